@@ -1,0 +1,42 @@
+/// What sort of failure it is; it decides the exit code and the `kind` of a JSON error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// What was asked for cannot be done as asked.
+    User,
+    /// A file of aiw's own, or a setting, is wrong.
+    Config,
+    /// The command line is wrong.
+    Usage,
+    /// Something outside (network, server, disk) is not available.
+    Unavailable,
+    /// A defect of aiw or of a component.
+    Internal,
+    /// Stopped by the user.
+    Interrupted,
+}
+
+impl ErrorKind {
+    /// The process's exit code (sysexits where there is one, 128 + SIGINT when interrupted).
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::User => 2,
+            Self::Config => 3,
+            Self::Usage => 64,
+            Self::Unavailable => 69,
+            Self::Internal => 70,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The word in `{"error":{"kind":…}}`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Config => "config",
+            Self::Usage => "usage",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}

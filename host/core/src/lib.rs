@@ -1,0 +1,19 @@
+//! The words that every room shares: names that cannot be wrong, error kinds, printable text.
+//!
+//! Not for I/O, async or anything that knows a file format.
+//!
+//! ```
+//! use aiw_core::PluginId;
+//! let id: PluginId = "github@claude-plugins-official".parse().unwrap();
+//! assert_eq!(id.market.as_str(), "claude-plugins-official");
+//! ```
+
+mod error_kind;
+mod names;
+mod path;
+mod text;
+
+pub use error_kind::ErrorKind;
+pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, Sha};
+pub use path::{InvalidPath, RelPath, is_windows_device};
+pub use text::{hex, one_line, printable};

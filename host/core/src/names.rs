@@ -1,0 +1,200 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::path::is_windows_device;
+
+/// A name that does not follow the rules of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{}` {why}", crate::one_line(.name, 80))]
+pub struct InvalidName {
+    /// What kind of name was wanted.
+    pub what: &'static str,
+    /// What was given.
+    pub name: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+/// Claude Desktop's rule for names: at most 128 of `[A-Za-z0-9._-]`, the first alphanumeric.
+/// They become directory names, so Windows devices and trailing dots are refused as well.
+fn check_name(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    let why = if name.is_empty() {
+        "is empty"
+    } else if name.len() > 128 {
+        "is longer than 128 characters"
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
+        "has characters other than letters, digits, `.`, `_` and `-`"
+    } else if !name.as_bytes()[0].is_ascii_alphanumeric() {
+        "does not begin with a letter or a digit"
+    } else if name.ends_with('.') {
+        "ends with a dot"
+    } else if is_windows_device(name) {
+        "is a device name on Windows"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName { what, name: name.to_owned(), why })
+}
+
+fn check_extension_id(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    let why = if name.is_empty() || name.len() > 64 {
+        "is not 1 to 64 characters long"
+    } else if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        "has characters other than small letters, digits and `-`"
+    } else if !name.as_bytes()[0].is_ascii_lowercase() {
+        "does not begin with a letter"
+    } else if is_windows_device(name) {
+        "is a device name on Windows"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName { what, name: name.to_owned(), why })
+}
+
+fn check_env(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    let why = if name.is_empty() || name.len() > 256 {
+        "is not 1 to 256 characters long"
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        "has characters other than letters, digits and `_`"
+    } else if name.as_bytes()[0].is_ascii_digit() {
+        "begins with a digit"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName { what, name: name.to_owned(), why })
+}
+
+fn check_sha(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    if name.len() == 40 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(());
+    }
+    Err(InvalidName { what, name: name.to_owned(), why: "is not 40 hexadecimal digits in small letters" })
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $check:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = InvalidName;
+            fn from_str(name: &str) -> Result<Self, InvalidName> {
+                $check($what, name)?;
+                Ok(Self(name.to_owned()))
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+name!(
+    /// A registered marketplace.
+    MarketName, "marketplace name", check_name
+);
+name!(
+    /// A plugin within a marketplace.
+    PluginName, "plugin name", check_name
+);
+name!(
+    /// A component: 1–64 of `a-z 0-9 -`, the first a letter.
+    ExtensionId, "extension id", check_extension_id
+);
+name!(
+    /// An environment variable.
+    EnvName, "variable name", check_env
+);
+name!(
+    /// A full git commit id (SHA-1).
+    Sha, "commit id", check_sha
+);
+
+/// A plugin of a marketplace: `name@market`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PluginId {
+    /// The entry's name.
+    pub name: PluginName,
+    /// The marketplace that lists it.
+    pub market: MarketName,
+}
+
+impl FromStr for PluginId {
+    type Err = InvalidName;
+    fn from_str(id: &str) -> Result<Self, InvalidName> {
+        let Some((name, market)) = id.split_once('@') else {
+            return Err(InvalidName {
+                what: "plugin id",
+                name: id.to_owned(),
+                why: "is not of the form `name@marketplace`",
+            });
+        };
+        Ok(Self { name: name.parse()?, market: market.parse()? })
+    }
+}
+
+impl fmt::Display for PluginId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.market)
+    }
+}
+
+impl Serialize for PluginId {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for PluginId {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_leave_their_directory_are_refused() {
+        for bad in ["", ".", "..", "a/b", "a\\b", "a\0b", "-x", "con", "NUL.txt", "a b", "a\u{1b}[31m", "é", "x."] {
+            assert!(bad.parse::<PluginName>().is_err(), "{bad:?}");
+        }
+        for good in ["a", "wordpress.com", "iOS-APP-developer", "x_1"] {
+            assert!(good.parse::<PluginName>().is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_plugin_id_has_both_halves() {
+        assert!("a@b".parse::<PluginId>().is_ok());
+        for bad in ["a", "@b", "a@", "a@b@c"] {
+            assert!(bad.parse::<PluginId>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use std::fmt;
+
+/// A path that cannot be used beneath a directory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("path `{}` {why}", crate::one_line(.path, 120))]
+pub struct InvalidPath {
+    /// What was given.
+    pub path: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+/// Names that Windows opens as devices, with any extension.
+/// <https://learn.microsoft.com/windows/win32/fileio/naming-a-file>
+pub fn is_windows_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
+    matches!(stem.as_str(), "con" | "prn" | "aux" | "nul" | "conin$" | "conout$")
+        || (stem.chars().count() == 4
+            && (stem.starts_with("com") || stem.starts_with("lpt"))
+            && stem.chars().last().is_some_and(|c| matches!(c, '0'..='9' | '¹' | '²' | '³')))
+}
+
+/// A path beneath some root: components joined by `/`, no `.`, no `..`, nothing absolute,
+/// nothing that another system reads as something else. The empty path is the root itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RelPath(String);
+
+/// Longer than any path seen in a marketplace; shorter than `PATH_MAX`.
+const MAX_LEN: usize = 1024;
+
+impl RelPath {
+    /// The root.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Takes `a/b`, `./a/b`, `a/b/`, `.`, `./` and the empty string.
+    pub fn parse(path: &str) -> Result<Self, InvalidPath> {
+        let fail = |why| Err(InvalidPath { path: path.to_owned(), why });
+        if path.len() > MAX_LEN {
+            return fail("is longer than 1024 bytes");
+        }
+        if path.starts_with('/') {
+            return fail("is absolute");
+        }
+        let mut parts = Vec::new();
+        for part in path.split('/') {
+            match part {
+                "" | "." => continue,
+                ".." => return fail("leaves its directory by `..`"),
+                _ => {}
+            }
+            if part.contains('\\') {
+                return fail("holds a backslash");
+            }
+            if part.contains(':') {
+                return fail("holds a colon");
+            }
+            if part.chars().any(char::is_control) {
+                return fail("holds a control character");
+            }
+            if part.len() > 255 {
+                return fail("holds a name longer than 255 bytes");
+            }
+            if part.ends_with('.') || part.ends_with(' ') {
+                return fail("holds a name that ends with a dot or a space");
+            }
+            if is_windows_device(part) {
+                return fail("holds a device name of Windows");
+            }
+            parts.push(part);
+        }
+        Ok(Self(parts.join("/")))
+    }
+
+    /// The path as text; `""` for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the root itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// This path and another below it.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        match (self.is_root(), below.is_root()) {
+            (true, _) => below.clone(),
+            (_, true) => self.clone(),
+            _ => Self(format!("{}/{}", self.0, below.0)),
+        }
+    }
+}
+
+impl fmt::Display for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_root() { "." } else { &self.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_leave_or_trick_are_refused() {
+        for bad in ["/etc/passwd", "../x", "a/../../x", "a\\b", "C:x", "a/nul", "a/com1.txt", "a\0b", "a/b.", "a/b "] {
+            assert!(RelPath::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(RelPath::parse("./a//b/").unwrap().as_str(), "a/b");
+        assert!(RelPath::parse("./").unwrap().is_root());
+        assert_eq!(RelPath::parse("./.agents/skills").unwrap().as_str(), ".agents/skills");
+    }
+}

@@ -1,0 +1,73 @@
+use std::borrow::Cow;
+
+/// Characters that change how a terminal, or a reader, sees what stands around them:
+/// controls, bidirectional overrides, invisible separators.
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Text from outside, made safe to print: what could steer a terminal becomes `\u{…}`.
+/// Line breaks and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// [`printable`] text on one line of at most `width` characters, cut with `…`.
+pub fn one_line(text: &str, width: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    for word in text.split_whitespace() {
+        let separator = if length > 0 { " " } else { "" };
+        for c in separator.chars().chain(word.chars()) {
+            if length + 1 >= width {
+                line.push('…');
+                return line;
+            }
+            if is_unsafe(c) {
+                let escape: String = c.escape_unicode().collect();
+                length += escape.len();
+                line.push_str(&escape);
+            } else {
+                length += 1;
+                line.push(c);
+            }
+        }
+    }
+    line
+}
+
+/// Bytes as small hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_codes_and_direction_marks_are_made_visible() {
+        assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
+        assert_eq!(printable("a\u{202e}b\nc"), "a\\u{202e}b\nc");
+        assert!(matches!(printable("plain — text"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn one_line_folds_and_cuts() {
+        assert_eq!(one_line("a\n  b\tc", 80), "a b c");
+        assert_eq!(one_line("abcdefgh", 5), "abcd…");
+    }
+}

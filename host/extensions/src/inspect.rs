@@ -1,0 +1,244 @@
+use sha2::{Digest, Sha256};
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::{CONTRACT, INTERFACES, Manifest};
+
+/// The largest component that is read: a JavaScript guest brings its engine (12 MB), a
+/// Python guest too (18 MB); compiling one cannot be interrupted.
+pub const MAX_COMPONENT_BYTES: u64 = 32 << 20;
+
+/// Nesting of modules and components inside a component; a composed one has three levels.
+const MAX_DEPTH: usize = 16;
+
+/// A kind of component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum World {
+    /// Reads one kind of plugin marketplace.
+    MarketSource,
+}
+
+impl World {
+    /// Its name in the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MarketSource => "market-source",
+        }
+    }
+
+    /// The interface whose export makes a component one of this kind.
+    pub const fn interface(self) -> &'static str {
+        match self {
+            Self::MarketSource => "market",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::MarketSource];
+}
+
+/// Why a file is not a component for this aiw.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtensionError {
+    /// Native code can't be checked; it is never loaded from outside.
+    #[error("is precompiled native code, which is never loaded; ask its author for the .wasm component")]
+    Precompiled,
+    /// A core module: the last build step is missing.
+    #[error("is a core module, not a component; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`")]
+    CoreModule,
+    /// Not WebAssembly, or damaged.
+    #[error("is not a WebAssembly component: {0}")]
+    NotWasm(String),
+    /// Larger than [`MAX_COMPONENT_BYTES`].
+    #[error("is larger than {} MiB", MAX_COMPONENT_BYTES >> 20)]
+    TooLarge,
+    /// The section `aiw:manifest` is absent, doubled or wrong.
+    #[error("has a manifest (section `aiw:manifest`) that {0}")]
+    Manifest(String),
+    /// It was built against a contract that this aiw does not offer.
+    #[error("{0}")]
+    Contract(String),
+}
+
+/// What can be read off a component before anything of it is compiled or run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Names of the imported interfaces, as they stand: `aiw:plugin/http@0.1.0`.
+    pub imports: Vec<String>,
+    /// Names of the exported interfaces.
+    pub exports: Vec<String>,
+    /// The worlds that it offers.
+    pub worlds: Vec<World>,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Of the whole file, hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl About {
+    /// The imported interfaces, short where they are ours: `http`; else whole.
+    pub fn interfaces(&self) -> Vec<String> {
+        let short = |name: &String| match interface_of(name) {
+            Some((short, _)) => short.to_owned(),
+            None => name.clone(),
+        };
+        self.imports.iter().map(short).collect()
+    }
+
+    /// Whether it imports something of WASI (which is then linked empty).
+    pub fn wants_wasi(&self) -> bool {
+        self.imports.iter().any(|name| name.starts_with("wasi:"))
+    }
+}
+
+/// sha256 as the lock file has it.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    aiw_core::hex(&Sha256::digest(bytes))
+}
+
+/// `aiw:plugin/http@0.1.0` → (`http`, (0, 1, 0)).
+fn interface_of(name: &str) -> Option<(&str, (u32, u32, u32))> {
+    let (interface, version) = name.strip_prefix("aiw:plugin/")?.split_once('@')?;
+    let mut numbers = version.split('.').map(|n| n.parse().ok());
+    let version = (numbers.next()??, numbers.next()??, numbers.next()??);
+    Some((interface, version))
+}
+
+/// Reads a component's imports, exports and manifest, and checks that its contract is ours.
+pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
+    if bytes.len() as u64 > MAX_COMPONENT_BYTES {
+        return Err(ExtensionError::TooLarge);
+    }
+    // wasmtime's precompiled artefacts are ELF images; so is every other native library.
+    if bytes.starts_with(b"\x7fELF") {
+        return Err(ExtensionError::Precompiled);
+    }
+    let not_wasm = |e: wasmparser::BinaryReaderError| ExtensionError::NotWasm(e.message().to_owned());
+    let (mut imports, mut exports, mut manifests) = (Vec::new(), Vec::new(), Vec::new());
+    // The kinds (component or module) of the parsers that are open.
+    let mut open: Vec<Encoding> = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(not_wasm)? {
+            Payload::Version { encoding, .. } => {
+                if open.is_empty() && encoding != Encoding::Component {
+                    return Err(ExtensionError::CoreModule);
+                }
+                if open.len() == MAX_DEPTH {
+                    return Err(ExtensionError::NotWasm("it is nested too deeply".into()));
+                }
+                open.push(encoding);
+            }
+            Payload::End(_) => {
+                open.pop();
+            }
+            Payload::ComponentImportSection(section) if open.len() == 1 => {
+                for import in section {
+                    imports.push(import.map_err(not_wasm)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if open.len() == 1 => {
+                for export in section {
+                    exports.push(export.map_err(not_wasm)?.name.name.to_owned());
+                }
+            }
+            Payload::CustomSection(section) if section.name() == "aiw:manifest" => {
+                manifests.push((open.len(), section.data().to_vec()));
+            }
+            _ => {}
+        }
+    }
+    let manifest = manifest(&manifests).map_err(ExtensionError::Manifest)?;
+    check_contract(&imports, &exports)?;
+    let offers = |world: &World| exports.iter().any(|e| interface_of(e).is_some_and(|(name, _)| name == world.interface()));
+    let worlds: Vec<World> = World::ALL.into_iter().filter(offers).collect();
+    if worlds.is_empty() {
+        let names = World::ALL.map(World::as_str).join("`, `");
+        return Err(ExtensionError::Contract(format!("exports nothing that this aiw uses; it knows the worlds `{names}`")));
+    }
+    Ok(About { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
+}
+
+/// The one manifest: at the component's own level if there, else in its core module.
+fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, String> {
+    let at = |depth: usize| found.iter().filter(move |(d, _)| *d == depth).map(|(_, bytes)| bytes);
+    let depth = if at(1).next().is_some() { 1 } else { 2 };
+    let mut sections = at(depth);
+    let Some(bytes) = sections.next() else { return Err("is missing".into()) };
+    if sections.next().is_some() {
+        return Err("stands there twice".into());
+    }
+    Manifest::parse(bytes)
+}
+
+/// Patch versions add imports: a component may need what we have, or less.
+fn check_contract(imports: &[String], exports: &[String]) -> Result<(), ExtensionError> {
+    let ours = format!("{}.{}.{}", CONTRACT.0, CONTRACT.1, CONTRACT.2);
+    let fail = |problem: String| Err(ExtensionError::Contract(problem));
+    for name in imports.iter().chain(exports) {
+        if !name.starts_with("aiw:plugin/") {
+            continue;
+        }
+        let Some((interface, version)) = interface_of(name) else {
+            return fail(format!("names an interface `{}` without a readable version", aiw_core::one_line(name, 80)));
+        };
+        if (version.0, version.1) != (CONTRACT.0, CONTRACT.1) || version.2 > CONTRACT.2 {
+            let needs = format!("{}.{}.{}", version.0, version.1, version.2);
+            let next = if version > CONTRACT { "update aiw" } else { "ask its author for a newer build" };
+            return fail(format!("needs aiw:plugin {needs}, this aiw offers {ours}: {next}"));
+        }
+        let is_import = imports.contains(name);
+        if is_import && !INTERFACES.iter().any(|(known, _)| *known == interface) {
+            return fail(format!("imports the interface `{}`, which aiw:plugin {ours} does not have", aiw_core::one_line(interface, 60)));
+        }
+    }
+    for import in imports.iter().filter(|i| !i.starts_with("aiw:plugin/")) {
+        let linked = ["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:cli/", "wasi:sockets/"];
+        let known = linked.iter().any(|p| import.starts_with(p)) && import.contains("@0.2.");
+        if !known {
+            return fail(format!("imports `{}`, which aiw does not provide", aiw_core::one_line(import, 80)));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn foreign_files_are_refused_by_name() {
+        assert_eq!(inspect(b"\x7fELF\x02\x01"), Err(ExtensionError::Precompiled));
+        assert_eq!(inspect(b"\0asm\x01\0\0\0"), Err(ExtensionError::CoreModule));
+        assert!(matches!(inspect(b"hello"), Err(ExtensionError::NotWasm(_))));
+        assert!(matches!(inspect(b"\0asm\x0d\0\x01\0"), Err(ExtensionError::Manifest(_))));
+    }
+
+    #[test]
+    fn a_contract_that_we_do_not_offer_is_said_in_words() {
+        let check = |imports: &[&str]| {
+            check_contract(&imports.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(), &[]).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(&["aiw:plugin/http@0.1.0", "wasi:io/poll@0.2.6"]), Ok(()));
+        assert_eq!(check(&["aiw:plugin/http@0.2.0"]).unwrap_err(), "needs aiw:plugin 0.2.0, this aiw offers 0.1.0: update aiw");
+        assert!(check(&["aiw:plugin/http@0.0.9"]).unwrap_err().contains("newer build"));
+        assert!(check(&["aiw:plugin/tasks@0.1.0"]).unwrap_err().contains("does not have"));
+        assert!(check(&["wasi:http/types@0.2.0"]).unwrap_err().contains("does not provide"));
+        assert!(check(&["aiw:plugin/http@x"]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_after_a_component_header_are_answered(tail in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+            bytes.extend(tail);
+            let _ = inspect(&bytes);
+        }
+
+        #[test]
+        fn any_manifest_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Manifest::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! What a component says of itself, and what it was allowed: manifests, imports, grants.
+//!
+//! Pure: bytes in, facts out. Running components is the business of `aiw-wasm`; the lock
+//! file is kept by `aiw-home`.
+//!
+//! ```no_run
+//! let bytes = std::fs::read("acme.wasm").unwrap();
+//! let about = aiw_extensions::inspect(&bytes).unwrap();
+//! println!("{} offers {:?}", about.manifest.id, about.worlds);
+//! ```
+
+mod grants;
+mod inspect;
+mod manifest;
+
+pub use grants::{Capability, Grants};
+pub use inspect::{About, ExtensionError, MAX_COMPONENT_BYTES, World, inspect, sha256_hex};
+pub use manifest::Manifest;
+
+/// The version of `aiw:plugin` that this aiw offers.
+pub const CONTRACT: (u32, u32, u32) = (0, 1, 0);
+
+/// The host interfaces of [`CONTRACT`], and what each lets a component do, for people.
+pub const INTERFACES: [(&str, &str); 7] = [
+    ("types", "share the words of the contract"),
+    ("http", "read over HTTPS from the hosts it names"),
+    ("trees", "read git repositories and directories of the origins it names"),
+    ("cache", "keep up to 16 MiB that may be lost"),
+    ("settings", "read its own settings"),
+    ("log", "write lines to the log"),
+    ("clock", "tell the time"),
+];

@@ -1,0 +1,65 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aiw_core::ErrorKind;
+
+/// What can go wrong with a file of the home.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// Neither `AIW_HOME` nor `HOME` says where the home is.
+    #[error("there is no home directory: neither `AIW_HOME` nor `HOME` is set")]
+    NoHome,
+    /// The system refused a file operation.
+    #[error("cannot {action} `{}`: {source}", .path.display())]
+    Io {
+        /// `read`, `write`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A document is not what it must be; nothing was changed.
+    #[error("`{}` {problem}", .path.display())]
+    Invalid {
+        /// The document.
+        path: PathBuf,
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+    /// Another process has held the lock for too long.
+    #[error("another aiw is busy in `{}` and did not finish within {seconds} s", .path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// How long we waited.
+        seconds: u64,
+    },
+}
+
+impl HomeError {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn invalid(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Invalid { path: path.to_owned(), problem: problem.into() }
+    }
+
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoHome | Self::Invalid { .. } => ErrorKind::Config,
+            Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// What to do next, where there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
+            Self::Invalid { path, .. } => Some(format!("correct `{}` by hand, or move it away", path.display())),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::HomeError;
+
+/// Who may read a new file. A file that exists keeps its mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// 0600
+    Private,
+    /// 0644
+    Shared,
+}
+
+/// Replaces a file as a whole: readers, and we after a crash, see the old bytes or the new.
+/// A symlink (people keep their configuration in a repository) is followed, not replaced.
+pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
+    let target = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => {
+            fs::canonicalize(path).map_err(|e| HomeError::io("follow the link", path, e))?
+        }
+        Ok(meta) if meta.is_dir() => return Err(HomeError::invalid(path, "is a directory where a file should be")),
+        _ => path.to_owned(),
+    };
+    let parent = target.parent().ok_or_else(|| HomeError::invalid(path, "has no directory"))?;
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".aiw-").tempfile_in(parent)?;
+        let permissions = match fs::metadata(&target) {
+            Ok(meta) => meta.permissions(),
+            Err(_) => Permissions::from_mode(if mode == Mode::Private { 0o600 } else { 0o644 }),
+        };
+        file.as_file().set_permissions(permissions)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&target).map_err(|e| e.error)?;
+        File::open(parent)?.sync_all()
+    };
+    write().map_err(|e| HomeError::io("write", path, e))
+}
+
+/// A file's bytes, at most `limit`; `None` when there is no such file.
+pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(HomeError::io("read", path, e)),
+    };
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(HomeError::invalid(path, "is a directory where a file should be"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
+    if bytes.len() as u64 > limit {
+        return Err(HomeError::invalid(path, format!("is larger than {} MiB", limit >> 20)));
+    }
+    Ok(Some(bytes))
+}
+
+/// Removes a directory and all beneath it; one that is absent is fine.
+pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(HomeError::io("remove", path, e)),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,135 @@
+use std::path::Path;
+
+use aiw_core::{PluginId, Sha};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Document, HomeError, Lock};
+
+/// The version of `plugins.json` that we write.
+const VERSION: u64 = 1;
+
+/// One server that an installed plugin brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddedServer {
+    /// The name in the plugin's own declaration.
+    pub name: String,
+    /// The key in `mcp.json`.
+    pub key: String,
+    /// The declaration as the plugin has it, before substitution: what an update compares.
+    pub declaration: Value,
+    /// What was written to `mcp.json`: what removal compares.
+    pub written: Value,
+    /// An entry of the user's own that `--on-conflict overwrite` replaced; removal restores it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Value>,
+}
+
+/// An installed plugin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstalledPlugin {
+    /// From plugin.json, else the entry, else the commit.
+    pub version: String,
+    /// The commit that it was read from; none for plain directories.
+    #[serde(default)]
+    pub commit: Option<Sha>,
+    /// The digest of its files: the directory under `plugins/`.
+    pub digest: String,
+    /// RFC 3339.
+    pub installed_at: String,
+    /// Whether its servers stand in `mcp.json`.
+    pub enabled: bool,
+    /// Where it came from, in one word.
+    pub source: String,
+    /// What it added.
+    pub servers: Vec<AddedServer>,
+}
+
+/// Who uses a key of `mcp.json`, first the one whose declaration stands there.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ServerOwners {
+    /// Enabled plugins.
+    pub owners: Vec<PluginId>,
+}
+
+/// `plugins.json`: what is installed and what it added.
+#[derive(Debug)]
+pub struct Plugins {
+    document: Document,
+}
+
+impl Plugins {
+    pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
+        let document = Document::load(path, &format!("{{\n  \"version\": {VERSION},\n  \"plugins\": {{}},\n  \"servers\": {{}}\n}}\n"))?;
+        match document.get(&["version"]).map(Value::as_u64) {
+            Some(Some(VERSION)) | None => Ok(Self { document }),
+            Some(_) => Err(HomeError::invalid(
+                path,
+                format!("has a `version` that this aiw does not know (it knows {VERSION}); a newer aiw wrote it"),
+            )),
+        }
+    }
+
+    fn map(&self, key: &str) -> Option<&Map<String, Value>> {
+        self.document.get(&[key])?.as_object()
+    }
+
+    /// All installed plugins by id. A record that can't be read is an error: it names what
+    /// stands in `mcp.json`.
+    pub fn all(&self) -> Result<Vec<(PluginId, InstalledPlugin)>, HomeError> {
+        let mut all = Vec::new();
+        for (id, value) in self.map("plugins").into_iter().flatten() {
+            let invalid = |e: String| HomeError::invalid(self.document.path(), format!("has a damaged record of `{id}`: {e}"));
+            let id: PluginId = id.parse().map_err(|e: aiw_core::InvalidName| invalid(e.to_string()))?;
+            let plugin: InstalledPlugin = serde_json::from_value(value.clone()).map_err(|e| invalid(e.to_string()))?;
+            // The digest becomes a path.
+            if plugin.digest.is_empty() || !plugin.digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(invalid("its digest is not hexadecimal".into()));
+            }
+            all.push((id, plugin));
+        }
+        Ok(all)
+    }
+
+    /// One plugin.
+    pub fn get(&self, id: &PluginId) -> Result<Option<InstalledPlugin>, HomeError> {
+        Ok(self.all()?.into_iter().find(|(known, _)| known == id).map(|(_, plugin)| plugin))
+    }
+
+    /// Records a plugin, keeping fields of its record that we do not know.
+    pub fn set(&mut self, id: &PluginId, plugin: &InstalledPlugin) -> Result<(), HomeError> {
+        self.document.set(&["version"], &VERSION.into())?;
+        let id = id.to_string();
+        let value = serde_json::to_value(plugin).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
+        for (key, value) in value.as_object().into_iter().flatten() {
+            self.document.set(&["plugins", &id, key], value)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a plugin.
+    pub fn remove(&mut self, id: &PluginId) {
+        self.document.remove(&["plugins", &id.to_string()]);
+    }
+
+    /// Who uses a key of `mcp.json`.
+    pub fn owners(&self, key: &str) -> ServerOwners {
+        let value = self.document.get(&["servers", key]).cloned();
+        value.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default()
+    }
+
+    /// Sets who uses a key; nobody removes it.
+    pub fn set_owners(&mut self, key: &str, owners: &ServerOwners) -> Result<(), HomeError> {
+        if owners.owners.is_empty() {
+            self.document.remove(&["servers", key]);
+            return Ok(());
+        }
+        let value = serde_json::to_value(&owners.owners).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
+        self.document.set(&["servers", key, "owners"], &value)
+    }
+
+    /// Writes the file if something changed.
+    pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
+        self.document.save(lock)
+    }
+}

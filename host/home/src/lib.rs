@@ -1,0 +1,37 @@
+//! `~/.aiw` and its relatives: paths, documents, atomic replacement, locks, caches.
+//!
+//! Every document under the home is read and written here; what its fields mean is the
+//! business of the rooms above. Not for the network, and not for what a plugin is.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), aiw_home::HomeError> {
+//! let home = aiw_home::Home::find()?;
+//! let lock = home.lock()?;
+//! let mut mcp = home.mcp()?;
+//! mcp.set(&["mcpServers", "time"], &serde_json::json!({"command": "uvx", "args": ["mcp-server-time"]}))?;
+//! mcp.save(&lock)?;
+//! # Ok(()) }
+//! ```
+
+mod cache;
+mod document;
+mod error;
+mod files;
+mod installed;
+pub mod json;
+mod lock;
+mod lockfile;
+mod paths;
+mod settings;
+mod time;
+
+pub use cache::Cache;
+pub use document::Document;
+pub use error::HomeError;
+pub use files::{Mode, read_capped, remove_tree, replace};
+pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerOwners};
+pub use lock::Lock;
+pub use lockfile::{ExtensionsLock, LockedExtension};
+pub use paths::Home;
+pub use settings::{MarketSettings, Settings, SourceSettings};
+pub use time::now_rfc3339;

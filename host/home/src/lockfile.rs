@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aiw_core::ExtensionId;
+use serde::{Deserialize, Serialize};
+
+use crate::{HomeError, Lock, Mode, read_capped, replace};
+
+/// The version of `extensions.lock` that we write.
+const VERSION: u32 = 1;
+
+/// A third-party component: what it is, and what the user agreed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedExtension {
+    /// The component's id.
+    pub id: ExtensionId,
+    /// Its own version.
+    pub version: String,
+    /// Where it came from: a path or URL; `update` reads it again.
+    pub source: String,
+    /// sha256 of the file, hexadecimal; checked at every load.
+    pub sha256: String,
+    /// The worlds that it offers.
+    pub worlds: Vec<String>,
+    /// A component that is disabled is listed and not loaded.
+    pub enabled: bool,
+    /// RFC 3339.
+    pub added_at: String,
+    /// What it may do: capability → values (`hosts`, `origins`, `settings`, `imports`).
+    pub grants: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct File {
+    version: u32,
+    #[serde(default, rename = "extension")]
+    extensions: Vec<LockedExtension>,
+}
+
+/// `extensions.lock` (TOML), written by aiw alone.
+#[derive(Debug)]
+pub struct ExtensionsLock {
+    path: PathBuf,
+    /// By id.
+    pub extensions: BTreeMap<ExtensionId, LockedExtension>,
+}
+
+impl ExtensionsLock {
+    pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
+        let invalid = |problem: String| HomeError::invalid(path, problem);
+        let mut lock = Self { path: path.to_owned(), extensions: BTreeMap::new() };
+        let Some(bytes) = read_capped(path, 1 << 20)? else { return Ok(lock) };
+        let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
+        let file: File = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
+        if file.version != VERSION {
+            return Err(invalid(format!("has version {}, this aiw knows {VERSION}; a newer aiw wrote it", file.version)));
+        }
+        for extension in file.extensions {
+            // The digest becomes a path.
+            if extension.sha256.len() != 64 || !extension.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(invalid(format!("has a digest of `{}` that is not a sha256", extension.id)));
+            }
+            lock.extensions.insert(extension.id.clone(), extension);
+        }
+        Ok(lock)
+    }
+
+    /// Writes the file.
+    pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
+        let file = File { version: VERSION, extensions: self.extensions.values().cloned().collect() };
+        let text = toml::to_string_pretty(&file).map_err(|e| HomeError::invalid(&self.path, e.to_string()))?;
+        let head = "# Written by `aiw extension`. Pins each component and what it may do.\n";
+        replace(&self.path, format!("{head}{text}").as_bytes(), Mode::Private)
+    }
+}

@@ -1,0 +1,175 @@
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use aiw_core::{ExtensionId, MarketName, PluginId};
+
+use crate::{Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Settings};
+
+/// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
+///
+/// ```text
+/// settings.json        marketplaces, sources, enabled plugins (Claude Code's shape)
+/// mcp.json             mcpServers, as Claude Code loads it
+/// plugins.json         what is installed, and what it added to mcp.json
+/// extensions.lock      third-party components: digests and grants
+/// extensions/          their files, by digest
+/// plugins/<digest>/    installed plugin trees; not a cache
+/// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
+/// cache/               may be deleted at any time
+/// .lock                held while a document changes
+/// ```
+#[derive(Debug, Clone)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The home that the environment names. Nothing is created.
+    pub fn find() -> Result<Self, HomeError> {
+        let set = |name: &str| std::env::var_os(name).filter(|v: &OsString| !v.is_empty()).map(PathBuf::from);
+        let root = match (set("AIW_HOME"), set("HOME")) {
+            (Some(root), _) => root,
+            (None, Some(home)) => home.join(".aiw"),
+            (None, None) => return Err(HomeError::NoHome),
+        };
+        let root = std::path::absolute(&root).map_err(|e| HomeError::io("find", &root, e))?;
+        Ok(Self { root })
+    }
+
+    /// A home at a given place.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `mcp.json`
+    pub fn mcp_path(&self) -> PathBuf {
+        self.root.join("mcp.json")
+    }
+
+    /// `settings.json`
+    pub fn settings_path(&self) -> PathBuf {
+        self.root.join("settings.json")
+    }
+
+    /// `plugins/`: installed trees by digest.
+    pub fn trees(&self) -> PathBuf {
+        self.root.join("plugins")
+    }
+
+    /// The installed tree of a digest.
+    pub fn tree(&self, digest: &str) -> PathBuf {
+        self.trees().join(digest)
+    }
+
+    /// Where an installed plugin keeps what it writes. Claude Code's rule for the name:
+    /// `[^A-Za-z0-9_-]` of the id becomes `-`.
+    pub fn plugin_data(&self, id: &PluginId) -> PathBuf {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
+        self.root.join("data").join(id.to_string().chars().map(safe).collect::<String>())
+    }
+
+    /// The file of a third-party component.
+    pub fn extension(&self, id: &ExtensionId, sha256: &str) -> PathBuf {
+        self.root.join("extensions").join(format!("{id}-{}.wasm", &sha256[..sha256.len().min(16)]))
+    }
+
+    /// A part of `cache/`.
+    pub fn cache(&self, part: &str) -> PathBuf {
+        self.root.join("cache").join(part)
+    }
+
+    /// The cached listing of a marketplace.
+    pub fn market_cache(&self, market: &MarketName) -> PathBuf {
+        self.cache("market").join(format!("{market}.json"))
+    }
+
+    /// A bounded cache of bytes by key.
+    pub fn byte_cache(&self, part: &str, quota: u64) -> Cache {
+        Cache::new(self.cache(part), quota)
+    }
+
+    /// Creates the home (0700) and a directory inside it.
+    pub fn make_dir(&self, path: &Path) -> Result<(), HomeError> {
+        for dir in [self.root.as_path(), path] {
+            if dir.is_dir() {
+                continue;
+            }
+            match fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
+                Ok(()) => {}
+                Err(_) if fs::symlink_metadata(dir).is_ok_and(|m| !m.is_dir()) => {
+                    return Err(HomeError::invalid(dir, "is a file where a directory should be"));
+                }
+                Err(e) => return Err(HomeError::io("create", dir, e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A new directory beneath `parent`, for what will be renamed into place. Its name tells
+    /// [`Home::sweep`] what it is.
+    pub fn temporary_dir(&self, parent: &Path) -> Result<tempfile::TempDir, HomeError> {
+        self.make_dir(parent)?;
+        let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(parent);
+        dir.map_err(|e| HomeError::io("create a directory in", parent, e))
+    }
+
+    /// Takes the lock that every change needs.
+    pub fn lock(&self) -> Result<Lock, HomeError> {
+        self.make_dir(&self.root)?;
+        let lock = Lock::acquire(&self.root.join(".lock"))?;
+        Ok(lock)
+    }
+
+    /// Removes what killed processes left behind: temporary files and directories of ours
+    /// that are older than a day.
+    pub fn sweep(&self, _lock: &Lock) {
+        let old = |path: &Path| {
+            fs::symlink_metadata(path)
+                .and_then(|m| m.modified())
+                .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60))
+        };
+        for dir in [self.root.clone(), self.trees(), self.root.join("extensions"), self.cache("market")] {
+            let Ok(entries) = fs::read_dir(&dir) else { continue };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let Some(name) = name.to_str() else { continue };
+                if (name.starts_with(".aiw-") || name.starts_with(".new-")) && old(&entry.path()) {
+                    let path = entry.path();
+                    let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                }
+            }
+        }
+    }
+
+    /// `settings.json`
+    pub fn settings(&self) -> Result<Settings, HomeError> {
+        Settings::load(&self.settings_path())
+    }
+
+    /// `plugins.json`
+    pub fn plugins(&self) -> Result<Plugins, HomeError> {
+        Plugins::load(&self.root.join("plugins.json"))
+    }
+
+    /// `mcp.json`. May hold secrets of the user's own making: a new one is private.
+    pub fn mcp(&self) -> Result<Document, HomeError> {
+        Document::load(&self.mcp_path(), "{\n  \"mcpServers\": {}\n}\n")
+    }
+
+    /// `extensions.lock`
+    pub fn extensions_lock(&self) -> Result<ExtensionsLock, HomeError> {
+        ExtensionsLock::load(&self.root.join("extensions.lock"))
+    }
+
+    /// Whether the home is readable by this user alone.
+    pub fn is_private(&self) -> bool {
+        fs::metadata(&self.root).is_ok_and(|m| m.permissions().mode() & 0o077 == 0)
+    }
+}

@@ -1,0 +1,284 @@
+use std::path::Path;
+
+use aiw_core::{ExtensionId, MarketName, PluginId, one_line};
+use serde_json::{Map, Value, json};
+
+use crate::{Document, HomeError, Lock};
+
+/// The markets of a home that has set none: name, source, switched on.
+const DEFAULT_MARKETS: [(&str, &str, bool); 2] = [
+    ("claude-plugins-official", "anthropics/claude-plugins-official", true),
+    // Not published yet: listed, and fetched once the user adds it.
+    ("aiw-official", "putao520/aiw-plugins", false),
+];
+
+/// What earlier documents called the official market.
+const OFFICIAL_ALIAS: (&str, &str) = ("claude-code-official", "claude-plugins-official");
+
+/// A registered marketplace as settings.json keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarketSettings {
+    /// Its name here.
+    pub name: MarketName,
+    /// `github`, `git`, `url`, `directory`, `file`, or a component's own word.
+    pub kind: String,
+    /// `owner/repo`, URL or path.
+    pub location: String,
+    /// A branch or tag.
+    pub reference: Option<String>,
+    /// The component, where it is not the bundled one for the kind.
+    pub extension: Option<ExtensionId>,
+    /// A market that is switched off is listed and not used.
+    pub enabled: bool,
+}
+
+impl MarketSettings {
+    /// The field that holds the location, per kind, as Claude Code names it.
+    fn location_key(kind: &str) -> &'static str {
+        match kind {
+            "github" => "repo",
+            "git" | "url" => "url",
+            "directory" | "file" => "path",
+            _ => "location",
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut source = Map::new();
+        source.insert("source".into(), self.kind.clone().into());
+        source.insert(Self::location_key(&self.kind).into(), self.location.clone().into());
+        if let Some(reference) = &self.reference {
+            source.insert("ref".into(), reference.clone().into());
+        }
+        if let Some(extension) = &self.extension {
+            source.insert("extension".into(), extension.as_str().into());
+        }
+        let mut market = json!({ "source": source });
+        if !self.enabled {
+            market["enabled"] = false.into();
+        }
+        market
+    }
+
+    fn from_json(name: &str, value: &Value) -> Result<Self, String> {
+        let name: MarketName = name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?;
+        let source = value.get("source").and_then(Value::as_object).ok_or("has no `source` object")?;
+        let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+        let kind = text("source").ok_or("has a source without the word `source`")?;
+        let key = Self::location_key(&kind);
+        let location = text(key).ok_or_else(|| format!("has a `{}` source without `{key}`", one_line(&kind, 40)))?;
+        let extension = text("extension").map(|id| id.parse()).transpose().map_err(|e: aiw_core::InvalidName| e.to_string())?;
+        let enabled = value.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+        Ok(Self { name, kind, location, reference: text("ref"), extension, enabled })
+    }
+
+    /// The source in one word: `github:owner/repo#ref`, a URL, a path.
+    pub fn source(&self) -> String {
+        let location = match self.kind.as_str() {
+            "git" | "url" | "directory" | "file" => self.location.clone(),
+            kind => format!("{kind}:{}", self.location),
+        };
+        match &self.reference {
+            Some(reference) => format!("{location}#{reference}"),
+            None => location,
+        }
+    }
+
+    /// Whether both read the same place.
+    pub fn same_source(&self, other: &Self) -> bool {
+        (&self.kind, &self.location, &self.reference, &self.extension)
+            == (&other.kind, &other.location, &other.reference, &other.extension)
+    }
+}
+
+/// Settings of one component, or of the host's part of a source: `sources.<id>`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceSettings(Map<String, Value>);
+
+impl SourceSettings {
+    /// A setting as text; numbers and truth values as JSON writes them.
+    pub fn get(&self, key: &str) -> Option<String> {
+        match self.0.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// `settings.json`: `extraKnownMarketplaces`, `enabledPlugins` (both in Claude Code's shape),
+/// `sources`.
+#[derive(Debug)]
+pub struct Settings {
+    document: Document,
+    markets: Vec<MarketSettings>,
+    problems: Vec<String>,
+}
+
+impl Settings {
+    pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
+        let document = Document::load(path, "{}\n")?;
+        let mut settings = Self { document, markets: Vec::new(), problems: Vec::new() };
+        match settings.document.get(&["extraKnownMarketplaces"]) {
+            // A home that says nothing of marketplaces has the default ones.
+            None => {
+                for (name, repo, enabled) in DEFAULT_MARKETS {
+                    if let Ok(name) = name.parse() {
+                        settings.markets.push(MarketSettings {
+                            name,
+                            kind: "github".into(),
+                            location: repo.into(),
+                            reference: None,
+                            extension: None,
+                            enabled,
+                        });
+                    }
+                }
+            }
+            Some(Value::Object(markets)) => {
+                for (name, value) in markets {
+                    let known = if name == OFFICIAL_ALIAS.0 { OFFICIAL_ALIAS.1 } else { name };
+                    match MarketSettings::from_json(known, value) {
+                        Ok(market) => settings.markets.push(market),
+                        Err(problem) => settings.problems.push(format!(
+                            "marketplace `{}` in `{}` is left out: {problem}",
+                            one_line(name, 60),
+                            path.display()
+                        )),
+                    }
+                }
+            }
+            Some(_) => {
+                return Err(HomeError::invalid(path, "has an `extraKnownMarketplaces` that is not an object"));
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The registered marketplaces, in the file's order.
+    pub fn markets(&self) -> &[MarketSettings] {
+        &self.markets
+    }
+
+    /// One marketplace; the official one also by its older name.
+    pub fn market(&self, name: &str) -> Option<&MarketSettings> {
+        let name = if name == OFFICIAL_ALIAS.0 { OFFICIAL_ALIAS.1 } else { name };
+        self.markets.iter().find(|m| m.name.as_str() == name)
+    }
+
+    /// Entries that could not be read, a sentence each.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// The default markets become explicit before the first change, so that one of them
+    /// can be taken away.
+    fn write_defaults(&mut self) -> Result<(), HomeError> {
+        if self.document.get(&["extraKnownMarketplaces"]).is_none() {
+            for market in &self.markets {
+                self.document.set(&["extraKnownMarketplaces", market.name.as_str()], &market.to_json())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn key_of(&self, name: &MarketName) -> String {
+        let alias = self.document.get(&["extraKnownMarketplaces", OFFICIAL_ALIAS.0]).is_some();
+        if alias && name.as_str() == OFFICIAL_ALIAS.1 { OFFICIAL_ALIAS.0.into() } else { name.to_string() }
+    }
+
+    /// Adds or replaces a marketplace. Fields of its entry that we do not know stay.
+    pub fn set_market(&mut self, market: MarketSettings) -> Result<(), HomeError> {
+        self.write_defaults()?;
+        let key = self.key_of(&market.name);
+        let entry = market.to_json();
+        self.document.set(&["extraKnownMarketplaces", &key, "source"], &entry["source"])?;
+        match entry.get("enabled") {
+            Some(enabled) => self.document.set(&["extraKnownMarketplaces", &key, "enabled"], enabled)?,
+            None => {
+                self.document.remove(&["extraKnownMarketplaces", &key, "enabled"]);
+            }
+        }
+        match self.markets.iter_mut().find(|m| m.name == market.name) {
+            Some(old) => *old = market,
+            None => self.markets.push(market),
+        }
+        Ok(())
+    }
+
+    /// Takes a marketplace out; says whether it was there.
+    pub fn remove_market(&mut self, name: &MarketName) -> Result<bool, HomeError> {
+        self.write_defaults()?;
+        let key = self.key_of(name);
+        self.markets.retain(|m| m.name != *name);
+        Ok(self.document.remove(&["extraKnownMarketplaces", &key]))
+    }
+
+    /// `enabledPlugins`: what the file says of a plugin.
+    pub fn plugin_enabled(&self, id: &PluginId) -> Option<bool> {
+        self.document.get(&["enabledPlugins", &id.to_string()])?.as_bool()
+    }
+
+    /// Sets or, with `None`, removes a plugin's entry in `enabledPlugins`.
+    pub fn set_plugin_enabled(&mut self, id: &PluginId, enabled: Option<bool>) -> Result<(), HomeError> {
+        let id = id.to_string();
+        match enabled {
+            Some(enabled) => self.document.set(&["enabledPlugins", &id], &enabled.into()),
+            None => {
+                self.document.remove(&["enabledPlugins", &id]);
+                Ok(())
+            }
+        }
+    }
+
+    /// `sources.<id>`
+    pub fn source(&self, id: &str) -> SourceSettings {
+        SourceSettings(self.document.get(&["sources", id]).and_then(Value::as_object).cloned().unwrap_or_default())
+    }
+
+    /// Writes the file if something changed.
+    pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
+        self.document.save(lock)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Home;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        (dir, home)
+    }
+
+    #[test]
+    fn a_default_market_that_was_removed_stays_away() {
+        let (_dir, home) = home();
+        let mut settings = home.settings().unwrap();
+        assert_eq!(settings.markets().len(), 2);
+        assert!(!settings.market("aiw-official").unwrap().enabled);
+        assert!(settings.remove_market(&"aiw-official".parse().unwrap()).unwrap());
+        settings.save(&home.lock().unwrap()).unwrap();
+        let again = home.settings().unwrap();
+        assert_eq!(again.markets().len(), 1);
+        assert_eq!(again.markets()[0].name.as_str(), "claude-plugins-official");
+    }
+
+    #[test]
+    fn the_older_name_of_the_official_market_is_read_and_kept_as_it_stands() {
+        let (_dir, home) = home();
+        let text = r#"{"extraKnownMarketplaces":{"claude-code-official":{"source":{"source":"github","repo":"anthropics/claude-plugins-official"},"autoUpdate":true},"bad":{"source":3}}}"#;
+        std::fs::write(home.settings_path(), text).unwrap();
+        let mut settings = home.settings().unwrap();
+        assert_eq!(settings.problems().len(), 1);
+        let mut market = settings.market("claude-code-official").unwrap().clone();
+        assert_eq!(market.name.as_str(), "claude-plugins-official");
+        market.reference = Some("stable".into());
+        settings.set_market(market).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        let text = std::fs::read_to_string(home.settings_path()).unwrap();
+        assert!(text.contains("claude-code-official") && text.contains("autoUpdate") && text.contains("stable"));
+    }
+}

@@ -1,0 +1,13 @@
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// The time as RFC 3339 in UTC, whole seconds. `SOURCE_DATE_EPOCH` fixes it, for
+/// reproducible files (<https://reproducible-builds.org/specs/source-date-epoch/>).
+pub fn now_rfc3339() -> String {
+    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|v| v.parse().ok());
+    let now = fixed
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .unwrap_or_else(OffsetDateTime::now_utc);
+    let whole = now.replace_nanosecond(0).unwrap_or(now);
+    whole.format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,238 @@
+//! marketplace.json: lenient when listing, so that one bad entry costs itself alone; strict
+//! in `validate`.
+//!
+//! Format: <https://code.claude.com/docs/en/plugin-marketplaces>, and what real marketplaces
+//! hold.
+
+use std::collections::{BTreeMap, HashSet};
+
+use aiw_core::{MarketName, PluginName, RelPath, one_line};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::source::Source;
+
+/// Where the document lies in a marketplace's root.
+pub const MARKETPLACE_JSON: &str = ".claude-plugin/marketplace.json";
+
+/// The fields of an entry that are kept in a listing.
+pub const KEPT: [&str; 16] = [
+    "description",
+    "displayName",
+    "version",
+    "category",
+    "homepage",
+    "tags",
+    "keywords",
+    "strict",
+    "mcpServers",
+    "skills",
+    "commands",
+    "agents",
+    "hooks",
+    "lspServers",
+    "userConfig",
+    "author",
+];
+
+/// The most entries that are read. The largest marketplace seen has 295.
+pub const MAX_ENTRIES: usize = 20_000;
+
+/// A marketplace.json, read leniently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Its own name; it may be one that cannot be registered.
+    pub name: Option<String>,
+    /// Its entries, in order; broken ones too.
+    pub entries: Vec<Entry>,
+    /// Old name → new name, or `None` when the plugin is gone.
+    pub renames: BTreeMap<String, Option<String>>,
+    /// Oddities of the document as a whole, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// One entry of `plugins`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name as it stands, printable.
+    pub name: String,
+    /// What it holds, or why it can't be used.
+    pub content: Result<Usable, String>,
+    /// Those of its fields that are used: see [`KEPT`].
+    pub fields: Map<String, Value>,
+}
+
+/// An entry that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Usable {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// Where its files are.
+    pub source: Source,
+}
+
+/// Why a whole document is refused; the end of a sentence.
+pub type Refused = String;
+
+impl Document {
+    /// Reads a document. `own_forms` are the entry source forms of the market's component.
+    pub fn parse(bytes: &[u8], own_forms: &[String]) -> Result<Self, Refused> {
+        let parsed = aiw_home::json::parse(bytes)?;
+        let Value::Object(fields) = parsed.value else { return Err("is not a JSON object".into()) };
+        let mut problems = Vec::new();
+        for key in &parsed.duplicates {
+            problems.push(format!("the key `{}` stands twice; the last one counts", one_line(key, 80)));
+        }
+        let Some(plugins) = fields.get("plugins") else { return Err("has no `plugins` list".into()) };
+        let Value::Array(plugins) = plugins else { return Err("has a `plugins` that is not a list".into()) };
+        if plugins.len() > MAX_ENTRIES {
+            return Err(format!("has {} plugins, more than the {MAX_ENTRIES} that are read", plugins.len()));
+        }
+        let root = fields.get("metadata").and_then(|m| m.get("pluginRoot")).and_then(Value::as_str);
+        let plugin_root = match root.map(RelPath::parse).transpose() {
+            Ok(root) => root.unwrap_or_default(),
+            Err(e) => {
+                problems.push(format!("`metadata.pluginRoot` is left out: {e}"));
+                RelPath::root()
+            }
+        };
+        let mut seen = HashSet::new();
+        let mut entries: Vec<Entry> = Vec::with_capacity(plugins.len());
+        for (index, plugin) in plugins.iter().enumerate() {
+            let mut entry = Entry::parse(plugin, index, &plugin_root, own_forms);
+            if entry.content.is_ok() && !seen.insert(entry.name.to_ascii_lowercase()) {
+                entry.content = Err("another entry has the same name".into());
+            }
+            entries.push(entry);
+        }
+        let mut renames = BTreeMap::new();
+        for (old, new) in fields.get("renames").and_then(Value::as_object).into_iter().flatten() {
+            match new {
+                Value::String(new) => drop(renames.insert(old.clone(), Some(new.clone()))),
+                Value::Null => drop(renames.insert(old.clone(), None)),
+                _ => problems.push(format!("the rename of `{}` is neither a name nor null", one_line(old, 60))),
+            }
+        }
+        let name = fields.get("name").and_then(Value::as_str).map(str::to_owned);
+        Ok(Self { name, entries, renames, problems })
+    }
+
+    /// Follows `renames` from an old name: the name today, `None` when it was taken out.
+    /// A cycle is an error.
+    pub fn renamed(renames: &BTreeMap<String, Option<String>>, name: &str) -> Result<Option<String>, String> {
+        let mut at = name.to_owned();
+        for _ in 0..=renames.len() {
+            match renames.get(&at) {
+                None => return Ok(Some(at)),
+                Some(None) => return Ok(None),
+                Some(Some(next)) => at.clone_from(next),
+            }
+        }
+        Err(format!("`renames` goes round in a circle from `{}`", one_line(name, 60)))
+    }
+
+    /// The document's own name, if a marketplace can be registered under it.
+    pub fn market_name(&self) -> Result<MarketName, String> {
+        match &self.name {
+            None => Err("the document has no `name`".into()),
+            Some(name) => name.parse().map_err(|e: aiw_core::InvalidName| e.to_string()),
+        }
+    }
+}
+
+impl Entry {
+    fn parse(value: &Value, index: usize, plugin_root: &RelPath, own_forms: &[String]) -> Self {
+        let Value::Object(fields) = value else {
+            return Self { name: format!("#{index}"), content: Err("is not an object".into()), fields: Map::new() };
+        };
+        let name = match fields.get("name") {
+            Some(Value::String(name)) => one_line(name, 128),
+            _ => format!("#{index}"),
+        };
+        let content = Self::usable(fields, plugin_root, own_forms);
+        let kept = |(key, _): &(&String, &Value)| KEPT.contains(&key.as_str());
+        let fields = fields.iter().filter(kept).map(|(k, v)| (k.clone(), v.clone())).collect();
+        Self { name, content, fields }
+    }
+
+    fn usable(fields: &Map<String, Value>, plugin_root: &RelPath, own_forms: &[String]) -> Result<Usable, String> {
+        let name = match fields.get("name") {
+            None => return Err("has no `name`".into()),
+            Some(Value::String(name)) => name,
+            Some(_) => return Err("has a `name` that is not a text".into()),
+        };
+        let name: PluginName = name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?;
+        for field in ["description", "version", "category", "displayName"] {
+            if fields.get(field).is_some_and(|v| !v.is_string() && !v.is_null()) {
+                return Err(format!("has a `{field}` that is not a text"));
+            }
+        }
+        if fields.get("strict").is_some_and(|v| !v.is_boolean()) {
+            return Err("has a `strict` that is neither true nor false".into());
+        }
+        let source = match fields.get("source") {
+            None => return Err("has no `source`".into()),
+            Some(source) => Source::parse(source, plugin_root, own_forms)?,
+        };
+        Ok(Usable { name, source })
+    }
+
+    /// A text field, printable.
+    pub fn text(&self, field: &str) -> Option<String> {
+        let text = self.fields.get(field)?.as_str()?;
+        Some(aiw_core::printable(text).into_owned())
+    }
+
+    /// `strict`, true unless said otherwise.
+    pub fn strict(&self) -> bool {
+        self.fields.get("strict").and_then(Value::as_bool).unwrap_or(true)
+    }
+
+    /// `tags` and `keywords`, for searching.
+    pub fn words(&self) -> Vec<String> {
+        let lists = ["tags", "keywords"].into_iter().filter_map(|key| self.fields.get(key)?.as_array());
+        lists.flatten().filter_map(Value::as_str).take(64).map(|word| one_line(word, 60)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn parse(value: &Value) -> Document {
+        Document::parse(value.to_string().as_bytes(), &[]).unwrap()
+    }
+
+    #[test]
+    fn a_bad_entry_costs_itself_alone() {
+        let document = parse(&json!({"name": "m", "plugins": [
+            {"name": "good", "source": "./good"},
+            {"source": "./x"}, {"name": 3, "source": "./x"}, {"name": "../x", "source": "./x"}, 7,
+            {"name": "good", "source": "./again"}, {"name": "Good", "source": "./case"},
+            {"name": "up", "source": "./../x"}, {"name": "abs", "source": "/etc"}, {"name": "none"},
+            {"name": "typed", "source": "./x", "description": 3},
+            {"name": "last", "source": "./last"}
+        ]}));
+        let broken: Vec<_> = document.entries.iter().filter(|e| e.content.is_err()).map(|e| e.name.as_str()).collect();
+        assert_eq!(broken, ["#1", "#2", "../x", "#4", "good", "Good", "up", "abs", "none", "typed"]);
+    }
+
+    #[test]
+    fn renames_are_followed_and_circles_end() {
+        let renames: BTreeMap<_, _> = [("a", Some("b")), ("b", Some("c")), ("x", Some("y")), ("y", Some("x")), ("z", None)]
+            .map(|(old, new)| (old.to_owned(), new.map(str::to_owned)))
+            .into();
+        assert_eq!(Document::renamed(&renames, "a"), Ok(Some("c".into())));
+        assert_eq!(Document::renamed(&renames, "z"), Ok(None));
+        assert!(Document::renamed(&renames, "x").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_answered(text in "[\\[\\]{}\",:a-z0-9./\\\\]{0,200}") {
+            let _ = Document::parse(text.as_bytes(), &[]);
+        }
+    }
+}

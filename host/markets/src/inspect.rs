@@ -1,0 +1,276 @@
+//! What a plugin brings, out of its entry and its files. Pure: files in, facts out.
+
+use std::collections::BTreeMap;
+
+use aiw_core::{RelPath, Sha, one_line};
+use aiw_net::{ItemKind, NetError, Tree};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document::Entry;
+use crate::servers::{Collected, Server, declared, in_file};
+
+/// A plugin's manifest within its tree.
+pub const PLUGIN_JSON: &str = ".claude-plugin/plugin.json";
+/// A plugin's servers within its tree.
+pub const MCP_JSON: &str = ".mcp.json";
+
+/// The longest manifest that is read.
+pub const MANIFEST_BYTES: u64 = 1 << 20;
+
+/// What is known of a plugin's inside.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The commit that was read; none for plain directories.
+    pub commit: Option<Sha>,
+    /// From plugin.json.
+    pub version: Option<String>,
+    /// From plugin.json, for entries without one.
+    pub description: Option<String>,
+    /// Its MCP servers.
+    pub servers: Vec<Server>,
+    /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none where its files were not seen.
+    pub brings: Option<Vec<String>>,
+    /// Left out and why, a sentence each.
+    pub left_out: Vec<String>,
+    /// Options that it asks for.
+    pub options: BTreeMap<String, UserOption>,
+    /// Why it can't be installed, as the end of a sentence about the plugin.
+    pub broken: Option<String>,
+}
+
+/// One option of `userConfig`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct UserOption {
+    /// For people.
+    pub title: String,
+    /// Never shown or stored.
+    pub sensitive: bool,
+    /// Whether the plugin needs it.
+    pub required: bool,
+    /// As text.
+    pub default: Option<String>,
+}
+
+/// The files that an inspection reads.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    /// `.claude-plugin/plugin.json`
+    pub plugin_json: Option<Vec<u8>>,
+    /// `.mcp.json`
+    pub mcp_json: Option<Vec<u8>>,
+    /// Files that a manifest names, where they were found.
+    pub named: BTreeMap<RelPath, Vec<u8>>,
+    /// What lies in the plugin's own directories; none where only files were read.
+    pub brings: Option<Vec<String>>,
+}
+
+impl Files {
+    /// Reads them from a tree.
+    pub fn of_tree(tree: &Tree, entry: &Entry) -> Result<Self, NetError> {
+        let mut files = Self {
+            plugin_json: read(tree, PLUGIN_JSON)?,
+            mcp_json: read(tree, MCP_JSON)?,
+            named: BTreeMap::new(),
+            brings: Some(in_directories(tree)?),
+        };
+        for path in files.missing(entry) {
+            if let Some(bytes) = read(tree, path.as_str())? {
+                files.named.insert(path, bytes);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The files that the entry or plugin.json names and that are not here yet.
+    pub fn missing(&self, entry: &Entry) -> Vec<RelPath> {
+        let manifest = self.plugin_json.as_deref().and_then(|bytes| aiw_home::json::parse(bytes).ok());
+        let values = [entry.fields.get("mcpServers"), manifest.as_ref().and_then(|m| m.value.get("mcpServers"))];
+        let named = values.into_iter().flatten().filter_map(|value| declared(value).ok()).flat_map(|d| d.files);
+        named.filter(|path| !self.named.contains_key(path)).collect()
+    }
+}
+
+fn read(tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, NetError> {
+    let Ok(path) = RelPath::parse(path) else { return Ok(None) };
+    match tree.read(&path, MANIFEST_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(NetError::NotFound { .. }) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// What the default places of a plugin hold.
+fn in_directories(tree: &Tree) -> Result<Vec<String>, NetError> {
+    let mut brings = Vec::new();
+    for item in tree.list(&RelPath::root())? {
+        let word = match (item.name.as_str(), item.kind) {
+            ("skills", ItemKind::Directory) | ("SKILL.md", ItemKind::File) => "skills",
+            ("commands", ItemKind::Directory) => "commands",
+            ("agents", ItemKind::Directory) => "agents",
+            ("hooks", ItemKind::Directory) => "hooks",
+            (".lsp.json", ItemKind::File) => "lsp",
+            _ => continue,
+        };
+        brings.push(word.to_owned());
+    }
+    Ok(brings)
+}
+
+/// Component fields of a manifest, and the word for each.
+const COMPONENTS: [(&str, &str); 6] = [
+    ("skills", "skills"),
+    ("commands", "commands"),
+    ("agents", "agents"),
+    ("hooks", "hooks"),
+    ("lspServers", "lsp"),
+    ("mcpServers", ""),
+];
+
+/// Puts entry and files together.
+pub fn inspect(entry: &Entry, files: &Files, commit: Option<Sha>) -> Inspection {
+    let mut inspection = Inspection { commit, ..Inspection::default() };
+    if let Err(problem) = fill(&mut inspection, entry, files) {
+        inspection.broken = Some(problem);
+    }
+    inspection
+}
+
+fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(), String> {
+    let manifest = match &files.plugin_json {
+        None => Map::new(),
+        Some(bytes) => match aiw_home::json::parse(bytes).map_err(|e| format!("has a `{PLUGIN_JSON}` that {e}"))?.value {
+            Value::Object(manifest) => manifest,
+            _ => return Err(format!("has a `{PLUGIN_JSON}` that is not a JSON object")),
+        },
+    };
+    let text = |key: &str| manifest.get(key).and_then(Value::as_str).map(|t| aiw_core::printable(t).into_owned());
+    inspection.version = text("version");
+    inspection.description = text("description");
+    if !entry.strict()
+        && let Some((field, _)) = COMPONENTS.iter().find(|(field, _)| manifest.contains_key(*field))
+    {
+        return Err(format!("is `strict: false` in its marketplace, and its plugin.json declares `{field}` all the same"));
+    }
+    // From the weakest to the strongest place.
+    let mut collected = Collected::default();
+    if let Some(bytes) = &files.mcp_json {
+        let servers = in_file(bytes).map_err(|e| format!("has a `{MCP_JSON}` that {e}"))?;
+        collected.add(&servers, &format!("`{MCP_JSON}`"));
+    }
+    for (place, value) in [(PLUGIN_JSON, manifest.get("mcpServers")), ("entry", entry.fields.get("mcpServers"))] {
+        let Some(value) = value else { continue };
+        let declared = declared(value)?;
+        for path in &declared.files {
+            let bytes = files.named.get(path).ok_or_else(|| format!("names `{path}` for its servers, and there is no such file"))?;
+            let servers = in_file(bytes).map_err(|e| format!("names `{path}` for its servers, which {e}"))?;
+            collected.add(&servers, &format!("`{path}`"));
+        }
+        for servers in declared.objects {
+            collected.add(servers, if place == "entry" { "the marketplace entry" } else { "`plugin.json`" });
+        }
+        for bundle in declared.bundles {
+            collected.left_out.push(format!("the bundle `{bundle}` is left out: .mcpb bundles are not installed"));
+        }
+    }
+    inspection.servers = collected.servers;
+    inspection.left_out = collected.left_out;
+    inspection.options = options(manifest.get("userConfig").or_else(|| entry.fields.get("userConfig")));
+    inspection.brings = files.brings.clone().map(|mut brings| {
+        for fields in [&manifest, &entry.fields] {
+            for (field, word) in COMPONENTS {
+                if !word.is_empty() && fields.get(field).is_some_and(|v| !v.is_null()) {
+                    brings.push(word.to_owned());
+                }
+            }
+        }
+        let order = |word: &String| COMPONENTS.iter().position(|(_, w)| w == word);
+        brings.sort_by_key(order);
+        brings.dedup();
+        brings
+    });
+    Ok(())
+}
+
+fn options(value: Option<&Value>) -> BTreeMap<String, UserOption> {
+    let flag = |option: &Value, key: &str| option.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let read = |(key, option): (&String, &Value)| {
+        let title = option.get("title").or_else(|| option.get("description")).and_then(Value::as_str);
+        let default = match option.get("default") {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+            _ => None,
+        };
+        let option = UserOption {
+            title: one_line(title.unwrap_or(key), 120),
+            sensitive: flag(option, "sensitive"),
+            required: flag(option, "required"),
+            default,
+        };
+        (key.clone(), option)
+    };
+    value.and_then(Value::as_object).into_iter().flatten().take(64).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Document;
+    use serde_json::json;
+
+    fn entry(extra: &Value) -> Entry {
+        let mut entry = json!({"name": "p", "source": "./p"});
+        for (key, value) in extra.as_object().unwrap() {
+            entry[key] = value.clone();
+        }
+        let document = json!({"name": "m", "plugins": [entry]});
+        Document::parse(document.to_string().as_bytes(), &[]).unwrap().entries.remove(0)
+    }
+
+    fn files(plugin: Option<Value>, mcp: Option<Value>) -> Files {
+        let bytes = |value: Option<Value>| value.map(|v| v.to_string().into_bytes());
+        Files { plugin_json: bytes(plugin), mcp_json: bytes(mcp), brings: Some(Vec::new()), ..Files::default() }
+    }
+
+    fn names(inspection: &Inspection) -> Vec<&str> {
+        inspection.servers.iter().map(|s| s.name.as_str()).collect()
+    }
+
+    #[test]
+    fn servers_come_from_all_three_places() {
+        let server = json!({"command": "x"});
+        let files = files(Some(json!({"mcpServers": {"b": server, "a": server}})), Some(json!({"a": server})));
+        let found = inspect(&entry(&json!({"mcpServers": {"c": server}})), &files, None);
+        assert_eq!(names(&found), ["a", "b", "c"]);
+        assert_eq!((found.broken, found.left_out.len()), (None, 0));
+    }
+
+    #[test]
+    fn a_plugin_json_may_name_files_lists_and_bundles() {
+        let mut files = files(Some(json!({"mcpServers": ["./a.json", {"b": {"command": "x"}}, "https://h/c.mcpb"]})), None);
+        let entry = entry(&json!({}));
+        assert_eq!(files.missing(&entry).len(), 1);
+        assert!(inspect(&entry, &files, None).broken.unwrap().contains("no such file"));
+        files.named.insert(RelPath::parse("a.json").unwrap(), br#"{"mcpServers":{"a":{"command":"x"}}}"#.to_vec());
+        let found = inspect(&entry, &files, None);
+        assert_eq!(names(&found), ["a", "b"]);
+        assert!(found.left_out[0].contains(".mcpb"));
+    }
+
+    #[test]
+    fn strict_false_makes_the_entry_the_whole_definition() {
+        let entry = entry(&json!({"strict": false, "mcpServers": {"a": {"command": "x"}}}));
+        assert_eq!(names(&inspect(&entry, &files(Some(json!({"name": "p"})), None), None)), ["a"]);
+        let both = inspect(&entry, &files(Some(json!({"mcpServers": {}})), None), None);
+        assert!(both.broken.unwrap().contains("strict"));
+    }
+
+    #[test]
+    fn an_unreadable_manifest_breaks_the_plugin() {
+        for (plugin, mcp) in [(Some(json!([])), None), (None, Some(json!([])))] {
+            assert!(inspect(&entry(&json!({})), &files(plugin, mcp), None).broken.is_some());
+        }
+        let bad = Files { mcp_json: Some(b"{".to_vec()), ..Files::default() };
+        assert!(inspect(&entry(&json!({})), &bad, None).broken.unwrap().contains("is not JSON"));
+    }
+}

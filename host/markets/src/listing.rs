@@ -1,0 +1,124 @@
+//! The cached listing of a marketplace: what `list` and `search` read, and nothing else.
+
+use std::collections::BTreeMap;
+
+use aiw_core::{MarketName, PluginId};
+use aiw_home::{Home, HomeError, Lock, MarketSettings, Mode};
+use serde::{Deserialize, Serialize};
+
+use crate::document::{Document, Entry};
+use crate::inspect::Inspection;
+
+/// A listing of another format is fetched again.
+const FORMAT: u32 = 1;
+
+/// The longest listing that is read.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// A marketplace as it was fetched last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Listing {
+    format: u32,
+    /// The source that it came from; another one in the settings makes it void.
+    source: String,
+    /// The name in the document.
+    pub document_name: Option<String>,
+    /// The revision of the document.
+    pub revision: String,
+    /// RFC 3339.
+    pub fetched_at: String,
+    /// Old name → new name.
+    pub renames: BTreeMap<String, Option<String>>,
+    /// Oddities of the document, a sentence each.
+    pub problems: Vec<String>,
+    /// The entries.
+    pub plugins: Vec<Listed>,
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Listed {
+    /// As the document has it.
+    pub entry: Entry,
+    /// What is inside; none while it was not inspected.
+    pub inspection: Option<Inspection>,
+}
+
+impl Listed {
+    /// Why the plugin can't be used.
+    pub fn broken(&self) -> Option<&str> {
+        match &self.entry.content {
+            Err(problem) => Some(problem),
+            Ok(_) => self.inspection.as_ref()?.broken.as_deref(),
+        }
+    }
+
+    /// Whether it brings MCP servers; none while nobody knows.
+    pub fn has_servers(&self) -> Option<bool> {
+        if self.broken().is_some() {
+            return Some(false);
+        }
+        Some(!self.inspection.as_ref()?.servers.is_empty())
+    }
+
+    /// plugin.json's version, else the entry's.
+    pub fn version(&self) -> Option<String> {
+        let inspected = self.inspection.as_ref().and_then(|i| i.version.clone());
+        inspected.or_else(|| self.entry.text("version"))
+    }
+
+    /// The entry's description, else plugin.json's.
+    pub fn description(&self) -> Option<String> {
+        self.entry.text("description").or_else(|| self.inspection.as_ref()?.description.clone())
+    }
+
+    /// The plugin's id in a market; none for an entry without a usable name.
+    pub fn id(&self, market: &MarketName) -> Option<PluginId> {
+        let usable = self.entry.content.as_ref().ok()?;
+        Some(PluginId { name: usable.name.clone(), market: market.clone() })
+    }
+}
+
+impl Listing {
+    /// A listing of a document that was just fetched.
+    pub fn new(market: &MarketSettings, document: Document, revision: String) -> Self {
+        Self {
+            format: FORMAT,
+            source: market.source(),
+            document_name: document.name,
+            revision,
+            fetched_at: aiw_home::now_rfc3339(),
+            renames: document.renames,
+            problems: document.problems,
+            plugins: document.entries.into_iter().map(|entry| Listed { entry, inspection: None }).collect(),
+        }
+    }
+
+    /// The cached listing; none when it is absent, damaged, old or of another source.
+    pub fn load(home: &Home, market: &MarketSettings) -> Result<Option<Self>, HomeError> {
+        let Ok(Some(bytes)) = aiw_home::read_capped(&home.market_cache(&market.name), MAX_BYTES) else { return Ok(None) };
+        let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
+        Ok(listing.filter(|l| l.format == FORMAT && l.source == market.source()))
+    }
+
+    /// Keeps the listing.
+    pub fn save(&self, home: &Home, market: &MarketName, _lock: &Lock) -> Result<(), HomeError> {
+        let path = home.market_cache(market);
+        if let Some(parent) = path.parent() {
+            home.make_dir(parent)?;
+        }
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        aiw_home::replace(&path, &bytes, Mode::Private)
+    }
+
+    /// An entry by name. Names of broken entries are found as well.
+    pub fn find(&self, name: &str) -> Option<&Listed> {
+        let usable = self.plugins.iter().find(|p| p.entry.name == name && p.entry.content.is_ok());
+        usable.or_else(|| self.plugins.iter().find(|p| p.entry.name == name))
+    }
+
+    /// Entries whose inside is not known yet.
+    pub fn not_inspected(&self) -> usize {
+        self.plugins.iter().filter(|p| p.entry.content.is_ok() && p.inspection.is_none()).count()
+    }
+}

@@ -1,0 +1,285 @@
+//! MCP servers as plugins declare them: where declarations stand, what they may look like,
+//! and how several of them become one.
+
+use std::collections::BTreeMap;
+
+use aiw_core::{RelPath, one_line};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// More servers than any plugin has; a bound for what is shown and merged.
+const MAX_SERVERS: usize = 200;
+
+/// One declared server that can be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// The name in the declaration.
+    pub name: String,
+    /// `stdio`, `http`, `sse`, `ws`.
+    #[serde(rename = "type")]
+    pub transport: String,
+    /// The declaration as it stands, unknown fields included.
+    pub declaration: Map<String, Value>,
+}
+
+impl Server {
+    /// What it runs or reaches, on one line, for people to judge.
+    pub fn target(&self) -> String {
+        let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
+        if self.transport != "stdio" {
+            return one_line(text("url"), 300);
+        }
+        let mut words = vec![quoted(text("command"))];
+        for arg in self.declaration.get("args").and_then(Value::as_array).into_iter().flatten() {
+            words.push(quoted(arg.as_str().unwrap_or_default()));
+        }
+        one_line(&words.join(" "), 300)
+    }
+}
+
+/// A word as a shell would need it, so that two arguments never look like three.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,${}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// The servers of one plugin, and a word for each that is left out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Collected {
+    /// By name, in the order of declaration.
+    pub servers: Vec<Server>,
+    /// What was left out and why, a sentence each.
+    pub left_out: Vec<String>,
+}
+
+/// Where one `mcpServers` value points: what stands in it, and files that it names.
+pub struct Declared<'a> {
+    /// Objects of servers.
+    pub objects: Vec<&'a Map<String, Value>>,
+    /// JSON files in the plugin.
+    pub files: Vec<RelPath>,
+    /// `.mcpb` bundles, shown and not installed.
+    pub bundles: Vec<String>,
+}
+
+/// Reads an `mcpServers` value: an object, a path, or a list of them.
+/// The error is the end of a sentence about the manifest that holds it.
+pub fn declared(value: &Value) -> Result<Declared<'_>, String> {
+    let mut found = Declared { objects: Vec::new(), files: Vec::new(), bundles: Vec::new() };
+    let items = match value {
+        Value::Array(items) if items.len() <= 64 => items.iter().collect(),
+        Value::Array(_) => return Err("has an `mcpServers` list of more than 64 items".into()),
+        Value::Null => Vec::new(),
+        single => vec![single],
+    };
+    for item in items {
+        match item {
+            Value::Object(servers) => found.objects.push(servers),
+            Value::String(text) if text.ends_with(".mcpb") || text.ends_with(".dxt") => {
+                found.bundles.push(one_line(text, 200));
+            }
+            Value::String(text) if text.contains("://") => {
+                return Err(format!("has an `mcpServers` that is a URL: `{}`", one_line(text, 100)));
+            }
+            Value::String(path) => {
+                let path = RelPath::parse(path).map_err(|e| format!("has a bad `mcpServers`: {e}"))?;
+                found.files.push(path);
+            }
+            _ => return Err("has an `mcpServers` that is neither an object, a path nor a list of them".into()),
+        }
+    }
+    Ok(found)
+}
+
+/// The servers in a `.mcp.json` or a file that a manifest names: the wrapper if `mcpServers`
+/// is an object, else every key that holds an object.
+pub fn in_file(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    let parsed = aiw_home::json::parse(bytes)?;
+    let Value::Object(mut object) = parsed.value else { return Err("is not a JSON object".into()) };
+    match object.get_mut("mcpServers") {
+        Some(Value::Object(servers)) => Ok(std::mem::take(servers)),
+        Some(_) => Err("has an `mcpServers` that is not an object".into()),
+        None => Ok(object.into_iter().filter(|(_, value)| value.is_object()).collect()),
+    }
+}
+
+impl Collected {
+    /// Adds the servers of one place. The same name again: an identical declaration is one,
+    /// a different one replaces the earlier, with a word.
+    pub fn add(&mut self, servers: &Map<String, Value>, place: &str) {
+        for (name, declaration) in servers {
+            let shown = one_line(name, 60);
+            match server(name, declaration) {
+                Err(why) => self.left_out.push(format!("server `{shown}` in {place} is left out: it {why}")),
+                Ok(new) => match self.servers.iter_mut().find(|s| s.name == new.name) {
+                    Some(old) if *old == new => {}
+                    Some(old) => {
+                        self.left_out.push(format!("server `{shown}` stands in several places; the one in {place} counts"));
+                        *old = new;
+                    }
+                    None if self.servers.len() == MAX_SERVERS => {
+                        self.left_out.push(format!("server `{shown}` is left out: the plugin has more than {MAX_SERVERS}"));
+                        return;
+                    }
+                    None => self.servers.push(new),
+                },
+            }
+        }
+    }
+}
+
+/// Checks one declaration; the error is the end of a sentence.
+fn server(name: &str, declaration: &Value) -> Result<Server, String> {
+    if name.is_empty() || name.len() > 256 {
+        return Err("has a name that is not 1 to 256 bytes long".into());
+    }
+    let Value::Object(fields) = declaration else { return Err("is not an object".into()) };
+    let text = |key: &str| match fields.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(format!("has a `{key}` that is not a text")),
+    };
+    let (command, url) = (text("command")?, text("url")?);
+    let transport = match text("type")? {
+        Some("stdio") => "stdio",
+        Some("http" | "streamable-http") => "http",
+        Some("sse") => "sse",
+        Some("ws") => "ws",
+        Some(other) => return Err(format!("is of the type `{}`, which is not known", one_line(other, 40))),
+        None if command.is_some() => "stdio",
+        None if url.is_some() => "http",
+        None => return Err("has neither a `command` nor a `url`".into()),
+    };
+    if transport == "stdio" {
+        if command.is_none_or(|c| c.trim().is_empty()) {
+            return Err("has no `command`".into());
+        }
+        let texts = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
+        if fields.get("args").is_some_and(|args| !texts(args)) {
+            return Err("has an `args` that is not a list of texts".into());
+        }
+    } else {
+        match url {
+            None => return Err("has no `url`".into()),
+            // Real marketplaces hold dozens of these, as placeholders.
+            Some(url) if url.trim().is_empty() => return Err("has an empty `url`".into()),
+            Some(_) => {}
+        }
+    }
+    for key in ["env", "headers"] {
+        let texts = |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_string));
+        if fields.get(key).is_some_and(|value| !texts(value)) {
+            return Err(format!("has an `{key}` that is not an object of texts"));
+        }
+    }
+    Ok(Server { name: name.to_owned(), transport: transport.to_owned(), declaration: fields.clone() })
+}
+
+/// Keys for `mcp.json`: safe everywhere, and different for different names.
+///
+/// Clients turn a name into a part of tool names; `[A-Za-z0-9_-]` is what all of them keep.
+pub fn safe_keys(names: &[String]) -> BTreeMap<String, String> {
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    // Names that are safe as they are keep themselves, whatever else would become them.
+    for name in names.iter().filter(|name| safe(name) == **name) {
+        keys.insert(name.clone(), name.clone());
+    }
+    for name in names {
+        if keys.contains_key(name) {
+            continue;
+        }
+        let key = unique(&safe(name), |key| keys.values().any(|taken| taken.eq_ignore_ascii_case(key)));
+        keys.insert(name.clone(), key);
+    }
+    keys
+}
+
+/// `key`, or `key-2`, `key-3`, … until it is not taken.
+pub fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(key) {
+        return key.to_owned();
+    }
+    let numbered = (2u32..).map(|n| format!("{key}-{n}"));
+    numbered.into_iter().find(|key| !taken(key)).unwrap_or_else(|| key.to_owned())
+}
+
+/// The safe form of one name.
+pub fn safe(name: &str) -> String {
+    let mut key = String::new();
+    for c in name.chars() {
+        match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => key.push(c),
+            _ if key.ends_with('-') => {}
+            _ => key.push('-'),
+        }
+    }
+    let key: String = key.trim_matches('-').chars().take(64).collect();
+    if key.is_empty() { "server".into() } else { key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn collect(value: &Value) -> Collected {
+        let mut collected = Collected::default();
+        collected.add(value.as_object().unwrap(), "`.mcp.json`");
+        collected
+    }
+
+    #[test]
+    fn every_type_is_known_and_what_is_odd_is_left_out_with_a_word() {
+        let collected = collect(&json!({
+            "a": {"command": "x"}, "b": {"type": "http", "url": "https://h"}, "c": {"type": "streamable-http", "url": "https://h"},
+            "d": {"type": "sse", "url": "https://h"}, "e": {"type": "ws", "url": "wss://h", "odd": 1},
+            "empty": {"type": "http", "url": ""}, "none": {}, "no": 3, "odd": {"type": "carrier-pigeon", "url": "x"},
+            "args": {"command": "x", "args": "y"}, "env": {"command": "x", "env": {"A": 1}}
+        }));
+        let types: Vec<_> = collected.servers.iter().map(|s| (s.name.as_str(), s.transport.as_str())).collect();
+        assert_eq!(types, [("a", "stdio"), ("b", "http"), ("c", "http"), ("d", "sse"), ("e", "ws")]);
+        assert_eq!(collected.left_out.len(), 6);
+        assert!(collected.left_out[0].contains("`empty`") && collected.left_out[0].contains("empty `url`"));
+        assert_eq!(collected.servers[4].declaration["odd"], 1);
+    }
+
+    #[test]
+    fn identical_declarations_are_one() {
+        let mut collected = collect(&json!({"a": {"command": "x"}}));
+        collected.add(json!({"a": {"command": "x"}}).as_object().unwrap(), "`plugin.json`");
+        assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 0));
+        collected.add(json!({"a": {"command": "y"}}).as_object().unwrap(), "the entry");
+        assert_eq!((collected.servers.len(), collected.left_out.len()), (1, 1));
+        assert_eq!(collected.servers[0].declaration["command"], "y");
+    }
+
+    #[test]
+    fn a_file_is_read_with_and_without_the_wrapper() {
+        assert_eq!(in_file(br#"{"mcpServers":{"a":{}}}"#).unwrap().len(), 1);
+        assert_eq!(in_file(br#"{"a":{},"_docs":"text"}"#).unwrap().len(), 1);
+        assert_eq!(in_file(b"{}").unwrap().len(), 0);
+        assert!(in_file(b"[]").is_err());
+        assert!(in_file(br#"{"mcpServers":[]}"#).is_err());
+    }
+
+    #[test]
+    fn arguments_are_shown_as_they_are_separated() {
+        let server = server("a", &json!({"command": "sh", "args": ["-c", "rm -rf x; echo 'y'"]})).unwrap();
+        assert_eq!(server.target(), r"sh -c 'rm -rf x; echo '\''y'\'''");
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_safe_and_never_collide(names in proptest::collection::btree_set("[a-c .A-]{1,4}", 1..12)) {
+            let names: Vec<String> = names.into_iter().collect();
+            let keys = safe_keys(&names);
+            prop_assert_eq!(keys.len(), names.len());
+            let different: std::collections::HashSet<_> = keys.values().collect();
+            prop_assert_eq!(different.len(), names.len());
+            for key in keys.values() {
+                prop_assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! An entry's `source`: every form seen, and the ones that are refused with a reason.
+
+use aiw_core::{RelPath, Sha, one_line};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Where a plugin's files are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "form", rename_all = "kebab-case")]
+pub enum Source {
+    /// Beneath the marketplace's root.
+    Relative {
+        /// `""` is the root itself.
+        path: String,
+    },
+    /// A git repository; resolved by the host, once for all markets.
+    Git {
+        /// `owner/repo` (GitHub, at the address that settings name) or a URL.
+        repository: String,
+        /// The plugin's directory in it.
+        path: String,
+        /// A branch or tag.
+        reference: Option<String>,
+        /// A commit; it wins over the reference.
+        sha: Option<Sha>,
+    },
+    /// A form of the market's own component.
+    Own {
+        /// The word in `source`.
+        word: String,
+        /// Its text, number and truth fields.
+        fields: Vec<(String, String)>,
+    },
+    /// A form that is known and not installed, or not known.
+    Refused {
+        /// The word in `source`.
+        word: String,
+        /// Why, as a sentence.
+        reason: String,
+    },
+}
+
+/// `owner/repo` as GitHub allows them.
+pub fn is_github_repo(text: &str) -> bool {
+    let Some((owner, repo)) = text.split_once('/') else { return false };
+    let owner_ok = (1..=39).contains(&owner.len())
+        && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !owner.starts_with('-');
+    let repo_ok = (1..=100).contains(&repo.len())
+        && repo.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && !repo.starts_with('-')
+        && repo != "."
+        && repo != "..";
+    owner_ok && repo_ok
+}
+
+impl Source {
+    /// Reads a `source`; the error is the end of a sentence about the entry.
+    pub fn parse(value: &Value, plugin_root: &RelPath, own_forms: &[String]) -> Result<Self, String> {
+        match value {
+            Value::String(path) => Self::relative(path, plugin_root),
+            Value::Object(fields) => Self::object(fields, own_forms),
+            _ => Err("has a `source` that is neither a text nor an object".into()),
+        }
+    }
+
+    fn relative(path: &str, plugin_root: &RelPath) -> Result<Self, String> {
+        if path.is_empty() {
+            return Err("has an empty `source`".into());
+        }
+        let parsed = RelPath::parse(path).map_err(|e| format!("has a bad `source`: {e}"))?;
+        // `pluginRoot` is for bare names; real documents set it beside whole paths as well.
+        let bare = !path.starts_with("./") && path != ".";
+        if bare && path.contains('/') {
+            return Err(format!("has a `source` that does not begin with `./`: `{}`", one_line(path, 80)));
+        }
+        let parsed = if bare { plugin_root.join(&parsed) } else { parsed };
+        Ok(Self::Relative { path: parsed.as_str().to_owned() })
+    }
+
+    fn object(fields: &Map<String, Value>, own_forms: &[String]) -> Result<Self, String> {
+        let text = |key: &str| match fields.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("has a source whose `{key}` is not a text")),
+        };
+        let word = text("source")?.ok_or("has a source object without the word `source`")?;
+        if own_forms.contains(&word) {
+            let scalar = |value: &Value| match value {
+                Value::String(text) => Some(text.clone()),
+                Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+                _ => None,
+            };
+            let fields = fields.iter().filter_map(|(k, v)| Some((k.clone(), scalar(v)?))).collect();
+            return Ok(Self::Own { word, fields });
+        }
+        let need = |key: &str| text(key)?.ok_or_else(|| format!("has a `{word}` source without `{key}`"));
+        let repository = match word.as_str() {
+            "github" => {
+                let repo = need("repo")?;
+                let repo = repo.strip_suffix(".git").unwrap_or(&repo).to_owned();
+                if !is_github_repo(&repo) {
+                    return Err(format!("has a `github` source whose `repo` is not `owner/repo`: `{}`", one_line(&repo, 80)));
+                }
+                repo
+            }
+            "url" | "git-subdir" => {
+                let url = need("url")?;
+                let url = if is_github_repo(&url) { url.strip_suffix(".git").unwrap_or(&url).to_owned() } else { url };
+                check_git_url(&url)?;
+                url
+            }
+            other => return Ok(Self::Refused { word: word.clone(), reason: refusal(other) }),
+        };
+        // `path` beside `url` is not documented; its intent is evident, and real entries have it.
+        let path = match (word.as_str(), text("path")?) {
+            ("git-subdir", None) => return Err("has a `git-subdir` source without `path`".into()),
+            (_, path) => path.unwrap_or_default(),
+        };
+        let path = RelPath::parse(&path).map_err(|e| format!("has a bad source: {e}"))?;
+        let sha = match text("sha")? {
+            None => None,
+            Some(sha) => {
+                let sha = sha.to_ascii_lowercase();
+                Some(sha.parse().map_err(|e: aiw_core::InvalidName| format!("has a bad source: {e}"))?)
+            }
+        };
+        let reference = text("ref")?;
+        if let Some(reference) = &reference
+            && !is_ref(reference)
+        {
+            return Err(format!("has a source with a bad `ref`: `{}`", one_line(reference, 80)));
+        }
+        Ok(Self::Git { repository, path: path.as_str().to_owned(), reference, sha })
+    }
+
+    /// The source in one word, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Relative { path } if path.is_empty() => "./".into(),
+            Self::Relative { path } => format!("./{path}"),
+            Self::Git { repository, path, reference, sha } => {
+                let mut text = if is_github_repo(repository) { format!("github:{repository}") } else { repository.clone() };
+                if !path.is_empty() {
+                    text = format!("{text}/{path}");
+                }
+                match (sha, reference) {
+                    (Some(sha), _) => format!("{text}@{}", &sha.as_str()[..12]),
+                    (None, Some(reference)) => format!("{text}#{reference}"),
+                    (None, None) => text,
+                }
+            }
+            Self::Own { word, .. } | Self::Refused { word, .. } => word.clone(),
+        }
+    }
+
+    /// Whether the files lie in the marketplace itself.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Relative { .. })
+    }
+}
+
+/// What git takes as a name of a branch or tag, and never as an option.
+/// <https://git-scm.com/docs/git-check-ref-format>
+pub fn is_ref(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && !name.starts_with(['-', '/'])
+        && !name.ends_with(['/', '.'])
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.contains("//")
+        && !name.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c))
+}
+
+fn check_git_url(url: &str) -> Result<(), String> {
+    let shown = one_line(url, 80);
+    if url.is_empty() {
+        return Err("has an empty `url`".into());
+    }
+    if url.starts_with('-') || url.chars().any(char::is_control) {
+        return Err(format!("has a source that is not a git URL: `{shown}`"));
+    }
+    if let Ok(parsed) = url::Url::parse(url)
+        && parsed.password().is_some()
+    {
+        return Err("has a source URL that holds a password".into());
+    }
+    let known = ["https://", "http://", "ssh://", "file://"].iter().any(|scheme| url.starts_with(scheme));
+    let scp = url.split_once(':').is_some_and(|(host, path)| host.contains('@') && !host.contains('/') && !path.starts_with("//"));
+    if !(known || scp || is_github_repo(url)) {
+        return Err(format!("has a source that is not a git URL: `{shown}`"));
+    }
+    Ok(())
+}
+
+fn refusal(word: &str) -> String {
+    let why = match word {
+        "npm" => "npm would run the package's install scripts",
+        "pip" => "pip may run the package's build scripts",
+        "command" => "it would run a command of the marketplace's choice",
+        "archive" => "an archive has no commit that could be pinned",
+        _ => return format!("the source form `{}` is not known", one_line(word, 40)),
+    };
+    format!("the source form `{word}` is not installed: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(value: &Value) -> Result<String, String> {
+        Source::parse(value, &RelPath::parse("./pkgs").unwrap(), &["acme".into()]).map(|s| s.describe())
+    }
+
+    #[test]
+    fn every_form_that_was_seen_is_read() {
+        let sha = "d16d14ac7f817336e21bf9392cf51b6cac6194d8";
+        for (value, expected) in [
+            (json!("./a/b/"), "./a/b"),
+            (json!("./"), "./"),
+            (json!("."), "./"),
+            (json!("formatter"), "./pkgs/formatter"),
+            (json!({"source": "github", "repo": "o/r.git", "ref": "v1"}), "github:o/r#v1"),
+            (json!({"source": "url", "url": "https://x/r.git", "path": "p", "sha": sha}), "https://x/r.git/p@d16d14ac7f81"),
+            (json!({"source": "git-subdir", "url": "o/r", "path": "p/q"}), "github:o/r/p/q"),
+            (json!({"source": "git-subdir", "url": "git@h:o/r.git", "path": "p"}), "git@h:o/r.git/p"),
+            (json!({"source": "acme", "n": 1}), "acme"),
+            (json!({"source": "npm", "package": "x"}), "npm"),
+        ] {
+            assert_eq!(parse(&value).as_deref(), Ok(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn sources_that_trick_are_refused() {
+        for value in [
+            json!("a/b"),
+            json!("../x"),
+            json!(""),
+            json!(3),
+            json!({"source": "github", "repo": "../x"}),
+            json!({"source": "github", "repo": "-o/r"}),
+            json!({"source": "url", "url": "--upload-pack=x"}),
+            json!({"source": "url", "url": "ext::sh -c x"}),
+            json!({"source": "url", "url": "https://u:p@h/r"}),
+            json!({"source": "url", "url": ""}),
+            json!({"source": "url", "url": "https://h/r", "sha": "abc"}),
+            json!({"source": "url", "url": "https://h/r", "ref": "-x"}),
+            json!({"source": "git-subdir", "url": "o/r", "path": "../x"}),
+            json!({"source": "git-subdir", "url": "o/r"}),
+        ] {
+            assert!(parse(&value).is_err(), "{value}");
+        }
+    }
+}

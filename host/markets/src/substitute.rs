@@ -1,0 +1,270 @@
+//! `${…}` in server declarations.
+//!
+//! Claude Code expands `${VAR}` and `${VAR:-default}` when it loads `mcp.json`; those stay.
+//! `${CLAUDE_PLUGIN_ROOT}`, `${CLAUDE_PLUGIN_DATA}` and `${user_config.x}` mean nothing
+//! outside a plugin: they are resolved at install.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::EnvName;
+use serde_json::{Map, Value};
+
+/// The plugin's own directory.
+pub const PLUGIN_ROOT: &str = "CLAUDE_PLUGIN_ROOT";
+/// Where the plugin may write.
+pub const PLUGIN_DATA: &str = "CLAUDE_PLUGIN_DATA";
+/// Set by the client itself.
+const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
+
+/// What one placeholder asks for.
+#[derive(Debug, PartialEq)]
+enum Placeholder<'a> {
+    Variable { name: EnvName, default: Option<&'a str> },
+    Option(&'a str),
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Placeholder { whole: &'a str, what: Placeholder<'a> },
+}
+
+/// Cuts a text into literal pieces and placeholders. What only looks like one is literal.
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(start) = text[at..].find("${").map(|i| at + i) {
+        let Some(end) = text[start..].find('}').map(|i| start + i) else { break };
+        let inner = &text[start + 2..end];
+        let what = match inner.strip_prefix("user_config.") {
+            Some(option) if !option.is_empty() => Some(Placeholder::Option(option)),
+            _ => {
+                let (name, default) = match inner.split_once(":-") {
+                    Some((name, default)) => (name, Some(default)),
+                    None => (inner, None),
+                };
+                name.parse().ok().map(|name| Placeholder::Variable { name, default })
+            }
+        };
+        at = match what {
+            Some(what) => {
+                pieces.push(Piece::Text(&text[from..start]));
+                pieces.push(Piece::Placeholder { whole: &text[start..=end], what });
+                from = end + 1;
+                from
+            }
+            None => start + 2,
+        };
+    }
+    pieces.push(Piece::Text(&text[from..]));
+    pieces
+}
+
+fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => visit(text),
+        Value::Array(items) => items.iter().for_each(|item| each_text(item, visit)),
+        Value::Object(map) => map.values().for_each(|item| each_text(item, visit)),
+        _ => {}
+    }
+}
+
+/// What a declaration reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reads {
+    /// Environment variables, with whether some place has no default.
+    pub variables: BTreeMap<EnvName, bool>,
+    /// Options of `userConfig`.
+    pub options: BTreeSet<String>,
+    /// Whether it names the plugin's own directories.
+    pub own_tree: bool,
+}
+
+/// Lists what a declaration reads.
+pub fn reads(declaration: &Map<String, Value>) -> Reads {
+    let mut reads = Reads::default();
+    let mut visit = |text: &str| {
+        for piece in pieces(text) {
+            match piece {
+                Piece::Placeholder { what: Placeholder::Variable { name, default }, .. } => match name.as_str() {
+                    PLUGIN_ROOT | PLUGIN_DATA => reads.own_tree = true,
+                    PROJECT_DIR => {}
+                    _ => *reads.variables.entry(name).or_default() |= default.is_none(),
+                },
+                Piece::Placeholder { what: Placeholder::Option(option), .. } => {
+                    reads.options.insert(option.to_owned());
+                }
+                Piece::Text(_) => {}
+            }
+        }
+    };
+    declaration.values().for_each(|value| each_text(value, &mut visit));
+    reads
+}
+
+/// What stands for a variable or option after the install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// `${NAME}`: read from the environment when the client starts.
+    Reference(EnvName),
+    /// A plain value, never a secret.
+    Literal(String),
+}
+
+impl Given {
+    /// Reads what the user typed: `${NAME}` is a reference.
+    pub fn parse(text: &str) -> Self {
+        let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).and_then(|name| name.parse().ok());
+        name.map_or_else(|| Self::Literal(text.to_owned()), Self::Reference)
+    }
+}
+
+/// Whether a variable's name says that its value is a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let words = ["TOKEN", "SECRET", "PASSW", "CREDENTIAL", "APIKEY", "PRIVATE", "COOKIE", "SESSION", "DSN", "AUTH"];
+    words.iter().any(|word| name.contains(word)) || name.split(['_', '-', '.']).any(|part| matches!(part, "KEY" | "PASS" | "PWD" | "PAT" | "JWT"))
+}
+
+/// The variable under which Claude Code gives an option to a plugin's processes.
+pub fn option_variable(option: &str) -> Option<EnvName> {
+    let upper: String = option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    format!("CLAUDE_PLUGIN_OPTION_{upper}").parse().ok()
+}
+
+/// What placeholders become.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    /// The plugin's directory.
+    pub root: String,
+    /// Its data directory.
+    pub data: String,
+    /// Given variables.
+    pub variables: BTreeMap<EnvName, Given>,
+    /// Given options.
+    pub options: BTreeMap<String, Given>,
+}
+
+impl Values {
+    fn text(&self, text: &str) -> String {
+        let mut result = String::with_capacity(text.len());
+        for piece in pieces(text) {
+            match piece {
+                Piece::Text(text) => result.push_str(text),
+                Piece::Placeholder { whole, what } => match what {
+                    Placeholder::Variable { name, .. } => match (name.as_str(), self.variables.get(&name)) {
+                        (PLUGIN_ROOT, _) => result.push_str(&self.root),
+                        (PLUGIN_DATA, _) => result.push_str(&self.data),
+                        (_, None) => result.push_str(whole),
+                        (_, Some(Given::Reference(other))) => result.push_str(&format!("${{{other}}}")),
+                        // As a default: the environment may still say otherwise.
+                        (_, Some(Given::Literal(value))) if !value.contains(['}', '$']) => {
+                            result.push_str(&format!("${{{name}:-{value}}}"));
+                        }
+                        (_, Some(Given::Literal(value))) => result.push_str(value),
+                    },
+                    Placeholder::Option(option) => match self.options.get(option) {
+                        Some(Given::Literal(value)) => result.push_str(value),
+                        Some(Given::Reference(name)) => result.push_str(&format!("${{{name}}}")),
+                        None => match option_variable(option) {
+                            Some(name) => result.push_str(&format!("${{{name}}}")),
+                            None => result.push_str(whole),
+                        },
+                    },
+                },
+            }
+        }
+        result
+    }
+
+    fn value(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.value(item)).collect()),
+            Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), self.value(v))).collect()),
+            other => other.clone(),
+        }
+    }
+
+    /// The entry for `mcp.json`: placeholders resolved; a process also gets the plugin's
+    /// directories as variables, as Claude Code gives them to a plugin's processes.
+    pub fn resolve(&self, declaration: &Map<String, Value>, transport: &str) -> Value {
+        let mut entry: Map<String, Value> = declaration.iter().map(|(k, v)| (k.clone(), self.value(v))).collect();
+        if transport == "stdio" {
+            let env = entry.entry("env").or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(env) = env {
+                for (name, value) in [(PLUGIN_ROOT, &self.root), (PLUGIN_DATA, &self.data)] {
+                    env.entry(name).or_insert_with(|| value.clone().into());
+                }
+            }
+        } else {
+            // `streamable-http` is the registry's word; a missing type is not read as http by
+            // every client.
+            entry.shift_insert(0, "type".into(), transport.into());
+        }
+        Value::Object(entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn map(value: &Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn plugin_variables_are_resolved_and_the_rest_stays() {
+        let values = Values { root: "/r".into(), data: "/d".into(), ..Values::default() };
+        let declaration = map(&json!({"command": "${CLAUDE_PLUGIN_ROOT}/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
+            "env": {"E": "${CLAUDE_PLUGIN_DATA}/db"}, "odd": {"x": "${CLAUDE_PLUGIN_ROOT}"}}));
+        assert_eq!(
+            values.resolve(&declaration, "stdio"),
+            json!({"command": "/r/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
+                "env": {"E": "/d/db", "CLAUDE_PLUGIN_ROOT": "/r", "CLAUDE_PLUGIN_DATA": "/d"}, "odd": {"x": "/r"}})
+        );
+        let reads = reads(&declaration);
+        assert!(reads.own_tree);
+        let variables: Vec<_> = reads.variables.iter().map(|(name, needed)| (name.as_str(), *needed)).collect();
+        assert_eq!(variables, [("A", true), ("B", false)]);
+    }
+
+    #[test]
+    fn given_values_become_references_or_defaults() {
+        let mut values = Values::default();
+        values.variables.insert("A".parse().unwrap(), Given::parse("${OTHER}"));
+        values.variables.insert("B".parse().unwrap(), Given::parse("eu"));
+        values.variables.insert("C".parse().unwrap(), Given::parse("a}b"));
+        values.options.insert("host".into(), Given::parse("h"));
+        let declaration = map(&json!({"type": "streamable-http", "url": "https://${user_config.host}/${user_config.pass-word}",
+            "headers": {"x": "${A} ${B} ${C} ${B:-us}"}}));
+        assert_eq!(
+            values.resolve(&declaration, "http"),
+            json!({"type": "http", "url": "https://h/${CLAUDE_PLUGIN_OPTION_PASS_WORD}",
+                "headers": {"x": "${OTHER} ${B:-eu} a}b ${B:-eu}"}})
+        );
+    }
+
+    #[test]
+    fn names_of_secrets_are_known() {
+        for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_loses_nothing(text in "[${}:a-zA-Z_.é-]{0,40}") {
+            let back: String = pieces(&text).iter().map(|piece| match piece {
+                Piece::Text(text) => *text,
+                Piece::Placeholder { whole, .. } => *whole,
+            }).collect();
+            prop_assert_eq!(back, text);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+use aiw_core::ErrorKind;
+
+/// Why something outside could not be read. Each message is one sentence for the user and holds
+/// no query, password or header.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// What was asked for makes no sense as it stands, or its content cannot be used.
+    #[error("{message}")]
+    Invalid {
+        /// The sentence.
+        message: String,
+    },
+    /// There is no such repository, ref, commit or file.
+    #[error("{message}")]
+    NotFound {
+        /// The sentence.
+        message: String,
+    },
+    /// The policy, or the far end, refuses.
+    #[error("{message}")]
+    Denied {
+        /// The sentence.
+        message: String,
+    },
+    /// The far end, or the disk, does not answer as it should; later it may.
+    #[error("{message}")]
+    Unavailable {
+        /// The sentence.
+        message: String,
+        /// Seconds to wait, where the far end said so.
+        retry_after: Option<u32>,
+    },
+    /// The far end answered, and the answer makes no sense.
+    #[error("{message}")]
+    Malformed {
+        /// The sentence.
+        message: String,
+    },
+    /// More than the limit, whatever was announced.
+    #[error("{message}")]
+    TooLarge {
+        /// The sentence.
+        message: String,
+    },
+    /// Stopped by whoever asked.
+    #[error("stopped before it was done")]
+    Cancelled,
+}
+
+impl NetError {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } | Self::TooLarge { .. } => {
+                ErrorKind::User
+            }
+            Self::Unavailable { .. } | Self::Malformed { .. } => ErrorKind::Unavailable,
+            Self::Cancelled => ErrorKind::Interrupted,
+        }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into() }
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::NotFound { message: message.into() }
+    }
+
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::Denied { message: message.into() }
+    }
+
+    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
+        Self::Unavailable { message: message.into(), retry_after: None }
+    }
+
+    pub(crate) fn malformed(message: impl Into<String>) -> Self {
+        Self::Malformed { message: message.into() }
+    }
+
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::TooLarge { message: message.into() }
+    }
+}

@@ -1,0 +1,491 @@
+//! Git repositories, fetched bare into a cache and read there. Nothing is ever checked out, and no hook,
+//! filter or template runs.
+
+mod command;
+mod place;
+mod remote;
+mod transport;
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiw_core::{RelPath, Sha, one_line};
+use git2::{ObjectType, Repository, RepositoryInitOptions};
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+pub(crate) use place::Place;
+use place::shown_git;
+use remote::{Depth, Remote};
+
+use crate::error::NetError;
+use crate::http::{Client, check_host, resolve_public};
+use crate::policy::Policy;
+use crate::tree::{Tree, hex};
+
+/// A place in a git repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitOrigin {
+    /// `https`, `ssh`, `file:` URL, absolute path or `git@host:path`.
+    pub url: String,
+    /// A branch or tag; the default branch if absent.
+    pub reference: Option<String>,
+    /// The commit. It wins over `reference`.
+    pub sha: Option<Sha>,
+    /// A directory inside the repository.
+    pub path: Option<RelPath>,
+}
+
+impl GitOrigin {
+    /// The default branch of a repository.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), reference: None, sha: None, path: None }
+    }
+}
+
+/// A ref of a repository. `name` is whole (`refs/heads/main`), or `HEAD`; a `^{}` at its end is
+/// what a tag stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitRef {
+    /// The whole name.
+    pub name: String,
+    /// What it points at.
+    pub sha: Sha,
+}
+
+/// All refs of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitRefs {
+    url: String,
+    refs: Vec<GitRef>,
+}
+
+impl GitRefs {
+    /// Every ref, `HEAD` first where there is one.
+    pub fn iter(&self) -> std::slice::Iter<'_, GitRef> {
+        self.refs.iter()
+    }
+
+    /// The commit of a branch, a tag or a whole ref name; of the default branch if `None`.
+    pub fn resolve(&self, reference: Option<&str>) -> Result<Sha, NetError> {
+        self.find(reference).map(|(_, sha)| sha)
+    }
+
+    /// The ref's whole name, and the commit that it stands for.
+    fn find(&self, reference: Option<&str>) -> Result<(String, Sha), NetError> {
+        if self.refs.is_empty() {
+            return Err(NetError::not_found(format!("`{}` is an empty repository: it has no commits", self.url)));
+        }
+        let by_name = |name: &str| self.refs.iter().find(|r| r.name == name).map(|r| r.sha.clone());
+        let named = |name: String| {
+            let peeled = by_name(&format!("{name}^{{}}"));
+            peeled.or_else(|| by_name(&name)).map(|sha| (name, sha))
+        };
+        let Some(wanted) = reference else {
+            return named("HEAD".to_owned())
+                .ok_or_else(|| NetError::not_found(format!("`{}` has no default branch: name one", self.url)));
+        };
+        check_reference(wanted)?;
+        let found = if wanted == "HEAD" || wanted.starts_with("refs/") {
+            named(wanted.to_owned())
+        } else {
+            named(format!("refs/heads/{wanted}")).or_else(|| named(format!("refs/tags/{wanted}")))
+        };
+        found.ok_or_else(|| {
+            NetError::not_found(format!("`{}` has no branch or tag `{}`", self.url, one_line(wanted, 80)))
+        })
+    }
+}
+
+impl<'a> IntoIterator for &'a GitRefs {
+    type Item = &'a GitRef;
+    type IntoIter = std::slice::Iter<'a, GitRef>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// How far a transfer is. Objects are known only once the far end has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Objects that have arrived.
+    pub received_objects: u64,
+    /// Objects that will.
+    pub total_objects: u64,
+    /// Bytes that have arrived.
+    pub received_bytes: u64,
+}
+
+/// What is told of a transfer while it runs, on the thread that transfers.
+type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Opens trees: of git repositories, through a cache, and of directories.
+#[derive(Clone)]
+pub struct Trees {
+    client: Client,
+    cache: PathBuf,
+    progress: Option<OnProgress>,
+}
+
+impl Trees {
+    /// `cache_dir` is made when first needed.
+    pub fn new(client: Client, cache_dir: PathBuf) -> Self {
+        Self { client, cache: cache_dir, progress: None }
+    }
+
+    /// Tells of transfers while they run.
+    #[must_use]
+    pub fn on_progress(mut self, tell: Arc<dyn Fn(Progress) + Send + Sync>) -> Self {
+        self.progress = Some(tell);
+        self
+    }
+
+    /// The tree of a commit. Where `sha` is given and was fetched before, nothing is asked of the network;
+    /// dropping the future stops the transfer.
+    pub async fn open_git(&self, policy: &Policy, origin: &GitOrigin) -> Result<Tree, NetError> {
+        let origin = origin.clone();
+        let tree = self.blocking(policy, origin.url.clone(), move |job| job.open(&origin)).await?;
+        Ok(tree)
+    }
+
+    /// The tree of a directory that the user named, or beneath one.
+    pub async fn open_directory(&self, policy: &Policy, path: &Path) -> Result<Tree, NetError> {
+        let shown = one_line(&path.display().to_string(), 200);
+        if !path.is_absolute() {
+            return Err(NetError::invalid(format!("directory `{shown}` is not an absolute path")));
+        }
+        let (policy, path) = (policy.clone(), path.to_owned());
+        spawn(move || {
+            let real = allowed_path(&policy, &path, false)?;
+            Tree::directory(&real)
+        })
+        .await
+    }
+
+    /// Every ref of a repository, `HEAD` included.
+    pub async fn list_refs(&self, policy: &Policy, url: &str) -> Result<GitRefs, NetError> {
+        self.blocking(policy, url.to_owned(), |job| job.refs()).await
+    }
+
+    /// Runs on a thread that may block; when the future is dropped, so is the guard, and the job stops.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        policy: &Policy,
+        url: String,
+        work: impl FnOnce(Job) -> Result<T, NetError> + Send + 'static,
+    ) -> Result<T, NetError> {
+        let (guard, cancel) = watch::channel(());
+        let (trees, policy) = (self.clone(), policy.clone());
+        let runtime = tokio::runtime::Handle::current();
+        let done = spawn(move || work(Job::new(trees, policy, url, Cancel(cancel), runtime)?)).await;
+        drop(guard);
+        done
+    }
+}
+
+async fn spawn<T: Send + 'static>(work: impl FnOnce() -> Result<T, NetError> + Send + 'static) -> Result<T, NetError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_cancelled() => Err(NetError::Cancelled),
+        Err(_) => Err(NetError::unavailable("reading a repository ended by a defect of aiw")),
+    }
+}
+
+/// Whether anyone still waits for the result.
+#[derive(Clone)]
+struct Cancel(watch::Receiver<()>);
+
+impl Cancel {
+    fn check(&self) -> Result<(), NetError> {
+        self.0.has_changed().map(drop).map_err(|_| NetError::Cancelled)
+    }
+
+    async fn cancelled(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// Whether the user's git configuration leads a URL elsewhere (`insteadOf`), and where.
+pub fn rewritten(url: &str) -> Option<String> {
+    let remote = git2::Remote::create_detached(url).ok()?;
+    let to = remote.url().ok()?;
+    (to != url).then(|| to.to_owned())
+}
+
+/// One repository under one policy, on a thread that may block.
+struct Job {
+    trees: Trees,
+    cancel: Cancel,
+    deadline: Instant,
+    remote: Remote,
+    shown: String,
+    /// The cache's repository.
+    path: PathBuf,
+}
+
+impl Job {
+    fn new(
+        trees: Trees,
+        mut policy: Policy,
+        url: String,
+        cancel: Cancel,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<Self, NetError> {
+        // Both as it was written, and as the user's configuration has it.
+        Place::of(&url, false)?;
+        let to = rewritten(&url);
+        let real = to.clone().unwrap_or_else(|| url.clone());
+        let place = Place::of(&real, to.is_some())?;
+        if to.is_some() {
+            policy.grant_url(&real);
+        }
+        match &place {
+            // Checked by the client, redirects and addresses included; here only so that a cached
+            // tree is not given to one who may not ask.
+            Place::Http(at) => {
+                let (host, port) = (at.host_str().unwrap_or_default(), at.port_or_known_default().unwrap_or(443));
+                if !policy.is_granted(host, port) {
+                    check_host(&policy, host, port, if at.scheme() == "http" { 80 } else { 443 })?;
+                }
+            }
+            Place::Ssh { host, port } if !policy.is_granted(host, *port) => check_host(&policy, host, *port, 22)?,
+            Place::Ssh { .. } => {}
+            Place::Local(path) => drop(allowed_path(&policy, path, to.is_some())?),
+        }
+        let deadline = Instant::now() + trees.client.limits().tree;
+        let path = trees.cache.join(cache_name(&real));
+        let shown = shown_git(&real);
+        let proxy = match place {
+            Place::Http(_) => git2::Config::open_default().and_then(|config| config.get_string("http.proxy")).ok(),
+            _ => None,
+        };
+        let client = match proxy.filter(|proxy| !proxy.is_empty()) {
+            Some(proxy) => trees.client.through(&proxy)?,
+            None => trees.client.clone(),
+        };
+        let session = transport::Session::new(client, policy, runtime, cancel.clone(), deadline, trees.cache.clone());
+        let remote = Remote { url, real, place, session: Arc::new(session), progress: trees.progress.clone() };
+        Ok(Self { trees, cancel, deadline, remote, shown, path })
+    }
+
+    fn refs(&self) -> Result<GitRefs, NetError> {
+        self.make_cache()?;
+        let refs = self.reach().and_then(|()| self.remote.list())?;
+        Ok(GitRefs { url: self.shown.clone(), refs })
+    }
+
+    fn open(&self, origin: &GitOrigin) -> Result<Tree, NetError> {
+        if let Some(reference) = &origin.reference {
+            check_reference(reference)?;
+        }
+        let sha = match &origin.sha {
+            Some(sha) => {
+                if !self.has(sha) {
+                    self.fetch(sha, origin.reference.as_deref(), false)?;
+                }
+                sha.clone()
+            }
+            None => {
+                let refs = self.refs()?;
+                let (name, sha) = refs.find(origin.reference.as_deref())?;
+                if !self.has(&sha) {
+                    self.fetch(&sha, Some(&name), true)?;
+                }
+                sha
+            }
+        };
+        let tree = Tree::git(Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)?;
+        match &origin.path {
+            Some(path) => tree.subtree(path),
+            None => Ok(tree),
+        }
+    }
+
+    /// ssh resolves by itself; look first. (A name in the user's ssh configuration has to be granted.)
+    fn reach(&self) -> Result<(), NetError> {
+        match &self.remote.place {
+            Place::Ssh { host, port } if !self.remote.session.policy.is_granted(host, *port) => {
+                resolve_public(host).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the commit is in the cache, anchored: it was fetched whole.
+    fn has(&self, sha: &Sha) -> bool {
+        let Ok(repository) = Repository::open_bare(&self.path) else { return false };
+        repository.find_reference(&anchor(sha)).is_ok() && has_commit(&repository, sha)
+    }
+
+    /// From the cheapest way to the surest. What the far end promises is not believed: each step ends
+    /// with a look for the commit itself.
+    fn fetch(&self, sha: &Sha, reference: Option<&str>, is_tip: bool) -> Result<(), NetError> {
+        self.make_cache()?;
+        let _lock = self.lock()?;
+        if self.has(sha) {
+            return Ok(());
+        }
+        self.reach()?;
+        self.sweep();
+        let repository = self.repository()?;
+        let local = matches!(self.remote.place, Place::Local(_));
+        // A path serves no part of a history.
+        let shallow = if local { Depth::Whole } else { Depth::One };
+        let mut ways: Vec<(Vec<String>, Depth)> = Vec::new();
+        let exact = vec![sha.to_string()];
+        // A ref's tip needs no server that allows commits to be asked for by id.
+        if !is_tip {
+            ways.push((exact.clone(), shallow));
+        }
+        match reference {
+            Some(reference) => {
+                let sources = sources(reference);
+                // One of them exists; the others are an error of their own.
+                for source in &sources {
+                    ways.push((vec![format!("+{source}:refs/aiw/tip")], shallow));
+                }
+                if !is_tip && !local {
+                    for source in &sources {
+                        ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::Whole));
+                    }
+                }
+            }
+            None => {
+                if !local {
+                    ways.push((vec!["+HEAD:refs/aiw/tip".to_owned()], shallow));
+                }
+                ways.push((vec!["+refs/heads/*:refs/aiw/heads/*".to_owned()], Depth::Whole));
+            }
+        }
+        if is_tip {
+            ways.push((exact, shallow));
+        }
+        let mut refused = None;
+        let mut answered = false;
+        for (specs, depth) in ways {
+            match self.remote.fetch(&repository, &specs, depth) {
+                Ok(()) => answered = true,
+                Err(remote::Refused::ByFarEnd(error)) => refused = Some(error),
+                Err(remote::Refused::ByUs(error)) => return Err(error),
+            }
+            if has_commit(&repository, sha) {
+                let oid = git2::Oid::from_str(sha.as_str()).map_err(|error| self.broken(&error))?;
+                repository.reference(&anchor(sha), oid, true, "").map_err(|error| self.broken(&error))?;
+                return Ok(());
+            }
+        }
+        match refused {
+            Some(error) if !answered => Err(error),
+            _ => Err(NetError::not_found(format!("commit `{sha}` is not in `{}`", self.shown))),
+        }
+    }
+
+    fn make_cache(&self) -> Result<(), NetError> {
+        std::fs::create_dir_all(&self.trees.cache)
+            .map_err(|error| NetError::unavailable(format!("cannot make the cache of repositories: {error}")))
+    }
+
+    /// The cache's repository, made if need be: bare, and without the templates, whose hooks would come along.
+    fn repository(&self) -> Result<Repository, NetError> {
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).external_template(false);
+        Repository::init_opts(&self.path, &options).map_err(|error| self.broken(&error))
+    }
+
+    /// Removes what a killed fetch has left, which may be large; under the lock.
+    fn sweep(&self) {
+        let Ok(entries) = std::fs::read_dir(self.path.join("objects/pack")) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if ["tmp_", "pack_git2_"].iter().any(|left| name.as_encoded_bytes().starts_with(left.as_bytes())) {
+                // If it stays, it is only in the way of the disk.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Holds off other processes that fetch the same repository.
+    fn lock(&self) -> Result<File, NetError> {
+        let failed = |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}"));
+        let path = self.path.with_extension("lock");
+        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        loop {
+            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(rustix::io::Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(failed(error.into())),
+            }
+            self.cancel.check()?;
+            if Instant::now() >= self.deadline {
+                return Err(NetError::unavailable(format!(
+                    "another aiw has been fetching `{}` all the time",
+                    self.shown
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn broken(&self, error: &git2::Error) -> NetError {
+        let why = one_line(error.message(), 200);
+        NetError::unavailable(format!("the cache of `{}` cannot be used: {why}", self.shown))
+    }
+}
+
+fn anchor(sha: &Sha) -> String {
+    format!("refs/aiw/commits/{sha}")
+}
+
+fn has_commit(repository: &Repository, sha: &Sha) -> bool {
+    let Ok(oid) = git2::Oid::from_str(sha.as_str()) else { return false };
+    // The objects may have come since the database was opened.
+    let Ok(odb) = repository.odb() else { return false };
+    let _ = odb.refresh();
+    matches!(odb.read_header(oid), Ok((_, ObjectType::Commit)))
+        && repository.find_commit(oid).and_then(|commit| commit.tree()).is_ok()
+}
+
+/// What a reference may stand for, the likeliest first.
+fn sources(reference: &str) -> Vec<String> {
+    if reference == "HEAD" || reference.starts_with("refs/") {
+        return vec![reference.to_owned()];
+    }
+    vec![format!("refs/heads/{reference}"), format!("refs/tags/{reference}")]
+}
+
+fn check_reference(reference: &str) -> Result<(), NetError> {
+    let whole = if reference.starts_with("refs/") { reference.to_owned() } else { format!("refs/heads/{reference}") };
+    if reference.is_empty() || reference.starts_with('-') || !git2::Reference::is_valid_name(&whole) {
+        return Err(NetError::invalid(format!("`{}` is not the name of a branch or tag", one_line(reference, 80))));
+    }
+    Ok(())
+}
+
+/// The real path, if the user named it or what it lies beneath.
+fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, NetError> {
+    let shown = one_line(&path.display().to_string(), 200);
+    let denied = || NetError::denied(format!("`{shown}` is not beneath a directory that was granted"));
+    let lexically = granted || policy.directories.iter().any(|directory| path.starts_with(directory));
+    let real = match std::fs::canonicalize(path) {
+        Ok(real) => real,
+        // What is there or not is nobody's business who may not look.
+        Err(_) if !lexically => return Err(denied()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(NetError::not_found(format!("there is no `{shown}`")));
+        }
+        Err(error) => return Err(NetError::unavailable(format!("cannot open `{shown}`: {error}"))),
+    };
+    let beneath =
+        |directory: &PathBuf| std::fs::canonicalize(directory).is_ok_and(|directory| real.starts_with(directory));
+    if granted || policy.directories.iter().any(beneath) { Ok(real) } else { Err(denied()) }
+}
+
+/// `<16 hex of the URL's digest>-<its last part>`: unique, and readable.
+fn cache_name(url: &str) -> String {
+    let last = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+    let last: String = last.strip_suffix(".git").unwrap_or(last).chars().take(64).collect();
+    let last: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
+    format!("{}-{last}", &hex(&Sha256::digest(url.as_bytes()))[..16])
+}

@@ -1,0 +1,161 @@
+use std::path::PathBuf;
+
+use aiw_core::one_line;
+use url::Url;
+
+use crate::error::NetError;
+use crate::http::shown;
+
+/// Where a git URL leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Http(Url),
+    Ssh { host: String, port: u16 },
+    Local(PathBuf),
+}
+
+impl Place {
+    /// Reads a git URL. Credentials are let through only where the user's own configuration wrote them.
+    pub(crate) fn of(url: &str, credentials: bool) -> Result<Self, NetError> {
+        let refuse = |why: &str| Err(NetError::invalid(format!("git URL `{}` {why}", shown_git(url))));
+        if url.is_empty() || url.len() > 2048 {
+            return refuse("is not 1 to 2048 characters long");
+        }
+        if url.chars().any(|c| c.is_control() || c == ' ') {
+            return refuse("holds a space or a control character");
+        }
+        // As an argument of git or ssh it would be an option.
+        if url.starts_with('-') {
+            return refuse("begins with `-`");
+        }
+        if let Some((helper, _)) = url.split_once("::")
+            && !helper.contains(['/', '[', '@'])
+        {
+            return refuse("names a remote helper, which runs a command");
+        }
+        if let Some((scheme, _)) = url.split_once("://") {
+            let Ok(parsed) = Url::parse(url) else { return refuse("is not a URL") };
+            let secret = parsed.password().is_some();
+            return match scheme.to_ascii_lowercase().as_str() {
+                "http" | "https" if !parsed.has_host() => refuse("names no host"),
+                "http" | "https" if !credentials && (secret || !parsed.username().is_empty()) => {
+                    refuse("holds credentials: leave them to a git credential helper")
+                }
+                "http" | "https" if parsed.query().is_some() || parsed.fragment().is_some() => {
+                    refuse("has a query or a fragment")
+                }
+                "http" | "https" => Ok(Self::Http(parsed)),
+                "ssh" | "git+ssh" | "ssh+git" if secret => refuse("holds a password"),
+                "ssh" | "git+ssh" | "ssh+git" => {
+                    let host = parsed.host_str().unwrap_or_default();
+                    if host.is_empty() {
+                        return refuse("names no host");
+                    }
+                    // Hosts of ssh are not decoded by the parser, and git decodes them.
+                    let odd = |text: &str| text.starts_with('-') || text.contains('%');
+                    if odd(host) || odd(parsed.username()) || parsed.path().starts_with("/-") {
+                        return refuse("has a part that ssh or git would take for an option");
+                    }
+                    Ok(Self::Ssh { host: host.to_owned(), port: parsed.port().unwrap_or(22) })
+                }
+                "file" => match parsed.to_file_path() {
+                    Ok(path) => Ok(Self::Local(path)),
+                    Err(()) => refuse("is not a path of this machine"),
+                },
+                "git" => refuse("is of the `git` protocol, which is neither encrypted nor signed: use `https`"),
+                _ => refuse("is neither `https`, `ssh` nor `file`"),
+            };
+        }
+        if url.starts_with('/') {
+            return Ok(Self::Local(url.into()));
+        }
+        match url.split_once(':') {
+            Some((place, path)) if !place.is_empty() && !place.contains('/') => {
+                let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+                if host.is_empty() || path.is_empty() {
+                    return refuse("names no host or no path");
+                }
+                if place.starts_with('-') || host.starts_with('-') || path.starts_with('-') {
+                    return refuse("has a part that ssh or git would take for an option");
+                }
+                if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b)) {
+                    return refuse("has a host of other characters than letters, digits, `.`, `_` and `-`");
+                }
+                Ok(Self::Ssh { host: host.to_owned(), port: 22 })
+            }
+            _ => refuse("is neither a URL nor an absolute path"),
+        }
+    }
+}
+
+/// A git URL for messages, without what may be secret in it.
+pub(crate) fn shown_git(url: &str) -> String {
+    if !url.contains("://") {
+        return one_line(url, 200);
+    }
+    match Url::parse(url) {
+        Ok(parsed) => shown(&parsed),
+        // What cannot be read cannot be cut: only the scheme.
+        Err(_) => one_line(&format!("{}://…", url.split("://").next().unwrap_or_default()), 40),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_that_run_commands_or_smuggle_options_are_refused() {
+        for bad in [
+            "",
+            "-x",
+            "--upload-pack=touch /tmp/x",
+            "ext::sh -c touch% /tmp/x",
+            "ext::sh",
+            "fd::17",
+            "git://example.com/x",
+            "ftp://example.com/x",
+            "ssh://-oProxyCommand=x/y",
+            "ssh://-oProxyCommand=x@h/y",
+            "ssh://%2doProxyCommand=x/y",
+            "ssh://git:pw@h/y",
+            "ssh://h/-x",
+            "-oProxyCommand=x:y",
+            "git@-oProxyCommand=x:y",
+            "git@h:-x",
+            "git@h:",
+            ":x",
+            "../x",
+            "~/x",
+            "x",
+            "https://u:p@h/x",
+            "https://token@h/x",
+            "https://h/x?y",
+            "https:///",
+            "file://elsewhere/x",
+            "https://h/a b",
+            "https://h/a\nb",
+        ] {
+            assert!(Place::of(bad, false).is_err(), "{bad:?}: {:?}", Place::of(bad, false));
+        }
+    }
+
+    #[test]
+    fn every_form_of_git_url_is_understood() {
+        let ssh = |host: &str, port| Place::Ssh { host: host.to_owned(), port };
+        assert_eq!(Place::of("git@github.com:a/b.git", false), Ok(ssh("github.com", 22)));
+        assert_eq!(Place::of("github.com:a/b", false), Ok(ssh("github.com", 22)));
+        assert_eq!(Place::of("ssh://git@h:2222/a", false), Ok(ssh("h", 2222)));
+        assert_eq!(Place::of("/a/b", false), Ok(Place::Local("/a/b".into())));
+        assert_eq!(Place::of("file:///a/b", false), Ok(Place::Local("/a/b".into())));
+        assert!(matches!(Place::of("https://token@h/x", true), Ok(Place::Http(_))));
+    }
+
+    #[test]
+    fn no_message_repeats_credentials() {
+        for bad in ["https://u:hunter2@h/x", "https://hunter2@h/x", "https://u:hunter2@[/x", "https://h/x?t=hunter2"] {
+            let message = Place::of(bad, false).unwrap_err().to_string();
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+}

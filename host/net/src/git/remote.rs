@@ -1,0 +1,217 @@
+//! One remote: libgit2 for HTTP and local repositories, the user's `git` for ssh.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiw_core::{Sha, one_line};
+use git2::{AutotagOption, Direction, FetchOptions, RemoteCallbacks, Repository};
+
+use super::place::{Place, shown_git};
+use super::transport::{self, Session};
+use super::{GitRef, OnProgress, Progress, command};
+use crate::error::NetError;
+
+/// How often the user's git's download is measured.
+const MEASURE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    One,
+    /// The whole history, also of what was fetched at depth 1 before.
+    Whole,
+}
+
+/// Whose no it is: after the far end's another way may still lead there.
+pub(super) enum Refused {
+    ByFarEnd(NetError),
+    ByUs(NetError),
+}
+
+pub(super) struct Remote {
+    /// As it was asked for.
+    pub(super) url: String,
+    /// As the user's configuration has it.
+    pub(super) real: String,
+    pub(super) place: Place,
+    pub(super) session: Arc<Session>,
+    pub(super) progress: Option<OnProgress>,
+}
+
+impl Remote {
+    pub(super) fn list(&self) -> Result<Vec<GitRef>, NetError> {
+        if let Place::Ssh { .. } = self.place {
+            return self.list_by_command();
+        }
+        let listed = transport::with(&self.session, || {
+            let mut remote = self.checked(git2::Remote::create_detached(self.url.as_str()))?;
+            let connected =
+                remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None).map_err(|e| self.unwrap(e))?;
+            let heads = connected.list().map_err(|e| self.unwrap(e))?;
+            heads.iter().map(|head| git_ref(head.name(), &head.oid().to_string())).collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut refs = listed.map_err(|refused| match refused {
+            Refused::ByFarEnd(error) | Refused::ByUs(error) => error,
+        })?;
+        refs.retain(|r| r.name != "capabilities^{}");
+        Ok(refs)
+    }
+
+    pub(super) fn fetch(&self, repository: &Repository, specs: &[String], depth: Depth) -> Result<(), Refused> {
+        if let Place::Ssh { .. } = self.place {
+            return self.fetch_by_command(repository.path(), specs, depth);
+        }
+        transport::with(&self.session, || {
+            let mut remote = self.checked(repository.remote_anonymous(&self.url))?;
+            let mut options = FetchOptions::new();
+            options.remote_callbacks(self.callbacks()).update_fetchhead(false).download_tags(AutotagOption::None);
+            match (depth, &self.place) {
+                (Depth::One, _) => drop(options.depth(1)),
+                // A local repository is never shallow here, and depth is more than its transport can do.
+                (Depth::Whole, Place::Local(_)) => {}
+                (Depth::Whole, _) => drop(options.depth(i32::MAX)),
+            }
+            remote.fetch(specs, Some(&mut options), None).map_err(|error| self.unwrap(error))
+        })
+        .map_err(Refused::ByUs)?
+    }
+
+    /// libgit2 rewrites a URL by itself: it must come to what the policy was asked about.
+    fn checked<'r>(&self, remote: Result<git2::Remote<'r>, git2::Error>) -> Result<git2::Remote<'r>, Refused> {
+        let remote = remote.map_err(|error| self.unwrap(error))?;
+        if remote.url().ok() != Some(self.real.as_str()) {
+            return Err(Refused::ByUs(NetError::unavailable("git's configuration changed meanwhile")));
+        }
+        Ok(remote)
+    }
+
+    fn callbacks(&self) -> RemoteCallbacks<'_> {
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.transfer_progress(|progress| {
+            let received_bytes = progress.received_bytes() as u64;
+            if let Err(error) = self.session.check().and_then(|()| self.check_size(received_bytes)) {
+                let _ = self.session.fail(error);
+                return false;
+            }
+            if let Some(tell) = &self.progress {
+                tell(Progress {
+                    received_objects: progress.received_objects() as u64,
+                    total_objects: progress.total_objects() as u64,
+                    received_bytes,
+                });
+            }
+            true
+        });
+        // Local repositories are copied in silence otherwise.
+        callbacks.sideband_progress(|_| self.session.check().is_ok());
+        callbacks
+    }
+
+    fn check_size(&self, bytes: u64) -> Result<(), NetError> {
+        let limit = self.session.client.limits().pack;
+        if bytes > limit {
+            return Err(NetError::too_large(format!("`{}` is larger than {limit} bytes", shown_git(&self.real))));
+        }
+        Ok(())
+    }
+
+    fn unwrap(&self, error: git2::Error) -> Refused {
+        if let Some(ours) = self.session.failure() {
+            return Refused::ByUs(ours);
+        }
+        if let Err(ours) = self.session.check() {
+            return Refused::ByUs(ours);
+        }
+        let why = one_line(error.message(), 200);
+        if error.class() == git2::ErrorClass::Os {
+            return Refused::ByUs(NetError::unavailable(format!("cannot fetch `{}`: {why}", shown_git(&self.real))));
+        }
+        Refused::ByFarEnd(NetError::malformed(format!("cannot fetch `{}`: {why}", shown_git(&self.real))))
+    }
+
+    /// `git`, speaking ssh only, and asking nobody.
+    fn git(&self, directory: &Path) -> std::process::Command {
+        let mut git = command::git(directory);
+        git.env("GIT_ALLOW_PROTOCOL", "ssh");
+        let own = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| std::env::var_os(name).is_some())
+            || git2::Config::open_default().and_then(|config| config.get_entry("core.sshCommand").map(drop)).is_ok();
+        if !own {
+            git.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        git
+    }
+
+    fn list_by_command(&self) -> Result<Vec<GitRef>, NetError> {
+        let mut git = self.git(&self.session.directory);
+        git.args(["ls-remote", "--quiet", "--", &self.url]);
+        let session = &self.session;
+        let ended = command::run(git, &[], &session.cancel, session.deadline, || Ok(()))?;
+        if !ended.status.success() {
+            return Err(self.complained(&ended.complaint));
+        }
+        let lines = String::from_utf8_lossy(&ended.output);
+        let refs = lines.lines().filter_map(|line| line.split_once('\t'));
+        refs.map(|(sha, name)| git_ref(name, sha)).collect::<Result<Vec<_>, _>>().map_err(|refused| match refused {
+            Refused::ByFarEnd(error) | Refused::ByUs(error) => error,
+        })
+    }
+
+    fn fetch_by_command(&self, repository: &Path, specs: &[String], depth: Depth) -> Result<(), Refused> {
+        let mut git = self.git(repository);
+        git.args(["-c", "gc.auto=0", "-c", "maintenance.auto=false"]);
+        git.arg("--git-dir").arg(repository);
+        git.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"]);
+        match depth {
+            Depth::One => drop(git.arg("--depth=1")),
+            // An error in a repository that is not shallow.
+            Depth::Whole if repository.join("shallow").exists() => drop(git.arg("--unshallow")),
+            Depth::Whole => {}
+        }
+        git.arg("--").arg(&self.url).args(specs);
+        let session = &self.session;
+        let mut measured = Instant::now();
+        let mut last = (0, Instant::now());
+        let idle = session.client.limits().idle + session.client.limits().connect;
+        let packs = repository.join("objects/pack");
+        let ended = command::run(git, &[], &session.cancel, session.deadline, || {
+            if measured.elapsed() < MEASURE {
+                return Ok(());
+            }
+            measured = Instant::now();
+            let bytes = incoming(&packs);
+            if bytes != last.0 {
+                last = (bytes, Instant::now());
+                if let Some(tell) = &self.progress {
+                    tell(Progress { received_bytes: bytes, ..Progress::default() });
+                }
+            } else if bytes == 0 && last.1.elapsed() > idle {
+                return Err(NetError::unavailable(format!("`{}` sends nothing", shown_git(&self.real))));
+            }
+            self.check_size(bytes)
+        });
+        let ended = ended.map_err(Refused::ByUs)?;
+        if ended.status.success() {
+            return Ok(());
+        }
+        Err(Refused::ByFarEnd(self.complained(&ended.complaint)))
+    }
+
+    fn complained(&self, complaint: &str) -> NetError {
+        NetError::unavailable(format!("`git` cannot reach `{}`: {complaint}", shown_git(&self.real)))
+    }
+}
+
+/// What the user's git has written of a pack that is not yet whole.
+fn incoming(packs: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(packs) else { return 0 };
+    let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));
+    partial.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+fn git_ref(name: &str, sha: &str) -> Result<GitRef, Refused> {
+    let sha: Sha = sha.parse().map_err(|_| {
+        Refused::ByFarEnd(NetError::malformed(format!("ref `{}` has no commit id of SHA-1", one_line(name, 80))))
+    })?;
+    Ok(GitRef { name: name.to_owned(), sha })
+}

@@ -1,0 +1,34 @@
+//! Everything that leaves the machine: the egress policy, HTTP, git. What it yields are trees.
+//!
+//! A [`Policy`] says what one caller may reach. [`Client`] reads over HTTP under it, [`Trees`] opens
+//! immutable sets of files: a git repository at a commit, or a directory that the user named. A [`Tree`]
+//! is read in place, or written out by [`Tree::materialize`].
+//!
+//! Not for file formats, for caches of documents, or for anything that knows what a plugin is.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), aiw_net::NetError> {
+//! use aiw_core::RelPath;
+//! use aiw_net::{Client, GitOrigin, Policy, Trees};
+//!
+//! let trees = Trees::new(Client::new()?, "/home/me/.aiw/cache/git".into());
+//! let origin = GitOrigin::new("https://github.com/anthropics/claude-plugins-official");
+//! let tree = trees.open_git(&Policy::public(), &origin).await?;
+//! let document = tree.read(&RelPath::parse(".claude-plugin/marketplace.json").unwrap(), 1 << 20)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod error;
+mod git;
+mod http;
+mod policy;
+mod tree;
+
+pub use address::is_public;
+pub use error::NetError;
+pub use git::{GitOrigin, GitRef, GitRefs, Progress, Trees, rewritten};
+pub use http::{Client, Limits, Request, Response};
+pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_port};
+pub use tree::{Item, ItemKind, LeftOut, Materialized, Tree, WalkItem};

@@ -1,0 +1,238 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use aiw_core::one_line;
+use url::Url;
+
+use crate::git::Place;
+
+/// A host pattern that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("host pattern `{}` {why}", one_line(.pattern, 80))]
+pub struct InvalidPattern {
+    /// What was given.
+    pub pattern: String,
+    /// The rule that it breaks.
+    pub why: &'static str,
+}
+
+/// Which hosts: `example.com`, `*.example.com` (any name beneath it), `*`, each with `:port`
+/// where the port is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostPattern {
+    /// Without `*.`; empty for `*`.
+    name: String,
+    beneath: bool,
+    port: Option<u16>,
+}
+
+impl HostPattern {
+    /// Takes `example.com`, `example.com:8443`, `*.example.com`, `*`, `[::1]:8080`.
+    pub fn parse(pattern: &str) -> Result<Self, InvalidPattern> {
+        let fail = |why| Err(InvalidPattern { pattern: pattern.to_owned(), why });
+        if pattern.len() > 260 {
+            return fail("is longer than 260 characters");
+        }
+        let (host, port) = match pattern.rsplit_once(':') {
+            Some((host, digits)) if !digits.ends_with(']') => match digits.parse::<u16>() {
+                Ok(port) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => (host, Some(port)),
+                _ => return fail("has a port that is not a number from 1 to 65535"),
+            },
+            _ => (pattern, None),
+        };
+        if host == "*" {
+            return Ok(Self { name: String::new(), beneath: true, port });
+        }
+        let (name, beneath) = match host.strip_prefix("*.") {
+            Some(name) => (name, true),
+            None => (host, false),
+        };
+        if name.contains('*') {
+            return fail("has a `*` elsewhere than in front of the first dot");
+        }
+        // The parser that requests go through, so that both see the same name.
+        let parsed = match url::Host::parse(name) {
+            Ok(parsed) => parsed,
+            Err(_) => return fail("is not the name of a host"),
+        };
+        if beneath && !matches!(parsed, url::Host::Domain(_)) {
+            return fail("puts a `*` before an address");
+        }
+        let name = bare_name(&parsed.to_string());
+        if name.is_empty() || name.split('.').any(str::is_empty) {
+            return fail("is not the name of a host");
+        }
+        Ok(Self { name, beneath, port })
+    }
+
+    /// Whether `host` and `port` fit. A pattern without a port means the scheme's own.
+    pub fn matches(&self, host: &str, port: u16, default_port: u16) -> bool {
+        if port != self.port.unwrap_or(default_port) {
+            return false;
+        }
+        let host = bare_name(host);
+        if !self.beneath {
+            return host == self.name;
+        }
+        self.name.is_empty() || host.strip_suffix(&self.name).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.'))
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = InvalidPattern;
+    fn from_str(pattern: &str) -> Result<Self, InvalidPattern> {
+        Self::parse(pattern)
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.beneath, self.name.as_str()) {
+            (true, "") => f.write_str("*")?,
+            (true, name) => write!(f, "*.{name}")?,
+            (false, name) => f.write_str(name)?,
+        }
+        match self.port {
+            Some(port) => write!(f, ":{port}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A host's name as it is compared: small letters, without the root's dot.
+pub(crate) fn bare_name(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+/// Where a URL leads: `https`, `http`, `ssh`, `git@host:path`. `None` for what has no host.
+pub fn host_and_port(url: &str) -> Option<(String, u16)> {
+    if let Ok(parsed) = Url::parse(url)
+        && matches!(parsed.scheme(), "http" | "https")
+    {
+        return Some((bare_name(parsed.host_str()?), parsed.port_or_known_default()?));
+    }
+    match Place::of(url, true) {
+        Ok(Place::Ssh { host, port }) => Some((bare_name(&host), port)),
+        _ => None,
+    }
+}
+
+/// The hosts that a caller declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hosts {
+    /// Any host, at any port.
+    Any,
+    /// Those that match one of the patterns.
+    Only(Vec<HostPattern>),
+}
+
+impl Hosts {
+    pub(crate) fn matches(&self, host: &str, port: u16, default_port: u16) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(patterns) => patterns.iter().any(|pattern| pattern.matches(host, port, default_port)),
+        }
+    }
+}
+
+/// What one caller may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Hosts that may be asked, where their addresses are public.
+    pub hosts: Hosts,
+    /// Host and port that the user named: allowed whatever `hosts` says, private or not,
+    /// encrypted or not.
+    pub granted: BTreeSet<(String, u16)>,
+    /// Directories that the user named; what lies beneath may be opened.
+    pub directories: Vec<PathBuf>,
+}
+
+impl Policy {
+    /// All of the public internet, encrypted, and nothing else.
+    pub fn public() -> Self {
+        Self { hosts: Hosts::Any, granted: BTreeSet::new(), directories: Vec::new() }
+    }
+
+    /// Nothing, until something is granted.
+    pub fn none() -> Self {
+        Self { hosts: Hosts::Only(Vec::new()), granted: BTreeSet::new(), directories: Vec::new() }
+    }
+
+    /// Grants what the user typed: the host and port of a URL or of `git@host:path`, or a directory.
+    /// What is neither is left alone.
+    pub fn grant_url(&mut self, url: &str) {
+        match (host_and_port(url), Place::of(url, true)) {
+            (Some(place), _) => {
+                self.granted.insert(place);
+            }
+            (None, Ok(Place::Local(path))) => self.directories.push(path),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn is_granted(&self, host: &str, port: u16) -> bool {
+        !self.granted.is_empty() && self.granted.contains(&(bare_name(host), port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_its_host_and_the_default_port_only() {
+        let p = |s: &str| HostPattern::parse(s).unwrap();
+        assert!(p("Example.com").matches("example.COM.", 443, 443));
+        assert!(!p("example.com").matches("example.com", 8443, 443));
+        assert!(!p("example.com").matches("evilexample.com", 443, 443));
+        assert!(!p("example.com").matches("a.example.com", 443, 443));
+        assert!(p("example.com:8443").matches("example.com", 8443, 443));
+        assert!(p("*.example.com").matches("a.b.example.com", 443, 443));
+        for other in ["example.com", ".example.com", "aexample.com", "example.com.evil.org"] {
+            assert!(!p("*.example.com").matches(other, 443, 443), "{other}");
+        }
+        assert!(p("*").matches("anything.org", 443, 443));
+        assert!(p("[::1]:8080").matches("[::1]", 8080, 443));
+        assert_eq!(p("*.Example.com:80").to_string(), "*.example.com:80");
+    }
+
+    #[test]
+    fn a_pattern_that_says_something_else_is_refused() {
+        for bad in ["", "*.", "a*", "*.*.com", "a b", "a/b", "x:0", "x:70000", "x:+1", "https://x", "*.1.2.3.4", ":443"]
+        {
+            assert!(HostPattern::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_grant_covers_host_and_port_of_every_form() {
+        let mut policy = Policy::none();
+        for url in
+            ["https://A.example/x?y", "http://localhost:8080/", "git@h.example:a/b.git", "ssh://git@s.example:2222/x"]
+        {
+            policy.grant_url(url);
+        }
+        policy.grant_url("/srv/repo");
+        policy.grant_url("file:///srv/other");
+        policy.grant_url("nonsense");
+        for (host, port) in [("a.example", 443), ("localhost", 8080), ("h.example", 22), ("s.example", 2222)] {
+            assert!(policy.is_granted(host, port), "{host}");
+        }
+        assert!(!policy.is_granted("a.example", 80));
+        assert_eq!(policy.directories, [PathBuf::from("/srv/repo"), PathBuf::from("/srv/other")]);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_a_pattern_never_panics(text in "\\PC{0,40}|[*.:\\[\\]a-z0-9]{0,20}") {
+            if let Ok(pattern) = HostPattern::parse(&text) {
+                pattern.matches(&text, 443, 443);
+                prop_assert_eq!(HostPattern::parse(&pattern.to_string()), Ok(pattern));
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use aiw_core::{RelPath, one_line};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use sha2::{Digest, Sha256};
+
+use super::{ItemKind, MAX_BYTES, Plan, Tree, WalkItem, hex};
+use crate::error::NetError;
+
+/// What of a tree was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Materialized {
+    /// [`Tree::digest`] of what was written.
+    pub digest: String,
+    /// How many files and links.
+    pub files: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was not, by path.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Something that was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where it is in the tree.
+    pub path: RelPath,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// The digest of a tree while it is read in the order of paths. Directories do not count: git knows no empty ones.
+struct TreeDigest(Sha256);
+
+impl TreeDigest {
+    fn add(&mut self, kind: u8, path: &RelPath, content: Sha256) {
+        self.0.update([kind]);
+        self.0.update((path.as_str().len() as u64).to_le_bytes());
+        self.0.update(path.as_str().as_bytes());
+        self.0.update(content.finalize());
+    }
+
+    fn add_file(&mut self, item: &WalkItem, content: Sha256) {
+        self.add(if item.executable { b'x' } else { b'f' }, &item.path, content);
+    }
+
+    fn add_link(&mut self, item: &WalkItem, target: &str) {
+        self.add(b'l', &item.path, Sha256::new_with_prefix(target.as_bytes()));
+    }
+}
+
+pub(super) fn digest(tree: &Tree) -> Result<String, NetError> {
+    let mut digest = TreeDigest(Sha256::new());
+    let mut left = MAX_BYTES;
+    for item in &tree.plan()?.items {
+        match (item.kind, &item.link_target) {
+            (ItemKind::File, _) => {
+                let mut content = Sha256::new();
+                let mut length = 0;
+                tree.files.content(item.path.as_str(), left, &mut |piece| {
+                    length += piece.len() as u64;
+                    content.update(piece);
+                    Ok(())
+                })?;
+                left -= length;
+                digest.add_file(item, content);
+            }
+            (ItemKind::Link, Some(target)) => digest.add_link(item, target),
+            _ => {}
+        }
+    }
+    Ok(hex(&digest.0.finalize()))
+}
+
+pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetError> {
+    let Plan { items, left_out } = tree.plan()?;
+    check_case(&items)?;
+    let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", &error))?;
+    let late = fails_late(&root);
+    let mut digest = TreeDigest(Sha256::new());
+    let (mut files, mut bytes) = (0_u32, 0_u64);
+    for item in &items {
+        let path = item.path.as_str();
+        match (item.kind, &item.link_target) {
+            // By path, a directory comes before what it holds.
+            (ItemKind::Directory, _) => root.create_dir(path).map_err(|error| unwritable(path, &error))?,
+            (ItemKind::File, _) => {
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true).mode(if item.executable { 0o755 } else { 0o644 });
+                let mut file = root.open_with(path, &options).map_err(|error| unwritable(path, &error))?;
+                let mut content = Sha256::new();
+                let mut length = 0;
+                tree.files.content(path, MAX_BYTES - bytes, &mut |piece| {
+                    length += piece.len() as u64;
+                    content.update(piece);
+                    file.write_all(piece).map_err(|error| unwritable(path, &error))
+                })?;
+                if late {
+                    file.sync_data().map_err(|error| unwritable(path, &error))?;
+                }
+                bytes += length;
+                files += 1;
+                digest.add_file(item, content);
+            }
+            (ItemKind::Link, Some(target)) => {
+                root.symlink(target, path).map_err(|error| unwritable(path, &error))?;
+                files += 1;
+                digest.add_link(item, target);
+            }
+            _ => {}
+        }
+    }
+    Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, left_out })
+}
+
+/// Whether a file system tells of a full disk or a quota only when a file is closed, which the standard
+/// library does without listening: there each file is flushed.
+fn fails_late(directory: &Dir) -> bool {
+    // NFS, SMB and CIFS, FUSE, AFS, Ceph (statfs(2)).
+    const REMOTE: [u32; 7] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x6573_5546, 0x5346_414f, 0x00c3_6400];
+    rustix::fs::fstatfs(directory).is_ok_and(|stat| REMOTE.contains(&(stat.f_type as u32)))
+}
+
+/// Two names that are one on a file system that folds case.
+fn check_case(items: &[WalkItem]) -> Result<(), NetError> {
+    let mut seen: HashMap<String, &RelPath> = HashMap::with_capacity(items.len());
+    for item in items {
+        if let Some(other) = seen.insert(item.path.as_str().to_lowercase(), &item.path) {
+            return Err(NetError::invalid(format!(
+                "`{}` and `{}` differ by case alone, which some file systems do not tell apart",
+                one_line(other.as_str(), 120),
+                one_line(item.path.as_str(), 120)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn unwritable(path: &str, error: &io::Error) -> NetError {
+    NetError::unavailable(format!("cannot write `{}`: {error}", one_line(path, 160)))
+}

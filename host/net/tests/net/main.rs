@@ -1,0 +1,7 @@
+//! The public surface against hostile servers and real repositories.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod git;
+mod http;
+mod tree;
+mod world;

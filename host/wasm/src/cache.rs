@@ -1,0 +1,129 @@
+//! Compiled code on disk.
+//!
+//! wasmtime does not check compiled code: a flipped byte runs. So each file begins with a
+//! header of ours that holds a sha256 of the rest; it is checked over the very bytes that
+//! are loaded. Nothing but our own compiler writes here: precompiled code from outside is
+//! refused by name (`aiw_extensions::inspect`). Another program of the same user could forge
+//! a file; that user can replace the aiw binary as well.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+
+use crate::limits;
+
+const MAGIC: &[u8; 16] = b"aiw-compiled-v1\n";
+const HEADER: usize = MAGIC.len() + 32;
+
+/// A directory of compiled components, least recently used out at
+/// [`limits::COMPILED_CACHE`]. Whatever is wrong with it, code is compiled in memory.
+#[derive(Debug, Clone)]
+pub struct CompiledCache {
+    dir: Option<PathBuf>,
+}
+
+impl CompiledCache {
+    /// A cache in a directory, which is made private if it does not exist.
+    pub fn at(dir: PathBuf) -> Self {
+        Self { dir: Some(dir) }
+    }
+
+    /// No cache: everything is compiled in memory.
+    pub fn none() -> Self {
+        Self { dir: None }
+    }
+
+    fn file(&self, key: &str) -> Option<PathBuf> {
+        Some(self.dir.as_ref()?.join(format!("{key}.cwasm")))
+    }
+
+    /// Code that was compiled for this engine, if it is there and whole.
+    pub(crate) fn load(&self, engine: &wasmtime::Engine, key: &str) -> Option<Component> {
+        let path = self.file(key)?;
+        if !is_ours(self.dir.as_ref()?, true) || !is_ours(&path, false) {
+            return None;
+        }
+        let bytes = fs::read(&path).ok()?;
+        let component = bytes
+            .strip_prefix(MAGIC)
+            .and_then(|rest| rest.split_at_checked(32))
+            .filter(|(digest, code)| Sha256::digest(code)[..] == **digest)
+            .and_then(|(_, code)| deserialize(engine, code));
+        if component.is_none() {
+            let _ = fs::remove_file(&path);
+            return None;
+        }
+        // The order of use, for the limit; once an hour is often enough.
+        let now = SystemTime::now();
+        if let Ok(file) = fs::File::open(&path)
+            && file.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600))
+        {
+            let _ = file.set_modified(now);
+        }
+        component
+    }
+
+    /// Keeps compiled code. A failure is no error: the next process compiles again.
+    pub(crate) fn store(&self, key: &str, code: &[u8]) {
+        let (Some(dir), Some(path)) = (&self.dir, self.file(key)) else { return };
+        let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        if !is_ours(dir, true) {
+            return;
+        }
+        make_room(dir, (code.len() + HEADER) as u64);
+        let write = || -> std::io::Result<()> {
+            let mut builder = tempfile::Builder::new();
+            let mut file = builder.prefix(".new-").make_in(dir, |path| {
+                fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+            })?;
+            file.write_all(MAGIC)?;
+            file.write_all(&Sha256::digest(code))?;
+            file.write_all(code)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|e| e.error)?;
+            Ok(())
+        };
+        let _ = write();
+    }
+}
+
+/// Owned by us, not a link, writable by nobody else.
+fn is_ours(path: &Path, directory: bool) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| {
+        let kind = if directory { meta.is_dir() } else { meta.is_file() };
+        kind && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0
+    })
+}
+
+/// The one `unsafe` of this crate.
+#[expect(unsafe_code, reason = "wasmtime runs compiled code as it is")]
+fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
+    // SAFETY: `code` was written by `store` with what `Engine::precompile_component` made:
+    // the file lies in a private directory of ours, carries our magic, and the sha256 in its
+    // header was checked over exactly these bytes, which nobody else can change while they
+    // are read. Code for another engine or version is refused by wasmtime itself.
+    unsafe { Component::deserialize(engine, code) }.ok()
+}
+
+fn make_room(dir: &Path, wanted: u64) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
+        .flatten()
+        .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.metadata().ok()?.len(), e.path())))
+        .collect();
+    let mut total: u64 = files.iter().map(|f| f.1).sum::<u64>() + wanted;
+    files.sort();
+    for (_, size, path) in files {
+        if total <= limits::COMPILED_CACHE {
+            return;
+        }
+        if fs::remove_file(&path).is_ok() {
+            total -= size;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aiw_extensions::{About, ExtensionError, Grants};
+use aiw_net::{HostPattern, Hosts, Policy};
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::bindings::v0_1::{MarketSource, MarketSourcePre};
+use crate::capabilities::Capabilities;
+use crate::error::{CallError, LoadError};
+use crate::host::{OverLimit, State};
+use crate::{Engine, limits};
+
+/// What the user named for one call: it is granted whatever the manifest says.
+#[derive(Debug, Clone, Default)]
+pub struct Reach {
+    /// URLs whose host and port may be asked, private addresses included.
+    pub urls: Vec<String>,
+    /// Directories that may be read.
+    pub directories: Vec<PathBuf>,
+}
+
+/// A component that is ready to be called.
+pub struct Component {
+    id: Arc<str>,
+    wanted: Arc<Grants>,
+    granted: Arc<Grants>,
+    engine: Engine,
+    pre: MarketSourcePre<State>,
+    capabilities: Capabilities,
+}
+
+impl Component {
+    /// Compiles a component, or loads what was compiled before, and links it.
+    ///
+    /// `about` must come from `inspect` over the same bytes; `granted` is what the user agreed
+    /// to (for a bundled component, what it wants).
+    pub async fn load(
+        engine: &Engine,
+        bytes: &[u8],
+        about: &About,
+        granted: Grants,
+        capabilities: Capabilities,
+    ) -> Result<Self, LoadError> {
+        let id: Arc<str> = about.manifest.id.as_str().into();
+        if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+            return Err(ExtensionError::Precompiled.into());
+        }
+        let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::engine::one_line(e) };
+        let key = format!("{}-{}", about.sha256, &engine.fingerprint()[..32]);
+        let component = match engine.cache.load(&engine.inner, &key) {
+            Some(component) => component,
+            None => {
+                // Seconds for a JavaScript guest, and it can't be interrupted: off this thread.
+                let (inner, cache, bytes) = (engine.inner.clone(), engine.cache.clone(), bytes.to_owned());
+                let compiled = tokio::task::spawn_blocking(move || {
+                    let component = wasmtime::component::Component::new(&inner, &bytes)?;
+                    cache.store(&key, &component.serialize()?);
+                    Ok::<_, wasmtime::Error>(component)
+                });
+                match compiled.await {
+                    Ok(component) => component.map_err(|e| fail(&e))?,
+                    Err(e) => return Err(LoadError::Compile { id: id.to_string(), reason: e.to_string() }),
+                }
+            }
+        };
+        let mut linker = Linker::new(&engine.inner);
+        let link = |linker: &mut Linker<State>| -> wasmtime::Result<InstancePre<State>> {
+            MarketSource::add_to_linker::<_, wasmtime::component::HasSelf<State>>(linker, |state| state)?;
+            if about.wants_wasi() {
+                wasmtime_wasi::p2::add_to_linker_async(linker)?;
+            }
+            linker.instantiate_pre(&component)
+        };
+        let pre = link(&mut linker).and_then(MarketSourcePre::new).map_err(|e| fail(&e))?;
+        let wanted = Arc::new(Grants::wanted(about));
+        Ok(Self { id, wanted, granted: Arc::new(granted), engine: engine.clone(), pre, capabilities })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What was agreed to and asked for: both keys.
+    fn both_keys(&self, kind: &str) -> Vec<String> {
+        let granted = self.granted.values(kind);
+        self.wanted.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
+    }
+
+    fn policies(&self, reach: &Reach) -> (Policy, Policy) {
+        let patterns = |values: Vec<String>| {
+            Hosts::Only(values.iter().filter_map(|value| HostPattern::parse(value).ok()).collect())
+        };
+        let git = |origin: &String| origin.strip_prefix("git:").map(str::to_owned);
+        let origins = self.both_keys("origins");
+        let mut http = Policy { hosts: patterns(self.both_keys("hosts")), ..Policy::none() };
+        let mut trees = Policy { hosts: patterns(origins.iter().filter_map(git).collect()), ..Policy::none() };
+        if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
+            trees.directories = reach.directories.clone();
+        }
+        // An address in the component's settings was typed by the user as well.
+        let settings = self.both_keys("settings");
+        let set = settings.iter().filter_map(|key| self.capabilities.settings.get(&self.id, key));
+        for url in set.chain(reach.urls.iter().cloned()) {
+            http.grant_url(&url);
+            trees.grant_url(&url);
+        }
+        (http, trees)
+    }
+
+    /// One call in a store of its own, within all limits.
+    pub(crate) async fn call<T>(
+        &self,
+        reach: &Reach,
+        call: impl AsyncFnOnce(&MarketSource, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        self.engine.tick();
+        let (http, trees) = self.policies(reach);
+        let state = State::new(
+            self.id.clone(),
+            self.wanted.clone(),
+            self.granted.clone(),
+            self.capabilities.clone(),
+            http,
+            trees,
+        );
+        let mut store = Store::new(&self.engine.inner, state);
+        // All limits before instantiation: initial memory counts, and start functions run.
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
+        store.set_max_component_handles(limits::HANDLES);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.data_mut();
+            state.charge_tick()?;
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let run = async {
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            call(&instance, &mut store).await
+        };
+        let outcome = match tokio::time::timeout(limits::WHOLE_CALL, run).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                return Err(self.misbehaved(format!("took longer than {} minutes", limits::WHOLE_CALL.as_secs() / 60)));
+            }
+        };
+        outcome.map_err(|e| self.misbehaved(explain(&e, store.data().last_error())))
+    }
+
+    fn misbehaved(&self, what: String) -> CallError {
+        CallError::Misbehaved { component: self.id.to_string(), what }
+    }
+}
+
+/// One sentence for whatever ended a guest.
+fn explain(error: &wasmtime::Error, last_error: Option<&str>) -> String {
+    use wasmtime::Trap;
+
+    if let Some(over) = error.downcast_ref::<OverLimit>() {
+        return over.to_string();
+    }
+    match error.downcast_ref::<Trap>() {
+        // The SDK's panic hook logs the panic's text as the guest's last error.
+        Some(Trap::UnreachableCodeReached) => match last_error {
+            Some(line) => format!("gave up: {line}"),
+            None => "gave up without a word (a panic, or out of memory)".into(),
+        },
+        Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => {
+            "ran out of stack, as endless recursion does, or read outside its memory".into()
+        }
+        Some(trap) => format!("trapped: {trap}"),
+        None => {
+            let text = crate::engine::one_line(error);
+            if text.contains("growing memory") {
+                format!("wanted more than {} MiB of memory", limits::MEMORY >> 20)
+            } else if text.contains("hostcalls has been exhausted") {
+                format!("handed over more than {} MiB in one call", limits::HOSTCALL_BYTES >> 20)
+            } else {
+                format!("failed: {text}")
+            }
+        }
+    }
+}

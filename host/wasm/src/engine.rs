@@ -1,0 +1,78 @@
+use std::sync::{Arc, OnceLock};
+
+use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetails};
+
+use crate::{CompiledCache, LoadError, limits};
+
+/// The engine that all components share, with its cache of compiled code.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: wasmtime::Engine,
+    pub(crate) cache: CompiledCache,
+    ticker: Arc<OnceLock<()>>,
+}
+
+impl Engine {
+    /// An engine whose compiled code is kept in `cache`.
+    pub fn new(cache: CompiledCache) -> Result<Self, LoadError> {
+        let mut config = Config::new();
+        config
+            .wasm_component_model(true)
+            .epoch_interruption(true)
+            .cranelift_opt_level(OptLevel::Speed)
+            .max_wasm_stack(limits::STACK)
+            // Small machines can't map the default 4 GiB a memory.
+            .memory_reservation(limits::MEMORY as u64)
+            .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+            .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+            // What no guest needs is no surface.
+            .wasm_relaxed_simd(false)
+            .wasm_gc(false)
+            .wasm_function_references(false)
+            .wasm_exceptions(false)
+            .wasm_memory64(false)
+            .wasm_tail_call(false)
+            .wasm_multi_memory(false)
+            .wasm_threads(false);
+        let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::Engine { reason: one_line(&e) })?;
+        Ok(Self { inner, cache, ticker: Arc::new(OnceLock::new()) })
+    }
+
+    /// The epoch's clock starts with the first call and ends with the engine.
+    pub(crate) fn tick(&self) {
+        self.ticker.get_or_init(|| {
+            let engine = self.inner.weak();
+            std::thread::spawn(move || {
+                while let Some(engine) = engine.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(limits::EPOCH_TICK);
+                }
+            });
+        });
+    }
+
+    /// sha256 of everything that decides whether compiled code fits this engine.
+    pub(crate) fn fingerprint(&self) -> String {
+        use std::hash::Hash;
+
+        struct Sha(sha2::Sha256);
+        impl std::hash::Hasher for Sha {
+            fn finish(&self) -> u64 {
+                0
+            }
+            fn write(&mut self, bytes: &[u8]) {
+                sha2::Digest::update(&mut self.0, bytes);
+            }
+        }
+        // A stable digest: `DefaultHasher` may change with the Rust release.
+        let mut hasher = Sha(<sha2::Sha256 as sha2::Digest>::new());
+        self.inner.precompile_compatibility_hash().hash(&mut hasher);
+        aiw_core::hex(&sha2::Digest::finalize(hasher.0))
+    }
+}
+
+/// The whole chain of an error on one printable line.
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    aiw_core::one_line(&format!("{error:#}"), 400)
+}

@@ -1,0 +1,25 @@
+use std::time::Duration;
+
+use super::State;
+use crate::bindings::v0_1::aiw::plugin::cache;
+use crate::limits;
+
+impl State {
+    /// Beneath the component's own directory: one can't read or push out another's.
+    fn cache(&self) -> aiw_home::Cache {
+        self.capabilities.home.byte_cache(&format!("components/{}", self.id), limits::CACHE_QUOTA)
+    }
+}
+
+impl cache::Host for State {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.charge_read()?;
+        Ok(self.cache().get(&key))
+    }
+
+    async fn put(&mut self, key: String, value: Vec<u8>, seconds: u32) -> wasmtime::Result<()> {
+        self.charge_request()?;
+        self.cache().put(&key, &value, Duration::from_secs(u64::from(seconds)));
+        Ok(())
+    }
+}

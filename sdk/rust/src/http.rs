@@ -1,0 +1,83 @@
+//! HTTPS reads. The hosts stand in the manifest (`hosts`) and in the user's grants; the host
+//! follows redirects and checks each address.
+
+use crate::__wit::aiw::plugin::http;
+use crate::{Error, Header, Request, Response};
+
+/// The longest body that the host gives: 8 MiB.
+pub const MAX_BODY: u32 = 8 << 20;
+
+/// Reads an address. Any status is an answer; see [`Response::success`].
+pub fn get(url: impl Into<String>) -> Result<Response, Error> {
+    get_with(&Request::new(url))
+}
+
+/// Reads an address with headers or a limit of one's own.
+pub fn get_with(request: &Request) -> Result<Response, Error> {
+    http::get(request)
+}
+
+impl Request {
+    /// A request without headers, for a body of at most [`MAX_BODY`].
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), headers: Vec::new(), limit: MAX_BODY }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push(Header { name: name.to_ascii_lowercase(), value: value.into() });
+        self
+    }
+
+    /// Refuses a body longer than `bytes`.
+    #[must_use]
+    pub fn limit(mut self, bytes: u32) -> Self {
+        self.limit = bytes;
+        self
+    }
+}
+
+impl Response {
+    /// The first header of that name, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value.as_str())
+    }
+
+    /// The answer if its status is one of success, else the error that the status means.
+    pub fn success(self) -> Result<Self, Error> {
+        // A query may hold a key.
+        let url = self.url.split(['?', '#']).next().unwrap_or_default();
+        let status = self.status;
+        Err(match status {
+            200..=299 => return Ok(self),
+            404 | 410 => Error::not_found(format!("`{url}` does not exist (status {status})")),
+            401 | 403 => Error::denied(format!("`{url}` refuses access (status {status})")),
+            408 | 429 | 500..=599 => {
+                let retry_after = self.header("retry-after").and_then(|seconds| seconds.trim().parse().ok());
+                Error::unavailable(format!("`{url}` cannot answer now (status {status})"), retry_after)
+            }
+            _ => Error::malformed(format!("`{url}` answered with status {status}")),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16) -> Result<Response, Error> {
+        let headers = vec![Header { name: "retry-after".to_owned(), value: "30".to_owned() }];
+        Response { status, headers, body: Vec::new(), url: "https://a.example/x?key=k".to_owned() }.success()
+    }
+
+    #[test]
+    fn a_status_becomes_the_error_that_it_means() {
+        assert!(answer(204).is_ok());
+        assert_eq!(answer(404), Err(Error::not_found("`https://a.example/x` does not exist (status 404)")));
+        assert_eq!(answer(403), Err(Error::denied("`https://a.example/x` refuses access (status 403)")));
+        let busy = "`https://a.example/x` cannot answer now (status 429)";
+        assert_eq!(answer(429), Err(Error::unavailable(busy, Some(30))));
+        assert_eq!(answer(304), Err(Error::malformed("`https://a.example/x` answered with status 304")));
+    }
+}

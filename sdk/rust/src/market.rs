@@ -1,0 +1,178 @@
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::__wit::exports::aiw::plugin::market::Guest;
+use crate::{
+    EntryRef, Error, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo, Tree, log,
+};
+
+/// A kind of plugin marketplace. The standard entry forms (`github`, `url`, `git-subdir`) are
+/// resolved by the host for all sources; a source is asked only for relative entries and for the
+/// forms that its [`describe`](Self::describe) names.
+///
+/// Each call runs in a fresh instance: what is to be kept goes into [`cache`](crate::cache).
+pub trait MarketSource {
+    /// What this source reads.
+    fn describe() -> SourceInfo;
+
+    /// Is this reference ours, and what does it mean? Pure: it must not ask the host.
+    fn claim(reference: &str) -> Option<Registration>;
+
+    /// Reads the marketplace document. It is handed on as it is: the host parses it.
+    fn fetch_marketplace(at: &Registration) -> Result<Snapshot, Error>;
+
+    /// All files of an entry.
+    fn download_plugin(_at: &Registration, entry: &EntryRef) -> Result<Tree, Error> {
+        let name = &entry.name;
+        Err(Error::invalid(format!("entries of this marketplace cannot be downloaded: `{name}`")))
+    }
+
+    /// The cheapest way to an entry's manifests. By default they are read from all of its files.
+    fn fetch_plugin(at: &Registration, entry: &EntryRef) -> Result<Manifests, Error> {
+        plugin_manifests(Self::download_plugin(at, entry)?)
+    }
+
+    /// The marketplace, unless `known` is still its revision. By default it is fetched and compared.
+    fn update(at: &Registration, known: &str) -> Result<Option<Snapshot>, Error> {
+        Ok(Some(Self::fetch_marketplace(at)?).filter(|snapshot| snapshot.revision != known))
+    }
+}
+
+/// The host's own limit for a marketplace document.
+const MAX_DOCUMENT: u32 = 8 << 20;
+const MAX_MANIFEST: u32 = 1 << 20;
+
+/// The `.claude-plugin/marketplace.json` of a tree, at the tree's revision. `name` stands for the
+/// tree in messages.
+pub fn market_document(tree: &Tree, name: &str) -> Result<Snapshot, Error> {
+    let path = ".claude-plugin/marketplace.json";
+    let document = tree.read(path, MAX_DOCUMENT).map_err(|error| match error {
+        Error::NotFound(_) => Error::not_found(format!("no `{path}` in {name}")),
+        other => other,
+    })?;
+    Ok(Snapshot { document, revision: tree.revision() })
+}
+
+/// The manifests of a plugin whose files are at hand.
+pub fn plugin_manifests(tree: Tree) -> Result<Manifests, Error> {
+    let read = |path| match tree.read(path, MAX_MANIFEST) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let (plugin_json, mcp_json) = (read(".claude-plugin/plugin.json")?, read(".mcp.json")?);
+    Ok(Manifests { plugin_json, mcp_json, files: Some(tree) })
+}
+
+/// A revision for a document that has none of its own: 128-bit FNV-1a in hexadecimal. It tells
+/// versions apart and proves nothing.
+pub fn digest(bytes: &[u8]) -> String {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let hash = bytes.iter().fold(BASIS, |hash, byte| (hash ^ u128::from(*byte)).wrapping_mul(PRIME));
+    format!("{hash:032x}")
+}
+
+impl SourceInfo {
+    /// What the source reads, in a few words: `GitHub repositories`.
+    pub fn new(label: &str) -> Self {
+        Self { label: label.to_owned(), references: Vec::new(), entry_forms: Vec::new() }
+    }
+
+    /// Adds a form of reference, as help shows it, with an example.
+    #[must_use]
+    pub fn reference(mut self, form: &str, example: &str) -> Self {
+        self.references.push(ReferenceForm { form: form.to_owned(), example: example.to_owned() });
+        self
+    }
+
+    /// Adds an entry form of its own: the `source` word of `{"source": "acme", …}`.
+    #[must_use]
+    pub fn entry_form(mut self, form: &str) -> Self {
+        self.entry_forms.push(form.to_owned());
+        self
+    }
+}
+
+impl Registration {
+    /// A marketplace at a location, at a branch or tag.
+    pub fn new(kind: &str, location: impl Into<String>, branch_or_tag: Option<&str>) -> Self {
+        Self { kind: kind.to_owned(), location: location.into(), ref_: branch_or_tag.map(str::to_owned) }
+    }
+}
+
+impl OwnSource {
+    /// A field's value, as text; an error that names the form and the field where it is absent.
+    pub fn field(&self, name: &str) -> Result<&str, Error> {
+        let field = self.fields.iter().find(|field: &&Field| field.name == name);
+        field
+            .map(|field| field.value.as_str())
+            .ok_or_else(|| Error::malformed(format!("a source of the form `{}` has no field `{name}`", self.form)))
+    }
+}
+
+/// What the component exports for a source.
+#[doc(hidden)]
+pub struct Exported<T>(PhantomData<T>);
+
+impl<T: MarketSource> Exported<T> {
+    /// Fails to compile where `T` is no source.
+    pub const CHECK: () = ();
+}
+
+impl<T: MarketSource> Guest for Exported<T> {
+    fn describe() -> SourceInfo {
+        log_panics();
+        T::describe()
+    }
+
+    fn claim(reference: String) -> Option<Registration> {
+        log_panics();
+        T::claim(&reference)
+    }
+
+    fn fetch_marketplace(at: Registration) -> Result<Snapshot, Error> {
+        log_panics();
+        T::fetch_marketplace(&at)
+    }
+
+    fn fetch_plugin(at: Registration, entry: EntryRef) -> Result<Manifests, Error> {
+        log_panics();
+        T::fetch_plugin(&at, &entry)
+    }
+
+    fn download_plugin(at: Registration, entry: EntryRef) -> Result<Tree, Error> {
+        log_panics();
+        T::download_plugin(&at, &entry)
+    }
+
+    fn update(at: Registration, known: String) -> Result<Option<Snapshot>, Error> {
+        log_panics();
+        T::update(&at, &known)
+    }
+}
+
+/// A panic is a bare trap to the host: its text reaches the user only by the log.
+fn log_panics() {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if !INSTALLED.swap(true, Ordering::Relaxed) {
+        std::panic::set_hook(Box::new(|panic| log::error(panic.to_string())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digest_is_fnv_1a() {
+        assert_eq!(digest(b""), "6c62272e07bb014262b821756295c58d");
+        assert_eq!(digest(b"a"), "d228cb696f1a8caf78912b704e4a8964");
+    }
+
+    #[test]
+    fn an_absent_field_is_named() {
+        let source = OwnSource { form: "acme".to_owned(), fields: Vec::new() };
+        assert_eq!(source.field("repo").unwrap_err().message(), "a source of the form `acme` has no field `repo`");
+    }
+}
