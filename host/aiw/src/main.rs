@@ -1,1 +1,94 @@
-fn main(){}
+//! The binary `aiw`: command line → domain calls → output. It owns no logic.
+
+mod cli;
+mod commands;
+mod components;
+mod failure;
+mod logs;
+mod output;
+mod terminal;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use aiw_core::ErrorKind;
+use clap::Parser;
+
+use crate::cli::{Cli, Command, PluginCommand};
+use crate::failure::Failure;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    // The commonest question, before anything is set up.
+    if std::env::args_os().len() == 2 && std::env::args_os().nth(1).is_some_and(|a| a == "--version" || a == "-V") {
+        return output::write_line(&format!("aiw {}", env!("CARGO_PKG_VERSION")));
+    }
+    // A file-size limit is an error of the write that meets it, not a death.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
+    let json = std::env::args_os().any(|a| a == "--json");
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) if !e.use_stderr() => {
+            return output::write(&e.render().to_string());
+        }
+        Err(e) => return Output::new(json).usage(&e),
+    };
+    let output = Output::new(cli.json);
+    let result = match cli.command {
+        Command::Docs { directory } => commands::docs::write(&directory),
+        Command::Plugin(PluginCommand::Browse { query, all, no_color }) => {
+            commands::browse::run(query, all, no_color, output.is_json())
+        }
+        command => run(command, &output),
+    };
+    match result {
+        Ok(()) => output.finish(),
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+fn run(command: Command, output: &Output) -> Result<(), Failure> {
+    // One thread is enough: guests yield every tick, git works on the blocking pool.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
+    let result = runtime.block_on(async {
+        let work = async {
+            match command {
+                Command::Plugin(command) => commands::plugin::run(command, output).await,
+                Command::Extension(command) => commands::extension::run(command, output).await,
+                Command::Docs { .. } => Ok(()),
+            }
+        };
+        tokio::select! {
+            biased;
+            failure = interrupted() => Err(failure),
+            result = work => result,
+        }
+    });
+    output.clear_progress();
+    // A thread that still reads the terminal must not hold the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// Ends when the user or the system asks us to. The work is dropped where it waits, which
+/// cancels it; what is committed is committed as a whole.
+async fn interrupted() -> Failure {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let mut hang_up = signal(SignalKind::hangup()).ok();
+    let next = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    };
+    let code = tokio::select! {
+        _ = tokio::signal::ctrl_c() => 130,
+        _ = next(&mut terminate) => 143,
+        _ = next(&mut hang_up) => 129,
+    };
+    Failure::interrupted(code)
+}

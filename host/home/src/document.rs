@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstNode, CstObject, CstRootNode};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::{HomeError, Lock, Mode, json, read_capped, replace};
 
@@ -119,21 +121,42 @@ impl Document {
         if self.bom { format!("\u{feff}{text}") } else { text }
     }
 
-    /// Writes the document if it changed. The lock proves that nobody else does.
+    /// The new text, if it differs from the file; with the digest of the old content.
     ///
-    /// The text is parsed once more before it replaces the file: should the editor ever fail,
-    /// it must not be in the user's file.
-    pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
+    /// The text is parsed once more before it may replace the file: should the editor ever
+    /// fail, it must not be in the user's file.
+    pub(crate) fn change(&self) -> Result<Option<Change>, HomeError> {
         let text = self.text();
         if self.original.as_deref() == Some(text.as_bytes()) {
-            return Ok(());
+            return Ok(None);
         }
         match json::parse(text.as_bytes()) {
             Ok(parsed) if parsed.value == self.value && parsed.duplicates.is_empty() => {}
             _ => return Err(HomeError::invalid(&self.path, "could not be edited without loss; nothing was changed")),
         }
-        replace(&self.path, text.as_bytes(), Mode::Private)
+        Ok(Some(Change { path: self.path.clone(), old: self.original.as_deref().map(digest), new: text }))
     }
+
+    /// Writes the document if it changed. The lock proves that nobody else does.
+    pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
+        match self.change()? {
+            Some(change) => replace(&change.path, change.new.as_bytes(), Mode::Private),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One file of a change that touches several.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) path: PathBuf,
+    /// sha256 of the content that is replaced; none for a new file.
+    pub(crate) old: Option<String>,
+    pub(crate) new: String,
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    aiw_core::hex(&Sha256::digest(bytes))
 }
 
 fn child<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {

@@ -1,7 +1,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::HomeError;
 
@@ -14,30 +14,54 @@ pub enum Mode {
     Shared,
 }
 
-/// Replaces a file as a whole: readers, and we after a crash, see the old bytes or the new.
-/// A symlink (people keep their configuration in a repository) is followed, not replaced.
-pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
-    let target = match fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_symlink() => {
-            fs::canonicalize(path).map_err(|e| HomeError::io("follow the link", path, e))?
-        }
-        Ok(meta) if meta.is_dir() => return Err(HomeError::invalid(path, "is a directory where a file should be")),
-        _ => path.to_owned(),
-    };
-    let parent = target.parent().ok_or_else(|| HomeError::invalid(path, "has no directory"))?;
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".aiw-").tempfile_in(parent)?;
-        let permissions = match fs::metadata(&target) {
-            Ok(meta) => meta.permissions(),
-            Err(_) => Permissions::from_mode(if mode == Mode::Private { 0o600 } else { 0o644 }),
+/// New content of a file, on disk beside it and not yet in its place.
+pub(crate) struct Staged {
+    file: tempfile::NamedTempFile,
+    target: PathBuf,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes the new content. A symlink (people keep their configuration in a repository)
+    /// is followed, not replaced.
+    pub(crate) fn new(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, HomeError> {
+        let target = match fs::symlink_metadata(path) {
+            Ok(meta) if meta.is_symlink() => {
+                fs::canonicalize(path).map_err(|e| HomeError::io("follow the link", path, e))?
+            }
+            Ok(meta) if meta.is_dir() => return Err(HomeError::invalid(path, "is a directory where a file should be")),
+            _ => path.to_owned(),
         };
-        file.as_file().set_permissions(permissions)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(&target).map_err(|e| e.error)?;
-        File::open(parent)?.sync_all()
-    };
-    write().map_err(|e| HomeError::io("write", path, e))
+        let parent = target.parent().ok_or_else(|| HomeError::invalid(path, "has no directory"))?;
+        let write = || -> io::Result<tempfile::NamedTempFile> {
+            let mut file = tempfile::Builder::new().prefix(".aiw-").tempfile_in(parent)?;
+            let permissions = match fs::metadata(&target) {
+                Ok(meta) => meta.permissions(),
+                Err(_) => Permissions::from_mode(if mode == Mode::Private { 0o600 } else { 0o644 }),
+            };
+            file.as_file().set_permissions(permissions)?;
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            Ok(file)
+        };
+        let file = write().map_err(|e| HomeError::io("write", path, e))?;
+        Ok(Self { file, target: target.clone(), path: path.to_owned() })
+    }
+
+    /// Puts it in its place.
+    pub(crate) fn publish(self) -> Result<(), HomeError> {
+        let publish = || -> io::Result<()> {
+            self.file.persist(&self.target).map_err(|e| e.error)?;
+            let parent = self.target.parent().unwrap_or(Path::new("."));
+            File::open(parent)?.sync_all()
+        };
+        publish().map_err(|e| HomeError::io("write", &self.path, e))
+    }
+}
+
+/// Replaces a file as a whole: readers, and we after a crash, see the old bytes or the new.
+pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
+    Staged::new(path, bytes, mode)?.publish()
 }
 
 /// A file's bytes, at most `limit`; `None` when there is no such file.

@@ -128,6 +128,11 @@ impl Plugins {
         self.document.set(&["servers", key, "owners"], &value)
     }
 
+    /// The document itself, for [`Home::commit`](crate::Home::commit).
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
     /// Writes the file if something changed.
     pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
         self.document.save(lock)

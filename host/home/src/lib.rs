@@ -18,6 +18,7 @@ mod document;
 mod error;
 mod files;
 mod installed;
+mod journal;
 pub mod json;
 mod lock;
 mod lockfile;

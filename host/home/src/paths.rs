@@ -124,7 +124,23 @@ impl Home {
     pub fn lock(&self) -> Result<Lock, HomeError> {
         self.make_dir(&self.root)?;
         let lock = Lock::acquire(&self.root.join(".lock"))?;
+        crate::journal::complete(&self.journal())?;
         Ok(lock)
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.root.join(".journal.json")
+    }
+
+    /// Finishes what a killed process had begun to write. Called before documents are read
+    /// without the lock; costs one `stat` when there is nothing to do.
+    pub fn recover(&self) -> Result<(), HomeError> {
+        if self.journal().exists() { self.lock().map(drop) } else { Ok(()) }
+    }
+
+    /// Writes several documents as one: all of them, or none, also across a crash.
+    pub fn commit(&self, _lock: &Lock, documents: &[&Document]) -> Result<(), HomeError> {
+        crate::journal::commit(&self.journal(), documents)
     }
 
     /// Removes what killed processes left behind: temporary files and directories of ours

@@ -236,6 +236,11 @@ impl Settings {
         SourceSettings(self.document.get(&["sources", id]).and_then(Value::as_object).cloned().unwrap_or_default())
     }
 
+    /// The document itself, for [`Home::commit`](crate::Home::commit).
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
     /// Writes the file if something changed.
     pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
         self.document.save(lock)
@@ -244,7 +249,6 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::Home;
 
     fn home() -> (tempfile::TempDir, Home) {

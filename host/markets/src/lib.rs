@@ -1,1 +1,37 @@
-//! stub
+//! Plugin marketplaces: registering, listing, searching, installing.
+//!
+//! What differs from one kind of marketplace to another is done by components; the standard
+//! entry forms, the servers in a plugin and everything on disk are done here, once.
+//!
+//! Data flows one way: a document becomes a [`Listing`], entries are inspected, an install
+//! is planned from a tree, shown, and committed under the home's lock.
+
+mod context;
+mod document;
+mod error;
+mod inspect;
+mod install;
+mod listing;
+mod market;
+mod remote;
+mod reserved;
+mod search;
+mod servers;
+mod source;
+mod substitute;
+mod validate;
+
+pub use context::{Markets, Observer, Quiet};
+pub use document::{Document, Entry, MARKETPLACE_JSON, Usable};
+pub use error::MarketError;
+pub use inspect::{Inspection, UserOption};
+pub use install::{
+    Answers, Clash, Installed, Missing, OnConflict, Plan, PlannedServer, Removed, Toggled, UpdateCheck, Updated,
+};
+pub use listing::{Listed, Listing};
+pub use market::{AddOptions, Added, MarketStatus, Refreshed};
+pub use search::{Found, Query, SearchResult};
+pub use servers::Server;
+pub use source::Source;
+pub use substitute::{Given, is_secret_name};
+pub use validate::Report;

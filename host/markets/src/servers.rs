@@ -35,6 +35,13 @@ impl Server {
         }
         one_line(&words.join(" "), 300)
     }
+
+    /// The variables and options that it reads, by name.
+    pub fn reads(&self) -> Vec<String> {
+        let reads = crate::substitute::reads(&self.declaration);
+        let options = reads.options.iter().map(|option| format!("user_config.{option}"));
+        reads.variables.keys().map(ToString::to_string).chain(options).collect()
+    }
 }
 
 /// A word as a shell would need it, so that two arguments never look like three.
@@ -111,11 +118,11 @@ impl Collected {
             let shown = one_line(name, 60);
             match server(name, declaration) {
                 Err(why) => self.left_out.push(format!("server `{shown}` in {place} is left out: it {why}")),
-                Ok(new) => match self.servers.iter_mut().find(|s| s.name == new.name) {
-                    Some(old) if *old == new => {}
-                    Some(old) => {
+                Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
+                    Some(at) if self.servers[at] == new => {}
+                    Some(at) => {
                         self.left_out.push(format!("server `{shown}` stands in several places; the one in {place} counts"));
-                        *old = new;
+                        self.servers[at] = new;
                     }
                     None if self.servers.len() == MAX_SERVERS => {
                         self.left_out.push(format!("server `{shown}` is left out: the plugin has more than {MAX_SERVERS}"));

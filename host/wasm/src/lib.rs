@@ -13,6 +13,7 @@ mod component;
 mod engine;
 mod error;
 mod host;
+mod library;
 pub mod limits;
 pub mod market;
 
@@ -20,3 +21,4 @@ pub use cache::CompiledCache;
 pub use component::{Component, Reach};
 pub use engine::Engine;
 pub use error::{CallError, LoadError, Refusal};
+pub use library::{Candidate, Known, Library, LibraryError};

@@ -1,1 +1,52 @@
-fn main(){}
+//! Every chore of this repository: `cargo xtask setup`, `plugins`, `test`, `check`, …
+//!
+//! Not for the product: nothing here is part of the binary. A chore is one module; [`command`]
+//! runs other programs, [`component`] makes components of core modules.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a chore says, it says to a terminal")]
+
+mod command;
+mod component;
+mod guests;
+mod plugins;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The chores of this repository
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what the build needs (Rust's wasm targets), then build the components
+    Setup,
+    /// Build the components that are part of the binary
+    Plugins,
+    /// Build the components that only tests need
+    Guests,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<()> {
+    match chore {
+        Chore::Setup => plugins::setup(),
+        Chore::Plugins => plugins::build(),
+        Chore::Guests => guests::build(),
+    }
+}

@@ -1,1 +1,38 @@
-//! stub
+//! Drives an extension in the real host, with grants, clock, settings and answers of one's choice.
+//!
+//! The component runs in the engine that aiw has, within the same limits; only the far end is
+//! played: an address has a recorded [`Answer`] or cannot be reached. A test sees what a user
+//! would see, errors word for word. Not for the host's own network code: recorded answers know
+//! neither redirects nor proxies.
+//!
+//! ```no_run
+//! use aiw_testkit::{Answer, Testkit};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let notes = Testkit::read("target/wasm32-wasip2/release/notes.wasm")?
+//!     .answer("https://notes.example/writing.json", Answer::ok(r#"{"name": "writing", "plugins": []}"#))
+//!     .load()
+//!     .await?;
+//! let at = notes.claim("notes:writing").await?.ok_or("not claimed")?;
+//! let snapshot = notes.fetch_marketplace(&at).await?;
+//! assert!(snapshot.document.starts_with(b"{"));
+//! assert_eq!(notes.requests(), ["https://notes.example/writing.json"]);
+//! # Ok(())
+//! # }
+//! ```
+
+mod answers;
+mod driver;
+mod error;
+mod kit;
+mod played;
+
+pub use aiw_extensions::{About, Grants};
+pub use aiw_wasm::capabilities::Level;
+pub use aiw_wasm::market::{EntryRef, EntrySource, Field, Manifests, OwnSource, Registration, Snapshot, SourceInfo};
+pub use aiw_wasm::{CallError, Refusal};
+pub use answers::{Answer, Answers};
+pub use driver::Driver;
+pub use error::TestkitError;
+pub use kit::Testkit;
+pub use played::LogLine;

@@ -1,0 +1,20 @@
+//! Finds the bundled components. `cargo xtask plugins` builds them: a build script that runs
+//! cargo would build them once a profile, and once more for check and clippy.
+
+use std::path::Path;
+
+const COMPONENTS: [&str; 3] = ["market-github", "market-local", "market-remote"];
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.components");
+    for name in COMPONENTS {
+        let path = root.join(format!("{name}.wasm"));
+        println!("cargo::rerun-if-changed={}", path.display());
+        if !path.is_file() {
+            println!("cargo::error=the bundled components are not built: run `cargo xtask setup`");
+            return;
+        }
+        let variable = name.to_uppercase().replace('-', "_");
+        println!("cargo::rustc-env=AIW_COMPONENT_{variable}={}", path.display());
+    }
+}

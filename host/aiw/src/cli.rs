@@ -1,0 +1,315 @@
+//! The command line, as it is typed.
+
+use std::path::PathBuf;
+
+use aiw_core::{ExtensionId, MarketName};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Takes care of AI coding CLIs: plugins and MCP servers from any marketplace, in one place
+///
+/// Exit codes: 0 done, 2 it can't be done as asked, 3 a file of aiw's own is wrong,
+/// 64 the command line is wrong, 69 something outside is not available, 70 a defect,
+/// 128+n ended by signal n.
+#[derive(Debug, Parser)]
+#[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Print one JSON object on standard output, errors too
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find, install and keep plugins that bring MCP servers
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// Add and keep components: new kinds of marketplaces
+    #[command(subcommand)]
+    Extension(ExtensionCommand),
+    /// Write the generated part of the documentation
+    #[command(name = "__docs", hide = true)]
+    Docs {
+        /// Where to
+        directory: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Add and keep marketplaces
+    #[command(subcommand)]
+    Marketplace(MarketplaceCommand),
+    /// Search the marketplaces for plugins with MCP servers
+    Search(SearchArgs),
+    /// List installed plugins, or all that there are
+    List(ListArgs),
+    /// Show one plugin: what it runs, what it reads, where it comes from
+    Info {
+        /// NAME or NAME@MARKET
+        plugin: String,
+    },
+    /// Install plugins: their files, and their servers in mcp.json
+    Install(InstallArgs),
+    /// Update installed plugins; all of them if none is named
+    Update(UpdateArgs),
+    /// Remove installed plugins: exactly what they added
+    #[command(visible_alias = "uninstall")]
+    Remove {
+        /// NAME or NAME@MARKET
+        #[arg(required = true)]
+        plugins: Vec<String>,
+    },
+    /// Put the servers of disabled plugins back
+    Enable(EnableArgs),
+    /// Take the servers of plugins out of mcp.json, and forget nothing
+    Disable {
+        /// NAME or NAME@MARKET
+        #[arg(required = true)]
+        plugins: Vec<String>,
+    },
+    /// Look through the plugins on a full screen
+    Browse {
+        /// Words to begin with
+        query: Option<String>,
+        /// Plugins without MCP servers too
+        #[arg(long)]
+        all: bool,
+        /// No colours; `NO_COLOR` does the same
+        #[arg(long)]
+        no_color: bool,
+    },
+    /// Check a marketplace or a plugin as its author
+    Validate {
+        /// A directory, or a marketplace.json
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// Words; a plugin must have all of them
+    pub query: Vec<String>,
+    /// In one marketplace
+    #[arg(long, value_name = "NAME")]
+    pub market: Option<String>,
+    /// In one category
+    #[arg(long)]
+    pub category: Option<String>,
+    /// Plugins without MCP servers too, and those that nobody looked into
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Not only what is installed
+    #[arg(long)]
+    pub available: bool,
+    /// In one marketplace
+    #[arg(long, value_name = "NAME")]
+    pub market: Option<String>,
+    /// With --available: plugins without MCP servers too
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// NAME or NAME@MARKET
+    #[arg(required = true)]
+    pub plugins: Vec<String>,
+    /// A value that a server reads; `K='${OTHER}'` reads it from another variable.
+    /// Secrets are never written: for them, only the reference is kept
+    #[arg(long, value_name = "K=V", value_parser = parse_pair)]
+    pub env: Vec<(String, String)>,
+    /// When a server's name is taken in mcp.json
+    #[arg(long, value_enum)]
+    pub on_conflict: Option<OnConflict>,
+    /// Agree to what would be added
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// NAME or NAME@MARKET; all installed plugins if none is named
+    pub plugins: Vec<String>,
+    /// Agree to servers, commands, URLs and variables that change
+    #[arg(long)]
+    pub accept_changes: bool,
+    /// When a new server's name is taken in mcp.json
+    #[arg(long, value_enum)]
+    pub on_conflict: Option<OnConflict>,
+    /// Use the listings as they are, without fetching the marketplaces again
+    #[arg(long)]
+    pub no_fetch: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EnableArgs {
+    /// NAME or NAME@MARKET
+    #[arg(required = true)]
+    pub plugins: Vec<String>,
+    /// When a server's name was taken in mcp.json meanwhile
+    #[arg(long, value_enum)]
+    pub on_conflict: Option<OnConflict>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OnConflict {
+    /// Ours replaces theirs; removing the plugin brings theirs back
+    Overwrite,
+    /// Ours is left out
+    Skip,
+    /// Ours is called PLUGIN-SERVER
+    Rename,
+}
+
+impl From<OnConflict> for aiw_markets::OnConflict {
+    fn from(choice: OnConflict) -> Self {
+        match choice {
+            OnConflict::Overwrite => Self::Overwrite,
+            OnConflict::Skip => Self::Skip,
+            OnConflict::Rename => Self::Rename,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MarketplaceCommand {
+    /// Add a marketplace: OWNER/REPO[@REF], a git URL, a directory, the URL of a marketplace.json
+    Add(AddArgs),
+    /// Take a marketplace out; installed plugins stay
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Fetch marketplaces again; all of them if none is named
+    Update {
+        /// Its name
+        name: Option<String>,
+        /// Do not look into remote plugins
+        #[arg(long)]
+        no_inspect: bool,
+    },
+    /// List the marketplaces
+    List,
+}
+
+#[derive(Debug, Args)]
+pub struct AddArgs {
+    /// Where it is
+    pub reference: String,
+    /// A name instead of its own
+    #[arg(long)]
+    pub name: Option<MarketName>,
+    /// A branch or tag
+    #[arg(long = "ref", value_name = "REF")]
+    pub git_ref: Option<String>,
+    /// The component that reads it, where several would
+    #[arg(long, value_name = "ID")]
+    pub source: Option<ExtensionId>,
+    /// Do not look into remote plugins
+    #[arg(long)]
+    pub no_inspect: bool,
+    /// Agree to an address that is not encrypted
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ExtensionCommand {
+    /// Add a component from a file, a directory or a URL
+    Add {
+        /// PATH, DIRECTORY or URL
+        source: String,
+        /// Agree to what it may do
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// List the components
+    List,
+    /// Show one component: who made it, what it may do
+    Info {
+        /// Its id, or a file that is not added yet
+        id: String,
+    },
+    /// Read components from their sources again; all of them if none is named
+    Update {
+        /// Its id
+        id: Option<String>,
+        /// Agree to more than was agreed to before
+        #[arg(long)]
+        accept_changes: bool,
+    },
+    /// Use a component again
+    Enable {
+        /// Its id
+        id: String,
+    },
+    /// Stop using a component
+    Disable {
+        /// Its id
+        id: String,
+    },
+    /// Remove a component
+    Remove {
+        /// Its id
+        id: String,
+    },
+    /// Check the files and grants of components; all of them if none is named
+    Verify {
+        /// Its id
+        id: Option<String>,
+    },
+    /// Begin a component of your own: a Rust project that builds and tests
+    New {
+        /// Its id and directory
+        name: ExtensionId,
+        /// What it will be
+        #[arg(long, value_enum)]
+        kind: Kind,
+    },
+    /// Call one function of a component that is not added, and print its answer
+    Call(CallArgs),
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Kind {
+    /// Reads one kind of plugin marketplace
+    MarketSource,
+}
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The component's file
+    pub file: PathBuf,
+    /// What to call
+    #[arg(value_enum)]
+    pub function: Function,
+    /// The reference of a marketplace
+    pub reference: Option<String>,
+    /// Recorded answers: {"URL": {"status": 200, "body": "…"}}; without them, nothing is reached
+    #[arg(long, value_name = "FILE")]
+    pub http: Option<PathBuf>,
+    /// A setting of the component
+    #[arg(long, value_name = "K=V", value_parser = parse_pair)]
+    pub setting: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Function {
+    Describe,
+    Claim,
+    FetchMarketplace,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("it must be of the form `K=V`".into()),
+    }
+}

@@ -1,0 +1,161 @@
+//! `aiw plugin browse`: the domain behind the view.
+
+use std::io::IsTerminal;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aiw_core::ErrorKind;
+use aiw_markets::{Answers, Found, MarketError, Observer, OnConflict, Plan, Query};
+use aiw_tui::{Backend, BrowseError, Options, Plugin, Preview, Progress, Server};
+
+use crate::commands::plugin::{kinds, preview};
+use crate::components::Host;
+use crate::failure::Failure;
+
+/// Runs by itself, not under the signal handling of other commands: the view gives the
+/// terminal back first.
+pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Result<(), Failure> {
+    if json {
+        return Err(Failure::user("browsing has no JSON").with_hint("`aiw plugin search --json`"));
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints"));
+    }
+    let latest = Arc::new(Latest::default());
+    let host = Host::open_with(latest.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
+    let backend = Arc::new(Domain { host, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
+    let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
+        Ok(()) => Ok(()),
+        Err(BrowseError::Signal(signal)) => Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
+        Err(e) => Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
+    }
+}
+
+/// The last thing that the domain said of its progress.
+#[derive(Default)]
+struct Latest(Mutex<Option<Progress>>);
+
+impl Observer for Latest {
+    fn progress(&self, what: &str, done: u64, total: u64) {
+        let progress = Progress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+}
+
+struct Domain {
+    host: Host,
+    latest: Arc<Latest>,
+    runtime: Mutex<tokio::runtime::Runtime>,
+    /// What the user is looking at, or has agreed to.
+    plan: Mutex<Option<Plan>>,
+}
+
+/// How often the view hears of progress.
+const TICK: Duration = Duration::from_millis(80);
+
+impl Domain {
+    fn block_on<T>(&self, tell: &dyn Fn(Progress), work: impl Future<Output = T>) -> T {
+        let runtime = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        runtime.block_on(async {
+            let mut work = std::pin::pin!(work);
+            loop {
+                tokio::select! {
+                    result = &mut work => return result,
+                    () = tokio::time::sleep(TICK) => {
+                        if let Some(progress) = self.latest.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                            tell(progress);
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Plan, String> {
+        self.block_on(tell, self.host.markets.plan(id)).map_err(|e| sentence(&e))
+    }
+}
+
+fn sentence(error: &MarketError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+impl Backend for Domain {
+    fn plugins(&self) -> Result<Vec<Plugin>, String> {
+        let found = self.host.markets.search(&Query { all: true, ..Query::default() }).map_err(|e| sentence(&e))?;
+        Ok(found.plugins.iter().map(plugin).collect())
+    }
+
+    fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, String> {
+        let plan = self.plan(id, tell)?;
+        let mut warnings: Vec<String> = plan
+            .servers
+            .iter()
+            .filter_map(|s| Some(format!("the server name `{}` is taken by {}: yours will be renamed", s.key, s.clash.as_ref()?)))
+            .collect();
+        let missing = plan.missing(&Answers::default());
+        warnings.extend(missing.iter().map(|m| format!("`{}` is not set: export it where your client starts", m.variable)));
+        warnings.extend(plan.left_out.iter().cloned());
+        let lines = preview(&plan);
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        Ok(Preview { lines, warnings })
+    }
+
+    fn install(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, String> {
+        let shown = self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let plan = match shown.filter(|plan| plan.id.to_string() == id) {
+            Some(plan) => plan,
+            None => self.plan(id, tell)?,
+        };
+        let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
+        let done = self.host.markets.install(plan, &answers).map_err(|e| sentence(&e))?;
+        let keys: Vec<&str> = done.record.servers.iter().map(|s| s.key.as_str()).collect();
+        Ok(format!("installed {} as {}", done.id, keys.join(", ")))
+    }
+
+    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, String> {
+        let done = self.host.markets.uninstall(id).map_err(|e| sentence(&e))?;
+        Ok(std::iter::once(format!("removed {}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
+    }
+
+    fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, String> {
+        let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
+        let done = self.host.markets.set_enabled(id, enabled, &answers).map_err(|e| sentence(&e))?;
+        let state = if enabled { "enabled" } else { "disabled" };
+        Ok(std::iter::once(format!("{}: {state}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
+    }
+}
+
+fn plugin(found: &Found) -> Plugin {
+    let listed = &found.listed;
+    let inspection = listed.inspection.as_ref();
+    let servers = inspection.into_iter().flat_map(|i| &i.servers).map(|s| Server {
+        name: s.name.clone(),
+        transport: s.transport.clone(),
+        target: s.target(),
+    });
+    Plugin {
+        id: found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
+        name: listed.entry.name.clone(),
+        market: found.market.to_string(),
+        version: listed.version(),
+        description: listed.description().unwrap_or_default(),
+        category: listed.entry.text("category"),
+        kinds: inspection.map(|_| kinds(found)),
+        source: listed.entry.content.as_ref().map_or_else(|_| String::new(), |usable| usable.source.describe()),
+        homepage: listed.entry.text("homepage"),
+        servers: servers.collect(),
+        notes: inspection.map(|i| i.left_out.clone()).unwrap_or_default(),
+        broken: listed.broken().map(str::to_owned),
+        installed: found.installed.is_some(),
+        enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
+    }
+}

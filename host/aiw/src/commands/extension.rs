@@ -1,0 +1,234 @@
+//! `aiw extension …`
+
+use aiw_extensions::{About, Capability, Grants};
+use aiw_wasm::{Candidate, Known, LibraryError};
+use serde_json::{Value, json};
+
+use crate::cli::ExtensionCommand;
+use crate::commands::{call, new};
+use crate::components::Host;
+use crate::failure::Failure;
+use crate::output::{Output, table};
+use crate::terminal;
+
+pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        ExtensionCommand::New { name, kind } => return new::run(&name, kind, output),
+        ExtensionCommand::Call(args) => return call::run(args, output).await,
+        _ => {}
+    }
+    let host = Host::open(output)?;
+    match command {
+        ExtensionCommand::Add { source, yes } => add(&host, &source, yes, output).await,
+        ExtensionCommand::List => list(&host, output),
+        ExtensionCommand::Info { id } => info(&host, &id, output).await,
+        ExtensionCommand::Update { id, accept_changes } => update(&host, id.as_deref(), accept_changes, output).await,
+        ExtensionCommand::Enable { id } => set_enabled(&host, &id, true, output),
+        ExtensionCommand::Disable { id } => set_enabled(&host, &id, false, output),
+        ExtensionCommand::Remove { id } => remove(&host, &id, output),
+        ExtensionCommand::Verify { id } => verify(&host, id.as_deref(), output).await,
+        ExtensionCommand::New { .. } | ExtensionCommand::Call(_) => Ok(()),
+    }
+}
+
+/// Who it is, what it offers, what it may do.
+fn describe(about: &About, source: &str, output: &Output) {
+    let manifest = &about.manifest;
+    output.line(format!("{} {}: {}", manifest.id, manifest.version, manifest.label));
+    for (name, value) in [("publisher", &manifest.publisher), ("homepage", &manifest.homepage)] {
+        if let Some(value) = value {
+            output.line(format!("  {name}: {value} (as it says itself)"));
+        }
+    }
+    output.line(format!("  from: {}", aiw_core::one_line(source, 200)));
+    output.line(format!("  sha256: {}", about.sha256));
+    let worlds: Vec<&str> = about.worlds.iter().map(|world| world.as_str()).collect();
+    output.line(format!("  offers: {}", worlds.join(", ")));
+    output.line("  may:");
+    for capability in Grants::wanted(about).iter().filter(|c| !is_wasi(c)) {
+        output.line(format!("    {capability}"));
+    }
+    if about.wants_wasi() {
+        output.line("    see an empty WASI: no files, no network, no variables");
+    }
+}
+
+fn is_wasi(capability: &Capability) -> bool {
+    capability.kind == "imports" && capability.value.starts_with("wasi:")
+}
+
+fn shape(known: &Known) -> Value {
+    let manifest = known.about.as_ref().map(|about| &about.manifest);
+    let locked = known.locked.as_ref();
+    json!({
+        "id": known.id,
+        "version": manifest.map(|m| &m.version).or(locked.map(|l| &l.version)),
+        "label": manifest.map(|m| &m.label),
+        "publisher": manifest.and_then(|m| m.publisher.as_ref()),
+        "homepage": manifest.and_then(|m| m.homepage.as_ref()),
+        "worlds": known.about.as_ref().map(|a| a.worlds.iter().map(|w| w.as_str()).collect::<Vec<_>>()),
+        "origin": if locked.is_some() { "installed" } else { "bundled" },
+        "enabled": known.enabled(),
+        "source": locked.map(|l| &l.source),
+        "sha256": known.about.as_ref().map(|a| &a.sha256).or(locked.map(|l| &l.sha256)),
+        "grants": locked.map(|l| l.grants.clone()).or(known.about.as_ref().map(|a| Grants::wanted(a).to_map())),
+        "problem": known.problem,
+    })
+}
+
+async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<(), Failure> {
+    let candidate = host.library.read(source, &host.client).await?;
+    host.library.check_add(&candidate)?;
+    describe(&candidate.about, &candidate.source, output);
+    output.flush();
+    if !terminal::confirm(&format!("Add {}?", candidate.about.manifest.id), "--yes", yes).await? {
+        return Err(Failure::user("nothing was done"));
+    }
+    commit(host, &candidate, "Added", output).await
+}
+
+async fn commit(host: &Host, candidate: &Candidate, verb: &str, output: &Output) -> Result<(), Failure> {
+    if candidate.about.size > 4 << 20 {
+        output.note("compiling: a component of this size takes about 12 s, once");
+    }
+    let locked = host.library.add(candidate).await?;
+    output.line(format!("{verb} {} {}", locked.id, locked.version));
+    let known = Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
+    output.answer(json!({"extension": shape(&known)}));
+    Ok(())
+}
+
+fn list(host: &Host, output: &Output) -> Result<(), Failure> {
+    let known = host.library.list()?;
+    let rows: Vec<Vec<String>> = known
+        .iter()
+        .map(|known| {
+            let manifest = known.about.as_ref().map(|about| &about.manifest);
+            let state = match (&known.problem, &known.locked, known.enabled()) {
+                (Some(_), ..) => "broken",
+                (None, None, _) => "bundled",
+                (None, Some(_), true) => "installed",
+                (None, Some(_), false) => "disabled",
+            };
+            let version = manifest.map_or_else(String::new, |m| m.version.clone());
+            vec![known.id.to_string(), version, state.into(), manifest.map_or_else(String::new, |m| m.label.clone())]
+        })
+        .collect();
+    table(&rows).iter().for_each(|line| output.line(line));
+    known.iter().filter_map(|k| k.problem.as_ref()).for_each(|problem| output.note(problem));
+    output.answer(json!({"extensions": known.iter().map(shape).collect::<Vec<_>>()}));
+    Ok(())
+}
+
+async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
+    let known = host.library.list()?.into_iter().find(|known| known.id.as_str() == id);
+    let known = match known {
+        Some(known) => known,
+        // A file that is not added yet can be looked at as well.
+        None if id.contains(['/', '.', '\\']) => {
+            let candidate = host.library.read(id, &host.client).await?;
+            describe(&candidate.about, &candidate.source, output);
+            let known = Known { id: candidate.about.manifest.id.clone(), about: Some(candidate.about), locked: None, problem: None };
+            let mut answer = shape(&known);
+            answer["origin"] = "candidate".into();
+            output.answer(json!({ "extension": answer }));
+            return Ok(());
+        }
+        None => return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into()),
+    };
+    match (&known.about, &known.problem) {
+        (Some(about), _) => describe(about, known.locked.as_ref().map_or("inside aiw", |l| &l.source), output),
+        (None, problem) => output.line(problem.clone().unwrap_or_default()),
+    }
+    if let Some(locked) = &known.locked {
+        output.line(format!("  added: {}{}", locked.added_at, if locked.enabled { "" } else { ", disabled" }));
+    }
+    output.answer(json!({"extension": shape(&known)}));
+    Ok(())
+}
+
+async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) -> Result<(), Failure> {
+    let ids: Vec<String> = match id {
+        Some(id) => vec![id.to_owned()],
+        None => host.library.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect(),
+    };
+    let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
+    for id in ids {
+        let Some((candidate, more)) = host.library.check_update(&id, &host.client).await? else {
+            output.line(format!("{id} is current"));
+            unchanged.push(id);
+            continue;
+        };
+        if !more.is_empty() && !accept {
+            let version = candidate.about.manifest.version.clone();
+            let asks = LibraryError::AsksMore { id: id.clone(), version, more };
+            if !terminal::can_ask() {
+                return Err(asks.into());
+            }
+            output.flush();
+            output.note(asks.to_string());
+            if !terminal::confirm("Agree to it?", "--accept-changes", false).await? {
+                return Err(Failure::user("nothing was done"));
+            }
+        }
+        let locked = host.library.add(&candidate).await?;
+        output.line(format!("Updated {id} to {} (sha256 {})", locked.version, &locked.sha256[..12]));
+        updated.push(json!({"id": id, "version": locked.version, "sha256": locked.sha256}));
+    }
+    output.answer(json!({"updated": updated, "unchanged": unchanged}));
+    Ok(())
+}
+
+fn set_enabled(host: &Host, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {
+    host.library.set_enabled(id, enabled)?;
+    output.line(format!("{id}: {}", if enabled { "enabled" } else { "disabled" }));
+    output.answer(json!({"extension": {"id": id, "enabled": enabled}}));
+    Ok(())
+}
+
+fn remove(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
+    let gone = host.library.remove(id)?;
+    output.line(format!("Removed {} {}", gone.id, gone.version));
+    let settings = host.home.settings()?;
+    let orphans: Vec<&str> =
+        settings.markets().iter().filter(|m| m.extension.as_ref() == Some(&gone.id)).map(|m| m.name.as_str()).collect();
+    if !orphans.is_empty() {
+        output.note(format!("marketplaces that only it reads: {}", orphans.join(", ")));
+    }
+    output.answer(json!({"removed": gone.id, "marketplaces": orphans}));
+    Ok(())
+}
+
+async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let known = host.library.list()?;
+    let wanted: Vec<&Known> = known.iter().filter(|k| id.is_none_or(|id| k.id.as_str() == id)).collect();
+    if let (Some(id), true) = (id, wanted.is_empty()) {
+        return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into());
+    }
+    let mut results = Vec::new();
+    let mut bad = Vec::new();
+    for known in wanted {
+        let problem = match &known.problem {
+            Some(problem) => Some(problem.clone()),
+            None if !known.enabled() => None,
+            // It is also compiled and called once: what is listed as good answers.
+            None => match host.library.load(known.id.as_str()).await {
+                Ok(component) => component.describe().await.err().map(|e| e.to_string()),
+                Err(e) => Some(e.to_string()),
+            },
+        };
+        output.line(format!("{}: {}", known.id, problem.as_deref().unwrap_or("good")));
+        if problem.is_some() {
+            bad.push(known.id.to_string());
+        }
+        results.push(json!({"id": known.id, "good": problem.is_none(), "problem": problem}));
+    }
+    let answer = json!({ "extensions": results });
+    if bad.is_empty() {
+        output.answer(answer);
+        return Ok(());
+    }
+    let mut failure = Failure::new(aiw_core::ErrorKind::Config, format!("not good: {}", bad.join(", ")));
+    failure.partial = Some(answer);
+    Err(failure)
+}

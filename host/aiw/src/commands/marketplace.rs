@@ -1,0 +1,159 @@
+//! `aiw plugin marketplace …`
+
+use aiw_markets::{AddOptions, MarketStatus};
+use serde_json::{Value, json};
+
+use crate::cli::{AddArgs, MarketplaceCommand};
+use crate::components::Host;
+use crate::failure::Failure;
+use crate::output::{Output, table};
+use crate::terminal;
+
+pub async fn run(command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
+    let host = Host::open(output)?;
+    match command {
+        MarketplaceCommand::Add(args) => add(&host, args, output).await,
+        MarketplaceCommand::Remove { name } => remove(&host, &name, output),
+        MarketplaceCommand::Update { name, no_inspect } => update(&host, name.as_deref(), !no_inspect, output).await,
+        MarketplaceCommand::List => list(&host, output),
+    }
+}
+
+async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure> {
+    if args.reference.starts_with("http://") {
+        let question = "The address is not encrypted: whoever is on the way can change what you install. Add it?";
+        if !terminal::confirm(question, "--yes", args.yes).await? {
+            return Err(Failure::user("nothing was done"));
+        }
+    }
+    let options =
+        AddOptions { name: args.name, reference: args.git_ref, source: args.source, inspect: !args.no_inspect };
+    let added = host.markets.add(&args.reference, &options).await?;
+    let verb = if added.known { "Updated" } else { "Added" };
+    let count = added.listing.plugins.len();
+    output.line(format!("{verb} marketplace {} from {}: {count} plugins", added.market.name, added.market.source()));
+    let with = added.listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
+    let unknown = added.listing.not_inspected();
+    output.line(format!("{with} of them bring MCP servers{}", not_inspected(unknown)));
+    let mut notes = added.notes.clone();
+    if added.not_official {
+        let own = aiw_core::one_line(added.listing.document_name.as_deref().unwrap_or_default(), 80);
+        notes.push(format!("it calls itself `{own}`, and is not official"));
+    }
+    for note in &notes {
+        output.note(note);
+    }
+    let status = MarketStatus { market: added.market, listing: Some(added.listing) };
+    output.answer(json!({"marketplaces": [shape(&status)], "notes": notes}));
+    Ok(())
+}
+
+/// `, 12 are not inspected yet`, or nothing.
+pub fn not_inspected(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", 1 is not yet inspected".into(),
+        n => format!(", {n} are not yet inspected"),
+    }
+}
+
+fn remove(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
+    let (market, left) = host.markets.remove(name)?;
+    output.line(format!("Removed marketplace {}", market.name));
+    let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+    if !left.is_empty() {
+        output.note(format!("its installed plugins stay: {}", left.join(", ")));
+    }
+    output.answer(json!({"removed": market.name, "installed_plugins": left}));
+    Ok(())
+}
+
+async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output) -> Result<(), Failure> {
+    let names: Vec<String> = match name {
+        Some(name) => vec![name.to_owned()],
+        None => {
+            let (statuses, _) = host.markets.statuses()?;
+            statuses.iter().filter(|s| s.market.enabled).map(|s| s.market.name.to_string()).collect()
+        }
+    };
+    let (mut updated, mut failed, mut first) = (Vec::new(), Vec::new(), None);
+    for name in names {
+        match host.markets.update(&name, inspect).await {
+            Ok(done) => {
+                let what = if done.changed { "updated" } else { "unchanged" };
+                output.line(format!("{}: {what}, {} plugins", done.market, done.plugins));
+                for (word, names) in [("new", &done.added), ("gone", &done.removed)] {
+                    if done.changed && !names.is_empty() && names.len() < done.plugins.max(1) {
+                        output.line(format!("  {word}: {}", aiw_core::one_line(&names.join(", "), 400)));
+                    }
+                }
+                for note in &done.notes {
+                    output.note(format!("{}: {note}", done.market));
+                }
+                updated.push(json!({"name": done.market, "changed": done.changed, "revision": done.revision,
+                    "plugins": done.plugins, "added": done.added, "removed": done.removed, "notes": done.notes}));
+            }
+            Err(e) => {
+                let failure = Failure::from(e);
+                failed.push(json!({"name": name, "error": failure.message(), "hint": failure.hint()}));
+                // The others are still worth their update.
+                if first.is_some() {
+                    output.note(format!("error: {name}: {}", failure.message()));
+                }
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    let answer = json!({"marketplaces": updated, "failed": failed});
+    match first {
+        Some(failure) if updated.is_empty() && failed.len() == 1 => Err(failure),
+        Some(mut failure) => {
+            failure.partial = Some(answer);
+            Err(failure)
+        }
+        None => {
+            output.answer(answer);
+            Ok(())
+        }
+    }
+}
+
+fn list(host: &Host, output: &Output) -> Result<(), Failure> {
+    let (statuses, problems) = host.markets.statuses()?;
+    let mut rows = Vec::new();
+    for status in &statuses {
+        let state = match (&status.listing, status.market.enabled) {
+            (_, false) => "off".into(),
+            (None, true) => "not fetched yet".into(),
+            (Some(listing), true) => {
+                let with = listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
+                let unofficial = if status.not_official() { ", not official" } else { "" };
+                let unknown = not_inspected(listing.not_inspected());
+                format!("{} plugins, {with} with MCP servers{unknown}{unofficial}", listing.plugins.len())
+            }
+        };
+        rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&status.market.source(), 70), state]);
+    }
+    table(&rows).iter().for_each(|line| output.line(line));
+    if statuses.is_empty() {
+        output.line("No marketplaces; `aiw plugin marketplace add OWNER/REPO` adds one");
+    }
+    problems.iter().for_each(|problem| output.note(problem));
+    output.answer(json!({"marketplaces": statuses.iter().map(shape).collect::<Vec<_>>()}));
+    Ok(())
+}
+
+/// One marketplace as JSON.
+pub fn shape(status: &MarketStatus) -> Value {
+    let listing = status.listing.as_ref();
+    json!({
+        "name": status.market.name,
+        "source": status.market.source(),
+        "revision": listing.map(|l| &l.revision),
+        "plugins": listing.map(|l| l.plugins.len()),
+        "enabled": status.market.enabled,
+        "not_inspected": listing.map(|l| l.not_inspected()),
+        "fetched_at": listing.map(|l| &l.fetched_at),
+        "official": !status.not_official(),
+    })
+}

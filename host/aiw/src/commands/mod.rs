@@ -1,0 +1,9 @@
+//! One file a noun: `aiw plugin install` is in `plugin.rs`.
+
+pub mod browse;
+pub mod call;
+pub mod docs;
+pub mod extension;
+pub mod marketplace;
+pub mod new;
+pub mod plugin;

@@ -1,0 +1,98 @@
+//! `aiw extension new`: a Rust project with the SDK beside it, so that it builds anywhere.
+
+use std::fs;
+use std::path::Path;
+
+use aiw_core::ExtensionId;
+use serde_json::json;
+
+use crate::cli::Kind;
+use crate::failure::Failure;
+use crate::output::Output;
+
+macro_rules! files {
+    ($($to:literal <- $from:literal),* $(,)?) => {
+        [$(($to, include_str!(concat!("../../../../", $from)))),*]
+    };
+}
+
+/// Of the template; placeholders are filled.
+const TEMPLATE: [(&str, &str); 7] = files![
+    "Cargo.toml" <- "sdk/templates/market-source/Cargo.toml.tmpl",
+    "manifest.json" <- "sdk/templates/market-source/manifest.json.tmpl",
+    "README.md" <- "sdk/templates/market-source/README.md.tmpl",
+    ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
+    "src/lib.rs" <- "sdk/templates/market-source/lib.rs.tmpl",
+    "tests/component.rs" <- "sdk/templates/market-source/component.rs.tmpl",
+    "tests/http.json" <- "sdk/templates/market-source/http.json.tmpl",
+];
+
+/// Of the SDK; as they are.
+const SDK: [(&str, &str); 10] = files![
+    "sdk/Cargo.toml" <- "sdk/rust/Cargo.toml",
+    "sdk/src/error.rs" <- "sdk/rust/src/error.rs",
+    "sdk/src/git.rs" <- "sdk/rust/src/git.rs",
+    "sdk/src/http.rs" <- "sdk/rust/src/http.rs",
+    "sdk/src/lib.rs" <- "sdk/rust/src/lib.rs",
+    "sdk/src/market.rs" <- "sdk/rust/src/market.rs",
+    "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
+    "sdk/wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
+    "sdk/wit/market.wit" <- "wit/aiw-plugin-0.1/market.wit",
+    "sdk/wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
+];
+
+/// Names of types that the template or the SDK uses already.
+const TAKEN: [&str; 17] = [
+    "Clock", "EntryRef", "EntrySource", "Error", "Field", "GitMarket", "Manifests", "MarketSource", "OwnSource", "Registration",
+    "Request", "Response", "Snapshot", "SourceInfo", "Tree", "Option", "Result",
+];
+
+pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failure> {
+    let Kind::MarketSource = kind;
+    let root = Path::new(name.as_str());
+    if root.exists() {
+        return Err(Failure::user(format!("`{name}` is already there")).with_hint("choose another name, or another directory"));
+    }
+    let snake = name.as_str().replace('-', "_");
+    let mut type_name: String = name.as_str().split('-').map(capital).collect();
+    if TAKEN.contains(&type_name.as_str()) {
+        type_name.push_str("Source");
+    }
+    let fill = |text: &str| text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name);
+    // Beside its place first: a directory that is there is a whole one.
+    let io = |e: std::io::Error| Failure::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));
+    let staged = root.with_file_name(format!(".{name}.new"));
+    let write = || -> std::io::Result<()> {
+        let _ = fs::remove_dir_all(&staged);
+        let template = TEMPLATE.iter().map(|(to, text)| (to, fill(text)));
+        for (to, text) in template.chain(SDK.iter().map(|(to, text)| (to, (*text).to_owned()))) {
+            let path = staged.join(to);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(path, text)?;
+        }
+        fs::rename(&staged, root)
+    };
+    write().map_err(|e| {
+        let _ = fs::remove_dir_all(&staged);
+        io(e)
+    })?;
+    let file = format!("target/wasm32-wasip2/release/{snake}.wasm");
+    let commands = [
+        format!("cd {name}"),
+        "rustup target add wasm32-wasip2".to_owned(),
+        "cargo build --release --target wasm32-wasip2".to_owned(),
+        "cargo test".to_owned(),
+        format!("aiw extension add {file}"),
+    ];
+    output.line(format!("Wrote {name}; next:"));
+    commands.iter().for_each(|command| output.line(format!("  {command}")));
+    output.answer(json!({"directory": name, "commands": commands}));
+    Ok(())
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
+}

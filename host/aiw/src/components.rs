@@ -1,0 +1,65 @@
+//! The components inside the binary, and what components are given.
+
+use std::sync::Arc;
+
+use aiw_home::Home;
+use aiw_markets::{Markets, Observer};
+use aiw_net::{Client, Trees};
+use aiw_wasm::Library;
+use aiw_wasm::capabilities::{Capabilities, Settings, SystemClock};
+
+use crate::failure::Failure;
+use crate::logs::FileLog;
+use crate::output::Output;
+
+const BUNDLED: [&[u8]; 3] = [
+    include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB")),
+    include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL")),
+    include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE")),
+];
+
+/// Reads settings.json when a component asks.
+struct HomeSettings(Home);
+
+impl Settings for HomeSettings {
+    fn get(&self, component: &str, key: &str) -> Option<String> {
+        self.0.settings().ok()?.source(component).get(key)
+    }
+}
+
+/// What every command works with.
+pub struct Host {
+    pub home: Home,
+    pub library: Arc<Library>,
+    pub client: Client,
+    pub markets: Markets,
+}
+
+impl Host {
+    /// Wires the rooms together over the user's home.
+    pub fn open(output: &Output) -> Result<Self, Failure> {
+        Self::open_with(output.observer())
+    }
+
+    /// The same, with another listener for progress.
+    pub fn open_with(observer: Arc<dyn Observer>) -> Result<Self, Failure> {
+        let home = Home::find()?;
+        home.recover()?;
+        let client = Client::new()?;
+        let progress = observer.clone();
+        let trees = Trees::new(client.clone(), home.cache("git")).on_progress(Arc::new(move |p| {
+            progress.progress("receiving objects", p.received_objects, p.total_objects);
+        }));
+        let capabilities = Capabilities {
+            http: Arc::new(client.clone()),
+            trees: Arc::new(trees.clone()),
+            clock: Arc::new(SystemClock),
+            log: Arc::new(FileLog::new(&home)),
+            settings: Arc::new(HomeSettings(home.clone())),
+            home: home.clone(),
+        };
+        let library = Arc::new(Library::new(home.clone(), BUNDLED.to_vec(), capabilities));
+        let markets = Markets::new(home.clone(), library.clone(), client.clone(), trees, observer);
+        Ok(Self { home, library, client, markets })
+    }
+}

@@ -1,0 +1,84 @@
+use aiw_core::ErrorKind;
+use serde_json::{Value, json};
+
+/// Why a command failed: what the user reads, and the exit code.
+#[derive(Debug)]
+pub struct Failure {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    /// The exit code of a signal; else the kind's.
+    code: Option<u8>,
+    /// The answer of a command that failed in part: printed instead of `{"error":…}`.
+    pub partial: Option<Value>,
+}
+
+impl Failure {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, code: None, partial: None }
+    }
+
+    pub fn user(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::User, message)
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A question that nobody can answer here, and the flag that would.
+    pub fn unanswered(question: &str, flag: &str) -> Self {
+        Self::user(format!("{question}, and there is no terminal to ask on")).with_hint(format!("answer with `{flag}`"))
+    }
+
+    pub fn interrupted(code: u8) -> Self {
+        Self { code: Some(code), ..Self::new(ErrorKind::Interrupted, "stopped") }
+    }
+
+    pub fn code(&self) -> u8 {
+        self.code.unwrap_or(self.kind.exit_code())
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    pub fn to_json(&self) -> Value {
+        json!({"error": {"kind": self.kind.as_str(), "message": self.message, "hint": self.hint}})
+    }
+}
+
+macro_rules! from {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(e: $error) -> Self {
+                Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) }
+            }
+        }
+    )*};
+}
+
+from!(aiw_home::HomeError, aiw_markets::MarketError, aiw_wasm::LibraryError);
+
+impl From<aiw_net::NetError> for Failure {
+    fn from(e: aiw_net::NetError) -> Self {
+        Self::new(e.kind(), e.to_string())
+    }
+}
+
+impl From<aiw_wasm::CallError> for Failure {
+    fn from(e: aiw_wasm::CallError) -> Self {
+        Self::new(e.kind(), e.to_string())
+    }
+}
+
+impl From<aiw_core::InvalidName> for Failure {
+    fn from(e: aiw_core::InvalidName) -> Self {
+        Self::user(e.to_string())
+    }
+}

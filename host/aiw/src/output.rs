@@ -1,0 +1,180 @@
+//! Standard output is for the answer, standard error for everything else.
+
+use std::cell::RefCell;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use aiw_markets::{Observer, Quiet};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Where a command puts its answer: text for people, or one JSON object.
+pub struct Output {
+    json: bool,
+    text: RefCell<String>,
+    answer: RefCell<Option<Value>>,
+    progress: Option<Arc<ProgressLine>>,
+}
+
+impl Output {
+    pub fn new(json: bool) -> Self {
+        let progress = std::io::stderr().is_terminal().then(|| Arc::new(ProgressLine::default()));
+        Self { json, text: RefCell::default(), answer: RefCell::default(), progress }
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A line of the answer for people.
+    pub fn line(&self, line: impl AsRef<str>) {
+        if !self.json {
+            let mut text = self.text.borrow_mut();
+            text.push_str(line.as_ref());
+            text.push('\n');
+        }
+    }
+
+    /// The answer for programs.
+    pub fn answer(&self, value: Value) {
+        *self.answer.borrow_mut() = Some(value);
+    }
+
+    /// Prints what was collected so far, before a question refers to it.
+    pub fn flush(&self) {
+        self.clear_progress();
+        let text = std::mem::take(&mut *self.text.borrow_mut());
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    }
+
+    /// A line about the work, not of the answer.
+    pub fn note(&self, line: impl AsRef<str>) {
+        self.clear_progress();
+        let _ = writeln!(std::io::stderr().lock(), "{}", aiw_core::printable(line.as_ref()));
+    }
+
+    pub fn observer(&self) -> Arc<dyn Observer> {
+        match &self.progress {
+            Some(line) => line.clone(),
+            None => Arc::new(Quiet),
+        }
+    }
+
+    pub fn clear_progress(&self) {
+        if let Some(line) = &self.progress {
+            line.clear();
+        }
+    }
+
+    pub fn finish(&self) -> ExitCode {
+        self.clear_progress();
+        let text = match (self.json, self.answer.take()) {
+            (true, Some(answer)) => format!("{answer:#}\n"),
+            _ => std::mem::take(&mut *self.text.borrow_mut()),
+        };
+        write(&text)
+    }
+
+    pub fn fail(&self, failure: &Failure) -> ExitCode {
+        self.clear_progress();
+        if self.json {
+            let answer = failure.partial.clone().unwrap_or_else(|| failure.to_json());
+            write(&format!("{answer:#}\n"));
+        } else {
+            let text = std::mem::take(&mut *self.text.borrow_mut());
+            write(&text);
+            self.note(format!("error: {}", failure.message()));
+            if let Some(hint) = failure.hint() {
+                self.note(format!("hint: {hint}"));
+            }
+        }
+        ExitCode::from(failure.code())
+    }
+
+    /// The command line is wrong.
+    pub fn usage(&self, error: &clap::Error) -> ExitCode {
+        let text = error.render().to_string();
+        if self.json {
+            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let answer = json!({"error": {"kind": "usage", "message": message, "hint": "`aiw --help`"}});
+            write(&format!("{answer:#}\n"));
+        } else {
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
+        ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
+    }
+}
+
+/// Writes to standard output. A reader that went away is no failure of ours.
+pub fn write(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr().lock(), "error: cannot write to standard output: {e}");
+            ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code())
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+pub fn write_line(line: &str) -> ExitCode {
+    write(&format!("{line}\n"))
+}
+
+/// One line on a terminal that is drawn over.
+struct ProgressLine {
+    start: Instant,
+    last: AtomicU64,
+    shown: AtomicBool,
+}
+
+impl Default for ProgressLine {
+    fn default() -> Self {
+        Self { start: Instant::now(), last: AtomicU64::new(0), shown: AtomicBool::new(false) }
+    }
+}
+
+/// Drawing costs; the eye needs no more than ten a second, and nothing that is over at once.
+const REDRAW_MS: u64 = 100;
+
+impl Observer for ProgressLine {
+    fn progress(&self, what: &str, done: u64, total: u64) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if now < self.last.load(Ordering::Relaxed) + REDRAW_MS {
+            return;
+        }
+        self.last.store(now, Ordering::Relaxed);
+        self.shown.store(true, Ordering::Relaxed);
+        let count = if total > 0 { format!(" {done}/{total}") } else { String::new() };
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}{count}…", aiw_core::one_line(what, 60));
+        let _ = std::io::stderr().flush();
+    }
+}
+
+impl ProgressLine {
+    fn clear(&self) {
+        if self.shown.swap(false, Ordering::Relaxed) {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Columns, as wide as their longest cell; the last one runs on.
+pub fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+        }
+        line.trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,101 @@
+//! Several documents changed as one.
+//!
+//! All new contents are staged on disk first (a full disk is met there, with nothing
+//! changed), then the journal is written, then each file is renamed into place, then the
+//! journal goes. Whoever takes the lock next completes a journal that was left behind: a
+//! file that still has its old content gets the new one; one that the user has changed
+//! since is theirs.
+
+use std::fs;
+use std::path::Path;
+
+use crate::document::{Change, digest};
+use crate::files::Staged;
+use crate::{Document, HomeError, Mode, json, read_capped, replace};
+
+/// The journal holds whole documents.
+const MAX_BYTES: u64 = 4 * json::MAX_BYTES;
+
+pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), HomeError> {
+    let mut changes = Vec::new();
+    for document in documents {
+        changes.extend(document.change()?);
+    }
+    let mut staged = Vec::new();
+    for change in &changes {
+        staged.push(Staged::new(&change.path, change.new.as_bytes(), Mode::Private)?);
+    }
+    // One file is replaced atomically as it is.
+    if changes.len() > 1 {
+        let text = serde_json::to_vec(&changes).map_err(|e| HomeError::invalid(journal, e.to_string()))?;
+        replace(journal, &text, Mode::Private)?;
+    }
+    for file in staged {
+        file.publish()?;
+    }
+    remove(journal)
+}
+
+pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
+    let Some(bytes) = read_capped(journal, MAX_BYTES)? else { return Ok(()) };
+    // It was replaced atomically, so it is whole; what is not ours is dropped.
+    let changes: Vec<Change> = serde_json::from_slice(&bytes).unwrap_or_default();
+    for change in &changes {
+        let now = read_capped(&change.path, json::MAX_BYTES)?;
+        if now.as_deref().map(digest) == change.old {
+            replace(&change.path, change.new.as_bytes(), Mode::Private)?;
+        }
+    }
+    remove(journal)
+}
+
+fn remove(journal: &Path) -> Result<(), HomeError> {
+    match fs::remove_file(journal) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", journal, e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Home;
+    use serde_json::json;
+
+    #[test]
+    fn a_journal_that_was_left_behind_is_completed_and_the_users_own_change_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let (a, b) = (dir.path().join("a.json"), dir.path().join("b.json"));
+        fs::write(&a, "{}").unwrap();
+        fs::write(&b, "{\"mine\": 1}").unwrap();
+        let changes = json!([
+            {"path": a, "old": digest(b"{}"), "new": "{\"x\": 1}"},
+            {"path": b, "old": digest(b"{}"), "new": "{\"x\": 1}"},
+            {"path": dir.path().join("c.json"), "old": null, "new": "{}"}
+        ]);
+        fs::write(home.root().join(".journal.json"), changes.to_string()).unwrap();
+        home.recover().unwrap();
+        assert_eq!(fs::read_to_string(&a).unwrap(), "{\"x\": 1}");
+        assert_eq!(fs::read_to_string(&b).unwrap(), "{\"mine\": 1}");
+        assert!(dir.path().join("c.json").exists());
+        assert!(!home.root().join(".journal.json").exists());
+    }
+
+    #[test]
+    fn documents_are_written_together_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let lock = home.lock().unwrap();
+        let (a, b) = (dir.path().join("a.json"), dir.path().join("none/b.json"));
+        let mut first = Document::load(&a, "{}").unwrap();
+        let mut second = Document::load(&b, "{}").unwrap();
+        first.set(&["x"], &json!(1)).unwrap();
+        second.set(&["x"], &json!(1)).unwrap();
+        assert!(home.commit(&lock, &[&first, &second]).is_err());
+        assert!(!a.exists());
+        fs::create_dir(dir.path().join("none")).unwrap();
+        home.commit(&lock, &[&first, &second]).unwrap();
+        assert!(a.exists() && b.exists() && !home.root().join(".journal.json").exists());
+    }
+}

@@ -1,0 +1,144 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aiw_home::{Home, MarketSettings, Settings};
+use aiw_net::{Client, Policy, Trees};
+use aiw_wasm::market::Registration;
+use aiw_wasm::{Component, Library, Reach};
+
+use crate::error::MarketError;
+use crate::source::is_github_repo;
+
+/// Who is told how far long work is.
+pub trait Observer: Send + Sync {
+    /// `done` of `total` (0: unknown) of something.
+    fn progress(&self, what: &str, done: u64, total: u64);
+}
+
+/// Tells nobody.
+pub struct Quiet;
+
+impl Observer for Quiet {
+    fn progress(&self, _: &str, _: u64, _: u64) {}
+}
+
+/// Everything that the domain works with.
+pub struct Markets {
+    pub(crate) home: Home,
+    pub(crate) library: Arc<Library>,
+    pub(crate) client: Client,
+    pub(crate) trees: Trees,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+/// The bundled component of each registered kind.
+pub(crate) fn bundled_source(kind: &str) -> Option<&'static str> {
+    match kind {
+        "github" => Some("market-github"),
+        "directory" | "file" => Some("market-local"),
+        "git" | "url" => Some("market-remote"),
+        _ => None,
+    }
+}
+
+impl Markets {
+    /// The domain over a home.
+    pub fn new(home: Home, library: Arc<Library>, client: Client, trees: Trees, observer: Arc<dyn Observer>) -> Self {
+        Self { home, library, client, trees, observer }
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The component that reads a marketplace.
+    pub(crate) async fn component(&self, market: &MarketSettings) -> Result<Arc<Component>, MarketError> {
+        let id = match (&market.extension, bundled_source(&market.kind)) {
+            (Some(id), _) => id.as_str(),
+            (None, Some(id)) => id,
+            (None, None) => {
+                return Err(MarketError::Reference {
+                    reference: market.source(),
+                    why: format!("is of the kind `{}`, which no component reads", aiw_core::one_line(&market.kind, 40)),
+                    hint: Some("`aiw extension list` shows the components".into()),
+                });
+            }
+        };
+        Ok(self.library.load(id).await?)
+    }
+
+    /// What the user granted by naming a marketplace.
+    pub(crate) fn reach(settings: &Settings, market: &MarketSettings) -> Reach {
+        let mut reach = Reach::default();
+        match market.kind.as_str() {
+            "github" => reach.urls.push(github_base(settings)),
+            "git" | "url" => reach.urls.push(market.location.clone()),
+            "directory" => reach.directories.push(PathBuf::from(&market.location)),
+            "file" => {
+                let path = Path::new(&market.location);
+                let parent = path.parent().unwrap_or(path);
+                let root = if parent.ends_with(".claude-plugin") { parent.parent().unwrap_or(parent) } else { parent };
+                reach.directories.push(root.to_owned());
+            }
+            _ => {}
+        }
+        // A repository on this machine is a directory that the user named.
+        if let Some(path) = market.location.strip_prefix("file://") {
+            reach.directories.push(PathBuf::from(path));
+        }
+        reach
+    }
+
+    /// What the host may reach for the entries of a marketplace: the public internet, and
+    /// what the user named.
+    pub(crate) fn policy(settings: &Settings, market: &MarketSettings) -> Policy {
+        let reach = Self::reach(settings, market);
+        let mut policy = Policy::public();
+        policy.directories = reach.directories;
+        // Settings hold addresses that the user typed.
+        let typed = [Some(github_base(settings)), settings.source("market-github").get("raw_url")];
+        for url in reach.urls.iter().chain(typed.iter().flatten()) {
+            policy.grant_url(url);
+        }
+        policy
+    }
+}
+
+pub(crate) fn registration(market: &MarketSettings) -> Registration {
+    Registration { kind: market.kind.clone(), location: market.location.clone(), ref_: market.reference.clone() }
+}
+
+/// Where GitHub is: github.com, a GitHub Enterprise server, a mirror.
+pub(crate) fn github_base(settings: &Settings) -> String {
+    let set = settings.source("market-github").get("base_url");
+    set.map_or_else(|| "https://github.com".into(), |url| url.trim_end_matches('/').to_owned())
+}
+
+/// The URL of a source's repository.
+pub(crate) fn repository_url(settings: &Settings, repository: &str) -> String {
+    if is_github_repo(repository) { format!("{}/{repository}.git", github_base(settings)) } else { repository.to_owned() }
+}
+
+/// The address of single files of a GitHub repository, `{raw}/{owner}/{repo}`; none for
+/// repositories elsewhere, or where git's own configuration sends them elsewhere.
+pub(crate) fn raw_base(settings: &Settings, repository: &str) -> Option<String> {
+    let base = github_base(settings);
+    let set = settings.source("market-github").get("raw_url");
+    let repo = if is_github_repo(repository) {
+        repository.to_owned()
+    } else {
+        let url = repository.strip_suffix(".git").unwrap_or(repository).trim_end_matches('/');
+        let rest = url.strip_prefix(&format!("{base}/")).or_else(|| url.strip_prefix("https://github.com/"))?;
+        is_github_repo(rest).then(|| rest.to_owned())?
+    };
+    if set.is_none() {
+        // A mirror of git alone has no address for single files; the public one is not asked
+        // for what the user has moved elsewhere.
+        if base != "https://github.com" || aiw_net::rewritten(&repository_url(settings, repository)).is_some() {
+            return None;
+        }
+    }
+    let raw = set.unwrap_or_else(|| "https://raw.githubusercontent.com".into());
+    Some(format!("{}/{repo}", raw.trim_end_matches('/')))
+}

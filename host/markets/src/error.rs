@@ -1,0 +1,169 @@
+use aiw_core::{ErrorKind, PluginId, one_line};
+use aiw_home::HomeError;
+use aiw_net::NetError;
+use aiw_wasm::{CallError, LibraryError};
+
+/// What can go wrong with marketplaces and plugins. Each is one sentence for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum MarketError {
+    /// A file of the home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Something outside.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A component's answer, or its lack of one.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// A component that does not load.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The reference cannot be used as it stands.
+    #[error("`{}` {why}", one_line(.reference, 200))]
+    Reference {
+        /// What was typed.
+        reference: String,
+        /// Why, as the end of a sentence.
+        why: String,
+        /// What to type instead.
+        hint: Option<String>,
+    },
+    /// The marketplace document cannot be used.
+    #[error("the marketplace.json of `{}` {problem}", one_line(.source_name, 200))]
+    Document {
+        /// Where it came from.
+        source_name: String,
+        /// What is wrong, as the end of a sentence.
+        problem: String,
+    },
+    /// The name is taken by another source.
+    #[error("a marketplace `{name}` is already there, from {source_name}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Where the present one comes from.
+        source_name: String,
+    },
+    /// The name belongs to Anthropic's own repositories.
+    #[error("the name `{name}` belongs to repositories under github.com/anthropics, and this is not one")]
+    NameReserved {
+        /// The name.
+        name: String,
+    },
+    /// The document's own name cannot be used.
+    #[error("the marketplace has no name that can be used: {problem}")]
+    NameUnusable {
+        /// Why.
+        problem: String,
+    },
+    /// No marketplace has that name.
+    #[error("there is no marketplace `{}`", one_line(.name, 80))]
+    UnknownMarket {
+        /// What was asked for.
+        name: String,
+    },
+    /// The marketplace was never fetched.
+    #[error("marketplace `{name}` is not fetched yet")]
+    NotFetched {
+        /// The marketplace.
+        name: String,
+    },
+    /// No plugin has that name.
+    #[error("there is no plugin `{}`{}", one_line(.name, 120), .place)]
+    UnknownPlugin {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for: ` in marketplace …`, or nothing.
+        place: String,
+        /// Names that look alike.
+        similar: Vec<String>,
+    },
+    /// Several marketplaces have a plugin of that name.
+    #[error("several marketplaces have a plugin `{name}`")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// The whole ids.
+        ids: Vec<PluginId>,
+    },
+    /// The plugin cannot be used.
+    #[error("plugin `{}` {problem}", one_line(.name, 120))]
+    Unusable {
+        /// Its name or id.
+        name: String,
+        /// Why, as the end of a sentence.
+        problem: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// The plugin is not installed.
+    #[error("plugin `{}` is not installed", one_line(.name, 120))]
+    NotInstalled {
+        /// What was asked for.
+        name: String,
+    },
+    /// A key of mcp.json is taken, and nobody chose what to do.
+    #[error("the server name `{key}` is taken in mcp.json by {owner}")]
+    Clash {
+        /// The key.
+        key: String,
+        /// Who has it, in words.
+        owner: String,
+    },
+    /// An update changes what would run.
+    #[error("the update of `{id}` changes its servers: {}", .changes.join("; "))]
+    Changes {
+        /// The plugin.
+        id: PluginId,
+        /// What changes, a few words each.
+        changes: Vec<String>,
+    },
+    /// Something else changed a file between the question and the answer.
+    #[error("{what} changed meanwhile; nothing was done")]
+    Raced {
+        /// What changed.
+        what: String,
+    },
+    /// The user said no.
+    #[error("nothing was done")]
+    Declined,
+}
+
+impl MarketError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Net(e) => e.kind(),
+            Self::Call(e) => e.kind(),
+            Self::Library(e) => e.kind(),
+            Self::NotFetched { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// What to do next, where there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::Library(e) => e.hint(),
+            Self::Reference { hint, .. } | Self::Unusable { hint, .. } => hint.clone(),
+            Self::NameTaken { .. } | Self::NameReserved { .. } | Self::NameUnusable { .. } => {
+                Some("add it under another name with `--name NAME`".into())
+            }
+            Self::UnknownMarket { .. } => Some("`aiw plugin marketplace list` shows the marketplaces".into()),
+            Self::NotFetched { name } => Some(format!("`aiw plugin marketplace update {name}` fetches it")),
+            Self::UnknownPlugin { similar, .. } if !similar.is_empty() => {
+                Some(format!("did you mean {}?", similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")))
+            }
+            Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` shows what there is".into()),
+            Self::Ambiguous { ids, .. } => {
+                Some(format!("name one of {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")))
+            }
+            Self::NotInstalled { .. } => Some("`aiw plugin list` shows what is installed".into()),
+            Self::Clash { .. } => Some("choose with `--on-conflict overwrite`, `skip` or `rename`".into()),
+            Self::Changes { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` agrees to it")),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! Registering, fetching and listing marketplaces.
+
+use aiw_core::{ErrorKind, ExtensionId, MarketName, one_line};
+use aiw_extensions::World;
+use aiw_home::{MarketSettings, Settings};
+use aiw_wasm::market::{EntryRef, EntrySource, Field, OwnSource};
+use aiw_wasm::{CallError, Refusal};
+
+use crate::context::{Markets, bundled_source, registration};
+use crate::document::{Document, Entry};
+use crate::error::MarketError;
+use crate::inspect::{Files, Inspection, inspect};
+use crate::listing::Listing;
+use crate::reserved::{is_anthropic, is_reserved};
+use crate::source::{Source, is_ref};
+
+/// What `marketplace add` was told beside the reference.
+#[derive(Debug, Clone, Default)]
+pub struct AddOptions {
+    /// A name instead of the document's own.
+    pub name: Option<MarketName>,
+    /// A branch or tag.
+    pub reference: Option<String>,
+    /// The component, where several claim the reference.
+    pub source: Option<ExtensionId>,
+    /// Whether remote entries are inspected.
+    pub inspect: bool,
+}
+
+/// A marketplace that was added, or was there and was updated.
+#[derive(Debug)]
+pub struct Added {
+    /// As it is registered.
+    pub market: MarketSettings,
+    /// What it holds.
+    pub listing: Listing,
+    /// It was registered before, from the same source.
+    pub known: bool,
+    /// The document bears a name that is Anthropic's.
+    pub not_official: bool,
+    /// Oddities, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What an update of one marketplace did.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// The marketplace.
+    pub market: MarketName,
+    /// Whether the document changed.
+    pub changed: bool,
+    /// Entries now.
+    pub plugins: usize,
+    /// Names that are new, and names that are gone.
+    pub added: Vec<String>,
+    /// See `added`.
+    pub removed: Vec<String>,
+    /// Oddities, a sentence each.
+    pub notes: Vec<String>,
+    /// The revision now.
+    pub revision: String,
+}
+
+/// One line of `marketplace list`.
+#[derive(Debug)]
+pub struct MarketStatus {
+    /// As it is registered.
+    pub market: MarketSettings,
+    /// What is known of it; none while it was not fetched.
+    pub listing: Option<Listing>,
+}
+
+impl MarketStatus {
+    /// The document bears a name that is Anthropic's, and the source is not.
+    pub fn not_official(&self) -> bool {
+        let claims = self.listing.as_ref().and_then(|l| l.document_name.as_deref()).is_some_and(is_reserved);
+        claims && !is_anthropic(&self.market)
+    }
+}
+
+impl Markets {
+    /// Finds out what a reference means: which component reads it, and where it leads.
+    pub async fn resolve_reference(
+        &self,
+        reference: &str,
+        options: &AddOptions,
+    ) -> Result<MarketSettings, MarketError> {
+        let bad = |why: &str, hint: Option<String>| MarketError::Reference {
+            reference: reference.to_owned(),
+            why: why.to_owned(),
+            hint,
+        };
+        if reference.is_empty() || reference.len() > 2048 || reference.chars().any(char::is_control) {
+            return Err(bad("is not a reference to a marketplace", None));
+        }
+        // Before any component sees it.
+        if let Ok(url) = url::Url::parse(reference)
+            && (url.password().is_some() || (!url.username().is_empty() && matches!(url.scheme(), "http" | "https")))
+        {
+            return Err(MarketError::Reference {
+                reference: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
+                why: "holds credentials".into(),
+                hint: Some("leave them out, and let git's credential helper give them".into()),
+            });
+        }
+        let expanded = expand_home(reference);
+        let ids = match &options.source {
+            Some(id) => vec![id.clone()],
+            None => self.library.enabled(World::MarketSource)?,
+        };
+        let mut claims = Vec::new();
+        for id in ids {
+            let component = self.library.load(id.as_str()).await?;
+            if let Some(registration) = component.claim(&expanded).await? {
+                // `owner/repo` and paths are settled by the contract, whoever else claims them.
+                let bundled = bundled_source(&registration.kind) == Some(id.as_str());
+                if bundled && matches!(registration.kind.as_str(), "github" | "directory" | "file") {
+                    claims = vec![(id, registration)];
+                    break;
+                }
+                claims.push((id, registration));
+            }
+        }
+        let (id, claimed) = match claims.len() {
+            1 => claims.remove(0),
+            0 => {
+                let hint = "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned();
+                return Err(bad("is not a reference that any source knows", Some(hint)));
+            }
+            _ => {
+                let ids: Vec<_> = claims.iter().map(|(id, _)| format!("`--source {id}`")).collect();
+                return Err(bad("is claimed by several sources", Some(format!("choose with {}", ids.join(" or ")))));
+            }
+        };
+        let given = options.reference.clone().or(claimed.ref_);
+        if given.as_deref().is_some_and(|name| !is_ref(name)) {
+            return Err(bad("names a ref that is no branch or tag", None));
+        }
+        let mut market = MarketSettings {
+            // Replaced by the document's name.
+            name: options.name.clone().map_or_else(|| "unnamed".parse(), Ok).map_err(|e: aiw_core::InvalidName| {
+                MarketError::NameUnusable { problem: e.to_string() }
+            })?,
+            extension: (bundled_source(&claimed.kind) != Some(id.as_str())).then_some(id),
+            kind: claimed.kind,
+            location: claimed.location,
+            reference: given,
+            enabled: true,
+        };
+        if matches!(market.kind.as_str(), "directory" | "file") {
+            let path = std::fs::canonicalize(&market.location)
+                .map_err(|e| bad(&format!("cannot be opened: {e}"), None))?;
+            market.location = path.to_str().ok_or_else(|| bad("is not UTF-8", None))?.to_owned();
+            if market.reference.is_some() {
+                return Err(bad("is a path, which has no ref", Some("add its git repository by a `file://` URL".into())));
+            }
+        }
+        Ok(market)
+    }
+
+    /// Adds a marketplace. Nothing is registered before its document was read.
+    pub async fn add(&self, reference: &str, options: &AddOptions) -> Result<Added, MarketError> {
+        let settings = self.home.settings()?;
+        let mut market = self.resolve_reference(reference, options).await?;
+        let component = self.component(&market).await?;
+        self.observer.progress("fetching the marketplace", 0, 0);
+        let fetched = component.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
+        let snapshot = fetched.map_err(|e| match e {
+            // `owner/repo` is GitHub's, also where a directory is called so.
+            CallError::Refused { message, .. } if market.kind == "github" && std::path::Path::new(reference).is_dir() => {
+                let hint = Some(format!("`./{reference}` is the directory"));
+                MarketError::Reference { reference: reference.to_owned(), why: format!("is no repository on GitHub: {message}"), hint }
+            }
+            e => e.into(),
+        })?;
+        let document = self.parse(&component, &market, &snapshot.document).await?;
+        market.name = match &options.name {
+            Some(name) => name.clone(),
+            None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
+        };
+        let official = is_anthropic(&market);
+        if is_reserved(market.name.as_str()) && !official {
+            return Err(MarketError::NameReserved { name: market.name.to_string() });
+        }
+        let not_official = document.name.as_deref().is_some_and(is_reserved) && !official;
+        let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
+        let notes = self.notes(&listing);
+
+        let lock = self.home.lock()?;
+        let mut settings = self.home.settings()?;
+        let known = match settings.market(market.name.as_str()) {
+            Some(other) if !other.same_source(&market) => {
+                return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: other.source() });
+            }
+            Some(_) => true,
+            None => false,
+        };
+        settings.set_market(market.clone())?;
+        listing.save(&self.home, &market.name, &lock)?;
+        settings.save(&lock)?;
+        self.home.sweep(&lock);
+        drop(lock);
+        let mut added = Added { market, listing, known, not_official, notes };
+        if options.inspect {
+            added.notes.extend(self.inspect_remote(&added.market, &mut added.listing).await?);
+        }
+        Ok(added)
+    }
+
+    async fn parse(
+        &self,
+        component: &aiw_wasm::Component,
+        market: &MarketSettings,
+        bytes: &[u8],
+    ) -> Result<Document, MarketError> {
+        // Only a third party has forms of its own.
+        let own = if market.extension.is_some() { component.describe().await?.entry_forms } else { Vec::new() };
+        Document::parse(bytes, &own).map_err(|problem| MarketError::Document { source_name: market.source(), problem })
+    }
+
+    /// Makes a listing: local entries inspected, remote ones as far as they are known.
+    async fn list(
+        &self,
+        settings: &Settings,
+        market: &MarketSettings,
+        document: Document,
+        revision: String,
+        old: Option<&Listing>,
+    ) -> Result<Listing, MarketError> {
+        let mut listing = Listing::new(market, document, revision);
+        let component = self.component(market).await?;
+        let reach = Self::reach(settings, market);
+        let total = listing.plugins.len() as u64;
+        let revision = listing.revision.clone();
+        for (index, plugin) in listing.plugins.iter_mut().enumerate() {
+            let Ok(usable) = &plugin.entry.content else { continue };
+            plugin.inspection = match &usable.source {
+                Source::Refused { .. } => None,
+                Source::Git { .. } => self.remembered(&plugin.entry).or_else(|| {
+                    // An entry without a commit keeps what was seen, until the next round.
+                    let same = |p: &&crate::Listed| p.entry == plugin.entry;
+                    old?.plugins.iter().find(same)?.inspection.clone()
+                }),
+                source @ (Source::Relative { .. } | Source::Own { .. }) => {
+                    self.observer.progress("reading plugins", index as u64, total);
+                    let entry = entry_ref(&plugin.entry, source, &revision);
+                    self.inspect_own(&component, &reach, market, &plugin.entry, &entry).await?
+                }
+            };
+        }
+        Ok(listing)
+    }
+
+    /// Inspects an entry that only the market's component can reach.
+    async fn inspect_own(
+        &self,
+        component: &aiw_wasm::Component,
+        reach: &aiw_wasm::Reach,
+        market: &MarketSettings,
+        entry: &Entry,
+        at: &EntryRef,
+    ) -> Result<Option<Inspection>, MarketError> {
+        let broken = |problem: String| Some(Inspection { broken: Some(problem), ..Inspection::default() });
+        let found = match component.fetch_plugin(reach, &registration(market), at).await {
+            Ok(found) => found,
+            // A far end that is down says nothing of the plugin.
+            Err(CallError::Refused { refusal: Refusal::Unavailable { .. }, .. }) => return Ok(None),
+            Err(CallError::Refused { message, .. }) => return Ok(broken(format!("cannot be read: {message}"))),
+            Err(e) => return Err(e.into()),
+        };
+        let commit = found.files.as_ref().and_then(|tree| tree.commit().cloned());
+        let files = match &found.files {
+            Some(tree) => match Files::of_tree(tree, entry) {
+                Ok(files) => files,
+                Err(e) if e.kind() == ErrorKind::User => return Ok(broken(format!("cannot be read: {e}"))),
+                Err(e) => return Err(e.into()),
+            },
+            None => Files { plugin_json: found.plugin_json, mcp_json: found.mcp_json, ..Files::default() },
+        };
+        Ok(Some(inspect(entry, &files, commit)))
+    }
+
+    /// One line for each entry that is left out, and for each oddity.
+    fn notes(&self, listing: &Listing) -> Vec<String> {
+        let mut notes: Vec<String> = listing.problems.clone();
+        for plugin in &listing.plugins {
+            let name = &plugin.entry.name;
+            if let Some(problem) = plugin.broken() {
+                notes.push(format!("plugin `{name}` is left out: it {problem}"));
+            } else if let Some(inspection) = &plugin.inspection {
+                notes.extend(inspection.left_out.iter().map(|line| format!("plugin `{name}`: {line}")));
+            }
+            if let Ok(usable) = &plugin.entry.content
+                && let Source::Refused { reason, .. } = &usable.source
+            {
+                notes.push(format!("plugin `{name}` is left out: {reason}"));
+            }
+        }
+        notes
+    }
+
+    /// Takes a marketplace out. Its installed plugins stay, and are named.
+    pub fn remove(&self, name: &str) -> Result<(MarketSettings, Vec<aiw_core::PluginId>), MarketError> {
+        let lock = self.home.lock()?;
+        let mut settings = self.home.settings()?;
+        let market = settings.market(name).cloned().ok_or_else(|| MarketError::UnknownMarket { name: name.into() })?;
+        let plugins = self.home.plugins()?.all()?;
+        settings.remove_market(&market.name)?;
+        settings.save(&lock)?;
+        let _ = std::fs::remove_file(self.home.market_cache(&market.name));
+        let left = plugins.into_iter().map(|(id, _)| id).filter(|id| id.market == market.name).collect();
+        Ok((market, left))
+    }
+
+    /// Fetches a marketplace again.
+    pub async fn update(&self, name: &str, inspect: bool) -> Result<Refreshed, MarketError> {
+        let settings = self.home.settings()?;
+        let market = settings.market(name).cloned().ok_or_else(|| MarketError::UnknownMarket { name: name.into() })?;
+        let old = Listing::load(&self.home, &market)?;
+        let component = self.component(&market).await?;
+        let (reach, at) = (Self::reach(&settings, &market), registration(&market));
+        self.observer.progress(&format!("fetching {}", market.name), 0, 0);
+        let snapshot = match &old {
+            Some(old) => component.update(&reach, &at, &old.revision).await?,
+            None => Some(component.fetch_marketplace(&reach, &at).await?),
+        };
+        let names = |listing: Option<&Listing>| -> Vec<String> {
+            listing.into_iter().flat_map(|l| &l.plugins).map(|p| p.entry.name.clone()).collect()
+        };
+        let (before, changed) = (names(old.as_ref()), snapshot.is_some());
+        let mut notes = Vec::new();
+        let mut listing = match (snapshot, old) {
+            (None, Some(old)) => old,
+            (snapshot, old) => {
+                let snapshot = match snapshot {
+                    Some(snapshot) => snapshot,
+                    None => component.fetch_marketplace(&reach, &at).await?,
+                };
+                let document = self.parse(&component, &market, &snapshot.document).await?;
+                let claims_reserved = document.name.as_deref().is_some_and(is_reserved);
+                if claims_reserved && is_reserved(market.name.as_str()) && !is_anthropic(&market) {
+                    return Err(MarketError::NameReserved { name: market.name.to_string() });
+                }
+                let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
+                notes = self.notes(&listing);
+                let lock = self.home.lock()?;
+                // Removed meanwhile: then there is nothing to keep.
+                if self.home.settings()?.market(market.name.as_str()).is_some_and(|m| m.same_source(&market)) {
+                    listing.save(&self.home, &market.name, &lock)?;
+                }
+                listing
+            }
+        };
+        if inspect {
+            notes.extend(self.inspect_remote(&market, &mut listing).await?);
+        }
+        let after = names(Some(&listing));
+        let missing = |from: &[String], to: &[String]| from.iter().filter(|n| !to.contains(n)).cloned().collect();
+        Ok(Refreshed {
+            market: market.name.clone(),
+            changed,
+            plugins: listing.plugins.len(),
+            added: missing(&after, &before),
+            removed: missing(&before, &after),
+            notes,
+            revision: listing.revision,
+        })
+    }
+
+    /// All registered marketplaces, and what is cached of them. Reads files only.
+    pub fn statuses(&self) -> Result<(Vec<MarketStatus>, Vec<String>), MarketError> {
+        let settings = self.home.settings()?;
+        let statuses: Result<Vec<_>, MarketError> = settings
+            .markets()
+            .iter()
+            .map(|market| Ok(MarketStatus { listing: Listing::load(&self.home, market)?, market: market.clone() }))
+            .collect();
+        let mut problems = settings.problems().to_vec();
+        let mut usable = statuses?;
+        for status in &mut usable {
+            // Re-checked at every load: settings are edited by hand, and documents change.
+            if is_reserved(status.market.name.as_str()) && !is_anthropic(&status.market) && status.market.enabled {
+                problems.push(format!(
+                    "marketplace `{}` is left out: {}",
+                    one_line(status.market.name.as_str(), 80),
+                    MarketError::NameReserved { name: status.market.name.to_string() }
+                ));
+                status.market.enabled = false;
+            }
+        }
+        Ok((usable, problems))
+    }
+}
+
+/// The entry in the contract's words.
+pub(crate) fn entry_ref(entry: &Entry, source: &Source, revision: &str) -> EntryRef {
+    let source = match source {
+        Source::Own { word, fields } => EntrySource::Own(OwnSource {
+            form: word.clone(),
+            fields: fields.iter().map(|(name, value)| Field { name: name.clone(), value: value.clone() }).collect(),
+        }),
+        Source::Relative { path } => EntrySource::Relative(path.clone()),
+        Source::Git { .. } | Source::Refused { .. } => EntrySource::Relative(String::new()),
+    };
+    EntryRef { name: entry.name.clone(), source, revision: revision.to_owned() }
+}
+
+/// `~/x` as a shell would have expanded it.
+fn expand_home(reference: &str) -> String {
+    let home = std::env::var("HOME").unwrap_or_default();
+    match reference.strip_prefix('~') {
+        Some("") if !home.is_empty() => home,
+        Some(rest) if rest.starts_with('/') && !home.is_empty() => format!("{home}{rest}"),
+        _ => reference.to_owned(),
+    }
+}

@@ -1,0 +1,221 @@
+//! Looking into remote entries without cloning: single files at the pinned commit.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use aiw_core::{RelPath, Sha};
+use aiw_home::{MarketSettings, Settings};
+use aiw_net::{NetError, Policy, Request};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use crate::context::{Markets, raw_base, repository_url};
+use crate::document::Entry;
+use crate::error::MarketError;
+use crate::inspect::{Files, Inspection, MANIFEST_BYTES, MCP_JSON, PLUGIN_JSON, inspect};
+use crate::listing::Listing;
+use crate::source::Source;
+
+/// Requests at a time: what a browser asks of one host, and kind to it.
+const AT_ONCE: usize = 12;
+
+/// Failures in a row after which the network, not the entry, is at fault.
+const GIVE_UP_AFTER: u32 = 3;
+
+/// A commit never changes: kept until room is needed.
+const FOR_GOOD: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+
+/// Room for the manifests of some ten thousand plugins.
+const QUOTA: u64 = 64 << 20;
+
+/// Files at a commit, as they are kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    plugin_json: Option<String>,
+    mcp_json: Option<String>,
+    named: BTreeMap<String, String>,
+}
+
+/// Why a round over the entries ended early.
+enum Stop {
+    Throttled(Option<u32>),
+    Unreachable(String),
+}
+
+impl Markets {
+    fn kept(&self) -> aiw_home::Cache {
+        self.home.byte_cache("inspected", QUOTA)
+    }
+
+    /// What is known of an entry that is pinned to a commit, without asking anyone.
+    pub(crate) fn remembered(&self, entry: &Entry) -> Option<Inspection> {
+        let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else { return None };
+        let bytes = self.kept().get(&key(repository, sha, path))?;
+        let kept: Kept = serde_json::from_slice(&bytes).ok()?;
+        let named = kept.named.into_iter().filter_map(|(path, text)| Some((RelPath::parse(&path).ok()?, text.into_bytes())));
+        let files = Files {
+            plugin_json: kept.plugin_json.map(String::into_bytes),
+            mcp_json: kept.mcp_json.map(String::into_bytes),
+            named: named.collect(),
+            brings: None,
+        };
+        Some(inspect(entry, &files, Some(sha.clone())))
+    }
+
+    /// Inspects the remote entries of a listing that are not inspected yet, and keeps the
+    /// listing. Answers notes, a sentence each. Being stopped loses nothing that was read.
+    pub(crate) async fn inspect_remote(
+        &self,
+        market: &MarketSettings,
+        listing: &mut Listing,
+    ) -> Result<Vec<String>, MarketError> {
+        let settings = self.home.settings()?;
+        let policy = Self::policy(&settings, market);
+        let wanted: Vec<(usize, Entry, String)> = listing
+            .plugins
+            .iter()
+            .enumerate()
+            .filter(|(_, plugin)| plugin.inspection.is_none())
+            .filter_map(|(index, plugin)| match &plugin.entry.content.as_ref().ok()?.source {
+                Source::Git { repository, .. } => Some((index, plugin.entry.clone(), raw_base(&settings, repository)?)),
+                _ => None,
+            })
+            .collect();
+        let total = wanted.len() as u64;
+        let (stopped, failures, done) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU64::new(0));
+        let jobs = wanted.into_iter().map(|(index, entry, raw)| {
+            let (settings, policy, stopped, failures, done) = (&settings, &policy, &stopped, &failures, &done);
+            async move {
+                if stopped.load(Ordering::Relaxed) {
+                    return (index, Ok(None));
+                }
+                let result = self.inspect_raw(settings, policy, &entry, &raw).await;
+                let stop = match &result {
+                    Ok(_) => {
+                        failures.store(0, Ordering::Relaxed);
+                        false
+                    }
+                    Err(Stop::Throttled(_)) => true,
+                    Err(Stop::Unreachable(_)) => failures.fetch_add(1, Ordering::Relaxed) + 1 >= GIVE_UP_AFTER,
+                };
+                if stop {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+                self.observer.progress("looking into plugins", done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                (index, result)
+            }
+        });
+        let results: Vec<_> = futures::stream::iter(jobs).buffer_unordered(AT_ONCE).collect().await;
+        let mut note = None;
+        let mut news = 0u32;
+        for (index, result) in results {
+            match result {
+                Ok(Some(inspection)) => {
+                    news += 1;
+                    if let Some(plugin) = listing.plugins.get_mut(index) {
+                        plugin.inspection = Some(inspection);
+                    }
+                }
+                Ok(None) => {}
+                Err(Stop::Throttled(seconds)) => {
+                    let when = seconds.map_or(String::new(), |s| format!("; try again in {s} s"));
+                    note = Some(format!("looking into plugins ended early: the host answers 429 (too many requests){when}"));
+                }
+                Err(Stop::Unreachable(why)) => {
+                    note.get_or_insert_with(|| format!("some plugins could not be looked into: {why}"));
+                }
+            }
+        }
+        if news > 0 {
+            let lock = self.home.lock()?;
+            // Another process may have fetched a newer one meanwhile.
+            let current = Listing::load(&self.home, market)?;
+            if current.is_some_and(|current| current.revision == listing.revision) {
+                listing.save(&self.home, &market.name, &lock)?;
+            }
+        }
+        Ok(note.into_iter().collect())
+    }
+
+    async fn inspect_raw(
+        &self,
+        settings: &Settings,
+        policy: &Policy,
+        entry: &Entry,
+        raw: &str,
+    ) -> Result<Option<Inspection>, Stop> {
+        let Ok(usable) = &entry.content else { return Ok(None) };
+        let Source::Git { repository, path, reference, sha } = &usable.source else { return Ok(None) };
+        let sha = match sha {
+            Some(sha) => sha.clone(),
+            // Listing refs asks git's own server, not the rate-limited API.
+            None => {
+                let refs = self.trees.list_refs(policy, &repository_url(settings, repository)).await;
+                match refs.and_then(|refs| refs.resolve(reference.as_deref())) {
+                    Ok(sha) => sha,
+                    Err(e) => return unreachable_or_none(e),
+                }
+            }
+        };
+        let base = if path.is_empty() { format!("{raw}/{sha}") } else { format!("{raw}/{sha}/{path}") };
+        let (plugin_json, mcp_json) = futures::future::join(
+            self.raw_file(policy, format!("{base}/{PLUGIN_JSON}")),
+            self.raw_file(policy, format!("{base}/{MCP_JSON}")),
+        )
+        .await;
+        let (Some(plugin_json), Some(mcp_json)) = (plugin_json?, mcp_json?) else { return Ok(None) };
+        let mut files = Files { plugin_json, mcp_json, ..Files::default() };
+        for path in files.missing(entry).into_iter().take(8) {
+            match self.raw_file(policy, format!("{base}/{path}")).await? {
+                Some(Some(bytes)) => drop(files.named.insert(path, bytes)),
+                Some(None) => {}
+                None => return Ok(None),
+            }
+        }
+        self.keep(&key(repository, &sha, path), &files);
+        Ok(Some(inspect(entry, &files, Some(sha))))
+    }
+
+    fn keep(&self, key: &str, files: &Files) {
+        // Lossy: what is not UTF-8 is not JSON, and stays so.
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let kept = Kept {
+            plugin_json: files.plugin_json.as_ref().map(text),
+            mcp_json: files.mcp_json.as_ref().map(text),
+            named: files.named.iter().map(|(path, bytes)| (path.as_str().to_owned(), text(bytes))).collect(),
+        };
+        if let Ok(bytes) = serde_json::to_vec(&kept) {
+            self.kept().put(key, &bytes, FOR_GOOD);
+        }
+    }
+
+    /// One file: `Some(None)` is a certain absence, `None` an answer that says nothing.
+    async fn raw_file(&self, policy: &Policy, url: String) -> Result<Option<Option<Vec<u8>>>, Stop> {
+        let request = Request { limit: MANIFEST_BYTES, ..Request::new(url) };
+        match self.client.get(policy, &request).await {
+            Ok(response) => match response.status {
+                200 => Ok(Some(Some(response.body))),
+                404 => Ok(Some(None)),
+                429 => Err(Stop::Throttled(response.header("retry-after").and_then(|s| s.trim().parse().ok()))),
+                _ => Ok(None),
+            },
+            Err(NetError::TooLarge { .. }) => Ok(None),
+            Err(e) => unreachable_or_none(e),
+        }
+    }
+}
+
+/// A far end that is down may end the round; any other failure is the entry's own.
+fn unreachable_or_none<T>(error: NetError) -> Result<Option<T>, Stop> {
+    match error {
+        NetError::Unavailable { retry_after: Some(seconds), .. } => Err(Stop::Throttled(Some(seconds))),
+        NetError::Unavailable { message, .. } => Err(Stop::Unreachable(message)),
+        NetError::Cancelled => Err(Stop::Unreachable("stopped".into())),
+        _ => Ok(None),
+    }
+}
+
+fn key(repository: &str, sha: &Sha, path: &str) -> String {
+    format!("{repository}@{sha}:{path}")
+}

@@ -1,0 +1,222 @@
+//! Finding plugins in the cached listings. Reads files only.
+
+use aiw_core::{MarketName, PluginId};
+use aiw_home::{InstalledPlugin, MarketSettings};
+
+use crate::context::Markets;
+use crate::document::Document;
+use crate::error::MarketError;
+use crate::listing::{Listed, Listing};
+
+/// What is looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Words; a plugin must have all of them.
+    pub text: Option<String>,
+    /// In one marketplace.
+    pub market: Option<String>,
+    /// In one category.
+    pub category: Option<String>,
+    /// Plugins without MCP servers too, and those that nobody looked into.
+    pub all: bool,
+}
+
+/// One plugin of a listing.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its marketplace.
+    pub market: MarketName,
+    /// Its entry and inside.
+    pub listed: Listed,
+    /// Its record, when it is installed.
+    pub installed: Option<InstalledPlugin>,
+}
+
+impl Found {
+    /// Its id; none for an entry without a usable name.
+    pub fn id(&self) -> Option<PluginId> {
+        self.listed.id(&self.market)
+    }
+}
+
+/// What a search found, and what it did not show.
+#[derive(Debug, Default)]
+pub struct SearchResult {
+    /// Best first.
+    pub plugins: Vec<Found>,
+    /// Plugins that match and bring no MCP server.
+    pub without_servers: usize,
+    /// Plugins that match and that nobody looked into yet.
+    pub not_inspected: usize,
+    /// Plugins that match and are broken.
+    pub broken: usize,
+    /// Marketplaces that were never fetched.
+    pub not_fetched: Vec<MarketName>,
+    /// Oddities of the settings, a sentence each.
+    pub problems: Vec<String>,
+}
+
+impl Markets {
+    /// The fetched listings of the markets that are switched on.
+    fn listings(&self, only: Option<&str>) -> Result<(Vec<(MarketSettings, Option<Listing>)>, Vec<String>), MarketError> {
+        let settings = self.home.settings()?;
+        let (statuses, problems) = self.statuses()?;
+        if let Some(name) = only {
+            let known = settings.market(name).ok_or_else(|| MarketError::UnknownMarket { name: name.to_owned() })?.name.clone();
+            let one = statuses.into_iter().filter(|s| s.market.name == known);
+            return Ok((one.map(|s| (s.market, s.listing)).collect(), problems));
+        }
+        let on = statuses.into_iter().filter(|s| s.market.enabled);
+        Ok((on.map(|s| (s.market, s.listing)).collect(), problems))
+    }
+
+    /// Searches the listings.
+    pub fn search(&self, query: &Query) -> Result<SearchResult, MarketError> {
+        let (listings, problems) = self.listings(query.market.as_deref())?;
+        let installed = self.home.plugins()?.all()?;
+        let words: Vec<String> =
+            query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
+        let mut result = SearchResult { problems, ..SearchResult::default() };
+        let mut found: Vec<(u32, Found)> = Vec::new();
+        for (market, listing) in listings {
+            let Some(listing) = listing else {
+                result.not_fetched.push(market.name);
+                continue;
+            };
+            for listed in listing.plugins {
+                let category = listed.entry.text("category");
+                let wanted = query.category.as_ref().is_none_or(|c| category.is_some_and(|own| own.eq_ignore_ascii_case(c)));
+                let Some(score) = score(&listed, &words).filter(|_| wanted) else { continue };
+                if !query.all {
+                    let counter = match (listed.broken(), listed.has_servers()) {
+                        (Some(_), _) => Some(&mut result.broken),
+                        (None, Some(false)) => Some(&mut result.without_servers),
+                        (None, None) => Some(&mut result.not_inspected),
+                        (None, Some(true)) => None,
+                    };
+                    if let Some(counter) = counter {
+                        *counter += 1;
+                        continue;
+                    }
+                }
+                let id = listed.id(&market.name);
+                let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
+                found.push((score, Found { market: market.name.clone(), listed, installed: record }));
+            }
+        }
+        found.sort_by(|a, b| {
+            let name = |f: &Found| (f.listed.entry.name.to_lowercase(), f.market.clone());
+            b.0.cmp(&a.0).then_with(|| name(&a.1).cmp(&name(&b.1)))
+        });
+        result.plugins = found.into_iter().map(|(_, found)| found).collect();
+        Ok(result)
+    }
+
+    /// The plugin that `name` or `name@market` means. `renames` are followed.
+    pub fn find(&self, name: &str) -> Result<Found, MarketError> {
+        let (plain, market) = match name.split_once('@') {
+            Some((plain, market)) => (plain, Some(market)),
+            None => (name, None),
+        };
+        let (listings, _) = self.listings(market)?;
+        let installed = self.home.plugins()?.all()?;
+        let mut found = Vec::new();
+        let mut similar = Vec::new();
+        let mut not_fetched = None;
+        for (market, listing) in listings {
+            let Some(listing) = listing else {
+                not_fetched = Some(market.name.to_string());
+                continue;
+            };
+            let unusable = |problem: String| MarketError::Unusable { name: name.to_owned(), problem, hint: None };
+            let listed = match listing.find(plain) {
+                Some(listed) => Some(listed),
+                None => match Document::renamed(&listing.renames, plain).map_err(|e| unusable(format!("cannot be followed: {e}")))? {
+                    None => return Err(unusable("was taken out of its marketplace".into())),
+                    Some(new) => listing.find(&new).filter(|_| new != plain),
+                },
+            };
+            match listed {
+                Some(listed) => {
+                    let id = listed.id(&market.name);
+                    let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
+                    found.push(Found { market: market.name, listed: listed.clone(), installed: record });
+                }
+                None => similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain))),
+            }
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => match (market, not_fetched) {
+                (Some(_), Some(name)) => Err(MarketError::NotFetched { name }),
+                _ => {
+                    similar.truncate(3);
+                    let place = market.map_or(String::new(), |m| format!(" in marketplace `{}`", aiw_core::one_line(m, 80)));
+                    Err(MarketError::UnknownPlugin { name: plain.to_owned(), place, similar })
+                }
+            },
+            _ => {
+                let ids = found.iter().filter_map(Found::id).collect();
+                Err(MarketError::Ambiguous { name: plain.to_owned(), ids })
+            }
+        }
+    }
+
+    /// Ids of installed plugins that `name` or `name@market` means.
+    pub fn find_installed(&self, name: &str) -> Result<PluginId, MarketError> {
+        let all = self.home.plugins()?.all()?;
+        let matches = |id: &PluginId| id.to_string() == name || id.name.as_str() == name;
+        let mut ids: Vec<PluginId> = all.into_iter().map(|(id, _)| id).filter(matches).collect();
+        match ids.len() {
+            1 => Ok(ids.remove(0)),
+            0 => Err(MarketError::NotInstalled { name: name.to_owned() }),
+            _ => Err(MarketError::Ambiguous { name: name.to_owned(), ids }),
+        }
+    }
+}
+
+/// How well a plugin matches: every word must occur; a name counts most.
+fn score(listed: &Listed, words: &[String]) -> Option<u32> {
+    if words.is_empty() {
+        return Some(0);
+    }
+    let name = listed.entry.name.to_lowercase();
+    let description = listed.description().unwrap_or_default().to_lowercase();
+    let category = listed.entry.text("category").unwrap_or_default().to_lowercase();
+    let tags = listed.entry.words().join(" ").to_lowercase();
+    let servers = listed.inspection.as_ref().map_or(String::new(), |i| {
+        i.servers.iter().map(|s| s.name.to_lowercase()).collect::<Vec<_>>().join(" ")
+    });
+    let mut total = 0;
+    for word in words {
+        let points = match () {
+            () if name == *word => 100,
+            () if name.split(['-', '_', '.']).any(|part| part == word) => 50,
+            () if name.contains(word.as_str()) => 30,
+            () if servers.contains(word.as_str()) => 20,
+            () if tags.contains(word.as_str()) || category.contains(word.as_str()) => 10,
+            () if description.contains(word.as_str()) => 5,
+            () => return None,
+        };
+        total += points;
+    }
+    Some(total)
+}
+
+/// One edit, or one inside the other: what a slip of the finger makes.
+fn alike(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    if a.len().abs_diff(b.len()) > 2 || b.len() > 128 {
+        return b.len() >= 4 && a.len() > b.len() && a.windows(b.len()).any(|w| w == b);
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let cost = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()] <= 2
+}

@@ -1,0 +1,614 @@
+//! What the browser shows and how keys change it: no terminal, no threads, no drawing.
+
+use std::collections::BTreeSet;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::entry::Entry;
+use crate::search::Search;
+use crate::text::clean;
+use crate::{Options, Preview, Progress};
+
+/// The most characters of a query.
+const QUERY: usize = 100;
+/// The most characters of a message, a step, a line of a preview.
+const LINE: usize = 4_000;
+/// The most lines of a preview.
+const LINES: usize = 2_000;
+
+/// Work for the rooms below; it may block, so the loop gives it to a thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Job {
+    Load,
+    Preview(String),
+    Install(String),
+    Remove(String),
+    Enable(String, bool),
+}
+
+/// What a key asks of the loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Start(Job),
+    Suspend,
+    Quit,
+    /// Leave although work that changes something is under way.
+    Abandon,
+}
+
+/// The list as a job read it.
+pub(crate) struct Loaded {
+    entries: Vec<Entry>,
+    search: Search,
+    markets: Vec<String>,
+    categories: Vec<String>,
+    kinds: Vec<String>,
+}
+
+impl Loaded {
+    /// Everything that takes time with thousands of plugins happens here, off the loop.
+    pub(crate) fn new(plugins: Vec<crate::Plugin>) -> Self {
+        let entries = Entry::all(plugins);
+        let mut markets = BTreeSet::new();
+        let mut categories = BTreeSet::new();
+        let mut kinds = BTreeSet::new();
+        for entry in &entries {
+            markets.insert(entry.market.as_str());
+            categories.extend(entry.category.as_deref());
+            kinds.extend(entry.kinds.iter().map(String::as_str));
+        }
+        let owned = |set: BTreeSet<&str>| set.into_iter().map(str::to_owned).collect();
+        let (markets, categories, kinds) = (owned(markets), owned(categories), owned(kinds));
+        Self { search: Search::new(&entries), entries, markets, categories, kinds }
+    }
+}
+
+/// What came of a job.
+pub(crate) enum Reply {
+    Loaded(Result<Box<Loaded>, String>),
+    Previewed(String, Result<Preview, String>),
+    Done(Result<String, String>),
+}
+
+/// What keys mean at the moment.
+#[derive(Debug)]
+pub(crate) enum Mode {
+    List,
+    Search,
+    Help,
+    Confirm(Confirm),
+}
+
+/// A question with what speaks for and against.
+#[derive(Debug)]
+pub(crate) struct Confirm {
+    pub(crate) job: Job,
+    pub(crate) question: String,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) lines: Vec<String>,
+}
+
+/// Which pane the arrows move; below the width for two, which pane is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Focus {
+    List,
+    Details,
+}
+
+/// A job under way.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) title: String,
+    pub(crate) step: String,
+    pub(crate) done: u64,
+    pub(crate) total: Option<u64>,
+    pub(crate) ticks: usize,
+    /// Whether leaving in the middle would abandon a change.
+    changes: bool,
+}
+
+/// The last thing said.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) text: String,
+    pub(crate) bad: bool,
+}
+
+/// What the list is narrowed to, besides the query.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) market: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) all: bool,
+}
+
+impl Filter {
+    fn shows(&self, entry: &Entry) -> bool {
+        (self.all || entry.serves)
+            && self.market.as_ref().is_none_or(|market| *market == entry.market)
+            && self.category.as_ref().is_none_or(|category| Some(category) == entry.category.as_ref())
+            && self.kind.as_ref().is_none_or(|kind| entry.kinds.contains(kind))
+    }
+}
+
+/// The whole state of the browser.
+pub(crate) struct App {
+    pub(crate) color: bool,
+    pub(crate) loaded: Loaded,
+    pub(crate) load_error: Option<String>,
+    pub(crate) filter: Filter,
+    pub(crate) query: String,
+    /// The rows that pass the query and the filters, as indices of entries.
+    visible: Vec<usize>,
+    pub(crate) selected: usize,
+    /// The first row on the screen.
+    pub(crate) top: usize,
+    /// The rows that fit on the screen.
+    page: usize,
+    pub(crate) focus: Focus,
+    /// The first line shown of the details, the help or a question.
+    pub(crate) scroll: usize,
+    pub(crate) mode: Mode,
+    pub(crate) work: Option<Work>,
+    pub(crate) status: Option<Status>,
+    leaving: bool,
+}
+
+impl App {
+    /// The browser before its list has been read; the job reads it.
+    pub(crate) fn new(options: Options) -> (Self, Job) {
+        let mut app = Self {
+            color: options.color,
+            loaded: Loaded::new(Vec::new()),
+            load_error: None,
+            filter: Filter { all: options.all, ..Filter::default() },
+            query: clean(&options.query, QUERY),
+            visible: Vec::new(),
+            selected: 0,
+            top: 0,
+            page: 1,
+            focus: Focus::List,
+            scroll: 0,
+            mode: Mode::List,
+            work: None,
+            status: None,
+            leaving: false,
+        };
+        app.begin(&Job::Load, "Reading the markets".to_owned());
+        (app, Job::Load)
+    }
+
+    /// How many plugins there are, shown or not.
+    pub(crate) fn count(&self) -> usize {
+        self.loaded.entries.len()
+    }
+
+    /// How many rows pass the query and the filters.
+    pub(crate) fn shown(&self) -> usize {
+        self.visible.len()
+    }
+
+    /// The row at `position` of the list.
+    pub(crate) fn row(&self, position: usize) -> Option<&Entry> {
+        self.visible.get(position).and_then(|&index| self.loaded.entries.get(index))
+    }
+
+    /// The row that the keys act on.
+    pub(crate) fn current(&self) -> Option<&Entry> {
+        self.row(self.selected)
+    }
+
+    /// Tells the state how many rows fit, and keeps the selected one among them.
+    pub(crate) fn fit(&mut self, rows: u16) {
+        self.page = usize::from(rows).max(1);
+        self.selected = self.selected.min(self.visible.len().saturating_sub(1));
+        if self.selected < self.top {
+            self.top = self.selected;
+        } else if self.selected >= self.top + self.page {
+            self.top = self.selected + 1 - self.page;
+        }
+        self.top = self.top.min(self.visible.len().saturating_sub(self.page));
+    }
+
+    /// A key was pressed.
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Effect> {
+        if key.kind == KeyEventKind::Release {
+            return None;
+        }
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c') if control => return self.leave(true),
+            KeyCode::Char('z') if control => return Some(Effect::Suspend),
+            _ if key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) => return None,
+            _ => {}
+        }
+        // What is said about leaving stays while the work goes on.
+        if !self.leaving {
+            self.status = None;
+        }
+        match self.mode {
+            Mode::List if control => None,
+            Mode::List => self.key_in_list(key.code),
+            Mode::Search => self.key_in_search(key.code, control),
+            Mode::Help => {
+                self.key_in_help(key.code);
+                None
+            }
+            Mode::Confirm(_) => self.key_in_question(key.code),
+        }
+    }
+
+    /// Text was pasted: only a search takes it, so that it cannot press keys.
+    pub(crate) fn paste(&mut self, text: &str) {
+        if matches!(self.mode, Mode::Search) {
+            let text = clean(text, QUERY);
+            self.retype(|query| text.chars().for_each(|c| type_char(query, c)));
+        }
+    }
+
+    /// Time has passed, and perhaps a step.
+    pub(crate) fn tick(&mut self, progress: Option<Progress>) {
+        if let Some(work) = &mut self.work {
+            work.ticks = work.ticks.wrapping_add(1);
+            if let Some(progress) = progress {
+                work.step = clean(&progress.what, 200);
+                work.done = progress.done;
+                work.total = progress.total;
+            }
+        }
+    }
+
+    /// A job has ended.
+    pub(crate) fn reply(&mut self, reply: Reply) -> Option<Effect> {
+        self.work = None;
+        match reply {
+            Reply::Loaded(Ok(loaded)) => {
+                let selected = self.current().map(|entry| entry.id.clone());
+                self.load_error = None;
+                self.loaded = *loaded;
+                self.refine(selected.as_deref());
+            }
+            Reply::Loaded(Err(error)) => {
+                let text = clean(&error, LINE);
+                // An empty list shows it in the list's place.
+                if self.count() > 0 {
+                    self.status = Some(Status { text: text.clone(), bad: true });
+                }
+                self.load_error = Some(text);
+            }
+            Reply::Previewed(id, Ok(preview)) => {
+                let shown = clean(&id, 120);
+                if !matches!(self.mode, Mode::List) {
+                    // A question that appears under typing fingers would be answered by them.
+                    self.say(format!("`{shown}` is ready to install, press i again"));
+                    return None;
+                }
+                let clean_all = |lines: Vec<String>| lines.iter().take(LINES).map(|line| clean(line, LINE)).collect();
+                let mut lines: Vec<String> = clean_all(preview.lines);
+                if lines.len() == LINES {
+                    lines.push("… and more".to_owned());
+                }
+                self.ask(Confirm {
+                    job: Job::Install(id),
+                    question: format!("Install {shown}? (y/n)"),
+                    warnings: clean_all(preview.warnings),
+                    lines,
+                });
+            }
+            Reply::Done(Ok(said)) => {
+                self.say(clean(&said, LINE));
+                if self.leaving {
+                    return Some(Effect::Quit);
+                }
+                self.begin(&Job::Load, "Reading the markets".to_owned());
+                return Some(Effect::Start(Job::Load));
+            }
+            Reply::Previewed(_, Err(error)) | Reply::Done(Err(error)) => {
+                // Whoever wanted to leave should still see what went wrong.
+                self.leaving = false;
+                self.status = Some(Status { text: clean(&error, LINE), bad: true });
+            }
+        }
+        None
+    }
+
+    fn say(&mut self, text: String) {
+        self.status = Some(Status { text, bad: false });
+    }
+
+    fn refuse(&mut self, text: String) -> Option<Effect> {
+        self.status = Some(Status { text, bad: true });
+        None
+    }
+
+    fn ask(&mut self, confirm: Confirm) {
+        self.scroll = 0;
+        self.mode = Mode::Confirm(confirm);
+    }
+
+    fn begin(&mut self, job: &Job, title: String) {
+        let changes = matches!(job, Job::Install(_) | Job::Remove(_) | Job::Enable(..));
+        self.work = Some(Work { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
+    }
+
+    fn start(&mut self, job: Job, title: String) -> Option<Effect> {
+        self.begin(&job, title);
+        Some(Effect::Start(job))
+    }
+
+    fn leave(&mut self, at_once: bool) -> Option<Effect> {
+        match &self.work {
+            Some(work) if work.changes => {
+                if self.leaving && at_once {
+                    return Some(Effect::Abandon);
+                }
+                self.leaving = true;
+                self.say("Leaving when this is done, Ctrl-C (again) leaves now and abandons it".to_owned());
+                None
+            }
+            _ => Some(Effect::Quit),
+        }
+    }
+
+    fn key_in_list(&mut self, code: KeyCode) -> Option<Effect> {
+        if self.focus == Focus::Details && self.scroll_by(code) {
+            return None;
+        }
+        match code {
+            KeyCode::Char('q') => return self.leave(false),
+            KeyCode::Esc if self.focus == Focus::Details => self.focus = Focus::List,
+            KeyCode::Esc if !self.query.is_empty() => {
+                self.query.clear();
+                self.refine_here();
+            }
+            KeyCode::Esc => return self.leave(false),
+            KeyCode::Char('/') => {
+                self.focus = Focus::List;
+                self.mode = Mode::Search;
+            }
+            KeyCode::Char('?' | 'h') | KeyCode::F(1) => {
+                self.scroll = 0;
+                self.mode = Mode::Help;
+            }
+            KeyCode::Tab | KeyCode::BackTab | KeyCode::Enter => {
+                self.scroll = 0;
+                self.focus = if self.focus == Focus::List { Focus::Details } else { Focus::List };
+            }
+            KeyCode::Char('m') => {
+                self.filter.market = next(self.filter.market.take(), &self.loaded.markets);
+                self.refine_here();
+            }
+            KeyCode::Char('c') => {
+                self.filter.category = next(self.filter.category.take(), &self.loaded.categories);
+                self.refine_here();
+            }
+            KeyCode::Char('t') => {
+                self.filter.kind = next(self.filter.kind.take(), &self.loaded.kinds);
+                self.refine_here();
+            }
+            KeyCode::Char('a') => {
+                self.filter.all = !self.filter.all;
+                self.refine_here();
+            }
+            KeyCode::Char('i') => return self.install(),
+            KeyCode::Char('d') => return self.remove(),
+            KeyCode::Char('e') => return self.toggle(),
+            KeyCode::Char('r') => {
+                if self.idle() {
+                    return self.start(Job::Load, "Reading the markets".to_owned());
+                }
+            }
+            other => self.move_by(other),
+        }
+        None
+    }
+
+    /// Whether a job may start; says why not.
+    fn idle(&mut self) -> bool {
+        match &self.work {
+            Some(work) => {
+                let text = format!("One thing at a time: {}", work.title);
+                self.refuse(text);
+                false
+            }
+            None => true,
+        }
+    }
+
+    fn install(&mut self) -> Option<Effect> {
+        let entry = self.current()?;
+        let (id, title) = (entry.id.clone(), entry.title.clone());
+        if let Some(reason) = &entry.broken {
+            let text = format!("`{title}` cannot be installed: {reason}");
+            return self.refuse(text);
+        }
+        if entry.installed {
+            return self.refuse(format!("`{title}` is installed already, d removes it"));
+        }
+        if !self.idle() {
+            return None;
+        }
+        self.start(Job::Preview(id), format!("Looking at {title}"))
+    }
+
+    fn remove(&mut self) -> Option<Effect> {
+        let entry = self.current()?;
+        let (id, title) = (entry.id.clone(), entry.title.clone());
+        if !entry.installed {
+            return self.refuse(format!("`{title}` is not installed"));
+        }
+        if self.idle() {
+            let lines = vec!["Its files and everything that it added are taken away".to_owned()];
+            self.ask(Confirm {
+                job: Job::Remove(id),
+                question: format!("Remove {title}? (y/n)"),
+                warnings: Vec::new(),
+                lines,
+            });
+        }
+        None
+    }
+
+    fn toggle(&mut self) -> Option<Effect> {
+        let entry = self.current()?;
+        let (id, title, enable) = (entry.id.clone(), entry.title.clone(), !entry.enabled);
+        if !entry.installed {
+            return self.refuse(format!("`{title}` is not installed"));
+        }
+        if !self.idle() {
+            return None;
+        }
+        let title = format!("{} {title}", if enable { "Enabling" } else { "Disabling" });
+        self.start(Job::Enable(id, enable), title)
+    }
+
+    fn key_in_search(&mut self, code: KeyCode, control: bool) -> Option<Effect> {
+        match code {
+            KeyCode::Enter | KeyCode::Tab => {
+                self.mode = Mode::List;
+                return None;
+            }
+            KeyCode::Esc => {
+                self.mode = Mode::List;
+                self.query.clear();
+                self.refine_here();
+                return None;
+            }
+            KeyCode::Char('n') if control => self.move_by(KeyCode::Down),
+            KeyCode::Char('p') if control => self.move_by(KeyCode::Up),
+            KeyCode::Char('u') if control => self.retype(String::clear),
+            KeyCode::Char('w') if control => self.retype(|query| {
+                let kept = query.trim_end().rfind(' ').map_or(0, |at| at + 1);
+                query.truncate(kept);
+            }),
+            // What some terminals send for Backspace.
+            KeyCode::Char('h') if control => self.retype(backspace),
+            KeyCode::Backspace => self.retype(backspace),
+            KeyCode::Char(c) if !control => self.retype(|query| type_char(query, c)),
+            KeyCode::Char(_) => {}
+            other => self.move_by(other),
+        }
+        None
+    }
+
+    /// Changes the query and goes to its best match.
+    fn retype(&mut self, change: impl FnOnce(&mut String)) {
+        change(&mut self.query);
+        self.refine(None);
+    }
+
+    fn key_in_help(&mut self, code: KeyCode) {
+        if !self.scroll_by(code) {
+            self.scroll = 0;
+            self.mode = Mode::List;
+        }
+    }
+
+    fn key_in_question(&mut self, code: KeyCode) -> Option<Effect> {
+        if self.scroll_by(code) {
+            return None;
+        }
+        match code {
+            KeyCode::Char('y' | 'Y') => {
+                self.scroll = 0;
+                let Mode::Confirm(confirm) = std::mem::replace(&mut self.mode, Mode::List) else { return None };
+                // The question may have stood while the list was read again.
+                if !self.idle() {
+                    return None;
+                }
+                let (verb, id) = match &confirm.job {
+                    Job::Remove(id) => ("Removing", id),
+                    Job::Install(id) | Job::Preview(id) | Job::Enable(id, _) => ("Installing", id),
+                    Job::Load => return None,
+                };
+                let title = format!("{verb} {}", clean(id, 120));
+                return self.start(confirm.job, title);
+            }
+            KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => {
+                self.scroll = 0;
+                self.mode = Mode::List;
+                self.say("Nothing was changed".to_owned());
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Moves through a text; the drawing keeps `scroll` within it.
+    fn scroll_by(&mut self, code: KeyCode) -> bool {
+        self.scroll = match code {
+            KeyCode::Up | KeyCode::Char('k') => self.scroll.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => self.scroll.saturating_add(1),
+            KeyCode::PageUp => self.scroll.saturating_sub(self.page),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.scroll.saturating_add(self.page),
+            KeyCode::Home | KeyCode::Char('g') => 0,
+            KeyCode::End | KeyCode::Char('G') => usize::MAX,
+            _ => return false,
+        };
+        true
+    }
+
+    fn move_by(&mut self, code: KeyCode) {
+        let last = self.visible.len().saturating_sub(1);
+        let selected = match code {
+            KeyCode::Up | KeyCode::Char('k') => self.selected.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => self.selected + 1,
+            KeyCode::PageUp => self.selected.saturating_sub(self.page),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.selected + self.page,
+            KeyCode::Home | KeyCode::Char('g') => 0,
+            KeyCode::End | KeyCode::Char('G') => last,
+            _ => return,
+        };
+        self.selected = selected.min(last);
+        self.scroll = 0;
+    }
+
+    /// Applies query and filters, keeping the selected row if it is still there.
+    fn refine_here(&mut self) {
+        let selected = self.current().map(|entry| entry.id.clone());
+        self.refine(selected.as_deref());
+    }
+
+    fn refine(&mut self, keep: Option<&str>) {
+        let Loaded { entries, search, .. } = &mut self.loaded;
+        search.find(&self.query);
+        self.visible.clear();
+        let filter = &self.filter;
+        self.visible.extend(search.hits().filter(|&index| entries.get(index).is_some_and(|entry| filter.shows(entry))));
+        self.selected = keep
+            .and_then(|id| self.visible.iter().position(|&index| entries.get(index).is_some_and(|e| e.id == id)))
+            .unwrap_or(0);
+        self.top = 0;
+        // A question or the help may stand over the list while it is read again.
+        if matches!(self.mode, Mode::List | Mode::Search) {
+            self.scroll = 0;
+        }
+    }
+}
+
+fn backspace(query: &mut String) {
+    query.pop();
+}
+
+fn type_char(query: &mut String, c: char) {
+    if query.chars().count() >= QUERY {
+        return;
+    }
+    if c == ' ' {
+        // `clean` would fold it away.
+        query.push(c);
+    } else {
+        query.push_str(&clean(c.encode_utf8(&mut [0; 4]), QUERY));
+    }
+}
+
+/// The choice after `current`: each in turn, then none.
+fn next(current: Option<String>, choices: &[String]) -> Option<String> {
+    match current {
+        None => choices.first().cloned(),
+        Some(current) => {
+            choices.iter().position(|choice| *choice == current).and_then(|at| choices.get(at + 1)).cloned()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Frames without a terminal, for `cargo xtask bench`.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use crate::app::{App, Loaded, Reply};
+use crate::{Options, Plugin, view};
+
+/// A browser of a fixed size that draws into memory.
+pub struct Frame {
+    app: App,
+    terminal: Option<Terminal<TestBackend>>,
+}
+
+impl Frame {
+    /// With these plugins, all of them shown, `width` by `height` cells.
+    #[must_use]
+    pub fn new(plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
+        let (mut app, _) = App::new(Options { color: true, query: String::new(), all: true });
+        app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins)))));
+        Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok() }
+    }
+
+    /// Moves a row down (from the last to the first) and draws the frame.
+    pub fn draw(&mut self) {
+        let last = self.app.selected + 1 >= self.app.shown();
+        self.key(if last { KeyCode::Home } else { KeyCode::Down });
+        self.frame();
+    }
+
+    /// Types `query` letter by letter, drawing after each; then clears it.
+    pub fn search(&mut self, query: &str) {
+        self.key(KeyCode::Char('/'));
+        for c in query.chars() {
+            self.key(KeyCode::Char(c));
+            self.frame();
+        }
+        self.key(KeyCode::Esc);
+        self.frame();
+    }
+
+    fn key(&mut self, code: KeyCode) {
+        self.app.key(KeyEvent::new(code, KeyModifiers::NONE));
+    }
+
+    fn frame(&mut self) {
+        if let Some(terminal) = &mut self.terminal {
+            // Drawing into memory cannot fail.
+            let _ = terminal.draw(|frame| view::draw(frame, &mut self.app));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A [`Plugin`] as it is shown: every string cleaned once, when the list is read, not per frame.
+
+use crate::{Plugin, text::clean};
+
+/// The most characters of a name in the list.
+const NAME: usize = 120;
+/// The most characters of a description, a target, a note.
+const LONG: usize = 2_000;
+/// The most servers, notes or kinds of one plugin that are shown.
+const MANY: usize = 100;
+
+/// How a line of the details is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Title,
+    Plain,
+    Good,
+    Bad,
+}
+
+/// One paragraph of the details.
+#[derive(Debug)]
+pub(crate) struct Fact {
+    pub(crate) label: &'static str,
+    pub(crate) text: String,
+    pub(crate) tone: Tone,
+}
+
+/// What stands before a name in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    None,
+    Enabled,
+    Disabled,
+    Broken,
+}
+
+/// One row of the list with its details.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// As the backend knows it: never shown.
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) name: String,
+    pub(crate) market: String,
+    pub(crate) category: Option<String>,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) badges: String,
+    pub(crate) mark: Mark,
+    pub(crate) installed: bool,
+    pub(crate) enabled: bool,
+    pub(crate) broken: Option<String>,
+    /// Whether it brings an MCP server, or might (nobody looked yet).
+    pub(crate) serves: bool,
+    pub(crate) facts: Vec<Fact>,
+    /// What the search looks through besides the name.
+    pub(crate) words: String,
+}
+
+impl Entry {
+    pub(crate) fn new(plugin: Plugin) -> Self {
+        let inspected = plugin.kinds.is_some();
+        let kinds: Vec<String> =
+            plugin.kinds.unwrap_or_default().iter().take(MANY).map(|kind| clean(kind, 40)).collect();
+        let title = clean(&plugin.id, NAME);
+        let name = clean(&plugin.name, NAME);
+        let market = clean(&plugin.market, NAME);
+        let category = plugin.category.as_deref().map(|category| clean(category, NAME)).filter(|c| !c.is_empty());
+        let description = clean(&plugin.description, LONG);
+        let broken = plugin.broken.as_deref().map(|reason| clean(reason, LONG));
+        let serves = !inspected || !plugin.servers.is_empty() || kinds.iter().any(|kind| kind == "mcp");
+        let mark = match (&broken, plugin.installed, plugin.enabled) {
+            (Some(_), ..) => Mark::Broken,
+            (None, true, true) => Mark::Enabled,
+            (None, true, false) => Mark::Disabled,
+            (None, false, _) => Mark::None,
+        };
+
+        let mut facts = Vec::with_capacity(8 + plugin.servers.len().min(MANY) + plugin.notes.len().min(MANY));
+        let mut fact = |label, text: String, tone| {
+            if !text.is_empty() {
+                facts.push(Fact { label, text, tone });
+            }
+        };
+        fact("", title.clone(), Tone::Title);
+        if let Some(reason) = &broken {
+            fact("", format!("! broken: {reason}"), Tone::Bad);
+        }
+        fact("", description.clone(), Tone::Plain);
+        let (state, tone) = match (plugin.installed, plugin.enabled) {
+            (true, true) => ("installed, enabled", Tone::Good),
+            (true, false) => ("installed, disabled", Tone::Plain),
+            (false, _) => ("not installed", Tone::Plain),
+        };
+        fact("state", state.to_owned(), tone);
+        fact("version", plugin.version.as_deref().map(|v| clean(v, NAME)).unwrap_or_default(), Tone::Plain);
+        fact("category", category.clone().unwrap_or_default(), Tone::Plain);
+        let brings = if inspected && kinds.is_empty() {
+            "nothing".to_owned()
+        } else if inspected {
+            kinds.join(", ")
+        } else {
+            "not inspected yet".to_owned()
+        };
+        fact("brings", brings, Tone::Plain);
+        fact("source", clean(&plugin.source, LONG), Tone::Plain);
+        fact("homepage", plugin.homepage.as_deref().map(|h| clean(h, LONG)).unwrap_or_default(), Tone::Plain);
+        let mut words = format!("{market} {} {} {description}", category.as_deref().unwrap_or(""), kinds.join(" "));
+        for (at, server) in plugin.servers.iter().take(MANY).enumerate() {
+            let server_name = clean(&server.name, NAME);
+            words.push(' ');
+            words.push_str(&server_name);
+            let label = if at == 0 { "servers" } else { "" };
+            let line = format!("{server_name} ({}) {}", clean(&server.transport, 40), clean(&server.target, LONG));
+            fact(label, line, Tone::Plain);
+        }
+        if plugin.servers.len() > MANY {
+            fact("", format!("… and {} more", plugin.servers.len() - MANY), Tone::Plain);
+        }
+        for (at, note) in plugin.notes.iter().take(MANY).enumerate() {
+            fact(if at == 0 { "notes" } else { "" }, clean(note, LONG), Tone::Plain);
+        }
+
+        Self {
+            id: plugin.id,
+            title,
+            name,
+            market,
+            category,
+            badges: if inspected { kinds.join(" ") } else { "?".to_owned() },
+            kinds,
+            mark,
+            installed: plugin.installed,
+            enabled: plugin.enabled,
+            broken,
+            serves,
+            facts,
+            words,
+        }
+    }
+
+    /// The plugins as rows, by name and then by market.
+    pub(crate) fn all(plugins: Vec<Plugin>) -> Vec<Self> {
+        let mut entries: Vec<Self> = plugins.into_iter().map(Self::new).collect();
+        entries.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.market.to_lowercase()));
+        entries
+    }
+}

@@ -1,0 +1,131 @@
+//! Fuzzy search over the rows, a keystroke at a time.
+
+use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
+use nucleo_matcher::{Config, Matcher, Utf32String};
+
+use crate::entry::Entry;
+
+/// A row that matches.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    index: usize,
+    score: u32,
+}
+
+/// What one row is searched by.
+struct Haystack {
+    name: Utf32String,
+    words: Utf32String,
+}
+
+/// The matcher, what it looks through, and what it found for the present query.
+///
+/// Every word of the query must be found: with gaps in the name, or as it stands in the market,
+/// the category, the kinds, the servers and the description. (With gaps, a long description
+/// would match nearly everything.)
+pub(crate) struct Search {
+    haystacks: Vec<Haystack>,
+    matcher: Matcher,
+    query: String,
+    hits: Vec<Hit>,
+}
+
+impl Search {
+    pub(crate) fn new(entries: &[Entry]) -> Self {
+        let haystacks: Vec<Haystack> = entries
+            .iter()
+            .map(|entry| Haystack { name: entry.name.as_str().into(), words: entry.words.as_str().into() })
+            .collect();
+        let hits = (0..haystacks.len()).map(|index| Hit { index, score: 0 }).collect();
+        Self { haystacks, matcher: Matcher::new(Config::DEFAULT), query: String::new(), hits }
+    }
+
+    /// Searches for `query`. What extends the query before can only narrow what that one found,
+    /// so a typed letter looks at the present hits alone.
+    pub(crate) fn find(&mut self, query: &str) {
+        if query == self.query {
+            return;
+        }
+        if !query.starts_with(&self.query) {
+            self.hits = (0..self.haystacks.len()).map(|index| Hit { index, score: 0 }).collect();
+        }
+        self.query.clear();
+        self.query.push_str(query);
+        let words: Vec<(Atom, Atom)> = query
+            .split_whitespace()
+            .map(|word| (atom(word, AtomKind::Fuzzy), atom(word, AtomKind::Substring)))
+            .collect();
+        let (haystacks, matcher) = (&self.haystacks, &mut self.matcher);
+        self.hits.retain_mut(|hit| {
+            let Some(haystack) = haystacks.get(hit.index) else { return false };
+            hit.score = 0;
+            words.iter().all(|(fuzzy, exact)| {
+                let name = fuzzy.score(haystack.name.slice(..), matcher).map(|score| u32::from(score) * 3 / 2);
+                let words = exact.score(haystack.words.slice(..), matcher).map(u32::from);
+                let best = name.max(words);
+                hit.score += best.unwrap_or(0);
+                best.is_some()
+            })
+        });
+        self.hits.sort_unstable_by_key(|hit| (std::cmp::Reverse(hit.score), hit.index));
+    }
+
+    /// The rows that match, best first.
+    pub(crate) fn hits(&self) -> impl Iterator<Item = usize> {
+        self.hits.iter().map(|hit| hit.index)
+    }
+}
+
+fn atom(word: &str, kind: AtomKind) -> Atom {
+    Atom::new(word, CaseMatching::Ignore, Normalization::Smart, kind, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::plugin;
+
+    fn search(names: &[&str]) -> (Vec<Entry>, Search) {
+        let entries = Entry::all(names.iter().map(|name| plugin(name)).collect());
+        let search = Search::new(&entries);
+        (entries, search)
+    }
+
+    fn found<'a>(entries: &'a [Entry], search: &Search) -> Vec<&'a str> {
+        search.hits().map(|index| entries[index].name.as_str()).collect()
+    }
+
+    #[test]
+    fn names_match_with_gaps_and_the_closest_comes_first() {
+        let (entries, mut search) = search(&["gadget-hit", "github", "time"]);
+        search.find("gith");
+        assert_eq!(found(&entries, &search), ["github"]);
+        search.find("git");
+        assert_eq!(found(&entries, &search), ["github", "gadget-hit"]);
+    }
+
+    #[test]
+    fn descriptions_match_as_they_stand() {
+        let (entries, mut search) = search(&["github", "time"]);
+        search.find("ABOUT TIM");
+        assert_eq!(found(&entries, &search), ["time"]);
+        search.find("abttm");
+        assert_eq!(found(&entries, &search), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn typing_on_finds_what_searching_at_once_finds() {
+        let names: Vec<String> = (0..300).map(|n| format!("plug-{}-{n}", ["git", "time", "café"][n % 3])).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (entries, mut typed) = search(&names);
+        let query = "cafe 12 a";
+        for end in 1..=query.len() {
+            typed.find(&query[..end]);
+        }
+        let mut at_once = Search::new(&entries);
+        at_once.find(query);
+        assert_eq!(found(&entries, &typed), found(&entries, &at_once));
+        typed.find("");
+        assert_eq!(found(&entries, &typed).len(), 300);
+    }
+}

@@ -1,0 +1,226 @@
+//! Takes the terminal and gives it back as it was: on leaving, on errors, on panics, on signals.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use aiw_core::printable;
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{event, execute};
+use ratatui::backend::CrosstermBackend;
+
+/// Whether the screen is ours. The panic hook has to know without a guard at hand.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+/// The terminal as ratatui draws on it: a frame is one write.
+pub(crate) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// A screen to draw on; the terminal must have been taken.
+pub(crate) fn screen() -> io::Result<Screen> {
+    Screen::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))
+}
+
+/// Draws everything anew with the next frame. (`Terminal::clear` would ask the terminal for the
+/// cursor and wait for an answer that the input thread takes.)
+pub(crate) fn repaint(screen: &mut Screen) -> io::Result<()> {
+    let size = screen.size()?;
+    screen.resize(size.into())
+}
+
+/// Raw mode and the alternate screen. Does nothing when they are on.
+pub(crate) fn take() -> io::Result<()> {
+    if OURS.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
+    let taken =
+        enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide));
+    if taken.is_err() {
+        give_back();
+    }
+    taken
+}
+
+/// The terminal as it was before [`take`]. Does nothing the second time.
+pub(crate) fn give_back() {
+    if OURS.swap(false, Ordering::SeqCst) {
+        // Each step alone: a terminal that refuses one may still take the other, and nobody is
+        // left to tell.
+        let _ = execute!(io::stdout(), DisableBracketedPaste, Show, LeaveAlternateScreen);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Back in the foreground: the shell, or whoever stopped us, may have changed the modes.
+pub(crate) fn take_again() -> io::Result<()> {
+    if OURS.load(Ordering::SeqCst) {
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        execute!(io::stdout(), EnableBracketedPaste, Hide)
+    } else {
+        take()
+    }
+}
+
+/// Whether anybody can still see what is drawn.
+pub(crate) fn is_there() -> bool {
+    io::stdout().is_terminal()
+}
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
+
+/// While it lives, a panic gives the terminal back before anything is said about it.
+pub(crate) struct PanicHook {
+    previous: Arc<Hook>,
+    /// What other threads panicked with while the screen was not theirs to write on.
+    kept: Arc<Mutex<Vec<String>>>,
+}
+
+impl PanicHook {
+    pub(crate) fn set() -> Self {
+        let previous = Arc::new(take_hook());
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let ours = thread::current().id();
+        set_hook(Box::new({
+            let (previous, kept) = (Arc::clone(&previous), Arc::clone(&kept));
+            move |info| {
+                if thread::current().id() != ours && OURS.load(Ordering::SeqCst) {
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string());
+                } else {
+                    give_back();
+                    previous(info);
+                }
+            }
+        }));
+        Self { previous, kept }
+    }
+
+    /// Puts the hook back that was there, and says what was kept. Not from a panicking thread,
+    /// and after [`give_back`].
+    pub(crate) fn unset(self) {
+        drop(take_hook());
+        // A panic elsewhere at this very moment may still hold ours.
+        set_hook(match Arc::try_unwrap(self.previous) {
+            Ok(previous) => previous,
+            Err(shared) => Box::new(move |info| shared(info)),
+        });
+        for message in self.kept.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = writeln!(io::stderr(), "{}", printable(&message));
+        }
+    }
+}
+
+/// The thread that reads keys.
+pub(crate) struct Input {
+    stop: Arc<AtomicBool>,
+    ended: Receiver<()>,
+}
+
+impl Input {
+    /// Sends what is read, made into messages, until stopped or nobody listens.
+    pub(crate) fn read<M: Send + 'static>(
+        sender: Sender<M>,
+        message: impl Fn(io::Result<Event>) -> M + Send + 'static,
+    ) -> io::Result<Self> {
+        // On Unix a signal ends the wait; elsewhere only time does.
+        const WAIT: Duration = if cfg!(unix) { Duration::from_secs(3_600) } else { Duration::from_millis(100) };
+        let stop = Arc::new(AtomicBool::new(false));
+        let (end, ended) = channel();
+        let stopped = Arc::clone(&stop);
+        thread::Builder::new().name("browse-input".to_owned()).spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                let read = match event::poll(WAIT) {
+                    Ok(false) => continue,
+                    Ok(true) => event::read(),
+                    Err(error) => Err(error),
+                };
+                let failed = read.is_err();
+                if stopped.load(Ordering::SeqCst) || sender.send(message(read)).is_err() || failed {
+                    break;
+                }
+            }
+            let _ = end.send(());
+        })?;
+        Ok(Self { stop, ended })
+    }
+
+    /// Ends the thread, so that no key typed later is taken by it.
+    pub(crate) fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // A terminal that hung up keeps crossterm reading for ever; the process ends soon then.
+        for _ in 0..10 {
+            #[cfg(unix)]
+            let _ = signal_hook::low_level::raise(signal_hook::consts::SIGWINCH);
+            if self.ended.recv_timeout(Duration::from_millis(20)) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+    }
+}
+
+/// The thread that hears signals.
+#[cfg(unix)]
+pub(crate) struct Signals {
+    handle: signal_hook::iterator::Handle,
+    thread: thread::JoinHandle<()>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Sends each signal as a message.
+    pub(crate) fn hear<M: Send + 'static>(
+        sender: Sender<M>,
+        message: impl Fn(i32) -> M + Send + 'static,
+    ) -> io::Result<Self> {
+        use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+        let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT])?;
+        let handle = signals.handle();
+        let thread = thread::Builder::new().name("browse-signals".to_owned()).spawn(move || {
+            for signal in signals.forever() {
+                if sender.send(message(signal)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { handle, thread })
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(self) {
+        self.handle.close();
+        let _ = self.thread.join();
+    }
+}
+
+/// What a signal asks for.
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Stop,
+    Continue,
+    Leave,
+}
+
+#[cfg(unix)]
+impl Asks {
+    pub(crate) fn of(signal: i32) -> Self {
+        match signal {
+            signal_hook::consts::SIGTSTP => Self::Stop,
+            signal_hook::consts::SIGCONT => Self::Continue,
+            _ => Self::Leave,
+        }
+    }
+}
+
+/// Stops the process as Ctrl-Z would have, and goes on when it is continued.
+#[cfg(unix)]
+pub(crate) fn suspend() -> io::Result<()> {
+    give_back();
+    signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+    take()
+}

@@ -1,0 +1,138 @@
+//! Text from outside, made fit for a cell grid, and broken into lines.
+
+use aiw_core::one_line;
+use ratatui::buffer::CellWidth;
+
+/// More marks than this on one base character is an attack on the line above, not a language.
+const MARKS: usize = 2;
+
+/// `text` on one line of at most `limit` characters, with nothing left that steers a terminal,
+/// turns the reading direction, or hides.
+pub(crate) fn clean(text: &str, limit: usize) -> String {
+    let line = one_line(text, limit);
+    if line.is_ascii() {
+        return line;
+    }
+    let mut safe = String::with_capacity(line.len());
+    let mut marks = 0;
+    for c in line.chars() {
+        // Terminals disagree on how wide a character with a variation selector is.
+        if matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') {
+            continue;
+        }
+        if is_blank(c) {
+            safe.extend(c.escape_unicode());
+            marks = 0;
+        } else if char_width(c) == 0 {
+            marks += 1;
+            if marks <= MARKS {
+                safe.push(c);
+            }
+        } else {
+            marks = 0;
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Characters that show nothing, and so make two different names look the same.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'
+            ..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
+    )
+}
+
+/// The cells that `c` takes.
+pub(crate) fn char_width(c: char) -> usize {
+    if c.is_ascii() { 1 } else { usize::from(c.encode_utf8(&mut [0; 4]).cell_width()) }
+}
+
+/// The cells that `text` takes.
+pub(crate) fn width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.chars().map(char_width).sum() }
+}
+
+/// Cuts clean text into lines of at most `width` cells, at spaces where there are any.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    let mut start = 0;
+    let mut cells = 0;
+    // The last place to cut: the space's offset, and the cells up to after it.
+    let mut space: Option<(usize, usize)> = None;
+    for (at, c) in text.char_indices() {
+        let wide = char_width(c);
+        while cells + wide > width && at > start {
+            (start, cells) = match space.take() {
+                _ if c == ' ' => {
+                    lines.push(&text[start..at]);
+                    (at, 0)
+                }
+                Some((end, used)) => {
+                    lines.push(&text[start..end]);
+                    (end + 1, cells - used)
+                }
+                None => {
+                    lines.push(&text[start..at]);
+                    (at, 0)
+                }
+            };
+        }
+        if c == ' ' && at == start && !lines.is_empty() {
+            // The space at which the line before was cut.
+            start = at + 1;
+            continue;
+        }
+        cells += wide;
+        if c == ' ' {
+            space = Some((at, cells));
+        }
+    }
+    if start < text.len() {
+        lines.push(&text[start..]);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_hides_or_stacks_is_made_plain() {
+        assert_eq!(clean("a\u{61c}b\u{ad}c", 80), "a\\u{61c}b\\u{ad}c");
+        assert_eq!(clean(&format!("e{}x", "\u{301}".repeat(500)), 600), "e\u{301}\u{301}x");
+        assert_eq!(clean("❤\u{fe0f}", 80), "❤");
+        assert_eq!(clean("\u{1b}]0;t\u{7}", 80), "\\u{1b}]0;t\\u{7}");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_inside_words_that_are_too_long() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrap("日本語です", 5), ["日本", "語で", "す"]);
+        assert_eq!(wrap("", 5), Vec::<&str>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn wrapped_lines_fit_and_lose_nothing_but_spaces(text in "[a-c日é ]{0,60}", width in 2usize..20) {
+            let lines = wrap(&text, width);
+            for line in &lines {
+                prop_assert!(super::width(line) <= width, "{line:?}");
+            }
+            prop_assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
+        }
+
+        #[test]
+        fn clean_text_steers_nothing(text in any::<String>()) {
+            let safe = clean(&text, 200);
+            prop_assert!(!safe.chars().any(char::is_control));
+        }
+    }
+}

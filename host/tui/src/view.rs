@@ -1,0 +1,420 @@
+//! Draws the state: the rows on the screen and no others.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::app::{App, Focus, Mode};
+use crate::entry::{Fact, Mark, Tone};
+use crate::text::{width, wrap};
+
+/// Below this many columns list and details take turns.
+const TWO_PANES: u16 = 80;
+/// The cells that labels take in the details.
+const LABEL: usize = 10;
+
+const HELP: &[(&str, &str)] = &[
+    ("↑ ↓ j k", "move"),
+    ("PgUp PgDn", "move a page"),
+    ("Home End g G", "first, last"),
+    ("/", "search as you type; Enter keeps it, Esc clears it"),
+    ("m", "market: each in turn"),
+    ("c", "category: each in turn"),
+    ("t", "kind of what plugins bring: each in turn"),
+    ("a", "all plugins, or those with MCP servers"),
+    ("i", "install: shows what it would add, then asks"),
+    ("d", "remove: asks"),
+    ("e", "enable or disable"),
+    ("r", "read the list again"),
+    ("Tab Enter", "details and back; arrows scroll them"),
+    ("Ctrl-Z", "to the background"),
+    ("q Esc Ctrl-C", "leave"),
+    ("", ""),
+    ("✓", "installed, enabled"),
+    ("•", "installed, disabled"),
+    ("!", "broken"),
+    ("?", "not inspected yet"),
+];
+
+/// Where things stand on the screen; what has no room is empty.
+struct Areas {
+    title: Rect,
+    list: Rect,
+    rule: Rect,
+    details: Rect,
+    /// List, rule and details together.
+    body: Rect,
+    status: Rect,
+    keys: Rect,
+}
+
+impl Areas {
+    fn of(screen: Rect, focus: Focus) -> Self {
+        let row = |y: u16| Rect { y: screen.y + y, height: 1, ..screen };
+        let height = screen.height;
+        // The list goes last: without it nothing can be done.
+        let title = if height >= 3 { row(0) } else { Rect::ZERO };
+        let keys = if height >= 4 { row(height - 1) } else { Rect::ZERO };
+        let status = if height >= 2 { row(height - 1 - keys.height) } else { Rect::ZERO };
+        let body =
+            Rect { y: screen.y + title.height, height: height - title.height - status.height - keys.height, ..screen };
+        let (list, rule, details) = if body.width >= TWO_PANES {
+            let left = (body.width / 2).min(72);
+            let rule = Rect { x: body.x + left, width: 1, ..body };
+            let right = Rect { x: rule.x + 2, width: body.width - left - 2, ..body };
+            (Rect { width: left, ..body }, rule, right)
+        } else if focus == Focus::List {
+            (body, Rect::ZERO, Rect::ZERO)
+        } else {
+            (Rect::ZERO, Rect::ZERO, body)
+        };
+        Self { title, list, rule, details, body, status, keys }
+    }
+}
+
+/// Styles; without colour only weight, inversion and underlines are left.
+#[derive(Clone, Copy)]
+struct Theme {
+    color: bool,
+}
+
+impl Theme {
+    fn paint(self, color: Color) -> Style {
+        if self.color { Style::new().fg(color) } else { Style::new() }
+    }
+
+    fn tone(self, tone: Tone) -> Style {
+        match tone {
+            Tone::Title => BOLD,
+            Tone::Plain => Style::new(),
+            Tone::Good => self.paint(Color::Green),
+            Tone::Bad => self.paint(Color::Red).add_modifier(Modifier::BOLD),
+        }
+    }
+
+    fn faint(self) -> Style {
+        self.paint(Color::Cyan)
+    }
+}
+
+const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+
+/// Draws one frame. Also tells the state what fits, which is known only here.
+pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
+    let areas = Areas::of(frame.area(), app.focus);
+    app.fit(if areas.list.is_empty() { areas.body.height } else { areas.list.height });
+    let theme = Theme { color: app.color };
+    let buffer = frame.buffer_mut();
+    title(buffer, areas.title, app, theme);
+    match &app.mode {
+        Mode::Help => {
+            let lines = help(theme);
+            app.scroll = text(buffer, areas.body, &lines, app.scroll);
+        }
+        Mode::Confirm(_) => {
+            let (scroll, below) = question(buffer, areas.body, app, theme);
+            app.scroll = scroll;
+            if below > 0 {
+                put(buffer, areas.status, 0, &format!("▼ {below} more lines below"), BOLD);
+            }
+        }
+        Mode::List | Mode::Search => {
+            list(buffer, areas.list, app, theme);
+            let focused = app.focus == Focus::Details;
+            for y in 0..areas.rule.height {
+                let row = Rect { y: areas.rule.y + y, height: 1, ..areas.rule };
+                put(buffer, row, 0, if focused { "┃" } else { "│" }, Style::new());
+            }
+            if !areas.details.is_empty() {
+                app.scroll = details(buffer, areas.details, app, theme);
+            }
+        }
+    }
+    let cursor = status(buffer, areas.status, app, theme);
+    keys(buffer, areas.keys, app);
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// Writes clean text into the first row of `area`, from the cell `x` of it on, and says where it
+/// ended.
+fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> u16 {
+    let area = area.intersection(buffer.area);
+    if area.is_empty() || x >= area.width {
+        return x;
+    }
+    let room = usize::from(area.width - x);
+    let (end, _) = buffer.set_stringn(area.x + x, area.y, text, room, style);
+    end - area.x
+}
+
+/// The row `y` of `area`.
+fn row(area: Rect, y: usize) -> Option<Rect> {
+    let y = u16::try_from(y).ok().filter(|&y| y < area.height)?;
+    Some(Rect { y: area.y + y, height: 1, ..area })
+}
+
+fn title(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
+    let position = if app.shown() == 0 { 0 } else { app.selected + 1 };
+    let mut x = put(buffer, area, 0, "aiw plugins ", BOLD);
+    x = put(buffer, area, x, &format!(" {position}/{} of {}", app.shown(), app.count()), Style::new());
+    let filter = &app.filter;
+    let mut part = |name: &str, value: &str| {
+        x = put(buffer, area, x, " · ", Style::new());
+        x = put(buffer, area, x, name, Style::new());
+        x = put(buffer, area, x, value, theme.paint(Color::Yellow).add_modifier(Modifier::UNDERLINED));
+    };
+    part("", if filter.all { "all" } else { "with MCP servers" });
+    for (name, value) in [("market ", &filter.market), ("category ", &filter.category), ("kind ", &filter.kind)] {
+        if let Some(value) = value {
+            part(name, value);
+        }
+    }
+    if !app.query.is_empty() {
+        part("search ", &app.query);
+    }
+}
+
+fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
+    if app.shown() == 0 {
+        empty(buffer, area, app, theme);
+        return;
+    }
+    // Marker and mark, then name, market and kinds in shares of what is left.
+    let room = usize::from(area.width.saturating_sub(4));
+    let (name_width, market_width) = match room {
+        0..24 => (room, 0),
+        24..44 => (room * 3 / 5, room - room * 3 / 5),
+        _ => (room * 9 / 20, room * 6 / 20),
+    };
+    let kinds_width = room - name_width - market_width;
+    for (y, position) in (app.top..app.shown()).enumerate() {
+        let (Some(area), Some(entry)) = (row(area, y), app.row(position)) else { break };
+        let selected = position == app.selected;
+        put(buffer, area, 0, if selected { "›" } else { " " }, BOLD);
+        let (mark, style) = match entry.mark {
+            Mark::None => (" ", Style::new()),
+            Mark::Enabled => ("✓", theme.tone(Tone::Good)),
+            Mark::Disabled => ("•", Style::new()),
+            Mark::Broken => ("!", theme.tone(Tone::Bad)),
+        };
+        put(buffer, area, 2, mark, style);
+        let mut x = 4;
+        column(buffer, area, &mut x, &entry.name, name_width, Style::new());
+        column(buffer, area, &mut x, &entry.market, market_width, theme.faint());
+        column(buffer, area, &mut x, &entry.badges, kinds_width, Style::new());
+        if selected {
+            buffer.set_style(area, Style::new().add_modifier(Modifier::REVERSED));
+        }
+    }
+}
+
+/// One cell of the table: cut with `…`, a space kept to the next one.
+fn column(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, cells: usize, style: Style) {
+    let room = cells.saturating_sub(1);
+    let start = *x;
+    *x += u16::try_from(cells).unwrap_or(u16::MAX - start);
+    if room == 0 {
+        return;
+    }
+    if width(text) <= room {
+        put(buffer, area, start, text, style);
+    } else {
+        let cut = wrap_hard(text, room - 1);
+        let end = put(buffer, area, start, cut, style);
+        put(buffer, area, end, "…", style);
+    }
+}
+
+/// The start of `text` that takes at most `cells`.
+fn wrap_hard(text: &str, cells: usize) -> &str {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += crate::text::char_width(c);
+        if used > cells {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
+    let (message, tone) = match (&app.load_error, &app.work) {
+        (_, Some(work)) if app.count() == 0 => (work.title.as_str(), Tone::Plain),
+        (Some(error), _) if app.count() == 0 => (error.as_str(), Tone::Bad),
+        _ if app.count() == 0 => ("No plugins: add a market with `aiw plugin marketplace add`", Tone::Plain),
+        _ if !app.query.is_empty() => ("Nothing matches, Esc clears the search", Tone::Plain),
+        _ if !app.filter.all => ("Nothing passes the filters, a shows plugins without MCP servers too", Tone::Plain),
+        _ => ("Nothing passes the filters, m c t change them", Tone::Plain),
+    };
+    let room = usize::from(area.width.saturating_sub(2));
+    for (y, line) in wrap(message, room).into_iter().enumerate() {
+        let Some(area) = row(area, y) else { break };
+        put(buffer, area, 1, line, theme.tone(tone));
+    }
+}
+
+/// A line of a text that scrolls.
+struct Line<'a> {
+    label: &'static str,
+    indent: usize,
+    text: &'a str,
+    style: Style,
+}
+
+fn details(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> usize {
+    let Some(entry) = app.current() else { return 0 };
+    let room = usize::from(area.width);
+    let mut lines = Vec::new();
+    for fact in &entry.facts {
+        paragraph(&mut lines, fact, room, theme);
+    }
+    text(buffer, area, &lines, app.scroll)
+}
+
+/// A fact as lines: its label before the first where there is room, else above.
+fn paragraph<'a>(lines: &mut Vec<Line<'a>>, fact: &'a Fact, room: usize, theme: Theme) {
+    let style = theme.tone(fact.tone);
+    let continues = fact.label.is_empty() && lines.last().is_some_and(|line| line.indent > 0);
+    let indent = match (fact.label.is_empty(), room >= LABEL * 3) {
+        (false, true) => LABEL,
+        (true, true) if continues => LABEL,
+        (false, false) => 2,
+        (true, false) if continues => 2,
+        (true, _) => 0,
+    };
+    let mut label = fact.label;
+    if indent == 2 && !label.is_empty() {
+        lines.push(Line { label, indent, text: "", style });
+        label = "";
+    }
+    for text in wrap(&fact.text, room.saturating_sub(indent)) {
+        lines.push(Line { label, indent, text, style });
+        label = "";
+    }
+    if indent == 0 {
+        lines.push(Line { label: "", indent: 0, text: "", style });
+    }
+}
+
+fn question(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> (usize, usize) {
+    let Mode::Confirm(confirm) = &app.mode else { return (app.scroll, 0) };
+    let room = usize::from(area.width);
+    let mut lines: Vec<Line<'_>> = wrap(&confirm.question, room)
+        .into_iter()
+        .map(|text| Line { label: "", indent: 0, text, style: BOLD })
+        .collect();
+    let bad = theme.tone(Tone::Bad);
+    for warning in &confirm.warnings {
+        for (at, text) in wrap(warning, room.saturating_sub(2)).into_iter().enumerate() {
+            lines.push(Line { label: if at == 0 { "!" } else { "" }, indent: 2, text, style: bad });
+        }
+    }
+    for line in &confirm.lines {
+        for (at, text) in wrap(line, room.saturating_sub(4)).into_iter().enumerate() {
+            lines.push(Line { label: "", indent: if at == 0 { 2 } else { 4 }, text, style: Style::new() });
+        }
+    }
+    let scroll = text(buffer, area, &lines, app.scroll);
+    (scroll, lines.len().saturating_sub(scroll + usize::from(area.height)))
+}
+
+fn help(theme: Theme) -> Vec<Line<'static>> {
+    let line = |&(label, text)| Line { label, indent: 15, text, style: theme.tone(Tone::Plain) };
+    HELP.iter().map(line).collect()
+}
+
+/// Draws the lines from `scroll` on, and says from which it really did: no further than needed
+/// to see the last.
+fn text(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], scroll: usize) -> usize {
+    let scroll = scroll.min(lines.len().saturating_sub(usize::from(area.height)));
+    for (y, line) in lines.iter().skip(scroll).enumerate() {
+        let Some(area) = row(area, y) else { break };
+        put(buffer, area, 0, line.label, BOLD.patch(line.style));
+        put(buffer, area, u16::try_from(line.indent).unwrap_or(u16::MAX), line.text, line.style);
+    }
+    scroll
+}
+
+/// The line of what is typed, done or said; answers where the cursor stands.
+fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    if matches!(app.mode, Mode::Search) {
+        // The end is what is being typed: a long query loses its start.
+        let room = usize::from(area.width.saturating_sub(2));
+        let mut shown = app.query.as_str();
+        while width(shown) > room {
+            let mut chars = shown.chars();
+            chars.next();
+            shown = chars.as_str();
+        }
+        let x = put(buffer, area, 0, "/", BOLD);
+        let x = put(buffer, area, x, shown, Style::new());
+        return Some(Position { x: area.x + x.min(area.width - 1), y: area.y });
+    }
+    if let Some(work) = &app.work {
+        let wheel = ["|", "/", "-", "\\"];
+        let mut line = format!("{} {}", wheel.get(work.ticks % wheel.len()).unwrap_or(&"|"), work.title);
+        if let Some(total) = work.total.filter(|&total| total > 0) {
+            let done = work.done.min(total);
+            let tenths = usize::try_from(u128::from(done) * 10 / u128::from(total)).unwrap_or(10);
+            let percent = u128::from(done) * 100 / u128::from(total);
+            line.push_str(&format!(" [{}{}] {percent}%", "#".repeat(tenths), "-".repeat(10 - tenths.min(10))));
+        } else if work.done > 0 {
+            line.push_str(&format!(" {}", work.done));
+        }
+        if !work.step.is_empty() {
+            line.push_str(": ");
+            line.push_str(&work.step);
+        }
+        let end = put(buffer, area, 0, &line, theme.faint());
+        if let Some(status) = &app.status {
+            put(buffer, area, end, &format!("  {}", status.text), BOLD);
+        }
+    } else if let Some(status) = &app.status {
+        let style = if status.bad { theme.tone(Tone::Bad) } else { theme.tone(Tone::Good) };
+        let x = if status.bad { put(buffer, area, 0, "! ", style) } else { 0 };
+        put(buffer, area, x, &status.text, style);
+    }
+    None
+}
+
+fn keys(buffer: &mut Buffer, area: Rect, app: &App) {
+    let keys: &[(&str, &str)] = match (&app.mode, app.focus) {
+        (Mode::List, Focus::List) => &[
+            ("/", "search"),
+            ("i", "install"),
+            ("q", "quit"),
+            ("?", "help"),
+            ("Tab", "details"),
+            ("d", "remove"),
+            ("m", "market"),
+            ("c", "category"),
+            ("t", "kind"),
+            ("a", "all"),
+            ("e", "enable/disable"),
+            ("↑↓", "move"),
+        ],
+        (Mode::List, Focus::Details) => {
+            &[("↑↓", "scroll"), ("Tab", "list"), ("i", "install"), ("d", "remove"), ("q", "quit"), ("?", "help")]
+        }
+        (Mode::Search, _) => &[("Enter", "keep"), ("Esc", "clear"), ("↑↓", "move"), ("Ctrl-C", "quit")],
+        (Mode::Help, _) => &[("↑↓", "scroll"), ("Esc", "back")],
+        (Mode::Confirm(_), _) => &[("y", "yes"), ("n", "no"), ("↑↓", "scroll")],
+    };
+    let mut x = 0;
+    for (key, what) in keys {
+        // A key without its meaning is worse than none.
+        if usize::from(x) + width(key) + 1 + what.len() > usize::from(area.width) {
+            break;
+        }
+        x = put(buffer, area, x, key, Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED));
+        x = put(buffer, area, x, " ", Style::new());
+        x = put(buffer, area, x, what, Style::new());
+        x = put(buffer, area, x, "  ", Style::new());
+    }
+}

@@ -1,0 +1,75 @@
+//! Running other programs from the repository's root.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// `cargo` in a directory beneath the root, as if it was typed there: what the cargo that runs
+/// this program set for its own package would lead the inner one astray.
+pub fn cargo(directory: impl AsRef<Path>) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let access = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_TERM_"];
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO") && !access.iter().any(|keep| text.starts_with(keep)) {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo.current_dir(root().join(directory));
+    cargo
+}
+
+/// `cargo` for the host's own workspace, with the target directory that the user chose.
+pub fn host_cargo() -> Command {
+    let mut cargo = cargo("");
+    if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
+        cargo.env("CARGO_TARGET_DIR", target);
+    }
+    cargo
+}
+
+/// `cargo build` of a guest's release; flags that are meant for the host are not passed on.
+pub fn guest_cargo(directory: impl AsRef<Path>, target: &str) -> Command {
+    let mut cargo = cargo(directory);
+    cargo.env_remove("RUSTFLAGS");
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target", target, "--target-dir", "target"]);
+    cargo
+}
+
+/// Runs a command; its output goes where ours goes.
+pub fn run(command: &mut Command) -> Result<()> {
+    let status = status(command)?;
+    if !status.success() {
+        bail!("`{}` failed: {status}", line(command));
+    }
+    Ok(())
+}
+
+/// Runs a command and says how it ended.
+pub fn status(command: &mut Command) -> Result<ExitStatus> {
+    command.status().with_context(|| format!("cannot run `{}`", line(command)))
+}
+
+/// Runs a command for what it writes to its output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run `{}`", line(command)))?;
+    if !output.status.success() {
+        bail!("`{}` failed: {}", line(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("`{}` wrote what is not UTF-8", line(command)))
+}
+
+/// A command as it would be typed.
+pub fn line(command: &Command) -> String {
+    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words: Vec<_> = std::iter::once(name).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
+    words.join(" ")
+}

@@ -1,0 +1,119 @@
+//! Components that only tests need: hostile guests, files that are no component of ours, and the
+//! examples for third parties as their authors would build them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::command::{self, root};
+use crate::component::{self, Parts};
+use crate::plugins::{PLAIN, WASI, compile, need, write_if_changed};
+
+/// Where the tests look for them, beneath the repository's root.
+const OUT: &str = ".components/test";
+
+/// Builds all of them.
+pub fn build() -> Result<()> {
+    need(PLAIN)?;
+    need(WASI)?;
+    let out = root().join(OUT);
+    hostile(&out)?;
+    acme_index(&out)?;
+    match acme_index_js(&out)? {
+        None => println!("components for tests: hostile, acme-index, acme-index-js"),
+        Some(why) => println!("components for tests: hostile, acme-index; acme-index-js is not built: {why}"),
+    }
+    Ok(())
+}
+
+/// The guest that misbehaves, and what can be wrong with a file before it runs.
+fn hostile(out: &Path) -> Result<()> {
+    let guests = compile(Path::new("tests/components/hostile"))?;
+    let guest = guests.first().context("the hostile guest is built")?;
+    let module = std::fs::read(&guest.module)?;
+    let Parts { component, manifest } = component::wrap(&module).context("hostile")?;
+    let whole = component::with_manifest(component.clone(), &manifest);
+    component::check(&whole, "hostile")?;
+
+    let mut trailing = manifest.clone();
+    trailing.extend_from_slice(b"{}");
+    let files = [
+        ("core-module", module),
+        ("no-manifest", component.clone()),
+        ("two-manifests", component::with_manifest(whole.clone(), &manifest)),
+        ("trailing-manifest", component::with_manifest(component, &trailing)),
+        ("newer-contract", replaced(&whole, "@0.1.0", "@0.2.0")?),
+        ("older-contract", replaced(&whole, "@0.1.0", "@0.0.9")?),
+        ("unknown-interface", replaced(&whole, "aiw:plugin/clock@", "aiw:plugin/tasks@")?),
+        ("hostile", whole),
+    ];
+    for (name, bytes) in files {
+        write_if_changed(&out.join(name).with_extension("wasm"), &bytes)?;
+    }
+    Ok(())
+}
+
+/// A component in which one name is another of the same length: it stays well-formed.
+fn replaced(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
+    ensure!(from.len() == to.len(), "`{from}` and `{to}` differ in length");
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    let mut bytes = component.to_vec();
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from) {
+        bytes[at + found..at + found + to.len()].copy_from_slice(to);
+        at += found + to.len();
+    }
+    ensure!(at > 0, "the hostile guest does not hold `{}`", String::from_utf8_lossy(from));
+    wasmparser::validate(&bytes).context("a file for tests is damaged in another way than it should be")?;
+    Ok(bytes)
+}
+
+/// As its README says: WASI, and the manifest where the SDK's macro put it.
+fn acme_index(out: &Path) -> Result<()> {
+    let example = Path::new("examples/acme-index");
+    command::run(&mut command::guest_cargo(example, WASI))?;
+    let built = root().join(example).join("target").join(WASI).join("release/acme_index.wasm");
+    let bytes = std::fs::read(&built).with_context(|| built.display().to_string())?;
+    write_if_changed(&out.join("acme-index.wasm"), &bytes)?;
+    Ok(())
+}
+
+/// By node and npm, which need not be there. Says why where it is not built.
+fn acme_index_js(out: &Path) -> Result<Option<String>> {
+    let example = root().join("examples/acme-index-js");
+    let (built, wanted) = (example.join("dist/acme-index-js.wasm"), out.join("acme-index-js.wasm"));
+    let sources = ["source.mjs", "index.mjs", "build.mjs", "manifest.json", "package-lock.json"].map(|f| example.join(f));
+    let contract = std::fs::read_dir(root().join("wit/aiw-plugin-0.1"))?.flatten().map(|entry| entry.path());
+    let newest = sources.into_iter().chain(contract).filter_map(|path| modified(&path)).max();
+    if modified(&built) < newest {
+        let why = npm(&example).err();
+        if let Some(why) = why {
+            // An older one would be tested in its place.
+            let _ = std::fs::remove_file(&wanted);
+            return Ok(Some(format!("{why:#}")));
+        }
+    }
+    write_if_changed(&wanted, &std::fs::read(&built)?)?;
+    Ok(None)
+}
+
+fn npm(example: &Path) -> Result<()> {
+    let quiet = |program: &str, arguments: &[&str]| -> Result<()> {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(example).stdin(Stdio::null());
+        command::output(&mut command).map(drop)
+    };
+    ensure!(quiet("node", &["--version"]).is_ok(), "node is not installed");
+    ensure!(quiet("npm", &["--version"]).is_ok(), "npm is not installed");
+    let installed = modified(&example.join("node_modules/.package-lock.json"));
+    if installed < modified(&example.join("package-lock.json")) {
+        quiet("npm", &["ci", "--no-audit", "--no-fund"])?;
+    }
+    quiet("npm", &["run", "build"])
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    path.metadata().and_then(|meta| meta.modified()).ok()
+}

@@ -1,0 +1,109 @@
+//! Components: those that are part of the binary, and the targets that building them needs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::command::{self, root};
+use crate::component;
+
+/// What bundled guests are compiled for: nothing is there but the contract.
+pub const PLAIN: &str = "wasm32-unknown-unknown";
+/// What third parties in Rust compile for.
+pub const WASI: &str = "wasm32-wasip2";
+
+/// A first-party component is small; more means that something crept in.
+const MAX_BYTES: usize = 150_000;
+
+/// Installs the wasm targets that are missing, then builds the components.
+pub fn setup() -> Result<()> {
+    let missing: Vec<&str> = [PLAIN, WASI].into_iter().filter(|target| !installed(target)).collect();
+    if !missing.is_empty() {
+        let mut rustup = Command::new("rustup");
+        rustup.args(["target", "add"]).args(&missing);
+        if command::status(&mut rustup).is_ok_and(|status| status.success()) {
+            println!("installed: {}", missing.join(", "));
+        } else {
+            bail!("Rust's targets {} are needed: install them as Rust itself was, or Rust by rustup", missing.join(" and "));
+        }
+    }
+    build()
+}
+
+/// Builds the components that are part of the binary into `.components`.
+pub fn build() -> Result<()> {
+    let written = wrap_workspace(Path::new("plugins"), &root().join(".components"))?;
+    println!("components: {}", written.join(", "));
+    Ok(())
+}
+
+/// Fails in one line where a target is not installed.
+pub fn need(target: &str) -> Result<()> {
+    ensure!(installed(target), "Rust's target `{target}` is not installed: `cargo xtask setup` installs it");
+    Ok(())
+}
+
+fn installed(target: &str) -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut rustc = Command::new(rustc);
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(root());
+    command::output(&mut rustc).is_ok_and(|path| Path::new(path.trim()).is_dir())
+}
+
+/// Builds every guest of a workspace and writes it as `OUT/NAME.wasm`; says what it did to each.
+pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    for guest in compile(workspace)? {
+        let fail = || format!("{} of `{}`", guest.name, workspace.display());
+        let parts = component::wrap(&std::fs::read(&guest.module)?).with_context(fail)?;
+        let bytes = component::with_manifest(parts.component, &parts.manifest);
+        component::check(&bytes, &guest.name)?;
+        ensure!(bytes.len() <= MAX_BYTES, "`{}` has {} bytes, more than {MAX_BYTES}", guest.name, bytes.len());
+        let changed = write_if_changed(&out.join(&guest.name).with_extension("wasm"), &bytes)?;
+        said.push(format!("{} {} kB{}", guest.name, bytes.len() / 1000, if changed { "" } else { " (as before)" }));
+    }
+    Ok(said)
+}
+
+/// A guest as cargo left it.
+pub struct Guest {
+    /// The package's name.
+    pub name: String,
+    /// Its core module.
+    pub module: PathBuf,
+}
+
+/// Compiles the guests of a workspace to core modules.
+pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
+    need(PLAIN)?;
+    command::run(&mut command::guest_cargo(workspace, PLAIN))?;
+    let metadata =
+        command::output(command::cargo(workspace).args(["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let output = root().join(workspace).join("target").join(PLAIN).join("release");
+    let mut guests = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let targets = package["targets"].as_array().into_iter().flatten();
+        let guest = targets.into_iter().find(|t| t["crate_types"].as_array().is_some_and(|c| c.iter().any(|c| c == "cdylib")));
+        if let (Some(name), Some(library)) = (package["name"].as_str(), guest.and_then(|t| t["name"].as_str())) {
+            guests.push(Guest { name: name.into(), module: output.join(library).with_extension("wasm") });
+        }
+    }
+    ensure!(!guests.is_empty(), "no guest in `{}`", workspace.display());
+    Ok(guests)
+}
+
+/// Writes a file unless it holds these bytes: what is built from it is not built again.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
+    if std::fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(false);
+    }
+    let parent = path.parent().context("a file has a directory")?;
+    std::fs::create_dir_all(parent)?;
+    // Renamed into place: a build that reads it at this moment reads the old or the new one.
+    let new = path.with_extension("wasm.new");
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, path)?;
+    Ok(true)
+}

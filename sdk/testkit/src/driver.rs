@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use aiw_net::Tree;
+use aiw_wasm::{CallError, Component, Reach};
+use tempfile::TempDir;
+
+use crate::played::{Kept, LogLine, PlayedHttp};
+use crate::{EntryRef, Manifests, Registration, Snapshot, SourceInfo};
+
+/// A component that is loaded. Each call runs in a fresh instance, as in aiw.
+pub struct Driver {
+    pub(crate) component: Component,
+    pub(crate) reach: Reach,
+    pub(crate) http: Arc<PlayedHttp>,
+    pub(crate) log: Arc<Kept>,
+    /// Removed with the driver: the component's cache, and repositories.
+    pub(crate) _home: TempDir,
+}
+
+impl Driver {
+    /// What the source reads.
+    pub async fn describe(&self) -> Result<SourceInfo, CallError> {
+        self.component.describe().await
+    }
+
+    /// Whether a reference is this source's, and what it means.
+    pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
+        self.component.claim(reference).await
+    }
+
+    /// The marketplace document and its revision.
+    pub async fn fetch_marketplace(&self, at: &Registration) -> Result<Snapshot, CallError> {
+        self.component.fetch_marketplace(&self.reach, at).await
+    }
+
+    /// An entry's manifests.
+    pub async fn fetch_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Manifests, CallError> {
+        self.component.fetch_plugin(&self.reach, at, entry).await
+    }
+
+    /// All files of an entry.
+    pub async fn download_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Tree, CallError> {
+        self.component.download_plugin(&self.reach, at, entry).await
+    }
+
+    /// The document as it is now; `None` if `known` still is its revision.
+    pub async fn update(&self, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
+        self.component.update(&self.reach, at, known).await
+    }
+
+    /// What the component logged so far.
+    pub fn log(&self) -> Vec<LogLine> {
+        self.log.0.all()
+    }
+
+    /// The URLs that it asked for so far; those that were refused before are not among them.
+    pub fn requests(&self) -> Vec<String> {
+        self.http.requests.all()
+    }
+}

@@ -1,0 +1,38 @@
+use std::path::PathBuf;
+
+use aiw_extensions::ExtensionError;
+use aiw_net::NetError;
+use aiw_wasm::LoadError;
+
+/// Why a component cannot be driven.
+#[derive(Debug, thiserror::Error)]
+pub enum TestkitError {
+    /// A file cannot be read.
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Read {
+        /// The component, or the recorded answers.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file does not hold recorded answers.
+    #[error("`{}` does not hold recorded answers: {source}", path.display())]
+    Answers {
+        /// The file.
+        path: PathBuf,
+        /// Where it goes wrong.
+        source: serde_json::Error,
+    },
+    /// The file is not a component for this aiw.
+    #[error("the component {0}")]
+    Component(#[from] ExtensionError),
+    /// It does not load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// What trees are read by does not start.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// No temporary directory can be made.
+    #[error("no temporary directory can be made: {0}")]
+    Temporary(std::io::Error),
+}

@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aiw_extensions::{About, Grants, inspect};
+use aiw_home::Home;
+use aiw_wasm::capabilities::Capabilities;
+use aiw_wasm::{CompiledCache, Component, Engine, Reach};
+
+use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTrees, Standing};
+use crate::{Answer, Answers, Driver, TestkitError, answers};
+
+/// What a component is to be driven with. Without a word it has all grants that it asks for, a
+/// clock that stands at the first day of 2026, no settings, and a far end that does not answer.
+pub struct Testkit {
+    bytes: Vec<u8>,
+    about: About,
+    grants: Grants,
+    answers: Answers,
+    clock: SystemTime,
+    settings: BTreeMap<String, String>,
+    reach: Reach,
+    repositories: BTreeMap<String, PathBuf>,
+    real_git: bool,
+    cache: CompiledCache,
+}
+
+impl Testkit {
+    /// A component by its bytes. Nothing of it is compiled or run yet.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, TestkitError> {
+        let bytes = bytes.into();
+        let about = inspect(&bytes)?;
+        Ok(Self {
+            grants: Grants::wanted(&about),
+            bytes,
+            about,
+            answers: Answers::new(),
+            clock: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+            settings: BTreeMap::new(),
+            reach: Reach::default(),
+            repositories: BTreeMap::new(),
+            real_git: false,
+            cache: CompiledCache::none(),
+        })
+    }
+
+    /// A component by its file.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, TestkitError> {
+        let path = path.as_ref();
+        Self::new(std::fs::read(path).map_err(|source| TestkitError::Read { path: path.to_owned(), source })?)
+    }
+
+    /// What the component says of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The user agreed to everything that the component asks for.
+    #[must_use]
+    pub fn grant_all(mut self) -> Self {
+        self.grants = Grants::wanted(&self.about);
+        self
+    }
+
+    /// What the user agreed to, as `extensions.lock` has it: `{"hosts": ["example.com"], …}`.
+    #[must_use]
+    pub fn grants(mut self, grants: &BTreeMap<String, Vec<String>>) -> Self {
+        self.grants = Grants::from_map(grants);
+        self
+    }
+
+    /// What the far end answers at a URL. Where nothing is recorded, it cannot be reached.
+    #[must_use]
+    pub fn answer(mut self, url: impl Into<String>, answer: Answer) -> Self {
+        self.answers.insert(url.into(), answer);
+        self
+    }
+
+    /// Adds the recorded answers of a JSON file, an object by URL:
+    /// `{"https://…": {"status": 200, "headers": {"etag": "x"}, "body": "…"}}`. `headers` and `body`
+    /// may be absent; a body that is an object or a list is sent as JSON.
+    pub fn answers_from(mut self, path: impl AsRef<Path>) -> Result<Self, TestkitError> {
+        self.answers.extend(answers::read(path.as_ref())?);
+        Ok(self)
+    }
+
+    /// The time that the component sees.
+    #[must_use]
+    pub fn clock(mut self, now: SystemTime) -> Self {
+        self.clock = now;
+        self
+    }
+
+    /// A setting of the user's.
+    #[must_use]
+    pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(key.into(), value.into());
+        self
+    }
+
+    /// A directory that the user named: it may be read.
+    #[must_use]
+    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
+        self.reach.directories.push(path.into());
+        self
+    }
+
+    /// A URL that the user typed: its host and port may be asked whatever the manifest says.
+    #[must_use]
+    pub fn reach(mut self, url: impl Into<String>) -> Self {
+        self.reach.urls.push(url.into());
+        self
+    }
+
+    /// A directory that stands for a git repository, at every commit. Its revision is that of a
+    /// directory.
+    #[must_use]
+    pub fn repository(mut self, url: impl Into<String>, directory: impl Into<PathBuf>) -> Self {
+        self.repositories.insert(url.into(), directory.into());
+        self
+    }
+
+    /// Whether git repositories for which nothing stands are fetched, as aiw does it.
+    #[must_use]
+    pub fn git(mut self, real: bool) -> Self {
+        self.real_git = real;
+        self
+    }
+
+    /// Where compiled code is kept; without it the component is compiled at each
+    /// [`load`](Self::load).
+    #[must_use]
+    pub fn compiled_cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = CompiledCache::at(directory.into());
+        self
+    }
+
+    /// Compiles and links the component.
+    pub async fn load(self) -> Result<Driver, TestkitError> {
+        let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
+        let http = Arc::new(PlayedHttp { answers: self.answers, requests: Notes::default() });
+        let log = Arc::new(Kept::default());
+        let trees = PlayedTrees {
+            trees: aiw_net::Trees::new(aiw_net::Client::new()?, home.path().join("git")),
+            repositories: self.repositories,
+            real_git: self.real_git,
+        };
+        let capabilities = Capabilities {
+            http: http.clone(),
+            trees: Arc::new(trees),
+            clock: Arc::new(Standing(self.clock)),
+            log: log.clone(),
+            settings: Arc::new(Given(self.settings)),
+            home: Home::at(home.path()),
+        };
+        let engine = Engine::new(self.cache)?;
+        let component = Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities).await?;
+        Ok(Driver { component, reach: self.reach, http, log, _home: home })
+    }
+}

@@ -1,0 +1,138 @@
+//! The far end, the clock, the log and the settings, played.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use aiw_net::{NetError, Policy, Request, Response, Tree, host_and_port};
+use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Settings, Trees};
+use async_trait::async_trait;
+
+use crate::Answers;
+
+/// A list that is written while the component runs and read by the test.
+pub(crate) struct Notes<T>(Mutex<Vec<T>>);
+
+impl<T> Default for Notes<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Notes<T> {
+    pub(crate) fn all(&self) -> Vec<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, note: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+}
+
+/// Recorded answers, and what was asked for.
+pub(crate) struct PlayedHttp {
+    pub(crate) answers: Answers,
+    pub(crate) requests: Notes<String>,
+}
+
+#[async_trait]
+impl Http for PlayedHttp {
+    async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
+        let url = &request.url;
+        // The declared hosts were checked before; this the real client says as well.
+        let granted = host_and_port(url).is_some_and(|place| policy.granted.contains(&place));
+        if !url.starts_with("https://") && !granted {
+            return Err(NetError::Denied { message: format!("`{url}` is neither encrypted nor granted") });
+        }
+        self.requests.add(url.clone());
+        let Some(answer) = self.answers.get(url) else {
+            return Err(NetError::Unavailable { message: format!("no recorded answer for `{url}`"), retry_after: None });
+        };
+        if answer.body.len() as u64 > request.limit {
+            let message = format!("`{url}` is longer than the {} bytes that were asked for", request.limit);
+            return Err(NetError::TooLarge { message });
+        }
+        let (status, headers, body) = (answer.status, answer.headers.clone(), answer.body.clone());
+        Ok(Response { status, headers, body, url: url.clone() })
+    }
+}
+
+/// Directories are real; a repository is one that a directory stands for, or real where wished.
+pub(crate) struct PlayedTrees {
+    pub(crate) trees: aiw_net::Trees,
+    pub(crate) repositories: BTreeMap<String, PathBuf>,
+    pub(crate) real_git: bool,
+}
+
+impl PlayedTrees {
+    async fn stand_in(&self, directory: &Path, path: Option<&aiw_core::RelPath>) -> Result<Tree, NetError> {
+        let policy = Policy { directories: vec![directory.to_owned()], ..Policy::none() };
+        let tree = self.trees.open_directory(&policy, directory).await?;
+        match path {
+            Some(path) => tree.subtree(path),
+            None => Ok(tree),
+        }
+    }
+}
+
+#[async_trait]
+impl Trees for PlayedTrees {
+    async fn open(&self, policy: &Policy, origin: &Origin) -> Result<Tree, NetError> {
+        match origin {
+            Origin::Git(git) => match self.repositories.get(&git.url) {
+                Some(directory) => self.stand_in(directory, git.path.as_ref()).await,
+                None if self.real_git => self.trees.open(policy, origin).await,
+                None => {
+                    let message = format!("no recorded repository for `{}`", git.url);
+                    Err(NetError::Unavailable { message, retry_after: None })
+                }
+            },
+            Origin::Directory(_) => self.trees.open(policy, origin).await,
+        }
+    }
+}
+
+/// A clock that stands still.
+pub(crate) struct Standing(pub(crate) SystemTime);
+
+impl Clock for Standing {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+}
+
+/// A line that the component logged, as the host let it through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// The text.
+    pub line: String,
+}
+
+impl fmt::Display for LogLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.level.as_str(), self.line)
+    }
+}
+
+/// Log lines, kept.
+#[derive(Default)]
+pub(crate) struct Kept(pub(crate) Notes<LogLine>);
+
+impl Log for Kept {
+    fn write(&self, _component: &str, level: Level, line: &str) {
+        self.0.add(LogLine { level, line: line.to_owned() });
+    }
+}
+
+/// Settings by key.
+pub(crate) struct Given(pub(crate) BTreeMap<String, String>);
+
+impl Settings for Given {
+    fn get(&self, _component: &str, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+}
