@@ -1,1 +1,16 @@
-//! stub
+//! What the end-to-end tests stand on: a home of its own, the real binary, marketplaces made
+//! on the spot, git and HTTP servers on loopback.
+//!
+//! Nothing here asserts; tests do.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support ends a test by a panic")]
+
+mod corpora;
+mod environment;
+mod market;
+mod server;
+
+pub use corpora::{Corpus, corpus};
+pub use environment::{Environment, Run, component, components_dir};
+pub use market::{Market, commit_all, git};
+pub use server::{Answer, Request, Server, git_backend};

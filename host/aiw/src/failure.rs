@@ -10,7 +10,7 @@ pub struct Failure {
     /// The exit code of a signal; else the kind's.
     code: Option<u8>,
     /// The answer of a command that failed in part: printed instead of `{"error":…}`.
-    pub partial: Option<Value>,
+    pub partial: Option<Box<Value>>,
 }
 
 impl Failure {

@@ -82,7 +82,7 @@ impl Output {
     pub fn fail(&self, failure: &Failure) -> ExitCode {
         self.clear_progress();
         if self.json {
-            let answer = failure.partial.clone().unwrap_or_else(|| failure.to_json());
+            let answer = failure.partial.as_deref().cloned().unwrap_or_else(|| failure.to_json());
             write(&format!("{answer:#}\n"));
         } else {
             let text = std::mem::take(&mut *self.text.borrow_mut());
@@ -166,7 +166,8 @@ impl ProgressLine {
 /// Columns, as wide as their longest cell; the last one runs on.
 pub fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
         let mut line = String::new();

@@ -43,7 +43,9 @@ pub enum ExtensionError {
     #[error("is precompiled native code, which is never loaded; ask its author for the .wasm component")]
     Precompiled,
     /// A core module: the last build step is missing.
-    #[error("is a core module, not a component; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`")]
+    #[error(
+        "is a core module, not a component; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
+    )]
     CoreModule,
     /// Not WebAssembly, or damaged.
     #[error("is not a WebAssembly component: {0}")]
@@ -150,11 +152,14 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
     }
     let manifest = manifest(&manifests).map_err(ExtensionError::Manifest)?;
     check_contract(&imports, &exports)?;
-    let offers = |world: &World| exports.iter().any(|e| interface_of(e).is_some_and(|(name, _)| name == world.interface()));
+    let offers =
+        |world: &World| exports.iter().any(|e| interface_of(e).is_some_and(|(name, _)| name == world.interface()));
     let worlds: Vec<World> = World::ALL.into_iter().filter(offers).collect();
     if worlds.is_empty() {
         let names = World::ALL.map(World::as_str).join("`, `");
-        return Err(ExtensionError::Contract(format!("exports nothing that this aiw uses; it knows the worlds `{names}`")));
+        return Err(ExtensionError::Contract(format!(
+            "exports nothing that this aiw uses; it knows the worlds `{names}`"
+        )));
     }
     Ok(About { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
 }
@@ -189,7 +194,10 @@ fn check_contract(imports: &[String], exports: &[String]) -> Result<(), Extensio
         }
         let is_import = imports.contains(name);
         if is_import && !INTERFACES.iter().any(|(known, _)| *known == interface) {
-            return fail(format!("imports the interface `{}`, which aiw:plugin {ours} does not have", aiw_core::one_line(interface, 60)));
+            return fail(format!(
+                "imports the interface `{}`, which aiw:plugin {ours} does not have",
+                aiw_core::one_line(interface, 60)
+            ));
         }
     }
     for import in imports.iter().filter(|i| !i.starts_with("aiw:plugin/")) {
@@ -221,7 +229,10 @@ mod tests {
             check_contract(&imports.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(), &[]).map_err(|e| e.to_string())
         };
         assert_eq!(check(&["aiw:plugin/http@0.1.0", "wasi:io/poll@0.2.6"]), Ok(()));
-        assert_eq!(check(&["aiw:plugin/http@0.2.0"]).unwrap_err(), "needs aiw:plugin 0.2.0, this aiw offers 0.1.0: update aiw");
+        assert_eq!(
+            check(&["aiw:plugin/http@0.2.0"]).unwrap_err(),
+            "needs aiw:plugin 0.2.0, this aiw offers 0.1.0: update aiw"
+        );
         assert!(check(&["aiw:plugin/http@0.0.9"]).unwrap_err().contains("newer build"));
         assert!(check(&["aiw:plugin/tasks@0.1.0"]).unwrap_err().contains("does not have"));
         assert!(check(&["wasi:http/types@0.2.0"]).unwrap_err().contains("does not provide"));

@@ -40,18 +40,26 @@ impl Manifest {
             return Err("is larger than 16 KiB".into());
         }
         let manifest: Self = serde_json::from_slice(bytes).map_err(|e| format!("cannot be read: {e}"))?;
-        let texts = [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
+        let texts =
+            [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
         let lists = [&manifest.hosts, &manifest.origins, &manifest.settings];
         for text in texts.chain(lists.into_iter().flatten()) {
-            if text.is_empty() || text.len() > MAX_TEXT || aiw_core::printable(text) != text.as_str() || text.contains('\n') {
-                return Err(format!("holds a text that is empty, long or not printable: `{}`", aiw_core::one_line(text, 60)));
+            if text.is_empty()
+                || text.len() > MAX_TEXT
+                || aiw_core::printable(text) != text.as_str()
+                || text.contains('\n')
+            {
+                return Err(format!(
+                    "holds a text that is empty, long or not printable: `{}`",
+                    aiw_core::one_line(text, 60)
+                ));
             }
         }
         if lists.iter().any(|list| list.len() > MAX_ITEMS) {
             return Err(format!("has a list of more than {MAX_ITEMS} items"));
         }
         for origin in &manifest.origins {
-            if origin != "directory" && !origin.strip_prefix("git:").is_some_and(|host| !host.is_empty()) {
+            if origin != "directory" && origin.strip_prefix("git:").is_none_or(str::is_empty) {
                 return Err(format!("has an origin `{origin}` that is neither `git:HOST` nor `directory`"));
             }
         }

@@ -55,7 +55,9 @@ impl Cache {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
             .flatten()
-            .filter_map(|e| e.metadata().ok().map(|m| (m.modified().unwrap_or(SystemTime::UNIX_EPOCH), m.len(), e.path())))
+            .filter_map(|e| {
+                e.metadata().ok().map(|m| (m.modified().unwrap_or(SystemTime::UNIX_EPOCH), m.len(), e.path()))
+            })
             .collect();
         let mut total: u64 = files.iter().map(|f| f.1).sum::<u64>() + wanted;
         files.sort();

@@ -51,8 +51,8 @@ impl Document {
         }
         let text = String::from_utf8_lossy(text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let root = CstRootNode::parse(text, &STRICT)
-            .map_err(|e| HomeError::invalid(path, format!("is not JSON: {e}")))?;
+        let root =
+            CstRootNode::parse(text, &STRICT).map_err(|e| HomeError::invalid(path, format!("is not JSON: {e}")))?;
         Ok(Self { path: path.to_owned(), value: parsed.value, root, original, bom: parsed.bom })
     }
 
@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn an_edit_keeps_order_formatting_and_unknown_fields() {
-        let text = "{\r\n\t\"z\": 1,\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {\"command\":\"x\",   \"odd\": [1,2]}\r\n\t}\r\n}";
+        let text =
+            "{\r\n\t\"z\": 1,\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {\"command\":\"x\",   \"odd\": [1,2]}\r\n\t}\r\n}";
         let (_dir, mut doc) = document(text);
         doc.set(&["mcpServers", "b"], &json!({"url": "https://x"})).unwrap();
         assert!(doc.text().starts_with("{\r\n\t\"z\": 1,\r\n\t\"mcpServers\": {\r\n\t\t\"a\": {\"command\":\"x\",   \"odd\": [1,2]},\r\n\t\t\"b\": {"));

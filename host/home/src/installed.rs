@@ -60,7 +60,10 @@ pub struct Plugins {
 
 impl Plugins {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
-        let document = Document::load(path, &format!("{{\n  \"version\": {VERSION},\n  \"plugins\": {{}},\n  \"servers\": {{}}\n}}\n"))?;
+        let document = Document::load(
+            path,
+            &format!("{{\n  \"version\": {VERSION},\n  \"plugins\": {{}},\n  \"servers\": {{}}\n}}\n"),
+        )?;
         match document.get(&["version"]).map(Value::as_u64) {
             Some(Some(VERSION)) | None => Ok(Self { document }),
             Some(_) => Err(HomeError::invalid(
@@ -79,7 +82,8 @@ impl Plugins {
     pub fn all(&self) -> Result<Vec<(PluginId, InstalledPlugin)>, HomeError> {
         let mut all = Vec::new();
         for (id, value) in self.map("plugins").into_iter().flatten() {
-            let invalid = |e: String| HomeError::invalid(self.document.path(), format!("has a damaged record of `{id}`: {e}"));
+            let invalid =
+                |e: String| HomeError::invalid(self.document.path(), format!("has a damaged record of `{id}`: {e}"));
             let id: PluginId = id.parse().map_err(|e: aiw_core::InvalidName| invalid(e.to_string()))?;
             let plugin: InstalledPlugin = serde_json::from_value(value.clone()).map_err(|e| invalid(e.to_string()))?;
             // The digest becomes a path.
@@ -100,7 +104,8 @@ impl Plugins {
     pub fn set(&mut self, id: &PluginId, plugin: &InstalledPlugin) -> Result<(), HomeError> {
         self.document.set(&["version"], &VERSION.into())?;
         let id = id.to_string();
-        let value = serde_json::to_value(plugin).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
+        let value =
+            serde_json::to_value(plugin).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
         for (key, value) in value.as_object().into_iter().flatten() {
             self.document.set(&["plugins", &id, key], value)?;
         }
@@ -124,7 +129,8 @@ impl Plugins {
             self.document.remove(&["servers", key]);
             return Ok(());
         }
-        let value = serde_json::to_value(&owners.owners).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
+        let value = serde_json::to_value(&owners.owners)
+            .map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
         self.document.set(&["servers", key, "owners"], &value)
     }
 

@@ -53,7 +53,10 @@ impl ExtensionsLock {
         let text = String::from_utf8(bytes).map_err(|_| invalid("is not UTF-8".into()))?;
         let file: File = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
         if file.version != VERSION {
-            return Err(invalid(format!("has version {}, this aiw knows {VERSION}; a newer aiw wrote it", file.version)));
+            return Err(invalid(format!(
+                "has version {}, this aiw knows {VERSION}; a newer aiw wrote it",
+                file.version
+            )));
         }
         for extension in file.extensions {
             // The digest becomes a path.

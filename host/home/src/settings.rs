@@ -67,7 +67,8 @@ impl MarketSettings {
         let kind = text("source").ok_or("has a source without the word `source`")?;
         let key = Self::location_key(&kind);
         let location = text(key).ok_or_else(|| format!("has a `{}` source without `{key}`", one_line(&kind, 40)))?;
-        let extension = text("extension").map(|id| id.parse()).transpose().map_err(|e: aiw_core::InvalidName| e.to_string())?;
+        let extension =
+            text("extension").map(|id| id.parse()).transpose().map_err(|e: aiw_core::InvalidName| e.to_string())?;
         let enabled = value.get("enabled").and_then(Value::as_bool).unwrap_or(true);
         Ok(Self { name, kind, location, reference: text("ref"), extension, enabled })
     }

@@ -117,7 +117,11 @@ pub(crate) fn github_base(settings: &Settings) -> String {
 
 /// The URL of a source's repository.
 pub(crate) fn repository_url(settings: &Settings, repository: &str) -> String {
-    if is_github_repo(repository) { format!("{}/{repository}.git", github_base(settings)) } else { repository.to_owned() }
+    if is_github_repo(repository) {
+        format!("{}/{repository}.git", github_base(settings))
+    } else {
+        repository.to_owned()
+    }
 }
 
 /// The address of single files of a GitHub repository, `{raw}/{owner}/{repo}`; none for

@@ -221,9 +221,10 @@ mod tests {
 
     #[test]
     fn renames_are_followed_and_circles_end() {
-        let renames: BTreeMap<_, _> = [("a", Some("b")), ("b", Some("c")), ("x", Some("y")), ("y", Some("x")), ("z", None)]
-            .map(|(old, new)| (old.to_owned(), new.map(str::to_owned)))
-            .into();
+        let renames: BTreeMap<_, _> =
+            [("a", Some("b")), ("b", Some("c")), ("x", Some("y")), ("y", Some("x")), ("z", None)]
+                .map(|(old, new)| (old.to_owned(), new.map(str::to_owned)))
+                .into();
         assert_eq!(Document::renamed(&renames, "a"), Ok(Some("c".into())));
         assert_eq!(Document::renamed(&renames, "z"), Ok(None));
         assert!(Document::renamed(&renames, "x").is_err());

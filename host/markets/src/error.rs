@@ -153,9 +153,10 @@ impl MarketError {
             }
             Self::UnknownMarket { .. } => Some("`aiw plugin marketplace list` shows the marketplaces".into()),
             Self::NotFetched { name } => Some(format!("`aiw plugin marketplace update {name}` fetches it")),
-            Self::UnknownPlugin { similar, .. } if !similar.is_empty() => {
-                Some(format!("did you mean {}?", similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")))
-            }
+            Self::UnknownPlugin { similar, .. } if !similar.is_empty() => Some(format!(
+                "did you mean {}?",
+                similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
+            )),
             Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` shows what there is".into()),
             Self::Ambiguous { ids, .. } => {
                 Some(format!("name one of {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")))

@@ -139,7 +139,8 @@ pub fn inspect(entry: &Entry, files: &Files, commit: Option<Sha>) -> Inspection 
 fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(), String> {
     let manifest = match &files.plugin_json {
         None => Map::new(),
-        Some(bytes) => match aiw_home::json::parse(bytes).map_err(|e| format!("has a `{PLUGIN_JSON}` that {e}"))?.value {
+        Some(bytes) => match aiw_home::json::parse(bytes).map_err(|e| format!("has a `{PLUGIN_JSON}` that {e}"))?.value
+        {
             Value::Object(manifest) => manifest,
             _ => return Err(format!("has a `{PLUGIN_JSON}` that is not a JSON object")),
         },
@@ -150,7 +151,9 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
     if !entry.strict()
         && let Some((field, _)) = COMPONENTS.iter().find(|(field, _)| manifest.contains_key(*field))
     {
-        return Err(format!("is `strict: false` in its marketplace, and its plugin.json declares `{field}` all the same"));
+        return Err(format!(
+            "is `strict: false` in its marketplace, and its plugin.json declares `{field}` all the same"
+        ));
     }
     // From the weakest to the strongest place.
     let mut collected = Collected::default();
@@ -162,7 +165,10 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
         let Some(value) = value else { continue };
         let declared = declared(value)?;
         for path in &declared.files {
-            let bytes = files.named.get(path).ok_or_else(|| format!("names `{path}` for its servers, and there is no such file"))?;
+            let bytes = files
+                .named
+                .get(path)
+                .ok_or_else(|| format!("names `{path}` for its servers, and there is no such file"))?;
             let servers = in_file(bytes).map_err(|e| format!("names `{path}` for its servers, which {e}"))?;
             collected.add(&servers, &format!("`{path}`"));
         }
@@ -247,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_plugin_json_may_name_files_lists_and_bundles() {
-        let mut files = files(Some(json!({"mcpServers": ["./a.json", {"b": {"command": "x"}}, "https://h/c.mcpb"]})), None);
+        let mut files =
+            files(Some(json!({"mcpServers": ["./a.json", {"b": {"command": "x"}}, "https://h/c.mcpb"]})), None);
         let entry = entry(&json!({}));
         assert_eq!(files.missing(&entry).len(), 1);
         assert!(inspect(&entry, &files, None).broken.unwrap().contains("no such file"));

@@ -212,7 +212,12 @@ impl Markets {
         self.observer.progress(&format!("writing {id}"), 0, 0);
         let written = tree.materialize(staged.path())?;
         let mut left_out = inspection.left_out.clone();
-        left_out.extend(written.left_out.iter().map(|l| format!("file `{}` is left out: {}", l.path, aiw_core::one_line(&l.reason, 200))));
+        left_out.extend(
+            written
+                .left_out
+                .iter()
+                .map(|l| format!("file `{}` is left out: {}", l.path, aiw_core::one_line(&l.reason, 200))),
+        );
         let commit = tree.commit().cloned();
         let version = version(&inspection, found, commit.as_ref(), &written.digest);
         let plugins = self.home.plugins()?;
@@ -366,11 +371,22 @@ impl Markets {
             let preferred = old.map_or(server.key.clone(), |old| old.key.clone());
             if kept.contains(&preferred) {
                 // The user's own version of our entry stays; the record follows the plugin.
-                added.push(AddedServer { name: server.name.clone(), key: preferred, declaration, written, replaced: None });
+                added.push(AddedServer {
+                    name: server.name.clone(),
+                    key: preferred,
+                    declaration,
+                    written,
+                    replaced: None,
+                });
                 continue;
             }
-            let mut record =
-                AddedServer { name: server.name.clone(), key: preferred, declaration, written, replaced: old.and_then(|o| o.replaced.clone()) };
+            let mut record = AddedServer {
+                name: server.name.clone(),
+                key: preferred,
+                declaration,
+                written,
+                replaced: old.and_then(|o| o.replaced.clone()),
+            };
             let installed = state.plugins.all()?;
             let clash = clash(&plan.id, &record.key, &server.declaration, &server.transport, &installed, &state.mcp);
             if let Some(clash) = clash.filter(|_| enabled) {
@@ -384,7 +400,10 @@ impl Markets {
                     Some(OnConflict::Rename) => {
                         let wanted = safe(&format!("{}-{}", plan.id.name, server.name));
                         record.key = unique(&wanted, |key| state.mcp.get(&["mcpServers", key]).is_some());
-                        notes.push(format!("server `{}` is added as `{}`: {clash} has the name", server.key, record.key));
+                        notes.push(format!(
+                            "server `{}` is added as `{}`: {clash} has the name",
+                            server.key, record.key
+                        ));
                     }
                     Some(OnConflict::Overwrite) => {
                         record.replaced = state.take_over(&record.key, &clash)?;
@@ -668,7 +687,11 @@ fn clash(
 ) -> Option<Clash> {
     let current = mcp.get(&["mcpServers", key])?;
     let holders = installed.iter().filter(|(_, plugin)| plugin.enabled).flat_map(|(owner, plugin)| {
-        plugin.servers.iter().filter(|server| server.key == key && server.written == *current).map(move |server| (owner, server))
+        plugin
+            .servers
+            .iter()
+            .filter(|server| server.key == key && server.written == *current)
+            .map(move |server| (owner, server))
     });
     let mut theirs = None;
     for (owner, server) in holders {
@@ -785,6 +808,7 @@ fn place_tree(home: &Home, plan: Plan) -> Result<(), MarketError> {
 
 fn path_text(path: PathBuf) -> Result<String, MarketError> {
     path.into_os_string().into_string().map_err(|path| {
-        aiw_home::HomeError::Invalid { path: path.into(), problem: "is not UTF-8, which mcp.json has to be".into() }.into()
+        aiw_home::HomeError::Invalid { path: path.into(), problem: "is not UTF-8, which mcp.json has to be".into() }
+            .into()
     })
 }

@@ -96,7 +96,9 @@ impl Listing {
 
     /// The cached listing; none when it is absent, damaged, old or of another source.
     pub fn load(home: &Home, market: &MarketSettings) -> Result<Option<Self>, HomeError> {
-        let Ok(Some(bytes)) = aiw_home::read_capped(&home.market_cache(&market.name), MAX_BYTES) else { return Ok(None) };
+        let Ok(Some(bytes)) = aiw_home::read_capped(&home.market_cache(&market.name), MAX_BYTES) else {
+            return Ok(None);
+        };
         let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
         Ok(listing.filter(|l| l.format == FORMAT && l.source == market.source()))
     }

@@ -124,7 +124,8 @@ impl Markets {
         let (id, claimed) = match claims.len() {
             1 => claims.remove(0),
             0 => {
-                let hint = "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned();
+                let hint =
+                    "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned();
                 return Err(bad("is not a reference that any source knows", Some(hint)));
             }
             _ => {
@@ -138,9 +139,11 @@ impl Markets {
         }
         let mut market = MarketSettings {
             // Replaced by the document's name.
-            name: options.name.clone().map_or_else(|| "unnamed".parse(), Ok).map_err(|e: aiw_core::InvalidName| {
-                MarketError::NameUnusable { problem: e.to_string() }
-            })?,
+            name: options
+                .name
+                .clone()
+                .map_or_else(|| "unnamed".parse(), Ok)
+                .map_err(|e: aiw_core::InvalidName| MarketError::NameUnusable { problem: e.to_string() })?,
             extension: (bundled_source(&claimed.kind) != Some(id.as_str())).then_some(id),
             kind: claimed.kind,
             location: claimed.location,
@@ -148,11 +151,14 @@ impl Markets {
             enabled: true,
         };
         if matches!(market.kind.as_str(), "directory" | "file") {
-            let path = std::fs::canonicalize(&market.location)
-                .map_err(|e| bad(&format!("cannot be opened: {e}"), None))?;
+            let path =
+                std::fs::canonicalize(&market.location).map_err(|e| bad(&format!("cannot be opened: {e}"), None))?;
             market.location = path.to_str().ok_or_else(|| bad("is not UTF-8", None))?.to_owned();
             if market.reference.is_some() {
-                return Err(bad("is a path, which has no ref", Some("add its git repository by a `file://` URL".into())));
+                return Err(bad(
+                    "is a path, which has no ref",
+                    Some("add its git repository by a `file://` URL".into()),
+                ));
             }
         }
         Ok(market)
@@ -167,9 +173,15 @@ impl Markets {
         let fetched = component.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
         let snapshot = fetched.map_err(|e| match e {
             // `owner/repo` is GitHub's, also where a directory is called so.
-            CallError::Refused { message, .. } if market.kind == "github" && std::path::Path::new(reference).is_dir() => {
+            CallError::Refused { message, .. }
+                if market.kind == "github" && std::path::Path::new(reference).is_dir() =>
+            {
                 let hint = Some(format!("`./{reference}` is the directory"));
-                MarketError::Reference { reference: reference.to_owned(), why: format!("is no repository on GitHub: {message}"), hint }
+                MarketError::Reference {
+                    reference: reference.to_owned(),
+                    why: format!("is no repository on GitHub: {message}"),
+                    hint,
+                }
             }
             e => e.into(),
         })?;

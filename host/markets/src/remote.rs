@@ -50,10 +50,13 @@ impl Markets {
 
     /// What is known of an entry that is pinned to a commit, without asking anyone.
     pub(crate) fn remembered(&self, entry: &Entry) -> Option<Inspection> {
-        let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else { return None };
+        let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
+            return None;
+        };
         let bytes = self.kept().get(&key(repository, sha, path))?;
         let kept: Kept = serde_json::from_slice(&bytes).ok()?;
-        let named = kept.named.into_iter().filter_map(|(path, text)| Some((RelPath::parse(&path).ok()?, text.into_bytes())));
+        let named =
+            kept.named.into_iter().filter_map(|(path, text)| Some((RelPath::parse(&path).ok()?, text.into_bytes())));
         let files = Files {
             plugin_json: kept.plugin_json.map(String::into_bytes),
             mcp_json: kept.mcp_json.map(String::into_bytes),
@@ -120,7 +123,9 @@ impl Markets {
                 Ok(None) => {}
                 Err(Stop::Throttled(seconds)) => {
                     let when = seconds.map_or(String::new(), |s| format!("; try again in {s} s"));
-                    note = Some(format!("looking into plugins ended early: the host answers 429 (too many requests){when}"));
+                    note = Some(format!(
+                        "looking into plugins ended early: the host answers 429 (too many requests){when}"
+                    ));
                 }
                 Err(Stop::Unreachable(why)) => {
                     note.get_or_insert_with(|| format!("some plugins could not be looked into: {why}"));

@@ -34,7 +34,9 @@ pub fn is_reserved(name: &str) -> bool {
         || name == "claude-code-official"
         || words.split_last().is_some_and(|(last, stem)| {
             let version = last.trim_start_matches('v');
-            !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) && RESERVED.contains(&stem.join("-").as_str())
+            !version.is_empty()
+                && version.bytes().all(|b| b.is_ascii_digit())
+                && RESERVED.contains(&stem.join("-").as_str())
         })
 }
 
@@ -56,7 +58,13 @@ mod tests {
 
     #[test]
     fn reserved_names_and_their_look_alikes_are_known() {
-        for name in ["claude-plugins-official", "Official_Claude.Plugins", "anthropic-plugins-v2", "life-sciences-2", "healthcare"] {
+        for name in [
+            "claude-plugins-official",
+            "Official_Claude.Plugins",
+            "anthropic-plugins-v2",
+            "life-sciences-2",
+            "healthcare",
+        ] {
             assert!(is_reserved(name), "{name}");
         }
         for name in ["my-plugins", "claude-tools", "life-sciences-lab", "official-tools", "v2"] {

@@ -1,12 +1,13 @@
 //! Finding plugins in the cached listings. Reads files only.
 
 use aiw_core::{MarketName, PluginId};
-use aiw_home::{InstalledPlugin, MarketSettings};
+use aiw_home::InstalledPlugin;
 
 use crate::context::Markets;
 use crate::document::Document;
 use crate::error::MarketError;
-use crate::listing::{Listed, Listing};
+use crate::listing::Listed;
+use crate::market::MarketStatus;
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
@@ -57,17 +58,19 @@ pub struct SearchResult {
 }
 
 impl Markets {
-    /// The fetched listings of the markets that are switched on.
-    fn listings(&self, only: Option<&str>) -> Result<(Vec<(MarketSettings, Option<Listing>)>, Vec<String>), MarketError> {
-        let settings = self.home.settings()?;
-        let (statuses, problems) = self.statuses()?;
-        if let Some(name) = only {
-            let known = settings.market(name).ok_or_else(|| MarketError::UnknownMarket { name: name.to_owned() })?.name.clone();
-            let one = statuses.into_iter().filter(|s| s.market.name == known);
-            return Ok((one.map(|s| (s.market, s.listing)).collect(), problems));
+    /// One market, or those that are switched on; and oddities of the settings.
+    fn listings(&self, only: Option<&str>) -> Result<(Vec<MarketStatus>, Vec<String>), MarketError> {
+        let (mut statuses, problems) = self.statuses()?;
+        match only {
+            None => statuses.retain(|status| status.market.enabled),
+            Some(name) => {
+                let settings = self.home.settings()?;
+                let unknown = || MarketError::UnknownMarket { name: name.to_owned() };
+                let known = settings.market(name).ok_or_else(unknown)?.name.clone();
+                statuses.retain(|status| status.market.name == known);
+            }
         }
-        let on = statuses.into_iter().filter(|s| s.market.enabled);
-        Ok((on.map(|s| (s.market, s.listing)).collect(), problems))
+        Ok((statuses, problems))
     }
 
     /// Searches the listings.
@@ -78,14 +81,15 @@ impl Markets {
             query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
         let mut result = SearchResult { problems, ..SearchResult::default() };
         let mut found: Vec<(u32, Found)> = Vec::new();
-        for (market, listing) in listings {
+        for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
                 result.not_fetched.push(market.name);
                 continue;
             };
             for listed in listing.plugins {
                 let category = listed.entry.text("category");
-                let wanted = query.category.as_ref().is_none_or(|c| category.is_some_and(|own| own.eq_ignore_ascii_case(c)));
+                let wanted =
+                    query.category.as_ref().is_none_or(|c| category.is_some_and(|own| own.eq_ignore_ascii_case(c)));
                 let Some(score) = score(&listed, &words).filter(|_| wanted) else { continue };
                 if !query.all {
                     let counter = match (listed.broken(), listed.has_servers()) {
@@ -123,7 +127,7 @@ impl Markets {
         let mut found = Vec::new();
         let mut similar = Vec::new();
         let mut not_fetched = None;
-        for (market, listing) in listings {
+        for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
                 not_fetched = Some(market.name.to_string());
                 continue;
@@ -131,7 +135,9 @@ impl Markets {
             let unusable = |problem: String| MarketError::Unusable { name: name.to_owned(), problem, hint: None };
             let listed = match listing.find(plain) {
                 Some(listed) => Some(listed),
-                None => match Document::renamed(&listing.renames, plain).map_err(|e| unusable(format!("cannot be followed: {e}")))? {
+                None => match Document::renamed(&listing.renames, plain)
+                    .map_err(|e| unusable(format!("cannot be followed: {e}")))?
+                {
                     None => return Err(unusable("was taken out of its marketplace".into())),
                     Some(new) => listing.find(&new).filter(|_| new != plain),
                 },
@@ -142,7 +148,9 @@ impl Markets {
                     let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
                     found.push(Found { market: market.name, listed: listed.clone(), installed: record });
                 }
-                None => similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain))),
+                None => {
+                    similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain)))
+                }
             }
         }
         match found.len() {
@@ -151,7 +159,8 @@ impl Markets {
                 (Some(_), Some(name)) => Err(MarketError::NotFetched { name }),
                 _ => {
                     similar.truncate(3);
-                    let place = market.map_or(String::new(), |m| format!(" in marketplace `{}`", aiw_core::one_line(m, 80)));
+                    let place =
+                        market.map_or(String::new(), |m| format!(" in marketplace `{}`", aiw_core::one_line(m, 80)));
                     Err(MarketError::UnknownPlugin { name: plain.to_owned(), place, similar })
                 }
             },
@@ -184,9 +193,10 @@ fn score(listed: &Listed, words: &[String]) -> Option<u32> {
     let description = listed.description().unwrap_or_default().to_lowercase();
     let category = listed.entry.text("category").unwrap_or_default().to_lowercase();
     let tags = listed.entry.words().join(" ").to_lowercase();
-    let servers = listed.inspection.as_ref().map_or(String::new(), |i| {
-        i.servers.iter().map(|s| s.name.to_lowercase()).collect::<Vec<_>>().join(" ")
-    });
+    let servers = listed
+        .inspection
+        .as_ref()
+        .map_or(String::new(), |i| i.servers.iter().map(|s| s.name.to_lowercase()).collect::<Vec<_>>().join(" "));
     let mut total = 0;
     for word in words {
         let points = match () {

@@ -47,7 +47,11 @@ impl Server {
 /// A word as a shell would need it, so that two arguments never look like three.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,${}".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// The servers of one plugin, and a word for each that is left out.
@@ -121,11 +125,13 @@ impl Collected {
                 Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
                     Some(at) if self.servers[at] == new => {}
                     Some(at) => {
-                        self.left_out.push(format!("server `{shown}` stands in several places; the one in {place} counts"));
+                        self.left_out
+                            .push(format!("server `{shown}` stands in several places; the one in {place} counts"));
                         self.servers[at] = new;
                     }
                     None if self.servers.len() == MAX_SERVERS => {
-                        self.left_out.push(format!("server `{shown}` is left out: the plugin has more than {MAX_SERVERS}"));
+                        self.left_out
+                            .push(format!("server `{shown}` is left out: the plugin has more than {MAX_SERVERS}"));
                         return;
                     }
                     None => self.servers.push(new),

@@ -100,7 +100,10 @@ impl Source {
                 let repo = need("repo")?;
                 let repo = repo.strip_suffix(".git").unwrap_or(&repo).to_owned();
                 if !is_github_repo(&repo) {
-                    return Err(format!("has a `github` source whose `repo` is not `owner/repo`: `{}`", one_line(&repo, 80)));
+                    return Err(format!(
+                        "has a `github` source whose `repo` is not `owner/repo`: `{}`",
+                        one_line(&repo, 80)
+                    ));
                 }
                 repo
             }
@@ -140,7 +143,8 @@ impl Source {
             Self::Relative { path } if path.is_empty() => "./".into(),
             Self::Relative { path } => format!("./{path}"),
             Self::Git { repository, path, reference, sha } => {
-                let mut text = if is_github_repo(repository) { format!("github:{repository}") } else { repository.clone() };
+                let mut text =
+                    if is_github_repo(repository) { format!("github:{repository}") } else { repository.clone() };
                 if !path.is_empty() {
                     text = format!("{text}/{path}");
                 }
@@ -186,7 +190,9 @@ fn check_git_url(url: &str) -> Result<(), String> {
         return Err("has a source URL that holds a password".into());
     }
     let known = ["https://", "http://", "ssh://", "file://"].iter().any(|scheme| url.starts_with(scheme));
-    let scp = url.split_once(':').is_some_and(|(host, path)| host.contains('@') && !host.contains('/') && !path.starts_with("//"));
+    let scp = url
+        .split_once(':')
+        .is_some_and(|(host, path)| host.contains('@') && !host.contains('/') && !path.starts_with("//"));
     if !(known || scp || is_github_repo(url)) {
         return Err(format!("has a source that is not a git URL: `{shown}`"));
     }
@@ -222,7 +228,10 @@ mod tests {
             (json!("."), "./"),
             (json!("formatter"), "./pkgs/formatter"),
             (json!({"source": "github", "repo": "o/r.git", "ref": "v1"}), "github:o/r#v1"),
-            (json!({"source": "url", "url": "https://x/r.git", "path": "p", "sha": sha}), "https://x/r.git/p@d16d14ac7f81"),
+            (
+                json!({"source": "url", "url": "https://x/r.git", "path": "p", "sha": sha}),
+                "https://x/r.git/p@d16d14ac7f81",
+            ),
             (json!({"source": "git-subdir", "url": "o/r", "path": "p/q"}), "github:o/r/p/q"),
             (json!({"source": "git-subdir", "url": "git@h:o/r.git", "path": "p"}), "git@h:o/r.git/p"),
             (json!({"source": "acme", "n": 1}), "acme"),

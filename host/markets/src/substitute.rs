@@ -122,12 +122,14 @@ impl Given {
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words = ["TOKEN", "SECRET", "PASSW", "CREDENTIAL", "APIKEY", "PRIVATE", "COOKIE", "SESSION", "DSN", "AUTH"];
-    words.iter().any(|word| name.contains(word)) || name.split(['_', '-', '.']).any(|part| matches!(part, "KEY" | "PASS" | "PWD" | "PAT" | "JWT"))
+    words.iter().any(|word| name.contains(word))
+        || name.split(['_', '-', '.']).any(|part| matches!(part, "KEY" | "PASS" | "PWD" | "PAT" | "JWT"))
 }
 
 /// The variable under which Claude Code gives an option to a plugin's processes.
 pub fn option_variable(option: &str) -> Option<EnvName> {
-    let upper: String = option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    let upper: String =
+        option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     format!("CLAUDE_PLUGIN_OPTION_{upper}").parse().ok()
 }
 
@@ -218,8 +220,10 @@ mod tests {
     #[test]
     fn plugin_variables_are_resolved_and_the_rest_stays() {
         let values = Values { root: "/r".into(), data: "/d".into(), ..Values::default() };
-        let declaration = map(&json!({"command": "${CLAUDE_PLUGIN_ROOT}/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
-            "env": {"E": "${CLAUDE_PLUGIN_DATA}/db"}, "odd": {"x": "${CLAUDE_PLUGIN_ROOT}"}}));
+        let declaration = map(
+            &json!({"command": "${CLAUDE_PLUGIN_ROOT}/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
+            "env": {"E": "${CLAUDE_PLUGIN_DATA}/db"}, "odd": {"x": "${CLAUDE_PLUGIN_ROOT}"}}),
+        );
         assert_eq!(
             values.resolve(&declaration, "stdio"),
             json!({"command": "/r/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
@@ -238,7 +242,8 @@ mod tests {
         values.variables.insert("B".parse().unwrap(), Given::parse("eu"));
         values.variables.insert("C".parse().unwrap(), Given::parse("a}b"));
         values.options.insert("host".into(), Given::parse("h"));
-        let declaration = map(&json!({"type": "streamable-http", "url": "https://${user_config.host}/${user_config.pass-word}",
+        let declaration =
+            map(&json!({"type": "streamable-http", "url": "https://${user_config.host}/${user_config.pass-word}",
             "headers": {"x": "${A} ${B} ${C} ${B:-us}"}}));
         assert_eq!(
             values.resolve(&declaration, "http"),

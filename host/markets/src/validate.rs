@@ -36,7 +36,8 @@ impl Report {
 
 /// Validates a marketplace (directory or marketplace.json) or a plugin's directory.
 pub async fn validate(trees: &Trees, path: &Path) -> Result<Report, MarketError> {
-    let missing = |why: &str| MarketError::Reference { reference: path.display().to_string(), why: why.to_owned(), hint: None };
+    let missing =
+        |why: &str| MarketError::Reference { reference: path.display().to_string(), why: why.to_owned(), hint: None };
     let path = std::fs::canonicalize(path).map_err(|e| missing(&format!("cannot be opened: {e}")))?;
     let (root, document) = if path.is_dir() {
         (path.clone(), RelPath::parse(MARKETPLACE_JSON).unwrap_or_default())
@@ -55,7 +56,9 @@ pub async fn validate(trees: &Trees, path: &Path) -> Result<Report, MarketError>
             report.kind = "marketplace".into();
             marketplace(&mut report, &tree, &bytes);
         }
-        Err(aiw_net::NetError::NotFound { .. }) if root.join(PLUGIN_JSON).exists() || root.join(".mcp.json").exists() => {
+        Err(aiw_net::NetError::NotFound { .. })
+            if root.join(PLUGIN_JSON).exists() || root.join(".mcp.json").exists() =>
+        {
             report.kind = "plugin".into();
             plugin(&mut report, &tree, &bare_entry(), "");
         }
@@ -82,7 +85,8 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
             if parsed.value.get("owner").and_then(|o| o.get("name")).and_then(Value::as_str).is_none() {
                 report.error("the document has no `owner.name`");
             }
-            let described = [parsed.value.get("description"), parsed.value.get("metadata").and_then(|m| m.get("description"))];
+            let described =
+                [parsed.value.get("description"), parsed.value.get("metadata").and_then(|m| m.get("description"))];
             if described.iter().flatten().next().is_none() {
                 report.warn("the document has no `description`");
             }
@@ -111,7 +115,11 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
         match Document::renamed(&document.renames, old) {
             Err(problem) => report.error(problem),
             Ok(Some(new)) if !document.entries.iter().any(|e| e.name == new) => {
-                report.error(format!("`renames` leads from `{}` to `{}`, which is not listed", aiw_core::one_line(old, 60), aiw_core::one_line(&new, 60)));
+                report.error(format!(
+                    "`renames` leads from `{}` to `{}`, which is not listed",
+                    aiw_core::one_line(old, 60),
+                    aiw_core::one_line(&new, 60)
+                ));
             }
             Ok(_) => {}
         }
@@ -137,7 +145,9 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
                     Err(e) => report.error(format!("plugin `{}`: {e}", entry.name)),
                 }
             }
-            Source::Git { sha: None, .. } => report.warn(format!("plugin `{}` is not pinned to a commit by `sha`", entry.name)),
+            Source::Git { sha: None, .. } => {
+                report.warn(format!("plugin `{}` is not pinned to a commit by `sha`", entry.name))
+            }
             Source::Git { .. } | Source::Own { .. } => {}
         }
     }
@@ -162,7 +172,8 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
     if let (Some(own), Some(listed)) = (&inspection.version, entry.text("version"))
         && *own != listed
     {
-        report.warn(format!("{prefix}plugin.json says version `{own}`, the marketplace `{listed}`; plugin.json counts"));
+        report
+            .warn(format!("{prefix}plugin.json says version `{own}`, the marketplace `{listed}`; plugin.json counts"));
     }
     match tree.walk() {
         Err(e) => report.error(format!("{prefix}{e}")),
@@ -170,7 +181,8 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
             let mut seen = std::collections::BTreeMap::new();
             for item in &items {
                 if let Some(other) = seen.insert(item.path.as_str().to_lowercase(), item.path.clone()) {
-                    report.error(format!("{prefix}`{other}` and `{}` are one file where case does not count", item.path));
+                    report
+                        .error(format!("{prefix}`{other}` and `{}` are one file where case does not count", item.path));
                 }
             }
         }

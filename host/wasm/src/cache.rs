@@ -61,7 +61,10 @@ impl CompiledCache {
         // The order of use, for the limit; once an hour is often enough.
         let now = SystemTime::now();
         if let Ok(file) = fs::File::open(&path)
-            && file.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600))
+            && file
+                .metadata()
+                .and_then(|m| m.modified())
+                .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600))
         {
             let _ = file.set_modified(now);
         }
@@ -78,9 +81,9 @@ impl CompiledCache {
         make_room(dir, (code.len() + HEADER) as u64);
         let write = || -> std::io::Result<()> {
             let mut builder = tempfile::Builder::new();
-            let mut file = builder.prefix(".new-").make_in(dir, |path| {
-                fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-            })?;
+            let mut file = builder
+                .prefix(".new-")
+                .make_in(dir, |path| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
             file.write_all(MAGIC)?;
             file.write_all(&Sha256::digest(code))?;
             file.write_all(code)?;

@@ -194,8 +194,11 @@ impl Library {
 
     /// Ids of the components that may be called and offer a world.
     pub fn enabled(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
-        let mut ids: Vec<ExtensionId> =
-            self.bundled().filter(|(about, _)| about.worlds.contains(&world)).map(|(about, _)| about.manifest.id).collect();
+        let mut ids: Vec<ExtensionId> = self
+            .bundled()
+            .filter(|(about, _)| about.worlds.contains(&world))
+            .map(|(about, _)| about.manifest.id)
+            .collect();
         let lock = self.home.extensions_lock()?;
         let offers = |e: &&LockedExtension| e.enabled && e.worlds.iter().any(|w| w == world.as_str());
         ids.extend(lock.extensions.values().filter(offers).map(|e| e.id.clone()));
@@ -233,7 +236,8 @@ impl Library {
             }
             None => {
                 let lock = self.home.extensions_lock()?;
-                let locked = id.parse().ok().and_then(|id: ExtensionId| lock.extensions.get(&id)).ok_or_else(unknown)?;
+                let locked =
+                    id.parse().ok().and_then(|id: ExtensionId| lock.extensions.get(&id)).ok_or_else(unknown)?;
                 if !locked.enabled {
                     return Err(LibraryError::Source {
                         message: format!("component `{id}` is disabled"),
@@ -365,7 +369,11 @@ impl Library {
     }
 
     /// What an update of a component would change; `None` when its source has the same file.
-    pub async fn check_update(&self, id: &str, client: &aiw_net::Client) -> Result<Option<(Candidate, Vec<Capability>)>, LibraryError> {
+    pub async fn check_update(
+        &self,
+        id: &str,
+        client: &aiw_net::Client,
+    ) -> Result<Option<(Candidate, Vec<Capability>)>, LibraryError> {
         if self.is_bundled(id) {
             return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated by itself" });
         }
@@ -397,7 +405,8 @@ fn component_file(path: &Path) -> Result<PathBuf, LibraryError> {
     let places = ["", "dist", "target/wasm32-wasip2/release", "target/wasm32-unknown-unknown/release"];
     for place in places {
         let Ok(entries) = std::fs::read_dir(path.join(place)) else { continue };
-        let mut found: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "wasm")).collect();
+        let mut found: Vec<PathBuf> =
+            entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "wasm")).collect();
         found.sort();
         match found.len() {
             0 => {}

@@ -41,19 +41,27 @@ impl Component {
 
     /// The marketplace document and its revision.
     pub async fn fetch_marketplace(&self, reach: &Reach, at: &Registration) -> Result<Snapshot, CallError> {
-        let answer = self.call(reach, async |market, store| {
-            market.aiw_plugin_market().call_fetch_marketplace(store, at).await
-        });
+        let answer =
+            self.call(reach, async |market, store| market.aiw_plugin_market().call_fetch_marketplace(store, at).await);
         answer.await?.map_err(refusal)
     }
 
     /// An entry's manifests, the cheapest way.
-    pub async fn fetch_plugin(&self, reach: &Reach, at: &Registration, entry: &EntryRef) -> Result<Manifests, CallError> {
+    pub async fn fetch_plugin(
+        &self,
+        reach: &Reach,
+        at: &Registration,
+        entry: &EntryRef,
+    ) -> Result<Manifests, CallError> {
         let answer = self.call(reach, async |market, store| {
             match market.aiw_plugin_market().call_fetch_plugin(&mut *store, at, entry).await? {
                 Ok(found) => {
                     let files = found.files.map(|files| take(store, files)).transpose()?;
-                    Ok::<Answer<_>, wasmtime::Error>(Ok(Manifests { plugin_json: found.plugin_json, mcp_json: found.mcp_json, files }))
+                    Ok::<Answer<_>, wasmtime::Error>(Ok(Manifests {
+                        plugin_json: found.plugin_json,
+                        mcp_json: found.mcp_json,
+                        files,
+                    }))
                 }
                 Err(e) => Ok(Err(e)),
             }
@@ -74,9 +82,8 @@ impl Component {
 
     /// The document as it is now; `None` if `known` still is the revision.
     pub async fn update(&self, reach: &Reach, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
-        let answer = self.call(reach, async |market, store| {
-            market.aiw_plugin_market().call_update(store, at, known).await
-        });
+        let answer =
+            self.call(reach, async |market, store| market.aiw_plugin_market().call_update(store, at, known).await);
         answer.await?.map_err(refusal)
     }
 }

@@ -84,7 +84,8 @@ fn acme_index(out: &Path) -> Result<()> {
 fn acme_index_js(out: &Path) -> Result<Option<String>> {
     let example = root().join("examples/acme-index-js");
     let (built, wanted) = (example.join("dist/acme-index-js.wasm"), out.join("acme-index-js.wasm"));
-    let sources = ["source.mjs", "index.mjs", "build.mjs", "manifest.json", "package-lock.json"].map(|f| example.join(f));
+    let sources =
+        ["source.mjs", "index.mjs", "build.mjs", "manifest.json", "package-lock.json"].map(|f| example.join(f));
     let contract = std::fs::read_dir(root().join("wit/aiw-plugin-0.1"))?.flatten().map(|entry| entry.path());
     let newest = sources.into_iter().chain(contract).filter_map(|path| modified(&path)).max();
     if modified(&built) < newest {

@@ -5,10 +5,14 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a chore says, it says to a terminal")]
 
+mod check;
 mod command;
 mod component;
+mod docs;
 mod guests;
 mod plugins;
+mod test;
+mod tour;
 
 use std::process::ExitCode;
 
@@ -31,11 +35,21 @@ enum Chore {
     Plugins,
     /// Build the components that only tests need
     Guests,
+    /// Try aiw in a throw-away home, without the network
+    Try,
+    /// Build what the tests need and run all of them
+    Test,
+    /// Check the house rules: rooms, contract, documents, versions
+    Check,
+    /// Write the documents that are generated
+    Docs,
 }
 
 fn main() -> ExitCode {
     match run(Arguments::parse().chore) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        // What is wrong has been said.
+        Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("error: {e:#}");
             ExitCode::FAILURE
@@ -43,10 +57,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(chore: Chore) -> Result<()> {
+/// Whether all is well.
+fn run(chore: Chore) -> Result<bool> {
     match chore {
-        Chore::Setup => plugins::setup(),
-        Chore::Plugins => plugins::build(),
-        Chore::Guests => guests::build(),
+        Chore::Setup => plugins::setup()?,
+        Chore::Plugins => plugins::build()?,
+        Chore::Guests => guests::build()?,
+        Chore::Try => tour::run()?,
+        Chore::Test => return test::run(),
+        Chore::Check => return check::run(),
+        Chore::Docs => docs::write()?,
     }
+    Ok(true)
 }

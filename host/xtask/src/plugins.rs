@@ -25,7 +25,10 @@ pub fn setup() -> Result<()> {
         if command::status(&mut rustup).is_ok_and(|status| status.success()) {
             println!("installed: {}", missing.join(", "));
         } else {
-            bail!("Rust's targets {} are needed: install them as Rust itself was, or Rust by rustup", missing.join(" and "));
+            bail!(
+                "Rust's targets {} are needed: install them as Rust itself was, or Rust by rustup",
+                missing.join(" and ")
+            );
         }
     }
     build()
@@ -85,7 +88,8 @@ pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let targets = package["targets"].as_array().into_iter().flatten();
-        let guest = targets.into_iter().find(|t| t["crate_types"].as_array().is_some_and(|c| c.iter().any(|c| c == "cdylib")));
+        let guest =
+            targets.into_iter().find(|t| t["crate_types"].as_array().is_some_and(|c| c.iter().any(|c| c == "cdylib")));
         if let (Some(name), Some(library)) = (package["name"].as_str(), guest.and_then(|t| t["name"].as_str())) {
             guests.push(Guest { name: name.into(), module: output.join(library).with_extension("wasm") });
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use aiw_net::{NetError, Policy, Request, Response, Tree, host_and_port};
+use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Settings, Trees};
 use async_trait::async_trait;
 
@@ -41,14 +41,13 @@ pub(crate) struct PlayedHttp {
 impl Http for PlayedHttp {
     async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
         let url = &request.url;
-        // The declared hosts were checked before; this the real client says as well.
-        let granted = host_and_port(url).is_some_and(|place| policy.granted.contains(&place));
-        if !url.starts_with("https://") && !granted {
-            return Err(NetError::Denied { message: format!("`{url}` is neither encrypted nor granted") });
-        }
+        admit(policy, url)?;
         self.requests.add(url.clone());
         let Some(answer) = self.answers.get(url) else {
-            return Err(NetError::Unavailable { message: format!("no recorded answer for `{url}`"), retry_after: None });
+            return Err(NetError::Unavailable {
+                message: format!("no recorded answer for `{url}`"),
+                retry_after: None,
+            });
         };
         if answer.body.len() as u64 > request.limit {
             let message = format!("`{url}` is longer than the {} bytes that were asked for", request.limit);
@@ -56,6 +55,32 @@ impl Http for PlayedHttp {
         }
         let (status, headers, body) = (answer.status, answer.headers.clone(), answer.body.clone());
         Ok(Response { status, headers, body, url: url.clone() })
+    }
+}
+
+/// What the real client says before it resolves a name.
+fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let default_port = match scheme.as_deref() {
+        Some("https") => 443,
+        Some("http") => 80,
+        _ => return Err(NetError::Invalid { message: format!("`{url}` is not an `https` URL") }),
+    };
+    let (host, port) =
+        host_and_port(url).ok_or_else(|| NetError::Invalid { message: format!("`{url}` names no host") })?;
+    if policy.granted.contains(&(host.clone(), port)) {
+        return Ok(());
+    }
+    let named = match &policy.hosts {
+        Hosts::Any => true,
+        Hosts::Only(patterns) => patterns.iter().any(|pattern| pattern.matches(&host, port, default_port)),
+    };
+    match (named, default_port) {
+        (true, 443) => Ok(()),
+        (true, _) => {
+            Err(NetError::Denied { message: format!("`{url}` is not encrypted, and `{host}:{port}` is not granted") })
+        }
+        (false, _) => Err(NetError::Denied { message: format!("host `{host}:{port}` is not among the allowed ones") }),
     }
 }
 

@@ -99,10 +99,13 @@ impl Backend for Domain {
         let mut warnings: Vec<String> = plan
             .servers
             .iter()
-            .filter_map(|s| Some(format!("the server name `{}` is taken by {}: yours will be renamed", s.key, s.clash.as_ref()?)))
+            .filter_map(|s| {
+                Some(format!("the server name `{}` is taken by {}: yours will be renamed", s.key, s.clash.as_ref()?))
+            })
             .collect();
         let missing = plan.missing(&Answers::default());
-        warnings.extend(missing.iter().map(|m| format!("`{}` is not set: export it where your client starts", m.variable)));
+        warnings
+            .extend(missing.iter().map(|m| format!("`{}` is not set: export it where your client starts", m.variable)));
         warnings.extend(plan.left_out.iter().cloned());
         let lines = preview(&plan);
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);

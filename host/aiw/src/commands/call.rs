@@ -35,18 +35,22 @@ pub async fn run(args: CallArgs, output: &Output) -> Result<(), Failure> {
 }
 
 async fn call(driver: &Driver, function: Function, reference: Option<&str>) -> Result<Value, Failure> {
-    let needed = || reference.ok_or_else(|| Failure::new(ErrorKind::Usage, "the reference of a marketplace is missing"));
+    let needed =
+        || reference.ok_or_else(|| Failure::new(ErrorKind::Usage, "the reference of a marketplace is missing"));
     match function {
         Function::Describe => {
             let info = driver.describe().await?;
-            let forms: Vec<Value> = info.references.iter().map(|r| json!({"form": r.form, "example": r.example})).collect();
+            let forms: Vec<Value> =
+                info.references.iter().map(|r| json!({"form": r.form, "example": r.example})).collect();
             Ok(json!({"label": info.label, "references": forms, "entry_forms": info.entry_forms}))
         }
         Function::Claim => Ok(json!({ "claim": driver.claim(needed()?).await?.as_ref().map(registration) })),
         Function::FetchMarketplace => {
             let reference = needed()?;
             let at = driver.claim(reference).await?;
-            let at = at.ok_or_else(|| Failure::user(format!("the component does not claim `{}`", aiw_core::one_line(reference, 200))))?;
+            let at = at.ok_or_else(|| {
+                Failure::user(format!("the component does not claim `{}`", aiw_core::one_line(reference, 200)))
+            })?;
             let snapshot = driver.fetch_marketplace(&at).await?;
             let document = match serde_json::from_slice(&snapshot.document) {
                 Ok(document) => document,

@@ -93,7 +93,8 @@ async fn commit(host: &Host, candidate: &Candidate, verb: &str, output: &Output)
     }
     let locked = host.library.add(candidate).await?;
     output.line(format!("{verb} {} {}", locked.id, locked.version));
-    let known = Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
+    let known =
+        Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
     output.answer(json!({"extension": shape(&known)}));
     Ok(())
 }
@@ -128,7 +129,12 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
         None if id.contains(['/', '.', '\\']) => {
             let candidate = host.library.read(id, &host.client).await?;
             describe(&candidate.about, &candidate.source, output);
-            let known = Known { id: candidate.about.manifest.id.clone(), about: Some(candidate.about), locked: None, problem: None };
+            let known = Known {
+                id: candidate.about.manifest.id.clone(),
+                about: Some(candidate.about),
+                locked: None,
+                problem: None,
+            };
             let mut answer = shape(&known);
             answer["origin"] = "candidate".into();
             output.answer(json!({ "extension": answer }));
@@ -229,6 +235,6 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
         return Ok(());
     }
     let mut failure = Failure::new(aiw_core::ErrorKind::Config, format!("not good: {}", bad.join(", ")));
-    failure.partial = Some(answer);
+    failure.partial = Some(Box::new(answer));
     Err(failure)
 }

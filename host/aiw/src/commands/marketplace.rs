@@ -108,7 +108,7 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
     match first {
         Some(failure) if updated.is_empty() && failed.len() == 1 => Err(failure),
         Some(mut failure) => {
-            failure.partial = Some(answer);
+            failure.partial = Some(Box::new(answer));
             Err(failure)
         }
         None => {

@@ -43,22 +43,41 @@ const SDK: [(&str, &str); 10] = files![
 
 /// Names of types that the template or the SDK uses already.
 const TAKEN: [&str; 17] = [
-    "Clock", "EntryRef", "EntrySource", "Error", "Field", "GitMarket", "Manifests", "MarketSource", "OwnSource", "Registration",
-    "Request", "Response", "Snapshot", "SourceInfo", "Tree", "Option", "Result",
+    "Clock",
+    "EntryRef",
+    "EntrySource",
+    "Error",
+    "Field",
+    "GitMarket",
+    "Manifests",
+    "MarketSource",
+    "OwnSource",
+    "Registration",
+    "Request",
+    "Response",
+    "Snapshot",
+    "SourceInfo",
+    "Tree",
+    "Option",
+    "Result",
 ];
 
 pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failure> {
     let Kind::MarketSource = kind;
     let root = Path::new(name.as_str());
     if root.exists() {
-        return Err(Failure::user(format!("`{name}` is already there")).with_hint("choose another name, or another directory"));
+        return Err(
+            Failure::user(format!("`{name}` is already there")).with_hint("choose another name, or another directory")
+        );
     }
     let snake = name.as_str().replace('-', "_");
     let mut type_name: String = name.as_str().split('-').map(capital).collect();
     if TAKEN.contains(&type_name.as_str()) {
         type_name.push_str("Source");
     }
-    let fill = |text: &str| text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name);
+    let fill = |text: &str| {
+        text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name)
+    };
     // Beside its place first: a directory that is there is a whole one.
     let io = |e: std::io::Error| Failure::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));
     let staged = root.with_file_name(format!(".{name}.new"));

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use aiw_core::PluginId;
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
-    Answers, Found, Given, Installed, MarketError, Missing, OnConflict, Plan, PlannedServer, Query, SearchResult, Source,
+    Answers, Found, Given, Installed, MarketError, Missing, OnConflict, Plan, PlannedServer, Query, SearchResult,
+    Source,
 };
 use serde_json::{Value, json};
 
@@ -84,7 +85,8 @@ fn short(version: &str) -> String {
 fn show(result: &SearchResult, searched: bool, output: &Output) {
     let mut rows = Vec::new();
     for found in &result.plugins {
-        let id = found.id().map_or_else(|| format!("{}@{}", found.listed.entry.name, found.market), |id| id.to_string());
+        let id =
+            found.id().map_or_else(|| format!("{}@{}", found.listed.entry.name, found.market), |id| id.to_string());
         let kind = match (found.listed.broken(), found.listed.has_servers()) {
             (Some(_), _) => "broken".into(),
             (None, None) => "not yet inspected".into(),
@@ -106,7 +108,11 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         output.line(if searched { "No plugin matches" } else { "No plugins" });
     }
     let mut hidden = Vec::new();
-    for (count, what) in [(result.without_servers, "without MCP servers"), (result.not_inspected, "not yet inspected"), (result.broken, "broken")] {
+    for (count, what) in [
+        (result.without_servers, "without MCP servers"),
+        (result.not_inspected, "not yet inspected"),
+        (result.broken, "broken"),
+    ] {
         if count > 0 {
             hidden.push(format!("{count} {what}"));
         }
@@ -212,11 +218,18 @@ async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
         let mut servers = Vec::new();
         for server in &inspection.servers {
             let reads = server.reads();
-            output.line(format!("  server {}: {} {}", aiw_core::one_line(&server.name, 60), server.transport, server.target()));
+            output.line(format!(
+                "  server {}: {} {}",
+                aiw_core::one_line(&server.name, 60),
+                server.transport,
+                server.target()
+            ));
             if !reads.is_empty() {
                 output.line(format!("    reads {}", reads.join(", ")));
             }
-            servers.push(json!({"name": server.name, "type": server.transport, "target": server.target(), "reads": reads}));
+            servers.push(
+                json!({"name": server.name, "type": server.transport, "target": server.target(), "reads": reads}),
+            );
         }
         inspection.left_out.iter().for_each(|line| output.line(format!("  {line}")));
         answer["mcp_servers"] = servers.into();
@@ -314,7 +327,7 @@ impl Report {
                 Ok(())
             }
             Some(mut failure) => {
-                failure.partial = Some(answer);
+                failure.partial = Some(Box::new(answer));
                 Err(failure)
             }
         }
@@ -345,7 +358,13 @@ fn say_missing(done: &Installed, output: &Output) {
     }
 }
 
-async fn install_one(host: &Host, name: &str, answers: &Answers, yes: bool, output: &Output) -> Result<Installed, Failure> {
+async fn install_one(
+    host: &Host,
+    name: &str,
+    answers: &Answers,
+    yes: bool,
+    output: &Output,
+) -> Result<Installed, Failure> {
     let plan = host.markets.plan(name).await?;
     let unchanged = plan.present.as_ref().is_some_and(|p| p.digest == plan.digest && p.version == plan.version);
     if unchanged && answers.values.is_empty() {
@@ -367,7 +386,8 @@ async fn install_one(host: &Host, name: &str, answers: &Answers, yes: bool, outp
 
 /// What an install would add, for people to judge.
 pub fn preview(plan: &Plan) -> Vec<String> {
-    let from = plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
+    let from =
+        plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut lines = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
     for server in &plan.servers {
         let verb = if server.transport == "stdio" { "runs" } else { "reaches" };
@@ -398,7 +418,10 @@ async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Ans
         let mut conflicts = BTreeMap::new();
         for server in &plan.servers {
             let Some(clash) = &server.clash else { continue };
-            let question = format!("The server name `{}` is taken by {clash}: [o]verwrite, [s]kip, [r]ename, or stop?", server.key);
+            let question = format!(
+                "The server name `{}` is taken by {clash}: [o]verwrite, [s]kip, [r]ename, or stop?",
+                server.key
+            );
             let choice = match terminal::ask(&question).await?.to_lowercase().chars().next() {
                 Some('o') => OnConflict::Overwrite,
                 Some('s') => OnConflict::Skip,
@@ -416,7 +439,9 @@ async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Ans
         }
         let name = option.clone().unwrap_or_else(|| variable.to_string());
         let title = title.map_or(String::new(), |title| format!(" ({title})"));
-        let value = terminal::ask(&format!("Value of `{name}`{title}, or nothing to read ${{{variable}}} at the start:")).await?;
+        let value =
+            terminal::ask(&format!("Value of `{name}`{title}, or nothing to read ${{{variable}}} at the start:"))
+                .await?;
         if !value.is_empty() {
             answers.values.insert(name, Given::parse(&value));
         }
@@ -468,7 +493,7 @@ async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Fa
             Ok(())
         }
         Some(mut failure) => {
-            failure.partial = Some(answer);
+            failure.partial = Some(Box::new(answer));
             Err(failure)
         }
     }
@@ -518,7 +543,13 @@ fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure>
     report.finish("removed", output)
 }
 
-fn toggle(host: &Host, names: &[String], enabled: bool, on_conflict: Option<OnConflict>, output: &Output) -> Result<(), Failure> {
+fn toggle(
+    host: &Host,
+    names: &[String],
+    enabled: bool,
+    on_conflict: Option<OnConflict>,
+    output: &Output,
+) -> Result<(), Failure> {
     let mut changed = Vec::new();
     let mut report = Report::default();
     let answers = Answers { on_conflict, ..Answers::default() };
@@ -551,7 +582,7 @@ async fn validate(host: &Host, path: &std::path::Path, output: &Output) -> Resul
     }
     let count = if report.errors.len() == 1 { "1 error".into() } else { format!("{} errors", report.errors.len()) };
     let mut failure = Failure::user(format!("the {} has {count}", report.kind));
-    failure.partial = Some(answer);
+    failure.partial = Some(Box::new(answer));
     Err(failure)
 }
 

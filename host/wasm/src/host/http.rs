@@ -14,7 +14,8 @@ impl http::Host for State {
         if let Some(refused) = self.check_host(&self.http, "hosts", &request.url) {
             return Ok(Err(refused));
         }
-        if let Some(header) = request.headers.iter().find(|h| RESERVED.contains(&h.name.to_ascii_lowercase().as_str())) {
+        if let Some(header) = request.headers.iter().find(|h| RESERVED.contains(&h.name.to_ascii_lowercase().as_str()))
+        {
             return Ok(Err(types::Error::Invalid(format!("the header `{}` is the host's", header.name))));
         }
         let request = Request {

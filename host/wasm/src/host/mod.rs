@@ -90,7 +90,10 @@ impl State {
         }
         self.ticks += 1;
         if self.ticks > limits::GUEST_CPU.as_millis() / limits::EPOCH_TICK.as_millis() {
-            return Err(OverLimit(format!("ran for {} s without an answer and was stopped", limits::GUEST_CPU.as_secs())));
+            return Err(OverLimit(format!(
+                "ran for {} s without an answer and was stopped",
+                limits::GUEST_CPU.as_secs()
+            )));
         }
         Ok(())
     }
@@ -133,7 +136,9 @@ impl State {
             (true, false) => format!(
                 "component `{id}` may not reach `{what}`: its manifest names it, but it was not agreed to; run `aiw extension update {id} --accept-changes`"
             ),
-            (false, _) => format!("component `{id}` may not reach `{what}`: its manifest does not name it under `{kind}`"),
+            (false, _) => {
+                format!("component `{id}` may not reach `{what}`: its manifest does not name it under `{kind}`")
+            }
         };
         Some(types::Error::Denied(message))
     }

@@ -1,8 +1,8 @@
 //! Extensions of third parties, as their authors build them: in Rust for WASI, in JavaScript.
 
+use crate::common::{bytes, path};
 use aiw_core::RelPath;
 use aiw_testkit::{Answer, CallError, EntryRef, EntrySource, Field, OwnSource, Refusal, Testkit};
-use crate::common::{bytes, path};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 

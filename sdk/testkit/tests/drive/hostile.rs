@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal};
 use crate::common::{fetch, hostile, mode};
+use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal};
 
 const POLITE: &str = r#"{"name": "polite", "owner": {"name": "nobody"}, "plugins": []}"#;
 
@@ -24,7 +24,10 @@ async fn a_loop_is_stopped_at_its_deadline() {
 #[tokio::test]
 async fn a_loop_of_host_calls_is_stopped_as_well() {
     let hostile = hostile().load().await.unwrap();
-    assert_eq!(after(&hostile, "slow-clock").await, "component `hostile` ran for 2 s without an answer and was stopped");
+    assert_eq!(
+        after(&hostile, "slow-clock").await,
+        "component `hostile` ran for 2 s without an answer and was stopped"
+    );
 }
 
 #[tokio::test]

@@ -46,9 +46,14 @@ impl MarketSource for Hostile {
             "many-trees" => many_trees(argument)?,
             "many-reads" => many_reads(argument)?,
             "slow-clock" => slow_clock(),
-            "clock" => clock::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis().to_string().into(),
+            "clock" => {
+                clock::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis().to_string().into()
+            }
             "http" => said(http::get(argument).map(|answer| shown(answer.status, &answer.body))),
-            "http-host" => said(http::get_with(&Request::new(argument).header("Host", "elsewhere.example")).map(|answer| shown(answer.status, &answer.body))),
+            "http-host" => said(
+                http::get_with(&Request::new(argument).header("Host", "elsewhere.example"))
+                    .map(|answer| shown(answer.status, &answer.body)),
+            ),
             "tree" => said(open(argument).map(|tree| tree.revision())),
             "read" => said(read(argument)),
             "settings" => settings::get(argument).unwrap_or_else(|| "none".to_owned()).into(),

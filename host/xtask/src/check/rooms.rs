@@ -1,0 +1,127 @@
+//! Who may depend on whom: edges between rooms lead down, and what is foreign enters by one door.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::command;
+
+/// The rooms from the top down, each with the rooms that it may name.
+const ROOMS: [(&str, &[&str]); 11] = [
+    (
+        "agentic-warden",
+        &["aiw-core", "aiw-extensions", "aiw-home", "aiw-markets", "aiw-net", "aiw-testkit", "aiw-tui", "aiw-wasm"],
+    ),
+    ("aiw-tui", &["aiw-core", "aiw-markets"]),
+    ("aiw-markets", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
+    ("aiw-net", &["aiw-core"]),
+    ("aiw-extensions", &["aiw-core"]),
+    ("aiw-home", &["aiw-core"]),
+    ("aiw-core", &[]),
+    ("aiw-tests", &["aiw-core", "aiw-testkit"]),
+    ("xtask", &["aiw-extensions"]),
+];
+
+/// Edges that only tests have.
+const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
+
+/// Foreign crates and the only rooms that may name them; a `*` stands for any end.
+const DOORS: [(&str, &[&str]); 11] = [
+    ("wasmtime*", &["aiw-wasm"]),
+    ("reqwest", &["aiw-net"]),
+    ("rustls", &["aiw-net"]),
+    ("hyper-util", &["aiw-net"]),
+    ("git2", &["aiw-net"]),
+    ("clap", &["agentic-warden", "xtask"]),
+    ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
+    ("ratatui", &["aiw-tui"]),
+    ("jsonc-parser", &["aiw-home"]),
+    ("wasmparser", &["aiw-extensions", "xtask"]),
+    ("wit-component", &["xtask"]),
+];
+
+/// The rules that the workspace's manifests break.
+pub fn check() -> Result<Vec<String>> {
+    let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let mut problems = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().context("a package has a name")?;
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let dependencies: Vec<(&str, bool)> =
+            dependencies.filter_map(|d| Some((d["name"].as_str()?, d["kind"] == "dev"))).collect();
+        problems.extend(edges(name, &dependencies));
+        problems.extend(lints(name, package)?);
+    }
+    let guests = command::output(command::cargo("plugins").args(["metadata", "--format-version=1", "--no-deps"]))?;
+    let guests: Value = serde_json::from_str(&guests)?;
+    for package in guests["packages"].as_array().into_iter().flatten() {
+        problems.extend(lints(package["name"].as_str().unwrap_or_default(), package)?);
+    }
+    Ok(problems)
+}
+
+fn edges(room: &str, dependencies: &[(&str, bool)]) -> Vec<String> {
+    let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+        return vec![format!("`{room}` is no room that `cargo xtask check` knows: say what it may depend on")];
+    };
+    let mut problems = Vec::new();
+    for (dependency, dev) in dependencies {
+        let ours = ROOMS.iter().any(|(name, _)| name == dependency);
+        let for_tests = *dev && TESTS.contains(&(room, dependency));
+        if ours && !allowed.contains(dependency) && !for_tests {
+            problems.push(format!("`{room}` may not depend on `{dependency}`"));
+        }
+        let door = DOORS.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
+            Some(start) => dependency.starts_with(start),
+            None => pattern == dependency,
+        });
+        if let Some((_, rooms)) = door
+            && !rooms.contains(&room)
+        {
+            problems.push(format!("`{room}` may not name `{dependency}`: only {} may", rooms.join(" and ")));
+        }
+    }
+    problems
+}
+
+/// Every package is under its workspace's lints.
+fn lints(name: &str, package: &Value) -> Result<Option<String>> {
+    let manifest = Path::new(package["manifest_path"].as_str().context("a package has a manifest")?);
+    let text = std::fs::read_to_string(manifest)?;
+    let manifest: toml::Table = text.parse().with_context(|| manifest.display().to_string())?;
+    let inherited = manifest.get("lints").and_then(|lints| lints.get("workspace")?.as_bool()) == Some(true);
+    Ok((!inherited).then(|| format!("`{name}` does not say `[lints] workspace = true`")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_upwards_sideways_or_past_a_door_is_named() {
+        assert_eq!(edges("aiw-home", &[("aiw-core", false), ("toml", false)]), [""; 0]);
+        assert_eq!(edges("aiw-home", &[("aiw-net", false)]), ["`aiw-home` may not depend on `aiw-net`"]);
+        assert_eq!(edges("aiw-core", &[("aiw-wasm", true)]), ["`aiw-core` may not depend on `aiw-wasm`"]);
+        assert_eq!(edges("aiw-markets", &[("aiw-testkit", true)]), [""; 0]);
+        assert_eq!(edges("aiw-markets", &[("aiw-testkit", false)]), ["`aiw-markets` may not depend on `aiw-testkit`"]);
+        assert_eq!(
+            edges("aiw-markets", &[("wasmtime-wasi", false)]),
+            ["`aiw-markets` may not name `wasmtime-wasi`: only aiw-wasm may"]
+        );
+        assert_eq!(edges("aiw-new", &[]).len(), 1);
+    }
+
+    #[test]
+    fn the_table_itself_leads_down() {
+        for (position, (room, allowed)) in ROOMS.iter().enumerate().filter(|(_, (room, _))| room.starts_with("aiw-")) {
+            for below in *allowed {
+                let other = ROOMS.iter().position(|(name, _)| name == below);
+                assert!(other > Some(position) || *room == "aiw-tests", "{room} -> {below}");
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `cargo xtask test`: everything that tests need, then all tests, then one line.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::{command, guests, plugins};
+
+/// Workspaces beside the host's, whose tests run on this machine as well.
+const GUESTS: [&str; 3] = ["plugins", "sdk/rust", "examples/acme-index"];
+
+#[derive(Default)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+/// Builds what tests need and runs them; whether all passed.
+pub fn run() -> Result<bool> {
+    plugins::setup()?;
+    guests::build()?;
+
+    let mut count = Count::default();
+    let mut host = command::host_cargo();
+    test("the host", host.args(["test", "--workspace", "--locked", "--no-fail-fast"]), &mut count)?;
+    for workspace in GUESTS {
+        let mut guest = command::cargo(workspace);
+        test(workspace, guest.args(["test", "--locked", "--no-fail-fast"]), &mut count)?;
+    }
+    println!("{} passed, {} failed", count.passed, count.failed);
+    Ok(count.failed == 0)
+}
+
+/// Runs one `cargo test`, hands its output on and counts.
+fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
+    println!("\n# {}, in {name}", command::line(cargo));
+    let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let failed_before = count.failed;
+    for line in BufReader::new(child.stdout.take().context("cargo's output is piped")?).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        if let Some((passed, failed)) = result(&line) {
+            count.passed += passed;
+            count.failed += failed;
+        }
+    }
+    // Tests that do not compile, or die, say nothing that could be counted.
+    if !child.wait()?.success() && count.failed == failed_before {
+        println!("failed: {} in {name}", command::line(cargo));
+        count.failed += 1;
+    }
+    Ok(())
+}
+
+/// `test result: ok. 3 passed; 0 failed; …` → (3, 0)
+fn result(line: &str) -> Option<(u64, u64)> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut counts = counts.split("; ").map(|count| count.split(' ').next().and_then(|n| n.parse().ok()));
+    Some((counts.next()??, counts.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_results_of_cargo_test_are_counted() {
+        let line =
+            "test result: FAILED. 33 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 41.66s";
+        assert_eq!(result(line), Some((33, 4)));
+        assert_eq!(result("test a_result ... ok"), None);
+    }
+}

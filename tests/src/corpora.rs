@@ -1,0 +1,42 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A real marketplace: some of its files, and the list of all of them.
+pub struct Corpus {
+    directory: PathBuf,
+}
+
+/// A real marketplace by its directory's name, from `AIW_CORPORA`, else from the folder beside
+/// the repository; `None` (and a line that says so) where it is absent.
+pub fn corpus(name: &str) -> Option<Corpus> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
+    let corpora = std::env::var_os("AIW_CORPORA").map_or(beside, PathBuf::from);
+    let directory = corpora.join("markets").join(name);
+    if directory.is_dir() {
+        return Some(Corpus { directory });
+    }
+    let line = format!("not run: the corpus `{name}` is absent (AIW_CORPORA names its folder)\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
+    None
+}
+
+impl Corpus {
+    /// Writes the marketplace as it is in its repository: the kept files, and an empty one for
+    /// each that is only listed.
+    pub fn write(&self, to: &Path) {
+        let tree = fs::read_to_string(self.directory.join("TREE.txt")).unwrap();
+        for line in tree.lines() {
+            let mut words = line.split_whitespace();
+            let (mode, _, path) = (words.next().unwrap_or_default(), words.next(), words.collect::<Vec<_>>().join(" "));
+            let target = to.join(&path);
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            let kept = self.directory.join(&path);
+            if kept.is_file() {
+                fs::copy(&kept, &target).unwrap();
+                fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+            } else if mode.starts_with("100") {
+                fs::write(&target, "").unwrap();
+            }
+        }
+    }
+}

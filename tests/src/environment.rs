@@ -1,0 +1,268 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned()
+}
+
+/// Components that `cargo xtask test` builds for tests.
+pub fn components_dir() -> PathBuf {
+    root().join(".components/test")
+}
+
+/// A component for tests; its absence is an error of the set-up, not a reason to skip.
+pub fn component(name: &str) -> PathBuf {
+    let path = components_dir().join(format!("{name}.wasm"));
+    assert!(path.is_file(), "`{}` is not built: run `cargo xtask test`", path.display());
+    path
+}
+
+/// The real binary, built beside this test binary.
+fn binary() -> PathBuf {
+    let exe = std::env::current_exe().expect("a test binary");
+    let path = exe.parent().and_then(Path::parent).expect("a target directory").join("aiw");
+    assert!(path.is_file(), "`{}` is not built: run `cargo xtask test`", path.display());
+    path
+}
+
+/// Compiled code of the bundled components, so that not every test compiles them again.
+fn warm() -> &'static Path {
+    static WARM: OnceLock<TempDir> = OnceLock::new();
+    WARM.get_or_init(|| {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let ran = Command::new(binary())
+            .args(["extension", "verify"])
+            .env("AIW_HOME", home.path())
+            .output()
+            .expect("aiw starts");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        home
+    })
+    .path()
+}
+
+/// What one run of the binary gave.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; 128 + n for signal n.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    /// Both outputs and the code, as a snapshot holds them.
+    pub fn whole(&self) -> String {
+        format!("{}------- stderr -------\n{}------- exit code {} -------\n", self.stdout, self.stderr, self.code)
+    }
+
+    /// The standard output as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.whole()))
+    }
+
+    /// The run, which must have succeeded.
+    #[must_use]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{}", self.whole());
+        self
+    }
+}
+
+/// A machine of its own: home, variables, git configuration.
+pub struct Environment {
+    dir: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Environment {
+    /// An empty home with warm components.
+    pub fn new() -> Self {
+        let environment = Self::cold();
+        let cache = environment.home().join("cache/compiled-v1");
+        fs::create_dir_all(&cache).unwrap();
+        for dir in [&environment.home(), &environment.home().join("cache"), &cache] {
+            private(dir);
+        }
+        for file in fs::read_dir(warm().join("cache/compiled-v1")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), cache.join(file.file_name())).unwrap();
+        }
+        environment
+    }
+
+    /// An empty home.
+    pub fn cold() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let user = dir.path().join("user");
+        fs::create_dir_all(&user).unwrap();
+        fs::write(
+            user.join(".gitconfig"),
+            "[user]\n\tname = T\n\temail = t@example.com\n[init]\n\tdefaultBranch = main\n",
+        )
+        .unwrap();
+        let mut variables = BTreeMap::new();
+        for (name, value) in [("HOME", user.as_path()), ("AIW_HOME", &dir.path().join("aiw"))] {
+            variables.insert(name.to_owned(), value.display().to_string());
+        }
+        for (name, value) in [
+            ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
+            ("LANG", "C.UTF-8"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("RUST_BACKTRACE", "0"),
+            // 2026-01-01T00:00:00Z
+            ("SOURCE_DATE_EPOCH", "1767225600"),
+        ] {
+            variables.insert(name.to_owned(), value.to_owned());
+        }
+        Self { dir, variables }
+    }
+
+    /// aiw's home.
+    pub fn home(&self) -> PathBuf {
+        self.dir.path().join("aiw")
+    }
+
+    /// The user's home.
+    pub fn user(&self) -> PathBuf {
+        self.dir.path().join("user")
+    }
+
+    /// A place for anything else.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Sets a variable for all runs.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.insert(name.to_owned(), value.into());
+    }
+
+    /// Unsets a variable.
+    pub fn unset(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
+    /// Adds to the user's git configuration.
+    pub fn git_config(&self, text: &str) {
+        let path = self.user().join(".gitconfig");
+        fs::write(&path, fs::read_to_string(&path).unwrap() + text).unwrap();
+    }
+
+    /// Writes aiw's settings.
+    pub fn settings(&self, value: &Value) {
+        fs::create_dir_all(self.home()).unwrap();
+        private(&self.home());
+        fs::write(self.home().join("settings.json"), value.to_string()).unwrap();
+    }
+
+    /// Writes mcp.json as it stands.
+    pub fn write_mcp(&self, text: &str) {
+        fs::create_dir_all(self.home()).unwrap();
+        fs::write(self.home().join("mcp.json"), text).unwrap();
+    }
+
+    /// A file of aiw's home as text.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.home().join(name)).unwrap_or_default()
+    }
+
+    /// mcp.json as JSON.
+    pub fn mcp(&self) -> Value {
+        serde_json::from_str(&self.read("mcp.json")).unwrap_or(Value::Null)
+    }
+
+    /// A command of the binary in this environment, without a terminal.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program(&binary());
+        command.args(arguments);
+        command
+    }
+
+    /// Another program in this environment.
+    pub fn program(&self, path: &Path) -> Command {
+        let mut command = Command::new(path);
+        command.env_clear().envs(&self.variables).current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// The binary's path and variables, for those who start it themselves (a pty).
+    pub fn parts(&self) -> (PathBuf, &BTreeMap<String, String>) {
+        (binary(), &self.variables)
+    }
+
+    /// Runs the binary.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        finish(self.command(arguments).output().expect("aiw starts"))
+    }
+
+    /// Runs the binary with `--json` and takes its answer.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        self.run(&arguments).json()
+    }
+
+    /// Starts the binary.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("aiw starts")
+    }
+
+    /// Adds a directory as a marketplace.
+    pub fn add(&self, market: &Path) -> Run {
+        self.run(&["plugin", "marketplace", "add", &market.display().to_string()])
+    }
+
+    /// An output with what changes from run to run made constant.
+    pub fn stable(&self, text: &str) -> String {
+        let text = text.replace(&self.dir.path().display().to_string(), "[TMP]");
+        let mut out = String::new();
+        let mut hex = String::new();
+        for c in text.chars().chain(['\0']) {
+            if c.is_ascii_hexdigit() && !c.is_ascii_uppercase() {
+                hex.push(c);
+                continue;
+            }
+            out.push_str(if hex.len() >= 40 { "[DIGEST]" } else { &hex });
+            hex.clear();
+            if c != '\0' {
+                out.push(c);
+            }
+        }
+        out
+    }
+}
+
+/// What a process that ended gave.
+pub(crate) fn finish(output: std::process::Output) -> Run {
+    use std::os::unix::process::ExitStatusExt;
+
+    let code = output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0));
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8 output");
+    Run { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+impl From<std::process::Output> for Run {
+    fn from(output: std::process::Output) -> Self {
+        finish(output)
+    }
+}
+
+fn private(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
+}
