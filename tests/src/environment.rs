@@ -71,7 +71,6 @@ impl Run {
     }
 
     /// The run, which must have succeeded.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.whole());
         self

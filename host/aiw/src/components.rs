@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_home::Home;
+use aiw_home::{Home, HomeError};
 use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
 use aiw_wasm::Library;
@@ -44,6 +44,10 @@ impl Host {
     /// The same, with another listener for progress.
     pub fn open_with(observer: Arc<dyn Observer>) -> Result<Self, Failure> {
         let home = Home::find()?;
+        if home.root().is_file() {
+            let problem = "is a file where the home directory should be".into();
+            return Err(HomeError::Invalid { path: home.root().to_owned(), problem }.into());
+        }
         home.recover()?;
         let client = Client::new()?;
         let progress = observer.clone();

@@ -1,5 +1,6 @@
 //! Standard output is for the answer, standard error for everything else.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -39,6 +40,11 @@ impl Output {
         }
     }
 
+    /// A line that a question refers to: of the answer for people, a note beside JSON.
+    pub fn before_question(&self, line: impl AsRef<str>) {
+        if self.json { self.note(line) } else { self.line(line) }
+    }
+
     /// The answer for programs.
     pub fn answer(&self, value: Value) {
         *self.answer.borrow_mut() = Some(value);
@@ -73,7 +79,7 @@ impl Output {
     pub fn finish(&self) -> ExitCode {
         self.clear_progress();
         let text = match (self.json, self.answer.take()) {
-            (true, Some(answer)) => format!("{answer:#}\n"),
+            (true, Some(answer)) => json_text(&answer),
             _ => std::mem::take(&mut *self.text.borrow_mut()),
         };
         write(&text)
@@ -83,7 +89,7 @@ impl Output {
         self.clear_progress();
         if self.json {
             let answer = failure.partial.as_deref().cloned().unwrap_or_else(|| failure.to_json());
-            write(&format!("{answer:#}\n"));
+            write(&json_text(&answer));
         } else {
             let text = std::mem::take(&mut *self.text.borrow_mut());
             write(&text);
@@ -101,12 +107,34 @@ impl Output {
         if self.json {
             let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
             let answer = json!({"error": {"kind": "usage", "message": message, "hint": "`aiw --help`"}});
-            write(&format!("{answer:#}\n"));
+            write(&json_text(&answer));
         } else {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
         ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
     }
+}
+
+/// JSON to print. Strings are whole; what could steer a terminal stands as `\u…`, which JSON
+/// reads as the same.
+fn json_text(value: &Value) -> String {
+    let text = format!("{value:#}\n");
+    if let Cow::Borrowed(_) = aiw_core::printable(&text) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        let mut buffer = [0; 4];
+        match aiw_core::printable(c.encode_utf8(&mut buffer)) {
+            Cow::Borrowed(_) => escaped.push(c),
+            Cow::Owned(_) => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    escaped.push_str(&format!("\\u{unit:04x}"));
+                }
+            }
+        }
+    }
+    escaped
 }
 
 /// Writes to standard output. A reader that went away is no failure of ours.

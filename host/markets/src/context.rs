@@ -71,6 +71,10 @@ impl Markets {
     /// What the user granted by naming a marketplace.
     pub(crate) fn reach(settings: &Settings, market: &MarketSettings) -> Reach {
         let mut reach = Reach::default();
+        if market.extension.is_some() {
+            // The location is the component's reading of what was typed, not the user's words.
+            return reach;
+        }
         match market.kind.as_str() {
             "github" => reach.urls.push(github_base(settings)),
             "git" | "url" => reach.urls.push(market.location.clone()),

@@ -101,7 +101,7 @@ impl Document {
         for (index, plugin) in plugins.iter().enumerate() {
             let mut entry = Entry::parse(plugin, index, &plugin_root, own_forms);
             if entry.content.is_ok() && !seen.insert(entry.name.to_ascii_lowercase()) {
-                entry.content = Err("another entry has the same name".into());
+                entry.content = Err("has the name of an entry before it".into());
             }
             entries.push(entry);
         }
@@ -161,7 +161,7 @@ impl Entry {
             Some(Value::String(name)) => name,
             Some(_) => return Err("has a `name` that is not a text".into()),
         };
-        let name: PluginName = name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?;
+        let name: PluginName = name.parse().map_err(|e: aiw_core::InvalidName| format!("has a name that {}", e.why))?;
         for field in ["description", "version", "category", "displayName"] {
             if fields.get(field).is_some_and(|v| !v.is_string() && !v.is_null()) {
                 return Err(format!("has a `{field}` that is not a text"));

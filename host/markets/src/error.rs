@@ -77,6 +77,8 @@ pub enum MarketError {
         place: String,
         /// Names that look alike.
         similar: Vec<String>,
+        /// A marketplace that was not looked into, since it was never fetched.
+        not_fetched: Option<String>,
     },
     /// Several marketplaces have a plugin of that name.
     #[error("several marketplaces have a plugin `{name}`")]
@@ -157,6 +159,9 @@ impl MarketError {
                 "did you mean {}?",
                 similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
             )),
+            Self::UnknownPlugin { not_fetched: Some(name), .. } => {
+                Some(format!("marketplace `{name}` is not fetched yet: `aiw plugin marketplace update {name}`"))
+            }
             Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` shows what there is".into()),
             Self::Ambiguous { ids, .. } => {
                 Some(format!("name one of {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")))

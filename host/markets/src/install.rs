@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
 use aiw_home::{AddedServer, Document, Home, InstalledPlugin, Lock, Plugins, Settings};
 use aiw_net::{GitOrigin, Tree};
+use aiw_wasm::CallError;
 use serde_json::{Map, Value};
 
 use crate::context::{Markets, registration, repository_url};
@@ -188,12 +189,15 @@ impl Markets {
         let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
         let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
         let id = PluginId { name: usable.name.clone(), market: found.market.clone() };
-        let tree = self.tree(found, &usable.source).await?;
+        let unreadable = |e: MarketError| match e {
+            MarketError::Net(_) | MarketError::Call(CallError::Refused { .. }) if e.kind() == ErrorKind::User => {
+                unusable(format!("cannot be read: {e}"))
+            }
+            e => e,
+        };
+        let tree = self.tree(found, &usable.source).await.map_err(unreadable)?;
         let entry = &found.listed.entry;
-        let files = Files::of_tree(&tree, entry).map_err(|e| match e.kind() {
-            ErrorKind::User => unusable(format!("cannot be read: {e}")),
-            _ => e.into(),
-        })?;
+        let files = Files::of_tree(&tree, entry).map_err(|e| unreadable(e.into()))?;
         let inspection = inspect(entry, &files, tree.commit().cloned());
         if let Some(problem) = &inspection.broken {
             return Err(unusable(problem.clone()));
@@ -210,7 +214,7 @@ impl Markets {
         }
         let staged = self.home.temporary_dir(&self.home.trees())?;
         self.observer.progress(&format!("writing {id}"), 0, 0);
-        let written = tree.materialize(staged.path())?;
+        let written = tree.materialize(staged.path()).map_err(|e| unreadable(e.into()))?;
         let mut left_out = inspection.left_out.clone();
         left_out.extend(
             written
@@ -728,6 +732,9 @@ fn given_options(plan: &Plan, answers: &Answers) -> BTreeMap<String, Given> {
         let declared = plan.options.get(name);
         let by_variable = option_variable(name).and_then(|variable| answers.values.get(variable.as_str()));
         let given = answers.values.get(name).or(by_variable).cloned();
+        // What the plugin calls sensitive is never written, whatever its name.
+        let secret = declared.is_some_and(|option| option.sensitive) || crate::is_secret_name(name);
+        let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
         let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
         if let Some(given) = given.or(default) {
             options.insert(name.clone(), given);

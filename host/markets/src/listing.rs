@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Entry};
 use crate::inspect::Inspection;
+use crate::source::Source;
 
 /// A listing of another format is fetched again.
 const FORMAT: u32 = 1;
@@ -53,9 +54,17 @@ impl Listed {
         }
     }
 
+    /// Why it is shown and not installed: the reason against its source's form, a sentence.
+    pub fn refused(&self) -> Option<&str> {
+        match &self.entry.content.as_ref().ok()?.source {
+            Source::Refused { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether it brings MCP servers; none while nobody knows.
     pub fn has_servers(&self) -> Option<bool> {
-        if self.broken().is_some() {
+        if self.broken().is_some() || self.refused().is_some() {
             return Some(false);
         }
         Some(!self.inspection.as_ref()?.servers.is_empty())
@@ -121,6 +130,6 @@ impl Listing {
 
     /// Entries whose inside is not known yet.
     pub fn not_inspected(&self) -> usize {
-        self.plugins.iter().filter(|p| p.entry.content.is_ok() && p.inspection.is_none()).count()
+        self.plugins.iter().filter(|p| p.has_servers().is_none()).count()
     }
 }

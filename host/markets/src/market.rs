@@ -302,9 +302,7 @@ impl Markets {
             } else if let Some(inspection) = &plugin.inspection {
                 notes.extend(inspection.left_out.iter().map(|line| format!("plugin `{name}`: {line}")));
             }
-            if let Ok(usable) = &plugin.entry.content
-                && let Source::Refused { reason, .. } = &usable.source
-            {
+            if let Some(reason) = plugin.refused() {
                 notes.push(format!("plugin `{name}` is left out: {reason}"));
             }
         }

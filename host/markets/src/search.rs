@@ -49,7 +49,7 @@ pub struct SearchResult {
     pub without_servers: usize,
     /// Plugins that match and that nobody looked into yet.
     pub not_inspected: usize,
-    /// Plugins that match and are broken.
+    /// Plugins that match and can't be installed.
     pub broken: usize,
     /// Marketplaces that were never fetched.
     pub not_fetched: Vec<MarketName>,
@@ -92,7 +92,7 @@ impl Markets {
                     query.category.as_ref().is_none_or(|c| category.is_some_and(|own| own.eq_ignore_ascii_case(c)));
                 let Some(score) = score(&listed, &words).filter(|_| wanted) else { continue };
                 if !query.all {
-                    let counter = match (listed.broken(), listed.has_servers()) {
+                    let counter = match (listed.broken().or(listed.refused()), listed.has_servers()) {
                         (Some(_), _) => Some(&mut result.broken),
                         (None, Some(false)) => Some(&mut result.without_servers),
                         (None, None) => Some(&mut result.not_inspected),
@@ -157,11 +157,11 @@ impl Markets {
             1 => Ok(found.remove(0)),
             0 => match (market, not_fetched) {
                 (Some(_), Some(name)) => Err(MarketError::NotFetched { name }),
-                _ => {
+                (_, not_fetched) => {
                     similar.truncate(3);
                     let place =
                         market.map_or(String::new(), |m| format!(" in marketplace `{}`", aiw_core::one_line(m, 80)));
-                    Err(MarketError::UnknownPlugin { name: plain.to_owned(), place, similar })
+                    Err(MarketError::UnknownPlugin { name: plain.to_owned(), place, similar, not_fetched })
                 }
             },
             _ => {

@@ -142,7 +142,7 @@ pub struct Candidate {
 /// All components of a home.
 pub struct Library {
     home: Home,
-    bundled: Vec<&'static [u8]>,
+    bundled: Vec<(About, &'static [u8])>,
     capabilities: Capabilities,
     engine: std::sync::OnceLock<Engine>,
     loaded: Mutex<BTreeMap<String, Arc<Component>>>,
@@ -151,6 +151,8 @@ pub struct Library {
 impl Library {
     /// The library of a home, with the components that are part of the binary.
     pub fn new(home: Home, bundled: Vec<&'static [u8]>, capabilities: Capabilities) -> Self {
+        // They are ours: one that can't be read is a defect that the tests see.
+        let bundled = bundled.into_iter().filter_map(|bytes| Some((inspect(bytes).ok()?, bytes))).collect();
         Self { home, bundled, capabilities, engine: std::sync::OnceLock::new(), loaded: Mutex::new(BTreeMap::new()) }
     }
 
@@ -168,19 +170,21 @@ impl Library {
         Ok(self.engine.get_or_init(|| engine).clone())
     }
 
-    fn bundled(&self) -> impl Iterator<Item = (About, &'static [u8])> {
-        self.bundled.iter().filter_map(|bytes| inspect(bytes).ok().map(|about| (about, *bytes)))
-    }
-
     fn is_bundled(&self, id: &str) -> bool {
-        self.bundled().any(|(about, _)| about.manifest.id.as_str() == id)
+        self.bundled.iter().any(|(about, _)| about.manifest.id.as_str() == id)
     }
 
     /// Every component; the bundled ones first.
     pub fn list(&self) -> Result<Vec<Known>, LibraryError> {
         let mut known: Vec<Known> = self
-            .bundled()
-            .map(|(about, _)| Known { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None })
+            .bundled
+            .iter()
+            .map(|(about, _)| Known {
+                id: about.manifest.id.clone(),
+                about: Some(about.clone()),
+                locked: None,
+                problem: None,
+            })
             .collect();
         for (id, locked) in self.home.extensions_lock()?.extensions {
             let (about, problem) = match self.read_locked(&locked) {
@@ -195,9 +199,10 @@ impl Library {
     /// Ids of the components that may be called and offer a world.
     pub fn enabled(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
         let mut ids: Vec<ExtensionId> = self
-            .bundled()
+            .bundled
+            .iter()
             .filter(|(about, _)| about.worlds.contains(&world))
-            .map(|(about, _)| about.manifest.id)
+            .map(|(about, _)| about.manifest.id.clone())
             .collect();
         let lock = self.home.extensions_lock()?;
         let offers = |e: &&LockedExtension| e.enabled && e.worlds.iter().any(|w| w == world.as_str());
@@ -228,12 +233,9 @@ impl Library {
             return Ok(component.clone());
         }
         let unknown = || LibraryError::Unknown { id: aiw_core::one_line(id, 80) };
-        let bundled = self.bundled().find(|(about, _)| about.manifest.id.as_str() == id);
+        let bundled = self.bundled.iter().find(|(about, _)| about.manifest.id.as_str() == id);
         let (about, bytes, granted) = match bundled {
-            Some((about, bytes)) => {
-                let granted = Grants::wanted(&about);
-                (about, std::borrow::Cow::Borrowed(bytes), granted)
-            }
+            Some((about, bytes)) => (about.clone(), std::borrow::Cow::Borrowed(*bytes), Grants::wanted(about)),
             None => {
                 let lock = self.home.extensions_lock()?;
                 let locked =

@@ -88,6 +88,21 @@ impl Component {
     }
 }
 
+impl Component {
+    /// `count` calls of `describe` in one instance, for `cargo xtask bench`: how long they took.
+    #[doc(hidden)]
+    pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
+        self.call(&Reach::default(), async |market, store| {
+            let start = std::time::Instant::now();
+            for _ in 0..count {
+                market.aiw_plugin_market().call_describe(&mut *store).await?;
+            }
+            Ok(start.elapsed())
+        })
+        .await
+    }
+}
+
 /// A tree that the guest handed back leaves the store before the store goes.
 fn take(store: &mut Store<State>, files: Resource<Tree>) -> wasmtime::Result<Tree> {
     Ok(store.data_mut().table.delete(files)?)

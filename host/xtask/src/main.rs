@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a chore says, it says to a terminal")]
 
+mod bench;
 mod check;
 mod command;
 mod component;
@@ -43,6 +44,8 @@ enum Chore {
     Check,
     /// Write the documents that are generated
     Docs,
+    /// Measure a release build against its limits and its peer
+    Bench,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Docs => docs::write()?,
+        Chore::Bench => return bench::run(),
     }
     Ok(true)
 }

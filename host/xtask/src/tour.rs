@@ -23,7 +23,7 @@ pub fn run() -> Result<()> {
     let home = tempfile::Builder::new().prefix("aiw-try-").tempdir()?;
     for step in STEPS {
         // Nothing of the user's own: no settings, no marketplaces of Claude Code, no git configuration.
-        let run = match step {
+        let mut command = match step {
             ["cat", file] => {
                 println!("$ cat ~/.aiw/{file}");
                 let mut cat = Command::new("cat");
@@ -41,7 +41,7 @@ pub fn run() -> Result<()> {
                 aiw
             }
         };
-        command::run(&mut { run }.current_dir(root()))?;
+        command::run(command.current_dir(root()))?;
     }
     Ok(())
 }

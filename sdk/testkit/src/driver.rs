@@ -48,6 +48,12 @@ impl Driver {
         self.component.update(&self.reach, at, known).await
     }
 
+    /// `count` calls of `describe` in one instance, for `cargo xtask bench`.
+    #[doc(hidden)]
+    pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
+        self.component.time_calls(count).await
+    }
+
     /// What the component logged so far.
     pub fn log(&self) -> Vec<LogLine> {
         self.log.0.all()

@@ -32,24 +32,24 @@ pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failu
 }
 
 /// Who it is, what it offers, what it may do.
-fn describe(about: &About, source: &str, output: &Output) {
+fn describe(about: &About, source: &str, say: impl Fn(String)) {
     let manifest = &about.manifest;
-    output.line(format!("{} {}: {}", manifest.id, manifest.version, manifest.label));
+    say(format!("{} {}: {}", manifest.id, manifest.version, manifest.label));
     for (name, value) in [("publisher", &manifest.publisher), ("homepage", &manifest.homepage)] {
         if let Some(value) = value {
-            output.line(format!("  {name}: {value} (as it says itself)"));
+            say(format!("  {name}: {value} (as it says itself)"));
         }
     }
-    output.line(format!("  from: {}", aiw_core::one_line(source, 200)));
-    output.line(format!("  sha256: {}", about.sha256));
+    say(format!("  from: {}", aiw_core::one_line(source, 200)));
+    say(format!("  sha256: {}", about.sha256));
     let worlds: Vec<&str> = about.worlds.iter().map(|world| world.as_str()).collect();
-    output.line(format!("  offers: {}", worlds.join(", ")));
-    output.line("  may:");
+    say(format!("  offers: {}", worlds.join(", ")));
+    say("  may:".into());
     for capability in Grants::wanted(about).iter().filter(|c| !is_wasi(c)) {
-        output.line(format!("    {capability}"));
+        say(format!("    {capability}"));
     }
     if about.wants_wasi() {
-        output.line("    see an empty WASI: no files, no network, no variables");
+        say("    see an empty WASI: no files, no network, no variables".into());
     }
 }
 
@@ -79,7 +79,10 @@ fn shape(known: &Known) -> Value {
 async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<(), Failure> {
     let candidate = host.library.read(source, &host.client).await?;
     host.library.check_add(&candidate)?;
-    describe(&candidate.about, &candidate.source, output);
+    describe(&candidate.about, &candidate.source, |line| output.before_question(line));
+    if source.starts_with("http://") {
+        output.note("the address is not encrypted: whoever is on the way can change the file");
+    }
     output.flush();
     if !terminal::confirm(&format!("Add {}?", candidate.about.manifest.id), "--yes", yes).await? {
         return Err(Failure::user("nothing was done"));
@@ -128,7 +131,7 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
         // A file that is not added yet can be looked at as well.
         None if id.contains(['/', '.', '\\']) => {
             let candidate = host.library.read(id, &host.client).await?;
-            describe(&candidate.about, &candidate.source, output);
+            describe(&candidate.about, &candidate.source, |line| output.line(line));
             let known = Known {
                 id: candidate.about.manifest.id.clone(),
                 about: Some(candidate.about),
@@ -143,7 +146,9 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
         None => return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into()),
     };
     match (&known.about, &known.problem) {
-        (Some(about), _) => describe(about, known.locked.as_ref().map_or("inside aiw", |l| &l.source), output),
+        (Some(about), _) => {
+            describe(about, known.locked.as_ref().map_or("inside aiw", |l| &l.source), |line| output.line(line));
+        }
         (None, problem) => output.line(problem.clone().unwrap_or_default()),
     }
     if let Some(locked) = &known.locked {

@@ -1,5 +1,6 @@
 //! `aiw plugin marketplace …`
 
+use aiw_core::ErrorKind;
 use aiw_markets::{AddOptions, MarketStatus};
 use serde_json::{Value, json};
 
@@ -30,11 +31,12 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
         AddOptions { name: args.name, reference: args.git_ref, source: args.source, inspect: !args.no_inspect };
     let added = host.markets.add(&args.reference, &options).await?;
     let verb = if added.known { "Updated" } else { "Added" };
-    let count = added.listing.plugins.len();
-    output.line(format!("{verb} marketplace {} from {}: {count} plugins", added.market.name, added.market.source()));
+    let count = plugins(added.listing.plugins.len());
+    output.line(format!("{verb} marketplace {} from {}: {count}", added.market.name, added.market.source()));
     let with = added.listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
     let unknown = added.listing.not_inspected();
-    output.line(format!("{with} of them bring MCP servers{}", not_inspected(unknown)));
+    let bring = if with == 1 { "brings" } else { "bring" };
+    output.line(format!("{with} of them {bring} MCP servers{}", not_inspected(unknown)));
     let mut notes = added.notes.clone();
     if added.not_official {
         let own = aiw_core::one_line(added.listing.document_name.as_deref().unwrap_or_default(), 80);
@@ -46,6 +48,11 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
     output.answer(json!({"marketplaces": [shape(&status)], "notes": notes}));
     Ok(())
+}
+
+/// `1 plugin`, `12 plugins`.
+fn plugins(count: usize) -> String {
+    if count == 1 { "1 plugin".into() } else { format!("{count} plugins") }
 }
 
 /// `, 12 are not inspected yet`, or nothing.
@@ -77,11 +84,11 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
         }
     };
     let (mut updated, mut failed, mut first) = (Vec::new(), Vec::new(), None);
-    for name in names {
-        match host.markets.update(&name, inspect).await {
+    for market in names {
+        match host.markets.update(&market, inspect).await {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
-                output.line(format!("{}: {what}, {} plugins", done.market, done.plugins));
+                output.line(format!("{}: {what}, {}", done.market, plugins(done.plugins)));
                 for (word, names) in [("new", &done.added), ("gone", &done.removed)] {
                     if done.changed && !names.is_empty() && names.len() < done.plugins.max(1) {
                         output.line(format!("  {word}: {}", aiw_core::one_line(&names.join(", "), 400)));
@@ -94,13 +101,16 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
                     "plugins": done.plugins, "added": done.added, "removed": done.removed, "notes": done.notes}));
             }
             Err(e) => {
+                // Of all of them, one that is out of reach is a line: the others are current.
+                let out_of_reach = name.is_none() && e.kind() == ErrorKind::Unavailable;
                 let failure = Failure::from(e);
-                failed.push(json!({"name": name, "error": failure.message(), "hint": failure.hint()}));
-                // The others are still worth their update.
-                if first.is_some() {
-                    output.note(format!("error: {name}: {}", failure.message()));
+                failed.push(json!({"name": market, "error": failure.message(), "hint": failure.hint()}));
+                if out_of_reach || first.is_some() {
+                    output.note(format!("{market}: not updated: {}", failure.message()));
                 }
-                first.get_or_insert(failure);
+                if !out_of_reach {
+                    first.get_or_insert(failure);
+                }
             }
         }
     }
@@ -129,7 +139,7 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
                 let with = listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
                 let unofficial = if status.not_official() { ", not official" } else { "" };
                 let unknown = not_inspected(listing.not_inspected());
-                format!("{} plugins, {with} with MCP servers{unknown}{unofficial}", listing.plugins.len())
+                format!("{}, {with} with MCP servers{unknown}{unofficial}", plugins(listing.plugins.len()))
             }
         };
         rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&status.market.source(), 70), state]);

@@ -6,7 +6,6 @@ use aiw_core::PluginId;
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
     Answers, Found, Given, Installed, MarketError, Missing, OnConflict, Plan, PlannedServer, Query, SearchResult,
-    Source,
 };
 use serde_json::{Value, json};
 
@@ -89,6 +88,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
             found.id().map_or_else(|| format!("{}@{}", found.listed.entry.name, found.market), |id| id.to_string());
         let kind = match (found.listed.broken(), found.listed.has_servers()) {
             (Some(_), _) => "broken".into(),
+            (None, _) if found.listed.refused().is_some() => "refused".into(),
             (None, None) => "not yet inspected".into(),
             (None, Some(_)) => kinds(found).join(" "),
         };
@@ -99,7 +99,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         };
         let text = match found.listed.broken() {
             Some(problem) => format!("it {problem}"),
-            None => found.listed.description().unwrap_or_default(),
+            None => found.listed.refused().map(str::to_owned).or(found.listed.description()).unwrap_or_default(),
         };
         rows.push(vec![format!("{mark} {id}"), kind, aiw_core::one_line(&text, 90)]);
     }
@@ -155,15 +155,8 @@ pub fn shape(found: &Found) -> Value {
         "brings": inspection.and_then(|i| i.brings.as_ref()),
         "installed": found.installed.is_some(),
         "enabled": found.installed.as_ref().is_some_and(|record| record.enabled),
-        "broken": listed.broken().map(str::to_owned).or_else(|| refused(found)),
+        "broken": listed.broken().or(listed.refused()),
     })
-}
-
-fn refused(found: &Found) -> Option<String> {
-    match &found.listed.entry.content.as_ref().ok()?.source {
-        Source::Refused { reason, .. } => Some(reason.clone()),
-        _ => None,
-    }
 }
 
 /// An installed plugin whose marketplace no longer lists it.
@@ -189,7 +182,7 @@ async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
             Err(_) => return Err(e.into()),
         },
     };
-    if found.listed.broken().is_none() && refused(&found).is_none() && found.listed.inspection.is_none() {
+    if found.listed.broken().is_none() && found.listed.refused().is_none() && found.listed.inspection.is_none() {
         match host.markets.look_into(&found).await {
             Ok(inspection) => found.listed.inspection = Some(inspection),
             Err(e) => output.note(format!("not inspected: {e}")),
@@ -370,9 +363,7 @@ async fn install_one(
     if unchanged && answers.values.is_empty() {
         return Ok(host.markets.install(plan, answers)?);
     }
-    for line in preview(&plan) {
-        output.line(line);
-    }
+    preview(&plan).iter().for_each(|line| output.before_question(line));
     output.flush();
     for line in &plan.left_out {
         output.note(line);

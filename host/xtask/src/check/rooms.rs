@@ -13,7 +13,8 @@ const ROOMS: [(&str, &[&str]); 11] = [
         "agentic-warden",
         &["aiw-core", "aiw-extensions", "aiw-home", "aiw-markets", "aiw-net", "aiw-testkit", "aiw-tui", "aiw-wasm"],
     ),
-    ("aiw-tui", &["aiw-core", "aiw-markets"]),
+    // What it shows comes through a trait of its own.
+    ("aiw-tui", &["aiw-core"]),
     ("aiw-markets", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
@@ -21,8 +22,8 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
-    ("aiw-tests", &["aiw-core", "aiw-testkit"]),
-    ("xtask", &["aiw-extensions"]),
+    ("aiw-tests", &[]),
+    ("xtask", &["aiw-extensions", "aiw-tests"]),
 ];
 
 /// Edges that only tests have.

@@ -49,7 +49,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
 
     // An entry of its own form.
     let form = plugin["source"]["source"].as_str().unwrap().to_owned();
-    assert_eq!(about.entry_forms, [form.clone()]);
+    assert_eq!(about.entry_forms, std::slice::from_ref(&form));
     let field = |name: &str| Field { name: name.into(), value: plugin["source"][name].as_str().unwrap().into() };
     let own = |fields| EntrySource::Own(OwnSource { form: form.clone(), fields });
     let entry = |source| EntryRef { name: "ledger".into(), source, revision: snapshot.revision.clone() };

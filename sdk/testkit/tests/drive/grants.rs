@@ -140,6 +140,39 @@ async fn a_directory_is_read_where_the_user_named_it() {
     assert!(manifests.plugin_json.is_none() && manifests.files.is_some());
 }
 
+/// A repository with one file, made by the user's git.
+fn make_repository(at: &std::path::Path) -> String {
+    std::fs::create_dir(at).unwrap();
+    std::fs::write(at.join("readme"), "hello").unwrap();
+    let git = |arguments: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        let who = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"];
+        let output = git.current_dir(at).args(who).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    git(&["rev-parse", "HEAD"])
+}
+
+#[tokio::test]
+async fn a_repository_on_this_machine_is_read_where_the_user_named_it() {
+    let outside = tempfile::tempdir().unwrap();
+    let path = outside.path().join("repository");
+    let commit = make_repository(&path);
+    let url = format!("file://{}", path.display());
+    let named = hostile().git(true).directory(&path).load().await.unwrap();
+    assert_eq!(fetch(&named, &format!("tree:{url}")).await, commit);
+    assert_eq!(fetch(&named, &format!("read:{url}!readme")).await, "hello");
+    let not_named = hostile().git(true).load().await.unwrap();
+    for origin in [url, path.display().to_string()] {
+        let said = fetch(&not_named, &format!("tree:{origin}")).await;
+        assert!(said.starts_with("denied: "), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn settings_are_read_where_they_are_declared_and_agreed_to() {
     let all = hostile().setting("shown", "yes").setting("hidden", "no").load().await.unwrap();

@@ -1,7 +1,7 @@
 //! Drives components in the real host: those that misbehave, those of third parties, and files that
 //! are none. `cargo xtask test` builds them.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod acme;
 mod common;

@@ -1,0 +1,37 @@
+//! What a frame of the browser costs. Prints a row each for `cargo xtask bench`:
+//! name, measured, limit, unit.
+
+#![expect(clippy::print_stdout, reason = "a bench prints a table")]
+
+use std::time::{Duration, Instant};
+
+use aiw_tui::bench::Frame;
+use aiw_tui::{Plugin, Server};
+
+fn main() {
+    let plugin = |n: usize| Plugin {
+        id: format!("plugin-{n}@market-{}", n % 5),
+        name: format!("plugin-{n}"),
+        market: format!("market-{}", n % 5),
+        version: Some("1.0.0".into()),
+        description: format!(
+            "What plugin {n} is for, in words enough to fill two lines of the details beside the list"
+        )
+        .repeat(2),
+        category: Some(["development", "design", "data"][n % 3].into()),
+        kinds: Some(vec!["mcp".into(), "skills".into()]),
+        source: format!("github:owner/repo-{n}"),
+        servers: vec![Server { name: "s".into(), transport: "stdio".into(), target: "npx -y server".into() }],
+        ..Plugin::default()
+    };
+    let mut frame = Frame::new((0..5_000).map(plugin).collect(), 200, 60);
+    let mut frames: Vec<Duration> = (0..2_000)
+        .map(|_| {
+            let start = Instant::now();
+            frame.draw();
+            start.elapsed()
+        })
+        .collect();
+    frames.sort();
+    println!("browse frame, 200x60, 5,000 plugins\t{:.2}\t2\tms", frames[frames.len() / 2].as_secs_f64() * 1e3);
+}

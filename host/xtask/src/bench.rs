@@ -1,0 +1,302 @@
+//! `cargo xtask bench`: the release build against its limits, and against Claude Code's own
+//! `claude plugin` in the same run. Figures depend on the machine; the limits do not.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aiw_tests::{commit_all, corpus, git};
+use anyhow::{Context, Result, bail};
+use wait4::Wait4;
+
+use crate::command::{host_cargo, root, run as run_command};
+
+/// Runs of each command; the median counts.
+const RUNS: usize = 15;
+
+/// Memory that a command may take, in MB.
+const MEMORY_MB: f64 = 40.0;
+
+struct Sample {
+    millis: f64,
+    megabytes: f64,
+}
+
+/// A table row: what, ours, limit, the peer's.
+struct Row {
+    what: String,
+    ours: Sample,
+    limit: f64,
+    peer: Option<Sample>,
+}
+
+pub fn run() -> Result<bool> {
+    run_command(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
+    let Some(corpus) = corpus("anthropics+claude-plugins-official") else {
+        bail!("the bench needs the real marketplace: set AIW_CORPORA to its folder");
+    };
+    let bench = Bench::new()?;
+    corpus.write(&bench.market);
+    rename(&bench.market, "bench")?;
+    commit_all(&bench.market);
+    match &bench.peer {
+        Some(path) => println!("peer: {}", path.display()),
+        None => println!("peer: Claude Code is not installed here (AIW_TEST_CLAUDE, target/clients or PATH)"),
+    }
+    let mut good = true;
+    println!(
+        "\n{:<46} {:>9} {:>9} {:>9} {:>7} {:>7} {:>7}",
+        "", "aiw ms", "limit", "peer ms", "aiw MB", "limit", "peer MB"
+    );
+    for row in bench.rows()? {
+        let over = row.ours.millis > row.limit || row.ours.megabytes > MEMORY_MB;
+        good &= !over;
+        let peer =
+            |value: fn(&Sample) -> f64| row.peer.as_ref().map_or("-".into(), |peer| format!("{:.1}", value(peer)));
+        println!(
+            "{:<46} {:>9.1} {:>9.1} {:>9} {:>7.1} {:>7.0} {:>7}{}",
+            row.what,
+            row.ours.millis,
+            row.limit,
+            peer(|s| s.millis),
+            row.ours.megabytes,
+            MEMORY_MB,
+            peer(|s| s.megabytes),
+            if over { "  OVER" } else { "" }
+        );
+    }
+    println!();
+    for (package, name) in [("aiw-testkit", "calls"), ("aiw-tui", "frame")] {
+        let output = host_cargo()
+            .args(["bench", "--quiet", "-p", package, "--bench", name])
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !output.status.success() {
+            bail!("the bench `{name}` of {package} failed");
+        }
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let [what, measured, limit, unit] = cells[..] else { continue };
+            let over = measured.parse::<f64>()? > limit.parse::<f64>()?;
+            good &= !over;
+            println!("{what:<46} {measured:>9} {limit:>9} {unit}{}", if over { "  OVER" } else { "" });
+        }
+    }
+    Ok(good)
+}
+
+/// How a home is prepared, and what is run in it.
+type Step<'a> = (&'a dyn Fn(&Path) -> Result<()>, &'a [&'a str]);
+
+struct Bench {
+    dir: tempfile::TempDir,
+    market: PathBuf,
+    aiw: PathBuf,
+    peer: Option<PathBuf>,
+    /// A home whose components are compiled.
+    warm: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let aiw = root().join("target/release/aiw");
+        let warm = dir.path().join("warm");
+        let bench = Self { market: dir.path().join("market"), warm: warm.clone(), aiw, peer: peer(), dir };
+        let ran = bench.aiw(&warm, &["extension", "verify"]).stdout(Stdio::null()).status()?;
+        if !ran.success() {
+            bail!("`aiw extension verify` failed");
+        }
+        Ok(bench)
+    }
+
+    fn aiw(&self, home: &Path, arguments: &[&str]) -> Command {
+        self.command(&self.aiw, home, arguments)
+    }
+
+    fn command(&self, program: &Path, home: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C.UTF-8")
+            .env("HOME", home)
+            .env("AIW_HOME", home)
+            .env("CLAUDE_CONFIG_DIR", home)
+            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+            .env("DISABLE_AUTOUPDATER", "1")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// The median of some runs; `prepare` makes the home before each, outside the clock.
+    fn measure(&self, program: &Path, prepare: impl Fn(&Path) -> Result<()>, arguments: &[&str]) -> Result<Sample> {
+        let mut samples = Vec::new();
+        for _ in 0..RUNS {
+            let home = self.dir.path().join("home");
+            let _ = fs::remove_dir_all(&home);
+            fs::create_dir(&home)?;
+            prepare(&home)?;
+            let start = Instant::now();
+            let ended = self.command(program, &home, arguments).spawn()?.wait4()?;
+            let took = start.elapsed();
+            if !ended.status.success() {
+                bail!("`{} {}` failed in the bench", program.display(), arguments.join(" "));
+            }
+            samples.push((took, ended.rusage.maxrss));
+        }
+        samples.sort();
+        let (took, _) = samples[samples.len() / 2];
+        let memory = samples.iter().map(|s| s.1).max().unwrap_or_default();
+        Ok(Sample { millis: millis(took), megabytes: megabytes(memory) })
+    }
+
+    fn both(
+        &self,
+        what: &str,
+        limit: f64,
+        ours: Step<'_>,
+        peers: Step<'_>,
+    ) -> Result<Row> {
+        let peer = match &self.peer {
+            Some(peer) => Some(self.measure(peer, peers.0, peers.1)?),
+            None => None,
+        };
+        Ok(Row { what: what.into(), ours: self.measure(&self.aiw, ours.0, ours.1)?, limit, peer })
+    }
+
+    fn rows(&self) -> Result<Vec<Row>> {
+        let market = self.market.to_str().context("a path in UTF-8")?;
+        let url = format!("file://{market}");
+        let nothing = |_: &Path| Ok(());
+        let warm = |home: &Path| copy(&self.warm, home);
+        let ran = |command: &mut Command| -> Result<()> {
+            if !command.status()?.success() {
+                bail!("the set-up of the bench failed: {command:?}");
+            }
+            Ok(())
+        };
+        let added = |home: &Path| {
+            warm(home)?;
+            ran(&mut self.aiw(home, &["plugin", "marketplace", "add", market, "--no-inspect"]))
+        };
+        let five = |home: &Path| {
+            warm(home)?;
+            for n in 0..5 {
+                let name = format!("bench-{n}");
+                ran(&mut self.aiw(home, &["plugin", "marketplace", "add", market, "--no-inspect", "--name", &name]))?;
+            }
+            Ok(())
+        };
+        let peer = self.peer.clone().unwrap_or_default();
+        let peer_added = |home: &Path| ran(&mut self.command(&peer, home, &["plugin", "marketplace", "add", market]));
+        let fetch = self.bare_fetch(&url)?;
+        let mut rows = vec![
+            self.both("--version", 5.0, (&nothing, &["--version"]), (&nothing, &["--version"]))?,
+            self.both(
+                "add a folder (286 entries, 53 local)",
+                50.0,
+                (&warm, &["plugin", "marketplace", "add", market, "--no-inspect"]),
+                (&nothing, &["plugin", "marketplace", "add", market]),
+            )?,
+            self.both(
+                &format!("add from local git (a bare fetch: {fetch:.1} ms)"),
+                fetch * 1.5,
+                (&warm, &["plugin", "marketplace", "add", &url, "--no-inspect"]),
+                (&nothing, &["plugin", "marketplace", "add", &url]),
+            )?,
+            self.both(
+                "list what is available",
+                30.0,
+                (&added, &["plugin", "list", "--available", "--all", "--json"]),
+                (&peer_added, &["plugin", "list", "--available", "--json"]),
+            )?,
+            self.both(
+                "install a small local plugin",
+                60.0,
+                (&added, &["plugin", "install", "context7@bench", "--yes"]),
+                (&peer_added, &["plugin", "install", "context7@bench"]),
+            )?,
+            self.both(
+                "update a marketplace, unchanged",
+                30.0,
+                (&added, &["plugin", "marketplace", "update", "bench", "--no-inspect"]),
+                (&peer_added, &["plugin", "marketplace", "update", "bench"]),
+            )?,
+        ];
+        for (what, limit, prepare, arguments) in [
+            (
+                "search over five marketplaces",
+                30.0,
+                &five as &dyn Fn(&Path) -> Result<()>,
+                &["plugin", "search", "github"][..],
+            ),
+            ("start to a component's first answer, warm", 8.0, &warm, &["extension", "verify", "market-local"]),
+        ] {
+            rows.push(Row { what: what.into(), ours: self.measure(&self.aiw, prepare, arguments)?, limit, peer: None });
+        }
+        Ok(rows)
+    }
+
+    /// `git fetch` of a repository into an empty bare one.
+    fn bare_fetch(&self, url: &str) -> Result<f64> {
+        let mut times = Vec::new();
+        for n in 0..RUNS {
+            let repository = self.dir.path().join(format!("fetch-{n}.git"));
+            fs::create_dir(&repository)?;
+            git(&repository, &["init", "-q", "--bare"]);
+            let start = Instant::now();
+            git(&repository, &["fetch", "-q", url, "HEAD"]);
+            times.push(start.elapsed());
+        }
+        times.sort();
+        Ok(millis(times[RUNS / 2]))
+    }
+}
+
+fn peer() -> Option<PathBuf> {
+    let named = std::env::var_os("AIW_TEST_CLAUDE").map(PathBuf::from);
+    let local = root().join("target/clients/node_modules/.bin/claude");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|dir| dir.join("claude"));
+    named.into_iter().chain([local]).chain(on_path).find(|path| path.is_file())
+}
+
+/// The copy of the real marketplace bears a name that nobody owns.
+fn rename(market: &Path, name: &str) -> Result<()> {
+    let path = market.join(".claude-plugin/marketplace.json");
+    let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    document["name"] = name.into();
+    Ok(fs::write(path, serde_json::to_vec_pretty(&document)?)?)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if entry.path().extension() == Some(OsStr::new("cwasm")) {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
