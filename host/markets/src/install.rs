@@ -439,9 +439,7 @@ impl Markets {
         place_tree(home, plan)?;
         home.make_dir(&data)?;
         state.commit(home, &lock)?;
-        if let Some(old) = present.filter(|old| old.digest != record.digest) {
-            state.drop_tree(home, &old.digest)?;
-        }
+        state.drop_trees(home, &lock)?;
         home.sweep(&lock);
         Ok(Installed { id, record, missing, notes, unchanged: false })
     }
@@ -462,7 +460,7 @@ impl Markets {
         }
         state.settings.set_plugin_enabled(&id, None)?;
         state.commit(&self.home, &lock)?;
-        state.drop_tree(&self.home, &record.digest)?;
+        state.drop_trees(&self.home, &lock)?;
         let data = self.home.plugin_data(&id);
         if std::fs::remove_dir(&data).is_err() && data.exists() {
             notes.push(format!("what the plugin wrote stays in `{}`", data.display()));
@@ -668,12 +666,18 @@ impl State {
         Ok(replaced)
     }
 
-    /// Removes a tree that nobody uses: no plugin, and no entry of mcp.json (the user may
-    /// have kept one that names it).
-    fn drop_tree(&self, home: &Home, digest: &str) -> Result<(), MarketError> {
-        let used = self.plugins.all()?.iter().any(|(_, plugin)| plugin.digest == digest);
-        if !used && !self.mcp.text().contains(digest) {
-            aiw_home::remove_tree(&home.tree(digest))?;
+    /// Removes trees that nobody uses: no plugin, and no entry of mcp.json (the user may have
+    /// kept one that names it). Also those of installs that were killed or met a full disk.
+    fn drop_trees(&self, home: &Home, _lock: &Lock) -> Result<(), MarketError> {
+        let installed = self.plugins.all()?;
+        for dir in std::fs::read_dir(home.trees()).into_iter().flatten().flatten() {
+            let Ok(digest) = dir.file_name().into_string() else { continue };
+            // What bears another name is not ours to judge.
+            let ours = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            let used = installed.iter().any(|(_, plugin)| plugin.digest == digest);
+            if ours && !used && !self.mcp.text().contains(&digest) {
+                aiw_home::remove_tree(&home.tree(&digest))?;
+            }
         }
         Ok(())
     }

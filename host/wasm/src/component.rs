@@ -47,6 +47,10 @@ impl Component {
         if wasmtime::Engine::detect_precompiled(bytes).is_some() {
             return Err(ExtensionError::Precompiled.into());
         }
+        let wanted = Grants::wanted(about);
+        if let Some(more) = wanted.beyond(&granted).into_iter().find(|capability| capability.kind == "imports") {
+            return Err(LoadError::NotGranted { id: id.to_string(), import: more.value });
+        }
         let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::engine::one_line(e) };
         let key = format!("{}-{}", about.sha256, &engine.fingerprint()[..32]);
         let component = match engine.cache.load(&engine.inner, &key) {
@@ -74,8 +78,7 @@ impl Component {
             linker.instantiate_pre(&component)
         };
         let pre = link(&mut linker).and_then(MarketSourcePre::new).map_err(|e| fail(&e))?;
-        let wanted = Arc::new(Grants::wanted(about));
-        Ok(Self { id, wanted, granted: Arc::new(granted), engine: engine.clone(), pre, capabilities })
+        Ok(Self { id, wanted: Arc::new(wanted), granted: Arc::new(granted), engine: engine.clone(), pre, capabilities })
     }
 
     /// Its id.
@@ -173,11 +176,14 @@ fn explain(error: &wasmtime::Error, last_error: Option<&str>) -> String {
         }
         Some(trap) => format!("trapped: {trap}"),
         None => {
-            let text = crate::engine::one_line(error);
+            // The contexts around it are addresses in the guest's code.
+            let text = aiw_core::one_line(&error.root_cause().to_string(), 400);
             if text.contains("growing memory") {
                 format!("wanted more than {} MiB of memory", limits::MEMORY >> 20)
             } else if text.contains("hostcalls has been exhausted") {
                 format!("handed over more than {} MiB in one call", limits::HOSTCALL_BYTES >> 20)
+            } else if text.contains("handle limit exceeded") || text.contains("no free keys") {
+                format!("held more than {} trees in one call", limits::HANDLES)
             } else {
                 format!("failed: {text}")
             }

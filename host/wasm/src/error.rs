@@ -25,6 +25,16 @@ pub enum LoadError {
         /// What wasmtime says, in one line.
         reason: String,
     },
+    /// It imports what the lock file does not grant: both keys are needed.
+    #[error(
+        "component `{id}` imports `{import}`, which was not agreed to: run `aiw extension update {id} --accept-changes`"
+    )]
+    NotGranted {
+        /// The component.
+        id: String,
+        /// The interface.
+        import: String,
+    },
     /// The engine itself does not start.
     #[error("the WebAssembly engine does not start: {reason}")]
     Engine {

@@ -158,13 +158,7 @@ impl Bench {
         Ok(Sample { millis: millis(took), megabytes: megabytes(memory) })
     }
 
-    fn both(
-        &self,
-        what: &str,
-        limit: f64,
-        ours: Step<'_>,
-        peers: Step<'_>,
-    ) -> Result<Row> {
+    fn both(&self, what: &str, limit: f64, ours: Step<'_>, peers: Step<'_>) -> Result<Row> {
         let peer = match &self.peer {
             Some(peer) => Some(self.measure(peer, peers.0, peers.1)?),
             None => None,

@@ -11,13 +11,19 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        let line = aiw_core::one_line(&message, limits::LOG_LINE);
+        let before = self.logged;
+        self.logged = before.saturating_add(message.len().max(16));
+        // What is neither kept nor the last words of a panic is not read either.
+        if before > limits::LOG_BYTES && level != Level::Error {
+            return Ok(());
+        }
+        // A line takes at most four bytes a character.
+        let start = &message[..message.floor_char_boundary(limits::LOG_LINE * 4)];
+        let line = aiw_core::one_line(start, limits::LOG_LINE);
         if level == Level::Error {
             self.last_error = Some(aiw_core::one_line(&line, 300));
         }
         // A flood costs one last line that says so.
-        let before = self.logged;
-        self.logged = before.saturating_add(message.len().max(16));
         if self.logged <= limits::LOG_BYTES {
             self.capabilities.log.write(&self.id, level, &line);
         } else if before <= limits::LOG_BYTES {

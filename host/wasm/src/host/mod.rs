@@ -149,9 +149,16 @@ impl State {
         if policy.granted.contains(&(host.clone(), port)) {
             return None;
         }
-        self.refused(kind, &host, |pattern| {
+        // A pattern without a port means the port of the scheme.
+        let default_port = match url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+            Some("https") => 443,
+            Some("http") => 80,
+            _ => 22,
+        };
+        let what = if port == default_port { host.clone() } else { format!("{host}:{port}") };
+        self.refused(kind, &what, |pattern| {
             let pattern = if kind == "origins" { pattern.strip_prefix("git:") } else { Some(pattern) };
-            pattern.and_then(|p| HostPattern::parse(p).ok()).is_some_and(|p| p.matches(&host, port, port))
+            pattern.and_then(|p| HostPattern::parse(p).ok()).is_some_and(|p| p.matches(&host, port, default_port))
         })
     }
 }
