@@ -10,7 +10,7 @@ pub struct Failure {
     /// The exit code of a signal; else the kind's.
     code: Option<u8>,
     /// The answer of a command that failed in part: printed instead of `{"error":…}`.
-    pub partial: Option<Box<Value>>,
+    partial: Option<Box<Value>>,
 }
 
 impl Failure {
@@ -24,6 +24,12 @@ impl Failure {
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints this instead of `{"error":…}`.
+    pub fn with_answer(mut self, answer: Value) -> Self {
+        self.partial = Some(Box::new(answer));
         self
     }
 
@@ -48,7 +54,11 @@ impl Failure {
         self.hint.as_deref()
     }
 
+    /// For programs: the command's own shape where it has one, else `{"error":…}`.
     pub fn to_json(&self) -> Value {
+        if let Some(answer) = &self.partial {
+            return (**answer).clone();
+        }
         json!({"error": {"kind": self.kind.as_str(), "message": self.message, "hint": self.hint}})
     }
 }

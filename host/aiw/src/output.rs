@@ -50,6 +50,18 @@ impl Output {
         *self.answer.borrow_mut() = Some(value);
     }
 
+    /// The answer of a command over several things, with the first of its failures: programs
+    /// get the answer either way.
+    pub fn conclude(&self, answer: Value, failure: Option<Failure>) -> Result<(), Failure> {
+        match failure {
+            None => {
+                self.answer(answer);
+                Ok(())
+            }
+            Some(failure) => Err(failure.with_answer(answer)),
+        }
+    }
+
     /// Prints what was collected so far, before a question refers to it.
     pub fn flush(&self) {
         self.clear_progress();

@@ -332,9 +332,6 @@ impl Markets {
         let lock = self.home.lock()?;
         let mut state = State::load(&self.home)?;
         let present = state.plugins.get(&plan.id)?;
-        if present != plan.present {
-            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
-        }
         let mut notes = Vec::new();
         if let Some(present) = &present
             && present.digest == plan.digest
@@ -348,6 +345,10 @@ impl Markets {
             }
             let missing = missing(&plan, answers);
             return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
+        }
+        // Another process did something else than what the user agreed to here.
+        if present != plan.present {
+            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
         }
         let home = &self.home;
         let data = home.plugin_data(&plan.id);

@@ -234,12 +234,7 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
         }
         results.push(json!({"id": known.id, "good": problem.is_none(), "problem": problem}));
     }
-    let answer = json!({ "extensions": results });
-    if bad.is_empty() {
-        output.answer(answer);
-        return Ok(());
-    }
-    let mut failure = Failure::new(aiw_core::ErrorKind::Config, format!("not good: {}", bad.join(", ")));
-    failure.partial = Some(Box::new(answer));
-    Err(failure)
+    let failure =
+        (!bad.is_empty()).then(|| Failure::new(aiw_core::ErrorKind::Config, format!("not good: {}", bad.join(", "))));
+    output.conclude(json!({ "extensions": results }), failure)
 }

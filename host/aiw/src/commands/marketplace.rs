@@ -116,15 +116,9 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
     }
     let answer = json!({"marketplaces": updated, "failed": failed});
     match first {
-        Some(failure) if updated.is_empty() && failed.len() == 1 => Err(failure),
-        Some(mut failure) => {
-            failure.partial = Some(Box::new(answer));
-            Err(failure)
-        }
-        None => {
-            output.answer(answer);
-            Ok(())
-        }
+        // Of one that was named, the error alone.
+        Some(failure) if name.is_some() => Err(failure),
+        first => output.conclude(answer, first),
     }
 }
 

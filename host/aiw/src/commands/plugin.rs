@@ -313,17 +313,7 @@ impl Report {
     }
 
     fn finish(self, list: &str, output: &Output) -> Result<(), Failure> {
-        let answer = json!({list: self.installed, "failed": self.failed});
-        match self.first {
-            None => {
-                output.answer(answer);
-                Ok(())
-            }
-            Some(mut failure) => {
-                failure.partial = Some(Box::new(answer));
-                Err(failure)
-            }
-        }
+        output.conclude(json!({list: self.installed, "failed": self.failed}), self.first)
     }
 }
 
@@ -477,17 +467,7 @@ async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Fa
             Err(failure) => report.failed(&id.to_string(), failure, output),
         }
     }
-    let answer = json!({"updated": updated, "unchanged": unchanged, "failed": report.failed});
-    match report.first {
-        None => {
-            output.answer(answer);
-            Ok(())
-        }
-        Some(mut failure) => {
-            failure.partial = Some(Box::new(answer));
-            Err(failure)
-        }
-    }
+    output.conclude(json!({"updated": updated, "unchanged": unchanged, "failed": report.failed}), report.first)
 }
 
 async fn update_one(
@@ -566,15 +546,15 @@ async fn validate(host: &Host, path: &std::path::Path, output: &Output) -> Resul
     report.errors.iter().for_each(|line| output.line(format!("error: {line}")));
     report.warnings.iter().for_each(|line| output.line(format!("warning: {line}")));
     let answer = json!({"valid": report.errors.is_empty(), "kind": report.kind, "errors": report.errors, "warnings": report.warnings});
-    if report.errors.is_empty() {
-        output.line(format!("The {} is valid", report.kind));
-        output.answer(answer);
-        return Ok(());
-    }
-    let count = if report.errors.len() == 1 { "1 error".into() } else { format!("{} errors", report.errors.len()) };
-    let mut failure = Failure::user(format!("the {} has {count}", report.kind));
-    failure.partial = Some(Box::new(answer));
-    Err(failure)
+    let failure = match report.errors.len() {
+        0 => {
+            output.line(format!("The {} is valid", report.kind));
+            None
+        }
+        1 => Some(Failure::user(format!("the {} has 1 error", report.kind))),
+        n => Some(Failure::user(format!("the {} has {n} errors", report.kind))),
+    };
+    output.conclude(answer, failure)
 }
 
 /// A word as a shell reads it back.
