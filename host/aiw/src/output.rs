@@ -100,8 +100,7 @@ impl Output {
     pub fn fail(&self, failure: &Failure) -> ExitCode {
         self.clear_progress();
         if self.json {
-            let answer = failure.partial.as_deref().cloned().unwrap_or_else(|| failure.to_json());
-            write(&json_text(&answer));
+            write(&json_text(&failure.to_json()));
         } else {
             let text = std::mem::take(&mut *self.text.borrow_mut());
             write(&text);
