@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use aiw_tests::{Answer, Environment, Market, Request, Run, Server, commit_all, git, git_backend};
 use serde_json::{Value, json};
@@ -215,7 +216,7 @@ macro_rules! cases {
 const ADD: &str = "plugin marketplace add [BAD]";
 /// `plugin marketplace add` of the case's URL of a marketplace.json.
 const ADD_URL: &str = "plugin marketplace add [URL]/marketplace.json --yes";
-/// What `add` prints of a market with `fine` and one more entry.
+/// Adding a market changes the settings alone.
 const SETTINGS: &[&str] = &["settings.json"];
 
 cases! {
@@ -225,6 +226,12 @@ cases! {
         given: |b| b.document("{nope"),
         when: ADD,
         says: "error: the marketplace.json of `[TMP]/bad` is not JSON: key must be a string at line 1 column 2",
+    }
+
+    a_document_that_is_not_utf_8_is_refused {
+        given: |b| b.document(b"\xff\xfe{\0}\0"),
+        when: ADD,
+        says: "error: the marketplace.json of `[TMP]/bad` is not UTF-8: byte 0",
     }
 
     a_document_larger_than_8_mib_is_refused {
@@ -630,6 +637,51 @@ cases! {
         then: |b| b.nothing_leaked(),
     }
 
+    a_link_to_itself_is_not_followed_for_ever {
+        given: |b| {
+            b.entries(json!([{"name": "looped", "source": "./plugins/looped"}]));
+            fs::create_dir_all(b.bad().join("plugins/looped")).unwrap();
+            symlink(".mcp.json", b.bad().join("plugins/looped/.mcp.json")).unwrap();
+        },
+        when: ADD,
+        exit: 0,
+        prints: "Added marketplace bad from [TMP]/bad: 2 plugins
+                 1 of them brings MCP servers",
+        says: "plugin `looped` is left out: it cannot be read: `.mcp.json` is more than 8 links away",
+        changes: SETTINGS,
+        then: |b| b.fine_installs(),
+    }
+
+    a_pipe_is_not_waited_for {
+        given: |b| {
+            b.entries(json!([{"name": "piped", "source": "./plugins/piped"}]));
+            fs::create_dir_all(b.bad().join("plugins/piped")).unwrap();
+            let made = Command::new("mkfifo").arg(b.bad().join("plugins/piped/.mcp.json")).status().unwrap();
+            assert!(made.success());
+        },
+        when: ADD,
+        exit: 0,
+        prints: "Added marketplace bad from [TMP]/bad: 2 plugins
+                 1 of them brings MCP servers",
+        says: "plugin `piped` is left out: it cannot be read: `.mcp.json` is neither a file nor a directory nor a link",
+        changes: SETTINGS,
+        then: |b| b.fine_installs(),
+    }
+
+    a_manifest_larger_than_a_mib_is_not_read {
+        given: |b| {
+            b.entries(json!([{"name": "large", "source": "./plugins/large"}]));
+            b.plugin("large", &format!("{{{}}}", " ".repeat(1 << 20)));
+        },
+        when: ADD,
+        exit: 0,
+        prints: "Added marketplace bad from [TMP]/bad: 2 plugins
+                 1 of them brings MCP servers",
+        says: "plugin `large` is left out: it cannot be read: `.mcp.json` is longer than 1048576 bytes",
+        changes: SETTINGS,
+        then: |b| b.fine_installs(),
+    }
+
     an_invalid_mcp_json_is_never_installed {
         given: |b| {
             b.entries(json!([{"name": "invalid", "source": "./plugins/invalid"}]));
@@ -682,7 +734,7 @@ cases! {
         then: |b| b.fine_installs(),
     }
 
-    a_file_named_as_a_windows_device_is_left_out {
+    a_plugin_with_a_file_named_as_a_windows_device_is_not_installed {
         given: |b| {
             b.entries(json!([{"name": "device", "source": "./plugins/device"}]));
             b.plugin("device", r#"{"device": {"command": "true"}}"#);
@@ -773,6 +825,23 @@ cases! {
         },
         when: "plugin marketplace add [URL]/bad.git --yes",
         says: "error: commit `[DIGEST]` is not in `[URL]/bad.git`",
+    }
+
+    a_git_server_that_sends_another_commit_than_the_pinned_one_is_found_out {
+        given: |b| {
+            b.entries(json!([]));
+            let commit = b.serve_git();
+            b.serve(liar(git_backend(b.env.path("srv")), commit));
+            let mut settings: Value = serde_json::from_str(&b.env.read("settings.json")).unwrap();
+            settings["sources"]["market-github"]["base_url"] = b.servers[1].url().into();
+            b.env.settings(&settings);
+            let url = format!("{}/bad.git", b.servers[1].url());
+            b.entries(json!([{"name": "pinned", "source": {"source": "git-subdir", "url": url, "path": "plugins/fine", "sha": NOWHERE}}]));
+            b.add();
+        },
+        when: "plugin install pinned@bad --yes",
+        says: "error: plugin `pinned@bad` cannot be read: commit `[DIGEST]` is not in `[URL]/bad.git`",
+        then: |b| b.fine_installs(),
     }
 
     a_commit_that_is_not_in_the_repository_is_an_error_and_never_a_fallback {

@@ -11,6 +11,7 @@ mod terminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use aiw_core::ErrorKind;
 use clap::Parser;
@@ -54,6 +55,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
+    end_what_does_not_wait(output.is_json());
     let result = runtime.block_on(async {
         let work = async {
             match command {
@@ -72,6 +74,25 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
     // A thread that still reads the terminal must not hold the process.
     runtime.shutdown_background();
     result
+}
+
+/// How long a command may take to stop where it waits.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Work that does not wait in the runtime (for the lock, for a file system that hangs) does
+/// not hear of a signal: after the grace period the process ends in its middle, as by a kill.
+fn end_what_does_not_wait(json: bool) {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            std::thread::sleep(GRACE);
+            let failure = Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0));
+            let _ = Output::new(json).fail(&failure);
+            std::process::exit(failure.code().into());
+        }
+    });
 }
 
 /// Ends when the user or the system asks us to. The work is dropped where it waits, which

@@ -104,7 +104,8 @@ impl Output {
         } else {
             let text = std::mem::take(&mut *self.text.borrow_mut());
             write(&text);
-            self.note(format!("error: {}", failure.message()));
+            // What others say of their errors may run over lines.
+            self.note(format!("error: {}", aiw_core::one_line(failure.message(), MAX_MESSAGE)));
             if let Some(hint) = failure.hint() {
                 self.note(format!("hint: {hint}"));
             }
@@ -125,6 +126,9 @@ impl Output {
         ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
     }
 }
+
+/// The longest error message that is shown: the whole list of what an update changes.
+const MAX_MESSAGE: usize = 4000;
 
 /// JSON to print. Strings are whole; what could steer a terminal stands as `\u…`, which JSON
 /// reads as the same.

@@ -453,10 +453,22 @@ impl Markets {
         let record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         state.plugins.remove(&id);
-        for server in &record.servers {
-            match state.withdraw(&id, server, record.enabled)? {
-                Some(note) => notes.push(note),
-                None => servers.push(server.key.clone()),
+        for server in record.servers.iter().filter(|_| record.enabled) {
+            let before = state.mcp.get(&["mcpServers", &server.key]).is_some();
+            let note = state.withdraw(&id, server, true)?;
+            let after = state.mcp.get(&["mcpServers", &server.key]);
+            match (note, after, state.plugins.owners(&server.key).owners.first()) {
+                (Some(note), ..) => notes.push(note),
+                (None, Some(_), Some(other)) => {
+                    notes.push(format!("server `{}` stays in mcp.json: `{other}` has it as well", server.key));
+                }
+                // An update had found it changed, and left it to the user.
+                (None, Some(after), None) if server.replaced.as_ref() != Some(after) => {
+                    notes.push(changed_by_hand(&server.key));
+                }
+                // The user may have taken it out before.
+                _ if before => servers.push(server.key.clone()),
+                _ => {}
             }
         }
         state.settings.set_plugin_enabled(&id, None)?;
@@ -634,9 +646,7 @@ impl State {
         let current = self.mcp.get(&["mcpServers", key]).cloned();
         match (current, owners.owners.first()) {
             (None, _) => Ok(None),
-            (Some(current), _) if was_first && current != server.written => {
-                Ok(Some(format!("server `{key}` stays in mcp.json: it was changed by hand")))
-            }
+            (Some(current), _) if was_first && current != server.written => Ok(Some(changed_by_hand(key))),
             (Some(_), Some(next)) if was_first => {
                 // Theirs is the same declaration with their own directories.
                 let theirs = self.plugins.get(next)?.and_then(|p| p.servers.into_iter().find(|s| s.key == *key));
@@ -682,6 +692,10 @@ impl State {
         }
         Ok(())
     }
+}
+
+fn changed_by_hand(key: &str) -> String {
+    format!("server `{key}` stays in mcp.json: it was changed by hand")
 }
 
 /// Who has a key with another declaration. The same declaration from two plugins is one

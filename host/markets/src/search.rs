@@ -158,6 +158,8 @@ impl Markets {
             0 => match (market, not_fetched) {
                 (Some(_), Some(name)) => Err(MarketError::NotFetched { name }),
                 (_, not_fetched) => {
+                    similar.sort();
+                    similar.dedup();
                     similar.truncate(3);
                     let place =
                         market.map_or(String::new(), |m| format!(" in marketplace `{}`", aiw_core::one_line(m, 80)));

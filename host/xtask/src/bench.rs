@@ -170,6 +170,10 @@ impl Bench {
         let market = self.market.to_str().context("a path in UTF-8")?;
         let url = format!("file://{market}");
         let nothing = |_: &Path| Ok(());
+        // The peer takes no `file://` URL: git's own configuration leads there for both.
+        let git_url = "https://git.example.com/bench.git";
+        let git_config = format!("[url \"{url}\"]\n\tinsteadOf = {git_url}\n");
+        let mirrored = |home: &Path| Ok(fs::write(home.join(".gitconfig"), &git_config)?);
         let warm = |home: &Path| copy(&self.warm, home);
         let ran = |command: &mut Command| -> Result<()> {
             if !command.status()?.success() {
@@ -203,8 +207,11 @@ impl Bench {
             self.both(
                 &format!("add from local git (a bare fetch: {fetch:.1} ms)"),
                 fetch * 1.5,
-                (&warm, &["plugin", "marketplace", "add", &url, "--no-inspect"]),
-                (&nothing, &["plugin", "marketplace", "add", &url]),
+                (
+                    &|home| warm(home).and_then(|()| mirrored(home)),
+                    &["plugin", "marketplace", "add", git_url, "--no-inspect"],
+                ),
+                (&mirrored, &["plugin", "marketplace", "add", git_url]),
             )?,
             self.both(
                 "list what is available",

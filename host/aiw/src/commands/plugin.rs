@@ -257,7 +257,9 @@ fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Fai
 async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), Failure> {
     let mut answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
     for (name, value) in &args.env {
-        answers.values.insert(name.clone(), given(name, value, output));
+        if let Some(given) = given(name, value, output) {
+            answers.values.insert(name.clone(), given);
+        }
     }
     let mut report = Report::default();
     for name in &args.plugins {
@@ -274,15 +276,15 @@ async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), 
     report.finish("installed", output)
 }
 
-/// What was typed for a value. A secret is never kept: its place holds a reference.
-fn given(name: &str, value: &str, output: &Output) -> Given {
+/// What was typed for a value. A secret is never kept: it is as if it had not been given, so
+/// that the placeholder stays.
+fn given(name: &str, value: &str, output: &Output) -> Option<Given> {
     match Given::parse(value) {
         Given::Literal(_) if aiw_markets::is_secret_name(name) => {
             output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
-            // As if it had not been given: the placeholder stays.
-            name.parse().map_or(Given::Literal(String::new()), Given::Reference)
+            None
         }
-        given => given,
+        given => Some(given),
     }
 }
 
@@ -503,7 +505,8 @@ fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure>
     for name in names {
         match host.markets.uninstall(name) {
             Ok(done) => {
-                output.line(format!("Removed {}: {}", done.id, done.servers.join(", ")));
+                let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
+                output.line(format!("Removed {}: {servers}", done.id));
                 done.notes.iter().for_each(|note| output.note(note));
                 removed.push(json!({"id": done.id, "servers": done.servers, "notes": done.notes}));
             }

@@ -1,0 +1,161 @@
+//! The command line itself: help, usage errors, where output goes.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::process::Stdio;
+
+use aiw_tests::{Environment, Market};
+use serde_json::json;
+
+/// The subcommands that a help text lists.
+fn subcommands(help: &str) -> Vec<String> {
+    let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
+    let rows = list.lines().take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
+    rows.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn no_flag_of_the_whole_help_changes_unseen() {
+    let env = Environment::cold();
+    let mut ahead: Vec<Vec<String>> = vec![Vec::new()];
+    let mut tree = String::new();
+    while let Some(command) = ahead.pop() {
+        let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
+        let run = env.run(&words).ok();
+        assert_eq!(run.stderr, "");
+        let _ = writeln!(tree, "$ aiw {}\n{}", words.join(" "), run.stdout);
+        for name in subcommands(&run.stdout).into_iter().rev() {
+            ahead.push(command.iter().cloned().chain([name]).collect());
+        }
+    }
+    // A home is not needed to read it, and not made.
+    assert!(!env.home().exists());
+    insta::assert_snapshot!("help", tree);
+}
+
+#[test]
+fn the_version_is_said_in_one_line() {
+    let env = Environment::cold();
+    for flag in ["--version", "-V"] {
+        let run = env.run(&[flag]).ok();
+        assert_eq!(run.stdout, format!("aiw {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    assert!(!env.home().exists());
+}
+
+#[test]
+fn a_wrong_command_line_is_64_on_standard_error() {
+    let env = Environment::cold();
+    for arguments in [
+        vec!["nonsense"],
+        vec!["plugin"],
+        vec!["plugin", "instal"],
+        vec!["plugin", "install"],
+        vec!["plugin", "install", "x", "--nonsense"],
+        vec!["plugin", "install", "x", "--env", "=x"],
+        vec!["plugin", "install", "x", "--on-conflict", "maybe"],
+        vec!["plugin", "marketplace", "add", "x", "--name", "../x"],
+        vec!["plugin", "marketplace", "add", "x", "--source", "Not An Id"],
+        vec!["extension", "new", "../x", "--kind", "market-source"],
+        vec![],
+    ] {
+        let run = env.run(&arguments);
+        assert_eq!(run.code, 64, "{arguments:?}: {}", run.whole());
+        assert_eq!(run.stdout, "", "{arguments:?}");
+        assert!(!run.stderr.is_empty(), "{arguments:?}");
+        let arguments: Vec<&str> = arguments.into_iter().chain(["--json"]).collect();
+        let run = env.run(&arguments);
+        assert_eq!(run.code, 64, "{arguments:?}");
+        let answer = run.json();
+        assert_eq!(answer["error"]["kind"], "usage", "{arguments:?}");
+        assert!(answer["error"]["message"].as_str().is_some_and(|m| !m.is_empty()), "{answer:#}");
+    }
+    assert!(!env.home().exists());
+}
+
+#[test]
+fn a_slip_of_the_finger_is_pointed_out() {
+    let env = Environment::cold();
+    insta::assert_snapshot!(env.run(&["plugin", "instal"]).whole(), @"
+    ------- stderr -------
+    error: unrecognized subcommand 'instal'
+
+      tip: some similar subcommands exist: 'disable', 'list', 'uninstall', 'install'
+
+    Usage: aiw plugin [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ------- exit code 64 -------
+    ");
+}
+
+#[test]
+fn nothing_is_printed_on_standard_output_by_a_command_that_fails() {
+    let env = Environment::new();
+    for arguments in [
+        vec!["plugin", "info", "nope"],
+        vec!["plugin", "install", "nope", "--yes"],
+        vec!["plugin", "remove", "nope"],
+        vec!["plugin", "enable", "nope"],
+        vec!["plugin", "disable", "nope"],
+        vec!["plugin", "update", "nope"],
+        vec!["plugin", "search", "--market", "nope"],
+        vec!["plugin", "list", "--available", "--market", "nope"],
+        vec!["plugin", "validate", "./nope"],
+        vec!["plugin", "browse"],
+        vec!["plugin", "marketplace", "add", "./nope"],
+        vec!["plugin", "marketplace", "remove", "nope"],
+        vec!["plugin", "marketplace", "update", "nope"],
+        vec!["extension", "info", "nope"],
+        vec!["extension", "add", "./nope"],
+        vec!["extension", "remove", "nope"],
+        vec!["extension", "remove", "market-github"],
+        vec!["extension", "verify", "nope"],
+        vec!["extension", "call", "./nope", "describe"],
+    ] {
+        let run = env.run(&arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {}", run.whole());
+        assert_eq!(run.stdout, "", "{arguments:?}");
+        assert!(run.stderr.starts_with("error: ") && run.stderr.lines().count() <= 2, "{arguments:?}: {}", run.whole());
+        assert!(!run.stderr.trim_end().ends_with('.'), "{arguments:?}: {}", run.whole());
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let env = Environment::new();
+    let mut market = Market::new(env.path("m"), "m");
+    // More than a pipe holds.
+    let entry = |n| json!({"name": format!("plugin-{n}"), "source": {"source": "npm"}, "description": "d".repeat(80)});
+    market.edit(|document| document["plugins"] = (0..2000).map(entry).collect());
+    env.add(market.root()).ok();
+    for json in [false, true] {
+        let mut arguments = vec!["plugin", "list", "--available", "--all"];
+        if json {
+            arguments.push("--json");
+        }
+        let mut child = env.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = [0; 10];
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut first).unwrap();
+        drop(stdout);
+        let mut stderr = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        let status = child.wait().unwrap();
+        assert!(status.success(), "{status}: {stderr}");
+        assert!(!stderr.contains("error") && !stderr.contains("panick"), "{stderr}");
+    }
+}
+
+#[test]
+fn output_is_the_same_without_colour_and_in_a_narrow_world() {
+    let mut env = Environment::new();
+    let market = Market::new(env.path("m"), "m").plugin("a", "1.0.0", json!({"a": {"command": "true"}}));
+    env.add(market.root()).ok();
+    let plain = env.run(&["plugin", "search"]).ok().stdout;
+    for (name, value) in [("NO_COLOR", "1"), ("COLUMNS", "20"), ("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "1")] {
+        env.set(name, value);
+        let run = env.run(&["plugin", "search"]).ok();
+        assert_eq!(run.stdout, plain, "{name}");
+    }
+}

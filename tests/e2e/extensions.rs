@@ -1,0 +1,644 @@
+//! Components of third parties: what they may do, what is pinned, and a marketplace of a kind
+//! that aiw does not know.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use aiw_tests::{Answer, Environment, Market, Run, Server, commit_all, component, components_dir, git, git_backend};
+use serde_json::{Value, json};
+
+/// A copy of a component in which texts are others of the same length: it stays well-formed.
+fn altered(env: &Environment, name: &str, file: &str, texts: &[(&str, &str)]) -> PathBuf {
+    let mut bytes = fs::read(component(name)).unwrap();
+    for (from, to) in texts {
+        assert_eq!(from.len(), to.len());
+        let mut found = 0;
+        for at in 0..=bytes.len() - from.len() {
+            if bytes[at..].starts_with(from.as_bytes()) {
+                bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+                found += 1;
+            }
+        }
+        assert!(found > 0, "`{name}` does not hold `{from}`");
+    }
+    let path = env.path(file);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn add(env: &Environment, path: &Path) -> Run {
+    env.run(&["extension", "add", &path.display().to_string(), "--yes"])
+}
+
+/// An environment with the example `acme-index` added from a file `acme.wasm` of its own.
+fn with_acme() -> Environment {
+    let env = Environment::new();
+    fs::copy(component("acme-index"), env.path("acme.wasm")).unwrap();
+    add(&env, &env.path("acme.wasm")).ok();
+    env
+}
+
+/// The file of the one component that is added.
+fn stored(env: &Environment) -> PathBuf {
+    let mut files = fs::read_dir(env.home().join("extensions")).unwrap();
+    let only = files.next().unwrap().unwrap().path();
+    assert!(files.next().is_none());
+    only
+}
+
+fn whole(env: &Environment, run: &Run) -> String {
+    env.stable(&run.whole())
+}
+
+#[test]
+fn what_a_component_may_do_is_shown_before_it_is_added() {
+    let env = Environment::new();
+    fs::copy(component("acme-index"), env.path("acme.wasm")).unwrap();
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "add", "./acme.wasm"])), @"
+    acme-index 0.1.0: Acme plugin index
+      publisher: Acme Ltd (as it says itself)
+      homepage: https://plugins.acme.example (as it says itself)
+      from: [TMP]/acme.wasm
+      sha256: [DIGEST]
+      offers: market-source
+      may:
+        ask `plugins.acme.example` over HTTPS
+        read over HTTPS from the hosts it names (`http`)
+        write lines to the log (`log`)
+        read its own settings (`settings`)
+        read git repositories and directories of the origins it names (`trees`)
+        read git repositories on `github.com`
+        read its setting `base_url`
+        see an empty WASI: no files, no network, no variables
+    ------- stderr -------
+    error: `Add acme-index?` needs an answer, and there is no terminal to ask on
+    hint: answer with `--yes`
+    ------- exit code 2 -------
+    ");
+    assert!(!env.home().join("extensions.lock").exists());
+    assert!(!env.home().join("extensions").exists());
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "info", "./acme.wasm"])).lines().next().unwrap(), @"acme-index 0.1.0: Acme plugin index");
+    env.run(&["extension", "add", "./acme.wasm", "--yes"]).ok();
+    let lock = env.read("extensions.lock");
+    let sha256 = env.json(&["extension", "info", "acme-index"])["extension"]["sha256"].as_str().unwrap().to_owned();
+    assert!(lock.contains(&format!("sha256 = \"{sha256}\"")), "{lock}");
+    assert!(
+        lock.contains("hosts = [\"plugins.acme.example\"]") && lock.contains("origins = [\"git:github.com\"]"),
+        "{lock}"
+    );
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "list"])), @"
+    market-github  0.1.0  bundled    GitHub repositories
+    market-local   0.1.0  bundled    Directories on this machine
+    market-remote  0.1.0  bundled    Git repositories and JSON URLs
+    acme-index     0.1.0  installed  Acme plugin index
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "verify"])), @"
+    market-github: good
+    market-local: good
+    market-remote: good
+    acme-index: good
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+}
+
+#[test]
+fn a_component_is_added_from_a_directory_and_from_a_url() {
+    let env = Environment::new();
+    fs::create_dir(env.path("dist")).unwrap();
+    fs::copy(component("acme-index"), env.path("dist/acme_index.wasm")).unwrap();
+    env.run(&["extension", "add", "./dist", "--yes"]).ok();
+    env.run(&["extension", "remove", "acme-index"]).ok();
+    assert!(!env.read("extensions.lock").contains("acme"));
+    assert_eq!(fs::read_dir(env.home().join("extensions")).unwrap().count(), 0);
+
+    let bytes = fs::read(component("acme-index")).unwrap();
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/acme.wasm" => Answer::ok(bytes.clone()),
+        _ => Answer::status(404),
+    });
+    env.run(&["extension", "add", &format!("{}/acme.wasm", server.url()), "--yes"]).ok();
+    let info = env.json(&["extension", "info", "acme-index"]);
+    assert_eq!(info["extension"]["source"], format!("{}/acme.wasm", server.url()));
+    let run = env.run(&["extension", "add", &format!("{}/none.wasm", server.url()), "--yes"]);
+    assert_eq!(run.stderr, format!("error: `{}/none.wasm` answered 404\n", server.url()));
+}
+
+#[test]
+fn files_that_are_no_component_for_this_aiw_are_refused_in_words() {
+    let env = Environment::new();
+    fs::write(env.path("native.wasm"), b"\x7fELF\x02\x01\x01\0rest").unwrap();
+    fs::write(env.path("text.wasm"), "hello").unwrap();
+    fs::write(env.path("empty.wasm"), "").unwrap();
+    let component = |name: &str| components_dir().join(format!("{name}.wasm"));
+    let files = [
+        env.path("native.wasm"),
+        env.path("text.wasm"),
+        env.path("empty.wasm"),
+        component("core-module"),
+        component("newer-contract"),
+        component("older-contract"),
+        component("unknown-interface"),
+        component("no-manifest"),
+        component("two-manifests"),
+        component("trailing-manifest"),
+        env.path("absent.wasm"),
+    ];
+    let mut said = String::new();
+    for file in files {
+        let run = add(&env, &file);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.whole());
+        let directory = file.parent().unwrap().display().to_string();
+        said.push_str(&run.stderr.replace(&directory, "DIR"));
+    }
+    insta::assert_snapshot!(said, @"
+    error: `DIR/native.wasm` is precompiled native code, which is never loaded; ask its author for the .wasm component
+    error: `DIR/text.wasm` is not a WebAssembly component: magic header not detected: bad magic number - expected=[ 0x0, 0x61, 0x73, 0x6d, ] actual=[ 0x68, 0x65, 0x6c, 0x6c, ]
+    error: `DIR/empty.wasm` is not a WebAssembly component: unexpected end-of-file
+    error: `DIR/core-module.wasm` is a core module, not a component; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`
+    error: `DIR/newer-contract.wasm` needs aiw:plugin 0.2.0, this aiw offers 0.1.0: update aiw
+    error: `DIR/older-contract.wasm` needs aiw:plugin 0.0.9, this aiw offers 0.1.0: ask its author for a newer build
+    error: `DIR/unknown-interface.wasm` imports the interface `tasks`, which aiw:plugin 0.1.0 does not have
+    error: `DIR/no-manifest.wasm` has a manifest (section `aiw:manifest`) that is missing
+    error: `DIR/two-manifests.wasm` has a manifest (section `aiw:manifest`) that stands there twice
+    error: `DIR/trailing-manifest.wasm` has a manifest (section `aiw:manifest`) that cannot be read: trailing characters at line 9 column 1
+    error: there is no file `DIR/absent.wasm`
+    ");
+    assert!(!env.home().join("extensions").exists());
+}
+
+#[test]
+fn a_component_that_was_tampered_with_is_refused_at_every_load() {
+    let env = with_acme();
+    fs::OpenOptions::new().append(true).open(stored(&env)).unwrap().write_all(b"\0").unwrap();
+    for arguments in [
+        vec!["extension", "verify"],
+        vec!["extension", "verify", "acme-index"],
+        vec!["plugin", "marketplace", "add", "acme:tools"],
+    ] {
+        let run = env.run(&arguments);
+        assert_eq!(run.code, 3, "{arguments:?}: {}", run.whole());
+    }
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "marketplace", "add", "acme:tools"])), @"
+    ------- stderr -------
+    error: component `acme-index` is not the file that was agreed to: its sha256 is [DIGEST], the lock file says [DIGEST]
+    hint: `aiw extension remove acme-index`, then add it again from a source that you trust
+    ------- exit code 3 -------
+    ");
+    let listed = env.run(&["extension", "list"]).ok();
+    assert!(listed.stdout.lines().any(|l| l.starts_with("acme-index ") && l.contains("broken")), "{}", listed.whole());
+    // What it would have read is no reason against the others.
+    let market = Market::new(env.path("m"), "m");
+    env.run(&["plugin", "marketplace", "add", &market.root().display().to_string()]).ok();
+    env.run(&["extension", "remove", "acme-index"]).ok();
+    env.run(&["extension", "verify"]).ok();
+}
+
+#[test]
+fn a_component_whose_file_is_gone_is_named() {
+    let env = with_acme();
+    fs::remove_file(stored(&env)).unwrap();
+    let run = env.run(&["extension", "verify"]);
+    assert_eq!(run.code, 3, "{}", run.whole());
+    env.run(&["extension", "update", "acme-index"]).ok();
+    env.run(&["extension", "verify"]).ok();
+}
+
+#[test]
+fn an_update_that_wants_no_more_is_taken_and_one_that_wants_more_stops() {
+    let env = with_acme();
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update"])), @"
+    acme-index is current
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+
+    altered(&env, "acme-index", "acme.wasm", &[("\"version\": \"0.1.0\"", "\"version\": \"0.2.0\"")]);
+    let run = env.run(&["extension", "update", "acme-index"]).ok();
+    assert!(run.stdout.starts_with("Updated acme-index to 0.2.0 (sha256 "), "{}", run.whole());
+
+    let before = env.read("extensions.lock");
+    altered(
+        &env,
+        "acme-index",
+        "acme.wasm",
+        &[("\"version\": \"0.1.0\"", "\"version\": \"0.3.0\""), ("plugins.acme.example", "plugins.more.example")],
+    );
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update", "acme-index"])), @"
+    ------- stderr -------
+    error: component `acme-index` 0.3.0 asks for more than was agreed to: ask `plugins.more.example` over HTTPS
+    hint: `aiw extension update acme-index --accept-changes` agrees to it
+    ------- exit code 2 -------
+    ");
+    assert_eq!(env.read("extensions.lock"), before);
+    env.run(&["extension", "verify"]).ok();
+    env.run(&["extension", "update", "acme-index", "--accept-changes"]).ok();
+    assert!(env.read("extensions.lock").contains("plugins.more.example"));
+    stored(&env);
+}
+
+#[test]
+fn a_file_that_became_another_component_is_no_update() {
+    let env = with_acme();
+    altered(&env, "acme-index", "acme.wasm", &[("\"id\": \"acme-index\"", "\"id\": \"acme-other\"")]);
+    let before = env.read("extensions.lock");
+    let run = env.run(&["extension", "update", "acme-index", "--accept-changes"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert_eq!(env.read("extensions.lock"), before);
+}
+
+#[test]
+fn an_id_that_is_taken_is_refused() {
+    let env = with_acme();
+    altered(&env, "acme-index", "other.wasm", &[("\"version\": \"0.1.0\"", "\"version\": \"0.2.0\"")]);
+    insta::assert_snapshot!(whole(&env, &add(&env, &env.path("other.wasm"))), @"
+    ------- stderr -------
+    error: component `acme-index` is already there, from `[TMP]/acme.wasm`
+    hint: `aiw extension update acme-index` or `aiw extension remove acme-index` first
+    ------- exit code 2 -------
+    ");
+    // The same file again is no news.
+    add(&env, &env.path("acme.wasm")).ok();
+    let run = env.run(&["extension", "remove", "market-github"]);
+    assert_eq!(run.stderr, "error: component `market-github` is part of aiw and can't be removed\n");
+}
+
+#[test]
+fn a_disabled_component_is_not_used() {
+    let env = with_acme();
+    env.run(&["extension", "disable", "acme-index"]).ok();
+    let run = env.run(&["plugin", "marketplace", "add", "acme:tools"]);
+    assert_eq!(run.stderr.lines().next(), Some("error: `acme:tools` is not a reference that any source knows"));
+    let run = env.run(&["plugin", "marketplace", "add", "acme:tools", "--source", "acme-index"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("`aiw extension enable acme-index`"), "{}", run.whole());
+    env.run(&["extension", "enable", "acme-index"]).ok();
+    let info = env.json(&["extension", "info", "acme-index"]);
+    assert_eq!(info["extension"]["enabled"], true);
+}
+
+/// A loopback server of the index `tools`, with the repository `acme/ledger` behind it.
+fn acme(env: &Environment) -> (Server, String) {
+    let plugin = Market::new(env.path("ledger"), "ledger")
+        .file(".claude-plugin/plugin.json", r#"{"name": "ledger", "version": "3.0.0"}"#)
+        .file(".mcp.json", r#"{"ledger": {"command": "${CLAUDE_PLUGIN_ROOT}/serve"}}"#)
+        .file("serve", "#!/bin/sh\n");
+    let commit = commit_all(plugin.root());
+    fs::create_dir_all(env.path("srv/acme")).unwrap();
+    git(plugin.root(), &["clone", "-q", "--bare", ".", &env.path("srv/acme/ledger.git").display().to_string()]);
+    let backend = git_backend(env.path("srv"));
+    let index = json!({"title": "Tools of the data team", "tools": [{"id": "ledger", "about": "Asks the ledger",
+        "kind": "data", "release": {"repo": "https://github.com/acme/ledger.git", "commit": commit}}]});
+    let server = Server::start(move |request| match request.path.as_str() {
+        "/tools/index.json" => Answer::ok(index.to_string()),
+        path if path.ends_with("index.json") => Answer::status(404),
+        _ => backend(request),
+    });
+    env.git_config(&format!("[url \"{}/\"]\n\tinsteadOf = https://github.com/\n", server.url()));
+    (server, commit)
+}
+
+fn point(env: &Environment, id: &str, url: &str) {
+    let mut settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap_or_else(|_| json!({}));
+    settings["sources"][id]["base_url"] = url.into();
+    env.settings(&settings);
+}
+
+fn journey(id: &str, reference: &str, market: &str) {
+    let env = Environment::new();
+    add(&env, &component(id)).ok();
+    let (server, commit) = acme(&env);
+    point(&env, id, &server.url());
+    let added = env.run(&["plugin", "marketplace", "add", reference]).ok();
+    assert!(added.stdout.ends_with(": 1 plugin\n1 of them brings MCP servers\n"), "{}", added.whole());
+    let listed = env.json(&["plugin", "list", "--available"]);
+    let ledger = format!("ledger@{market}");
+    assert_eq!(listed["plugins"][0]["id"], ledger);
+    assert_eq!(listed["plugins"][0]["mcp_servers"], json!([{"name": "ledger", "type": "stdio"}]));
+    let done = env.json(&["plugin", "install", "ledger", "--yes"]);
+    assert_eq!(done["installed"][0]["commit"], commit.as_str());
+    assert_eq!(done["installed"][0]["version"], "3.0.0");
+    let command = env.mcp()["mcpServers"]["ledger"]["command"].as_str().unwrap().to_owned();
+    assert!(Path::new(&command).is_file(), "{command}");
+    assert_eq!(env.json(&["plugin", "list"])["plugins"][0]["id"], ledger);
+    let updated = env.run(&["plugin", "marketplace", "update", market]).ok();
+    assert_eq!(updated.stdout, format!("{market}: unchanged, 1 plugin\n"));
+
+    let run = env.run(&["plugin", "marketplace", "add", &reference.replace("tools", "absent")]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("/absent/index.json` does not exist"), "{}", run.whole());
+
+    // Without its component, the market stays listed and its plugin installed.
+    let run = env.run(&["extension", "remove", id]).ok();
+    assert_eq!(run.stderr, format!("marketplaces that only it reads: {market}\n"));
+    let run = env.run(&["plugin", "marketplace", "update", market]);
+    assert_eq!(run.stderr.lines().next(), Some(&*format!("error: there is no component `{id}`")), "{}", run.whole());
+    env.run(&["plugin", "list"]).ok();
+    env.run(&["plugin", "remove", "ledger"]).ok();
+}
+
+#[test]
+fn a_marketplace_of_a_strangers_kind_is_added_and_installed_from() {
+    journey("acme-index", "acme:tools", "acme-tools");
+}
+
+#[test]
+fn the_same_component_in_javascript_does_the_same() {
+    if !components_dir().join("acme-index-js.wasm").is_file() {
+        let line = "not run: acme-index-js is not built (node and npm build it)\n";
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return;
+    }
+    journey("acme-index-js", "acmejs:tools", "acme-tools");
+}
+
+#[test]
+fn two_components_that_claim_a_reference_are_settled_by_source() {
+    let env = with_acme();
+    let other = altered(&env, "acme-index", "other.wasm", &[("\"id\": \"acme-index\"", "\"id\": \"acme-other\"")]);
+    add(&env, &other).ok();
+    let (server, _) = acme(&env);
+    point(&env, "acme-other", &server.url());
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "marketplace", "add", "acme:tools"])), @"
+    ------- stderr -------
+    error: `acme:tools` is claimed by several sources
+    hint: choose with `--source acme-index` or `--source acme-other`
+    ------- exit code 2 -------
+    ");
+    env.run(&["plugin", "marketplace", "add", "acme:tools", "--source", "acme-other"]).ok();
+    let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
+    assert_eq!(settings["extraKnownMarketplaces"]["acme-tools"]["source"]["extension"], "acme-other");
+    // An update goes to the one that was chosen.
+    env.run(&["plugin", "marketplace", "update", "acme-tools"]).ok();
+}
+
+#[test]
+fn a_component_that_misbehaves_ends_with_one_line_and_nothing_changes() {
+    let env = Environment::new();
+    add(&env, &component("hostile")).ok();
+    let before = env.read("settings.json");
+    let mut said = String::new();
+    for mode in ["loop", "memory", "recursion", "big-answer", "escape-error"] {
+        let run = env.run(&["plugin", "marketplace", "add", &format!("hostile:{mode}")]);
+        assert_ne!(run.code, 0, "{mode}");
+        assert_eq!(run.stderr.lines().count(), 1, "{mode}: {}", run.whole());
+        said.push_str(&format!("{} {}", run.code, run.stderr));
+    }
+    for mode in ["panic", "claim-panic"] {
+        let run = env.run(&["plugin", "marketplace", "add", &format!("hostile:{mode}")]);
+        assert!(
+            run.stderr.starts_with("error: component `hostile` gave up: panicked at src/lib.rs:"),
+            "{}",
+            run.whole()
+        );
+        assert_eq!((run.code, run.stderr.lines().count()), (70, 1), "{}", run.whole());
+    }
+    insta::assert_snapshot!(said, @r#"
+    70 error: component `hostile` ran for 2 s without an answer and was stopped
+    70 error: component `hostile` wanted more than 64 MiB of memory
+    70 error: component `hostile` ran out of stack, as endless recursion does, or read outside its memory
+    70 error: component `hostile` handed over more than 20 MiB in one call
+    2 error: bad \u{1b}]0;title\u{7} text second line
+    "#);
+    assert_eq!(env.read("settings.json"), before);
+    // It does not stand in the way of the others.
+    let market = Market::new(env.path("m"), "m");
+    env.add(market.root()).ok();
+}
+
+#[test]
+fn a_component_is_called_without_being_added() {
+    let env = Environment::new();
+    let path = component("acme-index").display().to_string();
+    let call = |arguments: &[&str]| {
+        let fixed = ["extension", "call", path.as_str()];
+        env.run(&fixed.iter().chain(arguments).copied().collect::<Vec<_>>())
+    };
+    insta::assert_snapshot!(call(&["describe"]).whole(), @r#"
+    {
+      "label": "Acme plugin index",
+      "references": [
+        {
+          "form": "acme:NAME",
+          "example": "acme:data"
+        }
+      ],
+      "entry_forms": [
+        "acme"
+      ]
+    }
+    ------- stderr -------
+    ------- exit code 0 -------
+    "#);
+    insta::assert_snapshot!(call(&["claim", "acme:tools"]).whole(), @r#"
+    {
+      "claim": {
+        "kind": "acme",
+        "location": "tools",
+        "ref": null
+      }
+    }
+    ------- stderr -------
+    ------- exit code 0 -------
+    "#);
+    insta::assert_snapshot!(call(&["claim", "other"]).whole(), @r#"
+    {
+      "claim": null
+    }
+    ------- stderr -------
+    ------- exit code 0 -------
+    "#);
+    insta::assert_snapshot!(call(&["claim"]).whole(), @"
+    ------- stderr -------
+    error: the reference of a marketplace is missing
+    ------- exit code 64 -------
+    ");
+    insta::assert_snapshot!(call(&["fetch-marketplace", "acme:tools"]).whole(), @"
+    ------- stderr -------
+    error: no recorded answer for `https://plugins.acme.example/tools/index.json`
+    ------- exit code 69 -------
+    ");
+    let index = json!({"title": "T", "tools": []}).to_string();
+    let answers = json!({"https://plugins.acme.example/tools/index.json": {"status": 200, "body": index},
+        "https://mirror.example/tools/index.json": {"status": 200, "body": index}});
+    fs::write(env.path("http.json"), answers.to_string()).unwrap();
+    insta::assert_snapshot!(call(&["fetch-marketplace", "acme:tools", "--http", "http.json"]).whole(), @r#"
+    {
+      "revision": "bcc7f813020005d170dc04bd5d5edcba",
+      "document": {
+        "name": "acme-tools",
+        "owner": {
+          "name": "Acme"
+        },
+        "description": "T",
+        "plugins": []
+      }
+    }
+    ------- stderr -------
+    ------- exit code 0 -------
+    "#);
+    let mirror = ["--http", "http.json", "--setting", "base_url=https://mirror.example"];
+    let run = call(&["fetch-marketplace", "acme:tools"].into_iter().chain(mirror).collect::<Vec<_>>()).ok();
+    assert!(run.stdout.contains("acme-tools"), "{}", run.whole());
+    assert!(!env.home().join("extensions.lock").exists());
+}
+
+#[test]
+fn the_json_of_extensions_has_its_shape() {
+    let env = with_acme();
+    let json = |arguments: &[&str]| {
+        let mut answer = env.json(arguments);
+        // Which of WASI's interfaces a toolchain imports is its own business.
+        if let Some(imports) = answer["extension"]["grants"]["imports"].as_array_mut() {
+            imports.retain(|import| !import.as_str().unwrap().starts_with("wasi:"));
+        }
+        env.stable(&format!("{answer:#}"))
+    };
+    insta::assert_snapshot!(json(&["extension", "info", "acme-index"]), @r#"
+    {
+      "extension": {
+        "id": "acme-index",
+        "version": "0.1.0",
+        "label": "Acme plugin index",
+        "publisher": "Acme Ltd",
+        "homepage": "https://plugins.acme.example",
+        "worlds": [
+          "market-source"
+        ],
+        "origin": "installed",
+        "enabled": true,
+        "source": "[TMP]/acme.wasm",
+        "sha256": "[DIGEST]",
+        "grants": {
+          "hosts": [
+            "plugins.acme.example"
+          ],
+          "imports": [
+            "http",
+            "log",
+            "settings",
+            "trees"
+          ],
+          "origins": [
+            "git:github.com"
+          ],
+          "settings": [
+            "base_url"
+          ]
+        },
+        "problem": null
+      }
+    }
+    "#);
+    insta::assert_snapshot!(json(&["extension", "disable", "acme-index"]), @r#"
+    {
+      "extension": {
+        "id": "acme-index",
+        "enabled": false,
+        "grants": {
+          "imports": null
+        }
+      }
+    }
+    "#);
+    insta::assert_snapshot!(json(&["extension", "update"]), @r#"
+    {
+      "updated": [],
+      "unchanged": [
+        "acme-index"
+      ],
+      "extension": {
+        "grants": {
+          "imports": null
+        }
+      }
+    }
+    "#);
+    insta::assert_snapshot!(json(&["extension", "verify", "market-local"]), @r#"
+    {
+      "extensions": [
+        {
+          "id": "market-local",
+          "good": true,
+          "problem": null
+        }
+      ],
+      "extension": {
+        "grants": {
+          "imports": null
+        }
+      }
+    }
+    "#);
+    insta::assert_snapshot!(json(&["extension", "remove", "acme-index"]), @r#"
+    {
+      "removed": "acme-index",
+      "marketplaces": [],
+      "extension": {
+        "grants": {
+          "imports": null
+        }
+      }
+    }
+    "#);
+    let listed = env.json(&["extension", "list"]);
+    let ids: Vec<_> = listed["extensions"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["market-github", "market-local", "market-remote"]);
+}
+
+/// The toolchain's own places, which a home of its own hides.
+fn with_toolchain(env: &mut Environment) {
+    let real = std::env::var("HOME").unwrap_or_default();
+    for (name, below) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
+        env.set(name, std::env::var(name).unwrap_or_else(|_| format!("{real}/{below}")));
+    }
+    env.set("CARGO_NET_OFFLINE", "true");
+}
+
+#[test]
+fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
+    let mut env = Environment::new();
+    with_toolchain(&mut env);
+    let (binary, _) = env.parts();
+    env.set("AIW", binary.display().to_string());
+    let made = env.run(&["extension", "new", "my-market", "--kind", "market-source"]).ok();
+    insta::assert_snapshot!(made.stdout, @"
+    Wrote my-market; next:
+      cd my-market
+      rustup target add wasm32-wasip2
+      cargo build --release --target wasm32-wasip2
+      cargo test
+      aiw extension add target/wasm32-wasip2/release/my_market.wasm
+    ");
+    let project = env.path("my-market");
+    // Dependencies compile once for all runs of this test.
+    let shared = binary.parent().unwrap().join("extension-new");
+    fs::create_dir_all(&shared).unwrap();
+    std::os::unix::fs::symlink(&shared, project.join("target")).unwrap();
+
+    let commands: Vec<Vec<&str>> = made.stdout.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    for command in &commands {
+        match command[..] {
+            ["cd", "my-market"] => {}
+            // It reaches for the network; the set-up has done it.
+            ["rustup", "target", "add", "wasm32-wasip2"] => {}
+            ["cargo", ..] => {
+                let run: Run =
+                    env.program(Path::new("cargo")).args(&command[1..]).current_dir(&project).output().unwrap().into();
+                assert_eq!(run.code, 0, "{command:?}: {}", run.whole());
+            }
+            ["aiw", "extension", "add", file] => {
+                let run: Run =
+                    env.command(&["extension", "add", file, "--yes"]).current_dir(&project).output().unwrap().into();
+                assert_eq!(run.code, 0, "{}", run.whole());
+            }
+            _ => panic!("the test does not know the command {command:?}"),
+        }
+    }
+    env.run(&["extension", "verify", "my-market"]).ok();
+    let again = env.run(&["extension", "new", "my-market", "--kind", "market-source"]);
+    assert_eq!(again.stderr.lines().next(), Some("error: `my-market` is already there"));
+}
