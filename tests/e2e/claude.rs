@@ -86,8 +86,8 @@ fn model(tool: &'static str, seen: Arc<Mutex<Seen>>) -> Server {
         let tools = body["tools"].as_array().into_iter().flatten();
         let names: Vec<String> = tools.filter_map(|t| t["name"].as_str().map(str::to_owned)).collect();
         let content = body["messages"].as_array().and_then(|m| m.last()).map(|m| m["content"].clone());
-        let blocks = content.as_ref().and_then(Value::as_array).into_iter().flatten();
-        let result = blocks.filter(|b| b["type"] == "tool_result").next_back();
+        let mut blocks = content.as_ref().and_then(Value::as_array).into_iter().flatten();
+        let result = blocks.rfind(|b| b["type"] == "tool_result");
         let mut seen = seen.lock().unwrap();
         if let Some(result) = result {
             seen.results.push(result.clone());

@@ -524,6 +524,137 @@ fn a_plugin_without_servers_is_hidden_and_says_what_it_brings() {
     ");
 }
 
+#[test]
+fn a_search_wants_all_words_and_puts_names_first() {
+    let entry = |name: &str, description: &str, category: &str, tags: &[&str]| json!({"name": name, "source": "./plugins/a", "description": description, "category": category, "tags": tags});
+    let (env, market) = market(&[("a", json!({"a": {"command": "true"}}))]);
+    let _market = market
+        .entry(entry("notes", "Keeps what you write", "productivity", &[]))
+        .entry(entry("editor", "Edits notes and tables", "development", &["text"]))
+        .entry(entry("my-notes-sync", "Copies", "productivity", &[]));
+    env.run(&["plugin", "marketplace", "update", "m"]).ok();
+    let found = |arguments: &[&str]| {
+        let answer = env.json(&[&["plugin", "search"], arguments].concat());
+        let names = answer["plugins"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["notes"]), ["notes", "my-notes-sync", "editor"]);
+    assert_eq!(found(&["NOTES", "tables"]), ["editor"]);
+    assert_eq!(found(&["text"]), ["editor"]);
+    assert_eq!(found(&["--category", "Productivity"]), ["my-notes-sync", "notes"]);
+    assert_eq!(found(&["nothing", "at", "all"]), [""; 0]);
+    assert_eq!(found(&["--market", "m"]).len(), 4);
+    assert_eq!(env.run(&["plugin", "search", "--market", "nope"]).code, 2);
+}
+
+#[test]
+fn nothing_of_a_plugin_or_its_repository_is_run() {
+    let env = Environment::new();
+    let marker = env.path("it-ran");
+    let touch = format!("#!/bin/sh\ntouch {}\n", marker.display());
+    let market = Market::new(env.path("m"), "m")
+        .plugin(
+            "p",
+            "1.0.0",
+            json!({"p": {"command": "${CLAUDE_PLUGIN_ROOT}/run", "headersHelper": "${CLAUDE_PLUGIN_ROOT}/run"}}),
+        )
+        .file("plugins/p/run", &touch)
+        .file(
+            "plugins/p/hooks/hooks.json",
+            &json!({"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": "./run"}]}]}}).to_string(),
+        )
+        .file("plugins/p/package.json", &json!({"scripts": {"postinstall": "./run"}}).to_string())
+        .file(".gitattributes", "* filter=evil\n");
+    let run = market.root().join("plugins/p/run");
+    fs::set_permissions(&run, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    commit_all(market.root());
+    for hook in ["post-checkout", "pre-auto-gc", "reference-transaction", "post-index-change", "pre-receive", "update"]
+    {
+        fs::copy(&run, market.root().join(".git/hooks").join(hook)).unwrap();
+    }
+    let script = run.display().to_string();
+    for key in
+        ["core.fsmonitor", "core.sshCommand", "uploadpack.packObjectsHook", "filter.evil.smudge", "credential.helper"]
+    {
+        git(market.root(), &["config", key, &script]);
+    }
+    for (name, reference) in [("file", format!("file://{}", market.root().display())), ("plain", "./m".to_owned())] {
+        env.run(&["plugin", "marketplace", "add", &reference, "--name", name]).ok();
+        env.run(&["plugin", "install", &format!("p@{name}"), "--yes"]).ok();
+        env.run(&["plugin", "info", &format!("p@{name}")]).ok();
+        env.run(&["plugin", "update"]).ok();
+        env.run(&["plugin", "remove", &format!("p@{name}")]).ok();
+    }
+    env.run(&["plugin", "validate", "./m"]).ok();
+    assert!(!marker.exists(), "something of the plugin was run");
+}
+
+#[test]
+fn an_installed_tree_that_was_changed_is_made_whole_by_an_install() {
+    let (env, _market) = market(&[("p", json!({"p": {"command": "${CLAUDE_PLUGIN_ROOT}/run", "args": ["${A}"]}}))]);
+    install(&env, "p");
+    let tree = fs::read_dir(env.home().join("plugins")).unwrap().next().unwrap().unwrap().path();
+    fs::write(tree.join(".mcp.json"), "{}").unwrap();
+    env.run(&["plugin", "install", "p", "--yes", "--env", "A=1"]).ok();
+    assert!(fs::read_to_string(tree.join(".mcp.json")).unwrap().contains("CLAUDE_PLUGIN_ROOT"));
+    assert_eq!(fs::read_dir(env.home().join("plugins")).unwrap().count(), 1);
+    fs::remove_dir_all(&tree).unwrap();
+    install(&env, "p");
+    assert!(tree.join(".mcp.json").is_file());
+}
+
+// ---- validate ----
+
+#[test]
+fn what_an_author_should_mend_is_said() {
+    let (env, market) = market(&[("p", json!({"p": {"type": "http", "url": ""}}))]);
+    let _market = market
+        .field("description", Value::Null)
+        .field("name", "My.Market".into())
+        .field("renames", json!({"old": "gone"}))
+        .entry(json!({"name": "Upper", "source": {"source": "github", "repo": "o/r"}}))
+        .entry(json!({"name": "versions", "source": "./plugins/versions", "version": "2.0.0"}))
+        .file(
+            "plugins/versions/.claude-plugin/plugin.json",
+            r#"{"name": "versions", "version": "1.0.0", "name": "versions"}"#,
+        )
+        .file("plugins/versions/A.md", "")
+        .file("plugins/versions/a.md", "");
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "validate", "./m"])), @"
+    error: `renames` leads from `old` to `gone`, which is not listed
+    error: plugin `versions`: the key `name` stands twice in `.claude-plugin/plugin.json`
+    error: plugin `versions`: `A.md` and `a.md` are one file where case does not count
+    warning: the name `My.Market` is not kebab-case
+    warning: plugin `p`: server `p` in `.mcp.json` is left out: it has an empty `url`
+    warning: plugin `Upper` has a name that is not kebab-case
+    warning: plugin `Upper` is not pinned to a commit by `sha`
+    warning: plugin `versions`: plugin.json says version `1.0.0`, the marketplace `2.0.0`; plugin.json counts
+    ------- stderr -------
+    error: the marketplace has 3 errors
+    ------- exit code 2 -------
+    ");
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "validate", "./m/plugins/versions"])), @"
+    error: the key `name` stands twice in `.claude-plugin/plugin.json`
+    error: `A.md` and `a.md` are one file where case does not count
+    ------- stderr -------
+    error: the plugin has 2 errors
+    ------- exit code 2 -------
+    ");
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "validate", "./m/plugins"])), @"
+    ------- stderr -------
+    error: `./m/plugins` holds neither `.claude-plugin/marketplace.json` nor `.claude-plugin/plugin.json`
+    ------- exit code 2 -------
+    ");
+}
+
+#[test]
+fn the_example_marketplace_validates() {
+    let env = Environment::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/marketplace");
+    let run = env.run(&["plugin", "validate", &example.display().to_string()]).ok();
+    assert_eq!(run.stdout, "The marketplace is valid\n");
+}
+
 // ---- mcp.json is the user's ----
 
 #[test]
@@ -648,7 +779,8 @@ fn the_same_declaration_from_two_plugins_is_one_entry_gone_with_the_last() {
     install(&env, "b");
     assert_eq!(keys(&env.mcp()["mcpServers"]), ["shared"]);
     let plugins: Value = serde_json::from_str(&env.read("plugins.json")).unwrap();
-    assert_eq!(plugins["servers"], json!({"shared": {"owners": ["a@m", "b@m"]}}));
+    assert_eq!(keys(&plugins["servers"]), ["shared"]);
+    assert_eq!(plugins["servers"]["shared"]["owners"], json!(["a@m", "b@m"]));
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "remove", "a"])), @"
     Removed a@m: no server
     ------- stderr -------
@@ -1157,7 +1289,7 @@ fn a_secret_on_the_command_line_is_written_nowhere() {
         }
         let run = env.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).ok();
         assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret), "{}", run.whole());
-        assert_eq!(files_with(&env, secret), [PathBuf::new(); 0]);
+        assert_eq!(files_with(&env, secret), Vec::<PathBuf>::new());
         if !json {
             insta::assert_snapshot!(run.stderr, @"
             the value of `API_TOKEN` is not kept: export it where your client starts

@@ -1,5 +1,7 @@
 //! End to end: the real binary, real components, real git, real servers on loopback.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
+
 mod bad_input;
 mod browse;
 mod claude;

@@ -14,6 +14,6 @@ mod path;
 mod text;
 
 pub use error_kind::ErrorKind;
-pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, Sha};
+pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, Sha, is_git_ref};
 pub use path::{InvalidPath, RelPath, is_windows_device};
-pub use text::{hex, one_line, printable};
+pub use text::{hex, one_line, printable, without_query};

@@ -73,6 +73,19 @@ fn check_sha(what: &'static str, name: &str) -> Result<(), InvalidName> {
     Err(InvalidName { what, name: name.to_owned(), why: "is not 40 hexadecimal digits in small letters" })
 }
 
+/// What git takes as the name of a branch, a tag or a whole ref, and never as an option.
+/// <https://git-scm.com/docs/git-check-ref-format>
+pub fn is_git_ref(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.ends_with('.')
+        && name != "@"
+        && !name.contains("..")
+        && !name.contains("@{")
+        && !name.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c))
+        && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $check:ident) => {
         $(#[$doc])*
@@ -187,6 +200,20 @@ mod tests {
         }
         for good in ["a", "wordpress.com", "iOS-APP-developer", "x_1"] {
             assert!(good.parse::<PluginName>().is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_git_reads_as_something_else_are_no_refs() {
+        for bad in [
+            "", "-x", "@", "/x", "x/", "a//b", "a..b", "x.", ".x", "a/.b", "x.lock", "x.lock/y", "x@{1}", "a b", "a:b",
+            "a~1", "x^{}", "*", "a?", "a[b", "a\\b", "a\nb",
+        ] {
+            assert!(!is_git_ref(bad), "{bad:?}");
+        }
+        assert!(!is_git_ref(&"x".repeat(256)));
+        for good in ["main", "v1.2", "feature/x", "refs/tags/v1", "HEAD", "a@b", "dépôt", "x.locked"] {
+            assert!(is_git_ref(good), "{good:?}");
         }
     }
 

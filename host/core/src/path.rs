@@ -1,5 +1,7 @@
 use std::fmt;
 
+use crate::text::is_unsafe;
+
 /// A path that cannot be used beneath a directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path `{}` {why}", crate::one_line(.path, 120))]
@@ -59,6 +61,10 @@ impl RelPath {
             if part.chars().any(char::is_control) {
                 return fail("holds a control character");
             }
+            // A name is shown before it is agreed to: it has to look like what it is.
+            if part.chars().any(is_unsafe) {
+                return fail("holds a character that is invisible or turns the direction of text");
+            }
             if part.len() > 255 {
                 return fail("holds a name longer than 255 bytes");
             }
@@ -106,7 +112,20 @@ mod tests {
 
     #[test]
     fn paths_that_leave_or_trick_are_refused() {
-        for bad in ["/etc/passwd", "../x", "a/../../x", "a\\b", "C:x", "a/nul", "a/com1.txt", "a\0b", "a/b.", "a/b "] {
+        for bad in [
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a\\b",
+            "C:x",
+            "a/nul",
+            "a/com1.txt",
+            "a\0b",
+            "a/b.",
+            "a/b ",
+            "a\u{202e}b",
+            "a\u{200b}",
+        ] {
             assert!(RelPath::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(RelPath::parse("./a//b/").unwrap().as_str(), "a/b");

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 /// Characters that change how a terminal, or a reader, sees what stands around them:
 /// controls, bidirectional overrides, invisible separators.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
@@ -48,6 +48,16 @@ pub fn one_line(text: &str, width: usize) -> String {
     line
 }
 
+/// A URL, or what begins with one, without its query: that is where addresses carry keys. A `#ref` stays.
+pub fn without_query(text: &str) -> Cow<'_, str> {
+    let Some(start) = text.find("://") else { return Cow::Borrowed(text) };
+    let end = text[start..].find('#').map_or(text.len(), |at| start + at);
+    match text[start..end].find('?') {
+        Some(at) => Cow::Owned(format!("{}{}", &text[..start + at], &text[end..])),
+        None => Cow::Borrowed(text),
+    }
+}
+
 /// Bytes as small hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -63,6 +73,19 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb"), "a\\u{1b}[31mb");
         assert_eq!(printable("a\u{202e}b\nc"), "a\\u{202e}b\nc");
         assert!(matches!(printable("plain — text"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_query_is_cut_from_urls_only() {
+        for (text, shown) in [
+            ("https://h/x?key=k", "https://h/x"),
+            ("https://h/x?key=k#v1", "https://h/x#v1"),
+            ("https://h/x#a?b", "https://h/x#a?b"),
+            ("/srv/what?", "/srv/what?"),
+            ("owner/repo", "owner/repo"),
+        ] {
+            assert_eq!(without_query(text), shown);
+        }
     }
 
     #[test]

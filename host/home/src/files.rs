@@ -89,3 +89,21 @@ pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
         _ => Ok(()),
     }
 }
+
+/// Puts a new directory in its place in one step; what was there before ends up at `staged`.
+pub fn publish_dir(staged: &Path, target: &Path) -> Result<(), HomeError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    let result = match fs::symlink_metadata(target) {
+        Ok(_) => match renameat_with(CWD, staged, CWD, target, RenameFlags::EXCHANGE) {
+            // A file system that can't exchange: the old one goes first.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                remove_tree(target)?;
+                fs::rename(staged, target)
+            }
+            result => result.map_err(Into::into),
+        },
+        Err(_) => fs::rename(staged, target),
+    };
+    result.map_err(|e| HomeError::io("write", target, e))
+}

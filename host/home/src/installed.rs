@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use aiw_core::{PluginId, Sha};
@@ -18,11 +19,19 @@ pub struct AddedServer {
     pub key: String,
     /// The declaration as the plugin has it, before substitution: what an update compares.
     pub declaration: Value,
-    /// What was written to `mcp.json`: what removal compares.
+    /// What the plugin has to write under its key.
     pub written: Value,
-    /// An entry of the user's own that `--on-conflict overwrite` replaced; removal restores it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced: Option<Value>,
+    /// The user chose to leave it out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub skipped: bool,
+    /// The user had changed the entry by hand when the plugin was disabled: it is theirs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub left_to_user: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// An installed plugin.
@@ -43,13 +52,25 @@ pub struct InstalledPlugin {
     pub source: String,
     /// What it added.
     pub servers: Vec<AddedServer>,
+    /// What the user gave for variables and options: a plain text, or `${NAME}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+    /// Defaults of the plugin's options that its servers use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub defaults: BTreeMap<String, String>,
 }
 
-/// Who uses a key of `mcp.json`, first the one whose declaration stands there.
+/// A key of `mcp.json` that plugins have.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct ServerOwners {
-    /// Enabled plugins.
+pub struct ServerKey {
+    /// Enabled plugins that have the key; an earlier one comes back when a later one goes.
     pub owners: Vec<PluginId>,
+    /// What we wrote last: anything else that stands there is the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Value>,
+    /// The user's own entry from before; it comes back with the last owner's leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<Value>,
 }
 
 /// `plugins.json`: what is installed and what it added.
@@ -117,21 +138,20 @@ impl Plugins {
         self.document.remove(&["plugins", &id.to_string()]);
     }
 
-    /// Who uses a key of `mcp.json`.
-    pub fn owners(&self, key: &str) -> ServerOwners {
+    /// A key of `mcp.json`; without owners where no plugin has it.
+    pub fn key(&self, key: &str) -> ServerKey {
         let value = self.document.get(&["servers", key]).cloned();
         value.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default()
     }
 
-    /// Sets who uses a key; nobody removes it.
-    pub fn set_owners(&mut self, key: &str, owners: &ServerOwners) -> Result<(), HomeError> {
-        if owners.owners.is_empty() {
+    /// Records a key; one without owners is forgotten.
+    pub fn set_key(&mut self, key: &str, state: &ServerKey) -> Result<(), HomeError> {
+        if state.owners.is_empty() {
             self.document.remove(&["servers", key]);
             return Ok(());
         }
-        let value = serde_json::to_value(&owners.owners)
-            .map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
-        self.document.set(&["servers", key, "owners"], &value)
+        let value = serde_json::to_value(state).map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
+        self.document.set(&["servers", key], &value)
     }
 
     /// The document itself, for [`Home::commit`](crate::Home::commit).

@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ExtensionId, MarketName, PluginId};
@@ -68,11 +68,10 @@ impl Home {
         self.trees().join(digest)
     }
 
-    /// Where an installed plugin keeps what it writes. Claude Code's rule for the name:
-    /// `[^A-Za-z0-9_-]` of the id becomes `-`.
+    /// Where an installed plugin keeps what it writes: `data/<id>`. An id is a file name as it
+    /// is, and different for different plugins, which Claude Code's own rule is not.
     pub fn plugin_data(&self, id: &PluginId) -> PathBuf {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '-' };
-        self.root.join("data").join(id.to_string().chars().map(safe).collect::<String>())
+        self.root.join("data").join(id.to_string())
     }
 
     /// The file of a third-party component.
@@ -182,10 +181,5 @@ impl Home {
     /// `extensions.lock`
     pub fn extensions_lock(&self) -> Result<ExtensionsLock, HomeError> {
         ExtensionsLock::load(&self.root.join("extensions.lock"))
-    }
-
-    /// Whether the home is readable by this user alone.
-    pub fn is_private(&self) -> bool {
-        fs::metadata(&self.root).is_ok_and(|m| m.permissions().mode() & 0o077 == 0)
     }
 }

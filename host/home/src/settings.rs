@@ -76,7 +76,12 @@ impl MarketSettings {
     /// The source in one word: `github:owner/repo#ref`, a URL, a path.
     pub fn source(&self) -> String {
         let location = match self.kind.as_str() {
-            "git" | "url" | "directory" | "file" => self.location.clone(),
+            // A query may hold what is nobody else's business.
+            "url" => match self.location.split_once('?') {
+                Some((url, _)) => format!("{url}?…"),
+                None => self.location.clone(),
+            },
+            "git" | "directory" | "file" => self.location.clone(),
             kind => format!("{kind}:{}", self.location),
         };
         match &self.reference {
@@ -213,11 +218,6 @@ impl Settings {
         let key = self.key_of(name);
         self.markets.retain(|m| m.name != *name);
         Ok(self.document.remove(&["extraKnownMarketplaces", &key]))
-    }
-
-    /// `enabledPlugins`: what the file says of a plugin.
-    pub fn plugin_enabled(&self, id: &PluginId) -> Option<bool> {
-        self.document.get(&["enabledPlugins", &id.to_string()])?.as_bool()
     }
 
     /// Sets or, with `None`, removes a plugin's entry in `enabledPlugins`.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
-use aiw_home::{AddedServer, Document, Home, InstalledPlugin, Lock, Plugins, Settings};
+use aiw_home::{AddedServer, Document, Home, InstalledPlugin, Lock, Plugins, ServerKey, Settings};
 use aiw_net::{GitOrigin, Tree};
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
@@ -15,9 +15,10 @@ use serde_json::{Map, Value};
 use crate::context::{Markets, registration, repository_url};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
+use crate::key::{Claim, Clash, Key, Refreshed, Released};
 use crate::market::entry_ref;
 use crate::search::Found;
-use crate::servers::{safe, safe_keys, unique};
+use crate::servers::{safe, safe_keys, unique, visible, visible_json};
 use crate::source::Source;
 use crate::substitute::{Given, Reads, Values, option_variable, reads};
 
@@ -32,24 +33,6 @@ pub enum OnConflict {
     Rename,
 }
 
-/// Who has a key of mcp.json.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Clash {
-    /// The user's own entry.
-    User,
-    /// Another plugin's, with another declaration.
-    Plugin(PluginId),
-}
-
-impl std::fmt::Display for Clash {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::User => f.write_str("an entry of your own"),
-            Self::Plugin(id) => write!(f, "the plugin `{id}`"),
-        }
-    }
-}
-
 /// One server of a plan.
 #[derive(Debug, Clone)]
 pub struct PlannedServer {
@@ -61,11 +44,27 @@ pub struct PlannedServer {
     pub transport: String,
     /// What it runs or reaches, on one line.
     pub target: String,
+    /// Everything else that the declaration sets, a line each.
+    pub details: Vec<String>,
     /// What it reads.
     pub reads: Reads,
     /// Who has the key.
     pub clash: Option<Clash>,
+    /// The user chose to leave it out.
+    pub skipped: bool,
     declaration: Map<String, Value>,
+}
+
+impl PlannedServer {
+    fn claim(&self, id: &PluginId, entry: Value) -> Claim {
+        Claim {
+            plugin: id.clone(),
+            declaration: Value::Object(self.declaration.clone()),
+            entry,
+            own_tree: self.reads.own_tree,
+            plain: Values::default().plain(&self.declaration, &self.transport),
+        }
+    }
 }
 
 /// A value that a server reads and that nobody gave.
@@ -101,6 +100,8 @@ pub struct Plan {
     pub digest: String,
     /// What is installed under this id now.
     pub present: Option<InstalledPlugin>,
+    /// It is installed as it is, and its entries stand.
+    pub unchanged: bool,
     staged: tempfile::TempDir,
 }
 
@@ -224,12 +225,27 @@ impl Markets {
         );
         let commit = tree.commit().cloned();
         let version = version(&inspection, found, commit.as_ref(), &written.digest);
-        let plugins = self.home.plugins()?;
-        let present = plugins.get(&id)?;
-        let servers = self.planned(&id, &inspection, &plugins, &self.home.mcp()?)?;
-        let source = usable.source.describe();
+        let state = State::load(&self.home)?;
+        let present = state.plugins.get(&id)?;
+        let servers = planned(&id, &inspection, present.as_ref(), &state)?;
+        let unchanged = present.as_ref().is_some_and(|present| {
+            let stands = |server: &PlannedServer| {
+                let known = present.servers.iter().find(|known| known.name == server.name);
+                known.is_some_and(|known| {
+                    known.declaration.as_object() == Some(&server.declaration)
+                        && (known.skipped || !present.enabled || state.stands(&id, &known.key))
+                })
+            };
+            present.digest == written.digest
+                && present.version == version
+                && present.commit == commit
+                && present.servers.len() == servers.len()
+                && servers.iter().all(stands)
+                && present.defaults == defaults(&servers, &inspection.options)
+                && self.home.tree(&present.digest).is_dir()
+        });
         Ok(Plan {
-            source: aiw_core::one_line(&source, 200),
+            source: aiw_core::one_line(&usable.source.describe(), 200),
             version,
             commit,
             servers,
@@ -237,37 +253,10 @@ impl Markets {
             options: inspection.options,
             digest: written.digest,
             present,
+            unchanged,
             staged,
             id,
         })
-    }
-
-    /// The servers with their keys, and who has them.
-    fn planned(
-        &self,
-        id: &PluginId,
-        inspection: &Inspection,
-        plugins: &Plugins,
-        mcp: &Document,
-    ) -> Result<Vec<PlannedServer>, MarketError> {
-        let names: Vec<String> = inspection.servers.iter().map(|s| s.name.clone()).collect();
-        let keys = safe_keys(&names);
-        let installed = plugins.all()?;
-        let mut planned = Vec::new();
-        for server in &inspection.servers {
-            let key = keys.get(&server.name).cloned().unwrap_or_else(|| safe(&server.name));
-            let clash = clash(id, &key, &server.declaration, &server.transport, &installed, mcp);
-            planned.push(PlannedServer {
-                name: server.name.clone(),
-                transport: server.transport.clone(),
-                target: server.target(),
-                reads: reads(&server.declaration),
-                declaration: server.declaration.clone(),
-                key,
-                clash,
-            });
-        }
-        Ok(planned)
     }
 
     /// All files of an entry. The standard forms are resolved here, for all markets.
@@ -327,101 +316,70 @@ impl Markets {
         Ok(inspection)
     }
 
-    /// Installs a plan, or updates to it: the user has seen it.
+    /// Installs a plan: the user has seen it. Entries that were taken out are put back.
     pub fn install(&self, plan: Plan, answers: &Answers) -> Result<Installed, MarketError> {
+        self.apply(plan, answers, true)
+    }
+
+    /// Updates to a plan: the user has agreed to its changes. What was taken out stays out.
+    pub fn update_to(&self, plan: Plan, answers: &Answers) -> Result<Installed, MarketError> {
+        self.apply(plan, answers, false)
+    }
+
+    fn apply(&self, plan: Plan, answers: &Answers, repair: bool) -> Result<Installed, MarketError> {
         let lock = self.home.lock()?;
         let mut state = State::load(&self.home)?;
         let present = state.plugins.get(&plan.id)?;
-        let mut notes = Vec::new();
+        // Another process did something else than what the user agreed to here; the same is fine.
+        let as_planned =
+            |p: &InstalledPlugin| p.digest == plan.digest && p.version == plan.version && p.commit == plan.commit;
+        if present != plan.present && !present.as_ref().is_some_and(as_planned) {
+            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
+        }
+        let values = merged(present.as_ref(), answers);
+        let mut notes = unused(&plan, answers);
         if let Some(present) = &present
-            && present.digest == plan.digest
-            && present.version == plan.version
-            && present.commit == plan.commit
-            && answers.values.is_empty()
-            && self.home.tree(&present.digest).is_dir()
+            && (plan.unchanged || plan.present.as_ref() != Some(present))
+            && values == present.values
+            && !(answers.on_conflict.is_some() && present.servers.iter().any(|server| server.skipped))
         {
             if !present.enabled {
                 notes.push(format!("it is disabled: `aiw plugin enable {}` brings its servers back", plan.id));
             }
-            let missing = missing(&plan, answers);
+            let missing = missing(&plan, &values);
             return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
         }
-        // Another process did something else than what the user agreed to here.
-        if present != plan.present {
-            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
-        }
-        let home = &self.home;
-        let data = home.plugin_data(&plan.id);
-        let values = Values {
-            root: path_text(home.tree(&plan.digest))?,
+        let data = self.home.plugin_data(&plan.id);
+        let substitution = Values {
+            root: path_text(self.home.tree(&plan.digest))?,
             data: path_text(data.clone())?,
-            variables: given_variables(answers),
-            options: given_options(&plan, answers),
+            variables: given_variables(&values),
+            options: given_options(&plan, &values),
         };
         let enabled = present.as_ref().is_none_or(|p| p.enabled);
-        // What the version before had added goes first; keys that it held keep their owner.
         let before: Vec<AddedServer> = present.as_ref().map(|p| p.servers.clone()).unwrap_or_default();
-        let mut kept = BTreeSet::new();
-        for old in &before {
-            if let Some(note) = state.withdraw(&plan.id, old, enabled)? {
-                kept.insert(old.key.clone());
-                notes.push(note);
-            }
+        for old in before.iter().filter(|old| !plan.servers.iter().any(|new| new.name == old.name)) {
+            notes.extend(state.release(&plan.id, old)?.note(&old.key));
         }
         let mut added = Vec::new();
         for server in &plan.servers {
-            let written = values.resolve(&server.declaration, &server.transport);
-            let old = before.iter().find(|old| old.name == server.name);
-            let declaration = Value::Object(server.declaration.clone());
-            let preferred = old.map_or(server.key.clone(), |old| old.key.clone());
-            if kept.contains(&preferred) {
-                // The user's own version of our entry stays; the record follows the plugin.
-                added.push(AddedServer {
-                    name: server.name.clone(),
-                    key: preferred,
-                    declaration,
-                    written,
-                    replaced: None,
-                });
-                continue;
-            }
+            let written = substitution.resolve(&server.declaration, &server.transport);
+            let claim = server.claim(&plan.id, written.clone());
             let mut record = AddedServer {
                 name: server.name.clone(),
-                key: preferred,
-                declaration,
+                key: server.key.clone(),
+                declaration: claim.declaration.clone(),
                 written,
-                replaced: old.and_then(|o| o.replaced.clone()),
+                skipped: server.skipped,
+                left_to_user: before.iter().any(|old| old.name == server.name && old.left_to_user),
             };
-            let installed = state.plugins.all()?;
-            let clash = clash(&plan.id, &record.key, &server.declaration, &server.transport, &installed, &state.mcp);
-            if let Some(clash) = clash.filter(|_| enabled) {
-                let answer = answers.conflicts.get(&record.key).copied().or(answers.on_conflict);
-                match answer {
-                    None => return Err(MarketError::Clash { key: record.key, owner: clash.to_string() }),
-                    Some(OnConflict::Skip) => {
-                        notes.push(format!("server `{}` is left out: {clash} has the name", record.key));
-                        continue;
-                    }
-                    Some(OnConflict::Rename) => {
-                        let wanted = safe(&format!("{}-{}", plan.id.name, server.name));
-                        record.key = unique(&wanted, |key| state.mcp.get(&["mcpServers", key]).is_some());
-                        notes.push(format!(
-                            "server `{}` is added as `{}`: {clash} has the name",
-                            server.key, record.key
-                        ));
-                    }
-                    Some(OnConflict::Overwrite) => {
-                        record.replaced = state.take_over(&record.key, &clash)?;
-                        notes.push(format!("server `{}` replaces {clash}", record.key));
-                    }
-                }
-            }
-            if enabled {
-                state.put(&plan.id, &record)?;
+            let decided = answers.on_conflict.is_some() || answers.conflicts.contains_key(&server.key);
+            if enabled && (!record.skipped || decided) {
+                state.take(&mut record, claim, answers, repair, &mut notes)?;
             }
             added.push(record);
         }
-        if added.is_empty() {
+        if enabled && added.iter().all(|server| server.skipped) {
             notes.push("all its servers are left out".into());
         }
         let record = InstalledPlugin {
@@ -432,16 +390,18 @@ impl Markets {
             enabled,
             source: plan.source.clone(),
             servers: added,
+            defaults: defaults(&plan.servers, &plan.options),
+            values: values.clone(),
         };
         state.plugins.set(&plan.id, &record)?;
         state.settings.set_plugin_enabled(&plan.id, Some(enabled))?;
-        let missing = missing(&plan, answers);
+        let missing = missing(&plan, &values);
         let id = plan.id.clone();
-        place_tree(home, plan)?;
-        home.make_dir(&data)?;
-        state.commit(home, &lock)?;
-        state.drop_trees(home, &lock)?;
-        home.sweep(&lock);
+        aiw_home::publish_dir(plan.staged.path(), &self.home.tree(&plan.digest))?;
+        self.home.make_dir(&data)?;
+        state.commit(&self.home, &lock)?;
+        notes.extend(state.drop_trees(&self.home, &lock));
+        self.home.sweep(&lock);
         Ok(Installed { id, record, missing, notes, unchanged: false })
     }
 
@@ -452,28 +412,22 @@ impl Markets {
         let mut state = State::load(&self.home)?;
         let record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
-        state.plugins.remove(&id);
-        for server in record.servers.iter().filter(|_| record.enabled) {
-            let before = state.mcp.get(&["mcpServers", &server.key]).is_some();
-            let note = state.withdraw(&id, server, true)?;
-            let after = state.mcp.get(&["mcpServers", &server.key]);
-            match (note, after, state.plugins.owners(&server.key).owners.first()) {
-                (Some(note), ..) => notes.push(note),
-                (None, Some(_), Some(other)) => {
-                    notes.push(format!("server `{}` stays in mcp.json: `{other}` has it as well", server.key));
-                }
-                // An update had found it changed, and left it to the user.
-                (None, Some(after), None) if server.replaced.as_ref() != Some(after) => {
-                    notes.push(changed_by_hand(&server.key));
-                }
-                // The user may have taken it out before.
-                _ if before => servers.push(server.key.clone()),
-                _ => {}
+        for server in &record.servers {
+            let stood = state.mcp.get(&["mcpServers", &server.key]).is_some()
+                && state.plugins.key(&server.key).owners.contains(&id);
+            let released = state.release(&id, server)?;
+            if server.left_to_user {
+                notes.extend(Released::Users.note(&server.key));
+            }
+            notes.extend(released.note(&server.key));
+            if stood && matches!(released, Released::Gone | Released::Restored) {
+                servers.push(server.key.clone());
             }
         }
+        state.plugins.remove(&id);
         state.settings.set_plugin_enabled(&id, None)?;
         state.commit(&self.home, &lock)?;
-        state.drop_trees(&self.home, &lock)?;
+        notes.extend(state.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
         if std::fs::remove_dir(&data).is_err() && data.exists() {
             notes.push(format!("what the plugin wrote stays in `{}`", data.display()));
@@ -491,36 +445,21 @@ impl Markets {
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         if changed {
             record.enabled = enabled;
-            for server in &mut record.servers {
-                if !enabled {
-                    match state.withdraw(&id, server, true)? {
-                        Some(note) => notes.push(note),
-                        None => servers.push(server.key.clone()),
+            for server in record.servers.iter_mut().filter(|server| !server.skipped) {
+                if enabled {
+                    let claim = claim_of(&id, server);
+                    state.take(server, claim, answers, true, &mut notes)?;
+                    if !server.skipped {
+                        servers.push(server.key.clone());
                     }
-                    server.replaced = None;
                     continue;
                 }
-                let installed = state.plugins.all()?;
-                let fields = server.declaration.as_object().cloned().unwrap_or_default();
-                let transport = server.written.get("type").and_then(Value::as_str).unwrap_or("stdio").to_owned();
-                if state.mcp.get(&["mcpServers", &server.key]) != Some(&server.written)
-                    && let Some(clash) = clash(&id, &server.key, &fields, &transport, &installed, &state.mcp)
-                {
-                    match answers.on_conflict {
-                        None => return Err(MarketError::Clash { key: server.key.clone(), owner: clash.to_string() }),
-                        Some(OnConflict::Skip) => {
-                            notes.push(format!("server `{}` is left out: {clash} has the name", server.key));
-                            continue;
-                        }
-                        Some(OnConflict::Rename) => {
-                            let wanted = safe(&format!("{}-{}", id.name, server.name));
-                            server.key = unique(&wanted, |key| state.mcp.get(&["mcpServers", key]).is_some());
-                        }
-                        Some(OnConflict::Overwrite) => server.replaced = state.take_over(&server.key, &clash)?,
-                    }
+                let released = state.release(&id, server)?;
+                server.left_to_user = released == Released::Users;
+                notes.extend(released.note(&server.key));
+                if matches!(released, Released::Gone | Released::Restored) {
+                    servers.push(server.key.clone());
                 }
-                state.put(&id, server)?;
-                servers.push(server.key.clone());
             }
             state.plugins.set(&id, &record)?;
         }
@@ -550,21 +489,27 @@ impl Markets {
         }
         let plan = self.plan_found(&found).await?;
         let moved = plan.version != record.version || plan.commit != record.commit;
-        if !moved && (plan.commit.is_some() || plan.digest == record.digest) {
+        let changes = changes(&record, &plan);
+        // A commit elsewhere in the marketplace is none of this plugin.
+        let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
+        if same || (!moved && plan.commit.is_some()) {
             return Ok(None);
         }
-        let changes = changes(&record.servers, &plan.servers);
         let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);
         let changed_files = if own_tree { self.changed_files(&record.digest, &plan).await? } else { 0 };
         Ok(Some(UpdateCheck { plan, from: record.version, changes, changed_files }))
     }
 
+    async fn installed_tree(&self, path: PathBuf) -> Result<Tree, MarketError> {
+        let mut policy = aiw_net::Policy::none();
+        policy.directories.push(path.clone());
+        Ok(self.trees.open_directory(&policy, &path).await?)
+    }
+
     /// Files that differ between the installed tree and a plan's.
     async fn changed_files(&self, digest: &str, plan: &Plan) -> Result<usize, MarketError> {
         let read = async |path: PathBuf| -> Result<BTreeMap<RelPath, Vec<u8>>, MarketError> {
-            let mut policy = aiw_net::Policy::none();
-            policy.directories.push(path.clone());
-            let tree = self.trees.open_directory(&policy, &path).await?;
+            let tree = self.installed_tree(path).await?;
             let mut files = BTreeMap::new();
             for item in tree.walk()? {
                 if item.kind == aiw_net::ItemKind::File {
@@ -595,7 +540,17 @@ impl Markets {
 impl Plan {
     /// The values that its servers read and that neither the answers nor the environment give.
     pub fn missing(&self, answers: &Answers) -> Vec<Missing> {
-        missing(self, answers)
+        missing(self, &merged(self.present.as_ref(), answers))
+    }
+
+    /// The options that its servers use, and what stands for each: the answer, or the default.
+    pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
+        let given = given_options(self, &merged(self.present.as_ref(), answers));
+        let text = |given: Given| match given {
+            Given::Literal(text) => text,
+            Given::Reference(name) => format!("${{{name}}}"),
+        };
+        given.into_iter().map(|(name, given)| (name, text(given))).collect()
     }
 }
 
@@ -620,116 +575,207 @@ impl State {
         Ok(home.commit(lock, &[self.plugins.document(), &self.mcp, self.settings.document()])?)
     }
 
-    /// Writes a server and makes the plugin one of its owners.
-    fn put(&mut self, id: &PluginId, server: &AddedServer) -> Result<(), MarketError> {
-        let mut owners = self.plugins.owners(&server.key);
-        owners.owners.retain(|owner| owner != id);
-        if owners.owners.is_empty() {
-            self.mcp.set(&["mcpServers", &server.key], &server.written)?;
+    /// A key with all that is known of it.
+    fn key(&self, key: &str) -> Result<Key, MarketError> {
+        let known = self.plugins.key(key);
+        let mut owners = Vec::new();
+        for id in known.owners {
+            let server = self.plugins.get(&id)?.and_then(|p| p.servers.into_iter().find(|s| s.key == *key));
+            owners.extend(server.map(|server| claim_of(&id, &server)));
         }
-        owners.owners.push(id.clone());
-        self.plugins.set_owners(&server.key, &owners)?;
-        Ok(())
-    }
-
-    /// Takes a server of a plugin out of mcp.json, unless another owner or the user has it.
-    /// Answers the sentence that says what stays.
-    fn withdraw(&mut self, id: &PluginId, server: &AddedServer, enabled: bool) -> Result<Option<String>, MarketError> {
-        let key = &server.key;
-        let mut owners = self.plugins.owners(key);
-        if !enabled || !owners.owners.contains(id) {
-            return Ok(None);
-        }
-        let was_first = owners.owners.first() == Some(id);
-        owners.owners.retain(|owner| owner != id);
-        self.plugins.set_owners(key, &owners)?;
         let current = self.mcp.get(&["mcpServers", key]).cloned();
-        match (current, owners.owners.first()) {
-            (None, _) => Ok(None),
-            (Some(current), _) if was_first && current != server.written => Ok(Some(changed_by_hand(key))),
-            (Some(_), Some(next)) if was_first => {
-                // Theirs is the same declaration with their own directories.
-                let theirs = self.plugins.get(next)?.and_then(|p| p.servers.into_iter().find(|s| s.key == *key));
-                if let Some(theirs) = theirs {
-                    self.mcp.set(&["mcpServers", key], &theirs.written)?;
-                }
-                Ok(None)
-            }
-            (Some(_), Some(_)) => Ok(None),
-            (Some(_), None) => {
-                match &server.replaced {
-                    Some(replaced) => self.mcp.set(&["mcpServers", key], replaced)?,
-                    None => drop(self.mcp.remove(&["mcpServers", key])),
-                }
-                Ok(None)
-            }
-        }
+        Ok(Key { owners, written: known.written, original: known.original, current })
     }
 
-    /// Makes room for a server that replaces another. Answers what removal brings back.
-    fn take_over(&mut self, key: &str, clash: &Clash) -> Result<Option<Value>, MarketError> {
-        let replaced = match clash {
-            Clash::User => self.mcp.get(&["mcpServers", key]).cloned(),
-            Clash::Plugin(_) => None,
+    /// Whether a plugin has a key and something stands there.
+    fn stands(&self, id: &PluginId, key: &str) -> bool {
+        self.mcp.get(&["mcpServers", key]).is_some() && self.plugins.key(key).owners.contains(id)
+    }
+
+    fn set_key(&mut self, name: &str, key: Key) -> Result<(), MarketError> {
+        match &key.current {
+            Some(entry) => self.mcp.set(&["mcpServers", name], entry)?,
+            None => drop(self.mcp.remove(&["mcpServers", name])),
+        }
+        let owners = key.owners.into_iter().map(|owner| owner.plugin).collect();
+        Ok(self.plugins.set_key(name, &ServerKey { owners, written: key.written, original: key.original })?)
+    }
+
+    fn release(&mut self, id: &PluginId, server: &AddedServer) -> Result<Released, MarketError> {
+        let mut key = self.key(&server.key)?;
+        let released = key.release(id);
+        self.set_key(&server.key, key)?;
+        Ok(released)
+    }
+
+    /// Gives a server its key, or another one, or none, as the user answered.
+    fn take(
+        &mut self,
+        server: &mut AddedServer,
+        claim: Claim,
+        answers: &Answers,
+        repair: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<(), MarketError> {
+        let mut key = self.key(&server.key)?;
+        let id = claim.plugin.clone();
+        if std::mem::take(&mut server.left_to_user) && !key.has(&id) && key.current.is_some() {
+            notes.extend(Released::Users.note(&server.key));
+            key.adopt(claim);
+            return self.set_key(&server.key, key);
+        }
+        let Some(clash) = key.clash(&claim) else {
+            server.skipped = false;
+            if key.has(&id) {
+                match key.refresh(claim, repair) {
+                    Refreshed::Done => {}
+                    Refreshed::Users => notes.extend(Released::Users.note(&server.key)),
+                    Refreshed::TakenOut => notes.push(format!(
+                        "server `{}` stays out of mcp.json, where you took it out: `aiw plugin install {id}` puts it back",
+                        server.key
+                    )),
+                }
+            } else {
+                key.claim(claim, false);
+            }
+            return self.set_key(&server.key, key);
         };
-        // Other plugins keep their record; the key is no longer theirs.
-        self.plugins.set_owners(key, &aiw_home::ServerOwners::default())?;
-        Ok(replaced)
+        let answer = answers.conflicts.get(&server.key).copied().or(answers.on_conflict);
+        let Some(answer) = answer else {
+            return Err(MarketError::Clash { key: server.key.clone(), owner: clash.to_string() });
+        };
+        server.skipped = answer == OnConflict::Skip;
+        if answer == OnConflict::Overwrite {
+            notes.push(format!("server `{}` replaces {clash}", server.key));
+            key.claim(claim, true);
+            return self.set_key(&server.key, key);
+        }
+        key.release(&id);
+        self.set_key(&server.key, key)?;
+        if answer == OnConflict::Skip {
+            notes.push(format!("server `{}` is left out: {clash} has the name", server.key));
+            return Ok(());
+        }
+        let wanted = safe(&format!("{}-{}", id.name, server.name));
+        let taken =
+            |key: &str| self.mcp.get(&["mcpServers", key]).is_some() || !self.plugins.key(key).owners.is_empty();
+        let renamed = unique(&wanted, taken);
+        notes.push(format!("server `{}` is added as `{renamed}`: {clash} has the name", server.key));
+        let mut key = self.key(&renamed)?;
+        key.claim(claim, false);
+        self.set_key(&renamed, key)?;
+        server.key = renamed;
+        Ok(())
     }
 
     /// Removes trees that nobody uses: no plugin, and no entry of mcp.json (the user may have
     /// kept one that names it). Also those of installs that were killed or met a full disk.
-    fn drop_trees(&self, home: &Home, _lock: &Lock) -> Result<(), MarketError> {
-        let installed = self.plugins.all()?;
+    /// What can't be removed is said: the change itself is done.
+    fn drop_trees(&self, home: &Home, _lock: &Lock) -> Vec<String> {
+        let Ok(installed) = self.plugins.all() else { return Vec::new() };
+        let mcp = self.mcp.text();
+        let mut notes = Vec::new();
         for dir in std::fs::read_dir(home.trees()).into_iter().flatten().flatten() {
             let Ok(digest) = dir.file_name().into_string() else { continue };
             // What bears another name is not ours to judge.
             let ours = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
             let used = installed.iter().any(|(_, plugin)| plugin.digest == digest);
-            if ours && !used && !self.mcp.text().contains(&digest) {
-                aiw_home::remove_tree(&home.tree(&digest))?;
+            if ours
+                && !used
+                && !mcp.contains(&digest)
+                && let Err(e) = aiw_home::remove_tree(&home.tree(&digest))
+            {
+                notes.push(format!("an unused plugin directory stays: {e}"));
             }
         }
-        Ok(())
+        notes
     }
 }
 
-fn changed_by_hand(key: &str) -> String {
-    format!("server `{key}` stays in mcp.json: it was changed by hand")
-}
-
-/// Who has a key with another declaration. The same declaration from two plugins is one
-/// entry, unless it names the plugin's own directories.
-fn clash(
-    id: &PluginId,
-    key: &str,
-    declaration: &Map<String, Value>,
-    transport: &str,
-    installed: &[(PluginId, InstalledPlugin)],
-    mcp: &Document,
-) -> Option<Clash> {
-    let current = mcp.get(&["mcpServers", key])?;
-    let holders = installed.iter().filter(|(_, plugin)| plugin.enabled).flat_map(|(owner, plugin)| {
-        plugin
-            .servers
-            .iter()
-            .filter(|server| server.key == key && server.written == *current)
-            .map(move |server| (owner, server))
-    });
-    let mut theirs = None;
-    for (owner, server) in holders {
-        let same = server.declaration.as_object() == Some(declaration) && !reads(declaration).own_tree;
-        if owner == id || same {
-            return None;
+impl Released {
+    /// The sentence that says what stays.
+    fn note(&self, key: &str) -> Option<String> {
+        match self {
+            Self::Gone => None,
+            Self::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
+            Self::Users => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
+            Self::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
         }
-        theirs = Some(Clash::Plugin(owner.clone()));
     }
-    // An entry of the user's own that says the same is no clash either.
-    let plain = Values::default().resolve(declaration, transport);
-    if !reads(declaration).own_tree && (*current == plain || current.as_object() == Some(declaration)) {
-        return None;
+}
+
+/// The claim of a server that is recorded.
+fn claim_of(id: &PluginId, server: &AddedServer) -> Claim {
+    let declaration = server.declaration.as_object().cloned().unwrap_or_default();
+    // Everything but a process has a type when written.
+    let transport = server.written.get("type").and_then(Value::as_str).unwrap_or("stdio");
+    Claim {
+        plugin: id.clone(),
+        own_tree: reads(&declaration).own_tree,
+        plain: Values::default().plain(&declaration, transport),
+        declaration: server.declaration.clone(),
+        entry: server.written.clone(),
     }
-    Some(theirs.unwrap_or(Clash::User))
+}
+
+/// The servers with their keys, and who has them.
+fn planned(
+    id: &PluginId,
+    inspection: &Inspection,
+    present: Option<&InstalledPlugin>,
+    state: &State,
+) -> Result<Vec<PlannedServer>, MarketError> {
+    let names: Vec<String> = inspection.servers.iter().map(|s| s.name.clone()).collect();
+    let keys = safe_keys(&names);
+    let mut planned = Vec::new();
+    for server in &inspection.servers {
+        let known = present.and_then(|p| p.servers.iter().find(|known| known.name == server.name));
+        // A key that it has already, perhaps by an earlier answer, stays its own.
+        let key = known.map(|known| known.key.clone()).or_else(|| keys.get(&server.name).cloned());
+        let mut server = PlannedServer {
+            name: server.name.clone(),
+            key: key.unwrap_or_else(|| safe(&server.name)),
+            transport: server.transport.clone(),
+            target: server.target(),
+            details: server.details(),
+            reads: reads(&server.declaration),
+            skipped: known.is_some_and(|known| known.skipped),
+            declaration: server.declaration.clone(),
+            clash: None,
+        };
+        // The entry does not matter to those who are in the way.
+        let claim = server.claim(id, Value::Null);
+        server.clash = state.key(&server.key)?.clash(&claim);
+        planned.push(server);
+    }
+    Ok(planned)
+}
+
+/// What the user gave so far, and now.
+fn merged(present: Option<&InstalledPlugin>, answers: &Answers) -> BTreeMap<String, String> {
+    let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
+    values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
+    values
+}
+
+/// Names that were given and that no server reads: a slip of the finger.
+fn unused(plan: &Plan, answers: &Answers) -> Vec<String> {
+    let read = |name: &str| {
+        plan.servers.iter().any(|server| {
+            let options = &server.reads.options;
+            server.reads.variables.keys().any(|variable| variable.as_str() == name)
+                || options.contains(name)
+                || options.iter().any(|option| option_variable(option).is_some_and(|v| v.as_str() == name))
+        })
+    };
+    let unread = answers.values.keys().filter(|name| !read(name));
+    unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
+}
+
+/// The defaults of options that servers use: a change of one changes what runs.
+fn defaults(servers: &[PlannedServer], options: &BTreeMap<String, UserOption>) -> BTreeMap<String, String> {
+    let used = servers.iter().flat_map(|server| &server.reads.options);
+    used.filter_map(|name| Some((name.clone(), options.get(name)?.default.clone()?))).collect()
 }
 
 fn version(inspection: &Inspection, found: &Found, commit: Option<&Sha>, digest: &str) -> String {
@@ -738,20 +784,18 @@ fn version(inspection: &Inspection, found: &Found, commit: Option<&Sha>, digest:
     version.or_else(|| commit.map(ToString::to_string)).unwrap_or_else(|| digest.to_owned())
 }
 
-fn given_variables(answers: &Answers) -> BTreeMap<EnvName, Given> {
-    answers.values.iter().filter_map(|(name, given)| Some((name.parse().ok()?, given.clone()))).collect()
+fn given_variables(values: &BTreeMap<String, String>) -> BTreeMap<EnvName, Given> {
+    values.iter().filter_map(|(name, text)| Some((name.parse().ok()?, Given::parse(text)))).collect()
 }
 
-/// Options: what the user gave (by the option's name or its variable's), else the default;
-/// a secret is always a reference.
-fn given_options(plan: &Plan, answers: &Answers) -> BTreeMap<String, Given> {
+/// Options: what the user gave (by the option's name or its variable's), else the default.
+/// What the plugin calls sensitive, or sounds so, is always a reference.
+fn given_options(plan: &Plan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
     let mut options = BTreeMap::new();
-    let wanted = plan.servers.iter().flat_map(|server| &server.reads.options);
-    for name in wanted {
+    for name in plan.servers.iter().flat_map(|server| &server.reads.options) {
         let declared = plan.options.get(name);
-        let by_variable = option_variable(name).and_then(|variable| answers.values.get(variable.as_str()));
-        let given = answers.values.get(name).or(by_variable).cloned();
-        // What the plugin calls sensitive is never written, whatever its name.
+        let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
+        let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
         let secret = declared.is_some_and(|option| option.sensitive) || crate::is_secret_name(name);
         let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
         let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
@@ -762,27 +806,23 @@ fn given_options(plan: &Plan, answers: &Answers) -> BTreeMap<String, Given> {
     options
 }
 
-fn missing(plan: &Plan, answers: &Answers) -> Vec<Missing> {
+fn missing(plan: &Plan, values: &BTreeMap<String, String>) -> Vec<Missing> {
     let set = |name: &EnvName| std::env::var_os(name.as_str()).is_some_and(|value| !value.is_empty());
+    let options = given_options(plan, values);
     let mut missing = BTreeSet::new();
-    for server in &plan.servers {
+    for server in plan.servers.iter().filter(|server| !server.skipped) {
         for (name, needed) in &server.reads.variables {
-            let missing_name = match answers.values.get(name.as_str()) {
+            let variable = match values.get(name.as_str()).map(|text| Given::parse(text)) {
                 Some(Given::Literal(_)) => continue,
                 Some(Given::Reference(other)) => other,
-                None if *needed => name,
+                None if *needed => name.clone(),
                 None => continue,
             };
-            if !set(missing_name) {
-                missing.insert(Missing {
-                    variable: missing_name.clone(),
-                    option: None,
-                    title: None,
-                    secret: crate::is_secret_name(name.as_str()),
-                });
+            if !set(&variable) {
+                let secret = crate::is_secret_name(name.as_str());
+                missing.insert(Missing { variable, option: None, title: None, secret });
             }
         }
-        let options = given_options(plan, answers);
         for name in &server.reads.options {
             let declared = plan.options.get(name);
             let variable = match options.get(name) {
@@ -802,34 +842,44 @@ fn missing(plan: &Plan, answers: &Answers) -> Vec<Missing> {
     missing.into_iter().collect()
 }
 
-/// What an update changes in the declarations, before substitution.
-fn changes(old: &[AddedServer], new: &[PlannedServer]) -> Vec<String> {
+/// What an update changes in the declarations, before substitution, a few words each.
+fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
     let mut changes = Vec::new();
-    for server in new {
+    for server in &new.servers {
         let shown = aiw_core::one_line(&server.name, 60);
-        match old.iter().find(|o| o.name == server.name) {
+        match old.servers.iter().find(|o| o.name == server.name) {
             None => changes.push(format!("new server `{shown}`: {}", server.target)),
-            Some(old) if old.declaration.as_object() != Some(&server.declaration) => {
-                changes.push(format!("server `{shown}` changes to: {}", server.target));
+            Some(old) => {
+                let before = old.declaration.as_object().cloned().unwrap_or_default();
+                let keys: BTreeSet<&String> = before.keys().chain(server.declaration.keys()).collect();
+                for key in keys.into_iter().filter(|key| before.get(*key) != server.declaration.get(*key)) {
+                    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), visible_json);
+                    let (before, after) = (text(before.get(key)), text(server.declaration.get(key)));
+                    changes
+                        .push(format!("server `{shown}`, `{}`: {before} becomes {after}", aiw_core::one_line(key, 60)));
+                }
             }
-            Some(_) => {}
+        }
+    }
+    let after = defaults(&new.servers, &new.options);
+    let names: BTreeSet<&String> = old.defaults.keys().chain(after.keys()).collect();
+    // What the user gave stands, whatever the default.
+    for name in
+        names.into_iter().filter(|name| old.defaults.get(*name) != after.get(*name) && !old.values.contains_key(*name))
+    {
+        let known = old.servers.iter().any(|server| {
+            server.declaration.as_object().is_some_and(|declaration| reads(declaration).options.contains(name))
+        });
+        if known {
+            let text = |value: Option<&String>| value.map_or_else(|| "nothing".into(), |v| visible(v));
+            let (before, after) = (text(old.defaults.get(name)), text(after.get(name)));
+            changes.push(format!(
+                "the default of the option `{}`: {before} becomes {after}",
+                aiw_core::one_line(name, 60)
+            ));
         }
     }
     changes
-}
-
-/// Renames the staged tree to its digest. One that is there already is the same, unless
-/// someone changed it: then the fresh one replaces it.
-fn place_tree(home: &Home, plan: Plan) -> Result<(), MarketError> {
-    let target = home.tree(&plan.digest);
-    let io = |action: &'static str, source| aiw_home::HomeError::Io { action, path: target.clone(), source };
-    if target.is_dir() {
-        let aside = home.temporary_dir(&home.trees())?;
-        std::fs::rename(&target, aside.path().join("old")).map_err(|e| io("replace", e))?;
-    }
-    let staged = plan.staged.keep();
-    std::fs::rename(&staged, &target).map_err(|e| io("write", e))?;
-    Ok(())
 }
 
 fn path_text(path: PathBuf) -> Result<String, MarketError> {

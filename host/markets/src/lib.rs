@@ -11,6 +11,7 @@ mod document;
 mod error;
 mod inspect;
 mod install;
+mod key;
 mod listing;
 mod market;
 mod remote;
@@ -26,12 +27,13 @@ pub use document::{Document, Entry, MARKETPLACE_JSON, Usable};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
 pub use install::{
-    Answers, Clash, Installed, Missing, OnConflict, Plan, PlannedServer, Removed, Toggled, UpdateCheck, Updated,
+    Answers, Installed, Missing, OnConflict, Plan, PlannedServer, Removed, Toggled, UpdateCheck, Updated,
 };
+pub use key::Clash;
 pub use listing::{Listed, Listing};
 pub use market::{AddOptions, Added, MarketStatus, Refreshed};
 pub use search::{Found, Query, SearchResult};
 pub use servers::Server;
 pub use source::Source;
-pub use substitute::{Given, is_secret_name};
+pub use substitute::{Given, is_secret_name, is_secret_value};
 pub use validate::Report;

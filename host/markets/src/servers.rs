@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 /// More servers than any plugin has; a bound for what is shown and merged.
 const MAX_SERVERS: usize = 200;
 
+/// The longest declaration that can be shown and agreed to. The longest seen has 500 bytes.
+const MAX_DECLARATION: usize = 8 << 10;
+
 /// One declared server that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Server {
@@ -23,17 +26,35 @@ pub struct Server {
 }
 
 impl Server {
-    /// What it runs or reaches, on one line, for people to judge.
+    /// What it runs or reaches, whole and on one line, for people to judge.
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
         if self.transport != "stdio" {
-            return one_line(text("url"), 300);
+            return visible(text("url"));
         }
-        let mut words = vec![quoted(text("command"))];
-        for arg in self.declaration.get("args").and_then(Value::as_array).into_iter().flatten() {
-            words.push(quoted(arg.as_str().unwrap_or_default()));
+        let args = self.declaration.get("args").and_then(Value::as_array).into_iter().flatten();
+        let words = std::iter::once(text("command")).chain(args.map(|arg| arg.as_str().unwrap_or_default()));
+        words.map(quoted).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Everything else that the declaration sets, a line each: a variable or a header can
+    /// change what runs as much as a command.
+    pub fn details(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (key, value) in &self.declaration {
+            match (key.as_str(), value) {
+                ("type", _) | ("command" | "args", _) if key == "type" || self.transport == "stdio" => {}
+                ("url", _) if self.transport != "stdio" => {}
+                ("env" | "headers", Value::Object(fields)) => {
+                    lines.extend(
+                        fields.iter().map(|(name, value)| format!("{key} {}: {}", visible(name), visible_json(value))),
+                    );
+                }
+                ("headersHelper", _) => lines.push(format!("runs a command for its headers: {}", visible_json(value))),
+                _ => lines.push(format!("{}: {}", visible(key), visible_json(value))),
+            }
         }
-        one_line(&words.join(" "), 300)
+        lines
     }
 
     /// The variables and options that it reads, by name.
@@ -44,13 +65,35 @@ impl Server {
     }
 }
 
+/// A text on one line with nothing hidden: line breaks are visible, nothing is folded or cut.
+pub fn visible(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            c => line.push(c),
+        }
+    }
+    aiw_core::printable(&line).into_owned()
+}
+
+/// A JSON value as [`visible`] text; a plain text without its quotes.
+pub fn visible_json(value: &Value) -> String {
+    match value {
+        Value::String(text) => visible(text),
+        value => visible(&value.to_string()),
+    }
+}
+
 /// A word as a shell would need it, so that two arguments never look like three.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,${}".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        format!("'{}'", visible(word).replace('\'', "'\\''"))
     }
 }
 
@@ -147,6 +190,10 @@ fn server(name: &str, declaration: &Value) -> Result<Server, String> {
         return Err("has a name that is not 1 to 256 bytes long".into());
     }
     let Value::Object(fields) = declaration else { return Err("is not an object".into()) };
+    // It is shown whole before it is agreed to: nobody reads more.
+    if declaration.to_string().len() > MAX_DECLARATION {
+        return Err(format!("has a declaration of more than {} KiB", MAX_DECLARATION >> 10));
+    }
     let text = |key: &str| match fields.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),

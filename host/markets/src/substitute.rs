@@ -118,12 +118,55 @@ impl Given {
     }
 }
 
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Reference(name) => write!(f, "${{{name}}}"),
+            Self::Literal(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Whether a value looks like a secret, whatever it is called: a URL with a password, the
+/// beginning of a well-known token, or a long run without any word in it.
+pub fn is_secret_value(value: &str) -> bool {
+    const BEGINNINGS: [&str; 12] =
+        ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ", "-----BEGIN"];
+    if url::Url::parse(value).is_ok_and(|url| url.password().is_some()) {
+        return true;
+    }
+    let dense = value.len() >= 24
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+=".contains(&b))
+        && value.bytes().any(|b| b.is_ascii_digit())
+        && value.bytes().any(|b| b.is_ascii_alphabetic());
+    dense || BEGINNINGS.iter().any(|beginning| value.starts_with(beginning))
+}
+
 /// Whether a variable's name says that its value is a secret.
 pub fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "PASS",
+        "PWD",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "KEY",
+        "APIKEY",
+        "PAT",
+        "JWT",
+        "COOKIE",
+        "AUTH",
+        "BEARER",
+    ];
+    const PARTS: [&str; 5] = ["TOKEN", "SECRET", "PASSW", "APIKEY", "CREDENTIAL"];
     let name = name.to_ascii_uppercase();
-    let words = ["TOKEN", "SECRET", "PASSW", "CREDENTIAL", "APIKEY", "PRIVATE", "COOKIE", "SESSION", "DSN", "AUTH"];
-    words.iter().any(|word| name.contains(word))
-        || name.split(['_', '-', '.']).any(|part| matches!(part, "KEY" | "PASS" | "PWD" | "PAT" | "JWT"))
+    // `GIT_AUTHOR_NAME` has no word of these, `BASIC_AUTH` has one.
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
+        || PARTS.iter().any(|part| name.contains(part))
 }
 
 /// The variable under which Claude Code gives an option to a plugin's processes.
@@ -185,6 +228,17 @@ impl Values {
             Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), self.value(v))).collect()),
             other => other.clone(),
         }
+    }
+
+    /// What the user would write for the same server: no variables of the plugin's.
+    pub fn plain(&self, declaration: &Map<String, Value>, transport: &str) -> Value {
+        let mut entry = self.resolve(declaration, transport);
+        if !declaration.contains_key("env")
+            && let Value::Object(entry) = &mut entry
+        {
+            entry.shift_remove("env");
+        }
+        entry
     }
 
     /// The entry for `mcp.json`: placeholders resolved; a process also gets the plugin's
@@ -257,8 +311,19 @@ mod tests {
         for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH"] {
             assert!(is_secret_name(name), "{name}");
         }
-        for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL"] {
+        for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL", "GIT_AUTHOR_NAME"] {
             assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_look_like_secrets_are_known() {
+        for value in ["postgres://u:p@h/d", "ghp_0123", "sk-ant-x", "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c", "eyJhbGciOi"] {
+            assert!(is_secret_value(value), "{value}");
+        }
+        for value in ["eu-west-1", "https://example.com/a", "/home/me/notes", "true", "3000", "a longer text of words"]
+        {
+            assert!(!is_secret_value(value), "{value}");
         }
     }
 

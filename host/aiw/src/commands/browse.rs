@@ -8,7 +8,7 @@ use aiw_core::ErrorKind;
 use aiw_markets::{Answers, Found, MarketError, Observer, OnConflict, Plan, Query};
 use aiw_tui::{Backend, BrowseError, Options, Plugin, Preview, Progress, Server};
 
-use crate::commands::plugin::{kinds, preview};
+use crate::commands::plugin::{keys, kinds, preview};
 use crate::components::Host;
 use crate::failure::Failure;
 
@@ -107,7 +107,7 @@ impl Backend for Domain {
         warnings
             .extend(missing.iter().map(|m| format!("`{}` is not set: export it where your client starts", m.variable)));
         warnings.extend(plan.left_out.iter().cloned());
-        let lines = preview(&plan);
+        let lines = preview(&plan, &Answers::default());
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
         Ok(Preview { lines, warnings })
     }
@@ -120,8 +120,7 @@ impl Backend for Domain {
         };
         let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
         let done = self.host.markets.install(plan, &answers).map_err(|e| sentence(&e))?;
-        let keys: Vec<&str> = done.record.servers.iter().map(|s| s.key.as_str()).collect();
-        Ok(format!("installed {} as {}", done.id, keys.join(", ")))
+        Ok(format!("installed {} as {}", done.id, keys(&done.record)))
     }
 
     fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, String> {

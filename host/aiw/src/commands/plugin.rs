@@ -52,7 +52,7 @@ fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), Failure> {
         show(&host.markets.search(&query)?, false, output);
         return Ok(());
     }
-    let everything = host.markets.search(&Query { all: true, ..Query::default() })?;
+    let everything = host.markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?;
     let wanted = |id: &PluginId| args.market.as_deref().is_none_or(|market| id.market.as_str() == market);
     let installed: Vec<_> = host.markets.installed()?.into_iter().filter(|(id, _)| wanted(id)).collect();
     let mut rows = Vec::new();
@@ -60,8 +60,7 @@ fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), Failure> {
     for (id, record) in &installed {
         let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
         let state = if record.enabled { "" } else { "disabled" };
-        let keys: Vec<&str> = record.servers.iter().map(|server| server.key.as_str()).collect();
-        rows.push(vec![id.to_string(), short(&record.version), keys.join(", "), state.into()]);
+        rows.push(vec![id.to_string(), short(&record.version), keys(record), state.into()]);
         plugins.push(match found {
             Some(found) => shape(found),
             None => orphan(id, record),
@@ -73,6 +72,12 @@ fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), Failure> {
     }
     output.answer(json!({ "plugins": plugins }));
     Ok(())
+}
+
+/// The keys that a plugin has in mcp.json, for people.
+pub fn keys(record: &InstalledPlugin) -> String {
+    let keys: Vec<&str> = record.servers.iter().filter(|s| !s.skipped).map(|s| s.key.as_str()).collect();
+    if keys.is_empty() { "no server".into() } else { keys.join(", ") }
 }
 
 /// A version for people: a commit or digest is cut.
@@ -239,9 +244,8 @@ async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
 }
 
 fn installed_line(record: &InstalledPlugin) -> String {
-    let keys: Vec<&str> = record.servers.iter().map(|s| s.key.as_str()).collect();
     let state = if record.enabled { "installed" } else { "installed, disabled" };
-    format!("  {state}: {} since {}, as {}", short(&record.version), record.installed_at, keys.join(", "))
+    format!("  {state}: {} since {}, as {}", short(&record.version), record.installed_at, keys(record))
 }
 
 fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Failure> {
@@ -280,7 +284,7 @@ async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), 
 /// that the placeholder stays.
 fn given(name: &str, value: &str, output: &Output) -> Option<Given> {
     match Given::parse(value) {
-        Given::Literal(_) if aiw_markets::is_secret_name(name) => {
+        Given::Literal(value) if aiw_markets::is_secret_name(name) || aiw_markets::is_secret_value(&value) => {
             output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
             None
         }
@@ -298,9 +302,8 @@ struct Report {
 
 impl Report {
     fn done(&mut self, done: Installed, output: &Output) {
-        let keys: Vec<&str> = done.record.servers.iter().map(|s| s.key.as_str()).collect();
         let verb = if done.unchanged { "Already installed:" } else { "Installed" };
-        output.line(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys.join(", ")));
+        output.line(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
         say_missing(&done, output);
         done.notes.iter().for_each(|note| output.note(note));
         self.installed.push(installed_shape(&done));
@@ -324,7 +327,7 @@ fn installed_shape(done: &Installed) -> Value {
         "id": done.id,
         "version": done.record.version,
         "commit": done.record.commit,
-        "servers": done.record.servers.iter().map(|s| &s.key).collect::<Vec<_>>(),
+        "servers": done.record.servers.iter().filter(|s| !s.skipped).map(|s| &s.key).collect::<Vec<_>>(),
         "missing_env": done.missing.iter().map(|m| &m.variable).collect::<Vec<_>>(),
         "notes": done.notes,
         "unchanged": done.unchanged,
@@ -351,11 +354,10 @@ async fn install_one(
     output: &Output,
 ) -> Result<Installed, Failure> {
     let plan = host.markets.plan(name).await?;
-    let unchanged = plan.present.as_ref().is_some_and(|p| p.digest == plan.digest && p.version == plan.version);
-    if unchanged && answers.values.is_empty() {
+    if plan.unchanged && answers.values.is_empty() && answers.on_conflict.is_none() {
         return Ok(host.markets.install(plan, answers)?);
     }
-    preview(&plan).iter().for_each(|line| output.before_question(line));
+    preview(&plan, answers).iter().for_each(|line| output.before_question(line));
     output.flush();
     for line in &plan.left_out {
         output.note(line);
@@ -367,14 +369,15 @@ async fn install_one(
     Ok(host.markets.install(plan, &answers)?)
 }
 
-/// What an install would add, for people to judge.
-pub fn preview(plan: &Plan) -> Vec<String> {
+/// What an install would add, for people to judge: nothing is folded, cut or left out.
+pub fn preview(plan: &Plan, answers: &Answers) -> Vec<String> {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut lines = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
-    for server in &plan.servers {
+    for server in plan.servers.iter().filter(|server| !server.skipped) {
         let verb = if server.transport == "stdio" { "runs" } else { "reaches" };
         lines.push(format!("  {} ({}) {verb}: {}", server.key, server.transport, server.target));
+        lines.extend(server.details.iter().map(|detail| format!("    {detail}")));
         let reads = read_names(server);
         if !reads.is_empty() {
             lines.push(format!("    reads {}", reads.join(", ")));
@@ -383,6 +386,8 @@ pub fn preview(plan: &Plan) -> Vec<String> {
             lines.push(format!("    the name is taken by {clash}"));
         }
     }
+    let options = plan.options_used(answers);
+    lines.extend(options.iter().map(|(name, value)| format!("  user_config.{name} is {}", value.escape_debug())));
     lines
 }
 
@@ -399,7 +404,7 @@ async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Ans
     }
     if answers.on_conflict.is_none() {
         let mut conflicts = BTreeMap::new();
-        for server in &plan.servers {
+        for server in plan.servers.iter().filter(|server| !server.skipped) {
             let Some(clash) = &server.clash else { continue };
             let question = format!(
                 "The server name `{}` is taken by {clash}: [o]verwrite, [s]kip, [r]ename, or stop?",
@@ -438,8 +443,10 @@ async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Fa
     } else {
         args.plugins.iter().map(|name| host.markets.find_installed(name)).collect::<Result<_, _>>()?
     };
+    let known: Vec<String> = host.markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
     if !args.no_fetch {
         let mut markets: Vec<String> = ids.iter().map(|id| id.market.to_string()).collect();
+        markets.retain(|market| known.contains(market));
         markets.sort();
         markets.dedup();
         for market in markets {
@@ -451,6 +458,12 @@ async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Fa
     let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
     let mut report = Report::default();
     for id in ids {
+        // Of all of them, one whose marketplace is gone stays as it is.
+        if args.plugins.is_empty() && !known.iter().any(|name| name == id.market.as_str()) {
+            output.note(format!("{id} stays as it is: its marketplace is not there any more"));
+            unchanged.push(json!(id));
+            continue;
+        }
         let result = update_one(host, &id, &args, output).await;
         match result {
             Ok(Some((from, installed))) => {
@@ -496,7 +509,7 @@ async fn update_one(
     }
     let answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
     let from = check.from.clone();
-    Ok(Some((from, host.markets.install(check.plan, &answers)?)))
+    Ok(Some((from, host.markets.update_to(check.plan, &answers)?)))
 }
 
 fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {

@@ -1,7 +1,8 @@
-//! Git repositories, fetched bare into a cache and read there. Nothing is ever checked out, and no hook,
-//! filter or template runs.
+//! Git repositories: of this machine, read where they are; from elsewhere, fetched bare into a cache and read
+//! there. Nothing is ever checked out, and no hook, filter or template runs.
 
 mod command;
+mod local;
 mod place;
 mod remote;
 mod transport;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{RelPath, Sha, one_line};
+use aiw_core::{RelPath, Sha, hex, is_git_ref, one_line};
 use git2::{ObjectType, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use remote::{Depth, Remote};
 use crate::error::NetError;
 use crate::http::{Client, check_host, resolve_public};
 use crate::policy::Policy;
-use crate::tree::{Tree, hex};
+use crate::tree::Tree;
 
 /// A place in a git repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub struct Progress {
 /// What is told of a transfer while it runs, on the thread that transfers.
 type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
-/// Opens trees: of git repositories, through a cache, and of directories.
+/// Opens trees: of git repositories, those from elsewhere through a cache, and of directories.
 #[derive(Clone)]
 pub struct Trees {
     client: Client,
@@ -142,8 +143,8 @@ impl Trees {
         self
     }
 
-    /// The tree of a commit. Where `sha` is given and was fetched before, nothing is asked of the network;
-    /// dropping the future stops the transfer.
+    /// The tree of a commit: of a repository on this machine, where it is; of another, in the cache. Where `sha`
+    /// is given and was fetched before, nothing is asked of the network; dropping the future stops the transfer.
     pub async fn open_git(&self, policy: &Policy, origin: &GitOrigin) -> Result<Tree, NetError> {
         let origin = origin.clone();
         let tree = self.blocking(policy, origin.url.clone(), move |job| job.open(&origin)).await?;
@@ -237,11 +238,11 @@ impl Job {
         Place::of(&url, false)?;
         let to = rewritten(&url);
         let real = to.clone().unwrap_or_else(|| url.clone());
-        let place = Place::of(&real, to.is_some())?;
+        let mut place = Place::of(&real, to.is_some())?;
         if to.is_some() {
             policy.grant_url(&real);
         }
-        match &place {
+        match &mut place {
             // Checked by the client, redirects and addresses included; here only so that a cached
             // tree is not given to one who may not ask.
             Place::Http(at) => {
@@ -252,7 +253,8 @@ impl Job {
             }
             Place::Ssh { host, port } if !policy.is_granted(host, *port) => check_host(&policy, host, *port, 22)?,
             Place::Ssh { .. } => {}
-            Place::Local(path) => drop(allowed_path(&policy, path, to.is_some())?),
+            // From here on the path that was checked, wherever its links lead later.
+            Place::Local(path) => *path = allowed_path(&policy, path, to.is_some())?,
         }
         let deadline = Instant::now() + trees.client.limits().tree;
         let path = trees.cache.join(cache_name(&real));
@@ -270,9 +272,22 @@ impl Job {
         Ok(Self { trees, cancel, deadline, remote, shown, path })
     }
 
+    /// The repository itself, if it is on this machine.
+    fn local(&self) -> Result<Option<Repository>, NetError> {
+        match &self.remote.place {
+            Place::Local(path) => local::open(path, &self.shown).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn refs(&self) -> Result<GitRefs, NetError> {
-        self.make_cache()?;
-        let refs = self.reach().and_then(|()| self.remote.list())?;
+        let refs = match self.local()? {
+            Some(repository) => local::refs(&repository, &self.shown)?,
+            None => {
+                self.make_cache()?;
+                self.reach().and_then(|()| self.remote.list())?
+            }
+        };
         Ok(GitRefs { url: self.shown.clone(), refs })
     }
 
@@ -280,12 +295,40 @@ impl Job {
         if let Some(reference) = &origin.reference {
             check_reference(reference)?;
         }
-        let sha = match &origin.sha {
+        let (repository, sha) = match self.local()? {
+            Some(repository) => {
+                let sha = self.find_local(&repository, origin)?;
+                (repository, sha)
+            }
+            None => {
+                let sha = self.find_remote(origin)?;
+                (Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)
+            }
+        };
+        let tree = Tree::git(repository, sha)?;
+        match &origin.path {
+            Some(path) => tree.subtree(path),
+            None => Ok(tree),
+        }
+    }
+
+    fn find_local(&self, repository: &Repository, origin: &GitOrigin) -> Result<Sha, NetError> {
+        let reference = origin.reference.as_deref();
+        let sha = match origin.sha.clone().or_else(|| local::resolve(repository, reference)) {
+            Some(sha) => sha,
+            None => self.refs()?.resolve(reference)?,
+        };
+        if has_commit(repository, &sha) { Ok(sha) } else { Err(self.no_commit(&sha)) }
+    }
+
+    /// The commit, which is in the cache then.
+    fn find_remote(&self, origin: &GitOrigin) -> Result<Sha, NetError> {
+        match &origin.sha {
             Some(sha) => {
                 if !self.has(sha) {
                     self.fetch(sha, origin.reference.as_deref(), false)?;
                 }
-                sha.clone()
+                Ok(sha.clone())
             }
             None => {
                 let refs = self.refs()?;
@@ -293,13 +336,8 @@ impl Job {
                 if !self.has(&sha) {
                     self.fetch(&sha, Some(&name), true)?;
                 }
-                sha
+                Ok(sha)
             }
-        };
-        let tree = Tree::git(Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)?;
-        match &origin.path {
-            Some(path) => tree.subtree(path),
-            None => Ok(tree),
         }
     }
 
@@ -330,37 +368,32 @@ impl Job {
         self.reach()?;
         self.sweep();
         let repository = self.repository()?;
-        let local = matches!(self.remote.place, Place::Local(_));
-        // A path serves no part of a history.
-        let shallow = if local { Depth::Whole } else { Depth::One };
         let mut ways: Vec<(Vec<String>, Depth)> = Vec::new();
         let exact = vec![sha.to_string()];
         // A ref's tip needs no server that allows commits to be asked for by id.
         if !is_tip {
-            ways.push((exact.clone(), shallow));
+            ways.push((exact.clone(), Depth::One));
         }
         match reference {
             Some(reference) => {
                 let sources = sources(reference);
                 // One of them exists; the others are an error of their own.
                 for source in &sources {
-                    ways.push((vec![format!("+{source}:refs/aiw/tip")], shallow));
+                    ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::One));
                 }
-                if !is_tip && !local {
+                if !is_tip {
                     for source in &sources {
                         ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::Whole));
                     }
                 }
             }
             None => {
-                if !local {
-                    ways.push((vec!["+HEAD:refs/aiw/tip".to_owned()], shallow));
-                }
+                ways.push((vec!["+HEAD:refs/aiw/tip".to_owned()], Depth::One));
                 ways.push((vec!["+refs/heads/*:refs/aiw/heads/*".to_owned()], Depth::Whole));
             }
         }
         if is_tip {
-            ways.push((exact, shallow));
+            ways.push((exact, Depth::One));
         }
         let mut refused = None;
         let mut answered = false;
@@ -378,8 +411,12 @@ impl Job {
         }
         match refused {
             Some(error) if !answered => Err(error),
-            _ => Err(NetError::not_found(format!("commit `{sha}` is not in `{}`", self.shown))),
+            _ => Err(self.no_commit(sha)),
         }
+    }
+
+    fn no_commit(&self, sha: &Sha) -> NetError {
+        NetError::not_found(format!("commit `{sha}` is not in `{}`", self.shown))
     }
 
     fn make_cache(&self) -> Result<(), NetError> {
@@ -456,11 +493,10 @@ fn sources(reference: &str) -> Vec<String> {
 }
 
 fn check_reference(reference: &str) -> Result<(), NetError> {
-    let whole = if reference.starts_with("refs/") { reference.to_owned() } else { format!("refs/heads/{reference}") };
-    if reference.is_empty() || reference.starts_with('-') || !git2::Reference::is_valid_name(&whole) {
-        return Err(NetError::invalid(format!("`{}` is not the name of a branch or tag", one_line(reference, 80))));
+    if is_git_ref(reference) {
+        return Ok(());
     }
-    Ok(())
+    Err(NetError::invalid(format!("`{}` is not the name of a branch or tag", one_line(reference, 80))))
 }
 
 /// The real path, if the user named it or what it lies beneath.

@@ -1,4 +1,4 @@
-//! One remote: libgit2 for HTTP and local repositories, the user's `git` for ssh.
+//! One remote: libgit2 for HTTP, the user's `git` for ssh.
 
 use std::fs;
 use std::path::Path;
@@ -66,12 +66,10 @@ impl Remote {
             let mut remote = self.checked(repository.remote_anonymous(&self.url))?;
             let mut options = FetchOptions::new();
             options.remote_callbacks(self.callbacks()).update_fetchhead(false).download_tags(AutotagOption::None);
-            match (depth, &self.place) {
-                (Depth::One, _) => drop(options.depth(1)),
-                // A local repository is never shallow here, and depth is more than its transport can do.
-                (Depth::Whole, Place::Local(_)) => {}
-                (Depth::Whole, _) => drop(options.depth(i32::MAX)),
-            }
+            options.depth(match depth {
+                Depth::One => 1,
+                Depth::Whole => i32::MAX,
+            });
             remote.fetch(specs, Some(&mut options), None).map_err(|error| self.unwrap(error))
         })
         .map_err(Refused::ByUs)?
@@ -103,7 +101,7 @@ impl Remote {
             }
             true
         });
-        // Local repositories are copied in silence otherwise.
+        // What the far end says while it counts.
         callbacks.sideband_progress(|_| self.session.check().is_ok());
         callbacks
     }

@@ -45,6 +45,8 @@ struct State {
     base: Option<Url>,
     /// `Basic …`, once the far end has asked.
     authorization: Option<HeaderValue>,
+    /// The refs as the far end sent them: what is listed first and fetched then is asked for once.
+    advertised: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -169,6 +171,7 @@ impl SmartSubtransport for Net {
             advertise,
             out: Vec::new(),
             stream: None,
+            is_told: false,
             chunk: Vec::new(),
             at: 0,
         }))
@@ -186,6 +189,8 @@ struct Exchange {
     advertise: bool,
     out: Vec<u8>,
     stream: Option<Stream>,
+    /// The advertisement was handed over.
+    is_told: bool,
     chunk: Vec<u8>,
     at: usize,
 }
@@ -305,19 +310,48 @@ impl Exchange {
     }
 
     fn fill(&mut self) -> Result<(), NetError> {
+        self.at = 0;
+        if !self.advertise {
+            self.chunk = self.next()?;
+            return Ok(());
+        }
+        if self.is_told {
+            self.chunk = Vec::new();
+            return Ok(());
+        }
+        self.is_told = true;
+        if let Some(advertised) = self.session.state().advertised.clone() {
+            self.chunk = advertised;
+            return Ok(());
+        }
+        // To its end, which libgit2 does not wait for: only then is the connection free for what comes next.
+        let mut whole = Vec::new();
+        loop {
+            let chunk = self.next()?;
+            if chunk.is_empty() {
+                break;
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        self.chunk.clone_from(&whole);
+        self.session.state().advertised = Some(whole);
+        Ok(())
+    }
+
+    /// The next piece of the answer; empty at its end.
+    fn next(&mut self) -> Result<Vec<u8>, NetError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.start()?,
         };
-        self.chunk = self.session.wait(stream.chunk())?.map(|bytes| bytes.to_vec()).unwrap_or_default();
-        self.at = 0;
+        let chunk = self.session.wait(stream.chunk())?.map(|bytes| bytes.to_vec()).unwrap_or_default();
         self.stream = Some(stream);
-        let length = self.chunk.len() as u64;
+        let length = chunk.len() as u64;
         let limit = self.session.client.limits().pack;
         if self.session.received.fetch_add(length, Ordering::Relaxed) + length > limit {
             return Err(NetError::too_large(format!("the repository is larger than {limit} bytes")));
         }
-        Ok(())
+        Ok(chunk)
     }
 }
 

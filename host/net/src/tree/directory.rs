@@ -3,14 +3,14 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::UNIX_EPOCH;
 
-use aiw_core::one_line;
+use aiw_core::{hex, one_line};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::git::longer;
-use super::{Entry, Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, hex, is_git};
+use super::{Entry, Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, is_git};
 use crate::error::NetError;
 
 /// Beneath a handle: whatever the paths and links say, nothing outside is opened.

@@ -166,7 +166,7 @@ fn unreadable(error: &git2::Error) -> NetError {
     if error.code() == ErrorCode::NotFound {
         return NetError::malformed(format!("the repository is not whole: {why}"));
     }
-    NetError::unavailable(format!("cannot read the cache of repositories: {why}"))
+    NetError::unavailable(format!("cannot read the repository: {why}"))
 }
 
 #[cfg(test)]

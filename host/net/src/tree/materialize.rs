@@ -2,12 +2,12 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use aiw_core::{RelPath, one_line};
+use aiw_core::{RelPath, hex, one_line};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 
-use super::{ItemKind, MAX_BYTES, Plan, Tree, WalkItem, hex};
+use super::{ItemKind, MAX_BYTES, Plan, Tree, WalkItem};
 use crate::error::NetError;
 
 /// What of a tree was written.

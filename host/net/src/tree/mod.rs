@@ -382,13 +382,3 @@ fn submodule(path: &RelPath) -> NetError {
 fn is_git(name: Option<&String>) -> bool {
     name.is_some_and(|name| name.eq_ignore_ascii_case(".git"))
 }
-
-/// Bytes as small hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

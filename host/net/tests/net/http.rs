@@ -140,6 +140,16 @@ fn an_endless_body_ends_at_the_limit() {
 }
 
 #[test]
+fn a_body_as_long_as_a_component_is_read_by_who_asks_for_it() {
+    let server = Server::start(|_, stream| reply(stream, "200 OK", &[], &vec![b'x'; 12 << 20]));
+    let mut request = Request::new(server.url("/"));
+    assert!(matches!(get(&server.granted(), &request), Err(NetError::TooLarge { .. })));
+    request.limit = 32 << 20;
+    let answer = run(Client::new().unwrap().get(&server.granted(), &request)).unwrap();
+    assert_eq!(answer.body.len(), 12 << 20);
+}
+
+#[test]
 fn an_announced_length_beyond_the_limit_is_not_read() {
     let server = Server::start(|_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n");

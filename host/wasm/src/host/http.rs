@@ -1,12 +1,8 @@
-use aiw_net::Request;
+use aiw_net::{RESERVED_HEADERS, Request};
 
 use super::{State, to_wit};
 use crate::bindings::v0_1::aiw::plugin::{http, types};
 use crate::limits;
-
-/// Headers that the host sets, or that would change whom a request is for.
-const RESERVED: [&str; 8] =
-    ["host", "content-length", "transfer-encoding", "connection", "proxy-authorization", "te", "trailer", "upgrade"];
 
 impl http::Host for State {
     async fn get(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, types::Error>> {
@@ -14,8 +10,8 @@ impl http::Host for State {
         if let Some(refused) = self.check_host(&self.http, "hosts", &request.url) {
             return Ok(Err(refused));
         }
-        if let Some(header) = request.headers.iter().find(|h| RESERVED.contains(&h.name.to_ascii_lowercase().as_str()))
-        {
+        let reserved = |h: &&http::Header| RESERVED_HEADERS.contains(&h.name.to_ascii_lowercase().as_str());
+        if let Some(header) = request.headers.iter().find(reserved) {
             return Ok(Err(types::Error::Invalid(format!("the header `{}` is the host's", header.name))));
         }
         let request = Request {

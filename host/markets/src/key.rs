@@ -1,0 +1,387 @@
+//! One key of `mcp.json`, and everyone who wants it: plugins, and the user.
+//!
+//! Pure: what stands there, who has it and what comes back is decided here, and nowhere else.
+//! An entry that is not what we wrote last is the user's, and is never touched.
+
+use aiw_core::PluginId;
+use serde_json::Value;
+
+/// What one plugin wants under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Claim {
+    pub(crate) plugin: PluginId,
+    /// The declaration, before substitution.
+    pub(crate) declaration: Value,
+    /// What it would write.
+    pub(crate) entry: Value,
+    /// The declaration names the plugin's own directories: it is never another's.
+    pub(crate) own_tree: bool,
+    /// What the user would have written for the same server.
+    pub(crate) plain: Value,
+}
+
+/// Who has a key of mcp.json.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clash {
+    /// The user's own entry.
+    User,
+    /// Another plugin's, with another declaration.
+    Plugin(PluginId),
+}
+
+impl std::fmt::Display for Clash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User => f.write_str("an entry of your own"),
+            Self::Plugin(id) => write!(f, "the plugin `{id}`"),
+        }
+    }
+}
+
+/// What became of an entry when a plugin gave its key back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// It is gone from mcp.json, or was gone already.
+    Gone,
+    /// The user's own entry from before stands again.
+    Restored,
+    /// The user has changed it: it is theirs.
+    Users,
+    /// Another plugin has it.
+    Shared(PluginId),
+}
+
+/// What became of the entry when its plugin was updated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refreshed {
+    /// The new one stands, or another owner's does.
+    Done,
+    /// The user has changed it: theirs stays.
+    Users,
+    /// The user has taken it out: it stays out.
+    TakenOut,
+}
+
+/// A key with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Key {
+    /// Enabled plugins that have it; one that goes gives it back to the one before.
+    pub(crate) owners: Vec<Claim>,
+    /// What we wrote last.
+    pub(crate) written: Option<Value>,
+    /// The user's own entry from before.
+    pub(crate) original: Option<Value>,
+    /// What stands in mcp.json.
+    pub(crate) current: Option<Value>,
+}
+
+impl Key {
+    /// What we wrote stands there.
+    fn is_ours(&self) -> bool {
+        !self.owners.is_empty() && self.current.is_some() && self.current == self.written
+    }
+
+    /// Whether a plugin has the key.
+    pub(crate) fn has(&self, plugin: &PluginId) -> bool {
+        self.owners.iter().any(|owner| owner.plugin == *plugin)
+    }
+
+    /// Who is in the way of a claim.
+    pub(crate) fn clash(&self, claim: &Claim) -> Option<Clash> {
+        let current = self.current.as_ref()?;
+        let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);
+        if !self.is_ours() {
+            // Our own entry that the user changed stays theirs; one that says the same as we
+            // would is no clash.
+            let same = *current == claim.entry || (!claim.own_tree && *current == claim.plain);
+            return (own.is_none() && !same).then_some(Clash::User);
+        }
+        let same = |owner: &Claim, declaration: &Value| owner.declaration == *declaration && !claim.own_tree;
+        match own {
+            // Others who share what we have keep it; only a change of ours is in their way.
+            Some(own) if own.declaration == claim.declaration => None,
+            Some(own) => {
+                let sharing = self.owners.iter().find(|o| o.plugin != claim.plugin && same(o, &own.declaration))?;
+                Some(Clash::Plugin(sharing.plugin.clone()))
+            }
+            None => {
+                let top = self.owners.last()?;
+                (!same(top, &claim.declaration)).then(|| Clash::Plugin(top.plugin.clone()))
+            }
+        }
+    }
+
+    /// Gives the key to a plugin: nobody is in the way, or the user chose to overwrite.
+    pub(crate) fn claim(&mut self, claim: Claim, overwrite: bool) {
+        self.owners.retain(|owner| owner.plugin != claim.plugin);
+        match &self.current {
+            // Whoever had it before, the user has taken it out.
+            None => {
+                self.owners.clear();
+                self.original = None;
+                self.write(&claim);
+            }
+            Some(current) if self.written.as_ref() != Some(current) || self.owners.is_empty() => {
+                let ours_alone = self.written.as_ref() == Some(current);
+                if !ours_alone {
+                    self.original = Some(current.clone());
+                }
+                if overwrite || ours_alone {
+                    self.write(&claim);
+                } else {
+                    // It says the same already: not a byte of it changes.
+                    self.written = Some(current.clone());
+                }
+            }
+            Some(_) if overwrite => self.write(&claim),
+            Some(_) => {}
+        }
+        self.owners.push(claim);
+    }
+
+    /// Gives the key back to a plugin whose entry the user had changed: theirs stays.
+    pub(crate) fn adopt(&mut self, claim: Claim) {
+        self.owners.retain(|owner| owner.plugin != claim.plugin);
+        if self.owners.is_empty() {
+            self.written = Some(claim.entry.clone());
+        }
+        self.owners.push(claim);
+    }
+
+    /// Brings a plugin's own claim up to date, where nobody is in the way. `repair` puts an
+    /// entry back that the user has taken out.
+    pub(crate) fn refresh(&mut self, claim: Claim, repair: bool) -> Refreshed {
+        if self.current.is_none() && repair {
+            self.claim(claim, false);
+            return Refreshed::Done;
+        }
+        let ours = self.is_ours();
+        let Some(own) = self.owners.iter_mut().find(|owner| owner.plugin == claim.plugin) else {
+            return Refreshed::Done;
+        };
+        let old = std::mem::replace(own, claim.clone());
+        if self.current.is_none() {
+            return Refreshed::TakenOut;
+        }
+        if !ours {
+            return Refreshed::Users;
+        }
+        if self.written.as_ref() == Some(&old.entry) {
+            self.write(&claim);
+        }
+        Refreshed::Done
+    }
+
+    /// Takes the key from a plugin.
+    pub(crate) fn release(&mut self, plugin: &PluginId) -> Released {
+        let ours = self.is_ours();
+        let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else { return Released::Gone };
+        let gone = self.owners.remove(at);
+        let next = self.owners.last().cloned();
+        let released = match (&self.current, next) {
+            (None, _) => Released::Gone,
+            (Some(_), _) if !ours => Released::Users,
+            (Some(_), Some(next)) => {
+                if self.written.as_ref() == Some(&gone.entry) {
+                    self.write(&next);
+                }
+                return Released::Shared(next.plugin);
+            }
+            (Some(_), None) => {
+                self.current = self.original.take();
+                if self.current.is_some() { Released::Restored } else { Released::Gone }
+            }
+        };
+        if self.owners.is_empty() {
+            self.written = None;
+            self.original = None;
+        }
+        released
+    }
+
+    fn write(&mut self, claim: &Claim) {
+        self.current = Some(claim.entry.clone());
+        self.written = Some(claim.entry.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn claim(plugin: &str, text: &str) -> Claim {
+        let declaration = json!({ "command": text });
+        // As with a process: each plugin has directories of its own.
+        let entry = json!({"command": text, "env": {"ROOT": plugin}});
+        let plugin = format!("{plugin}@m").parse().unwrap();
+        Claim { plugin, plain: declaration.clone(), declaration, entry, own_tree: false }
+    }
+
+    fn id(plugin: &str) -> PluginId {
+        format!("{plugin}@m").parse().unwrap()
+    }
+
+    fn users(text: &str) -> Key {
+        Key { current: Some(json!({ "command": text })), ..Key::default() }
+    }
+
+    #[test]
+    fn the_users_own_entry_comes_back_with_the_last_owner() {
+        let mut key = users("mine");
+        assert_eq!(key.clash(&claim("a", "x")), Some(Clash::User));
+        key.claim(claim("a", "x"), true);
+        assert_eq!(key.clash(&claim("b", "x")), None);
+        key.claim(claim("b", "x"), false);
+        assert_eq!(key.current, Some(claim("a", "x").entry));
+        assert_eq!(key.release(&id("a")), Released::Shared(id("b")));
+        assert_eq!(key.current, Some(claim("b", "x").entry));
+        assert_eq!(key.release(&id("b")), Released::Restored);
+        assert_eq!(key, users("mine"));
+    }
+
+    #[test]
+    fn a_plugin_that_was_overwritten_has_the_key_again() {
+        let mut key = Key::default();
+        key.claim(claim("a", "x"), false);
+        assert_eq!(key.clash(&claim("b", "y")), Some(Clash::Plugin(id("a"))));
+        key.claim(claim("b", "y"), true);
+        assert_eq!(key.current, Some(claim("b", "y").entry));
+        assert_eq!(key.release(&id("b")), Released::Shared(id("a")));
+        assert_eq!(key.current, Some(claim("a", "x").entry));
+        assert_eq!(key.release(&id("a")), Released::Gone);
+        assert_eq!(key, Key::default());
+    }
+
+    #[test]
+    fn an_entry_of_the_user_that_says_the_same_is_not_changed_and_not_removed() {
+        let mut key = users("x");
+        assert_eq!(key.clash(&claim("a", "x")), None);
+        key.claim(claim("a", "x"), false);
+        assert_eq!(key.current, users("x").current);
+        assert_eq!(key.release(&id("a")), Released::Restored);
+        assert_eq!(key, users("x"));
+    }
+
+    #[test]
+    fn a_change_by_hand_survives_updates_and_removal() {
+        let mut key = Key::default();
+        key.claim(claim("a", "x"), false);
+        key.current = Some(json!("edited"));
+        for version in ["y", "z"] {
+            assert_eq!(key.clash(&claim("a", version)), None);
+            assert_eq!(key.refresh(claim("a", version), false), Refreshed::Users);
+        }
+        assert_eq!(key.release(&id("a")), Released::Users);
+        assert_eq!(key.current, Some(json!("edited")));
+    }
+
+    #[test]
+    fn a_key_that_was_taken_out_is_free_for_another_and_put_back_only_on_demand() {
+        let mut key = Key::default();
+        key.claim(claim("a", "x"), false);
+        key.current = None;
+        assert_eq!(key.refresh(claim("a", "x"), false), Refreshed::TakenOut);
+        assert_eq!(key.clone().refresh(claim("a", "x"), true), Refreshed::Done);
+        assert_eq!(key.clash(&claim("b", "y")), None);
+        key.claim(claim("b", "y"), false);
+        assert_eq!(key.current, Some(claim("b", "y").entry));
+        assert!(!key.has(&id("a")));
+    }
+
+    #[test]
+    fn an_update_of_a_shared_server_is_in_the_way_of_those_who_share_it() {
+        let mut key = Key::default();
+        key.claim(claim("a", "x"), false);
+        key.claim(claim("b", "x"), false);
+        assert_eq!(key.clash(&claim("a", "x")), None);
+        assert_eq!(key.clash(&claim("a", "y")), Some(Clash::Plugin(id("b"))));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Claim(usize, usize, bool),
+        Refresh(usize, usize, bool),
+        Release(usize),
+        Edit(usize),
+        TakeOut,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0..3usize, 0..2usize, any::<bool>()).prop_map(|(p, t, o)| Step::Claim(p, t, o)),
+            (0..3usize, 0..2usize, any::<bool>()).prop_map(|(p, t, r)| Step::Refresh(p, t, r)),
+            (0..3usize).prop_map(Step::Release),
+            (0..2usize).prop_map(Step::Edit),
+            Just(Step::TakeOut),
+        ];
+        proptest::collection::vec(step, 0..14)
+    }
+
+    proptest! {
+        /// Whatever happens: what the user wrote last is never changed without an overwrite that
+        /// they chose, and comes back or stays when all plugins are gone.
+        #[test]
+        fn the_users_bytes_come_back(begin in proptest::option::of(0..2usize), steps in steps()) {
+            let plugins = ["a", "b", "c"];
+            let texts = ["x", "y"];
+            let mine = |n: usize| json!({ "mine": n });
+            let mut key = Key { current: begin.map(mine), ..Key::default() };
+            // What must stand when everyone is gone.
+            let mut expected = key.current.clone();
+            for step in steps {
+                match step {
+                    Step::Claim(p, t, overwrite) => {
+                        let claim = claim(plugins[p], texts[t]);
+                        if key.has(&claim.plugin) {
+                            continue;
+                        }
+                        let clash = key.clash(&claim);
+                        if clash.is_some() && !overwrite {
+                            continue;
+                        }
+                        key.claim(claim.clone(), clash.is_some());
+                        prop_assert!(key.has(&claim.plugin));
+                        prop_assert!(key.current.is_some());
+                        if clash.is_some() {
+                            prop_assert_eq!(key.current.as_ref(), Some(&claim.entry));
+                        }
+                    }
+                    Step::Refresh(p, t, repair) => {
+                        let claim = claim(plugins[p], texts[t]);
+                        if key.has(&claim.plugin) && key.clash(&claim).is_none() {
+                            let before = key.clone();
+                            match key.refresh(claim, repair) {
+                                Refreshed::Users => prop_assert_eq!(&key.current, &before.current),
+                                Refreshed::TakenOut => prop_assert!(key.current.is_none()),
+                                Refreshed::Done => prop_assert!(key.current.is_some()),
+                            }
+                            if before.current.is_none() && key.current.is_some() {
+                                expected = None;
+                            }
+                        }
+                    }
+                    Step::Release(p) => drop(key.release(&id(plugins[p]))),
+                    Step::Edit(n) => {
+                        key.current = Some(mine(n));
+                        expected = key.current.clone();
+                    }
+                    Step::TakeOut => {
+                        key.current = None;
+                        expected = None;
+                    }
+                }
+                // An entry of ours always has an owner whose entry it is, or says the same.
+                if key.is_ours() && key.original != key.written {
+                    prop_assert!(key.owners.iter().any(|o| Some(&o.entry) == key.written.as_ref()));
+                }
+            }
+            for plugin in plugins {
+                key.release(&id(plugin));
+            }
+            prop_assert_eq!(key.current, expected);
+            prop_assert!(key.owners.is_empty() && key.written.is_none() && key.original.is_none());
+        }
+    }
+}
