@@ -352,6 +352,7 @@ fn a_plugin_goes_from_search_to_remove() {
     tools@m 1.0.0 from ./plugins/tools
       words (stdio) runs: python3 ${CLAUDE_PLUGIN_ROOT}/server.py 'two words'
       tracker (http) reaches: https://t.example/mcp
+        headers Authorization: Bearer ${T_TOKEN}
         reads T_TOKEN
     ------- stderr -------
     error: `Install tools@m?` needs an answer, and there is no terminal to ask on
@@ -363,6 +364,7 @@ fn a_plugin_goes_from_search_to_remove() {
     tools@m 1.0.0 from ./plugins/tools
       words (stdio) runs: python3 ${CLAUDE_PLUGIN_ROOT}/server.py 'two words'
       tracker (http) reaches: https://t.example/mcp
+        headers Authorization: Bearer ${T_TOKEN}
         reads T_TOKEN
     Installed tools@m 1.0.0: words, tracker
     Use it: claude --mcp-config [TMP]/aiw/mcp.json
@@ -378,7 +380,7 @@ fn a_plugin_goes_from_search_to_remove() {
           "args": ["[TMP]/aiw/plugins/[DIGEST]/server.py", "two words"],
           "env": {
             "CLAUDE_PLUGIN_ROOT": "[TMP]/aiw/plugins/[DIGEST]",
-            "CLAUDE_PLUGIN_DATA": "[TMP]/aiw/data/tools-m"
+            "CLAUDE_PLUGIN_DATA": "[TMP]/aiw/data/tools@m"
           }
         },
         "tracker": {
@@ -992,7 +994,7 @@ fn an_update_says_what_changes_and_how_many_files() {
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p"])), @"
     p@m: 2 files changed behind a server that runs from the plugin
     ------- stderr -------
-    error: the update of `p@m` changes its servers: server `s` changes to: ${CLAUDE_PLUGIN_ROOT}/lib; new server `t`: https://h/sse
+    error: the update of `p@m` changes its servers: server `s`, `command`: ${CLAUDE_PLUGIN_ROOT}/run becomes ${CLAUDE_PLUGIN_ROOT}/lib; new server `t`: https://h/sse
     hint: `aiw plugin update p@m --accept-changes` agrees to it
     ------- exit code 2 -------
     ");
@@ -1060,7 +1062,6 @@ fn an_update_keeps_a_disabled_plugin_disabled() {
 }
 
 #[test]
-#[ignore = "open: plugins.json does not keep the answers, so that an update asks for them anew"]
 fn an_update_keeps_the_answers_of_the_install() {
     let (env, market) = market(&[("p", json!({"s": {"command": "one", "args": ["${REGION}", "${USER_ID}"]}}))]);
     env.run(&["plugin", "install", "p", "--yes", "--env", "REGION=eu", "--env", "USER_ID=${LOGIN}"]).ok();
@@ -1228,7 +1229,7 @@ fn the_plugins_own_directories_are_resolved_and_given_to_its_processes() {
     install(&env, "my.tools");
     let mcp = env.mcp()["mcpServers"].clone();
     let root = mcp["s"]["env"]["CLAUDE_PLUGIN_ROOT"].as_str().unwrap().to_owned();
-    let data = env.home().join("data/my-tools-m");
+    let data = env.home().join("data/my.tools@m");
     assert_eq!(mcp["s"]["command"], format!("{root}/run"));
     assert!(Path::new(&root).join("run").is_file());
     assert_eq!(mcp["s"]["args"][0], format!("--data={}/x", data.display()));
@@ -1237,7 +1238,7 @@ fn the_plugins_own_directories_are_resolved_and_given_to_its_processes() {
     assert_eq!(mcp["far"]["url"], format!("https://h/{root}"));
     assert_eq!(mcp["far"].get("env"), None);
     fs::write(data.join("kept.txt"), "x").unwrap();
-    insta::assert_snapshot!(env.run(&["plugin", "remove", "my.tools"]).ok().stderr.replace(&env.path("").display().to_string(), ""), @"what the plugin wrote stays in `aiw/data/my-tools-m`");
+    insta::assert_snapshot!(env.run(&["plugin", "remove", "my.tools"]).ok().stderr.replace(&env.path("").display().to_string(), ""), @"what the plugin wrote stays in `aiw/data/my.tools@m`");
     assert!(data.join("kept.txt").exists());
 }
 
@@ -1679,7 +1680,7 @@ fn a_pinned_entry_is_inspected_by_two_reads_and_a_third_where_plugin_json_names_
         .entry(json!({"name": "none", "source": {"source": "github", "repo": "o/none", "sha": none}}));
     insta::assert_snapshot!(whole(&env, &env.add(market.root())), @"
     Added marketplace m from [TMP]/m: 3 plugins
-    2 of them bring MCP servers
+    2 of them bring MCP servers, 1 is not yet inspected
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -1696,15 +1697,17 @@ fn a_pinned_entry_is_inspected_by_two_reads_and_a_third_where_plugin_json_names_
     assert_eq!(found("two")["mcp_servers"], json!([{"name": "two", "type": "stdio"}]));
     assert_eq!(found("two")["version"], "1.1.0");
     assert_eq!(found("three")["mcp_servers"], json!([{"name": "three", "type": "http"}]));
-    assert_eq!(found("none")["mcp_servers"], json!([]));
+    // No file at all says nothing of a plugin: a private repository answers so as well.
+    assert_eq!(found("none")["mcp_servers"], Value::Null);
     // Its other files were not seen.
     assert!(plugins.iter().all(|p| p["brings"].is_null()));
 
-    let before = server.seen().len();
+    let before = (raw_reads(&server, "two").len(), raw_reads(&server, "three").len());
     env.run(&["plugin", "marketplace", "update", "m"]).ok();
     env.run(&["plugin", "marketplace", "remove", "m"]).ok();
     env.add(market.root()).ok();
-    assert_eq!(server.seen().len(), before, "a commit is read once and for good");
+    let after = (raw_reads(&server, "two").len(), raw_reads(&server, "three").len());
+    assert_eq!(after, before, "a commit is read once and for good");
     assert_eq!(env.json(&["plugin", "list", "--available"])["plugins"].as_array().unwrap().len(), 2);
 }
 

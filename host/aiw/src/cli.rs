@@ -112,7 +112,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "NAME")]
     pub market: Option<String>,
     /// With --available: plugins without MCP servers too
-    #[arg(long)]
+    #[arg(long, requires = "available")]
     pub all: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Standard output is for the answer, standard error for everything else.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,24 +18,26 @@ pub struct Output {
     json: bool,
     text: RefCell<String>,
     answer: RefCell<Option<Value>>,
+    /// A part of the answer could not be written.
+    lost: Cell<bool>,
     progress: Option<Arc<ProgressLine>>,
 }
 
 impl Output {
     pub fn new(json: bool) -> Self {
         let progress = std::io::stderr().is_terminal().then(|| Arc::new(ProgressLine::default()));
-        Self { json, text: RefCell::default(), answer: RefCell::default(), progress }
+        Self { json, text: RefCell::default(), answer: RefCell::default(), lost: Cell::new(false), progress }
     }
 
     pub fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A line of the answer for people.
+    /// A line of the answer for people, made printable: much of it was written by others.
     pub fn line(&self, line: impl AsRef<str>) {
         if !self.json {
             let mut text = self.text.borrow_mut();
-            text.push_str(line.as_ref());
+            text.push_str(&aiw_core::printable(line.as_ref()));
             text.push('\n');
         }
     }
@@ -62,16 +64,18 @@ impl Output {
         }
     }
 
-    /// Prints what was collected so far, before a question refers to it.
+    /// Prints what was collected so far, before what refers to it.
     pub fn flush(&self) {
         self.clear_progress();
         let text = std::mem::take(&mut *self.text.borrow_mut());
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        if !text.is_empty() && write(&text) != ExitCode::SUCCESS {
+            self.lost.set(true);
+        }
     }
 
-    /// A line about the work, not of the answer.
+    /// A line about the work, not of the answer; after the lines of the answer that came before it.
     pub fn note(&self, line: impl AsRef<str>) {
-        self.clear_progress();
+        self.flush();
         let _ = writeln!(std::io::stderr().lock(), "{}", aiw_core::printable(line.as_ref()));
     }
 
@@ -94,7 +98,10 @@ impl Output {
             (true, Some(answer)) => json_text(&answer),
             _ => std::mem::take(&mut *self.text.borrow_mut()),
         };
-        write(&text)
+        match write(&text) {
+            ExitCode::SUCCESS if self.lost.get() => ExitCode::from(aiw_core::ErrorKind::Unavailable.exit_code()),
+            code => code,
+        }
     }
 
     pub fn fail(&self, failure: &Failure) -> ExitCode {
@@ -102,8 +109,6 @@ impl Output {
         if self.json {
             write(&json_text(&failure.to_json()));
         } else {
-            let text = std::mem::take(&mut *self.text.borrow_mut());
-            write(&text);
             // What others say of their errors may run over lines.
             self.note(format!("error: {}", aiw_core::one_line(failure.message(), MAX_MESSAGE)));
             if let Some(hint) = failure.hint() {
@@ -117,7 +122,7 @@ impl Output {
     pub fn usage(&self, error: &clap::Error) -> ExitCode {
         let text = error.render().to_string();
         if self.json {
-            let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            let message = usage_message(&text);
             let answer = json!({"error": {"kind": "usage", "message": message, "hint": "`aiw --help`"}});
             write(&json_text(&answer));
         } else {
@@ -125,6 +130,14 @@ impl Output {
         }
         ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
     }
+}
+
+/// What clap says before it shows how the command is used, on one line.
+fn usage_message(text: &str) -> String {
+    let is_end = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
+    let lines: Vec<&str> = text.lines().take_while(|line| !is_end(line)).collect();
+    let message = aiw_core::one_line(&lines.join(" "), MAX_MESSAGE);
+    message.strip_prefix("error: ").unwrap_or(&message).to_owned()
 }
 
 /// The longest error message that is shown: the whole list of what an update changes.
@@ -221,4 +234,27 @@ pub fn table(rows: &[Vec<String>]) -> Vec<String> {
         line.trim_end().to_owned()
     };
     rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_is_told_up_to_the_usage() {
+        let text = "error: the following required arguments were not provided:\n  <PLUGINS>...\n\n  tip: name one\n\n\
+                    Usage: aiw plugin install <PLUGINS>...\n\nFor more information, try '--help'.\n";
+        let message = "the following required arguments were not provided: <PLUGINS>... tip: name one";
+        assert_eq!(usage_message(text), message);
+        let text =
+            "error: invalid value 'x' for '--kind'\n  [possible values: a]\n\nFor more information, try '--help'.";
+        assert_eq!(usage_message(text), "invalid value 'x' for '--kind' [possible values: a]");
+    }
+
+    #[test]
+    fn a_line_of_the_answer_steers_no_terminal() {
+        let output = Output::new(false);
+        output.line("a\u{1b}[2Jb\u{202e}");
+        assert_eq!(*output.text.borrow(), "a\\u{1b}[2Jb\\u{202e}\n");
+    }
 }

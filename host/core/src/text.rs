@@ -48,12 +48,12 @@ pub fn one_line(text: &str, width: usize) -> String {
     line
 }
 
-/// A URL, or what begins with one, without its query: that is where addresses carry keys. A `#ref` stays.
+/// A URL, or what holds one, with `?…` for its query: that is where addresses carry keys. A `#ref` stays.
 pub fn without_query(text: &str) -> Cow<'_, str> {
     let Some(start) = text.find("://") else { return Cow::Borrowed(text) };
     let end = text[start..].find('#').map_or(text.len(), |at| start + at);
     match text[start..end].find('?') {
-        Some(at) => Cow::Owned(format!("{}{}", &text[..start + at], &text[end..])),
+        Some(at) => Cow::Owned(format!("{}?…{}", &text[..start + at], &text[end..])),
         None => Cow::Borrowed(text),
     }
 }
@@ -78,8 +78,9 @@ mod tests {
     #[test]
     fn a_query_is_cut_from_urls_only() {
         for (text, shown) in [
-            ("https://h/x?key=k", "https://h/x"),
-            ("https://h/x?key=k#v1", "https://h/x#v1"),
+            ("https://h/x?key=k", "https://h/x?…"),
+            ("https://h/x?…", "https://h/x?…"),
+            ("https://h/x?key=k#v1", "https://h/x?…#v1"),
             ("https://h/x#a?b", "https://h/x#a?b"),
             ("/srv/what?", "/srv/what?"),
             ("owner/repo", "owner/repo"),

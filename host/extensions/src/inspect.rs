@@ -53,7 +53,10 @@ pub enum ExtensionError {
     /// Larger than [`MAX_COMPONENT_BYTES`].
     #[error("is larger than {} MiB", MAX_COMPONENT_BYTES >> 20)]
     TooLarge,
-    /// The section `aiw:manifest` is absent, doubled or wrong.
+    /// There is no section `aiw:manifest`.
+    #[error("has no manifest (section `aiw:manifest`)")]
+    NoManifest,
+    /// The section `aiw:manifest` is doubled or wrong.
     #[error("has a manifest (section `aiw:manifest`) that {0}")]
     Manifest(String),
     /// It was built against a contract that this aiw does not offer.
@@ -150,7 +153,7 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
             _ => {}
         }
     }
-    let manifest = manifest(&manifests).map_err(ExtensionError::Manifest)?;
+    let manifest = manifest(&manifests)?;
     check_contract(&imports, &exports)?;
     let offers =
         |world: &World| exports.iter().any(|e| interface_of(e).is_some_and(|(name, _)| name == world.interface()));
@@ -165,15 +168,15 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
 }
 
 /// The one manifest: at the component's own level if there, else in its core module.
-fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, String> {
+fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, ExtensionError> {
     let at = |depth: usize| found.iter().filter(move |(d, _)| *d == depth).map(|(_, bytes)| bytes);
     let depth = if at(1).next().is_some() { 1 } else { 2 };
     let mut sections = at(depth);
-    let Some(bytes) = sections.next() else { return Err("is missing".into()) };
+    let bytes = sections.next().ok_or(ExtensionError::NoManifest)?;
     if sections.next().is_some() {
-        return Err("stands there twice".into());
+        return Err(ExtensionError::Manifest("stands there twice".into()));
     }
-    Manifest::parse(bytes)
+    Manifest::parse(bytes).map_err(ExtensionError::Manifest)
 }
 
 /// Patch versions add imports: a component may need what we have, or less.
@@ -220,7 +223,7 @@ mod tests {
         assert_eq!(inspect(b"\x7fELF\x02\x01"), Err(ExtensionError::Precompiled));
         assert_eq!(inspect(b"\0asm\x01\0\0\0"), Err(ExtensionError::CoreModule));
         assert!(matches!(inspect(b"hello"), Err(ExtensionError::NotWasm(_))));
-        assert!(matches!(inspect(b"\0asm\x0d\0\x01\0"), Err(ExtensionError::Manifest(_))));
+        assert_eq!(inspect(b"\0asm\x0d\0\x01\0"), Err(ExtensionError::NoManifest));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aiw_core::{one_line, without_query};
 use aiw_home::{Home, MarketSettings, Settings};
 use aiw_net::{Client, Policy, Trees};
 use aiw_wasm::market::Registration;
 use aiw_wasm::{Component, Library, Reach};
 
 use crate::error::MarketError;
+use crate::reserved::{is_anthropic, is_reserved};
 use crate::source::is_github_repo;
 
 /// Who is told how far long work is.
@@ -31,7 +33,38 @@ pub struct Markets {
     pub(crate) observer: Arc<dyn Observer>,
 }
 
-/// The bundled component of each registered kind.
+/// A registered marketplace for use: listed, searched, fetched, installed from.
+pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s MarketSettings, MarketError> {
+    let unknown = || MarketError::UnknownMarket { name: name.to_owned() };
+    let market = settings.market(name).ok_or_else(unknown)?;
+    check_use(market)?;
+    if !market.enabled {
+        return Err(MarketError::Reference {
+            reference: market.name.to_string(),
+            why: "is a marketplace that is switched off in settings.json".into(),
+            hint: Some(format!(
+                "`aiw plugin marketplace add {}` switches it on",
+                one_line(&without_query(&market.location), 200)
+            )),
+        });
+    }
+    Ok(market)
+}
+
+/// Whether a marketplace may bear its name. Asked at every use: settings are edited by hand.
+pub(crate) fn check_use(market: &MarketSettings) -> Result<(), MarketError> {
+    if is_reserved(market.name.as_str()) && !is_anthropic(market) {
+        return Err(MarketError::NameReserved { name: market.name.to_string() });
+    }
+    Ok(())
+}
+
+/// A source for messages and answers; a query may hold a key.
+pub(crate) fn shown(market: &MarketSettings) -> String {
+    without_query(&market.source()).into_owned()
+}
+
+/// The bundled component of each kind that is ours.
 pub(crate) fn bundled_source(kind: &str) -> Option<&'static str> {
     match kind {
         "github" => Some("market-github"),
@@ -52,15 +85,16 @@ impl Markets {
         &self.home
     }
 
-    /// The component that reads a marketplace.
+    /// The component that reads a marketplace which may be used.
     pub(crate) async fn component(&self, market: &MarketSettings) -> Result<Arc<Component>, MarketError> {
+        check_use(market)?;
         let id = match (&market.extension, bundled_source(&market.kind)) {
             (Some(id), _) => id.as_str(),
             (None, Some(id)) => id,
             (None, None) => {
                 return Err(MarketError::Reference {
-                    reference: market.source(),
-                    why: format!("is of the kind `{}`, which no component reads", aiw_core::one_line(&market.kind, 40)),
+                    reference: shown(market),
+                    why: format!("is of the kind `{}`, which no component reads", one_line(&market.kind, 40)),
                     hint: Some("`aiw extension list` shows the components".into()),
                 });
             }
@@ -149,4 +183,50 @@ pub(crate) fn raw_base(settings: &Settings, repository: &str) -> Option<String> 
     }
     let raw = set.unwrap_or_else(|| "https://raw.githubusercontent.com".into());
     Some(format!("{}/{repo}", raw.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use crate::document::Document;
+    use crate::listing::Listing;
+    use aiw_wasm::capabilities::{Capabilities, Level, Log, SystemClock};
+
+    struct Nothing;
+
+    impl Log for Nothing {
+        fn write(&self, _: &str, _: Level, _: &str) {}
+    }
+
+    impl aiw_wasm::capabilities::Settings for Nothing {
+        fn get(&self, _: &str, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    /// The domain over a home without components, with these settings, and these documents by market.
+    pub(crate) fn markets(settings: &str, documents: &[(&str, &str)]) -> (tempfile::TempDir, Markets) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        std::fs::write(home.settings_path(), settings).unwrap();
+        let settings = home.settings().unwrap();
+        for (name, document) in documents {
+            let market = settings.market(name).unwrap();
+            let document = Document::parse(document.as_bytes(), &[]).unwrap();
+            let listing = Listing::new(market, document, "r1".into());
+            listing.save(&home, &market.name, &home.lock().unwrap()).unwrap();
+        }
+        let client = Client::new().unwrap();
+        let trees = Trees::new(client.clone(), home.cache("git"));
+        let capabilities = Capabilities {
+            http: Arc::new(client.clone()),
+            trees: Arc::new(trees.clone()),
+            clock: Arc::new(SystemClock),
+            log: Arc::new(Nothing),
+            settings: Arc::new(Nothing),
+            home: home.clone(),
+        };
+        let library = Arc::new(Library::new(home.clone(), Vec::new(), capabilities));
+        (dir, Markets::new(home, library, client, trees, Arc::new(Quiet)))
+    }
 }

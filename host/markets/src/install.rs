@@ -336,7 +336,7 @@ impl Markets {
         if present != plan.present && !present.as_ref().is_some_and(as_planned) {
             return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
         }
-        let values = merged(present.as_ref(), answers);
+        let values = merged(&plan, present.as_ref(), answers);
         let mut notes = unused(&plan, answers);
         if let Some(present) = &present
             && (plan.unchanged || plan.present.as_ref() != Some(present))
@@ -540,12 +540,12 @@ impl Markets {
 impl Plan {
     /// The values that its servers read and that neither the answers nor the environment give.
     pub fn missing(&self, answers: &Answers) -> Vec<Missing> {
-        missing(self, &merged(self.present.as_ref(), answers))
+        missing(self, &merged(self, self.present.as_ref(), answers))
     }
 
     /// The options that its servers use, and what stands for each: the answer, or the default.
     pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
-        let given = given_options(self, &merged(self.present.as_ref(), answers));
+        let given = given_options(self, &merged(self, self.present.as_ref(), answers));
         let text = |given: Given| match given {
             Given::Literal(text) => text,
             Given::Reference(name) => format!("${{{name}}}"),
@@ -751,10 +751,17 @@ fn planned(
     Ok(planned)
 }
 
-/// What the user gave so far, and now.
-fn merged(present: Option<&InstalledPlugin>, answers: &Answers) -> BTreeMap<String, String> {
+/// What the user gave so far, and now. Of a secret, a reference at most is kept.
+fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &Answers) -> BTreeMap<String, String> {
     let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
     values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
+    let means =
+        |option: &str, name: &str| option == name || option_variable(option).is_some_and(|v| v.as_str() == name);
+    let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
+    values.retain(|name, text| {
+        let reference = matches!(Given::parse(text), Given::Reference(_));
+        reference || !(crate::is_secret_name(name) || sensitive(name))
+    });
     values
 }
 

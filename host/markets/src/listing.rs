@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aiw_core::{MarketName, PluginId};
 use aiw_home::{Home, HomeError, Lock, MarketSettings, Mode};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::document::{Document, Entry};
 use crate::inspect::Inspection;
@@ -20,7 +21,7 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Listing {
     format: u32,
-    /// The source that it came from; another one in the settings makes it void.
+    /// Which source it came from; another one in the settings makes it void.
     source: String,
     /// The name in the document.
     pub document_name: Option<String>,
@@ -93,7 +94,7 @@ impl Listing {
     pub fn new(market: &MarketSettings, document: Document, revision: String) -> Self {
         Self {
             format: FORMAT,
-            source: market.source(),
+            source: identity(market),
             document_name: document.name,
             revision,
             fetched_at: aiw_home::now_rfc3339(),
@@ -109,7 +110,7 @@ impl Listing {
             return Ok(None);
         };
         let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
-        Ok(listing.filter(|l| l.format == FORMAT && l.source == market.source()))
+        Ok(listing.filter(|l| l.format == FORMAT && l.source == identity(market)))
     }
 
     /// Keeps the listing.
@@ -131,5 +132,47 @@ impl Listing {
     /// Entries whose inside is not known yet.
     pub fn not_inspected(&self) -> usize {
         self.plugins.iter().filter(|p| p.has_servers().is_none()).count()
+    }
+}
+
+/// The whole source, queries and components included, as a digest: nothing of it needs to be read again.
+fn identity(market: &MarketSettings) -> String {
+    let extension = market.extension.as_ref().map(ToString::to_string);
+    let parts = [Some(&market.kind), Some(&market.location), market.reference.as_ref(), extension.as_ref()];
+    let mut digest = Sha256::new();
+    for part in parts {
+        // Neither a length nor an absence can be taken for text.
+        digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+        digest.update(part.map_or("", String::as_str));
+    }
+    aiw_core::hex(&digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_belongs_to_one_source_alone() {
+        let market = |kind: &str, location: &str, name: Option<&str>, extension: Option<&str>| {
+            identity(&MarketSettings {
+                name: "m".parse().unwrap(),
+                kind: kind.into(),
+                location: location.into(),
+                reference: name.map(str::to_owned),
+                extension: extension.map(|id| id.parse().unwrap()),
+                enabled: true,
+            })
+        };
+        let all = [
+            market("url", "https://h/m.json?team=a", None, None),
+            market("url", "https://h/m.json?team=b", None, None),
+            market("url", "https://h/m.json", None, None),
+            market("git", "https://h/m.json", None, None),
+            market("git", "https://h/m.json", Some("v1"), None),
+            market("git", "https://h/m.json", None, Some("v1")),
+        ];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+        assert!(all.iter().all(|identity| !identity.contains("team")));
     }
 }

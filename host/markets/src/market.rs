@@ -1,18 +1,19 @@
 //! Registering, fetching and listing marketplaces.
 
-use aiw_core::{ErrorKind, ExtensionId, MarketName, one_line};
+use aiw_core::{ErrorKind, ExtensionId, MarketName, is_git_ref, one_line, printable, without_query};
 use aiw_extensions::World;
 use aiw_home::{MarketSettings, Settings};
-use aiw_wasm::market::{EntryRef, EntrySource, Field, OwnSource};
+use aiw_wasm::market::{EntryRef, EntrySource, Field, OwnSource, Registration};
 use aiw_wasm::{CallError, Refusal};
 
-use crate::context::{Markets, bundled_source, registration};
+use crate::context::{Markets, bundled_source, check_use, lookup, registration, shown};
 use crate::document::{Document, Entry};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, inspect};
 use crate::listing::Listing;
 use crate::reserved::{is_anthropic, is_reserved};
-use crate::source::{Source, is_ref};
+use crate::source::Source;
+use crate::substitute::is_secret_name;
 
 /// What `marketplace add` was told beside the reference.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +62,17 @@ pub struct Refreshed {
     pub revision: String,
 }
 
+/// What a reference means.
+struct Resolved {
+    /// Without the document's name yet.
+    market: MarketSettings,
+    /// Components that could not be asked, a sentence each.
+    notes: Vec<String>,
+}
+
+/// The longest reference, and the longest location that a component may make of it: as git's URLs.
+const MAX_LOCATION: usize = 2048;
+
 /// One line of `marketplace list`.
 #[derive(Debug)]
 pub struct MarketStatus {
@@ -80,53 +92,67 @@ impl MarketStatus {
 
 impl Markets {
     /// Finds out what a reference means: which component reads it, and where it leads.
-    pub async fn resolve_reference(
-        &self,
-        reference: &str,
-        options: &AddOptions,
-    ) -> Result<MarketSettings, MarketError> {
+    async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<Resolved, MarketError> {
         let bad = |why: &str, hint: Option<String>| MarketError::Reference {
-            reference: reference.to_owned(),
+            reference: without_query(reference).into_owned(),
             why: why.to_owned(),
             hint,
         };
-        if reference.is_empty() || reference.len() > 2048 || reference.chars().any(char::is_control) {
+        if reference.is_empty() || reference.len() > MAX_LOCATION || reference.chars().any(char::is_control) {
             return Err(bad("is not a reference to a marketplace", None));
         }
         // Before any component sees it.
-        if let Ok(url) = url::Url::parse(reference)
-            && (url.password().is_some() || (!url.username().is_empty() && matches!(url.scheme(), "http" | "https")))
-        {
-            return Err(MarketError::Reference {
-                reference: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
-                why: "holds credentials".into(),
-                hint: Some("leave them out, and let git's credential helper give them".into()),
-            });
+        if let Ok(url) = url::Url::parse(reference) {
+            let user = !url.username().is_empty() && matches!(url.scheme(), "http" | "https");
+            if url.password().is_some() || user {
+                return Err(MarketError::Reference {
+                    reference: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
+                    why: "holds credentials".into(),
+                    hint: Some("leave them out, and let git's credential helper give them".into()),
+                });
+            }
+            if url.query_pairs().any(|(key, _)| is_secret_name(&key)) {
+                let hint = "addresses are kept in settings.json: add its git repository, for which git's credential \
+                            helper gives them";
+                return Err(bad("holds credentials in its query", Some(hint.into())));
+            }
         }
         let expanded = expand_home(reference);
         let ids = match &options.source {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::MarketSource)?,
         };
-        let mut claims = Vec::new();
+        let (mut claims, mut notes) = (Vec::new(), Vec::new());
         for id in ids {
-            let component = self.library.load(id.as_str()).await?;
-            if let Some(registration) = component.claim(&expanded).await? {
-                // `owner/repo` and paths are settled by the contract, whoever else claims them.
-                let bundled = bundled_source(&registration.kind) == Some(id.as_str());
-                if bundled && matches!(registration.kind.as_str(), "github" | "directory" | "file") {
-                    claims = vec![(id, registration)];
-                    break;
+            let registration = match self.claim(&id, &expanded).await {
+                Ok(Some(registration)) => registration,
+                Ok(None) => continue,
+                // What a third party gets wrong stands in nobody's way, unless it was asked for by name.
+                Err(e) if options.source.is_none() && !self.library.is_bundled(id.as_str()) => {
+                    notes.push(format!("component `{id}` is passed over: {e}"));
+                    continue;
                 }
-                claims.push((id, registration));
+                Err(e) => return Err(e),
+            };
+            // `owner/repo` and paths are settled by the contract, whoever else claims them.
+            let bundled = bundled_source(&registration.kind) == Some(id.as_str());
+            if bundled && matches!(registration.kind.as_str(), "github" | "directory" | "file") {
+                claims = vec![(id, registration)];
+                break;
             }
+            claims.push((id, registration));
         }
         let (id, claimed) = match claims.len() {
             1 => claims.remove(0),
             0 => {
                 let hint =
                     "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned();
-                return Err(bad("is not a reference that any source knows", Some(hint)));
+                // The one that was passed over may be the one that knows it.
+                let why = match notes.first() {
+                    Some(note) => format!("is not a reference that any source knows ({note})"),
+                    None => "is not a reference that any source knows".into(),
+                };
+                return Err(bad(&why, Some(hint)));
             }
             _ => {
                 let ids: Vec<_> = claims.iter().map(|(id, _)| format!("`--source {id}`")).collect();
@@ -134,7 +160,7 @@ impl Markets {
             }
         };
         let given = options.reference.clone().or(claimed.ref_);
-        if given.as_deref().is_some_and(|name| !is_ref(name)) {
+        if given.as_deref().is_some_and(|name| !is_git_ref(name)) {
             return Err(bad("names a ref that is no branch or tag", None));
         }
         let mut market = MarketSettings {
@@ -161,13 +187,24 @@ impl Markets {
                 ));
             }
         }
-        Ok(market)
+        Ok(Resolved { market, notes })
+    }
+
+    /// What one component makes of a reference; of a third party's answer only what can be registered.
+    async fn claim(&self, id: &ExtensionId, reference: &str) -> Result<Option<Registration>, MarketError> {
+        let claimed = self.library.load(id.as_str()).await?.claim(reference).await?;
+        if let Some(claimed) = &claimed
+            && !self.library.is_bundled(id.as_str())
+        {
+            check_foreign(claimed).map_err(|what| CallError::Misbehaved { component: id.to_string(), what })?;
+        }
+        Ok(claimed)
     }
 
     /// Adds a marketplace. Nothing is registered before its document was read.
     pub async fn add(&self, reference: &str, options: &AddOptions) -> Result<Added, MarketError> {
         let settings = self.home.settings()?;
-        let mut market = self.resolve_reference(reference, options).await?;
+        let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
         let component = self.component(&market).await?;
         self.observer.progress("fetching the marketplace", 0, 0);
         let fetched = component.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
@@ -190,19 +227,16 @@ impl Markets {
             Some(name) => name.clone(),
             None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
         };
-        let official = is_anthropic(&market);
-        if is_reserved(market.name.as_str()) && !official {
-            return Err(MarketError::NameReserved { name: market.name.to_string() });
-        }
-        let not_official = document.name.as_deref().is_some_and(is_reserved) && !official;
+        check_use(&market)?;
+        let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
         let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
-        let notes = self.notes(&listing);
+        notes.extend(self.notes(&listing));
 
         let lock = self.home.lock()?;
         let mut settings = self.home.settings()?;
         let known = match settings.market(market.name.as_str()) {
             Some(other) if !other.same_source(&market) => {
-                return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: other.source() });
+                return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: shown(other) });
             }
             Some(_) => true,
             None => false,
@@ -227,7 +261,7 @@ impl Markets {
     ) -> Result<Document, MarketError> {
         // Only a third party has forms of its own.
         let own = if market.extension.is_some() { component.describe().await?.entry_forms } else { Vec::new() };
-        Document::parse(bytes, &own).map_err(|problem| MarketError::Document { source_name: market.source(), problem })
+        Document::parse(bytes, &own).map_err(|problem| MarketError::Document { source_name: shown(market), problem })
     }
 
     /// Makes a listing: local entries inspected, remote ones as far as they are known.
@@ -325,7 +359,7 @@ impl Markets {
     /// Fetches a marketplace again.
     pub async fn update(&self, name: &str, inspect: bool) -> Result<Refreshed, MarketError> {
         let settings = self.home.settings()?;
-        let market = settings.market(name).cloned().ok_or_else(|| MarketError::UnknownMarket { name: name.into() })?;
+        let market = lookup(&settings, name)?.clone();
         let old = Listing::load(&self.home, &market)?;
         let component = self.component(&market).await?;
         let (reach, at) = (Self::reach(&settings, &market), registration(&market));
@@ -347,10 +381,6 @@ impl Markets {
                     None => component.fetch_marketplace(&reach, &at).await?,
                 };
                 let document = self.parse(&component, &market, &snapshot.document).await?;
-                let claims_reserved = document.name.as_deref().is_some_and(is_reserved);
-                if claims_reserved && is_reserved(market.name.as_str()) && !is_anthropic(&market) {
-                    return Err(MarketError::NameReserved { name: market.name.to_string() });
-                }
                 let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
                 notes = self.notes(&listing);
                 let lock = self.home.lock()?;
@@ -388,17 +418,37 @@ impl Markets {
         let mut problems = settings.problems().to_vec();
         let mut usable = statuses?;
         for status in &mut usable {
-            // Re-checked at every load: settings are edited by hand, and documents change.
-            if is_reserved(status.market.name.as_str()) && !is_anthropic(&status.market) && status.market.enabled {
-                problems.push(format!(
-                    "marketplace `{}` is left out: {}",
-                    one_line(status.market.name.as_str(), 80),
-                    MarketError::NameReserved { name: status.market.name.to_string() }
-                ));
+            if status.market.enabled
+                && let Err(e) = check_use(&status.market)
+            {
+                problems.push(format!("marketplace `{}` is left out: {e}", status.market.name));
                 status.market.enabled = false;
             }
         }
         Ok((usable, problems))
+    }
+}
+
+/// What a third party may answer to a reference; else the end of a sentence about it. What it answers is kept in
+/// settings.json and shown.
+fn check_foreign(claimed: &Registration) -> Result<(), String> {
+    let Registration { kind, location, ref_ } = claimed;
+    if bundled_source(kind).is_some() {
+        return Err(format!("answers with the kind `{kind}`, which is for aiw's own components"));
+    }
+    if !(1..=64).contains(&kind.len())
+        || !kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
+        let kind = one_line(kind, 40);
+        return Err(format!("answers with a kind that is not 1 to 64 small letters, digits and `-`: `{kind}`"));
+    }
+    let is_line = printable(location) == location.as_str() && !location.contains(char::is_control);
+    if location.len() > MAX_LOCATION || !is_line {
+        return Err(format!("answers with a location that is longer than {MAX_LOCATION} bytes or not printable"));
+    }
+    match ref_ {
+        Some(name) if !is_git_ref(name) => Err("answers with a ref that is no branch or tag".into()),
+        _ => Ok(()),
     }
 }
 
@@ -422,5 +472,78 @@ fn expand_home(reference: &str) -> String {
         Some("") if !home.is_empty() => home,
         Some(rest) if rest.starts_with('/') && !home.is_empty() => format!("{home}{rest}"),
         _ => reference.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn an_address_that_names_a_secret_is_refused_and_not_repeated() {
+        let (_dir, markets) = crate::context::testing::markets("{}", &[]);
+        let add = |reference: &str| {
+            let done = markets.add(reference, &AddOptions::default()).now_or_never();
+            done.unwrap().unwrap_err().to_string()
+        };
+        let said = add("https://h.example/m.json?team=x&access_token=hunter2");
+        assert_eq!(said, "`https://h.example/m.json?…` holds credentials in its query");
+        let said = add("https://h.example/m.json?team=hunter2");
+        assert_eq!(said, "`https://h.example/m.json?…` is not a reference that any source knows");
+    }
+
+    #[test]
+    fn a_component_that_is_missing_stands_in_nobodys_way() {
+        let (_dir, markets) = crate::context::testing::markets("{}", &[]);
+        let mut file = markets.home.extensions_lock().unwrap();
+        let acme = aiw_home::LockedExtension {
+            id: "acme".parse().unwrap(),
+            version: "1.0.0".into(),
+            source: "/acme.wasm".into(),
+            sha256: "0".repeat(64),
+            worlds: vec![World::MarketSource.as_str().into()],
+            enabled: true,
+            added_at: String::new(),
+            grants: std::collections::BTreeMap::new(),
+        };
+        file.extensions.insert(acme.id.clone(), acme.clone());
+        file.save(&markets.home.lock().unwrap()).unwrap();
+        let add = |source: Option<ExtensionId>| {
+            let options = AddOptions { source, ..AddOptions::default() };
+            markets.add("acme:tools", &options).now_or_never().unwrap().unwrap_err().to_string()
+        };
+        // Nothing else knows the reference here; the one that is missing is named, and is not the error.
+        let passed_over = "`acme:tools` is not a reference that any source knows (component `acme` is passed over: ";
+        assert!(add(None).starts_with(passed_over), "{}", add(None));
+        assert!(add(Some(acme.id)).starts_with("the file of component `acme` is gone"));
+    }
+
+    #[test]
+    fn a_third_party_registers_no_kind_of_ours_and_no_odd_text() {
+        let of = |kind: &str, location: &str, name: Option<&str>| Registration {
+            kind: kind.into(),
+            location: location.into(),
+            ref_: name.map(str::to_owned),
+        };
+        assert_eq!(check_foreign(&of("acme", "teams/a b", Some("v1"))), Ok(()));
+        for kind in ["github", "git", "url", "directory", "file"] {
+            let what = format!("answers with the kind `{kind}`, which is for aiw's own components");
+            assert_eq!(check_foreign(&of(kind, "x", None)), Err(what));
+        }
+        let (long, longer) = ("k".repeat(65), "l".repeat(2049));
+        for bad in [
+            of("", "x", None),
+            of("Acme", "x", None),
+            of("a b", "x", None),
+            of(&long, "x", None),
+            of("acme", &longer, None),
+            of("acme", "a\nb", None),
+            of("acme", "a\u{202e}b", None),
+            of("acme", "x", Some("-x")),
+        ] {
+            assert!(check_foreign(&bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -29,12 +29,57 @@ const FOR_GOOD: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 /// Room for the manifests of some ten thousand plugins.
 const QUOTA: u64 = 64 << 20;
 
+/// More files than any plugin names for its servers; a longer list is read when it is installed.
+const MAX_NAMED: usize = 32;
+
 /// Files at a commit, as they are kept.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     plugin_json: Option<String>,
     mcp_json: Option<String>,
-    named: BTreeMap<String, String>,
+    /// Files that a manifest named, also those that are not there.
+    named: BTreeMap<String, Option<String>>,
+}
+
+impl Kept {
+    fn files(&self) -> Files {
+        let bytes = |text: &String| text.clone().into_bytes();
+        let named =
+            self.named.iter().filter_map(|(path, text)| Some((RelPath::parse(path).ok()?, bytes(text.as_ref()?))));
+        Files {
+            plugin_json: self.plugin_json.as_ref().map(bytes),
+            mcp_json: self.mcp_json.as_ref().map(bytes),
+            named: named.collect(),
+            brings: None,
+        }
+    }
+
+    /// No file at all says nothing of a plugin: a private repository answers so, and a commit that is not there.
+    fn is_empty(&self) -> bool {
+        self.plugin_json.is_none() && self.mcp_json.is_none() && self.named.values().all(Option::is_none)
+    }
+
+    /// What the entry or plugin.json names and nobody has asked for: entries change while commits do not.
+    fn unasked(&self, entry: &Entry) -> Vec<RelPath> {
+        let missing = self.files().missing(entry).into_iter();
+        missing.filter(|path| !self.named.contains_key(path.as_str())).collect()
+    }
+}
+
+/// Lossy: what is not UTF-8 is not JSON, and stays so.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+/// One entry to look into.
+struct Wanted {
+    /// Its place in the listing.
+    index: usize,
+    entry: Entry,
+    /// The commit that is shown now.
+    seen: Option<Sha>,
+    /// The address of its repository's files.
+    raw: String,
 }
 
 /// Why a round over the entries ended early.
@@ -53,21 +98,16 @@ impl Markets {
         let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
             return None;
         };
-        let bytes = self.kept().get(&key(repository, sha, path))?;
-        let kept: Kept = serde_json::from_slice(&bytes).ok()?;
-        let named =
-            kept.named.into_iter().filter_map(|(path, text)| Some((RelPath::parse(&path).ok()?, text.into_bytes())));
-        let files = Files {
-            plugin_json: kept.plugin_json.map(String::into_bytes),
-            mcp_json: kept.mcp_json.map(String::into_bytes),
-            named: named.collect(),
-            brings: None,
-        };
-        Some(inspect(entry, &files, Some(sha.clone())))
+        let kept = self.recall(&key(repository, sha, path))?;
+        kept.unasked(entry).is_empty().then(|| inspect(entry, &kept.files(), Some(sha.clone())))
     }
 
-    /// Inspects the remote entries of a listing that are not inspected yet, and keeps the
-    /// listing. Answers notes, a sentence each. Being stopped loses nothing that was read.
+    fn recall(&self, key: &str) -> Option<Kept> {
+        serde_json::from_slice(&self.kept().get(key)?).ok().filter(|kept: &Kept| !kept.is_empty())
+    }
+
+    /// Inspects the remote entries of a listing that are not inspected yet, and those without a commit, which
+    /// may have moved; keeps the listing. Answers notes, a sentence each. Being stopped loses nothing that was read.
     pub(crate) async fn inspect_remote(
         &self,
         market: &MarketSettings,
@@ -75,25 +115,30 @@ impl Markets {
     ) -> Result<Vec<String>, MarketError> {
         let settings = self.home.settings()?;
         let policy = Self::policy(&settings, market);
-        let wanted: Vec<(usize, Entry, String)> = listing
+        let wanted: Vec<Wanted> = listing
             .plugins
             .iter()
             .enumerate()
-            .filter(|(_, plugin)| plugin.inspection.is_none())
             .filter_map(|(index, plugin)| match &plugin.entry.content.as_ref().ok()?.source {
-                Source::Git { repository, .. } => Some((index, plugin.entry.clone(), raw_base(&settings, repository)?)),
+                Source::Git { sha: Some(_), .. } if plugin.inspection.is_some() => None,
+                Source::Git { repository, .. } => Some(Wanted {
+                    index,
+                    entry: plugin.entry.clone(),
+                    seen: plugin.inspection.as_ref().and_then(|inspection| inspection.commit.clone()),
+                    raw: raw_base(&settings, repository)?,
+                }),
                 _ => None,
             })
             .collect();
         let total = wanted.len() as u64;
         let (stopped, failures, done) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU64::new(0));
-        let jobs = wanted.into_iter().map(|(index, entry, raw)| {
+        let jobs = wanted.into_iter().map(|wanted| {
             let (settings, policy, stopped, failures, done) = (&settings, &policy, &stopped, &failures, &done);
             async move {
                 if stopped.load(Ordering::Relaxed) {
-                    return (index, Ok(None));
+                    return (wanted.index, Ok(None));
                 }
-                let result = self.inspect_raw(settings, policy, &entry, &raw).await;
+                let result = self.inspect_raw(settings, policy, &wanted).await;
                 let stop = match &result {
                     Ok(_) => {
                         failures.store(0, Ordering::Relaxed);
@@ -106,7 +151,7 @@ impl Markets {
                     stopped.store(true, Ordering::Relaxed);
                 }
                 self.observer.progress("looking into plugins", done.fetch_add(1, Ordering::Relaxed) + 1, total);
-                (index, result)
+                (wanted.index, result)
             }
         });
         let results: Vec<_> = futures::stream::iter(jobs).buffer_unordered(AT_ONCE).collect().await;
@@ -143,13 +188,14 @@ impl Markets {
         Ok(note.into_iter().collect())
     }
 
+    /// `None` where nothing is known, or nothing new.
     async fn inspect_raw(
         &self,
         settings: &Settings,
         policy: &Policy,
-        entry: &Entry,
-        raw: &str,
+        wanted: &Wanted,
     ) -> Result<Option<Inspection>, Stop> {
+        let Wanted { entry, seen, raw, .. } = wanted;
         let Ok(usable) = &entry.content else { return Ok(None) };
         let Source::Git { repository, path, reference, sha } = &usable.source else { return Ok(None) };
         let sha = match sha {
@@ -158,41 +204,43 @@ impl Markets {
             None => {
                 let refs = self.trees.list_refs(policy, &repository_url(settings, repository)).await;
                 match refs.and_then(|refs| refs.resolve(reference.as_deref())) {
+                    Ok(sha) if seen.as_ref() == Some(&sha) => return Ok(None),
                     Ok(sha) => sha,
                     Err(e) => return unreachable_or_none(e),
                 }
             }
         };
         let base = if path.is_empty() { format!("{raw}/{sha}") } else { format!("{raw}/{sha}/{path}") };
-        let (plugin_json, mcp_json) = futures::future::join(
-            self.raw_file(policy, format!("{base}/{PLUGIN_JSON}")),
-            self.raw_file(policy, format!("{base}/{MCP_JSON}")),
-        )
-        .await;
-        let (Some(plugin_json), Some(mcp_json)) = (plugin_json?, mcp_json?) else { return Ok(None) };
-        let mut files = Files { plugin_json, mcp_json, ..Files::default() };
-        for path in files.missing(entry).into_iter().take(8) {
+        let key = key(repository, &sha, path);
+        let mut kept = match self.recall(&key) {
+            Some(kept) => kept,
+            None => {
+                let (plugin_json, mcp_json) = futures::future::join(
+                    self.raw_file(policy, format!("{base}/{PLUGIN_JSON}")),
+                    self.raw_file(policy, format!("{base}/{MCP_JSON}")),
+                )
+                .await;
+                let (Some(plugin_json), Some(mcp_json)) = (plugin_json?, mcp_json?) else { return Ok(None) };
+                Kept { plugin_json: plugin_json.map(text), mcp_json: mcp_json.map(text), named: BTreeMap::new() }
+            }
+        };
+        let unasked = kept.unasked(entry);
+        if unasked.len() > MAX_NAMED {
+            return Ok(None);
+        }
+        for path in unasked {
             match self.raw_file(policy, format!("{base}/{path}")).await? {
-                Some(Some(bytes)) => drop(files.named.insert(path, bytes)),
-                Some(None) => {}
+                Some(found) => drop(kept.named.insert(path.as_str().to_owned(), found.map(text))),
                 None => return Ok(None),
             }
         }
-        self.keep(&key(repository, &sha, path), &files);
-        Ok(Some(inspect(entry, &files, Some(sha))))
-    }
-
-    fn keep(&self, key: &str, files: &Files) {
-        // Lossy: what is not UTF-8 is not JSON, and stays so.
-        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-        let kept = Kept {
-            plugin_json: files.plugin_json.as_ref().map(text),
-            mcp_json: files.mcp_json.as_ref().map(text),
-            named: files.named.iter().map(|(path, bytes)| (path.as_str().to_owned(), text(bytes))).collect(),
-        };
-        if let Ok(bytes) = serde_json::to_vec(&kept) {
-            self.kept().put(key, &bytes, FOR_GOOD);
+        if kept.is_empty() {
+            return Ok(None);
         }
+        if let Ok(bytes) = serde_json::to_vec(&kept) {
+            self.kept().put(&key, &bytes, FOR_GOOD);
+        }
+        Ok(Some(inspect(entry, &kept.files(), Some(sha))))
     }
 
     /// One file: `Some(None)` is a certain absence, `None` an answer that says nothing.
@@ -223,4 +271,30 @@ fn unreachable_or_none<T>(error: NetError) -> Result<Option<T>, Stop> {
 
 fn key(repository: &str, sha: &Sha, path: &str) -> String {
     format!("{repository}@{sha}:{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_not_there_was_asked_for_once() {
+        let fields = serde_json::json!({"mcpServers": ["./a.json", "./b.json"]});
+        let entry = Entry {
+            name: "x".into(),
+            content: Err(String::new()),
+            fields: fields.as_object().cloned().unwrap_or_default(),
+        };
+        let mut kept = Kept { plugin_json: Some("{}".into()), mcp_json: None, named: BTreeMap::new() };
+        let unasked = |kept: &Kept| kept.unasked(&entry).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(unasked(&kept), ["a.json", "b.json"]);
+        kept.named.insert("a.json".into(), None);
+        assert_eq!(unasked(&kept), ["b.json"]);
+        kept.named.insert("b.json".into(), Some("{}".into()));
+        assert!(unasked(&kept).is_empty());
+        // What was kept by an earlier aiw, which knew of no absences.
+        let earlier: Kept =
+            serde_json::from_str(r#"{"plugin_json":"{}","mcp_json":null,"named":{"b.json":"{}"}}"#).unwrap();
+        assert_eq!(unasked(&earlier), ["a.json"]);
+    }
 }

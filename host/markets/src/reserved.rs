@@ -3,6 +3,8 @@
 
 use aiw_home::MarketSettings;
 
+use crate::source::is_github_repo;
+
 const RESERVED: [&str; 16] = [
     "agent-skills",
     "anthropic-agent-skills",
@@ -40,16 +42,22 @@ pub fn is_reserved(name: &str) -> bool {
         })
 }
 
-/// Whether a source may bear a reserved name: a repository under github.com/anthropics.
+/// Whether a source may bear a reserved name: a repository under github.com/anthropics, as aiw itself reads it.
 pub fn is_anthropic(market: &MarketSettings) -> bool {
-    let location = market.location.to_ascii_lowercase();
-    match market.kind.as_str() {
-        "github" => location.starts_with("anthropics/"),
-        "git" => ["https://github.com/anthropics/", "ssh://git@github.com/anthropics/", "git@github.com:anthropics/"]
-            .iter()
-            .any(|prefix| location.starts_with(prefix)),
-        _ => false,
+    // What another component makes of the same words is its own business.
+    if market.extension.is_some() {
+        return false;
     }
+    let location = market.location.to_ascii_lowercase();
+    let prefixes: &[&str] = match market.kind.as_str() {
+        "github" => &["anthropics/"],
+        "git" => &["https://github.com/anthropics/", "ssh://git@github.com/anthropics/", "git@github.com:anthropics/"],
+        _ => return false,
+    };
+    // Exactly a name: `anthropics/../other/x` leads elsewhere.
+    let name = prefixes.iter().find_map(|prefix| location.strip_prefix(prefix));
+    let name = name.map(|name| name.strip_suffix('/').unwrap_or(name));
+    name.is_some_and(|name| is_github_repo(&format!("anthropics/{}", name.strip_suffix(".git").unwrap_or(name))))
 }
 
 #[cfg(test)]
@@ -69,6 +77,40 @@ mod tests {
         }
         for name in ["my-plugins", "claude-tools", "life-sciences-lab", "official-tools", "v2"] {
             assert!(!is_reserved(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_aiw_reads_from_anthropics_repositories_is_theirs() {
+        let market = |kind: &str, location: &str, extension: Option<&str>| MarketSettings {
+            name: "m".parse().unwrap(),
+            kind: kind.into(),
+            location: location.into(),
+            reference: None,
+            extension: extension.map(|id| id.parse().unwrap()),
+            enabled: true,
+        };
+        for (kind, location) in [
+            ("github", "anthropics/skills"),
+            ("github", "Anthropics/skills"),
+            ("git", "https://github.com/anthropics/skills.git"),
+            ("git", "https://github.com/anthropics/skills/"),
+            ("git", "git@github.com:anthropics/skills.git"),
+            ("git", "ssh://git@github.com/anthropics/skills"),
+        ] {
+            assert!(is_anthropic(&market(kind, location, None)), "{location}");
+            assert!(!is_anthropic(&market(kind, location, Some("acme-index"))), "{location}");
+        }
+        for (kind, location) in [
+            ("github", "anthropics/../other/skills"),
+            ("github", "anthropics-fan/skills"),
+            ("git", "https://github.com/anthropics/../other/skills.git"),
+            ("git", "https://github.com/anthropics/%2e%2e/other/skills.git"),
+            ("git", "https://github.com.evil.example/anthropics/skills.git"),
+            ("git", "git@evil.example:anthropics/skills.git"),
+            ("directory", "anthropics/skills"),
+        ] {
+            assert!(!is_anthropic(&market(kind, location, None)), "{location}");
         }
     }
 }

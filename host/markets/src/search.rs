@@ -3,7 +3,7 @@
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 
-use crate::context::Markets;
+use crate::context::{Markets, lookup};
 use crate::document::Document;
 use crate::error::MarketError;
 use crate::listing::Listed;
@@ -58,15 +58,14 @@ pub struct SearchResult {
 }
 
 impl Markets {
-    /// One market, or those that are switched on; and oddities of the settings.
+    /// One market, or all those, that may be used; and oddities of the settings.
     fn listings(&self, only: Option<&str>) -> Result<(Vec<MarketStatus>, Vec<String>), MarketError> {
         let (mut statuses, problems) = self.statuses()?;
         match only {
             None => statuses.retain(|status| status.market.enabled),
             Some(name) => {
                 let settings = self.home.settings()?;
-                let unknown = || MarketError::UnknownMarket { name: name.to_owned() };
-                let known = settings.market(name).ok_or_else(unknown)?.name.clone();
+                let known = lookup(&settings, name)?.name.clone();
                 statuses.retain(|status| status.market.name == known);
             }
         }
@@ -127,6 +126,8 @@ impl Markets {
         let mut found = Vec::new();
         let mut similar = Vec::new();
         let mut not_fetched = None;
+        // What one market says of the name is its word for its own plugins only.
+        let mut problem = None;
         for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
                 not_fetched = Some(market.name.to_string());
@@ -135,11 +136,16 @@ impl Markets {
             let unusable = |problem: String| MarketError::Unusable { name: name.to_owned(), problem, hint: None };
             let listed = match listing.find(plain) {
                 Some(listed) => Some(listed),
-                None => match Document::renamed(&listing.renames, plain)
-                    .map_err(|e| unusable(format!("cannot be followed: {e}")))?
-                {
-                    None => return Err(unusable("was taken out of its marketplace".into())),
-                    Some(new) => listing.find(&new).filter(|_| new != plain),
+                None => match Document::renamed(&listing.renames, plain) {
+                    Ok(Some(new)) => listing.find(&new).filter(|_| new != plain),
+                    Ok(None) => {
+                        problem.get_or_insert_with(|| unusable("was taken out of its marketplace".into()));
+                        None
+                    }
+                    Err(e) => {
+                        problem.get_or_insert_with(|| unusable(format!("cannot be followed: {e}")));
+                        None
+                    }
                 },
             };
             match listed {
@@ -155,9 +161,10 @@ impl Markets {
         }
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => match (market, not_fetched) {
-                (Some(_), Some(name)) => Err(MarketError::NotFetched { name }),
-                (_, not_fetched) => {
+            0 => match (problem, market, not_fetched) {
+                (Some(problem), ..) => Err(problem),
+                (None, Some(_), Some(name)) => Err(MarketError::NotFetched { name }),
+                (None, _, not_fetched) => {
                     similar.sort();
                     similar.dedup();
                     similar.truncate(3);
@@ -231,4 +238,60 @@ fn alike(a: &str, b: &str) -> bool {
         }
     }
     row[b.len()] <= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::context::testing::markets;
+
+    const ENTRIES: &str = r#"{"name": "m", "plugins": [{"name": "tool", "source": "./tool"}]}"#;
+
+    #[test]
+    fn a_name_that_one_market_gave_up_is_found_in_another() {
+        let settings = r#"{"extraKnownMarketplaces": {
+            "a": {"source": {"source": "github", "repo": "o/a"}},
+            "b": {"source": {"source": "github", "repo": "o/b"}}}}"#;
+        let gone = r#"{"name": "a", "plugins": [], "renames": {"tool": null, "x": "y", "y": "x"}}"#;
+        let (_dir, markets) = markets(settings, &[("a", gone), ("b", ENTRIES)]);
+        assert_eq!(markets.find("tool").unwrap().market.as_str(), "b");
+        for (name, problem) in
+            [("tool@a", "plugin `tool@a` was taken out of its marketplace"), ("x", "plugin `x` cannot be followed")]
+        {
+            let said = markets.find(name).unwrap_err().to_string();
+            assert!(said.starts_with(problem), "{said}");
+        }
+        assert!(matches!(markets.find("z"), Err(MarketError::UnknownPlugin { .. })));
+    }
+
+    #[test]
+    fn a_market_that_may_not_be_used_is_not_used_by_name_either() {
+        let settings = r#"{"extraKnownMarketplaces": {
+            "claude-plugins-official": {"source": {"source": "github", "repo": "evil/m"}},
+            "anthropic-plugins": {"source": {"source": "acme", "location": "anthropics/x", "extension": "acme"}},
+            "off": {"source": {"source": "github", "repo": "o/off"}, "enabled": false}}}"#;
+        let named = ["claude-plugins-official", "anthropic-plugins", "off"];
+        let (_dir, markets) = markets(settings, &named.map(|name| (name, ENTRIES)));
+        assert!(matches!(markets.find("tool"), Err(MarketError::UnknownPlugin { .. })));
+        for name in named {
+            let query = Query { market: Some(name.to_owned()), all: true, ..Query::default() };
+            let refused = [
+                markets.find(&format!("tool@{name}")).map(drop),
+                markets.search(&query).map(drop),
+                markets.update(name, false).now_or_never().unwrap().map(drop),
+            ];
+            for refused in refused {
+                let said = refused.unwrap_err().to_string();
+                let expected = match name {
+                    "off" => "`off` is a marketplace that is switched off in settings.json".to_owned(),
+                    name => format!(
+                        "the name `{name}` belongs to repositories under github.com/anthropics, and this is not one"
+                    ),
+                };
+                assert_eq!(said, expected);
+            }
+        }
+    }
 }

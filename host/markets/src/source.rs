@@ -1,6 +1,6 @@
 //! An entry's `source`: every form seen, and the ones that are refused with a reason.
 
-use aiw_core::{RelPath, Sha, one_line};
+use aiw_core::{RelPath, Sha, is_git_ref, one_line, without_query};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -40,7 +40,8 @@ pub enum Source {
     },
 }
 
-/// `owner/repo` as GitHub allows them.
+/// `owner/repo` as GitHub allows them; `market-github` claims by the same rule. Older accounts have hyphens where
+/// new ones may not.
 pub fn is_github_repo(text: &str) -> bool {
     let Some((owner, repo)) = text.split_once('/') else { return false };
     let owner_ok = (1..=39).contains(&owner.len())
@@ -48,9 +49,7 @@ pub fn is_github_repo(text: &str) -> bool {
         && !owner.starts_with('-');
     let repo_ok = (1..=100).contains(&repo.len())
         && repo.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        && !repo.starts_with('-')
-        && repo != "."
-        && repo != "..";
+        && !matches!(repo, "." | ".." | ".git");
     owner_ok && repo_ok
 }
 
@@ -130,7 +129,7 @@ impl Source {
         };
         let reference = text("ref")?;
         if let Some(reference) = &reference
-            && !is_ref(reference)
+            && !is_git_ref(reference)
         {
             return Err(format!("has a source with a bad `ref`: `{}`", one_line(reference, 80)));
         }
@@ -143,8 +142,11 @@ impl Source {
             Self::Relative { path } if path.is_empty() => "./".into(),
             Self::Relative { path } => format!("./{path}"),
             Self::Git { repository, path, reference, sha } => {
-                let mut text =
-                    if is_github_repo(repository) { format!("github:{repository}") } else { repository.clone() };
+                let mut text = if is_github_repo(repository) {
+                    format!("github:{repository}")
+                } else {
+                    without_query(repository).into_owned()
+                };
                 if !path.is_empty() {
                     text = format!("{text}/{path}");
                 }
@@ -157,27 +159,10 @@ impl Source {
             Self::Own { word, .. } | Self::Refused { word, .. } => word.clone(),
         }
     }
-
-    /// Whether the files lie in the marketplace itself.
-    pub fn is_local(&self) -> bool {
-        matches!(self, Self::Relative { .. })
-    }
-}
-
-/// What git takes as a name of a branch or tag, and never as an option.
-/// <https://git-scm.com/docs/git-check-ref-format>
-pub fn is_ref(name: &str) -> bool {
-    (1..=255).contains(&name.len())
-        && !name.starts_with(['-', '/'])
-        && !name.ends_with(['/', '.'])
-        && !name.contains("..")
-        && !name.contains("@{")
-        && !name.contains("//")
-        && !name.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c))
 }
 
 fn check_git_url(url: &str) -> Result<(), String> {
-    let shown = one_line(url, 80);
+    let shown = one_line(&without_query(url), 80);
     if url.is_empty() {
         return Err("has an empty `url`".into());
     }
@@ -260,6 +245,37 @@ mod tests {
             json!({"source": "git-subdir", "url": "o/r"}),
         ] {
             assert!(parse(&value).is_err(), "{value}");
+        }
+    }
+
+    /// The same table stands in `plugins/market-github/src/claim.rs`.
+    #[test]
+    fn repositories_of_github_are_told_by_their_names() {
+        let long = ["a".repeat(39), "a".repeat(40), "b".repeat(100), "b".repeat(101)];
+        let (owner, repo) = (format!("{}/x", long[0]), format!("x/{}", long[2]));
+        for good in ["owner/repo", "a-b/.github", "a-/b", "a--b/c", "1/2", "a/-", "a/_x.y", &owner, &repo] {
+            assert!(is_github_repo(good), "{good}");
+        }
+        let (owner, repo) = (format!("{}/x", long[1]), format!("x/{}", long[3]));
+        for bad in [
+            "",
+            "owner",
+            "owner/",
+            "/repo",
+            "-a/b",
+            "a_b/c",
+            "a.b/c",
+            "owner/.",
+            "owner/..",
+            "owner/.git",
+            "a/b/c",
+            "owner/re po",
+            "owner/r\u{e9}po",
+            "owner/a%2e",
+            &owner,
+            &repo,
+        ] {
+            assert!(!is_github_repo(bad), "{bad}");
         }
     }
 }

@@ -36,8 +36,9 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         let Some(end) = text[start..].find('}').map(|i| start + i) else { break };
         let inner = &text[start + 2..end];
         let what = match inner.strip_prefix("user_config.") {
-            Some(option) if !option.is_empty() => Some(Placeholder::Option(option)),
-            _ => {
+            Some(option) if is_option_name(option) => Some(Placeholder::Option(option)),
+            Some(_) => None,
+            None => {
                 let (name, default) = match inner.split_once(":-") {
                     Some((name, default)) => (name, Some(default)),
                     None => (inner, None),
@@ -57,6 +58,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     }
     pieces.push(Piece::Text(&text[from..]));
     pieces
+}
+
+/// A name that can be shown and typed; anything else is text.
+fn is_option_name(name: &str) -> bool {
+    (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {

@@ -87,7 +87,7 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
             }
             let described =
                 [parsed.value.get("description"), parsed.value.get("metadata").and_then(|m| m.get("description"))];
-            if described.iter().flatten().next().is_none() {
+            if !described.iter().flatten().any(|description| description.is_string()) {
                 report.warn("the document has no `description`");
             }
         }

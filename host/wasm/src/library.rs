@@ -139,6 +139,13 @@ pub struct Candidate {
     bytes: Vec<u8>,
 }
 
+/// What a candidate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Adding {
+    New,
+    Update,
+}
+
 /// All components of a home.
 pub struct Library {
     home: Home,
@@ -170,7 +177,8 @@ impl Library {
         Ok(self.engine.get_or_init(|| engine).clone())
     }
 
-    fn is_bundled(&self, id: &str) -> bool {
+    /// Whether a component is part of the binary.
+    pub fn is_bundled(&self, id: &str) -> bool {
         self.bundled.iter().any(|(about, _)| about.manifest.id.as_str() == id)
     }
 
@@ -265,12 +273,13 @@ impl Library {
     /// Reads a component from a file, a directory or a URL. Nothing is kept.
     pub async fn read(&self, source: &str, client: &aiw_net::Client) -> Result<Candidate, LibraryError> {
         let (source, bytes) = if source.starts_with("https://") || source.starts_with("http://") {
-            let mut policy = Policy::none();
+            // What was typed may be anywhere; where it redirects to (release assets do) is the public internet.
+            let mut policy = Policy::public();
             policy.grant_url(source);
             let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
             let response = client.get(&policy, &request).await?;
             if response.status != 200 {
-                let message = format!("`{}` answered {}", aiw_core::one_line(source, 200), response.status);
+                let message = format!("`{}` answered {}", shown(source), response.status);
                 return Err(LibraryError::Source { message, hint: None });
             }
             (source.to_owned(), response.body)
@@ -283,33 +292,54 @@ impl Library {
             })?;
             (path.display().to_string(), bytes)
         };
-        let named = |error| LibraryError::Extension { source_name: aiw_core::one_line(&source, 200), error };
+        let named = |error| LibraryError::Extension { source_name: shown(&source), error };
         let about = inspect(&bytes).map_err(named)?;
         Ok(Candidate { wanted: Grants::wanted(&about), about, source, bytes })
     }
 
-    /// What stands against adding a candidate.
+    /// What stands against adding a candidate, before anybody is asked.
     pub fn check_add(&self, candidate: &Candidate) -> Result<(), LibraryError> {
+        self.check(candidate, &self.home.extensions_lock()?.extensions, Adding::New)
+    }
+
+    fn check(
+        &self,
+        candidate: &Candidate,
+        extensions: &BTreeMap<ExtensionId, LockedExtension>,
+        adding: Adding,
+    ) -> Result<(), LibraryError> {
         let id = &candidate.about.manifest.id;
         if self.is_bundled(id.as_str()) {
             return Err(LibraryError::Bundled { id: id.to_string(), action: "replaced" });
         }
-        match self.home.extensions_lock()?.extensions.get(id) {
+        match (extensions.get(id), adding) {
             // The same file again is no news.
-            Some(known) if known.sha256 != candidate.about.sha256 => {
-                Err(LibraryError::Taken { id: id.to_string(), source_name: known.source.clone() })
+            (Some(known), Adding::New) if known.sha256 != candidate.about.sha256 => {
+                Err(LibraryError::Taken { id: id.to_string(), source_name: shown(&known.source) })
             }
+            // Removed while its update was read: it stays away.
+            (None, Adding::Update) => Err(LibraryError::Unknown { id: id.to_string() }),
             _ => Ok(()),
         }
     }
 
-    /// Adds a candidate, or replaces an earlier version of it: the user has agreed.
-    /// It is compiled first, so that what is listed also loads.
+    /// Adds a candidate: the user has agreed. It is compiled first, so that what is listed also loads.
     pub async fn add(&self, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
+        self.keep(candidate, Adding::New).await
+    }
+
+    /// Puts a candidate in the place of the component that [`Library::check_update`] was asked for.
+    pub async fn update(&self, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
+        self.keep(candidate, Adding::Update).await
+    }
+
+    async fn keep(&self, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
         self.try_out(candidate).await?;
         let about = &candidate.about;
         let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;
+        // Again: between the question and the answer another command may have been here.
+        self.check(candidate, &file.extensions, adding)?;
         let path = self.home.extension(&about.manifest.id, &about.sha256);
         if let Some(parent) = path.parent() {
             self.home.make_dir(parent)?;
@@ -333,41 +363,42 @@ impl Library {
         Ok(locked)
     }
 
+    /// Changes the lock file. The lock is handed on, for what has to follow.
     fn change<T>(
         &self,
         id: &str,
         action: &'static str,
-        change: impl FnOnce(&Home, &mut BTreeMap<ExtensionId, LockedExtension>, &ExtensionId) -> Option<T>,
-    ) -> Result<T, LibraryError> {
+        change: impl FnOnce(&mut BTreeMap<ExtensionId, LockedExtension>, &ExtensionId) -> Option<T>,
+    ) -> Result<(T, Lock), LibraryError> {
         if self.is_bundled(id) {
             return Err(LibraryError::Bundled { id: id.to_owned(), action });
         }
         let unknown = || LibraryError::Unknown { id: aiw_core::one_line(id, 80) };
         let key: ExtensionId = id.parse().map_err(|_| unknown())?;
-        let lock: Lock = self.home.lock()?;
+        let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;
-        let result = change(&self.home, &mut file.extensions, &key).ok_or_else(unknown)?;
+        let result = change(&mut file.extensions, &key).ok_or_else(unknown)?;
         file.save(&lock)?;
-        Ok(result)
+        Ok((result, lock))
     }
 
     /// Switches a component on or off.
     pub fn set_enabled(&self, id: &str, enabled: bool) -> Result<(), LibraryError> {
         let action = if enabled { "enabled" } else { "disabled" };
-        self.change(id, action, |_, extensions, id| {
+        let (done, _lock) = self.change(id, action, |extensions, id| {
             extensions.get_mut(id)?.enabled = enabled;
             Some(())
-        })
+        })?;
+        Ok(done)
     }
 
     /// Removes a component, its file and what it cached.
     pub fn remove(&self, id: &str) -> Result<LockedExtension, LibraryError> {
-        self.change(id, "removed", |home, extensions, id| {
-            let gone = extensions.remove(id)?;
-            let _ = std::fs::remove_file(home.extension(&gone.id, &gone.sha256));
-            let _ = aiw_home::remove_tree(&home.cache(&format!("components/{id}")));
-            Some(gone)
-        })
+        let (gone, _lock) = self.change(id, "removed", |extensions, id| extensions.remove(id))?;
+        // Only now: a lock file that could not be written still names the file.
+        let _ = std::fs::remove_file(self.home.extension(&gone.id, &gone.sha256));
+        let _ = aiw_home::remove_tree(&self.home.cache(&format!("components/{}", gone.id)));
+        Ok(gone)
     }
 
     /// What an update of a component would change; `None` when its source has the same file.
@@ -385,7 +416,11 @@ impl Library {
         let candidate = self.read(&known.source, client).await?;
         if candidate.about.manifest.id != known.id {
             return Err(LibraryError::Source {
-                message: format!("`{}` now holds another component, `{}`", known.source, candidate.about.manifest.id),
+                message: format!(
+                    "`{}` now holds another component, `{}`",
+                    shown(&known.source),
+                    candidate.about.manifest.id
+                ),
                 hint: None,
             });
         }
@@ -396,6 +431,11 @@ impl Library {
         }
         Ok(Some((candidate, more)))
     }
+}
+
+/// A path or URL for messages; a query may hold a key.
+fn shown(source: &str) -> String {
+    aiw_core::one_line(&aiw_core::without_query(source), 200)
 }
 
 /// The component that a path means: the file itself, or the one component of a directory,

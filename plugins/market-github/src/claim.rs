@@ -18,15 +18,17 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// 1–39 letters, digits and single hyphens.
+/// 1–39 letters, digits and hyphens. Older accounts have hyphens where new ones may not; the host reads
+/// the entries of marketplaces by the same rule.
 fn is_owner(owner: &str) -> bool {
-    owner.len() <= 39
-        && owner.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    (1..=39).contains(&owner.len())
+        && !owner.starts_with('-')
+        && owner.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn is_name(name: &str) -> bool {
     (1..=100).contains(&name.len())
-        && !matches!(name, "." | "..")
+        && !matches!(name, "." | ".." | ".git")
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
@@ -104,8 +106,6 @@ mod tests {
             "owner/.",
             "owner/.git",
             "-a/b",
-            "a-/b",
-            "a--b/c",
             "a_b/c",
             "gitlab.com/x",
             "owner/re po",
@@ -126,6 +126,37 @@ mod tests {
         ];
         for reference in others {
             assert_eq!(claim(reference), None, "{reference}");
+        }
+    }
+
+    /// The same table stands in `host/markets/src/source.rs`.
+    #[test]
+    fn repositories_of_github_are_told_by_their_names() {
+        let long = ["a".repeat(39), "a".repeat(40), "b".repeat(100), "b".repeat(101)];
+        let (owner, repo) = (format!("{}/x", long[0]), format!("x/{}", long[2]));
+        for good in ["owner/repo", "a-b/.github", "a-/b", "a--b/c", "1/2", "a/-", "a/_x.y", &owner, &repo] {
+            assert!(Repository::parse(good).is_some(), "{good}");
+        }
+        let (owner, repo) = (format!("{}/x", long[1]), format!("x/{}", long[3]));
+        for bad in [
+            "",
+            "owner",
+            "owner/",
+            "/repo",
+            "-a/b",
+            "a_b/c",
+            "a.b/c",
+            "owner/.",
+            "owner/..",
+            "owner/.git",
+            "a/b/c",
+            "owner/re po",
+            "owner/r\u{e9}po",
+            "owner/a%2e",
+            &owner,
+            &repo,
+        ] {
+            assert!(!Repository::parse(bad).is_some(), "{bad}");
         }
     }
 }

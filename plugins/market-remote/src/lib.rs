@@ -51,15 +51,21 @@ fn unknown_kind(kind: &str) -> Error {
 fn fetch_json(at: &Registration) -> Result<Snapshot, Error> {
     let url = &at.location;
     if let Some(name) = &at.ref_ {
+        let url = without_query(url);
         return Err(Error::invalid(format!("a JSON file has no branch or tag: `{url}#{name}`")));
     }
     snapshot(url, http::get(url)?.success()?)
 }
 
+/// For messages: a query may hold a key.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
 fn snapshot(url: &str, response: Response) -> Result<Snapshot, Error> {
     let text = response.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&response.body).trim_ascii_start();
     if text.first() == Some(&b'<') {
-        let url = url.split('?').next().unwrap_or_default();
+        let url = without_query(url);
         return Err(Error::malformed(format!(
             "`{url}` is a web page, not JSON; if it shows a git repository, add it with `.git` at the end"
         )));

@@ -1,6 +1,7 @@
 //! `aiw extension …`
 
 use aiw_extensions::{About, Capability, Grants};
+use aiw_home::LockedExtension;
 use aiw_wasm::{Candidate, Known, LibraryError};
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ fn describe(about: &About, source: &str, say: impl Fn(String)) {
             say(format!("  {name}: {value} (as it says itself)"));
         }
     }
-    say(format!("  from: {}", aiw_core::one_line(source, 200)));
+    say(format!("  from: {}", aiw_core::one_line(&aiw_core::without_query(source), 200)));
     say(format!("  sha256: {}", about.sha256));
     let worlds: Vec<&str> = about.worlds.iter().map(|world| world.as_str()).collect();
     say(format!("  offers: {}", worlds.join(", ")));
@@ -69,7 +70,7 @@ fn shape(known: &Known) -> Value {
         "worlds": known.about.as_ref().map(|a| a.worlds.iter().map(|w| w.as_str()).collect::<Vec<_>>()),
         "origin": if locked.is_some() { "installed" } else { "bundled" },
         "enabled": known.enabled(),
-        "source": locked.map(|l| &l.source),
+        "source": locked.map(|l| aiw_core::without_query(&l.source)),
         "sha256": known.about.as_ref().map(|a| &a.sha256).or(locked.map(|l| &l.sha256)),
         "grants": locked.map(|l| l.grants.clone()).or(known.about.as_ref().map(|a| Grants::wanted(a).to_map())),
         "problem": known.problem,
@@ -87,19 +88,23 @@ async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<()
     if !terminal::confirm(&format!("Add {}?", candidate.about.manifest.id), "--yes", yes).await? {
         return Err(Failure::user("nothing was done"));
     }
-    commit(host, &candidate, "Added", output).await
+    commit(host, &candidate, output).await
 }
 
-async fn commit(host: &Host, candidate: &Candidate, verb: &str, output: &Output) -> Result<(), Failure> {
-    if candidate.about.size > 4 << 20 {
-        output.note("compiling: a component of this size takes about 12 s, once");
-    }
+async fn commit(host: &Host, candidate: &Candidate, output: &Output) -> Result<(), Failure> {
+    say_slow(candidate, output);
     let locked = host.library.add(candidate).await?;
-    output.line(format!("{verb} {} {}", locked.id, locked.version));
+    output.line(format!("Added {} {}", locked.id, locked.version));
     let known =
         Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
     output.answer(json!({"extension": shape(&known)}));
     Ok(())
+}
+
+fn say_slow(candidate: &Candidate, output: &Output) {
+    if candidate.about.size > 4 << 20 {
+        output.note("compiling: a component of this size takes about 12 s, once");
+    }
 }
 
 fn list(host: &Host, output: &Output) -> Result<(), Failure> {
@@ -163,31 +168,50 @@ async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) ->
         Some(id) => vec![id.to_owned()],
         None => host.library.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect(),
     };
-    let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
+    let (mut updated, mut unchanged, mut failed, mut first) = (Vec::new(), Vec::new(), Vec::new(), None);
     for id in ids {
-        let Some((candidate, more)) = host.library.check_update(&id, &host.client).await? else {
-            output.line(format!("{id} is current"));
-            unchanged.push(id);
-            continue;
-        };
-        if !more.is_empty() && !accept {
-            let version = candidate.about.manifest.version.clone();
-            let asks = LibraryError::AsksMore { id: id.clone(), version, more };
-            if !terminal::can_ask() {
-                return Err(asks.into());
+        match update_one(host, &id, accept, output).await {
+            Ok(Some(locked)) => {
+                output.line(format!("Updated {id} to {} (sha256 {})", locked.version, &locked.sha256[..12]));
+                updated.push(json!({"id": id, "version": locked.version, "sha256": locked.sha256}));
             }
-            output.flush();
-            output.note(asks.to_string());
-            if !terminal::confirm("Agree to it?", "--accept-changes", false).await? {
-                return Err(Failure::user("nothing was done"));
+            Ok(None) => {
+                output.line(format!("{id} is current"));
+                unchanged.push(id);
+            }
+            Err(failure) => {
+                failed.push(json!({"id": id, "error": failure.message(), "hint": failure.hint()}));
+                if first.is_some() {
+                    output.note(format!("error: {id}: {}", failure.message()));
+                }
+                first.get_or_insert(failure);
             }
         }
-        let locked = host.library.add(&candidate).await?;
-        output.line(format!("Updated {id} to {} (sha256 {})", locked.version, &locked.sha256[..12]));
-        updated.push(json!({"id": id, "version": locked.version, "sha256": locked.sha256}));
     }
-    output.answer(json!({"updated": updated, "unchanged": unchanged}));
-    Ok(())
+    let answer = json!({"updated": updated, "unchanged": unchanged, "failed": failed});
+    match first {
+        // Of one that was named, the error alone.
+        Some(failure) if id.is_some() => Err(failure),
+        first => output.conclude(answer, first),
+    }
+}
+
+/// `None` when the component is current.
+async fn update_one(host: &Host, id: &str, accept: bool, output: &Output) -> Result<Option<LockedExtension>, Failure> {
+    let Some((candidate, more)) = host.library.check_update(id, &host.client).await? else { return Ok(None) };
+    if !more.is_empty() && !accept {
+        let version = candidate.about.manifest.version.clone();
+        let asks = LibraryError::AsksMore { id: id.to_owned(), version, more };
+        if !terminal::can_ask() {
+            return Err(asks.into());
+        }
+        output.note(asks.to_string());
+        if !terminal::confirm("Agree to it?", "--accept-changes", false).await? {
+            return Err(Failure::user("nothing was done"));
+        }
+    }
+    say_slow(&candidate, output);
+    Ok(Some(host.library.update(&candidate).await?))
 }
 
 fn set_enabled(host: &Host, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! `aiw plugin marketplace …`
 
 use aiw_core::ErrorKind;
+use aiw_home::MarketSettings;
 use aiw_markets::{AddOptions, MarketStatus};
 use serde_json::{Value, json};
 
@@ -32,7 +33,7 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
     let added = host.markets.add(&args.reference, &options).await?;
     let verb = if added.known { "Updated" } else { "Added" };
     let count = plugins(added.listing.plugins.len());
-    output.line(format!("{verb} marketplace {} from {}: {count}", added.market.name, added.market.source()));
+    output.line(format!("{verb} marketplace {} from {}: {count}", added.market.name, source(&added.market)));
     let with = added.listing.plugins.iter().filter(|p| p.has_servers() == Some(true)).count();
     let unknown = added.listing.not_inspected();
     let bring = if with == 1 { "brings" } else { "bring" };
@@ -48,6 +49,11 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
     output.answer(json!({"marketplaces": [shape(&status)], "notes": notes}));
     Ok(())
+}
+
+/// Where it comes from; a query may hold a key.
+fn source(market: &MarketSettings) -> String {
+    aiw_core::without_query(&market.source()).into_owned()
 }
 
 /// `1 plugin`, `12 plugins`.
@@ -79,7 +85,8 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
     let names: Vec<String> = match name {
         Some(name) => vec![name.to_owned()],
         None => {
-            let (statuses, _) = host.markets.statuses()?;
+            let (statuses, problems) = host.markets.statuses()?;
+            problems.iter().for_each(|problem| output.note(problem));
             statuses.iter().filter(|s| s.market.enabled).map(|s| s.market.name.to_string()).collect()
         }
     };
@@ -136,7 +143,7 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
                 format!("{}, {with} with MCP servers{unknown}{unofficial}", plugins(listing.plugins.len()))
             }
         };
-        rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&status.market.source(), 70), state]);
+        rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&source(&status.market), 70), state]);
     }
     table(&rows).iter().for_each(|line| output.line(line));
     if statuses.is_empty() {
@@ -152,7 +159,7 @@ pub fn shape(status: &MarketStatus) -> Value {
     let listing = status.listing.as_ref();
     json!({
         "name": status.market.name,
-        "source": status.market.source(),
+        "source": source(&status.market),
         "revision": listing.map(|l| &l.revision),
         "plugins": listing.map(|l| l.plugins.len()),
         "enabled": status.market.enabled,

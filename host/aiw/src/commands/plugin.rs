@@ -374,7 +374,8 @@ pub fn preview(plan: &Plan, answers: &Answers) -> Vec<String> {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut lines = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
-    for server in plan.servers.iter().filter(|server| !server.skipped) {
+    // What was left out before is shown again when it would be added now.
+    for server in plan.servers.iter().filter(|server| !server.skipped || answers.on_conflict.is_some()) {
         let verb = if server.transport == "stdio" { "runs" } else { "reaches" };
         lines.push(format!("  {} ({}) {verb}: {}", server.key, server.transport, server.target));
         lines.extend(server.details.iter().map(|detail| format!("    {detail}")));

@@ -312,7 +312,7 @@ impl Exchange {
     fn fill(&mut self) -> Result<(), NetError> {
         self.at = 0;
         if !self.advertise {
-            self.chunk = self.next()?;
+            self.chunk = self.piece()?;
             return Ok(());
         }
         if self.is_told {
@@ -327,7 +327,7 @@ impl Exchange {
         // To its end, which libgit2 does not wait for: only then is the connection free for what comes next.
         let mut whole = Vec::new();
         loop {
-            let chunk = self.next()?;
+            let chunk = self.piece()?;
             if chunk.is_empty() {
                 break;
             }
@@ -339,7 +339,7 @@ impl Exchange {
     }
 
     /// The next piece of the answer; empty at its end.
-    fn next(&mut self) -> Result<Vec<u8>, NetError> {
+    fn piece(&mut self) -> Result<Vec<u8>, NetError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.start()?,

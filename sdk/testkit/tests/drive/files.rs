@@ -12,7 +12,7 @@ fn refusal(bytes: impl Into<Vec<u8>>) -> String {
 
 #[test]
 fn a_manifest_is_there_once_and_whole() {
-    assert_eq!(refusal(bytes("no-manifest")), "the component has a manifest (section `aiw:manifest`) that is missing");
+    assert_eq!(refusal(bytes("no-manifest")), "the component has no manifest (section `aiw:manifest`)");
     assert_eq!(
         refusal(bytes("two-manifests")),
         "the component has a manifest (section `aiw:manifest`) that stands there twice"
