@@ -140,6 +140,7 @@ fn a_plugin_is_found_installed_and_removed_in_place() {
     terminal.wait_for("installed beta@m");
     assert_eq!(env.mcp()["mcpServers"]["beta"]["url"], "https://b.example/mcp");
 
+    terminal.wait("the list read again", |shown| shown.contains('✓'));
     terminal.press("d");
     terminal.wait_for("(y/n)");
     terminal.press("y");

@@ -626,6 +626,7 @@ fn what_an_author_should_mend_is_said() {
     error: `renames` leads from `old` to `gone`, which is not listed
     error: plugin `versions`: the key `name` stands twice in `.claude-plugin/plugin.json`
     error: plugin `versions`: `A.md` and `a.md` are one file where case does not count
+    warning: the document has no `description`
     warning: the name `My.Market` is not kebab-case
     warning: plugin `p`: server `p` in `.mcp.json` is left out: it has an empty `url`
     warning: plugin `Upper` has a name that is not kebab-case

@@ -156,7 +156,7 @@ mod tests {
             &owner,
             &repo,
         ] {
-            assert!(!Repository::parse(bad).is_some(), "{bad}");
+            assert!(Repository::parse(bad).is_none(), "{bad}");
         }
     }
 }

@@ -7,9 +7,10 @@ mod place;
 mod remote;
 mod transport;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_core::{RelPath, Sha, hex, is_git_ref, one_line};
@@ -128,12 +129,23 @@ pub struct Trees {
     client: Client,
     cache: PathBuf,
     progress: Option<OnProgress>,
+    /// What was found out before. A marketplace is asked for dozens of times in a row, and each
+    /// time git's configuration would be read and the repository opened again.
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Where the user's configuration leads a URL.
+    rewritten: BTreeMap<String, Option<String>>,
+    /// The commit that was opened last: real URL, commit, its tree.
+    last: Option<(String, Sha, Tree)>,
 }
 
 impl Trees {
     /// `cache_dir` is made when first needed.
     pub fn new(client: Client, cache_dir: PathBuf) -> Self {
-        Self { client, cache: cache_dir, progress: None }
+        Self { client, cache: cache_dir, progress: None, known: Arc::default() }
     }
 
     /// Tells of transfers while they run.
@@ -141,6 +153,10 @@ impl Trees {
     pub fn on_progress(mut self, tell: Arc<dyn Fn(Progress) + Send + Sync>) -> Self {
         self.progress = Some(tell);
         self
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tree of a commit: of a repository on this machine, where it is; of another, in the cache. Where `sha`
@@ -236,7 +252,9 @@ impl Job {
     ) -> Result<Self, NetError> {
         // Both as it was written, and as the user's configuration has it.
         Place::of(&url, false)?;
-        let to = rewritten(&url);
+        let known = trees.known().rewritten.get(&url).cloned();
+        let to = known.unwrap_or_else(|| rewritten(&url));
+        trees.known().rewritten.insert(url.clone(), to.clone());
         let real = to.clone().unwrap_or_else(|| url.clone());
         let mut place = Place::of(&real, to.is_some())?;
         if to.is_some() {
@@ -295,17 +313,25 @@ impl Job {
         if let Some(reference) = &origin.reference {
             check_reference(reference)?;
         }
-        let (repository, sha) = match self.local()? {
-            Some(repository) => {
-                let sha = self.find_local(&repository, origin)?;
-                (repository, sha)
-            }
-            None => {
-                let sha = self.find_remote(origin)?;
-                (Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)
+        let last = self.trees.known().last.clone();
+        let tree = match last {
+            Some((url, sha, tree)) if url == self.remote.real && origin.sha.as_ref() == Some(&sha) => tree,
+            _ => {
+                let (repository, sha) = match self.local()? {
+                    Some(repository) => {
+                        let sha = self.find_local(&repository, origin)?;
+                        (repository, sha)
+                    }
+                    None => {
+                        let sha = self.find_remote(origin)?;
+                        (Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)
+                    }
+                };
+                let tree = Tree::git(repository, sha.clone())?;
+                self.trees.known().last = Some((self.remote.real.clone(), sha, tree.clone()));
+                tree
             }
         };
-        let tree = Tree::git(repository, sha)?;
         match &origin.path {
             Some(path) => tree.subtree(path),
             None => Ok(tree),
