@@ -1797,3 +1797,22 @@ fn a_market_of_300_remote_entries_is_usable_at_once_where_their_host_is_away() {
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.whole());
     install(&env, "local");
 }
+
+#[test]
+fn what_is_written_into_enabled_plugins_by_hand_is_carried_out() {
+    let (env, _market) = market(&[("p", json!({"p": {"command": "x"}}))]);
+    install(&env, "p");
+    let path = env.home().join("settings.json");
+    let switch = |from: &str, to: &str| {
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace(&format!("\"p@m\": {from}"), &format!("\"p@m\": {to}"))).unwrap();
+    };
+    switch("true", "false");
+    let listed = env.run(&["plugin", "list"]).ok();
+    assert_eq!(listed.stderr, "p@m: disabled, as settings.json says\n");
+    assert_eq!(env.mcp(), json!({"mcpServers": {}}));
+    switch("false", "true");
+    env.run(&["plugin", "list"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["p"]["command"], "x");
+    assert_eq!(env.run(&["plugin", "list"]).ok().stderr, "");
+}

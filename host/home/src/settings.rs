@@ -220,6 +220,11 @@ impl Settings {
         Ok(self.document.remove(&["extraKnownMarketplaces", &key]))
     }
 
+    /// `enabledPlugins`: what the file says of a plugin.
+    pub fn plugin_enabled(&self, id: &PluginId) -> Option<bool> {
+        self.document.get(&["enabledPlugins", &id.to_string()])?.as_bool()
+    }
+
     /// Sets or, with `None`, removes a plugin's entry in `enabledPlugins`.
     pub fn set_plugin_enabled(&mut self, id: &PluginId, enabled: Option<bool>) -> Result<(), HomeError> {
         let id = id.to_string();

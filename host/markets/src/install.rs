@@ -468,6 +468,27 @@ impl Markets {
         Ok(Toggled { id, enabled, changed, servers, notes })
     }
 
+    /// Carries out what the user wrote into `enabledPlugins` by hand; a sentence for each plugin
+    /// that was switched, or could not be.
+    pub fn reconcile(&self) -> Result<Vec<String>, MarketError> {
+        let settings = self.home.settings()?;
+        let mut notes = Vec::new();
+        for (id, record) in self.installed()? {
+            let Some(wanted) = settings.plugin_enabled(&id).filter(|wanted| *wanted != record.enabled) else {
+                continue;
+            };
+            let state = if wanted { "enabled" } else { "disabled" };
+            match self.set_enabled(&id.to_string(), wanted, &Answers::default()) {
+                Ok(done) => {
+                    notes.push(format!("{id}: {state}, as settings.json says"));
+                    notes.extend(done.notes);
+                }
+                Err(e) => notes.push(format!("{id} is not {state}, as settings.json says: {e}")),
+            }
+        }
+        Ok(notes)
+    }
+
     /// What an update of an installed plugin would do; `None` when it is current.
     pub async fn check_update(&self, id: &PluginId) -> Result<Option<UpdateCheck>, MarketError> {
         let record = self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;

@@ -21,6 +21,7 @@ pub async fn run(command: PluginCommand, output: &Output) -> Result<(), Failure>
         return marketplace::run(command, output).await;
     }
     let host = Host::open(output)?;
+    host.markets.reconcile()?.iter().for_each(|note| output.note(note));
     match command {
         // Handled before: one without this home, one without this runtime.
         PluginCommand::Marketplace(_) | PluginCommand::Browse { .. } => Ok(()),
