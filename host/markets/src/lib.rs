@@ -14,26 +14,29 @@ mod install;
 mod key;
 mod listing;
 mod market;
+mod plan;
 mod remote;
 mod reserved;
 mod search;
 mod servers;
 mod source;
+mod state;
 mod substitute;
+mod update;
 mod validate;
 
 pub use context::{Markets, Observer, Quiet};
 pub use document::{Document, Entry, MARKETPLACE_JSON, Usable};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
-pub use install::{
-    Answers, Installed, Missing, OnConflict, Plan, PlannedServer, Removed, Toggled, UpdateCheck, Updated,
-};
+pub use install::{Installed, Removed, Toggled};
 pub use key::Clash;
 pub use listing::{Listed, Listing};
 pub use market::{AddOptions, Added, MarketStatus, Refreshed};
+pub use plan::{Answers, Missing, OnConflict, Plan, PlannedServer};
 pub use search::{Found, Query, SearchResult};
 pub use servers::Server;
 pub use source::Source;
 pub use substitute::{Given, is_secret_name, is_secret_value};
+pub use update::UpdateCheck;
 pub use validate::Report;

@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::address::is_public;
 use crate::error::NetError;
+use crate::place::shown;
 use crate::policy::{Hosts, Policy, bare_name};
 
 /// No body of a [`Client::get`] is longer, whatever the caller's limit: a component that brings its language
@@ -446,16 +447,6 @@ pub(crate) fn parse_http(text: &str) -> Result<Url, NetError> {
         Ok(_) => Err(NetError::invalid("the URL names no host")),
         Err(error) => Err(NetError::invalid(format!("not a URL: {error}"))),
     }
-}
-
-/// A URL without what may be secret in it.
-pub(crate) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    one_line(url.as_str(), 200)
 }
 
 /// Headers, in small letters, that no caller may set: they would change where a request goes, how it is framed

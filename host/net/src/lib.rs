@@ -23,6 +23,7 @@ mod address;
 mod error;
 mod git;
 mod http;
+mod place;
 mod policy;
 mod tree;
 

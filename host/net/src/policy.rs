@@ -6,7 +6,7 @@ use std::str::FromStr;
 use aiw_core::one_line;
 use url::Url;
 
-use crate::git::Place;
+use crate::place::Place;
 
 /// A host pattern that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

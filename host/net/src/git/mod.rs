@@ -3,7 +3,6 @@
 
 mod command;
 mod local;
-mod place;
 mod remote;
 mod transport;
 
@@ -18,12 +17,11 @@ use git2::{ObjectType, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-pub(crate) use place::Place;
-use place::shown_git;
 use remote::{Depth, Remote};
 
 use crate::error::NetError;
 use crate::http::{Client, check_host, resolve_public};
+use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use aiw_core::{Sha, one_line};
 use git2::{AutotagOption, Direction, FetchOptions, RemoteCallbacks, Repository};
 
-use super::place::{Place, shown_git};
 use super::transport::{self, Session};
 use super::{GitRef, OnProgress, Progress, command};
 use crate::error::NetError;
+use crate::place::{Place, shown_git};
 
 /// How often the user's git's download is measured.
 const MEASURE: Duration = Duration::from_millis(200);

@@ -16,7 +16,8 @@ use url::Url;
 use super::Cancel;
 use super::command;
 use crate::error::NetError;
-use crate::http::{Client, Outgoing, Stream, parse_http, shown};
+use crate::http::{Client, Outgoing, Stream, parse_http};
+use crate::place::shown;
 use crate::policy::Policy;
 
 thread_local! {

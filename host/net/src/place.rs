@@ -1,10 +1,11 @@
+//! Where a URL leads: a web server, an ssh server, a path of this machine.
+
 use std::path::PathBuf;
 
 use aiw_core::one_line;
 use url::Url;
 
 use crate::error::NetError;
-use crate::http::shown;
 
 /// Where a git URL leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +99,16 @@ pub(crate) fn shown_git(url: &str) -> String {
         // What cannot be read cannot be cut: only the scheme.
         Err(_) => one_line(&format!("{}://…", url.split("://").next().unwrap_or_default()), 40),
     }
+}
+
+/// A URL without what may be secret in it.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    one_line(url.as_str(), 200)
 }
 
 #[cfg(test)]

@@ -1,0 +1,401 @@
+//! What an install would add: a plugin fetched and read, and nothing of it installed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
+use aiw_home::InstalledPlugin;
+use aiw_net::{GitOrigin, Tree};
+use aiw_wasm::CallError;
+use serde_json::{Map, Value};
+
+use crate::context::{Markets, registration, repository_url};
+use crate::error::MarketError;
+use crate::inspect::{Files, Inspection, UserOption, inspect};
+use crate::key::{Claim, Clash};
+use crate::market::entry_ref;
+use crate::search::Found;
+use crate::servers::{safe, safe_keys};
+use crate::source::Source;
+use crate::state::State;
+use crate::substitute::{Given, Reads, Values, option_variable, reads};
+
+/// What to do about a key of mcp.json that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Ours replaces theirs; removal brings theirs back.
+    Overwrite,
+    /// Ours is not added.
+    Skip,
+    /// Ours is called `<plugin>-<server>`.
+    Rename,
+}
+
+/// One server of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedServer {
+    /// As the plugin calls it.
+    pub name: String,
+    /// Its key in mcp.json, unless the clash is answered otherwise.
+    pub key: String,
+    /// `stdio`, `http`, `sse`, `ws`.
+    pub transport: String,
+    /// What it runs or reaches, on one line.
+    pub target: String,
+    /// Everything else that the declaration sets, a line each.
+    pub details: Vec<String>,
+    /// What it reads.
+    pub reads: Reads,
+    /// Who has the key.
+    pub clash: Option<Clash>,
+    /// The user chose to leave it out.
+    pub skipped: bool,
+    pub(crate) declaration: Map<String, Value>,
+}
+
+impl PlannedServer {
+    pub(crate) fn claim(&self, id: &PluginId, entry: Value) -> Claim {
+        Claim {
+            plugin: id.clone(),
+            declaration: Value::Object(self.declaration.clone()),
+            entry,
+            own_tree: self.reads.own_tree,
+            plain: Values::default().plain(&self.declaration, &self.transport),
+        }
+    }
+}
+
+/// A value that a server reads and that nobody gave.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// The variable that will be read when a client starts the server.
+    pub variable: EnvName,
+    /// The option of `userConfig` behind it.
+    pub option: Option<String>,
+    /// For people.
+    pub title: Option<String>,
+    /// It must not be typed on a command line or kept.
+    pub secret: bool,
+}
+
+/// A plugin that is fetched and read, and not installed.
+pub struct Plan {
+    /// Its id.
+    pub id: PluginId,
+    /// plugin.json's version, else the entry's, else the commit, else the digest.
+    pub version: String,
+    /// The commit that was read.
+    pub commit: Option<Sha>,
+    /// Where it came from, in one word.
+    pub source: String,
+    /// Its servers.
+    pub servers: Vec<PlannedServer>,
+    /// Left out and why, a sentence each.
+    pub left_out: Vec<String>,
+    /// Options of `userConfig`.
+    pub options: BTreeMap<String, UserOption>,
+    /// The digest of its files.
+    pub digest: String,
+    /// What is installed under this id now.
+    pub present: Option<InstalledPlugin>,
+    /// It is installed as it is, and its entries stand.
+    pub unchanged: bool,
+    pub(crate) staged: tempfile::TempDir,
+}
+
+/// What the user answered.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// Variables and options, by the name in the placeholder.
+    pub values: BTreeMap<String, Given>,
+    /// For every clash without an answer of its own.
+    pub on_conflict: Option<OnConflict>,
+    /// By key.
+    pub conflicts: BTreeMap<String, OnConflict>,
+}
+
+impl Markets {
+    /// Fetches a plugin and reads what an install would add.
+    pub async fn plan(&self, name: &str) -> Result<Plan, MarketError> {
+        let found = self.find(name)?;
+        self.plan_found(&found).await
+    }
+
+    pub(crate) async fn plan_found(&self, found: &Found) -> Result<Plan, MarketError> {
+        let name = format!("{}@{}", found.listed.entry.name, found.market);
+        let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
+        let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
+        let id = PluginId { name: usable.name.clone(), market: found.market.clone() };
+        let unreadable = |e: MarketError| match e {
+            MarketError::Net(_) | MarketError::Call(CallError::Refused { .. }) if e.kind() == ErrorKind::User => {
+                unusable(format!("cannot be read: {e}"))
+            }
+            e => e,
+        };
+        let tree = self.tree(found, &usable.source).await.map_err(unreadable)?;
+        let entry = &found.listed.entry;
+        let files = Files::of_tree(&tree, entry).map_err(|e| unreadable(e.into()))?;
+        let inspection = inspect(entry, &files, tree.commit().cloned());
+        if let Some(problem) = &inspection.broken {
+            return Err(unusable(problem.clone()));
+        }
+        if inspection.servers.is_empty() {
+            let brings = inspection.brings.clone().unwrap_or_default();
+            let what = if brings.is_empty() { "nothing that aiw installs".into() } else { brings.join(", ") };
+            let left_out = inspection.left_out.first().map_or(String::new(), |line| format!(" ({line})"));
+            return Err(MarketError::Unusable {
+                name,
+                problem: format!("brings no MCP server{left_out}; it brings {what}"),
+                hint: Some("install it with `claude plugin install`, which takes the rest".into()),
+            });
+        }
+        let staged = self.home.temporary_dir(&self.home.trees())?;
+        self.observer.progress(&format!("writing {id}"), 0, 0);
+        let written = tree.materialize(staged.path()).map_err(|e| unreadable(e.into()))?;
+        let mut left_out = inspection.left_out.clone();
+        left_out.extend(
+            written
+                .left_out
+                .iter()
+                .map(|l| format!("file `{}` is left out: {}", l.path, aiw_core::one_line(&l.reason, 200))),
+        );
+        let commit = tree.commit().cloned();
+        let version = version(&inspection, found, commit.as_ref(), &written.digest);
+        let state = State::load(&self.home)?;
+        let present = state.plugins.get(&id)?;
+        let servers = planned(&id, &inspection, present.as_ref(), &state)?;
+        let unchanged = present.as_ref().is_some_and(|present| {
+            let stands = |server: &PlannedServer| {
+                let known = present.servers.iter().find(|known| known.name == server.name);
+                known.is_some_and(|known| {
+                    known.declaration.as_object() == Some(&server.declaration)
+                        && (known.skipped || !present.enabled || state.stands(&id, &known.key))
+                })
+            };
+            present.digest == written.digest
+                && present.version == version
+                && present.commit == commit
+                && present.servers.len() == servers.len()
+                && servers.iter().all(stands)
+                && present.defaults == defaults(&servers, &inspection.options)
+                && self.home.tree(&present.digest).is_dir()
+        });
+        Ok(Plan {
+            source: aiw_core::one_line(&usable.source.describe(), 200),
+            version,
+            commit,
+            servers,
+            left_out,
+            options: inspection.options,
+            digest: written.digest,
+            present,
+            unchanged,
+            staged,
+            id,
+        })
+    }
+
+    /// All files of an entry. The standard forms are resolved here, for all markets.
+    async fn tree(&self, found: &Found, source: &Source) -> Result<Tree, MarketError> {
+        let settings = self.home.settings()?;
+        let market = settings
+            .market(found.market.as_str())
+            .ok_or_else(|| MarketError::UnknownMarket { name: found.market.to_string() })?;
+        match source {
+            Source::Refused { reason, .. } => Err(MarketError::Unusable {
+                name: format!("{}@{}", found.listed.entry.name, found.market),
+                problem: format!("cannot be installed: {reason}"),
+                hint: None,
+            }),
+            Source::Git { repository, path, reference, sha } => {
+                self.observer.progress(&format!("fetching {}", found.listed.entry.name), 0, 0);
+                let origin = GitOrigin {
+                    url: repository_url(&settings, repository),
+                    reference: reference.clone(),
+                    sha: sha.clone(),
+                    path: Some(RelPath::parse(path).unwrap_or_default()).filter(|path| !path.is_root()),
+                };
+                Ok(self.trees.open_git(&Self::policy(&settings, market), &origin).await?)
+            }
+            source @ (Source::Relative { .. } | Source::Own { .. }) => {
+                let listing = crate::Listing::load(&self.home, market)?
+                    .ok_or_else(|| MarketError::NotFetched { name: market.name.to_string() })?;
+                let entry = entry_ref(&found.listed.entry, source, &listing.revision);
+                let component = self.component(market).await?;
+                let reach = Self::reach(&settings, market);
+                Ok(component.download_plugin(&reach, &registration(market), &entry).await?)
+            }
+        }
+    }
+
+    /// Looks into one plugin now, whatever it costs. The listing keeps what was found.
+    pub async fn look_into(&self, found: &Found) -> Result<Inspection, MarketError> {
+        if let Some(inspection) = &found.listed.inspection {
+            return Ok(inspection.clone());
+        }
+        let name = format!("{}@{}", found.listed.entry.name, found.market);
+        let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
+        let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
+        let tree = self.tree(found, &usable.source).await?;
+        let files = Files::of_tree(&tree, &found.listed.entry)?;
+        let inspection = inspect(&found.listed.entry, &files, tree.commit().cloned());
+        let settings = self.home.settings()?;
+        if let Some(market) = settings.market(found.market.as_str()) {
+            let lock = self.home.lock()?;
+            if let Some(mut listing) = crate::Listing::load(&self.home, market)?
+                && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == found.listed.entry)
+            {
+                listed.inspection = Some(inspection.clone());
+                listing.save(&self.home, &market.name, &lock)?;
+            }
+        }
+        Ok(inspection)
+    }
+}
+
+impl Plan {
+    /// The values that its servers read and that neither the answers nor the environment give.
+    pub fn missing(&self, answers: &Answers) -> Vec<Missing> {
+        missing(self, &merged(self, self.present.as_ref(), answers))
+    }
+
+    /// The options that its servers use, and what stands for each: the answer, or the default.
+    pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
+        let given = given_options(self, &merged(self, self.present.as_ref(), answers));
+        let text = |given: Given| match given {
+            Given::Literal(text) => text,
+            Given::Reference(name) => format!("${{{name}}}"),
+        };
+        given.into_iter().map(|(name, given)| (name, text(given))).collect()
+    }
+}
+
+/// The servers with their keys, and who has them.
+pub(crate) fn planned(
+    id: &PluginId,
+    inspection: &Inspection,
+    present: Option<&InstalledPlugin>,
+    state: &State,
+) -> Result<Vec<PlannedServer>, MarketError> {
+    let names: Vec<String> = inspection.servers.iter().map(|s| s.name.clone()).collect();
+    let keys = safe_keys(&names);
+    let mut planned = Vec::new();
+    for server in &inspection.servers {
+        let known = present.and_then(|p| p.servers.iter().find(|known| known.name == server.name));
+        // A key that it has already, perhaps by an earlier answer, stays its own.
+        let key = known.map(|known| known.key.clone()).or_else(|| keys.get(&server.name).cloned());
+        let mut server = PlannedServer {
+            name: server.name.clone(),
+            key: key.unwrap_or_else(|| safe(&server.name)),
+            transport: server.transport.clone(),
+            target: server.target(),
+            details: server.details(),
+            reads: reads(&server.declaration),
+            skipped: known.is_some_and(|known| known.skipped),
+            declaration: server.declaration.clone(),
+            clash: None,
+        };
+        // The entry does not matter to those who are in the way.
+        let claim = server.claim(id, Value::Null);
+        server.clash = state.key(&server.key)?.clash(&claim);
+        planned.push(server);
+    }
+    Ok(planned)
+}
+
+/// What the user gave so far, and now. Of a secret, a reference at most is kept.
+pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &Answers) -> BTreeMap<String, String> {
+    let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
+    values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
+    let means =
+        |option: &str, name: &str| option == name || option_variable(option).is_some_and(|v| v.as_str() == name);
+    let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
+    values.retain(|name, text| {
+        let reference = matches!(Given::parse(text), Given::Reference(_));
+        reference || !(crate::is_secret_name(name) || sensitive(name))
+    });
+    values
+}
+
+/// Names that were given and that no server reads: a slip of the finger.
+pub(crate) fn unused(plan: &Plan, answers: &Answers) -> Vec<String> {
+    let read = |name: &str| {
+        plan.servers.iter().any(|server| {
+            let options = &server.reads.options;
+            server.reads.variables.keys().any(|variable| variable.as_str() == name)
+                || options.contains(name)
+                || options.iter().any(|option| option_variable(option).is_some_and(|v| v.as_str() == name))
+        })
+    };
+    let unread = answers.values.keys().filter(|name| !read(name));
+    unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
+}
+
+/// The defaults of options that servers use: a change of one changes what runs.
+pub(crate) fn defaults(servers: &[PlannedServer], options: &BTreeMap<String, UserOption>) -> BTreeMap<String, String> {
+    let used = servers.iter().flat_map(|server| &server.reads.options);
+    used.filter_map(|name| Some((name.clone(), options.get(name)?.default.clone()?))).collect()
+}
+
+fn version(inspection: &Inspection, found: &Found, commit: Option<&Sha>, digest: &str) -> String {
+    let own = inspection.version.clone().or_else(|| found.listed.entry.text("version"));
+    let version = own.filter(|v| !v.trim().is_empty()).map(|v| aiw_core::one_line(&v, 100));
+    version.or_else(|| commit.map(ToString::to_string)).unwrap_or_else(|| digest.to_owned())
+}
+
+pub(crate) fn given_variables(values: &BTreeMap<String, String>) -> BTreeMap<EnvName, Given> {
+    values.iter().filter_map(|(name, text)| Some((name.parse().ok()?, Given::parse(text)))).collect()
+}
+
+/// Options: what the user gave (by the option's name or its variable's), else the default.
+/// What the plugin calls sensitive, or sounds so, is always a reference.
+pub(crate) fn given_options(plan: &Plan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
+    let mut options = BTreeMap::new();
+    for name in plan.servers.iter().flat_map(|server| &server.reads.options) {
+        let declared = plan.options.get(name);
+        let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
+        let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
+        let secret = declared.is_some_and(|option| option.sensitive) || crate::is_secret_name(name);
+        let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
+        let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
+        if let Some(given) = given.or(default) {
+            options.insert(name.clone(), given);
+        }
+    }
+    options
+}
+
+pub(crate) fn missing(plan: &Plan, values: &BTreeMap<String, String>) -> Vec<Missing> {
+    let set = |name: &EnvName| std::env::var_os(name.as_str()).is_some_and(|value| !value.is_empty());
+    let options = given_options(plan, values);
+    let mut missing = BTreeSet::new();
+    for server in plan.servers.iter().filter(|server| !server.skipped) {
+        for (name, needed) in &server.reads.variables {
+            let variable = match values.get(name.as_str()).map(|text| Given::parse(text)) {
+                Some(Given::Literal(_)) => continue,
+                Some(Given::Reference(other)) => other,
+                None if *needed => name.clone(),
+                None => continue,
+            };
+            if !set(&variable) {
+                let secret = crate::is_secret_name(name.as_str());
+                missing.insert(Missing { variable, option: None, title: None, secret });
+            }
+        }
+        for name in &server.reads.options {
+            let declared = plan.options.get(name);
+            let variable = match options.get(name) {
+                Some(Given::Literal(_)) => continue,
+                Some(Given::Reference(variable)) => Some(variable.clone()),
+                None => option_variable(name),
+            };
+            let Some(variable) = variable.filter(|v| !set(v)) else { continue };
+            missing.insert(Missing {
+                variable,
+                option: Some(name.clone()),
+                title: declared.map(|option| option.title.clone()),
+                secret: declared.is_some_and(|option| option.sensitive) || crate::is_secret_name(name),
+            });
+        }
+    }
+    missing.into_iter().collect()
+}

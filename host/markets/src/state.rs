@@ -1,0 +1,175 @@
+//! The three documents that an install touches, changed as one.
+
+use aiw_core::PluginId;
+use aiw_home::{AddedServer, Document, Home, Lock, Plugins, ServerKey, Settings};
+use serde_json::Value;
+
+use crate::error::MarketError;
+use crate::key::{Claim, Key, Refreshed, Released};
+use crate::plan::{Answers, OnConflict};
+use crate::servers::{safe, unique};
+use crate::substitute::{Values, reads};
+
+/// The three documents that an install touches.
+pub(crate) struct State {
+    pub(crate) plugins: Plugins,
+    pub(crate) mcp: Document,
+    pub(crate) settings: Settings,
+}
+
+impl State {
+    pub(crate) fn load(home: &Home) -> Result<Self, MarketError> {
+        let state = Self { plugins: home.plugins()?, mcp: home.mcp()?, settings: home.settings()? };
+        if state.mcp.get(&["mcpServers"]).is_some_and(|servers| !servers.is_object()) {
+            let problem = "has an `mcpServers` that is not an object".to_owned();
+            return Err(aiw_home::HomeError::Invalid { path: home.mcp_path(), problem }.into());
+        }
+        Ok(state)
+    }
+
+    pub(crate) fn commit(&self, home: &Home, lock: &Lock) -> Result<(), MarketError> {
+        Ok(home.commit(lock, &[self.plugins.document(), &self.mcp, self.settings.document()])?)
+    }
+
+    /// A key with all that is known of it.
+    pub(crate) fn key(&self, key: &str) -> Result<Key, MarketError> {
+        let known = self.plugins.key(key);
+        let mut owners = Vec::new();
+        for id in known.owners {
+            let server = self.plugins.get(&id)?.and_then(|p| p.servers.into_iter().find(|s| s.key == *key));
+            owners.extend(server.map(|server| claim_of(&id, &server)));
+        }
+        let current = self.mcp.get(&["mcpServers", key]).cloned();
+        Ok(Key { owners, written: known.written, original: known.original, current })
+    }
+
+    /// Whether a plugin has a key and something stands there.
+    pub(crate) fn stands(&self, id: &PluginId, key: &str) -> bool {
+        self.mcp.get(&["mcpServers", key]).is_some() && self.plugins.key(key).owners.contains(id)
+    }
+
+    fn set_key(&mut self, name: &str, key: Key) -> Result<(), MarketError> {
+        match &key.current {
+            Some(entry) => self.mcp.set(&["mcpServers", name], entry)?,
+            None => drop(self.mcp.remove(&["mcpServers", name])),
+        }
+        let owners = key.owners.into_iter().map(|owner| owner.plugin).collect();
+        Ok(self.plugins.set_key(name, &ServerKey { owners, written: key.written, original: key.original })?)
+    }
+
+    pub(crate) fn release(&mut self, id: &PluginId, server: &AddedServer) -> Result<Released, MarketError> {
+        let mut key = self.key(&server.key)?;
+        let released = key.release(id);
+        self.set_key(&server.key, key)?;
+        Ok(released)
+    }
+
+    /// Gives a server its key, or another one, or none, as the user answered.
+    pub(crate) fn take(
+        &mut self,
+        server: &mut AddedServer,
+        claim: Claim,
+        answers: &Answers,
+        repair: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<(), MarketError> {
+        let mut key = self.key(&server.key)?;
+        let id = claim.plugin.clone();
+        if std::mem::take(&mut server.left_to_user) && !key.has(&id) && key.current.is_some() {
+            notes.extend(Released::Users.note(&server.key));
+            key.adopt(claim);
+            return self.set_key(&server.key, key);
+        }
+        let Some(clash) = key.clash(&claim) else {
+            server.skipped = false;
+            if key.has(&id) {
+                match key.refresh(claim, repair) {
+                    Refreshed::Done => {}
+                    Refreshed::Users => notes.extend(Released::Users.note(&server.key)),
+                    Refreshed::TakenOut => notes.push(format!(
+                        "server `{}` stays out of mcp.json, where you took it out: `aiw plugin install {id}` puts it back",
+                        server.key
+                    )),
+                }
+            } else {
+                key.claim(claim, false);
+            }
+            return self.set_key(&server.key, key);
+        };
+        let answer = answers.conflicts.get(&server.key).copied().or(answers.on_conflict);
+        let Some(answer) = answer else {
+            return Err(MarketError::Clash { key: server.key.clone(), owner: clash.to_string() });
+        };
+        server.skipped = answer == OnConflict::Skip;
+        if answer == OnConflict::Overwrite {
+            notes.push(format!("server `{}` replaces {clash}", server.key));
+            key.claim(claim, true);
+            return self.set_key(&server.key, key);
+        }
+        key.release(&id);
+        self.set_key(&server.key, key)?;
+        if answer == OnConflict::Skip {
+            notes.push(format!("server `{}` is left out: {clash} has the name", server.key));
+            return Ok(());
+        }
+        let wanted = safe(&format!("{}-{}", id.name, server.name));
+        let taken =
+            |key: &str| self.mcp.get(&["mcpServers", key]).is_some() || !self.plugins.key(key).owners.is_empty();
+        let renamed = unique(&wanted, taken);
+        notes.push(format!("server `{}` is added as `{renamed}`: {clash} has the name", server.key));
+        let mut key = self.key(&renamed)?;
+        key.claim(claim, false);
+        self.set_key(&renamed, key)?;
+        server.key = renamed;
+        Ok(())
+    }
+
+    /// Removes trees that nobody uses: no plugin, and no entry of mcp.json (the user may have
+    /// kept one that names it). Also those of installs that were killed or met a full disk.
+    /// What can't be removed is said: the change itself is done.
+    pub(crate) fn drop_trees(&self, home: &Home, _lock: &Lock) -> Vec<String> {
+        let Ok(installed) = self.plugins.all() else { return Vec::new() };
+        let mcp = self.mcp.text();
+        let mut notes = Vec::new();
+        for dir in std::fs::read_dir(home.trees()).into_iter().flatten().flatten() {
+            let Ok(digest) = dir.file_name().into_string() else { continue };
+            // What bears another name is not ours to judge.
+            let ours = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            let used = installed.iter().any(|(_, plugin)| plugin.digest == digest);
+            if ours
+                && !used
+                && !mcp.contains(&digest)
+                && let Err(e) = aiw_home::remove_tree(&home.tree(&digest))
+            {
+                notes.push(format!("an unused plugin directory stays: {e}"));
+            }
+        }
+        notes
+    }
+}
+
+impl Released {
+    /// The sentence that says what stays.
+    pub(crate) fn note(&self, key: &str) -> Option<String> {
+        match self {
+            Self::Gone => None,
+            Self::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
+            Self::Users => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
+            Self::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
+        }
+    }
+}
+
+/// The claim of a server that is recorded.
+pub(crate) fn claim_of(id: &PluginId, server: &AddedServer) -> Claim {
+    let declaration = server.declaration.as_object().cloned().unwrap_or_default();
+    // Everything but a process has a type when written.
+    let transport = server.written.get("type").and_then(Value::as_str).unwrap_or("stdio");
+    Claim {
+        plugin: id.clone(),
+        own_tree: reads(&declaration).own_tree,
+        plain: Values::default().plain(&declaration, transport),
+        declaration: server.declaration.clone(),
+        entry: server.written.clone(),
+    }
+}

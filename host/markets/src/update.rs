@@ -1,0 +1,128 @@
+//! What an update would do to an installed plugin, and what of it the user has to agree to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use aiw_core::{PluginId, RelPath};
+use aiw_home::InstalledPlugin;
+use aiw_net::Tree;
+use serde_json::Value;
+
+use crate::context::Markets;
+use crate::error::MarketError;
+use crate::plan::{Plan, defaults};
+use crate::servers::{visible, visible_json};
+use crate::source::Source;
+use crate::substitute::reads;
+
+/// What an update would do.
+pub struct UpdateCheck {
+    /// The new version, ready to install.
+    pub plan: Plan,
+    /// The version that is installed.
+    pub from: String,
+    /// Changes of the servers, a few words each; they need the user's agreement.
+    pub changes: Vec<String>,
+    /// Changed files, where a server runs from the plugin's own tree.
+    pub changed_files: usize,
+}
+
+impl Markets {
+    /// What an update of an installed plugin would do; `None` when it is current.
+    pub async fn check_update(&self, id: &PluginId) -> Result<Option<UpdateCheck>, MarketError> {
+        let record = self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
+        let found = self.find(&id.to_string())?;
+        if found.id().as_ref() != Some(id) {
+            return Err(MarketError::Unusable {
+                name: id.to_string(),
+                problem: format!("is called `{}` now", found.listed.entry.name),
+                hint: Some(format!("install `{}@{}`, then remove `{id}`", found.listed.entry.name, found.market)),
+            });
+        }
+        // A pinned commit that has not moved needs no look.
+        if let Ok(usable) = &found.listed.entry.content
+            && let Source::Git { sha: Some(sha), .. } = &usable.source
+            && record.commit.as_ref() == Some(sha)
+            && found.listed.version().is_none_or(|version| version == record.version)
+        {
+            return Ok(None);
+        }
+        let plan = self.plan_found(&found).await?;
+        let moved = plan.version != record.version || plan.commit != record.commit;
+        let changes = changes(&record, &plan);
+        // A commit elsewhere in the marketplace is none of this plugin.
+        let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
+        if same || (!moved && plan.commit.is_some()) {
+            return Ok(None);
+        }
+        let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);
+        let changed_files = if own_tree { self.changed_files(&record.digest, &plan).await? } else { 0 };
+        Ok(Some(UpdateCheck { plan, from: record.version, changes, changed_files }))
+    }
+
+    async fn installed_tree(&self, path: PathBuf) -> Result<Tree, MarketError> {
+        let mut policy = aiw_net::Policy::none();
+        policy.directories.push(path.clone());
+        Ok(self.trees.open_directory(&policy, &path).await?)
+    }
+
+    /// Files that differ between the installed tree and a plan's.
+    async fn changed_files(&self, digest: &str, plan: &Plan) -> Result<usize, MarketError> {
+        let read = async |path: PathBuf| -> Result<BTreeMap<RelPath, Vec<u8>>, MarketError> {
+            let tree = self.installed_tree(path).await?;
+            let mut files = BTreeMap::new();
+            for item in tree.walk()? {
+                if item.kind == aiw_net::ItemKind::File {
+                    use sha2::Digest;
+                    let content = tree.read(&item.path, u64::MAX)?;
+                    files.insert(item.path, sha2::Sha256::digest(&content).to_vec());
+                }
+            }
+            Ok(files)
+        };
+        let old = read(self.home.tree(digest)).await.unwrap_or_default();
+        let new = read(plan.staged.path().to_owned()).await?;
+        let paths: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        Ok(paths.into_iter().filter(|path| old.get(*path) != new.get(*path)).count())
+    }
+}
+
+/// What an update changes in the declarations, before substitution, a few words each.
+fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
+    let mut changes = Vec::new();
+    for server in &new.servers {
+        let shown = aiw_core::one_line(&server.name, 60);
+        match old.servers.iter().find(|o| o.name == server.name) {
+            None => changes.push(format!("new server `{shown}`: {}", server.target)),
+            Some(old) => {
+                let before = old.declaration.as_object().cloned().unwrap_or_default();
+                let keys: BTreeSet<&String> = before.keys().chain(server.declaration.keys()).collect();
+                for key in keys.into_iter().filter(|key| before.get(*key) != server.declaration.get(*key)) {
+                    let text = |value: Option<&Value>| value.map_or_else(|| "nothing".into(), visible_json);
+                    let (before, after) = (text(before.get(key)), text(server.declaration.get(key)));
+                    changes
+                        .push(format!("server `{shown}`, `{}`: {before} becomes {after}", aiw_core::one_line(key, 60)));
+                }
+            }
+        }
+    }
+    let after = defaults(&new.servers, &new.options);
+    let names: BTreeSet<&String> = old.defaults.keys().chain(after.keys()).collect();
+    // What the user gave stands, whatever the default.
+    for name in
+        names.into_iter().filter(|name| old.defaults.get(*name) != after.get(*name) && !old.values.contains_key(*name))
+    {
+        let known = old.servers.iter().any(|server| {
+            server.declaration.as_object().is_some_and(|declaration| reads(declaration).options.contains(name))
+        });
+        if known {
+            let text = |value: Option<&String>| value.map_or_else(|| "nothing".into(), |v| visible(v));
+            let (before, after) = (text(old.defaults.get(name)), text(after.get(name)));
+            changes.push(format!(
+                "the default of the option `{}`: {before} becomes {after}",
+                aiw_core::one_line(name, 60)
+            ));
+        }
+    }
+    changes
+}
