@@ -151,7 +151,8 @@ fn plugin(found: &Found) -> Plugin {
         version: listed.version(),
         description: listed.description().unwrap_or_default(),
         category: listed.entry.text("category"),
-        kinds: inspection.map(|_| kinds(found)),
+        // A broken plugin brings nothing: it is not among those with servers.
+        kinds: inspection.map(|_| kinds(found)).or_else(|| listed.broken().map(|_| Vec::new())),
         source: listed.entry.content.as_ref().map_or_else(|_| String::new(), |usable| usable.source.describe()),
         homepage: listed.entry.text("homepage"),
         servers: servers.collect(),
