@@ -344,6 +344,7 @@ fn a_plugin_goes_from_search_to_remove() {
       source: ./plugins/tools
       server words: stdio python3 ${CLAUDE_PLUGIN_ROOT}/server.py 'two words'
       server tracker: http https://t.example/mcp
+        headers Authorization: Bearer ${T_TOKEN}
         reads T_TOKEN
     ------- stderr -------
     ------- exit code 0 -------
@@ -487,7 +488,7 @@ fn a_name_that_several_markets_have_must_be_whole() {
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "install", "aa", "--yes"])), @"
     ------- stderr -------
     error: there is no plugin `aa`
-    hint: did you mean `a`?
+    hint: marketplace `claude-plugins-official` is not fetched yet: `aiw plugin marketplace update claude-plugins-official`
     ------- exit code 2 -------
     ");
     install(&env, "a@n");
@@ -981,7 +982,7 @@ fn an_update_says_what_changes_and_how_many_files() {
     market.put("plugins/p/.claude-plugin/plugin.json", r#"{"name": "p", "version": "2.0.0"}"#);
     market.put("plugins/p/run", "2");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p"])), @"
-    p@m: 2 files changed behind a server that runs from the plugin
+    p@m: 2 files changed in the plugin, which a server runs from
     Updated p@m: 1.0.0 → 2.0.0
     ------- stderr -------
     ------- exit code 0 -------
@@ -993,14 +994,14 @@ fn an_update_says_what_changes_and_how_many_files() {
             .to_string(),
     );
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p"])), @"
-    p@m: 2 files changed behind a server that runs from the plugin
+    p@m: 2 files changed in the plugin, which a server runs from
     ------- stderr -------
     error: the update of `p@m` changes its servers: server `s`, `command`: ${CLAUDE_PLUGIN_ROOT}/run becomes ${CLAUDE_PLUGIN_ROOT}/lib; new server `t`: https://h/sse
     hint: `aiw plugin update p@m --accept-changes` agrees to it
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p", "--accept-changes"])), @"
-    p@m: 2 files changed behind a server that runs from the plugin
+    p@m: 2 files changed in the plugin, which a server runs from
     Updated p@m: 2.0.0 → 3.0.0
     ------- stderr -------
     ------- exit code 0 -------
@@ -1413,6 +1414,7 @@ fn the_json_of_every_command_has_its_shape() {
             "name": "a",
             "type": "stdio",
             "target": "true ${A_TOKEN}",
+            "details": [],
             "reads": [
               "A_TOKEN"
             ]
@@ -1815,4 +1817,63 @@ fn what_is_written_into_enabled_plugins_by_hand_is_carried_out() {
     env.run(&["plugin", "list"]).ok();
     assert_eq!(env.mcp()["mcpServers"]["p"]["command"], "x");
     assert_eq!(env.run(&["plugin", "list"]).ok().stderr, "");
+}
+
+#[test]
+fn two_servers_of_one_plugin_never_get_one_key() {
+    let (env, mut market) = market(&[("p", json!({"x y": {"command": "one"}}))]);
+    install(&env, "p");
+    market = market.file("plugins/p/.claude-plugin/plugin.json", r#"{"name": "p", "version": "2.0.0"}"#).file(
+        "plugins/p/.mcp.json",
+        &json!({"mcpServers": {"x y": {"command": "one"}, "x-y": {"command": "two"}}}).to_string(),
+    );
+    env.run(&["plugin", "update", "p", "--accept-changes"]).ok();
+    let mcp = env.mcp();
+    let commands: Vec<_> = mcp["mcpServers"].as_object().unwrap().values().map(|s| s["command"].clone()).collect();
+    assert_eq!(commands, ["one", "two"], "{mcp}");
+    env.run(&["plugin", "remove", "p"]).ok();
+    assert_eq!(env.mcp(), json!({"mcpServers": {}}));
+
+    // A rename keeps clear of the plugin's own other servers.
+    env.write_mcp(r#"{"mcpServers": {"gh": {"command": "mine"}}}"#);
+    market.put(
+        "plugins/p/.mcp.json",
+        &json!({"mcpServers": {"gh": {"command": "a"}, "p-gh": {"command": "b"}}}).to_string(),
+    );
+    env.run(&["plugin", "install", "p", "--yes", "--on-conflict", "rename"]).ok();
+    assert_eq!(env.mcp()["mcpServers"].as_object().unwrap().len(), 3);
+    env.run(&["plugin", "remove", "p"]).ok();
+    assert_eq!(env.mcp(), json!({"mcpServers": {"gh": {"command": "mine"}}}));
+}
+
+#[test]
+fn a_value_that_looks_like_a_secret_is_kept_nowhere() {
+    let (env, _market) =
+        market(&[("p", json!({"p": {"command": "x", "env": {"A": "${DATABASE_URL}", "B": "${HEADER}"}}}))]);
+    for (value, secret) in [
+        ("DATABASE_URL=postgres://u:hunter2@h/d", "hunter2"),
+        ("HEADER=Bearer ghp_aaaaaaaa", "ghp_aaaaaaaa"),
+        ("HEADER=https://h.example/?api_key=SEKRIT", "SEKRIT"),
+        ("TKN=hunter3", "hunter3"),
+    ] {
+        let run = env.run(&["plugin", "install", "p", "--yes", "--env", value]);
+        let everywhere = [run.stdout, run.stderr, env.read("mcp.json"), env.read("plugins.json")].concat();
+        assert!(!everywhere.contains(secret), "{value}: {everywhere}");
+    }
+}
+
+#[test]
+fn a_repository_that_leads_elsewhere_by_its_git_file_is_refused() {
+    let env = Environment::new();
+    let secret = env.path("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join(".mcp.json"), r#"{"s": {"command": "stolen"}}"#).unwrap();
+    commit_all(&secret);
+    let url = format!("file://{}", env.path("m/sub").display());
+    let market = Market::new(env.path("m"), "m").entry(json!({"name": "q", "source": {"source": "url", "url": url}}));
+    market.put("sub/.git", &format!("gitdir: {}\n", secret.join(".git").display()));
+    env.add(market.root()).ok();
+    let run = env.run(&["plugin", "install", "q", "--yes"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("keeps its objects elsewhere"), "{}", run.stderr);
 }

@@ -11,11 +11,12 @@ pub struct Failure {
     code: Option<u8>,
     /// The answer of a command that failed in part: printed instead of `{"error":…}`.
     partial: Option<Box<Value>>,
+    unknown: bool,
 }
 
 impl Failure {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, code: None, partial: None }
+        Self { kind, message: message.into(), hint: None, code: None, partial: None, unknown: false }
     }
 
     pub fn user(message: impl Into<String>) -> Self {
@@ -40,6 +41,11 @@ impl Failure {
 
     pub fn interrupted(code: u8) -> Self {
         Self { code: Some(code), ..Self::new(ErrorKind::Interrupted, "stopped") }
+    }
+
+    /// Whether what was named is not there (any more).
+    pub fn is_unknown(&self) -> bool {
+        self.unknown
     }
 
     pub fn code(&self) -> u8 {
@@ -73,7 +79,14 @@ macro_rules! from {
     )*};
 }
 
-from!(aiw_home::HomeError, aiw_markets::MarketError, aiw_wasm::LibraryError);
+from!(aiw_home::HomeError, aiw_wasm::LibraryError);
+
+impl From<aiw_markets::MarketError> for Failure {
+    fn from(e: aiw_markets::MarketError) -> Self {
+        let unknown = matches!(e, aiw_markets::MarketError::UnknownPlugin { .. });
+        Self { hint: e.hint(), unknown, ..Self::new(e.kind(), e.to_string()) }
+    }
+}
 
 impl From<aiw_net::NetError> for Failure {
     fn from(e: aiw_net::NetError) -> Self {

@@ -134,7 +134,12 @@ impl Document {
             Ok(parsed) if parsed.value == self.value && parsed.duplicates.is_empty() => {}
             _ => return Err(HomeError::invalid(&self.path, "could not be edited without loss; nothing was changed")),
         }
-        Ok(Some(Change { path: self.path.clone(), old: self.original.as_deref().map(digest), new: text }))
+        Ok(Some(Change {
+            path: self.path.clone(),
+            old: self.original.as_deref().map(digest),
+            new: text,
+            staged: PathBuf::new(),
+        }))
     }
 
     /// Writes the document if it changed. The lock proves that nobody else does.
@@ -153,6 +158,9 @@ pub(crate) struct Change {
     /// sha256 of the content that is replaced; none for a new file.
     pub(crate) old: Option<String>,
     pub(crate) new: String,
+    /// Where the new content lies until it is put in its place.
+    #[serde(default)]
+    pub(crate) staged: PathBuf,
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> String {

@@ -48,6 +48,11 @@ impl Staged {
         Ok(Self { file, target: target.clone(), path: path.to_owned() })
     }
 
+    /// Where it is until then.
+    pub(crate) fn place(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Puts it in its place.
     pub(crate) fn publish(self) -> Result<(), HomeError> {
         let publish = || -> io::Result<()> {

@@ -3,8 +3,10 @@
 //! All new contents are staged on disk first (a full disk is met there, with nothing
 //! changed), then the journal is written, then each file is renamed into place, then the
 //! journal goes. Whoever takes the lock next completes a journal that was left behind: a
-//! file that still has its old content gets the new one; one that the user has changed
-//! since is theirs.
+//! file that still has its old content gets the new one. One that the user has changed
+//! since is theirs; if it had not been reached yet, what follows it is not done either, so
+//! that the documents still speak of the same state. The file that people edit most comes
+//! first.
 
 use std::fs;
 use std::path::Path;
@@ -22,8 +24,10 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
         changes.extend(document.change()?);
     }
     let mut staged = Vec::new();
-    for change in &changes {
-        staged.push(Staged::new(&change.path, change.new.as_bytes(), Mode::Private)?);
+    for change in &mut changes {
+        let file = Staged::new(&change.path, change.new.as_bytes(), Mode::Private)?;
+        change.staged = file.place().to_owned();
+        staged.push(file);
     }
     // One file is replaced atomically as it is.
     if changes.len() > 1 {
@@ -44,6 +48,14 @@ pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
         let now = read_capped(&change.path, json::MAX_BYTES)?;
         if now.as_deref().map(digest) == change.old {
             replace(&change.path, change.new.as_bytes(), Mode::Private)?;
+        } else if now.as_deref() != Some(change.new.as_bytes()) && change.staged.is_file() {
+            break;
+        }
+    }
+    for change in &changes {
+        let ours = change.staged.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".aiw-"));
+        if ours {
+            let _ = fs::remove_file(&change.staged);
         }
     }
     remove(journal)
@@ -80,6 +92,25 @@ mod tests {
         assert_eq!(fs::read_to_string(&b).unwrap(), "{\"mine\": 1}");
         assert!(dir.path().join("c.json").exists());
         assert!(!home.root().join(".journal.json").exists());
+    }
+
+    #[test]
+    fn nothing_follows_a_file_that_was_edited_before_it_was_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let (a, b, staged) = (dir.path().join("a.json"), dir.path().join("b.json"), dir.path().join(".aiw-1"));
+        fs::write(&a, "{\"mine\": 1}").unwrap();
+        fs::write(&b, "{}").unwrap();
+        fs::write(&staged, "{\"x\": 1}").unwrap();
+        let changes = json!([
+            {"path": a, "old": digest(b"{}"), "new": "{\"x\": 1}", "staged": staged},
+            {"path": b, "old": digest(b"{}"), "new": "{\"x\": 1}"}
+        ]);
+        fs::write(home.root().join(".journal.json"), changes.to_string()).unwrap();
+        home.recover().unwrap();
+        assert_eq!(fs::read_to_string(&a).unwrap(), "{\"mine\": 1}");
+        assert_eq!(fs::read_to_string(&b).unwrap(), "{}");
+        assert!(!staged.exists() && !home.root().join(".journal.json").exists());
     }
 
     #[test]

@@ -207,6 +207,8 @@ fn options(value: Option<&Value>) -> BTreeMap<String, UserOption> {
             Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
             _ => None,
         };
+        // A default with a placeholder would read a variable that nobody was shown.
+        let default = default.filter(|text| !text.contains("${"));
         let option = UserOption {
             title: one_line(title.unwrap_or(key), 120),
             sensitive: flag(option, "sensitive"),

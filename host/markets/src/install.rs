@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use aiw_core::PluginId;
-use aiw_home::{AddedServer, InstalledPlugin};
+use aiw_home::{AddedServer, InstalledPlugin, Lock};
 
 use crate::context::Markets;
 use crate::error::MarketError;
@@ -71,16 +71,13 @@ impl Markets {
         let lock = self.home.lock()?;
         let mut state = State::load(&self.home)?;
         let present = state.plugins.get(&plan.id)?;
-        // Another process did something else than what the user agreed to here; the same is fine.
-        let as_planned =
-            |p: &InstalledPlugin| p.digest == plan.digest && p.version == plan.version && p.commit == plan.commit;
-        if present != plan.present && !present.as_ref().is_some_and(as_planned) {
-            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
-        }
         let values = merged(&plan, present.as_ref(), answers);
         let mut notes = unused(&plan, answers);
+        // Another process may have done the same meanwhile.
+        let as_planned =
+            |p: &InstalledPlugin| p.digest == plan.digest && p.version == plan.version && p.commit == plan.commit;
         if let Some(present) = &present
-            && (plan.unchanged || plan.present.as_ref() != Some(present))
+            && (plan.unchanged || (plan.present.as_ref() != Some(present) && as_planned(present)))
             && values == present.values
             && !(answers.on_conflict.is_some() && present.servers.iter().any(|server| server.skipped))
         {
@@ -89,6 +86,10 @@ impl Markets {
             }
             let missing = missing(&plan, &values);
             return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
+        }
+        // What it did else is not what the user looked at here.
+        if present != plan.present {
+            return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
         }
         let data = self.home.plugin_data(&plan.id);
         let substitution = Values {
@@ -102,6 +103,7 @@ impl Markets {
         for old in before.iter().filter(|old| !plan.servers.iter().any(|new| new.name == old.name)) {
             notes.extend(state.release(&plan.id, old)?.note(&old.key));
         }
+        let reserved: Vec<String> = plan.servers.iter().map(|server| server.key.clone()).collect();
         let mut added = Vec::new();
         for server in &plan.servers {
             let written = substitution.resolve(&server.declaration, &server.transport);
@@ -116,11 +118,13 @@ impl Markets {
             };
             let decided = answers.on_conflict.is_some() || answers.conflicts.contains_key(&server.key);
             if enabled && (!record.skipped || decided) {
-                state.take(&mut record, claim, answers, repair, &mut notes)?;
+                state.take(&mut record, claim, answers, repair, &reserved, &mut notes)?;
             }
             added.push(record);
         }
-        if enabled && added.iter().all(|server| server.skipped) {
+        if !enabled {
+            notes.push(format!("it is disabled: `aiw plugin enable {}` brings its servers back", plan.id));
+        } else if added.iter().all(|server| server.skipped) {
             notes.push("all its servers are left out".into());
         }
         let record = InstalledPlugin {
@@ -157,7 +161,9 @@ impl Markets {
             let stood = state.mcp.get(&["mcpServers", &server.key]).is_some()
                 && state.plugins.key(&server.key).owners.contains(&id);
             let released = state.release(&id, server)?;
-            if server.left_to_user {
+            // Only if it still is the user's, and not someone else's by now.
+            let stands = state.mcp.get(&["mcpServers", &server.key]).is_some();
+            if server.left_to_user && stands && state.plugins.key(&server.key).owners.is_empty() {
                 notes.extend(Released::Users.note(&server.key));
             }
             notes.extend(released.note(&server.key));
@@ -180,16 +186,21 @@ impl Markets {
     pub fn set_enabled(&self, name: &str, enabled: bool, answers: &Answers) -> Result<Toggled, MarketError> {
         let lock = self.home.lock()?;
         let id = self.find_installed(name)?;
+        self.switch(&lock, id, enabled, answers)
+    }
+
+    fn switch(&self, lock: &Lock, id: PluginId, enabled: bool, answers: &Answers) -> Result<Toggled, MarketError> {
         let mut state = State::load(&self.home)?;
-        let mut record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
+        let mut record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
         let changed = record.enabled != enabled;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         if changed {
             record.enabled = enabled;
+            let reserved: Vec<String> = record.servers.iter().map(|server| server.key.clone()).collect();
             for server in record.servers.iter_mut().filter(|server| !server.skipped) {
                 if enabled {
                     let claim = claim_of(&id, server);
-                    state.take(server, claim, answers, true, &mut notes)?;
+                    state.take(server, claim, answers, true, &reserved, &mut notes)?;
                     if !server.skipped {
                         servers.push(server.key.clone());
                     }
@@ -205,29 +216,44 @@ impl Markets {
             state.plugins.set(&id, &record)?;
         }
         state.settings.set_plugin_enabled(&id, Some(enabled))?;
-        state.commit(&self.home, &lock)?;
+        state.commit(&self.home, lock)?;
         Ok(Toggled { id, enabled, changed, servers, notes })
     }
 
     /// Carries out what the user wrote into `enabledPlugins` by hand; a sentence for each plugin
     /// that was switched, or could not be.
     pub fn reconcile(&self) -> Result<Vec<String>, MarketError> {
-        let settings = self.home.settings()?;
+        // Read without the lock, the two documents may be of different moments: only a hint.
+        if self.switched_by_hand()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lock = self.home.lock()?;
         let mut notes = Vec::new();
-        for (id, record) in self.installed()? {
-            let Some(wanted) = settings.plugin_enabled(&id).filter(|wanted| *wanted != record.enabled) else {
-                continue;
-            };
+        for (id, wanted) in self.switched_by_hand()? {
             let state = if wanted { "enabled" } else { "disabled" };
-            match self.set_enabled(&id.to_string(), wanted, &Answers::default()) {
+            match self.switch(&lock, id.clone(), wanted, &Answers::default()) {
                 Ok(done) => {
                     notes.push(format!("{id}: {state}, as settings.json says"));
                     notes.extend(done.notes);
                 }
-                Err(e) => notes.push(format!("{id} is not {state}, as settings.json says: {e}")),
+                Err(e) => {
+                    let hint =
+                        if wanted { format!(" (`aiw plugin enable {id} --on-conflict …`)") } else { String::new() };
+                    notes.push(format!("{id} is not {state}, as settings.json says: {e}{hint}"));
+                }
             }
         }
         Ok(notes)
+    }
+
+    /// Installed plugins that settings.json has otherwise than they are.
+    fn switched_by_hand(&self) -> Result<Vec<(PluginId, bool)>, MarketError> {
+        let settings = self.home.settings()?;
+        let wanted = |(id, record): (PluginId, InstalledPlugin)| {
+            let wanted = settings.plugin_enabled(&id).filter(|wanted| *wanted != record.enabled)?;
+            Some((id, wanted))
+        };
+        Ok(self.installed()?.into_iter().filter_map(wanted).collect())
     }
 
     /// Checks a marketplace or a plugin as its author.

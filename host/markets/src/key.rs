@@ -20,6 +20,14 @@ pub(crate) struct Claim {
     pub(crate) plain: Value,
 }
 
+impl Claim {
+    /// Of an owner whose record is gone: all that is known is what stands there.
+    pub(crate) fn unknown(plugin: &PluginId, written: Option<Value>) -> Self {
+        let entry = written.unwrap_or_default();
+        Self { plugin: plugin.clone(), declaration: Value::Null, plain: entry.clone(), entry, own_tree: false }
+    }
+}
+
 /// Who has a key of mcp.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Clash {
@@ -47,8 +55,12 @@ pub(crate) enum Released {
     Restored,
     /// The user has changed it: it is theirs.
     Users,
-    /// Another plugin has it.
+    /// Another plugin has it as well; what stands there says the same.
     Shared(PluginId),
+    /// Another plugin, whose entry it had replaced, has it again.
+    Back(PluginId),
+    /// It stood behind another plugin's, which stays.
+    Behind(PluginId),
 }
 
 /// What became of the entry when its plugin was updated.
@@ -60,6 +72,8 @@ pub(crate) enum Refreshed {
     Users,
     /// The user has taken it out: it stays out.
     TakenOut,
+    /// Another plugin shares the key and has the older declaration: the newer one stands now.
+    Ahead(PluginId),
 }
 
 /// A key with all that is known of it.
@@ -96,19 +110,14 @@ impl Key {
             let same = *current == claim.entry || (!claim.own_tree && *current == claim.plain);
             return (own.is_none() && !same).then_some(Clash::User);
         }
-        let same = |owner: &Claim, declaration: &Value| owner.declaration == *declaration && !claim.own_tree;
-        match own {
-            // Others who share what we have keep it; only a change of ours is in their way.
-            Some(own) if own.declaration == claim.declaration => None,
-            Some(own) => {
-                let sharing = self.owners.iter().find(|o| o.plugin != claim.plugin && same(o, &own.declaration))?;
-                Some(Clash::Plugin(sharing.plugin.clone()))
-            }
-            None => {
-                let top = self.owners.last()?;
-                (!same(top, &claim.declaration)).then(|| Clash::Plugin(top.plugin.clone()))
-            }
+        // Whoever has the key already is not in their own way, nor are those who share it: an
+        // update of one goes ahead of the others, and theirs comes back when it goes.
+        if own.is_some() {
+            return None;
         }
+        let top = self.owners.last()?;
+        let same = top.declaration == claim.declaration && !claim.own_tree;
+        (!same).then(|| Clash::Plugin(top.plugin.clone()))
     }
 
     /// Gives the key to a plugin: nobody is in the way, or the user chose to overwrite.
@@ -156,20 +165,33 @@ impl Key {
             return Refreshed::Done;
         }
         let ours = self.is_ours();
-        let Some(own) = self.owners.iter_mut().find(|owner| owner.plugin == claim.plugin) else {
+        let Some(at) = self.owners.iter().position(|owner| owner.plugin == claim.plugin) else {
             return Refreshed::Done;
         };
-        let old = std::mem::replace(own, claim.clone());
+        let old = std::mem::replace(&mut self.owners[at], claim.clone());
         if self.current.is_none() {
             return Refreshed::TakenOut;
         }
-        if !ours {
+        // Also where the user's own entry said the same as ours did: it is not ours to move.
+        if !ours || (self.original.is_some() && self.original == self.written) {
             return Refreshed::Users;
         }
         if self.written.as_ref() == Some(&old.entry) {
             self.write(&claim);
+            return Refreshed::Done;
         }
-        Refreshed::Done
+        let shares =
+            |owner: &Claim| Some(&owner.entry) == self.written.as_ref() && owner.declaration == old.declaration;
+        let sharing = self.owners.iter().find(|owner| shares(owner)).map(|owner| owner.plugin.clone());
+        match sharing {
+            Some(other) if old.declaration != claim.declaration => {
+                self.owners.remove(at);
+                self.write(&claim);
+                self.owners.push(claim);
+                Refreshed::Ahead(other)
+            }
+            _ => Refreshed::Done,
+        }
     }
 
     /// Takes the key from a plugin.
@@ -184,8 +206,11 @@ impl Key {
             (Some(_), Some(next)) => {
                 if self.written.as_ref() == Some(&gone.entry) {
                     self.write(&next);
+                    let same = next.declaration == gone.declaration;
+                    return if same { Released::Shared(next.plugin) } else { Released::Back(next.plugin) };
                 }
-                return Released::Shared(next.plugin);
+                let same = next.declaration == gone.declaration;
+                return if same { Released::Shared(next.plugin) } else { Released::Behind(next.plugin) };
             }
             (Some(_), None) => {
                 self.current = self.original.take();
@@ -248,7 +273,7 @@ mod tests {
         assert_eq!(key.clash(&claim("b", "y")), Some(Clash::Plugin(id("a"))));
         key.claim(claim("b", "y"), true);
         assert_eq!(key.current, Some(claim("b", "y").entry));
-        assert_eq!(key.release(&id("b")), Released::Shared(id("a")));
+        assert_eq!(key.release(&id("b")), Released::Back(id("a")));
         assert_eq!(key.current, Some(claim("a", "x").entry));
         assert_eq!(key.release(&id("a")), Released::Gone);
         assert_eq!(key, Key::default());
@@ -291,12 +316,24 @@ mod tests {
     }
 
     #[test]
-    fn an_update_of_a_shared_server_is_in_the_way_of_those_who_share_it() {
+    fn an_update_of_a_shared_server_goes_ahead_and_the_others_follow() {
         let mut key = Key::default();
         key.claim(claim("a", "x"), false);
         key.claim(claim("b", "x"), false);
-        assert_eq!(key.clash(&claim("a", "x")), None);
-        assert_eq!(key.clash(&claim("a", "y")), Some(Clash::Plugin(id("b"))));
+        assert_eq!(key.refresh(claim("b", "y"), false), Refreshed::Ahead(id("a")));
+        assert_eq!(key.current, Some(claim("b", "y").entry));
+        assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::Done);
+        assert_eq!(key.release(&id("b")), Released::Shared(id("a")));
+        assert_eq!(key.current, Some(claim("a", "y").entry));
+    }
+
+    #[test]
+    fn an_entry_of_the_user_that_said_the_same_is_not_moved_by_an_update() {
+        let mut key = users("x");
+        key.claim(claim("a", "x"), false);
+        assert_eq!(key.refresh(claim("a", "y"), false), Refreshed::Users);
+        assert_eq!(key.current, users("x").current);
+        assert_eq!(key.release(&id("a")), Released::Restored);
     }
 
     #[derive(Debug, Clone)]
@@ -355,7 +392,7 @@ mod tests {
                             match key.refresh(claim, repair) {
                                 Refreshed::Users => prop_assert_eq!(&key.current, &before.current),
                                 Refreshed::TakenOut => prop_assert!(key.current.is_none()),
-                                Refreshed::Done => prop_assert!(key.current.is_some()),
+                                Refreshed::Done | Refreshed::Ahead(_) => prop_assert!(key.current.is_some()),
                             }
                             if before.current.is_none() && key.current.is_some() {
                                 expected = None;

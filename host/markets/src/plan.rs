@@ -14,7 +14,7 @@ use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::key::{Claim, Clash};
 use crate::market::entry_ref;
 use crate::search::Found;
-use crate::servers::{safe, safe_keys};
+use crate::servers::{safe, safe_keys, unique};
 use crate::source::Source;
 use crate::state::State;
 use crate::substitute::{Given, Reads, Values, option_variable, reads};
@@ -168,7 +168,7 @@ impl Markets {
                 let known = present.servers.iter().find(|known| known.name == server.name);
                 known.is_some_and(|known| {
                     known.declaration.as_object() == Some(&server.declaration)
-                        && (known.skipped || !present.enabled || state.stands(&id, &known.key))
+                        && ((known.skipped && server.skipped) || !present.enabled || state.stands(&id, &known.key))
                 })
             };
             present.digest == written.digest
@@ -258,6 +258,11 @@ impl Plan {
         missing(self, &merged(self, self.present.as_ref(), answers))
     }
 
+    /// What it changes of the version that is installed, a few words each.
+    pub fn changes(&self) -> Vec<String> {
+        self.present.as_ref().map(|present| crate::update::changes(present, self)).unwrap_or_default()
+    }
+
     /// The options that its servers use, and what stands for each: the answer, or the default.
     pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
         let given = given_options(self, &merged(self, self.present.as_ref(), answers));
@@ -276,16 +281,29 @@ pub(crate) fn planned(
     present: Option<&InstalledPlugin>,
     state: &State,
 ) -> Result<Vec<PlannedServer>, MarketError> {
-    let names: Vec<String> = inspection.servers.iter().map(|s| s.name.clone()).collect();
-    let keys = safe_keys(&names);
+    let known = |name: &str| present.and_then(|p| p.servers.iter().find(|known| known.name == name));
+    // A key that it has already, perhaps by an earlier answer, stays its own; new ones keep clear
+    // of those.
+    let mut used: Vec<String> =
+        inspection.servers.iter().filter_map(|server| Some(known(&server.name)?.key.clone())).collect();
+    let new: Vec<String> =
+        inspection.servers.iter().filter(|s| known(&s.name).is_none()).map(|s| s.name.clone()).collect();
+    let keys = safe_keys(&new);
     let mut planned = Vec::new();
     for server in &inspection.servers {
-        let known = present.and_then(|p| p.servers.iter().find(|known| known.name == server.name));
-        // A key that it has already, perhaps by an earlier answer, stays its own.
-        let key = known.map(|known| known.key.clone()).or_else(|| keys.get(&server.name).cloned());
+        let known = known(&server.name);
+        let key = match known {
+            Some(known) => known.key.clone(),
+            None => {
+                let wanted = keys.get(&server.name).cloned().unwrap_or_else(|| safe(&server.name));
+                let key = unique(&wanted, |key| used.iter().any(|other| other == key));
+                used.push(key.clone());
+                key
+            }
+        };
         let mut server = PlannedServer {
             name: server.name.clone(),
-            key: key.unwrap_or_else(|| safe(&server.name)),
+            key,
             transport: server.transport.clone(),
             target: server.target(),
             details: server.details(),
@@ -297,6 +315,8 @@ pub(crate) fn planned(
         // The entry does not matter to those who are in the way.
         let claim = server.claim(id, Value::Null);
         server.clash = state.key(&server.key)?.clash(&claim);
+        // What was in the way of one that was left out may be gone.
+        server.skipped &= server.clash.is_some();
         planned.push(server);
     }
     Ok(planned)
@@ -311,22 +331,25 @@ pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &A
     let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
     values.retain(|name, text| {
         let reference = matches!(Given::parse(text), Given::Reference(_));
-        reference || !(crate::is_secret_name(name) || sensitive(name))
+        let secret = crate::is_secret_name(name) || crate::is_secret_value(text) || sensitive(name);
+        is_read(plan, name) && (reference || !secret)
     });
     values
 }
 
+/// Whether a server reads a variable or option of that name.
+fn is_read(plan: &Plan, name: &str) -> bool {
+    plan.servers.iter().any(|server| {
+        let options = &server.reads.options;
+        server.reads.variables.keys().any(|variable| variable.as_str() == name)
+            || options.contains(name)
+            || options.iter().any(|option| option_variable(option).is_some_and(|v| v.as_str() == name))
+    })
+}
+
 /// Names that were given and that no server reads: a slip of the finger.
 pub(crate) fn unused(plan: &Plan, answers: &Answers) -> Vec<String> {
-    let read = |name: &str| {
-        plan.servers.iter().any(|server| {
-            let options = &server.reads.options;
-            server.reads.variables.keys().any(|variable| variable.as_str() == name)
-                || options.contains(name)
-                || options.iter().any(|option| option_variable(option).is_some_and(|v| v.as_str() == name))
-        })
-    };
-    let unread = answers.values.keys().filter(|name| !read(name));
+    let unread = answers.values.keys().filter(|name| !is_read(plan, name));
     unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
 }
 

@@ -1,5 +1,7 @@
 //! The three documents that an install touches, changed as one.
 
+use std::collections::BTreeMap;
+
 use aiw_core::PluginId;
 use aiw_home::{AddedServer, Document, Home, Lock, Plugins, ServerKey, Settings};
 use serde_json::Value;
@@ -12,6 +14,8 @@ use crate::substitute::{Values, reads};
 
 /// The three documents that an install touches.
 pub(crate) struct State {
+    /// Claims that are not recorded yet: those of the plugin that is being changed.
+    claims: BTreeMap<(PluginId, String), Claim>,
     pub(crate) plugins: Plugins,
     pub(crate) mcp: Document,
     pub(crate) settings: Settings,
@@ -19,7 +23,8 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn load(home: &Home) -> Result<Self, MarketError> {
-        let state = Self { plugins: home.plugins()?, mcp: home.mcp()?, settings: home.settings()? };
+        let state =
+            Self { claims: BTreeMap::new(), plugins: home.plugins()?, mcp: home.mcp()?, settings: home.settings()? };
         if state.mcp.get(&["mcpServers"]).is_some_and(|servers| !servers.is_object()) {
             let problem = "has an `mcpServers` that is not an object".to_owned();
             return Err(aiw_home::HomeError::Invalid { path: home.mcp_path(), problem }.into());
@@ -28,7 +33,8 @@ impl State {
     }
 
     pub(crate) fn commit(&self, home: &Home, lock: &Lock) -> Result<(), MarketError> {
-        Ok(home.commit(lock, &[self.plugins.document(), &self.mcp, self.settings.document()])?)
+        // mcp.json first: whether it was reached decides what a journal that is left behind means.
+        Ok(home.commit(lock, &[&self.mcp, self.plugins.document(), self.settings.document()])?)
     }
 
     /// A key with all that is known of it.
@@ -36,8 +42,13 @@ impl State {
         let known = self.plugins.key(key);
         let mut owners = Vec::new();
         for id in known.owners {
-            let server = self.plugins.get(&id)?.and_then(|p| p.servers.into_iter().find(|s| s.key == *key));
-            owners.extend(server.map(|server| claim_of(&id, &server)));
+            let recorded = || {
+                let server = self.plugins.get(&id).ok()??.servers.into_iter().find(|s| s.key == *key)?;
+                Some(claim_of(&id, &server))
+            };
+            let claim = self.claims.get(&(id.clone(), key.to_owned())).cloned().or_else(recorded);
+            // An owner is never dropped without a word, whatever its record says.
+            owners.push(claim.unwrap_or_else(|| Claim::unknown(&id, known.written.clone())));
         }
         let current = self.mcp.get(&["mcpServers", key]).cloned();
         Ok(Key { owners, written: known.written, original: known.original, current })
@@ -52,6 +63,9 @@ impl State {
         match &key.current {
             Some(entry) => self.mcp.set(&["mcpServers", name], entry)?,
             None => drop(self.mcp.remove(&["mcpServers", name])),
+        }
+        for owner in &key.owners {
+            self.claims.insert((owner.plugin.clone(), name.to_owned()), owner.clone());
         }
         let owners = key.owners.into_iter().map(|owner| owner.plugin).collect();
         Ok(self.plugins.set_key(name, &ServerKey { owners, written: key.written, original: key.original })?)
@@ -71,11 +85,12 @@ impl State {
         claim: Claim,
         answers: &Answers,
         repair: bool,
+        reserved: &[String],
         notes: &mut Vec<String>,
     ) -> Result<(), MarketError> {
         let mut key = self.key(&server.key)?;
         let id = claim.plugin.clone();
-        if std::mem::take(&mut server.left_to_user) && !key.has(&id) && key.current.is_some() {
+        if std::mem::take(&mut server.left_to_user) && key.owners.is_empty() && key.current.is_some() {
             notes.extend(Released::Users.note(&server.key));
             key.adopt(claim);
             return self.set_key(&server.key, key);
@@ -86,6 +101,9 @@ impl State {
                 match key.refresh(claim, repair) {
                     Refreshed::Done => {}
                     Refreshed::Users => notes.extend(Released::Users.note(&server.key)),
+                    Refreshed::Ahead(other) => {
+                        notes.push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
+                    }
                     Refreshed::TakenOut => notes.push(format!(
                         "server `{}` stays out of mcp.json, where you took it out: `aiw plugin install {id}` puts it back",
                         server.key
@@ -113,8 +131,11 @@ impl State {
             return Ok(());
         }
         let wanted = safe(&format!("{}-{}", id.name, server.name));
-        let taken =
-            |key: &str| self.mcp.get(&["mcpServers", key]).is_some() || !self.plugins.key(key).owners.is_empty();
+        let taken = |key: &str| {
+            reserved.iter().any(|other| other == key)
+                || self.mcp.get(&["mcpServers", key]).is_some()
+                || !self.plugins.key(key).owners.is_empty()
+        };
         let renamed = unique(&wanted, taken);
         notes.push(format!("server `{}` is added as `{renamed}`: {clash} has the name", server.key));
         let mut key = self.key(&renamed)?;
@@ -156,6 +177,8 @@ impl Released {
             Self::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
             Self::Users => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
             Self::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
+            Self::Back(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
+            Self::Behind(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays")),
         }
     }
 }

@@ -133,19 +133,31 @@ impl std::fmt::Display for Given {
     }
 }
 
-/// Whether a value looks like a secret, whatever it is called: a URL with a password, the
-/// beginning of a well-known token, or a long run without any word in it.
+/// Whether a value looks like a secret, whatever it is called: a URL with credentials or a
+/// query that names one, the beginning of a well-known token, a long run of mixed characters.
 pub fn is_secret_value(value: &str) -> bool {
     const BEGINNINGS: [&str; 12] =
         ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ", "-----BEGIN"];
-    if url::Url::parse(value).is_ok_and(|url| url.password().is_some()) {
-        return true;
-    }
-    let dense = value.len() >= 24
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+=".contains(&b))
-        && value.bytes().any(|b| b.is_ascii_digit())
-        && value.bytes().any(|b| b.is_ascii_alphabetic());
-    dense || BEGINNINGS.iter().any(|beginning| value.starts_with(beginning))
+    value.split_whitespace().any(|word| {
+        if let Ok(url) = url::Url::parse(word)
+            && url.has_host()
+        {
+            let credentials =
+                url.password().is_some() || (!url.username().is_empty() && url.scheme().starts_with("http"));
+            return credentials || url.query_pairs().any(|(key, _)| is_secret_name(&key));
+        }
+        let any = |of: fn(&u8) -> bool| word.bytes().any(|b| of(&b));
+        let path = word.starts_with(['/', '.', '~']);
+        let mixed = any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase) && any(u8::is_ascii_digit);
+        // A digest, or a key in hexadecimal.
+        let run = word.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| {
+            part.len() >= 24
+                && part.bytes().any(|b| b.is_ascii_digit())
+                && part.bytes().any(|b| b.is_ascii_alphabetic())
+        });
+        BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
+            || (!path && ((word.len() >= 24 && mixed) || run))
+    })
 }
 
 /// Whether a variable's name says that its value is a secret.
@@ -324,11 +336,30 @@ mod tests {
 
     #[test]
     fn values_that_look_like_secrets_are_known() {
-        for value in ["postgres://u:p@h/d", "ghp_0123", "sk-ant-x", "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c", "eyJhbGciOi"] {
+        for value in [
+            "postgres://u:p@h/d",
+            "ghp_0123",
+            "sk-ant-x",
+            "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c",
+            "eyJhbGciOi",
+            "Bearer ghp_0123",
+            "https://t@h/x",
+            "https://h/?api_key=x",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCY",
+        ] {
             assert!(is_secret_value(value), "{value}");
         }
-        for value in ["eu-west-1", "https://example.com/a", "/home/me/notes", "true", "3000", "a longer text of words"]
-        {
+        for value in [
+            "eu-west-1",
+            "https://example.com/a",
+            "/home/me/notes",
+            "true",
+            "3000",
+            "a longer text of words",
+            "my-project-name-2024-production",
+            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "/Users/Me/Projects2024/a/b",
+        ] {
             assert!(!is_secret_value(value), "{value}");
         }
     }

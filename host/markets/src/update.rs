@@ -88,7 +88,7 @@ impl Markets {
 }
 
 /// What an update changes in the declarations, before substitution, a few words each.
-fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
+pub(crate) fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
     let mut changes = Vec::new();
     for server in &new.servers {
         let shown = aiw_core::one_line(&server.name, 60);

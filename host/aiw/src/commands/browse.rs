@@ -100,7 +100,11 @@ impl Backend for Domain {
             .servers
             .iter()
             .filter_map(|s| {
-                Some(format!("the server name `{}` is taken by {}: yours will be renamed", s.key, s.clash.as_ref()?))
+                Some(format!(
+                    "the server name `{}` is taken by {}: the plugin's will get another",
+                    s.key,
+                    s.clash.as_ref()?
+                ))
             })
             .collect();
         let missing = plan.missing(&Answers::default());

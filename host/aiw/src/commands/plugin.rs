@@ -223,11 +223,13 @@ async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
                 server.transport,
                 server.target()
             ));
+            let details = server.details();
+            details.iter().for_each(|detail| output.line(format!("    {detail}")));
             if !reads.is_empty() {
                 output.line(format!("    reads {}", reads.join(", ")));
             }
             servers.push(
-                json!({"name": server.name, "type": server.transport, "target": server.target(), "reads": reads}),
+                json!({"name": server.name, "type": server.transport, "target": server.target(), "details": details, "reads": reads}),
             );
         }
         inspection.left_out.iter().for_each(|line| output.line(format!("  {line}")));
@@ -274,7 +276,8 @@ async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), 
             Err(failure) => report.failed(name, failure, output),
         }
     }
-    if !report.installed.is_empty() {
+    let serves = |done: &Value| done["servers"].as_array().is_some_and(|servers| !servers.is_empty());
+    if report.installed.iter().any(serves) {
         let path = host.home.mcp_path();
         output.line(format!("Use it: claude --mcp-config {}", shell_word(&path.display().to_string())));
     }
@@ -328,7 +331,7 @@ fn installed_shape(done: &Installed) -> Value {
         "id": done.id,
         "version": done.record.version,
         "commit": done.record.commit,
-        "servers": done.record.servers.iter().filter(|s| !s.skipped).map(|s| &s.key).collect::<Vec<_>>(),
+        "servers": done.record.servers.iter().filter(|s| !s.skipped && done.record.enabled).map(|s| &s.key).collect::<Vec<_>>(),
         "missing_env": done.missing.iter().map(|m| &m.variable).collect::<Vec<_>>(),
         "notes": done.notes,
         "unchanged": done.unchanged,
@@ -375,6 +378,10 @@ pub fn preview(plan: &Plan, answers: &Answers) -> Vec<String> {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut lines = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
+    if let Some(present) = &plan.present {
+        lines.push(format!("  installed: {}", short(&present.version)));
+        lines.extend(plan.changes().iter().map(|change| format!("  changes: {change}")));
+    }
     // What was left out before is shown again when it would be added now.
     for server in plan.servers.iter().filter(|server| !server.skipped || answers.on_conflict.is_some()) {
         let verb = if server.transport == "stdio" { "runs" } else { "reaches" };
@@ -432,19 +439,27 @@ async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Ans
         let value =
             terminal::ask(&format!("Value of `{name}`{title}, or nothing to read ${{{variable}}} at the start:"))
                 .await?;
-        if !value.is_empty() {
-            answers.values.insert(name, Given::parse(&value));
+        if let Some(given) =
+            Some(value).filter(|value| !value.is_empty()).and_then(|value| given(&name, &value, output))
+        {
+            answers.values.insert(name, given);
         }
     }
     Ok(answers)
 }
 
 async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Failure> {
-    let ids: Vec<PluginId> = if args.plugins.is_empty() {
-        host.markets.installed()?.into_iter().map(|(id, _)| id).collect()
-    } else {
-        args.plugins.iter().map(|name| host.markets.find_installed(name)).collect::<Result<_, _>>()?
-    };
+    let mut report = Report::default();
+    let mut ids: Vec<PluginId> = Vec::new();
+    if args.plugins.is_empty() {
+        ids.extend(host.markets.installed()?.into_iter().map(|(id, _)| id));
+    }
+    for name in &args.plugins {
+        match host.markets.find_installed(name) {
+            Ok(id) => ids.push(id),
+            Err(e) => report.failed(name, e.into(), output),
+        }
+    }
     let known: Vec<String> = host.markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
     if !args.no_fetch {
         let mut markets: Vec<String> = ids.iter().map(|id| id.market.to_string()).collect();
@@ -458,7 +473,6 @@ async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Fa
         }
     }
     let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
-    let mut report = Report::default();
     for id in ids {
         // Of all of them, one whose marketplace is gone stays as it is.
         if args.plugins.is_empty() && !known.iter().any(|name| name == id.market.as_str()) {
@@ -481,6 +495,11 @@ async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Fa
                 unchanged.push(json!(id));
             }
             Err(failure) if failure.code() >= 128 => return Err(failure),
+            // Of all of them, one that its marketplace no longer lists stays as well.
+            Err(failure) if args.plugins.is_empty() && failure.is_unknown() => {
+                output.note(format!("{id} stays as it is: {}", failure.message()));
+                unchanged.push(json!(id));
+            }
             Err(failure) => report.failed(&id.to_string(), failure, output),
         }
     }
@@ -495,8 +514,8 @@ async fn update_one(
 ) -> Result<Option<(String, Installed)>, Failure> {
     let Some(check) = host.markets.check_update(id).await? else { return Ok(None) };
     if check.changed_files > 0 {
-        let files = if check.changed_files == 1 { "file".into() } else { format!("{} files", check.changed_files) };
-        output.line(format!("{id}: {files} changed behind a server that runs from the plugin"));
+        let files = if check.changed_files == 1 { "1 file".into() } else { format!("{} files", check.changed_files) };
+        output.line(format!("{id}: {files} changed in the plugin, which a server runs from"));
     }
     if !check.changes.is_empty() && !args.accept_changes {
         let changes = MarketError::Changes { id: id.clone(), changes: check.changes.clone() };

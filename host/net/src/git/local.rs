@@ -12,14 +12,32 @@ use crate::error::NetError;
 /// A bare repository, or a directory with `.git`; none above it is looked for.
 pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
     let nothing_above: [&OsStr; 0] = [];
-    Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing_above).map_err(|error| match error.code() {
+    let opened = Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing_above);
+    let repository = opened.map_err(|error| match error.code() {
         ErrorCode::NotFound => NetError::not_found(format!("there is no git repository at `{shown}`")),
         // git's own protection: what another user put there may have been made to be read.
         ErrorCode::Owner => NetError::denied(format!(
             "the git repository at `{shown}` belongs to another user, and git's `safe.directory` does not name it"
         )),
         _ => unreadable(shown, &error),
-    })
+    })?;
+    // A `.git` file, a link or `alternates` may lead anywhere; only the path itself was granted.
+    let alternates =
+        std::fs::read_to_string(repository.commondir().join("objects/info/alternates")).unwrap_or_default();
+    let objects = repository.commondir().join("objects");
+    let places = [repository.path().to_owned(), repository.commondir().to_owned(), objects.clone()];
+    let elsewhere = alternates
+        .lines()
+        .map(|line| objects.join(line))
+        .chain(places)
+        .find(|place| !std::fs::canonicalize(place).is_ok_and(|place| place.starts_with(path)));
+    match elsewhere {
+        None => Ok(repository),
+        Some(place) => {
+            let place = one_line(&place.display().to_string(), 200);
+            Err(NetError::denied(format!("the git repository at `{shown}` keeps its objects elsewhere, in `{place}`")))
+        }
+    }
 }
 
 /// The commit of a branch, a tag or a whole ref name, or of `HEAD`; none where the refs as a whole have to say.
