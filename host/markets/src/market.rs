@@ -145,8 +145,11 @@ impl Markets {
         let (id, claimed) = match claims.len() {
             1 => claims.remove(0),
             0 => {
-                let hint =
-                    "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned();
+                let hint = if std::path::Path::new(reference).exists() {
+                    format!("a path begins with `./`: `./{reference}`")
+                } else {
+                    "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned()
+                };
                 // The one that was passed over may be the one that knows it.
                 let why = match notes.first() {
                     Some(note) => format!("is not a reference that any source knows ({note})"),
@@ -216,7 +219,7 @@ impl Markets {
                 let hint = Some(format!("`./{reference}` is the directory"));
                 MarketError::Reference {
                     reference: reference.to_owned(),
-                    why: format!("is no repository on GitHub: {message}"),
+                    why: format!("is read as a repository on GitHub, and {message}"),
                     hint,
                 }
             }

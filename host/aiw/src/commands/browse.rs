@@ -23,6 +23,8 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
     }
     let latest = Arc::new(Latest::default());
     let host = Host::open_with(latest.clone())?;
+    // What could not be carried out is said by every other command.
+    host.markets.reconcile()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -11,13 +11,12 @@ use crate::failure::Failure;
 use crate::output::{Output, table};
 use crate::terminal;
 
-pub async fn run(command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
-    let host = Host::open(output)?;
+pub async fn run(host: &Host, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
     match command {
-        MarketplaceCommand::Add(args) => add(&host, args, output).await,
-        MarketplaceCommand::Remove { name } => remove(&host, &name, output),
-        MarketplaceCommand::Update { name, no_inspect } => update(&host, name.as_deref(), !no_inspect, output).await,
-        MarketplaceCommand::List => list(&host, output),
+        MarketplaceCommand::Add(args) => add(host, args, output).await,
+        MarketplaceCommand::Remove { name } => remove(host, &name, output),
+        MarketplaceCommand::Update { name, no_inspect } => update(host, name.as_deref(), !no_inspect, output).await,
+        MarketplaceCommand::List => list(host, output),
     }
 }
 

@@ -17,14 +17,12 @@ use crate::output::{Output, table};
 use crate::terminal;
 
 pub async fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
-    if let PluginCommand::Marketplace(command) = command {
-        return marketplace::run(command, output).await;
-    }
     let host = Host::open(output)?;
     host.markets.reconcile()?.iter().for_each(|note| output.note(note));
     match command {
-        // Handled before: one without this home, one without this runtime.
-        PluginCommand::Marketplace(_) | PluginCommand::Browse { .. } => Ok(()),
+        PluginCommand::Marketplace(command) => marketplace::run(&host, command, output).await,
+        // Handled before, outside this runtime.
+        PluginCommand::Browse { .. } => Ok(()),
         PluginCommand::Search(args) => search(&host, args, output),
         PluginCommand::List(args) => list(&host, &args, output),
         PluginCommand::Info { plugin } => info(&host, &plugin, output).await,

@@ -330,7 +330,10 @@ impl Tree {
                 };
                 bytes = bytes.saturating_add(size);
                 if bytes > MAX_BYTES {
-                    return Err(NetError::too_large(format!("all files together are larger than {MAX_BYTES} bytes")));
+                    return Err(NetError::too_large(format!(
+                        "all files together are larger than {} MiB",
+                        MAX_BYTES >> 20
+                    )));
                 }
                 let link_target = match kind {
                     ItemKind::Link => Some(self.files.link_target(path.as_str())?),

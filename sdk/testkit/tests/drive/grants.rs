@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::common::{fetch, hostile, mode};
 use aiw_core::RelPath;
-use aiw_testkit::{Answer, EntryRef, EntrySource};
+use aiw_testkit::{Answer, EntryRef, EntrySource, Grants};
 
 /// Grants as the lock file has them: every import, and some lists.
 fn grants(lists: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
@@ -216,8 +216,18 @@ async fn the_clock_is_the_hosts() {
 
 #[tokio::test]
 async fn what_the_user_did_not_agree_to_at_all_is_not_there() {
-    let hostile = hostile().grants(&BTreeMap::new()).setting("shown", "yes").load().await.unwrap();
+    let kit = hostile();
+    let imports = Grants::wanted(kit.about()).values("imports");
+    let only_imports = BTreeMap::from([("imports".to_owned(), imports)]);
+    let hostile = kit.grants(&only_imports).setting("shown", "yes").load().await.unwrap();
     assert_eq!(fetch(&hostile, "settings:shown").await, "none");
     assert!(fetch(&hostile, "http:https://declared.example/").await.starts_with("denied: "));
     assert_eq!(hostile.describe().await.unwrap().label, "Misbehaves on request");
+}
+
+#[tokio::test]
+async fn a_component_whose_imports_were_not_agreed_to_does_not_load() {
+    let Err(refused) = hostile().grants(&BTreeMap::new()).load().await else { panic!("it loads") };
+    let wanted = "component `hostile` imports `cache`, which was not agreed to: run `aiw extension update hostile --accept-changes`";
+    assert_eq!(refused.to_string(), wanted);
 }
