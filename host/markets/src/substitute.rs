@@ -358,7 +358,7 @@ mod tests {
             "a longer text of words",
             "my-project-name-2024-production",
             "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-            "/Users/Me/Projects2024/a/b",
+            "/srv/Team/Projects2024/a/b/c",
         ] {
             assert!(!is_secret_value(value), "{value}");
         }
