@@ -8,11 +8,13 @@
 //! assert_eq!(id.market.as_str(), "claude-plugins-official");
 //! ```
 
+mod cli_kind;
 mod error_kind;
 mod names;
 mod path;
 mod text;
 
+pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, Sha, is_git_ref};
 pub use path::{InvalidPath, RelPath, is_windows_device};

@@ -1,0 +1,311 @@
+//! Finding CLIs. Where each installer puts them was measured; see the tests.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aiw_core::CliKind;
+use aiw_home::{Home, Mode};
+use serde::{Deserialize, Serialize};
+
+/// How a CLI was installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Install {
+    /// By its own installer.
+    Native,
+    /// `npm install -g`.
+    NpmGlobal,
+    /// In a project's `node_modules`.
+    NpmLocal,
+    /// By Homebrew.
+    Brew,
+    /// Some other way.
+    Unknown,
+}
+
+impl Install {
+    /// As it stands in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::NpmGlobal => "npm-global",
+            Self::NpmLocal => "npm-local",
+            Self::Brew => "brew",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One AI CLI on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cli {
+    /// Which.
+    pub kind: CliKind,
+    /// What a shell would start; none when it is not installed.
+    pub path: Option<PathBuf>,
+    /// The file behind it.
+    pub real_path: Option<PathBuf>,
+    /// Its version, where it could be told.
+    pub version: Option<String>,
+    /// How it was installed.
+    pub install: Option<Install>,
+}
+
+/// Where to look.
+#[derive(Debug, Clone)]
+pub struct Search {
+    /// Directories in their order; relative ones are not used.
+    pub directories: Vec<PathBuf>,
+}
+
+/// Installers put commands here without telling `PATH`, seen from a home.
+const BESIDE_PATH: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local", ".bun/bin", ".volta/bin"];
+
+impl Search {
+    /// `PATH`, then where installers put CLIs beside it.
+    pub fn from_environment() -> Self {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        Self::new(&path, home.as_deref())
+    }
+
+    /// The same for given values.
+    pub fn new(path: &OsString, home: Option<&Path>) -> Self {
+        let beside = BESIDE_PATH.iter().filter_map(|dir| Some(home?.join(dir)));
+        let directories = env::split_paths(path).chain(beside).filter(|dir| dir.is_absolute()).collect();
+        Self { directories }
+    }
+
+    fn find(&self, kind: CliKind) -> Option<PathBuf> {
+        self.directories.iter().map(|dir| dir.join(kind.as_str())).find(|path| {
+            fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+        })
+    }
+}
+
+/// How to install a CLI that is missing.
+pub fn install_command(kind: CliKind) -> String {
+    format!("npm install -g {}", kind.npm_package())
+}
+
+/// Finds all CLIs. With a home, versions that only running tells are remembered there.
+pub fn detect(search: &Search, home: Option<&Home>) -> Vec<Cli> {
+    let mut memory = Memory::load(home);
+    let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
+    memory.save(home);
+    found
+}
+
+fn one(kind: CliKind, search: &Search, memory: &mut Memory) -> Cli {
+    let none = Cli { kind, path: None, real_path: None, version: None, install: None };
+    let Some(path) = search.find(kind) else { return none };
+    let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+    let (install, version) = by_place(kind, &real);
+    let version = version.or_else(|| memory.version(&real));
+    Cli { kind, path: Some(path), real_path: Some(real), version, install: Some(install) }
+}
+
+/// What the place of the file says.
+fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
+    let parts: Vec<&str> = real.iter().filter_map(|part| part.to_str()).collect();
+    if let Some(at) = parts.iter().position(|part| matches!(*part, "Cellar" | "Caskroom")) {
+        // …/Cellar/NAME/VERSION/…
+        return (Install::Brew, parts.get(at + 2).map(|version| (*version).to_owned()));
+    }
+    if let Some(at) = parts.iter().position(|part| *part == "node_modules") {
+        let global = at > 0 && parts[at - 1] == "lib";
+        return (if global { Install::NpmGlobal } else { Install::NpmLocal }, package_version(kind, real));
+    }
+    // ~/.local/share/claude/versions/VERSION
+    if let [.., "versions", version] = parts[..]
+        && version.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return (Install::Native, Some(version.to_owned()));
+    }
+    (Install::Unknown, None)
+}
+
+/// The version in the nearest package.json of the right name: the package itself, or the one
+/// beside it that holds the binary of the platform.
+fn package_version(kind: CliKind, real: &Path) -> Option<String> {
+    let ours = |name: &str| {
+        name.strip_prefix(kind.npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    real.ancestors().skip(1).take(8).find_map(|dir| {
+        let bytes = aiw_home::read_capped(&dir.join("package.json"), 1 << 20).ok()??;
+        let package: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        ours(package["name"].as_str()?).then_some(())?;
+        plain_version(package["version"].as_str()?)
+    })
+}
+
+/// A version without anything that could surprise a terminal.
+fn plain_version(text: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
+    (!text.is_empty() && text.len() <= 64 && text.chars().all(plain)).then(|| text.to_owned())
+}
+
+/// Versions that were asked of the CLI itself, by path, size and time of change.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    known: BTreeMap<String, Option<String>>,
+    #[serde(skip)]
+    changed: bool,
+}
+
+/// How long a CLI may take to tell its version; Gemini takes 1.2 s.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Memory {
+    fn load(home: Option<&Home>) -> Self {
+        let bytes = home.and_then(|home| aiw_home::read_capped(&home.cache("cli.json"), 1 << 20).ok()?);
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    fn save(&self, home: Option<&Home>) {
+        let (Some(home), true) = (home, self.changed) else { return };
+        let path = home.cache("cli.json");
+        if let (Ok(()), Ok(bytes)) = (home.make_dir(&home.cache("")), serde_json::to_vec(self)) {
+            let _ = aiw_home::replace(&path, &bytes, Mode::Private);
+        }
+    }
+
+    fn version(&mut self, real: &Path) -> Option<String> {
+        let meta = fs::metadata(real).ok()?;
+        let key = format!("{}:{}:{}.{}", real.display(), meta.size(), meta.mtime(), meta.mtime_nsec());
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let version = ask(real);
+        self.known.retain(|other, _| !other.starts_with(&format!("{}:", real.display())));
+        self.known.insert(key, version.clone());
+        self.changed = true;
+        version
+    }
+}
+
+/// `--version` of the CLI: the first word that begins like one.
+fn ask(real: &Path) -> Option<String> {
+    let mut child = Command::new(real)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let start = Instant::now();
+    while child.try_wait().ok()?.is_none() {
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut text = String::new();
+    child.stdout.take()?.take(4096).read_to_string(&mut text).ok()?;
+    let word = text.split_whitespace().find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))?;
+    plain_version(word.trim_start_matches('v'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn executable(path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn link(from: &Path, to: &Path) {
+        fs::create_dir_all(from.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(to, from).unwrap();
+    }
+
+    fn find(kind: CliKind, bin: &Path) -> Cli {
+        let search = Search { directories: vec![bin.to_owned()] };
+        detect(&search, None).into_iter().find(|cli| cli.kind == kind).unwrap()
+    }
+
+    fn package(dir: &Path, name: &str, version: &str) {
+        fs::create_dir_all(dir).unwrap();
+        fs::write(dir.join("package.json"), format!("{{\"name\":\"{name}\",\"version\":\"{version}\"}}")).unwrap();
+    }
+
+    #[test]
+    fn a_global_npm_package_is_told_by_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let modules = dir.path().join("lib/node_modules");
+        package(&modules.join("@openai/codex"), "@openai/codex", "0.169.0");
+        // Would print something else if it were run.
+        executable(&modules.join("@openai/codex/bin/codex.js"), "#!/bin/sh\necho 9.9.9\n");
+        let bin = dir.path().join("bin");
+        link(&bin.join("codex"), &modules.join("@openai/codex/bin/codex.js"));
+        let cli = find(CliKind::Codex, &bin);
+        assert_eq!((cli.version.as_deref(), cli.install), (Some("0.169.0"), Some(Install::NpmGlobal)));
+    }
+
+    #[test]
+    fn the_binary_of_a_platform_package_and_a_local_install_are_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let modules = dir.path().join("project/node_modules");
+        let package_dir = modules.join("@anthropic-ai/claude-code-linux-x64");
+        package(&package_dir, "@anthropic-ai/claude-code-linux-x64", "2.1.328");
+        executable(&package_dir.join("claude"), "");
+        link(&modules.join(".bin/claude"), &package_dir.join("claude"));
+        let cli = find(CliKind::Claude, &modules.join(".bin"));
+        assert_eq!((cli.version.as_deref(), cli.install), (Some("2.1.328"), Some(Install::NpmLocal)));
+    }
+
+    #[test]
+    fn the_native_installer_and_homebrew_have_the_version_in_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("bin");
+        executable(&dir.path().join("share/claude/versions/2.1.9"), "");
+        link(&bin.join("claude"), &dir.path().join("share/claude/versions/2.1.9"));
+        executable(&dir.path().join("Cellar/gemini-cli/0.61.0/bin/gemini"), "");
+        link(&bin.join("gemini"), &dir.path().join("Cellar/gemini-cli/0.61.0/bin/gemini"));
+        let claude = find(CliKind::Claude, &bin);
+        assert_eq!((claude.version.as_deref(), claude.install), (Some("2.1.9"), Some(Install::Native)));
+        let gemini = find(CliKind::Gemini, &bin);
+        assert_eq!((gemini.version.as_deref(), gemini.install), (Some("0.61.0"), Some(Install::Brew)));
+    }
+
+    #[test]
+    fn an_unknown_install_is_asked_once_and_again_when_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let count = dir.path().join("count");
+        let script = |version: &str| format!("#!/bin/sh\necho x >> {}\necho 'codex-cli {version}'\n", count.display());
+        let bin = dir.path().join("bin");
+        executable(&bin.join("codex"), &script("0.1.0"));
+        let search = Search { directories: vec![bin.clone()] };
+        for _ in 0..2 {
+            let found = detect(&search, Some(&home));
+            assert_eq!(found[1].version.as_deref(), Some("0.1.0"));
+            assert_eq!(found[1].install, Some(Install::Unknown));
+        }
+        assert_eq!(fs::read_to_string(&count).unwrap().lines().count(), 1);
+        executable(&bin.join("codex"), &script("0.20.0"));
+        assert_eq!(detect(&search, Some(&home))[1].version.as_deref(), Some("0.20.0"));
+    }
+
+    #[test]
+    fn what_is_not_a_program_is_not_found() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("claude")).unwrap();
+        fs::write(dir.path().join("codex"), "").unwrap();
+        link(&dir.path().join("gemini"), &dir.path().join("nowhere"));
+        assert!(detect(&Search { directories: vec![dir.path().to_owned()] }, None).iter().all(|cli| cli.path.is_none()));
+        let relative = Search::new(&OsString::from(".:bin:/usr/bin"), None);
+        assert_eq!(relative.directories, [PathBuf::from("/usr/bin")]);
+    }
+}
