@@ -16,6 +16,6 @@ mod text;
 
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
-pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, Sha, is_git_ref};
+pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, RoleName, Sha, is_git_ref};
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use text::{hex, one_line, printable, without_query};

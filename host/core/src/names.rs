@@ -140,6 +140,10 @@ name!(
     ExtensionId, "extension id", check_extension_id
 );
 name!(
+    /// A role: what goes before a task.
+    RoleName, "role name", check_name
+);
+name!(
     /// An environment variable.
     EnvName, "variable name", check_env
 );

@@ -1,4 +1,5 @@
-//! AI CLIs: which are installed, how, in which version. What is launched later stands on it.
+//! AI CLIs: which are installed, how, in which version; and the roles that go before their
+//! tasks. What is launched later stands on it.
 //!
 //! Reads files; runs a CLI only where no file tells its version, and then remembers.
 //!
@@ -10,5 +11,9 @@
 //! ```
 
 mod detect;
+mod roles;
 
 pub use detect::{Cli, Install, Search, detect, install_command};
+pub use roles::{
+    DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
+};

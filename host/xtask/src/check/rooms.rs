@@ -8,13 +8,24 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     (
         "agentic-warden",
-        &["aiw-core", "aiw-extensions", "aiw-home", "aiw-markets", "aiw-net", "aiw-testkit", "aiw-tui", "aiw-wasm"],
+        &[
+            "aiw-core",
+            "aiw-extensions",
+            "aiw-home",
+            "aiw-launch",
+            "aiw-markets",
+            "aiw-net",
+            "aiw-testkit",
+            "aiw-tui",
+            "aiw-wasm",
+        ],
     ),
     // What it shows comes through a trait of its own.
     ("aiw-tui", &["aiw-core"]),
+    ("aiw-launch", &["aiw-core", "aiw-home"]),
     ("aiw-markets", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
