@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{ExtensionId, MarketName};
+use aiw_core::{CliKind, ExtensionId, MarketName};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Takes care of AI coding CLIs: plugins and MCP servers from any marketplace, in one place
@@ -29,6 +29,12 @@ pub enum Command {
     /// Add and keep components: new kinds of marketplaces
     #[command(subcommand)]
     Extension(ExtensionCommand),
+    /// See which AI CLIs are installed
+    #[command(subcommand)]
+    Cli(CliCommand),
+    /// Keep roles: what an AI is told before its task
+    #[command(subcommand)]
+    Role(RoleCommand),
     /// Write the generated part of the documentation
     #[command(name = "__docs", hide = true)]
     Docs {
@@ -305,6 +311,55 @@ pub enum Function {
     Describe,
     Claim,
     FetchMarketplace,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CliCommand {
+    /// List claude, codex and gemini: version, kind of installation, place
+    List,
+    /// Show one of them
+    Info {
+        /// claude, codex or gemini
+        name: CliKind,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RoleCommand {
+    /// List the roles: aiw's own, and Claude Code's subagents
+    List,
+    /// Print a role
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Begin a role: a description, a line of exactly 12 dashes, the content
+    New(NewRoleArgs),
+    /// Change a role in your editor, `$VISUAL` or `$EDITOR`
+    Edit {
+        /// Its name
+        name: String,
+    },
+    /// Check roles; all of them if none is named
+    Validate {
+        /// Its name
+        name: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct NewRoleArgs {
+    /// Its name, and that of its file
+    pub name: String,
+    /// What it is for, in a line; with --from, the file is the content alone
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// The role as a file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Replace a role that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

@@ -79,7 +79,7 @@ macro_rules! from {
     )*};
 }
 
-from!(aiw_home::HomeError, aiw_wasm::LibraryError);
+from!(aiw_home::HomeError, aiw_launch::RoleError, aiw_wasm::LibraryError);
 
 impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {

@@ -41,6 +41,9 @@ fn main() -> ExitCode {
         Command::Plugin(PluginCommand::Browse { query, all, no_color }) => {
             commands::browse::run(query, all, no_color, output.is_json())
         }
+        // They read files: neither components nor a runtime are set up for them.
+        Command::Cli(command) => commands::cli_list::run(&command, &output),
+        Command::Role(command) => commands::role::run(command, &output),
         command => run(command, &output),
     };
     match result {
@@ -61,7 +64,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
             match command {
                 Command::Plugin(command) => commands::plugin::run(command, output).await,
                 Command::Extension(command) => commands::extension::run(command, output).await,
-                Command::Docs { .. } => Ok(()),
+                Command::Docs { .. } | Command::Cli(_) | Command::Role(_) => Ok(()),
             }
         };
         tokio::select! {

@@ -2,8 +2,10 @@
 
 pub mod browse;
 pub mod call;
+pub mod cli_list;
 pub mod docs;
 pub mod extension;
 pub mod marketplace;
 pub mod new;
 pub mod plugin;
+pub mod role;

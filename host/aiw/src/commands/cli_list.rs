@@ -1,0 +1,70 @@
+//! `aiw cli …`
+
+use std::path::Path;
+
+use aiw_core::CliKind;
+use aiw_home::Home;
+use aiw_launch::{Cli, Search, detect, install_command};
+use serde_json::{Value, json};
+
+use crate::cli::CliCommand;
+use crate::failure::Failure;
+use crate::output::{Output, table};
+
+pub fn run(command: &CliCommand, output: &Output) -> Result<(), Failure> {
+    // Without a home nothing is remembered, and the answer is the same.
+    let found = detect(&Search::from_environment(), Home::find().ok().as_ref());
+    match command {
+        CliCommand::List => list(&found, output),
+        CliCommand::Info { name } => {
+            found.iter().filter(|cli| cli.kind == *name).for_each(|cli| info(cli, output));
+        }
+    }
+    Ok(())
+}
+
+fn shape(cli: &Cli) -> Value {
+    json!({
+        "kind": cli.kind.as_str(),
+        "path": cli.path.as_deref().map(Path::to_string_lossy),
+        "version": cli.version,
+        "install": cli.install.map(|install| install.as_str()),
+        "available": cli.path.is_some(),
+    })
+}
+
+fn list(found: &[Cli], output: &Output) {
+    let row = |cli: &Cli| {
+        let version = cli.version.as_deref().unwrap_or("?");
+        let install = cli.install.map_or("", |install| install.as_str());
+        match &cli.path {
+            Some(path) => vec![cli.kind.to_string(), version.into(), install.into(), path.display().to_string()],
+            None => vec![cli.kind.to_string(), "-".into(), "-".into(), missing(cli.kind)],
+        }
+    };
+    let rows: Vec<Vec<String>> = found.iter().map(row).collect();
+    table(&rows).iter().for_each(|line| output.line(line));
+    output.answer(json!({"clis": found.iter().map(shape).collect::<Vec<_>>()}));
+}
+
+fn missing(kind: CliKind) -> String {
+    format!("not installed: `{}`", install_command(kind))
+}
+
+fn info(cli: &Cli, output: &Output) {
+    match (&cli.path, &cli.real_path) {
+        (Some(path), real) => {
+            output.line(format!("{} {}", cli.kind, cli.version.as_deref().unwrap_or("of an unknown version")));
+            output.line(format!("  path: {}", path.display()));
+            if let Some(real) = real.as_ref().filter(|real| *real != path) {
+                output.line(format!("  file: {}", real.display()));
+            }
+            output.line(format!("  installed: {}", cli.install.map_or("unknown", |install| install.as_str())));
+        }
+        (None, _) => output.line(format!("{} is {}", cli.kind, missing(cli.kind))),
+    }
+    let mut answer = shape(cli);
+    answer["real_path"] = json!(cli.real_path.as_deref().map(Path::to_string_lossy));
+    answer["install_command"] = install_command(cli.kind).into();
+    output.answer(json!({ "cli": answer }));
+}

@@ -1,0 +1,241 @@
+//! `aiw role …`
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use aiw_core::{ErrorKind, RoleName, one_line};
+use aiw_home::Home;
+use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, Role, RoleError, Roles};
+use serde_json::{Value, json};
+
+use crate::cli::{NewRoleArgs, RoleCommand};
+use crate::failure::Failure;
+use crate::output::{Output, table};
+
+/// What a role begins with, where nothing was given.
+const DESCRIPTION: &str = "What this role is for, in a line";
+const CONTENT: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
+
+pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
+    let roles = Roles::from_environment(Home::find()?);
+    match command {
+        RoleCommand::List => list(&roles, output),
+        RoleCommand::Show { name } => show(&roles, &name.parse()?, output),
+        RoleCommand::New(args) => new(&roles, &args, output),
+        RoleCommand::Edit { name } => edit(&roles, &name.parse()?, output),
+        RoleCommand::Validate { name } => validate(&roles, name.as_deref(), output),
+    }
+}
+
+fn shape(listed: &Listed) -> Value {
+    json!({
+        "name": listed.name,
+        "description": listed.description,
+        "source": listed.source.as_str(),
+        "path": listed.path.to_string_lossy(),
+        "bytes": listed.bytes,
+        "problem": listed.problem.as_ref().map(ToString::to_string),
+        "shadowed_by": listed.shadowed_by.as_deref().map(Path::to_string_lossy),
+    })
+}
+
+/// The role that counts, as lists show it.
+fn shape_of(role: &Role) -> Value {
+    json!({
+        "name": role.name,
+        "description": role.description,
+        "source": role.source.as_str(),
+        "path": role.path.to_string_lossy(),
+        "bytes": role.bytes,
+        "problem": null,
+        "shadowed_by": null,
+    })
+}
+
+fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
+    let listing = roles.list();
+    let row = |listed: &Listed| {
+        let said = match (&listed.problem, &listed.shadowed_by) {
+            (Some(_), _) => "(broken)".to_owned(),
+            (None, Some(by)) => format!("(not used: `{}` goes before it)", by.display()),
+            (None, None) => one_line(listed.description.as_deref().unwrap_or_default(), 80),
+        };
+        vec![one_line(&listed.name, 129), listed.source.as_str().to_owned(), said]
+    };
+    let rows: Vec<Vec<String>> = listing.roles.iter().map(row).collect();
+    table(&rows).iter().for_each(|line| output.line(line));
+    if rows.is_empty() {
+        output.line("no roles: `aiw role new NAME` begins one");
+    }
+    for (path, problem) in listing.roles.iter().filter_map(|listed| Some((&listed.path, listed.problem.as_ref()?))) {
+        output.note(format!("`{}` {problem}", path.display()));
+    }
+    listing.unread.iter().for_each(|problem| output.note(problem.to_string()));
+    output.answer(json!({"roles": listing.roles.iter().map(shape).collect::<Vec<_>>()}));
+    Ok(())
+}
+
+fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {
+    let role = roles.find(name)?;
+    // A carriage return would be shown as what it is; it belongs to the line's end.
+    let lines = |text: &str| text.replace("\r\n", "\n");
+    output.line(lines(&role.description));
+    output.line("");
+    output.line(lines(&role.content));
+    let mut answer = shape_of(&role);
+    answer["content"] = role.content.into();
+    output.answer(json!({ "role": answer }));
+    Ok(())
+}
+
+fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure> {
+    let name: RoleName = args.name.parse()?;
+    let given = args.from.as_deref().map(read).transpose()?;
+    let is_template = given.is_none();
+    let text = match (&args.description, given) {
+        (None, Some(whole)) => whole,
+        (description, content) => {
+            Roles::text(description.as_deref().unwrap_or(DESCRIPTION), content.as_deref().unwrap_or(CONTENT))?
+        }
+    };
+    let over = if args.force { Overwrite::Always } else { Overwrite::Never };
+    let role = roles.write(&name, &text, over)?;
+    output.line(format!("Wrote `{}`", role.path.display()));
+    if is_template {
+        output.line(format!("Fill it by `aiw role edit {name}`"));
+    }
+    output.answer(json!({"role": shape_of(&role)}));
+    Ok(())
+}
+
+/// What the user gives us, from wherever; one byte more than a role may have tells that it is
+/// too large.
+fn read(from: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let result = if from == Path::new("-") {
+        io::stdin().lock().take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        fs::File::open(from).and_then(|file| file.take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes))
+    };
+    match result {
+        Ok(_) => Ok(bytes),
+        Err(e) => Err(Failure::user(format!("cannot read `{}`: {e}", from.display()))),
+    }
+}
+
+fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {
+    let old = roles.own_bytes(name)?;
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(Failure::user("editing needs a terminal")
+            .with_hint(format!("`aiw role new {name} --from FILE --force` replaces it without one")));
+    }
+    let set = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
+    let editor = set("VISUAL").or_else(|| set("EDITOR")).ok_or_else(|| {
+        Failure::user("neither `VISUAL` nor `EDITOR` names an editor").with_hint("for example, `export EDITOR=nano`")
+    })?;
+    let copy = Copy::new(name, &old)?;
+    let ended = copy.open_with(&editor)?;
+    let new = copy.read();
+    if !ended.success() {
+        let failure = Failure::user(format!("the role was not changed, for the editor ended with {ended}"));
+        return Err(match new {
+            Ok(new) if new == old => failure,
+            _ => failure.with_hint(copy.keep()),
+        });
+    }
+    let new = new?;
+    if new == old {
+        output.line(format!("{name} is as it was"));
+        output.answer(json!({"role": name, "changed": false}));
+        return Ok(());
+    }
+    roles
+        .write(name, &new, Overwrite::IfStill(&old))
+        .map_err(|e| Failure::new(e.kind(), format!("the role was not changed: {e}")).with_hint(copy.keep()))?;
+    output.line(format!("Changed {name}"));
+    output.answer(json!({"role": name, "changed": true}));
+    Ok(())
+}
+
+/// What the editor works on, in a directory that nobody else sees.
+struct Copy {
+    dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Copy {
+    fn new(name: &RoleName, bytes: &[u8]) -> Result<Self, Failure> {
+        let make = || {
+            let private = fs::Permissions::from_mode(0o700);
+            let dir = tempfile::Builder::new().prefix("aiw-role-").permissions(private).tempdir()?;
+            let path = dir.path().join(format!("{name}.md"));
+            fs::write(&path, bytes)?;
+            Ok(Self { dir, path })
+        };
+        make().map_err(|e: io::Error| Failure::new(ErrorKind::Unavailable, format!("cannot make a copy to edit: {e}")))
+    }
+
+    /// As git does it: a shell reads the variable, so that it may hold arguments.
+    fn open_with(&self, editor: &OsString) -> Result<ExitStatus, Failure> {
+        use signal_hook::consts::{SIGINT, SIGQUIT};
+
+        // Keys of the editor's, which the terminal sends to us and to the shell as well.
+        // Handlers, unlike ignoring, are not handed down to it.
+        for signal in [SIGINT, SIGQUIT] {
+            let _ = signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)));
+        }
+        let mut script = OsString::from("trap : INT QUIT; ");
+        script.push(editor);
+        script.push(" \"$@\"");
+        let status = Command::new("sh").arg("-c").arg(script).arg(editor).arg(&self.path).status();
+        status.map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the editor does not start: {e}")))
+    }
+
+    /// What the editor left; of something endless, enough to refuse it.
+    fn read(&self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        let read = fs::File::open(&self.path).and_then(|file| file.take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => Ok(bytes),
+            Err(e) => Err(Failure::user(format!("the role was not changed, for its copy is gone: {e}"))),
+        }
+    }
+
+    /// Leaves the copy where it is, and says where.
+    fn keep(self) -> String {
+        let _ = self.dir.keep();
+        format!("your text is kept in `{}`", self.path.display())
+    }
+}
+
+fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let listing = roles.list();
+    let wanted: Vec<&Listed> =
+        listing.roles.iter().filter(|listed| name.is_none_or(|name| listed.name == name)).collect();
+    if let (Some(name), true) = (name, wanted.is_empty()) {
+        return Err(RoleError::Unknown { name: name.parse()? }.into());
+    }
+    let mut bad = Vec::new();
+    for listed in &wanted {
+        let problem = listed.problem.as_ref().map(ToString::to_string);
+        output.line(format!("{}: {}", one_line(&listed.name, 129), problem.as_deref().unwrap_or("good")));
+        if problem.is_some() {
+            bad.push(format!("`{}`", listed.path.display()));
+        }
+    }
+    // Of one that was named, the folders of others don't matter.
+    for unread in listing.unread.iter().filter(|_| name.is_none()) {
+        output.line(unread.to_string());
+        bad.push(unread.to_string());
+    }
+    let answer = json!({"roles": wanted.iter().map(|listed| shape(listed)).collect::<Vec<_>>()});
+    let failure = (!bad.is_empty()).then(|| Failure::user(format!("not good: {}", bad.join(", "))));
+    output.conclude(answer, failure)
+}
