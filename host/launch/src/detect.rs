@@ -84,9 +84,10 @@ impl Search {
     }
 
     fn find(&self, kind: CliKind) -> Option<PathBuf> {
-        self.directories.iter().map(|dir| dir.join(kind.as_str())).find(|path| {
-            fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-        })
+        self.directories
+            .iter()
+            .map(|dir| dir.join(kind.as_str()))
+            .find(|path| fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
     }
 }
 
@@ -135,9 +136,8 @@ fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
 /// The version in the nearest package.json of the right name: the package itself, or the one
 /// beside it that holds the binary of the platform.
 fn package_version(kind: CliKind, real: &Path) -> Option<String> {
-    let ours = |name: &str| {
-        name.strip_prefix(kind.npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    };
+    let ours =
+        |name: &str| name.strip_prefix(kind.npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
     real.ancestors().skip(1).take(8).find_map(|dir| {
         let bytes = aiw_home::read_capped(&dir.join("package.json"), 1 << 20).ok()??;
         let package: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
@@ -211,7 +211,8 @@ fn ask(real: &Path) -> Option<String> {
     }
     let mut text = String::new();
     child.stdout.take()?.take(4096).read_to_string(&mut text).ok()?;
-    let word = text.split_whitespace().find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))?;
+    let word =
+        text.split_whitespace().find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))?;
     plain_version(word.trim_start_matches('v'))
 }
 
@@ -304,7 +305,9 @@ mod tests {
         fs::create_dir(dir.path().join("claude")).unwrap();
         fs::write(dir.path().join("codex"), "").unwrap();
         link(&dir.path().join("gemini"), &dir.path().join("nowhere"));
-        assert!(detect(&Search { directories: vec![dir.path().to_owned()] }, None).iter().all(|cli| cli.path.is_none()));
+        assert!(
+            detect(&Search { directories: vec![dir.path().to_owned()] }, None).iter().all(|cli| cli.path.is_none())
+        );
         let relative = Search::new(&OsString::from(".:bin:/usr/bin"), None);
         assert_eq!(relative.directories, [PathBuf::from("/usr/bin")]);
     }
