@@ -82,7 +82,7 @@ impl Markets {
             && !(answers.on_conflict.is_some() && present.servers.iter().any(|server| server.skipped))
         {
             if !present.enabled {
-                notes.push(format!("it is disabled: `aiw plugin enable {}` brings its servers back", plan.id));
+                notes.push(disabled(&plan.id));
             }
             let missing = missing(&plan, &values);
             return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
@@ -123,7 +123,7 @@ impl Markets {
             added.push(record);
         }
         if !enabled {
-            notes.push(format!("it is disabled: `aiw plugin enable {}` brings its servers back", plan.id));
+            notes.push(disabled(&plan.id));
         } else if added.iter().all(|server| server.skipped) {
             notes.push("all its servers are left out".into());
         }
@@ -158,8 +158,7 @@ impl Markets {
         let record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         for server in &record.servers {
-            let stood = state.mcp.get(&["mcpServers", &server.key]).is_some()
-                && state.plugins.key(&server.key).owners.contains(&id);
+            let stood = state.stands(&id, &server.key);
             let released = state.release(&id, server)?;
             // Only if it still is the user's, and not someone else's by now.
             let stands = state.mcp.get(&["mcpServers", &server.key]).is_some();
@@ -265,6 +264,11 @@ impl Markets {
     pub fn installed(&self) -> Result<Vec<(PluginId, InstalledPlugin)>, MarketError> {
         Ok(self.home.plugins()?.all()?)
     }
+}
+
+/// Why nothing of a plugin stands in mcp.json, and what brings it there.
+fn disabled(id: &PluginId) -> String {
+    format!("it is disabled: `aiw plugin enable {id}` brings its servers back")
 }
 
 fn path_text(path: PathBuf) -> Result<String, MarketError> {
