@@ -10,12 +10,21 @@
 
 mod cli_kind;
 mod error_kind;
+mod family;
 mod names;
 mod path;
+mod secret;
+mod task;
 mod text;
 
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
-pub use names::{EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, RoleName, Sha, is_git_ref};
+pub use family::Family;
+pub use names::{
+    EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName, SecretName, Sha,
+    is_git_ref,
+};
 pub use path::{InvalidPath, RelPath, is_windows_device};
+pub use secret::Secret;
+pub use task::TaskId;
 pub use text::{hex, one_line, printable, without_query};

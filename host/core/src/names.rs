@@ -144,6 +144,14 @@ name!(
     RoleName, "role name", check_name
 );
 name!(
+    /// A provider as the user configured it.
+    ProviderName, "provider name", check_name
+);
+name!(
+    /// A secret in the vault.
+    SecretName, "secret name", check_name
+);
+name!(
     /// An environment variable.
     EnvName, "variable name", check_env
 );

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     (
         "agentic-warden",
         &[
@@ -18,6 +18,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "aiw-launch",
             "aiw-markets",
             "aiw-net",
+            "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
             "aiw-wasm",
@@ -25,11 +26,12 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ),
     // What it shows comes through a trait of its own.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-launch", &["aiw-core", "aiw-home"]),
+    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-tasks"]),
     ("aiw-markets", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
     ("aiw-net", &["aiw-core"]),
+    ("aiw-tasks", &["aiw-core", "aiw-home"]),
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
@@ -41,7 +43,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates and the only rooms that may name them; a `*` stands for any end.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -53,6 +55,8 @@ const DOORS: [(&str, &[&str]); 11] = [
     ("jsonc-parser", &["aiw-home"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),
+    ("shared_memory", &["aiw-tasks"]),
+    ("age", &["aiw-home"]),
 ];
 
 /// The rules that the workspace's manifests break.

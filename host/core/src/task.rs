@@ -1,0 +1,73 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::InvalidName;
+
+/// A task: 12 of `0-9 a-z`. It names a directory, so nothing else is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId([u8; 12]);
+
+impl TaskId {
+    /// The id of a number; different for different numbers below 2^62.
+    pub fn from_number(mut number: u64) -> Self {
+        const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+        let mut id = [b'0'; 12];
+        for digit in id.iter_mut().rev() {
+            *digit = DIGITS[usize::try_from(number % 36).unwrap_or(0)];
+            number /= 36;
+        }
+        Self(id)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII goes in.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = InvalidName;
+    fn from_str(id: &str) -> Result<Self, InvalidName> {
+        let plain = |b: &u8| b.is_ascii_digit() || b.is_ascii_lowercase();
+        match <[u8; 12]>::try_from(id.as_bytes()) {
+            Ok(bytes) if bytes.iter().all(plain) => Ok(Self(bytes)),
+            _ => Err(InvalidName { what: "task id", name: id.to_owned(), why: "is not 12 digits and small letters" }),
+        }
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for TaskId {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskId {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_plain_file_name() {
+        let id = TaskId::from_number(u64::MAX >> 2);
+        assert_eq!(id.as_str().parse(), Ok(id));
+        assert_ne!(id, TaskId::from_number(1));
+        for bad in ["", "..", "../../x", "0000000000000", "00000000000A", "0000/0000000"] {
+            assert!(bad.parse::<TaskId>().is_err(), "{bad}");
+        }
+    }
+}

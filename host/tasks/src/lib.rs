@@ -1,0 +1,1 @@
+//! Tasks: AI CLIs that run supervised.
