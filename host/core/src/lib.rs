@@ -25,6 +25,6 @@ pub use names::{
     is_git_ref,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
-pub use secret::Secret;
+pub use secret::{Secret, is_secret_name};
 pub use task::TaskId;
 pub use text::{hex, one_line, printable, without_query};

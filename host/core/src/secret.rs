@@ -31,6 +31,33 @@ impl Drop for Secret {
     }
 }
 
+/// Whether a variable's name says that its value is a secret.
+pub fn is_secret_name(name: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "PASS",
+        "PWD",
+        "CREDENTIAL",
+        "CREDENTIALS",
+        "KEY",
+        "APIKEY",
+        "PAT",
+        "JWT",
+        "COOKIE",
+        "AUTH",
+        "BEARER",
+    ];
+    const PARTS: [&str; 5] = ["TOKEN", "SECRET", "PASSW", "APIKEY", "CREDENTIAL"];
+    let name = name.to_ascii_uppercase();
+    // `GIT_AUTHOR_NAME` has no word of these, `BASIC_AUTH` has one.
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
+        || PARTS.iter().any(|part| name.contains(part))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +65,15 @@ mod tests {
     #[test]
     fn a_secret_is_not_printed() {
         assert_eq!(format!("{:?}", Some(Secret::new("sk-1"))), "Some(Secret(…))");
+    }
+
+    #[test]
+    fn names_of_secrets_are_known() {
+        for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL", "GIT_AUTHOR_NAME"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
     }
 }

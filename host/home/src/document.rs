@@ -41,6 +41,15 @@ impl Document {
             Some(bytes) if !bytes.trim_ascii().is_empty() => bytes.as_slice(),
             _ => initial.as_bytes(),
         };
+        Self::parse(path, text, original.clone())
+    }
+
+    /// A document that takes the place of whatever is there.
+    pub(crate) fn fresh(path: &Path, text: &str) -> Result<Self, HomeError> {
+        Self::parse(path, text.as_bytes(), None)
+    }
+
+    fn parse(path: &Path, text: &[u8], original: Option<Vec<u8>>) -> Result<Self, HomeError> {
         let parsed = json::parse(text).map_err(|problem| HomeError::invalid(path, problem))?;
         if !parsed.value.is_object() {
             return Err(HomeError::invalid(path, "is not a JSON object"));

@@ -27,6 +27,13 @@ pub enum HomeError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
+    /// `providers.json` as aiw 0.6 wrote it; [`Home::migrate_providers`](crate::Home::migrate_providers)
+    /// brings it up to date.
+    #[error("`{}` is of aiw 0.6", .path.display())]
+    Old {
+        /// The document.
+        path: PathBuf,
+    },
     /// Another process has held the lock for too long.
     #[error("another aiw is busy in `{}` and did not finish within {seconds} s", .path.display())]
     Busy {
@@ -49,7 +56,7 @@ impl HomeError {
     /// The kind, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoHome | Self::Invalid { .. } => ErrorKind::Config,
+            Self::NoHome | Self::Invalid { .. } | Self::Old { .. } => ErrorKind::Config,
             Self::Io { .. } | Self::Busy { .. } => ErrorKind::Unavailable,
         }
     }
@@ -59,6 +66,7 @@ impl HomeError {
         match self {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
             Self::Invalid { path, .. } => Some(format!("correct `{}` by hand, or move it away", path.display())),
+            Self::Old { .. } => Some("`aiw provider list` brings it up to date".into()),
             _ => None,
         }
     }

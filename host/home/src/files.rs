@@ -1,6 +1,5 @@
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::HomeError;
@@ -35,11 +34,10 @@ impl Staged {
         let parent = target.parent().ok_or_else(|| HomeError::invalid(path, "has no directory"))?;
         let write = || -> io::Result<tempfile::NamedTempFile> {
             let mut file = tempfile::Builder::new().prefix(".aiw-").tempfile_in(parent)?;
-            let permissions = match fs::metadata(&target) {
-                Ok(meta) => meta.permissions(),
-                Err(_) => Permissions::from_mode(if mode == Mode::Private { 0o600 } else { 0o644 }),
-            };
-            file.as_file().set_permissions(permissions)?;
+            match fs::metadata(&target) {
+                Ok(meta) => file.as_file().set_permissions(meta.permissions())?,
+                Err(_) => platform::set_mode(file.as_file(), mode)?,
+            }
             file.write_all(bytes)?;
             file.as_file().sync_all()?;
             Ok(file)
@@ -57,8 +55,7 @@ impl Staged {
     pub(crate) fn publish(self) -> Result<(), HomeError> {
         let publish = || -> io::Result<()> {
             self.file.persist(&self.target).map_err(|e| e.error)?;
-            let parent = self.target.parent().unwrap_or(Path::new("."));
-            File::open(parent)?.sync_all()
+            platform::sync_dir(self.target.parent().unwrap_or(Path::new(".")))
         };
         publish().map_err(|e| HomeError::io("write", &self.path, e))
     }
@@ -95,20 +92,126 @@ pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
     }
 }
 
-/// Puts a new directory in its place in one step; what was there before ends up at `staged`.
+/// Puts a new directory in its place in one step; what was there before ends up at `staged`,
+/// or is gone where the file system can't exchange.
 pub fn publish_dir(staged: &Path, target: &Path) -> Result<(), HomeError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-
     let result = match fs::symlink_metadata(target) {
-        Ok(_) => match renameat_with(CWD, staged, CWD, target, RenameFlags::EXCHANGE) {
-            // A file system that can't exchange: the old one goes first.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+        Ok(_) => match platform::exchange(staged, target) {
+            Some(result) => result,
+            None => {
                 remove_tree(target)?;
                 fs::rename(staged, target)
             }
-            result => result.map_err(Into::into),
         },
         Err(_) => fs::rename(staged, target),
     };
     result.map_err(|e| HomeError::io("write", target, e))
+}
+
+/// Creates a directory, and those above it, for its owner alone.
+pub fn make_private_dir(dir: &Path) -> Result<(), HomeError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    match platform::make_private_dir(dir) {
+        Ok(()) => Ok(()),
+        Err(_) if fs::symlink_metadata(dir).is_ok_and(|m| !m.is_dir()) => {
+            Err(HomeError::invalid(dir, "is a file where a directory should be"))
+        }
+        Err(e) => Err(HomeError::io("create", dir, e)),
+    }
+}
+
+/// Whether others than the owner may read a file.
+pub(crate) fn others_may_read(path: &Path) -> bool {
+    platform::others_may_read(path)
+}
+
+/// Takes a file, if it is there, away from all but its owner.
+pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
+    if !others_may_read(path) {
+        return Ok(());
+    }
+    let protect = || platform::set_mode(&File::open(path)?, Mode::Private);
+    protect().map_err(|e| HomeError::io("protect", path, e))
+}
+
+/// Opens the file of a lock, making it.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    platform::open_lock(path)
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::fs::{self, DirBuilder, File, Permissions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::path::Path;
+
+    use rustix::fs::{CWD, Mode as RawMode, OFlags, RenameFlags, open, renameat_with};
+
+    use super::Mode;
+
+    pub(super) fn set_mode(file: &File, mode: Mode) -> io::Result<()> {
+        file.set_permissions(Permissions::from_mode(if mode == Mode::Private { 0o600 } else { 0o644 }))
+    }
+
+    pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+    }
+
+    pub(super) fn others_may_read(path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    }
+
+    pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(File::from(open(path, flags, RawMode::from_raw_mode(0o600))?))
+    }
+
+    /// `None` where the file system can't.
+    pub(super) fn exchange(a: &Path, b: &Path) -> Option<io::Result<()>> {
+        match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => None,
+            result => Some(result.map_err(Into::into)),
+        }
+    }
+}
+
+/// The home is below the user's profile, whose access list lets nobody else in.
+#[cfg(not(unix))]
+mod platform {
+    use std::fs::{self, File, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    use super::Mode;
+
+    pub(super) fn set_mode(_file: &File, _mode: Mode) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn sync_dir(_dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    pub(super) fn others_may_read(_path: &Path) -> bool {
+        false
+    }
+
+    pub(super) fn open_lock(path: &Path) -> io::Result<File> {
+        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+    }
+
+    pub(super) fn exchange(_a: &Path, _b: &Path) -> Option<io::Result<()>> {
+        None
+    }
 }

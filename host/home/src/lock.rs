@@ -1,10 +1,8 @@
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-
-use crate::HomeError;
+use crate::{HomeError, files};
 
 /// Changes of documents take milliseconds; whoever holds the lock longer is stopped or stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -18,19 +16,19 @@ pub struct Lock {
 
 impl Lock {
     pub(crate) fn acquire(path: &Path) -> Result<Self, HomeError> {
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = open(path, flags, Mode::from_raw_mode(0o600)).map_err(|e| HomeError::io("open", path, e.into()))?;
+        let file = files::open_lock(path).map_err(|e| HomeError::io("open", path, e))?;
         let start = Instant::now();
         loop {
-            match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: File::from(fd) }),
-                Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if start.elapsed() < PATIENCE => {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
-                Err(rustix::io::Errno::WOULDBLOCK) => {
+                Err(TryLockError::WouldBlock) => {
                     return Err(HomeError::Busy { path: path.to_owned(), seconds: PATIENCE.as_secs() });
                 }
-                Err(e) => return Err(HomeError::io("lock", path, e.into())),
+                Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(TryLockError::Error(e)) => return Err(HomeError::io("lock", path, e)),
             }
         }
     }

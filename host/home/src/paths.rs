@@ -1,11 +1,10 @@
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
-use crate::{Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Settings};
+use crate::{Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Providers, Settings, Vault, files, vault};
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
 ///
@@ -16,6 +15,10 @@ use crate::{Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Settings}
 /// extensions.lock      third-party components: digests and grants
 /// extensions/          their files, by digest
 /// plugins/<digest>/    installed plugin trees; not a cache
+/// providers.json       API providers; their secrets are references
+/// vault/               the secrets, encrypted, and their key
+/// tasks/<id>/          what ran: its record, its prompt, its log
+/// role/                roles
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
 /// cache/               may be deleted at any time
 /// .lock                held while a document changes
@@ -96,19 +99,8 @@ impl Home {
 
     /// Creates the home (0700) and a directory inside it.
     pub fn make_dir(&self, path: &Path) -> Result<(), HomeError> {
-        for dir in [self.root.as_path(), path] {
-            if dir.is_dir() {
-                continue;
-            }
-            match fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
-                Ok(()) => {}
-                Err(_) if fs::symlink_metadata(dir).is_ok_and(|m| !m.is_dir()) => {
-                    return Err(HomeError::invalid(dir, "is a file where a directory should be"));
-                }
-                Err(e) => return Err(HomeError::io("create", dir, e)),
-            }
-        }
-        Ok(())
+        files::make_private_dir(&self.root)?;
+        files::make_private_dir(path)
     }
 
     /// A new directory beneath `parent`, for what will be renamed into place. Its name tells
@@ -181,5 +173,25 @@ impl Home {
     /// `extensions.lock`
     pub fn extensions_lock(&self) -> Result<ExtensionsLock, HomeError> {
         ExtensionsLock::load(&self.root.join("extensions.lock"))
+    }
+
+    /// `providers.json`
+    pub fn providers(&self) -> Result<Providers, HomeError> {
+        Providers::load(&self.providers_path())
+    }
+
+    /// `providers.json`
+    pub fn providers_path(&self) -> PathBuf {
+        self.root.join("providers.json")
+    }
+
+    /// The secrets.
+    pub fn vault(&self) -> Vault {
+        Vault::at(vault::directory(&self.root))
+    }
+
+    /// `tasks/`: one directory a task.
+    pub fn tasks(&self) -> PathBuf {
+        self.root.join("tasks")
     }
 }

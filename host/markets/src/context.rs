@@ -190,7 +190,7 @@ pub(crate) mod testing {
     use super::*;
     use crate::document::Document;
     use crate::listing::Listing;
-    use aiw_wasm::capabilities::{Capabilities, Level, Log, SystemClock};
+    use aiw_wasm::capabilities::{Capabilities, Level, Log, NoTasks, SystemClock};
 
     struct Nothing;
 
@@ -224,6 +224,7 @@ pub(crate) mod testing {
             clock: Arc::new(SystemClock),
             log: Arc::new(Nothing),
             settings: Arc::new(Nothing),
+            tasks: Arc::new(NoTasks),
             home: home.clone(),
         };
         let library = Arc::new(Library::new(home.clone(), Vec::new(), capabilities));

@@ -37,6 +37,6 @@ pub use plan::{Answers, Missing, OnConflict, Plan, PlannedServer};
 pub use search::{Found, Query, SearchResult};
 pub use servers::Server;
 pub use source::Source;
-pub use substitute::{Given, is_secret_name, is_secret_value};
+pub use substitute::{Given, is_secret_value};
 pub use update::UpdateCheck;
 pub use validate::Report;

@@ -13,7 +13,6 @@ use crate::inspect::{Files, Inspection, inspect};
 use crate::listing::Listing;
 use crate::reserved::{is_anthropic, is_reserved};
 use crate::source::Source;
-use crate::substitute::is_secret_name;
 
 /// What `marketplace add` was told beside the reference.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +110,7 @@ impl Markets {
                     hint: Some("leave them out, and let git's credential helper give them".into()),
                 });
             }
-            if url.query_pairs().any(|(key, _)| is_secret_name(&key)) {
+            if url.query_pairs().any(|(key, _)| aiw_core::is_secret_name(&key)) {
                 let hint = "addresses are kept in settings.json: add its git repository, for which git's credential \
                             helper gives them";
                 return Err(bad("holds credentials in its query", Some(hint.into())));

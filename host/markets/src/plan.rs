@@ -331,7 +331,7 @@ pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &A
     let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
     values.retain(|name, text| {
         let reference = matches!(Given::parse(text), Given::Reference(_));
-        let secret = crate::is_secret_name(name) || crate::is_secret_value(text) || sensitive(name);
+        let secret = aiw_core::is_secret_name(name) || crate::is_secret_value(text) || sensitive(name);
         is_read(plan, name) && (reference || !secret)
     });
     values
@@ -377,7 +377,7 @@ pub(crate) fn given_options(plan: &Plan, values: &BTreeMap<String, String>) -> B
         let declared = plan.options.get(name);
         let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
         let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
-        let secret = declared.is_some_and(|option| option.sensitive) || crate::is_secret_name(name);
+        let secret = declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name);
         let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
         let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
         if let Some(given) = given.or(default) {
@@ -400,7 +400,7 @@ pub(crate) fn missing(plan: &Plan, values: &BTreeMap<String, String>) -> Vec<Mis
                 None => continue,
             };
             if !set(&variable) {
-                let secret = crate::is_secret_name(name.as_str());
+                let secret = aiw_core::is_secret_name(name.as_str());
                 missing.insert(Missing { variable, option: None, title: None, secret });
             }
         }
@@ -416,7 +416,7 @@ pub(crate) fn missing(plan: &Plan, values: &BTreeMap<String, String>) -> Vec<Mis
                 variable,
                 option: Some(name.clone()),
                 title: declared.map(|option| option.title.clone()),
-                secret: declared.is_some_and(|option| option.sensitive) || crate::is_secret_name(name),
+                secret: declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name),
             });
         }
     }

@@ -144,7 +144,7 @@ pub fn is_secret_value(value: &str) -> bool {
         {
             let credentials =
                 url.password().is_some() || (!url.username().is_empty() && url.scheme().starts_with("http"));
-            return credentials || url.query_pairs().any(|(key, _)| is_secret_name(&key));
+            return credentials || url.query_pairs().any(|(key, _)| aiw_core::is_secret_name(&key));
         }
         let any = |of: fn(&u8) -> bool| word.bytes().any(|b| of(&b));
         let path = word.starts_with(['/', '.', '~']);
@@ -158,33 +158,6 @@ pub fn is_secret_value(value: &str) -> bool {
         BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
             || (!path && ((word.len() >= 24 && mixed) || run))
     })
-}
-
-/// Whether a variable's name says that its value is a secret.
-pub fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 16] = [
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PASSPHRASE",
-        "PASS",
-        "PWD",
-        "CREDENTIAL",
-        "CREDENTIALS",
-        "KEY",
-        "APIKEY",
-        "PAT",
-        "JWT",
-        "COOKIE",
-        "AUTH",
-        "BEARER",
-    ];
-    const PARTS: [&str; 5] = ["TOKEN", "SECRET", "PASSW", "APIKEY", "CREDENTIAL"];
-    let name = name.to_ascii_uppercase();
-    // `GIT_AUTHOR_NAME` has no word of these, `BASIC_AUTH` has one.
-    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
-        || PARTS.iter().any(|part| name.contains(part))
 }
 
 /// The variable under which Claude Code gives an option to a plugin's processes.
@@ -322,16 +295,6 @@ mod tests {
             json!({"type": "http", "url": "https://h/${CLAUDE_PLUGIN_OPTION_PASS_WORD}",
                 "headers": {"x": "${OTHER} ${B:-eu} a}b ${B:-eu}"}})
         );
-    }
-
-    #[test]
-    fn names_of_secrets_are_known() {
-        for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH"] {
-            assert!(is_secret_name(name), "{name}");
-        }
-        for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL", "GIT_AUTHOR_NAME"] {
-            assert!(!is_secret_name(name), "{name}");
-        }
     }
 
     #[test]

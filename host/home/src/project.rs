@@ -1,0 +1,82 @@
+use std::path::{Path, PathBuf};
+
+use aiw_core::CliKind;
+use serde_json::Value;
+
+use crate::providers::Choice;
+use crate::{HomeError, json, read_capped};
+
+/// `.aiw.json` of a project: what its people want aiw to use there. It comes with a repository,
+/// so nothing of it counts before the user has trusted the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// The directory that holds the file.
+    pub root: PathBuf,
+    provider: Choice,
+}
+
+const FILE: &str = ".aiw.json";
+
+impl Project {
+    /// The project of a directory: the nearest `.aiw.json` in it or above it, not beyond
+    /// `stop` (the user's home directory) and not beyond the root of a repository.
+    pub fn find(directory: &Path, stop: Option<&Path>) -> Result<Option<Self>, HomeError> {
+        for dir in directory.ancestors() {
+            let path = dir.join(FILE);
+            if path.is_file() {
+                return Self::load(&path, dir).map(Some);
+            }
+            if dir.join(".git").exists() || Some(dir) == stop {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn load(path: &Path, root: &Path) -> Result<Self, HomeError> {
+        let bytes = read_capped(path, 1 << 20)?.unwrap_or_default();
+        let parsed = json::parse(&bytes).map_err(|problem| HomeError::invalid(path, problem))?;
+        let Value::Object(fields) = &parsed.value else {
+            return Err(HomeError::invalid(path, "is not a JSON object"));
+        };
+        let provider = Choice::from_json(fields.get("provider"))
+            .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
+        Ok(Self { root: root.to_owned(), provider })
+    }
+
+    /// The provider that the project names for a CLI.
+    pub fn provider(&self, cli: CliKind) -> Option<&str> {
+        self.provider.of(cli)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_nearest_file_counts_up_to_the_root_of_the_repository() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("outer/repo/src/deep");
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(dir.path().join("outer/.aiw.json"), r#"{"provider": "outer"}"#).unwrap();
+        let found = Project::find(&inner, None).unwrap().unwrap();
+        assert_eq!(found.provider(CliKind::Claude), Some("outer"));
+        fs::create_dir(dir.path().join("outer/repo/.git")).unwrap();
+        assert_eq!(Project::find(&inner, None).unwrap(), None);
+        fs::write(dir.path().join("outer/repo/.aiw.json"), r#"{"provider": {"codex": "x"}, "else": 1}"#).unwrap();
+        let found = Project::find(&inner, None).unwrap().unwrap();
+        assert_eq!((found.provider(CliKind::Codex), found.provider(CliKind::Claude)), (Some("x"), None));
+        assert_eq!(found.root, dir.path().join("outer/repo"));
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for bad in ["", "[]", "{", r#"{"provider": 3}"#, r#"{"provider": {"vim": "x"}}"#] {
+            fs::write(dir.path().join(".aiw.json"), bad).unwrap();
+            assert!(Project::find(dir.path(), None).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! Providers as the user configured them: `providers.json`.
+
+mod old;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aiw_core::{CliKind, EnvName, Family, InvalidName, ProviderName, SecretName, one_line};
+use serde_json::{Map, Value, json};
+
+use crate::{Document, HomeError, Lock, files};
+
+pub use old::Migration;
+
+/// The version of `providers.json` that we write.
+const VERSION: u64 = 1;
+
+/// The word that means the CLI's own configuration; no provider has this name.
+pub const OWN: &str = "own";
+
+/// Where a secret is kept: in the vault, or in a variable of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretRef {
+    /// `{"secret": "openrouter"}`
+    Vault(SecretName),
+    /// `"${OPENROUTER_API_KEY}"`
+    Variable(EnvName),
+}
+
+impl SecretRef {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Vault(name) => json!({"secret": name}),
+            Self::Variable(name) => format!("${{{name}}}").into(),
+        }
+    }
+
+    fn from_json(value: &Value) -> Result<Self, String> {
+        match Text::from_json(value)? {
+            Text::Secret(reference) => Ok(reference),
+            // What stands there is likely the secret itself: it is not repeated.
+            Text::Literal(_) => Err("holds a secret itself, not a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` keeps it".into()),
+        }
+    }
+}
+
+/// A value of a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// As it stands.
+    Literal(String),
+    /// To be looked up.
+    Secret(SecretRef),
+}
+
+impl Text {
+    /// Takes `${VARIABLE}` for a reference and all else as it stands.
+    pub fn parse(text: &str) -> Self {
+        let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        match name.and_then(|name| name.parse().ok()) {
+            Some(name) => Self::Secret(SecretRef::Variable(name)),
+            None => Self::Literal(text.to_owned()),
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Literal(text) => text.clone().into(),
+            Self::Secret(reference) => reference.to_json(),
+        }
+    }
+
+    fn from_json(value: &Value) -> Result<Self, String> {
+        match value {
+            Value::String(text) => Ok(Self::parse(text)),
+            Value::Object(map) => match (map.get("secret").and_then(Value::as_str), map.len()) {
+                (Some(name), 1) => name.parse().map(|name| Self::Secret(SecretRef::Vault(name))).map_err(said),
+                _ => Err("is neither text nor `{\"secret\": \"NAME\"}`".into()),
+            },
+            _ => Err("is neither text nor `{\"secret\": \"NAME\"}`".into()),
+        }
+    }
+}
+
+fn said(e: InvalidName) -> String {
+    format!("holds a {e}")
+}
+
+/// One name for all CLIs, or one for each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Choice {
+    #[default]
+    None,
+    All(String),
+    Each(BTreeMap<CliKind, String>),
+}
+
+impl Choice {
+    pub(crate) fn of(&self, cli: CliKind) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::All(name) => Some(name),
+            Self::Each(names) => names.get(&cli).map(String::as_str),
+        }
+    }
+
+    /// The error is the end of a sentence.
+    pub(crate) fn from_json(value: Option<&Value>) -> Result<Self, String> {
+        match value {
+            None | Some(Value::Null) => Ok(Self::None),
+            Some(Value::String(name)) => Ok(Self::All(name.clone())),
+            Some(Value::Object(map)) => {
+                let each = map.iter().map(|(cli, name)| {
+                    let cli: CliKind = cli.parse().map_err(|e: InvalidName| said(e))?;
+                    let name = name.as_str().ok_or_else(|| format!("has no name for `{cli}`"))?;
+                    Ok((cli, name.to_owned()))
+                });
+                each.collect::<Result<_, String>>().map(Self::Each)
+            }
+            Some(_) => Err("is neither a name nor a name for each CLI".into()),
+        }
+    }
+}
+
+/// An API provider as the user configured it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name here.
+    pub name: ProviderName,
+    /// The preset that it begins with.
+    pub preset: String,
+    /// Where it is, for the families whose address is not the preset's.
+    pub base_urls: BTreeMap<Family, String>,
+    /// The model for its runs.
+    pub model: Option<String>,
+    /// The CLIs that it may be used with; all that it fits, if absent.
+    pub clis: Option<Vec<CliKind>>,
+    /// What it is for, in the user's words.
+    pub scenario: Option<String>,
+    /// Variables that the CLI gets beside those of the launch plan.
+    pub env: Vec<(EnvName, Text)>,
+    /// The usual secret.
+    pub token: Option<SecretRef>,
+    /// Further secrets, for components that take several.
+    pub secrets: BTreeMap<SecretName, SecretRef>,
+}
+
+impl Provider {
+    /// A provider of a preset, with nothing else set.
+    pub fn new(name: ProviderName, preset: impl Into<String>) -> Self {
+        Self {
+            name,
+            preset: preset.into(),
+            base_urls: BTreeMap::new(),
+            model: None,
+            clis: None,
+            scenario: None,
+            env: Vec::new(),
+            token: None,
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    /// All its secrets by the names that a component uses: the usual one is `token`.
+    pub fn secret_refs(&self) -> impl Iterator<Item = (&str, &SecretRef)> {
+        let token = self.token.iter().map(|reference| ("token", reference));
+        token.chain(self.secrets.iter().map(|(name, reference)| (name.as_str(), reference)))
+    }
+
+    /// Each field with its value; what is not set is absent.
+    fn fields(&self) -> [(&'static str, Option<Value>); 8] {
+        let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
+        let urls = self.base_urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect();
+        let env = self.env.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
+        let secrets = self.secrets.iter().map(|(name, reference)| (name.to_string(), reference.to_json())).collect();
+        [
+            ("preset", Some(self.preset.clone().into())),
+            ("base_urls", map(urls)),
+            ("model", self.model.clone().map(Value::from)),
+            ("clis", self.clis.as_ref().map(|clis| json!(clis))),
+            ("scenario", self.scenario.clone().map(Value::from)),
+            ("env", map(env)),
+            ("token", self.token.as_ref().map(SecretRef::to_json)),
+            ("secrets", map(secrets)),
+        ]
+    }
+
+    /// The error is the end of a sentence.
+    fn from_json(name: &str, value: &Value) -> Result<Self, String> {
+        let name: ProviderName = name.parse().map_err(said)?;
+        if name.as_str() == OWN {
+            return Err(format!("is called `{OWN}`, which means the CLI's own configuration"));
+        }
+        let object = value.as_object().ok_or("is not an object")?;
+        let text = |key: &str| match object.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.len() <= 4096 && !text.contains(['\0', '\n']) => Ok(Some(text.clone())),
+            Some(_) => Err(format!("has a `{key}` that is not one line of text")),
+        };
+        let map = |key: &str| match object.get(key) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Object(map)) => Ok(map.iter().collect::<Vec<_>>()),
+            Some(_) => Err(format!("has a `{key}` that is not an object")),
+        };
+        let mut provider = Self::new(name, text("preset")?.ok_or("has no `preset`")?);
+        for (family, url) in map("base_urls")? {
+            let family: Family = family.parse().map_err(said)?;
+            let url = url.as_str().ok_or_else(|| format!("has a base URL for `{family}` that is not text"))?;
+            provider.base_urls.insert(family, url.to_owned());
+        }
+        provider.model = text("model")?;
+        provider.scenario = text("scenario")?;
+        provider.clis = match object.get("clis") {
+            None | Some(Value::Null) => None,
+            Some(clis) => Some(
+                serde_json::from_value(clis.clone())
+                    .map_err(|_| "has `clis` that are not a list of `claude`, `codex` and `gemini`".to_owned())?,
+            ),
+        };
+        for (key, value) in map("env")? {
+            let key: EnvName = key.parse().map_err(said)?;
+            let value = Text::from_json(value).map_err(|problem| format!("has a variable `{key}` that {problem}"))?;
+            provider.env.push((key, value));
+        }
+        if let Some(token) = object.get("token").filter(|token| !token.is_null()) {
+            provider.token =
+                Some(SecretRef::from_json(token).map_err(|problem| format!("has a `token` that {problem}"))?);
+        }
+        for (key, value) in map("secrets")? {
+            let key: SecretName = key.parse().map_err(said)?;
+            let value =
+                SecretRef::from_json(value).map_err(|problem| format!("has a secret `{key}` that {problem}"))?;
+            provider.secrets.insert(key, value);
+        }
+        Ok(provider)
+    }
+}
+
+/// A provider that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderProblem {
+    /// Its name as it stands.
+    pub name: String,
+    /// What is wrong, as the end of a sentence. Holds no value of the file.
+    pub problem: String,
+}
+
+/// `providers.json`
+#[derive(Debug)]
+pub struct Providers {
+    document: Document,
+    providers: Vec<Provider>,
+    problems: Vec<ProviderProblem>,
+    default: Choice,
+}
+
+impl Providers {
+    pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
+        Self::from_document(Document::load(path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?)
+    }
+
+    fn from_document(document: Document) -> Result<Self, HomeError> {
+        let path = document.path().to_owned();
+        let invalid = |problem: String| HomeError::invalid(&path, problem);
+        match document.get(&["version"]).map(Value::as_u64) {
+            Some(Some(VERSION)) => {}
+            None if old::is_old(document.value()) => {
+                return Err(HomeError::Old { path: document.path().to_owned() });
+            }
+            None => {}
+            Some(Some(other)) => {
+                return Err(invalid(format!("has version {other}, this aiw knows {VERSION}; a newer aiw wrote it")));
+            }
+            Some(None) => return Err(invalid("has a `version` that is not a number".into())),
+        }
+        let default = Choice::from_json(document.get(&["default"]))
+            .map_err(|problem| invalid(format!("has a `default` that {problem}")))?;
+        let (mut providers, mut problems) = (Vec::new(), Vec::new());
+        match document.get(&["providers"]) {
+            None => {}
+            Some(Value::Object(map)) => {
+                for (name, value) in map {
+                    match Provider::from_json(name, value) {
+                        Ok(provider) => providers.push(provider),
+                        Err(problem) => problems.push(ProviderProblem { name: name.clone(), problem }),
+                    }
+                }
+            }
+            Some(_) => return Err(invalid("has `providers` that are not an object".into())),
+        }
+        Ok(Self { document, providers, problems, default })
+    }
+
+    /// All that can be read, in the file's order.
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// Those that can't.
+    pub fn problems(&self) -> &[ProviderProblem] {
+        &self.problems
+    }
+
+    /// One provider. One that stands there and can't be read is an error, not an absence.
+    pub fn get(&self, name: &str) -> Result<Option<&Provider>, HomeError> {
+        if let Some(bad) = self.problems.iter().find(|bad| bad.name == name) {
+            let name = one_line(name, 80);
+            return Err(HomeError::invalid(
+                self.document.path(),
+                format!("has a provider `{name}` that {}", bad.problem),
+            ));
+        }
+        Ok(self.providers.iter().find(|provider| provider.name.as_str() == name))
+    }
+
+    /// The provider of a CLI where nothing else names one.
+    pub fn default_for(&self, cli: CliKind) -> Option<&str> {
+        self.default.of(cli)
+    }
+
+    /// Adds a provider, or replaces one; fields of its entry that we do not know stay.
+    pub fn set(&mut self, provider: &Provider) -> Result<(), HomeError> {
+        self.document.set(&["version"], &VERSION.into())?;
+        for (key, value) in provider.fields() {
+            let path = ["providers", provider.name.as_str(), key];
+            match value {
+                Some(value) => self.document.set(&path, &value)?,
+                None => {
+                    self.document.remove(&path);
+                }
+            }
+        }
+        match self.providers.iter_mut().find(|known| known.name == provider.name) {
+            Some(known) => *known = provider.clone(),
+            None => self.providers.push(provider.clone()),
+        }
+        self.problems.retain(|bad| bad.name != provider.name.as_str());
+        Ok(())
+    }
+
+    /// Removes a provider, also one that can't be read, and where it is the default.
+    pub fn remove(&mut self, name: &str) -> Result<bool, HomeError> {
+        let there = self.document.remove(&["providers", name]);
+        self.providers.retain(|provider| provider.name.as_str() != name);
+        self.problems.retain(|bad| bad.name != name);
+        for cli in CliKind::ALL {
+            if self.default.of(cli) == Some(name) {
+                self.set_default(Some(&[cli]), None)?;
+            }
+        }
+        Ok(there)
+    }
+
+    /// Sets or clears the default, for some CLIs or (`None`) all of them.
+    pub fn set_default(&mut self, clis: Option<&[CliKind]>, name: Option<&str>) -> Result<(), HomeError> {
+        let mut each: BTreeMap<CliKind, String> =
+            CliKind::ALL.into_iter().filter_map(|cli| Some((cli, self.default.of(cli)?.to_owned()))).collect();
+        for cli in clis.unwrap_or(&CliKind::ALL) {
+            match name {
+                Some(name) => each.insert(*cli, name.to_owned()),
+                None => each.remove(cli),
+            };
+        }
+        let mut names: Vec<&String> = each.values().collect();
+        names.dedup();
+        self.default = match (each.len(), names.as_slice()) {
+            (0, _) => Choice::None,
+            (3, [name]) => Choice::All((*name).clone()),
+            _ => Choice::Each(each),
+        };
+        match &self.default {
+            Choice::None => {
+                self.document.remove(&["default"]);
+                Ok(())
+            }
+            Choice::All(name) => self.document.set(&["default"], &name.clone().into()),
+            Choice::Each(each) => self.document.set(&["default"], &json!(each)),
+        }
+    }
+
+    /// Writes the file if it changed, for its owner alone.
+    pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
+        self.document.save(lock)?;
+        files::make_private_file(self.document.path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Home;
+
+    fn home(text: &str) -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        std::fs::write(home.providers_path(), text).unwrap();
+        (dir, home)
+    }
+
+    const FILE: &str = r#"{
+  "version": 1,
+  "default": {"claude": "router"},
+  "providers": {
+    "router": {
+      "preset": "openrouter",
+      "mine": [1],
+      "clis": ["claude"],
+      "env": {"A": "b", "C": {"secret": "c"}, "D": "${E}"},
+      "token": {"secret": "router"}
+    },
+    "bad": {"preset": "custom", "token": "sk-canary"},
+    "odd name": {"preset": "custom"},
+    "own": {"preset": "custom"}
+  }
+}
+"#;
+
+    #[test]
+    fn what_is_good_is_read_and_what_is_not_is_named_without_its_values() {
+        let (_dir, home) = home(FILE);
+        let providers = home.providers().unwrap();
+        let router = providers.get("router").unwrap().unwrap();
+        assert_eq!(router.token, Some(SecretRef::Vault("router".parse().unwrap())));
+        assert_eq!(router.env[2].1, Text::Secret(SecretRef::Variable("E".parse().unwrap())));
+        assert_eq!(providers.problems().len(), 3);
+        let error = providers.get("bad").unwrap_err().to_string();
+        assert!(error.contains("aiw secret set") && !error.contains("canary"), "{error}");
+        assert_eq!(providers.default_for(CliKind::Claude), Some("router"));
+        assert_eq!(providers.default_for(CliKind::Codex), None);
+        assert!(providers.get("none").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_edit_keeps_what_is_not_ours() {
+        let (_dir, home) = home(FILE);
+        let mut providers = home.providers().unwrap();
+        let mut router = providers.get("router").unwrap().unwrap().clone();
+        router.clis = None;
+        router.model = Some("m".into());
+        providers.set(&router).unwrap();
+        providers.save(&home.lock().unwrap()).unwrap();
+        let text = std::fs::read_to_string(home.providers_path()).unwrap();
+        assert!(
+            text.contains("\"mine\": [1]") && text.contains("\"model\": \"m\"") && !text.contains("clis"),
+            "{text}"
+        );
+        assert_eq!(home.providers().unwrap().get("router").unwrap(), Some(&router));
+    }
+
+    #[test]
+    fn the_default_goes_with_its_provider() {
+        let (_dir, home) = home(FILE);
+        let mut providers = home.providers().unwrap();
+        providers.set_default(None, Some("router")).unwrap();
+        assert_eq!(providers.default, Choice::All("router".into()));
+        providers.set_default(Some(&[CliKind::Codex]), Some("else")).unwrap();
+        assert!(providers.remove("router").unwrap());
+        assert_eq!(providers.default_for(CliKind::Codex), Some("else"));
+        assert_eq!(providers.default_for(CliKind::Gemini), None);
+        assert!(!providers.remove("router").unwrap());
+        providers.set_default(None, None).unwrap();
+        assert_eq!(providers.default, Choice::None);
+    }
+
+    #[test]
+    fn other_versions_are_refused() {
+        for (text, word) in [
+            (r#"{"version": 2}"#, "newer"),
+            (r#"{"version": "1"}"#, "number"),
+            (r#"{"providers": {"a": {"token": "sk"}}}"#, "of aiw 0.6"),
+            (r#"{"providers": []}"#, "object"),
+            (r#"{"default": []}"#, "default"),
+        ] {
+            let (_dir, home) = home(text);
+            let error = home.providers().unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

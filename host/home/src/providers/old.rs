@@ -1,0 +1,222 @@
+//! The `providers.json` of aiw 0.6: `providers.NAME.{token, base_url, scenario, env,
+//! compatible_with}`, tokens in plain text.
+
+use std::collections::BTreeSet;
+
+use aiw_core::{CliKind, EnvName, ProviderName, Secret, SecretName, is_secret_name};
+use serde_json::Value;
+
+use super::{Provider, Providers, SecretRef, Text, VERSION};
+use crate::vault::VaultError;
+use crate::{Document, Home, Mode, replace};
+
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Names of the providers that were taken over.
+    pub providers: Vec<ProviderName>,
+    /// Names of the secrets that went to the vault.
+    pub secrets: Vec<SecretName>,
+    /// What could not be taken over, a sentence each. It is in the backup.
+    pub left: Vec<String>,
+    /// The old file, encrypted.
+    pub backup: std::path::PathBuf,
+}
+
+/// It has no version, and its providers no presets.
+pub(super) fn is_old(value: &Value) -> bool {
+    let providers = value.get("providers").and_then(Value::as_object);
+    providers.is_some_and(|map| !map.is_empty() && map.values().all(|provider| provider.get("preset").is_none()))
+}
+
+impl Home {
+    /// Brings the `providers.json` of aiw 0.6 up to date: tokens go to the vault, the old file
+    /// becomes an encrypted backup. `None` if there is nothing to do.
+    ///
+    /// The secrets and the backup are written before the file is replaced, so that a death in
+    /// between loses nothing and the next call does all of it again.
+    pub fn migrate_providers(&self) -> Result<Option<Migration>, VaultError> {
+        let lock = self.lock()?;
+        let path = self.providers_path();
+        let old = Document::load(&path, "{}")?;
+        if old.get(&["version"]).is_some() || !is_old(old.value()) {
+            return Ok(None);
+        }
+        let vault = self.vault();
+        let backup = self.root().join("providers.json.v0.age");
+        let sealed = vault.seal(&lock, old.text().as_bytes())?;
+        replace(&backup, &sealed, Mode::Private)?;
+        let mut taken: BTreeSet<SecretName> = vault.names()?.into_iter().collect();
+        let mut migration = Migration { providers: Vec::new(), secrets: Vec::new(), left: Vec::new(), backup };
+        let mut found = Vec::new();
+        for (name, value) in old.value()["providers"].as_object().into_iter().flatten() {
+            let (provider, secrets) = match one(name, value, &mut migration.left) {
+                Ok(taken_over) => taken_over,
+                Err(problem) => {
+                    migration.left.push(format!("provider `{}` {problem}", aiw_core::one_line(name, 80)));
+                    continue;
+                }
+            };
+            let mut provider = provider;
+            for (of, secret) in secrets {
+                let name = free_name(&of.secret_name(&provider.name), &taken)?;
+                vault.set(&lock, &name, &secret)?;
+                taken.insert(name.clone());
+                match of {
+                    Of::Token => provider.token = Some(SecretRef::Vault(name.clone())),
+                    Of::Variable(variable) => {
+                        provider.env.push((variable, Text::Secret(SecretRef::Vault(name.clone()))));
+                    }
+                }
+                migration.secrets.push(name);
+            }
+            found.push(provider);
+        }
+        let default = ["default", "default_provider"].iter().find_map(|key| old.value()[*key].as_str());
+        // The rest of the old file means nothing any more.
+        let fresh = Document::fresh(&path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?;
+        let mut providers = Providers::from_document(fresh)?;
+        for provider in &found {
+            providers.set(provider)?;
+        }
+        if let Some(default) = default.filter(|default| found.iter().any(|p| p.name.as_str() == *default)) {
+            providers.set_default(None, Some(default))?;
+        }
+        providers.save(&lock)?;
+        migration.providers = found.into_iter().map(|provider| provider.name).collect();
+        Ok(Some(migration))
+    }
+}
+
+/// What a secret of the old file was.
+enum Of {
+    Token,
+    Variable(EnvName),
+}
+
+impl Of {
+    fn secret_name(&self, provider: &ProviderName) -> String {
+        match self {
+            Self::Token => provider.to_string(),
+            Self::Variable(variable) => format!("{provider}-{variable}"),
+        }
+    }
+}
+
+/// The wanted name, or the first with a number that is free.
+fn free_name(wanted: &str, taken: &BTreeSet<SecretName>) -> Result<SecretName, VaultError> {
+    let wanted: String = wanted.chars().take(100).collect();
+    let mut name: SecretName = wanted.parse().map_err(|_| VaultError::Value("has no usable name"))?;
+    let mut number = 2;
+    while taken.contains(&name) {
+        name = format!("{wanted}-{number}").parse().map_err(|_| VaultError::Value("has no usable name"))?;
+        number += 1;
+    }
+    Ok(name)
+}
+
+type Taken = (Provider, Vec<(Of, Secret)>);
+
+/// The error is the end of a sentence.
+fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, String> {
+    let name: ProviderName = name.parse().map_err(|e: aiw_core::InvalidName| format!("was left out: {e}"))?;
+    let object = value.as_object().ok_or("was left out: it is not an object")?;
+    let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+    let mut secrets = Vec::new();
+    let clis: Vec<CliKind> = object
+        .get("compatible_with")
+        .and_then(Value::as_array)
+        .map(|words| words.iter().filter_map(|word| word.as_str()?.to_lowercase().parse().ok()).collect())
+        .unwrap_or_default();
+    // Without an address it spoke to the maker of its CLI.
+    let preset = match (text("base_url"), clis.as_slice()) {
+        (Some(_), _) => "custom",
+        (None, [CliKind::Codex]) => "openai",
+        (None, [CliKind::Gemini]) => "google",
+        (None, _) => "anthropic",
+    };
+    let mut provider = Provider::new(name, preset);
+    if let Some(url) = text("base_url") {
+        // 0.6 gave every CLI Anthropic's variables.
+        let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
+        let url = url.trim_end_matches('/');
+        provider.base_urls = fits.iter().map(|cli| (cli.family(), url.to_owned())).collect();
+    }
+    provider.clis = (!clis.is_empty()).then_some(clis);
+    provider.scenario = text("scenario").map(str::to_owned);
+    if let Some(token) = text("token") {
+        match Text::parse(token) {
+            Text::Secret(reference) => provider.token = Some(reference),
+            Text::Literal(token) => secrets.push((Of::Token, Secret::new(token.trim()))),
+        }
+    }
+    for (key, value) in object.get("env").and_then(Value::as_object).into_iter().flatten() {
+        let (Ok(key), Some(value)) = (key.parse::<EnvName>(), value.as_str()) else {
+            left.push(format!(
+                "variable `{}` of provider `{}` was left out",
+                aiw_core::one_line(key, 80),
+                provider.name
+            ));
+            continue;
+        };
+        match Text::parse(value) {
+            Text::Literal(value) if is_secret_name(key.as_str()) && !value.trim().is_empty() => {
+                secrets.push((Of::Variable(key), Secret::new(value.trim())));
+            }
+            value => provider.env.push((key, value)),
+        }
+    }
+    Ok((provider, secrets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HomeError;
+    use std::fs;
+
+    const OLD: &str = r#"{
+  "providers": {
+    "openrouter": {"token": "sk-or-canary", "base_url": "https://openrouter.ai/api/", "scenario": "cheap",
+      "env": {"X_REGION": "eu", "EXTRA_API_KEY": "canary-2"}, "compatible_with": ["claude", "codex"]},
+    "plain": {"token": "${MY_KEY}", "env": {}},
+    "bad name": {"token": "canary-3"}
+  },
+  "default_provider": "openrouter"
+}"#;
+
+    #[test]
+    fn tokens_go_to_the_vault_and_the_old_file_is_kept_encrypted() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        fs::write(home.providers_path(), OLD).unwrap();
+        assert!(matches!(home.providers(), Err(HomeError::Old { .. })));
+        let migration = home.migrate_providers().unwrap().unwrap();
+        assert_eq!(migration.providers.len(), 2);
+        assert_eq!(migration.left.len(), 1);
+        let providers = home.providers().unwrap();
+        let router = providers.get("openrouter").unwrap().unwrap();
+        assert_eq!(router.preset, "custom");
+        assert_eq!(router.base_urls.len(), 2);
+        assert_eq!(providers.default_for(CliKind::Gemini), Some("openrouter"));
+        let Some(SecretRef::Vault(name)) = &router.token else { panic!("{router:?}") };
+        assert_eq!(home.vault().get(name).unwrap().expose(), "sk-or-canary");
+        assert_eq!(router.env.len(), 2);
+        for entry in fs::read_dir(dir.path()).unwrap().flatten().filter(|entry| entry.path().is_file()) {
+            let bytes = fs::read(entry.path()).unwrap();
+            assert!(!bytes.windows(6).any(|window| window == b"canary"), "{}", entry.path().display());
+        }
+        assert_eq!(home.migrate_providers().unwrap(), None);
+    }
+
+    #[test]
+    fn without_a_usable_key_nothing_is_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        fs::write(home.providers_path(), OLD).unwrap();
+        home.make_dir(&home.root().join("vault")).unwrap();
+        replace(&home.vault().key_path(), b"nonsense", Mode::Private).unwrap();
+        assert!(home.migrate_providers().is_err());
+        assert_eq!(fs::read_to_string(home.providers_path()).unwrap(), OLD);
+    }
+}

@@ -1,0 +1,296 @@
+//! Secrets at rest: one file each, encrypted with age to a key that lies beside them.
+//!
+//! The key is a file and not a keyring's: a keyring needs a desktop session, which ssh, cron
+//! and the MCP servers of some CLIs do not have. What it guards against is a copy of the home
+//! (a backup, a synchronised folder, a pasted directory) and a look over the shoulder, not
+//! another program of the same user.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use age::secrecy::ExposeSecret;
+use age::x25519::Identity;
+use aiw_core::{ErrorKind, Secret, SecretName};
+
+use crate::{HomeError, Lock, Mode, files, read_capped, replace};
+
+/// The longest secret: service account files have a few kB.
+pub const MAX_SECRET_BYTES: usize = 64 << 10;
+
+/// What can go wrong with the vault.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// A file of the vault.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The key is not there, and there are secrets that only it opens.
+    #[error("the key of the vault is missing: `{}`", .path.display())]
+    KeyMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The key is there and can't be used.
+    #[error("the key of the vault `{}` {problem}", .path.display())]
+    Key {
+        /// Where it is.
+        path: PathBuf,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// No secret has that name.
+    #[error("there is no secret `{name}` in the vault")]
+    Unknown {
+        /// The name.
+        name: SecretName,
+    },
+    /// A secret does not open with the key, or is damaged.
+    #[error("secret `{name}` can't be opened: it is damaged, or was encrypted to another key")]
+    Unreadable {
+        /// The name.
+        name: SecretName,
+    },
+    /// A value that can't be a secret.
+    #[error("the secret {0}")]
+    Value(&'static str),
+}
+
+impl VaultError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Unknown { .. } | Self::Value(_) => ErrorKind::User,
+            _ => ErrorKind::Config,
+        }
+    }
+
+    /// What to do next, where there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::KeyMissing { path } => Some(format!(
+                "put it back from a backup; without it, delete `{}` and set each secret again",
+                path.parent().unwrap_or(path).display()
+            )),
+            Self::Key { path, problem } if problem.contains("others") => {
+                Some(format!("`chmod 600 {}`", path.display()))
+            }
+            Self::Key { path, .. } => Some(format!("put `{}` back from a backup", path.display())),
+            Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
+            Self::Value(_) => None,
+        }
+    }
+}
+
+/// The vault of a home.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    dir: PathBuf,
+}
+
+const SUFFIX: &str = ".age";
+
+impl Vault {
+    pub(crate) fn at(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// `vault/key`
+    pub fn key_path(&self) -> PathBuf {
+        self.dir.join("key")
+    }
+
+    fn file(&self, name: &SecretName) -> PathBuf {
+        self.dir.join(format!("{name}{SUFFIX}"))
+    }
+
+    /// The names of all secrets, in order. They are no secrets.
+    pub fn names(&self) -> Result<Vec<SecretName>, VaultError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(HomeError::io("read", &self.dir, e).into()),
+        };
+        let mut names: Vec<SecretName> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(SUFFIX)?.parse().ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Whether a secret is there; whether it opens is another question.
+    pub fn has(&self, name: &SecretName) -> bool {
+        self.file(name).is_file()
+    }
+
+    /// A secret.
+    pub fn get(&self, name: &SecretName) -> Result<Secret, VaultError> {
+        let limit = MAX_SECRET_BYTES as u64 + 4096;
+        let Some(bytes) = read_capped(&self.file(name), limit)? else {
+            return Err(VaultError::Unknown { name: name.clone() });
+        };
+        let identity = self.identity()?.ok_or_else(|| VaultError::KeyMissing { path: self.key_path() })?;
+        let unreadable = || VaultError::Unreadable { name: name.clone() };
+        let plain = age::decrypt(&identity, &bytes).map_err(|_| unreadable())?;
+        String::from_utf8(plain).map(Secret::new).map_err(|_| unreadable())
+    }
+
+    /// Keeps a secret, in the place of one of the same name.
+    pub fn set(&self, lock: &Lock, name: &SecretName, secret: &Secret) -> Result<(), VaultError> {
+        let value = secret.expose();
+        if value.trim().is_empty() {
+            return Err(VaultError::Value("is empty"));
+        }
+        if value.len() > MAX_SECRET_BYTES {
+            return Err(VaultError::Value("is longer than 64 KiB"));
+        }
+        // It becomes a header or a variable.
+        if value.chars().any(|c| c == '\0' || c == '\n' || c == '\r') {
+            return Err(VaultError::Value("has more than one line"));
+        }
+        let sealed = self.seal(lock, value.as_bytes())?;
+        Ok(replace(&self.file(name), &sealed, Mode::Private)?)
+    }
+
+    /// Encrypts bytes to the vault's key.
+    pub(crate) fn seal(&self, lock: &Lock, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let identity = match self.identity()? {
+            Some(identity) => identity,
+            // A new key would make the others unreadable for ever.
+            None if !self.names()?.is_empty() => return Err(VaultError::KeyMissing { path: self.key_path() }),
+            None => self.make_key(lock)?,
+        };
+        age::encrypt(&identity.to_public(), plain)
+            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("does not encrypt: {e}") })
+    }
+
+    /// Removes a secret.
+    pub fn remove(&self, _lock: &Lock, name: &SecretName) -> Result<(), VaultError> {
+        match fs::remove_file(self.file(name)) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(VaultError::Unknown { name: name.clone() }),
+            Err(e) => Err(HomeError::io("remove", &self.file(name), e).into()),
+        }
+    }
+
+    fn make_key(&self, _lock: &Lock) -> Result<Identity, VaultError> {
+        files::make_private_dir(&self.dir)?;
+        let identity = Identity::generate();
+        let text = identity.to_string();
+        let text = format!(
+            "# The key of aiw's vault. Whoever has it can read the secrets beside it.\n{}\n",
+            text.expose_secret()
+        );
+        replace(&self.key_path(), text.as_bytes(), Mode::Private)?;
+        Ok(identity)
+    }
+
+    fn identity(&self) -> Result<Option<Identity>, VaultError> {
+        let path = self.key_path();
+        let Some(bytes) = read_capped(&path, 64 << 10)? else { return Ok(None) };
+        let wrong = |problem: &str| VaultError::Key { path: path.clone(), problem: problem.into() };
+        if files::others_may_read(&path) {
+            return Err(wrong("can be read by others"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| wrong("is not text"))?;
+        let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+        let line = line.ok_or_else(|| wrong("is empty"))?;
+        // Its own words may quote the line.
+        line.parse().map(Some).map_err(|_| wrong("is not an age identity"))
+    }
+}
+
+/// Where the vault of a home is.
+pub(crate) fn directory(root: &Path) -> PathBuf {
+    root.join("vault")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Home;
+
+    fn vault() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        (dir, home)
+    }
+
+    fn name(name: &str) -> SecretName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn a_secret_comes_back_and_no_file_holds_it() {
+        let (_dir, home) = vault();
+        let vault = home.vault();
+        assert_eq!(vault.names().unwrap(), []);
+        vault.set(&home.lock().unwrap(), &name("openrouter"), &Secret::new("sk-or-canary")).unwrap();
+        assert_eq!(vault.get(&name("openrouter")).unwrap().expose(), "sk-or-canary");
+        assert_eq!(vault.names().unwrap(), [name("openrouter")]);
+        for entry in fs::read_dir(home.root().join("vault")).unwrap().flatten() {
+            let bytes = fs::read(entry.path()).unwrap();
+            assert!(!bytes.windows(6).any(|window| window == b"canary"));
+            assert!(!files::others_may_read(&entry.path()), "{}", entry.path().display());
+        }
+        vault.remove(&home.lock().unwrap(), &name("openrouter")).unwrap();
+        assert!(matches!(vault.get(&name("openrouter")), Err(VaultError::Unknown { .. })));
+    }
+
+    #[test]
+    fn without_its_key_the_vault_says_so_and_makes_no_other() {
+        let (_dir, home) = vault();
+        let vault = home.vault();
+        let lock = home.lock().unwrap();
+        vault.set(&lock, &name("a"), &Secret::new("x")).unwrap();
+        let key = fs::read(vault.key_path()).unwrap();
+        fs::remove_file(vault.key_path()).unwrap();
+        assert!(matches!(vault.get(&name("a")), Err(VaultError::KeyMissing { .. })));
+        assert!(matches!(vault.set(&lock, &name("b"), &Secret::new("y")), Err(VaultError::KeyMissing { .. })));
+        for damaged in ["", "# only a comment\n", "AGE-SECRET-KEY-1NOPE", "\u{0}"] {
+            replace(&vault.key_path(), damaged.as_bytes(), Mode::Private).unwrap();
+            let error = vault.get(&name("a")).unwrap_err();
+            assert!(matches!(error, VaultError::Key { .. }) && !error.to_string().contains("NOPE"), "{error}");
+        }
+        replace(&vault.key_path(), &key, Mode::Private).unwrap();
+        assert_eq!(vault.get(&name("a")).unwrap().expose(), "x");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (_dir, home) = vault();
+        let vault = home.vault();
+        vault.set(&home.lock().unwrap(), &name("a"), &Secret::new("x")).unwrap();
+        fs::set_permissions(vault.key_path(), fs::Permissions::from_mode(0o640)).unwrap();
+        let error = vault.get(&name("a")).unwrap_err();
+        assert!(error.to_string().ends_with("can be read by others"), "{error}");
+        assert!(error.hint().unwrap().starts_with("`chmod 600 "));
+    }
+
+    #[test]
+    fn what_no_header_could_carry_is_no_secret() {
+        let (_dir, home) = vault();
+        let lock = home.lock().unwrap();
+        for bad in ["", " ", "a\nb", "a\0b", &"x".repeat(MAX_SECRET_BYTES + 1)] {
+            assert!(home.vault().set(&lock, &name("a"), &Secret::new(bad)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_damaged_secret_is_said_to_be_one() {
+        let (_dir, home) = vault();
+        let vault = home.vault();
+        vault.set(&home.lock().unwrap(), &name("a"), &Secret::new("x")).unwrap();
+        let mut bytes = fs::read(vault.file(&name("a"))).unwrap();
+        for at in 0..bytes.len() {
+            bytes[at] ^= 1;
+            fs::write(vault.file(&name("a")), &bytes).unwrap();
+            assert!(matches!(vault.get(&name("a")), Err(VaultError::Unreadable { .. })));
+            bytes[at] ^= 1;
+        }
+    }
+}
