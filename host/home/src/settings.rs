@@ -1,6 +1,7 @@
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use aiw_core::{ExtensionId, MarketName, PluginId, one_line};
+use aiw_core::{CliKind, ExtensionId, MarketName, PluginId, one_line};
 use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock};
@@ -113,7 +114,7 @@ impl SourceSettings {
 }
 
 /// `settings.json`: `extraKnownMarketplaces`, `enabledPlugins` (both in Claude Code's shape),
-/// `sources`.
+/// `sources`, `trustedDirectories`, `clis`, `tasks`.
 #[derive(Debug)]
 pub struct Settings {
     document: Document,
@@ -237,6 +238,60 @@ impl Settings {
         }
     }
 
+    /// The directories whose `.aiw.json` counts, each with all beneath it.
+    pub fn trusted(&self) -> Vec<PathBuf> {
+        let list = self.document.get(&["trustedDirectories"]).and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_absolute())
+            .collect()
+    }
+
+    /// Whether a directory is one of [`Settings::trusted`] or beneath one; links are resolved.
+    pub fn trusts(&self, directory: &Path) -> bool {
+        let Ok(directory) = fs::canonicalize(directory) else { return false };
+        self.trusted().iter().any(|trusted| directory.starts_with(trusted))
+    }
+
+    /// Trusts a directory. Says whether that is news.
+    pub fn trust(&mut self, directory: &Path) -> Result<bool, HomeError> {
+        let mut all = self.trusted();
+        if all.iter().any(|known| known == directory) {
+            return Ok(false);
+        }
+        all.push(directory.to_owned());
+        self.set_trusted(&all).map(|()| true)
+    }
+
+    /// Trusts a directory no more. Says whether it was trusted by itself.
+    pub fn distrust(&mut self, directory: &Path) -> Result<bool, HomeError> {
+        let mut all = self.trusted();
+        let before = all.len();
+        all.retain(|known| known != directory);
+        if all.len() == before {
+            return Ok(false);
+        }
+        self.set_trusted(&all).map(|()| true)
+    }
+
+    fn set_trusted(&mut self, all: &[PathBuf]) -> Result<(), HomeError> {
+        let list: Vec<Value> = all.iter().map(|dir| dir.to_string_lossy().into()).collect();
+        self.document.set(&["trustedDirectories"], &list.into())
+    }
+
+    /// `clis.<cli>.permission`: `default` or `edit`, for runs that do not say.
+    pub fn permission(&self, cli: CliKind) -> Option<&str> {
+        self.document.get(&["clis", cli.as_str(), "permission"])?.as_str()
+    }
+
+    /// `tasks.limit`: how many tasks of a session run at once; the others wait for their turn.
+    pub fn task_limit(&self) -> u32 {
+        let limit = self.document.get(&["tasks", "limit"]).and_then(Value::as_u64);
+        limit.and_then(|limit| u32::try_from(limit).ok()).filter(|limit| (1..=1000).contains(limit)).unwrap_or(64)
+    }
+
     /// `sources.<id>`
     pub fn source(&self, id: &str) -> SourceSettings {
         SourceSettings(self.document.get(&["sources", id]).and_then(Value::as_object).cloned().unwrap_or_default())
@@ -290,5 +345,23 @@ mod tests {
         settings.save(&home.lock().unwrap()).unwrap();
         let text = std::fs::read_to_string(home.settings_path()).unwrap();
         assert!(text.contains("claude-code-official") && text.contains("autoUpdate") && text.contains("stable"));
+    }
+
+    #[test]
+    fn trust_covers_what_is_beneath_and_nothing_beside() {
+        let (dir, home) = home();
+        let project = std::fs::canonicalize(dir.path()).unwrap().join("project");
+        for path in ["project/src", "project-2"] {
+            std::fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        let mut settings = home.settings().unwrap();
+        assert!(settings.trust(&project).unwrap() && !settings.trust(&project).unwrap());
+        settings.save(&home.lock().unwrap()).unwrap();
+        let settings = home.settings().unwrap();
+        assert!(settings.trusts(&project) && settings.trusts(&dir.path().join("project/src")));
+        assert!(!settings.trusts(&dir.path().join("project-2")) && !settings.trusts(dir.path()));
+        assert!(!settings.trusts(&project.join("none/../../project-2")));
+        let mut settings = settings;
+        assert!(settings.distrust(&project).unwrap() && !settings.trusts(&project));
     }
 }
