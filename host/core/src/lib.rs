@@ -13,6 +13,7 @@ mod error_kind;
 mod family;
 mod names;
 mod path;
+pub mod provider;
 mod secret;
 mod task;
 mod text;
