@@ -6,7 +6,7 @@ use crate::{About, INTERFACES};
 /// One thing that a component may do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capability {
-    /// `imports`, `hosts`, `origins`, `settings`.
+    /// `imports`, `hosts`, `origins`, `settings`, `tasks`.
     pub kind: String,
     /// The interface, host pattern, origin or key.
     pub value: String,
@@ -22,6 +22,7 @@ impl fmt::Display for Capability {
             "origins" if value == "directory" => f.write_str("read directories that you name"),
             "origins" => write!(f, "read git repositories on `{}`", value.trim_start_matches("git:")),
             "settings" => write!(f, "read its setting `{value}`"),
+            "tasks" => write!(f, "{value} tasks"),
             _ => match INTERFACES.iter().find(|(name, _)| name == value) {
                 Some((name, what)) => write!(f, "{what} (`{name}`)"),
                 None => write!(f, "import `{value}`, which is empty here"),
@@ -49,6 +50,7 @@ impl Grants {
             of("hosts", &manifest.hosts),
             of("origins", &manifest.origins),
             of("settings", &manifest.settings),
+            of("tasks", &manifest.tasks),
         ];
         Self(lists.into_iter().flatten().collect())
     }

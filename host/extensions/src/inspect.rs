@@ -15,6 +15,8 @@ const MAX_DEPTH: usize = 16;
 pub enum World {
     /// Reads one kind of plugin marketplace.
     MarketSource,
+    /// Makes AI CLIs speak to one kind of API provider.
+    Provider,
 }
 
 impl World {
@@ -22,6 +24,7 @@ impl World {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MarketSource => "market-source",
+            Self::Provider => "provider",
         }
     }
 
@@ -29,11 +32,12 @@ impl World {
     pub const fn interface(self) -> &'static str {
         match self {
             Self::MarketSource => "market",
+            Self::Provider => "adapter",
         }
     }
 
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::MarketSource];
+    pub const ALL: [Self; 2] = [Self::MarketSource, Self::Provider];
 }
 
 /// Why a file is not a component for this aiw.
@@ -237,7 +241,7 @@ mod tests {
             "needs aiw:plugin 0.2.0, this aiw offers 0.1.0: update aiw"
         );
         assert!(check(&["aiw:plugin/http@0.0.9"]).unwrap_err().contains("newer build"));
-        assert!(check(&["aiw:plugin/tasks@0.1.0"]).unwrap_err().contains("does not have"));
+        assert!(check(&["aiw:plugin/nails@0.1.0"]).unwrap_err().contains("does not have"));
         assert!(check(&["wasi:http/types@0.2.0"]).unwrap_err().contains("does not provide"));
         assert!(check(&["aiw:plugin/http@x"]).is_err());
     }

@@ -21,7 +21,7 @@ pub use manifest::Manifest;
 pub const CONTRACT: (u32, u32, u32) = (0, 1, 0);
 
 /// The host interfaces of [`CONTRACT`], and what each lets a component do, for people.
-pub const INTERFACES: [(&str, &str); 7] = [
+pub const INTERFACES: [(&str, &str); 8] = [
     ("types", "share the words of the contract"),
     ("http", "read over HTTPS from the hosts it names"),
     ("trees", "read git repositories and directories of the origins it names"),
@@ -29,4 +29,5 @@ pub const INTERFACES: [(&str, &str); 7] = [
     ("settings", "read its own settings"),
     ("log", "write lines to the log"),
     ("clock", "tell the time"),
+    ("tasks", "see the tasks of your session"),
 ];

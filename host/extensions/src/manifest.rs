@@ -27,6 +27,9 @@ pub struct Manifest {
     /// The keys that `settings` may read.
     #[serde(default)]
     pub settings: Vec<String>,
+    /// What `tasks` may do beside looking: `start`.
+    #[serde(default)]
+    pub tasks: Vec<String>,
 }
 
 /// Bounds: a manifest is shown to people, who read it before they agree.
@@ -42,7 +45,7 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(bytes).map_err(|e| format!("cannot be read: {e}"))?;
         let texts =
             [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
-        let lists = [&manifest.hosts, &manifest.origins, &manifest.settings];
+        let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks];
         for text in texts.chain(lists.into_iter().flatten()) {
             if text.is_empty()
                 || text.len() > MAX_TEXT
@@ -63,6 +66,23 @@ impl Manifest {
                 return Err(format!("has an origin `{origin}` that is neither `git:HOST` nor `directory`"));
             }
         }
+        if let Some(word) = manifest.tasks.iter().find(|word| *word != "start") {
+            return Err(format!("asks of tasks for `{word}`, which is not `start`"));
+        }
         Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_tasks_only_their_start_can_be_asked_for() {
+        let manifest = |tasks: &str| {
+            Manifest::parse(format!(r#"{{"id": "x", "version": "1", "label": "x", "tasks": {tasks}}}"#).as_bytes())
+        };
+        assert_eq!(manifest(r#"["start"]"#).unwrap().tasks, ["start"]);
+        assert_eq!(manifest(r#"["stop"]"#), Err("asks of tasks for `stop`, which is not `start`".to_owned()));
     }
 }

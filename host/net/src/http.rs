@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_core::one_line;
+use aiw_core::{Secret, one_line};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -60,6 +60,9 @@ pub struct Request {
     pub url: String,
     /// Headers; on a redirect to another origin only `accept`, `accept-language` and `user-agent` go along.
     pub headers: Vec<(String, String)>,
+    /// Headers that are secrets: no other origin gets them, and without encryption only an address of this
+    /// machine or of its own networks.
+    pub secrets: Vec<(String, Secret)>,
     /// The longest body that is wanted, decoded, in bytes; never more than 32 MiB.
     pub limit: u64,
 }
@@ -67,7 +70,7 @@ pub struct Request {
 impl Request {
     /// A request without headers, for a document of at most 8 MiB.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), headers: Vec::new(), limit: DOCUMENT_BODY }
+        Self { url: url.into(), headers: Vec::new(), secrets: Vec::new(), limit: DOCUMENT_BODY }
     }
 }
 
@@ -107,6 +110,7 @@ struct Shared {
     // One client for each trust in addresses: pooled connections never cross from one to another.
     public: OnceLock<reqwest::Client>,
     granted: OnceLock<reqwest::Client>,
+    inner: OnceLock<reqwest::Client>,
     proxied: OnceLock<reqwest::Client>,
 }
 
@@ -114,6 +118,8 @@ struct Shared {
 enum Route {
     Public,
     Granted,
+    /// To this machine and its networks alone.
+    Inner,
     Proxied,
 }
 
@@ -129,6 +135,8 @@ pub(crate) struct Stream {
 pub(crate) struct Outgoing {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
+    /// Those of [`Request::secrets`].
+    pub(crate) secrets: HeaderMap,
     pub(crate) body: Option<Vec<u8>>,
 }
 
@@ -161,6 +169,7 @@ impl Client {
                 proxy_names: Arc::default(),
                 public: OnceLock::new(),
                 granted: OnceLock::new(),
+                inner: OnceLock::new(),
                 proxied: OnceLock::new(),
             }),
         }
@@ -172,7 +181,14 @@ impl Client {
 
     /// Reads from a URL. Any status is an answer; redirects are followed, each checked as the first was.
     pub async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
-        let outgoing = Outgoing { url: parse_http(&request.url)?, headers: header_map(&request.headers)?, body: None };
+        let plain = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secrets = request.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        let outgoing = Outgoing {
+            url: parse_http(&request.url)?,
+            headers: header_map(plain)?,
+            secrets: header_map(secrets)?,
+            body: None,
+        };
         let mut stream = self.send(policy, outgoing, Instant::now() + self.shared.limits.get).await?;
         let limit = request.limit.min(MAX_BODY);
         let too_large = |url: &Url| {
@@ -206,11 +222,16 @@ impl Client {
         outgoing: Outgoing,
         deadline: Instant,
     ) -> Result<Stream, NetError> {
-        let Outgoing { mut url, mut headers, body } = outgoing;
+        let Outgoing { mut url, mut headers, mut secrets, body } = outgoing;
         let method = if body.is_some() { Method::POST } else { Method::GET };
         for _ in 0..=MAX_REDIRECTS {
-            let route = self.admit(policy, &url)?;
-            let mut request = self.http(route)?.request(method.clone(), url.clone()).headers(headers.clone());
+            let route = self.admit(policy, &url, !secrets.is_empty())?;
+            let mut sent = headers.clone();
+            // Beside what has the same name, not in its place.
+            for (name, value) in &secrets {
+                sent.append(name, value.clone());
+            }
+            let mut request = self.http(route)?.request(method.clone(), url.clone()).headers(sent);
             if let Some(body) = &body {
                 request = request.body(body.clone());
             }
@@ -226,6 +247,7 @@ impl Client {
             };
             // Any header of the caller's may be a key; another origin gets only what says nothing.
             if next.origin() != url.origin() {
+                secrets.clear();
                 let kept = ["accept", "accept-language", "user-agent"];
                 headers = headers
                     .into_iter()
@@ -239,7 +261,7 @@ impl Client {
     }
 
     /// Everything that can be checked before a name is resolved.
-    fn admit(&self, policy: &Policy, url: &Url) -> Result<Route, NetError> {
+    fn admit(&self, policy: &Policy, url: &Url, secret: bool) -> Result<Route, NetError> {
         let secure = match url.scheme() {
             "https" => true,
             "http" => false,
@@ -254,6 +276,11 @@ impl Client {
             return Err(NetError::invalid(format!("`{}` names no host", shown(url))));
         };
         let name = host.to_string();
+        let literal = match host {
+            url::Host::Ipv4(address) => Some(IpAddr::V4(address)),
+            url::Host::Ipv6(address) => Some(IpAddr::V6(address)),
+            url::Host::Domain(_) => None,
+        };
         let granted = policy.is_granted(&name, port);
         if !granted {
             check_host(policy, &name, port, if secure { 443 } else { 80 })?;
@@ -263,20 +290,24 @@ impl Client {
                     shown(url)
                 )));
             }
-            let literal = match host {
-                url::Host::Ipv4(address) => Some(IpAddr::V4(address)),
-                url::Host::Ipv6(address) => Some(IpAddr::V6(address)),
-                url::Host::Domain(_) => None,
-            };
             if let Some(address) = literal.filter(|address| !is_public(*address)) {
                 return Err(private(&name, address));
             }
+        }
+        // Only a resolver sees where a name leads, and a literal does not pass it.
+        let inner = secret && !secure;
+        if inner && literal.is_some_and(is_public) {
+            return Err(unencrypted(&name));
         }
         let intercept = match url.as_str().parse() {
             Ok(uri) => self.shared.proxies.intercept(&uri),
             Err(_) => return Err(NetError::invalid(format!("`{}` is not a URL", shown(url)))),
         };
         if let Some(intercept) = intercept {
+            // The proxy resolves: where a name leads, nobody here knows.
+            if inner && literal.is_none() && bare_name(&name) != "localhost" {
+                return Err(unencrypted(&name));
+            }
             let proxy = intercept.uri();
             if !matches!(proxy.scheme_str(), Some("http" | "https")) {
                 return Err(NetError::unavailable(format!(
@@ -288,15 +319,22 @@ impl Client {
             names.insert(bare_name(proxy.host().unwrap_or_default()));
             return Ok(Route::Proxied);
         }
-        Ok(if granted { Route::Granted } else { Route::Public })
+        Ok(match granted {
+            _ if inner => Route::Inner,
+            true => Route::Granted,
+            false => Route::Public,
+        })
     }
 
     fn http(&self, route: Route) -> Result<&reqwest::Client, NetError> {
         let shared = &self.shared;
         let (slot, resolver) = match route {
-            Route::Public => (&shared.public, Resolver { anything: false, except: None }),
-            Route::Granted => (&shared.granted, Resolver { anything: true, except: None }),
-            Route::Proxied => (&shared.proxied, Resolver { anything: false, except: Some(shared.proxy_names.clone()) }),
+            Route::Public => (&shared.public, Resolver { to: Addresses::Public, except: None }),
+            Route::Granted => (&shared.granted, Resolver { to: Addresses::Any, except: None }),
+            Route::Inner => (&shared.inner, Resolver { to: Addresses::Inner, except: None }),
+            Route::Proxied => {
+                (&shared.proxied, Resolver { to: Addresses::Public, except: Some(shared.proxy_names.clone()) })
+            }
         };
         if let Some(client) = slot.get() {
             return Ok(client);
@@ -417,22 +455,51 @@ fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     }
 }
 
+/// The secret of a request would be read by whoever stands in between.
+fn unencrypted(host: &str) -> NetError {
+    NetError::denied(format!(
+        "`{}` is not reached by `https`, and only this machine and its own networks get a key without encryption",
+        one_line(host, 120)
+    ))
+}
+
+/// Every address of a name, or an error if one of them is elsewhere than on this machine and its networks.
+fn resolve_inner(host: &str) -> Result<Vec<SocketAddr>, NetError> {
+    let addresses = resolve(host)?;
+    match addresses.iter().any(|address| is_public(address.ip())) {
+        true => Err(unencrypted(host)),
+        false => Ok(addresses),
+    }
+}
+
+/// What a name may lead to.
+#[derive(Clone, Copy)]
+enum Addresses {
+    Public,
+    Any,
+    Inner,
+}
+
 struct Resolver {
-    anything: bool,
+    to: Addresses,
+    /// Names that may lead anywhere.
     except: Option<Arc<Mutex<HashSet<String>>>>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
-        let anything = self.anything
-            || self
-                .except
-                .as_ref()
-                .is_some_and(|names| names.lock().unwrap_or_else(PoisonError::into_inner).contains(&bare_name(&name)));
+        let excepted = self
+            .except
+            .as_ref()
+            .is_some_and(|names| names.lock().unwrap_or_else(PoisonError::into_inner).contains(&bare_name(&name)));
+        let to = if excepted { Addresses::Any } else { self.to };
         Box::pin(async move {
-            let found =
-                tokio::task::spawn_blocking(move || if anything { resolve(&name) } else { resolve_public(&name) });
+            let found = tokio::task::spawn_blocking(move || match to {
+                Addresses::Public => resolve_public(&name),
+                Addresses::Any => resolve(&name),
+                Addresses::Inner => resolve_inner(&name),
+            });
             let addresses: Addrs = Box::new(found.await??.into_iter());
             Ok(addresses)
         })
@@ -466,7 +533,7 @@ pub const RESERVED_HEADERS: [&str; 12] = [
     "upgrade",
 ];
 
-fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, NetError> {
+fn header_map<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> Result<HeaderMap, NetError> {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let shown = one_line(name, 80);

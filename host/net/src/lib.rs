@@ -31,5 +31,5 @@ pub use address::is_public;
 pub use error::NetError;
 pub use git::{GitOrigin, GitRef, GitRefs, Progress, Trees, rewritten};
 pub use http::{Client, Limits, RESERVED_HEADERS, Request, Response};
-pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_port};
+pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_port, origin};
 pub use tree::{Item, ItemKind, LeftOut, Materialized, Tree, WalkItem};

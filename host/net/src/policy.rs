@@ -119,6 +119,15 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     }
 }
 
+/// Scheme, host and port of a web address, in one form: `https://a.example:443`. `None` for what is no `http` or
+/// `https` URL, and for one that holds a user or a password.
+pub fn origin(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
+    let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+    plain.then(|| format!("{}://{}:{port}", url.scheme(), bare_name(host)))
+}
+
 /// The hosts that a caller declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
@@ -224,6 +233,16 @@ mod tests {
         }
         assert!(!policy.is_granted("a.example", 80));
         assert_eq!(policy.directories, [PathBuf::from("/srv/repo"), PathBuf::from("/srv/other")]);
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        assert_eq!(origin("https://A.example./v1/x?y#z").as_deref(), Some("https://a.example:443"));
+        assert_eq!(origin("http://[::1]:80/").as_deref(), Some("http://[::1]:80"));
+        for none in ["", "a.example", "ftp://a.example/", "https://", "https://u@a.example/", "https://u:p@a.example/"]
+        {
+            assert_eq!(origin(none), None, "{none}");
+        }
     }
 
     proptest! {

@@ -3,10 +3,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use aiw_core::{CliKind, ProviderName, RoleName, TaskId};
 use aiw_net::{NetError, Policy, Request, Response, Tree};
 use async_trait::async_trait;
+
+use crate::error::Refusal;
 
 /// Reads over HTTP.
 #[async_trait]
@@ -74,6 +77,133 @@ pub trait Settings: Send + Sync {
     fn get(&self, component: &str, key: &str) -> Option<String>;
 }
 
+/// The tasks of the user's session.
+#[async_trait]
+pub trait Tasks: Send + Sync {
+    /// Those that have not been removed, the newest first.
+    async fn list(&self) -> Result<Vec<Task>, TaskError>;
+
+    /// One of them.
+    async fn get(&self, id: TaskId) -> Result<Task, TaskError>;
+
+    /// The task as it is once it has ended, or after `time`.
+    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, TaskError>;
+
+    /// Starts one, as a component asked for it: with the CLI's own safe permissions.
+    async fn start(&self, request: &StartTask) -> Result<Task, TaskError>;
+}
+
+/// A task, as components see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// What runs.
+    pub cli: CliKind,
+    /// The provider; none is the CLI's own configuration.
+    pub provider: Option<ProviderName>,
+    /// The role, or several as they were given.
+    pub role: Option<String>,
+    /// What the provider's plan kept with it.
+    pub tag: Option<String>,
+    /// Where it stands.
+    pub state: TaskState,
+    /// How it ended; none until then.
+    pub outcome: Option<Outcome>,
+    /// The CLI's own, where it had one.
+    pub exit_code: Option<i32>,
+    /// When it was started.
+    pub started: SystemTime,
+    /// When it ended.
+    pub ended: Option<SystemTime>,
+}
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskState {
+    /// Waits for its turn.
+    Queued,
+    /// Its CLI is being started.
+    Starting,
+    /// Its CLI runs.
+    Running,
+    /// It was told to stop.
+    Stopping,
+    /// It is over.
+    Ended,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It did what was asked.
+    Succeeded,
+    /// It ended by itself, without success.
+    Failed,
+    /// A signal ended it.
+    Signalled,
+    /// Its time was over.
+    Timeout,
+    /// Nobody saw its end.
+    Lost,
+}
+
+/// A task to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartTask {
+    /// What is to run.
+    pub cli: CliKind,
+    /// What is asked of it; not checked.
+    pub prompt: String,
+    /// The provider; the default one if none is named.
+    pub provider: Option<ProviderName>,
+    /// The role that goes before it.
+    pub role: Option<RoleName>,
+    /// An absolute path; aiw's own directory if none is named.
+    pub cwd: Option<PathBuf>,
+    /// The model; the provider's if none is named.
+    pub model: Option<String>,
+}
+
+/// Why tasks gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TaskError {
+    /// Which of the contract's errors.
+    pub refusal: Refusal,
+    /// The sentence.
+    pub message: String,
+}
+
+/// A place without tasks: there are none, and none can be started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTasks;
+
+impl NoTasks {
+    fn not_found(id: TaskId) -> TaskError {
+        TaskError { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") }
+    }
+}
+
+#[async_trait]
+impl Tasks for NoTasks {
+    async fn list(&self) -> Result<Vec<Task>, TaskError> {
+        Ok(Vec::new())
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+        Err(Self::not_found(id))
+    }
+
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, TaskError> {
+        Err(Self::not_found(id))
+    }
+
+    async fn start(&self, _request: &StartTask) -> Result<Task, TaskError> {
+        Err(TaskError { refusal: Refusal::Denied, message: "tasks cannot be started here".into() })
+    }
+}
+
 /// All of them together.
 #[derive(Clone)]
 pub struct Capabilities {
@@ -87,6 +217,8 @@ pub struct Capabilities {
     pub log: Arc<dyn Log>,
     /// `settings`
     pub settings: Arc<dyn Settings>,
+    /// `tasks`
+    pub tasks: Arc<dyn Tasks>,
     /// `cache`: each component has a directory of its own beneath the home's.
     pub home: aiw_home::Home,
 }

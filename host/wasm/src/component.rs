@@ -1,15 +1,18 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_extensions::{About, ExtensionError, Grants};
+use aiw_core::Secret;
+use aiw_extensions::{About, ExtensionError, Grants, World};
 use aiw_net::{HostPattern, Hosts, Policy};
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::bindings::v0_1::{MarketSource, MarketSourcePre};
+use crate::bindings::v0_1::Every;
+use crate::bindings::v0_1::exports::aiw::plugin::{adapter, market};
 use crate::capabilities::Capabilities;
 use crate::error::{CallError, LoadError};
-use crate::host::{OverLimit, State};
+use crate::host::{Call, OverLimit, State};
 use crate::{Engine, limits};
 
 /// What the user named for one call: it is granted whatever the manifest says.
@@ -19,6 +22,42 @@ pub struct Reach {
     pub urls: Vec<String>,
     /// Directories that may be read.
     pub directories: Vec<PathBuf>,
+    /// Secrets that the component may name in a header, by the name that it knows.
+    pub secrets: BTreeMap<String, BoundSecret>,
+}
+
+/// A secret, and where it may be sent.
+#[derive(Debug, Clone)]
+pub struct BoundSecret {
+    /// The value.
+    pub value: Secret,
+    /// URLs whose scheme, host and port get it; nothing else does.
+    pub urls: Vec<String>,
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An answer, which may take requests.
+    Answer,
+    /// A launch plan: before every start, at once, so that nothing is asked for or started.
+    Plan,
+}
+
+/// Where the functions of each world that a component offers are.
+struct Exports {
+    market: Option<market::GuestIndices>,
+    adapter: Option<adapter::GuestIndices>,
+}
+
+impl Exports {
+    fn find(about: &About, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        let offers = |world: World| about.worlds.contains(&world);
+        Ok(Self {
+            market: offers(World::MarketSource).then(|| market::GuestIndices::new(pre)).transpose()?,
+            adapter: offers(World::Provider).then(|| adapter::GuestIndices::new(pre)).transpose()?,
+        })
+    }
 }
 
 /// A component that is ready to be called.
@@ -27,7 +66,8 @@ pub struct Component {
     wanted: Arc<Grants>,
     granted: Arc<Grants>,
     engine: Engine,
-    pre: MarketSourcePre<State>,
+    pre: InstancePre<State>,
+    exports: Exports,
     capabilities: Capabilities,
 }
 
@@ -71,14 +111,16 @@ impl Component {
         };
         let mut linker = Linker::new(&engine.inner);
         let link = |linker: &mut Linker<State>| -> wasmtime::Result<InstancePre<State>> {
-            MarketSource::add_to_linker::<_, wasmtime::component::HasSelf<State>>(linker, |state| state)?;
+            Every::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
             if about.wants_wasi() {
                 wasmtime_wasi::p2::add_to_linker_async(linker)?;
             }
             linker.instantiate_pre(&component)
         };
-        let pre = link(&mut linker).and_then(MarketSourcePre::new).map_err(|e| fail(&e))?;
-        Ok(Self { id, wanted: Arc::new(wanted), granted: Arc::new(granted), engine: engine.clone(), pre, capabilities })
+        let pre = link(&mut linker).map_err(|e| fail(&e))?;
+        let exports = Exports::find(about, &pre).map_err(|e| fail(&e))?;
+        let (wanted, granted) = (Arc::new(wanted), Arc::new(granted));
+        Ok(Self { id, wanted, granted, engine: engine.clone(), pre, exports, capabilities })
     }
 
     /// Its id.
@@ -113,22 +155,58 @@ impl Component {
         (http, trees)
     }
 
-    /// One call in a store of its own, within all limits.
-    pub(crate) async fn call<T>(
+    fn offered<'a, T>(&self, world: World, exports: &'a Option<T>) -> Result<&'a T, CallError> {
+        exports.as_ref().ok_or_else(|| CallError::NotOffered { component: self.id.to_string(), world: world.as_str() })
+    }
+
+    /// One call of a marketplace source.
+    pub(crate) async fn market<T>(
         &self,
         reach: &Reach,
-        call: impl AsyncFnOnce(&MarketSource, &mut Store<State>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&market::Guest, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let market = self.offered(World::MarketSource, &self.exports.market)?;
+        let run = async |instance: &Instance, store: &mut Store<State>| {
+            let market = market.load(&mut *store, instance)?;
+            call(&market, store).await
+        };
+        self.call(reach, Purpose::Answer, run).await
+    }
+
+    /// One call of a provider.
+    pub(crate) async fn adapter<T>(
+        &self,
+        reach: &Reach,
+        purpose: Purpose,
+        call: impl AsyncFnOnce(&adapter::Guest, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let adapter = self.offered(World::Provider, &self.exports.adapter)?;
+        let run = async |instance: &Instance, store: &mut Store<State>| {
+            let adapter = adapter.load(&mut *store, instance)?;
+            call(&adapter, store).await
+        };
+        self.call(reach, purpose, run).await
+    }
+
+    /// One call in a store of its own, within all limits.
+    async fn call<T>(
+        &self,
+        reach: &Reach,
+        purpose: Purpose,
+        call: impl AsyncFnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         self.engine.tick();
         let (http, trees) = self.policies(reach);
-        let state = State::new(
-            self.id.clone(),
-            self.wanted.clone(),
-            self.granted.clone(),
-            self.capabilities.clone(),
+        let state = State::new(Call {
+            id: self.id.clone(),
+            wanted: self.wanted.clone(),
+            granted: self.granted.clone(),
+            capabilities: self.capabilities.clone(),
             http,
             trees,
-        );
+            secrets: reach.secrets.clone(),
+            purpose,
+        });
         let mut store = Store::new(&self.engine.inner, state);
         // All limits before instantiation: initial memory counts, and start functions run.
         store.limiter(|state| &mut state.limits);
@@ -153,7 +231,7 @@ impl Component {
         outcome.map_err(|e| self.misbehaved(explain(&e, store.data().last_error())))
     }
 
-    fn misbehaved(&self, what: String) -> CallError {
+    pub(crate) fn misbehaved(&self, what: String) -> CallError {
         CallError::Misbehaved { component: self.id.to_string(), what }
     }
 }

@@ -80,6 +80,14 @@ pub enum CallError {
         /// What it did, as the end of a sentence.
         what: String,
     },
+    /// It was called as what it is not.
+    #[error("component `{component}` is no `{world}`")]
+    NotOffered {
+        /// The component.
+        component: String,
+        /// The world whose function was called.
+        world: &'static str,
+    },
     /// It could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -90,7 +98,7 @@ impl CallError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { refusal: Refusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
-            Self::Refused { .. } => ErrorKind::User,
+            Self::Refused { .. } | Self::NotOffered { .. } => ErrorKind::User,
             Self::Misbehaved { .. } => ErrorKind::Internal,
             Self::Load(_) => ErrorKind::Config,
         }

@@ -16,9 +16,10 @@ mod host;
 mod library;
 pub mod limits;
 pub mod market;
+pub mod provider;
 
 pub use cache::CompiledCache;
-pub use component::{Component, Reach};
+pub use component::{BoundSecret, Component, Reach};
 pub use engine::Engine;
 pub use error::{CallError, LoadError, Refusal};
 pub use library::{Candidate, Known, Library, LibraryError};

@@ -40,6 +40,12 @@ pub const HOST_REQUESTS: u32 = 200;
 /// Reads and lists of trees in one call: each is cheap, a million are not.
 pub const TREE_READS: u32 = 20_000;
 
+/// One wait for a task: as long as an MCP client's tool call may take.
+pub const TASK_WAIT: Duration = Duration::from_secs(45);
+
+/// Tasks that one call may start: more is a loop.
+pub const TASK_STARTS: u32 = 8;
+
 /// Longest line of a component's log, and how many bytes one call may log.
 pub const LOG_LINE: usize = 2_000;
 /// See [`LOG_LINE`].

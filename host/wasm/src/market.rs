@@ -4,7 +4,6 @@ use aiw_net::Tree;
 use wasmtime::Store;
 use wasmtime::component::Resource;
 
-use crate::bindings::v0_1::MarketSource;
 pub use crate::bindings::v0_1::exports::aiw::plugin::market::{
     EntryRef, EntrySource, Field, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
@@ -28,21 +27,17 @@ pub struct Manifests {
 impl Component {
     /// What the source reads.
     pub async fn describe(&self) -> Result<SourceInfo, CallError> {
-        self.call(&Reach::default(), async |market, store| market.aiw_plugin_market().call_describe(store).await).await
+        self.market(&Reach::default(), async |market, store| market.call_describe(store).await).await
     }
 
     /// Whether a reference is this source's, and what it means.
     pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
-        self.call(&Reach::default(), async |market, store| {
-            market.aiw_plugin_market().call_claim(store, reference).await
-        })
-        .await
+        self.market(&Reach::default(), async |market, store| market.call_claim(store, reference).await).await
     }
 
     /// The marketplace document and its revision.
     pub async fn fetch_marketplace(&self, reach: &Reach, at: &Registration) -> Result<Snapshot, CallError> {
-        let answer =
-            self.call(reach, async |market, store| market.aiw_plugin_market().call_fetch_marketplace(store, at).await);
+        let answer = self.market(reach, async |market, store| market.call_fetch_marketplace(store, at).await);
         answer.await?.map_err(refusal)
     }
 
@@ -53,8 +48,8 @@ impl Component {
         at: &Registration,
         entry: &EntryRef,
     ) -> Result<Manifests, CallError> {
-        let answer = self.call(reach, async |market, store| {
-            match market.aiw_plugin_market().call_fetch_plugin(&mut *store, at, entry).await? {
+        let answer =
+            self.market(reach, async |market, store| match market.call_fetch_plugin(&mut *store, at, entry).await? {
                 Ok(found) => {
                     let files = found.files.map(|files| take(store, files)).transpose()?;
                     Ok::<Answer<_>, wasmtime::Error>(Ok(Manifests {
@@ -64,15 +59,14 @@ impl Component {
                     }))
                 }
                 Err(e) => Ok(Err(e)),
-            }
-        });
+            });
         answer.await?.map_err(refusal)
     }
 
     /// All files of an entry.
     pub async fn download_plugin(&self, reach: &Reach, at: &Registration, entry: &EntryRef) -> Result<Tree, CallError> {
-        let answer = self.call(reach, async |market: &MarketSource, store| {
-            match market.aiw_plugin_market().call_download_plugin(&mut *store, at, entry).await? {
+        let answer = self.market(reach, async |market, store| {
+            match market.call_download_plugin(&mut *store, at, entry).await? {
                 Ok(files) => Ok::<Answer<_>, wasmtime::Error>(Ok(take(store, files)?)),
                 Err(e) => Ok(Err(e)),
             }
@@ -82,8 +76,7 @@ impl Component {
 
     /// The document as it is now; `None` if `known` still is the revision.
     pub async fn update(&self, reach: &Reach, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
-        let answer =
-            self.call(reach, async |market, store| market.aiw_plugin_market().call_update(store, at, known).await);
+        let answer = self.market(reach, async |market, store| market.call_update(store, at, known).await);
         answer.await?.map_err(refusal)
     }
 }
@@ -92,10 +85,10 @@ impl Component {
     /// `count` calls of `describe` in one instance, for `cargo xtask bench`: how long they took.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
-        self.call(&Reach::default(), async |market, store| {
+        self.market(&Reach::default(), async |market, store| {
             let start = std::time::Instant::now();
             for _ in 0..count {
-                market.aiw_plugin_market().call_describe(&mut *store).await?;
+                market.call_describe(&mut *store).await?;
             }
             Ok(start.elapsed())
         })

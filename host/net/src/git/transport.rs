@@ -262,7 +262,11 @@ impl Exchange {
         }
         let body = (!self.advertise).then(|| self.out.clone());
         let session = &self.session;
-        session.wait(session.client.send(&session.policy, Outgoing { url, headers, body }, session.deadline))
+        session.wait(session.client.send(
+            &session.policy,
+            Outgoing { url, headers, secrets: HeaderMap::new(), body },
+            session.deadline,
+        ))
     }
 
     fn credentials(&self, repository: &Url) -> Result<HeaderValue, NetError> {

@@ -7,7 +7,7 @@ use crate::limits;
 impl State {
     /// Beneath the component's own directory: one can't read or push out another's.
     fn cache(&self) -> aiw_home::Cache {
-        self.capabilities.home.byte_cache(&format!("components/{}", self.id), limits::CACHE_QUOTA)
+        self.call.capabilities.home.byte_cache(&format!("components/{}", self.call.id), limits::CACHE_QUOTA)
     }
 }
 

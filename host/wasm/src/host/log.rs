@@ -25,10 +25,10 @@ impl log::Host for State {
         }
         // A flood costs one last line that says so.
         if self.logged <= limits::LOG_BYTES {
-            self.capabilities.log.write(&self.id, level, &line);
+            self.call.capabilities.log.write(&self.call.id, level, &line);
         } else if before <= limits::LOG_BYTES {
             let over = format!("more than {} KiB of log in one call; the rest is left out", limits::LOG_BYTES >> 10);
-            self.capabilities.log.write(&self.id, Level::Warn, &over);
+            self.call.capabilities.log.write(&self.call.id, Level::Warn, &over);
         }
         Ok(())
     }

@@ -5,8 +5,10 @@ mod clock;
 mod http;
 mod log;
 mod settings;
+mod tasks;
 mod trees;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aiw_extensions::Grants;
@@ -17,6 +19,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::bindings::v0_1::aiw::plugin::types;
 use crate::capabilities::Capabilities;
+use crate::component::{BoundSecret, Purpose};
 use crate::error::{CallError, Refusal};
 use crate::limits;
 
@@ -25,35 +28,36 @@ use crate::limits;
 #[error("{0}")]
 pub(crate) struct OverLimit(pub String);
 
+/// Whose call it is, and what it may do.
+pub(crate) struct Call {
+    pub(crate) id: Arc<str>,
+    pub(crate) wanted: Arc<Grants>,
+    pub(crate) granted: Arc<Grants>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) http: Policy,
+    pub(crate) trees: Policy,
+    pub(crate) secrets: BTreeMap<String, BoundSecret>,
+    pub(crate) purpose: Purpose,
+}
+
 /// What one call has.
 pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) limits: StoreLimits,
     wasi: Option<WasiCtx>,
-    id: Arc<str>,
-    wanted: Arc<Grants>,
-    granted: Arc<Grants>,
-    capabilities: Capabilities,
-    http: Policy,
-    trees: Policy,
+    call: Call,
     ticks: u128,
     /// A host function was slow since the last tick: the tick is not the guest's.
     waited: bool,
     requests: u32,
     reads: u32,
+    starts: u32,
     logged: usize,
     last_error: Option<String>,
 }
 
 impl State {
-    pub(crate) fn new(
-        id: Arc<str>,
-        wanted: Arc<Grants>,
-        granted: Arc<Grants>,
-        capabilities: Capabilities,
-        http: Policy,
-        trees: Policy,
-    ) -> Self {
+    pub(crate) fn new(call: Call) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits::HANDLES);
         let limits = StoreLimitsBuilder::new()
@@ -68,16 +72,12 @@ impl State {
             table,
             limits,
             wasi: None,
-            id,
-            wanted,
-            granted,
-            capabilities,
-            http,
-            trees,
+            call,
             ticks: 0,
             waited: false,
             requests: 0,
             reads: 0,
+            starts: 0,
             logged: 0,
             last_error: None,
         }
@@ -122,6 +122,25 @@ impl State {
         Ok(())
     }
 
+    fn charge_start(&mut self) -> Result<(), OverLimit> {
+        self.starts += 1;
+        if self.starts > limits::TASK_STARTS {
+            return Err(OverLimit(format!("started more than {} tasks in one call", limits::TASK_STARTS)));
+        }
+        Ok(())
+    }
+
+    /// A launch plan is made before every start: it asks nobody and starts nothing.
+    fn refuse_in_plan(&self, what: &str) -> Result<(), types::Error> {
+        match self.call.purpose {
+            Purpose::Answer => Ok(()),
+            Purpose::Plan => {
+                let id = &self.call.id;
+                Err(types::Error::Denied(format!("component `{id}` may not {what} while it makes a launch plan")))
+            }
+        }
+    }
+
     /// The last line that the guest logged as an error.
     pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
@@ -129,9 +148,9 @@ impl State {
 
     /// Why a host or origin may not be reached, naming both keys and the command that grants.
     fn refused(&self, kind: &str, what: &str, covers: impl Fn(&str) -> bool) -> Option<types::Error> {
-        let id = &self.id;
+        let id = &self.call.id;
         let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
-        let message = match (allows(&self.wanted), allows(&self.granted)) {
+        let message = match (allows(&self.call.wanted), allows(&self.call.granted)) {
             (true, true) => return None,
             (true, false) => format!(
                 "component `{id}` may not reach `{what}`: its manifest names it, but it was not agreed to; run `aiw extension update {id} --accept-changes`"

@@ -42,7 +42,7 @@ impl trees::Host for State {
                 Origin::Directory(PathBuf::from(directory))
             }
             trees::Origin::Git(origin) => {
-                if let Some(refused) = self.check_host(&self.trees, "origins", &origin.url) {
+                if let Some(refused) = self.check_host(&self.call.trees, "origins", &origin.url) {
                     return Ok(Err(refused));
                 }
                 match git_origin(origin) {
@@ -51,7 +51,7 @@ impl trees::Host for State {
                 }
             }
         };
-        let (opener, policy) = (self.capabilities.trees.clone(), self.trees.clone());
+        let (opener, policy) = (self.call.capabilities.trees.clone(), self.call.trees.clone());
         match self.waiting(opener.open(&policy, &origin)).await {
             Ok(tree) => Ok(Ok(self.table.push(tree)?)),
             Err(e) => Ok(Err(to_wit(e))),
