@@ -12,8 +12,12 @@
 
 mod detect;
 mod roles;
+mod stream;
+mod tree;
 
 pub use detect::{Cli, Install, Search, detect, install_command};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
+pub use stream::{Event, Place, Reader, Renderer, interpreter};
+pub use tree::{RootKind, Session, session};

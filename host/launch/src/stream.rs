@@ -1,0 +1,496 @@
+//! What the CLIs write in their structured streams (`stream-json`, JSONL), as events and facts.
+//!
+//! The shapes were taken from Claude Code 2.1, Codex 0.169 and Gemini CLI 0.61. What is not known
+//! is passed over: a newer CLI says more, not something else.
+
+use aiw_core::{CliKind, one_line};
+use aiw_tasks::{Facts, Interpreter, Stream, Usage};
+use serde_json::Value;
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The model said something; whole, or a piece that the next one goes on from.
+    Said {
+        /// Its words.
+        text: String,
+        /// Whether more of the same may follow.
+        part: bool,
+    },
+    /// The model called a tool.
+    Called {
+        /// The tool's name.
+        tool: String,
+        /// What it was given, as JSON or as a command line.
+        input: String,
+    },
+    /// A tool answered.
+    Returned {
+        /// Its answer.
+        text: String,
+        /// Whether it failed.
+        failed: bool,
+    },
+    /// The run failed, or a request of it did.
+    Failed(String),
+    /// A line that is no part of the stream: standard error, mostly.
+    Line(String),
+}
+
+/// Lines longer than this are not looked into; they are in the log all the same.
+const MAX_LINE: usize = 8 << 20;
+
+/// Reads the stream of one run.
+#[derive(Debug)]
+pub struct Reader {
+    cli: CliKind,
+    facts: Facts,
+    /// What Gemini has said since it last did something else.
+    saying: String,
+}
+
+impl Reader {
+    /// A reader for a CLI's stream.
+    pub fn new(cli: CliKind) -> Self {
+        Self { cli, facts: Facts::default(), saying: String::new() }
+    }
+
+    /// What a line says, without its line break.
+    pub fn read(&mut self, stream: Stream, line: &[u8]) -> Vec<Event> {
+        let text = || Event::Line(String::from_utf8_lossy(line).into_owned());
+        if stream == Stream::Stderr {
+            return vec![text()];
+        }
+        let value = (line.len() <= MAX_LINE && line.starts_with(b"{")).then(|| serde_json::from_slice(line).ok());
+        let Some(Some(value)) = value else { return vec![text()] };
+        match self.cli {
+            CliKind::Claude => self.claude(&value),
+            CliKind::Codex => self.codex(&value),
+            CliKind::Gemini => self.gemini(&value),
+        }
+    }
+
+    fn seen(&mut self, session: &Value) {
+        self.facts.structured = true;
+        if let Some(session) = session.as_str().filter(|id| is_session(id)) {
+            self.facts.session = Some(session.to_owned());
+        }
+    }
+
+    fn end(&mut self, failed: bool) {
+        self.facts.complete = true;
+        self.facts.failed = Some(failed);
+    }
+
+    fn claude(&mut self, value: &Value) -> Vec<Event> {
+        let kind = text(&value["type"]);
+        if kind == "system" && value["subtype"] == "init" {
+            self.seen(&value["session_id"]);
+        }
+        match kind {
+            // What a subagent says is its caller's business.
+            "assistant" | "user" if value["parent_tool_use_id"].is_null() => {
+                let content = &value["message"]["content"];
+                let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
+                blocks.iter().filter_map(|block| self.claude_block(kind, block)).collect()
+            }
+            "system" if value["subtype"] == "api_retry" => {
+                let status = value["error_status"].as_u64().or_else(|| value["status"].as_u64());
+                let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
+                vec![Event::Line(format!("the API did not answer{status}; trying again"))]
+            }
+            "result" => {
+                self.seen(&value["session_id"]);
+                let failed = value["is_error"] != false;
+                self.end(failed);
+                let said = text(&value["result"]).to_owned();
+                self.facts.cost_usd = value["total_cost_usd"].as_f64().filter(|cost| cost.is_finite());
+                let usage = &value["usage"];
+                let count = |key: &str| usage[key].as_u64();
+                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
+                    let written = count("cache_creation_input_tokens").unwrap_or(0);
+                    let cached = count("cache_read_input_tokens");
+                    let input = input.saturating_add(written).saturating_add(cached.unwrap_or(0));
+                    let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
+                    self.facts.usage = Some(Usage { input, output, cached, reasoning });
+                }
+                let mut events = Vec::new();
+                if failed {
+                    let what = if said.is_empty() { text(&value["subtype"]).to_owned() } else { said.clone() };
+                    events.push(Event::Failed(what));
+                }
+                self.facts.final_message = (!said.is_empty()).then_some(said);
+                events
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn claude_block(&mut self, speaker: &str, block: &Value) -> Option<Event> {
+        match (speaker, text(&block["type"])) {
+            ("assistant", "text") => {
+                Some(Event::Said { text: text(&block["text"]).to_owned(), part: false }).filter(not_empty)
+            }
+            ("assistant", "tool_use") => {
+                let input = &block["input"];
+                let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
+                Some(Event::Called { tool: text(&block["name"]).to_owned(), input })
+            }
+            ("user", "tool_result") => {
+                Some(Event::Returned { text: flat(&block["content"]), failed: block["is_error"] == true })
+            }
+            ("user", "text") => Some(Event::Line(text(&block["text"]).to_owned())),
+            _ => None,
+        }
+    }
+
+    fn codex(&mut self, value: &Value) -> Vec<Event> {
+        let item = &value["item"];
+        match text(&value["type"]) {
+            "thread.started" => {
+                self.seen(&value["thread_id"]);
+                Vec::new()
+            }
+            "turn.started" => {
+                self.facts.structured = true;
+                Vec::new()
+            }
+            "item.started" => match text(&item["type"]) {
+                "command_execution" => {
+                    vec![Event::Called { tool: "exec".into(), input: text(&item["command"]).to_owned() }]
+                }
+                "mcp_tool_call" => {
+                    let tool = format!("{}.{}", text(&item["server"]), text(&item["tool"]));
+                    vec![Event::Called { tool, input: item["arguments"].to_string() }]
+                }
+                _ => Vec::new(),
+            },
+            "item.completed" => self.codex_item(item),
+            "turn.completed" => {
+                let usage = &value["usage"];
+                let count = |key: &str| usage[key].as_u64();
+                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
+                    let (cached, reasoning) = (count("cached_input_tokens"), count("reasoning_output_tokens"));
+                    self.facts.usage = Some(Usage { input, output, cached, reasoning });
+                }
+                self.end(false);
+                Vec::new()
+            }
+            "turn.failed" => {
+                self.end(true);
+                let message = text(&value["error"]["message"]).to_owned();
+                // `error` has said it already.
+                self.facts.final_message.get_or_insert(message);
+                Vec::new()
+            }
+            "error" => {
+                let message = text(&value["message"]).to_owned();
+                vec![Event::Failed(message)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn codex_item(&mut self, item: &Value) -> Vec<Event> {
+        match text(&item["type"]) {
+            "agent_message" => {
+                let said = text(&item["text"]).to_owned();
+                self.facts.final_message = Some(said.clone());
+                vec![Event::Said { text: said, part: false }].into_iter().filter(not_empty).collect()
+            }
+            "command_execution" => {
+                let failed = item["exit_code"].as_i64().is_some_and(|code| code != 0) || item["status"] == "failed";
+                vec![Event::Returned { text: text(&item["aggregated_output"]).to_owned(), failed }]
+            }
+            "mcp_tool_call" => {
+                let failed = item["status"] == "failed";
+                let answer = if failed { &item["error"]["message"] } else { &item["result"]["content"] };
+                vec![Event::Returned { text: flat(answer), failed }]
+            }
+            "file_change" => {
+                let paths = item["changes"].as_array().into_iter().flatten().map(|change| text(&change["path"]));
+                vec![Event::Called { tool: "edit".into(), input: paths.collect::<Vec<_>>().join(" ") }]
+            }
+            "web_search" => vec![Event::Called { tool: "search".into(), input: text(&item["query"]).to_owned() }],
+            "error" => vec![Event::Line(text(&item["message"]).to_owned())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn gemini(&mut self, value: &Value) -> Vec<Event> {
+        let kind = text(&value["type"]);
+        if kind != "message" && kind != "result" {
+            self.saying.clear();
+        }
+        match kind {
+            "init" => {
+                self.seen(&value["session_id"]);
+                Vec::new()
+            }
+            "message" if value["role"] == "assistant" => {
+                let (said, part) = (text(&value["content"]), value["delta"] == true);
+                if !part {
+                    self.saying.clear();
+                }
+                self.saying.push_str(said);
+                vec![Event::Said { text: said.to_owned(), part }].into_iter().filter(not_empty).collect()
+            }
+            "tool_use" => {
+                let input = &value["parameters"];
+                let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
+                vec![Event::Called { tool: text(&value["tool_name"]).to_owned(), input }]
+            }
+            "tool_result" => {
+                let failed = value["status"] != "success";
+                let answer = if failed { &value["error"]["message"] } else { &value["output"] };
+                vec![Event::Returned { text: flat(answer), failed }]
+            }
+            "error" => vec![Event::Line(text(&value["message"]).to_owned())],
+            "result" => {
+                self.facts.structured = true;
+                let failed = value["status"] != "success";
+                self.end(failed);
+                let stats = &value["stats"];
+                let count = |key: &str| stats[key].as_u64();
+                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
+                    self.facts.usage = Some(Usage { input, output, cached: count("cached"), reasoning: None });
+                }
+                let error = text(&value["error"]["message"]).to_owned();
+                let said = std::mem::take(&mut self.saying);
+                self.facts.final_message = [said, error.clone()].into_iter().find(|message| !message.trim().is_empty());
+                if failed { vec![Event::Failed(error)] } else { Vec::new() }
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Interpreter for Reader {
+    fn line(&mut self, stream: Stream, line: &[u8]) {
+        // Most of a stream is of no consequence for the facts; a run may write gigabytes.
+        if stream == Stream::Stdout {
+            self.read(stream, line);
+        }
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
+    }
+
+    fn expects_structure(&self) -> bool {
+        true
+    }
+}
+
+/// The reader of a task's shim.
+pub fn interpreter(cli: CliKind) -> Box<dyn Interpreter> {
+    Box::new(Reader::new(cli))
+}
+
+fn not_empty(event: &Event) -> bool {
+    !matches!(event, Event::Said { text, .. } if text.is_empty())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The text of a string, of a block with a `text`, or of a list of them.
+fn flat(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(flat).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"),
+        Value::Object(block) => block.get("text").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Session ids go back into a command line.
+fn is_session(id: &str) -> bool {
+    (1..=128).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && !id.starts_with('-')
+}
+
+/// Where a piece of rendered text belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// What the model said: the answer.
+    Answer,
+    /// What it did on the way.
+    Progress,
+}
+
+/// Events as text for people.
+#[derive(Debug, Default)]
+pub struct Renderer {
+    /// The last piece of what was said did not end its line.
+    open: bool,
+}
+
+/// Longer lines about tools are cut.
+const WIDTH: usize = 160;
+
+impl Renderer {
+    /// The text of an event, with its line breaks; printable.
+    pub fn render(&mut self, event: &Event) -> Vec<(Place, String)> {
+        let mut pieces = Vec::new();
+        if let Event::Said { text, part } = event {
+            let text = aiw_core::printable(text).into_owned();
+            let end = if *part || text.ends_with('\n') { "" } else { "\n" };
+            self.open = *part && !text.ends_with('\n');
+            pieces.push((Place::Answer, format!("{text}{end}")));
+            return pieces;
+        }
+        let line = match event {
+            Event::Said { .. } => return pieces,
+            Event::Called { tool, input } => format!("> {} {}", one_line(tool, 60), one_line(input, WIDTH)),
+            Event::Returned { text, failed: false } if text.trim().is_empty() => return pieces,
+            Event::Returned { text, failed: false } => format!("  {}", one_line(text, WIDTH)),
+            Event::Returned { text, failed: true } => format!("  failed: {}", one_line(text, WIDTH)),
+            Event::Failed(message) => format!("error: {}", one_line(message, 1000)),
+            Event::Line(line) => aiw_core::printable(line).into_owned(),
+        };
+        pieces.extend(self.finish().map(|text| (Place::Answer, text)));
+        pieces.push((Place::Progress, format!("{line}\n")));
+        pieces
+    }
+
+    /// The line break that what was said last still needs.
+    pub fn finish(&mut self) -> Option<String> {
+        std::mem::take(&mut self.open).then(|| "\n".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn run(cli: CliKind, lines: &[&str]) -> (String, Facts) {
+        let (mut reader, mut renderer, mut text) = (Reader::new(cli), Renderer::default(), String::new());
+        for line in lines {
+            for event in reader.read(Stream::Stdout, line.as_bytes()) {
+                for (place, piece) in renderer.render(&event) {
+                    text.push_str(if place == Place::Answer { "" } else { "# " });
+                    text.push_str(&piece);
+                }
+            }
+        }
+        text.extend(renderer.finish());
+        (text, reader.facts())
+    }
+
+    #[test]
+    fn claude() {
+        let (text, facts) = run(
+            CliKind::Claude,
+            &[
+                r#"{"type":"system","subtype":"init","session_id":"22447f6f-9811","tools":[]}"#,
+                r#"{"type":"assistant","message":{"content":[{"type":"text","text":"I will look."}]},"parent_tool_use_id":null}"#,
+                r#"{"type":"assistant","message":{"content":[{"type":"tool_use","name":"Bash","input":{"command":"echo hi\nls"}}]},"parent_tool_use_id":null}"#,
+                r#"{"type":"user","message":{"content":[{"type":"tool_result","content":[{"type":"text","text":"no"}],"is_error":true}]},"parent_tool_use_id":null}"#,
+                r#"{"type":"assistant","message":{"content":[{"type":"text","text":"inner"}]},"parent_tool_use_id":"t"}"#,
+                r#"{"type":"result","is_error":false,"result":"Done.","session_id":"22447f6f-9811","total_cost_usd":0.5,"usage":{"input_tokens":2,"output_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":1}}"#,
+            ],
+        );
+        assert_eq!(text, "I will look.\n# > Bash echo hi ls\n#   failed: no\n");
+        assert_eq!(facts.session.as_deref(), Some("22447f6f-9811"));
+        assert_eq!(facts.final_message.as_deref(), Some("Done."));
+        assert_eq!(facts.usage, Some(Usage { input: 7, output: 3, cached: Some(4), reasoning: None }));
+        assert!(facts.complete && facts.failed == Some(false) && facts.cost_usd == Some(0.5));
+    }
+
+    #[test]
+    fn claude_interrupted_or_refused_is_no_success() {
+        let (_, facts) = run(
+            CliKind::Claude,
+            &[
+                r#"{"type":"system","subtype":"init","session_id":"a"}"#,
+                r#"{"type":"user","message":{"content":[{"type":"text","text":"[Request interrupted by user]"}]},"parent_tool_use_id":null}"#,
+            ],
+        );
+        assert!(facts.structured && !facts.complete);
+        let (text, facts) = run(
+            CliKind::Claude,
+            &[r#"{"type":"result","subtype":"success","is_error":true,"result":"API Error: 403"}"#],
+        );
+        assert_eq!((text.as_str(), facts.failed), ("# error: API Error: 403\n", Some(true)));
+    }
+
+    #[test]
+    fn codex() {
+        let (text, facts) = run(
+            CliKind::Codex,
+            &[
+                r#"{"type":"thread.started","thread_id":"01a1-b"}"#,
+                r#"{"type":"item.completed","item":{"type":"error","message":"No metadata"}}"#,
+                r#"{"type":"item.started","item":{"type":"command_execution","command":"/bin/bash -lc 'echo hi'"}}"#,
+                r#"{"type":"item.completed","item":{"type":"command_execution","aggregated_output":"hi\n","exit_code":0}}"#,
+                r#"{"type":"item.completed","item":{"type":"agent_message","text":"Done."}}"#,
+                r#"{"type":"turn.completed","usage":{"input_tokens":20,"cached_input_tokens":0,"output_tokens":10,"reasoning_output_tokens":1}}"#,
+            ],
+        );
+        assert_eq!(text, "# No metadata\n# > exec /bin/bash -lc 'echo hi'\n#   hi\nDone.\n");
+        assert_eq!((facts.session.as_deref(), facts.final_message.as_deref()), (Some("01a1-b"), Some("Done.")));
+        assert_eq!(facts.usage, Some(Usage { input: 20, output: 10, cached: Some(0), reasoning: Some(1) }));
+        let (text, facts) = run(
+            CliKind::Codex,
+            &[
+                r#"{"type":"turn.started"}"#,
+                r#"{"type":"error","message":"403"}"#,
+                r#"{"type":"turn.failed","error":{"message":"403"}}"#,
+            ],
+        );
+        assert_eq!((text.as_str(), facts.failed, facts.complete), ("# error: 403\n", Some(true), true));
+    }
+
+    #[test]
+    fn gemini() {
+        let (text, facts) = run(
+            CliKind::Gemini,
+            &[
+                r#"{"type":"init","session_id":"e2ec"}"#,
+                r#"{"type":"message","role":"user","content":"say hello"}"#,
+                r#"{"type":"message","role":"assistant","content":"I will","delta":true}"#,
+                r#"{"type":"message","role":"assistant","content":" look.","delta":true}"#,
+                r#"{"type":"tool_use","tool_name":"run_shell_command","parameters":{"command":"echo hi"}}"#,
+                r#"{"type":"tool_result","status":"success","output":"hi"}"#,
+                r#"{"type":"message","role":"assistant","content":"Done.","delta":true}"#,
+                r#"{"type":"result","status":"success","stats":{"input_tokens":20,"output_tokens":10,"cached":0}}"#,
+            ],
+        );
+        assert_eq!(text, "I will look.\n# > run_shell_command echo hi\n#   hi\nDone.\n");
+        assert_eq!(facts.final_message.as_deref(), Some("Done."));
+        assert!(facts.complete && facts.failed == Some(false));
+        let (_, facts) =
+            run(CliKind::Gemini, &[r#"{"type":"result","status":"error","error":{"message":"denied"},"stats":{}}"#]);
+        assert_eq!((facts.failed, facts.final_message.as_deref()), (Some(true), Some("denied")));
+    }
+
+    #[test]
+    fn what_is_no_stream_is_text_and_steers_no_terminal() {
+        let (text, facts) = run(CliKind::Claude, &["Not logged in \u{1b}[2J", "{broken", "[]"]);
+        assert_eq!(text, "# Not logged in \\u{1b}[2J\n# {broken\n# []\n");
+        assert_eq!(facts, Facts::default());
+        let (_, facts) = run(CliKind::Codex, &[r#"{"type":"thread.started","thread_id":"--danger; rm"}"#]);
+        assert_eq!(facts.session, None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_answered(
+            line in proptest::collection::vec(any::<u8>(), 0..80),
+            kind in "(assistant|user|system|result|message|item.completed|item.started|turn.completed|error|init)",
+            rest in "[\\[\\]{}\",:0-9a-z]{0,40}",
+        ) {
+            for cli in CliKind::ALL {
+                let mut reader = Reader::new(cli);
+                reader.read(Stream::Stdout, &line);
+                reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"item\":{rest}}}").as_bytes());
+                reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"message\":{rest}}}").as_bytes());
+                reader.facts();
+            }
+        }
+    }
+}

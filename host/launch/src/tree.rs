@@ -1,0 +1,318 @@
+//! The session that a command belongs to: which AI CLI, IDE or shell stands above it.
+//!
+//! Only the ancestors are looked at, so the number of processes does not count. What can't be
+//! read (a container, another user's process) ends the search; the answer is then what was
+//! found so far, or the command's own terminal session.
+
+use std::path::Path;
+
+use aiw_core::{CliKind, TaskId};
+use aiw_tasks::Root;
+
+/// What stands at the root of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootKind {
+    /// An AI CLI.
+    Cli(CliKind),
+    /// An editor or IDE.
+    Ide,
+    /// The leader of the terminal session: a shell, or the command itself.
+    Session,
+}
+
+/// The session of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// The process that names it.
+    pub root: Root,
+    /// What that is.
+    pub kind: RootKind,
+    /// The task within which the process runs, where it does.
+    pub task: Option<TaskId>,
+}
+
+/// One process on the way up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ancestor {
+    root: Root,
+    parent: u32,
+    /// The name of its executable's file, where it could be read, else of its first argument.
+    name: String,
+    arguments: Vec<String>,
+}
+
+/// No real tree is deeper.
+const MAX_DEPTH: usize = 128;
+
+/// The session of this process.
+pub fn session() -> Session {
+    let own = std::process::id();
+    find(platform::ancestors(own), || platform::session_leader(own))
+}
+
+fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32) -> Session {
+    let (mut cli, mut ide) = (None, None);
+    for ancestor in ancestors.take(MAX_DEPTH) {
+        // Above a shim there is nothing of the task's: it has left the tree of its starter.
+        if let Some((root, task)) = shim(&ancestor) {
+            return Session { root, kind: RootKind::Session, task: Some(task) };
+        }
+        if let Some(kind) = cli_of(&ancestor) {
+            cli = Some((ancestor.root, kind));
+        } else if is_ide(&ancestor) {
+            ide = Some(ancestor.root);
+        }
+    }
+    match (cli, ide) {
+        (Some((root, kind)), _) => Session { root, kind: RootKind::Cli(kind), task: None },
+        (None, Some(root)) => Session { root, kind: RootKind::Ide, task: None },
+        (None, None) => Session { root: Root::of(leader()), kind: RootKind::Session, task: None },
+    }
+}
+
+/// `aiw shim ROOT ID`, as `aiw-tasks` starts it.
+fn shim(process: &Ancestor) -> Option<(Root, TaskId)> {
+    let [_, word, root, task, ..] = process.arguments.as_slice() else { return None };
+    if word != "shim" || process.name != "aiw" {
+        return None;
+    }
+    let task = task.parse().ok()?;
+    Some((Root::of(root.parse().ok()?), task))
+}
+
+/// The CLI that a process is: by its name, or by the script that Node runs.
+fn cli_of(process: &Ancestor) -> Option<CliKind> {
+    let named = |name: &str| {
+        let stem = name.strip_suffix(".exe").unwrap_or(name);
+        CliKind::ALL.into_iter().find(|kind| kind.as_str() == stem)
+    };
+    // The native installer's executable is called as its version; its first argument is `claude`.
+    let first = process.arguments.first().and_then(|argument| file_name(argument));
+    if let Some(kind) = named(&process.name).or_else(|| named(first?)) {
+        return Some(kind);
+    }
+    if !matches!(process.name.as_str(), "node" | "nodejs" | "bun" | "deno" | "MainThread") {
+        return None;
+    }
+    // Options of Node stand before the script; what follows the script is the CLI's own.
+    let script = process.arguments.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
+    CliKind::ALL.into_iter().find(|kind| script.contains(&format!("/node_modules/{}/", kind.npm_package()))).or_else(
+        || {
+            let name = file_name(script)?;
+            let name = name.strip_suffix(".js").or_else(|| name.strip_suffix(".mjs")).unwrap_or(name);
+            named(name)
+        },
+    )
+}
+
+/// Editors that run agents, by the names of their executables.
+const IDES: [&str; 18] = [
+    "code",
+    "code-insiders",
+    "codium",
+    "cursor",
+    "windsurf",
+    "zed",
+    "zed-editor",
+    "idea",
+    "idea64",
+    "pycharm",
+    "pycharm64",
+    "webstorm",
+    "webstorm64",
+    "goland",
+    "goland64",
+    "rustrover",
+    "rustrover64",
+    "clion",
+];
+
+fn is_ide(process: &Ancestor) -> bool {
+    let first = process.arguments.first().and_then(|argument| file_name(argument));
+    let known = |name: &str| IDES.contains(&name.to_lowercase().as_str());
+    known(&process.name)
+        || first.is_some_and(known)
+        || process.arguments.iter().take(2).any(|a| a.contains("/.vscode-server/"))
+}
+
+fn file_name(path: &str) -> Option<&str> {
+    // A process may have given itself a title: `claude --resume`, `node /x`.
+    Path::new(path.split_whitespace().next()?).file_name()?.to_str()
+}
+
+#[cfg(target_os = "linux")]
+mod platform {
+    use std::fs;
+    use std::io::Read;
+
+    use aiw_tasks::Root;
+
+    use super::{Ancestor, file_name};
+
+    /// The process itself is none of its ancestors.
+    pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = Ancestor> {
+        let mut next = stat(pid).map(|stat| stat.parent);
+        std::iter::from_fn(move || {
+            let process = read(next.filter(|pid| *pid > 0)?)?;
+            next = Some(process.parent);
+            Some(process)
+        })
+    }
+
+    pub(super) fn session_leader(pid: u32) -> u32 {
+        // A leader that is gone, or is outside of the container, names nothing.
+        stat(pid).map(|own| own.session).filter(|leader| *leader > 0 && stat(*leader).is_some()).unwrap_or(pid)
+    }
+
+    struct Stat {
+        name: String,
+        parent: u32,
+        session: u32,
+        start: u64,
+    }
+
+    fn stat(pid: u32) -> Option<Stat> {
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        // The name stands in parentheses and may hold any of them.
+        let (head, tail) = text.rsplit_once(')')?;
+        let name = head.split_once('(')?.1.to_owned();
+        let mut fields = tail.split_ascii_whitespace();
+        // state ppid pgrp session …; the start is the 22nd field of all.
+        let parent = fields.nth(1)?.parse().ok()?;
+        let session = fields.nth(1)?.parse().ok()?;
+        let start = fields.nth(15)?.parse().ok()?;
+        Some(Stat { name, parent, session, start })
+    }
+
+    fn read(pid: u32) -> Option<Ancestor> {
+        let stat = stat(pid)?;
+        let mut bytes = Vec::new();
+        if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
+            // The first arguments tell; a prompt may follow them.
+            let _ = file.take(16 << 10).read_to_end(&mut bytes);
+        }
+        let arguments: Vec<String> = bytes
+            .split(|byte| *byte == 0)
+            .take(16)
+            .map(|argument| String::from_utf8_lossy(argument).into_owned())
+            .filter(|argument| !argument.is_empty())
+            .collect();
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let exe = exe.and_then(|path| Some(path.file_name()?.to_str()?.trim_end_matches(" (deleted)").to_owned()));
+        let name = exe.or_else(|| arguments.first().and_then(|first| file_name(first)).map(str::to_owned));
+        Some(Ancestor {
+            root: Root { pid, start: stat.start },
+            parent: stat.parent,
+            name: name.unwrap_or(stat.name),
+            arguments,
+        })
+    }
+}
+
+/// Without `/proc` a command sees no ancestors: its terminal session is its session.
+#[cfg(all(unix, not(target_os = "linux")))]
+mod platform {
+    use super::Ancestor;
+
+    pub(super) fn ancestors(_pid: u32) -> impl Iterator<Item = Ancestor> {
+        std::iter::empty()
+    }
+
+    pub(super) fn session_leader(pid: u32) -> u32 {
+        rustix::process::getsid(None).map_or(pid, |leader| leader.as_raw_nonzero().get().unsigned_abs())
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use super::Ancestor;
+
+    pub(super) fn ancestors(_pid: u32) -> impl Iterator<Item = Ancestor> {
+        std::iter::empty()
+    }
+
+    pub(super) fn session_leader(pid: u32) -> u32 {
+        pid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: u32, name: &str, arguments: &[&str]) -> Ancestor {
+        Ancestor {
+            root: Root { pid, start: 1 },
+            parent: pid + 1,
+            name: name.into(),
+            arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
+        }
+    }
+
+    fn root(tree: &[Ancestor]) -> (u32, RootKind) {
+        let session = find(tree.iter().cloned(), || 99);
+        (session.root.pid, session.kind)
+    }
+
+    #[test]
+    fn clis_are_known_by_name_executable_and_script() {
+        for (name, arguments, kind) in [
+            ("claude", &["claude", "--resume"][..], CliKind::Claude),
+            ("claude.exe", &["/x/claude.exe"], CliKind::Claude),
+            ("2.1.328", &["claude"], CliKind::Claude),
+            ("node", &["node", "/usr/lib/node_modules/@openai/codex/bin/codex.js", "exec"], CliKind::Codex),
+            (
+                "node",
+                &["node", "--no-warnings", "/h/node_modules/@google/gemini-cli/bundle/gemini.js"],
+                CliKind::Gemini,
+            ),
+            ("node", &["/usr/bin/node", "/usr/local/bin/gemini", "-p"], CliKind::Gemini),
+        ] {
+            assert_eq!(cli_of(&process(1, name, arguments)), Some(kind), "{name} {arguments:?}");
+        }
+        for (name, arguments) in [
+            ("node", &["node", "server.js", "codex"][..]),
+            ("vim", &["vim", "claude"]),
+            ("aiw", &["aiw", "claude"]),
+            ("bash", &["bash", "-c", "claude"]),
+            ("node", &["node"]),
+            ("", &[]),
+        ] {
+            assert_eq!(cli_of(&process(1, name, arguments)), None, "{name} {arguments:?}");
+        }
+    }
+
+    #[test]
+    fn the_topmost_cli_counts_and_an_ide_only_without_one() {
+        let shell = process(2, "bash", &["bash"]);
+        let claude = process(3, "claude", &["claude"]);
+        let codex = process(4, "codex", &["codex"]);
+        let ide = process(5, "code", &["/usr/share/code/code"]);
+        assert_eq!(root(&[shell.clone(), claude, codex, ide.clone()]), (4, RootKind::Cli(CliKind::Codex)));
+        assert_eq!(root(&[shell.clone(), ide]), (5, RootKind::Ide));
+        assert_eq!(root(&[shell]), (99, RootKind::Session));
+        assert_eq!(root(&[]), (99, RootKind::Session));
+    }
+
+    #[test]
+    fn a_shim_on_the_way_up_is_the_root_of_its_task() {
+        let task = TaskId::from_number(7);
+        let shim = process(2, "aiw", &["/x/aiw", "shim", "4711", task.as_str()]);
+        let session =
+            find([process(1, "codex", &["codex"]), shim, process(3, "claude", &["claude"])].into_iter(), || 99);
+        assert_eq!((session.root.pid, session.task), (4711, Some(task)));
+        let fake = process(2, "sh", &["aiw", "shim", "4711", task.as_str()]);
+        assert_eq!(find([fake].into_iter(), || 99).task, None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn real_processes_have_ancestors() {
+        let own = std::process::id();
+        let parents: Vec<Ancestor> = platform::ancestors(own).collect();
+        assert!(!parents.is_empty());
+        assert!(parents.windows(2).all(|pair| pair[0].parent == pair[1].root.pid));
+        assert!(session().root.pid > 0);
+    }
+}
