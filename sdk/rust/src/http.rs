@@ -2,7 +2,7 @@
 //! follows redirects and checks each address.
 
 use crate::__wit::aiw::plugin::http;
-use crate::{Error, Header, Request, Response};
+use crate::{Error, Request, RequestHeader, Response, Value};
 
 /// The longest body that the host gives: 8 MiB.
 pub const MAX_BODY: u32 = 8 << 20;
@@ -23,10 +23,10 @@ impl Request {
         Self { url: url.into(), headers: Vec::new(), limit: MAX_BODY }
     }
 
-    /// Adds a header.
+    /// Adds a header; its value is text, or a [`Secret`](crate::Secret) that the host puts in.
     #[must_use]
-    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.headers.push(Header { name: name.to_ascii_lowercase(), value: value.into() });
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.headers.push(RequestHeader { name: name.to_ascii_lowercase(), value: value.into() });
         self
     }
 
@@ -65,6 +65,7 @@ impl Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Header;
 
     fn answer(status: u16) -> Result<Response, Error> {
         let headers = vec![Header { name: "retry-after".to_owned(), value: "30".to_owned() }];

@@ -62,14 +62,19 @@
 
 #![warn(missing_docs)]
 
+mod access;
 mod error;
 mod git;
+mod listing;
 mod market;
+mod plan;
+mod provider;
+mod value;
 
 pub mod http;
 pub mod trees;
 
-/// The generated bindings, for [`export_market_source!`] alone.
+/// The generated bindings, for [`export_market_source!`] and what both worlds share.
 #[doc(hidden)]
 pub mod __wit {
     wit_bindgen::generate!({
@@ -83,16 +88,46 @@ pub mod __wit {
     });
 }
 
-pub use __wit::aiw::plugin::http::{Header, Request, Response};
+/// The same for [`export_provider!`].
+#[doc(hidden)]
+pub mod __wit_provider {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "provider",
+        pub_export_macro: true,
+        export_macro_name: "__export_provider",
+        default_bindings_module: "aiw_extension::__wit_provider",
+        additional_derives: [PartialEq, Eq],
+        with: {
+            "aiw:plugin/types@0.1.0": crate::__wit::aiw::plugin::types,
+            "aiw:plugin/http@0.1.0": crate::__wit::aiw::plugin::http,
+            "aiw:plugin/cache@0.1.0": crate::__wit::aiw::plugin::cache,
+            "aiw:plugin/settings@0.1.0": crate::__wit::aiw::plugin::settings,
+            "aiw:plugin/log@0.1.0": crate::__wit::aiw::plugin::log,
+            "aiw:plugin/clock@0.1.0": crate::__wit::aiw::plugin::clock,
+        },
+    });
+}
+
+pub use __wit::aiw::plugin::http::{Field as RequestHeader, Header, Request, Response};
 pub use __wit::aiw::plugin::trees::{GitOrigin, Item, ItemKind, Origin, Tree};
-pub use __wit::aiw::plugin::types::{Error, Unavailability};
+pub use __wit::aiw::plugin::types::{Error, Secret, Unavailability, Value};
 pub use __wit::exports::aiw::plugin::market::{
     EntryRef, EntrySource, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
+pub use __wit_provider::exports::aiw::plugin::adapter::{
+    BaseUrl, Cli, CliTarget, Entry, Family, Health, KeyState, Model, Need, Overlay, Passing, Plan, Preset, Profile,
+    ProviderInfo, Variable,
+};
+pub use access::Access;
 pub use git::{GitMarket, is_ref};
+pub use listing::Listing;
 #[doc(hidden)]
-pub use market::Exported as __Exported;
+pub use market::Exported as __ExportedMarket;
 pub use market::{MarketSource, digest, market_document, plugin_manifests};
+#[doc(hidden)]
+pub use provider::Exported as __ExportedProvider;
+pub use provider::Provider;
 
 /// Bytes that may be lost at any time, for this extension alone.
 pub mod cache {
@@ -144,6 +179,36 @@ pub mod log {
     }
 }
 
+/// The tasks of the user's session: AI CLIs that aiw runs and supervises. In a launch plan they
+/// can be seen, and neither waited for nor started.
+pub mod tasks {
+    use std::time::Duration;
+
+    use crate::__wit_provider::aiw::plugin::tasks;
+    pub use crate::__wit_provider::aiw::plugin::tasks::{Outcome, StartRequest, State, Task};
+    use crate::Error;
+
+    /// Those that have not been removed, the newest first.
+    pub fn list() -> Result<Vec<Task>, Error> {
+        tasks::list()
+    }
+
+    /// One of them.
+    pub fn get(id: &str) -> Result<Task, Error> {
+        tasks::get(id)
+    }
+
+    /// The task as it is once it has ended, or after `time`, 45 seconds at most.
+    pub fn wait(id: &str, time: Duration) -> Result<Task, Error> {
+        tasks::wait(id, u32::try_from(time.as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// Starts one. The manifest must ask for it (`"tasks": ["start"]`) and the user agree.
+    pub fn start(request: &StartRequest) -> Result<Task, Error> {
+        tasks::start(request)
+    }
+}
+
 /// The time. `SystemTime::now` panics on a target without WASI.
 pub mod clock {
     use std::time::{Duration, SystemTime};
@@ -151,6 +216,16 @@ pub mod clock {
     /// The time of the user's machine, in milliseconds.
     pub fn now() -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(crate::__wit::aiw::plugin::clock::now())
+    }
+}
+
+/// A panic is a bare trap to the host: its text reaches the user only by the log.
+fn log_panics() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+    if !INSTALLED.swap(true, Ordering::Relaxed) {
+        std::panic::set_hook(Box::new(|panic| log::error(panic.to_string())));
     }
 }
 
@@ -164,22 +239,48 @@ pub mod clock {
 macro_rules! export_market_source {
     ($source:ty, manifest = $manifest:literal) => {
         const _: () = {
-            type AiwMarketSource = $crate::__Exported<$source>;
-            const MANIFEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $manifest));
-
+            type AiwExported = $crate::__ExportedMarket<$source>;
+            $crate::__manifest!($manifest);
             #[cfg(target_family = "wasm")]
-            const _: () = {
-                // The section must be written in the crate that is linked: from a dependency it is lost.
-                #[unsafe(link_section = "aiw:manifest")]
-                #[used]
-                static SECTION: [u8; MANIFEST.len()] = *MANIFEST.as_array().unwrap();
-
-                $crate::__wit::__export_market_source! { AiwMarketSource with_types_in $crate::__wit }
-            };
-
-            // Elsewhere nothing is exported, but what is wrong is said by `cargo check` too.
-            #[cfg(not(target_family = "wasm"))]
-            const _: (&[u8], ()) = (MANIFEST, AiwMarketSource::CHECK);
+            $crate::__wit::__export_market_source! { AiwExported with_types_in $crate::__wit }
         };
+    };
+}
+
+/// Makes the crate an extension: exports a [`Provider`] and writes the manifest, as
+/// [`export_market_source!`] does.
+///
+/// ```ignore
+/// aiw_extension::export_provider!(Acme, manifest = "manifest.json");
+/// ```
+#[macro_export]
+macro_rules! export_provider {
+    ($provider:ty, manifest = $manifest:literal) => {
+        const _: () = {
+            type AiwExported = $crate::__ExportedProvider<$provider>;
+            $crate::__manifest!($manifest);
+            #[cfg(target_family = "wasm")]
+            $crate::__wit_provider::__export_provider! { AiwExported with_types_in $crate::__wit_provider }
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __manifest {
+    ($manifest:literal) => {
+        const MANIFEST: &[u8] = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/", $manifest));
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            // The section must be written in the crate that is linked: from a dependency it is lost.
+            #[unsafe(link_section = "aiw:manifest")]
+            #[used]
+            static SECTION: [u8; MANIFEST.len()] = *MANIFEST.as_array().unwrap();
+        };
+
+        // Elsewhere nothing is exported, but what is wrong is said by `cargo check` too.
+        #[cfg(not(target_family = "wasm"))]
+        const _: (&[u8], ()) = (MANIFEST, AiwExported::CHECK);
     };
 }

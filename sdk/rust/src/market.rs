@@ -1,9 +1,8 @@
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::__wit::exports::aiw::plugin::market::Guest;
 use crate::{
-    EntryRef, Error, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo, Tree, log,
+    EntryRef, Error, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo, Tree, log_panics,
 };
 
 /// A kind of plugin marketplace. The standard entry forms (`github`, `url`, `git-subdir`) are
@@ -149,14 +148,6 @@ impl<T: MarketSource> Guest for Exported<T> {
     fn update(at: Registration, known: String) -> Result<Option<Snapshot>, Error> {
         log_panics();
         T::update(&at, &known)
-    }
-}
-
-/// A panic is a bare trap to the host: its text reaches the user only by the log.
-fn log_panics() {
-    static INSTALLED: AtomicBool = AtomicBool::new(false);
-    if !INSTALLED.swap(true, Ordering::Relaxed) {
-        std::panic::set_hook(Box::new(|panic| log::error(panic.to_string())));
     }
 }
 

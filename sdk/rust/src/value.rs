@@ -1,0 +1,31 @@
+use crate::{Secret, Value};
+
+impl Secret {
+    /// A secret by its name in the profile: `token`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), prefix: String::new() }
+    }
+
+    /// The same with `Bearer ` before it, as an `authorization` header has it.
+    pub fn bearer(name: impl Into<String>) -> Self {
+        Self { name: name.into(), prefix: "Bearer ".to_owned() }
+    }
+}
+
+impl From<Secret> for Value {
+    fn from(secret: Secret) -> Self {
+        Self::Secret(secret)
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Literal(text)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Literal(text.to_owned())
+    }
+}
