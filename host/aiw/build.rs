@@ -3,7 +3,15 @@
 
 use std::path::Path;
 
-const COMPONENTS: [&str; 3] = ["market-github", "market-local", "market-remote"];
+const COMPONENTS: [&str; 7] = [
+    "market-github",
+    "market-local",
+    "market-remote",
+    "provider-anthropic",
+    "provider-gateway",
+    "provider-google",
+    "provider-openai",
+];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.components");

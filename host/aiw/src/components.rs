@@ -12,10 +12,14 @@ use crate::failure::Failure;
 use crate::logs::FileLog;
 use crate::output::Output;
 
-const BUNDLED: [&[u8]; 3] = [
+const BUNDLED: [&[u8]; 7] = [
     include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB")),
     include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL")),
     include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE")),
+    include_bytes!(env!("AIW_COMPONENT_PROVIDER_ANTHROPIC")),
+    include_bytes!(env!("AIW_COMPONENT_PROVIDER_GATEWAY")),
+    include_bytes!(env!("AIW_COMPONENT_PROVIDER_GOOGLE")),
+    include_bytes!(env!("AIW_COMPONENT_PROVIDER_OPENAI")),
 ];
 
 /// Reads settings.json when a component asks.

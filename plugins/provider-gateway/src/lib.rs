@@ -1,0 +1,83 @@
+//! Everything that speaks an API of the AI CLIs and is not its maker: gateways, compatible
+//! providers, servers on this machine. Each takes its key as `Authorization: Bearer`.
+
+mod presets;
+
+use aiw_extension::{Access, CliTarget, Error, Health, Listing, Model, Need, Plan, Profile, Provider, ProviderInfo};
+
+struct Gateway;
+
+impl Provider for Gateway {
+    fn describe() -> ProviderInfo {
+        ProviderInfo {
+            label: "Gateways, compatible providers and local servers".to_owned(),
+            presets: presets::all().into_iter().map(|gateway| gateway.preset).collect(),
+        }
+    }
+
+    fn launch_plan(profile: &Profile, target: &CliTarget) -> Result<Plan, Error> {
+        let access = Access::new(profile, target)?;
+        let needs = presets::find(profile).is_some_and(|gateway| gateway.preset.token == Need::Required);
+        Ok(if needs { access.needs_secret()? } else { access }.plan())
+    }
+
+    fn check(profile: &Profile) -> Result<Health, Error> {
+        listing(profile, |gateway| gateway.key_check.or(gateway.models))?.check()
+    }
+
+    fn models(profile: &Profile) -> Result<Vec<Model>, Error> {
+        listing(profile, |gateway| gateway.models)?.models()
+    }
+}
+
+/// Where the gateway itself says, as long as the user has not moved it elsewhere.
+fn listing(profile: &Profile, place: impl Fn(&presets::Gateway) -> Option<&'static str>) -> Result<Listing, Error> {
+    let listing = Listing::new(profile)?;
+    let own = presets::find(profile).filter(|gateway| gateway.preset.base_urls == profile.base_urls);
+    Ok(match own.as_ref().and_then(place) {
+        Some(url) => listing.at(url),
+        None => listing,
+    })
+}
+
+aiw_extension::export_provider!(Gateway, manifest = "manifest.json");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aiw_extension::{BaseUrl, Family};
+
+    fn profile(preset: &str) -> Profile {
+        let base_urls =
+            presets::all().into_iter().find(|gateway| gateway.preset.id == preset).unwrap().preset.base_urls;
+        let (name, preset) = (preset.to_owned(), preset.to_owned());
+        Profile { name, preset, base_urls, model: None, secrets: Vec::new() }
+    }
+
+    #[test]
+    fn a_gateway_that_was_moved_is_asked_where_it_is() {
+        let models = |profile: &Profile| listing(profile, |gateway| gateway.models).unwrap().url;
+        let mut deepseek = profile("deepseek");
+        assert_eq!(models(&deepseek), "https://api.deepseek.com/models");
+        let url = "https://mirror.example/anthropic".to_owned();
+        deepseek.base_urls = vec![BaseUrl { family: Family::Anthropic, url }];
+        assert_eq!(models(&deepseek), "https://mirror.example/anthropic/v1/models?limit=1000");
+    }
+
+    #[test]
+    fn a_list_that_anybody_may_read_says_nothing_of_a_key() {
+        let openrouter = listing(&profile("openrouter"), |gateway| gateway.key_check.or(gateway.models)).unwrap();
+        assert_eq!(openrouter.url, "https://openrouter.ai/api/v1/key");
+    }
+
+    #[test]
+    fn what_a_gateway_names_is_where_it_is_itself() {
+        let origin = |url: &str| url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        for gateway in presets::all() {
+            for url in gateway.models.into_iter().chain(gateway.key_check) {
+                let own = gateway.preset.base_urls.iter().any(|at| origin(&at.url) == origin(url));
+                assert!(own, "{url}: the secret is bound to the addresses of `{}`", gateway.preset.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use aiw_extension::{Family, Need, Preset, Profile};
+
+/// A preset, and what its own API knows beside that of the CLIs.
+pub struct Gateway {
+    pub preset: Preset,
+    /// Its list of models, where it does not stand beside the CLIs' API.
+    pub models: Option<&'static str>,
+    /// What answers only to a good key, where its list of models answers to anybody.
+    pub key_check: Option<&'static str>,
+}
+
+impl From<Preset> for Gateway {
+    fn from(preset: Preset) -> Self {
+        Self { preset, models: None, key_check: None }
+    }
+}
+
+/// The gateway that a profile was made of.
+pub fn find(profile: &Profile) -> Option<Gateway> {
+    all().into_iter().find(|gateway| gateway.preset.id == profile.preset)
+}
+
+/// Codex speaks Responses only: an API of OpenAI's form stands here where it has those.
+pub fn all() -> [Gateway; 9] {
+    [
+        // https://openrouter.ai/docs/guides/coding-agents/claude-code-integration
+        // https://openrouter.ai/docs/api-reference/responses-api/basic-usage
+        // https://openrouter.ai/docs/api/api-reference/api-keys/get-current-api-key
+        Gateway {
+            preset: Preset::new("openrouter", "OpenRouter")
+                .at(Family::Anthropic, "https://openrouter.ai/api")
+                .at(Family::Openai, "https://openrouter.ai/api/v1")
+                .token_page("https://openrouter.ai/keys"),
+            models: None,
+            key_check: Some("https://openrouter.ai/api/v1/key"),
+        },
+        // https://api-docs.deepseek.com/guides/anthropic_api/
+        Gateway {
+            preset: Preset::new("deepseek", "DeepSeek")
+                .at(Family::Anthropic, "https://api.deepseek.com/anthropic")
+                .token_page("https://platform.deepseek.com/api_keys"),
+            models: Some("https://api.deepseek.com/models"),
+            key_check: None,
+        },
+        // https://docs.litellm.ai/docs/simple_proxy
+        Preset::new("litellm", "LiteLLM")
+            .at_users(Family::Anthropic)
+            .at_users(Family::Openai)
+            .at_users(Family::Gemini)
+            .token(Need::Optional)
+            .into(),
+        // https://platform.moonshot.ai/docs/guide/agent-support
+        Gateway {
+            preset: Preset::new("moonshot", "Moonshot AI (Kimi)")
+                .at(Family::Anthropic, "https://api.moonshot.ai/anthropic")
+                .token_page("https://platform.moonshot.ai/console/api-keys"),
+            models: Some("https://api.moonshot.ai/v1/models"),
+            key_check: None,
+        },
+        // https://docs.z.ai/devpack/tool/claude
+        Preset::new("zai", "Z.ai (GLM)")
+            .at(Family::Anthropic, "https://api.z.ai/api/anthropic")
+            .token_page("https://z.ai/manage-apikey/apikey-list")
+            .into(),
+        // https://console.groq.com/docs/responses-api
+        Preset::new("groq", "Groq")
+            .at(Family::Openai, "https://api.groq.com/openai/v1")
+            .token_page("https://console.groq.com/keys")
+            .into(),
+        // https://docs.ollama.com/api/anthropic-compatibility
+        // https://docs.ollama.com/api/openai-compatibility
+        Preset::new("ollama", "Ollama")
+            .at(Family::Anthropic, "http://localhost:11434")
+            .at(Family::Openai, "http://localhost:11434/v1")
+            .token(Need::Optional)
+            .into(),
+        // https://lmstudio.ai/docs/developer/anthropic-compat
+        // https://lmstudio.ai/docs/developer/openai-compat
+        Preset::new("lmstudio", "LM Studio")
+            .at(Family::Anthropic, "http://localhost:1234")
+            .at(Family::Openai, "http://localhost:1234/v1")
+            .token(Need::Optional)
+            .into(),
+        Preset::new("custom", "Any other, by its address")
+            .at_users(Family::Anthropic)
+            .at_users(Family::Openai)
+            .at_users(Family::Gemini)
+            .token(Need::Optional)
+            .into(),
+    ]
+}
