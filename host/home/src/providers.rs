@@ -5,7 +5,7 @@ mod old;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_core::{CliKind, EnvName, Family, InvalidName, ProviderName, SecretName, one_line};
+use aiw_core::{CliKind, EnvName, ExtensionId, Family, InvalidName, ProviderName, SecretName, one_line};
 use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock, files};
@@ -129,6 +129,8 @@ pub struct Provider {
     pub name: ProviderName,
     /// The preset that it begins with.
     pub preset: String,
+    /// The component that knows the preset; all are asked where it is absent.
+    pub component: Option<ExtensionId>,
     /// Where it is, for the families whose address is not the preset's.
     pub base_urls: BTreeMap<Family, String>,
     /// The model for its runs.
@@ -151,6 +153,7 @@ impl Provider {
         Self {
             name,
             preset: preset.into(),
+            component: None,
             base_urls: BTreeMap::new(),
             model: None,
             clis: None,
@@ -168,13 +171,14 @@ impl Provider {
     }
 
     /// Each field with its value; what is not set is absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 8] {
+    fn fields(&self) -> [(&'static str, Option<Value>); 9] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
         let urls = self.base_urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect();
         let env = self.env.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
         let secrets = self.secrets.iter().map(|(name, reference)| (name.to_string(), reference.to_json())).collect();
         [
             ("preset", Some(self.preset.clone().into())),
+            ("component", self.component.as_ref().map(|id| id.as_str().into())),
             ("base_urls", map(urls)),
             ("model", self.model.clone().map(Value::from)),
             ("clis", self.clis.as_ref().map(|clis| json!(clis))),
@@ -203,6 +207,7 @@ impl Provider {
             Some(_) => Err(format!("has a `{key}` that is not an object")),
         };
         let mut provider = Self::new(name, text("preset")?.ok_or("has no `preset`")?);
+        provider.component = text("component")?.map(|id| id.parse()).transpose().map_err(said)?;
         for (family, url) in map("base_urls")? {
             let family: Family = family.parse().map_err(said)?;
             let url = url.as_str().ok_or_else(|| format!("has a base URL for `{family}` that is not text"))?;

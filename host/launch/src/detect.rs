@@ -5,10 +5,9 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::CliKind;
 use aiw_home::{Home, Mode};
@@ -84,11 +83,27 @@ impl Search {
     }
 
     fn find(&self, kind: CliKind) -> Option<PathBuf> {
+        let names = ENDINGS.iter().map(|ending| format!("{}{ending}", kind.as_str())).collect::<Vec<_>>();
         self.directories
             .iter()
-            .map(|dir| dir.join(kind.as_str()))
-            .find(|path| fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
+            .flat_map(|dir| names.iter().map(|name| dir.join(name)))
+            .find(|path| fs::metadata(path).is_ok_and(|meta| is_program(&meta)))
     }
+}
+
+/// What a command's file may end with.
+const ENDINGS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
+
+#[cfg(unix)]
+fn is_program(meta: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    meta.is_file() && meta.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_program(meta: &fs::Metadata) -> bool {
+    meta.is_file()
 }
 
 /// How to install a CLI that is missing.
@@ -100,6 +115,14 @@ pub fn install_command(kind: CliKind) -> String {
 pub fn detect(search: &Search, home: Option<&Home>) -> Vec<Cli> {
     let mut memory = Memory::load(home);
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
+    memory.save(home);
+    found
+}
+
+/// Finds one CLI, as [`detect`] does.
+pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> Cli {
+    let mut memory = Memory::load(home);
+    let found = one(kind, search, &mut memory);
     memory.save(home);
     found
 }
@@ -179,7 +202,8 @@ impl Memory {
 
     fn version(&mut self, real: &Path) -> Option<String> {
         let meta = fs::metadata(real).ok()?;
-        let key = format!("{}:{}:{}.{}", real.display(), meta.size(), meta.mtime(), meta.mtime_nsec());
+        let changed = meta.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let key = format!("{}:{}:{}", real.display(), meta.len(), changed.as_nanos());
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
@@ -216,9 +240,10 @@ fn ask(real: &Path) -> Option<String> {
     plain_version(word.trim_start_matches('v'))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn executable(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -10,14 +10,31 @@
 //! }
 //! ```
 
+mod choice;
+mod command;
 mod detect;
+mod environment;
+mod error;
+mod launcher;
+mod mcp;
+mod overlay;
+mod prepared;
+mod profile;
 mod roles;
+mod secrets;
 mod stream;
 mod tree;
 
-pub use detect::{Cli, Install, Search, detect, install_command};
+pub use choice::{Choice, Decision};
+pub use command::Permission;
+pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
+pub use error::{AdapterError, LaunchError};
+pub use launcher::{Adapters, Launcher, MAX_PROMPT_BYTES, Request};
+pub use prepared::{Explanation, Prepared};
+pub use profile::{clis, profile};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
+pub use secrets::{has_secrets, secrets};
 pub use stream::{Event, Place, Reader, Renderer, interpreter};
 pub use tree::{RootKind, Session, session};

@@ -285,8 +285,8 @@ fn before(first: &mut HashMap<RoleName, PathBuf>, name: &RoleName, path: &Path) 
     }
 }
 
-/// The prompt: what the roles say, then the task, parted by `---`.
-pub fn compose(roles: &[Role], task: &str) -> String {
-    let parts: Vec<&str> = roles.iter().map(|role| role.content.as_str()).chain([task]).collect();
-    parts.join("\n\n---\n\n")
+/// The prompt: what the roles say, then the task, parted by `---`; the task byte for byte.
+pub fn compose(roles: &[Role], task: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = roles.iter().map(|role| role.content.as_bytes()).chain([task]).collect();
+    parts.join(&b"\n\n---\n\n"[..])
 }

@@ -419,9 +419,9 @@ fn the_prompt_is_the_roles_a_rule_and_the_task() {
     machine.write("home/role/a.md", format!("d\n{DELIMITER}\n\nYou are a.\n\n"));
     machine.write("home/role/b.md", format!("d\r\n{DELIMITER}\r\nYou are b.\r\nReally.\r\n"));
     let roles = [machine.find("a").unwrap(), machine.find("b").unwrap()];
-    assert_eq!(compose(&roles[..1], "Do it\n"), "You are a.\n\n---\n\nDo it\n");
-    assert_eq!(compose(&roles, "Do it"), "You are a.\n\n---\n\nYou are b.\r\nReally.\n\n---\n\nDo it");
-    assert_eq!(compose(&[], "  Do it"), "  Do it");
+    assert_eq!(compose(&roles[..1], b"Do it\n"), b"You are a.\n\n---\n\nDo it\n");
+    assert_eq!(compose(&roles, b"Do it"), b"You are a.\n\n---\n\nYou are b.\r\nReally.\n\n---\n\nDo it");
+    assert_eq!(compose(&[], b"  Do it"), b"  Do it");
 }
 
 /// Pieces that the two formats are made of, and bytes that they are not.

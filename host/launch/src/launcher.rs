@@ -1,0 +1,376 @@
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_core::provider::{CliTarget, Passing, Plan, Preset, Profile};
+use aiw_core::{CliKind, EnvName, ExtensionId, RoleName, Secret};
+use aiw_home::{Home, Provider, Providers, Text};
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use crate::command::{self, Parts};
+use crate::environment::Environment;
+use crate::prepared::Prepared;
+use crate::{AdapterError, Choice, LaunchError, Permission, Roles, Search, overlay, profile, secrets};
+
+/// Provider components, as the launcher needs them.
+#[async_trait]
+pub trait Adapters: Send + Sync {
+    /// A preset and the component that knows it: the named one, else any.
+    async fn preset(
+        &self,
+        preset: &str,
+        component: Option<&ExtensionId>,
+    ) -> Result<(ExtensionId, Preset), AdapterError>;
+
+    /// What a CLI must be started with.
+    async fn launch_plan(
+        &self,
+        component: &ExtensionId,
+        profile: &Profile,
+        target: &CliTarget,
+    ) -> Result<Plan, AdapterError>;
+}
+
+/// What is to be started.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which CLI.
+    pub cli: CliKind,
+    /// The provider's name; [`aiw_home::OWN`] for the CLI's own configuration.
+    pub provider: Option<String>,
+    /// What goes before the prompt.
+    pub roles: Vec<RoleName>,
+    /// The prompt, byte for byte; none for the CLI's interactive mode.
+    pub prompt: Option<Vec<u8>>,
+    /// Where the CLI works; absolute.
+    pub cwd: PathBuf,
+    /// Variables of this run.
+    pub env: Vec<(EnvName, String)>,
+    /// How long a task may run.
+    pub timeout: Option<Duration>,
+    /// The model of this run.
+    pub model: Option<String>,
+    /// What the CLI may do; the settings' word for it where absent.
+    pub permission: Option<Permission>,
+    /// Pass `mcp.json` on.
+    pub mcp: bool,
+    /// A configuration directory of its own.
+    pub isolated: bool,
+    /// The user's own arguments for the CLI.
+    pub arguments: Vec<OsString>,
+}
+
+impl Request {
+    /// A run of a CLI in a directory, with nothing else asked for.
+    pub fn new(cli: CliKind, cwd: impl Into<PathBuf>) -> Self {
+        Self {
+            cli,
+            provider: None,
+            roles: Vec::new(),
+            prompt: None,
+            cwd: cwd.into(),
+            env: Vec::new(),
+            timeout: None,
+            model: None,
+            permission: None,
+            mcp: false,
+            isolated: false,
+            arguments: Vec::new(),
+        }
+    }
+}
+
+/// The longest standard input of a CLI: roles and prompt.
+pub const MAX_PROMPT_BYTES: usize = 32 << 20;
+
+/// Makes ready what is to be started. Starts nothing itself.
+pub struct Launcher {
+    home: Home,
+    search: Search,
+    adapters: Arc<dyn Adapters>,
+}
+
+impl Launcher {
+    /// A launcher over a home, the CLIs of a search path, and components.
+    pub fn new(home: Home, search: Search, adapters: Arc<dyn Adapters>) -> Self {
+        Self { home, search, adapters }
+    }
+
+    /// All that is needed to start a run, or why it can't be. Nothing is started or changed.
+    pub async fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
+        let cli = request.cli;
+        let stdin = request.prompt.as_deref().map(|prompt| self.stdin(request, prompt)).transpose()?;
+        if stdin.is_none() && !request.roles.is_empty() {
+            return Err(LaunchError::invalid("a role goes before a prompt, and there is none", "add the prompt"));
+        }
+        let providers = self.home.providers()?;
+        let choice = Choice::make(&self.home, &providers, cli, request.provider.as_deref(), &request.cwd)?;
+        let provider = match &choice.name {
+            Some(name) => Some(self.provider(&providers, name, &choice, cli).await?),
+            None => None,
+        };
+        let found = crate::detect_one(&self.search, cli, Some(&self.home));
+        let path = found.path.clone().ok_or(LaunchError::NotInstalled(cli))?;
+        command::check_own(cli, &request.arguments, provider.as_ref().map(|(provider, ..)| provider.name.as_str()))?;
+
+        let mut run = Run {
+            environment: Environment::inherited(env::vars_os()),
+            overlays: Vec::new(),
+            notes: choice.note.iter().cloned().collect(),
+            arguments: Vec::new(),
+            kept: Vec::new(),
+        };
+        let mut tag = None;
+        if let Some((provider, component, preset)) = &provider {
+            let profile = profile::profile(provider, preset);
+            let target = CliTarget { cli, version: found.version.clone(), model: request.model.clone() };
+            let plan = self.adapters.launch_plan(component, &profile, &target).await?;
+            let secrets = secrets::secrets(&self.home, provider)?;
+            run.apply(&plan, &secrets)?;
+            self.provider_env(provider, cli, &mut run)?;
+            tag.clone_from(&plan.tag);
+        }
+        for (name, value) in &request.env {
+            if run.kept.contains(name) {
+                return Err(LaunchError::invalid(
+                    format!("the variable `{name}` is what sends `{cli}` to the provider"),
+                    "leave it out, or choose another provider with `-p`",
+                ));
+            }
+            run.environment.set(name, value.clone());
+        }
+        if request.isolated {
+            self.isolate(cli, &mut run)?;
+        }
+        if request.mcp {
+            let servers = crate::mcp::servers(&self.home, cli, &mut run.environment)?;
+            run.arguments.extend(servers.arguments);
+            run.notes.extend(servers.notes);
+            if let Some(settings) = servers.settings {
+                run.add_settings(cli, settings)?;
+            }
+        }
+        let mut own = request.arguments.clone();
+        if cli == CliKind::Claude && !run.overlays.is_empty() {
+            let (rest, given) = command::take_settings(&own);
+            own = rest;
+            for settings in given {
+                run.put_beneath(overlay::given(&settings, &request.cwd)?);
+            }
+        }
+        let permission = self.permission(request, &mut run.notes)?;
+        let model = request.model.as_deref().filter(|_| provider.is_none());
+        if model.is_some_and(|model| model.starts_with('-') || model.is_empty()) {
+            return Err(LaunchError::Invalid { message: "the model's name is not one".into(), hint: None });
+        }
+        let bypass = command::bypass(cli, &own);
+        let plan = std::mem::take(&mut run.arguments);
+        let parts = Parts { plan, permission, model, own: &own, task: stdin.is_some() };
+        Ok(Prepared {
+            cli: found,
+            path,
+            provider: provider.map(|(provider, ..)| provider.name),
+            decision: choice.decision,
+            arguments: command::arguments(cli, parts),
+            environment: run.environment,
+            overlays: run.overlays,
+            kept: run.kept,
+            stdin,
+            notes: run.notes,
+            tag,
+            permission,
+            bypass,
+            request: request.clone(),
+        })
+    }
+
+    /// Roles and prompt, byte for byte.
+    fn stdin(&self, request: &Request, prompt: &[u8]) -> Result<Vec<u8>, LaunchError> {
+        if prompt.trim_ascii().is_empty() {
+            return Err(LaunchError::invalid("the prompt is empty", "say what is to be done"));
+        }
+        let roles = self.roles(&request.cwd)?;
+        let roles = request.roles.iter().map(|name| roles.find(name)).collect::<Result<Vec<_>, _>>()?;
+        let stdin = crate::compose(&roles, prompt);
+        if stdin.len() > MAX_PROMPT_BYTES {
+            let mib = MAX_PROMPT_BYTES >> 20;
+            return Err(LaunchError::invalid(
+                format!("the prompt is longer than {mib} MiB"),
+                "name a file in it instead",
+            ));
+        }
+        Ok(stdin)
+    }
+
+    /// The roles for a run: subagents of the project only where its directory is trusted.
+    fn roles(&self, cwd: &Path) -> Result<Roles, LaunchError> {
+        let project = self.home.settings()?.trusts(cwd).then(|| cwd.to_owned());
+        Ok(Roles::new(self.home.clone(), project, env::var_os("HOME").map(PathBuf::from)))
+    }
+
+    async fn provider(
+        &self,
+        providers: &Providers,
+        name: &str,
+        choice: &Choice,
+        cli: CliKind,
+    ) -> Result<(Provider, ExtensionId, Preset), LaunchError> {
+        let source_name = choice.decision.source_name();
+        let Some(provider) = providers.get(name)? else {
+            let fits = self.that_fit(providers, cli).await;
+            return Err(LaunchError::UnknownProvider { name: name.to_owned(), source_name, cli, fits });
+        };
+        let (component, preset) = self.adapters.preset(&provider.preset, provider.component.as_ref()).await?;
+        if let Some(reason) = profile::misfit(provider, &preset, cli) {
+            let fits = self.that_fit(providers, cli).await;
+            let provider = provider.name.to_string();
+            return Err(LaunchError::DoesNotFit { provider, source_name, cli, reason, fits });
+        }
+        if profile::lacks_token(provider, &preset) {
+            return Err(LaunchError::NoSecret {
+                provider: provider.name.to_string(),
+                secret: "token".into(),
+                problem: "it was not given one".into(),
+                hint: format!("`aiw provider edit {} --token-stdin`", provider.name),
+            });
+        }
+        Ok((provider.clone(), component, preset))
+    }
+
+    /// Names of the providers that fit a CLI.
+    async fn that_fit(&self, providers: &Providers, cli: CliKind) -> Vec<String> {
+        let mut fits = Vec::new();
+        for provider in providers.providers() {
+            let preset = self.adapters.preset(&provider.preset, provider.component.as_ref()).await;
+            if preset.is_ok_and(|(_, preset)| profile::misfit(provider, &preset, cli).is_none()) {
+                fits.push(provider.name.to_string());
+            }
+        }
+        fits
+    }
+
+    /// The provider's own variables, which a launch plan's outrank.
+    fn provider_env(&self, provider: &Provider, cli: CliKind, run: &mut Run) -> Result<(), LaunchError> {
+        for (name, text) in &provider.env {
+            if run.kept.contains(name) {
+                run.notes.push(format!(
+                    "variable `{name}` of provider `{}` is left out: the launch plan sets it",
+                    provider.name
+                ));
+                continue;
+            }
+            let value = match text {
+                Text::Literal(text) => text.clone(),
+                Text::Secret(reference) => {
+                    secrets::look_up(&self.home, provider, name.as_str(), reference)?.expose().to_owned()
+                }
+            };
+            // The `env` of Claude Code's settings beats its environment.
+            if cli == CliKind::Claude {
+                run.put_over(&json!({"env": {name.as_str(): value}}));
+            }
+            run.environment.set(name, value);
+        }
+        Ok(())
+    }
+
+    fn isolate(&self, cli: CliKind, run: &mut Run) -> Result<(), LaunchError> {
+        let dir = self.home.root().join("isolated").join(cli.as_str());
+        self.home.make_dir(&dir)?;
+        let name = match cli {
+            CliKind::Claude => "CLAUDE_CONFIG_DIR",
+            CliKind::Codex => "CODEX_HOME",
+            CliKind::Gemini => "GEMINI_CLI_HOME",
+        };
+        run.environment.set(&variable(name)?, dir);
+        Ok(())
+    }
+
+    fn permission(&self, request: &Request, notes: &mut Vec<String>) -> Result<Permission, LaunchError> {
+        if let Some(permission) = request.permission {
+            return Ok(permission);
+        }
+        let settings = self.home.settings()?;
+        let Some(word) = settings.permission(request.cli) else { return Ok(Permission::Default) };
+        Ok(word.parse().unwrap_or_else(|e| {
+            notes.push(format!("`clis.{}.permission` in settings.json does not count: {e}", request.cli));
+            Permission::Default
+        }))
+    }
+}
+
+fn variable(name: &str) -> Result<EnvName, LaunchError> {
+    name.parse().map_err(|e: aiw_core::InvalidName| LaunchError::Invalid { message: e.to_string(), hint: None })
+}
+
+/// A run that is being put together.
+struct Run {
+    environment: Environment,
+    overlays: Vec<overlay::File>,
+    notes: Vec<String>,
+    arguments: Vec<OsString>,
+    /// Variables that the launch plan has decided about.
+    kept: Vec<EnvName>,
+}
+
+impl Run {
+    fn apply(&mut self, plan: &Plan, secrets: &BTreeMap<String, Secret>) -> Result<(), LaunchError> {
+        for name in &plan.unset {
+            self.environment.unset(name);
+            self.kept.push(name.clone());
+        }
+        for overlay in &plan.overlays {
+            let present = match &overlay.passed {
+                Passing::Variable(name) => self.environment.get(name.as_str()),
+                Passing::Argument(_) => None,
+            };
+            self.overlays.push(overlay::file(overlay, present, secrets)?);
+        }
+        for set in &plan.set {
+            self.environment.set(&set.name, overlay::text(&set.value, secrets)?);
+            self.kept.push(set.name.clone());
+        }
+        self.arguments.extend(plan.arguments.iter().map(OsString::from));
+        self.notes.extend(plan.notes.iter().cloned());
+        Ok(())
+    }
+
+    /// Beneath what the launch plan wants: what the user gave.
+    fn put_beneath(&mut self, settings: Value) {
+        if let Some(file) = self.overlays.first_mut() {
+            file.content = overlay::merge(settings, std::mem::take(&mut file.content));
+        }
+    }
+
+    fn put_over(&mut self, settings: &Value) {
+        if let Some(file) = self.overlays.first_mut() {
+            file.content = overlay::merge(std::mem::take(&mut file.content), settings.clone());
+        }
+    }
+
+    /// Settings of aiw's own, in the overlay that is there or in a new one.
+    fn add_settings(&mut self, cli: CliKind, settings: Value) -> Result<(), LaunchError> {
+        if self.overlays.is_empty() && cli == CliKind::Gemini {
+            let name = variable("GEMINI_CLI_SYSTEM_SETTINGS_PATH")?;
+            let empty = aiw_core::provider::Overlay {
+                passed: Passing::Variable(name.clone()),
+                beneath: Some(Path::new("/etc/gemini-cli/settings.json").to_owned()),
+                entries: Vec::new(),
+            };
+            let file = overlay::file(&empty, self.environment.get(name.as_str()), &BTreeMap::new())?;
+            self.overlays.push(file);
+        }
+        if self.overlays.is_empty() {
+            self.overlays.push(overlay::File {
+                passed: Passing::Argument("--settings".into()),
+                content: Value::Object(Map::new()),
+            });
+        }
+        self.put_over(&settings);
+        Ok(())
+    }
+}

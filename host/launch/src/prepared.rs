@@ -1,0 +1,206 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use aiw_core::provider::Passing;
+use aiw_core::{EnvName, ProviderName};
+use aiw_tasks::{Limits, NewTask, PassedFile, Program};
+
+use crate::environment::Environment;
+use crate::{Cli, Decision, LaunchError, Permission, Request, overlay};
+
+/// A run that only has to be started. It holds secrets: it has no `Debug`.
+pub struct Prepared {
+    /// The CLI.
+    pub cli: Cli,
+    /// Its provider; none for its own configuration.
+    pub provider: Option<ProviderName>,
+    /// What decided about the provider.
+    pub decision: Decision,
+    /// Sentences for the user, before the start.
+    pub notes: Vec<String>,
+    /// What the CLI may do.
+    pub permission: Permission,
+    /// A flag of the user's own that lifts the CLI's guards.
+    pub bypass: Option<String>,
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: Environment,
+    pub(crate) overlays: Vec<overlay::File>,
+    pub(crate) kept: Vec<EnvName>,
+    pub(crate) stdin: Option<Vec<u8>>,
+    pub(crate) tag: Option<String>,
+    pub(crate) request: Request,
+}
+
+/// What would be started, for `--explain`: names of variables, no values of secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments; `…` stands for where an overlay will be.
+    pub arguments: Vec<String>,
+    /// Variables that the provider decides about: set, or (`false`) taken away or emptied.
+    pub variables: Vec<(EnvName, bool)>,
+    /// The keys of each overlay, joined by dots.
+    pub overlays: Vec<Vec<String>>,
+}
+
+/// The first number of a passed file; below, CLIs keep files of their own.
+const FIRST_FILE: i32 = 100;
+
+impl Prepared {
+    /// What would be started.
+    pub fn explain(&self) -> Explanation {
+        let (arguments, _) = self.with_overlays(|_, _| Ok::<_, ()>(PathBuf::from("…"))).unwrap_or_default();
+        let set = |name: &EnvName| self.environment.get(name.as_str()).is_some_and(|value| !value.is_empty());
+        let mut variables: Vec<(EnvName, bool)> = self.kept.iter().map(|name| (name.clone(), set(name))).collect();
+        variables.sort();
+        variables.dedup();
+        Explanation {
+            path: self.path.clone(),
+            arguments: arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            variables,
+            overlays: self.overlays.iter().map(|file| keys(&file.content)).collect(),
+        }
+    }
+
+    /// The arguments and the variables with the places of the overlays, which `place` makes.
+    #[expect(clippy::type_complexity, reason = "arguments and variables, used right here")]
+    fn with_overlays<E>(
+        &self,
+        mut place: impl FnMut(usize, Vec<u8>) -> Result<PathBuf, E>,
+    ) -> Result<(Vec<OsString>, Vec<(EnvName, PathBuf)>), E> {
+        let (mut arguments, mut variables) = (Vec::new(), Vec::new());
+        for (number, file) in self.overlays.iter().enumerate() {
+            let path = place(number, file.content.to_string().into_bytes())?;
+            match &file.passed {
+                Passing::Argument(argument) => arguments.extend([argument.into(), path.into_os_string()]),
+                Passing::Variable(name) => variables.push((name.clone(), path)),
+            }
+        }
+        // Codex's prompt mark stays last; it has no overlays.
+        let mut all = self.arguments.clone();
+        let at = all.len() - usize::from(all.last().is_some_and(|last| last == "-"));
+        all.splice(at..at, arguments);
+        Ok((all, variables))
+    }
+
+    /// The run as a supervised task. Errors if it has no prompt.
+    pub fn into_task(mut self, depth: u8) -> Result<(NewTask, Program), LaunchError> {
+        let mut files = Vec::new();
+        let place = |number: usize, bytes: Vec<u8>| {
+            let fd = FIRST_FILE + i32::try_from(number).unwrap_or(0);
+            files.push(PassedFile { fd, bytes });
+            Ok::<_, LaunchError>(PathBuf::from(format!("/proc/self/fd/{fd}")))
+        };
+        let (arguments, variables) = self.with_overlays(place)?;
+        for (name, path) in variables {
+            self.environment.set(&name, path);
+        }
+        let stdin = self.stdin.take().ok_or_else(|| LaunchError::invalid("a task needs a prompt", "add one"))?;
+        let request = self.request;
+        let roles: Vec<&str> = request.roles.iter().map(|role| role.as_str()).collect();
+        let task = NewTask {
+            cli: request.cli,
+            provider: self.provider.map(|name| name.to_string()),
+            role: (!roles.is_empty()).then(|| roles.join(",")),
+            tag: self.tag,
+            model: request.model,
+            permission: self.permission.to_string(),
+            bypass: self.bypass,
+            prompt_preview: String::from_utf8_lossy(request.prompt.as_deref().unwrap_or_default()).into_owned(),
+            cwd: request.cwd,
+            session: None,
+            timeout: request.timeout,
+            depth,
+        };
+        let program = Program {
+            path: self.path,
+            arguments,
+            environment: self.environment.into_pairs(),
+            stdin,
+            files,
+            limits: Limits::default(),
+        };
+        Ok((task, program))
+    }
+
+    /// Becomes the CLI: the same process, terminal and process group, so that its exit code and
+    /// its signals are its own. Returns only if that fails.
+    #[cfg(unix)]
+    pub fn exec(mut self) -> LaunchError {
+        use std::os::unix::process::CommandExt;
+
+        let mut files = Vec::new();
+        let place = |_: usize, bytes: Vec<u8>| platform::memory_file(&bytes, &mut files);
+        let (arguments, variables) = match self.with_overlays(place) {
+            Ok(placed) => placed,
+            Err(e) => return LaunchError::Start { path: self.path, reason: e.to_string() },
+        };
+        for (name, path) in variables {
+            self.environment.set(&name, path);
+        }
+        let mut command = std::process::Command::new(&self.path);
+        command.args(arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
+        let error = command.exec();
+        drop(files);
+        LaunchError::Start { path: self.path, reason: error.to_string() }
+    }
+
+    /// Runs the CLI in this terminal and ends with its exit code.
+    #[cfg(not(unix))]
+    pub fn exec(self) -> LaunchError {
+        if !self.overlays.is_empty() {
+            let reason = "settings can't be passed in memory on this system yet".into();
+            return LaunchError::Start { path: self.path, reason };
+        }
+        let mut command = std::process::Command::new(&self.path);
+        command.args(&self.arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
+        match command.status() {
+            Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+            Err(e) => LaunchError::Start { path: self.path, reason: e.to_string() },
+        }
+    }
+}
+
+/// The keys that hold something, as far as objects go.
+fn keys(value: &serde_json::Value) -> Vec<String> {
+    let Some(map) = value.as_object() else { return Vec::new() };
+    map.iter()
+        .flat_map(|(key, value)| match keys(value) {
+            inner if inner.is_empty() => vec![key.clone()],
+            inner => inner.into_iter().map(|inner| format!("{key}.{inner}")).collect(),
+        })
+        .collect()
+}
+
+/// Files that no other user can reach and that are gone with the process.
+#[cfg(target_os = "linux")]
+mod platform {
+    use std::fs::File;
+    use std::io::{self, Write};
+    use std::os::fd::AsRawFd;
+    use std::path::PathBuf;
+
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    pub(super) fn memory_file(bytes: &[u8], files: &mut Vec<File>) -> io::Result<PathBuf> {
+        // It stays open across the exec: that is how the CLI finds it.
+        let mut file = File::from(memfd_create("aiw-settings", MemfdFlags::empty())?);
+        file.write_all(bytes)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        files.push(file);
+        Ok(path)
+    }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+mod platform {
+    use std::fs::File;
+    use std::io;
+    use std::path::PathBuf;
+
+    pub(super) fn memory_file(_bytes: &[u8], _files: &mut Vec<File>) -> io::Result<PathBuf> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "settings can't be passed in memory on this system yet"))
+    }
+}
