@@ -20,22 +20,31 @@ pub fn build() -> Result<()> {
     need(WASI)?;
     let out = root().join(OUT);
     hostile(&out)?;
-    acme_index(&out)?;
+    for name in ["acme-index", "acme-spread"] {
+        example(&out, name)?;
+    }
+    let built = "components for tests: hostile, hostile-provider, acme-index, acme-spread";
     match acme_index_js(&out)? {
-        None => println!("components for tests: hostile, acme-index, acme-index-js"),
-        Some(why) => println!("components for tests: hostile, acme-index; acme-index-js is not built: {why}"),
+        None => println!("{built}, acme-index-js"),
+        Some(why) => println!("{built}; acme-index-js is not built: {why}"),
     }
     Ok(())
 }
 
-/// The guest that misbehaves, and what can be wrong with a file before it runs.
+/// The guests that misbehave, and what can be wrong with a file before it runs.
 fn hostile(out: &Path) -> Result<()> {
     let guests = compile(Path::new("tests/components/hostile"))?;
-    let guest = guests.first().context("the hostile guest is built")?;
-    let module = std::fs::read(&guest.module)?;
-    let Parts { component, manifest } = component::wrap(&module).context("hostile")?;
+    let wrap = |name: &str| -> Result<(Vec<u8>, Parts)> {
+        let guest = guests.iter().find(|guest| guest.name == name);
+        let module = std::fs::read(&guest.with_context(|| format!("`{name}` is built"))?.module)?;
+        let parts = component::wrap(&module).with_context(|| name.to_owned())?;
+        component::check(&component::with_manifest(parts.component.clone(), &parts.manifest), name)?;
+        Ok((module, parts))
+    };
+    let (_, provider) = wrap("hostile-provider")?;
+    let provider = component::with_manifest(provider.component, &provider.manifest);
+    let (module, Parts { component, manifest }) = wrap("hostile")?;
     let whole = component::with_manifest(component.clone(), &manifest);
-    component::check(&whole, "hostile")?;
 
     let mut trailing = manifest.clone();
     trailing.extend_from_slice(b"{}");
@@ -46,7 +55,8 @@ fn hostile(out: &Path) -> Result<()> {
         ("trailing-manifest", component::with_manifest(component, &trailing)),
         ("newer-contract", replaced(&whole, "@0.1.0", "@0.2.0")?),
         ("older-contract", replaced(&whole, "@0.1.0", "@0.0.9")?),
-        ("unknown-interface", replaced(&whole, "aiw:plugin/clock@", "aiw:plugin/tasks@")?),
+        ("unknown-interface", replaced(&whole, "aiw:plugin/clock@", "aiw:plugin/nails@")?),
+        ("hostile-provider", provider),
         ("hostile", whole),
     ];
     for (name, bytes) in files {
@@ -71,12 +81,13 @@ fn replaced(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
 }
 
 /// As its README says: WASI, and the manifest where the SDK's macro put it.
-fn acme_index(out: &Path) -> Result<()> {
-    let example = Path::new("examples/acme-index");
-    command::run(&mut command::guest_cargo(example, WASI))?;
-    let built = root().join(example).join("target").join(WASI).join("release/acme_index.wasm");
+fn example(out: &Path, name: &str) -> Result<()> {
+    let example = Path::new("examples").join(name);
+    command::run(&mut command::guest_cargo(&example, WASI))?;
+    let built = root().join(example).join("target").join(WASI).join("release").join(name.replace('-', "_"));
+    let built = built.with_extension("wasm");
     let bytes = std::fs::read(&built).with_context(|| built.display().to_string())?;
-    write_if_changed(&out.join("acme-index.wasm"), &bytes)?;
+    write_if_changed(&out.join(name).with_extension("wasm"), &bytes)?;
     Ok(())
 }
 

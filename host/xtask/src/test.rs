@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::{command, guests, plugins};
 
 /// Workspaces beside the host's, whose tests run on this machine as well.
-const GUESTS: [&str; 3] = ["plugins", "sdk/rust", "examples/acme-index"];
+const GUESTS: [&str; 4] = ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread"];
 
 #[derive(Default)]
 struct Count {

@@ -1,17 +1,23 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use aiw_core::Secret;
 use aiw_net::Tree;
+use aiw_wasm::capabilities::StartTask;
+use aiw_wasm::provider::{CliTarget, Health, Model, Plan, Profile, ProviderInfo};
 use aiw_wasm::{CallError, Component, Reach};
 use tempfile::TempDir;
 
-use crate::played::{Kept, LogLine, PlayedHttp};
+use crate::played::{Asked, Kept, LogLine, PlayedHttp, PlayedTasks};
 use crate::{EntryRef, Manifests, Registration, Snapshot, SourceInfo};
 
 /// A component that is loaded. Each call runs in a fresh instance, as in aiw.
 pub struct Driver {
     pub(crate) component: Component,
     pub(crate) reach: Reach,
+    pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) http: Arc<PlayedHttp>,
+    pub(crate) tasks: Arc<PlayedTasks>,
     pub(crate) log: Arc<Kept>,
     /// Removed with the driver: the component's cache, and repositories.
     pub(crate) _home: TempDir,
@@ -48,6 +54,31 @@ impl Driver {
         self.component.update(&self.reach, at, known).await
     }
 
+    /// What a provider speaks to.
+    pub async fn provider_info(&self) -> Result<ProviderInfo, CallError> {
+        self.component.provider_info().await
+    }
+
+    /// What a CLI must be started with for a provider.
+    pub async fn launch_plan(&self, profile: &Profile, target: &CliTarget) -> Result<Plan, CallError> {
+        self.component.launch_plan(profile, target).await
+    }
+
+    /// Whether a provider is there and takes the key, with the kit's secrets.
+    pub async fn check_provider(&self, profile: &Profile) -> Result<Health, CallError> {
+        self.component.check_provider(profile, &self.secrets).await
+    }
+
+    /// The models of a provider, with the kit's secrets.
+    pub async fn provider_models(&self, profile: &Profile) -> Result<Vec<Model>, CallError> {
+        self.component.provider_models(profile, &self.secrets).await
+    }
+
+    /// The tasks that the component asked to start.
+    pub fn started(&self) -> Vec<StartTask> {
+        self.tasks.started.all()
+    }
+
     /// `count` calls of `describe` in one instance, for `cargo xtask bench`.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
@@ -61,6 +92,11 @@ impl Driver {
 
     /// The URLs that it asked for so far; those that were refused before are not among them.
     pub fn requests(&self) -> Vec<String> {
+        self.http.requests.all().into_iter().map(|asked| asked.url).collect()
+    }
+
+    /// The same with their headers; a secret is there as the far end would get it.
+    pub fn asked(&self) -> Vec<Asked> {
         self.http.requests.all()
     }
 }

@@ -3,12 +3,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aiw_core::Secret;
 use aiw_extensions::{About, Grants, inspect};
 use aiw_home::Home;
-use aiw_wasm::capabilities::Capabilities;
+use aiw_wasm::capabilities::{Capabilities, Http, Task};
 use aiw_wasm::{CompiledCache, Component, Engine, Reach};
 
-use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTrees, Standing};
+use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
 use crate::{Answer, Answers, Driver, TestkitError, answers};
 
 /// What a component is to be driven with. Without a word it has all grants that it asks for, a
@@ -23,6 +24,9 @@ pub struct Testkit {
     reach: Reach,
     repositories: BTreeMap<String, PathBuf>,
     real_git: bool,
+    real_http: bool,
+    tasks: Vec<Task>,
+    secrets: BTreeMap<String, Secret>,
     cache: CompiledCache,
 }
 
@@ -41,6 +45,9 @@ impl Testkit {
             reach: Reach::default(),
             repositories: BTreeMap::new(),
             real_git: false,
+            real_http: false,
+            tasks: Vec::new(),
+            secrets: BTreeMap::new(),
             cache: CompiledCache::none(),
         })
     }
@@ -128,6 +135,28 @@ impl Testkit {
         self
     }
 
+    /// Whether addresses are asked, as aiw does it, instead of recorded answers given.
+    #[must_use]
+    pub fn http(mut self, real: bool) -> Self {
+        self.real_http = real;
+        self
+    }
+
+    /// A secret of the provider's. The component is told of it by name; a request has it only where
+    /// it is bound to.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.secrets.insert(name.into(), Secret::new(value));
+        self
+    }
+
+    /// A task that the component sees beside those that it starts; the newest last.
+    #[must_use]
+    pub fn task(mut self, task: Task) -> Self {
+        self.tasks.insert(0, task);
+        self
+    }
+
     /// Where compiled code is kept; without it the component is compiled at each
     /// [`load`](Self::load).
     #[must_use]
@@ -140,6 +169,11 @@ impl Testkit {
     pub async fn load(self) -> Result<Driver, TestkitError> {
         let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
         let http = Arc::new(PlayedHttp { answers: self.answers, requests: Notes::default() });
+        let asked: Arc<dyn Http> = match self.real_http {
+            true => Arc::new(aiw_net::Client::new()?),
+            false => http.clone(),
+        };
+        let tasks = Arc::new(PlayedTasks::new(self.tasks, self.clock));
         let log = Arc::new(Kept::default());
         let trees = PlayedTrees {
             trees: aiw_net::Trees::new(aiw_net::Client::new()?, home.path().join("git")),
@@ -147,15 +181,16 @@ impl Testkit {
             real_git: self.real_git,
         };
         let capabilities = Capabilities {
-            http: http.clone(),
+            http: asked,
             trees: Arc::new(trees),
             clock: Arc::new(Standing(self.clock)),
             log: log.clone(),
             settings: Arc::new(Given(self.settings)),
+            tasks: tasks.clone(),
             home: Home::at(home.path()),
         };
         let engine = Engine::new(self.cache)?;
         let component = Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities).await?;
-        Ok(Driver { component, reach: self.reach, http, log, _home: home })
+        Ok(Driver { component, reach: self.reach, secrets: self.secrets, http, tasks, log, _home: home })
     }
 }

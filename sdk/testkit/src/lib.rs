@@ -28,11 +28,12 @@ mod kit;
 mod played;
 
 pub use aiw_extensions::{About, Grants};
-pub use aiw_wasm::capabilities::Level;
+pub use aiw_wasm::capabilities::{Level, Outcome, StartTask, Task, TaskState};
 pub use aiw_wasm::market::{EntryRef, EntrySource, Field, Manifests, OwnSource, Registration, Snapshot, SourceInfo};
+pub use aiw_wasm::provider;
 pub use aiw_wasm::{CallError, Refusal};
 pub use answers::{Answer, Answers};
 pub use driver::Driver;
 pub use error::TestkitError;
 pub use kit::Testkit;
-pub use played::LogLine;
+pub use played::{Asked, LogLine};

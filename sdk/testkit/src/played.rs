@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use aiw_core::TaskId;
 use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
-use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Settings, Trees};
+use aiw_wasm::Refusal;
+use aiw_wasm::capabilities::{
+    Clock, Http, Level, Log, Origin, Settings, StartTask, Task, TaskError, TaskState, Tasks, Trees,
+};
 use async_trait::async_trait;
 
 use crate::Answers;
@@ -31,10 +35,19 @@ impl<T: Clone> Notes<T> {
     }
 }
 
+/// A request that the far end would have got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Where.
+    pub url: String,
+    /// With these headers, secrets put in.
+    pub headers: BTreeMap<String, String>,
+}
+
 /// Recorded answers, and what was asked for.
 pub(crate) struct PlayedHttp {
     pub(crate) answers: Answers,
-    pub(crate) requests: Notes<String>,
+    pub(crate) requests: Notes<Asked>,
 }
 
 #[async_trait]
@@ -42,7 +55,9 @@ impl Http for PlayedHttp {
     async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
         let url = &request.url;
         admit(policy, url)?;
-        self.requests.add(url.clone());
+        let secrets = request.secrets.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        let headers = request.headers.iter().cloned().chain(secrets).collect();
+        self.requests.add(Asked { url: url.clone(), headers });
         let Some(answer) = self.answers.get(url) else {
             return Err(NetError::Unavailable {
                 message: format!("no recorded answer for `{url}`"),
@@ -159,5 +174,57 @@ pub(crate) struct Given(pub(crate) BTreeMap<String, String>);
 impl Settings for Given {
     fn get(&self, _component: &str, key: &str) -> Option<String> {
         self.0.get(key).cloned()
+    }
+}
+
+/// Tasks that stand still; one that is started is queued for ever.
+pub(crate) struct PlayedTasks {
+    tasks: Mutex<Vec<Task>>,
+    now: SystemTime,
+    pub(crate) started: Notes<StartTask>,
+}
+
+impl PlayedTasks {
+    pub(crate) fn new(tasks: Vec<Task>, now: SystemTime) -> Self {
+        Self { tasks: Mutex::new(tasks), now, started: Notes::default() }
+    }
+
+    fn all(&self) -> std::sync::MutexGuard<'_, Vec<Task>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Tasks for PlayedTasks {
+    async fn list(&self) -> Result<Vec<Task>, TaskError> {
+        Ok(self.all().clone())
+    }
+
+    async fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+        let found = self.all().iter().find(|task| task.id == id).cloned();
+        found.ok_or_else(|| TaskError { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") })
+    }
+
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, TaskError> {
+        self.get(id).await
+    }
+
+    async fn start(&self, request: &StartTask) -> Result<Task, TaskError> {
+        self.started.add(request.clone());
+        let number = self.started.all().len() as u64;
+        let task = Task {
+            id: TaskId::from_number(number),
+            cli: request.cli,
+            provider: request.provider.clone(),
+            role: request.role.as_ref().map(ToString::to_string),
+            tag: None,
+            state: TaskState::Queued,
+            outcome: None,
+            exit_code: None,
+            started: self.now,
+            ended: None,
+        };
+        self.all().insert(0, task.clone());
+        Ok(task)
     }
 }

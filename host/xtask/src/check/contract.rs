@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use crate::command::root;
 
 /// Where guests are built, each with a lock file of its own.
-const GUESTS: [&str; 4] = ["plugins", "sdk/rust", "examples/acme-index", "tests/components/hostile"];
+const GUESTS: [&str; 5] =
+    ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread", "tests/components/hostile"];
 
 /// The rules that are broken.
 pub fn check() -> Result<Vec<String>> {

@@ -38,7 +38,7 @@ fn another_contract_is_named_with_what_to_do() {
     );
     assert_eq!(
         refusal(bytes("unknown-interface")),
-        "the component imports the interface `tasks`, which aiw:plugin 0.1.0 does not have"
+        "the component imports the interface `nails`, which aiw:plugin 0.1.0 does not have"
     );
 }
 
