@@ -18,15 +18,26 @@
 //! # Ok(()) }
 //! ```
 
+#[cfg(unix)]
+#[doc(hidden)]
+pub mod bench;
 mod error;
+mod files;
 mod interpreter;
 mod log;
 mod platform;
 mod program;
+#[cfg(unix)]
+mod record;
+#[cfg(unix)]
+mod request;
+#[cfg(unix)]
+mod runtime;
+#[cfg(unix)]
+mod segment;
 mod shim;
 mod task;
 mod tasks;
-
 
 pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter, Usage};

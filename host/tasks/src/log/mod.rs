@@ -1,11 +1,17 @@
 //! A task's log: what it holds, how it is written and read.
 
+mod format;
+mod read;
+#[cfg(unix)]
+mod write;
+
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TaskError;
+pub use read::Follow;
+#[cfg(unix)]
+pub(crate) use write::{FILE_BYTES, Writer};
 
 /// Where logged bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,41 +56,20 @@ pub struct Log {
 }
 
 impl Log {
-    /// The live file.
-    pub fn path(&self) -> PathBuf {
-        self.directory.join("log")
-    }
-
-    /// The last lines, oldest first. It reads from the end, so the size of the log does not matter.
-    pub fn tail(&self, _lines: usize) -> Result<Vec<Entry>, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// Lines from a place on, up to what is there now. Those of a stream are in order; a line
-    /// stands where its end was read.
-    pub fn follow(&self, _from: From) -> Result<Follow, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    #[expect(dead_code, reason = "until tasks have logs")]
     pub(crate) fn of(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }
+
+    /// The live file. Older parts stand beside it, as `log.1` and so on.
+    pub fn path(&self) -> PathBuf {
+        self.directory.join("log")
+    }
 }
 
-/// Reads a log while it is written.
-#[derive(Debug)]
-pub struct Follow {}
+/// How many files a log has at most, the live one included.
+const FILES: usize = 4;
 
-impl Follow {
-    /// The next lines, at most some hundreds. Where there are none, it waits for at most `patience`, and then
-    /// answers with none: ask whether the task has ended, and ask again.
-    pub fn next(&mut self, _patience: Duration) -> Result<Vec<Entry>, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// What is left of lines that have no line break, once the task has ended.
-    pub fn rest(self) -> Vec<Entry> {
-        Vec::new()
-    }
+/// The name of an older part.
+fn numbered(path: &Path, age: usize) -> PathBuf {
+    path.with_file_name(format!("log.{age}"))
 }

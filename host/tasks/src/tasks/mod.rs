@@ -1,17 +1,45 @@
 //! What anyone may do with tasks.
 
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+#[cfg(unix)]
+mod keep;
+#[cfg(unix)]
+mod list;
+#[cfg(unix)]
+mod start;
+#[cfg(unix)]
+mod stop;
+#[cfg(unix)]
+mod sweep;
+#[cfg(not(unix))]
+mod unsupported;
+#[cfg(unix)]
+mod wait;
 
-use aiw_core::TaskId;
+use std::time::Duration;
+
+#[cfg(unix)]
 use aiw_home::Home;
 
-use crate::{Log, NewTask, Program, Queue, Scope, Task, TaskError};
+use crate::Task;
+#[cfg(unix)]
+use crate::record::Records;
+#[cfg(unix)]
+use crate::runtime::RuntimeDir;
+#[cfg(unix)]
+use crate::{Scope, TaskError};
+#[cfg(not(unix))]
+pub use unsupported::Tasks;
 
 /// The tasks of a session, or of all.
+#[cfg(unix)]
 #[derive(Debug, Clone)]
-pub struct Tasks {}
+pub struct Tasks {
+    records: Records,
+    runtime: RuntimeDir,
+    scope: Scope,
+    grace: Duration,
+    log_bytes: u64,
+}
 
 /// Which ends are waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,69 +87,40 @@ impl Default for Keep {
     }
 }
 
+#[cfg(unix)]
 impl Tasks {
     /// The tasks of a scope. Nothing is created until a task is started.
-    pub fn open(_home: &Home, _scope: Scope) -> Result<Self, TaskError> {
-        Err(TaskError::Unsupported)
+    pub fn open(home: &Home, scope: Scope) -> Result<Self, TaskError> {
+        Ok(Self {
+            records: Records::of(home),
+            runtime: RuntimeDir::find(),
+            scope,
+            grace: Duration::from_secs(5),
+            log_bytes: crate::log::FILE_BYTES,
+        })
     }
 
-    /// Starts a task beneath a shim of its own, and returns once it runs, is queued or has been
-    /// refused. `aiw` is the executable whose `shim` command is [`shim_main`](crate::shim_main).
-    pub fn start(&self, _aiw: &Path, _task: NewTask, _program: Program, _queue: Queue) -> Result<Task, TaskError> {
-        Err(TaskError::Unsupported)
+    /// Another runtime directory than the environment names.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_runtime(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.runtime = RuntimeDir::at(directory.into());
+        self
     }
 
-    /// All of them, oldest first. What dead shims have left behind is ended and recorded first.
-    pub fn list(&self) -> Result<Vec<Task>, TaskError> {
-        Err(TaskError::Unsupported)
+    /// Another time between SIGTERM and SIGKILL, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
-    /// One of them. A task of another session is found too: its id was known.
-    pub fn get(&self, _id: TaskId) -> Result<Task, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// The task whose CLI has, or had, this process id; the newest of several.
-    pub fn find_by_pid(&self, _pid: u32) -> Result<Task, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// Asks a task to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is done.
-    pub fn stop(&self, _id: TaskId, _wait: bool) -> Result<Stopped, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// Waits until one or all of the tasks have ended, until the deadline, or until `cancelled` is
-    /// set, which is seen within a second. `on_change` is called at the start and after each
-    /// change of a state.
-    pub fn wait(
-        &self,
-        _ids: &[TaskId],
-        _mode: WaitMode,
-        _deadline: Option<Instant>,
-        _cancelled: &AtomicBool,
-        _on_change: &mut dyn FnMut(&[Task]),
-    ) -> Result<Waited, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// Marks ended tasks as shown by a report. Others are left as they are.
-    pub fn mark_read(&self, _ids: &[TaskId]) -> Result<(), TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// Removes the record and the log of an ended task.
-    pub fn remove(&self, _id: TaskId) -> Result<(), TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
-    pub fn prune(&self, _keep: Keep) -> Result<Vec<TaskId>, TaskError> {
-        Err(TaskError::Unsupported)
-    }
-
-    /// The log of a task.
-    pub fn log(&self, _id: TaskId) -> Result<Log, TaskError> {
-        Err(TaskError::Unsupported)
+    /// Smaller log files, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_log_bytes(mut self, bytes: u64) -> Self {
+        self.log_bytes = bytes;
+        self
     }
 }

@@ -1,0 +1,154 @@
+//! How a log stands in its file: one text line for each piece of a line.
+//!
+//! ```text
+//! 1732104000123 o= {"type":"init"}      a whole line of standard output
+//! 1732104000124 e< Warn                 the beginning of a line of standard error,
+//! 1732104000190 e~ ing: no              a piece from its middle,
+//! 1732104000200 e> thing                and its end
+//! 1732104000201 a= ended: exit code 0   aiw's own word
+//! ```
+//!
+//! What a CLI writes cannot contain a line break within a piece, so every line break in the file
+//! ends a piece, and the file can be read from any place, backwards too.
+
+use super::{Entry, Stream};
+
+/// A piece of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece<'a> {
+    pub time: u64,
+    pub stream: Stream,
+    pub begins: bool,
+    pub ends: bool,
+    pub bytes: &'a [u8],
+}
+
+impl Piece<'_> {
+    /// Appends it as it stands in the file.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let stream = match self.stream {
+            Stream::Stdout => b'o',
+            Stream::Stderr => b'e',
+            Stream::Aiw => b'a',
+        };
+        let mark = match (self.begins, self.ends) {
+            (true, true) => b'=',
+            (true, false) => b'<',
+            (false, false) => b'~',
+            (false, true) => b'>',
+        };
+        out.extend_from_slice(self.time.to_string().as_bytes());
+        out.extend_from_slice(&[b' ', stream, mark, b' ']);
+        out.extend_from_slice(self.bytes);
+        out.push(b'\n');
+    }
+}
+
+/// Reads a line of the file, without its line break; `None` if it is not one of ours.
+pub(super) fn parse(line: &[u8]) -> Option<Piece<'_>> {
+    let space = line.iter().take(21).position(|b| *b == b' ')?;
+    let time = str::from_utf8(&line[..space]).ok()?.parse().ok()?;
+    let [stream, mark, b' ', bytes @ ..] = &line[space + 1..] else { return None };
+    let stream = match stream {
+        b'o' => Stream::Stdout,
+        b'e' => Stream::Stderr,
+        b'a' => Stream::Aiw,
+        _ => return None,
+    };
+    let (begins, ends) = match mark {
+        b'=' => (true, true),
+        b'<' => (true, false),
+        b'~' => (false, false),
+        b'>' => (false, true),
+        _ => return None,
+    };
+    Some(Piece { time, stream, begins, ends, bytes })
+}
+
+/// A line longer than this is handed out in parts.
+const LONGEST: usize = 16 << 20;
+
+/// Puts pieces together to lines.
+#[derive(Debug, Default)]
+pub(super) struct Assembler {
+    open: [Option<(u64, Vec<u8>)>; 3],
+    /// Whether reading began in the middle of the log: then a piece without a beginning is of a
+    /// line that is left out. At the start of a log it is what rotation has left of a line.
+    midway: bool,
+}
+
+impl Assembler {
+    /// For reading that begins in the middle of a log.
+    pub fn midway() -> Self {
+        Self { midway: true, ..Self::default() }
+    }
+
+    /// Takes a piece; appends what is complete.
+    pub fn take(&mut self, piece: Piece<'_>, out: &mut Vec<Entry>) {
+        let open = &mut self.open[piece.stream as usize];
+        if piece.begins
+            && let Some((time, bytes)) = open.take()
+        {
+            out.push(Entry { time, stream: piece.stream, bytes, whole: false });
+        }
+        if self.midway && !piece.begins && open.is_none() {
+            return;
+        }
+        let (time, bytes) = open.get_or_insert_default();
+        *time = piece.time;
+        bytes.extend_from_slice(piece.bytes);
+        if (piece.ends || bytes.len() > LONGEST)
+            && let Some((time, bytes)) = open.take()
+        {
+            out.push(Entry { time, stream: piece.stream, bytes, whole: piece.ends });
+            if !piece.ends {
+                *open = Some((time, Vec::new()));
+            }
+        }
+    }
+
+    /// Takes the lines of a buffer, up to its last line break; how many bytes that were.
+    pub fn take_all(&mut self, buffer: &[u8], out: &mut Vec<Entry>) -> usize {
+        let Some(end) = buffer.iter().rposition(|b| *b == b'\n') else { return 0 };
+        for piece in buffer[..end].split(|b| *b == b'\n').filter_map(parse) {
+            self.take(piece, out);
+        }
+        end + 1
+    }
+
+    /// What has no line break yet, oldest first.
+    pub fn rest(self) -> Vec<Entry> {
+        let streams = [Stream::Stdout, Stream::Stderr, Stream::Aiw];
+        let open = self.open.into_iter().zip(streams);
+        let mut rest: Vec<Entry> = open
+            .filter_map(|(open, stream)| open.map(|(time, bytes)| Entry { time, stream, bytes, whole: false }))
+            .collect();
+        rest.sort_by_key(|entry| entry.time);
+        rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes: Vec<u8>) {
+            let _ = parse(&bytes);
+            let mut entries = Vec::new();
+            Assembler::default().take_all(&bytes, &mut entries);
+        }
+
+        #[test]
+        fn a_piece_is_read_as_it_was_written(time: u64, begins: bool, ends: bool, bytes in "[^\n]*") {
+            let piece = Piece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
+            let mut line = Vec::new();
+            piece.encode(&mut line);
+            prop_assert_eq!(line.pop(), Some(b'\n'));
+            prop_assert_eq!(parse(&line), Some(piece));
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Linux: futexes, pidfds, `/proc`, memory files, inotify.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, memfd_create};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::thread::futex;
+
+use super::procfs;
+
+/// When a process started, in ticks since boot; `None` if it is gone. A zombie is gone.
+pub(crate) fn start_of(pid: u32) -> Option<u64> {
+    procfs::stat(pid).filter(|stat| !matches!(stat.state, b'Z' | b'X')).map(|stat| stat.start)
+}
+
+/// The namespace that our process ids belong to.
+pub(crate) fn pid_namespace() -> u64 {
+    static NAMESPACE: OnceLock<u64> = OnceLock::new();
+    *NAMESPACE.get_or_init(|| fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino()))
+}
+
+/// Wakes all who sleep on a word, in whatever process.
+pub(crate) fn wake(word: &AtomicU32) {
+    let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
+}
+
+/// Sleeps while a word holds a value, until a wake, a signal or the end of the time.
+pub(crate) fn sleep_on(word: &AtomicU32, value: u32, limit: Duration) {
+    let _ = futex::wait(word, futex::Flags::empty(), value, Some(&timespec(limit)));
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
+}
+
+/// The user's directory for what lives as long as a login.
+pub(crate) fn runtime_base(uid: u32) -> Option<PathBuf> {
+    let base = PathBuf::from(format!("/run/user/{uid}"));
+    let ours = fs::symlink_metadata(&base).is_ok_and(|meta| meta.is_dir() && meta.uid() == uid);
+    ours.then_some(base)
+}
+
+/// The file of a segment.
+pub(crate) fn segment_file(id: &str) -> Option<PathBuf> {
+    Some(Path::new("/dev/shm").join(id.trim_start_matches('/')))
+}
+
+/// Makes the system give a segment all its pages now.
+pub(crate) fn allocate_segment(id: &str, bytes: u64) -> io::Result<()> {
+    let Some(path) = segment_file(id) else { return Ok(()) };
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    Ok(rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
+}
+
+/// An empty file without a name.
+pub(crate) fn memory_file() -> io::Result<fs::File> {
+    Ok(memfd_create("aiw", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// A process that stays the one it is, whatever becomes of its id.
+#[derive(Debug)]
+pub(crate) struct Process {
+    handle: OwnedFd,
+}
+
+impl Process {
+    /// The process with this id that started then; `None` if it is gone. A start of 0 is not compared.
+    pub fn open(pid: u32, start: u64) -> io::Result<Option<Self>> {
+        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        let handle = match pidfd_open(id, PidfdFlags::empty()) {
+            Ok(handle) => handle,
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        // Looked up after it was opened: if the start is right now, the handle is of that process.
+        Ok(super::is_alive(pid, start).then_some(Self { handle }))
+    }
+
+    /// Sends it a signal; that it is gone is fine.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.handle, signal) {
+            Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Waits for its end; whether that came.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let mut fds = [PollFd::new(&self.handle, PollFlags::IN)];
+        poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0)
+    }
+
+    /// Becomes readable when the process ends.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.handle.as_fd())
+    }
+}
+
+/// Makes this process the parent of all orphans among its descendants.
+pub(crate) fn become_subreaper() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// Within a new child: it dies with this parent.
+pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before that.
+    if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
+}
+
+/// The descendants of a process, each with its start, except those that `skip` names and theirs.
+pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
+    let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+    for pid in procfs::pids() {
+        if let Some(stat) = procfs::stat(pid)
+            && !matches!(stat.state, b'Z' | b'X')
+        {
+            children.entry(stat.parent).or_default().push((pid, stat.start));
+        }
+    }
+    let mut found = Vec::new();
+    let mut next = vec![of];
+    while let Some(parent) = next.pop() {
+        for (pid, start) in children.remove(&parent).unwrap_or_default() {
+            if !skip(pid, start) {
+                found.push((pid, start));
+                next.push(pid);
+            }
+        }
+    }
+    found
+}
+
+/// The processes of this user that were started with this value of a variable.
+pub(crate) fn marked(variable: &str, value: &str) -> Vec<(u32, u64)> {
+    let ours = std::process::id();
+    let marked = |pid: u32| {
+        let start = start_of(pid)?;
+        (procfs::variable(pid, variable)? == value.as_bytes()).then_some((pid, start))
+    };
+    procfs::pids().filter(|pid| *pid != ours).filter_map(marked).collect()
+}
+
+/// Whether a process is a shim: this program, with `shim` as its first argument.
+pub(crate) fn is_shim(pid: u32) -> bool {
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+    let same = match (program("self"), program(&pid.to_string())) {
+        // A new version may have replaced the file under a running shim.
+        (Some(ours), Some(theirs)) => {
+            ours.to_string_lossy().trim_end_matches(" (deleted)")
+                == theirs.to_string_lossy().trim_end_matches(" (deleted)")
+        }
+        _ => false,
+    };
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
+}
+
+/// Tells when something changes in a directory.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    queue: Option<OwnedFd>,
+}
+
+impl Watch {
+    pub fn new(directory: &Path) -> Self {
+        let open = || -> io::Result<OwnedFd> {
+            let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+            let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF;
+            inotify::add_watch(&queue, directory, events)?;
+            Ok(queue)
+        };
+        // The user's watches may be used up: then waiting is only coarse.
+        Self { queue: open().ok() }
+    }
+
+    /// Waits for a change since the last call.
+    pub fn wait(&mut self, limit: Duration) {
+        let Some(queue) = &self.queue else {
+            return std::thread::sleep(limit.min(Duration::from_secs(1)));
+        };
+        let mut fds = [PollFd::new(queue, PollFlags::IN)];
+        if poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0) {
+            let mut events = [0; 4096];
+            while rustix::io::read(queue, &mut events).is_ok_and(|n| n > 0) {}
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What Linux and macOS have in common.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+pub(crate) use rustix::process::Signal;
+
+/// Whether the process that started then is there. A start of 0 is not compared.
+pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
+    match super::start_of(pid) {
+        Some(found) => start == 0 || found == start,
+        None => false,
+    }
+}
+
+/// Whether both are open on one file.
+pub(crate) fn same_file(one: &File, other: &File) -> bool {
+    let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+    identity(one).is_some() && identity(one) == identity(other)
+}

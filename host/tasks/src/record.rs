@@ -1,0 +1,276 @@
+//! The record of a task: `tasks/<id>/`, the truth about it.
+//!
+//! ```text
+//! task.json   what is known, replaced as a whole
+//! prompt      the CLI's standard input
+//! log, log.1  what it wrote
+//! alive       locked by the shim while it lives; the system unlocks it when the shim dies
+//! read        there once a report has shown how the task ended
+//! ```
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{CliKind, TaskId, one_line};
+use aiw_home::Home;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{create_private, write_atomically};
+use crate::{NewTask, Outcome, Root, State, Task, TaskError, Usage};
+
+/// A record is small: what is long has files of its own.
+const MAX_BYTES: u64 = 1 << 20;
+/// The most bytes of a final message that a record keeps; all of it is in the log.
+pub(crate) const FINAL_MESSAGE: usize = 32 << 10;
+/// The most characters of each other text.
+const TEXT: usize = 400;
+
+/// A process as it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pid {
+    pub pid: u32,
+    pub start: u64,
+}
+
+/// `task.json`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub version: u32,
+    pub id: TaskId,
+    pub root: Root,
+    pub cli: CliKind,
+    pub state: State,
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    #[serde(default)]
+    pub signal: Option<i32>,
+    pub started: u64,
+    #[serde(default)]
+    pub running_since: Option<u64>,
+    #[serde(default)]
+    pub ended: Option<u64>,
+    #[serde(default)]
+    pub provider: Option<String>,
+    #[serde(default)]
+    pub role: Option<String>,
+    #[serde(default)]
+    pub tag: Option<String>,
+    #[serde(default)]
+    pub model: Option<String>,
+    pub permission: String,
+    #[serde(default)]
+    pub bypass: Option<String>,
+    pub prompt: String,
+    pub cwd: PathBuf,
+    #[serde(default)]
+    pub session: Option<String>,
+    #[serde(default)]
+    pub final_message: Option<String>,
+    #[serde(default)]
+    pub usage: Option<Usage>,
+    #[serde(default)]
+    pub cost_usd: Option<f64>,
+    #[serde(default)]
+    pub note: Option<String>,
+    #[serde(default)]
+    pub depth: u8,
+    #[serde(default)]
+    pub timeout: Option<u64>,
+    pub shim: Pid,
+    /// The CLI, which is also the leader of its group.
+    #[serde(default)]
+    pub child: Option<Pid>,
+    pub instance: u64,
+    /// The namespace that the process ids belong to.
+    pub pid_namespace: u64,
+}
+
+impl Record {
+    /// The record of a task that begins.
+    #[cfg(unix)]
+    pub fn new(id: TaskId, root: Root, task: NewTask, shim: Pid, instance: u64) -> Self {
+        let text = |text: String| one_line(&text, TEXT);
+        Self {
+            version: 1,
+            id,
+            root,
+            cli: task.cli,
+            state: State::Queued,
+            outcome: None,
+            exit_code: None,
+            signal: None,
+            started: crate::files::now(),
+            running_since: None,
+            ended: None,
+            provider: task.provider.map(text),
+            role: task.role.map(text),
+            tag: task.tag.map(text),
+            model: task.model.map(text),
+            permission: text(task.permission),
+            bypass: task.bypass.map(text),
+            prompt: one_line(&task.prompt_preview, TEXT),
+            cwd: task.cwd,
+            session: task.session.map(text),
+            final_message: None,
+            usage: None,
+            cost_usd: None,
+            note: None,
+            depth: task.depth,
+            timeout: task.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+            shim,
+            child: None,
+            instance,
+            pid_namespace: crate::platform::pid_namespace(),
+        }
+    }
+
+    /// Adds a sentence to the note.
+    pub fn note(&mut self, sentence: &str) {
+        match &mut self.note {
+            Some(note) if note.contains(sentence) => {}
+            Some(note) => {
+                note.push_str("; ");
+                note.push_str(sentence);
+            }
+            None => self.note = Some(sentence.to_owned()),
+        }
+    }
+
+    /// The record as the task that it is of.
+    pub fn into_task(self, directory: &Path) -> Task {
+        let ended = self.state == State::Ended;
+        Task {
+            id: self.id,
+            pid: self.child.map(|child| child.pid),
+            root_pid: self.root.pid,
+            cli: self.cli,
+            provider: self.provider,
+            role: self.role,
+            tag: self.tag,
+            model: self.model,
+            state: self.state,
+            outcome: self.outcome,
+            exit_code: self.exit_code,
+            signal: self.signal,
+            started: self.started,
+            running_since: self.running_since,
+            ended: self.ended,
+            unread: ended && !directory.join("read").exists(),
+            prompt: self.prompt,
+            cwd: self.cwd,
+            log: directory.join("log"),
+            session: self.session,
+            permission: self.permission,
+            bypass: self.bypass,
+            final_message: self.final_message,
+            usage: self.usage,
+            cost_usd: self.cost_usd,
+            note: self.note,
+            depth: self.depth,
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// `tasks/`
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    root: PathBuf,
+}
+
+impl Records {
+    pub fn of(home: &Home) -> Self {
+        Self { root: home.root().join("tasks") }
+    }
+
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of a task.
+    pub fn directory(&self, id: TaskId) -> PathBuf {
+        self.root.join(id.as_str())
+    }
+
+    /// Where a task's directory is made, before it is whole.
+    pub fn staging(&self, id: TaskId) -> PathBuf {
+        self.root.join(format!("{STAGING}{id}"))
+    }
+
+    /// All tasks that have a directory.
+    pub fn ids(&self) -> Result<Vec<TaskId>, TaskError> {
+        Ok(self.names()?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Those whose directories are being made, or were when their makers died.
+    pub fn staged(&self) -> Result<Vec<TaskId>, TaskError> {
+        Ok(self.names()?.iter().filter_map(|name| name.strip_prefix(STAGING)?.parse().ok()).collect())
+    }
+
+    fn names(&self) -> Result<Vec<String>, TaskError> {
+        match fs::read_dir(&self.root) {
+            Ok(entries) => Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(TaskError::io("read", &self.root, e)),
+        }
+    }
+
+    /// A record; `None` if there is none, or none that can be read.
+    pub fn read(&self, id: TaskId) -> Option<Record> {
+        let bytes = aiw_home::read_capped(&self.directory(id).join("task.json"), MAX_BYTES).ok()??;
+        serde_json::from_slice::<Record>(&bytes).ok().filter(|record| record.id == id)
+    }
+}
+
+const STAGING: &str = ".new-";
+
+/// Replaces the record in a task's directory. Only the shim does, or whoever holds its lock after it.
+pub(crate) fn save(directory: &Path, record: &Record) -> Result<(), TaskError> {
+    let path = directory.join("task.json");
+    let bytes = serde_json::to_vec(record).map_err(|e| TaskError::io("write", &path, e.into()))?;
+    write_atomically(&path, &bytes)
+}
+
+/// Marks a task as shown by a report.
+pub(crate) fn mark_read(directory: &Path) -> Result<(), TaskError> {
+    let path = directory.join("read");
+    match create_private(&path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(TaskError::io("write", &path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// The lock that a shim holds as long as it lives, seen alike from all namespaces.
+#[cfg(unix)]
+#[derive(Debug)]
+pub(crate) struct Alive {
+    _file: File,
+}
+
+#[cfg(unix)]
+impl Alive {
+    /// Takes the lock; `None` if the shim lives, or somebody else cleans up after it.
+    pub fn take(directory: &Path) -> Result<Option<Self>, TaskError> {
+        use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+        let path = directory.join("alive");
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match open(&path, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => File::from(file),
+            // Removed in the meantime.
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(TaskError::io("open", &path, e.into())),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(TaskError::io("lock", &path, e.into())),
+        }
+    }
+}

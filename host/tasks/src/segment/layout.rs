@@ -1,0 +1,52 @@
+//! Where things stand in a segment. A change here is a new [`VERSION`].
+
+/// The version of the layout. It is part of a segment's name, so two versions never share one.
+pub(crate) const VERSION: u64 = 1;
+/// How many tasks of a session may run or be queued.
+pub(crate) const SLOTS: usize = 1024;
+/// The whole of a segment, in bytes.
+pub(super) const SIZE: usize = WORDS * 8;
+/// The same in words.
+pub(super) const WORDS: usize = HEADER + SLOTS * SLOT;
+
+/// The words of the header: a page.
+pub(super) const HEADER: usize = 512;
+/// Stored last by whoever makes the segment.
+pub(super) const READY: usize = 0;
+pub(super) const ROOT_PID: usize = 1;
+pub(super) const ROOT_START: usize = 2;
+/// The namespace that its process ids belong to.
+pub(super) const PID_NAMESPACE: usize = 3;
+/// Counts the tasks that asked for a turn.
+pub(super) const TICKETS: usize = 4;
+/// Goes up whenever a task changes. On a cache line of its own: waiters read it.
+pub(super) const GENERATION: usize = 16;
+
+/// The words of a slot.
+pub(super) const SLOT: usize = 64;
+/// Odd while the owner writes.
+pub(super) const SEQUENCE: usize = 0;
+/// The shim, as process id and start in one word, so that claiming is one exchange. 0 is a free slot.
+pub(super) const OWNER: usize = 1;
+pub(super) const INSTANCE: usize = 2;
+pub(super) const ID: usize = 3;
+/// State, CLI and depth, a byte each.
+pub(super) const KIND: usize = 5;
+pub(super) const CHILD: usize = 6;
+pub(super) const TICKET: usize = 7;
+pub(super) const STARTED: usize = 8;
+pub(super) const RUNNING: usize = 9;
+/// The lengths of the four texts, 16 bits each.
+pub(super) const LENGTHS: usize = 10;
+pub(super) const TEXT: usize = 11;
+/// Owner and instance together, written with the rest: between claiming and writing, a slot holds
+/// a new owner and the words of the last one.
+pub(super) const CHECK: usize = SLOT - 1;
+/// The most bytes of each text: provider, role, tag, prompt.
+pub(super) const TEXTS: [usize; 4] = [64, 64, 48, 240];
+
+/// What [`READY`] holds.
+pub(super) const MAGIC: u64 = 0x6169_775f_7461_0000 | VERSION;
+
+const _: () = assert!(TEXT * 8 + TEXTS[0] + TEXTS[1] + TEXTS[2] + TEXTS[3] <= CHECK * 8);
+const _: () = assert!(GENERATION < HEADER);

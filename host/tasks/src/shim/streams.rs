@@ -1,0 +1,154 @@
+//! What the CLI writes: into the log first, then to the interpreter, line by line.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::log::Writer;
+use crate::{Facts, Interpreter, Stream};
+
+/// A longer line is logged, and not interpreted.
+const LONGEST: usize = 8 << 20;
+/// How much is read at once: what a pipe holds.
+const CHUNK: usize = 64 << 10;
+
+/// The log, and what reads along.
+pub(super) struct Streams {
+    pub log: Writer,
+    interpreter: Option<Box<dyn Interpreter>>,
+    lines: [Line; 2],
+    buffer: Vec<u8>,
+    /// Why the log is not whole.
+    pub trouble: Option<String>,
+}
+
+/// A line that is not yet complete.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    /// It is too long.
+    skipped: bool,
+}
+
+impl Streams {
+    pub fn new(log: Writer, interpreter: Box<dyn Interpreter>) -> Self {
+        Self { log, interpreter: Some(interpreter), lines: Default::default(), buffer: vec![0; CHUNK], trouble: None }
+    }
+
+    /// Reads once from a pipe that does not block. `None` when it is empty for now, 0 at its end.
+    pub fn read(&mut self, stream: Stream, pipe: &mut impl Read) -> Option<usize> {
+        let length = loop {
+            match pipe.read(&mut self.buffer) {
+                Ok(length) => break length,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => return Some(0),
+            }
+        };
+        let bytes = &self.buffer[..length];
+        if length > 0 {
+            if let Err(error) = self.log.write(stream, bytes) {
+                self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+            }
+            if let (Some(interpreter), Some(line)) = (&mut self.interpreter, self.lines.get_mut(stream as usize)) {
+                let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, |line| interpreter.line(stream, line))));
+                if told.is_err() {
+                    self.give_up();
+                }
+            }
+        }
+        Some(length)
+    }
+
+    /// A line of aiw's own.
+    pub fn say(&mut self, text: &str) {
+        if let Err(error) = self.log.say(text) {
+            self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+        }
+    }
+
+    /// What the stream has told so far.
+    pub fn facts(&mut self) -> Facts {
+        let Some(interpreter) = &self.interpreter else { return Facts::default() };
+        match catch_unwind(AssertUnwindSafe(|| interpreter.facts())) {
+            Ok(facts) => facts,
+            Err(_) => {
+                self.give_up();
+                Facts::default()
+            }
+        }
+    }
+
+    /// Whether silence is a failure.
+    pub fn expects_structure(&self) -> bool {
+        self.interpreter.as_ref().is_some_and(|interpreter| interpreter.expects_structure())
+    }
+
+    /// Hands over lines that the streams ended without ending.
+    pub fn finish(&mut self) {
+        for (line, stream) in self.lines.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
+            let last = std::mem::take(&mut line.bytes);
+            if let Some(interpreter) = self.interpreter.as_mut().filter(|_| !last.is_empty() && !line.skipped)
+                && catch_unwind(AssertUnwindSafe(|| interpreter.line(stream, &last))).is_err()
+            {
+                self.interpreter = None;
+            }
+        }
+    }
+
+    /// An interpreter that panics has a defect; the task is not to suffer from it.
+    fn give_up(&mut self) {
+        self.interpreter = None;
+        self.trouble.get_or_insert_with(|| "the CLI's stream could not be understood".to_owned());
+    }
+}
+
+impl Line {
+    fn take(&mut self, bytes: &[u8], mut whole: impl FnMut(&[u8])) {
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            let (text, ends) = match part.split_last() {
+                Some((b'\n', text)) => (text, true),
+                _ => (part, false),
+            };
+            if !self.skipped && self.bytes.is_empty() && ends {
+                whole(text);
+                continue;
+            }
+            if self.bytes.len() + text.len() > LONGEST {
+                self.skipped = true;
+                self.bytes = Vec::new();
+            }
+            if !self.skipped {
+                self.bytes.extend_from_slice(text);
+            }
+            if ends {
+                if !self.skipped {
+                    whole(&self.bytes);
+                }
+                self.skipped = false;
+                self.bytes.clear();
+                self.bytes.shrink_to(CHUNK);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lines_do_not_depend_on_how_they_are_read(text in "[ab\n]{0,60}", cuts in proptest::collection::vec(1usize..9, 0..20)) {
+            let (mut line, mut seen, mut rest) = (Line::default(), Vec::new(), text.as_bytes());
+            for cut in cuts.into_iter().chain([usize::MAX]) {
+                let (part, left) = rest.split_at(cut.min(rest.len()));
+                line.take(part, |whole| seen.push(whole.to_vec()));
+                rest = left;
+            }
+            seen.push(line.bytes);
+            let expected: Vec<Vec<u8>> = text.split('\n').map(|l| l.as_bytes().to_vec()).collect();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}

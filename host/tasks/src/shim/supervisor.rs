@@ -1,0 +1,263 @@
+//! A task from its registration to its turn.
+
+use std::fs::{self, DirBuilder};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aiw_core::{CliKind, TaskId};
+use rustix::process::Rlimit;
+
+use super::child::place;
+use super::enter::Starter;
+use super::signals::Signals;
+use super::streams::Streams;
+use crate::files::{create_private, random};
+use crate::log::Writer;
+use crate::record::{Alive, Pid, Record, Records, save};
+use crate::request::{Answer, Request};
+use crate::runtime::RuntimeDir;
+use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot};
+use crate::{Interpreter, Outcome, Program, Queue, Root, State, TaskError, platform};
+
+/// How long a queued task sleeps when nobody wakes it: dead ones do not.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A shim with a task of its own.
+pub(super) struct Supervisor {
+    pub record: Record,
+    pub directory: PathBuf,
+    pub streams: Streams,
+    pub signals: Signals,
+    pub program: Program,
+    pub files: Vec<OwnedFd>,
+    pub grace: Duration,
+    pub core: Rlimit,
+    pub live: Live,
+    pub slot: Option<Slot>,
+    runtime: RuntimeDir,
+    queue: Queue,
+    /// Held until this process ends.
+    _alive: Alive,
+}
+
+/// Whether a task may run now.
+enum Turn {
+    Now,
+    Later,
+}
+
+impl Supervisor {
+    /// Registers the task and waits for its turn. `None` if it ended before it had one.
+    pub fn prepare(
+        id: TaskId,
+        root: Root,
+        request: Request,
+        interpreter: fn(CliKind) -> Box<dyn Interpreter>,
+        signals: Signals,
+        core: Rlimit,
+        starter: &mut Starter,
+    ) -> Result<Option<Self>, Answer> {
+        let failed = |e: std::io::Error| Answer::Failed(e.to_string());
+        // First of all, as long as little is open that could stand in their places.
+        let files = place(&request.program.files).map_err(failed)?;
+        match fs::metadata(&request.task.cwd) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Err(Answer::Cwd(rustix::io::Errno::NOTDIR.raw_os_error())),
+            Err(e) => return Err(Answer::Cwd(e.raw_os_error().unwrap_or(0))),
+        }
+        let pid = std::process::id();
+        let shim = Pid { pid, start: platform::start_of(pid).unwrap_or(0) };
+        let Request { records, runtime, queue, grace, log_bytes, task, mut program, .. } = request;
+        let records = Records::at(records);
+        let cli = task.cli;
+        let record = Record::new(id, root, task, shim, random() | 1);
+
+        // The directory appears whole or not at all.
+        let staging = records.staging(id);
+        let directory = records.directory(id);
+        let stage = || -> std::io::Result<()> {
+            DirBuilder::new().recursive(true).mode(0o700).create(records.root())?;
+            DirBuilder::new().mode(0o700).create(&staging)?;
+            create_private(&staging.join("prompt"))?.write_all(&program.stdin)
+        };
+        stage().map_err(failed)?;
+        program.stdin = Vec::new();
+        let register = || -> Result<_, TaskError> {
+            let alive = Alive::take(&staging)?.ok_or_else(|| TaskError::Shim { reason: "it was swept away".into() })?;
+            let runtime = RuntimeDir::at(runtime.clone());
+            let segment = Segment::attach(&runtime, root)?;
+            let live = Live {
+                id,
+                shim: Owner { pid: shim.pid, start: shim.start },
+                instance: record.instance,
+                state: State::Queued,
+                cli,
+                depth: record.depth,
+                pid: None,
+                ticket: segment.ticket(),
+                started: record.started,
+                running_since: None,
+                provider: record.provider.clone(),
+                role: record.role.clone(),
+                tag: record.tag.clone(),
+                prompt: record.prompt.clone(),
+            };
+            let slot = segment.claim(&live)?;
+            save(&staging, &record)?;
+            fs::rename(&staging, &directory).map_err(|e| TaskError::io("write", &directory, e))?;
+            let log = Writer::open(&directory, log_bytes).map_err(|e| TaskError::io("write", &directory, e))?;
+            Ok((alive, runtime, live, slot, log))
+        };
+        let (alive, runtime, live, slot, log) = register().map_err(|error| {
+            let _ = fs::remove_dir_all(&staging);
+            match error {
+                TaskError::Full { slots } => Answer::Full(slots),
+                error => Answer::Failed(error.to_string()),
+            }
+        })?;
+        let mut supervisor = Self {
+            record,
+            directory,
+            streams: Streams::new(log, interpreter(cli)),
+            signals,
+            program,
+            files,
+            grace,
+            core,
+            live,
+            slot: Some(slot),
+            runtime,
+            queue,
+            _alive: alive,
+        };
+        if !supervisor.wait_for_turn(starter)? {
+            return Ok(None);
+        }
+        Ok(Some(supervisor))
+    }
+
+    /// Waits until enough others have ended; whether the task is to run at all.
+    fn wait_for_turn(&mut self, starter: &mut Starter) -> Result<bool, Answer> {
+        let mut seen = self.generation();
+        if let Turn::Now = self.turn(true) {
+            return Ok(true);
+        }
+        if !self.queue.may_queue {
+            self.slot = None;
+            let _ = fs::remove_dir_all(&self.directory);
+            return Err(Answer::Limit(self.queue.limit));
+        }
+        self.streams.say("queued: as many tasks run as may run");
+        starter.answer(&Answer::Started(Box::new(self.record.clone())));
+        loop {
+            if self.signals.terminate() {
+                self.streams.say("stopped before its turn came");
+                self.record.note("it was stopped before its turn came");
+                self.close(Outcome::Signalled);
+                return Ok(false);
+            }
+            match &self.slot {
+                Some(slot) => slot.segment().sleep(seen, LOOK_AGAIN),
+                None => std::thread::sleep(LOOK_AGAIN),
+            }
+            let changed = self.generation() != seen;
+            seen = self.generation();
+            // Nobody tells of the deaths of others, and nobody of a segment that was replaced.
+            if !changed {
+                self.stay_attached();
+            }
+            if let Turn::Now = self.turn(!changed) {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn generation(&self) -> u32 {
+        self.slot.as_ref().map_or(0, |slot| slot.segment().generation())
+    }
+
+    /// Takes the turn if it is ours: fewer than the limit run, and nobody waits who came before.
+    /// One at a time decides.
+    fn turn(&mut self, reclaim: bool) -> Turn {
+        let Some(slot) = &self.slot else { return Turn::Now };
+        let segment = slot.segment();
+        let Ok(_lock) = NamespaceLock::of(segment) else {
+            // Without a segment there is no limit to keep.
+            return if segment.is_current() { Turn::Later } else { Turn::Now };
+        };
+        let is_free = || {
+            let (mut running, mut before) = (0, false);
+            for other in segment.scan() {
+                match other.state() {
+                    Some(State::Queued) => before |= other.ticket() < self.live.ticket,
+                    Some(State::Starting | State::Running | State::Stopping) => running += 1,
+                    _ => {}
+                }
+            }
+            running < self.queue.limit && !before
+        };
+        if !is_free() && !(reclaim && segment.reclaim() > 0 && is_free()) {
+            return Turn::Later;
+        }
+        self.live.state = State::Starting;
+        slot.update(&self.live);
+        // The next in the queue looks for itself.
+        segment.wake();
+        Turn::Now
+    }
+
+    /// Says in the slot and in the record what is the case now.
+    pub fn publish(&mut self) {
+        self.live.state = self.record.state;
+        self.live.pid = self.record.child.map(|child| child.pid);
+        self.live.running_since = self.record.running_since;
+        if let Err(error) = save(&self.directory, &self.record) {
+            self.streams.trouble.get_or_insert_with(|| error.to_string());
+        }
+        if let Some(slot) = &self.slot {
+            slot.update(&self.live);
+            slot.segment().wake();
+        }
+    }
+
+    /// Goes over to the session's new segment, if it has got one (its files may vanish at a logout).
+    pub fn stay_attached(&mut self) {
+        let segment = self.slot.as_ref().map(Slot::segment);
+        if segment.is_some_and(|segment| segment.is_current()) {
+            return;
+        }
+        let root = self.record.root;
+        // Another process may have the root's id by now: its session is not ours to found.
+        let attached = if platform::is_alive(root.pid, root.start) {
+            Segment::attach(&self.runtime, root).ok()
+        } else {
+            Segment::open(&self.runtime, root).ok().flatten()
+        };
+        if let Some(segment) = attached {
+            self.live.ticket = segment.ticket();
+            self.slot = segment.claim(&self.live).ok();
+            segment.wake();
+        }
+    }
+
+    /// Records the end. The slot goes last: who is woken by that finds the record whole.
+    pub fn close(&mut self, outcome: Outcome) {
+        self.record.state = State::Ended;
+        self.record.outcome = Some(outcome);
+        self.record.ended = Some(crate::files::now());
+        if let Some(trouble) = self.streams.trouble.take() {
+            self.record.note(&trouble);
+        }
+        // A full disk may have room again in a moment, and the sweep of the next command tries too.
+        for _ in 0..5 {
+            if save(&self.directory, &self.record).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        self.slot = None;
+    }
+}

@@ -1,0 +1,74 @@
+//! What is kept of ended tasks.
+
+use std::fs;
+
+use aiw_core::TaskId;
+
+use super::{Keep, Tasks};
+use crate::files::now;
+use crate::record::{self, Alive};
+use crate::{State, TaskError};
+
+/// Of tasks that no report has shown, so many times more are kept.
+const UNREAD: usize = 5;
+
+impl Tasks {
+    /// Marks ended tasks as shown by a report. Others are left as they are.
+    pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), TaskError> {
+        for id in ids {
+            if self.record(*id)?.state == State::Ended {
+                record::mark_read(&self.records.directory(*id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the record and the log of an ended task.
+    pub fn remove(&self, id: TaskId) -> Result<(), TaskError> {
+        let record = self.settle(self.record(id)?)?;
+        let directory = self.records.directory(id);
+        if record.state != State::Ended {
+            return Err(TaskError::StillRunning { id, state: record.state });
+        }
+        // Out of sight in one step: nobody sees half of it. `tidy` removes what a kill leaves here.
+        let gone = self.records.staging(id);
+        fs::rename(&directory, &gone).map_err(|e| TaskError::io("remove", &directory, e))?;
+        fs::remove_dir_all(&gone).map_err(|e| TaskError::io("remove", &gone, e))
+    }
+
+    /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
+    pub fn prune(&self, keep: Keep) -> Result<Vec<TaskId>, TaskError> {
+        let oldest = now().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
+        let mut ended = Vec::new();
+        let mut removed = Vec::new();
+        for id in self.records.ids()? {
+            match self.records.read(id) {
+                Some(record) if record.state == State::Ended => {
+                    let read = self.records.directory(id).join("read").exists();
+                    ended.push((record.ended.unwrap_or(0), id, read));
+                }
+                Some(_) => {}
+                // What a power cut has left of a record tells nothing. A shim that lives holds its lock.
+                None => {
+                    let directory = self.records.directory(id);
+                    if directory.is_dir() && matches!(Alive::take(&directory), Ok(Some(_))) {
+                        let _ = fs::remove_dir_all(directory);
+                        removed.push(id);
+                    }
+                }
+            }
+        }
+        ended.sort_unstable_by(|a, b| b.cmp(a));
+        for (place, (time, id, read)) in ended.into_iter().enumerate() {
+            let room = if read { keep.count } else { keep.count.saturating_mul(UNREAD) };
+            if place >= room || time < oldest {
+                match self.remove(id) {
+                    // Somebody else prunes, too.
+                    Ok(()) | Err(TaskError::NoTask { .. } | TaskError::Io { .. }) => removed.push(id),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(removed)
+    }
+}

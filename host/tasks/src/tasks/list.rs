@@ -1,0 +1,102 @@
+//! Looking at tasks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aiw_core::TaskId;
+
+use super::Tasks;
+use crate::record::Record;
+use crate::segment::{Segment, Snapshot, namespaces};
+use crate::{Log, Root, Scope, State, Task, TaskError};
+
+impl Tasks {
+    /// All of them, oldest first. What dead shims have left behind is ended and recorded first.
+    pub fn list(&self) -> Result<Vec<Task>, TaskError> {
+        let mut tasks = Vec::new();
+        let mut segments = Segments::of(self);
+        for id in self.records.ids()? {
+            // Removed in the meantime, or not to be read.
+            let Some(record) = self.records.read(id) else { continue };
+            if let Scope::Session(root) = self.scope
+                && !root.is(&record.root)
+            {
+                continue;
+            }
+            tasks.push(self.look(record, &mut segments)?);
+        }
+        tasks.sort_by_key(|task| (task.started, task.id));
+        self.tidy();
+        Ok(tasks)
+    }
+
+    /// Whether the session's shared memory is fit to use. Lists do without it; starting does not.
+    pub fn check(&self) -> Result<(), TaskError> {
+        let roots = match self.scope {
+            Scope::Session(root) => vec![root],
+            Scope::All => namespaces(&self.runtime)?.into_iter().map(|pid| Root { pid, start: 0 }).collect(),
+        };
+        roots.into_iter().try_for_each(|root| Segment::open(&self.runtime, root).map(|_| ()))
+    }
+
+    /// One of them. A task of another session is found too: its id was known.
+    pub fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+        self.look(self.record(id)?, &mut Segments::of(self))
+    }
+
+    /// The task whose CLI has, or had, this process id; the newest of several.
+    pub fn find_by_pid(&self, pid: u32) -> Result<Task, TaskError> {
+        let all = Self { scope: Scope::All, ..self.clone() };
+        let mut found: Vec<Task> = all.list()?.into_iter().filter(|task| task.pid == Some(pid)).collect();
+        // Among several, one that lives is meant.
+        found.sort_by_key(|task| (task.state != State::Ended, task.started));
+        found.pop().ok_or_else(|| TaskError::NoTask { id: pid.to_string() })
+    }
+
+    /// The log of a task.
+    pub fn log(&self, id: TaskId) -> Result<Log, TaskError> {
+        self.record(id)?;
+        Ok(Log::of(&self.records.directory(id)))
+    }
+
+    pub(super) fn record(&self, id: TaskId) -> Result<Record, TaskError> {
+        self.records.read(id).ok_or_else(|| TaskError::NoTask { id: id.to_string() })
+    }
+
+    /// A task as it is now: the record, made good if need be, and what the shim says in its slot.
+    pub(super) fn look(&self, record: Record, segments: &mut Segments) -> Result<Task, TaskError> {
+        let record = self.settle(record)?;
+        let directory = self.records.directory(record.id);
+        let slot = if record.state == State::Ended { None } else { segments.slot(&record) };
+        let mut task = record.into_task(&directory);
+        // The slot is changed a moment before or after the record; an end is told by the record alone.
+        if let Some(state) =
+            slot.and_then(|slot| slot.state()).filter(|state| *state > task.state && *state != State::Ended)
+        {
+            task.state = state;
+        }
+        Ok(task)
+    }
+}
+
+/// The segments that were looked into so far, one scan each.
+pub(super) struct Segments {
+    tasks: Tasks,
+    slots: HashMap<Root, HashMap<u64, Snapshot>>,
+}
+
+impl Segments {
+    pub fn of(tasks: &Tasks) -> Self {
+        Self { tasks: tasks.clone(), slots: HashMap::new() }
+    }
+
+    /// The slot of the shim of a record.
+    fn slot(&mut self, record: &Record) -> Option<Snapshot> {
+        let slots = self.slots.entry(record.root).or_insert_with(|| {
+            let segment = Segment::open(&self.tasks.runtime, record.root).ok().flatten();
+            let scan = |segment: Arc<Segment>| segment.scan().map(|slot| (slot.instance(), slot)).collect();
+            segment.map(scan).unwrap_or_default()
+        });
+        slots.get(&record.instance).filter(|slot| slot.id() == Some(record.id)).copied()
+    }
+}

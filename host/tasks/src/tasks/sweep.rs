@@ -1,0 +1,113 @@
+//! What dead shims have left behind is ended and recorded, by whoever looks next.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use aiw_core::TaskId;
+
+use super::Tasks;
+use crate::files::now;
+use crate::log::Writer;
+use crate::platform::{self, Process, Signal};
+use crate::record::{Alive, Record, save};
+use crate::segment::Segment;
+use crate::{Outcome, State, TASK_VARIABLE, TaskError};
+
+/// A shim makes its task's directory within milliseconds.
+const STAGING_AGE: Duration = Duration::from_secs(60);
+
+impl Tasks {
+    /// The record, made good if its shim has died. A shim that lives is left alone.
+    pub(super) fn settle(&self, record: Record) -> Result<Record, TaskError> {
+        if record.state == State::Ended {
+            return Ok(record);
+        }
+        let directory = self.records.directory(record.id);
+        // The lock is the shim's as long as it lives: no process id can be mistaken here.
+        let Some(_alive) = Alive::take(&directory)? else { return Ok(record) };
+        // It may have ended in good order since the record was read.
+        let Some(mut record) = self.records.read(record.id) else {
+            return Err(TaskError::NoTask { id: record.id.to_string() });
+        };
+        if record.state == State::Ended {
+            return Ok(record);
+        }
+        let left = end_orphans(&record);
+        let ours = record.pid_namespace == platform::pid_namespace();
+        record.note("its supervisor died, so how it ended is not known");
+        if left > 0 {
+            record.note(&format!("{left} processes that it left were ended"));
+        }
+        if !ours {
+            record.note("it ran in another container: processes that it left cannot be seen from here");
+        }
+        record.state = State::Ended;
+        record.outcome = Some(Outcome::Lost);
+        record.ended = Some(now());
+        if let Ok(mut log) = Writer::open(&directory, self.log_bytes) {
+            let _ = log.say("lost: the supervisor died");
+        }
+        save(&directory, &record)?;
+        if let Ok(Some(segment)) = Segment::open(&self.runtime, record.root) {
+            segment.free(record.instance);
+            segment.wake();
+        }
+        Ok(record)
+    }
+
+    /// Removes what half-started tasks and ended sessions have left. Failing at this harms nobody.
+    pub(super) fn tidy(&self) {
+        for id in self.records.staged().unwrap_or_default() {
+            let directory = self.records.staging(id);
+            let age = fs::metadata(&directory)
+                .and_then(|m| m.modified())
+                .ok()
+                .and_then(|t| SystemTime::now().duration_since(t).ok());
+            if age.is_some_and(|age| age > STAGING_AGE) && matches!(Alive::take(&directory), Ok(Some(_))) {
+                let _ = fs::remove_dir_all(&directory);
+            }
+        }
+        let _ = crate::segment::sweep_dead(&self.runtime);
+    }
+}
+
+/// Ends what a dead shim's task still has running: its CLI and all that carry its mark. How many that were.
+fn end_orphans(record: &Record) -> usize {
+    if record.pid_namespace != platform::pid_namespace() {
+        return 0;
+    }
+    let mut ended = Vec::new();
+    // What is being ended may start others.
+    for _ in 0..20 {
+        let left = orphans(record.id, record);
+        if left.is_empty() {
+            break;
+        }
+        let mut handles = Vec::new();
+        for (pid, start) in left {
+            if let Ok(Some(process)) = Process::open(pid, start) {
+                let _ = process.signal(Signal::KILL);
+                handles.push(process);
+            }
+            if !ended.contains(&(pid, start)) {
+                ended.push((pid, start));
+            }
+        }
+        for process in handles {
+            process.wait(Duration::from_millis(500));
+        }
+    }
+    ended.len()
+}
+
+fn orphans(id: TaskId, record: &Record) -> Vec<(u32, u64)> {
+    let mut left = platform::marked(TASK_VARIABLE, id.as_str());
+    if let Some(child) = record.child
+        && platform::is_alive(child.pid, child.start)
+        && child.start != 0
+        && !left.contains(&(child.pid, child.start))
+    {
+        left.push((child.pid, child.start));
+    }
+    left
+}

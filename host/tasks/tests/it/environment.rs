@@ -1,0 +1,169 @@
+//! A home and a runtime directory of a test's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_core::{CliKind, TaskId};
+use aiw_home::Home;
+use aiw_tasks::{Limits, NewTask, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
+use tempfile::TempDir;
+
+/// Nothing here takes that long; it is there so that a defect is a failure and not a hang.
+pub const GUARD: Duration = Duration::from_secs(60);
+
+pub struct Environment {
+    directory: TempDir,
+    pub root: Root,
+    pub grace: Duration,
+}
+
+impl Environment {
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory, root: Root::of(std::process::id()), grace: Duration::from_secs(5) }
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.directory.path().join("home")
+    }
+
+    pub fn runtime(&self) -> PathBuf {
+        self.directory.path().join("runtime")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn of(&self, scope: Scope) -> Tasks {
+        let tasks = Tasks::open(&Home::at(self.home()), scope).unwrap();
+        tasks.with_runtime(self.runtime()).with_grace(self.grace)
+    }
+
+    pub fn tasks(&self) -> Tasks {
+        self.of(Scope::Session(self.root))
+    }
+
+    pub fn start(&self, script: &str) -> Task {
+        self.try_start(task(), program(script), Queue::default()).unwrap()
+    }
+
+    pub fn try_start(&self, task: NewTask, program: Program, queue: Queue) -> Result<Task, TaskError> {
+        self.tasks().start(shim(), task, program, queue)
+    }
+
+    /// The task once it has ended.
+    pub fn ended(&self, id: TaskId) -> Task {
+        let tasks = self.of(Scope::All);
+        let waited = tasks
+            .wait(&[id], WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
+            .unwrap();
+        assert!(waited.done, "{:?}", waited.tasks);
+        waited.tasks.into_iter().next().unwrap()
+    }
+
+    pub fn run(&self, script: &str) -> Task {
+        self.ended(self.start(script).id)
+    }
+
+    /// What the task wrote to its standard output, line by line.
+    pub fn stdout(&self, id: TaskId) -> Vec<String> {
+        let entries = self.tasks().log(id).unwrap().tail(usize::MAX).unwrap();
+        let stdout = entries.into_iter().filter(|entry| entry.stream == aiw_tasks::Stream::Stdout);
+        stdout.map(|entry| String::from_utf8(entry.bytes).unwrap()).collect()
+    }
+
+    /// A file that a script writes.
+    pub fn file(&self, name: &str) -> String {
+        until(|| std::fs::read_to_string(self.path(name)).ok().filter(|text| text.ends_with('\n')))
+    }
+
+    /// Segments of this test in shared memory.
+    pub fn segments(&self) -> Vec<PathBuf> {
+        let Ok(link) = std::fs::read_to_string(self.link()) else { return Vec::new() };
+        let prefix = link[1..].rsplit_once('-').unwrap().0.to_owned();
+        let files = std::fs::read_dir("/dev/shm").unwrap().flatten();
+        files.map(|f| f.path()).filter(|p| p.file_name().unwrap().to_str().unwrap().starts_with(&prefix)).collect()
+    }
+
+    pub fn link(&self) -> PathBuf {
+        self.runtime().join(format!("{}_task1", self.root.pid))
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        for task in self.of(Scope::All).list().unwrap_or_default() {
+            if task.state != State::Ended {
+                let _ = self.of(Scope::All).stop(task.id, true);
+            }
+        }
+        for segment in self.segments() {
+            let _ = std::fs::remove_file(segment);
+        }
+    }
+}
+
+pub fn shim() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_aiw-task-shim"))
+}
+
+pub fn task() -> NewTask {
+    NewTask {
+        cli: CliKind::Codex,
+        provider: Some("openrouter".into()),
+        role: None,
+        tag: None,
+        model: None,
+        permission: "default".into(),
+        bypass: None,
+        prompt_preview: "fix the\nfailing test".into(),
+        cwd: "/".into(),
+        session: None,
+        timeout: None,
+        depth: 0,
+    }
+}
+
+pub fn program(script: &str) -> Program {
+    Program {
+        path: "/bin/sh".into(),
+        arguments: vec!["-c".into(), script.into()],
+        environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+        stdin: Vec::new(),
+        files: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
+/// What is there sooner or later.
+pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = there() {
+            return value;
+        }
+        assert!(start.elapsed() < GUARD, "it does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process is there, and no zombie.
+pub fn is_there(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+pub fn kill(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+pub fn assert_ended(task: &Task, outcome: Outcome, exit_code: Option<i32>, signal: Option<i32>) {
+    assert_eq!(
+        (task.state, task.outcome, task.exit_code, task.signal),
+        (State::Ended, Some(outcome), exit_code, signal),
+        "{task:?}"
+    );
+}

@@ -1,0 +1,326 @@
+//! From start to end.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_core::ErrorKind;
+use aiw_tasks::{
+    From, Keep, Limits, NewTask, Outcome, PassedFile, Program, Queue, Root, Scope, State, Stopped, Stream,
+    TASK_VARIABLE, TaskError, WaitMode,
+};
+
+use crate::environment::{Environment, assert_ended, is_there, program, shim, task};
+
+#[test]
+fn exit_codes_are_what_they_are() {
+    let env = Environment::new();
+    for (code, outcome) in
+        [(0, Outcome::Succeeded), (1, Outcome::Failed), (137, Outcome::Failed), (143, Outcome::Failed)]
+    {
+        assert_ended(&env.run(&format!("exit {code}")), outcome, Some(code), None);
+    }
+    assert_ended(&env.run("kill -SEGV $$"), Outcome::Signalled, None, Some(11));
+}
+
+#[test]
+fn a_task_is_what_was_said_of_it() {
+    let env = Environment::new();
+    let started = env.start("sleep 100");
+    assert_eq!(started.state, State::Running);
+    assert_eq!((started.prompt.as_str(), started.provider.as_deref()), ("fix the failing test", Some("openrouter")));
+    assert!(is_there(started.pid.unwrap()) && !started.unread);
+    assert_eq!(env.tasks().list().unwrap(), [env.tasks().get(started.id).unwrap()]);
+    assert_eq!(env.tasks().find_by_pid(started.pid.unwrap()).unwrap().id, started.id);
+    let other = env.of(Scope::Session(Root { pid: 1, start: 0 }));
+    assert_eq!(other.list().unwrap(), []);
+    let directory = started.log.parent().unwrap();
+    assert_eq!(directory.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+    for name in ["task.json", "prompt", "log", "alive"] {
+        assert_eq!(directory.join(name).metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    assert!(matches!(env.tasks().remove(started.id), Err(TaskError::StillRunning { .. })));
+    let Stopped::Ended(stopped) = env.tasks().stop(started.id, true).unwrap() else { panic!() };
+    assert_ended(&stopped, Outcome::Signalled, None, Some(15));
+    assert!(matches!(env.tasks().stop(started.id, true).unwrap(), Stopped::AlreadyEnded(_)));
+    assert!(stopped.unread);
+    env.tasks().mark_read(&[started.id]).unwrap();
+    assert!(!env.tasks().get(started.id).unwrap().unread);
+    env.tasks().remove(started.id).unwrap();
+    assert_eq!(env.tasks().get(started.id).unwrap_err().kind(), ErrorKind::User);
+}
+
+#[test]
+fn who_ignores_sigterm_is_killed_after_the_grace() {
+    let mut env = Environment::new();
+    env.grace = Duration::from_millis(200);
+    let task = env.start("trap '' TERM; echo ready; while :; do sleep 1; done");
+    crate::environment::until(|| (!env.stdout(task.id).is_empty()).then_some(()));
+    let Stopped::Ended(task) = env.tasks().stop(task.id, true).unwrap() else { panic!() };
+    assert_ended(&task, Outcome::Signalled, None, Some(9));
+}
+
+#[test]
+fn a_cli_that_ends_with_0_when_stopped_has_not_succeeded() {
+    let env = Environment::new();
+    let task = env.start("trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done");
+    crate::environment::until(|| (!env.stdout(task.id).is_empty()).then_some(()));
+    env.tasks().stop(task.id, false).unwrap();
+    assert_ended(&env.ended(task.id), Outcome::Signalled, Some(0), Some(15));
+}
+
+#[test]
+fn a_timeout_is_called_one() {
+    let mut env = Environment::new();
+    env.grace = Duration::from_millis(100);
+    for (script, code, signal) in
+        [("exec sleep 100", None, Some(15)), ("trap 'exit 3' TERM; while :; do sleep 0.01; done", Some(3), None)]
+    {
+        let new = NewTask { timeout: Some(Duration::from_millis(300)), ..task() };
+        let task = env.try_start(new, program(script), Queue::default()).unwrap();
+        assert_ended(&env.ended(task.id), Outcome::Timeout, code, signal);
+    }
+}
+
+#[test]
+fn the_stream_has_a_say() {
+    let env = Environment::new();
+    let good = env.run("echo session s-1; echo final done and dusted; echo verdict good");
+    assert_ended(&good, Outcome::Succeeded, Some(0), None);
+    assert_eq!((good.session.as_deref(), good.final_message.as_deref()), (Some("s-1"), Some("done and dusted")));
+    assert_eq!((good.usage.unwrap().input, good.cost_usd), (7, Some(0.25)));
+    assert_ended(&env.run("echo session s; echo verdict bad"), Outcome::Failed, Some(0), None);
+    let cut = env.run("echo session s");
+    assert_ended(&cut, Outcome::Failed, Some(0), None);
+    assert_eq!(cut.note.as_deref(), Some("it ended with exit code 0, but without its last record"));
+    let defect = env.run("echo panic now; echo after");
+    assert_eq!(env.stdout(defect.id), ["panic now", "after"]);
+    assert_ended(&defect, Outcome::Succeeded, Some(0), None);
+}
+
+#[test]
+fn who_leaves_the_group_is_ended_too() {
+    let env = Environment::new();
+    let away = env.path("away");
+    let script = format!(
+        "setsid sh -c 'trap \"\" TERM; (setsid sleep 1000 & echo $! > {0}.2); echo $$ > {0}; while :; do sleep 1; done' & \
+         while [ ! -s {0} ]; do sleep 0.01; done; exit 0",
+        away.display()
+    );
+    let task = env.run(&script);
+    assert_ended(&task, Outcome::Succeeded, Some(0), None);
+    for name in ["away", "away.2"] {
+        assert!(!is_there(env.file(name).trim().parse().unwrap()), "{name}");
+    }
+}
+
+#[test]
+fn what_has_an_open_pipe_holds_nobody() {
+    let env = Environment::new();
+    let script = "(trap '' TERM HUP; while :; do echo again; done) & echo mine; exit 4";
+    assert_ended(&env.run(script), Outcome::Failed, Some(4), None);
+}
+
+#[test]
+fn the_prompt_arrives_byte_for_byte() {
+    let env = Environment::new();
+    let long: Vec<u8> = (0..2 << 20).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for prompt in [&b""[..], b"  ", b"-x 'a\" $(b) \0\xff\xfe\n", &long] {
+        let copy = env.path("copy");
+        let program = Program { stdin: prompt.to_vec(), ..program(&format!("cat > {}; wc -c", copy.display())) };
+        let task = env.try_start(task(), program, Queue::default()).unwrap();
+        assert_ended(&env.ended(task.id), Outcome::Succeeded, Some(0), None);
+        assert!(std::fs::read(&copy).unwrap() == prompt);
+        assert!(std::fs::read(task.log.with_file_name("prompt")).unwrap() == prompt);
+    }
+}
+
+#[test]
+fn the_child_has_its_environment_and_files_and_nothing_else() {
+    let env = Environment::new();
+    let files = vec![
+        PassedFile { fd: 4, bytes: b"four\0\xff".to_vec() },
+        PassedFile { fd: 3, bytes: b"three".to_vec() },
+        PassedFile { fd: 200, bytes: vec![b'x'; 100_000] },
+    ];
+    let environment = vec![("A".into(), "b c".into()), ("PATH".into(), std::env::var_os("PATH").unwrap())];
+    let script = "env | grep -v '^_=\\|^PWD=\\|^SHLVL=\\|^OLDPWD=' | sort; cat /proc/self/fd/3; echo; wc -c < /proc/self/fd/4; wc -c < /proc/self/fd/200; \
+                  ls /proc/self/fd; ulimit -c; pwd";
+    let new = NewTask { cwd: env.home().parent().unwrap().into(), ..task() };
+    let cwd = new.cwd.canonicalize().unwrap();
+    let task = env.try_start(new, Program { files, environment, ..program(script) }, Queue::default()).unwrap();
+    env.ended(task.id);
+    let path = format!("PATH={}", std::env::var("PATH").unwrap());
+    let mark = format!("{TASK_VARIABLE}={}", task.id);
+    let core =
+        String::from_utf8(std::process::Command::new("sh").args(["-c", "ulimit -c"]).output().unwrap().stdout).unwrap();
+    let mut seen = env.stdout(task.id);
+    // The descriptor that ls itself reads the list by.
+    let fds: Vec<String> = seen.drain(6..seen.len() - 2).collect();
+    let fds: Vec<&str> = fds.iter().map(String::as_str).filter(|fd| !["5", "6", "7"].contains(fd)).collect();
+    let mut fds: Vec<u32> = fds.iter().map(|fd| fd.parse().unwrap()).collect();
+    fds.sort_unstable();
+    assert_eq!(fds, [0, 1, 2, 3, 4, 200]);
+    assert_eq!(seen, ["A=b c", &mark, &path, "three", "6", "100000", core.trim(), cwd.to_str().unwrap()]);
+}
+
+#[test]
+fn secrets_are_on_no_command_line_and_in_no_file() {
+    let env = Environment::new();
+    let secret = "canary-7c1f";
+    let mut program = program("sleep 100");
+    program.environment.push(("KEY".into(), secret.into()));
+    program.stdin = b"the prompt".to_vec();
+    program.files.push(PassedFile { fd: 5, bytes: secret.into() });
+    let task = env.try_start(task(), program, Queue::default()).unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", task.pid.unwrap())).unwrap();
+    let shim: u32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
+    for file in [
+        format!("/proc/{shim}/cmdline"),
+        format!("/proc/{shim}/environ"),
+        format!("/proc/{}/cmdline", task.pid.unwrap()),
+    ] {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains(secret) && !text.contains("the prompt"), "{file}: {text}");
+    }
+    let directory = task.log.parent().unwrap();
+    for entry in std::fs::read_dir(directory).unwrap().flatten() {
+        assert!(!String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()).contains(secret), "{entry:?}");
+    }
+    for segment in env.segments() {
+        assert!(!String::from_utf8_lossy(&std::fs::read(segment).unwrap()).contains(secret));
+    }
+    env.tasks().stop(task.id, true).unwrap();
+}
+
+#[test]
+fn what_cannot_be_started_says_why() {
+    let env = Environment::new();
+    let missing = Program { path: "/no/such".into(), ..program("") };
+    let error = env.try_start(task(), missing, Queue::default()).unwrap_err();
+    assert_eq!(error.to_string(), "cannot start `/no/such`: No such file or directory (os error 2)");
+    let TaskError::NotStarted { id, .. } = error else { panic!() };
+    let record = env.tasks().get(id).unwrap();
+    assert_ended(&record, Outcome::Failed, None, None);
+    assert_eq!(record.note.as_deref(), Some("`/no/such` could not be started: No such file or directory (os error 2)"));
+    let nowhere = NewTask { cwd: "/no/where".into(), ..task() };
+    let error = env.try_start(nowhere, program(""), Queue::default()).unwrap_err();
+    assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
+    let deep = env.try_start(NewTask { depth: 4, ..task() }, program(""), Queue::default()).unwrap_err();
+    assert_eq!(deep.to_string(), "tasks may start tasks only 3 deep, and this would be number 4");
+    for (program, message) in [
+        (
+            Program { arguments: vec!["a\0b".into()], ..program("") },
+            "argument 1 contains a NUL character; standard input may",
+        ),
+        (Program { environment: vec![("A=B".into(), "".into())], ..program("") }, "`A=B` is no name of a variable"),
+        (
+            Program { files: vec![PassedFile { fd: 2, bytes: vec![] }], ..program("") },
+            "2 is no number for a passed file: each has its own, from 3 to 255",
+        ),
+    ] {
+        assert_eq!(env.try_start(task(), program, Queue::default()).unwrap_err().to_string(), message);
+    }
+    let error = env.tasks().start("/bin/true".as_ref(), task(), program(""), Queue::default()).unwrap_err();
+    assert!(error.to_string().starts_with("the task's supervisor did not start: "), "{error}");
+    assert!(matches!(
+        env.of(Scope::All).start(shim(), task(), program(""), Queue::default()),
+        Err(TaskError::NoSession)
+    ));
+    // Only what had a task's directory by then is listed.
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+}
+
+#[test]
+fn limits_that_cannot_be_kept_are_said_to_be_none() {
+    let env = Environment::new();
+    let limits = Limits { memory: Some(1 << 30), cpu_percent: Some(50) };
+    let task = env.try_start(task(), Program { limits, ..program("exit 0") }, Queue::default()).unwrap();
+    let task = env.ended(task.id);
+    assert_ended(&task, Outcome::Succeeded, Some(0), None);
+    if let Some(note) = task.note {
+        assert!(note.starts_with("memory and processor are not limited: "), "{note}");
+    }
+}
+
+#[test]
+fn waiting_can_be_cut_short() {
+    let env = Environment::new();
+    let (long, short) = (env.start("sleep 100"), env.start("exit 0"));
+    let wait = |mode, deadline, cancelled| {
+        let cancelled = AtomicBool::new(cancelled);
+        env.tasks().wait(&[long.id, short.id], mode, deadline, &cancelled, &mut |_| {}).unwrap()
+    };
+    let any = wait(WaitMode::Any, None, false);
+    assert!(any.done && any.tasks[1].state == State::Ended && any.tasks[0].state == State::Running);
+    let soon = wait(WaitMode::All, Some(Instant::now() + Duration::from_millis(20)), false);
+    assert!(!soon.done && !soon.cancelled);
+    let cancelled = wait(WaitMode::All, None, true);
+    assert!(!cancelled.done && cancelled.cancelled);
+    let mut states = Vec::new();
+    env.tasks().stop(long.id, false).unwrap();
+    env.tasks()
+        .wait(&[long.id], WaitMode::All, None, &AtomicBool::new(false), &mut |tasks| states.push(tasks[0].state))
+        .unwrap();
+    assert_eq!(states.last(), Some(&State::Ended));
+}
+
+#[test]
+fn a_log_is_followed_to_its_end() {
+    let env = Environment::new();
+    let task = env.start("for i in 1 2 3; do echo line $i; sleep 0.05; done; printf end >&2");
+    let mut follow = env.tasks().log(task.id).unwrap().follow(From::Start).unwrap();
+    let mut seen = Vec::new();
+    loop {
+        let ended = env.tasks().get(task.id).unwrap().state == State::Ended;
+        let entries = follow.next(Duration::from_millis(200)).unwrap();
+        if entries.is_empty() && ended {
+            break;
+        }
+        seen.extend(entries);
+    }
+    seen.extend(follow.rest());
+    let text: Vec<(Stream, String)> =
+        seen.into_iter().map(|e| (e.stream, String::from_utf8(e.bytes).unwrap())).collect();
+    let lines: Vec<&str> = text.iter().filter(|(s, _)| *s == Stream::Stdout).map(|(_, t)| t.as_str()).collect();
+    assert_eq!(lines, ["line 1", "line 2", "line 3"]);
+    assert!(text.contains(&(Stream::Stderr, "end".into())));
+    assert!(text.contains(&(Stream::Aiw, "ended: succeeded, exit code 0".into())));
+}
+
+#[test]
+fn ended_tasks_are_kept_by_number_and_age() {
+    let env = Environment::new();
+    let mut ids: Vec<_> = (0..4).map(|_| env.run("exit 0").id).collect();
+    ids.push(env.start("sleep 100").id);
+    env.tasks().mark_read(&ids).unwrap();
+    let keep = Keep { count: 2, age: Duration::from_secs(3600) };
+    assert_eq!(env.tasks().prune(keep).unwrap().len(), 2);
+    let left: Vec<_> = env.tasks().list().unwrap().iter().map(|task| task.id).collect();
+    assert_eq!(left, ids[2..]);
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(env.tasks().prune(Keep { count: 9, age: Duration::ZERO }).unwrap().len(), 2);
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+    env.tasks().stop(ids[4], true).unwrap();
+}
+
+#[test]
+fn tasks_that_a_task_started_outlive_it() {
+    let env = Environment::new();
+    let script = format!(
+        "{} start {} {} {} 1 64 'echo $$ > {}; exec sleep 1000' > {}",
+        shim().display(),
+        env.home().display(),
+        env.runtime().display(),
+        env.root.pid,
+        env.path("inner").display(),
+        env.path("id").display()
+    );
+    assert_ended(&env.run(&script), Outcome::Succeeded, Some(0), None);
+    let inner = env.file("inner").trim().parse().unwrap();
+    assert!(is_there(inner));
+    let id = env.file("id").trim().parse().unwrap();
+    assert_eq!(env.tasks().get(id).unwrap().state, State::Running);
+    env.tasks().stop(id, true).unwrap();
+    assert!(!is_there(inner));
+}

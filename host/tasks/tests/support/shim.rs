@@ -1,0 +1,109 @@
+//! `shim …` is the supervisor, as in `aiw`; `start HOME RUNTIME ROOT COUNT LIMIT SCRIPT` starts tasks and prints their ids.
+
+use std::process::ExitCode;
+
+#[cfg(unix)]
+fn main() -> ExitCode {
+    match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
+        Some("shim") => aiw_tasks::shim_main(std::env::args_os(), |_| Box::new(words::Words::default())),
+        Some("start") => start::start(),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(not(unix))]
+fn main() -> ExitCode {
+    ExitCode::FAILURE
+}
+
+/// A stream of words, in the place of a CLI's JSON.
+#[cfg(unix)]
+mod words {
+    use aiw_tasks::{Facts, Interpreter, Stream, Usage};
+
+    #[derive(Default)]
+    pub struct Words {
+        facts: Facts,
+    }
+
+    impl Interpreter for Words {
+        fn line(&mut self, stream: Stream, line: &[u8]) {
+            if stream != Stream::Stdout {
+                return;
+            }
+            let line = String::from_utf8_lossy(line);
+            match line.split_once(' ') {
+                Some(("session", id)) => {
+                    self.facts.structured = true;
+                    self.facts.session = Some(id.to_owned());
+                }
+                Some(("final", message)) => self.facts.final_message = Some(message.to_owned()),
+                Some(("verdict", verdict)) => {
+                    self.facts.complete = true;
+                    self.facts.failed = Some(verdict != "good");
+                    self.facts.usage = Some(Usage { input: 7, output: 3, ..Usage::default() });
+                    self.facts.cost_usd = Some(0.25);
+                }
+                Some(("panic", _)) => std::panic::panic_any(()),
+                _ => {}
+            }
+        }
+
+        fn facts(&self) -> Facts {
+            self.facts.clone()
+        }
+    }
+}
+
+#[cfg(unix)]
+mod start {
+    use std::io::Write;
+    use std::process::ExitCode;
+
+    use aiw_core::CliKind;
+    use aiw_home::Home;
+    use aiw_tasks::{Limits, NewTask, Program, Queue, Root, Scope, Tasks};
+
+    pub fn start() -> ExitCode {
+        let words: Vec<String> = std::env::args().skip(2).collect();
+        let [home, runtime, root, count, limit, script] = words.as_slice() else { return ExitCode::FAILURE };
+        let (Ok(pid), Ok(count), Ok(limit)) = (root.parse(), count.parse(), limit.parse()) else {
+            return ExitCode::FAILURE;
+        };
+        let Ok(tasks) = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid))) else { return ExitCode::FAILURE };
+        let tasks = tasks.with_runtime(runtime).with_grace(std::time::Duration::from_millis(300));
+        let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
+        for _ in 0..count {
+            let task = NewTask {
+                cli: CliKind::Codex,
+                provider: None,
+                role: None,
+                tag: None,
+                model: None,
+                permission: "default".into(),
+                bypass: None,
+                prompt_preview: script.clone(),
+                cwd: "/".into(),
+                session: None,
+                timeout: None,
+                depth: 0,
+            };
+            let program = Program {
+                path: "/bin/sh".into(),
+                arguments: vec!["-c".into(), script.into()],
+                environment: std::env::vars_os().collect(),
+                stdin: Vec::new(),
+                files: Vec::new(),
+                limits: Limits::default(),
+            };
+            let line = match tasks.start(&own, task, program, Queue { limit, may_queue: true }) {
+                Ok(task) => task.id.to_string(),
+                Err(error) => format!("error: {error}"),
+            };
+            if writeln!(std::io::stdout(), "{line}").is_err() {
+                return ExitCode::FAILURE;
+            }
+        }
+        ExitCode::SUCCESS
+    }
+}
