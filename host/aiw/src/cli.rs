@@ -1,9 +1,17 @@
 //! The command line, as it is typed.
 
+pub mod provider;
+pub mod run;
+pub mod task;
+
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ExtensionId, MarketName};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
+use self::run::RunArgs;
+use self::task::{ScopeArgs, TaskCommand, WaitArgs};
 
 /// Takes care of AI coding CLIs: plugins and MCP servers from any marketplace, in one place
 ///
@@ -23,6 +31,28 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run Claude Code: with a prompt as a supervised task, without one in this terminal
+    Claude(RunArgs),
+    /// Run Codex, in the same way
+    Codex(RunArgs),
+    /// Run Gemini CLI, in the same way
+    Gemini(RunArgs),
+    /// See, follow and end tasks
+    #[command(subcommand)]
+    Task(TaskCommand),
+    /// Show what runs, and what has ended since anybody looked
+    Status(ScopeArgs),
+    /// Wait until tasks have ended, and report: exit code 0 if all succeeded, 1 if not, 124 if time ran out
+    Wait(WaitArgs),
+    /// Add and keep API providers
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+    /// Keep secrets: encrypted, and never shown
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Say which directories' own files count
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Find, install and keep plugins that bring MCP servers
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -39,6 +39,12 @@ impl Failure {
         Self::user(format!("{question}, and there is no terminal to ask on")).with_hint(format!("answer with `{flag}`"))
     }
 
+    /// Another exit code than that of its kind.
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = Some(code);
+        self
+    }
+
     pub fn interrupted(code: u8) -> Self {
         Self { code: Some(code), ..Self::new(ErrorKind::Interrupted, "stopped") }
     }
@@ -79,7 +85,20 @@ macro_rules! from {
     )*};
 }
 
-from!(aiw_home::HomeError, aiw_launch::RoleError, aiw_wasm::LibraryError);
+from!(
+    aiw_home::HomeError,
+    aiw_home::VaultError,
+    aiw_launch::LaunchError,
+    aiw_launch::RoleError,
+    aiw_tasks::TaskError,
+    aiw_wasm::LibraryError
+);
+
+impl From<aiw_launch::AdapterError> for Failure {
+    fn from(e: aiw_launch::AdapterError) -> Self {
+        Self { hint: e.hint.clone(), ..Self::new(e.kind, e.to_string()) }
+    }
+}
 
 impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {

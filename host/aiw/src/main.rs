@@ -6,6 +6,7 @@ mod components;
 mod failure;
 mod logs;
 mod output;
+mod starter;
 mod terminal;
 
 use std::process::ExitCode;
@@ -13,22 +14,28 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use aiw_core::ErrorKind;
+use aiw_core::{CliKind, ErrorKind};
 use clap::Parser;
 
+use crate::cli::run::RunArgs;
 use crate::cli::{Cli, Command, PluginCommand};
 use crate::failure::Failure;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
+    if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
+        return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter);
+    }
     // The commonest question, before anything is set up.
     if std::env::args_os().len() == 2 && std::env::args_os().nth(1).is_some_and(|a| a == "--version" || a == "-V") {
         return output::write_line(&format!("aiw {}", env!("CARGO_PKG_VERSION")));
     }
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
-    let json = std::env::args_os().any(|a| a == "--json");
-    let cli = match Cli::try_parse() {
+    let (arguments, theirs) = commands::run::part(std::env::args_os());
+    let json = arguments.iter().any(|a| a == "--json");
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(e) if !e.use_stderr() => {
             return output::write(&e.render().to_string());
@@ -44,6 +51,13 @@ fn main() -> ExitCode {
         // They read files: neither components nor a runtime are set up for them.
         Command::Cli(command) => commands::cli_list::run(&command, &output),
         Command::Role(command) => commands::role::run(command, &output),
+        Command::Task(command) => commands::task::run(command, &output),
+        Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
+        Command::Wait(args) => commands::task::wait(&args, &output),
+        Command::Trust(command) => commands::secret::trust(command, &output),
+        Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
+        Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),
+        Command::Gemini(args) => commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, &output),
         command => run(command, &output),
     };
     match result {
@@ -64,7 +78,10 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
             match command {
                 Command::Plugin(command) => commands::plugin::run(command, output).await,
                 Command::Extension(command) => commands::extension::run(command, output).await,
-                Command::Docs { .. } | Command::Cli(_) | Command::Role(_) => Ok(()),
+                Command::Provider(command) => commands::provider::run(command, output).await,
+                Command::Secret(command) => commands::secret::run(command, output).await,
+                // Dispatched before.
+                _ => Ok(()),
             }
         };
         tokio::select! {

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use aiw_core::Secret;
+
 use crate::failure::Failure;
 
 /// Whether somebody can be asked.
@@ -22,6 +24,39 @@ pub async fn ask(question: &str) -> Result<String, Failure> {
         Ok(Ok(Some(line))) => Ok(line.trim().to_owned()),
         _ => Err(Failure::interrupted(130)),
     }
+}
+
+/// The terminal's settings, put back when it goes, whatever ends the question.
+struct Unseen(rustix::termios::Termios);
+
+impl Unseen {
+    fn new() -> Option<Self> {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+        let stdin = std::io::stdin();
+        let before = tcgetattr(&stdin).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Flush, &unseen).ok()?;
+        Some(Self(before))
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Flush, &self.0);
+        let _ = writeln!(std::io::stderr().lock());
+    }
+}
+
+/// Asks for a line that does not appear on the terminal.
+pub async fn ask_hidden(question: &str) -> Result<Secret, Failure> {
+    // Never typed where it would be seen.
+    let unseen = Unseen::new().ok_or_else(|| Failure::user("the terminal does not let a secret be typed unseen"))?;
+    let line = ask(question).await;
+    drop(unseen);
+    let secret = Secret::new(line?);
+    if secret.expose().is_empty() { Err(Failure::user("nothing was typed")) } else { Ok(secret) }
 }
 
 /// Asks a question that a flag could have answered.

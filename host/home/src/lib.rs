@@ -40,5 +40,5 @@ pub use paths::Home;
 pub use project::Project;
 pub use providers::{Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text};
 pub use settings::{MarketSettings, Settings, SourceSettings};
-pub use time::now_rfc3339;
+pub use time::{now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

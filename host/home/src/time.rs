@@ -11,3 +11,10 @@ pub fn now_rfc3339() -> String {
     let whole = now.replace_nanosecond(0).unwrap_or(now);
     whole.format(&Rfc3339).unwrap_or_default()
 }
+
+/// A time in milliseconds since 1970 as RFC 3339 in UTC, with milliseconds.
+pub fn rfc3339(millis: u64) -> String {
+    let nanos = i128::from(millis) * 1_000_000;
+    let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
+}

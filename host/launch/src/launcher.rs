@@ -14,7 +14,9 @@ use serde_json::{Map, Value, json};
 use crate::command::{self, Parts};
 use crate::environment::Environment;
 use crate::prepared::Prepared;
-use crate::{AdapterError, Choice, LaunchError, Permission, Roles, Search, overlay, profile, secrets};
+use crate::profile::{lacks_token, misfit, profile};
+use crate::secrets::{look_up, secrets};
+use crate::{AdapterError, Choice, LaunchError, Permission, Roles, Search, overlay};
 
 /// Provider components, as the launcher needs them.
 #[async_trait]
@@ -126,10 +128,10 @@ impl Launcher {
         };
         let mut tag = None;
         if let Some((provider, component, preset)) = &provider {
-            let profile = profile::profile(provider, preset);
+            let profile = profile(provider, preset);
             let target = CliTarget { cli, version: found.version.clone(), model: request.model.clone() };
             let plan = self.adapters.launch_plan(component, &profile, &target).await?;
-            let secrets = secrets::secrets(&self.home, provider)?;
+            let secrets = secrets(&self.home, provider)?;
             run.apply(&plan, &secrets)?;
             self.provider_env(provider, cli, &mut run)?;
             tag.clone_from(&plan.tag);
@@ -225,12 +227,12 @@ impl Launcher {
             return Err(LaunchError::UnknownProvider { name: name.to_owned(), source_name, cli, fits });
         };
         let (component, preset) = self.adapters.preset(&provider.preset, provider.component.as_ref()).await?;
-        if let Some(reason) = profile::misfit(provider, &preset, cli) {
+        if let Some(reason) = misfit(provider, &preset, cli) {
             let fits = self.that_fit(providers, cli).await;
             let provider = provider.name.to_string();
             return Err(LaunchError::DoesNotFit { provider, source_name, cli, reason, fits });
         }
-        if profile::lacks_token(provider, &preset) {
+        if lacks_token(provider, &preset) {
             return Err(LaunchError::NoSecret {
                 provider: provider.name.to_string(),
                 secret: "token".into(),
@@ -246,7 +248,7 @@ impl Launcher {
         let mut fits = Vec::new();
         for provider in providers.providers() {
             let preset = self.adapters.preset(&provider.preset, provider.component.as_ref()).await;
-            if preset.is_ok_and(|(_, preset)| profile::misfit(provider, &preset, cli).is_none()) {
+            if preset.is_ok_and(|(_, preset)| misfit(provider, &preset, cli).is_none()) {
                 fits.push(provider.name.to_string());
             }
         }
@@ -265,9 +267,7 @@ impl Launcher {
             }
             let value = match text {
                 Text::Literal(text) => text.clone(),
-                Text::Secret(reference) => {
-                    secrets::look_up(&self.home, provider, name.as_str(), reference)?.expose().to_owned()
-                }
+                Text::Secret(reference) => look_up(&self.home, provider, name.as_str(), reference)?.expose().to_owned(),
             };
             // The `env` of Claude Code's settings beats its environment.
             if cli == CliKind::Claude {

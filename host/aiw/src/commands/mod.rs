@@ -8,4 +8,8 @@ pub mod extension;
 pub mod marketplace;
 pub mod new;
 pub mod plugin;
+pub mod provider;
 pub mod role;
+pub mod run;
+pub mod secret;
+pub mod task;

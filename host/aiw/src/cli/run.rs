@@ -1,0 +1,91 @@
+//! `aiw claude|codex|gemini`
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aiw_core::{EnvName, RoleName};
+use aiw_launch::Permission;
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The CLI's own flags go after `--`: aiw codex -p openrouter \"fix the test\" -- --skip-git-repo-check"
+)]
+pub struct RunArgs {
+    /// The provider; `own` is the CLI's own configuration
+    #[arg(short, long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Roles that go before the prompt
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    pub role: Vec<RoleName>,
+    /// The model
+    #[arg(short, long)]
+    pub model: Option<String>,
+    /// Where it works; the current directory by default
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// A variable for it; `K` alone takes the value that it has here
+    #[arg(long, value_name = "K=V", value_parser = parse_env)]
+    pub env: Vec<(EnvName, Option<String>)>,
+    /// Ends it after a time: 90s, 10m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// What it may do without asking, in its own safe modes
+    #[arg(long, value_name = "WHAT")]
+    pub permission: Option<Permission>,
+    /// Pass the servers of aiw's mcp.json on
+    #[arg(long)]
+    pub mcp: bool,
+    /// A configuration directory of its own
+    #[arg(long)]
+    pub isolated: bool,
+    /// What is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub output: RunOutput,
+    /// Print the task's id at once and leave it running
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Be refused rather than wait for a turn when too many tasks run
+    #[arg(long)]
+    pub no_queue: bool,
+    /// Say what would be started, and why; start nothing
+    #[arg(long)]
+    pub explain: bool,
+    /// What is to be done; `-` reads it from standard input. Without it, the CLI's interactive mode
+    #[arg(trailing_var_arg = true)]
+    pub prompt: Vec<OsString>,
+    /// What stood after `--`.
+    #[arg(skip)]
+    pub arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum RunOutput {
+    /// What the model says; what it does goes to standard error
+    #[default]
+    Text,
+    /// One object at the end
+    Json,
+    /// The CLI's own structured stream, as it comes
+    StreamJson,
+}
+
+fn parse_env(text: &str) -> Result<(EnvName, Option<String>), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    Ok((name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, value))
+}
+
+/// `90s`, `10m`, `1h 30m`; a plain number is seconds.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let duration = match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    duration
+        .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(366 * 24 * 3600))
+        .ok_or_else(|| "it must be a time such as `90s`, `10m` or `2h`, a year at most".into())
+}

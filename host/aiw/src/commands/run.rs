@@ -1,0 +1,329 @@
+//! `aiw claude`, `aiw codex`, `aiw gemini`
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aiw_core::{CliKind, ErrorKind, one_line};
+use aiw_home::Home;
+use aiw_launch::{Decision, LaunchError, MAX_PROMPT_BYTES, Prepared, Request};
+use aiw_tasks::{From, Outcome, Queue, Scope, State, Stream, Task, Tasks};
+use serde_json::json;
+
+use crate::cli::run::{RunArgs, RunOutput};
+use crate::commands::task::{self, Text, full_shape, standing, write_piece};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::starter::Starter;
+
+pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> {
+    let prompt = prompt(cli, &args)?;
+    let is_task = prompt.is_some();
+    if !is_task && !args.explain {
+        let unfit = [("--detach", args.detach), ("--timeout", args.timeout.is_some()), ("--no-queue", args.no_queue)];
+        if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
+            return Err(hint_prompt(
+                cli,
+                &args,
+                Failure::user(format!("`{flag}` is for tasks, and there is no prompt")),
+            ));
+        }
+        if !std::io::stdin().is_terminal() {
+            let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
+            return Err(hint_prompt(cli, &args, failure));
+        }
+    }
+    let request = request(cli, &args, prompt)?;
+    let starter = Starter::open(output)?;
+    let prepared = starter.prepare(&request).map_err(|e| misused_p(cli, &args, e))?;
+    for note in &prepared.notes {
+        output.note(format!("note: {note}"));
+    }
+    if args.explain {
+        explain(&prepared, is_task, output);
+        return Ok(());
+    }
+    if !is_task {
+        return Err(prepared.exec().into());
+    }
+    let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
+    let task = starter.start(prepared, queue)?;
+    if args.detach {
+        output.line(task.id.as_str());
+        output.answer(json!({"task": full_shape(&task)}));
+        return Ok(());
+    }
+    attend(&starter.home, &task, args.output, output)
+}
+
+/// The prompt's bytes; none for the interactive mode.
+fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
+    match args.prompt.as_slice() {
+        [] => Ok(None),
+        [dash] if dash == "-" => {
+            let mut bytes = Vec::new();
+            let mut stdin = std::io::stdin().lock().take(MAX_PROMPT_BYTES as u64 + 1);
+            stdin
+                .read_to_end(&mut bytes)
+                .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("cannot read standard input: {e}")))?;
+            Ok(Some(bytes))
+        }
+        words => {
+            if let Some(flag) = words.iter().skip(1).find(|word| word.as_encoded_bytes().starts_with(b"-")) {
+                let flag = flag.to_string_lossy();
+                let message = format!("`{}` stands after the prompt's first word", one_line(&flag, 60));
+                return Err(Failure::new(ErrorKind::Usage, message).with_hint(right_line(cli, words, &flag)));
+            }
+            Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))
+        }
+    }
+}
+
+/// How the line would be right, whichever of two things was meant.
+fn right_line(cli: CliKind, words: &[OsString], flag: &str) -> String {
+    let said: Vec<String> =
+        words.iter().map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != flag).collect();
+    let said = task::shell_word(&one_line(&said.join(" "), 60));
+    format!("flags of aiw go before the prompt, those of {cli} after `--`: aiw {cli} {said} -- {}", one_line(flag, 60))
+}
+
+fn hint_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
+    match &args.provider {
+        Some(said) if said.contains(' ') => failure.with_hint(p_is_provider(cli, said)),
+        _ => failure.with_hint(format!("aiw {cli} \"what is to be done\", or `-` to read it from standard input")),
+    }
+}
+
+fn p_is_provider(cli: CliKind, said: &str) -> String {
+    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", task::shell_word(&one_line(said, 60)))
+}
+
+/// `-p` is the print flag of two of the CLIs: what follows is then the prompt.
+fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
+    let misused = matches!(&error, LaunchError::UnknownProvider { source_name: None, .. })
+        && args.provider.as_deref().is_some_and(|name| args.prompt.is_empty() || name.contains(' '));
+    let said = args.provider.clone().unwrap_or_default();
+    let failure = Failure::from(error);
+    if misused { failure.with_hint(p_is_provider(cli, &said)) } else { failure }
+}
+
+fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Request, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
+    let cwd = args.cwd.as_deref().map_or(here.clone(), |dir| here.join(dir));
+    if !cwd.is_dir() {
+        return Err(Failure::user(format!("there is no directory `{}`", cwd.display())));
+    }
+    let mut env = Vec::new();
+    for (name, value) in &args.env {
+        let value = match value {
+            Some(value) => value.clone(),
+            None => std::env::var(name.as_str())
+                .map_err(|_| Failure::user(format!("the variable `{name}` is not set, or is not text")))?,
+        };
+        env.push((name.clone(), value));
+    }
+    Ok(Request {
+        provider: args.provider.clone(),
+        roles: args.role.clone(),
+        prompt,
+        env,
+        timeout: args.timeout,
+        model: args.model.clone(),
+        permission: args.permission,
+        mcp: args.mcp,
+        isolated: args.isolated,
+        arguments: args.arguments.clone(),
+        ..Request::new(cli, cwd)
+    })
+}
+
+fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
+    let plan = prepared.explain();
+    let source = match &prepared.decision {
+        Decision::Named => "named by `-p`".to_owned(),
+        Decision::Project(root) => format!("named by `{}`", root.join(".aiw.json").display()),
+        Decision::Default => "the default".to_owned(),
+        Decision::Own => "nothing names one".to_owned(),
+    };
+    let provider = prepared.provider.as_ref().map(ToString::to_string);
+    output.line(match &provider {
+        Some(name) => format!("provider: {name} ({source})"),
+        None => format!("provider: none, the CLI's own configuration ({source})"),
+    });
+    output.line(format!("starts: {} {}", plan.path.display(), prepared.cli.version.as_deref().unwrap_or("")));
+    output.line(format!(
+        "as: {}",
+        if is_task { "a task, the prompt on standard input" } else { "this terminal's foreground" }
+    ));
+    output.line(format!(
+        "arguments: {}",
+        plan.arguments.iter().map(|a| task::shell_word(a)).collect::<Vec<_>>().join(" ")
+    ));
+    output.line(format!("permission: {}", prepared.permission));
+    if let Some(bypass) = &prepared.bypass {
+        output.line(format!("guards lifted by: {bypass}"));
+    }
+    let names = |wanted: bool| {
+        plan.variables.iter().filter(|(_, set)| *set == wanted).map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    for (word, names) in [("sets", names(true)), ("takes away", names(false))] {
+        if !names.is_empty() {
+            output.line(format!("{word}: {}", names.join(" ")));
+        }
+    }
+    for keys in &plan.overlays {
+        output.line(format!("settings over the user's: {}", keys.join(" ")));
+    }
+    output.answer(json!({"explain": {
+        "cli": prepared.cli.kind.as_str(),
+        "path": plan.path.to_string_lossy(),
+        "version": prepared.cli.version,
+        "provider": provider,
+        "decided_by": match &prepared.decision {
+            Decision::Named => "flag",
+            Decision::Project(_) => "project",
+            Decision::Default => "default",
+            Decision::Own => "none",
+        },
+        "task": is_task,
+        "arguments": plan.arguments,
+        "permission": prepared.permission.as_str(),
+        "bypass": prepared.bypass,
+        "sets": names(true),
+        "unsets": names(false),
+        "settings": plan.overlays,
+        "notes": prepared.notes,
+    }}));
+}
+
+/// Signals that came while a task was attended to.
+struct Signals {
+    stop: Arc<AtomicUsize>,
+    hang_up: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn listen() -> Self {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+        let signals = Self { stop: Arc::default(), hang_up: Arc::default() };
+        let _ = signal_hook::flag::register(SIGHUP, signals.hang_up.clone());
+        for signal in [SIGINT, SIGTERM] {
+            let _ = signal_hook::flag::register_usize(signal, signals.stop.clone(), signal.unsigned_abs() as usize);
+        }
+        signals
+    }
+}
+
+/// Shows what a task does until it has ended. Ctrl-C stops it; a terminal that goes away leaves
+/// it running.
+fn attend(home: &Home, task: &Task, form: RunOutput, output: &Output) -> Result<(), Failure> {
+    let signals = Signals::listen();
+    let form = if output.is_json() { RunOutput::Json } else { form };
+    let tasks = Tasks::open(home, Scope::All)?;
+    let mut follow = tasks.log(task.id)?.follow(From::Start)?;
+    let mut text = Text::new(task);
+    let mut show = |entry: &aiw_tasks::Entry| match form {
+        RunOutput::Json => {}
+        RunOutput::Text => {
+            // What aiw itself notes is for the log.
+            if entry.stream != Stream::Aiw {
+                text.pieces(entry).iter().for_each(|(place, piece)| write_piece(*place, piece));
+            }
+        }
+        RunOutput::StreamJson => {
+            let end: &[u8] = if entry.whole { b"\n" } else { b"" };
+            let bytes = [entry.bytes.as_slice(), end].concat();
+            let _ = match entry.stream {
+                Stream::Stdout => std::io::stdout().lock().write_all(&bytes),
+                Stream::Stderr => std::io::stderr().lock().write_all(&bytes),
+                Stream::Aiw => Ok(()),
+            };
+        }
+    };
+    let mut told = false;
+    let task = loop {
+        let now = tasks.get(task.id)?;
+        let ended = now.state == State::Ended;
+        // Its end and its lines wake this; a signal is seen within the time.
+        let entries = follow.next(if ended { Duration::ZERO } else { Duration::from_millis(1000) })?;
+        entries.iter().for_each(&mut show);
+        if ended && entries.is_empty() {
+            break now;
+        }
+        if signals.hang_up.load(Ordering::Relaxed) {
+            return Err(Failure::interrupted(129));
+        }
+        if signals.stop.load(Ordering::Relaxed) != 0 && !told && !ended {
+            told = true;
+            output.note(format!("stopping {}…", task.id));
+            tasks.stop(task.id, false)?;
+        }
+    };
+    follow.rest().iter().for_each(&mut show);
+    if form == RunOutput::Text {
+        text.finish().iter().for_each(|end| write_piece(aiw_launch::Place::Answer, end));
+    }
+    tasks.mark_read(&[task.id])?;
+    let answer = json!({"task": full_shape(&task)});
+    let signal = signals.stop.load(Ordering::Relaxed);
+    let code = match (task.outcome, task.exit_code) {
+        _ if signal != 0 => 128 + u8::try_from(signal).unwrap_or(0),
+        (Some(Outcome::Succeeded), _) => 0,
+        (Some(Outcome::Timeout), _) => 124,
+        (Some(Outcome::Signalled), _) => {
+            128 + task.signal.and_then(|s| u8::try_from(s).ok()).filter(|s| *s < 128).unwrap_or(15)
+        }
+        (_, Some(code)) if code != 0 => u8::try_from(code).unwrap_or(1),
+        _ => 1,
+    };
+    if code == 0 {
+        if output.is_json() {
+            output.answer(answer);
+        } else if form == RunOutput::Json {
+            output.line(format!("{answer:#}"));
+        }
+        return Ok(());
+    }
+    if form == RunOutput::Json && !output.is_json() {
+        output.line(format!("{answer:#}"));
+    }
+    let failure = Failure::new(ErrorKind::User, format!("task {} {}", task.id, standing(&task))).with_code(code);
+    let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
+    output.conclude(answer, Some(failure.with_hint(hint)))
+}
+
+/// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.
+pub fn part(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    let mut ours: Vec<OsString> = arguments.collect();
+    let command = ours.iter().skip(1).find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
+    let runs = command.and_then(|word| word.to_str()).is_some_and(|word| word.parse::<CliKind>().is_ok());
+    match ours.iter().position(|argument| argument == "--") {
+        Some(at) if runs => {
+            let theirs = ours.split_off(at + 1);
+            ours.pop();
+            (ours, theirs)
+        }
+        _ => (ours, Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_lines_that_run_a_cli_are_parted() {
+        let parted = |line: &str| {
+            let (ours, theirs) = part(line.split(' ').map(OsString::from));
+            (ours.len(), theirs.len())
+        };
+        assert_eq!(parted("aiw codex -p x hello -- --color never"), (5, 2));
+        assert_eq!(parted("aiw --json claude x -- -- y"), (4, 2));
+        assert_eq!(parted("aiw claude --"), (2, 0));
+        assert_eq!(parted("aiw plugin search -- x"), (5, 0));
+    }
+}

@@ -1,0 +1,137 @@
+//! `aiw secret …`, `aiw trust …`
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{ErrorKind, Secret, SecretName};
+use aiw_home::{Home, MAX_SECRET_BYTES, Providers, SecretRef, Text};
+use serde_json::json;
+
+use crate::cli::provider::{SecretCommand, TrustCommand};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{starter, terminal};
+
+pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let vault = home.vault();
+    match command {
+        SecretCommand::Set { name, env } => {
+            let secret = match env {
+                Some(variable) => match std::env::var(variable.as_str()) {
+                    Ok(value) => Secret::new(value),
+                    Err(_) => {
+                        return Err(Failure::user(format!("the variable `{variable}` is not set, or is not text")));
+                    }
+                },
+                None => ask(&format!("Secret `{name}`:")).await?,
+            };
+            let news = !vault.has(&name);
+            vault.set(&home.lock()?, &name, &secret)?;
+            output.line(format!("{} `{name}`", if news { "Kept" } else { "Replaced" }));
+            output.answer(json!({"secret": {"name": name, "new": news}}));
+        }
+        SecretCommand::List => {
+            let names = vault.names()?;
+            names.iter().for_each(|name| output.line(name.as_str()));
+            if names.is_empty() {
+                output.line("no secrets: `aiw secret set NAME` keeps one");
+            }
+            output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
+        }
+        SecretCommand::Remove { name } => {
+            let providers = starter::providers(&home, output)?;
+            let users = users(&providers, &name);
+            vault.remove(&home.lock()?, &name)?;
+            output.line(format!("Removed `{name}`"));
+            if !users.is_empty() {
+                output.note(format!("providers that use it: {}", users.join(", ")));
+            }
+            output.answer(json!({"removed": name, "providers": users}));
+        }
+    }
+    Ok(())
+}
+
+/// The providers that refer to a secret of the vault.
+pub fn users(providers: &Providers, name: &SecretName) -> Vec<String> {
+    let is_it = |reference: &SecretRef| *reference == SecretRef::Vault(name.clone());
+    let uses = |provider: &&aiw_home::Provider| {
+        provider.secret_refs().any(|(_, reference)| is_it(reference))
+            || provider.env.iter().any(|(_, text)| matches!(text, Text::Secret(reference) if is_it(reference)))
+    };
+    providers.providers().iter().filter(uses).map(|provider| provider.name.to_string()).collect()
+}
+
+/// A secret from a terminal, unseen, or from a pipe.
+pub async fn ask(question: &str) -> Result<Secret, Failure> {
+    if terminal::can_ask() { terminal::ask_hidden(question).await } else { read() }
+}
+
+/// A secret from standard input, without the line break at its end.
+pub fn read() -> Result<Secret, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_SECRET_BYTES as u64 + 2)
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
+    let secret = Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)));
+    if secret.expose().is_empty() {
+        return Err(Failure::user("there is no secret on standard input"));
+    }
+    Ok(secret)
+}
+
+/// `aiw trust …`
+pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    match command {
+        TrustCommand::Add { directory } => {
+            let directory = whole(directory)?;
+            let lock = home.lock()?;
+            let mut settings = home.settings()?;
+            let news = settings.trust(&directory)?;
+            settings.save(&lock)?;
+            let word = if news { "Trusted" } else { "Trusted already" };
+            output.line(format!("{word}: `{}`", directory.display()));
+            output.answer(json!({"trusted": directory.to_string_lossy(), "new": news}));
+        }
+        TrustCommand::List => {
+            let all = home.settings()?.trusted();
+            all.iter().for_each(|directory| output.line(directory.display().to_string()));
+            if all.is_empty() {
+                output.line("no directory is trusted");
+            }
+            output.answer(json!({"directories": all.iter().map(|d| d.to_string_lossy()).collect::<Vec<_>>()}));
+        }
+        TrustCommand::Remove { directory } => {
+            // One that is gone can still be taken out, as it is listed.
+            let directory = match &directory {
+                Some(listed) if listed.is_absolute() && !listed.exists() => listed.clone(),
+                _ => whole(directory)?,
+            };
+            let lock = home.lock()?;
+            let mut settings = home.settings()?;
+            if !settings.distrust(&directory)? {
+                let failure = Failure::user(format!("`{}` is not in the list", directory.display()));
+                return Err(failure.with_hint("`aiw trust list` shows it"));
+            }
+            settings.save(&lock)?;
+            output.line(format!("Trusted no more: `{}`", directory.display()));
+            output.answer(json!({"removed": directory.to_string_lossy()}));
+        }
+    }
+    Ok(())
+}
+
+/// A directory without links and dots.
+fn whole(directory: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let directory = directory.unwrap_or_else(|| Path::new(".").to_owned());
+    match fs::canonicalize(&directory) {
+        Ok(whole) if whole.is_dir() => Ok(whole),
+        Ok(_) => Err(Failure::user(format!("`{}` is not a directory", directory.display()))),
+        Err(e) => Err(Failure::user(format!("there is no directory `{}`: {e}", directory.display()))),
+    }
+}

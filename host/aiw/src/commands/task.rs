@@ -1,0 +1,576 @@
+//! `aiw task …`, `aiw status`, `aiw wait`. They read files and shared memory: neither components
+//! nor a runtime are set up for them.
+
+use std::collections::VecDeque;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime};
+
+use aiw_core::{ErrorKind, TaskId, one_line};
+use aiw_home::{Home, rfc3339};
+use aiw_launch::{Place, Reader, Renderer, RootKind};
+use aiw_tasks::{Entry, From, Keep, Outcome, Scope, State, Stopped, Stream, Task, Tasks, WaitMode};
+use serde_json::{Value, json};
+
+use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
+use crate::failure::Failure;
+use crate::output::{self, Output, table};
+
+pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    match command {
+        TaskCommand::List(scope) => list(&tasks(&home, scope.all_namespaces)?, output),
+        TaskCommand::Show { id } => show(&tasks(&home, true)?, &id, output),
+        TaskCommand::Logs(args) => logs(&tasks(&home, true)?, &args, output),
+        TaskCommand::Stop { ids, all } => stop(&home, &ids, all, output),
+        TaskCommand::Wait(args) => wait(&args, output),
+        TaskCommand::Remove { ids } => remove(&tasks(&home, true)?, &ids, output),
+        TaskCommand::Prune(args) => prune(&tasks(&home, true)?, &args, output),
+    }
+}
+
+/// The tasks of this session; outside of an AI CLI, and with `all`, those of all sessions.
+fn tasks(home: &Home, all: bool) -> Result<Tasks, Failure> {
+    let session = if all { None } else { Some(aiw_launch::session()) };
+    let scope = match session {
+        Some(session) if session.kind != RootKind::Session || session.task.is_some() => Scope::Session(session.root),
+        _ => Scope::All,
+    };
+    Ok(Tasks::open(home, scope)?)
+}
+
+/// The task that a user means by an id, the beginning of one, or a process id.
+pub fn find(tasks: &Tasks, text: &str) -> Result<Task, Failure> {
+    if let Ok(id) = text.parse::<TaskId>() {
+        return Ok(tasks.get(id)?);
+    }
+    let all = tasks.list()?;
+    let pid = text.parse::<u32>().ok();
+    // Of several tasks that had a process id, one that lives is meant.
+    let mut by_pid: Vec<&Task> = all.iter().filter(|task| pid.is_some() && task.pid == pid).collect();
+    by_pid.sort_by_key(|task| (task.state != State::Ended, task.started));
+    let begins: Vec<&Task> = all.iter().filter(|task| !text.is_empty() && task.id.as_str().starts_with(text)).collect();
+    match (by_pid.last(), begins.as_slice()) {
+        (Some(task), []) => Ok((*task).clone()),
+        (None, [task]) => Ok((*task).clone()),
+        (None, []) => Err(aiw_tasks::TaskError::NoTask { id: one_line(text, 60) }.into()),
+        _ => {
+            let ids: Vec<&str> = begins.iter().chain(&by_pid).map(|task| task.id.as_str()).take(8).collect();
+            Err(Failure::user(format!("`{}` means several tasks", one_line(text, 60))).with_hint(ids.join(", ")))
+        }
+    }
+}
+
+/// A task as lists show it to programs.
+pub fn shape(task: &Task) -> Value {
+    json!({
+        "id": task.id,
+        "pid": task.pid,
+        "root_pid": task.root_pid,
+        "cli": task.cli.as_str(),
+        "provider": task.provider,
+        "role": task.role,
+        "state": task.state.as_str(),
+        "outcome": task.outcome.map(Outcome::as_str),
+        "exit_code": task.exit_code,
+        "signal": task.signal,
+        "started": rfc3339(task.started),
+        "ended": task.ended.map(rfc3339),
+        "unread": task.unread,
+        "prompt": task.prompt,
+        "cwd": task.cwd.to_string_lossy(),
+        "log": task.log.to_string_lossy(),
+        "session": task.session,
+    })
+}
+
+/// The same with all that is known.
+pub fn full_shape(task: &Task) -> Value {
+    let mut shape = shape(task);
+    let more = json!({
+        "model": task.model,
+        "permission": task.permission,
+        "bypass": task.bypass,
+        "tag": task.tag,
+        "depth": task.depth,
+        "duration_ms": duration(task).as_millis(),
+        "final_message": task.final_message,
+        "usage": task.usage,
+        "cost_usd": task.cost_usd,
+        "note": task.note,
+        "resume": resume(task),
+    });
+    if let (Some(shape), Value::Object(more)) = (shape.as_object_mut(), more) {
+        shape.extend(more);
+    }
+    shape
+}
+
+/// How long it has run, or ran.
+pub fn duration(task: &Task) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(task.ended.unwrap_or(now).saturating_sub(task.running_since.unwrap_or(task.started)))
+}
+
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..60 => format!("{:.1}s", duration.as_secs_f64()),
+        s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        s => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+    }
+}
+
+/// How a task stands, in a few words: `succeeded`, `failed (exit code 1)`, `running`.
+pub fn standing(task: &Task) -> String {
+    match (task.outcome, task.exit_code, task.signal) {
+        (None, ..) => task.state.to_string(),
+        (Some(Outcome::Failed), Some(code), _) => format!("failed (exit code {code})"),
+        (Some(Outcome::Signalled), _, Some(signal)) => format!("signalled ({signal})"),
+        (Some(outcome), ..) => outcome.to_string(),
+    }
+}
+
+/// The line that goes on with the CLI's own session.
+fn resume(task: &Task) -> Option<String> {
+    let session = task.session.as_deref()?;
+    let provider = task.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
+    let arguments = match task.cli {
+        aiw_core::CliKind::Claude | aiw_core::CliKind::Gemini => format!("--resume {session}"),
+        aiw_core::CliKind::Codex => format!("resume {session}"),
+    };
+    let dir = shell_word(&task.cwd.to_string_lossy());
+    Some(format!("cd {dir} && aiw {}{provider} -- {arguments}", task.cli))
+}
+
+/// A word as a POSIX shell reads it.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
+    let row = |task: &Task| {
+        let mark = if task.unread { "*" } else { "" };
+        vec![
+            task.id.to_string(),
+            format!("{}{mark}", standing(task)),
+            task.cli.to_string(),
+            one_line(task.provider.as_deref().unwrap_or("-"), 24),
+            seconds(duration(task)),
+            one_line(&task.prompt, 60),
+        ]
+    };
+    tasks.iter().map(row).collect()
+}
+
+fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
+    let all = tasks.list()?;
+    table(&rows(&all)).iter().for_each(|line| output.line(line));
+    if all.is_empty() {
+        output.line("no tasks: `aiw claude \"…\"` starts one");
+    }
+    output.answer(json!({"tasks": all.iter().map(shape).collect::<Vec<_>>()}));
+    Ok(())
+}
+
+/// `aiw status`: what runs, and what has ended since anybody looked.
+pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
+    let tasks = tasks(&Home::find()?, all_namespaces)?;
+    let shown: Vec<Task> = tasks.list()?.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
+    let count = |state: State| shown.iter().filter(|task| task.state == state).count();
+    let unread = shown.iter().filter(|task| task.unread).count();
+    let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
+    table(&rows(&shown)).iter().for_each(|line| output.line(line));
+    output.line(format!("{running} running, {} queued, {unread} ended and not reported yet", count(State::Queued)));
+    output.answer(json!({
+        "tasks": shown.iter().map(shape).collect::<Vec<_>>(),
+        "running": running, "queued": count(State::Queued), "unread": unread,
+    }));
+    Ok(())
+}
+
+fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
+    let task = find(tasks, id)?;
+    let line = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            output.line(format!("  {name}: {}", one_line(&value, 400)));
+        }
+    };
+    output.line(format!("{} {}, {} after {}", task.id, task.cli, standing(&task), seconds(duration(&task))));
+    line("prompt", Some(task.prompt.clone()));
+    line("provider", task.provider.clone());
+    line("model", task.model.clone());
+    line("role", task.role.clone());
+    line("permission", Some(task.permission.clone()));
+    line("guards lifted by", task.bypass.clone());
+    line("tag", task.tag.clone());
+    line("in", Some(task.cwd.display().to_string()));
+    line("started", Some(rfc3339(task.started)));
+    line("ended", task.ended.map(rfc3339));
+    line("process", task.pid.map(|pid| pid.to_string()));
+    line("tokens", task.usage.map(|usage| format!("{} read, {} written", usage.input, usage.output)));
+    line("cost", task.cost_usd.map(|cost| format!("${cost:.4}")));
+    line("note", task.note.clone());
+    line("log", Some(task.log.display().to_string()));
+    if let Some(command) = resume(&task) {
+        output.line(format!("  go on: {command}"));
+    }
+    if let Some(message) = &task.final_message {
+        output.line("");
+        output.line(message);
+    }
+    output.answer(json!({"task": full_shape(&task)}));
+    if task.unread {
+        tasks.mark_read(&[task.id])?;
+    }
+    Ok(())
+}
+
+/// A log as lines of text.
+pub struct Text {
+    reader: Reader,
+    renderer: Renderer,
+    line: String,
+}
+
+/// A line of text of a log.
+pub struct TextLine {
+    pub time: u64,
+    pub stream: Stream,
+    pub text: String,
+}
+
+impl Text {
+    pub fn new(task: &Task) -> Self {
+        Self { reader: Reader::new(task.cli), renderer: Renderer::default(), line: String::new() }
+    }
+
+    /// The pieces of text of an entry, where each belongs.
+    pub fn pieces(&mut self, entry: &Entry) -> Vec<(Place, String)> {
+        if entry.stream == Stream::Aiw {
+            let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
+            let mut pieces: Vec<_> = self.renderer.finish().map(|end| (Place::Answer, end)).into_iter().collect();
+            pieces.push((Place::Progress, text));
+            return pieces;
+        }
+        let events = self.reader.read(entry.stream, &entry.bytes);
+        events.iter().flat_map(|event| self.renderer.render(event)).collect()
+    }
+
+    /// The line break that what was said last still needs.
+    pub fn finish(&mut self) -> Option<String> {
+        self.renderer.finish()
+    }
+
+    fn lines(&mut self, entry: &Entry) -> Vec<TextLine> {
+        let mut lines = Vec::new();
+        for (_, piece) in self.pieces(entry) {
+            self.line.push_str(&piece);
+            while let Some(at) = self.line.find('\n') {
+                let rest = self.line.split_off(at + 1);
+                let text = std::mem::replace(&mut self.line, rest);
+                lines.push(TextLine {
+                    time: entry.time,
+                    stream: entry.stream,
+                    text: text.trim_end_matches('\n').into(),
+                });
+            }
+        }
+        lines
+    }
+}
+
+/// The last lines of text of a task's log, at whatever size.
+pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, Failure> {
+    let log = tasks.log(task.id)?;
+    let mut read = wanted.saturating_mul(2).max(16);
+    loop {
+        let entries = log.tail(read)?;
+        let mut text = Text::new(task);
+        let mut lines: VecDeque<TextLine> = entries.iter().flat_map(|entry| text.lines(entry)).collect();
+        // Most entries make a line or more; a stream of many that make none is read further back.
+        if lines.len() >= wanted || entries.len() < read || read > 100_000 {
+            lines.drain(..lines.len().saturating_sub(wanted));
+            return Ok(lines.into());
+        }
+        read = read.saturating_mul(4);
+    }
+}
+
+fn stream_name(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+        Stream::Aiw => "aiw",
+    }
+}
+
+fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
+    let task = find(tasks, &args.id)?;
+    if output.is_json() && args.follow {
+        return Err(
+            Failure::user("`--json` prints one object, which has no end with `--follow`").with_hint("leave out one")
+        );
+    }
+    if args.raw {
+        return raw(tasks, &task, args);
+    }
+    let matches = |line: &TextLine| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&line.text));
+    let old = |line: &TextLine| args.since.is_some_and(|since| line.time < since);
+    if let (Some(wanted), None, false) = (args.tail, &args.grep, args.follow) {
+        let lines: Vec<TextLine> = tail(tasks, &task, wanted)?.into_iter().filter(|line| !old(line)).collect();
+        return print_lines(&task, &lines, output);
+    }
+    let mut lines = VecDeque::new();
+    let mut keep = |line: TextLine| {
+        lines.push_back(line);
+        if args.tail.is_some_and(|tail| lines.len() > tail) {
+            lines.pop_front();
+        }
+    };
+    let from = args.since.map_or(From::Start, From::Since);
+    let mut follow = tasks.log(task.id)?.follow(from)?;
+    let mut text = Text::new(&task);
+    loop {
+        let entries = follow.next(Duration::ZERO)?;
+        if entries.is_empty() {
+            break;
+        }
+        entries.iter().flat_map(|entry| text.lines(entry)).filter(matches).for_each(&mut keep);
+    }
+    if !args.follow {
+        follow.rest().iter().flat_map(|entry| text.lines(entry)).filter(matches).for_each(&mut keep);
+        return print_lines(&task, &Vec::from(lines), output);
+    }
+    for line in &lines {
+        write_line(&line.text)?;
+    }
+    loop {
+        let ended = tasks.get(task.id)?.state == State::Ended;
+        let entries = follow.next(if ended { Duration::ZERO } else { Duration::from_secs(1) })?;
+        for line in entries.iter().flat_map(|entry| text.lines(entry)).filter(matches) {
+            write_line(&line.text)?;
+        }
+        if ended && entries.is_empty() {
+            break;
+        }
+    }
+    for line in follow.rest().iter().flat_map(|entry| text.lines(entry)).filter(matches) {
+        write_line(&line.text)?;
+    }
+    Ok(())
+}
+
+fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), Failure> {
+    lines.iter().for_each(|line| output.line(&line.text));
+    let line =
+        |line: &TextLine| json!({"time": rfc3339(line.time), "stream": stream_name(line.stream), "text": line.text});
+    output.answer(
+        json!({"id": task.id, "log": task.log.to_string_lossy(), "lines": lines.iter().map(line).collect::<Vec<_>>()}),
+    );
+    Ok(())
+}
+
+/// Writes at once; a reader that went away ends the command, and is no failure.
+fn write_line(text: &str) -> Result<(), Failure> {
+    write_bytes(format!("{text}\n").as_bytes())
+}
+
+fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => Err(Failure::new(ErrorKind::Unavailable, format!("cannot write to standard output: {e}"))),
+    }
+}
+
+/// Standard output and standard error of the CLI, as they were.
+fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
+    let from = match (args.tail, args.since) {
+        (Some(lines), _) => From::Tail(lines),
+        (None, Some(since)) => From::Since(since),
+        (None, None) => From::Start,
+    };
+    let mut follow = tasks.log(task.id)?.follow(from)?;
+    let write = |entry: &Entry| match entry.stream {
+        Stream::Aiw => Ok(()),
+        _ => {
+            write_bytes(&entry.bytes)?;
+            if entry.whole { write_bytes(b"\n") } else { Ok(()) }
+        }
+    };
+    loop {
+        let ended = !args.follow || tasks.get(task.id)?.state == State::Ended;
+        let entries = follow.next(if ended { Duration::ZERO } else { Duration::from_secs(1) })?;
+        entries.iter().try_for_each(write)?;
+        if ended && entries.is_empty() {
+            return follow.rest().iter().try_for_each(write);
+        }
+    }
+}
+
+fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
+    let everywhere = tasks(home, true)?;
+    let wanted: Vec<Task> = if all {
+        tasks(home, false)?.list()?.into_iter().filter(|task| task.state != State::Ended).collect()
+    } else {
+        ids.iter().map(|id| find(&everywhere, id)).collect::<Result<_, _>>()?
+    };
+    // All are told before any is waited for.
+    for task in &wanted {
+        everywhere.stop(task.id, false)?;
+    }
+    let mut shapes = Vec::new();
+    for task in &wanted {
+        let (task, word) = match everywhere.stop(task.id, true)? {
+            Stopped::Ended(task) => (task, "stopped"),
+            Stopped::Stopping(task) => (task, "still stopping"),
+            Stopped::AlreadyEnded(task) => (task, "ended"),
+        };
+        output.line(format!("{} {word}: {}", task.id, standing(&task)));
+        shapes.push(shape(&task));
+    }
+    if wanted.is_empty() {
+        output.line("nothing runs");
+    }
+    output.answer(json!({"tasks": shapes}));
+    Ok(())
+}
+
+fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {
+    let mut removed = Vec::new();
+    for id in ids {
+        let task = find(tasks, id)?;
+        tasks.remove(task.id)?;
+        output.line(format!("Removed {}", task.id));
+        removed.push(task.id);
+    }
+    output.answer(json!({"removed": removed}));
+    Ok(())
+}
+
+fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure> {
+    let removed = tasks.prune(Keep { count: args.keep, age: args.age })?;
+    output.line(match removed.len() {
+        0 => "nothing to remove".into(),
+        1 => "Removed 1 task".into(),
+        n => format!("Removed {n} tasks"),
+    });
+    output.answer(json!({"removed": removed}));
+    Ok(())
+}
+
+/// A live line for each task on a terminal, drawn over.
+struct Live {
+    lines: usize,
+    shown: bool,
+}
+
+impl Live {
+    fn draw(&mut self, tasks: &[Task]) {
+        if !self.shown {
+            return;
+        }
+        let mut stderr = std::io::stderr().lock();
+        if self.lines > 0 {
+            let _ = write!(stderr, "\x1b[{}A", self.lines);
+        }
+        // More than a screen can't be drawn over.
+        let (first, more) = tasks.split_at(tasks.len().min(20));
+        for row in table(&rows(first)) {
+            let _ = writeln!(stderr, "\r\x1b[K{}", one_line(&row, 100));
+        }
+        self.lines = first.len();
+        if !more.is_empty() {
+            let left = more.iter().filter(|task| task.state != State::Ended).count();
+            let _ = writeln!(stderr, "\r\x1b[K… and {} more, {left} of them not ended", more.len());
+            self.lines += 1;
+        }
+    }
+}
+
+/// What a report shows of a task that said nothing at its end.
+const LAST_LINES: usize = 5;
+
+/// `aiw wait`
+pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let tasks = tasks(&home, args.all || !args.ids.is_empty())?;
+    let wanted: Vec<Task> = if args.ids.is_empty() {
+        tasks.list()?.into_iter().filter(|task| task.state != State::Ended || task.unread).collect()
+    } else {
+        args.ids.iter().map(|id| find(&tasks, id)).collect::<Result<_, _>>()?
+    };
+    let ids: Vec<TaskId> = wanted.iter().map(|task| task.id).collect();
+    if ids.is_empty() {
+        output.line("no tasks to wait for");
+        output.answer(json!({"tasks": [], "done": true}));
+        return Ok(());
+    }
+    let cancelled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        let _ = signal_hook::flag::register(signal, cancelled.clone());
+    }
+    let mut live = Live { lines: 0, shown: std::io::stderr().is_terminal() && !output.is_json() };
+    let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
+    let mode = if args.any { WaitMode::Any } else { WaitMode::All };
+    let waited = tasks.wait(&ids, mode, deadline, &cancelled, &mut |tasks| live.draw(tasks))?;
+    if waited.cancelled {
+        return Err(Failure::interrupted(130));
+    }
+    let ended: Vec<&Task> = waited.tasks.iter().filter(|task| task.state == State::Ended).collect();
+    let mut shapes = Vec::new();
+    for task in &waited.tasks {
+        let lines = tail(&tasks, task, LAST_LINES)?;
+        let mut shape = full_shape(task);
+        shape["last_lines"] = lines.iter().map(|line| line.text.as_str()).collect();
+        shapes.push(shape);
+        if task.state != State::Ended {
+            continue;
+        }
+        output.line(format!(
+            "{} {} {} after {}: {}",
+            task.id,
+            task.cli,
+            standing(task),
+            seconds(duration(task)),
+            one_line(&task.prompt, 60)
+        ));
+        let said = match &task.final_message {
+            Some(message) => message.lines().rev().take(LAST_LINES).map(str::to_owned).collect::<Vec<_>>(),
+            None => lines.iter().rev().map(|line| line.text.clone()).collect(),
+        };
+        said.iter().rev().for_each(|line| output.line(format!("  {line}")));
+        output.line(format!("  log: {}", task.log.display()));
+    }
+    tasks.mark_read(&ended.iter().map(|task| task.id).collect::<Vec<_>>())?;
+    let answer = json!({"tasks": shapes, "done": waited.done});
+    if !waited.done {
+        let left = waited.tasks.len() - ended.len();
+        let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
+        return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` waits on")));
+    }
+    let failed = ended.iter().filter(|task| task.outcome != Some(Outcome::Succeeded)).count();
+    let failure = (failed > 0)
+        .then(|| Failure::new(ErrorKind::User, format!("{failed} of {} did not succeed", ended.len())).with_code(1));
+    output.conclude(answer, failure)
+}
+
+/// Writes to standard output or standard error, by what it is.
+pub fn write_piece(place: Place, text: &str) {
+    match place {
+        Place::Answer => {
+            output::write(text);
+        }
+        Place::Progress => {
+            let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        }
+    }
+}
