@@ -9,7 +9,7 @@ use aiw_core::{ExtensionId, one_line};
 use aiw_extensions::World;
 use aiw_home::{Home, HomeError, Providers};
 use aiw_launch::{AdapterError, Adapters, LaunchError, Launcher, Prepared, Request, Search, Session};
-use aiw_tasks::{Queue, Scope, Task, Tasks};
+use aiw_tasks::{Queue, Task};
 use aiw_wasm::{CallError, Component, Library, LibraryError};
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
@@ -148,23 +148,12 @@ impl Starter {
     }
 
     pub fn start(&self, prepared: Prepared, queue: Queue) -> Result<Task, Failure> {
-        start(&self.home, &self.session, prepared, queue)
+        Ok(prepared.start(&self.home, &self.session, &own_executable()?, queue)?)
     }
 }
 
-/// Starts a prepared run as a task of a session.
-pub fn start(home: &Home, session: &Session, prepared: Prepared, queue: Queue) -> Result<Task, Failure> {
-    let depth = match session.task {
-        // The record of a task that was removed says nothing; it was one above at least.
-        Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
-        None => 0,
-    };
-    let (task, program) = prepared.into_task(depth)?;
-    Ok(Tasks::open(home, Scope::Session(session.root))?.start(&own_executable()?, task, program, queue)?)
-}
-
 /// The executable that shims are started from.
-fn own_executable() -> Result<PathBuf, Failure> {
+pub fn own_executable() -> Result<PathBuf, Failure> {
     // After an update has replaced it, the same file is still to be had through /proc.
     match std::env::current_exe() {
         Ok(path) if path.is_file() => Ok(path),

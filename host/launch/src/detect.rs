@@ -240,7 +240,7 @@ fn ask(real: &Path) -> Option<String> {
     plain_version(word.trim_start_matches('v'))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_home::{HomeError, VaultError};
+use aiw_tasks::TaskError;
 
 use crate::RoleError;
 
@@ -66,6 +67,9 @@ pub enum LaunchError {
     /// The component of the provider.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// The task.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// Something that was asked for can't be passed on.
     #[error("{message}")]
     Invalid {
@@ -112,6 +116,7 @@ impl LaunchError {
             Self::Vault { error, .. } => error.kind(),
             Self::Role(e) => e.kind(),
             Self::Adapter(e) => e.kind,
+            Self::Task(e) => e.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
         }
@@ -124,6 +129,7 @@ impl LaunchError {
             Self::Vault { error, .. } => error.hint(),
             Self::Role(e) => e.hint(),
             Self::Adapter(e) => e.hint.clone(),
+            Self::Task(e) => e.hint(),
             Self::NotInstalled(cli) => Some(format!("`{}` installs it", crate::install_command(*cli))),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
                 Some(match fits.as_slice() {

@@ -20,9 +20,11 @@ mod mcp;
 mod overlay;
 mod prepared;
 mod profile;
+mod report;
 mod roles;
 mod secrets;
 mod stream;
+mod text;
 mod tree;
 
 pub use choice::{Choice, Decision};
@@ -32,9 +34,11 @@ pub use error::{AdapterError, LaunchError};
 pub use launcher::{Adapters, Launcher, MAX_PROMPT_BYTES, Request};
 pub use prepared::{Explanation, Prepared};
 pub use profile::{clis, profile};
+pub use report::{duration, full_shape, resume, shape, shell_word, standing};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
 pub use secrets::{has_secrets, secrets};
 pub use stream::{Event, Place, Reader, Renderer, interpreter};
+pub use text::{Text, TextLine, tail};
 pub use tree::{RootKind, Session, session};

@@ -135,14 +135,14 @@ mod tests {
             ],
         };
         let secrets = BTreeMap::from([("token".to_owned(), Secret::new("a\"b"))]);
-        let file = super::file(&overlay, None, &secrets).unwrap();
+        let file = file(&overlay, None, &secrets).unwrap();
         let expected =
             json!({"security": {"auth": {"selectedType": "key", "x": 1}}, "y": 2, "env": {"K": "Bearer a\"b"}});
         assert_eq!(file.content, expected);
-        let error = super::file(&overlay, None, &BTreeMap::new()).err().unwrap();
+        let error = file(&overlay, None, &BTreeMap::new()).err().unwrap();
         assert!(error.to_string().contains("`token`"));
         std::fs::write(dir.path().join("system.json"), "{").unwrap();
-        assert!(super::file(&overlay, None, &secrets).is_err());
+        assert!(file(&overlay, None, &secrets).is_err());
     }
 
     #[test]

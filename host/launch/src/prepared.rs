@@ -1,12 +1,13 @@
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Passing;
 use aiw_core::{EnvName, ProviderName};
-use aiw_tasks::{Limits, NewTask, PassedFile, Program};
+use aiw_home::Home;
+use aiw_tasks::{Limits, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
 
 use crate::environment::Environment;
-use crate::{Cli, Decision, LaunchError, Permission, Request, overlay};
+use crate::{Cli, Decision, LaunchError, Permission, Request, Session, overlay};
 
 /// A run that only has to be started. It holds secrets: it has no `Debug`.
 pub struct Prepared {
@@ -85,8 +86,20 @@ impl Prepared {
         Ok((all, variables))
     }
 
+    /// Starts the run as a task of a session. `aiw` is the executable whose `shim` command
+    /// supervises it.
+    pub fn start(self, home: &Home, session: &Session, aiw: &Path, queue: Queue) -> Result<Task, LaunchError> {
+        let depth = match session.task {
+            // The record of a task that was removed says nothing; it was one above at least.
+            Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
+            None => 0,
+        };
+        let (task, program) = self.into_task(depth)?;
+        Ok(Tasks::open(home, Scope::Session(session.root))?.start(aiw, task, program, queue)?)
+    }
+
     /// The run as a supervised task. Errors if it has no prompt.
-    pub fn into_task(mut self, depth: u8) -> Result<(NewTask, Program), LaunchError> {
+    fn into_task(mut self, depth: u8) -> Result<(NewTask, Program), LaunchError> {
         let mut files = Vec::new();
         let place = |number: usize, bytes: Vec<u8>| {
             let fd = FIRST_FILE + i32::try_from(number).unwrap_or(0);

@@ -594,7 +594,7 @@ mod tests {
         assert_eq!(base_url("https://h:8443/v1/").ok().as_deref(), Some("https://h:8443/v1"));
         for bad in ["", "h/v1", "ftp://h", "https://", "https://u:canary@h/x", "https://h/?key=canary", "https://h/#x"]
         {
-            let failure = base_url(bad).err().expect(bad);
+            let failure = base_url(bad).expect_err(bad);
             assert!(!failure.message().contains("canary"), "{}", failure.message());
         }
     }

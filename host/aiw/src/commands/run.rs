@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_home::Home;
-use aiw_launch::{Decision, LaunchError, MAX_PROMPT_BYTES, Prepared, Request};
+use aiw_launch::{Decision, LaunchError, MAX_PROMPT_BYTES, Prepared, Request, Text, full_shape, shell_word, standing};
 use aiw_tasks::{From, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use crate::cli::run::{RunArgs, RunOutput};
-use crate::commands::task::{self, Text, full_shape, standing, write_piece};
+use crate::commands::task::write_piece;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::starter::Starter;
@@ -85,7 +85,7 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
 fn right_line(cli: CliKind, words: &[OsString], flag: &str) -> String {
     let said: Vec<String> =
         words.iter().map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != flag).collect();
-    let said = task::shell_word(&one_line(&said.join(" "), 60));
+    let said = shell_word(&one_line(&said.join(" "), 60));
     format!("flags of aiw go before the prompt, those of {cli} after `--`: aiw {cli} {said} -- {}", one_line(flag, 60))
 }
 
@@ -97,7 +97,7 @@ fn hint_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
 }
 
 fn p_is_provider(cli: CliKind, said: &str) -> String {
-    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", task::shell_word(&one_line(said, 60)))
+    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", shell_word(&one_line(said, 60)))
 }
 
 /// `-p` is the print flag of two of the CLIs: what follows is then the prompt.
@@ -158,10 +158,7 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
         "as: {}",
         if is_task { "a task, the prompt on standard input" } else { "this terminal's foreground" }
     ));
-    output.line(format!(
-        "arguments: {}",
-        plan.arguments.iter().map(|a| task::shell_word(a)).collect::<Vec<_>>().join(" ")
-    ));
+    output.line(format!("arguments: {}", plan.arguments.iter().map(|a| shell_word(a)).collect::<Vec<_>>().join(" ")));
     output.line(format!("permission: {}", prepared.permission));
     if let Some(bypass) = &prepared.bypass {
         output.line(format!("guards lifted by: {bypass}"));

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{Place, Reader, Renderer, RootKind};
+use aiw_launch::{Place, RootKind, Text, TextLine, duration, full_shape, resume, shape, standing, tail};
 use aiw_tasks::{Entry, From, Keep, Outcome, Scope, State, Stopped, Stream, Task, Tasks, WaitMode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::failure::Failure;
@@ -62,95 +62,11 @@ pub fn find(tasks: &Tasks, text: &str) -> Result<Task, Failure> {
     }
 }
 
-/// A task as lists show it to programs.
-pub fn shape(task: &Task) -> Value {
-    json!({
-        "id": task.id,
-        "pid": task.pid,
-        "root_pid": task.root_pid,
-        "cli": task.cli.as_str(),
-        "provider": task.provider,
-        "role": task.role,
-        "state": task.state.as_str(),
-        "outcome": task.outcome.map(Outcome::as_str),
-        "exit_code": task.exit_code,
-        "signal": task.signal,
-        "started": rfc3339(task.started),
-        "ended": task.ended.map(rfc3339),
-        "unread": task.unread,
-        "prompt": task.prompt,
-        "cwd": task.cwd.to_string_lossy(),
-        "log": task.log.to_string_lossy(),
-        "session": task.session,
-    })
-}
-
-/// The same with all that is known.
-pub fn full_shape(task: &Task) -> Value {
-    let mut shape = shape(task);
-    let more = json!({
-        "model": task.model,
-        "permission": task.permission,
-        "bypass": task.bypass,
-        "tag": task.tag,
-        "depth": task.depth,
-        "duration_ms": duration(task).as_millis(),
-        "final_message": task.final_message,
-        "usage": task.usage,
-        "cost_usd": task.cost_usd,
-        "note": task.note,
-        "resume": resume(task),
-    });
-    if let (Some(shape), Value::Object(more)) = (shape.as_object_mut(), more) {
-        shape.extend(more);
-    }
-    shape
-}
-
-/// How long it has run, or ran.
-pub fn duration(task: &Task) -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(task.ended.unwrap_or(now).saturating_sub(task.running_since.unwrap_or(task.started)))
-}
-
 fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..60 => format!("{:.1}s", duration.as_secs_f64()),
         s @ 60..3600 => format!("{}m{:02}s", s / 60, s % 60),
         s => format!("{}h{:02}m", s / 3600, s / 60 % 60),
-    }
-}
-
-/// How a task stands, in a few words: `succeeded`, `failed (exit code 1)`, `running`.
-pub fn standing(task: &Task) -> String {
-    match (task.outcome, task.exit_code, task.signal) {
-        (None, ..) => task.state.to_string(),
-        (Some(Outcome::Failed), Some(code), _) => format!("failed (exit code {code})"),
-        (Some(Outcome::Signalled), _, Some(signal)) => format!("signalled ({signal})"),
-        (Some(outcome), ..) => outcome.to_string(),
-    }
-}
-
-/// The line that goes on with the CLI's own session.
-fn resume(task: &Task) -> Option<String> {
-    let session = task.session.as_deref()?;
-    let provider = task.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
-    let arguments = match task.cli {
-        aiw_core::CliKind::Claude | aiw_core::CliKind::Gemini => format!("--resume {session}"),
-        aiw_core::CliKind::Codex => format!("resume {session}"),
-    };
-    let dir = shell_word(&task.cwd.to_string_lossy());
-    Some(format!("cd {dir} && aiw {}{provider} -- {arguments}", task.cli))
-}
-
-/// A word as a POSIX shell reads it.
-pub fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 
@@ -230,77 +146,6 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
         tasks.mark_read(&[task.id])?;
     }
     Ok(())
-}
-
-/// A log as lines of text.
-pub struct Text {
-    reader: Reader,
-    renderer: Renderer,
-    line: String,
-}
-
-/// A line of text of a log.
-pub struct TextLine {
-    pub time: u64,
-    pub stream: Stream,
-    pub text: String,
-}
-
-impl Text {
-    pub fn new(task: &Task) -> Self {
-        Self { reader: Reader::new(task.cli), renderer: Renderer::default(), line: String::new() }
-    }
-
-    /// The pieces of text of an entry, where each belongs.
-    pub fn pieces(&mut self, entry: &Entry) -> Vec<(Place, String)> {
-        if entry.stream == Stream::Aiw {
-            let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
-            let mut pieces: Vec<_> = self.renderer.finish().map(|end| (Place::Answer, end)).into_iter().collect();
-            pieces.push((Place::Progress, text));
-            return pieces;
-        }
-        let events = self.reader.read(entry.stream, &entry.bytes);
-        events.iter().flat_map(|event| self.renderer.render(event)).collect()
-    }
-
-    /// The line break that what was said last still needs.
-    pub fn finish(&mut self) -> Option<String> {
-        self.renderer.finish()
-    }
-
-    fn lines(&mut self, entry: &Entry) -> Vec<TextLine> {
-        let mut lines = Vec::new();
-        for (_, piece) in self.pieces(entry) {
-            self.line.push_str(&piece);
-            while let Some(at) = self.line.find('\n') {
-                let rest = self.line.split_off(at + 1);
-                let text = std::mem::replace(&mut self.line, rest);
-                lines.push(TextLine {
-                    time: entry.time,
-                    stream: entry.stream,
-                    text: text.trim_end_matches('\n').into(),
-                });
-            }
-        }
-        lines
-    }
-}
-
-/// The last lines of text of a task's log, at whatever size.
-pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, Failure> {
-    let log = tasks.log(task.id)?;
-    let mut read = wanted.saturating_mul(2).max(16);
-    loop {
-        let entries = log.tail(read)?;
-        let mut text = Text::new(task);
-        let mut lines: VecDeque<TextLine> = entries.iter().flat_map(|entry| text.lines(entry)).collect();
-        // Most entries make a line or more; a stream of many that make none is read further back.
-        if lines.len() >= wanted || entries.len() < read || read > 100_000 {
-            lines.drain(..lines.len().saturating_sub(wanted));
-            return Ok(lines.into());
-        }
-        read = read.saturating_mul(4);
-    }
 }
 
 fn stream_name(stream: Stream) -> &'static str {

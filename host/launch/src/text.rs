@@ -1,0 +1,84 @@
+//! Logs as text: what a CLI's stream says, in lines for people.
+
+use std::collections::VecDeque;
+
+use aiw_core::one_line;
+use aiw_tasks::{Entry, Stream, Task, TaskError, Tasks};
+
+use crate::{Place, Reader, Renderer};
+
+/// A log as lines of text.
+pub struct Text {
+    reader: Reader,
+    renderer: Renderer,
+    line: String,
+}
+
+/// A line of text of a log.
+pub struct TextLine {
+    /// When its end was read, in milliseconds since 1970.
+    pub time: u64,
+    /// Where it came from.
+    pub stream: Stream,
+    /// Printable, without the line break.
+    pub text: String,
+}
+
+impl Text {
+    /// The text of a task's log, from any entry on.
+    pub fn new(task: &Task) -> Self {
+        Self { reader: Reader::new(task.cli), renderer: Renderer::default(), line: String::new() }
+    }
+
+    /// The pieces of text of an entry, where each belongs.
+    pub fn pieces(&mut self, entry: &Entry) -> Vec<(Place, String)> {
+        if entry.stream == Stream::Aiw {
+            let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
+            let mut pieces: Vec<_> = self.renderer.finish().map(|end| (Place::Answer, end)).into_iter().collect();
+            pieces.push((Place::Progress, text));
+            return pieces;
+        }
+        let events = self.reader.read(entry.stream, &entry.bytes);
+        events.iter().flat_map(|event| self.renderer.render(event)).collect()
+    }
+
+    /// The line break that what was said last still needs.
+    pub fn finish(&mut self) -> Option<String> {
+        self.renderer.finish()
+    }
+
+    /// The lines that an entry completes.
+    pub fn lines(&mut self, entry: &Entry) -> Vec<TextLine> {
+        let mut lines = Vec::new();
+        for (_, piece) in self.pieces(entry) {
+            self.line.push_str(&piece);
+            while let Some(at) = self.line.find('\n') {
+                let rest = self.line.split_off(at + 1);
+                let text = std::mem::replace(&mut self.line, rest);
+                lines.push(TextLine {
+                    time: entry.time,
+                    stream: entry.stream,
+                    text: text.trim_end_matches('\n').into(),
+                });
+            }
+        }
+        lines
+    }
+}
+
+/// The last lines of text of a task's log, at whatever size.
+pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, TaskError> {
+    let log = tasks.log(task.id)?;
+    let mut read = wanted.saturating_mul(2).max(16);
+    loop {
+        let entries = log.tail(read)?;
+        let mut text = Text::new(task);
+        let mut lines: VecDeque<TextLine> = entries.iter().flat_map(|entry| text.lines(entry)).collect();
+        // Most entries make a line or more; a stream of many that make none is read further back.
+        if lines.len() >= wanted || entries.len() < read || read > 100_000 {
+            lines.drain(..lines.len().saturating_sub(wanted));
+            return Ok(lines.into());
+        }
+        read = read.saturating_mul(4);
+    }
+}
