@@ -1,1 +1,138 @@
-//! What `cargo xtask bench` measures.
+//! What `cargo xtask bench` measures, and what tests look into.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aiw_core::{CliKind, TaskId};
+
+use crate::files::random;
+use crate::runtime::RuntimeDir;
+use crate::segment::{Live, Owner, Segment};
+use crate::{Root, State, TaskError, platform};
+
+/// How long the operations on a segment take, each as the mean of many.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// Taking a slot and saying what runs.
+    pub register: Duration,
+    /// Changing what a slot says.
+    pub update: Duration,
+    /// Reading a slot.
+    pub read: Duration,
+    /// Reading a thousand slots, what they say understood.
+    pub scan: Duration,
+    /// From one thread's wake until another is awake.
+    pub wake: Duration,
+}
+
+/// Measures in a segment of its own, made in `directory`, which must not be there yet.
+pub fn measure(directory: &Path) -> Result<Figures, TaskError> {
+    const TIMES: u32 = 100_000;
+    let pid = std::process::id();
+    let root = Root::of(pid);
+    let segment = Segment::attach(&RuntimeDir::at(directory.to_owned()), root)?;
+    let mut live = live(pid, root.start);
+    let start = Instant::now();
+    for _ in 0..10_000 {
+        drop(segment.claim(&live)?);
+    }
+    // Freeing wakes, which is a system call; claiming alone is what registering is.
+    let with_wake = start.elapsed() / 10_000;
+    let mut slots = Vec::with_capacity(1000);
+    let start = Instant::now();
+    for _ in 0..1000 {
+        slots.push(segment.claim(&live)?);
+    }
+    let register = (start.elapsed() / 1000).min(with_wake);
+    let start = Instant::now();
+    for i in 0..TIMES {
+        live.ticket = i.into();
+        slots[0].update(&live);
+    }
+    let update = start.elapsed() / TIMES;
+    let start = Instant::now();
+    for i in 0..TIMES {
+        std::hint::black_box(segment.read(i as usize % 1000));
+    }
+    let read = start.elapsed() / TIMES;
+    let start = Instant::now();
+    for _ in 0..100 {
+        let running = segment.scan().filter(|slot| slot.state() == Some(State::Running)).count();
+        std::hint::black_box(running);
+    }
+    let scan = start.elapsed() / 100;
+    drop(slots);
+    Ok(Figures { register, update, read, scan, wake: wake(&segment) })
+}
+
+fn wake(segment: &Arc<Segment>) -> Duration {
+    const TIMES: u32 = 1000;
+    let done = Arc::new(AtomicBool::new(false));
+    let (there, is_done) = (segment.clone(), done.clone());
+    let (tell, told) = std::sync::mpsc::channel();
+    let sleeper = std::thread::spawn(move || {
+        let mut seen = there.generation();
+        while !is_done.load(Ordering::Relaxed) {
+            there.sleep(seen, Duration::from_secs(1));
+            if there.generation() != seen {
+                seen = there.generation();
+                let _ = tell.send(Instant::now());
+            }
+        }
+    });
+    let mut total = Duration::ZERO;
+    for _ in 0..TIMES {
+        // Time to fall asleep.
+        std::thread::sleep(Duration::from_micros(200));
+        let start = Instant::now();
+        segment.wake();
+        if let Ok(awake) = told.recv() {
+            total += awake.saturating_duration_since(start);
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    segment.wake();
+    let _ = sleeper.join();
+    total / TIMES
+}
+
+/// How many slots of a session are taken by tasks.
+pub fn taken(runtime: &Path, root: Root) -> usize {
+    let segment = Segment::open(&RuntimeDir::at(runtime.to_owned()), root).ok().flatten();
+    segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
+}
+
+/// Fills a session's table with slots that this process owns, until there is no room; how many those were.
+pub fn fill(runtime: &Path, root: Root) -> Result<usize, TaskError> {
+    let segment = Segment::attach(&RuntimeDir::at(runtime.to_owned()), root)?;
+    let pid = std::process::id();
+    let live = live(pid, platform::start_of(pid).unwrap_or(0));
+    let mut count = 0;
+    while let Ok(slot) = segment.claim(&live) {
+        // It stays taken as long as this process lives.
+        std::mem::forget(slot);
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn live(pid: u32, start: u64) -> Live {
+    Live {
+        id: TaskId::from_number(random() >> 2),
+        shim: Owner { pid, start },
+        instance: random() | 1,
+        state: State::Running,
+        cli: CliKind::Claude,
+        depth: 0,
+        pid: Some(pid),
+        ticket: 1,
+        started: 1,
+        running_since: Some(1),
+        provider: Some("openrouter".into()),
+        role: Some("reviewer".into()),
+        tag: None,
+        prompt: "fix the failing test of the parser, and say what was wrong with it".into(),
+    }
+}

@@ -22,6 +22,7 @@
 #[doc(hidden)]
 pub mod bench;
 mod error;
+#[cfg(unix)]
 mod files;
 mod interpreter;
 mod log;

@@ -90,7 +90,6 @@ pub(crate) struct Record {
 
 impl Record {
     /// The record of a task that begins.
-    #[cfg(unix)]
     pub fn new(id: TaskId, root: Root, task: NewTask, shim: Pid, instance: u64) -> Self {
         let text = |text: String| one_line(&text, TEXT);
         Self {
@@ -248,13 +247,11 @@ pub(crate) fn mark_read(directory: &Path) -> Result<(), TaskError> {
 }
 
 /// The lock that a shim holds as long as it lives, seen alike from all namespaces.
-#[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Alive {
     _file: File,
 }
 
-#[cfg(unix)]
 impl Alive {
     /// Takes the lock; `None` if the shim lives, or somebody else cleans up after it.
     pub fn take(directory: &Path) -> Result<Option<Self>, TaskError> {

@@ -23,6 +23,7 @@ impl Root {
     }
 
     /// Whether both are one process, as far as is known.
+    #[cfg(unix)]
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.pid == other.pid && (self.start == other.start || self.start == 0 || other.start == 0)
     }

@@ -56,6 +56,7 @@ pub struct Log {
 }
 
 impl Log {
+    #[cfg(unix)]
     pub(crate) fn of(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }

@@ -38,22 +38,19 @@ pub(crate) fn namespaces(dir: &RuntimeDir) -> Result<Vec<u32>, TaskError> {
     Ok(entries.flatten().filter_map(pid).collect())
 }
 
-/// Removes the segments of sessions whose root and shims are all dead.
+/// Frees the slots of dead shims, and removes the segments of sessions whose root and shims are all dead.
 pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), TaskError> {
     for pid in namespaces(dir)? {
-        let link = dir.path().join(name_of(pid));
         let Ok(Some(segment)) = Segment::open(dir, Root { pid, start: 0 }) else { continue };
-        let in_use = |segment: &Segment| {
-            platform::is_alive(segment.root.pid, segment.root.start)
-                || segment.scan().any(|slot| platform::is_alive(slot.shim().pid, slot.shim().start))
-        };
-        if in_use(&segment) {
+        segment.reclaim();
+        let in_use = || segment.is_taken() || platform::is_alive(segment.root.pid, segment.root.start);
+        if in_use() {
             continue;
         }
         let Ok(lock) = NamespaceLock::take(dir, pid, Duration::ZERO) else { continue };
         // Somebody may have come in the meantime.
-        if segment.is_current() && !in_use(&segment) {
-            let _ = fs::remove_file(&link);
+        if segment.is_current() && !in_use() {
+            let _ = fs::remove_file(&segment.link);
             unlink(&segment.id);
             let _ = fs::remove_file(lock.path());
         }

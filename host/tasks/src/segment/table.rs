@@ -49,6 +49,11 @@ impl Segment {
         (0..SLOTS).filter_map(|index| self.read(index))
     }
 
+    /// Whether any slot has an owner.
+    pub fn is_taken(&self) -> bool {
+        (0..SLOTS).any(|index| self.slot(index)[OWNER].load(Ordering::Relaxed) != 0)
+    }
+
     /// Takes a free slot and says there what is told. Owners that are dead give way when there is no other room.
     pub fn claim(self: &Arc<Self>, live: &Live) -> Result<Slot, TaskError> {
         let word = live.shim.word();

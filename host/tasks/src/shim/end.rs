@@ -22,7 +22,7 @@ impl Supervisor {
             group.end();
         }
         if left > 0 {
-            self.streams.say(&format!("ended {left} processes that were left behind"));
+            self.streams.say(&format!("processes that it left and that were ended: {left}"));
         }
         let facts = self.streams.facts();
         let outcome = self.judge(&running, &facts);

@@ -199,7 +199,8 @@ impl Supervisor {
             }
             running < self.queue.limit && !before
         };
-        if !is_free() && !(reclaim && segment.reclaim() > 0 && is_free()) {
+        let free = is_free() || (reclaim && segment.reclaim() > 0 && is_free());
+        if !free {
             return Turn::Later;
         }
         self.live.state = State::Starting;

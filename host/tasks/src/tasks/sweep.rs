@@ -36,7 +36,7 @@ impl Tasks {
         let ours = record.pid_namespace == platform::pid_namespace();
         record.note("its supervisor died, so how it ended is not known");
         if left > 0 {
-            record.note(&format!("{left} processes that it left were ended"));
+            record.note(&format!("processes that it left and that were ended: {left}"));
         }
         if !ours {
             record.note("it ran in another container: processes that it left cannot be seen from here");

@@ -1,1 +1,162 @@
-//! …
+//! SIGKILL for everybody, at seeded random moments.
+
+use std::collections::HashSet;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aiw_tasks::{Outcome, Scope, State};
+use rustix::process::Signal;
+
+use crate::environment::{Environment, is_there, kill, shim, shim_of, until};
+
+/// The same numbers every time.
+struct Seed(u64);
+
+impl Seed {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Processes that carry the mark of one of this test's homes.
+fn alive(marker: &str) -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let ours = |pid: &u32| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.windows(marker.len()).any(|part| part == marker.as_bytes()) && is_there(*pid)
+    };
+    pids.filter(ours).collect()
+}
+
+#[test]
+fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
+    let env = Environment::new();
+    let away = env.path("away");
+    let script = format!(
+        "echo before; setsid sh -c 'echo $$ > {0}; exec sleep 1000' & while [ ! -s {0} ]; do sleep 0.01; done; echo after; exec sleep 1000",
+        away.display()
+    );
+    let task = env.start(&script);
+    until(|| (env.stdout(task.id).len() == 2).then_some(()));
+    let orphan = env.file("away").trim().parse().unwrap();
+    kill(shim_of(&task), Signal::KILL);
+    // The CLI dies with its shim; nobody has looked yet.
+    until(|| (!is_there(task.pid.unwrap())).then_some(()));
+    let lost = until(|| env.tasks().list().unwrap().pop().filter(|task| task.state == State::Ended));
+    assert_eq!((lost.outcome, lost.exit_code), (Some(Outcome::Lost), None));
+    assert_eq!(
+        lost.note.as_deref(),
+        Some("its supervisor died, so how it ended is not known; processes that it left and that were ended: 1")
+    );
+    assert!(!is_there(orphan));
+    assert_eq!(env.stdout(task.id), ["before", "after"]);
+    assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0);
+    let last = env.tasks().log(task.id).unwrap().tail(1).unwrap();
+    assert_eq!(last[0].bytes, b"lost: the supervisor died");
+}
+
+#[test]
+fn whoever_is_killed_whenever_nothing_leaks() {
+    // `cargo xtask soak` asks for more.
+    let rounds = std::env::var("AIW_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    let mut lost = 0;
+    for round in 0..rounds {
+        let mut seed = Seed(round);
+        let env = Environment::new();
+        let marker = format!("AIW_TEST_ROUND={}", env.home().display());
+        let script = "i=0; (setsid sleep 1000 &) ; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; [ $((i%10)) = 0 ] && sleep 0.01; done; exit 0";
+        let mut starters: Vec<_> = (0..3)
+            .map(|_| {
+                Command::new(shim())
+                    .arg("start")
+                    .args([env.home(), env.runtime()])
+                    .args([&env.root.pid.to_string(), "3", "4", script])
+                    .env("AIW_TEST_ROUND", env.home())
+                    .stdout(Stdio::null())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for _ in 0..4 {
+            std::thread::sleep(Duration::from_micros(seed.below(25_000)));
+            match seed.below(4) {
+                0 => {
+                    let which = seed.below(3) as usize;
+                    let _ = starters[which].kill();
+                }
+                // One that may not even be registered.
+                3 => {
+                    let shims = shims(&env);
+                    if !shims.is_empty() {
+                        kill(shims[seed.below(shims.len() as u64) as usize], Signal::KILL);
+                    }
+                }
+                what => {
+                    let running = env.of(Scope::All).list().unwrap();
+                    let running: Vec<_> = running.iter().filter(|task| task.state != State::Ended).collect();
+                    if !running.is_empty() {
+                        let task = running[seed.below(running.len() as u64) as usize];
+                        match (what, task.pid) {
+                            (1, Some(pid)) => kill(pid, Signal::KILL),
+                            _ => kill(shim_of(task), Signal::KILL),
+                        }
+                    }
+                }
+            }
+        }
+        for starter in &mut starters {
+            starter.wait().unwrap();
+        }
+        // A shim may just have been told; then it is there in a moment, or never was.
+        let mut seen = HashSet::new();
+        let start = std::time::Instant::now();
+        until(|| {
+            let tasks = env.of(Scope::All).list().unwrap();
+            if start.elapsed() > crate::environment::GUARD / 2 {
+                panic!("round {round}: {tasks:#?} {:?} {:?}", alive(&marker), shims(&env));
+            }
+            let all_ended = tasks.iter().all(|task| task.state == State::Ended);
+            let quiet = alive(&marker).is_empty() && shims(&env).is_empty();
+            seen = tasks.iter().map(|task| task.id).collect();
+            (all_ended && quiet).then_some(())
+        });
+        for task in env.of(Scope::All).list().unwrap() {
+            assert!(seen.contains(&task.id), "round {round}");
+            let lines = env.stdout(task.id);
+            let expected: Vec<String> = (1..=40).map(|i| format!("line {i}")).collect();
+            assert_eq!(lines, expected[..lines.len()], "round {round}");
+            match task.outcome {
+                Some(Outcome::Succeeded) => assert_eq!(lines.len(), 40, "round {round}"),
+                Some(Outcome::Signalled) => assert_eq!(task.signal, Some(9), "round {round}"),
+                Some(Outcome::Lost) => {
+                    lost += 1;
+                    assert!(task.note.unwrap().starts_with("its supervisor died"), "round {round}");
+                }
+                other => panic!("round {round}: {other:?} {:?}", task.note),
+            }
+        }
+        assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0, "round {round}");
+        assert!(env.segments().len() <= 1, "round {round}");
+    }
+    assert!(lost > 0);
+}
+
+/// The shims of a test: their working files are in its home.
+fn shims(env: &Environment) -> Vec<u32> {
+    let home = env.home();
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let holds = |pid: &u32| {
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        fs_name(*pid) == "aiw-task-shim"
+            && fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.starts_with(&home))
+    };
+    pids.filter(holds).collect()
+}
+
+fn fs_name(pid: u32) -> String {
+    std::fs::read_link(format!("/proc/{pid}/exe"))
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .unwrap_or_default()
+}

@@ -1,5 +1,6 @@
 //! Tasks as their users see them: real shims, shell scripts in the place of CLIs.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
 mod environment;
 mod killed;

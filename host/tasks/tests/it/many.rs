@@ -1,1 +1,148 @@
-//! …
+//! Many at once, and taking turns.
+
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_core::TaskId;
+use aiw_tasks::{Outcome, Queue, Scope, State, TaskError, WaitMode};
+
+use crate::environment::{Environment, GUARD, assert_ended, program, shim, task, until};
+
+fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
+    let mut command = Command::new(shim());
+    command.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.pid.to_string());
+    command.args([&count.to_string(), &limit.to_string(), script]).stdout(Stdio::piped());
+    command
+}
+
+fn ids(output: &[u8]) -> Vec<TaskId> {
+    String::from_utf8_lossy(output).lines().map(|line| line.parse().unwrap_or_else(|_| panic!("{line}"))).collect()
+}
+
+#[test]
+fn fifty_tasks_of_ten_processes_are_one_session() {
+    let env = Environment::new();
+    let starters: Vec<_> =
+        (0..10).map(|i| starter(&env, 5, 64, &format!("echo out; exit {}", i % 2)).spawn().unwrap()).collect();
+    let mut all = Vec::new();
+    for starter in starters {
+        all.extend(ids(&starter.wait_with_output().unwrap().stdout));
+    }
+    assert_eq!(all.len(), 50);
+    let waited = env
+        .tasks()
+        .wait(&all, WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
+        .unwrap();
+    assert!(waited.done);
+    for (at, task) in waited.tasks.iter().enumerate() {
+        assert_eq!(task.id, all[at]);
+        let code = task.exit_code.unwrap();
+        assert_ended(task, if code == 0 { Outcome::Succeeded } else { Outcome::Failed }, Some(code), None);
+        assert_eq!(env.stdout(task.id), ["out"]);
+    }
+    assert_eq!(waited.tasks.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
+    assert_eq!(env.tasks().list().unwrap().len(), 50);
+    assert_eq!(env.segments().len(), 1);
+    until(|| (aiw_tasks::bench::taken(&env.runtime(), env.root) == 0).then_some(()));
+}
+
+#[test]
+fn never_more_than_the_limit_run() {
+    let env = Environment::new();
+    let (order, running) = (env.path("order"), env.path("running"));
+    std::fs::create_dir(&running).unwrap();
+    let queue = Queue { limit: 2, may_queue: true };
+    let started: Vec<_> = (0..12)
+        .map(|i| {
+            let script = format!(
+                "mkdir {0}/{i}; ls {0} | wc -l >> {1}.count; echo {i} >> {1}; sleep 0.05; rmdir {0}/{i}",
+                running.display(),
+                order.display()
+            );
+            env.try_start(task(), program(&script), queue).unwrap()
+        })
+        .collect();
+    for task in &started {
+        assert_ended(&env.ended(task.id), Outcome::Succeeded, Some(0), None);
+    }
+    let counts = std::fs::read_to_string(order.with_extension("count")).unwrap();
+    assert!(counts.lines().all(|count| count.trim().parse::<u32>().unwrap() <= 2), "{counts}");
+}
+
+#[test]
+fn turns_come_in_the_order_of_the_starts() {
+    let env = Environment::new();
+    let order = env.path("order");
+    let queue = Queue { limit: 1, may_queue: true };
+    let started: Vec<_> = (0..10)
+        .map(|i| {
+            let script = format!("sleep 0.05; echo {i} >> {}", order.display());
+            env.try_start(task(), program(&script), queue).unwrap()
+        })
+        .collect();
+    assert!(started.iter().any(|task| task.state == State::Queued));
+    env.ended(started[9].id);
+    assert_eq!(std::fs::read_to_string(order).unwrap(), "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+}
+
+#[test]
+fn who_may_not_queue_is_refused_and_leaves_nothing() {
+    let env = Environment::new();
+    let one = env.start("sleep 100");
+    let refused = env.try_start(task(), program("exit 0"), Queue { limit: 1, may_queue: false }).unwrap_err();
+    assert!(matches!(refused, TaskError::Limit { limit: 1 }));
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+    env.tasks().stop(one.id, true).unwrap();
+}
+
+#[test]
+fn a_queued_task_can_be_stopped_and_a_dead_one_holds_up_nobody() {
+    let env = Environment::new();
+    let queue = Queue { limit: 1, may_queue: true };
+    let first = env.start("sleep 100");
+    let [second, third] = [(); 2].map(|()| env.try_start(task(), program("exit 0"), queue).unwrap());
+    assert_eq!((second.state, second.pid), (State::Queued, None));
+    env.tasks().stop(second.id, true).unwrap();
+    let second = env.tasks().get(second.id).unwrap();
+    assert_ended(&second, Outcome::Signalled, None, None);
+    assert_eq!(second.note.as_deref(), Some("it was stopped before its turn came"));
+    crate::environment::kill(crate::environment::shim_of(&first), rustix::process::Signal::KILL);
+    assert_ended(&env.ended(third.id), Outcome::Succeeded, Some(0), None);
+    assert_eq!(env.tasks().get(first.id).unwrap().outcome, Some(Outcome::Lost));
+}
+
+#[test]
+fn sessions_do_not_see_each_other_and_all_sees_all() {
+    let mut env = Environment::new();
+    let one = env.start("exit 0");
+    let mut other = Command::new("sleep").arg("100").spawn().unwrap();
+    let ours = env.root;
+    env.root = aiw_tasks::Root::of(other.id());
+    let two = env.start("sleep 100");
+    assert_eq!(env.tasks().list().unwrap().iter().map(|task| task.id).collect::<Vec<_>>(), [two.id]);
+    assert_eq!(env.of(Scope::All).list().unwrap().len(), 2);
+    env.tasks().stop(two.id, true).unwrap();
+    assert_eq!(env.segments().len(), 1);
+    let segments = env.segments();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    env.of(Scope::All).list().unwrap();
+    assert!(!segments[0].exists() && !env.link().exists());
+    env.root = ours;
+    assert!(env.link().exists());
+    env.ended(one.id);
+}
+
+#[test]
+fn a_waiter_in_another_thread_hears_every_end() {
+    let env = Environment::new();
+    for _ in 0..10 {
+        let started: Vec<_> = (0..4).map(|_| env.start("sleep 0.02").id).collect();
+        let tasks = env.tasks();
+        let deadline = Instant::now() + GUARD;
+        let waited = tasks.wait(&started, WaitMode::All, Some(deadline), &AtomicBool::new(false), &mut |_| {}).unwrap();
+        assert!(waited.done);
+    }
+    std::thread::sleep(Duration::from_millis(1));
+}

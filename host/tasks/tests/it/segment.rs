@@ -1,1 +1,139 @@
-//! …
+//! Segments that are not what they should be.
+
+use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+
+use aiw_tasks::{Outcome, State};
+
+use crate::environment::{Environment, assert_ended, program, task, until};
+
+/// A session with a segment and nothing in it.
+fn used() -> Environment {
+    let env = Environment::new();
+    env.run("exit 0");
+    env.tasks().check().unwrap();
+    env
+}
+
+fn assert_works(env: &Environment) {
+    assert_ended(&env.run("exit 0"), Outcome::Succeeded, Some(0), None);
+    env.tasks().check().unwrap();
+    assert_eq!(env.segments().len(), 1);
+}
+
+#[test]
+fn a_truncated_segment_is_named_and_the_next_start_makes_another() {
+    let env = used();
+    fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap().set_len(100).unwrap();
+    let error = env.tasks().check().unwrap_err();
+    assert!(error.to_string().ends_with(": it is truncated"), "{error}");
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+    assert_works(&env);
+}
+
+#[test]
+fn garbage_and_other_versions_are_refused_and_replaced() {
+    for bytes in [&b"garbage!"[..], &0x6169_775f_7461_0002_u64.to_le_bytes(), &[0; 8]] {
+        let env = used();
+        let file = fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        let error = env.tasks().check().unwrap_err();
+        assert!(error.to_string().ends_with("it is not of this version of aiw, or was never finished"), "{error}");
+        assert_works(&env);
+    }
+}
+
+#[test]
+fn a_table_full_of_garbage_harms_nobody() {
+    let env = used();
+    let file = fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap();
+    let mut noise = vec![0; 1024 * 512];
+    let mut state = 1_u64;
+    for word in noise.chunks_exact_mut(8) {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        word.copy_from_slice(&state.to_le_bytes());
+    }
+    file.write_all_at(&noise, 4096).unwrap();
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+    // The owners that it names are dead.
+    assert_works(&env);
+}
+
+#[test]
+fn what_others_may_write_is_not_used() {
+    let env = used();
+    let segment = &env.segments()[0];
+    fs::set_permissions(segment, fs::Permissions::from_mode(0o666)).unwrap();
+    let error = env.tasks().check().unwrap_err();
+    assert!(error.to_string().ends_with("it is not a private file of this user"), "{error}");
+    assert_works(&env);
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&env.segments()[0], Some(65534), None).unwrap();
+        env.tasks().check().unwrap_err();
+        assert_works(&env);
+    }
+}
+
+#[test]
+fn a_link_that_is_a_symlink_is_refused_by_name() {
+    let env = used();
+    let target = env.path("target");
+    fs::rename(env.link(), &target).unwrap();
+    symlink(&target, env.link()).unwrap();
+    let expected = format!("`{}` is a symbolic link, and must be a file", env.link().display());
+    assert_eq!(env.tasks().check().unwrap_err().to_string(), expected);
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    assert!(error.to_string().contains("is not a plain file"), "{error}");
+    fs::remove_file(env.link()).unwrap();
+    fs::rename(&target, env.link()).unwrap();
+    assert_works(&env);
+}
+
+#[test]
+fn a_link_to_elsewhere_is_not_followed() {
+    for name in ["", "/../x", "/aiw-0-1_task1-x", "no segment"] {
+        let env = used();
+        for segment in env.segments() {
+            fs::remove_file(segment).unwrap();
+        }
+        fs::write(env.link(), name).unwrap();
+        assert!(env.tasks().check().is_err());
+        assert_works(&env);
+    }
+}
+
+#[test]
+fn a_full_table_is_said_to_be_full_and_has_room_again() {
+    let env = used();
+    assert_eq!(aiw_tasks::bench::fill(&env.runtime(), env.root).unwrap(), 1024);
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    assert_eq!(error.to_string(), "all 1024 places for running and queued tasks of this session are taken");
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+    assert_eq!(fs::read_dir(env.home().join("tasks")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_runtime_directory_of_others_is_refused() {
+    let env = used();
+    fs::set_permissions(env.runtime(), fs::Permissions::from_mode(0o755)).unwrap();
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    assert!(error.to_string().ends_with("is open to others; its mode must be 0700"), "{error}");
+    // Looking does not need it.
+    assert_eq!(env.tasks().list().unwrap().len(), 1);
+    fs::set_permissions(env.runtime(), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn tasks_survive_the_loss_of_their_segment_and_come_back() {
+    let env = Environment::new();
+    let task = env.start("sleep 100");
+    // As a logout does.
+    for segment in env.segments() {
+        fs::remove_file(segment).unwrap();
+    }
+    fs::remove_dir_all(env.runtime()).unwrap();
+    assert_eq!(env.tasks().get(task.id).unwrap().state, State::Running);
+    until(|| (aiw_tasks::bench::taken(&env.runtime(), env.root) == 1).then_some(()));
+    env.tasks().stop(task.id, true).unwrap();
+    assert_eq!(env.tasks().get(task.id).unwrap().outcome, Some(Outcome::Signalled));
+}
