@@ -135,10 +135,10 @@ mod tests {
             ],
         };
         let secrets = BTreeMap::from([("token".to_owned(), Secret::new("a\"b"))]);
-        let file = file(&overlay, None, &secrets).unwrap();
+        let made = file(&overlay, None, &secrets).unwrap();
         let expected =
             json!({"security": {"auth": {"selectedType": "key", "x": 1}}, "y": 2, "env": {"K": "Bearer a\"b"}});
-        assert_eq!(file.content, expected);
+        assert_eq!(made.content, expected);
         let error = file(&overlay, None, &BTreeMap::new()).err().unwrap();
         assert!(error.to_string().contains("`token`"));
         std::fs::write(dir.path().join("system.json"), "{").unwrap();
