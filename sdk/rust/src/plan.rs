@@ -123,13 +123,14 @@ pub(crate) fn codex(access: &Access) -> Plan {
 
 /// What would send Gemini CLI elsewhere. Emptied, not taken away: it loads `.env` for every
 /// variable that is not present. <https://geminicli.com/docs/reference/configuration>
-const GEMINI_COMPETES: [&str; 9] = [
+const GEMINI_COMPETES: [&str; 10] = [
     "GOOGLE_API_KEY",
     "GOOGLE_GENAI_USE_VERTEXAI",
     "GOOGLE_GENAI_USE_GCA",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_CLOUD_LOCATION",
     "GOOGLE_VERTEX_BASE_URL",
+    "GOOGLE_GENAI_API_VERSION",
     "GEMINI_MODEL",
     "GEMINI_API_KEY_AUTH_MECHANISM",
     "GEMINI_CLI_CUSTOM_HEADERS",

@@ -57,7 +57,7 @@ const SWITCHES: [&str; 21] = [
 ];
 
 /// Variables that a plan may take away or empty beside those that it may set.
-const VENDORS: [&str; 9] = [
+const VENDORS: [&str; 11] = [
     "ANTHROPIC_",
     "AWS_",
     "AZURE_",
@@ -65,6 +65,8 @@ const VENDORS: [&str; 9] = [
     "CLAUDE_CODE_OAUTH_",
     "CLAUDE_CODE_SKIP_",
     "CLAUDE_CODE_USE_",
+    "GEMINI_API_",
+    "GEMINI_CLI_CUSTOM_HEADERS",
     "GOOGLE_",
     "OPENAI_",
 ];

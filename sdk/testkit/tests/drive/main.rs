@@ -8,3 +8,8 @@ mod common;
 mod files;
 mod grants;
 mod hostile;
+mod hostile_provider;
+mod profiles;
+mod providers;
+mod secrets;
+mod spread;
