@@ -6,8 +6,9 @@ use aiw_home::{Home, HomeError};
 use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
 use aiw_wasm::Library;
-use aiw_wasm::capabilities::{Capabilities, NoTasks, Settings, SystemClock};
+use aiw_wasm::capabilities::{Capabilities, Settings, SystemClock};
 
+use crate::component_tasks::ComponentTasks;
 use crate::failure::Failure;
 use crate::logs::FileLog;
 use crate::output::Output;
@@ -64,7 +65,7 @@ impl Host {
             clock: Arc::new(SystemClock),
             log: Arc::new(FileLog::new(&home)),
             settings: Arc::new(HomeSettings(home.clone())),
-            tasks: Arc::new(NoTasks),
+            tasks: Arc::new(ComponentTasks(home.clone())),
             home: home.clone(),
         };
         let library = Arc::new(Library::new(home.clone(), BUNDLED.to_vec(), capabilities));

@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod component_tasks;
 mod components;
 mod failure;
 mod logs;
