@@ -12,3 +12,4 @@ mod extensions;
 mod lifecycle;
 mod real_markets;
 mod roles;
+mod tasks;

@@ -116,7 +116,10 @@ impl Environment {
         )
         .unwrap();
         let mut variables = BTreeMap::new();
-        for (name, value) in [("HOME", user.as_path()), ("AIW_HOME", &dir.path().join("aiw"))] {
+        let run = dir.path().join("run");
+        for (name, value) in
+            [("HOME", user.as_path()), ("AIW_HOME", &dir.path().join("aiw")), ("AIW_RUNTIME_DIR", &run)]
+        {
             variables.insert(name.to_owned(), value.display().to_string());
         }
         for (name, value) in [

@@ -317,6 +317,8 @@ pub enum ExtensionCommand {
 pub enum Kind {
     /// Reads one kind of plugin marketplace
     MarketSource,
+    /// Makes AI CLIs speak to one kind of API provider
+    Provider,
 }
 
 #[derive(Debug, Args)]

@@ -328,6 +328,12 @@ pub struct Renderer {
     open: bool,
 }
 
+/// Without colours and cursor movements; what else could steer a terminal is made visible.
+fn plain(text: &str) -> String {
+    let text = anstream::adapter::strip_str(text).to_string();
+    aiw_core::printable(&text).into_owned()
+}
+
 /// Longer lines about tools are cut.
 const WIDTH: usize = 160;
 
@@ -336,7 +342,7 @@ impl Renderer {
     pub fn render(&mut self, event: &Event) -> Vec<(Place, String)> {
         let mut pieces = Vec::new();
         if let Event::Said { text, part } = event {
-            let text = aiw_core::printable(text).into_owned();
+            let text = plain(text);
             let end = if *part || text.ends_with('\n') { "" } else { "\n" };
             self.open = *part && !text.ends_with('\n');
             pieces.push((Place::Answer, format!("{text}{end}")));
@@ -344,12 +350,12 @@ impl Renderer {
         }
         let line = match event {
             Event::Said { .. } => return pieces,
-            Event::Called { tool, input } => format!("> {} {}", one_line(tool, 60), one_line(input, WIDTH)),
+            Event::Called { tool, input } => format!("> {} {}", one_line(tool, 60), one_line(&plain(input), WIDTH)),
             Event::Returned { text, failed: false } if text.trim().is_empty() => return pieces,
-            Event::Returned { text, failed: false } => format!("  {}", one_line(text, WIDTH)),
-            Event::Returned { text, failed: true } => format!("  failed: {}", one_line(text, WIDTH)),
-            Event::Failed(message) => format!("error: {}", one_line(message, 1000)),
-            Event::Line(line) => aiw_core::printable(line).into_owned(),
+            Event::Returned { text, failed: false } => format!("  {}", one_line(&plain(text), WIDTH)),
+            Event::Returned { text, failed: true } => format!("  failed: {}", one_line(&plain(text), WIDTH)),
+            Event::Failed(message) => format!("error: {}", one_line(&plain(message), 1000)),
+            Event::Line(line) => plain(line),
         };
         pieces.extend(self.finish().map(|text| (Place::Answer, text)));
         pieces.push((Place::Progress, format!("{line}\n")));
@@ -470,8 +476,8 @@ mod tests {
 
     #[test]
     fn what_is_no_stream_is_text_and_steers_no_terminal() {
-        let (text, facts) = run(CliKind::Claude, &["Not logged in \u{1b}[2J", "{broken", "[]"]);
-        assert_eq!(text, "# Not logged in \\u{1b}[2J\n# {broken\n# []\n");
+        let (text, facts) = run(CliKind::Claude, &["Not \u{1b}[31mlogged\u{1b}[0m in\u{1b}[2J\u{202e}", "{broken", "[]"]);
+        assert_eq!(text, "# Not logged in\\u{202e}\n# {broken\n# []\n");
         assert_eq!(facts, Facts::default());
         let (_, facts) = run(CliKind::Codex, &[r#"{"type":"thread.started","thread_id":"--danger; rm"}"#]);
         assert_eq!(facts.session, None);

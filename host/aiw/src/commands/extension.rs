@@ -1,8 +1,8 @@
 //! `aiw extension …`
 
-use aiw_extensions::{About, Capability, Grants};
+use aiw_extensions::{About, Capability, Grants, World};
 use aiw_home::LockedExtension;
-use aiw_wasm::{Candidate, Known, LibraryError};
+use aiw_wasm::{CallError, Candidate, Component, Known, LibraryError};
 use serde_json::{Value, json};
 
 use crate::cli::ExtensionCommand;
@@ -248,7 +248,7 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
             None if !known.enabled() => None,
             // It is also compiled and called once: what is listed as good answers.
             None => match host.library.load(known.id.as_str()).await {
-                Ok(component) => component.describe().await.err().map(|e| e.to_string()),
+                Ok(component) => describes_itself(&component, known).await.err().map(|e| e.to_string()),
                 Err(e) => Some(e.to_string()),
             },
         };
@@ -261,4 +261,15 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
     let failure =
         (!bad.is_empty()).then(|| Failure::new(aiw_core::ErrorKind::Config, format!("not good: {}", bad.join(", "))));
     output.conclude(json!({ "extensions": results }), failure)
+}
+
+/// Calls the function that each of its worlds has.
+async fn describes_itself(component: &Component, known: &Known) -> Result<(), CallError> {
+    for world in known.about.iter().flat_map(|about| &about.worlds) {
+        match world {
+            World::MarketSource => drop(component.describe().await?),
+            World::Provider => drop(component.provider_info().await?),
+        }
+    }
+    Ok(())
 }

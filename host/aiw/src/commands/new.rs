@@ -16,8 +16,10 @@ macro_rules! files {
     };
 }
 
-/// Of the template; placeholders are filled.
-const TEMPLATE: [(&str, &str); 7] = files![
+/// Of a template; placeholders are filled.
+type Template = &'static [(&'static str, &'static str)];
+
+const MARKET_SOURCE: Template = &files![
     "Cargo.toml" <- "sdk/templates/market-source/Cargo.toml.tmpl",
     "manifest.json" <- "sdk/templates/market-source/manifest.json.tmpl",
     "README.md" <- "sdk/templates/market-source/README.md.tmpl",
@@ -27,43 +29,70 @@ const TEMPLATE: [(&str, &str); 7] = files![
     "tests/http.json" <- "sdk/templates/market-source/http.json.tmpl",
 ];
 
+const PROVIDER: Template = &files![
+    "Cargo.toml" <- "sdk/templates/market-source/Cargo.toml.tmpl",
+    "manifest.json" <- "sdk/templates/provider/manifest.json.tmpl",
+    "README.md" <- "sdk/templates/provider/README.md.tmpl",
+    ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
+    "src/lib.rs" <- "sdk/templates/provider/lib.rs.tmpl",
+];
+
 /// Of the SDK; as they are.
-const SDK: [(&str, &str); 10] = files![
+const SDK: [(&str, &str); 16] = files![
     "sdk/Cargo.toml" <- "sdk/rust/Cargo.toml",
+    "sdk/src/access.rs" <- "sdk/rust/src/access.rs",
     "sdk/src/error.rs" <- "sdk/rust/src/error.rs",
     "sdk/src/git.rs" <- "sdk/rust/src/git.rs",
     "sdk/src/http.rs" <- "sdk/rust/src/http.rs",
     "sdk/src/lib.rs" <- "sdk/rust/src/lib.rs",
+    "sdk/src/listing.rs" <- "sdk/rust/src/listing.rs",
     "sdk/src/market.rs" <- "sdk/rust/src/market.rs",
+    "sdk/src/plan.rs" <- "sdk/rust/src/plan.rs",
+    "sdk/src/provider.rs" <- "sdk/rust/src/provider.rs",
     "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
+    "sdk/src/value.rs" <- "sdk/rust/src/value.rs",
     "sdk/wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
     "sdk/wit/market.wit" <- "wit/aiw-plugin-0.1/market.wit",
+    "sdk/wit/provider.wit" <- "wit/aiw-plugin-0.1/provider.wit",
     "sdk/wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
 ];
 
 /// Names of types that the template or the SDK uses already.
-const TAKEN: [&str; 17] = [
+const TAKEN: [&str; 27] = [
+    "Access",
+    "Cli",
+    "CliTarget",
     "Clock",
     "EntryRef",
     "EntrySource",
     "Error",
+    "Family",
     "Field",
     "GitMarket",
     "Manifests",
     "MarketSource",
     "OwnSource",
+    "Plan",
+    "Preset",
+    "Profile",
+    "Provider",
+    "ProviderInfo",
     "Registration",
     "Request",
     "Response",
     "Snapshot",
     "SourceInfo",
     "Tree",
+    "Vec",
     "Option",
     "Result",
 ];
 
 pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failure> {
-    let Kind::MarketSource = kind;
+    let (template, suffix) = match kind {
+        Kind::MarketSource => (MARKET_SOURCE, "Source"),
+        Kind::Provider => (PROVIDER, "Provider"),
+    };
     let root = Path::new(name.as_str());
     if root.exists() {
         return Err(
@@ -73,7 +102,7 @@ pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failur
     let snake = name.as_str().replace('-', "_");
     let mut type_name: String = name.as_str().split('-').map(capital).collect();
     if TAKEN.contains(&type_name.as_str()) {
-        type_name.push_str("Source");
+        type_name.push_str(suffix);
     }
     let fill = |text: &str| {
         text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name)
@@ -83,7 +112,7 @@ pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failur
     let staged = root.with_file_name(format!(".{name}.new"));
     let write = || -> std::io::Result<()> {
         let _ = fs::remove_dir_all(&staged);
-        let template = TEMPLATE.iter().map(|(to, text)| (to, fill(text)));
+        let template = template.iter().map(|(to, text)| (to, fill(text)));
         for (to, text) in template.chain(SDK.iter().map(|(to, text)| (to, (*text).to_owned()))) {
             let path = staged.join(to);
             if let Some(parent) = path.parent() {

@@ -1,0 +1,406 @@
+//! Tasks: `aiw claude|codex|gemini PROMPT`, `aiw task`, `aiw status`, `aiw wait`. The CLIs are
+//! scripts that write down what they were given and run their prompt.
+
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use aiw_tests::{Environment, FakeClis, Run};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// What has not come by then does not come.
+const HANGS: Duration = Duration::from_secs(60);
+
+fn fake() -> (Environment, FakeClis) {
+    let mut env = Environment::new();
+    let clis = FakeClis::install(&mut env);
+    (env, clis)
+}
+
+/// A prompt that the fake CLIs run.
+fn script(text: &str) -> String {
+    format!("#!\n{text}\n")
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < HANGS, "{what} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn detach(env: &Environment, cli: &str, text: &str) -> String {
+    let run = env.run(&[cli, "--detach", &script(text)]).ok();
+    run.stdout.trim().to_owned()
+}
+
+fn with_stdin(env: &Environment, arguments: &[&str], bytes: &[u8]) -> Run {
+    let mut child =
+        env.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let bytes = bytes.to_owned();
+    let feed = std::thread::spawn(move || {
+        let _ = stdin.write_all(&bytes);
+    });
+    let output = child.wait_with_output().unwrap();
+    feed.join().unwrap();
+    output.into()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+fn task(env: &Environment, id: &str) -> Value {
+    env.json(&["task", "show", id])["task"].clone()
+}
+
+#[test]
+fn a_prompt_is_a_task_that_shows_what_the_model_says() {
+    let (env, clis) = fake();
+    let say = r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."},{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]},"parent_tool_use_id":null}'; echo odd >&2"#;
+    let run = env.run(&["claude", &script(say)]).ok();
+    assert_eq!(run.stdout, "I see.\n");
+    assert_eq!(run.stderr, "> Bash ls\nodd\n");
+    let seen = clis.only();
+    assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose"]);
+    assert_eq!(seen.stdin, script(say).into_bytes());
+    let list = env.json(&["task", "list"]);
+    let task = &list["tasks"][0];
+    let keys: Vec<&str> = task.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "id",
+            "pid",
+            "root_pid",
+            "cli",
+            "provider",
+            "role",
+            "state",
+            "outcome",
+            "exit_code",
+            "signal",
+            "started",
+            "ended",
+            "unread",
+            "prompt",
+            "cwd",
+            "log",
+            "session"
+        ]
+    );
+    assert_eq!(task["cli"], "claude");
+    assert_eq!(
+        (&task["state"], &task["outcome"], &task["exit_code"]),
+        (&json!("ended"), &json!("succeeded"), &json!(0))
+    );
+    assert_eq!((&task["provider"], &task["signal"], &task["unread"]), (&json!(null), &json!(null), &json!(false)));
+    assert_eq!(task["session"], "session-1");
+    let shown = self::task(&env, task["id"].as_str().unwrap());
+    assert_eq!((&shown["final_message"], &shown["cost_usd"]), (&json!("The work is done."), &json!(0.25)));
+    assert_eq!(shown["usage"], json!({"input": 10, "output": 5}));
+    assert!(shown["resume"].as_str().unwrap().ends_with("aiw claude -- --resume session-1"), "{shown}");
+}
+
+#[test]
+fn each_form_of_output_is_what_it_says() {
+    let (env, _) = fake();
+    let run = env.run(&["codex", "--output", "stream-json", "hello"]).ok();
+    assert_eq!(run.stdout.lines().count(), 2);
+    assert!(run.stdout.starts_with(r#"{"type":"thread.started""#), "{}", run.stdout);
+    for arguments in [&["codex", "--output", "json", "hello"][..], &["--json", "codex", "hello"]] {
+        let answer = env.run(arguments).ok().json();
+        assert_eq!(answer["task"]["outcome"], "succeeded");
+    }
+    let failed = env.run(&["--json", "codex", &script("exit 3")]);
+    assert_eq!((failed.code, &failed.json()["task"]["exit_code"]), (3, &json!(3)));
+}
+
+#[test]
+fn how_a_cli_ended_is_how_the_task_ended() {
+    let (env, _) = fake();
+    for (text, outcome, code, signal, exit) in [
+        ("true", "succeeded", json!(0), json!(null), 0),
+        ("exit 1", "failed", json!(1), json!(null), 1),
+        ("exit 137", "failed", json!(137), json!(null), 137),
+        ("exit 143", "failed", json!(143), json!(null), 143),
+        ("kill -9 $$", "signalled", json!(null), json!(9), 137),
+        // What the stream does not end with is no success, whatever the exit code says.
+        ("exit 0", "failed", json!(0), json!(null), 1),
+    ] {
+        let run = env.run(&["claude", &script(text)]);
+        let task = env.json(&["task", "list"])["tasks"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(
+            (&task["outcome"], &task["exit_code"], &task["signal"], run.code),
+            (&json!(outcome), &code, &signal, exit),
+            "{text}: {}",
+            run.whole()
+        );
+    }
+    let run = env.run(&["gemini", "--timeout", "1s", &script("sleep 60")]);
+    assert_eq!(run.code, 124, "{}", run.whole());
+}
+
+#[test]
+fn a_detached_task_is_waited_for_and_reported_once() {
+    let (env, _) = fake();
+    let good = detach(&env, "claude", "sleep 0.3");
+    let bad = detach(&env, "codex", "sleep 0.3; exit 7");
+    let early = env.run(&["wait", "--timeout", "1", &detach(&env, "gemini", "sleep 30")]);
+    assert_eq!(early.code, 124, "{}", early.whole());
+    env.run(&["task", "stop", "--all"]).ok();
+    let report = env.run(&["wait", &good, &bad]);
+    assert_eq!(report.code, 1, "{}", report.whole());
+    assert!(report.stdout.contains(&format!("{good} claude succeeded")), "{}", report.stdout);
+    assert!(report.stdout.contains("The work is done."), "{}", report.stdout);
+    assert!(report.stdout.contains(&format!("{bad} codex failed (exit code 7)")), "{}", report.stdout);
+    assert!(report.stdout.contains(&format!("tasks/{bad}/log")), "{}", report.stdout);
+    assert_eq!(env.run(&["wait", &good]).code, 0);
+    // Reported once: what is left to wait for is the one that was stopped.
+    let rest = env.json(&["wait"]);
+    assert_eq!(rest["tasks"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["tasks"][0]["outcome"], "signalled");
+    assert_eq!(env.run(&["wait"]).ok().stdout, "no tasks to wait for\n");
+    assert_eq!(env.json(&["status"]), json!({"tasks": [], "running": 0, "queued": 0, "unread": 0}));
+    assert_eq!(env.run(&["wait", "zzzzzzzzzzzz"]).code, 2);
+}
+
+#[test]
+fn waiting_for_any_ends_with_the_first() {
+    let (env, _) = fake();
+    let long = detach(&env, "claude", "sleep 30");
+    let short = detach(&env, "claude", "true");
+    let answer = env.json(&["wait", "--any", &long, &short]);
+    let states: Vec<&str> = answer["tasks"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["running", "ended"]);
+    // Its own child is not this shell's: it is found and ended all the same.
+    let stopped = env.json(&["task", "stop", &long]);
+    assert_eq!(stopped["tasks"][0]["outcome"], "signalled");
+}
+
+#[test]
+fn prompts_arrive_byte_for_byte_by_standard_input() {
+    let (env, clis) = fake();
+    let two_megabytes = "a line of text\n".repeat(140_000);
+    let cases: [&[u8]; 8] = [
+        two_megabytes.as_bytes(),
+        b"--dangerously-skip-permissions",
+        b"-x; rm -rf / $(touch /tmp/x) `id` && echo '\"' | cat > /dev/null",
+        b"two\nlines\r\n\ttab",
+        b"nul \0 byte",
+        b"invalid \xff\xfe utf-8",
+        "“quotes” — ünïcödé \u{202e}".as_bytes(),
+        b" leading and trailing ",
+    ];
+    for bytes in cases {
+        let run = with_stdin(&env, &["codex", "-"], bytes);
+        assert_eq!(run.code, 0, "{}", run.whole());
+        let seen = clis.seen().pop().unwrap();
+        assert!(seen.stdin == bytes, "{} bytes arrived of {}", seen.stdin.len(), bytes.len());
+        assert_eq!(seen.arguments, ["exec", "--json", "-"]);
+    }
+    for empty in [&b""[..], b"  ", b"\n\t\n"] {
+        let run = with_stdin(&env, &["codex", "-"], empty);
+        assert_eq!((run.code, run.stderr.contains("the prompt is empty")), (2, true), "{}", run.whole());
+    }
+    // Words on the line are joined.
+    env.run(&["codex", "fix", "the test"]).ok();
+    assert_eq!(clis.seen().pop().unwrap().stdin, b"fix the test");
+}
+
+#[test]
+fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
+    let (env, clis) = fake();
+    insta::assert_snapshot!(env.run(&["codex", "fix it", "--full-auto"]).whole(), @"
+    ------- stderr -------
+    error: `--full-auto` stands after the prompt's first word
+    hint: flags of aiw go before the prompt, those of codex after `--`: aiw codex 'fix it' -- --full-auto
+    ------- exit code 64 -------
+    ");
+    insta::assert_snapshot!(env.run(&["claude", "-p", "fix the test"]).whole(), @"
+    ------- stderr -------
+    error: there is no prompt, and no terminal for the interactive mode
+    hint: `-p` is the provider; a prompt needs no flag: aiw claude 'fix the test'
+    ------- exit code 2 -------
+    ");
+    insta::assert_snapshot!(env.run(&["claude"]).whole(), @r#"
+    ------- stderr -------
+    error: there is no prompt, and no terminal for the interactive mode
+    hint: aiw claude "what is to be done", or `-` to read it from standard input
+    ------- exit code 2 -------
+    "#);
+    assert_eq!(env.run(&["claude", "--nonsense", "x"]).code, 64);
+    assert!(clis.seen().is_empty());
+    env.run(&["claude", "hello", "--", "--add-dir", "/x", "--", "-y"]).ok();
+    assert_eq!(clis.only().arguments[4..], ["--add-dir", "/x", "--", "-y"]);
+}
+
+#[test]
+fn what_lifts_a_guard_is_shown_and_never_added() {
+    let (env, clis) = fake();
+    env.run(&["claude", "--permission", "edit", "hello", "--", "--dangerously-skip-permissions"]).ok();
+    let list = env.json(&["task", "list"]);
+    let shown = task(&env, list["tasks"][0]["id"].as_str().unwrap());
+    assert_eq!(shown["bypass"], "--dangerously-skip-permissions");
+    assert_eq!(shown["permission"], "edit");
+    env.settings(&json!({"clis": {"gemini": {"permission": "edit"}, "codex": {"permission": "everything"}}}));
+    env.run(&["gemini", "hello"]).ok();
+    let seen = clis.seen().pop().unwrap();
+    assert_eq!(seen.arguments, ["--output-format", "stream-json", "--approval-mode", "auto_edit"]);
+    let run = env.run(&["codex", "hello"]).ok();
+    assert!(run.stderr.contains("`clis.codex.permission` in settings.json does not count"), "{}", run.stderr);
+    assert_eq!(clis.seen().pop().unwrap().arguments, ["exec", "--json", "-"]);
+}
+
+#[test]
+fn a_cli_sees_nothing_of_the_one_above_it_and_what_the_user_gives() {
+    let (mut env, clis) = fake();
+    for name in ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID", "GEMINI_CLI", "CODEX_THREAD_ID"] {
+        env.set(name, "1");
+    }
+    env.set("MINE", "here");
+    std::fs::create_dir(env.path("work")).unwrap();
+    env.run(&["claude", "--cwd", "work", "--env", "A=b c", "--env", "MINE", "--isolated", "hello"]).ok();
+    let seen = clis.only();
+    for name in ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID", "GEMINI_CLI", "CODEX_THREAD_ID"] {
+        assert!(!seen.environment.contains_key(name), "{name}");
+    }
+    assert_eq!((seen.environment["A"].as_str(), seen.environment["MINE"].as_str()), ("b c", "here"));
+    assert_eq!(seen.environment["CLAUDE_CONFIG_DIR"], env.home().join("isolated/claude").display().to_string());
+    assert_eq!(seen.cwd, env.path("work").canonicalize().unwrap().display().to_string());
+    assert_eq!(env.run(&["claude", "--cwd", "nowhere", "hello"]).code, 2);
+    assert_eq!(env.run(&["claude", "--env", "NOT_SET", "hello"]).code, 2);
+}
+
+#[test]
+fn roles_go_before_the_prompt_and_a_projects_own_only_where_it_is_trusted() {
+    let (env, clis) = fake();
+    std::fs::create_dir_all(env.home().join("role")).unwrap();
+    std::fs::write(env.home().join("role/one.md"), "First\n------------\nYou are one.\n").unwrap();
+    let agents = env.path("project/.claude/agents");
+    std::fs::create_dir_all(&agents).unwrap();
+    std::fs::write(agents.join("two.md"), "---\nname: two\ndescription: Second\n---\nYou are two.\n").unwrap();
+    let run = env.run(&["codex", "--cwd", "project", "-r", "two", "Do it"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    env.run(&["trust", "add", "project"]).ok();
+    env.run(&["codex", "--cwd", "project", "-r", "one,two", "Do it"]).ok();
+    assert_eq!(clis.only().stdin, b"You are one.\n\n---\n\nYou are two.\n\n---\n\nDo it");
+    assert_eq!(env.json(&["task", "list"])["tasks"][0]["role"], "one,two");
+}
+
+#[test]
+fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
+    let (env, clis) = fake();
+    for (number, sent) in [(1, Signal::INT), (2, Signal::HUP)] {
+        let mut aiw = env.start(&["claude", &script("sleep 60")]);
+        until("the CLI", || (clis.seen().len() == number).then_some(()));
+        signal(&aiw, sent);
+        let code = until("the end of aiw", || aiw.try_wait().unwrap()).code();
+        assert_eq!(code, Some(if number == 1 { 130 } else { 129 }));
+    }
+    let list = env.json(&["task", "list"]);
+    assert_eq!((&list["tasks"][0]["outcome"], &list["tasks"][1]["state"]), (&json!("signalled"), &json!("running")));
+    env.run(&["task", "stop", "--all"]).ok();
+}
+
+#[test]
+fn logs_are_read_from_the_end_followed_and_searched() {
+    let (env, _) = fake();
+    let loud = r#"i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; printf '\033[31mred\033[0m\n' >&2"#;
+    let id = detach(&env, "claude", loud);
+    env.run(&["wait", &id]).ok();
+    let last = env.run(&["task", "logs", &id, "--tail", "3"]).ok().stdout;
+    assert_eq!(last.lines().count(), 3);
+    let whole = env.run(&["task", "logs", &id]).ok().stdout;
+    assert_eq!(whole.lines().filter(|line| line.starts_with("line ")).count(), 2000);
+    assert!(whole.contains("\nred\n") && !whole.contains('\u{1b}'));
+    let found = env.run(&["task", "logs", &id[..6], "--grep", "^line 19.9$"]).ok().stdout;
+    assert_eq!(found.lines().count(), 10);
+    let answer = env.json(&["task", "logs", &id, "--grep", "^red$"]);
+    assert_eq!((&answer["lines"][0]["stream"], &answer["lines"][0]["text"]), (&json!("stderr"), &json!("red")));
+    let raw = env.run(&["task", "logs", &id, "--raw"]).ok().stdout;
+    assert!(raw.contains("\u{1b}[31mred") && raw.contains("\"type\":\"result\""));
+    assert_eq!(env.run(&["task", "logs", &id, "--since", "2100-01-01T00:00:00Z"]).ok().stdout, "");
+    let slow = detach(&env, "claude", "echo one; sleep 1; echo two");
+    let followed = env.run(&["task", "logs", "-f", &slow]).ok().stdout;
+    assert!(followed.contains("one\n") && followed.contains("two\n"), "{followed}");
+}
+
+#[test]
+fn fifty_tasks_of_ten_processes_are_all_waited_for() {
+    let (env, clis) = fake();
+    let starters: Vec<_> = (0..10)
+        .map(|_| {
+            let mut command = env.program(std::path::Path::new("/bin/sh"));
+            let (aiw, _) = env.parts();
+            command.args([
+                "-c",
+                &format!("for i in 1 2 3 4 5; do '{}' claude --detach '#!\nsleep 0.5' || exit 1; done", aiw.display()),
+            ]);
+            command.stdout(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for mut starter in starters {
+        let mut text = String::new();
+        starter.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        assert!(starter.wait().unwrap().success());
+        ids.extend(text.lines().map(str::to_owned));
+    }
+    assert_eq!(ids.len(), 50);
+    let waited = env.json(&["wait", "--all"]);
+    assert_eq!(waited["tasks"].as_array().unwrap().len(), 50);
+    assert!(waited["tasks"].as_array().unwrap().iter().all(|task| task["outcome"] == "succeeded"));
+    assert_eq!(clis.seen().len(), 50);
+}
+
+#[test]
+fn a_task_within_a_task_shares_its_session_three_deep() {
+    let (env, _) = fake();
+    let (aiw, _) = env.parts();
+    let aiw = aiw.display();
+    // Each starts the next and waits for it.
+    let mut inner = "true".to_owned();
+    for _ in 0..4 {
+        inner = format!(
+            "cat > \"$seen/inner\" <<'EOF{n}'\n#!\n{inner}\nEOF{n}\n'{aiw}' codex - < \"$seen/inner\" >\"$seen/out\" 2>&1 || {{ cat \"$seen/out\" >&2; exit 9; }}",
+            n = inner.len()
+        );
+    }
+    let run = with_stdin(&env, &["codex", "-"], script(&inner).as_bytes());
+    assert_eq!(run.code, 9, "{}", run.whole());
+    let list = env.json(&["task", "list"]);
+    let tasks = list["tasks"].as_array().unwrap();
+    // The fourth below the first is refused, and so all above it fail.
+    assert_eq!(tasks.len(), 4, "{list}");
+    assert!(tasks.iter().all(|task| task["root_pid"] == tasks[0]["root_pid"]));
+    let log = env.run(&["task", "logs", tasks[3]["id"].as_str().unwrap()]).ok().stdout;
+    assert!(log.contains("only 3 deep"), "{log}");
+}
+
+#[test]
+fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
+    let (env, _) = fake();
+    env.settings(&json!({"tasks": {"limit": 2}}));
+    let first: Vec<String> = (0..2).map(|_| detach(&env, "claude", "sleep 30")).collect();
+    let third = detach(&env, "claude", "true");
+    assert_eq!(task(&env, &third)["state"], "queued");
+    let refused = env.run(&["claude", "--no-queue", "--detach", "hello"]);
+    assert_eq!((refused.code, refused.stderr.contains("2 tasks run already")), (2, true), "{}", refused.whole());
+    env.run(&["task", "stop", &first[0]]).ok();
+    env.run(&["wait", &third]).ok();
+    // A queued one can be stopped, too.
+    let fourth = detach(&env, "claude", "sleep 30");
+    let fifth = detach(&env, "claude", "true");
+    assert_eq!(env.json(&["task", "stop", &fifth])["tasks"][0]["outcome"], "signalled");
+    env.run(&["task", "stop", &fourth, &first[1]]).ok();
+    assert_eq!(env.run(&["task", "remove", &fifth]).code, 0);
+    assert_eq!(env.run(&["task", "show", &fifth]).code, 2);
+    assert_eq!(env.json(&["task", "prune", "--keep", "0"])["removed"].as_array().unwrap().len(), 4);
+}
