@@ -10,6 +10,7 @@ mod clis;
 mod crash;
 mod extensions;
 mod lifecycle;
+mod providers;
 mod real_markets;
 mod roles;
 mod tasks;

@@ -1,0 +1,283 @@
+//! Providers, secrets, trust: `aiw provider`, `aiw secret`, `aiw trust`, and which provider a run
+//! gets. The CLIs are scripts that write down what they were given.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use aiw_tests::{Answer, Environment, FakeClis, Run, Server};
+use serde_json::{Value, json};
+
+fn fake() -> (Environment, FakeClis) {
+    let mut env = Environment::new();
+    let clis = FakeClis::install(&mut env);
+    (env, clis)
+}
+
+fn pipe(env: &Environment, arguments: &[&str], text: &str) -> Run {
+    let mut command = env.command(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    child.wait_with_output().unwrap().into()
+}
+
+fn add(env: &Environment, name: &str, more: &[&str]) {
+    let arguments: Vec<&str> = ["provider", "add", name, "--token-stdin"].iter().chain(more).copied().collect();
+    let run = pipe(env, &arguments, &format!("sk-canary-{name}\n"));
+    assert_eq!(run.code, 0, "{}", run.whole());
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_provider_is_added_listed_changed_and_removed_with_its_secret() {
+    let (env, _) = fake();
+    add(&env, "router", &["--preset", "openrouter", "--model", "some/model", "--env", "X_REGION=eu", "--default"]);
+    let listed = env.json(&["provider", "list"]);
+    assert_eq!(
+        listed,
+        json!({"providers": [{
+            "name": "router", "preset": "openrouter",
+            "base_urls": {"anthropic": "https://openrouter.ai/api", "openai": "https://openrouter.ai/api/v1"},
+            "clis": ["claude", "codex"], "default": true, "secret": "set"
+        }]})
+    );
+    let path = env.home().join("providers.json");
+    let file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!((&file["version"], &file["providers"]["router"]["token"]), (&json!(1), &json!({"secret": "router"})));
+    for private in [&path, &env.home().join("vault/key"), &env.home().join("vault/router.age")] {
+        assert_eq!(mode(private), 0o600, "{}", private.display());
+    }
+    assert_eq!(env.json(&["secret", "list"]), json!({"secrets": [{"name": "router"}]}));
+    env.run(&["provider", "edit", "router", "--clis", "codex", "--model", ""]).ok();
+    let shown = env.json(&["provider", "show", "router"])["provider"].clone();
+    assert_eq!(
+        (&shown["clis"], &shown["model"], &shown["env"]),
+        (&json!(["codex"]), &json!(null), &json!(["X_REGION"]))
+    );
+    assert_eq!(env.run(&["provider", "edit", "router"]).code, 2);
+    env.run(&["provider", "remove", "router"]).ok();
+    assert_eq!(env.json(&["provider", "list"]), json!({"providers": []}));
+    assert_eq!(env.json(&["secret", "list"]), json!({"secrets": []}));
+    assert_eq!(env.run(&["provider", "show", "router"]).code, 2);
+}
+
+#[test]
+fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
+    let (env, _) = fake();
+    for (arguments, code, said) in [
+        (
+            &["provider", "add", "x", "--preset", "openrouter", "--token", "sk-canary"][..],
+            64,
+            "not taken as an argument",
+        ),
+        (&["provider", "add", "x", "--preset", "nonsense", "--token-env", "K"], 2, "no preset `nonsense`"),
+        (&["provider", "add", "x"], 2, "no terminal to ask on"),
+        (&["provider", "add", "x", "--preset", "openrouter"], 2, "needs a token"),
+        (&["provider", "add", "own", "--preset", "openrouter", "--token-env", "K"], 2, "own configuration"),
+        (&["provider", "add", "x", "--preset", "custom", "--base-url", "https://h"], 2, "which API"),
+        (&["provider", "add", "x", "--preset", "custom"], 2, "needs an address"),
+        (&["provider", "add", "x", "--preset", "groq", "--token-env", "K", "--clis", "claude"], 2, "API of `claude`"),
+        (&["provider", "add", "x", "--preset", "custom", "--base-url", "openai=https://u:canary@h"], 2, "credentials"),
+        (&["provider", "add", "x", "--preset", "custom", "--base-url", "openai=ftp://h"], 2, "not an address"),
+        (
+            &["provider", "add", "x", "--preset", "openai", "--token-env", "K", "--env", "API_KEY=canary"],
+            2,
+            "looks like a secret",
+        ),
+        (&["provider", "add", "../x", "--preset", "openai", "--token-env", "K"], 64, "characters"),
+    ] {
+        let run = env.run(arguments);
+        assert_eq!(run.code, code, "{arguments:?} {}", run.whole());
+        assert!(run.stderr.contains(said) && !run.stderr.contains("canary"), "{arguments:?} {}", run.stderr);
+    }
+    assert!(!env.home().join("providers.json").exists() && !env.home().join("vault").exists());
+    assert_eq!(pipe(&env, &["provider", "add", "x", "--preset", "openai", "--token-stdin"], "\n").code, 2);
+}
+
+#[test]
+fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
+    let (mut env, clis) = fake();
+    env.set("ANTHROPIC_API_KEY", "sk-users-own");
+    env.set("OPENAI_API_KEY", "sk-users-own");
+    env.set("CODEX_API_KEY", "sk-users-own");
+    env.set("GOOGLE_API_KEY", "sk-users-own");
+    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m-1", "--env", "X_ONE=1"]);
+
+    env.run(&["claude", "-p", "gw", "hello"]).ok();
+    let seen = clis.seen().pop().unwrap();
+    assert_eq!(seen.environment["ANTHROPIC_BASE_URL"], "http://127.0.0.1:9");
+    assert_eq!(seen.environment["ANTHROPIC_AUTH_TOKEN"], "sk-canary-gw");
+    assert_eq!((seen.environment["ANTHROPIC_MODEL"].as_str(), seen.environment["X_ONE"].as_str()), ("m-1", "1"));
+    assert!(!seen.environment.contains_key("ANTHROPIC_API_KEY"));
+    let settings: Value = serde_json::from_str(&seen.settings).unwrap();
+    assert_eq!(settings["env"]["ANTHROPIC_AUTH_TOKEN"], "sk-canary-gw");
+    assert_eq!((&settings["env"]["ANTHROPIC_API_KEY"], &settings["apiKeyHelper"]), (&json!(""), &json!("")));
+    assert_eq!(settings["env"]["X_ONE"], "1");
+
+    env.run(&["codex", "-p", "gw", "--model", "m-2", "hello", "--", "--color", "never"]).ok();
+    let seen = clis.seen().pop().unwrap();
+    assert_eq!(seen.environment["AIW_CODEX_KEY"], "sk-canary-gw");
+    assert!(!seen.environment.contains_key("OPENAI_API_KEY") && !seen.environment.contains_key("CODEX_API_KEY"));
+    let arguments = seen.arguments.join(" ");
+    assert!(arguments.contains(r#"base_url="http://127.0.0.1:9/v1""#) && arguments.contains("-m m-2"), "{arguments}");
+    assert!(arguments.ends_with("--color never -"), "{arguments}");
+
+    env.run(&["gemini", "-p", "gw", "hello"]).ok();
+    let seen = clis.seen().pop().unwrap();
+    assert_eq!(seen.environment["GEMINI_API_KEY"], "sk-canary-gw");
+    assert_eq!(seen.environment["GOOGLE_GEMINI_BASE_URL"], "http://127.0.0.1:9");
+    assert_eq!(seen.environment["GOOGLE_API_KEY"], "");
+    let settings: Value = serde_json::from_str(&seen.settings).unwrap();
+    assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
+    assert!(clis.seen().iter().all(|seen| !seen.arguments.join(" ").contains("canary")));
+
+    // Without a provider, nothing is touched.
+    env.run(&["claude", "-p", "own", "hello"]).ok();
+    let seen = clis.seen().pop().unwrap();
+    assert_eq!((seen.environment["ANTHROPIC_API_KEY"].as_str(), seen.settings.as_str()), ("sk-users-own", ""));
+}
+
+#[test]
+fn a_users_own_settings_go_beneath_and_what_would_undo_the_provider_is_refused() {
+    let (env, clis) = fake();
+    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9"]);
+    let given = r#"{"model": "mine", "env": {"ANTHROPIC_BASE_URL": "http://evil", "KEPT": "1"}}"#;
+    env.run(&["claude", "-p", "gw", "hello", "--", "--settings", given, "--add-dir", "/"]).ok();
+    let seen = clis.seen().pop().unwrap();
+    let settings: Value = serde_json::from_str(&seen.settings).unwrap();
+    assert_eq!((&settings["model"], &settings["env"]["KEPT"]), (&json!("mine"), &json!("1")));
+    assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:9");
+    assert_eq!(seen.arguments.iter().filter(|argument| *argument == "--settings").count(), 1);
+    for arguments in [
+        &["codex", "-p", "gw", "hello", "--", "-c", "model_provider=\"x\""][..],
+        &["codex", "-p", "gw", "hello", "--", "--profile", "x"],
+        &["codex", "-p", "gw", "hello", "--", "--oss"],
+        &["claude", "-p", "gw", "--env", "ANTHROPIC_BASE_URL=http://evil", "hello"],
+    ] {
+        assert_eq!(env.run(arguments).code, 2, "{arguments:?}");
+    }
+    assert_eq!(clis.seen().len(), 1);
+}
+
+#[test]
+fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
+    let (env, clis) = fake();
+    add(&env, "a", &["--preset", "openrouter"]);
+    add(&env, "g", &["--preset", "google"]);
+    insta::assert_snapshot!(env.run(&["claude", "-p", "nope", "hello"]).whole(), @"
+    ------- stderr -------
+    error: there is no provider `nope`
+    hint: these fit `claude`: a
+    ------- exit code 2 -------
+    ");
+    insta::assert_snapshot!(env.run(&["codex", "-p", "g", "hello"]).whole(), @"
+    ------- stderr -------
+    error: provider `g` does not fit `codex`: it does not speak the API of `codex` (openai)
+    hint: these fit `codex`: a
+    ------- exit code 2 -------
+    ");
+    env.run(&["provider", "default", "a"]).ok();
+    fs::remove_file(env.home().join("vault/a.age")).unwrap();
+    insta::assert_snapshot!(env.run(&["claude", "hello"]).whole(), @"
+    ------- stderr -------
+    error: provider `a` has no secret `token`: `a` is not in the vault
+    hint: `aiw secret set a`
+    ------- exit code 2 -------
+    ");
+    fs::remove_file(env.home().join("vault/key")).unwrap();
+    let run = env.run(&["gemini", "-p", "g", "hello"]);
+    assert_eq!((run.code, run.stderr.contains("the key of the vault is missing")), (3, true), "{}", run.whole());
+    assert!(clis.seen().is_empty());
+    assert_eq!(env.json(&["task", "list"]), json!({"tasks": []}));
+}
+
+#[test]
+fn what_decides_about_the_provider_is_said() {
+    let (env, clis) = fake();
+    add(&env, "one", &["--preset", "openrouter"]);
+    add(&env, "two", &["--preset", "openrouter"]);
+    let project = env.path("project");
+    fs::create_dir_all(project.join("deep")).unwrap();
+    fs::write(project.join(".aiw.json"), r#"{"provider": {"claude": "two"}}"#).unwrap();
+    let explained = |arguments: &[&str]| {
+        let all: Vec<&str> =
+            ["claude", "--cwd", "project/deep", "--explain"].iter().chain(arguments).copied().collect();
+        let run = env.run(&all.iter().copied().chain(["--json"]).collect::<Vec<_>>()).ok();
+        let answer = run.json()["explain"].clone();
+        (answer["provider"].clone(), answer["decided_by"].clone(), run.stderr.contains("not trusted"))
+    };
+    assert_eq!(explained(&[]), (json!(null), json!("none"), true));
+    env.run(&["provider", "default", "one"]).ok();
+    assert_eq!(explained(&[]), (json!("one"), json!("default"), true));
+    env.run(&["trust", "add", "project"]).ok();
+    assert_eq!(explained(&[]), (json!("two"), json!("project"), false));
+    assert_eq!(explained(&["-p", "one"]), (json!("one"), json!("flag"), false));
+    assert_eq!(explained(&["-p", "own"]), (json!(null), json!("flag"), false));
+    assert_eq!(env.json(&["trust", "list"])["directories"].as_array().unwrap().len(), 1);
+    env.run(&["trust", "remove", "project"]).ok();
+    assert_eq!(explained(&[]), (json!("one"), json!("default"), true));
+    let text = env.run(&["claude", "--explain", "hello"]).ok().stdout;
+    assert!(text.contains("provider: one (the default)") && !text.contains("canary"), "{text}");
+    assert!(clis.seen().is_empty());
+}
+
+#[test]
+fn a_file_of_aiw_0_6_is_brought_up_to_date() {
+    let (env, clis) = fake();
+    fs::create_dir_all(env.home()).unwrap();
+    let old = r#"{"providers": {"router": {"token": "sk-canary-old", "base_url": "http://127.0.0.1:9", "scenario": "cheap",
+        "env": {"X_KEY": "canary-2"}, "compatible_with": ["claude"]}}}"#;
+    fs::write(env.home().join("providers.json"), old).unwrap();
+    let run = env.run(&["claude", "-p", "router", "hello"]).ok();
+    assert!(run.stderr.contains("brought up to date") && !run.stderr.contains("canary"), "{}", run.stderr);
+    let seen = clis.only();
+    assert_eq!(seen.environment["ANTHROPIC_AUTH_TOKEN"], "sk-canary-old");
+    assert_eq!(seen.environment["X_KEY"], "canary-2");
+    assert_eq!(mode(&env.home().join("providers.json")), 0o600);
+    let text = env.read("providers.json");
+    assert!(!text.contains("canary") && text.contains("cheap"), "{text}");
+    assert!(env.home().join("providers.json.v0.age").is_file());
+}
+
+#[test]
+fn a_provider_is_tested_where_it_is() {
+    let (env, _) = fake();
+    let server = Server::start(|request| match (request.path.as_str(), request.headers.get("authorization")) {
+        ("/v1/models", Some(key)) if key == "Bearer sk-canary-gw" => {
+            Answer::ok(r#"{"data": [{"id": "model-one"}, {"id": "model-two", "display_name": "Two"}]}"#)
+        }
+        ("/v1/models", _) => Answer::status(401),
+        _ => Answer::status(404),
+    });
+    add(&env, "gw", &["--preset", "custom", "--base-url", &format!("openai={}/v1", server.url())]);
+    let test = env.json(&["provider", "test", "gw"])["test"].clone();
+    assert_eq!((&test["key"], &test["models"]), (&json!("accepted"), &json!(["model-one", "model-two"])));
+    assert!(test["latency_ms"].is_u64());
+    pipe(&env, &["provider", "edit", "gw", "--token-stdin"], "sk-wrong\n").ok();
+    let refused = env.run(&["provider", "test", "gw"]);
+    assert_eq!(refused.code, 2, "{}", refused.whole());
+    assert!(!refused.whole().contains("sk-wrong"));
+    drop(server);
+    assert_eq!(env.run(&["provider", "test", "gw"]).code, 69);
+}
+
+#[test]
+fn secrets_are_kept_listed_by_name_and_never_shown() {
+    let (mut env, _) = fake();
+    pipe(&env, &["secret", "set", "one"], "sk-canary\n").ok();
+    env.set("FROM", "canary-two");
+    env.run(&["secret", "set", "two", "--env", "FROM"]).ok();
+    let list = env.run(&["secret", "list"]).ok();
+    assert_eq!(list.stdout, "one\ntwo\n");
+    env.run(&["secret", "remove", "one"]).ok();
+    assert_eq!(env.run(&["secret", "remove", "one"]).code, 2);
+    assert_eq!(pipe(&env, &["secret", "set", "one"], "").code, 2);
+    assert_eq!(pipe(&env, &["secret", "set", "one"], "two\nlines").code, 2);
+    fs::set_permissions(env.home().join("vault/key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = pipe(&env, &["secret", "set", "three"], "x");
+    assert_eq!((run.code, run.stderr.contains("chmod 600")), (3, true), "{}", run.whole());
+}
