@@ -1,5 +1,7 @@
 //! Runs components: engine, limits, compiled-code cache, one binding file per WIT interface.
 //!
+//! One component may offer each world: marketplaces ([`market`]) and providers ([`provider`]).
+//!
 //! The only crate that names wasmtime. What a component asks for is done by the capability
 //! crates behind the traits of [`capabilities`]; what may be asked is decided by its grants.
 //!

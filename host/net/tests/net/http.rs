@@ -2,6 +2,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aiw_core::Secret;
 use aiw_net::{Client, HostPattern, Hosts, NetError, Policy, Request, Response};
 
 use crate::world::{Server, in_child, reply, run, short, variable};
@@ -115,6 +116,63 @@ fn a_redirect_to_another_origin_takes_no_keys_along() {
     for gone in ["authorization", "cookie", "x-api-key"] {
         assert!(!last.headers.contains_key(gone), "{gone}");
     }
+}
+
+#[test]
+fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
+    let other = Server::start(|request, stream| match request.target.as_str() {
+        "/x" => reply(stream, "200 OK", &[], b"there"),
+        back => reply(stream, "302 Found", &[("Location", &back[1..])], b""),
+    });
+    let to = other.url("/");
+    let server = Server::start(move |request, stream| match request.target.as_str() {
+        "/v1" => reply(stream, "302 Found", &[("Location", "/v2")], b""),
+        "/v2" => reply(stream, "302 Found", &[("Location", &format!("{to}x"))], b""),
+        "/back" => reply(stream, "200 OK", &[], b"again"),
+        around => reply(stream, "302 Found", &[("Location", &format!("{to}{}", &around[1..]))], b""),
+    });
+    let mut policy = server.granted();
+    policy.grant_url(&other.url("/"));
+    let ask = |path: &str| {
+        let mut request = Request::new(server.url(path));
+        // These would go along if they were no secrets.
+        for name in ["user-agent", "accept", "authorization"] {
+            request.secrets.push((name.to_owned(), Secret::new("hunter2")));
+        }
+        assert!(!format!("{request:?}").contains("hunter2"));
+        get(&policy, &request).unwrap()
+    };
+    let with = |seen: &Server| {
+        let seen = seen.seen.lock().unwrap();
+        seen.iter().map(|seen| seen.headers.values().filter(|value| *value == "hunter2").count()).collect::<Vec<_>>()
+    };
+    assert_eq!(ask("/v1").body, b"there");
+    assert_eq!((with(&server), with(&other)), (vec![3, 3], vec![0]));
+    // Back where it came from, it is another's redirect that led there.
+    assert_eq!(ask(&format!("/{}", server.url("/back"))).body, b"again");
+    assert_eq!((with(&server), with(&other)), (vec![3, 3, 3, 0], vec![0, 0]));
+}
+
+#[test]
+fn without_encryption_a_secret_goes_to_this_machine_and_its_networks_only() {
+    let server = Server::start(|_, stream| reply(stream, "200 OK", &[], b"here"));
+    let mut request = Request::new(format!("http://localhost:{}/", server.port));
+    request.secrets.push(("x-api-key".to_owned(), Secret::new("hunter2")));
+    let mut policy = Policy::none();
+    policy.grant_url(&request.url);
+    assert_eq!(get(&policy, &request).unwrap().body, b"here");
+    assert_eq!(server.seen.lock().unwrap()[0].headers["x-api-key"], "hunter2");
+    request.url = "http://1.1.1.1/".to_owned();
+    policy.grant_url(&request.url);
+    let error = get(&policy, &request).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`1.1.1.1` is not reached by `https`, and only this machine and its own networks get a key without encryption"
+    );
+    request.secrets[0].1 = Secret::new("hunter2\n");
+    request.url = server.url("/");
+    let error = get(&policy, &request).unwrap_err().to_string();
+    assert_eq!(error, "the value of header `x-api-key` has characters that no header can have");
 }
 
 #[test]
