@@ -141,15 +141,30 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
     found
 }
 
-/// The processes of this user that were started with this value of a variable.
-pub(crate) fn marked(variable: &str, value: &str) -> Vec<(u32, u64)> {
+/// The processes of this user that were started with this value of a variable, and whether
+/// there may be more: a process that is just becoming another program shows no variables. Only
+/// those are looked at that started no earlier than `since`.
+pub(crate) fn marked(variable: &str, value: &str, since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
-    let marked = |pid: u32| {
-        let start = start_of(pid)?;
-        (procfs::variable(pid, variable)? == value.as_bytes()).then_some((pid, start))
-    };
-    procfs::pids().filter(|pid| *pid != ours).filter_map(marked).collect()
+    let mut unsure = false;
+    let mut found = Vec::new();
+    for pid in procfs::pids().filter(|pid| *pid != ours) {
+        let Some(stat) = procfs::stat(pid).filter(|stat| stat.start >= since && stat.parent != KTHREADD) else {
+            continue;
+        };
+        match procfs::variables(pid) {
+            Some(variables) if variables.is_empty() => unsure |= start_of(pid).is_some(),
+            Some(variables) if procfs::value(&variables, variable) == Some(value.as_bytes()) => {
+                found.push((pid, stat.start))
+            }
+            _ => {}
+        }
+    }
+    (found, unsure)
 }
+
+/// The parent of the kernel's own threads.
+const KTHREADD: u32 = 2;
 
 /// Whether a process is a shim: this program, with `shim` as its first argument.
 pub(crate) fn is_shim(pid: u32) -> bool {

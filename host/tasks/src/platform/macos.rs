@@ -137,14 +137,14 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
     found
 }
 
-/// The processes of this user that were started with this value of a variable.
-pub(crate) fn marked(variable: &str, value: &str) -> Vec<(u32, u64)> {
+/// The processes of this user that were started with this value of a variable, and whether there may be more.
+pub(crate) fn marked(variable: &str, value: &str, _since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let wanted = format!(" {variable}={value}");
     let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
     let table = ps(&["-xEwwo", "pid=,command="]);
     let lines = table.lines().filter(|line| line.contains(&wanted));
-    lines.filter_map(pid).filter(|pid| *pid != ours).map(|pid| (pid, 0)).collect()
+    (lines.filter_map(pid).filter(|pid| *pid != ours).map(|pid| (pid, 0)).collect(), false)
 }
 
 /// Whether a process is a shim: `shim` is its first argument.

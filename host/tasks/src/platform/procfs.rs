@@ -34,13 +34,17 @@ pub(super) fn pids() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-/// The value of a variable in a process' environment, as it was started.
-pub(super) fn variable(pid: u32, name: &str) -> Option<Vec<u8>> {
+/// A process' environment, as it was started; `None` if it is not ours to read.
+pub(super) fn variables(pid: u32) -> Option<Vec<u8>> {
     // Larger ones are possible, and not ours.
-    let mut environment = Vec::new();
-    fs::File::open(format!("/proc/{pid}/environ")).ok()?.take(4 << 20).read_to_end(&mut environment).ok()?;
-    let value = |entry: &[u8]| Some(entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?.to_vec());
-    environment.split(|b| *b == 0).find_map(value)
+    let mut variables = Vec::new();
+    fs::File::open(format!("/proc/{pid}/environ")).ok()?.take(4 << 20).read_to_end(&mut variables).ok()?;
+    Some(variables)
+}
+
+/// The value of a variable.
+pub(super) fn value<'a>(variables: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    variables.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
 #[cfg(test)]

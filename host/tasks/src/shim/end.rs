@@ -6,6 +6,7 @@ use super::run::{Running, Stop};
 use super::supervisor::Supervisor;
 use crate::platform::{self, Process, Signal};
 use crate::record::FINAL_MESSAGE;
+use crate::tasks::QUIET;
 use crate::{Facts, Outcome};
 
 /// How long what the CLI left behind has between SIGTERM and SIGKILL.
@@ -84,9 +85,19 @@ impl Supervisor {
         let kill_at = Instant::now() + GRACE.min(self.grace);
         let give_up = kill_at + Duration::from_secs(5);
         let mut told = Vec::new();
+        // Who has just started another and ended hides it from one look.
+        let mut quiet = 0;
         loop {
             let left = self.leftovers();
-            let Some(first) = left.first().copied() else { return told.len() };
+            let Some(first) = left.first().copied() else {
+                quiet += 1;
+                if !self.reap(running) || quiet == QUIET {
+                    return told.len();
+                }
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            };
+            quiet = 0;
             let kill = Instant::now() >= kill_at;
             for process in left {
                 if !kill && told.contains(&process) {

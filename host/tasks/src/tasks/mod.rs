@@ -18,6 +18,9 @@ mod wait;
 use std::time::Duration;
 
 #[cfg(unix)]
+pub(crate) use sweep::QUIET;
+
+#[cfg(unix)]
 use aiw_home::Home;
 
 use crate::Task;

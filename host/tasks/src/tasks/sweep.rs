@@ -3,8 +3,6 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::TaskId;
-
 use super::Tasks;
 use crate::files::now;
 use crate::log::Writer;
@@ -15,6 +13,9 @@ use crate::{Outcome, State, TASK_VARIABLE, TaskError};
 
 /// A shim makes its task's directory within milliseconds.
 const STAGING_AGE: Duration = Duration::from_secs(60);
+
+/// So many looks must find nothing before nothing is left.
+pub(crate) const QUIET: usize = 3;
 
 impl Tasks {
     /// The record, made good if its shim has died. A shim that lives is left alone.
@@ -77,12 +78,20 @@ fn end_orphans(record: &Record) -> usize {
         return 0;
     }
     let mut ended = Vec::new();
-    // What is being ended may start others.
-    for _ in 0..20 {
-        let left = orphans(record.id, record);
+    // What is being ended may start others, and who has just done so is gone when it is looked at:
+    // once is not enough to say that nothing is left.
+    let mut quiet = 0;
+    for _ in 0..100 {
+        let (left, unsure) = orphans(record);
         if left.is_empty() {
-            break;
+            quiet += usize::from(!unsure);
+            if quiet == QUIET {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            continue;
         }
+        quiet = 0;
         let mut handles = Vec::new();
         for (pid, start) in left {
             if let Ok(Some(process)) = Process::open(pid, start) {
@@ -100,8 +109,8 @@ fn end_orphans(record: &Record) -> usize {
     ended.len()
 }
 
-fn orphans(id: TaskId, record: &Record) -> Vec<(u32, u64)> {
-    let mut left = platform::marked(TASK_VARIABLE, id.as_str());
+fn orphans(record: &Record) -> (Vec<(u32, u64)>, bool) {
+    let (mut left, unsure) = platform::marked(TASK_VARIABLE, record.id.as_str(), record.shim.start);
     if let Some(child) = record.child
         && platform::is_alive(child.pid, child.start)
         && child.start != 0
@@ -109,5 +118,5 @@ fn orphans(id: TaskId, record: &Record) -> Vec<(u32, u64)> {
     {
         left.push((child.pid, child.start));
     }
-    left
+    (left, unsure)
 }
