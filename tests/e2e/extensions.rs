@@ -88,10 +88,14 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
         "{lock}"
     );
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "list"])), @"
-    market-github  0.1.0  bundled    GitHub repositories
-    market-local   0.1.0  bundled    Directories on this machine
-    market-remote  0.1.0  bundled    Git repositories and JSON URLs
-    acme-index     0.1.0  installed  Acme plugin index
+    market-github       0.1.0  bundled    GitHub repositories
+    market-local        0.1.0  bundled    Directories on this machine
+    market-remote       0.1.0  bundled    Git repositories and JSON URLs
+    provider-anthropic  0.1.0  bundled    Anthropic
+    provider-gateway    0.1.0  bundled    Gateways, compatible providers and local servers
+    provider-google     0.1.0  bundled    Google Gemini API
+    provider-openai     0.1.0  bundled    OpenAI
+    acme-index          0.1.0  installed  Acme plugin index
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -99,6 +103,10 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
     market-github: good
     market-local: good
     market-remote: good
+    provider-anthropic: good
+    provider-gateway: good
+    provider-google: good
+    provider-openai: good
     acme-index: good
     ------- stderr -------
     ------- exit code 0 -------
@@ -161,7 +169,7 @@ fn files_that_are_no_component_for_this_aiw_are_refused_in_words() {
     error: `DIR/core-module.wasm` is a core module, not a component; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`
     error: `DIR/newer-contract.wasm` needs aiw:plugin 0.2.0, this aiw offers 0.1.0: update aiw
     error: `DIR/older-contract.wasm` needs aiw:plugin 0.0.9, this aiw offers 0.1.0: ask its author for a newer build
-    error: `DIR/unknown-interface.wasm` imports the interface `tasks`, which aiw:plugin 0.1.0 does not have
+    error: `DIR/unknown-interface.wasm` imports the interface `nails`, which aiw:plugin 0.1.0 does not have
     error: `DIR/no-manifest.wasm` has no manifest (section `aiw:manifest`)
     error: `DIR/two-manifests.wasm` has a manifest (section `aiw:manifest`) that stands there twice
     error: `DIR/trailing-manifest.wasm` has a manifest (section `aiw:manifest`) that cannot be read: trailing characters at line 9 column 1
@@ -569,7 +577,16 @@ fn the_json_of_extensions_has_its_shape() {
     "#);
     let listed = env.json(&["extension", "list"]);
     let ids: Vec<_> = listed["extensions"].as_array().unwrap().iter().map(|e| e["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, ["market-github", "market-local", "market-remote"]);
+    let bundled = [
+        "market-github",
+        "market-local",
+        "market-remote",
+        "provider-anthropic",
+        "provider-gateway",
+        "provider-google",
+        "provider-openai",
+    ];
+    assert_eq!(ids, bundled);
 }
 
 /// The toolchain's own places, which a home of its own hides.

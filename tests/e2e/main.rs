@@ -11,6 +11,7 @@ mod crash;
 mod extensions;
 mod lifecycle;
 mod providers;
+mod real_clis;
 mod real_markets;
 mod roles;
 mod tasks;

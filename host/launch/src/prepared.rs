@@ -2,9 +2,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Passing;
-use aiw_core::{EnvName, ProviderName};
+use aiw_core::{CliKind, EnvName, ProviderName};
 use aiw_home::Home;
-use aiw_tasks::{Limits, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
+use aiw_tasks::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
 
 use crate::environment::Environment;
 use crate::{Cli, Decision, LaunchError, Permission, Request, Session, overlay};
@@ -100,11 +100,17 @@ impl Prepared {
 
     /// The run as a supervised task. Errors if it has no prompt.
     fn into_task(mut self, depth: u8) -> Result<(NewTask, Program), LaunchError> {
-        let mut files = Vec::new();
+        let (mut files, mut named_files) = (Vec::new(), Vec::new());
+        let by_name = self.wants_names();
         let place = |number: usize, bytes: Vec<u8>| {
+            if by_name {
+                let path = platform::memory_path();
+                named_files.push(NamedFile { path: path.clone(), bytes });
+                return Ok::<_, LaunchError>(path);
+            }
             let fd = FIRST_FILE + i32::try_from(number).unwrap_or(0);
             files.push(PassedFile { fd, bytes });
-            Ok::<_, LaunchError>(PathBuf::from(format!("/proc/self/fd/{fd}")))
+            Ok(PathBuf::from(format!("/proc/self/fd/{fd}")))
         };
         let (arguments, variables) = self.with_overlays(place)?;
         for (name, path) in variables {
@@ -133,46 +139,54 @@ impl Prepared {
             environment: self.environment.into_pairs(),
             stdin,
             files,
+            named_files,
             limits: Limits::default(),
         };
         Ok((task, program))
     }
 
-    /// Becomes the CLI: the same process, terminal and process group, so that its exit code and
-    /// its signals are its own. Returns only if that fails.
-    #[cfg(unix)]
-    pub fn exec(mut self) -> LaunchError {
-        use std::os::unix::process::CommandExt;
+    /// Whether the CLI looks up the real name of a file that it is given, which a descriptor has
+    /// not. Claude Code 2.1.197 does, 2.1.328 does not; between them nobody has looked.
+    fn wants_names(&self) -> bool {
+        const TAKES_DESCRIPTORS: [u64; 3] = [2, 1, 328];
 
-        let mut files = Vec::new();
-        let place = |_: usize, bytes: Vec<u8>| platform::memory_file(&bytes, &mut files);
-        let (arguments, variables) = match self.with_overlays(place) {
+        let version = self.cli.version.as_deref().unwrap_or_default();
+        let numbers: Vec<u64> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+        let by_descriptor = cfg!(target_os = "linux") && *numbers >= TAKES_DESCRIPTORS[..];
+        !self.overlays.is_empty() && self.cli.kind == CliKind::Claude && !by_descriptor
+    }
+
+    /// Starts the CLI in the foreground of this terminal: in this process's place, so that its exit
+    /// code and its signals are its own. Where it needs files that somebody has to take away
+    /// again, this process waits for it: only then, or if it fails, does this return.
+    #[cfg(unix)]
+    pub fn exec(mut self) -> Result<i32, LaunchError> {
+        let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
+        let (mut files, by_name) = (platform::Files::default(), self.wants_names());
+        let (arguments, variables) = match self.with_overlays(|_, bytes| files.place(&bytes, by_name)) {
             Ok(placed) => placed,
-            Err(e) => return LaunchError::Start { path: self.path, reason: e.to_string() },
+            Err(e) => return Err(failed(self.path, e)),
         };
         for (name, path) in variables {
             self.environment.set(&name, path);
         }
         let mut command = std::process::Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
-        let error = command.exec();
-        drop(files);
-        LaunchError::Start { path: self.path, reason: error.to_string() }
+        files.run(command).map_err(|e| failed(self.path, e))
     }
 
-    /// Runs the CLI in this terminal and ends with its exit code.
+    /// Runs the CLI in this terminal; its exit code.
     #[cfg(not(unix))]
-    pub fn exec(self) -> LaunchError {
+    pub fn exec(self) -> Result<i32, LaunchError> {
         if !self.overlays.is_empty() {
             let reason = "settings can't be passed in memory on this system yet".into();
-            return LaunchError::Start { path: self.path, reason };
+            return Err(LaunchError::Start { path: self.path, reason });
         }
         let mut command = std::process::Command::new(&self.path);
         command.args(&self.arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
-        match command.status() {
-            Ok(status) => std::process::exit(status.code().unwrap_or(1)),
-            Err(e) => LaunchError::Start { path: self.path, reason: e.to_string() },
-        }
+        let status = command.status();
+        let status = status.map_err(|e| LaunchError::Start { path: self.path, reason: e.to_string() })?;
+        Ok(status.code().unwrap_or(1))
     }
 }
 
@@ -187,33 +201,99 @@ fn keys(value: &serde_json::Value) -> Vec<String> {
         .collect()
 }
 
-/// Files that no other user can reach and that are gone with the process.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod platform {
-    use std::fs::File;
+    use std::fs::{self, File};
     use std::io::{self, Write};
-    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::path::PathBuf;
+    use std::process::Command;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
 
-    use rustix::fs::{MemfdFlags, memfd_create};
+    pub(super) use aiw_tasks::memory_path;
 
-    pub(super) fn memory_file(bytes: &[u8], files: &mut Vec<File>) -> io::Result<PathBuf> {
+    /// Files that no other user can reach, for a CLI in the foreground.
+    #[derive(Default)]
+    pub(super) struct Files {
+        open: Vec<File>,
+        named: Vec<PathBuf>,
+    }
+
+    impl Files {
+        pub(super) fn place(&mut self, bytes: &[u8], by_name: bool) -> io::Result<PathBuf> {
+            if by_name {
+                let path = memory_path();
+                let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+                self.named.push(path.clone());
+                file.write_all(bytes)?;
+                return Ok(path);
+            }
+            let (file, path) = descriptor(bytes)?;
+            self.open.push(file);
+            Ok(path)
+        }
+
+        /// In this process's place where nothing has to be taken away afterwards; else beneath it.
+        pub(super) fn run(self, mut command: Command) -> io::Result<i32> {
+            if self.named.is_empty() {
+                return Err(command.exec());
+            }
+            // What the terminal sends reaches the CLI as well; this process only has to survive it.
+            for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
+                signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+            }
+            let mut signals =
+                signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP])?;
+            let mut child = command.spawn()?;
+            let id = rustix::process::Pid::from_child(&child);
+            std::thread::spawn(move || {
+                for signal in &mut signals {
+                    if let Some(signal) = rustix::process::Signal::from_named_raw(signal) {
+                        let _ = rustix::process::kill_process(id, signal);
+                    }
+                }
+            });
+            let status = child.wait()?;
+            drop(self);
+            Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+        }
+    }
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            for path in &self.named {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn descriptor(bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+        use std::os::fd::AsRawFd;
+
+        use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
+
         // It stays open across the exec: that is how the CLI finds it.
-        let mut file = File::from(memfd_create("aiw-settings", MemfdFlags::empty())?);
+        let mut file = File::from(memfd_create("aiw", MemfdFlags::empty())?);
+        // Made open to all, although nobody else can reach it; CLIs look at the mode.
+        fchmod(&file, Mode::from_raw_mode(0o600))?;
         file.write_all(bytes)?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        files.push(file);
-        Ok(path)
+        Ok((file, path))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn descriptor(_bytes: &[u8]) -> io::Result<(File, PathBuf)> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "settings can't be passed in memory on this system yet"))
     }
 }
 
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(not(unix))]
 mod platform {
-    use std::fs::File;
-    use std::io;
-    use std::path::PathBuf;
-
-    pub(super) fn memory_file(_bytes: &[u8], _files: &mut Vec<File>) -> io::Result<PathBuf> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "settings can't be passed in memory on this system yet"))
+    /// Tasks do not start on such a system.
+    pub(super) fn memory_path() -> std::path::PathBuf {
+        std::path::PathBuf::new()
     }
 }

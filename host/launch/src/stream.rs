@@ -476,7 +476,8 @@ mod tests {
 
     #[test]
     fn what_is_no_stream_is_text_and_steers_no_terminal() {
-        let (text, facts) = run(CliKind::Claude, &["Not \u{1b}[31mlogged\u{1b}[0m in\u{1b}[2J\u{202e}", "{broken", "[]"]);
+        let (text, facts) =
+            run(CliKind::Claude, &["Not \u{1b}[31mlogged\u{1b}[0m in\u{1b}[2J\u{202e}", "{broken", "[]"]);
         assert_eq!(text, "# Not logged in\\u{202e}\n# {broken\n# []\n");
         assert_eq!(facts, Facts::default());
         let (_, facts) = run(CliKind::Codex, &[r#"{"type":"thread.started","thread_id":"--danger; rm"}"#]);

@@ -43,7 +43,9 @@ mod tasks;
 pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter, Usage};
 pub use log::{Entry, Follow, From, Log, Stream};
-pub use program::{Limits, PassedFile, Program, Queue};
+#[cfg(unix)]
+pub use program::memory_path;
+pub use program::{Limits, NamedFile, PassedFile, Program, Queue};
 pub use shim::shim_main;
 pub use task::{NewTask, Outcome, Root, Scope, State, Task};
 pub use tasks::{Keep, Stopped, Tasks, WaitMode, Waited};

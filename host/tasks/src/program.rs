@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What runs. It holds secrets, so its `Debug` shows counts only.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct Program {
     pub stdin: Vec<u8>,
     /// Files that exist in memory only.
     pub files: Vec<PassedFile>,
+    /// Files in memory that have a name, while the CLI runs.
+    pub named_files: Vec<NamedFile>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -26,6 +28,35 @@ pub struct PassedFile {
     pub fd: i32,
     /// The content.
     pub bytes: Vec<u8>,
+}
+
+/// A file with a path of [`memory_path`], for a CLI that looks up the real name of what it is
+/// given. The shim makes it, and takes it away when the CLI has ended.
+#[derive(Clone)]
+pub struct NamedFile {
+    /// Where the CLI finds it.
+    pub path: PathBuf,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+/// What the names of [`memory_path`] begin with.
+const MEMORY_PREFIX: &str = "aiw-file-";
+
+/// A path that nothing has, in a directory that is memory where there is one, else among the
+/// temporary files.
+#[cfg(unix)]
+pub fn memory_path() -> PathBuf {
+    let (one, two) = (crate::files::random(), crate::files::random());
+    let name = format!("{MEMORY_PREFIX}{one:016x}{two:016x}.json");
+    let shm = Path::new("/dev/shm");
+    if shm.is_dir() { shm.join(name) } else { std::env::temp_dir().join(name) }
+}
+
+/// Whether a path is of [`memory_path`]: no other is made or removed.
+pub(crate) fn is_memory_path(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    path.is_absolute() && name.is_some_and(|name| name.starts_with(MEMORY_PREFIX))
 }
 
 /// What a task may use of the machine. Kept by cgroup v2; where that is not ours to use, the
@@ -61,6 +92,7 @@ impl fmt::Debug for Program {
             .field("environment", &self.environment.len())
             .field("stdin", &self.stdin.len())
             .field("files", &self.files)
+            .field("named_files", &self.named_files.len())
             .field("limits", &self.limits)
             .finish()
     }

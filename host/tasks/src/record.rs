@@ -84,6 +84,9 @@ pub(crate) struct Record {
     #[serde(default)]
     pub child: Option<Pid>,
     pub instance: u64,
+    /// Named files in memory, which go when the task has ended.
+    #[serde(default)]
+    pub files: Vec<PathBuf>,
     /// The namespace that the process ids belong to.
     pub pid_namespace: u64,
 }
@@ -122,7 +125,15 @@ impl Record {
             shim,
             child: None,
             instance,
+            files: Vec::new(),
             pid_namespace: crate::platform::pid_namespace(),
+        }
+    }
+
+    /// Takes the named files away. A record that was tampered with takes nothing else.
+    pub fn remove_files(&mut self) {
+        for path in self.files.drain(..).filter(|path| crate::program::is_memory_path(path)) {
+            let _ = fs::remove_file(path);
         }
     }
 

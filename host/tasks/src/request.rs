@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
-use crate::{Limits, NewTask, PassedFile, Program, Queue, Root};
+use crate::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Root};
 
 /// Begins every request, and says how it is to be read.
 const MAGIC: &[u8; 8] = b"aiwshim1";
@@ -86,6 +86,11 @@ impl Request {
             number(&mut out, u64::try_from(file.fd).unwrap_or(0));
             bytes(&mut out, &file.bytes);
         }
+        number(&mut out, program.named_files.len() as u64);
+        for file in &program.named_files {
+            bytes(&mut out, file.path.as_os_str().as_bytes());
+            bytes(&mut out, &file.bytes);
+        }
         number(&mut out, program.limits.memory.unwrap_or(0));
         number(&mut out, u64::from(program.limits.cpu_percent.unwrap_or(0)));
         bytes(&mut out, &program.stdin);
@@ -147,11 +152,12 @@ impl Request {
         let arguments = body.many(Body::os)?;
         let environment = body.many(|body| Some((body.os()?, body.os()?)))?;
         let files = body.many(|body| Some(PassedFile { fd: body.small()?, bytes: body.bytes()?.to_vec() }))?;
+        let named_files = body.many(|body| Some(NamedFile { path: body.path()?, bytes: body.bytes()?.to_vec() }))?;
         let memory = Some(body.number()?).filter(|n| *n != 0);
         let cpu_percent = Some(body.small()?).filter(|n| *n != 0);
         let stdin = body.bytes()?.to_vec();
         let limits = Limits { memory, cpu_percent };
-        let program = Program { path, arguments, environment, stdin, files, limits };
+        let program = Program { path, arguments, environment, stdin, files, named_files, limits };
         Some(Self { root, records, runtime, queue, grace, log_bytes, task, program })
     }
 }
@@ -251,6 +257,7 @@ mod tests {
                 path: "/bin/sh".into(),
                 arguments: vec![OsString::from_vec(argument.clone()), OsString::new()],
                 environment: vec![("A".into(), OsString::from_vec(argument.clone()))],
+                named_files: vec![NamedFile { path: "/dev/shm/aiw-file-1".into(), bytes: argument.clone() }],
                 files: vec![PassedFile { fd: 9, bytes: argument }],
                 limits: Limits { memory: Some(5), cpu_percent: None },
                 stdin,

@@ -46,7 +46,8 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         return Ok(());
     }
     if !is_task {
-        return Err(prepared.exec().into());
+        // Its exit code is ours, whatever it is.
+        std::process::exit(prepared.exec()?);
     }
     let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
     let task = starter.start(prepared, queue)?;

@@ -64,7 +64,10 @@ pub(crate) fn allocate_segment(id: &str, bytes: u64) -> io::Result<()> {
 
 /// An empty file without a name.
 pub(crate) fn memory_file() -> io::Result<fs::File> {
-    Ok(memfd_create("aiw", MemfdFlags::CLOEXEC)?.into())
+    let file = memfd_create("aiw", MemfdFlags::CLOEXEC)?;
+    // Made open to all, although nobody else can reach it; CLIs look at the mode.
+    rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o600))?;
+    Ok(file.into())
 }
 
 /// A process that stays the one it is, whatever becomes of its id.

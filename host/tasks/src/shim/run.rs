@@ -1,5 +1,6 @@
 //! A task while its CLI runs.
 
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use rustix::process::{Pid as ProcessId, WaitOptions, WaitStatus, kill_process_gr
 use super::child::{Started, spawn};
 use super::enter::Starter;
 use super::supervisor::Supervisor;
-use crate::files::now;
+use crate::files::{create_private, now};
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::Pid;
 use crate::request::Answer;
@@ -47,8 +48,11 @@ impl Supervisor {
             self.record.note(&sentence);
         }
         let prompt = self.directory.join("prompt");
-        let started =
-            spawn(self.record.id, &self.program, &self.files, &self.record.cwd, &prompt, self.core, group.as_ref());
+        let named =
+            self.program.named_files.iter().try_for_each(|file| create_private(&file.path)?.write_all(&file.bytes));
+        let started = named.and_then(|()| {
+            spawn(self.record.id, &self.program, &self.files, &self.record.cwd, &prompt, self.core, group.as_ref())
+        });
         self.files.clear();
         let path = self.program.path.display().to_string();
         // What is left of the secrets goes with this.
@@ -58,6 +62,7 @@ impl Supervisor {
             environment: Vec::new(),
             stdin: Vec::new(),
             files: Vec::new(),
+            named_files: Vec::new(),
             limits: Limits::default(),
         };
         let started = match started {

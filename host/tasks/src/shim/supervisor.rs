@@ -73,7 +73,8 @@ impl Supervisor {
         let Request { records, runtime, queue, grace, log_bytes, task, mut program, .. } = request;
         let records = Records::at(records);
         let cli = task.cli;
-        let record = Record::new(id, root, task, shim, random() | 1);
+        let mut record = Record::new(id, root, task, shim, random() | 1);
+        record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
 
         // The directory appears whole or not at all.
         let staging = records.staging(id);
@@ -246,6 +247,7 @@ impl Supervisor {
 
     /// Records the end. The slot goes last: who is woken by that finds the record whole.
     pub fn close(&mut self, outcome: Outcome) {
+        self.record.remove_files();
         self.record.state = State::Ended;
         self.record.outcome = Some(outcome);
         self.record.ended = Some(crate::files::now());

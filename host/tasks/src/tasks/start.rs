@@ -79,6 +79,9 @@ fn check(program: &Program) -> Result<(), TaskError> {
             return invalid(format!("{} is no number for a passed file: each has its own, from 3 to 255", file.fd));
         }
     }
+    if program.named_files.iter().any(|file| !crate::program::is_memory_path(&file.path)) {
+        return invalid("a named file is not at a path of its own making".into());
+    }
     Ok(())
 }
 

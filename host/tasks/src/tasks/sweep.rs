@@ -42,6 +42,7 @@ impl Tasks {
         if !ours {
             record.note("it ran in another container: processes that it left cannot be seen from here");
         }
+        record.remove_files();
         record.state = State::Ended;
         record.outcome = Some(Outcome::Lost);
         record.ended = Some(now());

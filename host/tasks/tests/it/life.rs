@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
 use aiw_tasks::{
-    From, Keep, Limits, NewTask, Outcome, PassedFile, Program, Queue, Root, Scope, State, Stopped, Stream,
-    TASK_VARIABLE, TaskError, WaitMode,
+    From, Keep, Limits, NamedFile, NewTask, Outcome, PassedFile, Program, Queue, Root, Scope, State, Stopped, Stream,
+    TASK_VARIABLE, TaskError, WaitMode, memory_path,
 };
+use rustix::process::Signal;
 
-use crate::environment::{Environment, assert_ended, is_there, program, shim, task};
+use crate::environment::{Environment, assert_ended, is_there, kill, program, shim, shim_of, task};
 
 #[test]
 fn exit_codes_are_what_they_are() {
@@ -162,6 +163,29 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
     fds.sort_unstable();
     assert_eq!(fds, [0, 1, 2, 3, 4, 200]);
     assert_eq!(seen, ["A=b c", &mark, &path, "three", "6", "100000", core.trim(), cwd.to_str().unwrap()]);
+}
+
+#[test]
+fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
+    let env = Environment::new();
+    for (script, killed) in [("stat -c %a", false), ("sleep 100; cat", true)] {
+        let path = memory_path();
+        let mut program = program(&format!("{script} {}", path.display()));
+        program.named_files.push(NamedFile { path: path.clone(), bytes: b"one".to_vec() });
+        let task = env.try_start(task(), program, Queue::default()).unwrap();
+        if killed {
+            assert_eq!(std::fs::read(&path).unwrap(), b"one");
+            kill(shim_of(&task), Signal::KILL);
+        } else {
+            env.ended(task.id);
+            assert_eq!(env.stdout(task.id), ["600"]);
+        }
+        env.ended(task.id);
+        assert!(!path.exists());
+    }
+    let mut program = program("true");
+    program.named_files.push(NamedFile { path: env.home().join("task.json"), bytes: Vec::new() });
+    assert!(matches!(env.try_start(task(), program, Queue::default()), Err(TaskError::Invalid { .. })));
 }
 
 #[test]

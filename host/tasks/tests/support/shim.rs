@@ -89,6 +89,7 @@ mod start {
                 depth: 0,
             };
             let program = Program {
+                named_files: Vec::new(),
                 path: "/bin/sh".into(),
                 arguments: vec!["-c".into(), script.into()],
                 environment: std::env::vars_os().collect(),

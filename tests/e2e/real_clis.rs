@@ -1,0 +1,246 @@
+//! The real Claude Code, Codex and Gemini CLI under aiw's providers, against a scripted model
+//! API on loopback, with the user's and the project's own settings pulling elsewhere.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use aiw_tests::{Environment, ModelApi, git, real_cli};
+use serde_json::{Value, json};
+
+fn not_run(why: &str) {
+    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
+}
+
+/// What each test puts in the way: its address never gets a request.
+struct Hostile {
+    api: ModelApi,
+    files: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Hostile {
+    /// Settings of the user, of the project and of its `.env` that all lead to another API.
+    fn set_up(env: &mut Environment, project: &Path) -> Option<Self> {
+        let api = ModelApi::start(&json!([]))?;
+        let url = api.url().to_owned();
+        let claude = json!({
+            "env": {
+                "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "hostile-key", "ANTHROPIC_AUTH_TOKEN": "hostile-token",
+                "ANTHROPIC_MODEL": "hostile-model", "ANTHROPIC_CUSTOM_HEADERS": "X-Hostile: 1",
+                "ANTHROPIC_DEFAULT_OPUS_MODEL": "hostile-opus"
+            },
+            "apiKeyHelper": "echo hostile-helper",
+            "model": "hostile-model"
+        })
+        .to_string();
+        let codex = format!(
+            "model = \"hostile-model\"\nmodel_provider = \"evil\"\n[model_providers.evil]\nname = \"Evil\"\nbase_url = \"{url}/v1\"\nwire_api = \"responses\"\nexperimental_bearer_token = \"hostile-token\"\n"
+        );
+        let gemini = json!({"security": {"auth": {"selectedType": "vertex-ai"}}, "model": {"name": "hostile-model"}});
+        let variables = format!(
+            "ANTHROPIC_API_KEY=hostile-key\nANTHROPIC_BASE_URL={url}\nOPENAI_API_KEY=hostile-key\nOPENAI_BASE_URL={url}\n\
+             GEMINI_API_KEY=hostile-key\nGOOGLE_API_KEY=hostile-key\nGOOGLE_GEMINI_BASE_URL={url}\nGOOGLE_GENAI_USE_VERTEXAI=true\n\
+             GOOGLE_CLOUD_PROJECT=hostile\nGEMINI_MODEL=hostile-model\n"
+        );
+        let user = env.user();
+        let mut files = Vec::new();
+        for (path, text) in [
+            (user.join(".claude/settings.json"), claude.as_str()),
+            (project.join(".claude/settings.json"), &claude),
+            (project.join(".claude/settings.local.json"), &claude),
+            (user.join(".codex/config.toml"), &codex),
+            (project.join(".codex/config.toml"), &codex),
+            (user.join(".gemini/settings.json"), &gemini.to_string()),
+            (project.join(".gemini/settings.json"), &gemini.to_string()),
+            (user.join(".env"), &variables),
+            (user.join(".gemini/.env"), &variables),
+            (project.join(".env"), &variables),
+        ] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            files.push((path, text.as_bytes().to_owned()));
+        }
+        for pair in variables.lines() {
+            let (name, value) = pair.split_once('=').unwrap();
+            env.set(name, value);
+        }
+        Some(Self { api, files })
+    }
+
+    /// Nobody came, and no file was touched.
+    fn check(&self) {
+        assert_eq!(self.api.requests(), [json!({}); 0]);
+        for (path, before) in &self.files {
+            assert!(fs::read(path).unwrap() == *before, "`{}` is changed", path.display());
+        }
+    }
+}
+
+/// A run that reached the API: where, with which key, for which model.
+fn reaches(cli: &str, preset: &[&str], base_url: &str, path: &str, header: (&str, &str), model: &str) {
+    let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
+    let mut env = Environment::new();
+    let project = env.path("project");
+    fs::create_dir_all(&project).unwrap();
+    git(&project, &["init", "-q"]);
+    let Some(hostile) = Hostile::set_up(&mut env, &project) else { return not_run("python3 is absent") };
+    let Some(api) = ModelApi::start(&json!([{"text": "Hello from the model.", "repeat": true}])) else { return };
+    let bin = real.parent().unwrap().display().to_string();
+    let path_variable = std::env::var("PATH").unwrap_or_default();
+    for (name, value) in [
+        ("PATH", format!("{bin}:{path_variable}")),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".into()),
+        ("CLAUDE_CODE_MAX_RETRIES", "1".into()),
+        ("DISABLE_AUTOUPDATER", "1".into()),
+        ("GEMINI_CLI_TRUST_WORKSPACE", "true".into()),
+        ("TERM", "xterm-256color".into()),
+        ("THE_KEY", "the-right-key".into()),
+    ] {
+        env.set(name, value);
+    }
+    let base_url =
+        format!("{}={}{}", base_url.split_once('=').unwrap().0, api.url(), base_url.split_once('=').unwrap().1);
+    let mut add = vec!["provider", "add", "right", "--token-env", "THE_KEY", "--base-url", &base_url, "--preset"];
+    add.extend(preset);
+    env.run(&add).ok();
+    let cwd = project.display().to_string();
+    let run = env.run(&[cli, "--cwd", &cwd, "-p", "right", "--timeout", "100s", "Say hello"]);
+    assert_eq!(run.code, 0, "{}", run.whole());
+    assert_eq!(run.stdout, "Hello from the model.\n");
+    let requests: Vec<Value> = api.requests().into_iter().filter(|request| request["method"] == "POST").collect();
+    let main = requests.iter().find(|request| {
+        request["path"].as_str().is_some_and(|at| at.starts_with(path))
+            && request["body"].to_string().contains("Say hello")
+    });
+    let main = main.unwrap_or_else(|| {
+        panic!("no request to {path}: {:?}", requests.iter().map(|r| &r["path"]).collect::<Vec<_>>())
+    });
+    for request in &requests {
+        let headers: Vec<(String, &str)> = request["headers"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), value.as_str().unwrap()))
+            .collect();
+        let of = |wanted: &str| {
+            headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| *value).collect::<Vec<_>>()
+        };
+        assert_eq!(of(header.0), [header.1], "{headers:?}");
+        for other in ["authorization", "x-api-key", "x-goog-api-key"].iter().filter(|other| **other != header.0) {
+            assert_eq!(of(other), [""; 0], "{headers:?}");
+        }
+        // Paths of the session's own files may be named so in a prompt; headers and models not.
+        assert!(!headers.iter().any(|(_, value)| value.contains("hostile")), "{headers:?}");
+        assert!(!request["body"]["model"].to_string().contains("hostile"), "{}", request["body"]["model"]);
+    }
+    // Gemini's stands in the path.
+    let asked = main["body"]["model"].as_str();
+    assert!(asked.map_or(path.contains(model), |asked| asked == model), "{asked:?}");
+    let task = env.json(&["task", "list"])["tasks"][0].clone();
+    assert_eq!((&task["outcome"], &task["provider"]), (&json!("succeeded"), &json!("right")));
+    let shown = env.json(&["task", "show", task["id"].as_str().unwrap()])["task"].clone();
+    assert_eq!(shown["final_message"], "Hello from the model.");
+    assert!(shown["session"].is_string() && shown["usage"]["output"].as_u64() > Some(0), "{shown}");
+    hostile.check();
+}
+
+#[test]
+fn claude_code_under_anthropic() {
+    reaches(
+        "claude",
+        &["anthropic", "--model", "m-1"],
+        "anthropic=",
+        "/v1/messages",
+        ("x-api-key", "the-right-key"),
+        "m-1",
+    );
+}
+
+#[test]
+fn claude_code_under_a_gateway() {
+    let key = ("authorization", "Bearer the-right-key");
+    reaches("claude", &["openrouter", "--model", "m-1"], "anthropic=/api", "/api/v1/messages", key, "m-1");
+}
+
+#[test]
+fn codex_under_openai() {
+    let key = ("authorization", "Bearer the-right-key");
+    reaches("codex", &["openai", "--model", "m-1"], "openai=/v1", "/v1/responses", key, "m-1");
+}
+
+#[test]
+fn codex_under_a_gateway() {
+    let key = ("authorization", "Bearer the-right-key");
+    reaches("codex", &["litellm", "--model", "m-1"], "openai=/v1", "/v1/responses", key, "m-1");
+}
+
+#[test]
+fn gemini_cli_under_google() {
+    let key = ("x-goog-api-key", "the-right-key");
+    reaches("gemini", &["google", "--model", "m-1"], "gemini=", "/v1beta/models/m-1:streamGenerateContent", key, "m-1");
+}
+
+#[test]
+fn gemini_cli_under_a_gateway() {
+    let key = ("x-goog-api-key", "the-right-key");
+    reaches(
+        "gemini",
+        &["litellm", "--model", "m-1"],
+        "gemini=",
+        "/v1beta/models/m-1:streamGenerateContent",
+        key,
+        "m-1",
+    );
+}
+
+/// Exit codes of the CLIs can't be trusted: what was asked of a task counts.
+#[test]
+fn a_stopped_cli_has_not_succeeded_whatever_its_exit_code() {
+    for cli in ["claude", "codex", "gemini"] {
+        let Some(real) = real_cli(cli) else {
+            not_run(&format!("{cli} is absent"));
+            continue;
+        };
+        let Some(api) = ModelApi::start(&json!([{"text": "Too late.", "delay": 60, "repeat": true}])) else {
+            return not_run("python3 is absent");
+        };
+        let mut env = Environment::new();
+        git(&env.user(), &["init", "-q"]);
+        let path = std::env::var("PATH").unwrap_or_default();
+        env.set("PATH", format!("{}:{path}", real.parent().unwrap().display()));
+        env.set("GEMINI_CLI_TRUST_WORKSPACE", "true");
+        env.set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+        env.set("THE_KEY", "key");
+        env.run(&[
+            "provider",
+            "add",
+            "gw",
+            "--preset",
+            "litellm",
+            "--base-url",
+            api.url(),
+            "--token-env",
+            "THE_KEY",
+            "--model",
+            "m",
+        ])
+        .ok();
+        let cwd = env.user().display().to_string();
+        let started = env.run(&[cli, "--detach", "--cwd", &cwd, "-p", "gw", "Say hello"]).ok();
+        let id = started.stdout.trim();
+        let start = std::time::Instant::now();
+        while !api.requests().iter().any(|request| request["body"].to_string().contains("Say hello")) {
+            assert!(start.elapsed().as_secs() < 60, "{cli} does not ask");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let stopped = env.json(&["task", "stop", id])["tasks"][0].clone();
+        assert_eq!(
+            (&stopped["state"], &stopped["outcome"]),
+            (&json!("ended"), &json!("signalled")),
+            "{cli}: {stopped}"
+        );
+        assert_eq!(env.run(&["wait", id]).code, 1);
+        let log = env.run(&["task", "logs", id]).ok().stdout;
+        assert!(!log.contains("Too late"), "{log}");
+    }
+}

@@ -1,0 +1,72 @@
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// `tests/fake_model_api.py` on loopback; gone when dropped.
+pub struct ModelApi {
+    server: Child,
+    url: String,
+    dir: TempDir,
+}
+
+impl ModelApi {
+    /// Serves the turns of a script; `None` without python3.
+    pub fn start(turns: &Value) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("turns.json"), turns.to_string()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fake_model_api.py");
+        let mut server = Command::new(python()?)
+            .arg(script)
+            .arg("--script")
+            .arg(dir.path().join("turns.json"))
+            .arg("--record")
+            .arg(dir.path().join("requests.jsonl"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        Some(Self { server, url: said["url"].as_str().unwrap().to_owned(), dir })
+    }
+
+    /// Its address, without a `/` at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Every request so far: `method`, `path`, `headers`, `body`.
+    pub fn requests(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.dir.path().join("requests.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for ModelApi {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The real interpreter: a shim on the `PATH` would look for its own things in the home.
+pub fn python() -> Option<PathBuf> {
+    let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
+    let path = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
+    path.is_file().then_some(path)
+}
+
+/// A real CLI: `AIW_TEST_CLAUDE` and the like, else the one that npm put below `target/clients`,
+/// else the `PATH`'s.
+pub fn real_cli(name: &str) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(format!("AIW_TEST_{}", name.to_uppercase())) {
+        return Some(path.into());
+    }
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/node_modules/.bin").join(name);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::iter::once(ours).chain(std::env::split_paths(&path).map(|dir| dir.join(name))).find(|path| path.is_file())
+}
