@@ -1,0 +1,103 @@
+//! What needs a terminal: a CLI's interactive mode, and questions.
+
+use std::fs;
+
+use aiw_tests::{Environment, FakeClis};
+use serde_json::json;
+
+use crate::terminal::Terminal;
+
+fn fake() -> (Environment, FakeClis) {
+    let mut env = Environment::new();
+    let clis = FakeClis::install(&mut env);
+    env.set("THE_KEY", "sk-canary");
+    env.run(&[
+        "provider",
+        "add",
+        "gw",
+        "--preset",
+        "litellm",
+        "--base-url",
+        "http://127.0.0.1:9",
+        "--token-env",
+        "THE_KEY",
+    ])
+    .ok();
+    (env, clis)
+}
+
+/// Files that settings are passed in, of this user.
+fn memory_files() -> Vec<std::path::PathBuf> {
+    let all = fs::read_dir("/dev/shm").unwrap().flatten().map(|entry| entry.path());
+    all.filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("sk-canary"))).collect()
+}
+
+#[test]
+fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
+    let (env, clis) = fake();
+    for (number, arguments) in [&["codex"][..], &["codex", "-p", "gw"], &["gemini", "-p", "gw"]].into_iter().enumerate()
+    {
+        let mut terminal = Terminal::start(&env, arguments);
+        terminal.wait_for("interactive CLI of");
+        // The same process: its terminal, group and signals are its own.
+        let pid = terminal.child.process_id().unwrap();
+        terminal.wait_for(&format!("/{pid}"));
+        terminal.press("7\r");
+        assert_eq!(terminal.ends().exit_code(), 7);
+        assert_eq!(clis.seen().len(), number + 1);
+    }
+    let seen = clis.seen();
+    assert!(!seen[0].environment.contains_key("AIW_CODEX_KEY") && seen[0].arguments.is_empty());
+    assert_eq!(seen[1].environment["AIW_CODEX_KEY"], "sk-canary");
+    assert_eq!(seen[2].environment["GEMINI_API_KEY"], "sk-canary");
+    assert!(seen[2].settings.contains("gemini-api-key"), "{}", seen[2].settings);
+    assert_eq!(env.json(&["task", "list"]), json!({"tasks": []}));
+}
+
+#[test]
+fn a_cli_that_looks_up_real_names_gets_a_file_that_goes_with_it() {
+    let (env, clis) = fake();
+    for keys in ["5\r", "\u{3}"] {
+        let mut terminal = Terminal::start(&env, &["claude", "-p", "gw"]);
+        terminal.wait_for("interactive CLI of");
+        let files = memory_files();
+        assert_eq!(files.len(), 1);
+        terminal.press(keys);
+        let code = terminal.ends().exit_code();
+        assert_eq!(code, if keys == "5\r" { 5 } else { 130 });
+        assert_eq!(memory_files(), Vec::<std::path::PathBuf>::new());
+    }
+    assert!(clis.seen()[0].settings.contains("sk-canary"));
+}
+
+#[test]
+fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
+    let (env, _) = fake();
+    let mut terminal = Terminal::start(&env, &["provider", "add", "asked"]);
+    terminal.wait_for("Preset:");
+    terminal.press("deepseek\r");
+    terminal.wait_for("Model");
+    terminal.press("\r");
+    terminal.wait_for("Token");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    terminal.press("sk-typed-canary\r");
+    terminal.wait_for("Added provider");
+    assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
+    assert!(terminal.ends().success());
+    assert_eq!(env.json(&["provider", "show", "asked"])["provider"]["secret"], "set");
+    let mut terminal = Terminal::start(&env, &["secret", "set", "x"]);
+    terminal.wait_for("Secret");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.ends().exit_code(), 130);
+    assert_eq!(env.json(&["secret", "list"])["secrets"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn waiting_shows_a_live_line_for_each_task() {
+    let (env, _) = fake();
+    let id = env.run(&["codex", "--detach", "#!\nsleep 1"]).ok().stdout.trim().to_owned();
+    let mut terminal = Terminal::start(&env, &["wait"]);
+    terminal.wait(&id, |shown| shown.contains(&id) && shown.contains("running"));
+    terminal.wait("the report", |shown| shown.contains("succeeded after"));
+    assert!(terminal.ends().success());
+}

@@ -1,0 +1,108 @@
+//! The program on a terminal of its own.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use aiw_tests::Environment;
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A screen that does not show it by then never will.
+const HANGS: Duration = Duration::from_secs(30);
+
+/// The program on a terminal of its own.
+pub struct Terminal {
+    pub master: Box<dyn MasterPty + Send>,
+    pub child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    pub screen: Arc<Mutex<vt100::Parser>>,
+    /// The terminal's modes before the program had it.
+    modes: String,
+}
+
+impl Terminal {
+    pub fn start(env: &Environment, arguments: &[&str]) -> Self {
+        let size = PtySize { rows: 24, cols: 100, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let modes = modes(&*pair.master);
+        let (binary, variables) = env.parts();
+        let mut command = CommandBuilder::new(binary);
+        command.args(arguments);
+        command.env_clear();
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        command.env("TERM", "xterm-256color");
+        command.cwd(env.path(""));
+        let child = pair.slave.spawn_command(command).unwrap();
+        // Held by the program alone, so that its end is the terminal's end.
+        drop(pair.slave);
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 100, 0)));
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let seen = screen.clone();
+        std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(read @ 1..) = output.read(&mut piece) {
+                seen.lock().unwrap().process(&piece[..read]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Self { master: pair.master, child, keys, screen, modes }
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    pub fn shown(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until the screen is as it should be.
+    pub fn wait(&self, what: &str, is: impl Fn(&str) -> bool) {
+        let start = Instant::now();
+        while !is(&self.shown()) {
+            assert!(start.elapsed() < HANGS, "{what} is not shown:\n{}", self.shown());
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn wait_for(&self, text: &str) {
+        self.wait(text, |shown| shown.contains(text));
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// The program ends by itself and leaves the terminal as it found it.
+    pub fn ends(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < HANGS, "it does not end:\n{}", self.shown());
+            sleep(Duration::from_millis(10));
+        };
+        let start = Instant::now();
+        while self.screen.lock().unwrap().screen().alternate_screen() {
+            assert!(start.elapsed() < HANGS, "the alternate screen stays");
+            sleep(Duration::from_millis(10));
+        }
+        let parser = self.screen.lock().unwrap();
+        assert!(!parser.screen().hide_cursor(), "the cursor stays hidden");
+        assert!(!parser.screen().bracketed_paste(), "pasting stays bracketed");
+        drop(parser);
+        assert_eq!(modes(&*self.master), self.modes);
+        status
+    }
+}
+
+fn modes(master: &dyn MasterPty) -> String {
+    format!("{:?}", master.get_termios())
+}
