@@ -72,12 +72,13 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     let done = Arc::new(AtomicBool::new(false));
     let (there, is_done) = (segment.clone(), done.clone());
     let (tell, told) = std::sync::mpsc::channel();
+    let mut seen = segment.generation();
     let sleeper = std::thread::spawn(move || {
-        let mut seen = there.generation();
         while !is_done.load(Ordering::Relaxed) {
             there.sleep(seen, Duration::from_secs(1));
-            if there.generation() != seen {
-                seen = there.generation();
+            let now = there.generation();
+            if now != seen {
+                seen = now;
                 let _ = tell.send(Instant::now());
             }
         }
@@ -88,7 +89,7 @@ fn wake(segment: &Arc<Segment>) -> Duration {
         std::thread::sleep(Duration::from_micros(200));
         let start = Instant::now();
         segment.wake();
-        if let Ok(awake) = told.recv() {
+        if let Ok(awake) = told.recv_timeout(Duration::from_secs(1)) {
             total += awake.saturating_duration_since(start);
         }
     }

@@ -9,7 +9,7 @@
 //! ```
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, TaskId, one_line};
@@ -240,6 +240,13 @@ impl Records {
 }
 
 const STAGING: &str = ".new-";
+
+/// Writes the first record, into a directory that nobody looks into yet.
+pub(crate) fn create(directory: &Path, record: &Record) -> Result<(), TaskError> {
+    let path = directory.join("task.json");
+    let write = || create_private(&path)?.write_all(&serde_json::to_vec(record)?);
+    write().map_err(|e| TaskError::io("write", &path, e))
+}
 
 /// Replaces the record in a task's directory. Only the shim does, or whoever holds its lock after it.
 pub(crate) fn save(directory: &Path, record: &Record) -> Result<(), TaskError> {

@@ -38,15 +38,16 @@ pub(super) const STARTED: usize = 8;
 pub(super) const RUNNING: usize = 9;
 /// The lengths of the four texts, 16 bits each.
 pub(super) const LENGTHS: usize = 10;
-pub(super) const TEXT: usize = 11;
 /// Owner and instance together, written with the rest: between claiming and writing, a slot holds
 /// a new owner and the words of the last one.
-pub(super) const CHECK: usize = SLOT - 1;
+pub(super) const CHECK: usize = 11;
+/// The texts, one right after the other: readers copy no more than there is.
+pub(super) const TEXT: usize = 12;
 /// The most bytes of each text: provider, role, tag, prompt.
 pub(super) const TEXTS: [usize; 4] = [64, 64, 48, 240];
 
 /// What [`READY`] holds.
 pub(super) const MAGIC: u64 = 0x6169_775f_7461_0000 | VERSION;
 
-const _: () = assert!(TEXT * 8 + TEXTS[0] + TEXTS[1] + TEXTS[2] + TEXTS[3] <= CHECK * 8);
+const _: () = assert!(TEXT * 8 + TEXTS[0] + TEXTS[1] + TEXTS[2] + TEXTS[3] <= SLOT * 8);
 const _: () = assert!(GENERATION < HEADER);

@@ -87,7 +87,7 @@ impl Snapshot {
             }
             let bytes: Vec<u8> = (at..at + length).map(|b| self.words[TEXT + b / 8].to_le_bytes()[b % 8]).collect();
             *text = String::from_utf8_lossy(&bytes).into_owned();
-            at += limit;
+            at += length;
         }
         let [provider, role, tag, prompt] = texts;
         let some = |text: String| Some(text).filter(|t| !t.is_empty());
@@ -113,6 +113,12 @@ impl Snapshot {
 /// What [`CHECK`] must hold.
 pub(super) fn check_word(words: &[u64; SLOT]) -> u64 {
     words[OWNER].rotate_left(17) ^ words[INSTANCE]
+}
+
+/// How many words a slot with these lengths has that say something.
+pub(super) fn used(lengths: u64) -> usize {
+    let bytes: u64 = (0..TEXTS.len()).map(|i| lengths >> (16 * i) & 0xffff).sum();
+    (TEXT + bytes.div_ceil(8) as usize).min(SLOT)
 }
 
 /// The words of [`KIND`].
@@ -154,7 +160,7 @@ pub(super) fn encode(live: &Live) -> [u64; SLOT] {
         for (b, byte) in cut.bytes().enumerate() {
             words[TEXT + (at + b) / 8] |= u64::from(byte) << (8 * ((at + b) % 8));
         }
-        at += limit;
+        at += cut.len();
     }
     words
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Segment;
 use super::layout::{
-    CHECK, CHILD, HEADER, INSTANCE, KIND, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKET, TICKETS,
+    CHECK, CHILD, HEADER, INSTANCE, KIND, LENGTHS, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKET, TICKETS,
 };
-use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word};
+use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
 use crate::{TaskError, platform};
 
 /// How often a reader looks again at a slot that is being written. A writer may be stopped or dead in there.
@@ -33,7 +33,8 @@ impl Segment {
                 continue;
             }
             let mut words = [0; SLOT];
-            for (word, shared) in words.iter_mut().zip(slot) {
+            let used = used(slot[LENGTHS].load(Ordering::Relaxed));
+            for (word, shared) in words.iter_mut().zip(slot).take(used) {
                 *word = shared.load(Ordering::Relaxed);
             }
             fence(Ordering::Acquire);

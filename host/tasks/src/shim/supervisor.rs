@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::streams::Streams;
 use crate::files::{create_private, random};
 use crate::log::Writer;
-use crate::record::{Alive, Pid, Record, Records, save};
+use crate::record::{Alive, Pid, Record, Records, create, save};
 use crate::request::{Answer, Request};
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot};
@@ -107,7 +107,7 @@ impl Supervisor {
                 prompt: record.prompt.clone(),
             };
             let slot = segment.claim(&live)?;
-            save(&staging, &record)?;
+            create(&staging, &record)?;
             fs::rename(&staging, &directory).map_err(|e| TaskError::io("write", &directory, e))?;
             let log = Writer::open(&directory, log_bytes).map_err(|e| TaskError::io("write", &directory, e))?;
             Ok((alive, runtime, live, slot, log))
@@ -213,15 +213,25 @@ impl Supervisor {
 
     /// Says in the slot and in the record what is the case now.
     pub fn publish(&mut self) {
+        self.show();
+        self.save();
+    }
+
+    /// Says in the slot what is the case now.
+    pub fn show(&mut self) {
         self.live.state = self.record.state;
         self.live.pid = self.record.child.map(|child| child.pid);
         self.live.running_since = self.record.running_since;
-        if let Err(error) = save(&self.directory, &self.record) {
-            self.streams.trouble.get_or_insert_with(|| error.to_string());
-        }
         if let Some(slot) = &self.slot {
             slot.update(&self.live);
             slot.segment().wake();
+        }
+    }
+
+    /// Says it in the record.
+    pub fn save(&mut self) {
+        if let Err(error) = save(&self.directory, &self.record) {
+            self.streams.trouble.get_or_insert_with(|| error.to_string());
         }
     }
 

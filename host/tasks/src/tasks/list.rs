@@ -69,11 +69,14 @@ impl Tasks {
         let directory = self.records.directory(record.id);
         let slot = if record.state == State::Ended { None } else { segments.slot(&record) };
         let mut task = record.into_task(&directory);
-        // The slot is changed a moment before or after the record; an end is told by the record alone.
-        if let Some(state) =
-            slot.and_then(|slot| slot.state()).filter(|state| *state > task.state && *state != State::Ended)
+        // The slot is changed a moment before the record; an end is told by the record alone.
+        if let Some(live) = slot.and_then(|slot| slot.decode())
+            && live.state > task.state
+            && live.state != State::Ended
         {
-            task.state = state;
+            task.state = live.state;
+            task.pid = task.pid.or(live.pid);
+            task.running_since = task.running_since.or(live.running_since);
         }
         Ok(task)
     }

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
 mod environment;
-mod figures;
 mod killed;
 mod life;
 mod logs;
