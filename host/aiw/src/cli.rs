@@ -59,6 +59,9 @@ pub enum Command {
     /// Add and keep components: new kinds of marketplaces
     #[command(subcommand)]
     Extension(ExtensionCommand),
+    /// Serve AI CLIs over the Model Context Protocol
+    #[command(subcommand)]
+    Mcp(McpCommand),
     /// See which AI CLIs are installed
     #[command(subcommand)]
     Cli(CliCommand),
@@ -343,6 +346,18 @@ pub enum Function {
     Describe,
     Claim,
     FetchMarketplace,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum McpCommand {
+    /// Be an MCP server on standard input and output: AI CLIs as tasks of whoever asks
+    ///
+    /// For the configuration of an MCP client, not for a terminal. Its tools start Claude Code,
+    /// Codex and Gemini CLI as tasks, list them, wait for them, read their logs and stop them. The
+    /// tasks are those of the session that the client runs in: `aiw task list` shows them too, and
+    /// they run on when the server ends.
+    #[command(after_help = "Claude Code: claude mcp add aiw -- aiw mcp serve")]
+    Serve,
 }
 
 #[derive(Debug, Subcommand)]

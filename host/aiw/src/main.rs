@@ -81,6 +81,7 @@ fn run(command: Command, output: &Output) -> Result<(), Failure> {
                 Command::Extension(command) => commands::extension::run(command, output).await,
                 Command::Provider(command) => commands::provider::run(command, output).await,
                 Command::Secret(command) => commands::secret::run(command, output).await,
+                Command::Mcp(command) => commands::mcp::run(command, output).await,
                 // Dispatched before.
                 _ => Ok(()),
             }

@@ -118,6 +118,15 @@ pub fn providers(home: &Home, output: &Output) -> Result<Providers, Failure> {
     }
 }
 
+/// What prepares CLIs, with the home that it reads.
+pub fn launcher(output: &Output) -> Result<(Home, Launcher), Failure> {
+    let host = Host::open(output)?;
+    providers(&host.home, output)?;
+    let adapters = Arc::new(LibraryAdapters(host.library.clone()));
+    let launcher = Launcher::new(host.home.clone(), Search::from_environment(), adapters);
+    Ok((host.home, launcher))
+}
+
 /// What starts CLIs.
 pub struct Starter {
     pub home: Home,
@@ -132,11 +141,8 @@ impl Starter {
             .enable_all()
             .build()
             .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
-        let host = Host::open(output)?;
-        providers(&host.home, output)?;
-        let adapters = Arc::new(LibraryAdapters(host.library.clone()));
-        let launcher = Launcher::new(host.home.clone(), Search::from_environment(), adapters);
-        Ok(Self { home: host.home, launcher, session: aiw_launch::session(), runtime })
+        let (home, launcher) = launcher(output)?;
+        Ok(Self { home, launcher, session: aiw_launch::session(), runtime })
     }
 
     pub fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {

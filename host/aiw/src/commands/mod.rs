@@ -6,6 +6,7 @@ pub mod cli_list;
 pub mod docs;
 pub mod extension;
 pub mod marketplace;
+pub mod mcp;
 pub mod new;
 pub mod plugin;
 pub mod provider;

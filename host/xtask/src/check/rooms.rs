@@ -8,15 +8,17 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     (
         "agentic-warden",
         &[
             "aiw-core",
             "aiw-extensions",
+            "aiw-gateway",
             "aiw-home",
             "aiw-launch",
             "aiw-markets",
+            "aiw-mcp",
             "aiw-net",
             "aiw-tasks",
             "aiw-testkit",
@@ -26,10 +28,13 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ),
     // What it shows comes through a trait of its own.
     ("aiw-tui", &["aiw-core"]),
+    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-tasks"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-tasks"]),
     ("aiw-markets", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
+    // What it serves comes through a trait of its own.
+    ("aiw-mcp", &[]),
     ("aiw-net", &["aiw-core"]),
     ("aiw-tasks", &["aiw-core", "aiw-home"]),
     ("aiw-extensions", &["aiw-core"]),
@@ -43,12 +48,13 @@ const ROOMS: [(&str, &[&str]); 13] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates and the only rooms that may name them; a `*` stands for any end.
-const DOORS: [(&str, &[&str]); 13] = [
+const DOORS: [(&str, &[&str]); 14] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
     ("hyper-util", &["aiw-net"]),
     ("git2", &["aiw-net"]),
+    ("rmcp", &["aiw-mcp"]),
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),

@@ -1,0 +1,52 @@
+//! `aiw mcp …`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aiw_core::ErrorKind;
+use aiw_gateway::{Gateway, Means, Unready};
+use aiw_home::Home;
+use aiw_launch::Launcher;
+
+use crate::cli::McpCommand;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::starter;
+
+pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        McpCommand::Serve => serve(output).await,
+    }
+}
+
+/// Answers a client at once: Codex offers no server that needs long to start. Components are
+/// opened by the first task.
+async fn serve(output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        let failure = Failure::new(ErrorKind::Usage, "`--json` has no place here: standard output is the protocol's");
+        return Err(failure.with_hint("aiw mcp serve"));
+    }
+    let cwd = std::env::current_dir()
+        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
+    let gateway = Gateway::new(Home::find()?, aiw_launch::session(), cwd, Box::new(FromHere));
+    aiw_mcp::serve_stdio(Arc::new(gateway)).await;
+    Ok(())
+}
+
+/// What the command line starts CLIs with.
+struct FromHere;
+
+impl Means for FromHere {
+    fn launcher(&self) -> Result<Launcher, Unready> {
+        // Notes go to standard error.
+        starter::launcher(&Output::new(false)).map(|(_, launcher)| launcher).map_err(unready)
+    }
+
+    fn executable(&self) -> Result<PathBuf, Unready> {
+        starter::own_executable().map_err(unready)
+    }
+}
+
+fn unready(failure: Failure) -> Unready {
+    Unready { message: failure.message().to_owned(), hint: failure.hint().map(str::to_owned) }
+}

@@ -1,0 +1,126 @@
+use serde_json::{Map, Value};
+
+use crate::error::CallError;
+
+/// A tool's arguments, taken one by one. Models write numbers as text and leave things `null`:
+/// what can only mean one thing is taken as that.
+pub(crate) struct Arguments {
+    given: Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl Arguments {
+    pub(crate) fn new(given: Map<String, Value>) -> Self {
+        Self { given, known: Vec::new() }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        // Absent and `null` are one.
+        self.given.shift_remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text that may be missing.
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<String>, CallError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(CallError::Wrong { name, what: "a string" }),
+        }
+    }
+
+    /// A text that must be there; `what` says what it is.
+    pub(crate) fn required(&mut self, name: &'static str, what: &'static str) -> Result<String, CallError> {
+        self.text(name)?.ok_or(CallError::Missing { name, what })
+    }
+
+    /// A whole number that may be missing.
+    pub(crate) fn number(&mut self, name: &'static str) -> Result<Option<u64>, CallError> {
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let number = match &value {
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
+            _ => None,
+        };
+        number.map(Some).ok_or(CallError::Wrong { name, what: "a whole number, not below 0" })
+    }
+
+    /// A yes or no; no where it is missing.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Result<bool, CallError> {
+        match self.take(name) {
+            None => Ok(false),
+            Some(Value::Bool(yes)) => Ok(yes),
+            Some(Value::String(text)) if text == "true" => Ok(true),
+            Some(Value::String(text)) if text == "false" => Ok(false),
+            Some(_) => Err(CallError::Wrong { name, what: "true or false" }),
+        }
+    }
+
+    /// The task that is meant: by `id`, or by `pid`.
+    pub(crate) fn task(&mut self) -> Result<String, CallError> {
+        let pid = self.number("pid")?;
+        let id = match self.take("id") {
+            None => None,
+            Some(Value::String(text)) => Some(text.trim().to_owned()),
+            // A process id where the task's was asked for.
+            Some(Value::Number(number)) => Some(number.to_string()),
+            Some(_) => return Err(CallError::Wrong { name: "id", what: "a string" }),
+        };
+        let what = "the task's id as `start_task` and `list_tasks` give it; or give its `pid`";
+        id.filter(|id| !id.is_empty())
+            .or_else(|| pid.map(|pid| pid.to_string()))
+            .ok_or(CallError::Missing { name: "id", what })
+    }
+
+    /// Nothing else was given. What a tool does not know is not passed over: it was meant to do
+    /// something.
+    pub(crate) fn end(self) -> Result<(), CallError> {
+        match self.given.into_iter().next() {
+            None => Ok(()),
+            Some((name, _)) => Err(CallError::UnknownArgument { name, known: self.known }),
+        }
+    }
+}
+
+/// `30.0` is 30.
+fn whole(number: f64) -> Option<u64> {
+    // Below 2^53 every whole number is one of `f64`'s.
+    let fits = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within the range")]
+    fits.then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(value: Value) -> Arguments {
+        Arguments::new(value.as_object().cloned().unwrap_or_default())
+    }
+
+    #[test]
+    fn what_can_only_mean_one_thing_is_taken() {
+        for (value, expected) in
+            [(json!(30), Some(30)), (json!(30.0), Some(30)), (json!("30"), Some(30)), (json!(null), None)]
+        {
+            assert_eq!(of(json!({"n": value})).number("n").unwrap(), expected);
+        }
+        for value in [json!(-1), json!(1.5), json!("x"), json!(1e300), json!([1]), json!({}), json!(true)] {
+            let error = of(json!({"n": value})).number("n").unwrap_err();
+            assert_eq!(error.to_string(), "the argument `n` must be a whole number, not below 0");
+        }
+        assert_eq!(of(json!({"id": 4711})).task().unwrap(), "4711");
+        assert_eq!(of(json!({"id": "", "pid": "4711"})).task().unwrap(), "4711");
+        assert_eq!(of(json!({})).task().unwrap_err().to_string(), "the argument `id` is missing");
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let mut arguments = of(json!({"all": true, "bypass": true}));
+        assert!(arguments.flag("all").unwrap());
+        let error = arguments.end().unwrap_err();
+        assert_eq!(error.text(), "`bypass` is no argument of this tool\nhint: it takes all");
+    }
+}

@@ -1,0 +1,72 @@
+//! How much a result may hold: Codex shows a model about 12 kB of one, Claude Code about 48 kB.
+
+use serde_json::Value;
+
+/// The most bytes of a result's lists and long texts.
+pub(crate) const RESULT: usize = 24 << 10;
+
+/// The most of a CLI's last words.
+pub(crate) const MESSAGE: usize = 12 << 10;
+
+/// The most of a log's line.
+const LINE: usize = 4 << 10;
+
+/// As many from the front as fit, and how many were left out.
+pub(crate) fn first_that_fit(values: Vec<Value>) -> (Vec<Value>, usize) {
+    let all = values.len();
+    let mut size = 0;
+    let fit: Vec<Value> = values
+        .into_iter()
+        .take_while(|value| {
+            size += value.to_string().len();
+            size <= RESULT
+        })
+        .collect();
+    let left = all - fit.len();
+    (fit, left)
+}
+
+/// As many from the end as fit, in their order; long ones are cut.
+pub(crate) fn last_that_fit(lines: Vec<String>) -> Vec<String> {
+    let mut size = 0;
+    let mut fit: Vec<String> = lines
+        .into_iter()
+        .rev()
+        .map(|line| cut(line, LINE))
+        .take_while(|line| {
+            // As JSON holds it.
+            size += line.len() + line.bytes().filter(|b| matches!(b, b'"' | b'\\' | ..=0x1f)).count() + 8;
+            size <= RESULT
+        })
+        .collect();
+    fit.reverse();
+    fit
+}
+
+/// A text of at most about so many bytes; what is left out is said.
+pub(crate) fn cut(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let end = text.floor_char_boundary(most);
+    format!("{}… ({} more bytes)", &text[..end], text.len() - end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_lines_stay_and_a_long_one_is_cut() {
+        let lines: Vec<String> = (0..10_000).map(|n| format!("line {n}")).collect();
+        let fit = last_that_fit(lines);
+        assert_eq!(fit.last().map(String::as_str), Some("line 9999"));
+        assert!(fit.len() > 1000 && serde_json::json!(fit).to_string().len() < 32 << 10, "{}", fit.len());
+        let fit = last_that_fit(vec!["a".into(), "ü".repeat(20_000)]);
+        assert_eq!(fit.len(), 2);
+        assert!(fit[1].ends_with("… (35904 more bytes)"), "{}", &fit[1][fit[1].len() - 40..]);
+        // Of control characters one becomes six.
+        let fit = last_that_fit(vec!["\u{1}".repeat(4000); 100]);
+        assert!(serde_json::json!(fit).to_string().len() < 96 << 10, "{}", fit.len());
+    }
+}

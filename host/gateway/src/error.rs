@@ -1,0 +1,78 @@
+use std::path::PathBuf;
+
+use aiw_core::{InvalidName, one_line};
+use aiw_home::HomeError;
+use aiw_launch::LaunchError;
+use aiw_tasks::TaskError;
+
+/// Why what CLIs are started with can't be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unready {
+    /// A sentence.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// Why a call fails. The model reads it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("there is no tool `{}`", one_line(.name, 80))]
+    UnknownTool { name: String, tools: Vec<String> },
+    #[error("`{}` is no argument of this tool", one_line(.name, 80))]
+    UnknownArgument { name: String, known: Vec<&'static str> },
+    #[error("the argument `{name}` is missing")]
+    Missing { name: &'static str, what: &'static str },
+    #[error("the argument `{name}` must be {what}")]
+    Wrong { name: &'static str, what: &'static str },
+    #[error("`{}` means several tasks", one_line(.text, 60))]
+    Ambiguous { text: String, ids: Vec<String> },
+    #[error("there is no task `{}`", one_line(.text, 60))]
+    NoTask { text: String },
+    #[error("there is no directory `{}`", .path.display())]
+    NoDirectory { path: PathBuf },
+    #[error("the call was taken back before anything was started")]
+    TakenBack,
+    #[error("a defect of aiw has ended this call: {problem}")]
+    Defect { problem: String },
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Unready(#[from] Unready),
+}
+
+impl CallError {
+    /// What to do next.
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
+            Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
+            Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
+            Self::Missing { what, .. } => format!("it is {what}"),
+            Self::Ambiguous { ids, .. } => ids.join(", "),
+            Self::NoTask { .. } => "`list_tasks` names the tasks; with `all` those of other sessions too".into(),
+            // Its own words are those of the command line.
+            Self::Task(TaskError::NoTask { .. }) => "`list_tasks` names the tasks".into(),
+            Self::Task(e) => return e.hint(),
+            Self::Launch(e) => return e.hint(),
+            Self::Home(e) => return e.hint(),
+            Self::Unready(e) => return e.hint.clone(),
+            _ => return None,
+        })
+    }
+
+    /// The error as the model reads it.
+    pub(crate) fn text(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}\nhint: {hint}"),
+            None => self.to_string(),
+        }
+    }
+}

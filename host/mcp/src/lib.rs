@@ -1,0 +1,24 @@
+//! MCP: the protocol's front ends. The only crate that names rmcp.
+//!
+//! A server is an [`Offer`]: what it says of itself, the tools it has just now, and what a call of
+//! one of them answers. [`serve_stdio`] speaks the protocol for it, in every version from
+//! 2024-11-05 to 2026-07-28, until the client goes away.
+//!
+//! Not for what the tools do: `aiw-gateway` knows that.
+//!
+//! ```no_run
+//! # async fn f(offer: std::sync::Arc<dyn aiw_mcp::Offer>) {
+//! // Standard output is the protocol's alone from here on.
+//! aiw_mcp::serve_stdio(offer).await;
+//! # }
+//! ```
+
+mod handler;
+mod offer;
+mod serve;
+mod tool;
+mod wire;
+
+pub use offer::{About, Answer, Cancelled, Offer};
+pub use serve::{serve, serve_stdio};
+pub use tool::{Effect, Tool};
