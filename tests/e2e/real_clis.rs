@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use aiw_tests::{Environment, ModelApi, git, real_cli};
+use aiw_tests::{Environment, ModelApi, Run, git, real_cli};
 use serde_json::{Value, json};
 
 fn not_run(why: &str) {
@@ -20,7 +22,7 @@ struct Hostile {
 
 impl Hostile {
     /// Settings of the user, of the project and of its `.env` that all lead to another API.
-    fn set_up(env: &mut Environment, project: &Path) -> Option<Self> {
+    fn set_up(env: &mut Environment, project: &Path, is_root: bool) -> Option<Self> {
         let api = ModelApi::start(&json!([]))?;
         let url = api.url().to_owned();
         let claude = json!({
@@ -56,6 +58,10 @@ impl Hostile {
             (user.join(".gemini/.env"), &variables),
             (project.join(".env"), &variables),
         ] {
+            // Over that one only root's settings go: aiw refuses to start, as another test shows.
+            if !is_root && path == project.join(".gemini/settings.json") {
+                continue;
+            }
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, text).unwrap();
             files.push((path, text.as_bytes().to_owned()));
@@ -78,12 +84,26 @@ impl Hostile {
 
 /// A run that reached the API: where, with which key, for which model.
 fn reaches(cli: &str, preset: &[&str], base_url: &str, path: &str, header: (&str, &str), model: &str) {
+    reaches_as(None, cli, preset, base_url, path, header, model);
+}
+
+/// The same as another user.
+fn reaches_as(
+    user: Option<u32>,
+    cli: &str,
+    preset: &[&str],
+    base_url: &str,
+    path: &str,
+    header: (&str, &str),
+    model: &str,
+) {
     let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let mut env = Environment::new();
     let project = env.path("project");
     fs::create_dir_all(&project).unwrap();
     git(&project, &["init", "-q"]);
-    let Some(hostile) = Hostile::set_up(&mut env, &project) else { return not_run("python3 is absent") };
+    let is_root = user.is_none() && rustix::process::geteuid().is_root();
+    let Some(hostile) = Hostile::set_up(&mut env, &project, is_root) else { return not_run("python3 is absent") };
     let Some(api) = ModelApi::start(&json!([{"text": "Hello from the model.", "repeat": true}])) else { return };
     let bin = real.parent().unwrap().display().to_string();
     let path_variable = std::env::var("PATH").unwrap_or_default();
@@ -104,7 +124,20 @@ fn reaches(cli: &str, preset: &[&str], base_url: &str, path: &str, header: (&str
     add.extend(preset);
     env.run(&add).ok();
     let cwd = project.display().to_string();
-    let run = env.run(&[cli, "--cwd", &cwd, "-p", "right", "--timeout", "100s", "Say hello"]);
+    let mut command = env.command(&[cli, "--cwd", &cwd, "-p", "right", "--timeout", "100s", "Say hello"]);
+    if let Some(user) = user {
+        // All of it is theirs, and aiw too: its own place may be out of their reach.
+        let aiw = env.path("bin/aiw");
+        fs::create_dir_all(aiw.parent().unwrap()).unwrap();
+        fs::copy(command.get_program(), &aiw).unwrap();
+        let own =
+            Command::new("chown").args(["-R", &format!("{user}:{user}"), &env.path("").display().to_string()]).status();
+        assert!(own.unwrap().success());
+        let arguments: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+        command = env.program(&aiw);
+        command.args(arguments).uid(user).gid(user);
+    }
+    let run = Run::from(command.output().unwrap());
     assert_eq!(run.code, 0, "{}", run.whole());
     assert_eq!(run.stdout, "Hello from the model.\n");
     let requests: Vec<Value> = api.requests().into_iter().filter(|request| request["method"] == "POST").collect();
@@ -191,6 +224,17 @@ fn gemini_cli_under_a_gateway() {
         key,
         "m-1",
     );
+}
+
+/// Only root's files can go over a user's settings: others get a home of their own.
+#[test]
+fn gemini_cli_of_an_ordinary_user() {
+    if !rustix::process::geteuid().is_root() {
+        return not_run("an ordinary user runs these tests anyway");
+    }
+    let key = ("x-goog-api-key", "the-right-key");
+    let path = "/v1beta/models/m-1:streamGenerateContent";
+    reaches_as(Some(65534), "gemini", &["google", "--model", "m-1"], "gemini=", path, key, "m-1");
 }
 
 /// Exit codes of the CLIs can't be trusted: what was asked of a task counts.

@@ -41,6 +41,21 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     Ok(Parsed { value, duplicates, bom })
 }
 
+/// Parses settings of other tools, which may hold comments and commas too many; the error is the
+/// end of a sentence.
+pub fn parse_settings(bytes: &[u8]) -> Result<Value, String> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
+    }
+    // What is strict is read as strictly as ever: depth and all.
+    if let Ok(parsed) = parse(bytes) {
+        return Ok(parsed.value);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| format!("is not UTF-8: byte {}", e.valid_up_to()))?;
+    let options = jsonc_parser::ParseOptions::default();
+    jsonc_parser::parse_to_serde_value(text, &options).map_err(|e| format!("is not JSON: {e}"))
+}
+
 struct Seed<'a> {
     duplicates: &'a mut Vec<String>,
     path: &'a mut Vec<String>,
@@ -141,10 +156,19 @@ mod tests {
         assert!(parse(b"\xff{}").unwrap_err().contains("UTF-8"));
     }
 
+    #[test]
+    fn settings_may_hold_comments() {
+        let value = parse_settings(b"{\n  // one\n  \"a\": [1,], /* two */\n}").unwrap();
+        assert_eq!(value, serde_json::json!({"a": [1]}));
+        assert!(parse_settings(b"{\"a\": ").is_err());
+        assert!(parse_settings("[".repeat(100_000).as_bytes()).is_err());
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = parse(&bytes);
+            let _ = parse_settings(&bytes);
         }
 
         #[test]

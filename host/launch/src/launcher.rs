@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::provider::{CliTarget, Passing, Plan, Preset, Profile};
+use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
 use aiw_core::{CliKind, EnvName, ExtensionId, RoleName, Secret};
 use aiw_home::{Home, Provider, Providers, Text};
 use async_trait::async_trait;
@@ -13,6 +13,8 @@ use serde_json::{Map, Value, json};
 
 use crate::command::{self, Parts};
 use crate::environment::Environment;
+use crate::gemini::{self, GeminiHome};
+use crate::overlay::Passed;
 use crate::prepared::Prepared;
 use crate::profile::{lacks_token, misfit, profile};
 use crate::secrets::{look_up, secrets};
@@ -132,7 +134,7 @@ impl Launcher {
             let target = CliTarget { cli, version: found.version.clone(), model: request.model.clone() };
             let plan = self.adapters.launch_plan(component, &profile, &target).await?;
             let secrets = secrets(&self.home, provider)?;
-            run.apply(&plan, &secrets)?;
+            run.apply(&plan, &secrets, cli)?;
             self.provider_env(provider, cli, &mut run)?;
             tag.clone_from(&plan.tag);
         }
@@ -162,6 +164,14 @@ impl Launcher {
             own = rest;
             for settings in given {
                 run.put_beneath(overlay::given(&settings, &request.cwd)?);
+            }
+        }
+        if cli == CliKind::Gemini && !gemini::is_root() {
+            let name = provider.as_ref().map_or(aiw_home::OWN, |(provider, ..)| provider.name.as_str());
+            for file in &mut run.overlays {
+                let home = GeminiHome::new(&self.home, name, &run.environment);
+                home.check(&file.content, &request.cwd)?;
+                file.passed = Passed::Home(home);
             }
         }
         let permission = self.permission(request, &mut run.notes)?;
@@ -318,7 +328,7 @@ struct Run {
 }
 
 impl Run {
-    fn apply(&mut self, plan: &Plan, secrets: &BTreeMap<String, Secret>) -> Result<(), LaunchError> {
+    fn apply(&mut self, plan: &Plan, secrets: &BTreeMap<String, Secret>, cli: CliKind) -> Result<(), LaunchError> {
         for name in &plan.unset {
             self.environment.unset(name);
             self.kept.push(name.clone());
@@ -328,7 +338,13 @@ impl Run {
                 Passing::Variable(name) => self.environment.get(name.as_str()),
                 Passing::Argument(_) => None,
             };
-            self.overlays.push(overlay::file(overlay, present, secrets)?);
+            // A user's home goes beneath the system's settings, which Gemini reads by itself.
+            let alone = Overlay { beneath: None, ..overlay.clone() };
+            let file = match cli == CliKind::Gemini && !gemini::is_root() {
+                true => overlay::file(&alone, None, secrets)?,
+                false => overlay::file(overlay, present, secrets)?,
+            };
+            self.overlays.push(file);
         }
         for set in &plan.set {
             self.environment.set(&set.name, overlay::text(&set.value, secrets)?);
@@ -356,17 +372,17 @@ impl Run {
     fn add_settings(&mut self, cli: CliKind, settings: Value) -> Result<(), LaunchError> {
         if self.overlays.is_empty() && cli == CliKind::Gemini {
             let name = variable("GEMINI_CLI_SYSTEM_SETTINGS_PATH")?;
-            let empty = aiw_core::provider::Overlay {
-                passed: Passing::Variable(name.clone()),
+            let empty = Overlay {
+                passed: Passing::Variable(name),
                 beneath: Some(Path::new("/etc/gemini-cli/settings.json").to_owned()),
                 entries: Vec::new(),
             };
-            let file = overlay::file(&empty, self.environment.get(name.as_str()), &BTreeMap::new())?;
-            self.overlays.push(file);
+            let plan = Plan { overlays: vec![empty], ..Plan::default() };
+            self.apply(&plan, &BTreeMap::new(), cli)?;
         }
         if self.overlays.is_empty() {
             self.overlays.push(overlay::File {
-                passed: Passing::Argument("--settings".into()),
+                passed: Passed::File(Passing::Argument("--settings".into())),
                 content: Value::Object(Map::new()),
             });
         }

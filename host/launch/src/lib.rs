@@ -15,6 +15,7 @@ mod command;
 mod detect;
 mod environment;
 mod error;
+mod gemini;
 mod launcher;
 mod mcp;
 mod overlay;

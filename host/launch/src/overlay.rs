@@ -10,11 +10,21 @@ use aiw_core::provider::{Overlay, Passing, Value};
 use serde_json::{Map, Value as Json};
 
 use crate::LaunchError;
+use crate::gemini::GeminiHome;
+
+/// How a CLI finds an overlay.
+#[derive(Clone)]
+pub(crate) enum Passed {
+    /// As a file in memory, after an argument or in a variable.
+    File(Passing),
+    /// As the settings of a home of its own.
+    Home(GeminiHome),
+}
 
 /// An overlay with its secrets put in. It exists in memory only.
 #[derive(Clone)]
 pub(crate) struct File {
-    pub(crate) passed: Passing,
+    pub(crate) passed: Passed,
     pub(crate) content: Json,
 }
 
@@ -50,7 +60,7 @@ pub(crate) fn file(
     for entry in &overlay.entries {
         set(&mut content, &entry.path, text(&entry.value, secrets)?.into());
     }
-    Ok(File { passed: overlay.passed.clone(), content })
+    Ok(File { passed: Passed::File(overlay.passed.clone()), content })
 }
 
 /// Settings that the user gave: a path or JSON itself, as Claude Code takes them.
@@ -70,15 +80,25 @@ pub(crate) fn given(settings: &OsStr, cwd: &Path) -> Result<Json, LaunchError> {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Json>, LaunchError> {
+/// A file of settings; `None` if it is not there.
+pub(crate) fn read(path: &Path) -> Result<Option<Json>, LaunchError> {
     let Some(bytes) = aiw_home::read_capped(path, aiw_home::json::MAX_BYTES)? else { return Ok(None) };
-    match aiw_home::json::parse(&bytes) {
-        Ok(parsed) if parsed.value.is_object() => Ok(Some(parsed.value)),
-        Ok(_) => {
-            Err(LaunchError::Invalid { message: format!("`{}` is not a JSON object", path.display()), hint: None })
-        }
-        Err(problem) => Err(LaunchError::Invalid { message: format!("`{}` {problem}", path.display()), hint: None }),
+    let invalid =
+        |problem: &str| LaunchError::Invalid { message: format!("`{}` {problem}", path.display()), hint: None };
+    match aiw_home::json::parse_settings(&bytes) {
+        Ok(value) if value.is_object() => Ok(Some(value)),
+        Ok(_) => Err(invalid("is not a JSON object")),
+        Err(problem) => Err(invalid(&problem)),
     }
+}
+
+/// Whether another file of settings gives a key of an overlay another value: its path.
+pub(crate) fn contradiction(over: &Json, other: &Json) -> Option<String> {
+    let (Json::Object(over), Json::Object(other)) = (over, other) else { return None };
+    over.iter().find_map(|(key, value)| match (value, other.get(key)?) {
+        (value @ Json::Object(_), inner) => contradiction(value, inner).map(|path| format!("{key}.{path}")),
+        (value, other) => (value != other).then(|| key.clone()),
+    })
 }
 
 fn set(at: &mut Json, path: &[String], value: Json) {
@@ -153,6 +173,15 @@ mod tests {
         assert_eq!(given(OsStr::new(" {\"b\": 2}"), dir.path()).unwrap(), json!({"b": 2}));
         assert!(given(OsStr::new("none.json"), dir.path()).is_err());
         assert!(given(OsStr::new("{b"), dir.path()).is_err());
+    }
+
+    #[test]
+    fn what_another_file_says_otherwise_is_found() {
+        let over = json!({"security": {"auth": {"selectedType": "key"}}});
+        assert_eq!(contradiction(&over, &json!({"security": {"auth": {"selectedType": "key"}}, "x": 1})), None);
+        assert_eq!(contradiction(&over, &json!({"security": {}})), None);
+        let other = json!({"security": {"auth": {"selectedType": "vertex"}}});
+        assert_eq!(contradiction(&over, &other).as_deref(), Some("security.auth.selectedType"));
     }
 
     #[test]

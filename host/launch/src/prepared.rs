@@ -5,8 +5,11 @@ use aiw_core::provider::Passing;
 use aiw_core::{CliKind, EnvName, ProviderName};
 use aiw_home::Home;
 use aiw_tasks::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
+use serde_json::Value;
 
 use crate::environment::Environment;
+use crate::gemini::{self, GeminiHome};
+use crate::overlay::Passed;
 use crate::{Cli, Decision, LaunchError, Permission, Request, Session, overlay};
 
 /// A run that only has to be started. It holds secrets: it has no `Debug`.
@@ -52,7 +55,8 @@ const FIRST_FILE: i32 = 100;
 impl Prepared {
     /// What would be started.
     pub fn explain(&self) -> Explanation {
-        let (arguments, _) = self.with_overlays(|_, _| Ok::<_, ()>(PathBuf::from("…"))).unwrap_or_default();
+        let (arguments, _) =
+            self.with_overlays(|_, _| Ok::<_, ()>(PathBuf::from("…")), |_, _| Ok(())).unwrap_or_default();
         let set = |name: &EnvName| self.environment.get(name.as_str()).is_some_and(|value| !value.is_empty());
         let mut variables: Vec<(EnvName, bool)> = self.kept.iter().map(|name| (name.clone(), set(name))).collect();
         variables.sort();
@@ -65,16 +69,26 @@ impl Prepared {
         }
     }
 
-    /// The arguments and the variables with the places of the overlays, which `place` makes.
+    /// The arguments and the variables with the places of the overlays, which `place` and `home`
+    /// make.
     #[expect(clippy::type_complexity, reason = "arguments and variables, used right here")]
     fn with_overlays<E>(
         &self,
         mut place: impl FnMut(usize, Vec<u8>) -> Result<PathBuf, E>,
+        home: impl Fn(&GeminiHome, &Value) -> Result<(), E>,
     ) -> Result<(Vec<OsString>, Vec<(EnvName, PathBuf)>), E> {
         let (mut arguments, mut variables) = (Vec::new(), Vec::new());
         for (number, file) in self.overlays.iter().enumerate() {
+            let passing = match &file.passed {
+                Passed::File(passing) => passing,
+                Passed::Home(gemini) => {
+                    home(gemini, &file.content)?;
+                    variables.extend(gemini::VARIABLE.parse().map(|name| (name, gemini.path().to_owned())));
+                    continue;
+                }
+            };
             let path = place(number, file.content.to_string().into_bytes())?;
-            match &file.passed {
+            match passing {
                 Passing::Argument(argument) => arguments.extend([argument.into(), path.into_os_string()]),
                 Passing::Variable(name) => variables.push((name.clone(), path)),
             }
@@ -112,7 +126,7 @@ impl Prepared {
             files.push(PassedFile { fd, bytes });
             Ok(PathBuf::from(format!("/proc/self/fd/{fd}")))
         };
-        let (arguments, variables) = self.with_overlays(place)?;
+        let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
         for (name, path) in variables {
             self.environment.set(&name, path);
         }
@@ -163,10 +177,9 @@ impl Prepared {
     pub fn exec(mut self) -> Result<i32, LaunchError> {
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::Files::default(), self.wants_names());
-        let (arguments, variables) = match self.with_overlays(|_, bytes| files.place(&bytes, by_name)) {
-            Ok(placed) => placed,
-            Err(e) => return Err(failed(self.path, e)),
-        };
+        let path = self.path.clone();
+        let place = |_: usize, bytes: Vec<u8>| files.place(&bytes, by_name).map_err(|e| failed(path.clone(), e));
+        let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
         for (name, path) in variables {
             self.environment.set(&name, path);
         }
@@ -191,7 +204,7 @@ impl Prepared {
 }
 
 /// The keys that hold something, as far as objects go.
-fn keys(value: &serde_json::Value) -> Vec<String> {
+fn keys(value: &Value) -> Vec<String> {
     let Some(map) = value.as_object() else { return Vec::new() };
     map.iter()
         .flat_map(|(key, value)| match keys(value) {
