@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod browse;
+mod canary;
 mod claude;
 mod cli;
 mod clis;

@@ -32,6 +32,10 @@ fn main() -> ExitCode {
     if std::env::args_os().len() == 2 && std::env::args_os().nth(1).is_some_and(|a| a == "--version" || a == "-V") {
         return output::write_line(&format!("aiw {}", env!("CARGO_PKG_VERSION")));
     }
+    // Secrets pass through this process: it leaves no core file, and no other program of the user
+    // looks into it. What it becomes by `exec` is not concerned.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let (arguments, theirs) = commands::run::part(std::env::args_os());
