@@ -1,6 +1,8 @@
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// What runs. It holds secrets, so its `Debug` shows counts only.
 #[derive(Clone)]
@@ -41,6 +43,7 @@ pub struct NamedFile {
 }
 
 /// What the names of [`memory_path`] begin with.
+#[cfg(unix)]
 const MEMORY_PREFIX: &str = "aiw-file-";
 
 /// A path that nothing has, in a directory that is memory where there is one, else among the
@@ -54,6 +57,7 @@ pub fn memory_path() -> PathBuf {
 }
 
 /// Whether a path is of [`memory_path`]: no other is made or removed.
+#[cfg(unix)]
 pub(crate) fn is_memory_path(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     path.is_absolute() && name.is_some_and(|name| name.starts_with(MEMORY_PREFIX))

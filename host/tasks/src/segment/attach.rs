@@ -55,7 +55,28 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), TaskError> {
             let _ = fs::remove_file(lock.path());
         }
     }
+    sweep_strays();
     Ok(())
+}
+
+/// Removes segments that no link leads to any more (their runtime directory is gone), once their
+/// root and shims are dead.
+fn sweep_strays() {
+    let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
+    let begin = format!("aiw-{}-", geteuid().as_raw());
+    let middle = format!("_task{VERSION}_");
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let pid = name.strip_prefix(&begin).and_then(|rest| rest.split_once(&middle)?.0.parse().ok());
+        let Some(pid) = pid.filter(|pid| !platform::is_alive(*pid, 0)) else { continue };
+        let id = format!("/{name}");
+        if let Ok(Some(segment)) = Segment::map(&id, Path::new(""), Root { pid, start: 0 }) {
+            segment.reclaim();
+            if !segment.is_taken() {
+                unlink(&id);
+            }
+        }
+    }
 }
 
 impl Segment {

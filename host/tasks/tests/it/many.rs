@@ -146,3 +146,21 @@ fn a_waiter_in_another_thread_hears_every_end() {
     }
     std::thread::sleep(Duration::from_millis(1));
 }
+
+#[test]
+fn a_segment_that_no_link_leads_to_goes_with_its_session() {
+    let mut env = Environment::new();
+    let mut root = Command::new("sleep").arg("100").spawn().unwrap();
+    env.root = aiw_tasks::Root::of(root.id());
+    env.run("exit 0");
+    let segment = env.segments().remove(0);
+    std::fs::remove_dir_all(env.runtime()).unwrap();
+    let other = Environment::new();
+    other.run("exit 0");
+    other.tasks().list().unwrap();
+    assert!(segment.exists());
+    root.kill().unwrap();
+    root.wait().unwrap();
+    other.tasks().list().unwrap();
+    assert!(!segment.exists());
+}
