@@ -82,10 +82,9 @@ impl Supervisor {
         self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
         self.record.state = State::Running;
         self.record.running_since = Some(now());
-        // Who asks in the next moment finds the slot; the starter need not wait for the disk.
-        self.show();
+        // First, so that who is told that it runs finds it so.
+        self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
-        self.save();
         self.streams.say(&format!("started: process {pid}"));
 
         let timeout = self.record.timeout.and_then(|t| Instant::now().checked_add(Duration::from_millis(t)));

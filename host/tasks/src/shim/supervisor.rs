@@ -211,27 +211,17 @@ impl Supervisor {
         Turn::Now
     }
 
-    /// Says in the slot and in the record what is the case now.
+    /// Says in the record and in the slot what is the case now, in this order: who is woken finds both.
     pub fn publish(&mut self) {
-        self.show();
-        self.save();
-    }
-
-    /// Says in the slot what is the case now.
-    pub fn show(&mut self) {
         self.live.state = self.record.state;
         self.live.pid = self.record.child.map(|child| child.pid);
         self.live.running_since = self.record.running_since;
+        if let Err(error) = save(&self.directory, &self.record) {
+            self.streams.trouble.get_or_insert_with(|| error.to_string());
+        }
         if let Some(slot) = &self.slot {
             slot.update(&self.live);
             slot.segment().wake();
-        }
-    }
-
-    /// Says it in the record.
-    pub fn save(&mut self) {
-        if let Err(error) = save(&self.directory, &self.record) {
-            self.streams.trouble.get_or_insert_with(|| error.to_string());
         }
     }
 
