@@ -38,7 +38,7 @@ pub use lock::Lock;
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::Home;
 pub use project::Project;
-pub use providers::{Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text};
+pub use providers::{Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text, providers_schema};
 pub use settings::{MarketSettings, Settings, SourceSettings};
 pub use time::{now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

@@ -1,6 +1,7 @@
 //! Providers as the user configured them: `providers.json`.
 
 mod old;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{Document, HomeError, Lock, files};
 
 pub use old::Migration;
+pub use schema::providers_schema;
 
 /// The version of `providers.json` that we write.
 const VERSION: u64 = 1;

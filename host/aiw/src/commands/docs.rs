@@ -19,7 +19,9 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
         Failure::new(ErrorKind::Unavailable, format!("cannot write `{}`: {e}", directory.display()))
     };
     std::fs::create_dir_all(directory).map_err(io)?;
-    std::fs::write(directory.join("cli.md"), text).map_err(io)
+    std::fs::write(directory.join("cli.md"), text).map_err(io)?;
+    let schema = format!("{:#}\n", aiw_home::providers_schema());
+    std::fs::write(directory.join("providers.schema.json"), schema).map_err(io)
 }
 
 fn describe(command: &Command, text: &mut String) {

@@ -1,0 +1,93 @@
+use aiw_core::{CliKind, Family};
+use serde_json::{Value, json};
+
+use super::{OWN, VERSION};
+
+/// The JSON Schema of `providers.json` (draft 2020-12).
+pub fn providers_schema() -> Value {
+    let clis = CliKind::ALL.map(CliKind::as_str);
+    let families = Family::ALL.map(Family::as_str);
+    let name = json!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"});
+    let variable = json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,255}$"});
+    let reference = json!([
+        {
+            "description": "A secret in the vault: `aiw secret set NAME` keeps it.",
+            "type": "object", "properties": {"secret": name}, "required": ["secret"], "additionalProperties": false
+        },
+        {
+            "description": "A variable of the environment, read at each run.",
+            "type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"
+        }
+    ]);
+    let choice = json!({
+        "anyOf": [
+            name,
+            {"type": "object", "propertyNames": {"enum": clis}, "additionalProperties": name}
+        ]
+    });
+    let url = json!({"type": "string", "format": "uri", "pattern": "^https?://"});
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "providers.json of aiw",
+        "type": "object",
+        "properties": {
+            "version": {"const": VERSION},
+            "default": {
+                "description": "The provider of runs that name none: for all CLIs, or for each.",
+                "anyOf": choice["anyOf"]
+            },
+            "providers": {
+                "type": "object",
+                "propertyNames": {"allOf": [name, {"not": {"const": OWN}}]},
+                "additionalProperties": {"$ref": "#/$defs/provider"}
+            }
+        },
+        "required": ["version"],
+        "$defs": {
+            "reference": {"anyOf": reference},
+            "provider": {
+                "type": "object",
+                "properties": {
+                    "preset": {"description": "What it is: `aiw provider presets` shows them.", "type": "string"},
+                    "component": {"description": "The component that knows the preset.", "type": "string"},
+                    "base_urls": {
+                        "description": "Where it is, where the preset does not say so: `openai` with `/v1`, the others without.",
+                        "type": "object", "propertyNames": {"enum": families}, "additionalProperties": url
+                    },
+                    "model": {"type": "string"},
+                    "clis": {
+                        "description": "The CLIs that it is for; all that it fits, if absent.",
+                        "type": "array", "items": {"enum": clis}, "uniqueItems": true
+                    },
+                    "scenario": {"description": "What it is for, in your words.", "type": "string"},
+                    "env": {
+                        "description": "Variables of its runs.",
+                        "type": "object", "propertyNames": variable,
+                        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/reference"}, {"type": "string"}]}
+                    },
+                    "token": {"$ref": "#/$defs/reference"},
+                    "secrets": {
+                        "description": "Further secrets, for components that take several.",
+                        "type": "object", "propertyNames": name, "additionalProperties": {"$ref": "#/$defs/reference"}
+                    }
+                },
+                "required": ["preset"]
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Provider;
+
+    #[test]
+    fn the_schema_knows_each_field_that_is_written_and_no_other() {
+        let provider = Provider::new("x".parse().unwrap(), "p");
+        let written: Vec<&str> = provider.fields().iter().map(|(name, _)| *name).collect();
+        let schema = providers_schema();
+        let known: Vec<&String> = schema["$defs"]["provider"]["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(known, written);
+    }
+}
