@@ -9,7 +9,7 @@ use aiw_core::{ExtensionId, one_line};
 use aiw_extensions::World;
 use aiw_home::{Home, HomeError, Providers};
 use aiw_launch::{AdapterError, Adapters, LaunchError, Launcher, Prepared, Request, Search, Session};
-use aiw_tasks::{Queue, Task};
+use aiw_tasks::{Keep, Queue, Scope, Task, Tasks};
 use aiw_wasm::{CallError, Component, Library, LibraryError};
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
@@ -154,7 +154,12 @@ impl Starter {
     }
 
     pub fn start(&self, prepared: Prepared, queue: Queue) -> Result<Task, Failure> {
-        Ok(prepared.start(&self.home, &self.session, &own_executable()?, queue)?)
+        let task = prepared.start(&self.home, &self.session, &own_executable()?, queue)?;
+        // Old ones make room; that this fails is no reason to say that the task did not start.
+        if let Ok(tasks) = Tasks::open(&self.home, Scope::All) {
+            let _ = tasks.prune(Keep::default());
+        }
+        Ok(task)
     }
 }
 

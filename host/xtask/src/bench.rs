@@ -1,8 +1,9 @@
 //! `cargo xtask bench`: the release build against its limits, and against Claude Code's own
 //! `claude plugin` in the same run. Figures depend on the machine; the limits do not.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -68,9 +69,10 @@ pub fn run() -> Result<bool> {
         );
     }
     println!();
-    for (package, name) in [("aiw-testkit", "calls"), ("aiw-tui", "frame")] {
+    for (package, name) in [("aiw-testkit", "calls"), ("aiw-tui", "frame"), ("aiw-tasks", "figures")] {
         let output = host_cargo()
             .args(["bench", "--quiet", "-p", package, "--bench", name])
+            .env("AIW_BENCH_SHIM", &bench.aiw)
             .stderr(Stdio::inherit())
             .output()?;
         if !output.status.success() {
@@ -97,6 +99,8 @@ struct Bench {
     peer: Option<PathBuf>,
     /// A home whose components are compiled.
     warm: PathBuf,
+    /// The `PATH`, with a CLI that only says that it is done before it.
+    path: OsString,
 }
 
 impl Bench {
@@ -104,7 +108,8 @@ impl Bench {
         let dir = tempfile::tempdir()?;
         let aiw = root().join("target/release/aiw");
         let warm = dir.path().join("warm");
-        let bench = Self { market: dir.path().join("market"), warm: warm.clone(), aiw, peer: peer(), dir };
+        let path = with_codex(dir.path())?;
+        let bench = Self { market: dir.path().join("market"), warm: warm.clone(), aiw, peer: peer(), path, dir };
         let ran = bench.aiw(&warm, &["extension", "verify"]).stdout(Stdio::null()).status()?;
         if !ran.success() {
             bail!("`aiw extension verify` failed");
@@ -121,7 +126,9 @@ impl Bench {
         command
             .args(arguments)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", &self.path)
+            .env("AIW_RUNTIME_DIR", self.dir.path().join("run"))
+            .env("THE_KEY", "not-a-key")
             .env("LANG", "C.UTF-8")
             .env("HOME", home)
             .env("AIW_HOME", home)
@@ -243,6 +250,34 @@ impl Bench {
         ] {
             rows.push(Row { what: what.into(), ours: self.measure(&self.aiw, prepare, arguments)?, limit, peer: None });
         }
+        let provider = |home: &Path| {
+            warm(home)?;
+            ran(&mut self.aiw(home, &["provider", "add", "router", "--preset", "openrouter", "--token-env", "THE_KEY"]))
+        };
+        let tasks = self.dir.path().join("tasks");
+        provider(&tasks)?;
+        for _ in 0..20 {
+            ran(&mut self.aiw(&tasks, &["codex", "-p", "own", "say hello"]))?;
+        }
+        let with_tasks = |home: &Path| copy_all(&tasks, home);
+        for (what, limit, prepare, arguments) in [
+            ("task list, 20 tasks", 8.0, &with_tasks as &dyn Fn(&Path) -> Result<()>, &["task", "list"][..]),
+            (
+                "codex under a provider, all before its start",
+                15.0,
+                &provider,
+                &["codex", "-p", "router", "--explain", "say hello"],
+            ),
+            (
+                "codex under a provider, started detached",
+                20.0,
+                &provider,
+                &["codex", "-p", "router", "--detach", "say hello"],
+            ),
+            ("cli list, warm", 20.0, &with_tasks, &["cli", "list"]),
+        ] {
+            rows.push(Row { what: what.into(), ours: self.measure(&self.aiw, prepare, arguments)?, limit, peer: None });
+        }
         Ok(rows)
     }
 
@@ -268,6 +303,36 @@ fn peer() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|dir| dir.join("claude"));
     named.into_iter().chain([local]).chain(on_path).find(|path| path.is_file())
+}
+
+/// A `codex` that does nothing, ahead on the `PATH`.
+fn with_codex(dir: &Path) -> Result<OsString> {
+    let bin = dir.join("bin");
+    fs::create_dir(&bin)?;
+    let codex = bin.join("codex");
+    let end = r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    fs::write(
+        &codex,
+        format!("#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) cat > /dev/null; echo '{end}';; esac\n"),
+    )?;
+    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Ok(std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))?)
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_all(&entry.path(), &target)?
+        } else {
+            fs::copy(entry.path(), target).map(drop)?
+        }
+    }
+    Ok(())
 }
 
 /// The copy of the real marketplace bears a name that nobody owns.

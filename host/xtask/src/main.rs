@@ -44,6 +44,8 @@ enum Chore {
     Check,
     /// Write the documents that are generated
     Docs,
+    /// Kill tasks, their starters and their supervisors at random, many times over
+    Soak,
     /// Measure a release build against its limits and its peer
     Bench,
 }
@@ -70,6 +72,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Docs => docs::write()?,
+        Chore::Soak => return test::soak(),
         Chore::Bench => return bench::run(),
     }
     Ok(true)

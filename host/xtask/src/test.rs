@@ -32,6 +32,16 @@ pub fn run() -> Result<bool> {
     Ok(count.failed == 0)
 }
 
+/// The tests that kill, for longer; whether all passed.
+pub fn soak() -> Result<bool> {
+    let mut count = Count::default();
+    let mut cargo = command::host_cargo();
+    cargo.args(["test", "-p", "aiw-tasks", "--locked", "killed"]).env("AIW_SOAK_ROUNDS", "200");
+    test("the room of tasks", &mut cargo, &mut count)?;
+    println!("{} passed, {} failed", count.passed, count.failed);
+    Ok(count.failed == 0)
+}
+
 /// Runs one `cargo test`, hands its output on and counts.
 fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
     println!("\n# {}, in {name}", command::line(cargo));
