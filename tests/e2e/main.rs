@@ -12,6 +12,8 @@ mod crash;
 mod extensions;
 mod interactive;
 mod lifecycle;
+mod mcp;
+mod mcp_clients;
 mod providers;
 mod real_clis;
 mod real_markets;

@@ -57,19 +57,17 @@ impl Arguments {
     }
 
     /// The task that is meant: by `id`, or by `pid`.
-    pub(crate) fn task(&mut self) -> Result<String, CallError> {
+    pub(crate) fn task(&mut self) -> Result<Named, CallError> {
         let pid = self.number("pid")?;
         let id = match self.take("id") {
             None => None,
-            Some(Value::String(text)) => Some(text.trim().to_owned()),
+            Some(Value::String(text)) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             // A process id where the task's was asked for.
             Some(Value::Number(number)) => Some(number.to_string()),
             Some(_) => return Err(CallError::Wrong { name: "id", what: "a string" }),
         };
         let what = "the task's id as `start_task` and `list_tasks` give it; or give its `pid`";
-        id.filter(|id| !id.is_empty())
-            .or_else(|| pid.map(|pid| pid.to_string()))
-            .ok_or(CallError::Missing { name: "id", what })
+        id.map(Named::Id).or(pid.map(Named::Pid)).ok_or(CallError::Missing { name: "id", what })
     }
 
     /// Nothing else was given. What a tool does not know is not passed over: it was meant to do
@@ -80,6 +78,15 @@ impl Arguments {
             Some((name, _)) => Err(CallError::UnknownArgument { name, known: self.known }),
         }
     }
+}
+
+/// How a task is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// By its id, the beginning of that, or a process id as text.
+    Id(String),
+    /// By its process id and nothing else.
+    Pid(u64),
 }
 
 /// `30.0` is 30.
@@ -111,8 +118,8 @@ mod tests {
             let error = of(json!({"n": value})).number("n").unwrap_err();
             assert_eq!(error.to_string(), "the argument `n` must be a whole number, not below 0");
         }
-        assert_eq!(of(json!({"id": 4711})).task().unwrap(), "4711");
-        assert_eq!(of(json!({"id": "", "pid": "4711"})).task().unwrap(), "4711");
+        assert_eq!(of(json!({"id": 4711})).task().unwrap(), Named::Id("4711".into()));
+        assert_eq!(of(json!({"id": "", "pid": "4711"})).task().unwrap(), Named::Pid(4711));
         assert_eq!(of(json!({})).task().unwrap_err().to_string(), "the argument `id` is missing");
     }
 

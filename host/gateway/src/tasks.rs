@@ -45,10 +45,10 @@ pub(crate) fn list(inner: &Inner, mut arguments: Arguments) -> Result<Answer, Ca
 
 /// Reports the end of a task, or that it has not come within the time.
 pub(crate) fn wait(inner: &Inner, mut arguments: Arguments, cancelled: &AtomicBool) -> Result<Answer, CallError> {
-    let text = arguments.task()?;
+    let named = arguments.task()?;
     let seconds = arguments.number("timeout_seconds")?.unwrap_or(MAX_WAIT).min(MAX_WAIT);
     arguments.end()?;
-    let id = find(&inner.home, &text)?.id;
+    let id = find(&inner.home, &named)?.id;
     let tasks = Tasks::open(&inner.home, Scope::All)?;
     let deadline = Instant::now() + Duration::from_secs(seconds);
     let waited = tasks.wait(&[id], WaitMode::All, Some(deadline), cancelled, &mut |_| {})?;
@@ -74,10 +74,10 @@ pub(crate) fn wait(inner: &Inner, mut arguments: Arguments, cancelled: &AtomicBo
 
 /// The last lines of a log.
 pub(crate) fn logs(inner: &Inner, mut arguments: Arguments) -> Result<Answer, CallError> {
-    let text = arguments.task()?;
+    let named = arguments.task()?;
     let wanted = arguments.number("tail_lines")?.unwrap_or(LINES).min(MAX_LINES);
     arguments.end()?;
-    let task = find(&inner.home, &text)?;
+    let task = find(&inner.home, &named)?;
     let tasks = Tasks::open(&inner.home, Scope::All)?;
     // One more than is shown tells whether there are more.
     let wanted = usize::try_from(wanted).unwrap_or(0);
@@ -109,9 +109,9 @@ pub(crate) fn logs(inner: &Inner, mut arguments: Arguments) -> Result<Answer, Ca
 
 /// Ends a task: SIGTERM to all its processes, 5 s, SIGKILL.
 pub(crate) fn stop(inner: &Inner, mut arguments: Arguments) -> Result<Answer, CallError> {
-    let text = arguments.task()?;
+    let named = arguments.task()?;
     arguments.end()?;
-    let id = find(&inner.home, &text)?.id;
+    let id = find(&inner.home, &named)?.id;
     let tasks = Tasks::open(&inner.home, Scope::All)?;
     let (task, word) = match tasks.stop(id, true)? {
         Stopped::Ended(task) => (task, "stopped"),

@@ -41,7 +41,7 @@ fn named(more: Value) -> Value {
     let mut properties = json!({
         "id": {
             "type": "string",
-            "description": "The task's id, as start_task and list_tasks give it; its beginning is enough"
+            "description": "The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on"
         },
         "pid": {
             "type": "integer",

@@ -14,7 +14,20 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves the client on standard input and output until it goes away.
 pub async fn serve_stdio(offer: Arc<dyn Offer>) {
-    serve(offer, std::io::stdin(), std::io::stdout()).await;
+    serve(offer, std::io::stdin(), standard_output()).await;
+}
+
+/// Standard output past the standard library's lock: a client that does not read would hold up
+/// whatever wants that at the end of the process.
+fn standard_output() -> Box<dyn Write + Send> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd;
+        if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
+            return Box::new(std::fs::File::from(output));
+        }
+    }
+    Box::new(std::io::stdout())
 }
 
 /// The same over any reader and writer.

@@ -1,0 +1,252 @@
+//! The real Claude Code, Codex and Gemini CLI as clients of `aiw mcp serve`: the model, a script
+//! on loopback, starts a real CLI as a task, waits for it and reads its log.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aiw_tests::{Environment, Run, git, python, real_cli};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+
+/// A client that has not ended by then hangs.
+const HANGS: Duration = Duration::from_secs(150);
+
+/// The scripted model, which names the task that it was told of: `TASK_ID` in its turns.
+const MODEL: &str = r#"
+import json, re, sys
+sys.path.insert(0, sys.argv.pop(1))
+import fake_model_api as api
+take, ids = api.Script.take, []
+def named(script, request):
+    for text in request["results"]:
+        ids.extend(re.findall(r'wait_task with id \\*"([0-9a-z]{12})', text))
+    turn = json.dumps(take(script, request))
+    return json.loads(turn.replace("TASK_ID", ids[0]) if ids else turn)
+api.Script.take = named
+api.main()
+"#;
+
+struct Model {
+    server: Child,
+    url: String,
+    record: PathBuf,
+}
+
+impl Model {
+    fn start(env: &Environment, turns: &Value) -> Option<Self> {
+        let (script, record) = (env.path("turns.json"), env.path("requests.jsonl"));
+        fs::write(&script, turns.to_string()).unwrap();
+        let mut server = Command::new(python()?)
+            .args(["-c", MODEL, env!("CARGO_MANIFEST_DIR"), "--script"])
+            .arg(script)
+            .arg("--record")
+            .arg(&record)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        Some(Self { server, url: said["url"].as_str().unwrap().to_owned(), record })
+    }
+
+    /// The bodies of the requests that offered aiw's tools, as they came.
+    fn asked(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.record).unwrap_or_default();
+        let bodies = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["body"].to_string());
+        bodies.filter(|body| body.contains("get_task_logs") && body.contains(PROMPT)).collect()
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn not_run(why: &str) {
+    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
+}
+
+const PROMPT: &str = "Have the greeting done by another";
+const TASK: &str = "Greet whoever asks";
+const GREETING: &str = "Greetings from the other one.";
+
+/// The first of the CLIs that is installed, for the task.
+fn worker(wanted: [&'static str; 3]) -> Option<&'static str> {
+    wanted.into_iter().find(|cli| real_cli(cli).is_some())
+}
+
+fn with_limit(mut command: Command) -> Run {
+    // Two of the three are parents of what does the work: the group is ended.
+    let mut child =
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let group = Pid::from_child(&child);
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let out = std::thread::spawn(move || std::io::read_to_string(&mut stdout).unwrap_or_default());
+    let err = std::thread::spawn(move || std::io::read_to_string(&mut stderr).unwrap_or_default());
+    let start = Instant::now();
+    let code = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code().unwrap_or(-1);
+        }
+        if start.elapsed() > HANGS {
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = child.wait();
+            break -1;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    Run { code, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
+}
+
+/// `tool` is how a client's model calls one of aiw's tools; `command` is the client's line.
+fn client(
+    cli: &str,
+    worker: [&'static str; 3],
+    tool: impl Fn(&str, Value) -> Value,
+    command: impl FnOnce(&Environment, &Path, &str) -> Command,
+) {
+    let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
+    let Some(worker) = self::worker(worker) else { return };
+    let mut env = Environment::new();
+    let start = json!({"ai_type": worker, "task": TASK, "provider": "gw"});
+    let turn =
+        |name: &str, input: Value| json!({"match": PROMPT, "offers": "get_task_logs", "tools": [tool(name, input)]});
+    let turns = json!([
+        {"match": TASK, "text": GREETING, "repeat": true},
+        turn("start_task", start),
+        turn("wait_task", json!({"id": "TASK_ID"})),
+        turn("get_task_logs", json!({"id": "TASK_ID"})),
+        {"match": PROMPT, "offers": "get_task_logs", "text": "It is done."},
+    ]);
+    let Some(model) = Model::start(&env, &turns) else { return not_run("python3 is absent") };
+    let project = env.path("project");
+    fs::create_dir_all(&project).unwrap();
+    git(&project, &["init", "-q"]);
+    let bins: Vec<PathBuf> =
+        [Some(real.clone()), real_cli(worker)].iter().flatten().map(|path| path.parent().unwrap().to_owned()).collect();
+    let path = std::env::join_paths(bins.into_iter().chain(std::env::split_paths(&std::env::var("PATH").unwrap())));
+    for (name, value) in [
+        ("PATH", path.unwrap().into_string().unwrap().as_str()),
+        ("THE_KEY", "a-key"),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+        ("TERM", "xterm-256color"),
+    ] {
+        env.set(name, value);
+    }
+    let gateway = ["--preset", "litellm", "--base-url", &model.url, "--token-env", "THE_KEY", "--model", "m"];
+    env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
+
+    let mut command = command(&env, &real, &model.url);
+    command.current_dir(&project);
+    let run = with_limit(command);
+    let asked = model.asked();
+    let seen =
+        || format!("{}\n{}", run.whole(), asked.last().map_or("", |body| &body[body.len().saturating_sub(6000)..]));
+    assert_eq!(run.code, 0, "{}", seen());
+    assert!(run.stdout.contains("It is done."), "{}", seen());
+    // One request for each turn; each shows the model what the call before it answered.
+    assert_eq!(asked.len(), 4, "{}", seen());
+    let task =
+        env.json(&["task", "list"])["tasks"].as_array().unwrap().iter().find(|task| task["prompt"] == TASK).cloned();
+    let task = task.unwrap_or_else(|| panic!("no task: {}", seen()));
+    let id = task["id"].as_str().unwrap();
+    assert!(asked[1].contains(id) && asked[1].contains("root_pid"), "{}", seen());
+    assert!(asked[2].contains(GREETING) && asked[2].contains("final_message"), "{}", seen());
+    assert!(
+        asked[3].contains("earlier_lines") && asked[3].matches(GREETING).count() > asked[2].matches(GREETING).count()
+    );
+    assert_eq!(
+        (&task["cli"], &task["outcome"], &task["provider"]),
+        (&json!(worker), &json!("succeeded"), &json!("gw"))
+    );
+    // The report was one.
+    assert_eq!(task["unread"], false);
+}
+
+/// What the server needs and a client may not pass on.
+fn variables(env: &Environment) -> Value {
+    let (_, variables) = env.parts();
+    let names = [
+        "AIW_HOME",
+        "AIW_RUNTIME_DIR",
+        "PATH",
+        "THE_KEY",
+        "GEMINI_CLI_TRUST_WORKSPACE",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    ];
+    names.into_iter().map(|name| (name.to_owned(), json!(variables[name]))).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[test]
+fn claude_code_starts_waits_and_reads() {
+    let tool = |name: &str, input| json!({"name": format!("mcp__aiw__{name}"), "input": input});
+    client("claude", ["codex", "gemini", "claude"], tool, |env, claude, url| {
+        let config = env.path("servers.json");
+        let server = json!({"command": env.parts().0, "args": ["mcp", "serve"]});
+        fs::write(&config, json!({"mcpServers": {"aiw": server}}).to_string()).unwrap();
+        let mut command = env.program(claude);
+        // Its tools are offered at once, not behind the search.
+        command.args(["-p", PROMPT, "--strict-mcp-config", "--allowedTools", "mcp__aiw", "--mcp-config"]).arg(config);
+        command.env("ANTHROPIC_BASE_URL", url).env("ANTHROPIC_API_KEY", "sk-ant-dummy");
+        command
+    });
+}
+
+#[test]
+fn codex_starts_waits_and_reads() {
+    let tool = |name: &str, input| json!({"name": name, "namespace": "mcp__aiw", "input": input});
+    client("codex", ["gemini", "claude", "codex"], tool, |env, codex, url| {
+        let mut command = env.program(codex);
+        command.args(["exec", "--skip-git-repo-check"]);
+        let text = |text: &str| Value::from(text).to_string();
+        let variables = variables(env);
+        let pairs: Vec<String> =
+            variables.as_object().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        for setting in [
+            "analytics.enabled=false".to_owned(),
+            "model_provider=\"fake\"".into(),
+            "model=\"fake-model\"".into(),
+            format!(
+                "model_providers.fake={{name=\"Fake\",base_url=\"{url}/v1\",env_key=\"THE_KEY\",wire_api=\"responses\"}}"
+            ),
+            format!("mcp_servers.aiw.command={}", text(env.parts().0.to_str().unwrap())),
+            "mcp_servers.aiw.args=[\"mcp\",\"serve\"]".into(),
+            format!("mcp_servers.aiw.env={{{}}}", pairs.join(",")),
+            "mcp_servers.aiw.required=true".into(),
+            "mcp_servers.aiw.default_tools_approval_mode=\"approve\"".into(),
+        ] {
+            command.args(["-c", &setting]);
+        }
+        command.arg(PROMPT);
+        command
+    });
+}
+
+#[test]
+fn gemini_cli_starts_waits_and_reads() {
+    let tool = |name: &str, input| json!({"name": format!("mcp_aiw_{name}"), "input": input});
+    client("gemini", ["claude", "codex", "gemini"], tool, |env, gemini, url| {
+        let settings = json!({
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": false},
+            "telemetry": {"enabled": false},
+            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
+            "mcpServers": {"aiw": {"command": env.parts().0, "args": ["mcp", "serve"], "env": variables(env), "trust": true}},
+        });
+        fs::create_dir_all(env.user().join(".gemini")).unwrap();
+        fs::write(env.user().join(".gemini/settings.json"), settings.to_string()).unwrap();
+        let mut command = env.program(gemini);
+        command.args(["-p", PROMPT, "-m", "gemini-2.5-flash", "--approval-mode", "yolo"]);
+        command.env("GEMINI_API_KEY", "dummy").env("GOOGLE_GEMINI_BASE_URL", url);
+        command
+    });
+}
