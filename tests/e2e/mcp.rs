@@ -202,11 +202,8 @@ fn every_version_has_its_beginning() {
 fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     let env = Environment::cold();
     let mut client = Client::start(&env);
-    let start = Instant::now();
     client.line(PROBE);
     let answer = client.next();
-    // Seen: 10 ms, unoptimised. A client waits for 300 ms at most.
-    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     assert_eq!(answer["id"], "server-discover-probe-1");
     let versions = answer["result"]["supportedVersions"].as_array().unwrap();
     assert_eq!((versions.first(), versions.last()), (Some(&json!("2024-11-05")), Some(&json!("2026-07-28"))));
@@ -232,6 +229,21 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     );
     assert_eq!(client.initialize("2025-11-25")["result"]["protocolVersion"], "2025-11-25");
     assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn a_client_is_answered_at_once() {
+    let env = Environment::cold();
+    // Codex offers no server that needs long to start. The machine may be busy: the best counts.
+    let times = (0..10).map(|_| {
+        let start = Instant::now();
+        let mut client = Client::start(&env);
+        client.initialize("2025-06-18");
+        client.ask("tools/list", &json!({}));
+        start.elapsed()
+    });
+    let best = times.min().unwrap();
+    assert!(best < Duration::from_millis(50), "{best:?}");
 }
 
 #[test]
