@@ -10,7 +10,7 @@ use aiw_core::{TaskId, one_line};
 use aiw_home::Home;
 use aiw_tasks::{Scope, Tasks as Table, WaitMode};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{Outcome, StartTask, Task, TaskError, TaskState, Tasks};
+use aiw_wasm::capabilities::{StartTask, Task, TaskError, Tasks};
 use async_trait::async_trait;
 
 use crate::starter::own_executable;
@@ -126,20 +126,8 @@ fn convert(task: aiw_tasks::Task) -> Task {
         provider: task.provider.and_then(|name| name.parse().ok()),
         role: task.role,
         tag: task.tag,
-        state: match task.state {
-            aiw_tasks::State::Queued => TaskState::Queued,
-            aiw_tasks::State::Starting => TaskState::Starting,
-            aiw_tasks::State::Running => TaskState::Running,
-            aiw_tasks::State::Stopping => TaskState::Stopping,
-            aiw_tasks::State::Ended => TaskState::Ended,
-        },
-        outcome: task.outcome.map(|outcome| match outcome {
-            aiw_tasks::Outcome::Succeeded => Outcome::Succeeded,
-            aiw_tasks::Outcome::Failed => Outcome::Failed,
-            aiw_tasks::Outcome::Signalled => Outcome::Signalled,
-            aiw_tasks::Outcome::Timeout => Outcome::Timeout,
-            aiw_tasks::Outcome::Lost => Outcome::Lost,
-        }),
+        state: task.state,
+        outcome: task.outcome,
         exit_code: task.exit_code,
         started: time(task.started),
         ended: task.ended.map(time),

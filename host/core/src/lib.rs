@@ -27,5 +27,5 @@ pub use names::{
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use secret::{Secret, is_secret_name};
-pub use task::TaskId;
+pub use task::{TaskId, TaskOutcome, TaskState};
 pub use text::{hex, one_line, printable, without_query};

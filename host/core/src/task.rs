@@ -57,6 +57,79 @@ impl<'de> Deserialize<'de> for TaskId {
     }
 }
 
+/// Where a task is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Its shim waits for its turn.
+    Queued,
+    /// Its CLI is being started.
+    Starting,
+    /// Its CLI runs.
+    Running,
+    /// It was asked to end and has not yet.
+    Stopping,
+    /// It is over; its outcome says how.
+    Ended,
+}
+
+impl TaskState {
+    /// All of them, in the order of a task's life.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Starting, Self::Running, Self::Stopping, Self::Ended];
+
+    /// The word in lists and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskOutcome {
+    /// The CLI ended with 0 and its stream says the same.
+    Succeeded,
+    /// The CLI said that it failed, or could not be started.
+    Failed,
+    /// A signal, or a request to stop, ended it.
+    Signalled,
+    /// It took longer than it was given.
+    Timeout,
+    /// Its shim died: nobody saw how it ended.
+    Lost,
+}
+
+impl TaskOutcome {
+    /// The word in lists and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Signalled => "signalled",
+            Self::Timeout => "timeout",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for TaskOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

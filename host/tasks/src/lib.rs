@@ -40,6 +40,7 @@ mod shim;
 mod task;
 mod tasks;
 
+pub use aiw_core::{TaskOutcome as Outcome, TaskState as State};
 pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter, Usage};
 pub use log::{Entry, Follow, From, Log, Stream};
@@ -47,7 +48,7 @@ pub use log::{Entry, Follow, From, Log, Stream};
 pub use program::memory_path;
 pub use program::{Limits, NamedFile, PassedFile, Program, Queue};
 pub use shim::shim_main;
-pub use task::{NewTask, Outcome, Root, Scope, State, Task};
+pub use task::{NewTask, Root, Scope, Task};
 pub use tasks::{Keep, Stopped, Tasks, WaitMode, Waited};
 
 /// The variable that holds a task's id in the environment of all that the task runs.

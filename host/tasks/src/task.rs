@@ -1,11 +1,10 @@
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::{CliKind, TaskId};
 use serde::{Deserialize, Serialize};
 
-use crate::Usage;
+use crate::{Outcome, State, Usage};
 
 /// The process at the root of a session: an AI CLI, an IDE, or the asking process itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,79 +35,6 @@ pub enum Scope {
     Session(Root),
     /// All of the user's.
     All,
-}
-
-/// Where a task is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Its shim waits for its turn.
-    Queued,
-    /// Its CLI is being started.
-    Starting,
-    /// Its CLI runs.
-    Running,
-    /// It was asked to end and has not yet.
-    Stopping,
-    /// It is over; [`Task::outcome`] says how.
-    Ended,
-}
-
-impl State {
-    /// All of them, in the order of a task's life.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Starting, Self::Running, Self::Stopping, Self::Ended];
-
-    /// The word in lists and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// How a task ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// The CLI ended with 0 and its stream says the same.
-    Succeeded,
-    /// The CLI said that it failed, or could not be started.
-    Failed,
-    /// A signal, or a request to stop, ended it.
-    Signalled,
-    /// It took longer than it was given.
-    Timeout,
-    /// Its shim died: nobody saw how it ended.
-    Lost,
-}
-
-impl Outcome {
-    /// The word in lists and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Signalled => "signalled",
-            Self::Timeout => "timeout",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
 }
 
 /// What is known of a task before it starts. All of it may be shown: secrets belong in

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aiw_core::{CliKind, ProviderName, RoleName, TaskId};
+use aiw_core::{CliKind, ProviderName, RoleName, TaskId, TaskOutcome, TaskState};
 use aiw_net::{NetError, Policy, Request, Response, Tree};
 use async_trait::async_trait;
 
@@ -109,43 +109,13 @@ pub struct Task {
     /// Where it stands.
     pub state: TaskState,
     /// How it ended; none until then.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<TaskOutcome>,
     /// The CLI's own, where it had one.
     pub exit_code: Option<i32>,
     /// When it was started.
     pub started: SystemTime,
     /// When it ended.
     pub ended: Option<SystemTime>,
-}
-
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskState {
-    /// Waits for its turn.
-    Queued,
-    /// Its CLI is being started.
-    Starting,
-    /// Its CLI runs.
-    Running,
-    /// It was told to stop.
-    Stopping,
-    /// It is over.
-    Ended,
-}
-
-/// How a task ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It did what was asked.
-    Succeeded,
-    /// It ended by itself, without success.
-    Failed,
-    /// A signal ended it.
-    Signalled,
-    /// Its time was over.
-    Timeout,
-    /// Nobody saw its end.
-    Lost,
 }
 
 /// A task to be started.

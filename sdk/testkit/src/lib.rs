@@ -27,8 +27,9 @@ mod error;
 mod kit;
 mod played;
 
+pub use aiw_core::{TaskOutcome, TaskState};
 pub use aiw_extensions::{About, Grants};
-pub use aiw_wasm::capabilities::{Level, Outcome, StartTask, Task, TaskState};
+pub use aiw_wasm::capabilities::{Level, StartTask, Task};
 pub use aiw_wasm::market::{EntryRef, EntrySource, Field, Manifests, OwnSource, Registration, Snapshot, SourceInfo};
 pub use aiw_wasm::provider;
 pub use aiw_wasm::{CallError, Refusal};

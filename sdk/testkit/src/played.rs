@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::TaskId;
+use aiw_core::{TaskId, TaskState};
 use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{
-    Clock, Http, Level, Log, Origin, Settings, StartTask, Task, TaskError, TaskState, Tasks, Trees,
-};
+use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Settings, StartTask, Task, TaskError, Tasks, Trees};
 use async_trait::async_trait;
 
 use crate::Answers;

@@ -1,9 +1,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use aiw_core::{TaskOutcome, TaskState};
+
 use super::State;
 use crate::bindings::v0_1::aiw::plugin::{tasks, types};
-use crate::capabilities::{Outcome, StartTask, Task, TaskError, TaskState};
+use crate::capabilities::{StartTask, Task, TaskError};
 use crate::error::Refusal;
 use crate::limits;
 
@@ -117,11 +119,11 @@ fn task(task: Task) -> tasks::Task {
             TaskState::Ended => tasks::State::Ended,
         },
         outcome: task.outcome.map(|outcome| match outcome {
-            Outcome::Succeeded => tasks::Outcome::Succeeded,
-            Outcome::Failed => tasks::Outcome::Failed,
-            Outcome::Signalled => tasks::Outcome::Signalled,
-            Outcome::Timeout => tasks::Outcome::Timeout,
-            Outcome::Lost => tasks::Outcome::Lost,
+            TaskOutcome::Succeeded => tasks::Outcome::Succeeded,
+            TaskOutcome::Failed => tasks::Outcome::Failed,
+            TaskOutcome::Signalled => tasks::Outcome::Signalled,
+            TaskOutcome::Timeout => tasks::Outcome::Timeout,
+            TaskOutcome::Lost => tasks::Outcome::Lost,
         }),
         exit_code: task.exit_code,
         started: millis(task.started),
