@@ -281,3 +281,38 @@ fn secrets_are_kept_listed_by_name_and_never_shown() {
     let run = pipe(&env, &["secret", "set", "three"], "x");
     assert_eq!((run.code, run.stderr.contains("chmod 600")), (3, true), "{}", run.whole());
 }
+
+#[test]
+fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
+    let (mut env, clis) = fake();
+    let component = aiw_tests::component("acme-spread").display().to_string();
+    env.run(&["extension", "add", &component, "--yes"]).ok();
+    let mut add = vec!["provider", "add", "acme", "--preset", "acme-spread"];
+    for account in ["account-a=KEY_A", "account-b=KEY_B", "account-c=KEY_C"] {
+        add.extend(["--secret-env", account]);
+    }
+    env.run(&add).ok();
+    for name in ["KEY_A", "KEY_B", "KEY_C"] {
+        env.set(name, format!("the-{name}"));
+    }
+    // At the same time, so that each has to see the others.
+    let arguments = ["claude", "-p", "acme", "--detach", "--json", "#!\nsleep 30"];
+    let starting: Vec<_> = (0..6).map(|_| env.start(&arguments)).collect();
+    let mut tags: Vec<String> = Vec::new();
+    for child in starting {
+        let run = Run::from(child.wait_with_output().unwrap()).ok();
+        tags.push(run.json()["task"]["tag"].as_str().unwrap().to_owned());
+    }
+    tags.sort();
+    assert_eq!(tags, ["account-a", "account-a", "account-b", "account-b", "account-c", "account-c"]);
+    let start = std::time::Instant::now();
+    while clis.seen().len() < 6 {
+        assert!(start.elapsed().as_secs() < 60, "the CLIs do not start");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let mut keys: Vec<String> =
+        clis.seen().iter().map(|seen| seen.environment["ANTHROPIC_AUTH_TOKEN"].clone()).collect();
+    keys.sort();
+    assert_eq!(keys, ["the-KEY_A", "the-KEY_A", "the-KEY_B", "the-KEY_B", "the-KEY_C", "the-KEY_C"]);
+    env.run(&["task", "stop", "--all"]).ok();
+}

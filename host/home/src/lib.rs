@@ -34,7 +34,7 @@ pub use document::Document;
 pub use error::HomeError;
 pub use files::{Mode, make_private_dir, publish_dir, read_capped, remove_tree, replace};
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
-pub use lock::Lock;
+pub use lock::{Lock, Turn};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::Home;
 pub use project::Project;

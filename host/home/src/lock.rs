@@ -14,6 +14,19 @@ pub struct Lock {
     _file: File,
 }
 
+/// The right to be the one that starts something just now, for what depends on what was started
+/// before. Says nothing about documents.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: Lock,
+}
+
+impl Turn {
+    pub(crate) fn acquire(path: &Path) -> Result<Self, HomeError> {
+        Ok(Self { _lock: Lock::acquire(path)? })
+    }
+}
+
 impl Lock {
     pub(crate) fn acquire(path: &Path) -> Result<Self, HomeError> {
         let file = files::open_lock(path).map_err(|e| HomeError::io("open", path, e))?;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
-use crate::{Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Providers, Settings, Vault, files, vault};
+use crate::{
+    Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Providers, Settings, Turn, Vault, files, vault,
+};
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
 ///
@@ -22,6 +24,7 @@ use crate::{Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Providers
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
 /// cache/               may be deleted at any time
 /// .lock                held while a document changes
+/// .turn                held while a task starts whose provider looks at the others
 /// ```
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -117,6 +120,12 @@ impl Home {
         let lock = Lock::acquire(&self.root.join(".lock"))?;
         crate::journal::complete(&self.journal())?;
         Ok(lock)
+    }
+
+    /// Waits for the turn to start something: one process at a time has it, until it is dropped.
+    pub fn turn(&self) -> Result<Turn, HomeError> {
+        self.make_dir(&self.root)?;
+        Turn::acquire(&self.root.join(".turn"))
     }
 
     fn journal(&self) -> PathBuf {

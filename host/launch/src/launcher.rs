@@ -128,11 +128,16 @@ impl Launcher {
             arguments: Vec::new(),
             kept: Vec::new(),
         };
-        let mut tag = None;
+        let (mut tag, mut turn) = (None, None);
         if let Some((provider, component, preset)) = &provider {
             let profile = profile(provider, preset);
             let target = CliTarget { cli, version: found.version.clone(), model: request.model.clone() };
-            let plan = self.adapters.launch_plan(component, &profile, &target).await?;
+            let mut plan = self.adapters.launch_plan(component, &profile, &target).await?;
+            // A tag is for the plans after this one: each has to see what was started before it.
+            if plan.tag.is_some() && stdin.is_some() {
+                turn = Some(self.home.turn()?);
+                plan = self.adapters.launch_plan(component, &profile, &target).await?;
+            }
             let secrets = secrets(&self.home, provider)?;
             run.apply(&plan, &secrets, cli)?;
             self.provider_env(provider, cli, &mut run)?;
@@ -194,6 +199,7 @@ impl Launcher {
             stdin,
             notes: run.notes,
             tag,
+            turn,
             permission,
             bypass,
             request: request.clone(),

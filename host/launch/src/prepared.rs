@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Passing;
 use aiw_core::{CliKind, EnvName, ProviderName};
-use aiw_home::Home;
+use aiw_home::{Home, Turn};
 use aiw_tasks::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ pub struct Prepared {
     pub(crate) kept: Vec<EnvName>,
     pub(crate) stdin: Option<Vec<u8>>,
     pub(crate) tag: Option<String>,
+    /// Held until it has been started, or not.
+    pub(crate) turn: Option<Turn>,
     pub(crate) request: Request,
 }
 
@@ -102,14 +104,17 @@ impl Prepared {
 
     /// Starts the run as a task of a session. `aiw` is the executable whose `shim` command
     /// supervises it.
-    pub fn start(self, home: &Home, session: &Session, aiw: &Path, queue: Queue) -> Result<Task, LaunchError> {
+    pub fn start(mut self, home: &Home, session: &Session, aiw: &Path, queue: Queue) -> Result<Task, LaunchError> {
         let depth = match session.task {
             // The record of a task that was removed says nothing; it was one above at least.
             Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
             None => 0,
         };
+        let turn = self.turn.take();
         let (task, program) = self.into_task(depth)?;
-        Ok(Tasks::open(home, Scope::Session(session.root))?.start(aiw, task, program, queue)?)
+        let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, task, program, queue);
+        drop(turn);
+        Ok(started?)
     }
 
     /// The run as a supervised task. Errors if it has no prompt.
