@@ -404,3 +404,14 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
     assert_eq!(env.run(&["task", "show", &fifth]).code, 2);
     assert_eq!(env.json(&["task", "prune", "--keep", "0"])["removed"].as_array().unwrap().len(), 4);
 }
+
+#[test]
+fn what_a_limit_of_memory_is_worth_is_said() {
+    let (env, _) = fake();
+    env.run(&["codex", "--memory", "512M", "--cpu", "150", "hello"]).ok();
+    let list = env.json(&["task", "list"]);
+    let note = task(&env, list["tasks"][0]["id"].as_str().unwrap())["note"].clone();
+    // Kept by a cgroup of the task's own, or said not to be.
+    assert!(note.is_null() || note.as_str().unwrap().contains("not limited"), "{note}");
+    assert_eq!(env.run(&["codex", "--memory", "lots", "hello"]).code, 64);
+}

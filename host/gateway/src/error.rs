@@ -26,10 +26,6 @@ pub(crate) enum CallError {
     Missing { name: &'static str, what: &'static str },
     #[error("the argument `{name}` must be {what}")]
     Wrong { name: &'static str, what: &'static str },
-    #[error("`{}` means several tasks", one_line(.text, 60))]
-    Ambiguous { text: String, ids: Vec<String> },
-    #[error("there is no task `{}`", one_line(.text, 60))]
-    NoTask { text: String },
     #[error("there is no directory `{}`", .path.display())]
     NoDirectory { path: PathBuf },
     #[error("the call was taken back before anything was started")]
@@ -56,10 +52,10 @@ impl CallError {
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
             Self::Missing { what, .. } => format!("it is {what}"),
-            Self::Ambiguous { ids, .. } => ids.join(", "),
-            Self::NoTask { .. } => "`list_tasks` names the tasks; with `all` those of other sessions too".into(),
             // Its own words are those of the command line.
-            Self::Task(TaskError::NoTask { .. }) => "`list_tasks` names the tasks".into(),
+            Self::Task(TaskError::NoTask { .. }) => {
+                "`list_tasks` names the tasks; with `all` those of other sessions too".into()
+            }
             Self::Task(e) => return e.hint(),
             Self::Launch(e) => return e.hint(),
             Self::Home(e) => return e.hint(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
 use aiw_core::{CliKind, EnvName, ExtensionId, RoleName, Secret};
 use aiw_home::{Home, Provider, Providers, Text};
+use aiw_tasks::Limits;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
@@ -56,6 +57,8 @@ pub struct Request {
     pub env: Vec<(EnvName, String)>,
     /// How long a task may run.
     pub timeout: Option<Duration>,
+    /// What a task may use of the machine.
+    pub limits: Limits,
     /// The model of this run.
     pub model: Option<String>,
     /// What the CLI may do; the settings' word for it where absent.
@@ -79,6 +82,7 @@ impl Request {
             cwd: cwd.into(),
             env: Vec::new(),
             timeout: None,
+            limits: Limits::default(),
             model: None,
             permission: None,
             mcp: false,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::provider::Passing;
 use aiw_core::{CliKind, EnvName, ProviderName};
 use aiw_home::{Home, Turn};
-use aiw_tasks::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
+use aiw_tasks::{NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
 use serde_json::Value;
 
 use crate::environment::Environment;
@@ -159,7 +159,7 @@ impl Prepared {
             stdin,
             files,
             named_files,
-            limits: Limits::default(),
+            limits: request.limits,
         };
         Ok((task, program))
     }

@@ -12,6 +12,14 @@ pub enum TaskError {
         /// What was asked for.
         id: String,
     },
+    /// What was asked for means several tasks.
+    #[error("`{text}` means several tasks")]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Those that it means; not all, if they are many.
+        ids: Vec<TaskId>,
+    },
     /// Tasks are started in a session, not in all of them.
     #[error("a task is started in one session, and none was given")]
     NoSession,
@@ -121,6 +129,7 @@ impl TaskError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoTask { .. }
+            | Self::Ambiguous { .. }
             | Self::Depth { .. }
             | Self::Limit { .. }
             | Self::Cwd { .. }
@@ -142,6 +151,10 @@ impl TaskError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoTask { .. } => "`aiw task list` shows the tasks".into(),
+            Self::Ambiguous { ids, .. } => {
+                let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
+                format!("they are {}", ids.join(", "))
+            }
             Self::Depth { .. } => "let the task that asked do the work itself".into(),
             Self::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
             Self::Full { .. } => "stop tasks that are not needed: `aiw task stop ID`".into(),

@@ -31,6 +31,12 @@ pub struct RunArgs {
     /// Ends it after a time: 90s, 10m, 2h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
+    /// The most memory that it and all it starts may have: 512M, 4G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
+    /// The most of the processors, in percent of one: 150 is one and a half
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub cpu: Option<u32>,
     /// What it may do without asking, in its own safe modes
     #[arg(long, value_name = "WHAT")]
     pub permission: Option<Permission>,
@@ -77,6 +83,20 @@ fn parse_env(text: &str) -> Result<(EnvName, Option<String>), String> {
         None => (text, None),
     };
     Ok((name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, value))
+}
+
+/// Bytes: `512M`, `4G`; a plain number is bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.to_ascii_uppercase().as_bytes() {
+        [.., b'K'] => (&text[..text.len() - 1], 10),
+        [.., b'M'] => (&text[..text.len() - 1], 20),
+        [.., b'G'] => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << unit));
+    bytes
+        .filter(|bytes| *bytes >= 1 << 20)
+        .ok_or_else(|| "it must be a size such as `512M` or `4G`, 1M at least".into())
 }
 
 /// `90s`, `10m`, `1h 30m`; a plain number is seconds.

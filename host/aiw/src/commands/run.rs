@@ -9,7 +9,7 @@ use std::time::Duration;
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_home::Home;
 use aiw_launch::{Decision, LaunchError, MAX_PROMPT_BYTES, Prepared, Request, Text, full_shape, shell_word, standing};
-use aiw_tasks::{From, Outcome, Queue, Scope, State, Stream, Task, Tasks};
+use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use crate::cli::run::{RunArgs, RunOutput};
@@ -22,7 +22,13 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     let prompt = prompt(cli, &args)?;
     let is_task = prompt.is_some();
     if !is_task && !args.explain {
-        let unfit = [("--detach", args.detach), ("--timeout", args.timeout.is_some()), ("--no-queue", args.no_queue)];
+        let unfit = [
+            ("--detach", args.detach),
+            ("--timeout", args.timeout.is_some()),
+            ("--no-queue", args.no_queue),
+            ("--memory", args.memory.is_some()),
+            ("--cpu", args.cpu.is_some()),
+        ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
             return Err(hint_prompt(
                 cli,
@@ -132,6 +138,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Requ
         prompt,
         env,
         timeout: args.timeout,
+        limits: Limits { memory: args.memory, cpu_percent: args.cpu },
         model: args.model.clone(),
         permission: args.permission,
         mcp: args.mcp,

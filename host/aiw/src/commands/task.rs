@@ -40,28 +40,6 @@ fn tasks(home: &Home, all: bool) -> Result<Tasks, Failure> {
     Ok(Tasks::open(home, scope)?)
 }
 
-/// The task that a user means by an id, the beginning of one, or a process id.
-pub fn find(tasks: &Tasks, text: &str) -> Result<Task, Failure> {
-    if let Ok(id) = text.parse::<TaskId>() {
-        return Ok(tasks.get(id)?);
-    }
-    let all = tasks.list()?;
-    let pid = text.parse::<u32>().ok();
-    // Of several tasks that had a process id, one that lives is meant.
-    let mut by_pid: Vec<&Task> = all.iter().filter(|task| pid.is_some() && task.pid == pid).collect();
-    by_pid.sort_by_key(|task| (task.state != State::Ended, task.started));
-    let begins: Vec<&Task> = all.iter().filter(|task| !text.is_empty() && task.id.as_str().starts_with(text)).collect();
-    match (by_pid.last(), begins.as_slice()) {
-        (Some(task), []) => Ok((*task).clone()),
-        (None, [task]) => Ok((*task).clone()),
-        (None, []) => Err(aiw_tasks::TaskError::NoTask { id: one_line(text, 60) }.into()),
-        _ => {
-            let ids: Vec<&str> = begins.iter().chain(&by_pid).map(|task| task.id.as_str()).take(8).collect();
-            Err(Failure::user(format!("`{}` means several tasks", one_line(text, 60))).with_hint(ids.join(", ")))
-        }
-    }
-}
-
 fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..60 => format!("{:.1}s", duration.as_secs_f64()),
@@ -112,7 +90,7 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
 }
 
 fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
-    let task = find(tasks, id)?;
+    let task = tasks.find(id)?;
     let line = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             output.line(format!("  {name}: {}", one_line(&value, 400)));
@@ -157,7 +135,7 @@ fn stream_name(stream: Stream) -> &'static str {
 }
 
 fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
-    let task = find(tasks, &args.id)?;
+    let task = tasks.find(&args.id)?;
     if output.is_json() && args.follow {
         return Err(
             Failure::user("`--json` prints one object, which has no end with `--follow`").with_hint("leave out one")
@@ -266,7 +244,7 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
     let wanted: Vec<Task> = if all {
         tasks(home, false)?.list()?.into_iter().filter(|task| task.state != State::Ended).collect()
     } else {
-        ids.iter().map(|id| find(&everywhere, id)).collect::<Result<_, _>>()?
+        ids.iter().map(|id| everywhere.find(id)).collect::<Result<_, _>>()?
     };
     // All are told before any is waited for.
     for task in &wanted {
@@ -292,7 +270,7 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {
     let mut removed = Vec::new();
     for id in ids {
-        let task = find(tasks, id)?;
+        let task = tasks.find(id)?;
         tasks.remove(task.id)?;
         output.line(format!("Removed {}", task.id));
         removed.push(task.id);
@@ -351,7 +329,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let wanted: Vec<Task> = if args.ids.is_empty() {
         tasks.list()?.into_iter().filter(|task| task.state != State::Ended || task.unread).collect()
     } else {
-        args.ids.iter().map(|id| find(&tasks, id)).collect::<Result<_, _>>()?
+        args.ids.iter().map(|id| tasks.find(id)).collect::<Result<_, _>>()?
     };
     let ids: Vec<TaskId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {

@@ -10,6 +10,9 @@ use crate::record::Record;
 use crate::segment::{Segment, Snapshot, namespaces};
 use crate::{Log, Root, Scope, State, Task, TaskError};
 
+/// Shorter beginnings of an id are likelier a mistake, and some commands end what they name.
+const SHORTEST: usize = 4;
+
 impl Tasks {
     /// All of them, oldest first. What dead shims have left behind is ended and recorded first.
     pub fn list(&self) -> Result<Vec<Task>, TaskError> {
@@ -51,6 +54,36 @@ impl Tasks {
         // Among several, one that lives is meant.
         found.sort_by_key(|task| (task.state != State::Ended, task.started));
         found.pop().ok_or_else(|| TaskError::NoTask { id: pid.to_string() })
+    }
+
+    /// The task that is meant by its id, by the beginning of one (four characters at least), or by
+    /// a process id. Tasks of other sessions are found too: whoever names one knows it.
+    pub fn find(&self, text: &str) -> Result<Task, TaskError> {
+        if let Ok(id) = text.parse::<TaskId>() {
+            return self.get(id);
+        }
+        let all = Self { scope: Scope::All, ..self.clone() }.list()?;
+        let mut meant: Vec<&Task> =
+            all.iter().filter(|task| text.len() >= SHORTEST && task.id.as_str().starts_with(text)).collect();
+        let pid: Option<u32> = text.parse().ok();
+        let by_pid = all.iter().filter(|task| pid.is_some() && task.pid == pid);
+        if let Some(task) = by_pid.max_by_key(|task| (task.state != State::Ended, task.started)) {
+            // A process that lives is meant rather than a beginning that happens to be a number.
+            if task.state != State::Ended {
+                return Ok(task.clone());
+            }
+            if !meant.iter().any(|found| found.id == task.id) {
+                meant.push(task);
+            }
+        }
+        match meant.as_slice() {
+            [task] => Ok((*task).clone()),
+            [] => Err(TaskError::NoTask { id: aiw_core::one_line(text, 60) }),
+            several => Err(TaskError::Ambiguous {
+                text: aiw_core::one_line(text, 60),
+                ids: several.iter().take(8).map(|task| task.id).collect(),
+            }),
+        }
     }
 
     /// The log of a task.

@@ -36,6 +36,10 @@ impl Tasks {
         Err(TaskError::Unsupported)
     }
     /// Always refused.
+    pub fn find(&self, _text: &str) -> Result<Task, TaskError> {
+        Err(TaskError::Unsupported)
+    }
+    /// Always refused.
     pub fn find_by_pid(&self, _pid: u32) -> Result<Task, TaskError> {
         Err(TaskError::Unsupported)
     }
