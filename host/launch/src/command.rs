@@ -62,8 +62,9 @@ pub(crate) struct Parts<'a> {
     pub(crate) task: bool,
 }
 
-/// The arguments of a run.
-pub(crate) fn arguments(cli: CliKind, parts: Parts<'_>) -> Vec<OsString> {
+/// The arguments of a run: those before the overlays', which are aiw's, and those after them, the
+/// user's. What stands behind a `--` of the user's would be text to the CLI.
+pub(crate) fn arguments(cli: CliKind, parts: Parts<'_>) -> (Vec<OsString>, Vec<OsString>) {
     let mut all: Vec<OsString> = Vec::new();
     let mut add = |arguments: &[&str]| all.extend(arguments.iter().map(OsString::from));
     match (cli, parts.task) {
@@ -72,7 +73,7 @@ pub(crate) fn arguments(cli: CliKind, parts: Parts<'_>) -> Vec<OsString> {
         (CliKind::Gemini, true) => add(&["--output-format", "stream-json"]),
         (_, false) => {}
     }
-    let says = |flags: &[&str]| value_of(parts.own, flags).is_some();
+    let says = |flags: &[&str]| !values_of(parts.own, flags).is_empty();
     if parts.permission == Permission::Edit {
         match cli {
             CliKind::Claude if !says(&["--permission-mode"]) => add(&["--permission-mode", "acceptEdits"]),
@@ -85,16 +86,16 @@ pub(crate) fn arguments(cli: CliKind, parts: Parts<'_>) -> Vec<OsString> {
         add(&["--model", model]);
     }
     all.extend(parts.plan);
-    all.extend(parts.own.iter().cloned());
+    let mut after = parts.own.to_vec();
     if parts.task && cli == CliKind::Codex {
-        all.push("-".into());
+        after.push("-".into());
     }
-    all
+    (all, after)
 }
 
-/// The value of the first of some flags: `--flag value`, `--flag=value`.
-fn value_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Option<&'a OsStr> {
-    arguments.iter().enumerate().find_map(|(at, argument)| {
+/// The values of some flags, wherever they stand: `--flag value`, `--flag=value`.
+fn values_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Vec<&'a OsStr> {
+    let value = |(at, argument): (usize, &'a OsString)| {
         let text = argument.to_str()?;
         flags.iter().find_map(|flag| {
             let rest = text.strip_prefix(flag)?;
@@ -104,11 +105,13 @@ fn value_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Option<&'a OsStr> 
                 None => None,
             }
         })
-    })
+    };
+    arguments.iter().enumerate().filter_map(value).collect()
 }
 
 /// The user's own argument that lifts the CLI's guards, as it was typed. aiw adds none.
 pub(crate) fn bypass(cli: CliKind, own: &[OsString]) -> Option<String> {
+    // Gemini's parser takes `--approvalMode` as well.
     let (flags, pairs): (&[&str], &[(&[&str], &str)]) = match cli {
         CliKind::Claude => (
             &["--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"],
@@ -118,23 +121,41 @@ pub(crate) fn bypass(cli: CliKind, own: &[OsString]) -> Option<String> {
             &["--dangerously-bypass-approvals-and-sandbox", "--yolo", "--dangerously-bypass-hook-trust"],
             &[(&["-s", "--sandbox"], "danger-full-access")],
         ),
-        CliKind::Gemini => (&["--yolo", "-y", "--skip-trust"], &[(&["--approval-mode"], "yolo")]),
+        CliKind::Gemini => {
+            (&["--yolo", "--skip-trust", "--skipTrust"], &[(&["--approvalMode", "--approval-mode"], "yolo")])
+        }
     };
-    if let Some(flag) = own
-        .iter()
-        .filter_map(|a| a.to_str())
-        .find(|a| flags.iter().any(|flag| a == flag || a.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))))
-    {
+    let texts = || own.iter().filter_map(|argument| argument.to_str());
+    let is =
+        |text: &str, flag: &str| text.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    if let Some(flag) = texts().find(|text| flags.iter().any(|flag| is(text, flag))) {
         return Some(flag.to_owned());
     }
     for (names, value) in pairs {
-        if value_of(own, names).is_some_and(|given| given == *value) {
+        if values_of(own, names).iter().any(|given| given == value) {
             return Some(format!("{} {value}", names[names.len() - 1]));
         }
     }
+    // Flags of one letter stand together: `-dy`.
+    let cluster = |text: &str| {
+        text.strip_prefix('-')
+            .is_some_and(|letters| letters.bytes().all(|b| b.is_ascii_alphabetic()) && letters.contains('y'))
+    };
     // `-c sandbox_mode="danger-full-access"`, in whatever spelling.
-    let setting = |a: &str| a.contains("danger-full-access") || a.contains("dangerously");
-    own.iter().filter_map(|a| a.to_str()).find(|a| cli == CliKind::Codex && setting(a)).map(str::to_owned)
+    let setting = |text: &str| text.contains("danger-full-access") || text.contains("dangerously");
+    texts()
+        .find(|text| match cli {
+            CliKind::Claude => false,
+            CliKind::Codex => setting(text),
+            CliKind::Gemini => cluster(text),
+        })
+        .map(str::to_owned)
+}
+
+/// The same for settings that the user gave Claude Code.
+pub(crate) fn bypass_in(settings: &serde_json::Value) -> Option<String> {
+    let mode = &settings["permissions"]["defaultMode"];
+    (mode == "bypassPermissions").then(|| "--settings permissions.defaultMode bypassPermissions".to_owned())
 }
 
 /// Refuses arguments that would undo what a provider is for.
@@ -154,9 +175,12 @@ pub(crate) fn check_own(cli: CliKind, own: &[OsString], provider: Option<&str>) 
     }
     for (at, argument) in own.iter().enumerate() {
         let text = argument.to_string_lossy();
-        if ["--profile", "-p", "--oss", "--local-provider"]
-            .iter()
-            .any(|flag| text == *flag || text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')))
+        // A flag of one letter may have its value right behind it.
+        let short = text.starts_with("-p") && !text.starts_with("--");
+        if short
+            || ["--profile", "--oss", "--local-provider"]
+                .iter()
+                .any(|flag| text == *flag || text.strip_prefix(flag).is_some_and(|rest| rest.starts_with('=')))
         {
             return refuse(&text);
         }
@@ -205,7 +229,8 @@ mod tests {
     fn line(cli: CliKind, permission: Permission, own: &[&str], task: bool) -> String {
         let own = os(own);
         let parts = Parts { plan: os(&["PLAN"]), permission, model: Some("m"), own: &own, task };
-        let all: Vec<String> = arguments(cli, parts).iter().map(|a| a.to_string_lossy().into_owned()).collect();
+        let (before, after) = arguments(cli, parts);
+        let all: Vec<String> = before.iter().chain(&after).map(|a| a.to_string_lossy().into_owned()).collect();
         all.join(" ")
     }
 
@@ -237,7 +262,14 @@ mod tests {
             (CliKind::Codex, &["-s", "danger-full-access"], "--sandbox danger-full-access"),
             (CliKind::Codex, &["-c", "sandbox_mode=\"danger-full-access\""], "sandbox_mode=\"danger-full-access\""),
             (CliKind::Gemini, &["--approval-mode", "yolo"], "--approval-mode yolo"),
-            (CliKind::Gemini, &["-y"], "-y"),
+            (CliKind::Gemini, &["-dy"], "-dy"),
+            (CliKind::Gemini, &["--approvalMode", "yolo"], "--approval-mode yolo"),
+            (CliKind::Gemini, &["--approval-mode", "plan", "--approval-mode=yolo"], "--approval-mode yolo"),
+            (
+                CliKind::Claude,
+                &["--permission-mode", "plan", "--permission-mode", "bypassPermissions"],
+                "--permission-mode bypassPermissions",
+            ),
         ] {
             assert_eq!(bypass(cli, &os(own)).as_deref(), Some(expected));
         }
@@ -256,6 +288,7 @@ mod tests {
             &["-cmodel_provider=x"],
             &["--profile", "x"],
             &["--profile=x"],
+            &["-px"],
             &["--oss"],
         ] {
             assert!(check_own(CliKind::Codex, &os(own), Some("p")).is_err(), "{own:?}");

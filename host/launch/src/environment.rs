@@ -24,6 +24,37 @@ const NESTING: [&str; 13] = [
     aiw_tasks::TASK_VARIABLE,
 ];
 
+/// Names the variables that aiw has set for a CLI: they are not for the CLIs that this one starts.
+const SET: &str = "AIW_SET";
+
+/// Keys of API providers. A CLI that runs under one provider gets no other's.
+const KEYS: [&str; 24] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AZURE_OPENAI_API_KEY",
+    "CEREBRAS_API_KEY",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CODEX_API_KEY",
+    "COHERE_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "FIREWORKS_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GROQ_API_KEY",
+    "LITELLM_API_KEY",
+    "LITELLM_MASTER_KEY",
+    "MISTRAL_API_KEY",
+    "MOONSHOT_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+    "PERPLEXITY_API_KEY",
+    "TOGETHER_API_KEY",
+    "XAI_API_KEY",
+    "ZAI_API_KEY",
+    "ZHIPUAI_API_KEY",
+];
+
 /// Variables by name.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
@@ -31,7 +62,31 @@ pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 impl Environment {
     /// The given variables without those of a CLI above.
     pub(crate) fn inherited(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        Self(variables.filter(|(name, _)| !NESTING.iter().any(|nesting| name == nesting)).collect())
+        let mut all = Self(variables.filter(|(name, _)| !NESTING.iter().any(|nesting| name == nesting)).collect());
+        let set = all.0.remove(OsStr::new(SET)).and_then(|names| names.into_string().ok()).unwrap_or_default();
+        for name in set.split(',') {
+            all.0.remove(OsStr::new(name));
+        }
+        all
+    }
+
+    /// Takes the keys of all providers away, and the variables that hold those of the user's.
+    pub(crate) fn take_keys<'a>(&mut self, of_providers: impl Iterator<Item = &'a EnvName>) {
+        KEYS.iter().for_each(|name| drop(self.0.remove(OsStr::new(name))));
+        of_providers.for_each(|name| self.unset(name));
+    }
+
+    /// Whether a variable is one that holds a provider's key.
+    pub(crate) fn is_key(name: &str) -> bool {
+        KEYS.contains(&name)
+    }
+
+    /// Notes which variables are for this CLI alone.
+    pub(crate) fn mark<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        let names: Vec<&str> = names.filter(|name| self.get(name).is_some()).collect();
+        if !names.is_empty() {
+            self.0.insert(SET.into(), names.join(",").into());
+        }
     }
 
     pub(crate) fn set(&mut self, name: &EnvName, value: impl Into<OsString>) {
@@ -54,6 +109,16 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_set_for_a_cli_is_not_for_those_that_it_starts() {
+        let mut environment = Environment::inherited([("MINE".into(), "1".into())].into_iter());
+        environment.set(&"ANTHROPIC_AUTH_TOKEN".parse().unwrap(), "secret");
+        environment.mark(["ANTHROPIC_AUTH_TOKEN", "NOT_THERE"].into_iter());
+        let inner = Environment::inherited(environment.into_pairs().into_iter());
+        let names: Vec<OsString> = inner.into_pairs().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["MINE"]);
+    }
 
     #[test]
     fn nothing_of_a_cli_above_is_left() {

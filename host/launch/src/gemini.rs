@@ -66,6 +66,13 @@ impl GeminiHome {
         let (own, users) = (self.root.join(DIRECTORY), self.base.join(DIRECTORY));
         self.home.make_dir(&own)?;
         let io = |action: &'static str, path: &Path, source| HomeError::Io { action, path: path.to_owned(), source };
+        // Links into a home of before lead elsewhere now.
+        for entry in fs::read_dir(&own).into_iter().flatten().flatten() {
+            let to = fs::read_link(entry.path());
+            if to.is_ok_and(|to| to.parent() != Some(&users)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
         match fs::read_dir(&users) {
             Ok(entries) => {
                 for entry in entries.flatten().filter(|entry| entry.file_name() != SETTINGS) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
 use aiw_core::{CliKind, EnvName, ExtensionId, RoleName, Secret};
-use aiw_home::{Home, Provider, Providers, Text};
+use aiw_home::{Home, Provider, Providers, SecretRef, Text};
 use aiw_tasks::Limits;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -111,6 +111,12 @@ impl Launcher {
     /// All that is needed to start a run, or why it can't be. Nothing is started or changed.
     pub async fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
         let cli = request.cli;
+        // Without links and dots: what is above it decides what counts.
+        let cwd = std::fs::canonicalize(&request.cwd).map_err(|e| LaunchError::Invalid {
+            message: format!("cannot work in `{}`: {e}", request.cwd.display()),
+            hint: None,
+        })?;
+        let request = &Request { cwd: cwd.clone(), ..request.clone() };
         let stdin = request.prompt.as_deref().map(|prompt| self.stdin(request, prompt)).transpose()?;
         if stdin.is_none() && !request.roles.is_empty() {
             return Err(LaunchError::invalid("a role goes before a prompt, and there is none", "add the prompt"));
@@ -131,6 +137,7 @@ impl Launcher {
             notes: choice.note.iter().cloned().collect(),
             arguments: Vec::new(),
             kept: Vec::new(),
+            set: Vec::new(),
         };
         let (mut tag, mut turn) = (None, None);
         if let Some((provider, component, preset)) = &provider {
@@ -143,12 +150,13 @@ impl Launcher {
                 plan = self.adapters.launch_plan(component, &profile, &target).await?;
             }
             let secrets = secrets(&self.home, provider)?;
+            run.environment.take_keys(providers.providers().iter().flat_map(variables));
             run.apply(&plan, &secrets, cli)?;
             self.provider_env(provider, cli, &mut run)?;
             tag.clone_from(&plan.tag);
         }
         for (name, value) in &request.env {
-            if run.kept.contains(name) {
+            if run.kept.contains(name) && provider.is_some() {
                 return Err(LaunchError::invalid(
                     format!("the variable `{name}` is what sends `{cli}` to the provider"),
                     "leave it out, or choose another provider with `-p`",
@@ -156,11 +164,17 @@ impl Launcher {
             }
             run.environment.set(name, value.clone());
         }
+        // The `env` of Claude Code's settings beats its environment.
+        if cli == CliKind::Claude && !request.env.is_empty() {
+            let env: Map<String, Value> =
+                request.env.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
+            run.add_settings(cli, json!({"env": env}))?;
+        }
         if request.isolated {
             self.isolate(cli, &mut run)?;
         }
         if request.mcp {
-            let servers = crate::mcp::servers(&self.home, cli, &mut run.environment)?;
+            let servers = crate::mcp::servers(&self.home, cli, &mut run.environment, &run.kept)?;
             run.arguments.extend(servers.arguments);
             run.notes.extend(servers.notes);
             if let Some(settings) = servers.settings {
@@ -168,17 +182,24 @@ impl Launcher {
             }
         }
         let mut own = request.arguments.clone();
-        if cli == CliKind::Claude && !run.overlays.is_empty() {
+        let mut bypass = command::bypass(cli, &own);
+        if cli == CliKind::Claude {
             let (rest, given) = command::take_settings(&own);
-            own = rest;
             for settings in given {
-                run.put_beneath(overlay::given(&settings, &request.cwd)?);
+                let settings = overlay::given(&settings, &cwd)?;
+                bypass = bypass.or_else(|| command::bypass_in(&settings));
+                run.put_beneath(settings);
+            }
+            // Of two, Claude Code keeps the last: without ours, the user's stay where they are.
+            if !run.overlays.is_empty() {
+                own = rest;
             }
         }
         if cli == CliKind::Gemini && !gemini::is_root() {
             let name = provider.as_ref().map_or(aiw_home::OWN, |(provider, ..)| provider.name.as_str());
+            let name = format!("{name}{}", if request.isolated { "-isolated" } else { "" });
             for file in &mut run.overlays {
-                let home = GeminiHome::new(&self.home, name, &run.environment);
+                let home = GeminiHome::new(&self.home, &name, &run.environment);
                 home.check(&file.content, &request.cwd)?;
                 file.passed = Passed::Home(home);
             }
@@ -188,18 +209,20 @@ impl Launcher {
         if model.is_some_and(|model| model.starts_with('-') || model.is_empty()) {
             return Err(LaunchError::Invalid { message: "the model's name is not one".into(), hint: None });
         }
-        let bypass = command::bypass(cli, &own);
         let plan = std::mem::take(&mut run.arguments);
         let parts = Parts { plan, permission, model, own: &own, task: stdin.is_some() };
+        let (before, after) = command::arguments(cli, parts);
         Ok(Prepared {
             cli: found,
             path,
             provider: provider.map(|(provider, ..)| provider.name),
             decision: choice.decision,
-            arguments: command::arguments(cli, parts),
+            before,
+            after,
             environment: run.environment,
             overlays: run.overlays,
             kept: run.kept,
+            set: run.set,
             stdin,
             notes: run.notes,
             tag,
@@ -294,6 +317,7 @@ impl Launcher {
                 run.put_over(&json!({"env": {name.as_str(): value}}));
             }
             run.environment.set(name, value);
+            run.set.push(name.clone());
         }
         Ok(())
     }
@@ -306,7 +330,9 @@ impl Launcher {
             CliKind::Codex => "CODEX_HOME",
             CliKind::Gemini => "GEMINI_CLI_HOME",
         };
-        run.environment.set(&variable(name)?, dir);
+        let name = variable(name)?;
+        run.environment.set(&name, dir);
+        run.set.push(name);
         Ok(())
     }
 
@@ -323,6 +349,18 @@ impl Launcher {
     }
 }
 
+/// The variables of the environment that a provider's secrets are taken from.
+fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
+    let env = provider.env.iter().filter_map(|(_, text)| match text {
+        Text::Secret(reference) => Some(reference),
+        Text::Literal(_) => None,
+    });
+    provider.secret_refs().map(|(_, reference)| reference).chain(env).filter_map(|reference| match reference {
+        SecretRef::Variable(name) => Some(name),
+        SecretRef::Vault(_) => None,
+    })
+}
+
 fn variable(name: &str) -> Result<EnvName, LaunchError> {
     name.parse().map_err(|e: aiw_core::InvalidName| LaunchError::Invalid { message: e.to_string(), hint: None })
 }
@@ -335,6 +373,8 @@ struct Run {
     arguments: Vec<OsString>,
     /// Variables that the launch plan has decided about.
     kept: Vec<EnvName>,
+    /// Variables of this CLI alone, beside those.
+    set: Vec<EnvName>,
 }
 
 impl Run {

@@ -19,7 +19,12 @@ pub(crate) struct Servers {
     pub(crate) notes: Vec<String>,
 }
 
-pub(crate) fn servers(home: &Home, cli: CliKind, environment: &mut Environment) -> Result<Servers, LaunchError> {
+pub(crate) fn servers(
+    home: &Home,
+    cli: CliKind,
+    environment: &mut Environment,
+    kept: &[EnvName],
+) -> Result<Servers, LaunchError> {
     let document = home.mcp()?;
     let mut all = Servers::default();
     let servers = document.get(&["mcpServers"]).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -33,7 +38,7 @@ pub(crate) fn servers(home: &Home, cli: CliKind, environment: &mut Environment) 
         CliKind::Gemini => all.settings = Some(json!({"mcpServers": gemini(&servers)})),
         CliKind::Codex => {
             for (name, server) in &servers {
-                match codex(name, server, environment) {
+                match codex(name, server, environment, kept) {
                     Ok(setting) => all.arguments.extend(["-c".into(), setting.into()]),
                     Err(problem) => {
                         let name = aiw_core::one_line(name, 60);
@@ -66,7 +71,7 @@ fn gemini(servers: &Map<String, Value>) -> Value {
 
 /// A setting `mcp_servers.NAME={…}`. Every user of the machine can read it, so no value of a
 /// variable stands there: it goes through the environment, and Codex is told its name.
-fn codex(name: &str, server: &Value, environment: &mut Environment) -> Result<String, String> {
+fn codex(name: &str, server: &Value, environment: &mut Environment, kept: &[EnvName]) -> Result<String, String> {
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') || name.is_empty() {
         return Err("Codex takes no such name".into());
     }
@@ -83,6 +88,9 @@ fn codex(name: &str, server: &Value, environment: &mut Environment) -> Result<St
         (None, Some(_)) if server.get("headers").and_then(Value::as_object).is_some_and(|h| !h.is_empty()) => {
             return Err("its headers would stand on the command line".into());
         }
+        (None, Some(url)) if url.as_str().is_some_and(|url| url.contains(['@', '?'])) => {
+            return Err("its address, which may hold a secret, would stand on the command line".into());
+        }
         (None, Some(url)) => fields.push(format!("url={}", plain(url)?)),
         (None, None) => return Err("it has neither a command nor an address".into()),
     }
@@ -95,6 +103,9 @@ fn codex(name: &str, server: &Value, environment: &mut Environment) -> Result<St
     for (key, value) in server.get("env").and_then(Value::as_object).into_iter().flatten() {
         let key: EnvName = key.parse().map_err(|_| "it has a variable without a usable name".to_owned())?;
         let value = value.as_str().ok_or("it has a variable that is not text")?;
+        if is_the_clis(key.as_str(), kept) {
+            return Err(format!("its variable `{key}` would reach Codex itself, which it means something to"));
+        }
         let own = format!("${{{key}}}");
         if value.contains("${") && value != own {
             return Err(format!("its variable `{key}` is made of others"));
@@ -113,6 +124,35 @@ fn codex(name: &str, server: &Value, environment: &mut Environment) -> Result<St
         fields.push(format!("env_vars=[{}]", names.join(",")));
     }
     Ok(format!("mcp_servers.{name}={{{}}}", fields.join(",")))
+}
+
+/// Whether a variable changes what the CLI itself does, or holds its key: `mcp.json` is written by
+/// plugins, and Codex hands its servers variables only by way of its own environment.
+fn is_the_clis(name: &str, kept: &[EnvName]) -> bool {
+    const BEGINNINGS: [&str; 15] = [
+        "AIW_",
+        "ANTHROPIC_",
+        "AWS_",
+        "BASH_",
+        "CLAUDE",
+        "CODEX_",
+        "DYLD_",
+        "GEMINI_",
+        "GIT_",
+        "GOOGLE_",
+        "LD_",
+        "NODE_",
+        "OPENAI_",
+        "RUST_",
+        "SSL_",
+    ];
+    const NAMES: [&str; 9] = ["ENV", "HOME", "IFS", "LANG", "PATH", "PWD", "SHELL", "TMPDIR", "XDG_CONFIG_HOME"];
+    let name = name.to_ascii_uppercase();
+    Environment::is_key(&name)
+        || kept.iter().any(|kept| kept.as_str() == name)
+        || NAMES.contains(&name.as_str())
+        || name.ends_with("_PROXY")
+        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// A basic string of TOML.
@@ -138,7 +178,7 @@ mod tests {
         let mut environment = Environment::default();
         let server =
             json!({"command": "/x/py\"thon", "args": ["-m", "a\nb"], "env": {"KEY": "canary", "OTHER": "${OTHER}"}});
-        let setting = codex("one", &server, &mut environment).unwrap();
+        let setting = codex("one", &server, &mut environment, &[]).unwrap();
         assert_eq!(
             setting,
             r#"mcp_servers.one={command="/x/py\"thon",args=["-m","a\u000ab"],env_vars=["KEY","OTHER"]}"#
@@ -149,12 +189,19 @@ mod tests {
             json!({"command": "x", "env": {"A": "x${B}"}}),
             json!({"command": "x", "env": {"KEY": "another"}}),
             json!({"url": "https://h", "headers": {"a": "b"}}),
+            json!({"url": "https://user:canary@h/mcp"}),
+            json!({"url": "https://h/mcp?api_key=canary"}),
+            json!({"command": "x", "env": {"NODE_OPTIONS": "--require /evil.js"}}),
+            json!({"command": "x", "env": {"https_proxy": "http://evil"}}),
+            json!({"command": "x", "env": {"CODEX_HOME": "/evil"}}),
+            json!({"command": "x", "env": {"OPENAI_API_KEY": "${OPENAI_API_KEY}"}}),
+            json!({"command": "x", "env": {"THE_KEY": "${THE_KEY}"}}),
             json!({}),
             json!(3),
         ] {
-            assert!(codex("one", &bad, &mut environment).is_err(), "{bad}");
+            assert!(codex("one", &bad, &mut environment, &["THE_KEY".parse().unwrap()]).is_err(), "{bad}");
         }
-        assert!(codex("a.b", &json!({"command": "x"}), &mut environment).is_err());
+        assert!(codex("a.b", &json!({"command": "x"}), &mut environment, &[]).is_err());
     }
 
     #[test]

@@ -27,10 +27,14 @@ pub struct Prepared {
     /// A flag of the user's own that lifts the CLI's guards.
     pub bypass: Option<String>,
     pub(crate) path: PathBuf,
-    pub(crate) arguments: Vec<OsString>,
+    /// Before the overlays'.
+    pub(crate) before: Vec<OsString>,
+    /// The user's own.
+    pub(crate) after: Vec<OsString>,
     pub(crate) environment: Environment,
     pub(crate) overlays: Vec<overlay::File>,
     pub(crate) kept: Vec<EnvName>,
+    pub(crate) set: Vec<EnvName>,
     pub(crate) stdin: Option<Vec<u8>>,
     pub(crate) tag: Option<String>,
     /// Held until it has been started, or not.
@@ -95,10 +99,7 @@ impl Prepared {
                 Passing::Variable(name) => variables.push((name.clone(), path)),
             }
         }
-        // Codex's prompt mark stays last; it has no overlays.
-        let mut all = self.arguments.clone();
-        let at = all.len() - usize::from(all.last().is_some_and(|last| last == "-"));
-        all.splice(at..at, arguments);
+        let all = [self.before.clone(), arguments, self.after.clone()].concat();
         Ok((all, variables))
     }
 
@@ -132,9 +133,7 @@ impl Prepared {
             Ok(PathBuf::from(format!("/proc/self/fd/{fd}")))
         };
         let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
-        for (name, path) in variables {
-            self.environment.set(&name, path);
-        }
+        self.set_places(variables);
         let stdin = self.stdin.take().ok_or_else(|| LaunchError::invalid("a task needs a prompt", "add one"))?;
         let request = self.request;
         let roles: Vec<&str> = request.roles.iter().map(|role| role.as_str()).collect();
@@ -164,6 +163,16 @@ impl Prepared {
         Ok((task, program))
     }
 
+    /// Says where the overlays are, and which variables are for this CLI alone.
+    fn set_places(&mut self, variables: Vec<(EnvName, PathBuf)>) {
+        for (name, path) in variables {
+            self.environment.set(&name, path);
+            self.set.push(name);
+        }
+        let names = self.kept.iter().chain(&self.set).map(EnvName::as_str);
+        self.environment.mark(names);
+    }
+
     /// Whether the CLI looks up the real name of a file that it is given, which a descriptor has
     /// not. Claude Code 2.1.197 does, 2.1.328 does not; between them nobody has looked.
     fn wants_names(&self) -> bool {
@@ -185,9 +194,7 @@ impl Prepared {
         let path = self.path.clone();
         let place = |_: usize, bytes: Vec<u8>| files.place(&bytes, by_name).map_err(|e| failed(path.clone(), e));
         let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
-        for (name, path) in variables {
-            self.environment.set(&name, path);
-        }
+        self.set_places(variables);
         let mut command = std::process::Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
         files.run(command).map_err(|e| failed(self.path, e))

@@ -72,8 +72,10 @@ fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32)
 
 /// `aiw shim ROOT ID`, as `aiw-tasks` starts it.
 fn shim(process: &Ancestor) -> Option<(Root, TaskId)> {
-    let [_, word, root, task, ..] = process.arguments.as_slice() else { return None };
-    if word != "shim" || process.name != "aiw" {
+    let [_, word, root, task] = process.arguments.as_slice() else { return None };
+    // Whatever the file is called: a copy of aiw by another name supervises as well.
+    let own = std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+    if word != "shim" || (process.name != "aiw" && Some(&process.name) != own.as_ref()) {
         return None;
     }
     let task = task.parse().ok()?;
