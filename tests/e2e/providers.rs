@@ -316,3 +316,37 @@ fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
     assert_eq!(keys, ["the-KEY_A", "the-KEY_A", "the-KEY_B", "the-KEY_B", "the-KEY_C", "the-KEY_C"]);
     env.run(&["task", "stop", "--all"]).ok();
 }
+
+#[test]
+fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
+    let (mut env, clis) = fake();
+    env.set("OPENROUTER_API_KEY", "sk-users-own");
+    env.set("DEEPSEEK_API_KEY", "sk-users-own");
+    env.set("OTHER_KEY", "sk-of-another-provider");
+    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"]);
+    env.run(&["provider", "add", "other", "--preset", "openrouter", "--token-env", "OTHER_KEY"]).ok();
+    let (aiw, _) = env.parts();
+    let prompt = format!("#!\nfor p in own other; do '{}' claude -p $p inner >&2 || true; done", aiw.display());
+    let run = pipe(&env, &["claude", "-p", "gw", "-"], &prompt);
+    let seen = clis.seen();
+    // The other provider's key is in no environment but its own run's; here it is not to be had.
+    assert_eq!(seen.len(), 2, "{}", run.whole());
+    let outer = seen.iter().find(|seen| seen.environment.get("ANTHROPIC_MODEL").is_some()).unwrap();
+    for name in ["OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "OTHER_KEY"] {
+        assert!(!outer.environment.contains_key(name), "{name}");
+    }
+    let inner = seen.iter().find(|seen| seen.stdin == b"inner").unwrap();
+    assert!(!inner.environment.values().any(|value| value.contains("canary")), "{:?}", inner.environment);
+    assert!(!inner.environment.keys().any(|name| name.starts_with("ANTHROPIC_")), "{:?}", inner.environment);
+}
+
+#[test]
+fn what_the_user_gives_behind_a_double_dash_of_their_own_does_not_undo_the_provider() {
+    let (env, clis) = fake();
+    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9"]);
+    env.run(&["claude", "-p", "gw", "hello", "--", "--", "x"]).ok();
+    let seen = clis.only();
+    let at = |word: &str| seen.arguments.iter().position(|argument| argument == word).unwrap();
+    assert!(at("--settings") < at("--"), "{:?}", seen.arguments);
+    assert!(seen.settings.contains("sk-canary-gw"));
+}

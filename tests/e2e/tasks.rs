@@ -220,7 +220,7 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     insta::assert_snapshot!(env.run(&["codex", "fix it", "--full-auto"]).whole(), @"
     ------- stderr -------
     error: `--full-auto` stands after the prompt's first word
-    hint: flags of aiw go before the prompt, those of codex after `--`: aiw codex 'fix it' -- --full-auto
+    hint: flags of codex go after `--`: aiw codex 'fix it' -- --full-auto
     ------- exit code 64 -------
     ");
     insta::assert_snapshot!(env.run(&["claude", "-p", "fix the test"]).whole(), @"
@@ -235,7 +235,18 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     hint: aiw claude "what is to be done", or `-` to read it from standard input
     ------- exit code 2 -------
     "#);
-    assert_eq!(env.run(&["claude", "--nonsense", "x"]).code, 64);
+    insta::assert_snapshot!(env.run(&["claude", "fix", "--model", "x"]).whole(), @"
+    ------- stderr -------
+    error: `--model` stands after the prompt's first word
+    hint: flags of aiw go before the prompt: aiw claude --model x fix
+    ------- exit code 64 -------
+    ");
+    insta::assert_snapshot!(env.run(&["claude", "--print", "hi"]).whole(), @r#"
+    ------- stderr -------
+    error: unexpected argument '--print' found tip: to pass '--print' as a value, use '-- --print'
+    hint: flags of claude go after the prompt and `--`: aiw claude "what is to be done" -- --print
+    ------- exit code 64 -------
+    "#);
     assert!(clis.seen().is_empty());
     env.run(&["claude", "hello", "--", "--add-dir", "/x", "--", "-y"]).ok();
     assert_eq!(clis.only().arguments[4..], ["--add-dir", "/x", "--", "-y"]);
@@ -414,4 +425,18 @@ fn what_a_limit_of_memory_is_worth_is_said() {
     // Kept by a cgroup of the task's own, or said not to be.
     assert!(note.is_null() || note.as_str().unwrap().contains("not limited"), "{note}");
     assert_eq!(env.run(&["codex", "--memory", "lots", "hello"]).code, 64);
+}
+
+#[test]
+fn a_wait_that_is_told_to_end_says_by_what() {
+    let (env, _) = fake();
+    detach(&env, "claude", "sleep 60");
+    for (sent, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut waiting = env.start(&["wait"]);
+        // It is asleep before long.
+        std::thread::sleep(Duration::from_millis(300));
+        signal(&waiting, sent);
+        assert_eq!(until("the end of waiting", || waiting.try_wait().unwrap()).code(), Some(code));
+    }
+    env.run(&["task", "stop", "--all"]).ok();
 }

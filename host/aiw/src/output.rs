@@ -119,12 +119,16 @@ impl Output {
     }
 
     /// The command line is wrong.
-    pub fn usage(&self, error: &clap::Error) -> ExitCode {
+    pub fn usage(&self, error: &clap::Error, hint: Option<&str>) -> ExitCode {
         let text = error.render().to_string();
         if self.json {
             let message = usage_message(&text);
-            let answer = json!({"error": {"kind": "usage", "message": message, "hint": "`aiw --help`"}});
+            let hint = hint.unwrap_or("`aiw --help`");
+            let answer = json!({"error": {"kind": "usage", "message": message, "hint": hint}});
             write(&json_text(&answer));
+        } else if let Some(hint) = hint {
+            self.note(format!("error: {}", usage_message(&text)));
+            self.note(format!("hint: {hint}"));
         } else {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }

@@ -154,12 +154,14 @@ impl Starter {
     }
 
     pub fn start(&self, prepared: Prepared, queue: Queue) -> Result<Task, Failure> {
-        let task = prepared.start(&self.home, &self.session, &own_executable()?, queue)?;
-        // Old ones make room; that this fails is no reason to say that the task did not start.
+        Ok(prepared.start(&self.home, &self.session, &own_executable()?, queue)?)
+    }
+
+    /// Old tasks go. That this fails is nobody's business.
+    pub fn make_room(&self) {
         if let Ok(tasks) = Tasks::open(&self.home, Scope::All) {
             let _ = tasks.prune(Keep::default());
         }
-        Ok(task)
     }
 }
 

@@ -78,6 +78,7 @@ impl Reader {
     }
 
     fn end(&mut self, failed: bool) {
+        self.facts.structured = true;
         self.facts.complete = true;
         self.facts.failed = Some(failed);
     }

@@ -10,6 +10,7 @@ use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_home::Home;
 use aiw_launch::{Decision, LaunchError, MAX_PROMPT_BYTES, Prepared, Request, Text, full_shape, shell_word, standing};
 use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
+use clap::CommandFactory;
 use serde_json::json;
 
 use crate::cli::run::{RunArgs, RunOutput};
@@ -56,13 +57,18 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         std::process::exit(prepared.exec()?);
     }
     let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
+    // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
+    let signals = Signals::listen();
     let task = starter.start(prepared, queue)?;
-    if args.detach {
+    let ended = if args.detach {
         output.line(task.id.as_str());
         output.answer(json!({"task": full_shape(&task)}));
-        return Ok(());
-    }
-    attend(&starter.home, &task, args.output, output)
+        Ok(())
+    } else {
+        attend(&starter.home, &task, args.output, &signals, output)
+    };
+    starter.make_room();
+    ended
 }
 
 /// The prompt's bytes; none for the interactive mode.
@@ -88,12 +94,42 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-/// How the line would be right, whichever of two things was meant.
+/// How the line would be right: a flag of aiw's goes before the prompt, one of the CLI's after `--`.
 fn right_line(cli: CliKind, words: &[OsString], flag: &str) -> String {
-    let said: Vec<String> =
-        words.iter().map(|word| word.to_string_lossy().into_owned()).take_while(|word| word != flag).collect();
-    let said = shell_word(&one_line(&said.join(" "), 60));
-    format!("flags of aiw go before the prompt, those of {cli} after `--`: aiw {cli} {said} -- {}", one_line(flag, 60))
+    let texts: Vec<String> = words.iter().map(|word| one_line(&word.to_string_lossy(), 60)).collect();
+    let at = texts.iter().position(|text| text == flag).unwrap_or(texts.len());
+    let (said, rest) = texts.split_at(at);
+    let said = shell_word(&said.join(" "));
+    let rest = rest.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
+    match is_own_flag(cli, flag) {
+        true => format!("flags of aiw go before the prompt: aiw {cli} {rest} {said}"),
+        false => format!("flags of {cli} go after `--`: aiw {cli} {said} -- {rest}"),
+    }
+}
+
+/// Whether aiw itself has a flag.
+fn is_own_flag(cli: CliKind, flag: &str) -> bool {
+    let name = flag.split('=').next().unwrap_or(flag);
+    let command = crate::cli::Cli::command();
+    let known = command.find_subcommand(cli.as_str()).map(|command| {
+        command.get_arguments().any(|argument| {
+            argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
+                || argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&short.to_string()))
+        })
+    });
+    known == Some(true)
+}
+
+/// What to do about a flag that aiw does not have, before a prompt.
+pub fn foreign_flag(cli: CliKind, flag: &str) -> String {
+    let flag = one_line(flag, 60);
+    match flag.contains(' ') {
+        true => format!("a prompt that begins with `-` comes on standard input: aiw {cli} -"),
+        false => format!(
+            "flags of {cli} go after the prompt and `--`: aiw {cli} \"what is to be done\" -- {}",
+            shell_word(&flag)
+        ),
+    }
 }
 
 fn hint_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
@@ -117,9 +153,14 @@ fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
 }
 
 fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Request, Failure> {
-    let here = std::env::current_dir()
-        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
-    let cwd = args.cwd.as_deref().map_or(here.clone(), |dir| here.join(dir));
+    let cwd = match &args.cwd {
+        Some(dir) if dir.is_absolute() => dir.clone(),
+        dir => {
+            let here = std::env::current_dir()
+                .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
+            dir.as_deref().map_or(here.clone(), |dir| here.join(dir))
+        }
+    };
     if !cwd.is_dir() {
         return Err(Failure::user(format!("there is no directory `{}`", cwd.display())));
     }
@@ -225,8 +266,7 @@ impl Signals {
 
 /// Shows what a task does until it has ended. Ctrl-C stops it; a terminal that goes away leaves
 /// it running.
-fn attend(home: &Home, task: &Task, form: RunOutput, output: &Output) -> Result<(), Failure> {
-    let signals = Signals::listen();
+fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: &Output) -> Result<(), Failure> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let tasks = Tasks::open(home, Scope::All)?;
     let mut follow = tasks.log(task.id)?.follow(From::Start)?;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, TaskId, one_line};
@@ -337,16 +337,18 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         output.answer(json!({"tasks": [], "done": true}));
         return Ok(());
     }
-    let cancelled = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        let _ = signal_hook::flag::register(signal, cancelled.clone());
+    let (cancelled, signal) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        let _ = signal_hook::flag::register_usize(number, signal.clone(), number.unsigned_abs() as usize);
+        let _ = signal_hook::flag::register(number, cancelled.clone());
     }
     let mut live = Live { lines: 0, shown: std::io::stderr().is_terminal() && !output.is_json() };
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, &cancelled, &mut |tasks| live.draw(tasks))?;
     if waited.cancelled {
-        return Err(Failure::interrupted(130));
+        let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(2);
+        return Err(Failure::interrupted(128 + signal));
     }
     let ended: Vec<&Task> = waited.tasks.iter().filter(|task| task.state == State::Ended).collect();
     let mut shapes = Vec::new();
