@@ -12,6 +12,14 @@ pub enum TaskError {
         /// What was asked for.
         id: String,
     },
+    /// The task is there, but this aiw cannot tell what it is.
+    #[error("task `{id}` cannot be read: {reason}")]
+    Unreadable {
+        /// The task.
+        id: TaskId,
+        /// Why.
+        reason: String,
+    },
     /// What was asked for means several tasks.
     #[error("`{text}` means several tasks")]
     Ambiguous {
@@ -142,6 +150,7 @@ impl TaskError {
             | Self::Shim { .. }
             | Self::OutOfReach { .. }
             | Self::Memory { .. }
+            | Self::Unreadable { .. }
             | Self::Io { .. }
             | Self::Unsupported => ErrorKind::Unavailable,
         }
@@ -155,6 +164,7 @@ impl TaskError {
                 let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
                 format!("they are {}", ids.join(", "))
             }
+            Self::Unreadable { .. } => "use the newest `aiw` that is installed".into(),
             Self::Depth { .. } => "let the task that asked do the work itself".into(),
             Self::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
             Self::Full { .. } => "stop tasks that are not needed: `aiw task stop ID`".into(),

@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::files::{create_private, write_atomically};
 use crate::{NewTask, Outcome, Root, State, Task, TaskError, Usage};
 
+/// The version of the records that this aiw writes and understands. What older ones would
+/// misunderstand is a new version; what they may leave alone is a new field.
+const VERSION: u32 = 1;
 /// A record is small: what is long has files of its own.
 const MAX_BYTES: u64 = 1 << 20;
 /// The most bytes of a final message that a record keeps; all of it is in the log.
@@ -89,6 +92,20 @@ pub(crate) struct Record {
     pub files: Vec<PathBuf>,
     /// The namespace that the process ids belong to.
     pub pid_namespace: u64,
+    /// What a newer aiw has put here stays when this one writes the record.
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What is found where a task's record should be.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A record.
+    Record(Box<Record>),
+    /// Nothing, or an empty file.
+    Nothing,
+    /// Something that this aiw does not understand, or cannot read just now; why.
+    Unreadable(String),
 }
 
 impl Record {
@@ -96,7 +113,7 @@ impl Record {
     pub fn new(id: TaskId, root: Root, task: NewTask, shim: Pid, instance: u64) -> Self {
         let text = |text: String| one_line(&text, TEXT);
         Self {
-            version: 1,
+            version: VERSION,
             id,
             root,
             cli: task.cli,
@@ -127,6 +144,7 @@ impl Record {
             instance,
             files: Vec::new(),
             pid_namespace: crate::platform::pid_namespace(),
+            more: serde_json::Map::new(),
         }
     }
 
@@ -234,8 +252,35 @@ impl Records {
 
     /// A record; `None` if there is none, or none that can be read.
     pub fn read(&self, id: TaskId) -> Option<Record> {
-        let bytes = aiw_home::read_capped(&self.directory(id).join("task.json"), MAX_BYTES).ok()??;
-        serde_json::from_slice::<Record>(&bytes).ok().filter(|record| record.id == id)
+        match self.find(id) {
+            Found::Record(record) => Some(*record),
+            Found::Nothing | Found::Unreadable(_) => None,
+        }
+    }
+
+    /// What is there in the place of a task's record.
+    pub fn find(&self, id: TaskId) -> Found {
+        /// The part that all versions have.
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let bytes = match aiw_home::read_capped(&self.directory(id).join("task.json"), MAX_BYTES) {
+            Ok(Some(bytes)) if !bytes.is_empty() => bytes,
+            Ok(_) => return Found::Nothing,
+            Err(error) => return Found::Unreadable(error.to_string()),
+        };
+        match serde_json::from_slice::<Head>(&bytes) {
+            Ok(head) if head.version > VERSION => {
+                return Found::Unreadable("a newer version of aiw has written its record".into());
+            }
+            _ => {}
+        }
+        match serde_json::from_slice::<Record>(&bytes) {
+            Ok(record) if record.id == id => Found::Record(Box::new(record)),
+            Ok(_) => Found::Unreadable("its record is of another task".into()),
+            Err(error) => Found::Unreadable(format!("its record makes no sense: {error}")),
+        }
     }
 }
 

@@ -1,16 +1,21 @@
 //! What is kept of ended tasks.
 
 use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use aiw_core::TaskId;
 
 use super::{Keep, Tasks};
 use crate::files::now;
-use crate::record::{self, Alive};
+use crate::record::{self, Alive, Found};
 use crate::{State, TaskError};
 
 /// Of tasks that no report has shown, so many times more are kept.
 const UNREAD: usize = 5;
+
+/// What has no record and was not touched for so long never gets one.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 impl Tasks {
     /// Marks ended tasks as shown by a report. Others are left as they are.
@@ -42,20 +47,22 @@ impl Tasks {
         let mut ended = Vec::new();
         let mut removed = Vec::new();
         for id in self.records.ids()? {
-            match self.records.read(id) {
-                Some(record) if record.state == State::Ended => {
+            match self.records.find(id) {
+                Found::Record(record) if record.state == State::Ended => {
                     let read = self.records.directory(id).join("read").exists();
                     ended.push((record.ended.unwrap_or(0), id, read));
                 }
-                Some(_) => {}
+                Found::Record(_) => {}
                 // What a power cut has left of a record tells nothing. A shim that lives holds its lock.
-                None => {
+                Found::Nothing => {
                     let directory = self.records.directory(id);
-                    if directory.is_dir() && matches!(Alive::take(&directory), Ok(Some(_))) {
+                    if is_old(&directory) && matches!(Alive::take(&directory), Ok(Some(_))) {
                         let _ = fs::remove_dir_all(directory);
                         removed.push(id);
                     }
                 }
+                // Of a newer aiw, or it cannot be read just now: not ours to remove.
+                Found::Unreadable(_) => {}
             }
         }
         ended.sort_unstable_by(|a, b| b.cmp(a));
@@ -71,4 +78,11 @@ impl Tasks {
         }
         Ok(removed)
     }
+}
+
+/// Whether a directory was last changed long ago. One whose age is not known is young.
+fn is_old(directory: &Path) -> bool {
+    let meta = fs::symlink_metadata(directory).ok().filter(fs::Metadata::is_dir);
+    let changed = meta.and_then(|meta| meta.modified().ok());
+    changed.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age > ABANDONED)
 }

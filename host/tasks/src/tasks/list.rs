@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aiw_core::TaskId;
 
 use super::Tasks;
-use crate::record::Record;
+use crate::record::{Found, Record};
 use crate::segment::{Segment, Snapshot, namespaces};
 use crate::{Log, Root, Scope, State, Task, TaskError};
 
@@ -93,7 +93,11 @@ impl Tasks {
     }
 
     pub(super) fn record(&self, id: TaskId) -> Result<Record, TaskError> {
-        self.records.read(id).ok_or_else(|| TaskError::NoTask { id: id.to_string() })
+        match self.records.find(id) {
+            Found::Record(record) => Ok(*record),
+            Found::Nothing => Err(TaskError::NoTask { id: id.to_string() }),
+            Found::Unreadable(reason) => Err(TaskError::Unreadable { id, reason }),
+        }
     }
 
     /// A task as it is now: the record, made good if need be, and what the shim says in its slot.

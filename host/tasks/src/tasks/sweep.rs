@@ -27,9 +27,7 @@ impl Tasks {
         // The lock is the shim's as long as it lives: no process id can be mistaken here.
         let Some(_alive) = Alive::take(&directory)? else { return Ok(record) };
         // It may have ended in good order since the record was read.
-        let Some(mut record) = self.records.read(record.id) else {
-            return Err(TaskError::NoTask { id: record.id.to_string() });
-        };
+        let mut record = self.record(record.id)?;
         if record.state == State::Ended {
             return Ok(record);
         }

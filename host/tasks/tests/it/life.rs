@@ -329,6 +329,48 @@ fn ended_tasks_are_kept_by_number_and_age() {
 }
 
 #[test]
+fn what_another_version_wrote_is_left_alone() {
+    let env = Environment::new();
+    let ids: Vec<_> = (0..5).map(|_| env.run("exit 0").id).collect();
+    let path = |at: usize| env.home().join("tasks").join(ids[at].as_str()).join("task.json");
+    let text = |at: usize| std::fs::read_to_string(path(at)).unwrap();
+    let word = text(0).replace("\"ended\",", "\"paused\",");
+    let version = text(1).replace("\"version\":1", "\"version\":2");
+    assert!(word != text(0) && version != text(1));
+    std::fs::write(path(0), &word).unwrap();
+    std::fs::write(path(1), &version).unwrap();
+    std::fs::remove_file(path(2)).unwrap();
+    // As if it could not be read for a moment.
+    std::fs::remove_file(path(3)).unwrap();
+    std::fs::create_dir(path(3)).unwrap();
+    let old = std::time::SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
+    let age = |at: usize| std::fs::File::open(path(at).parent().unwrap()).unwrap().set_modified(old).unwrap();
+    [0, 1, 3].into_iter().for_each(age);
+    std::thread::sleep(Duration::from_millis(5));
+    // What has no record may be in the making.
+    assert_eq!(env.tasks().prune(Keep { count: 9, age: Duration::ZERO }).unwrap(), [ids[4]]);
+    assert_eq!((text(0), text(1)), (word, version));
+    assert!(path(2).parent().unwrap().exists() && path(3).exists());
+    assert_eq!(env.tasks().list().unwrap(), []);
+    let error = env.tasks().get(ids[1]).unwrap_err();
+    assert!(error.to_string().ends_with("cannot be read: a newer version of aiw has written its record"), "{error}");
+    age(2);
+    assert_eq!(env.tasks().prune(Keep::default()).unwrap(), [ids[2]]);
+}
+
+#[test]
+fn fields_of_a_newer_aiw_survive_a_sweep() {
+    let env = Environment::new();
+    let task = env.start("sleep 100");
+    let path = task.log.with_file_name("task.json");
+    kill(shim_of(&task), Signal::KILL);
+    let text = std::fs::read_to_string(&path).unwrap().replacen('{', "{\"colour\":{\"of\":[\"it\",7]},", 1);
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(env.ended(task.id).outcome, Some(Outcome::Lost));
+    assert!(std::fs::read_to_string(&path).unwrap().contains("\"colour\":{\"of\":[\"it\",7]}"));
+}
+
+#[test]
 fn tasks_that_a_task_started_outlive_it() {
     let env = Environment::new();
     let script = format!(
