@@ -13,9 +13,9 @@ use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::task::{ScopeArgs, TaskCommand, WaitArgs};
 
-/// Takes care of AI coding CLIs: plugins and MCP servers from any marketplace, in one place
+/// Runs AI coding CLIs under any API provider, as tasks that nothing loses, and takes care of their plugins
 ///
-/// Exit codes: 0 done, 2 it can't be done as asked, 3 a file of aiw's own is wrong,
+/// Exit codes: 0 done, 1 a task failed (a run ends with the CLI's own code), 2 it can't be done as asked, 3 a file of aiw's own is wrong,
 /// 64 the command line is wrong, 69 something outside is not available, 70 a defect,
 /// 128+n ended by signal n.
 #[derive(Debug, Parser)]
@@ -56,7 +56,7 @@ pub enum Command {
     /// Find, install and keep plugins that bring MCP servers
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Add and keep components: new kinds of marketplaces
+    /// Add and keep components: new kinds of marketplaces and providers
     #[command(subcommand)]
     Extension(ExtensionCommand),
     /// Serve AI CLIs over the Model Context Protocol

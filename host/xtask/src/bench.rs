@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aiw_tests::{commit_all, corpus, git};
 use anyhow::{Context, Result, bail};
@@ -68,6 +68,14 @@ pub fn run() -> Result<bool> {
             if over { "  OVER" } else { "" }
         );
     }
+    let waited = bench.waiting()?;
+    good &= waited <= 100.0;
+    println!(
+        "{:<46} {waited:>9.1} {:>9.1}{}",
+        "wait, after the last of ten tasks has ended",
+        100.0,
+        if waited > 100.0 { "  OVER" } else { "" }
+    );
     println!();
     for (package, name) in [("aiw-testkit", "calls"), ("aiw-tui", "frame"), ("aiw-tasks", "figures")] {
         let output = host_cargo()
@@ -281,6 +289,35 @@ impl Bench {
         Ok(rows)
     }
 
+    /// From the last end of ten tasks until `aiw wait` in another process is over, in milliseconds.
+    fn waiting(&self) -> Result<f64> {
+        let home = self.dir.path().join("waiting");
+        copy(&self.warm, &home)?;
+        let mut over = Vec::new();
+        for _ in 0..5 {
+            for _ in 0..10 {
+                if !self.aiw(&home, &["codex", "-p", "own", "--detach", "sleep"]).status()?.success() {
+                    bail!("a task of the bench did not start");
+                }
+            }
+            let output = self.aiw(&home, &["wait", "--json"]).stdout(Stdio::piped()).output()?;
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64() * 1e3;
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+            let ended = answer["tasks"].as_array().into_iter().flatten().filter_map(|task| {
+                let ended = time::OffsetDateTime::parse(
+                    task["ended"].as_str()?,
+                    &time::format_description::well_known::Rfc3339,
+                );
+                Some(ended.ok()?.unix_timestamp_nanos())
+            });
+            let last = ended.max().context("tasks that have ended")?;
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds for people")]
+            over.push(now - last as f64 / 1e6);
+        }
+        over.sort_by(f64::total_cmp);
+        Ok(over[over.len() / 2])
+    }
+
     /// `git fetch` of a repository into an empty bare one.
     fn bare_fetch(&self, url: &str) -> Result<f64> {
         let mut times = Vec::new();
@@ -313,7 +350,9 @@ fn with_codex(dir: &Path) -> Result<OsString> {
     let end = r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}"#;
     fs::write(
         &codex,
-        format!("#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) cat > /dev/null; echo '{end}';; esac\n"),
+        format!(
+            "#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) grep -q sleep && sleep 1; echo '{end}';; esac\n"
+        ),
     )?;
     fs::set_permissions(&codex, fs::Permissions::from_mode(0o755))?;
     let path = std::env::var_os("PATH").unwrap_or_default();

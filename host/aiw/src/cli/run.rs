@@ -37,7 +37,7 @@ pub struct RunArgs {
     /// The most of the processors, in percent of one: 150 is one and a half
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub cpu: Option<u32>,
-    /// What it may do without asking, in its own safe modes
+    /// What it may do without asking, in its own safe modes: default or edit
     #[arg(long, value_name = "WHAT")]
     pub permission: Option<Permission>,
     /// Pass the servers of aiw's mcp.json on
