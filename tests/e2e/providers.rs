@@ -66,6 +66,53 @@ fn a_provider_is_added_listed_changed_and_removed_with_its_secret() {
 }
 
 #[test]
+fn a_token_does_not_follow_to_another_place_unasked() {
+    let (env, clis) = fake();
+    add(&env, "x", &["--preset", "custom", "--base-url", "anthropic=http://127.0.0.1:9/v1"]);
+    let file = || serde_json::from_str::<Value>(&env.read("providers.json")).unwrap()["providers"]["x"].clone();
+    let before = file();
+    // The same host is the same place.
+    env.run(&["provider", "edit", "x", "--base-url", "anthropic=http://127.0.0.1:9/other"]).ok();
+    assert_eq!(file()["token"], before["token"]);
+    for elsewhere in [
+        &["--preset", "deepseek"][..],
+        &["--base-url", "anthropic=http://127.0.0.1:10"],
+        &["--base-url", "openai=http://127.0.0.2:9"],
+        &["--base-url", "anthropic=https://127.0.0.1:9"],
+    ] {
+        let arguments: Vec<&str> = ["provider", "edit", "x"].iter().chain(elsewhere).copied().collect();
+        let run = env.run(&arguments);
+        assert_eq!((run.code, run.stderr.contains("--keep-token")), (2, true), "{arguments:?} {}", run.whole());
+    }
+    env.run(&["claude", "-p", "x", "hello"]).ok();
+    assert_eq!(clis.only().environment["ANTHROPIC_AUTH_TOKEN"], "sk-canary-x");
+    // A new one takes its place, and nothing of the old one is left.
+    pipe(&env, &["provider", "edit", "x", "--preset", "deepseek", "--token-stdin"], "sk-new\n").ok();
+    let name = file()["token"]["secret"].as_str().unwrap().to_owned();
+    assert_eq!(env.json(&["secret", "list"]), json!({"secrets": [{"name": name}]}));
+    env.run(&["claude", "-p", "x", "hello"]).ok();
+    assert_eq!(clis.seen().pop().unwrap().environment["ANTHROPIC_AUTH_TOKEN"], "sk-new");
+    let keep = ["provider", "edit", "x", "--base-url", "anthropic=http://127.0.0.1:9", "--keep-token"];
+    env.run(&keep).ok();
+    assert_eq!(file()["token"]["secret"], json!(name));
+    assert_eq!(env.run(&["provider", "edit", "x", "--keep-token", "--token-env", "K"]).code, 64);
+    env.run(&["provider", "edit", "x", "--preset", "openai", "--token-env", "K"]).ok();
+    assert_eq!((&file()["token"], env.json(&["secret", "list"])), (&json!("${K}"), json!({"secrets": []})));
+}
+
+#[test]
+fn further_secrets_do_not_follow_to_another_place() {
+    let (env, _) = fake();
+    add(&env, "x", &["--preset", "openai", "--secret-env", "a=KEY_A", "--secret-env", "b=KEY_B"]);
+    let more = ["provider", "edit", "x", "--preset", "google", "--secret-env", "b=KEY_C"];
+    let run = env.run(&more).ok();
+    assert!(run.stderr.contains("`token`, `a`"), "{}", run.stderr);
+    let file: Value = serde_json::from_str(&env.read("providers.json")).unwrap();
+    let x = &file["providers"]["x"];
+    assert_eq!((&x["secrets"], &x["token"]), (&json!({"b": "${KEY_C}"}), &json!(null)));
+}
+
+#[test]
 fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
     let (env, _) = fake();
     for (arguments, code, said) in [

@@ -10,7 +10,11 @@ pub enum ProviderCommand {
     /// Add a provider; asks for what is not given
     Add(ProviderArgs),
     /// Change a provider: what is given, and nothing else
-    Edit(ProviderArgs),
+    ///
+    /// A token is for the place that it was given for. With another preset, or an address at another host, its token
+    /// and its further secrets are forgotten: give new ones in the same command, or be asked. `--keep-token` sends the
+    /// old ones there.
+    Edit(EditArgs),
     /// Remove a provider, and the secrets that only it uses
     Remove {
         /// Its name
@@ -77,6 +81,15 @@ pub struct ProviderArgs {
     /// Use it for runs that name none
     #[arg(long)]
     pub default: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+    /// Send its token and further secrets to the other preset or address as well
+    #[arg(long, conflicts_with_all = ["token_env", "token_stdin"])]
+    pub keep_token: bool,
 }
 
 #[derive(Debug, Subcommand)]
