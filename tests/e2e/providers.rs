@@ -113,6 +113,33 @@ fn further_secrets_do_not_follow_to_another_place() {
 }
 
 #[test]
+fn what_was_written_by_hand_is_not_shown_where_it_may_be_a_secret() {
+    let (env, _) = fake();
+    fs::create_dir_all(env.home()).unwrap();
+    let provider = |url: &str| {
+        json!({"preset": "custom", "base_urls": {"openai": url}, "token": "${K}",
+            "env": {"MY_API_KEY": "canary", "PLAIN": "sk-canary", "X_REGION": "eu"}})
+    };
+    let file = json!({"version": 1, "providers": {
+        "good": provider("https://h/v1"), "user": provider("https://u:canary@h/v1"), "query": provider("https://h/v1?key=canary"),
+    }});
+    fs::write(env.home().join("providers.json"), file.to_string()).unwrap();
+    let shown = env.run(&["provider", "show", "good"]).ok();
+    assert!(
+        shown.stdout.contains("sets X_REGION=eu") && shown.stdout.contains("sets MY_API_KEY to"),
+        "{}",
+        shown.stdout
+    );
+    for arguments in [&["list"][..], &["show", "good"], &["show", "user"], &["show", "query"], &["test", "user"]] {
+        for json in [&[][..], &["--json"]] {
+            let run = env.run(&[&["provider"], arguments, json].concat());
+            assert!(!run.whole().contains("canary"), "{}", run.whole());
+            assert_eq!(run.code, if arguments.contains(&"user") || arguments.contains(&"query") { 3 } else { 0 });
+        }
+    }
+}
+
+#[test]
 fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
     let (env, _) = fake();
     for (arguments, code, said) in [
@@ -378,7 +405,7 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
     let seen = clis.seen();
     // The other provider's key is in no environment but its own run's; here it is not to be had.
     assert_eq!(seen.len(), 2, "{}", run.whole());
-    let outer = seen.iter().find(|seen| seen.environment.get("ANTHROPIC_MODEL").is_some()).unwrap();
+    let outer = seen.iter().find(|seen| seen.environment.contains_key("ANTHROPIC_MODEL")).unwrap();
     for name in ["OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "OTHER_KEY"] {
         assert!(!outer.environment.contains_key(name), "{name}");
     }

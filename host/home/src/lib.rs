@@ -38,7 +38,9 @@ pub use lock::{Lock, Turn};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::Home;
 pub use project::Project;
-pub use providers::{Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text, providers_schema};
+pub use providers::{
+    Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text, base_url, providers_schema,
+};
 pub use settings::{MarketSettings, Settings, SourceSettings};
 pub use time::{now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

@@ -1,5 +1,6 @@
 //! Providers as the user configured them: `providers.json`.
 
+mod address;
 mod old;
 mod schema;
 
@@ -11,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock, files};
 
+pub use address::base_url;
 pub use old::Migration;
 pub use schema::providers_schema;
 
@@ -213,7 +215,8 @@ impl Provider {
         for (family, url) in map("base_urls")? {
             let family: Family = family.parse().map_err(said)?;
             let url = url.as_str().ok_or_else(|| format!("has a base URL for `{family}` that is not text"))?;
-            provider.base_urls.insert(family, url.to_owned());
+            let url = base_url(url).map_err(|problem| format!("has a base URL for `{family}` that {problem}"))?;
+            provider.base_urls.insert(family, url);
         }
         provider.model = text("model")?;
         provider.scenario = text("scenario")?;
@@ -435,6 +438,17 @@ mod tests {
         assert_eq!(providers.default_for(CliKind::Claude), Some("router"));
         assert_eq!(providers.default_for(CliKind::Codex), None);
         assert!(providers.get("none").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_address_by_hand_follows_the_rule_of_the_flag() {
+        for bad in ["https://user:canary@h/v1", "https://h/v1?key=canary", "https://h/#canary", "canary"] {
+            let (_dir, home) = home(&format!(
+                r#"{{"version": 1, "providers": {{"x": {{"preset": "custom", "base_urls": {{"openai": "{bad}"}}}}}}}}"#
+            ));
+            let error = home.providers().unwrap().get("x").unwrap_err().to_string();
+            assert!(error.contains("base URL for `openai`") && !error.contains("canary"), "{error}");
+        }
     }
 
     #[test]

@@ -139,8 +139,9 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     if let Some(url) = text("base_url") {
         // 0.6 gave every CLI Anthropic's variables.
         let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
-        let url = url.trim_end_matches('/');
-        provider.base_urls = fits.iter().map(|cli| (cli.family(), url.to_owned())).collect();
+        // Without its address, its token would go to the maker of its CLI.
+        let url = super::base_url(url).map_err(|problem| format!("was left out: its `base_url` {problem}"))?;
+        provider.base_urls = fits.iter().map(|cli| (cli.family(), url.clone())).collect();
     }
     provider.clis = (!clis.is_empty()).then_some(clis);
     provider.scenario = text("scenario").map(str::to_owned);

@@ -25,7 +25,7 @@ pub fn providers_schema() -> Value {
             {"type": "object", "propertyNames": {"enum": clis}, "additionalProperties": name}
         ]
     });
-    let url = json!({"type": "string", "format": "uri", "pattern": "^https?://"});
+    let url = json!({"type": "string", "format": "uri", "pattern": "^https?://[^/?#@]+(/[^?#]*)?$"});
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "providers.json of aiw",

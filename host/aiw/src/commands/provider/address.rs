@@ -5,24 +5,12 @@ use aiw_core::{CliKind, Family, one_line};
 
 use crate::failure::Failure;
 
-/// An address as it is kept: http or https, a host, no credentials, no query, no `/` at its end.
+/// An address as it is kept; a bad one is not repeated where it may hold a secret.
 pub fn base_url(text: &str) -> Result<String, Failure> {
-    let bad = |why: &str| {
-        let shown = aiw_core::without_query(text);
-        let shown = shown.split_once('@').map_or(shown.as_ref(), |(_, host)| host);
-        Failure::user(format!("`{}` {why}", one_line(shown, 120)))
-    };
-    let url = url::Url::parse(text).map_err(|_| bad("is not an address such as `https://api.example.com/v1`"))?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(bad("is not an address such as `https://api.example.com/v1`"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(bad("holds credentials; the token has a place of its own"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(bad("holds a query, which a base address can't have"));
-    }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    aiw_home::base_url(text).map_err(|why| match text.contains(['@', '?', '#']) {
+        true => Failure::user(format!("the address {why}")),
+        false => Failure::user(format!("`{}` {why}", one_line(text, 120))),
+    })
 }
 
 /// The families that an address is for, each with the address as its CLI wants it: with `/v1`
@@ -81,7 +69,8 @@ mod tests {
     #[test]
     fn an_address_is_kept_plain_and_a_bad_one_is_not_repeated_with_its_secrets() {
         assert_eq!(base_url("https://h:8443/v1/").ok().as_deref(), Some("https://h:8443/v1"));
-        for bad in ["", "h/v1", "ftp://h", "https://", "https://u:canary@h/x", "https://h/?key=canary", "https://h/#x"]
+        for bad in
+            ["", "h/v1", "https://u:canary@h/x", "https://u:canary@x@h/?a=@b", "u:canary@h", "https://h/?key=canary"]
         {
             let failure = base_url(bad).expect_err(bad);
             assert!(!failure.message().contains("canary"), "{}", failure.message());

@@ -90,6 +90,12 @@ impl All {
         }
         for (name, text) in &provider.env {
             output.line(match text {
+                // By hand, a secret may stand there.
+                Text::Literal(text)
+                    if aiw_core::is_secret_name(name.as_str()) || aiw_markets::is_secret_value(text) =>
+                {
+                    format!("  sets {name} to a value that looks like a secret: `{{\"secret\": NAME}}` is the way to keep it")
+                }
                 Text::Literal(text) => format!("  sets {name}={text}"),
                 Text::Secret(secret) => format!("  sets {name} to {}", reference(secret)),
             });

@@ -1,0 +1,31 @@
+use url::Url;
+
+/// A provider's address as it is kept: http or https, a host, no credentials, no query, no `/` at its end.
+///
+/// The error is the end of a sentence, and holds nothing of the address: what stands in a wrong one may be a secret.
+pub fn base_url(text: &str) -> Result<String, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or("is not an address such as `https://api.example.com/v1`")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds credentials; the token has a place of its own");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("holds a query, which a base address can't have");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_plain() {
+        assert_eq!(base_url("https://h:8443/v1/").as_deref(), Ok("https://h:8443/v1"));
+        for bad in
+            ["", "h/v1", "ftp://h", "https://", "https://u:p@h/x", "https://u@h", "https://h/?key=k", "https://h/#x"]
+        {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+}
