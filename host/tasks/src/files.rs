@@ -45,5 +45,33 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), TaskErro
         create_private(&new)?.write_all(bytes)?;
         fs::rename(&new, path)
     };
-    write().map_err(|e| TaskError::io("write", path, e))
+    write().map_err(|e| {
+        // Half of it is of no use, and takes room that may be short.
+        let _ = fs::remove_file(&new);
+        TaskError::io("write", path, e)
+    })
+}
+
+/// Makes a file that has its room on the disk, whatever happens to the rest of it.
+pub(crate) fn reserve(path: &Path, bytes: usize) -> io::Result<()> {
+    let mut file = create_private(path)?;
+    let allocated = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes as u64);
+    let written = allocated.map_err(io::Error::from).or_else(|_| file.write_all(&vec![0; bytes]));
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Puts new content in the place of a file, within the room of a reserved one, which is used up by it.
+pub(crate) fn write_into(reserve: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).custom_flags(libc::O_NOFOLLOW).open(reserve)?;
+    if file.metadata()?.len() < bytes.len() as u64 {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    fs::rename(reserve, path)
 }

@@ -5,6 +5,7 @@
 //! prompt      the CLI's standard input
 //! log, log.1  what it wrote
 //! alive       locked by the shim while it lives; the system unlocks it when the shim dies
+//! reserve     room for the last record, for a disk that is full by then
 //! read        there once a report has shown how the task ended
 //! ```
 
@@ -16,7 +17,7 @@ use aiw_core::{CliKind, TaskId, one_line};
 use aiw_home::Home;
 use serde::{Deserialize, Serialize};
 
-use crate::files::{create_private, write_atomically};
+use crate::files::{create_private, write_atomically, write_into};
 use crate::{NewTask, Outcome, Root, State, Task, TaskError, Usage};
 
 /// The version of the records that this aiw writes and understands. What older ones would
@@ -285,6 +286,9 @@ impl Records {
 }
 
 const STAGING: &str = ".new-";
+const RESERVE: &str = "reserve";
+/// Enough for a record with usual texts, its final message included.
+const RESERVED: usize = 64 << 10;
 
 /// Writes the first record, into a directory that nobody looks into yet.
 pub(crate) fn create(directory: &Path, record: &Record) -> Result<(), TaskError> {
@@ -300,13 +304,30 @@ pub(crate) fn save(directory: &Path, record: &Record) -> Result<(), TaskError> {
     write_atomically(&path, &bytes)
 }
 
-/// Marks a task as shown by a report.
-pub(crate) fn mark_read(directory: &Path) -> Result<(), TaskError> {
-    let path = directory.join("read");
-    match create_private(&path) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(TaskError::io("write", &path, e)),
-        _ => Ok(()),
-    }
+/// Sets room for the last record apart. Where there is none, the task runs without.
+pub(crate) fn reserve(directory: &Path) {
+    let _ = crate::files::reserve(&directory.join(RESERVE), RESERVED);
+}
+
+/// Writes the record of a task's end, on a full disk into the room that was set apart for it.
+pub(crate) fn save_last(directory: &Path, record: &Record) -> Result<(), TaskError> {
+    let reserve = directory.join(RESERVE);
+    save(directory, record).or_else(|error| {
+        let path = directory.join("task.json");
+        let into_reserve = |record: &Record| write_into(&reserve, &path, &serde_json::to_vec(record)?);
+        let mut short = record.clone();
+        if short.final_message.take().is_some() {
+            short.note("the disk was full: its last words are only in the log, if at all");
+        }
+        into_reserve(record).or_else(|_| into_reserve(&short)).map_err(|_| error)
+    })?;
+    let _ = fs::remove_file(reserve);
+    Ok(())
+}
+
+/// Marks a task as shown by a report, if the disk lets us.
+pub(crate) fn mark_read(directory: &Path) {
+    let _ = create_private(&directory.join("read"));
 }
 
 /// The lock that a shim holds as long as it lives, seen alike from all namespaces.
@@ -325,7 +346,11 @@ impl Alive {
             Ok(file) => File::from(file),
             // Removed in the meantime.
             Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(e) => return Err(TaskError::io("open", &path, e.into())),
+            // Where nothing can be written it can still be asked who holds the lock.
+            Err(e) => match open(&path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
+                Ok(file) => File::from(file),
+                Err(_) => return Err(TaskError::io("open", &path, e.into())),
+            },
         };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self { _file: file })),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, TaskId};
 use rustix::process::Rlimit;
@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::streams::Streams;
 use crate::files::{create_private, random};
 use crate::log::Writer;
-use crate::record::{Alive, Pid, Record, Records, create, save};
+use crate::record::{Alive, Pid, Record, Records, create, reserve, save, save_last};
 use crate::request::{Answer, Request};
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot};
@@ -24,6 +24,9 @@ use crate::{Interpreter, Outcome, Program, Queue, Root, State, TaskError, platfo
 
 /// How long a queued task sleeps when nobody wakes it: dead ones do not.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long it is tried to record an end.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// A shim with a task of its own.
 pub(super) struct Supervisor {
@@ -108,6 +111,7 @@ impl Supervisor {
             };
             let slot = segment.claim(&live)?;
             create(&staging, &record)?;
+            reserve(&staging);
             fs::rename(&staging, &directory).map_err(|e| TaskError::io("write", &directory, e))?;
             let log = Writer::open(&directory, log_bytes).map_err(|e| TaskError::io("write", &directory, e))?;
             Ok((alive, runtime, live, slot, log))
@@ -254,9 +258,10 @@ impl Supervisor {
         if let Some(trouble) = self.streams.trouble.take() {
             self.record.note(&trouble);
         }
-        // A full disk may have room again in a moment, and the sweep of the next command tries too.
-        for _ in 0..5 {
-            if save(&self.directory, &self.record).is_ok() {
+        // Whoever looks after our death takes the task for lost; a full disk may have room again by then.
+        let start = Instant::now();
+        while save_last(&self.directory, &self.record).is_err() {
+            if start.elapsed() >= LAST_WORDS || !self.directory.exists() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(200));

@@ -18,11 +18,12 @@ const UNREAD: usize = 5;
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 impl Tasks {
-    /// Marks ended tasks as shown by a report. Others are left as they are.
+    /// Marks ended tasks as shown by a report. Others are left as they are. That a mark cannot be
+    /// written, or a task is gone, is no error: the report was shown, and that is what counts.
     pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), TaskError> {
         for id in ids {
-            if self.record(*id)?.state == State::Ended {
-                record::mark_read(&self.records.directory(*id))?;
+            if self.records.read(*id).is_some_and(|record| record.state == State::Ended) {
+                record::mark_read(&self.records.directory(*id));
             }
         }
         Ok(())

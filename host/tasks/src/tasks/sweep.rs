@@ -1,18 +1,22 @@
 //! What dead shims have left behind is ended and recorded, by whoever looks next.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::Tasks;
 use crate::files::now;
 use crate::log::Writer;
 use crate::platform::{self, Process, Signal};
-use crate::record::{Alive, Record, save};
+use crate::record::{Alive, Record, save_last};
 use crate::segment::Segment;
-use crate::{Outcome, State, TASK_VARIABLE, TaskError};
+use crate::{Log, Outcome, State, Stream, TASK_VARIABLE, TaskError};
 
 /// A shim makes its task's directory within milliseconds.
 const STAGING_AGE: Duration = Duration::from_secs(60);
+
+/// What the log of such a task ends with.
+const LOST: &str = "lost: the supervisor died";
 
 /// So many looks must find nothing before nothing is left.
 pub(crate) const QUIET: usize = 3;
@@ -25,14 +29,20 @@ impl Tasks {
         }
         let directory = self.records.directory(record.id);
         // The lock is the shim's as long as it lives: no process id can be mistaken here.
-        let Some(_alive) = Alive::take(&directory)? else { return Ok(record) };
+        let ours = record.pid_namespace == platform::pid_namespace();
+        let _alive = match Alive::take(&directory) {
+            Ok(Some(alive)) => Some(alive),
+            Ok(None) => return Ok(record),
+            // Who cannot even ask goes by the process; what is unknown of one task must not hide the others.
+            Err(_) if ours && !platform::is_alive(record.shim.pid, record.shim.start) => None,
+            Err(_) => return Ok(record),
+        };
         // It may have ended in good order since the record was read.
         let mut record = self.record(record.id)?;
         if record.state == State::Ended {
             return Ok(record);
         }
         let left = end_orphans(&record);
-        let ours = record.pid_namespace == platform::pid_namespace();
         record.note("its supervisor died, so how it ended is not known");
         if left > 0 {
             record.note(&format!("processes that it left and that were ended: {left}"));
@@ -44,10 +54,18 @@ impl Tasks {
         record.state = State::Ended;
         record.outcome = Some(Outcome::Lost);
         record.ended = Some(now());
-        if let Ok(mut log) = Writer::open(&directory, self.log_bytes) {
-            let _ = log.say("lost: the supervisor died");
+        // Where the record cannot be written, everybody comes by here again.
+        let last = Log::of(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
+        if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST.as_bytes()))
+            && let Ok(mut log) = Writer::open(&directory, self.log_bytes)
+        {
+            let _ = log.say(LOST);
         }
-        save(&directory, &record)?;
+        if save_last(&directory, &record).is_err() {
+            // The disk is full or may not be written: the answer is true all the same. Its time has
+            // to be the same for all who look.
+            record.ended = last_sign(&directory).max(record.running_since).max(Some(record.started));
+        }
         if let Ok(Some(segment)) = Segment::open(&self.runtime, record.root) {
             segment.free(record.instance);
             segment.wake();
@@ -69,6 +87,13 @@ impl Tasks {
         }
         let _ = crate::segment::sweep_dead(&self.runtime);
     }
+}
+
+/// When a task was last heard of, in milliseconds since 1970.
+fn last_sign(directory: &Path) -> Option<u64> {
+    let changed = |name| fs::metadata(directory.join(name)).and_then(|meta| meta.modified()).ok();
+    let last = ["log", "task.json"].into_iter().filter_map(changed).max()?;
+    u64::try_from(last.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
 /// Ends what a dead shim's task still has running: its CLI and all that carry its mark. How many that were.

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
+mod disk;
 mod environment;
 mod killed;
 mod life;
