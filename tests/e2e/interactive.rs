@@ -93,6 +93,45 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
 }
 
 #[test]
+fn a_secret_is_typed_unseen_wherever_the_words_go_and_whoever_reads_it() {
+    let (env, _) = fake();
+    for (number, command) in ["secret set s1", "provider edit gw --token-stdin"].into_iter().enumerate() {
+        let mut terminal = Terminal::shell(&env, &format!("\"$0\" {command} 2>/dev/null; echo ended $?"));
+        terminal.wait("the question", |shown| shown.contains("Secret") || shown.contains("Token"));
+        terminal.press("sk-typed-canary\r");
+        terminal.wait_for("ended 0");
+        assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
+        assert!(terminal.ends().success());
+        assert_eq!(env.json(&["secret", "list"])["secrets"].as_array().unwrap().len(), number + 1);
+    }
+}
+
+#[test]
+fn a_hidden_question_that_is_stopped_leaves_the_terminal_as_it_was_and_comes_back_hidden() {
+    let (env, _) = fake();
+    let script =
+        r#"set -m; "$0" secret set x; stty -a | grep -ow -e "[-]*echo"; read word; fg >/dev/null; echo "code $?""#;
+    let mut terminal = Terminal::shell(&env, script);
+    terminal.wait_for("Secret");
+    terminal.press("half-canary\u{1a}");
+    terminal.wait("a terminal that echoes", |shown| shown.lines().any(|line| line.trim() == "echo"));
+    terminal.press("seen\r");
+    terminal.wait("the question again", |shown| shown.contains("seen") && shown.matches("Secret").count() == 2);
+    terminal.press("sk-typed-canary\r");
+    terminal.wait_for("code 0");
+    assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
+    assert!(terminal.ends().success());
+    // Nobody would continue what has the terminal to itself.
+    let mut terminal = Terminal::start(&env, &["secret", "set", "y"]);
+    terminal.wait_for("Secret");
+    terminal.press("\u{1a}");
+    terminal.press("sk-typed-canary\r");
+    terminal.wait_for("Kept");
+    assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn waiting_shows_a_live_line_for_each_task() {
     let (env, _) = fake();
     let id = env.run(&["codex", "--detach", "#!\nsleep 1"]).ok().stdout.trim().to_owned();

@@ -24,14 +24,25 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn start(env: &Environment, arguments: &[&str]) -> Self {
+        let mut command = CommandBuilder::new(env.parts().0);
+        command.args(arguments);
+        Self::with(env, command)
+    }
+
+    /// A shell with the terminal; the program is its `$0`.
+    pub fn shell(env: &Environment, script: &str) -> Self {
+        let mut command = CommandBuilder::new("bash");
+        command.args(["--norc", "-c", script]);
+        command.arg(env.parts().0);
+        Self::with(env, command)
+    }
+
+    fn with(env: &Environment, mut command: CommandBuilder) -> Self {
         let size = PtySize { rows: 24, cols: 100, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let modes = modes(&*pair.master);
-        let (binary, variables) = env.parts();
-        let mut command = CommandBuilder::new(binary);
-        command.args(arguments);
         command.env_clear();
-        for (name, value) in variables {
+        for (name, value) in env.parts().1 {
             command.env(name, value);
         }
         command.env("TERM", "xterm-256color");

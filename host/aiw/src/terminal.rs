@@ -1,24 +1,34 @@
 //! Questions. They are only ever asked on a terminal.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aiw_core::Secret;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGCONT, SIGTSTP};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::failure::Failure;
 
 /// Whether somebody can be asked.
 pub fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks for a line; end of input is an interruption. The read happens on a thread of its
-/// own, so that Ctrl-C ends the question.
+/// Asks for a line; end of input is an interruption.
 pub async fn ask(question: &str) -> Result<String, Failure> {
-    let _ = write!(std::io::stderr().lock(), "{} ", aiw_core::printable(question));
-    let _ = std::io::stderr().flush();
+    let _ = write!(io::stderr().lock(), "{} ", aiw_core::printable(question));
+    let _ = io::stderr().flush();
+    read_line().await
+}
+
+/// The read happens on a thread of its own, so that Ctrl-C ends the question.
+async fn read_line() -> Result<String, Failure> {
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
+        io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
     });
     match line.await {
         Ok(Ok(Some(line))) => Ok(line.trim().to_owned()),
@@ -26,34 +36,98 @@ pub async fn ask(question: &str) -> Result<String, Failure> {
     }
 }
 
-/// The terminal's settings, put back when it goes, whatever ends the question.
-struct Unseen(rustix::termios::Termios);
+/// The terminal without echo, put back when it goes, whatever ends the question.
+struct Unseen(Arc<Mutex<Option<Hidden>>>);
+
+/// What stands while a secret is typed.
+struct Hidden {
+    before: Termios,
+    question: String,
+}
+
+impl Hidden {
+    fn hide(&self) -> io::Result<()> {
+        let mut unseen = self.before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Flush, &unseen)?;
+        say(&self.question);
+        Ok(())
+    }
+
+    fn show(&self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.before);
+        say("\n");
+    }
+}
 
 impl Unseen {
-    fn new() -> Option<Self> {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-
-        let stdin = std::io::stdin();
-        let before = tcgetattr(&stdin).ok()?;
-        let mut unseen = before.clone();
-        unseen.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&stdin, OptionalActions::Flush, &unseen).ok()?;
-        Some(Self(before))
+    fn new(question: &str) -> io::Result<Self> {
+        let hidden =
+            Hidden { before: tcgetattr(io::stdin())?, question: format!("{} ", aiw_core::printable(question)) };
+        let mut signals = Signals::new([SIGTSTP, SIGCONT])?;
+        hidden.hide()?;
+        let state = Arc::new(Mutex::new(Some(hidden)));
+        let seen = state.clone();
+        // It lives as long as the process: once heard, a signal does nothing by itself any more.
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                let state = locked(&seen);
+                match (signal, &*state) {
+                    (SIGTSTP, hidden) if somebody_continues_us() => {
+                        if let Some(hidden) = hidden {
+                            hidden.show();
+                        }
+                        let _ = emulate_default_handler(SIGTSTP);
+                    }
+                    // A shell may have put its own settings there meanwhile.
+                    (SIGCONT, Some(hidden)) => drop(hidden.hide()),
+                    _ => {}
+                }
+            }
+        });
+        Ok(Self(state))
     }
 }
 
 impl Drop for Unseen {
     fn drop(&mut self) {
-        let _ = rustix::termios::tcsetattr(std::io::stdin(), rustix::termios::OptionalActions::Flush, &self.0);
-        let _ = writeln!(std::io::stderr().lock());
+        if let Some(hidden) = locked(&self.0).take() {
+            hidden.show();
+        }
     }
 }
 
-/// Asks for a line that does not appear on the terminal.
+fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a shell of this session waits for us: without one nobody would continue what is stopped, and the system
+/// itself does not stop it on Ctrl-Z.
+fn somebody_continues_us() -> bool {
+    use rustix::process::{getppid, getsid};
+
+    getppid().is_some_and(|parent| getsid(Some(parent)).ok() == getsid(None).ok())
+}
+
+/// Words for whoever types: standard error may lead elsewhere.
+fn say(text: &str) {
+    if !io::stderr().is_terminal()
+        && let Ok(mut terminal) = OpenOptions::new().write(true).open("/dev/tty")
+    {
+        let _ = terminal.write_all(text.as_bytes());
+        return;
+    }
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes());
+    let _ = stderr.flush();
+}
+
+/// Asks for a line that does not appear on the terminal that standard input is.
 pub async fn ask_hidden(question: &str) -> Result<Secret, Failure> {
     // Never typed where it would be seen.
-    let unseen = Unseen::new().ok_or_else(|| Failure::user("the terminal does not let a secret be typed unseen"))?;
-    let line = ask(question).await;
+    let unseen =
+        Unseen::new(question).map_err(|_| Failure::user("the terminal does not let a secret be typed unseen"))?;
+    let line = read_line().await;
     drop(unseen);
     let secret = Secret::new(line?);
     if secret.expose().is_empty() { Err(Failure::user("nothing was typed")) } else { Ok(secret) }

@@ -1,7 +1,7 @@
 //! `aiw secret …`, `aiw trust …`
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ErrorKind, Secret, SecretName};
@@ -25,7 +25,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
                         return Err(Failure::user(format!("the variable `{variable}` is not set, or is not text")));
                     }
                 },
-                None => ask(&format!("Secret `{name}`:")).await?,
+                None => read(&format!("Secret `{name}`:")).await?,
             };
             let news = !vault.has(&name);
             vault.set(&home.lock()?, &name, &secret)?;
@@ -64,15 +64,13 @@ pub fn users(providers: &Providers, name: &SecretName) -> Vec<String> {
     providers.providers().iter().filter(uses).map(|provider| provider.name.to_string()).collect()
 }
 
-/// A secret from a terminal, unseen, or from a pipe.
-pub async fn ask(question: &str) -> Result<Secret, Failure> {
-    if terminal::can_ask() { terminal::ask_hidden(question).await } else { read() }
-}
-
-/// A secret from standard input, without the line break at its end.
-pub fn read() -> Result<Secret, Failure> {
+/// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.
+pub async fn read(question: &str) -> Result<Secret, Failure> {
+    if io::stdin().is_terminal() {
+        return terminal::ask_hidden(question).await;
+    }
     let mut text = String::new();
-    std::io::stdin()
+    io::stdin()
         .lock()
         .take(MAX_SECRET_BYTES as u64 + 2)
         .read_to_string(&mut text)

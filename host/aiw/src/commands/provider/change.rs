@@ -181,7 +181,7 @@ impl All {
             return Ok(None);
         }
         if args.token_stdin {
-            return Ok(Some(secret::read()?));
+            return Ok(Some(secret::read("Token:").await?));
         }
         let required = preset.token == Need::Required;
         let needed = match wanted {
