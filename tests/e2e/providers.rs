@@ -140,6 +140,35 @@ fn what_was_written_by_hand_is_not_shown_where_it_may_be_a_secret() {
 }
 
 #[test]
+fn commands_at_the_same_time_lose_nothing_of_each_other() {
+    let (env, _) = fake();
+    let start = |arguments: &[&str], text: &str| {
+        let mut command = env.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        child
+    };
+    let adding: Vec<_> = (0..6)
+        .map(|n| start(&["provider", "add", "x", "--preset", "openai", "--token-stdin"], &format!("sk-{n}\n")))
+        .collect();
+    let mut codes: Vec<i32> =
+        adding.into_iter().map(|child| Run::from(child.wait_with_output().unwrap()).code).collect();
+    codes.sort();
+    assert_eq!(codes, [0, 2, 2, 2, 2, 2]);
+    assert_eq!(env.json(&["secret", "list"]), json!({"secrets": [{"name": "x"}]}));
+    let variables: Vec<String> = (0..8).map(|n| format!("V_{n}")).collect();
+    let values: Vec<String> = variables.iter().map(|name| format!("{name}=1")).collect();
+    let editing: Vec<_> = values.iter().map(|value| start(&["provider", "edit", "x", "--env", value], "")).collect();
+    for child in editing {
+        Run::from(child.wait_with_output().unwrap()).ok();
+    }
+    let mut kept: Vec<String> =
+        serde_json::from_value(env.json(&["provider", "show", "x"])["provider"]["env"].clone()).unwrap();
+    kept.sort();
+    assert_eq!(kept, variables);
+}
+
+#[test]
 fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
     let (env, _) = fake();
     for (arguments, code, said) in [

@@ -104,6 +104,10 @@ impl All {
             let clis: &[CliKind] = if wanted.is_empty() { &fitting } else { wanted };
             let lock = self.home.lock()?;
             self.providers = self.home.providers()?;
+            if name != OWN {
+                // Another command may have removed it meanwhile.
+                self.get(name)?;
+            }
             self.providers.set_default(Some(clis), (name != OWN).then_some(name))?;
             self.providers.save(&lock)?;
         }

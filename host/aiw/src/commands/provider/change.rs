@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{CliKind, Secret, SecretName, one_line};
-use aiw_home::{OWN, Provider, SecretRef, Text};
+use aiw_home::{Lock, OWN, Provider, SecretRef, Text};
 use aiw_launch::{Adapters, clis, profile};
 use serde_json::json;
 
@@ -33,10 +33,7 @@ impl All {
             let failure = Failure::user(format!("`{OWN}` means the CLI's own configuration"));
             return Err(failure.with_hint("take another name"));
         }
-        if self.providers.get(args.name.as_str())?.is_some() {
-            let failure = Failure::user(format!("there is a provider `{}` already", args.name));
-            return Err(failure.with_hint(format!("`aiw provider edit {}` changes it", args.name)));
-        }
+        self.refuse_taken(&args)?;
         let preset = match &args.preset {
             Some(preset) => preset.clone(),
             None => self.ask_preset(&args, output).await?,
@@ -46,13 +43,46 @@ impl All {
         provider.component = Some(component);
         self.apply(&mut provider, &preset, &args, true).await?;
         let token = self.token(&mut provider, &preset, &args, Wanted::New).await?;
-        self.keep(None, provider, &preset, token, &args, output)
+        let lock = self.home.lock()?;
+        self.providers = self.home.providers()?;
+        // Another command may have added it meanwhile.
+        self.refuse_taken(&args)?;
+        self.keep(lock, None, provider, &preset, token, &args, output)
     }
 
     pub(super) async fn edit(mut self, args: EditArgs, output: &Output) -> Result<(), Failure> {
         let EditArgs { provider: args, keep_token } = args;
         refuse_token(&args)?;
-        let before = self.get(args.name.as_str())?;
+        let mut typed = None;
+        loop {
+            let before = self.get(args.name.as_str())?;
+            let (mut provider, preset, moved) = self.edited(&before, &args).await?;
+            let (wanted, notes) = match moved && !keep_token {
+                true => leave_behind(&mut provider, &args),
+                false => (Wanted::No, Vec::new()),
+            };
+            let token = match typed {
+                Some(token) => Some(token),
+                None => self.token(&mut provider, &preset, &args, wanted).await?,
+            };
+            if provider == before && token.is_none() && args.preset.is_none() && !args.default {
+                return Err(Failure::user("nothing to change was given")
+                    .with_hint("`aiw provider edit --help` shows what can be"));
+            }
+            let lock = self.home.lock()?;
+            self.providers = self.home.providers()?;
+            // Another command was here meanwhile: what was given goes onto what that one left.
+            if self.get(args.name.as_str())? != before {
+                typed = token;
+                continue;
+            }
+            notes.iter().for_each(|note| output.note(note));
+            return self.keep(lock, Some(&before), provider, &preset, token, &args, output);
+        }
+    }
+
+    /// What an entry becomes by what was given, with its preset, and whether it leads to another place.
+    async fn edited(&self, before: &Provider, args: &ProviderArgs) -> Result<(Provider, Preset, bool), Failure> {
         let mut provider = before.clone();
         let mut moved = false;
         if let Some(preset) = &args.preset {
@@ -67,20 +97,17 @@ impl All {
             provider.component = Some(component);
         }
         let preset = self.preset(&provider).await?;
-        self.apply(&mut provider, &preset, &args, false).await?;
-        moved = moved || !origins(&provider, &preset).is_subset(&origins(&before, &preset));
-        let (wanted, notes) = match moved && !keep_token {
-            true => leave_behind(&mut provider, &args),
-            false => (Wanted::No, Vec::new()),
-        };
-        let token = self.token(&mut provider, &preset, &args, wanted).await?;
-        notes.iter().for_each(|note| output.note(note));
-        if provider == before && token.is_none() && args.preset.is_none() && !args.default {
-            return Err(
-                Failure::user("nothing to change was given").with_hint("`aiw provider edit --help` shows what can be")
-            );
+        self.apply(&mut provider, &preset, args, false).await?;
+        moved = moved || !origins(&provider, &preset).is_subset(&origins(before, &preset));
+        Ok((provider, preset, moved))
+    }
+
+    fn refuse_taken(&self, args: &ProviderArgs) -> Result<(), Failure> {
+        if self.providers.get(args.name.as_str())?.is_none() {
+            return Ok(());
         }
-        self.keep(Some(&before), provider, &preset, token, &args, output)
+        let failure = Failure::user(format!("there is a provider `{}` already", args.name));
+        Err(failure.with_hint(format!("`aiw provider edit {}` changes it", args.name)))
     }
 
     async fn ask_preset(&self, args: &ProviderArgs, output: &Output) -> Result<String, Failure> {
@@ -216,9 +243,10 @@ impl All {
         Err(Failure::user(said).with_hint(hint))
     }
 
-    /// Writes all of it.
+    /// Writes all of it over what was read under the lock.
     fn keep(
         &mut self,
+        lock: Lock,
         before: Option<&Provider>,
         mut provider: Provider,
         preset: &Preset,
@@ -226,24 +254,22 @@ impl All {
         args: &ProviderArgs,
         output: &Output,
     ) -> Result<(), Failure> {
-        let lock = self.home.lock()?;
+        let mut new = None;
         if let Some(token) = token {
             let name = match &provider.token {
                 Some(SecretRef::Vault(name)) => name.clone(),
-                _ => self.free_name(&provider)?,
+                _ => new.insert(self.free_name(&provider)?).clone(),
             };
             self.home.vault().set(&lock, &name, &token)?;
             provider.token = Some(SecretRef::Vault(name));
         }
-        // Another command may have been here while this one asked.
-        self.providers = self.home.providers()?;
-        self.providers.set(&provider)?;
-        if args.default {
-            let clis = clis(&provider, preset);
-            self.providers
-                .set_default((clis.len() < CliKind::ALL.len()).then_some(&clis), Some(provider.name.as_str()))?;
+        if let Err(failure) = self.write(&lock, &provider, preset, args.default) {
+            // No provider refers to it.
+            if let Some(name) = new {
+                let _ = self.home.vault().remove(&lock, &name);
+            }
+            return Err(failure);
         }
-        self.providers.save(&lock)?;
         let gone = self.forget(&lock, before.map(in_vault).unwrap_or_default())?;
         drop(lock);
         for name in gone {
@@ -261,6 +287,16 @@ impl All {
         output.line(format!("{word} provider `{}` for {}", provider.name, fits.join(", ")));
         output.answer(json!({"provider": self.shape(&provider, Some(preset))}));
         Ok(())
+    }
+
+    fn write(&mut self, lock: &Lock, provider: &Provider, preset: &Preset, default: bool) -> Result<(), Failure> {
+        self.providers.set(provider)?;
+        if default {
+            let clis = clis(provider, preset);
+            self.providers
+                .set_default((clis.len() < CliKind::ALL.len()).then_some(&clis), Some(provider.name.as_str()))?;
+        }
+        Ok(self.providers.save(lock)?)
     }
 
     /// A name in the vault that no other provider's secret has.
