@@ -150,6 +150,7 @@ impl Prepared {
             session: None,
             timeout: request.timeout,
             depth,
+            parent: None,
         };
         let program = Program {
             path: self.path,

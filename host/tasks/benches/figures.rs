@@ -79,6 +79,7 @@ fn task() -> NewTask {
         session: None,
         timeout: None,
         depth: 0,
+        parent: None,
     }
 }
 

@@ -18,7 +18,7 @@ use aiw_home::Home;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{create_private, write_atomically, write_into};
-use crate::{NewTask, Outcome, Root, State, Task, TaskError, Usage};
+use crate::{MAX_DEPTH, NewTask, Outcome, Root, State, Task, TaskError, Usage};
 
 /// The version of the records that this aiw writes and understands. What older ones would
 /// misunderstand is a new version; what they may leave alone is a new field.
@@ -81,6 +81,9 @@ pub(crate) struct Record {
     pub note: Option<String>,
     #[serde(default)]
     pub depth: u8,
+    /// The task right above it.
+    #[serde(default)]
+    pub parent: Option<TaskId>,
     #[serde(default)]
     pub timeout: Option<u64>,
     pub shim: Pid,
@@ -139,6 +142,7 @@ impl Record {
             cost_usd: None,
             note: None,
             depth: task.depth,
+            parent: task.parent,
             timeout: task.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             shim,
             child: None,
@@ -257,6 +261,17 @@ impl Records {
             Found::Record(record) => Some(*record),
             Found::Nothing | Found::Unreadable(_) => None,
         }
+    }
+
+    /// The tasks above one, nearest first, as far as their records are there.
+    pub fn above(&self, record: &Record) -> Vec<TaskId> {
+        let mut above = Vec::new();
+        let mut next = record.parent;
+        while let Some(id) = next.filter(|id| above.len() < usize::from(MAX_DEPTH) + 1 && !above.contains(id)) {
+            above.push(id);
+            next = self.read(id).and_then(|record| record.parent);
+        }
+        above
     }
 
     /// What is there in the place of a task's record.

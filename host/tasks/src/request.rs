@@ -6,13 +6,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aiw_core::TaskId;
 use serde::{Deserialize, Serialize};
 
 use crate::record::Record;
 use crate::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Root};
 
 /// Begins every request, and says how it is to be read.
-const MAGIC: &[u8; 8] = b"aiwshim1";
+const MAGIC: &[u8; 8] = b"aiwshim2";
 /// The most that is taken in: a prompt may have megabytes.
 const LONGEST: u64 = 256 << 20;
 
@@ -70,6 +71,7 @@ impl Request {
         // No timeout and one of no time are different.
         number(&mut out, task.timeout.map_or(u64::MAX, millis));
         number(&mut out, u64::from(task.depth));
+        optional(&mut out, task.parent.as_ref().map(TaskId::as_str));
         let program = &self.program;
         bytes(&mut out, program.path.as_os_str().as_bytes());
         number(&mut out, program.arguments.len() as u64);
@@ -134,6 +136,10 @@ impl Request {
         let cwd = body.path()?;
         let timeout = Some(body.number()?).filter(|t| *t != u64::MAX).map(Duration::from_millis);
         let depth = body.small()?;
+        let parent = match body.optional()? {
+            Some(id) => Some(id.parse().ok()?),
+            None => None,
+        };
         let task = NewTask {
             cli,
             provider,
@@ -147,6 +153,7 @@ impl Request {
             session,
             timeout,
             depth,
+            parent,
         };
         let path = body.path()?;
         let arguments = body.many(Body::os)?;
@@ -252,6 +259,7 @@ mod tests {
                 session: None,
                 timeout: Some(Duration::ZERO),
                 depth: 2,
+                parent: Some(TaskId::from_number(7)),
             },
             program: Program {
                 path: "/bin/sh".into(),

@@ -65,6 +65,9 @@ pub struct NewTask {
     pub timeout: Option<Duration>,
     /// How many tasks stand above it.
     pub depth: u8,
+    /// The task right above it. Those above a task may wait for it, so they do not count when it
+    /// is looked whether there is a place for it.
+    pub parent: Option<TaskId>,
 }
 
 /// A task, as it was when it was looked at. Texts are those of its files: [`aiw_core::printable`]

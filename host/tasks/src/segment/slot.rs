@@ -71,6 +71,11 @@ impl Snapshot {
         str::from_utf8(&bytes[..12]).ok()?.parse().ok()
     }
 
+    /// How many tasks stand above it.
+    pub fn depth(&self) -> u8 {
+        (self.words[KIND] >> 16 & 0xff) as u8
+    }
+
     pub fn state(&self) -> Option<State> {
         State::ALL.get((self.words[KIND] & 0xff) as usize).copied()
     }
@@ -97,7 +102,7 @@ impl Snapshot {
             instance: self.instance(),
             state: self.state()?,
             cli: *CliKind::ALL.get((self.words[KIND] >> 8 & 0xff) as usize)?,
-            depth: (self.words[KIND] >> 16 & 0xff) as u8,
+            depth: self.depth(),
             pid: number(CHILD).and_then(|pid| u32::try_from(pid).ok()),
             ticket: self.ticket(),
             started: self.words[STARTED],

@@ -19,7 +19,7 @@ use crate::log::Writer;
 use crate::record::{Alive, Pid, Record, Records, create, reserve, save, save_last};
 use crate::request::{Answer, Request};
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot};
+use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot, Snapshot};
 use crate::{Interpreter, Outcome, Program, Queue, Root, State, TaskError, platform};
 
 /// How long a queued task sleeps when nobody wakes it: dead ones do not.
@@ -40,6 +40,9 @@ pub(super) struct Supervisor {
     pub core: Rlimit,
     pub live: Live,
     pub slot: Option<Slot>,
+    /// The tasks above this one.
+    above: Vec<TaskId>,
+    records: Records,
     runtime: RuntimeDir,
     queue: Queue,
     /// Held until this process ends.
@@ -123,6 +126,7 @@ impl Supervisor {
                 error => Answer::Failed(error.to_string()),
             }
         })?;
+        let above = records.above(&record);
         let mut supervisor = Self {
             record,
             directory,
@@ -134,6 +138,8 @@ impl Supervisor {
             core,
             live,
             slot: Some(slot),
+            above,
+            records,
             runtime,
             queue,
             _alive: alive,
@@ -197,8 +203,13 @@ impl Supervisor {
             let (mut running, mut before) = (0, false);
             for other in segment.scan() {
                 match other.state() {
-                    Some(State::Queued) => before |= other.ticket() < self.live.ticket,
-                    Some(State::Starting | State::Running | State::Stopping) => running += 1,
+                    Some(State::Queued) => before |= other.ticket() < self.live.ticket && self.queues_behind(&other),
+                    // Those above may wait for this one, so this one does not wait for them.
+                    Some(State::Starting | State::Running | State::Stopping)
+                        if !other.id().is_some_and(|id| self.above.contains(&id)) =>
+                    {
+                        running += 1;
+                    }
                     _ => {}
                 }
             }
@@ -213,6 +224,16 @@ impl Supervisor {
         // The next in the queue looks for itself.
         segment.wake();
         Turn::Now
+    }
+
+    /// Whether one that came before has to go first: those beneath one task keep their order. Others
+    /// may wait for what this one, and who is above it, must do first.
+    fn queues_behind(&self, other: &Snapshot) -> bool {
+        if self.above.is_empty() && self.live.depth == 0 {
+            return other.depth() == 0;
+        }
+        let parent = other.id().and_then(|id| self.records.read(id)).and_then(|record| record.parent);
+        other.depth() == self.live.depth && parent == self.record.parent
     }
 
     /// Says in the record and in the slot what is the case now, in this order: who is woken finds both.

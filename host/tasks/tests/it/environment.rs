@@ -123,6 +123,7 @@ pub fn task() -> NewTask {
         session: None,
         timeout: None,
         depth: 0,
+        parent: None,
     }
 }
 

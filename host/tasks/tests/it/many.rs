@@ -87,6 +87,38 @@ fn turns_come_in_the_order_of_the_starts() {
 }
 
 #[test]
+fn a_task_that_waits_for_one_beneath_it_does_not_hold_it_up() {
+    let env = Environment::new();
+    let queue = Queue { limit: 1, may_queue: true };
+    let (inner, innermost, other) = (env.path("inner"), env.path("innermost"), env.path("other"));
+    let await_file = |path: &std::path::Path| format!("while [ ! -e {0} ]; do sleep 0.01; done", path.display());
+    // Starts a task beneath itself, and waits for what that does.
+    let nest = |script: &str, done: &std::path::Path| {
+        format!(
+            "{} start {} {} {} 1 1 '{script}'; {}",
+            shim().display(),
+            env.home().display(),
+            env.runtime().display(),
+            env.root.pid,
+            await_file(done)
+        )
+    };
+    // The one in the middle has the quotes of a shell within a shell.
+    let middle = nest(&format!("touch {}", innermost.display()), &innermost).replace('\'', "\"");
+    let middle = format!("{middle}; touch {}", inner.display());
+    let outer = format!("{}; {}", await_file(&other), nest(&middle, &inner));
+    let outer = env.try_start(task(), program(&outer), queue).unwrap();
+    // It came before those beneath.
+    let waiting = env.try_start(task(), program("exit 0"), queue).unwrap();
+    assert_eq!(waiting.state, State::Queued);
+    std::fs::write(other, "").unwrap();
+    for id in [outer.id, waiting.id] {
+        assert_ended(&env.ended(id), Outcome::Succeeded, Some(0), None);
+    }
+    assert_eq!(env.tasks().list().unwrap().len(), 4);
+}
+
+#[test]
 fn who_may_not_queue_is_refused_and_leaves_nothing() {
     let env = Environment::new();
     let one = env.start("sleep 100");

@@ -73,6 +73,7 @@ mod start {
         let Ok(tasks) = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid))) else { return ExitCode::FAILURE };
         let tasks = tasks.with_runtime(runtime).with_grace(std::time::Duration::from_millis(300));
         let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
+        let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());
         for _ in 0..count {
             let task = NewTask {
                 cli: CliKind::Codex,
@@ -86,7 +87,8 @@ mod start {
                 cwd: "/".into(),
                 session: None,
                 timeout: None,
-                depth: 0,
+                depth: u8::from(above.is_some()),
+                parent: above,
             };
             let program = Program {
                 named_files: Vec::new(),
