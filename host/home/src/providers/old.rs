@@ -23,10 +23,20 @@ pub struct Migration {
     pub backup: std::path::PathBuf,
 }
 
-/// It has no version, and its providers no presets.
+/// What a provider of aiw 0.6 may have.
+const FIELDS: [&str; 5] = ["token", "base_url", "scenario", "env", "compatible_with"];
+
+/// It has no version, its providers no presets, and one of them what only aiw 0.6 wrote. Without that it is a file of
+/// today, written by hand and not yet right, and none of it may be thrown away.
 pub(super) fn is_old(value: &Value) -> bool {
-    let providers = value.get("providers").and_then(Value::as_object);
-    providers.is_some_and(|map| !map.is_empty() && map.values().all(|provider| provider.get("preset").is_none()))
+    let Some(providers) = value.get("providers").and_then(Value::as_object) else { return false };
+    let is_sign = |provider: &Value| {
+        let token = provider.get("token").and_then(Value::as_str);
+        token.is_some_and(|token| matches!(Text::parse(token), Text::Literal(_)))
+            || provider.get("base_url").is_some()
+            || provider.get("compatible_with").is_some()
+    };
+    providers.values().all(|provider| provider.get("preset").is_none()) && providers.values().any(is_sign)
 }
 
 impl Home {
@@ -73,6 +83,18 @@ impl Home {
             found.push(provider);
         }
         let default = ["default", "default_provider"].iter().find_map(|key| old.value()[*key].as_str());
+        for (key, value) in old.value().as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+            let taken = match key.as_str() {
+                "providers" => true,
+                "default" | "default_provider" => value
+                    .as_str()
+                    .is_some_and(|name| default == Some(name) && found.iter().any(|p| p.name.as_str() == name)),
+                _ => false,
+            };
+            if !taken {
+                migration.left.push(format!("the field `{}` was left out", aiw_core::one_line(key, 80)));
+            }
+        }
         // The rest of the old file means nothing any more.
         let fresh = Document::fresh(&path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?;
         let mut providers = Providers::from_document(fresh)?;
@@ -123,11 +145,18 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     let object = value.as_object().ok_or("was left out: it is not an object")?;
     let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
     let mut secrets = Vec::new();
-    let clis: Vec<CliKind> = object
-        .get("compatible_with")
-        .and_then(Value::as_array)
-        .map(|words| words.iter().filter_map(|word| word.as_str()?.to_lowercase().parse().ok()).collect())
-        .unwrap_or_default();
+    let words = object.get("compatible_with").and_then(Value::as_array);
+    let clis: Vec<CliKind> =
+        words.into_iter().flatten().filter_map(|word| word.as_str()?.to_lowercase().parse().ok()).collect();
+    // What is not of the expected kind is as unknown as what has another name.
+    let is_taken = |key: &str, value: &Value| match key {
+        "env" => value.is_object(),
+        "compatible_with" => words.is_some_and(|words| words.len() == clis.len()),
+        key => FIELDS.contains(&key) && value.is_string(),
+    };
+    for (key, _) in object.iter().filter(|(key, value)| !value.is_null() && !is_taken(key, value)) {
+        left.push(format!("`{}` of provider `{name}` was left out, at least in part", aiw_core::one_line(key, 80)));
+    }
     // Without an address it spoke to the maker of its CLI.
     let preset = match (text("base_url"), clis.as_slice()) {
         (Some(_), _) => "custom",
@@ -208,6 +237,47 @@ mod tests {
             assert!(!bytes.windows(6).any(|window| window == b"canary"), "{}", entry.path().display());
         }
         assert_eq!(home.migrate_providers().unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_of_today_without_its_version_is_left_alone() {
+        for text in [
+            r#"{"providers": {"x": {"base_urls": {"openai": "https://h/v1"}, "token": "${K}"}}}"#,
+            r#"{"providers": {"x": {"model": "m", "token": {"secret": "x"}}}}"#,
+            r#"{"providers": {"x": {"preset": "openai"}, "y": {"base_url": "https://h"}}}"#,
+            r#"{"providers": {"x": 1}}"#,
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = Home::at(dir.path());
+            fs::write(home.providers_path(), text).unwrap();
+            assert!(!home.providers().unwrap().problems().is_empty(), "{text}");
+            assert_eq!(home.migrate_providers().unwrap(), None);
+            assert_eq!(fs::read_to_string(home.providers_path()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_over_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let old = r#"{
+            "providers": {
+                "x": {"token": "canary", "model": "m", "env": ["canary"], "compatible_with": ["claude", "vim"], "mine": null},
+                "y": {"token": {"secret": "canary"}, "base_url": "https://h", "scenario": 3},
+                "z": {"token": "canary", "base_url": "https://canary@h"}
+            },
+            "default": "nobody", "theme": "dark"
+        }"#;
+        fs::write(home.providers_path(), old).unwrap();
+        let migration = home.migrate_providers().unwrap().unwrap();
+        let left = migration.left.join("\n");
+        let named =
+            ["`model` of provider `x`", "`env` of", "`compatible_with` of", "`token` of provider `y`", "`scenario` of"];
+        for part in named.into_iter().chain(["provider `z` was left out", "field `default`", "field `theme`"]) {
+            assert!(left.contains(part), "{part}: {left}");
+        }
+        assert!(migration.left.len() == 8 && !left.contains("canary"), "{left}");
+        assert_eq!(migration.secrets.len(), 1);
     }
 
     #[test]
