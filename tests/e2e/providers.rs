@@ -169,6 +169,22 @@ fn commands_at_the_same_time_lose_nothing_of_each_other() {
 }
 
 #[test]
+fn a_secret_that_no_run_would_get_is_said_to_be_missing() {
+    let (env, _) = fake();
+    add(&env, "x", &["--preset", "openai"]);
+    let secret = || env.json(&["provider", "list"])["providers"][0]["secret"].clone();
+    assert_eq!(secret(), "set");
+    let (key, sealed) = (env.home().join("vault/key"), env.home().join("vault/x.age"));
+    let good = fs::read(&sealed).unwrap();
+    fs::write(&sealed, "no secret").unwrap();
+    assert_eq!(secret(), "missing");
+    fs::write(&sealed, good).unwrap();
+    assert_eq!(secret(), "set");
+    fs::remove_file(key).unwrap();
+    assert_eq!(secret(), "missing");
+}
+
+#[test]
 fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
     let (env, _) = fake();
     for (arguments, code, said) in [

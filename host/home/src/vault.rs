@@ -119,9 +119,14 @@ impl Vault {
         Ok(names)
     }
 
-    /// Whether a secret is there; whether it opens is another question.
-    pub fn has(&self, name: &SecretName) -> bool {
+    /// Whether a name is taken; whether its secret opens is another question.
+    pub fn is_taken(&self, name: &SecretName) -> bool {
         self.file(name).is_file()
+    }
+
+    /// Whether a secret is there and opens: a run would get it.
+    pub fn has(&self, name: &SecretName) -> bool {
+        self.get(name).is_ok()
     }
 
     /// A secret.
@@ -247,6 +252,7 @@ mod tests {
         let key = fs::read(vault.key_path()).unwrap();
         fs::remove_file(vault.key_path()).unwrap();
         assert!(matches!(vault.get(&name("a")), Err(VaultError::KeyMissing { .. })));
+        assert!(vault.is_taken(&name("a")) && !vault.has(&name("a")));
         assert!(matches!(vault.set(&lock, &name("b"), &Secret::new("y")), Err(VaultError::KeyMissing { .. })));
         for damaged in ["", "# only a comment\n", "AGE-SECRET-KEY-1NOPE", "\u{0}"] {
             replace(&vault.key_path(), damaged.as_bytes(), Mode::Private).unwrap();
@@ -255,6 +261,7 @@ mod tests {
         }
         replace(&vault.key_path(), &key, Mode::Private).unwrap();
         assert_eq!(vault.get(&name("a")).unwrap().expose(), "x");
+        assert!(vault.has(&name("a")) && !vault.has(&name("b")));
     }
 
     #[cfg(unix)]
@@ -290,6 +297,7 @@ mod tests {
             bytes[at] ^= 1;
             fs::write(vault.file(&name("a")), &bytes).unwrap();
             assert!(matches!(vault.get(&name("a")), Err(VaultError::Unreadable { .. })));
+            assert!(!vault.has(&name("a")));
             bytes[at] ^= 1;
         }
     }

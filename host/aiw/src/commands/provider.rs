@@ -81,7 +81,7 @@ impl All {
     fn forget(&self, lock: &Lock, secrets: Vec<SecretName>) -> Result<Vec<SecretName>, Failure> {
         let mut gone = Vec::new();
         for secret in secrets {
-            if secret::users(&self.providers, &secret).is_empty() && self.home.vault().has(&secret) {
+            if secret::users(&self.providers, &secret).is_empty() && self.home.vault().is_taken(&secret) {
                 self.home.vault().remove(lock, &secret)?;
                 gone.push(secret);
             }

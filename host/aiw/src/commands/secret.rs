@@ -27,7 +27,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
                 },
                 None => read(&format!("Secret `{name}`:")).await?,
             };
-            let news = !vault.has(&name);
+            let news = !vault.is_taken(&name);
             vault.set(&home.lock()?, &name, &secret)?;
             output.line(format!("{} `{name}`", if news { "Kept" } else { "Replaced" }));
             output.answer(json!({"secret": {"name": name, "new": news}}));

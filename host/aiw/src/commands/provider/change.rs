@@ -302,14 +302,14 @@ impl All {
     /// A name in the vault that no other provider's secret has.
     fn free_name(&self, provider: &Provider) -> Result<SecretName, Failure> {
         let wanted: SecretName = provider.name.as_str().parse()?;
-        if secret::users(&self.providers, &wanted).is_empty() && !self.home.vault().has(&wanted) {
+        if secret::users(&self.providers, &wanted).is_empty() && !self.home.vault().is_taken(&wanted) {
             return Ok(wanted);
         }
         // One that was kept beforehand, or by a provider of that name that is gone, is not lost.
         let mut number = 2;
         loop {
             let name: SecretName = format!("{wanted}-{number}").parse()?;
-            if !self.home.vault().has(&name) {
+            if !self.home.vault().is_taken(&name) {
                 return Ok(name);
             }
             number += 1;
