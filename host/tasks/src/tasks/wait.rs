@@ -11,9 +11,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::list::Segments;
 use super::{Tasks, WaitMode, Waited};
+use crate::files::now;
 use crate::platform::{Process, timespec};
 use crate::segment::Segment;
-use crate::{Root, State, Task, TaskError};
+use crate::{Outcome, Root, State, Task, TaskError};
 
 /// How long a sleep lasts when nothing wakes it. Ends wake it at once, so this is for what cannot
 /// be heard from here: shims in other containers, and `cancelled`.
@@ -22,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 impl Tasks {
     /// Waits until one or all of the tasks have ended, until the deadline, or until `cancelled` is
     /// set, which is seen within a second. `on_change` is called at the start and after each
-    /// change of a state.
+    /// change of a state. A task that is removed meanwhile stays as it was last known.
     pub fn wait(
         &self,
         ids: &[TaskId],
@@ -39,14 +40,24 @@ impl Tasks {
             let mut shims = Vec::new();
             let mut tasks = Vec::with_capacity(ids.len());
             let mut segments = Segments::of(self);
-            for id in ids {
-                let record = self.record(*id)?;
-                if record.state != State::Ended {
-                    ears.listen(self, record.root);
-                    shims.extend(Process::open(record.shim.pid, record.shim.start).ok().flatten());
-                }
-                // Read again: it may have ended before its shim was listened to.
-                tasks.push(self.look(self.record(*id)?, &mut segments)?);
+            for (at, id) in ids.iter().enumerate() {
+                let mut look = || {
+                    let record = self.record(*id)?;
+                    if record.state != State::Ended {
+                        ears.listen(self, record.root);
+                        shims.extend(Process::open(record.shim.pid, record.shim.start).ok().flatten());
+                    }
+                    // Read again: it may have ended before its shim was listened to.
+                    self.look(self.record(*id)?, &mut segments)
+                };
+                let known = last.as_ref().and_then(|tasks| tasks.get(at));
+                tasks.push(match (look(), known) {
+                    (Ok(task), _) => task,
+                    (Err(TaskError::NoTask { .. }), Some(known)) => gone(known.clone()),
+                    // It may be readable again when it is looked next.
+                    (Err(_), Some(known)) => known.clone(),
+                    (Err(error), None) => return Err(error),
+                });
             }
             if last.as_ref() != Some(&tasks) {
                 on_change(&tasks);
@@ -65,6 +76,18 @@ impl Tasks {
             ears.sleep(&shims, left.min(LOOK_AGAIN));
         }
     }
+}
+
+/// A task that was removed while it was waited for. Only what has ended is removed.
+fn gone(mut task: Task) -> Task {
+    if task.state != State::Ended {
+        task.state = State::Ended;
+        task.outcome = Some(Outcome::Lost);
+        task.ended = Some(now());
+        task.note = Some("its record was removed before anybody here saw how it ended".into());
+    }
+    task.unread = false;
+    task
 }
 
 /// Turns the wakes of futexes into something that can be polled.

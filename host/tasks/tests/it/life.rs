@@ -290,6 +290,30 @@ fn waiting_can_be_cut_short() {
 }
 
 #[test]
+fn a_task_that_is_removed_meanwhile_ends_no_wait() {
+    let env = Environment::new();
+    let (long, short) = (env.start("sleep 100"), env.run("exit 3"));
+    let mut calls = 0;
+    let waited = env
+        .tasks()
+        .wait(&[short.id, long.id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {
+            calls += 1;
+            if calls == 1 {
+                env.tasks().remove(short.id).unwrap();
+                env.tasks().stop(long.id, true).unwrap();
+                env.tasks().remove(long.id).unwrap();
+            }
+        })
+        .unwrap();
+    assert!(waited.done);
+    assert_ended(&waited.tasks[0], Outcome::Failed, Some(3), None);
+    assert_ended(&waited.tasks[1], Outcome::Lost, None, None);
+    env.tasks().mark_read(&[short.id, long.id]).unwrap();
+    let never = env.tasks().wait(&[short.id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {});
+    assert!(matches!(never, Err(TaskError::NoTask { .. })));
+}
+
+#[test]
 fn a_log_is_followed_to_its_end() {
     let env = Environment::new();
     let task = env.start("for i in 1 2 3; do echo line $i; sleep 0.05; done; printf end >&2");
