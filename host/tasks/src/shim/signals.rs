@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
 pub(super) struct Signals {
@@ -21,7 +21,9 @@ impl Signals {
         pipe.set_nonblocking(true)?;
         let terminate = Arc::new(AtomicBool::new(false));
         flag::register(SIGTERM, terminate.clone())?;
-        for ignored in [SIGHUP, SIGINT] {
+        // A limit on the size of files fails a write instead of ending us. The CLI gets all of these back
+        // as the system has them: an exec forgets handlers.
+        for ignored in [SIGHUP, SIGINT, SIGXFSZ] {
             flag::register(ignored, Arc::new(AtomicBool::new(false)))?;
         }
         low_level::pipe::register(SIGTERM, end.try_clone()?)?;

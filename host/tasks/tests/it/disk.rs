@@ -9,7 +9,7 @@ use std::time::Instant;
 use aiw_tasks::{Outcome, State, WaitMode};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, GUARD, is_there, kill, shim_of, until};
+use crate::environment::{Environment, GUARD, assert_ended, is_there, kill, shim, shim_of, until};
 
 /// A small disk of a test's own. Only root may have one.
 struct Disk(PathBuf);
@@ -57,6 +57,29 @@ fn a_task_that_ends_well_on_a_full_disk_is_recorded_so() {
     assert_eq!((task.outcome, task.exit_code), (Some(Outcome::Succeeded), Some(0)), "{task:?}");
     assert_eq!(task.final_message.as_deref(), Some(words.as_str()));
     assert!(!task.log.with_file_name("reserve").exists() && !task.log.with_file_name("task.json.new").exists());
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_ends_the_cli_and_not_its_shim() {
+    let env = Environment::new();
+    // The session's shared memory is larger than that.
+    env.run("exit 0");
+    let start = |script: &str| {
+        let limited = "ulimit -f 40; exec \"$0\" start \"$@\"";
+        let output = Command::new("sh")
+            .args(["-c", limited])
+            .args([shim(), &env.home(), &env.runtime()])
+            .args([&env.root.pid.to_string(), "1", "64", script])
+            .output()
+            .unwrap();
+        env.ended(String::from_utf8(output.stdout).unwrap().trim().parse().unwrap())
+    };
+    let long = start("head -c 200000 /dev/zero; exit 0");
+    assert_ended(&long, Outcome::Succeeded, Some(0), None);
+    assert_eq!(long.note.as_deref(), Some("the log is not whole: File too large (os error 27)"));
+    let file = env.path("file");
+    let cli = start(&format!("exec head -c 200000 /dev/zero > {}", file.display()));
+    assert_ended(&cli, Outcome::Signalled, None, Some(25));
 }
 
 #[test]
