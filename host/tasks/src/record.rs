@@ -96,6 +96,9 @@ pub(crate) struct Record {
     pub files: Vec<PathBuf>,
     /// The namespace that the process ids belong to.
     pub pid_namespace: u64,
+    /// The system's start that they belong to, too.
+    #[serde(default)]
+    pub boot: Option<String>,
     /// What a newer aiw has put here stays when this one writes the record.
     #[serde(flatten)]
     pub more: serde_json::Map<String, serde_json::Value>,
@@ -149,6 +152,7 @@ impl Record {
             instance,
             files: Vec::new(),
             pid_namespace: crate::platform::pid_namespace(),
+            boot: crate::platform::boot().map(str::to_owned),
             more: serde_json::Map::new(),
         }
     }

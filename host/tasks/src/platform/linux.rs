@@ -23,6 +23,27 @@ pub(crate) fn start_of(pid: u32) -> Option<u64> {
     procfs::stat(pid).filter(|stat| !matches!(stat.state, b'Z' | b'X')).map(|stat| stat.start)
 }
 
+/// What tells this start of the system from others; process ids mean nothing across them.
+pub(crate) fn boot() -> Option<&'static str> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    };
+    BOOT.get_or_init(read).as_deref()
+}
+
+/// Whether a process was started with this value of a variable; `None` where that cannot be read.
+pub(crate) fn has_mark(pid: u32, variable: &str, value: &str) -> Option<bool> {
+    let variables = procfs::variables(pid).filter(|variables| !variables.is_empty())?;
+    Some(procfs::value(&variables, variable) == Some(value.as_bytes()))
+}
+
+/// Whether a process was stopped by a signal, and does nothing.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    procfs::stat(pid).is_some_and(|stat| stat.state == b'T')
+}
+
 /// The namespace that our process ids belong to.
 pub(crate) fn pid_namespace() -> u64 {
     static NAMESPACE: OnceLock<u64> = OnceLock::new();

@@ -19,6 +19,21 @@ pub(crate) fn start_of(pid: u32) -> Option<u64> {
     test_kill_process(id).is_ok().then_some(0)
 }
 
+/// Starts of the system are not told apart.
+pub(crate) fn boot() -> Option<&'static str> {
+    None
+}
+
+/// Without the start of a process, nothing is ended by its id alone.
+pub(crate) fn has_mark(_pid: u32, _variable: &str, _value: &str) -> Option<bool> {
+    None
+}
+
+/// Whether a process was stopped by a signal, and does nothing.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    ps(&["-o", "state=", "-p", &pid.to_string()]).trim_start().starts_with('T')
+}
+
 /// There is one namespace of process ids.
 pub(crate) fn pid_namespace() -> u64 {
     0

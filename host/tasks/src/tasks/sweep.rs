@@ -98,7 +98,9 @@ fn last_sign(directory: &Path) -> Option<u64> {
 
 /// Ends what a dead shim's task still has running: its CLI and all that carry its mark. How many that were.
 fn end_orphans(record: &Record) -> usize {
-    if record.pid_namespace != platform::pid_namespace() {
+    // Nothing outlives the system that it ran on.
+    let other_boot = record.boot.as_deref().zip(platform::boot()).is_some_and(|(theirs, ours)| theirs != ours);
+    if record.pid_namespace != platform::pid_namespace() || other_boot {
         return 0;
     }
     let mut ended = Vec::new();
@@ -138,9 +140,16 @@ fn orphans(record: &Record) -> (Vec<(u32, u64)>, bool) {
     if let Some(child) = record.child
         && platform::is_alive(child.pid, child.start)
         && child.start != 0
+        && is_child(record, child.pid)
         && !left.contains(&(child.pid, child.start))
     {
         left.push((child.pid, child.start));
     }
     (left, unsure)
+}
+
+/// Whether a process that has the id and the start of the CLI is it: it has its mark as well. Where
+/// that cannot be read, the start of the system has to be the same.
+fn is_child(record: &Record, pid: u32) -> bool {
+    platform::has_mark(pid, TASK_VARIABLE, record.id.as_str()).unwrap_or(record.boot.is_some())
 }

@@ -57,6 +57,39 @@ fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
 }
 
 #[test]
+fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
+    let env = Environment::new();
+    let tamper = |id: aiw_core::TaskId, change: &dyn Fn(&mut serde_json::Value)| {
+        let path = env.home().join("tasks").join(id.as_str()).join("task.json");
+        let mut record = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut record);
+        std::fs::write(path, serde_json::to_vec(&record).unwrap()).unwrap();
+    };
+    for marked in [false, true] {
+        let task = env.start("exec sleep 100");
+        kill(shim_of(&task), Signal::KILL);
+        until(|| (!is_there(task.pid.unwrap())).then_some(()));
+        let mut stranger = Command::new("sleep");
+        if marked {
+            stranger.env(aiw_tasks::TASK_VARIABLE, task.id.as_str());
+        }
+        let mut stranger = stranger.arg("100").spawn().unwrap();
+        let root = aiw_tasks::Root::of(stranger.id());
+        tamper(task.id, &|record| {
+            record["child"] = serde_json::json!({ "pid": root.pid, "start": root.start });
+            if marked {
+                assert!(record["boot"].is_string());
+                record["boot"] = "of another day".into();
+            }
+        });
+        assert_eq!(env.ended(task.id).outcome, Some(Outcome::Lost));
+        assert!(is_there(stranger.id()), "{marked}");
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}
+
+#[test]
 fn whoever_is_killed_whenever_nothing_leaks() {
     // `cargo xtask soak` asks for more.
     let rounds = std::env::var("AIW_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
