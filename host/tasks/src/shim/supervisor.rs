@@ -203,7 +203,12 @@ impl Supervisor {
             let (mut running, mut before) = (0, false);
             for other in segment.scan() {
                 match other.state() {
-                    Some(State::Queued) => before |= other.ticket() < self.live.ticket && self.queues_behind(&other),
+                    // One that was stopped would not take its turn, and hold up all behind it.
+                    Some(State::Queued) => {
+                        before |= other.ticket() < self.live.ticket
+                            && self.queues_behind(&other)
+                            && !platform::is_stopped(other.shim().pid);
+                    }
                     // Those above may wait for this one, so this one does not wait for them.
                     Some(State::Starting | State::Running | State::Stopping)
                         if !other.id().is_some_and(|id| self.above.contains(&id)) =>

@@ -41,6 +41,7 @@ pub struct Tasks {
     runtime: RuntimeDir,
     scope: Scope,
     grace: Duration,
+    patience: Duration,
     log_bytes: u64,
 }
 
@@ -99,6 +100,7 @@ impl Tasks {
             runtime: RuntimeDir::find(),
             scope,
             grace: Duration::from_secs(5),
+            patience: stop::PATIENCE,
             log_bytes: crate::log::FILE_BYTES,
         })
     }
@@ -116,6 +118,14 @@ impl Tasks {
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Another time until a shim is taken for stuck, for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
         self
     }
 

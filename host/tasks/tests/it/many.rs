@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use aiw_core::TaskId;
-use aiw_tasks::{Outcome, Queue, Scope, State, TaskError, WaitMode};
+use aiw_tasks::{Outcome, Queue, Scope, State, Stopped, Task, TaskError, WaitMode};
+use rustix::process::Signal;
 
-use crate::environment::{Environment, GUARD, assert_ended, program, shim, task, until};
+use crate::environment::{Environment, GUARD, assert_ended, is_there, kill, program, shim, shim_of, task, until};
 
 fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
     let mut command = Command::new(shim());
@@ -139,9 +140,56 @@ fn a_queued_task_can_be_stopped_and_a_dead_one_holds_up_nobody() {
     let second = env.tasks().get(second.id).unwrap();
     assert_ended(&second, Outcome::Signalled, None, None);
     assert_eq!(second.note.as_deref(), Some("it was stopped before its turn came"));
-    crate::environment::kill(crate::environment::shim_of(&first), rustix::process::Signal::KILL);
+    kill(shim_of(&first), Signal::KILL);
     assert_ended(&env.ended(third.id), Outcome::Succeeded, Some(0), None);
     assert_eq!(env.tasks().get(first.id).unwrap().outcome, Some(Outcome::Lost));
+}
+
+#[test]
+fn a_stopped_shim_holds_up_nobody_and_can_be_ended() {
+    let env = Environment::new();
+    let queue = Queue { limit: 1, may_queue: true };
+    let first = env.start("sleep 100");
+    let [second, third] = [(); 2].map(|()| env.try_start(task(), program("exit 0"), queue).unwrap());
+    let stop = |task: &Task| {
+        let shim = shim_of(task);
+        kill(shim, Signal::STOP);
+        let stat = || std::fs::read_to_string(format!("/proc/{shim}/stat")).unwrap();
+        until(|| stat().contains(") T ").then_some(()));
+        shim
+    };
+    stop(&second);
+    stop(&first);
+    // One that is stopped hears all the same.
+    let Stopped::Ended(first) = env.tasks().stop(first.id, true).unwrap() else { panic!() };
+    assert_ended(&first, Outcome::Signalled, None, Some(15));
+    assert_ended(&env.ended(third.id), Outcome::Succeeded, Some(0), None);
+    assert_eq!(env.tasks().get(second.id).unwrap().state, State::Queued);
+    kill(shim_of(&second), Signal::CONT);
+    assert_ended(&env.ended(second.id), Outcome::Succeeded, Some(0), None);
+}
+
+#[test]
+fn a_shim_that_does_nothing_is_killed() {
+    let mut env = Environment::new();
+    env.grace = Duration::from_millis(1);
+    let task = env.start("trap '' TERM; echo ready; while :; do sleep 1; done");
+    until(|| (!env.stdout(task.id).is_empty()).then_some(()));
+    let shim = shim_of(&task);
+    kill(shim, Signal::STOP);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // It has no time to do anything in between.
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                kill(shim, Signal::STOP);
+            }
+        });
+        let stopped = env.tasks().with_patience(Duration::from_millis(1)).stop(task.id, true);
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(matches!(stopped.unwrap(), Stopped::Ended(_)));
+    });
+    assert!(!is_there(shim) && !is_there(task.pid.unwrap()));
 }
 
 #[test]
