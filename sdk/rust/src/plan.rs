@@ -106,8 +106,9 @@ const CODEX_COMPETES: [&str; 7] = [
 pub(crate) fn codex(access: &Access) -> Plan {
     let (name, base_url) = (toml_string(&access.provider), toml_string(&access.base_url));
     let key = access.secret.as_ref().map_or_else(String::new, |_| format!("env_key={},", toml_string(CODEX_KEY)));
-    let provider = format!("model_providers.aiw={{name={name},base_url={base_url},{key}wire_api=\"responses\"}}");
-    let mut arguments = ["-c", "model_provider=\"aiw\"", "-c", &provider].map(str::to_owned).to_vec();
+    let id = codex_id(&access.provider);
+    let provider = format!("model_providers.{id}={{name={name},base_url={base_url},{key}wire_api=\"responses\"}}");
+    let mut arguments = vec!["-c".to_owned(), format!("model_provider=\"{id}\""), "-c".to_owned(), provider];
     if let Some(model) = &access.model {
         arguments.extend(["-m".to_owned(), model.clone()]);
     }
@@ -119,6 +120,16 @@ pub(crate) fn codex(access: &Access) -> Plan {
         tag: None,
         notes: Vec::new(),
     }
+}
+
+/// What Codex knows a provider by. It merges what the user's `config.toml` says of the same id, headers and query
+/// included, so it is an id that nobody writes there by chance. And it is the same in each run: Codex resumes a session
+/// only where its provider is configured.
+fn codex_id(provider: &str) -> String {
+    // FNV-1a.
+    let digest =
+        provider.bytes().fold(0x811c_9dc5_u32, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    format!("aiw-{digest:08x}")
 }
 
 /// What would send Gemini CLI elsewhere. Emptied, not taken away: it loads `.env` for every
@@ -173,6 +184,12 @@ fn toml_string(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_for_codex_is_the_providers_own_and_stays() {
+        assert_eq!(codex_id("foobar"), "aiw-bf9cf968");
+        assert_ne!(codex_id("a"), codex_id("b"));
+    }
 
     #[test]
     fn a_string_of_toml_is_escaped() {

@@ -129,9 +129,9 @@ async fn openai_itself_is_a_provider_of_codex_with_a_variable_of_its_own() {
         "set AIW_CODEX_KEY ``<token>
 {CODEX_UNSET}
 argument -c
-argument model_provider=\"aiw\"
+argument model_provider=\"aiw-7e89edb6\"
 argument -c
-argument model_providers.aiw={{name=\"mine\",base_url=\"https://api.openai.com/v1\",env_key=\"AIW_CODEX_KEY\",wire_api=\"responses\"}}"
+argument model_providers.aiw-7e89edb6={{name=\"mine\",base_url=\"https://api.openai.com/v1\",env_key=\"AIW_CODEX_KEY\",wire_api=\"responses\"}}"
     );
     assert_eq!(plan("provider-openai", &mine, CliKind::Codex).await, expected);
     let chosen = plan("provider-openai", &with_model(mine.clone(), "gpt-x"), CliKind::Codex).await;
@@ -172,9 +172,9 @@ async fn a_gateway_fits_the_clis_whose_api_it_speaks() {
             "set AIW_CODEX_KEY ``<token>
 {CODEX_UNSET}
 argument -c
-argument model_provider=\"aiw\"
+argument model_provider=\"aiw-7e89edb6\"
 argument -c
-argument model_providers.aiw={{name=\"mine\",base_url=\"https://llm.example/v1\",env_key=\"AIW_CODEX_KEY\",wire_api=\"responses\"}}
+argument model_providers.aiw-7e89edb6={{name=\"mine\",base_url=\"https://llm.example/v1\",env_key=\"AIW_CODEX_KEY\",wire_api=\"responses\"}}
 argument -m
 argument a \"b\" \\c"
         )
@@ -207,9 +207,9 @@ async fn without_a_token_the_users_own_login_is_kept_out() {
         format!(
             "{CODEX_UNSET}
 argument -c
-argument model_provider=\"aiw\"
+argument model_provider=\"aiw-7e89edb6\"
 argument -c
-argument model_providers.aiw={{name=\"mine\",base_url=\"http://localhost:11434/v1\",wire_api=\"responses\"}}"
+argument model_providers.aiw-7e89edb6={{name=\"mine\",base_url=\"http://localhost:11434/v1\",wire_api=\"responses\"}}"
         )
     );
     assert_eq!(plan("provider-gateway", &mine, CliKind::Gemini).await, gemini("`none`", "http://localhost:11434", ""));
