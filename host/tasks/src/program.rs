@@ -23,6 +23,25 @@ pub struct Program {
     pub limits: Limits,
 }
 
+#[cfg(unix)]
+impl Program {
+    /// Overwrites what may be secret before its memory is given back.
+    pub(crate) fn wipe(&mut self) {
+        use std::os::unix::ffi::OsStringExt;
+        let arguments = self.arguments.drain(..);
+        let environment = self.environment.drain(..).map(|(_, value)| value);
+        let files = self.files.drain(..).map(|file| file.bytes);
+        let named_files = self.named_files.drain(..).map(|file| file.bytes);
+        let stdin = std::iter::once(std::mem::take(&mut self.stdin));
+        let texts = arguments.chain(environment).map(OsString::into_vec);
+        for mut bytes in texts.chain(files).chain(named_files).chain(stdin) {
+            bytes.fill(0);
+            // Else the compiler may leave out what nobody reads.
+            std::hint::black_box(&bytes);
+        }
+    }
+}
+
 /// A file in memory, which the CLI finds at `/proc/self/fd/N`.
 #[derive(Clone)]
 pub struct PassedFile {

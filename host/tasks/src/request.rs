@@ -111,6 +111,9 @@ impl Request {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not the request of this version of aiw"));
         }
         let mut body = Vec::new();
+        // At once: each growth would leave a copy of the secrets behind.
+        let room = usize::try_from(length).unwrap_or(usize::MAX);
+        body.try_reserve_exact(room).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         from.take(length).read_to_end(&mut body)?;
         if body.len() as u64 != length {
             return Err(io::ErrorKind::UnexpectedEof.into());

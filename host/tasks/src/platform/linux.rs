@@ -130,6 +130,19 @@ impl Process {
     }
 }
 
+/// No core of this process is ever written, and its memory and environment are root's to read.
+/// What it executes is not affected.
+pub(crate) fn hide_memory() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Whether a process of ours is there although `/proc` does not show it: where it is mounted so
+/// that others' processes are hidden, those that hide their memory are as well.
+pub(super) fn is_hidden(pid: u32) -> bool {
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    procfs::stat(pid).is_none() && id.is_some_and(|id| rustix::process::test_kill_process(id).is_ok())
+}
+
 /// Makes this process the parent of all orphans among its descendants.
 pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
@@ -192,17 +205,28 @@ const KTHREADD: u32 = 2;
 
 /// Whether a process is a shim: this program, with `shim` as its first argument.
 pub(crate) fn is_shim(pid: u32) -> bool {
-    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe")).ok();
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe"));
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let same = match (program("self"), program(&pid.to_string())) {
+        // Shims hide their memory, and what they run with it: the command line has to do.
+        (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => names_a_task(&command),
         // A new version may have replaced the file under a running shim.
-        (Some(ours), Some(theirs)) => {
+        (Ok(ours), Ok(theirs)) => {
             ours.to_string_lossy().trim_end_matches(" (deleted)")
                 == theirs.to_string_lossy().trim_end_matches(" (deleted)")
         }
         _ => false,
     };
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
+}
+
+/// Whether a command line is that of a shim in all its words: `aiw shim ROOT TASK`.
+fn names_a_task(command: &[u8]) -> bool {
+    let mut words = command.split(|b| *b == 0).skip(2).map(|word| str::from_utf8(word).unwrap_or_default());
+    words.next().is_some_and(|root| root.parse::<u32>().is_ok())
+        && words.next().is_some_and(|id| id.parse::<aiw_core::TaskId>().is_ok())
+        && words.next() == Some("")
+        && words.next().is_none()
 }
 
 /// Tells when something changes in a directory.
@@ -233,5 +257,20 @@ impl Watch {
             let mut events = [0; 4096];
             while rustix::io::read(queue, &mut events).is_ok_and(|n| n > 0) {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_of_a_shim_is_known() {
+        let id = aiw_core::TaskId::from_number(7);
+        assert!(names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0").as_bytes()));
+        for other in ["", "/bin/aiw\0shim", "/bin/aiw\0shim\x0042\0x\0", &format!("a\0shim\0x\0{id}\0")] {
+            assert!(!names_a_task(other.as_bytes()), "{other:?}");
+        }
+        assert!(!names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0more\0").as_bytes()));
     }
 }

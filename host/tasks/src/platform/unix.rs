@@ -9,7 +9,7 @@ pub(crate) use rustix::process::Signal;
 pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
     match super::start_of(pid) {
         Some(found) => start == 0 || found == start,
-        None => false,
+        None => super::is_hidden(pid),
     }
 }
 

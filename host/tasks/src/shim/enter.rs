@@ -46,6 +46,8 @@ pub(super) fn enter(arguments: ArgsOs, interpreter: fn(CliKind) -> Box<dyn Inter
     // A core file of ours would hold the CLI's secrets; the CLI's own limit is its own business.
     let core = getrlimit(Resource::Core);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: core.maximum });
+    // Where cores are piped to a program, the limit means nothing. Nor does anybody of this user read our memory.
+    platform::hide_memory();
     platform::become_subreaper()?;
     let signals = Signals::install()?;
 

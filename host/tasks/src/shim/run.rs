@@ -14,7 +14,7 @@ use crate::files::{create_private, now};
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::Pid;
 use crate::request::Answer;
-use crate::{Limits, Outcome, State, Stream};
+use crate::{Outcome, State, Stream};
 
 /// How often it is looked whether the session has another segment by now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -55,16 +55,7 @@ impl Supervisor {
         });
         self.files.clear();
         let path = self.program.path.display().to_string();
-        // What is left of the secrets goes with this.
-        self.program = crate::Program {
-            path: Default::default(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            stdin: Vec::new(),
-            files: Vec::new(),
-            named_files: Vec::new(),
-            limits: Limits::default(),
-        };
+        self.program.wipe();
         let started = match started {
             Ok(started) => started,
             Err(error) => {

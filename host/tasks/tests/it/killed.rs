@@ -96,7 +96,10 @@ fn whoever_is_killed_whenever_nothing_leaks() {
     let mut lost = 0;
     for round in 0..rounds {
         let mut seed = Seed(round);
-        let env = Environment::new();
+        let mut env = Environment::new();
+        // A session of its own: shims are known by their session.
+        let mut root = Command::new("sleep").arg("1000").spawn().unwrap();
+        env.root = aiw_tasks::Root::of(root.id());
         let marker = format!("AIW_TEST_ROUND={}", env.home().display());
         let script = "i=0; (setsid sleep 1000 &) ; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; [ $((i%10)) = 0 ] && sleep 0.01; done; exit 0";
         let mut starters: Vec<_> = (0..3)
@@ -167,25 +170,20 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         }
         assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0, "round {round}");
         assert!(env.segments().len() <= 1, "round {round}");
+        root.kill().unwrap();
+        root.wait().unwrap();
     }
     assert!(lost > 0);
 }
 
-/// The shims of a test: their working files are in its home.
+/// The shims of a session, which their command lines name.
 fn shims(env: &Environment) -> Vec<u32> {
-    let home = env.home();
     let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
-    let holds = |pid: &u32| {
-        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        program_of(*pid) == "aiw-task-shim"
-            && fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|path| path.starts_with(&home))
+    let root = env.root.pid.to_string();
+    let is_ours = |pid: &u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = command.split(|b| *b == 0).collect();
+        words.get(1..3) == Some(&[b"shim", root.as_bytes()][..]) && is_there(*pid)
     };
-    pids.filter(holds).collect()
-}
-
-fn program_of(pid: u32) -> String {
-    std::fs::read_link(format!("/proc/{pid}/exe"))
-        .ok()
-        .and_then(|path| Some(path.file_name()?.to_str()?.to_owned()))
-        .unwrap_or_default()
+    pids.filter(is_ours).collect()
 }

@@ -218,6 +218,45 @@ fn secrets_are_on_no_command_line_and_in_no_file() {
 }
 
 #[test]
+fn a_shim_hides_its_memory_and_is_known_all_the_same() {
+    use std::os::unix::process::CommandExt;
+    let env = Environment::new();
+    // Root may read everything.
+    let user = rustix::process::geteuid();
+    let user = if user.is_root() { 65534 } else { user.as_raw() };
+    let directory = env.path("");
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let start = |script: &str| {
+        format!(
+            "{} start {} {} {} 1 64 '{script}'",
+            shim().display(),
+            env.home().display(),
+            env.runtime().display(),
+            env.root.pid
+        )
+    };
+    let id = env.path("id");
+    let script = start(&format!("{} > {}", start("exec sleep 1000").replace('\'', "\""), id.display()));
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        command.args(arguments).current_dir("/").uid(user).output().unwrap()
+    };
+    if run("/bin/sh", &["-c", &format!("test -x {}", shim().display())]).status.code() != Some(0) {
+        // It was built where that user may not look.
+        return;
+    }
+    let outer = String::from_utf8(run("/bin/sh", &["-c", &script]).stdout).unwrap();
+    assert_ended(&env.ended(outer.trim().parse().unwrap()), Outcome::Succeeded, Some(0), None);
+    // The one above took it for no leftover.
+    let inner = env.tasks().get(env.file("id").trim().parse().unwrap()).unwrap();
+    assert_eq!(inner.state, State::Running);
+    assert!(!run("cat", &[&format!("/proc/{}/environ", shim_of(&inner))]).status.success());
+    // The CLI is as it would be without.
+    assert!(run("cat", &[&format!("/proc/{}/environ", inner.pid.unwrap())]).status.success());
+    env.tasks().stop(inner.id, true).unwrap();
+}
+
+#[test]
 fn what_cannot_be_started_says_why() {
     let env = Environment::new();
     let missing = Program { path: "/no/such".into(), ..program("") };
