@@ -41,6 +41,8 @@ pub(crate) enum Answer {
     NotStarted(String),
     Limit(u32),
     Full(usize),
+    /// The shared memory with this name, and why it cannot be had.
+    Memory(String, String),
     /// The cwd cannot be entered: the number of the error.
     Cwd(i32),
     Failed(String),

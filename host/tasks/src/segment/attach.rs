@@ -155,7 +155,7 @@ impl Segment {
         sweep_segments(&prefix, link, root.pid);
         let id = format!("{prefix}{}", unique());
         let refuse = |reason: String| TaskError::Memory { name: id.clone(), reason };
-        let memory = Memory::create(&id).map_err(|e| refuse(e.to_string()))?;
+        let memory = Memory::create(&id).map_err(|e| refuse(absent().unwrap_or_else(|| e.to_string())))?;
         // The file is sparse as yet: where its pages cannot be had, a later access would kill us.
         if let Err(error) = platform::allocate_segment(&id, SIZE as u64) {
             unlink(&id);
@@ -169,6 +169,13 @@ impl Segment {
         crate::files::write_atomically(link, id.as_bytes())?;
         Ok(Self { memory, id, link: link.to_owned(), root })
     }
+}
+
+/// That there is no place for segments at all, which the system's own words do not tell.
+fn absent() -> Option<String> {
+    let directory = platform::segment_file("/x")?.parent()?.to_owned();
+    let is_there = fs::metadata(&directory).is_ok_and(|meta| meta.is_dir());
+    (!is_there).then(|| format!("there is no `{0}`; mount a tmpfs at `{0}`", directory.display()))
 }
 
 /// How the ids of a session's segments begin: with the user, the session and, where segments are

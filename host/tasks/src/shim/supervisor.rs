@@ -123,6 +123,7 @@ impl Supervisor {
             let _ = fs::remove_dir_all(&staging);
             match error {
                 TaskError::Full { slots } => Answer::Full(slots),
+                TaskError::Memory { name, reason } => Answer::Memory(name, reason),
                 error => Answer::Failed(error.to_string()),
             }
         })?;

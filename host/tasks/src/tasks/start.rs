@@ -51,6 +51,7 @@ impl Tasks {
             Answer::NotStarted(reason) => Err(TaskError::NotStarted { id, path, reason }),
             Answer::Limit(limit) => Err(TaskError::Limit { limit }),
             Answer::Full(slots) => Err(TaskError::Full { slots }),
+            Answer::Memory(name, reason) => Err(TaskError::Memory { name, reason }),
             Answer::Cwd(errno) => Err(TaskError::Cwd { path: cwd, source: std::io::Error::from_raw_os_error(errno) }),
             Answer::Failed(reason) => Err(TaskError::Shim { reason }),
         }

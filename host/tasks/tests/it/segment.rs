@@ -103,6 +103,25 @@ fn a_link_to_elsewhere_is_not_followed() {
 }
 
 #[test]
+fn a_system_without_shared_memory_is_told_what_to_do() {
+    let env = Environment::new();
+    let devices = env.path("devices");
+    fs::create_dir(&devices).unwrap();
+    // A `/dev` that has nothing but `/dev/null`. Only root may have one.
+    let script = "mount -t tmpfs aiw \"$1\" && touch \"$1/null\" && mount --bind /dev/null \"$1/null\" && \
+                  mount --rbind \"$1\" /dev || exit 42; shift; exec \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script, "sh"])
+        .args([devices.as_path(), crate::environment::shim(), "start".as_ref(), &env.home(), &env.runtime()])
+        .args([&env.root.pid.to_string(), "1", "64", "exit 0"])
+        .output();
+    let Some(output) = output.ok().filter(|output| output.status.success()) else { return };
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("error: cannot use shared memory `/aiw-"), "{said}");
+    assert!(said.ends_with("`: there is no `/dev/shm`; mount a tmpfs at `/dev/shm`\n"), "{said}");
+}
+
+#[test]
 fn a_full_table_is_said_to_be_full_and_has_room_again() {
     let env = used();
     assert_eq!(aiw_tasks::bench::fill(&env.runtime(), env.root).unwrap(), 1024);
