@@ -207,6 +207,7 @@ impl Record {
             cost_usd: self.cost_usd,
             note: self.note,
             depth: self.depth,
+            parent: self.parent,
             timeout: self.timeout,
         }
     }

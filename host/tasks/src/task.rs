@@ -128,6 +128,8 @@ pub struct Task {
     pub note: Option<String>,
     /// How many tasks stand above it.
     pub depth: u8,
+    /// The task right above it.
+    pub parent: Option<TaskId>,
     /// How long it may run, in milliseconds.
     pub timeout: Option<u64>,
 }

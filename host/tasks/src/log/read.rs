@@ -152,7 +152,7 @@ pub struct Follow {
 
 impl Follow {
     /// The next lines, some hundreds at most of a usual log. Where there are none, it waits for at most
-    /// `patience`, and then answers with none: ask whether the task has ended, and ask again.
+    /// `patience`, and then answers with none, as it does when a signal comes: ask whether the task has ended, and ask again.
     pub fn next(&mut self, patience: Duration) -> Result<Vec<Entry>, TaskError> {
         let start = Instant::now();
         loop {
@@ -166,7 +166,10 @@ impl Follow {
             if left.is_zero() {
                 return Ok(Vec::new());
             }
-            self.watch.wait(left);
+            // Whoever has handlers wants to see what they were told.
+            if self.watch.wait(left) {
+                return Ok(std::mem::take(&mut self.ready));
+            }
         }
     }
 

@@ -26,4 +26,6 @@ pub(crate) use other::*;
 #[cfg(unix)]
 pub(crate) use raw::{Fork, close_inherited, dup_to, fork, prepare};
 #[cfg(unix)]
+use unix::doze;
+#[cfg(unix)]
 pub(crate) use unix::{Signal, is_alive, same_file};

@@ -17,9 +17,10 @@ impl Watch {
         Self {}
     }
 
-    /// Sleeps, a quarter of a second at most.
-    pub fn wait(&mut self, limit: Duration) {
+    /// Sleeps, a quarter of a second at most. No signal ends that.
+    pub fn wait(&mut self, limit: Duration) -> bool {
         std::thread::sleep(limit.min(Duration::from_millis(250)));
+        false
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 pub(crate) use rustix::process::Signal;
 
@@ -17,4 +18,10 @@ pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
 pub(crate) fn same_file(one: &File, other: &File) -> bool {
     let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     identity(one).is_some() && identity(one) == identity(other)
+}
+
+/// Sleeps; whether a signal ended that. The standard library's sleep goes on after one.
+pub(super) fn doze(limit: Duration) -> bool {
+    use rustix::thread::{NanosleepRelativeResult, nanosleep};
+    matches!(nanosleep(&super::timespec(limit)), NanosleepRelativeResult::Interrupted(_))
 }

@@ -99,3 +99,20 @@ fn lines_since_a_moment_are_those() {
         assert_eq!(log.follow(From::Since(since)).unwrap().next(Duration::ZERO).unwrap(), expected);
     }
 }
+
+#[test]
+fn a_signal_ends_the_sleep_of_a_follower() {
+    let env = Environment::new();
+    let task = env.start("sleep 100");
+    let mut command = std::process::Command::new(shim());
+    command.arg("follow").args([env.home(), env.runtime()]).arg(env.root.pid.to_string()).arg(task.id.as_str());
+    let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 5];
+    std::io::Read::read_exact(follower.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    // It may not sleep yet, so one signal may come too early.
+    let status = crate::environment::until(|| {
+        crate::environment::kill(follower.id(), rustix::process::Signal::USR1);
+        follower.try_wait().unwrap()
+    });
+    assert!(status.success());
+}

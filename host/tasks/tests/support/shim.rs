@@ -1,4 +1,5 @@
-//! `shim …` is the supervisor, as in `aiw`; `start HOME RUNTIME ROOT COUNT LIMIT SCRIPT` starts tasks and prints their ids.
+//! `shim …` is the supervisor, as in `aiw`; `start HOME RUNTIME ROOT COUNT LIMIT SCRIPT` starts tasks and prints
+//! their ids; `follow HOME RUNTIME ROOT ID` reads a log until there is nothing more for minutes.
 
 use std::process::ExitCode;
 
@@ -7,6 +8,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => aiw_tasks::shim_main(std::env::args_os(), |_| Box::new(words::Words::default())),
         Some("start") => start::start(),
+        Some("follow") => start::follow(),
         _ => ExitCode::FAILURE,
     }
 }
@@ -59,10 +61,31 @@ mod words {
 mod start {
     use std::io::Write;
     use std::process::ExitCode;
+    use std::time::Duration;
 
     use aiw_core::CliKind;
     use aiw_home::Home;
     use aiw_tasks::{Limits, NewTask, Program, Queue, Root, Scope, Tasks};
+
+    pub fn follow() -> ExitCode {
+        let words: Vec<String> = std::env::args().skip(2).collect();
+        let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
+        let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
+        let follow = || {
+            let tasks = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid)))?.with_runtime(runtime);
+            let mut follow = tasks.log(id)?.follow(aiw_tasks::From::Start)?;
+            while !follow.next(Duration::ZERO)?.is_empty() {}
+            let _ = signal_hook::flag::register(
+                signal_hook::consts::SIGUSR1,
+                std::sync::Arc::<std::sync::atomic::AtomicBool>::default(),
+            );
+            let _ = std::io::stdout().write_all(b"ready");
+            let _ = std::io::stdout().flush();
+            follow.next(Duration::from_secs(300))
+        };
+        let followed: Result<_, aiw_tasks::TaskError> = follow();
+        if followed.is_ok_and(|entries| entries.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 
     pub fn start() -> ExitCode {
         let words: Vec<String> = std::env::args().skip(2).collect();
@@ -71,7 +94,7 @@ mod start {
             return ExitCode::FAILURE;
         };
         let Ok(tasks) = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid))) else { return ExitCode::FAILURE };
-        let tasks = tasks.with_runtime(runtime).with_grace(std::time::Duration::from_millis(300));
+        let tasks = tasks.with_runtime(runtime).with_grace(Duration::from_millis(300));
         let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
         let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());
         for _ in 0..count {
