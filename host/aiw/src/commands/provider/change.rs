@@ -26,6 +26,16 @@ enum Wanted {
     Moved(bool),
 }
 
+/// What is to be written.
+struct Change {
+    /// The entry that stands there.
+    before: Option<Provider>,
+    provider: Provider,
+    preset: Preset,
+    /// To be kept in the vault.
+    token: Option<Secret>,
+}
+
 impl All {
     pub(super) async fn add(mut self, args: ProviderArgs, output: &Output) -> Result<(), Failure> {
         refuse_token(&args)?;
@@ -47,7 +57,7 @@ impl All {
         self.providers = self.home.providers()?;
         // Another command may have added it meanwhile.
         self.refuse_taken(&args)?;
-        self.keep(lock, None, provider, &preset, token, &args, output)
+        self.keep(lock, Change { before: None, provider, preset, token }, args.default, output)
     }
 
     pub(super) async fn edit(mut self, args: EditArgs, output: &Output) -> Result<(), Failure> {
@@ -77,7 +87,7 @@ impl All {
                 continue;
             }
             notes.iter().for_each(|note| output.note(note));
-            return self.keep(lock, Some(&before), provider, &preset, token, &args, output);
+            return self.keep(lock, Change { before: Some(before), provider, preset, token }, args.default, output);
         }
     }
 
@@ -244,16 +254,8 @@ impl All {
     }
 
     /// Writes all of it over what was read under the lock.
-    fn keep(
-        &mut self,
-        lock: Lock,
-        before: Option<&Provider>,
-        mut provider: Provider,
-        preset: &Preset,
-        token: Option<Secret>,
-        args: &ProviderArgs,
-        output: &Output,
-    ) -> Result<(), Failure> {
+    fn keep(&mut self, lock: Lock, change: Change, default: bool, output: &Output) -> Result<(), Failure> {
+        let Change { before, mut provider, preset, token } = change;
         let mut new = None;
         if let Some(token) = token {
             let name = match &provider.token {
@@ -263,29 +265,29 @@ impl All {
             self.home.vault().set(&lock, &name, &token)?;
             provider.token = Some(SecretRef::Vault(name));
         }
-        if let Err(failure) = self.write(&lock, &provider, preset, args.default) {
+        if let Err(failure) = self.write(&lock, &provider, &preset, default) {
             // No provider refers to it.
             if let Some(name) = new {
                 let _ = self.home.vault().remove(&lock, &name);
             }
             return Err(failure);
         }
-        let gone = self.forget(&lock, before.map(in_vault).unwrap_or_default())?;
+        let gone = self.forget(&lock, before.as_ref().map(in_vault).unwrap_or_default())?;
         drop(lock);
         for name in gone {
             output.note(format!("the secret `{name}` is no longer used, and was removed"));
         }
-        for (family, url) in &profile(&provider, preset).base_urls {
+        for (family, url) in &profile(&provider, &preset).base_urls {
             if url.starts_with("http://") && !is_loopback(url) {
                 output.note(format!(
                     "the address for {family} is not encrypted: the token goes over the network in plain text"
                 ));
             }
         }
-        let fits: Vec<&str> = clis(&provider, preset).iter().map(|cli| cli.as_str()).collect();
+        let fits: Vec<&str> = clis(&provider, &preset).iter().map(|cli| cli.as_str()).collect();
         let word = if before.is_some() { "Changed" } else { "Added" };
         output.line(format!("{word} provider `{}` for {}", provider.name, fits.join(", ")));
-        output.answer(json!({"provider": self.shape(&provider, Some(preset))}));
+        output.answer(json!({"provider": self.shape(&provider, Some(&preset))}));
         Ok(())
     }
 
