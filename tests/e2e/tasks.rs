@@ -440,3 +440,14 @@ fn a_wait_that_is_told_to_end_says_by_what() {
     }
     env.run(&["task", "stop", "--all"]).ok();
 }
+
+#[test]
+fn a_task_neither_waits_for_itself_nor_stops_itself() {
+    let (env, clis) = fake();
+    let (aiw, _) = env.parts();
+    let aiw = aiw.display();
+    let inner = format!("'{aiw}' codex --detach '#!\nsleep 1'; '{aiw}' wait && '{aiw}' task stop --all >&2");
+    let run = with_stdin(&env, &["claude", "--timeout", "50s", "-"], script(&inner).as_bytes());
+    assert_eq!(run.code, 0, "{}", run.whole());
+    assert_eq!(clis.seen().len(), 2);
+}

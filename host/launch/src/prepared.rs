@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Passing;
-use aiw_core::{CliKind, EnvName, ProviderName};
+use aiw_core::{CliKind, EnvName, ProviderName, TaskId};
 use aiw_home::{Home, Turn};
 use aiw_tasks::{NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
 use serde_json::Value;
@@ -112,19 +112,22 @@ impl Prepared {
             None => 0,
         };
         let turn = self.turn.take();
-        let (task, program) = self.into_task(depth)?;
+        let (task, program) = self.into_task(depth, session.task)?;
         let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, task, program, queue);
         drop(turn);
         Ok(started?)
     }
 
     /// The run as a supervised task. Errors if it has no prompt.
-    fn into_task(mut self, depth: u8) -> Result<(NewTask, Program), LaunchError> {
+    fn into_task(mut self, depth: u8, parent: Option<TaskId>) -> Result<(NewTask, Program), LaunchError> {
         let (mut files, mut named_files) = (Vec::new(), Vec::new());
-        let by_name = self.wants_names();
+        let (by_name, executable) = (self.wants_names(), self.path.clone());
         let place = |number: usize, bytes: Vec<u8>| {
             if by_name {
-                let path = platform::memory_path();
+                let path = platform::memory_path().ok_or_else(|| LaunchError::Start {
+                    path: executable.clone(),
+                    reason: "there is no memory file system at `/dev/shm`".into(),
+                })?;
                 named_files.push(NamedFile { path: path.clone(), bytes });
                 return Ok::<_, LaunchError>(path);
             }
@@ -150,7 +153,7 @@ impl Prepared {
             session: None,
             timeout: request.timeout,
             depth,
-            parent: None,
+            parent,
         };
         let program = Program {
             path: self.path,
@@ -209,7 +212,11 @@ impl Prepared {
             return Err(LaunchError::Start { path: self.path, reason });
         }
         let mut command = std::process::Command::new(&self.path);
-        command.args(&self.arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
+        command
+            .args(self.before.iter().chain(&self.after))
+            .env_clear()
+            .envs(self.environment.into_pairs())
+            .current_dir(&self.request.cwd);
         let status = command.status();
         let status = status.map_err(|e| LaunchError::Start { path: self.path, reason: e.to_string() })?;
         Ok(status.code().unwrap_or(1))
@@ -250,7 +257,9 @@ mod platform {
     impl Files {
         pub(super) fn place(&mut self, bytes: &[u8], by_name: bool) -> io::Result<PathBuf> {
             if by_name {
-                let path = memory_path();
+                let path = memory_path().ok_or_else(|| {
+                    io::Error::new(io::ErrorKind::Unsupported, "there is no memory file system at `/dev/shm`")
+                })?;
                 let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
                 self.named.push(path.clone());
                 file.write_all(bytes)?;
@@ -319,7 +328,7 @@ mod platform {
 #[cfg(not(unix))]
 mod platform {
     /// Tasks do not start on such a system.
-    pub(super) fn memory_path() -> std::path::PathBuf {
-        std::path::PathBuf::new()
+    pub(super) fn memory_path() -> Option<std::path::PathBuf> {
+        None
     }
 }

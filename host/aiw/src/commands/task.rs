@@ -40,6 +40,17 @@ fn tasks(home: &Home, all: bool) -> Result<Tasks, Failure> {
     Ok(Tasks::open(home, scope)?)
 }
 
+/// The task that this command runs in, and those above it: they end after it.
+fn own(tasks: &Tasks) -> Vec<TaskId> {
+    let mut own = Vec::new();
+    let mut next = aiw_launch::session().task;
+    while let Some(id) = next.filter(|id| !own.contains(id)) {
+        own.push(id);
+        next = tasks.get(id).ok().and_then(|task| task.parent);
+    }
+    own
+}
+
 fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         0..60 => format!("{:.1}s", duration.as_secs_f64()),
@@ -242,7 +253,8 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
 fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
     let everywhere = tasks(home, true)?;
     let wanted: Vec<Task> = if all {
-        tasks(home, false)?.list()?.into_iter().filter(|task| task.state != State::Ended).collect()
+        let own = own(&everywhere);
+        tasks(home, false)?.list()?.into_iter().filter(|t| t.state != State::Ended && !own.contains(&t.id)).collect()
     } else {
         ids.iter().map(|id| everywhere.find(id)).collect::<Result<_, _>>()?
     };
@@ -327,7 +339,9 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let tasks = tasks(&home, args.all || !args.ids.is_empty())?;
     let wanted: Vec<Task> = if args.ids.is_empty() {
-        tasks.list()?.into_iter().filter(|task| task.state != State::Ended || task.unread).collect()
+        let own = own(&tasks);
+        let wanted = |task: &Task| (task.state != State::Ended || task.unread) && !own.contains(&task.id);
+        tasks.list()?.into_iter().filter(wanted).collect()
     } else {
         args.ids.iter().map(|id| tasks.find(id)).collect::<Result<_, _>>()?
     };
