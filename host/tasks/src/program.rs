@@ -65,14 +65,56 @@ pub struct NamedFile {
 #[cfg(unix)]
 const MEMORY_PREFIX: &str = "aiw-file-";
 
-/// A path that nothing has, in a directory that is memory where there is one, else among the
-/// temporary files.
+/// Where files in memory have names.
 #[cfg(unix)]
-pub fn memory_path() -> PathBuf {
+const MEMORY: &str = "/dev/shm";
+
+/// A path that nothing has, in a file system that is memory; `None` where there is no such. It
+/// names this process: what its file is called after has died, and no task holds, is swept away.
+#[cfg(unix)]
+pub fn memory_path() -> Option<PathBuf> {
+    let pid = std::process::id();
+    let start = crate::platform::start_of(pid).unwrap_or(0);
     let (one, two) = (crate::files::random(), crate::files::random());
-    let name = format!("{MEMORY_PREFIX}{one:016x}{two:016x}.json");
-    let shm = Path::new("/dev/shm");
-    if shm.is_dir() { shm.join(name) } else { std::env::temp_dir().join(name) }
+    let directory = Path::new(MEMORY);
+    directory.is_dir().then(|| directory.join(format!("{MEMORY_PREFIX}{pid}-{start}-{one:016x}{two:016x}.json")))
+}
+
+/// Removes files of [`memory_path`] whose makers are dead, but those that are to be kept, or that a
+/// shim holds: of another home there may be one.
+#[cfg(unix)]
+pub(crate) fn sweep_memory(keep: impl FnOnce() -> Vec<PathBuf>) {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    // Hardly ever is there such a file, and the records need time to read.
+    let keep = std::cell::LazyCell::new(keep);
+    for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let Some((pid, start)) = owner(&name) else { continue };
+        if crate::platform::is_alive(pid, start) || keep.contains(&path) {
+            continue;
+        }
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) else { continue };
+        let ours = file.metadata().is_ok_and(|m| m.is_file() && m.uid() == rustix::process::geteuid().as_raw());
+        if ours && hold(&file) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Locks a named file, as its shim does while the CLI runs; whether nobody else has.
+#[cfg(unix)]
+pub(crate) fn hold(file: &std::fs::File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// The process that a file in memory is called after.
+#[cfg(unix)]
+fn owner(name: &str) -> Option<(u32, u64)> {
+    let mut parts = name.strip_prefix(MEMORY_PREFIX)?.split('-');
+    let owner = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (parts.next().is_some() && parts.next().is_none()).then_some(owner)
 }
 
 /// Whether a path is of [`memory_path`]: no other is made or removed.

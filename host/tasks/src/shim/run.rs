@@ -1,5 +1,6 @@
 //! A task while its CLI runs.
 
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::files::{create_private, now};
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::Pid;
 use crate::request::Answer;
-use crate::{Outcome, State, Stream};
+use crate::{NamedFile, Outcome, State, Stream};
 
 /// How often it is looked whether the session has another segment by now.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -30,6 +31,8 @@ pub(super) enum Stop {
 pub(super) struct Running {
     pub started: Started,
     pub group: Option<Group>,
+    /// Locked, so that nobody sweeps them away.
+    _named: Vec<File>,
     pub stop: Option<Stop>,
     pub status: Option<WaitStatus>,
     /// When it must have ended by itself.
@@ -48,9 +51,12 @@ impl Supervisor {
             self.record.note(&sentence);
         }
         let prompt = self.directory.join("prompt");
-        let named =
-            self.program.named_files.iter().try_for_each(|file| create_private(&file.path)?.write_all(&file.bytes));
-        let started = named.and_then(|()| {
+        let named: std::io::Result<Vec<_>> = self.program.named_files.iter().map(make).collect();
+        let (named, made) = match named {
+            Ok(named) => (named, Ok(())),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let started = made.and_then(|()| {
             spawn(self.record.id, &self.program, &self.files, &self.record.cwd, &prompt, self.core, group.as_ref())
         });
         self.files.clear();
@@ -82,6 +88,7 @@ impl Supervisor {
         let mut running = Running {
             started,
             group,
+            _named: named,
             stop: None,
             status: None,
             deadline: timeout,
@@ -211,6 +218,14 @@ impl Supervisor {
         // It is dead then, or in the hands of the kernel.
         running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
     }
+}
+
+/// Makes a named file.
+fn make(file: &NamedFile) -> std::io::Result<File> {
+    let mut made = create_private(&file.path)?;
+    crate::program::hold(&made);
+    made.write_all(&file.bytes)?;
+    Ok(made)
 }
 
 /// Signals the CLI's group. Its leader is our child and not yet waited for, so the id is still its own.

@@ -86,6 +86,10 @@ impl Tasks {
             }
         }
         let _ = crate::segment::sweep_dead(&self.runtime);
+        crate::program::sweep_memory(|| {
+            let records = self.records.ids().unwrap_or_default().into_iter().filter_map(|id| self.records.read(id));
+            records.filter(|record| record.state != State::Ended).flat_map(|record| record.files).collect()
+        });
     }
 }
 

@@ -169,7 +169,7 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
 fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
     let env = Environment::new();
     for (script, killed) in [("stat -c %a", false), ("sleep 100; cat", true)] {
-        let path = memory_path();
+        let path = memory_path().unwrap();
         let mut program = program(&format!("{script} {}", path.display()));
         program.named_files.push(NamedFile { path: path.clone(), bytes: b"one".to_vec() });
         let task = env.try_start(task(), program, Queue::default()).unwrap();
@@ -186,6 +186,36 @@ fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
     let mut program = program("true");
     program.named_files.push(NamedFile { path: env.home().join("task.json"), bytes: Vec::new() });
     assert!(matches!(env.try_start(task(), program, Queue::default()), Err(TaskError::Invalid { .. })));
+}
+
+#[test]
+fn a_named_file_whose_maker_is_dead_is_swept_away() {
+    let env = Environment::new();
+    let ours = memory_path().unwrap();
+    let mut maker = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let Root { pid, start } = Root::of(maker.id());
+    let path = |word: &str| ours.with_file_name(format!("aiw-file-{pid}-{start}-{word}.json"));
+    let stranger = ours.with_file_name(format!("aiw-file-{pid}-{start}.json"));
+    // One of a task in this home, one of a task in another, and one that nobody has.
+    let (here, there, left) = (path("here"), path("there"), path("left"));
+    let other = Environment::new();
+    for (env, path) in [(&env, &here), (&other, &there)] {
+        let mut program = program("sleep 1000");
+        program.named_files.push(NamedFile { path: path.clone(), bytes: b"one".to_vec() });
+        env.try_start(task(), program, Queue::default()).unwrap();
+    }
+    for path in [&ours, &left, &stranger] {
+        std::fs::write(path, "x").unwrap();
+    }
+    env.tasks().list().unwrap();
+    assert!(left.exists());
+    maker.kill().unwrap();
+    maker.wait().unwrap();
+    env.tasks().list().unwrap();
+    assert_eq!([&left, &ours, &here, &there, &stranger].map(|path| path.exists()), [false, true, true, true, true]);
+    for path in [&ours, &stranger] {
+        std::fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]
