@@ -137,3 +137,20 @@ fn live(pid: u32, start: u64) -> Live {
         prompt: "fix the failing test of the parser, and say what was wrong with it".into(),
     }
 }
+
+/// Makes or finds a session's segment as starters do, its link gone or not, again and again; for
+/// tests that kill whoever does so.
+pub fn attach_forever(runtime: &Path, root: Root) -> Result<(), TaskError> {
+    let runtime = RuntimeDir::at(runtime.to_owned());
+    loop {
+        let segment = Segment::attach(&runtime, root)?;
+        drop(segment.claim(&live(root.pid, root.start))?);
+        segment.forget();
+    }
+}
+
+/// The name of a session's segment, made if it has none.
+pub fn attach(runtime: &Path, root: Root) -> Result<String, TaskError> {
+    let segment = Segment::attach(&RuntimeDir::at(runtime.to_owned()), root)?;
+    Ok(segment.name().to_owned())
+}

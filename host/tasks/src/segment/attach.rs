@@ -122,6 +122,16 @@ impl Segment {
             && platform::segment_file(&self.id).is_none_or(|path| fs::symlink_metadata(path).is_ok())
     }
 
+    /// Its name in the system.
+    pub fn name(&self) -> &str {
+        &self.id
+    }
+
+    /// Loses its link, for tests: the next one makes another segment.
+    pub fn forget(&self) {
+        let _ = fs::remove_file(&self.link);
+    }
+
     /// Maps what a link names; `None` if it is of another process that had the root's id.
     fn map(id: &str, link: &Path, root: Root) -> Result<Option<Self>, TaskError> {
         let refuse = |reason: &str| TaskError::Memory { name: id.to_owned(), reason: reason.to_owned() };

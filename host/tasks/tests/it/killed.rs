@@ -90,6 +90,36 @@ fn a_stranger_with_the_numbers_of_a_cli_is_left_alone() {
 }
 
 #[test]
+fn creators_of_a_segment_may_be_killed_whenever() {
+    let mut seed = Seed(7);
+    for round in 0..20 {
+        let env = Environment::new();
+        let mut creators: Vec<_> = (0..4)
+            .map(|_| {
+                let mut creator = Command::new(shim());
+                creator.arg("attach").arg(env.runtime()).arg(env.root.pid.to_string()).spawn().unwrap()
+            })
+            .collect();
+        for creator in &mut creators {
+            std::thread::sleep(Duration::from_micros(seed.below(8_000)));
+            // None has given up by itself.
+            assert!(creator.try_wait().unwrap().is_none(), "round {round}");
+            creator.kill().unwrap();
+            creator.wait().unwrap();
+        }
+        let attach = || aiw_tasks::bench::attach(&env.runtime(), env.root).unwrap();
+        let names: Vec<_> = std::thread::scope(|scope| {
+            let attaching: Vec<_> = (0..4).map(|_| scope.spawn(attach)).collect();
+            attaching.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|name| *name == names[0]), "round {round}: {names:?}");
+        assert_eq!(env.segments().len(), 1, "round {round}");
+        env.tasks().check().unwrap();
+        assert_eq!(env.run("exit 0").outcome, Some(Outcome::Succeeded), "round {round}");
+    }
+}
+
+#[test]
 fn whoever_is_killed_whenever_nothing_leaks() {
     // `cargo xtask soak` asks for more.
     let rounds = std::env::var("AIW_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);

@@ -1,5 +1,6 @@
 //! `shim …` is the supervisor, as in `aiw`; `start HOME RUNTIME ROOT COUNT LIMIT SCRIPT` starts tasks and prints
-//! their ids; `follow HOME RUNTIME ROOT ID` reads a log until there is nothing more for minutes.
+//! their ids; `follow HOME RUNTIME ROOT ID` reads a log until there is nothing more for minutes;
+//! `attach RUNTIME ROOT` makes segments until it is killed.
 
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => aiw_tasks::shim_main(std::env::args_os(), |_| Box::new(words::Words::default())),
         Some("start") => start::start(),
+        Some("attach") => start::attach(),
         Some("follow") => start::follow(),
         _ => ExitCode::FAILURE,
     }
@@ -66,6 +68,15 @@ mod start {
     use aiw_core::CliKind;
     use aiw_home::Home;
     use aiw_tasks::{Limits, NewTask, Program, Queue, Root, Scope, Tasks};
+
+    pub fn attach() -> ExitCode {
+        let words: Vec<String> = std::env::args().skip(2).collect();
+        let [runtime, root] = words.as_slice() else { return ExitCode::FAILURE };
+        let Ok(pid) = root.parse() else { return ExitCode::FAILURE };
+        // It only comes back with an error.
+        let _ = aiw_tasks::bench::attach_forever(runtime.as_ref(), Root::of(pid));
+        ExitCode::FAILURE
+    }
 
     pub fn follow() -> ExitCode {
         let words: Vec<String> = std::env::args().skip(2).collect();
