@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::Segment;
-use super::layout::{MAGIC, PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, VERSION};
+use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic, version};
 use super::memory::Memory;
 use crate::runtime::RuntimeDir;
 use crate::{Root, TaskError, platform};
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a session's files are called. No `-`: it ends the name within a segment's id.
 fn name_of(pid: u32) -> String {
-    format!("{pid}_task{VERSION}")
+    format!("{pid}_task{}", version())
 }
 
 /// The sessions that have a segment, by the process ids of their roots.
@@ -32,7 +32,7 @@ pub(crate) fn namespaces(dir: &RuntimeDir) -> Result<Vec<u32>, TaskError> {
     if !dir.check()? {
         return Ok(Vec::new());
     }
-    let end = format!("_task{VERSION}");
+    let end = format!("_task{}", version());
     let entries = fs::read_dir(dir.path()).map_err(|e| TaskError::io("read", dir.path(), e))?;
     let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(&end)?.parse().ok();
     Ok(entries.flatten().filter_map(pid).collect())
@@ -64,7 +64,7 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), TaskError> {
 fn sweep_strays() {
     let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
     let begin = format!("aiw-{}-", geteuid().as_raw());
-    let middle = format!("_task{VERSION}_");
+    let middle = format!("_task{}_", version());
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let pid = name.strip_prefix(&begin).and_then(|rest| rest.split_once(&middle)?.0.parse().ok());
@@ -146,7 +146,7 @@ impl Segment {
         }
         let memory = Memory::open(id).map_err(|e| refuse(&e.to_string()))?.ok_or_else(|| refuse("it is truncated"))?;
         let words = memory.words();
-        if words[READY].load(Ordering::Acquire) != MAGIC {
+        if words[READY].load(Ordering::Acquire) != magic() {
             return Err(refuse("it is not of this version of aiw, or was never finished"));
         }
         let word = |index: usize| words[index].load(Ordering::Relaxed);
@@ -175,7 +175,7 @@ impl Segment {
         words[ROOT_PID].store(u64::from(root.pid), Ordering::Relaxed);
         words[ROOT_START].store(root.start, Ordering::Relaxed);
         words[PID_NAMESPACE].store(platform::pid_namespace(), Ordering::Relaxed);
-        words[READY].store(MAGIC, Ordering::Release);
+        words[READY].store(magic(), Ordering::Release);
         crate::files::write_atomically(link, id.as_bytes())?;
         Ok(Self { memory, id, link: link.to_owned(), root })
     }

@@ -1,7 +1,22 @@
-//! Where things stand in a segment. A change here is a new [`VERSION`].
+//! Where things stand in a segment. A change here is a new version.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The version of the layout. It is part of a segment's name, so two versions never share one.
-pub(crate) const VERSION: u64 = 1;
+const VERSION: u64 = 1;
+/// How much newer than it is this process takes itself to be, in tests of two versions at once.
+static NEWER: AtomicU64 = AtomicU64::new(0);
+
+/// The version that this process uses.
+pub(super) fn version() -> u64 {
+    VERSION + NEWER.load(Ordering::Relaxed)
+}
+
+/// Makes this process one of the next version of aiw, as far as segments go.
+pub(crate) fn be_newer() {
+    NEWER.store(1, Ordering::Relaxed);
+}
+
 /// How many tasks of a session may run or be queued.
 pub(crate) const SLOTS: usize = 1024;
 /// The whole of a segment, in bytes.
@@ -47,7 +62,9 @@ pub(super) const TEXT: usize = 12;
 pub(super) const TEXTS: [usize; 4] = [64, 64, 48, 240];
 
 /// What [`READY`] holds.
-pub(super) const MAGIC: u64 = 0x6169_775f_7461_0000 | VERSION;
+pub(super) fn magic() -> u64 {
+    0x6169_775f_7461_0000 | version()
+}
 
 const _: () = assert!(TEXT * 8 + TEXTS[0] + TEXTS[1] + TEXTS[2] + TEXTS[3] <= SLOT * 8);
 const _: () = assert!(GENERATION < HEADER);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::Root;
 
 pub(crate) use attach::{NamespaceLock, namespaces, sweep_dead};
+pub(crate) use layout::be_newer;
 pub(crate) use slot::{Live, Owner, Snapshot};
 pub(crate) use table::Slot;
 

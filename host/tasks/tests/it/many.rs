@@ -215,6 +215,45 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
 }
 
 #[test]
+fn two_versions_of_the_table_do_not_disturb_each_other() {
+    let mut env = Environment::new();
+    let mut root = Command::new("sleep").arg("1000").spawn().unwrap();
+    env.root = aiw_tasks::Root::of(root.id());
+    let next = env.path("aiw-next");
+    std::fs::copy(shim(), &next).unwrap();
+    let starter = |newer: bool, script: &str| {
+        let mut starter = Command::new(if newer { next.as_path() } else { shim() });
+        starter.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.pid.to_string());
+        starter.args(["3", "1", script]).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    let mut all = Vec::new();
+    for starter in [false, true, false, true].map(|newer| starter(newer, "echo out; exit 0")) {
+        all.extend(ids(&starter.wait_with_output().unwrap().stdout));
+    }
+    assert_eq!(all.len(), 12);
+    for id in &all {
+        assert_ended(&env.ended(*id), Outcome::Succeeded, Some(0), None);
+    }
+    let long = ids(&starter(true, "exec sleep 1000").wait_with_output().unwrap().stdout);
+    // It has a table of its own, and is seen all the same.
+    assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0);
+    until(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
+    let link = env.link().with_file_name(format!("{}_task2", env.root.pid));
+    let segment = std::path::Path::new("/dev/shm").join(&std::fs::read_to_string(&link).unwrap()[1..]);
+    root.kill().unwrap();
+    root.wait().unwrap();
+    env.of(Scope::All).list().unwrap();
+    assert!(!env.link().exists() && link.exists() && segment.exists());
+    for id in long {
+        env.tasks().stop(id, true).unwrap();
+        assert_ended(&env.tasks().get(id).unwrap(), Outcome::Signalled, None, env.tasks().get(id).unwrap().signal);
+    }
+    env.of(Scope::All).list().unwrap();
+    assert!(link.exists() && segment.exists());
+    std::fs::remove_file(segment).unwrap();
+}
+
+#[test]
 fn a_waiter_in_another_thread_hears_every_end() {
     let env = Environment::new();
     for _ in 0..10 {

@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 #[cfg(unix)]
 fn main() -> ExitCode {
+    // Under this name it is the next version.
+    if std::env::current_exe().is_ok_and(|path| path.ends_with("aiw-next")) {
+        aiw_tasks::bench::be_newer();
+    }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => aiw_tasks::shim_main(std::env::args_os(), |_| Box::new(words::Words::default())),
         Some("start") => start::start(),
