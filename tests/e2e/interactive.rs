@@ -10,7 +10,7 @@ use crate::terminal::Terminal;
 fn fake() -> (Environment, FakeClis) {
     let mut env = Environment::new();
     let clis = FakeClis::install(&mut env);
-    env.set("THE_KEY", "sk-canary");
+    env.set("THE_KEY", "sk-of-this-test");
     env.run(&[
         "provider",
         "add",
@@ -29,7 +29,7 @@ fn fake() -> (Environment, FakeClis) {
 /// Files that settings are passed in, of this user.
 fn memory_files() -> Vec<std::path::PathBuf> {
     let all = fs::read_dir("/dev/shm").unwrap().flatten().map(|entry| entry.path());
-    all.filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("sk-canary"))).collect()
+    all.filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("sk-of-this-test"))).collect()
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
     }
     let seen = clis.seen();
     assert!(!seen[0].environment.contains_key("AIW_CODEX_KEY") && seen[0].arguments.is_empty());
-    assert_eq!(seen[1].environment["AIW_CODEX_KEY"], "sk-canary");
-    assert_eq!(seen[2].environment["GEMINI_API_KEY"], "sk-canary");
+    assert_eq!(seen[1].environment["AIW_CODEX_KEY"], "sk-of-this-test");
+    assert_eq!(seen[2].environment["GEMINI_API_KEY"], "sk-of-this-test");
     assert!(seen[2].settings.contains("gemini-api-key"), "{}", seen[2].settings);
     assert_eq!(env.json(&["task", "list"]), json!({"tasks": []}));
 }
@@ -67,7 +67,7 @@ fn a_cli_that_looks_up_real_names_gets_a_file_that_goes_with_it() {
         assert_eq!(code, if keys == "5\r" { 5 } else { 130 });
         assert_eq!(memory_files(), Vec::<std::path::PathBuf>::new());
     }
-    assert!(clis.seen()[0].settings.contains("sk-canary"));
+    assert!(clis.seen()[0].settings.contains("sk-of-this-test"));
 }
 
 #[test]

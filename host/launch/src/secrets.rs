@@ -17,7 +17,7 @@ pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secr
         .collect()
 }
 
-/// Whether each secret that the provider refers to is there. The vault is not opened.
+/// Whether each secret that the provider refers to is there and opens.
 pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
     provider.secret_refs().all(|(_, reference)| match reference {
         SecretRef::Vault(name) => home.vault().has(name),
