@@ -154,6 +154,7 @@ impl Prepared {
             timeout: request.timeout,
             depth,
             parent,
+            isolated: request.isolated,
         };
         let program = Program {
             path: self.path,

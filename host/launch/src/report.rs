@@ -74,12 +74,14 @@ pub fn standing(task: &Task) -> String {
 pub fn resume(task: &Task) -> Option<String> {
     let session = task.session.as_deref()?;
     let provider = task.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
+    // There, and only there, is the session.
+    let isolated = if task.isolated { " --isolated" } else { "" };
     let arguments = match task.cli {
         CliKind::Claude | CliKind::Gemini => format!("--resume {session}"),
         CliKind::Codex => format!("resume {session}"),
     };
     let dir = shell_word(&task.cwd.to_string_lossy());
-    Some(format!("cd {dir} && aiw {}{provider} -- {arguments}", task.cli))
+    Some(format!("cd {dir} && aiw {}{provider}{isolated} -- {arguments}", task.cli))
 }
 
 /// A word as a POSIX shell reads it.

@@ -80,6 +80,7 @@ fn task() -> NewTask {
         timeout: None,
         depth: 0,
         parent: None,
+        isolated: false,
     }
 }
 

@@ -83,6 +83,8 @@ pub(crate) struct Record {
     pub depth: u8,
     /// The task right above it.
     #[serde(default)]
+    pub isolated: bool,
+    #[serde(default)]
     pub parent: Option<TaskId>,
     #[serde(default)]
     pub timeout: Option<u64>,
@@ -146,6 +148,7 @@ impl Record {
             note: None,
             depth: task.depth,
             parent: task.parent,
+            isolated: task.isolated,
             timeout: task.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             shim,
             child: None,
@@ -208,6 +211,7 @@ impl Record {
             note: self.note,
             depth: self.depth,
             parent: self.parent,
+            isolated: self.isolated,
             timeout: self.timeout,
         }
     }

@@ -74,6 +74,7 @@ impl Request {
         number(&mut out, task.timeout.map_or(u64::MAX, millis));
         number(&mut out, u64::from(task.depth));
         optional(&mut out, task.parent.as_ref().map(TaskId::as_str));
+        number(&mut out, u64::from(task.isolated));
         let program = &self.program;
         bytes(&mut out, program.path.as_os_str().as_bytes());
         number(&mut out, program.arguments.len() as u64);
@@ -145,6 +146,7 @@ impl Request {
             Some(id) => Some(id.parse().ok()?),
             None => None,
         };
+        let isolated = body.number()? != 0;
         let task = NewTask {
             cli,
             provider,
@@ -159,6 +161,7 @@ impl Request {
             timeout,
             depth,
             parent,
+            isolated,
         };
         let path = body.path()?;
         let arguments = body.many(Body::os)?;
@@ -265,6 +268,7 @@ mod tests {
                 timeout: Some(Duration::ZERO),
                 depth: 2,
                 parent: Some(TaskId::from_number(7)),
+                isolated: true,
             },
             program: Program {
                 path: "/bin/sh".into(),

@@ -61,6 +61,8 @@ pub struct NewTask {
     pub cwd: PathBuf,
     /// The CLI's own session, if it was chosen for it.
     pub session: Option<String>,
+    /// Whether the CLI has a configuration directory of its own.
+    pub isolated: bool,
     /// How long it may run.
     pub timeout: Option<Duration>,
     /// How many tasks stand above it.
@@ -128,6 +130,8 @@ pub struct Task {
     pub note: Option<String>,
     /// How many tasks stand above it.
     pub depth: u8,
+    /// Whether the CLI has a configuration directory of its own.
+    pub isolated: bool,
     /// The task right above it.
     pub parent: Option<TaskId>,
     /// How long it may run, in milliseconds.

@@ -124,6 +124,7 @@ pub fn task() -> NewTask {
         timeout: None,
         depth: 0,
         parent: None,
+        isolated: false,
     }
 }
 

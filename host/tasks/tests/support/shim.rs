@@ -114,6 +114,7 @@ mod start {
         let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());
         for _ in 0..count {
             let task = NewTask {
+                isolated: false,
                 cli: CliKind::Codex,
                 provider: None,
                 role: None,
