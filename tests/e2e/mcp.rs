@@ -638,3 +638,83 @@ impl Client {
         self.stderr()
     }
 }
+
+/// Whoever is killed, at whatever moment: no task is stuck, none is lost sight of, nothing of it
+/// runs on, and what had been read is in the log.
+#[test]
+fn servers_shims_and_clis_that_are_killed_leave_nothing_behind() {
+    let (env, _) = fake();
+    // The same moments in each run; another seed shows others.
+    let mut seed: u64 = 0x5eed_5eed;
+    let mut next = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let say = script("i=0; while [ $i -lt 400 ]; do echo \"line $i\"; i=$((i+1)); sleep 0.01; done");
+    for round in 0..8 {
+        let mut client = Client::initialized(&env);
+        let ids: Vec<String> = (0..3)
+            .map(|_| {
+                let started = client.good("start_task", json!({"ai_type": "codex", "task": say}));
+                started["task"]["id"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(next(120)));
+        let pid = |id: &str| client_pid(&env, id);
+        match next(4) {
+            0 => kill(Some(client.server.id())),
+            1 => kill(pid(&ids[0])),
+            2 => kill(pid(&ids[1]).and_then(shim_of)),
+            _ => {
+                kill(Some(client.server.id()));
+                ids.iter().for_each(|id| {
+                    kill(pid(id).and_then(shim_of));
+                    kill(pid(id));
+                });
+            }
+        }
+        drop(client);
+        for id in &ids {
+            env.run(&["task", "stop", id]);
+            let task = env.json(&["task", "show", id])["task"].clone();
+            assert_eq!(task["state"], "ended", "round {round}: {task:#}");
+            assert_ne!(task["outcome"], "succeeded", "round {round}: {task:#}");
+            // Whole lines in their order, from the first.
+            let log = env.run(&["task", "logs", id, "--raw"]).ok().stdout;
+            let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("line ")).collect();
+            for (number, line) in lines.iter().enumerate().take(lines.len().saturating_sub(1)) {
+                assert_eq!(*line, format!("line {number}"), "round {round}");
+            }
+            let mark = format!("AIW_TASK_ID={id}");
+            let left = std::fs::read_dir("/proc").unwrap().flatten().filter(|entry| {
+                let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+                environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            });
+            assert_eq!(left.count(), 0, "round {round}: something of {id} runs on");
+        }
+    }
+    assert_eq!(env.json(&["status"])["running"], 0);
+}
+
+fn client_pid(env: &Environment, id: &str) -> Option<u32> {
+    env.json(&["task", "list"])["tasks"]
+        .as_array()?
+        .iter()
+        .find(|task| task["id"] == id)
+        .and_then(|task| u32::try_from(task["pid"].as_u64()?).ok())
+}
+
+/// The shim above a CLI; where it is gone, nothing above is meant.
+fn shim_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+    let line = std::fs::read(format!("/proc/{parent}/cmdline")).ok()?;
+    line.split(|byte| *byte == 0).any(|word| word == b"shim").then_some(parent)
+}
+
+fn kill(pid: Option<u32>) {
+    let pid = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+    if let Some(pid) = pid {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
