@@ -87,7 +87,7 @@ impl Text {
 }
 
 fn said(e: InvalidName) -> String {
-    format!("holds a {e}")
+    format!("is wrong: {e}")
 }
 
 /// One name for all CLIs, or one for each.

@@ -239,7 +239,19 @@ impl Launcher {
             return Err(LaunchError::invalid("the prompt is empty", "say what is to be done"));
         }
         let roles = self.roles(&request.cwd)?;
-        let roles = request.roles.iter().map(|name| roles.find(name)).collect::<Result<Vec<_>, _>>()?;
+        let find = |name: &RoleName| {
+            let found = roles.find(name);
+            let user = env::var_os("HOME").map(PathBuf::from);
+            let here = Roles::new(self.home.clone(), Some(request.cwd.clone()), user);
+            match found {
+                Err(_) if here.find(name).is_ok() => Err(LaunchError::invalid(
+                    format!("role `{name}` is of the project, whose directory is not trusted"),
+                    format!("`aiw trust add {}`", request.cwd.display()),
+                )),
+                found => Ok(found?),
+            }
+        };
+        let roles = request.roles.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let stdin = crate::compose(&roles, prompt);
         if stdin.len() > MAX_PROMPT_BYTES {
             let mib = MAX_PROMPT_BYTES >> 20;

@@ -80,8 +80,9 @@ pub fn resume(task: &Task) -> Option<String> {
         CliKind::Claude | CliKind::Gemini => format!("--resume {session}"),
         CliKind::Codex => format!("resume {session}"),
     };
+    let model = task.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
     let dir = shell_word(&task.cwd.to_string_lossy());
-    Some(format!("cd {dir} && aiw {}{provider}{isolated} -- {arguments}", task.cli))
+    Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.cli))
 }
 
 /// A word as a POSIX shell reads it.

@@ -97,8 +97,11 @@ impl Reader {
             }
             "system" if value["subtype"] == "api_retry" => {
                 let status = value["error_status"].as_u64().or_else(|| value["status"].as_u64());
-                let status = status.map(|status| format!(" (status {status})")).unwrap_or_default();
-                vec![Event::Line(format!("the API did not answer{status}; trying again"))]
+                let what = match status {
+                    Some(status) => format!("the API answered with status {status}"),
+                    None => "the API did not answer".to_owned(),
+                };
+                vec![Event::Line(format!("{what}; trying again"))]
             }
             "result" => {
                 self.seen(&value["session_id"]);

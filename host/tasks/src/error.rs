@@ -171,7 +171,10 @@ impl TaskError {
             Self::StillRunning { id, .. } => format!("stop it first: `aiw task stop {id}`"),
             Self::NotStarted { id, .. } => format!("`aiw task show {id}` shows what was tried"),
             Self::Runtime { path, .. } => {
-                format!("remove `{}`, or set `AIW_RUNTIME_DIR` to a directory of your own", path.display())
+                let path = path.display();
+                format!(
+                    "`chmod 700 {path}` if it is yours, remove it, or set `AIW_RUNTIME_DIR` to a directory of your own"
+                )
             }
             Self::Memory { .. } => "see that `/dev/shm` exists and has 2 MiB free".into(),
             Self::Unsupported => "use Linux or macOS, or WSL on Windows".into(),

@@ -12,7 +12,7 @@ pub enum TaskCommand {
     List(ScopeArgs),
     /// Show one task: how it ended, what it said, how to go on with it
     Show {
-        /// Its id, the beginning of it, or its process id
+        /// Its id, its beginning (four characters at least), or its process id
         id: String,
     },
     /// Print what a task wrote
@@ -68,7 +68,7 @@ pub struct LogArgs {
 
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// Ids, beginnings of them, or process ids; all that run if none is named
+    /// Ids, beginnings of them, or process ids; if none is named, all that run or have ended unreported
     pub ids: Vec<String>,
     /// Until the first has ended
     #[arg(long)]

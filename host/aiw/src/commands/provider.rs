@@ -66,6 +66,11 @@ impl All {
             // One that can't be read can still go.
             _ => Vec::new(),
         };
+        let default_for: Vec<&str> = CliKind::ALL
+            .into_iter()
+            .filter(|cli| self.providers.default_for(*cli) == Some(name))
+            .map(CliKind::as_str)
+            .collect();
         if !self.providers.remove(name)? {
             return self.get(name).map(|_| ());
         }
@@ -73,7 +78,13 @@ impl All {
         let gone = self.forget(&lock, secrets)?;
         let and = if gone.is_empty() { "" } else { " and its secret" };
         output.line(format!("Removed provider `{}`{and}", one_line(name, 80)));
-        output.answer(json!({"removed": name, "secrets": gone}));
+        if !default_for.is_empty() {
+            output.note(format!(
+                "it was the default for {}: without `-p`, they run under their own configuration now",
+                default_for.join(", ")
+            ));
+        }
+        output.answer(json!({"removed": name, "secrets": gone, "was_default_for": default_for}));
         Ok(())
     }
 

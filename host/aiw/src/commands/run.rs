@@ -29,6 +29,8 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
             ("--no-queue", args.no_queue),
             ("--memory", args.memory.is_some()),
             ("--cpu", args.cpu.is_some()),
+            ("--output", args.output != RunOutput::default()),
+            ("--json", output.is_json()),
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
             return Err(hint_prompt(
@@ -87,37 +89,56 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
             if let Some(flag) = words.iter().skip(1).find(|word| word.as_encoded_bytes().starts_with(b"-")) {
                 let flag = flag.to_string_lossy();
                 let message = format!("`{}` stands after the prompt's first word", one_line(&flag, 60));
-                return Err(Failure::new(ErrorKind::Usage, message).with_hint(right_line(cli, words, &flag)));
+                return Err(Failure::new(ErrorKind::Usage, message).with_hint(right_line(cli, args)));
             }
             Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))
         }
     }
 }
 
-/// How the line would be right: a flag of aiw's goes before the prompt, one of the CLI's after `--`.
-fn right_line(cli: CliKind, words: &[OsString], flag: &str) -> String {
-    let texts: Vec<String> = words.iter().map(|word| one_line(&word.to_string_lossy(), 60)).collect();
-    let at = texts.iter().position(|text| text == flag).unwrap_or(texts.len());
-    let (said, rest) = texts.split_at(at);
-    let said = shell_word(&said.join(" "));
-    let rest = rest.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ");
-    match is_own_flag(cli, flag) {
-        true => format!("flags of aiw go before the prompt: aiw {cli} {rest} {said}"),
-        false => format!("flags of {cli} go after `--`: aiw {cli} {said} -- {rest}"),
+/// The line as it would be right: flags of aiw's before the prompt, those of the CLI after `--`.
+fn right_line(cli: CliKind, args: &RunArgs) -> String {
+    let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60));
+    let count = args.prompt.len();
+    // What stood before the prompt was right.
+    let (given, _) = part(std::env::args_os());
+    let at = given.iter().position(|word| word.to_str() == Some(cli.as_str())).map_or(0, |at| at + 1);
+    let before = given.get(at..given.len().saturating_sub(count)).unwrap_or_default();
+    let (mut ours, mut said, mut theirs): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
+    let mut words = args.prompt.iter().peekable();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        match (said.is_empty() || !text.starts_with('-'), own_flag(cli, &text)) {
+            (true, _) => said.push(one_line(&text, 60)),
+            (false, Some(takes_value)) => {
+                ours.push(quoted(word));
+                ours.extend(words.next_if(|_| takes_value && !text.contains('=')).map(quoted));
+            }
+            (false, None) => theirs.push(quoted(word)),
+        }
     }
+    theirs.extend(args.arguments.iter().map(quoted));
+    let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
+    line.extend(before.iter().map(quoted).chain(ours));
+    line.push(shell_word(&said.join(" ")));
+    if !theirs.is_empty() {
+        line.push("--".to_owned());
+        line.extend(theirs);
+    }
+    format!("flags of aiw go before the prompt, those of {cli} after `--`: {}", line.join(" "))
 }
 
-/// Whether aiw itself has a flag.
-fn is_own_flag(cli: CliKind, flag: &str) -> bool {
+/// Whether aiw itself has a flag, and whether it takes a value.
+fn own_flag(cli: CliKind, flag: &str) -> Option<bool> {
     let name = flag.split('=').next().unwrap_or(flag);
     let command = crate::cli::Cli::command();
-    let known = command.find_subcommand(cli.as_str()).map(|command| {
-        command.get_arguments().any(|argument| {
-            argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
-                || argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&short.to_string()))
-        })
-    });
-    known == Some(true)
+    let arguments = command.find_subcommand(cli.as_str())?.get_arguments();
+    let mut arguments = arguments.chain(command.get_arguments());
+    let is_it = |argument: &&clap::Arg| {
+        argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
+            || argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&short.to_string()))
+    };
+    arguments.find(is_it).map(|argument| argument.get_action().takes_values())
 }
 
 /// What to do about a flag that aiw does not have, before a prompt.
@@ -313,6 +334,8 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         text.finish().iter().for_each(|end| write_piece(aiw_launch::Place::Answer, end));
     }
     tasks.mark_read(&[task.id])?;
+    // This is the report.
+    let task = Task { unread: false, ..task };
     let answer = json!({"task": full_shape(&task)});
     let signal = signals.stop.load(Ordering::Relaxed);
     let code = match (task.outcome, task.exit_code) {
@@ -336,7 +359,14 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
     if form == RunOutput::Json && !output.is_json() {
         output.line(format!("{answer:#}"));
     }
-    let failure = Failure::new(ErrorKind::User, format!("task {} {}", task.id, standing(&task))).with_code(code);
+    let how = match (task.outcome, task.signal) {
+        (Some(Outcome::Timeout), _) => "ran out of its time".to_owned(),
+        (Some(Outcome::Lost), _) => "was lost".to_owned(),
+        (Some(Outcome::Signalled), _) if signal != 0 => "was stopped".to_owned(),
+        (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),
+        _ => standing(&task),
+    };
+    let failure = Failure::new(ErrorKind::User, format!("task {} {how}", task.id)).with_code(code);
     let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
     output.conclude(answer, Some(failure.with_hint(hint)))
 }

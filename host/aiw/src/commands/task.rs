@@ -272,6 +272,7 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
         output.line(format!("{} {word}: {}", task.id, standing(&task)));
         shapes.push(shape(&task));
     }
+    everywhere.mark_read(&wanted.iter().map(|task| task.id).collect::<Vec<_>>())?;
     if wanted.is_empty() {
         output.line("nothing runs");
     }

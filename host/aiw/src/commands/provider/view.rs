@@ -20,7 +20,7 @@ impl All {
             Some(preset) => clis(provider, preset),
             None => provider.clis.clone().unwrap_or_default(),
         };
-        let lacks = preset.is_some_and(|preset| preset.token == Need::Required)
+        let lacks = preset.is_some_and(|preset| preset.token != Need::Never)
             && provider.token.is_none()
             && provider.secrets.is_empty();
         let name = provider.name.as_str();
