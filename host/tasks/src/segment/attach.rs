@@ -1,6 +1,7 @@
 //! How a segment comes to be, is found and goes: one lock decides, and `shared_memory` only makes
 //! and maps. The crate's own link files leave dead or doubled segments when a starter is killed.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -65,10 +66,14 @@ fn sweep_strays() {
     let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
     let begin = format!("aiw-{}-", geteuid().as_raw());
     let middle = format!("_task{}_", version());
+    // Many may be of one root.
+    let mut alive: HashMap<u32, bool> = HashMap::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
         let pid = name.strip_prefix(&begin).and_then(|rest| rest.split_once(&middle)?.0.parse().ok());
-        let Some(pid) = pid.filter(|pid| !platform::is_alive(*pid, 0)) else { continue };
+        let Some(pid) = pid.filter(|pid| !*alive.entry(*pid).or_insert_with(|| platform::is_alive(*pid, 0))) else {
+            continue;
+        };
         let id = format!("/{name}");
         if let Ok(Some(segment)) = Segment::map(&id, Path::new(""), Root { pid, start: 0 }) {
             segment.reclaim();
