@@ -2,6 +2,7 @@
 //! scripts that write down what they were given and run their prompt.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -347,7 +348,7 @@ fn fifty_tasks_of_ten_processes_are_all_waited_for() {
     let (env, clis) = fake();
     let starters: Vec<_> = (0..10)
         .map(|_| {
-            let mut command = env.program(std::path::Path::new("/bin/sh"));
+            let mut command = env.program(Path::new("/bin/sh"));
             let (aiw, _) = env.parts();
             command.args([
                 "-c",
@@ -392,6 +393,24 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
     assert!(tasks.iter().all(|task| task["root_pid"] == tasks[0]["root_pid"]));
     let log = env.run(&["task", "logs", tasks[3]["id"].as_str().unwrap()]).ok().stdout;
     assert!(log.contains("only 3 deep"), "{log}");
+}
+
+#[test]
+fn without_the_leader_of_its_terminal_session_a_script_is_one_session() {
+    let (env, _) = fake();
+    let (aiw, _) = env.parts();
+    // The leader starts the script and is gone: so it is with services, containers and `nohup`.
+    let leader = format!(
+        r#"( while kill -0 $$; do sleep 0.02; done 2>/dev/null
+        "{0}" claude --detach one; "{0}" wait; "{0}" codex --detach two; "{0}" wait; : > "$HOME/end" ) &"#,
+        aiw.display()
+    );
+    let mut sh = env.program(Path::new("setsid"));
+    assert!(sh.args(["--wait", "sh", "-c", &leader]).status().unwrap().success());
+    until("the end of the script", || env.user().join("end").exists().then_some(()));
+    let list = env.json(&["task", "list", "--all"]);
+    let roots: Vec<&Value> = list["tasks"].as_array().unwrap().iter().map(|task| &task["root_pid"]).collect();
+    assert!(matches!(roots.as_slice(), [one, two] if one == two), "{list}");
 }
 
 #[test]

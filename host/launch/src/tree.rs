@@ -2,7 +2,7 @@
 //!
 //! Only the ancestors are looked at, so the number of processes does not count. What can't be
 //! read (a container, another user's process) ends the search; the answer is then what was
-//! found so far, or the command's own terminal session.
+//! found so far, or the command's own terminal session: its leader, or the highest process left of it.
 
 use std::path::Path;
 
@@ -149,7 +149,7 @@ mod platform {
 
     use aiw_tasks::Root;
 
-    use super::{Ancestor, file_name};
+    use super::{Ancestor, MAX_DEPTH, file_name};
 
     /// The process itself is none of its ancestors.
     pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = Ancestor> {
@@ -162,12 +162,25 @@ mod platform {
     }
 
     pub(super) fn session_leader(pid: u32) -> u32 {
-        // A leader that is gone, or is outside of the container, names nothing.
-        stat(pid).map(|own| own.session).filter(|leader| *leader > 0 && stat(*leader).is_some()).unwrap_or(pid)
+        let Some(own) = stat(pid) else { return pid };
+        if own.session > 0 && stat(own.session).is_some_and(|leader| leader.state != "Z") {
+            return own.session;
+        }
+        // The leader is gone, or outside of the container: the highest process of its session that
+        // is left stands for it, so that commands of one script or service are of one session.
+        let mut highest = (pid, own.parent);
+        for _ in 0..MAX_DEPTH {
+            match stat(highest.1).filter(|parent| parent.session == own.session) {
+                Some(parent) => highest = (highest.1, parent.parent),
+                None => break,
+            }
+        }
+        highest.0
     }
 
     struct Stat {
         name: String,
+        state: String,
         parent: u32,
         session: u32,
         start: u64,
@@ -181,10 +194,11 @@ mod platform {
         let name = head.split_once('(')?.1.to_owned();
         let mut fields = tail.split_ascii_whitespace();
         // state ppid pgrp session …; the start is the 22nd field of all.
-        let parent = fields.nth(1)?.parse().ok()?;
+        let state = fields.next()?.to_owned();
+        let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
         let start = fields.nth(15)?.parse().ok()?;
-        Some(Stat { name, parent, session, start })
+        Some(Stat { name, state, parent, session, start })
     }
 
     fn read(pid: u32) -> Option<Ancestor> {
