@@ -1,9 +1,6 @@
 //! `start_task` and `list_roles`.
 
-use std::env;
-use std::path::PathBuf;
-
-use aiw_launch::{LaunchError, Permission, Request, Roles, full_shape};
+use aiw_launch::{Permission, Request, Roles, full_shape};
 use aiw_mcp::{Answer, Cancelled};
 use aiw_tasks::{Queue, State};
 use serde_json::{Value, json};
@@ -58,7 +55,7 @@ pub(crate) fn start(
     if cancelled.is_taken_back() {
         return Err(CallError::TakenBack);
     }
-    let task = prepared.start(&inner.home, &inner.session, &executable, queue).map_err(no_flags)?;
+    let task = prepared.start(&inner.home, &inner.session, &executable, queue)?;
     let waits = if task.state == State::Queued { " It is queued: as many tasks run as may." } else { "" };
     let id = task.id;
     Ok(Answer::of(json!({
@@ -68,21 +65,11 @@ pub(crate) fn start(
     })))
 }
 
-/// Hints about flags of the command line help nobody here.
-fn no_flags(error: LaunchError) -> CallError {
-    match error {
-        LaunchError::Task(e) => e.into(),
-        e => e.into(),
-    }
-}
-
 /// The roles that can be used where the server stands, by the rule that starts go by: those of the
 /// directory itself only where it is trusted.
 pub(crate) fn list_roles(inner: &Inner, arguments: Arguments) -> Result<Answer, CallError> {
     arguments.end()?;
-    let project = inner.home.settings()?.trusts(&inner.cwd).then(|| inner.cwd.clone());
-    let user = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    let listing = Roles::new(inner.home.clone(), project, user).list();
+    let listing = Roles::of_runs(inner.home.clone(), &inner.home.settings()?, &inner.cwd).list();
     let mut problems: Vec<String> = listing.unread.iter().map(ToString::to_string).collect();
     let mut roles: Vec<Value> = Vec::new();
     for role in listing.roles {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use crate::{Mode, read_capped, replace};
+use crate::{Mode, now_millis, read_capped, replace};
 
 /// Bytes by key, each with an end of life, together below a quota. Whatever goes wrong is a
 /// miss: nothing may depend on it.
@@ -71,11 +71,6 @@ impl Cache {
             }
         }
     }
-}
-
-fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -36,11 +36,11 @@ pub use files::{Mode, make_private_dir, publish_dir, read_capped, remove_tree, r
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use lock::{Lock, Turn};
 pub use lockfile::{ExtensionsLock, LockedExtension};
-pub use paths::Home;
+pub use paths::{Home, user_home};
 pub use project::Project;
 pub use providers::{
     Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text, base_url, providers_schema,
 };
 pub use settings::{MarketSettings, Settings, SourceSettings};
-pub use time::{now_rfc3339, rfc3339};
+pub use time::{now_millis, now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

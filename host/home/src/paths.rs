@@ -1,4 +1,3 @@
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,11 +30,20 @@ pub struct Home {
     root: PathBuf,
 }
 
+/// A variable that names a place.
+fn named_by(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The user's own home: `HOME`.
+pub fn user_home() -> Option<PathBuf> {
+    named_by("HOME")
+}
+
 impl Home {
     /// The home that the environment names. Nothing is created.
     pub fn find() -> Result<Self, HomeError> {
-        let set = |name: &str| std::env::var_os(name).filter(|v: &OsString| !v.is_empty()).map(PathBuf::from);
-        let root = match (set("AIW_HOME"), set("HOME")) {
+        let root = match (named_by("AIW_HOME"), user_home()) {
             (Some(root), _) => root,
             (None, Some(home)) => home.join(".aiw"),
             (None, None) => return Err(HomeError::NoHome),

@@ -174,6 +174,15 @@ impl Provider {
         token.chain(self.secrets.iter().map(|(name, reference)| (name.as_str(), reference)))
     }
 
+    /// Everything that it refers to: its secrets, and what its variables are made of.
+    pub fn references(&self) -> impl Iterator<Item = &SecretRef> {
+        let env = self.env.iter().filter_map(|(_, text)| match text {
+            Text::Secret(reference) => Some(reference),
+            Text::Literal(_) => None,
+        });
+        self.secret_refs().map(|(_, reference)| reference).chain(env)
+    }
+
     /// Each field with its value; what is not set is absent.
     fn fields(&self) -> [(&'static str, Option<Value>); 9] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));

@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -10,6 +12,12 @@ pub fn now_rfc3339() -> String {
         .unwrap_or_else(OffsetDateTime::now_utc);
     let whole = now.replace_nanosecond(0).unwrap_or(now);
     whole.format(&Rfc3339).unwrap_or_default()
+}
+
+/// Milliseconds since 1970.
+pub fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A time in milliseconds since 1970 as RFC 3339 in UTC, with milliseconds.

@@ -1,11 +1,10 @@
 //! Which provider a run gets: the one that was named, else the project's, else the default,
 //! else none: the CLI's own configuration, untouched.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
-use aiw_home::{Home, HomeError, OWN, Project, Providers};
+use aiw_home::{HomeError, OWN, Project, Providers, Settings, user_home};
 
 /// What decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +44,7 @@ pub struct Choice {
 impl Choice {
     /// Chooses, in the order of precedence.
     pub fn make(
-        home: &Home,
+        settings: &Settings,
         providers: &Providers,
         cli: CliKind,
         named: Option<&str>,
@@ -60,8 +59,7 @@ impl Choice {
             return Ok(chosen(name, Decision::Named, None));
         }
         let mut note = None;
-        let stop = env::var_os("HOME").map(PathBuf::from);
-        if let Some(project) = project(home, cwd, stop.as_deref(), &mut note)?
+        if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)?
             && let Some(name) = project.provider(cli)
         {
             return Ok(chosen(name, Decision::Project(project.root.clone()), note));
@@ -76,7 +74,7 @@ impl Choice {
 /// The project's file, if its directory is trusted. One that is not trusted can't stop a run,
 /// whatever is in it: it leaves a note.
 fn project(
-    home: &Home,
+    settings: &Settings,
     cwd: &Path,
     stop: Option<&Path>,
     note: &mut Option<String>,
@@ -88,7 +86,7 @@ fn project(
         Err(HomeError::Invalid { path, .. } | HomeError::Io { path, .. }) => path.parent().unwrap_or(path).to_owned(),
         Err(_) => cwd.to_owned(),
     };
-    if home.settings()?.trusts(&root) {
+    if settings.trusts(&root) {
         return found;
     }
     let root = root.display();
@@ -99,10 +97,11 @@ fn project(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aiw_home::Home;
     use std::fs;
 
     fn choose(home: &Home, cli: CliKind, named: Option<&str>, cwd: &Path) -> (Option<String>, Decision, bool) {
-        let choice = Choice::make(home, &home.providers().unwrap(), cli, named, cwd).unwrap();
+        let choice = Choice::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd).unwrap();
         (choice.name, choice.decision, choice.note.is_some())
     }
 
@@ -141,6 +140,6 @@ mod tests {
         settings.trust(&project).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let providers = home.providers().unwrap();
-        assert!(Choice::make(&home, &providers, CliKind::Claude, None, &project).is_err());
+        assert!(Choice::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project).is_err());
     }
 }

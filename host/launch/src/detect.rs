@@ -71,8 +71,7 @@ impl Search {
     /// `PATH`, then where installers put CLIs beside it.
     pub fn from_environment() -> Self {
         let path = env::var_os("PATH").unwrap_or_default();
-        let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        Self::new(&path, home.as_deref())
+        Self::new(&path, aiw_home::user_home().as_deref())
     }
 
     /// The same for given values.

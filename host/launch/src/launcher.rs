@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
-use aiw_core::{CliKind, EnvName, ExtensionId, RoleName, Secret};
-use aiw_home::{Home, Provider, Providers, SecretRef, Text};
+use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret};
+use aiw_home::{Home, Provider, Providers, SecretRef, Settings, Text, user_home};
 use aiw_tasks::Limits;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -116,13 +116,14 @@ impl Launcher {
             message: format!("cannot work in `{}`: {e}", request.cwd.display()),
             hint: None,
         })?;
-        let request = &Request { cwd: cwd.clone(), ..request.clone() };
-        let stdin = request.prompt.as_deref().map(|prompt| self.stdin(request, prompt)).transpose()?;
+        let request = &Request { cwd, ..request.clone() };
+        let settings = self.home.settings()?;
+        let stdin = request.prompt.as_deref().map(|prompt| self.stdin(request, &settings, prompt)).transpose()?;
         if stdin.is_none() && !request.roles.is_empty() {
             return Err(LaunchError::invalid("a role goes before a prompt, and there is none", "add the prompt"));
         }
         let providers = self.home.providers()?;
-        let choice = Choice::make(&self.home, &providers, cli, request.provider.as_deref(), &request.cwd)?;
+        let choice = Choice::make(&settings, &providers, cli, request.provider.as_deref(), &request.cwd)?;
         let provider = match &choice.name {
             Some(name) => Some(self.provider(&providers, name, &choice, cli).await?),
             None => None,
@@ -132,6 +133,9 @@ impl Launcher {
         command::check_own(cli, &request.arguments, provider.as_ref().map(|(provider, ..)| provider.name.as_str()))?;
 
         let mut run = Run {
+            cli,
+            // Over a user's settings go only those of root's files.
+            by_home: cli == CliKind::Gemini && !gemini::is_root(),
             environment: Environment::inherited(env::vars_os()),
             overlays: Vec::new(),
             notes: choice.note.iter().cloned().collect(),
@@ -151,12 +155,12 @@ impl Launcher {
             }
             let secrets = secrets(&self.home, provider)?;
             run.environment.take_keys(providers.providers().iter().flat_map(variables));
-            run.apply(&plan, &secrets, cli)?;
-            self.provider_env(provider, cli, &mut run)?;
+            run.apply(&plan, &secrets)?;
+            self.provider_env(provider, &mut run)?;
             tag.clone_from(&plan.tag);
         }
         for (name, value) in &request.env {
-            if run.kept.contains(name) && provider.is_some() {
+            if run.kept.contains(name) {
                 return Err(LaunchError::invalid(
                     format!("the variable `{name}` is what sends `{cli}` to the provider"),
                     "leave it out, or choose another provider with `-p`",
@@ -168,17 +172,17 @@ impl Launcher {
         if cli == CliKind::Claude && !request.env.is_empty() {
             let env: Map<String, Value> =
                 request.env.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
-            run.add_settings(cli, json!({"env": env}))?;
+            run.add_settings(json!({"env": env}))?;
         }
         if request.isolated {
-            self.isolate(cli, &mut run)?;
+            self.isolate(&mut run)?;
         }
         if request.mcp {
             let servers = crate::mcp::servers(&self.home, cli, &mut run.environment, &run.kept)?;
             run.arguments.extend(servers.arguments);
             run.notes.extend(servers.notes);
             if let Some(settings) = servers.settings {
-                run.add_settings(cli, settings)?;
+                run.add_settings(settings)?;
             }
         }
         let mut own = request.arguments.clone();
@@ -186,7 +190,7 @@ impl Launcher {
         if cli == CliKind::Claude {
             let (rest, given) = command::take_settings(&own);
             for settings in given {
-                let settings = overlay::given(&settings, &cwd)?;
+                let settings = overlay::given(&settings, &request.cwd)?;
                 bypass = bypass.or_else(|| command::bypass_in(&settings));
                 run.put_beneath(settings);
             }
@@ -195,7 +199,7 @@ impl Launcher {
                 own = rest;
             }
         }
-        if cli == CliKind::Gemini && !gemini::is_root() {
+        if run.by_home {
             let name = provider.as_ref().map_or(aiw_home::OWN, |(provider, ..)| provider.name.as_str());
             let name = format!("{name}{}", if request.isolated { "-isolated" } else { "" });
             for file in &mut run.overlays {
@@ -204,7 +208,7 @@ impl Launcher {
                 file.passed = Passed::Home(home);
             }
         }
-        let permission = self.permission(request, &mut run.notes)?;
+        let permission = permission(request, &settings, &mut run.notes);
         let model = request.model.as_deref().filter(|_| provider.is_none());
         if model.is_some_and(|model| model.starts_with('-') || model.is_empty()) {
             return Err(LaunchError::Invalid { message: "the model's name is not one".into(), hint: None });
@@ -234,22 +238,22 @@ impl Launcher {
     }
 
     /// Roles and prompt, byte for byte.
-    fn stdin(&self, request: &Request, prompt: &[u8]) -> Result<Vec<u8>, LaunchError> {
+    fn stdin(&self, request: &Request, settings: &Settings, prompt: &[u8]) -> Result<Vec<u8>, LaunchError> {
         if prompt.trim_ascii().is_empty() {
             return Err(LaunchError::invalid("the prompt is empty", "say what is to be done"));
         }
-        let roles = self.roles(&request.cwd)?;
+        let roles = Roles::of_runs(self.home.clone(), settings, &request.cwd);
         let find = |name: &RoleName| {
-            let found = roles.find(name);
-            let user = env::var_os("HOME").map(PathBuf::from);
-            let here = Roles::new(self.home.clone(), Some(request.cwd.clone()), user);
-            match found {
-                Err(_) if here.find(name).is_ok() => Err(LaunchError::invalid(
-                    format!("role `{name}` is of the project, whose directory is not trusted"),
-                    format!("`aiw trust add {}`", request.cwd.display()),
-                )),
-                found => Ok(found?),
-            }
+            roles.find(name).map_err(|error| {
+                let here = Roles::new(self.home.clone(), Some(request.cwd.clone()), user_home());
+                match here.find(name) {
+                    Ok(_) => LaunchError::invalid(
+                        format!("role `{name}` is of the project, whose directory is not trusted"),
+                        format!("`aiw trust add {}`", request.cwd.display()),
+                    ),
+                    Err(_) => error.into(),
+                }
+            })
         };
         let roles = request.roles.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let stdin = crate::compose(&roles, prompt);
@@ -261,12 +265,6 @@ impl Launcher {
             ));
         }
         Ok(stdin)
-    }
-
-    /// The roles for a run: subagents of the project only where its directory is trusted.
-    fn roles(&self, cwd: &Path) -> Result<Roles, LaunchError> {
-        let project = self.home.settings()?.trusts(cwd).then(|| cwd.to_owned());
-        Ok(Roles::new(self.home.clone(), project, env::var_os("HOME").map(PathBuf::from)))
     }
 
     async fn provider(
@@ -311,7 +309,7 @@ impl Launcher {
     }
 
     /// The provider's own variables, which a launch plan's outrank.
-    fn provider_env(&self, provider: &Provider, cli: CliKind, run: &mut Run) -> Result<(), LaunchError> {
+    fn provider_env(&self, provider: &Provider, run: &mut Run) -> Result<(), LaunchError> {
         for (name, text) in &provider.env {
             if run.kept.contains(name) {
                 run.notes.push(format!(
@@ -325,7 +323,7 @@ impl Launcher {
                 Text::Secret(reference) => look_up(&self.home, provider, name.as_str(), reference)?.expose().to_owned(),
             };
             // The `env` of Claude Code's settings beats its environment.
-            if cli == CliKind::Claude {
+            if run.cli == CliKind::Claude {
                 run.put_over(&json!({"env": {name.as_str(): value}}));
             }
             run.environment.set(name, value);
@@ -334,51 +332,51 @@ impl Launcher {
         Ok(())
     }
 
-    fn isolate(&self, cli: CliKind, run: &mut Run) -> Result<(), LaunchError> {
-        let dir = self.home.root().join("isolated").join(cli.as_str());
+    fn isolate(&self, run: &mut Run) -> Result<(), LaunchError> {
+        let dir = self.home.root().join("isolated").join(run.cli.as_str());
         self.home.make_dir(&dir)?;
-        let name = match cli {
+        let name = match run.cli {
             CliKind::Claude => "CLAUDE_CONFIG_DIR",
             CliKind::Codex => "CODEX_HOME",
-            CliKind::Gemini => "GEMINI_CLI_HOME",
+            CliKind::Gemini => gemini::VARIABLE,
         };
         let name = variable(name)?;
         run.environment.set(&name, dir);
         run.set.push(name);
         Ok(())
     }
+}
 
-    fn permission(&self, request: &Request, notes: &mut Vec<String>) -> Result<Permission, LaunchError> {
-        if let Some(permission) = request.permission {
-            return Ok(permission);
-        }
-        let settings = self.home.settings()?;
-        let Some(word) = settings.permission(request.cli) else { return Ok(Permission::Default) };
-        Ok(word.parse().unwrap_or_else(|e| {
+/// What the run may do: what was asked for, else the settings' word for it.
+fn permission(request: &Request, settings: &Settings, notes: &mut Vec<String>) -> Permission {
+    let word = settings.permission(request.cli).filter(|_| request.permission.is_none());
+    let set = word.and_then(|word| {
+        let parsed = word.parse();
+        let problem = |e: &InvalidName| {
             notes.push(format!("`clis.{}.permission` in settings.json does not count: {e}", request.cli));
-            Permission::Default
-        }))
-    }
+        };
+        parsed.inspect_err(problem).ok()
+    });
+    request.permission.or(set).unwrap_or_default()
 }
 
 /// The variables of the environment that a provider's secrets are taken from.
 fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
-    let env = provider.env.iter().filter_map(|(_, text)| match text {
-        Text::Secret(reference) => Some(reference),
-        Text::Literal(_) => None,
-    });
-    provider.secret_refs().map(|(_, reference)| reference).chain(env).filter_map(|reference| match reference {
+    provider.references().filter_map(|reference| match reference {
         SecretRef::Variable(name) => Some(name),
         SecretRef::Vault(_) => None,
     })
 }
 
 fn variable(name: &str) -> Result<EnvName, LaunchError> {
-    name.parse().map_err(|e: aiw_core::InvalidName| LaunchError::Invalid { message: e.to_string(), hint: None })
+    name.parse().map_err(|e: InvalidName| LaunchError::Invalid { message: e.to_string(), hint: None })
 }
 
 /// A run that is being put together.
 struct Run {
+    cli: CliKind,
+    /// Its overlays are the settings of a home of its own.
+    by_home: bool,
     environment: Environment,
     overlays: Vec<overlay::File>,
     notes: Vec<String>,
@@ -390,7 +388,7 @@ struct Run {
 }
 
 impl Run {
-    fn apply(&mut self, plan: &Plan, secrets: &BTreeMap<String, Secret>, cli: CliKind) -> Result<(), LaunchError> {
+    fn apply(&mut self, plan: &Plan, secrets: &BTreeMap<String, Secret>) -> Result<(), LaunchError> {
         for name in &plan.unset {
             self.environment.unset(name);
             self.kept.push(name.clone());
@@ -402,11 +400,12 @@ impl Run {
             };
             // A user's home goes beneath the system's settings, which Gemini reads by itself.
             let alone = Overlay { beneath: None, ..overlay.clone() };
-            let file = match cli == CliKind::Gemini && !gemini::is_root() {
-                true => overlay::file(&alone, None, secrets)?,
-                false => overlay::file(overlay, present, secrets)?,
+            let file = if self.by_home {
+                overlay::file(&alone, None, secrets)
+            } else {
+                overlay::file(overlay, present, secrets)
             };
-            self.overlays.push(file);
+            self.overlays.push(file?);
         }
         for set in &plan.set {
             self.environment.set(&set.name, overlay::text(&set.value, secrets)?);
@@ -431,8 +430,8 @@ impl Run {
     }
 
     /// Settings of aiw's own, in the overlay that is there or in a new one.
-    fn add_settings(&mut self, cli: CliKind, settings: Value) -> Result<(), LaunchError> {
-        if self.overlays.is_empty() && cli == CliKind::Gemini {
+    fn add_settings(&mut self, settings: Value) -> Result<(), LaunchError> {
+        if self.overlays.is_empty() && self.cli == CliKind::Gemini {
             let name = variable("GEMINI_CLI_SYSTEM_SETTINGS_PATH")?;
             let empty = Overlay {
                 passed: Passing::Variable(name),
@@ -440,7 +439,7 @@ impl Run {
                 entries: Vec::new(),
             };
             let plan = Plan { overlays: vec![empty], ..Plan::default() };
-            self.apply(&plan, &BTreeMap::new(), cli)?;
+            self.apply(&plan, &BTreeMap::new())?;
         }
         if self.overlays.is_empty() {
             self.overlays.push(overlay::File {

@@ -124,10 +124,7 @@ impl Prepared {
         let (by_name, executable) = (self.wants_names(), self.path.clone());
         let place = |number: usize, bytes: Vec<u8>| {
             if by_name {
-                let path = platform::memory_path().ok_or_else(|| LaunchError::Start {
-                    path: executable.clone(),
-                    reason: "there is no memory file system at `/dev/shm`".into(),
-                })?;
+                let path = memory_path(&executable)?;
                 named_files.push(NamedFile { path: path.clone(), bytes });
                 return Ok::<_, LaunchError>(path);
             }
@@ -196,8 +193,11 @@ impl Prepared {
     pub fn exec(mut self) -> Result<i32, LaunchError> {
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::Files::default(), self.wants_names());
-        let path = self.path.clone();
-        let place = |_: usize, bytes: Vec<u8>| files.place(&bytes, by_name).map_err(|e| failed(path.clone(), e));
+        let executable = self.path.clone();
+        let place = |_: usize, bytes: Vec<u8>| {
+            let name = if by_name { Some(memory_path(&executable)?) } else { None };
+            files.place(&bytes, name).map_err(|e| failed(executable.clone(), e))
+        };
         let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
         self.set_places(variables);
         let mut command = std::process::Command::new(&self.path);
@@ -224,6 +224,14 @@ impl Prepared {
     }
 }
 
+/// A name for a file in memory, for a CLI that is about to start.
+fn memory_path(executable: &Path) -> Result<PathBuf, LaunchError> {
+    aiw_tasks::memory_path().ok_or_else(|| LaunchError::Start {
+        path: executable.to_owned(),
+        reason: "there is no memory file system at `/dev/shm`".into(),
+    })
+}
+
 /// The keys that hold something, as far as objects go.
 fn keys(value: &Value) -> Vec<String> {
     let Some(map) = value.as_object() else { return Vec::new() };
@@ -246,8 +254,6 @@ mod platform {
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
-    pub(super) use aiw_tasks::memory_path;
-
     /// Files that no other user can reach, for a CLI in the foreground.
     #[derive(Default)]
     pub(super) struct Files {
@@ -256,11 +262,9 @@ mod platform {
     }
 
     impl Files {
-        pub(super) fn place(&mut self, bytes: &[u8], by_name: bool) -> io::Result<PathBuf> {
-            if by_name {
-                let path = memory_path().ok_or_else(|| {
-                    io::Error::new(io::ErrorKind::Unsupported, "there is no memory file system at `/dev/shm`")
-                })?;
+        /// Makes one, with a name or without; where it is.
+        pub(super) fn place(&mut self, bytes: &[u8], name: Option<PathBuf>) -> io::Result<PathBuf> {
+            if let Some(path) = name {
                 let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
                 self.named.push(path.clone());
                 file.write_all(bytes)?;
@@ -309,12 +313,9 @@ mod platform {
     fn descriptor(bytes: &[u8]) -> io::Result<(File, PathBuf)> {
         use std::os::fd::AsRawFd;
 
-        use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
-
+        let mut file = aiw_tasks::memory_file()?;
         // It stays open across the exec: that is how the CLI finds it.
-        let mut file = File::from(memfd_create("aiw", MemfdFlags::empty())?);
-        // Made open to all, although nobody else can reach it; CLIs look at the mode.
-        fchmod(&file, Mode::from_raw_mode(0o600))?;
+        rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
         file.write_all(bytes)?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         Ok((file, path))
@@ -323,13 +324,5 @@ mod platform {
     #[cfg(not(target_os = "linux"))]
     fn descriptor(_bytes: &[u8]) -> io::Result<(File, PathBuf)> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "settings can't be passed in memory on this system yet"))
-    }
-}
-
-#[cfg(not(unix))]
-mod platform {
-    /// Tasks do not start on such a system.
-    pub(super) fn memory_path() -> Option<std::path::PathBuf> {
-        None
     }
 }

@@ -1,10 +1,10 @@
 //! Tasks as they are shown: to programs as JSON, to people in a few words. The command line and
 //! the MCP server show the same.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aiw_core::CliKind;
-use aiw_home::rfc3339;
+use aiw_home::{now_millis, rfc3339};
 use aiw_tasks::{Outcome, Task};
 use serde_json::{Value, json};
 
@@ -55,9 +55,9 @@ pub fn full_shape(task: &Task) -> Value {
 
 /// How long it has run, or ran.
 pub fn duration(task: &Task) -> Duration {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(task.ended.unwrap_or(now).saturating_sub(task.running_since.unwrap_or(task.started)))
+    Duration::from_millis(
+        task.ended.unwrap_or_else(now_millis).saturating_sub(task.running_since.unwrap_or(task.started)),
+    )
 }
 
 /// How a task stands, in a few words: `succeeded`, `failed (exit code 1)`, `running`.

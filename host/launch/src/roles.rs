@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::RoleName;
-use aiw_home::Home;
+use aiw_home::{Home, Settings, user_home};
 
 pub use error::{RoleError, RoleProblem};
 pub use parse::DELIMITER;
@@ -129,8 +129,12 @@ impl Roles {
 
     /// The same with the current directory and `HOME`.
     pub fn from_environment(home: Home) -> Self {
-        let user = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        Self::new(home, env::current_dir().ok(), user)
+        Self::new(home, env::current_dir().ok(), user_home())
+    }
+
+    /// The roles of runs in a directory: its own only where it is trusted.
+    pub fn of_runs(home: Home, settings: &Settings, cwd: &Path) -> Self {
+        Self::new(home, settings.trusts(cwd).then(|| cwd.to_owned()), user_home())
     }
 
     /// Where aiw's own are.

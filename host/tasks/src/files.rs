@@ -8,11 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::TaskError;
 
-/// Milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(0))
-}
-
 /// A number that nobody else comes up with. The standard library seeds its hashers from the
 /// system, once for each thread.
 pub(crate) fn random() -> u64 {

@@ -45,8 +45,8 @@ pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter, Usage};
 pub use log::{Entry, Follow, From, Log, Stream};
 #[cfg(unix)]
-pub use program::memory_path;
-pub use program::{Limits, NamedFile, PassedFile, Program, Queue};
+pub use program::memory_file;
+pub use program::{Limits, NamedFile, PassedFile, Program, Queue, memory_path};
 pub use shim::shim_main;
 pub use task::{NewTask, Root, Scope, Task};
 pub use tasks::{Keep, Stopped, Tasks, WaitMode, Waited};

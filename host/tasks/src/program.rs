@@ -80,6 +80,18 @@ pub fn memory_path() -> Option<PathBuf> {
     directory.is_dir().then(|| directory.join(format!("{MEMORY_PREFIX}{pid}-{start}-{one:016x}{two:016x}.json")))
 }
 
+/// No other system has tasks.
+#[cfg(not(unix))]
+pub fn memory_path() -> Option<PathBuf> {
+    None
+}
+
+/// An empty file in memory, without a name, for its owner alone.
+#[cfg(unix)]
+pub fn memory_file() -> std::io::Result<std::fs::File> {
+    crate::platform::memory_file()
+}
+
 /// Removes files of [`memory_path`] whose makers are dead, but those that are to be kept, or that a
 /// shim holds: of another home there may be one.
 #[cfg(unix)]

@@ -130,7 +130,7 @@ impl Record {
             outcome: None,
             exit_code: None,
             signal: None,
-            started: crate::files::now(),
+            started: aiw_home::now_millis(),
             running_since: None,
             ended: None,
             provider: task.provider.map(text),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::provider::Preset;
 use aiw_core::{CliKind, ErrorKind, SecretName, one_line};
-use aiw_home::{Home, Lock, OWN, Provider, Providers, SecretRef, Text};
+use aiw_home::{Home, Lock, OWN, Provider, Providers, SecretRef};
 use aiw_launch::{Adapters, clis};
 use serde_json::json;
 
@@ -135,16 +135,11 @@ impl All {
 
 /// The secrets of the vault that a provider refers to.
 fn in_vault(provider: &Provider) -> Vec<SecretName> {
-    let env = provider.env.iter().filter_map(|(_, text)| match text {
-        Text::Secret(reference) => Some(reference),
-        Text::Literal(_) => None,
-    });
-    let all = provider.secret_refs().map(|(_, reference)| reference).chain(env);
-    all.filter_map(|reference| match reference {
+    let names = provider.references().filter_map(|reference| match reference {
         SecretRef::Vault(name) => Some(name.clone()),
         SecretRef::Variable(_) => None,
-    })
-    .collect()
+    });
+    names.collect()
 }
 
 /// A token on a command line is known to every user of the machine, and to the shell's history.

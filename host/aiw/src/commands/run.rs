@@ -348,16 +348,12 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         (_, Some(code)) if code != 0 => u8::try_from(code).unwrap_or(1),
         _ => 1,
     };
-    if code == 0 {
-        if output.is_json() {
-            output.answer(answer);
-        } else if form == RunOutput::Json {
-            output.line(format!("{answer:#}"));
-        }
-        return Ok(());
-    }
-    if form == RunOutput::Json && !output.is_json() {
+    if form == RunOutput::Json {
         output.line(format!("{answer:#}"));
+    }
+    if code == 0 {
+        output.answer(answer);
+        return Ok(());
     }
     let how = match (task.outcome, task.signal) {
         (Some(Outcome::Timeout), _) => "ran out of its time".to_owned(),

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ErrorKind, Secret, SecretName};
-use aiw_home::{Home, MAX_SECRET_BYTES, Providers, SecretRef, Text};
+use aiw_home::{Home, MAX_SECRET_BYTES, Providers, SecretRef};
 use serde_json::json;
 
 use crate::cli::provider::{SecretCommand, TrustCommand};
@@ -56,12 +56,9 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
 
 /// The providers that refer to a secret of the vault.
 pub fn users(providers: &Providers, name: &SecretName) -> Vec<String> {
-    let is_it = |reference: &SecretRef| *reference == SecretRef::Vault(name.clone());
-    let uses = |provider: &&aiw_home::Provider| {
-        provider.secret_refs().any(|(_, reference)| is_it(reference))
-            || provider.env.iter().any(|(_, text)| matches!(text, Text::Secret(reference) if is_it(reference)))
-    };
-    providers.providers().iter().filter(uses).map(|provider| provider.name.to_string()).collect()
+    let wanted = SecretRef::Vault(name.clone());
+    let users = providers.providers().iter().filter(|provider| provider.references().any(|known| *known == wanted));
+    users.map(|provider| provider.name.to_string()).collect()
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use aiw_home::now_millis;
+
 use super::format::Piece;
 use super::{FILES, Stream};
-use crate::files::now;
 
 /// When a file is full and the next one begins.
 pub(crate) const FILE_BYTES: u64 = 16 << 20;
@@ -36,7 +37,7 @@ impl Writer {
     /// Appends what was read from a stream, in one write: when it returns, no death of ours takes it away.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         self.buffer.clear();
-        let time = now();
+        let time = now_millis();
         let open = &mut self.open[stream as usize];
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             let (text, ends) = match line.split_last() {

@@ -11,7 +11,7 @@ use rustix::process::{Pid as ProcessId, WaitOptions, WaitStatus, kill_process_gr
 use super::child::{Started, spawn};
 use super::enter::Starter;
 use super::supervisor::Supervisor;
-use crate::files::{create_private, now};
+use crate::files::create_private;
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::Pid;
 use crate::request::Answer;
@@ -78,7 +78,7 @@ impl Supervisor {
         let pid = started.pid;
         self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
         self.record.state = State::Running;
-        self.record.running_since = Some(now());
+        self.record.running_since = Some(aiw_home::now_millis());
         // First, so that who is told that it runs finds it so.
         self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));

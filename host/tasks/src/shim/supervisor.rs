@@ -281,7 +281,7 @@ impl Supervisor {
         self.record.remove_files();
         self.record.state = State::Ended;
         self.record.outcome = Some(outcome);
-        self.record.ended = Some(crate::files::now());
+        self.record.ended = Some(aiw_home::now_millis());
         if let Some(trouble) = self.streams.trouble.take() {
             self.record.note(&trouble);
         }

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use aiw_core::TaskId;
 
+use aiw_home::now_millis;
+
 use super::{Keep, Tasks};
-use crate::files::now;
 use crate::record::{self, Alive, Found};
 use crate::{State, TaskError};
 
@@ -44,7 +45,7 @@ impl Tasks {
 
     /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
     pub fn prune(&self, keep: Keep) -> Result<Vec<TaskId>, TaskError> {
-        let oldest = now().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
+        let oldest = now_millis().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
         let mut ended = Vec::new();
         let mut removed = Vec::new();
         for id in self.records.ids()? {

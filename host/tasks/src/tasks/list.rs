@@ -49,11 +49,8 @@ impl Tasks {
 
     /// The task whose CLI has, or had, this process id; the newest of several.
     pub fn find_by_pid(&self, pid: u32) -> Result<Task, TaskError> {
-        let all = Self { scope: Scope::All, ..self.clone() };
-        let mut found: Vec<Task> = all.list()?.into_iter().filter(|task| task.pid == Some(pid)).collect();
-        // Among several, one that lives is meant.
-        found.sort_by_key(|task| (task.state != State::Ended, task.started));
-        found.pop().ok_or_else(|| TaskError::NoTask { id: pid.to_string() })
+        let all = self.of_all_sessions()?;
+        by_pid(&all, pid).cloned().ok_or_else(|| TaskError::NoTask { id: pid.to_string() })
     }
 
     /// The task that is meant by its id, by the beginning of one (four characters at least), or by
@@ -62,12 +59,10 @@ impl Tasks {
         if let Ok(id) = text.parse::<TaskId>() {
             return self.get(id);
         }
-        let all = Self { scope: Scope::All, ..self.clone() }.list()?;
+        let all = self.of_all_sessions()?;
         let mut meant: Vec<&Task> =
             all.iter().filter(|task| text.len() >= SHORTEST && task.id.as_str().starts_with(text)).collect();
-        let pid: Option<u32> = text.parse().ok();
-        let by_pid = all.iter().filter(|task| pid.is_some() && task.pid == pid);
-        if let Some(task) = by_pid.max_by_key(|task| (task.state != State::Ended, task.started)) {
+        if let Some(task) = text.parse().ok().and_then(|pid| by_pid(&all, pid)) {
             // A process that lives is meant rather than a beginning that happens to be a number.
             if task.state != State::Ended {
                 return Ok(task.clone());
@@ -84,6 +79,10 @@ impl Tasks {
                 ids: several.iter().take(8).map(|task| task.id).collect(),
             }),
         }
+    }
+
+    fn of_all_sessions(&self) -> Result<Vec<Task>, TaskError> {
+        Self { scope: Scope::All, ..self.clone() }.list()
     }
 
     /// The log of a task.
@@ -117,6 +116,12 @@ impl Tasks {
         }
         Ok(task)
     }
+}
+
+/// Among several that had a process id, one that lives is meant, else the newest.
+fn by_pid(tasks: &[Task], pid: u32) -> Option<&Task> {
+    let had = tasks.iter().filter(|task| task.pid == Some(pid));
+    had.max_by_key(|task| (task.state != State::Ended, task.started))
 }
 
 /// The segments that were looked into so far, one scan each.

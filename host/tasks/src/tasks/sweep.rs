@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use aiw_home::now_millis;
+
 use super::Tasks;
-use crate::files::now;
 use crate::log::Writer;
 use crate::platform::{self, Process, Signal};
 use crate::record::{Alive, Record, save_last};
@@ -53,7 +54,7 @@ impl Tasks {
         record.remove_files();
         record.state = State::Ended;
         record.outcome = Some(Outcome::Lost);
-        record.ended = Some(now());
+        record.ended = Some(now_millis());
         // Where the record cannot be written, everybody comes by here again.
         let last = Log::of(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
         if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST.as_bytes()))

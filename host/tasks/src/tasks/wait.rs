@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use aiw_core::TaskId;
 use rustix::event::{PollFd, PollFlags, poll};
 
+use aiw_home::now_millis;
+
 use super::list::Segments;
 use super::{Tasks, WaitMode, Waited};
-use crate::files::now;
 use crate::platform::{Process, timespec};
 use crate::segment::Segment;
 use crate::{Outcome, Root, State, Task, TaskError};
@@ -83,7 +84,7 @@ fn gone(mut task: Task) -> Task {
     if task.state != State::Ended {
         task.state = State::Ended;
         task.outcome = Some(Outcome::Lost);
-        task.ended = Some(now());
+        task.ended = Some(now_millis());
         task.note = Some("its record was removed before anybody here saw how it ended".into());
     }
     task.unread = false;
