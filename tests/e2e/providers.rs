@@ -169,6 +169,34 @@ fn commands_at_the_same_time_lose_nothing_of_each_other() {
 }
 
 #[test]
+fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
+    let (env, _) = fake();
+    add(&env, "x", &["--preset", "openai"]);
+    let mut command = env.command(&["provider", "edit", "x", "--token-stdin"]);
+    let mut editing = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It has read the provider by then, and waits for the token.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    env.run(&["provider", "edit", "x", "--preset", "openrouter", "--token-env", "K"]).ok();
+    editing.stdin.take().unwrap().write_all(b"sk-for-openai\n").unwrap();
+    let run = Run::from(editing.wait_with_output().unwrap());
+    assert_eq!((run.code, run.stderr.contains("moved by another command")), (2, true), "{}", run.whole());
+    assert_eq!(env.json(&["secret", "list"]), json!({"secrets": []}));
+}
+
+#[test]
+fn what_was_given_can_be_taken_away() {
+    let (env, _) = fake();
+    add(&env, "x", &["--preset", "openai", "--env", "A=1", "--env", "B=2", "--secret-env", "a=KEY_A"]);
+    env.run(&["provider", "edit", "x", "--unset-env", "A", "--unset-secret", "a", "--env", "C=3"]).ok();
+    let file: Value = serde_json::from_str(&env.read("providers.json")).unwrap();
+    let x = &file["providers"]["x"];
+    assert_eq!((&x["env"], x.get("secrets")), (&json!({"B": "2", "C": "3"}), None), "{x}");
+    for unset in [["--unset-env", "A"], ["--unset-secret", "a"]] {
+        assert_eq!(env.run(&["provider", "edit", "x", unset[0], unset[1]]).code, 2);
+    }
+}
+
+#[test]
 fn a_secret_that_no_run_would_get_is_said_to_be_missing() {
     let (env, _) = fake();
     add(&env, "x", &["--preset", "openai"]);

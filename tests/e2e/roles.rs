@@ -63,6 +63,7 @@ fn roles_of_all_folders_are_listed_by_what_counts() {
     let shadowed = project(&env, "reviewer", "---\nname: reviewer\ndescription: Another\n---\nx");
     let agent =
         user(&env, "file-name", "---\nname: tester\ndescription: |\n  Tests\n  it\ntools: Read\n---\nYou test.\n");
+    env.run(&["trust", "add", &env.path("").display().to_string()]).ok();
     insta::assert_snapshot!(env.stable(&env.run(&["role", "list"]).ok().whole()), @"
     broken    aiw      (broken)
     reviewer  aiw      Reviews code
@@ -74,15 +75,39 @@ fn roles_of_all_folders_are_listed_by_what_counts() {
     ");
     let expected = json!({"roles": [
         {"name": "broken", "description": null, "source": "aiw", "path": broken, "bytes": 12,
-            "problem": "has no line of exactly 12 dashes", "shadowed_by": null},
+            "problem": "has no line of exactly 12 dashes", "shadowed_by": null, "trusted": true},
         {"name": "reviewer", "description": "Reviews code", "source": "aiw", "path": own, "bytes": 48,
-            "problem": null, "shadowed_by": null},
+            "problem": null, "shadowed_by": null, "trusted": true},
         {"name": "reviewer", "description": "Another", "source": "project", "path": shadowed, "bytes": 45,
-            "problem": null, "shadowed_by": own},
+            "problem": null, "shadowed_by": own, "trusted": true},
         {"name": "tester", "description": "Tests\nit", "source": "user", "path": agent, "bytes": 71,
-            "problem": null, "shadowed_by": null},
+            "problem": null, "shadowed_by": null, "trusted": true},
     ]});
     assert_eq!(env.json(&["role", "list"]), expected);
+}
+
+#[test]
+fn roles_of_a_project_that_is_not_trusted_are_shown_as_such() {
+    let env = Environment::cold();
+    project(&env, "theirs", "---\nname: theirs\ndescription: Helps\n---\nx");
+    insta::assert_snapshot!(env.stable(&env.run(&["role", "list"]).ok().whole()), @"
+    theirs  project  (not used: the directory is not trusted)
+    ------- stderr -------
+    `aiw trust add` lets the roles of this directory be used
+    ------- exit code 0 -------
+    ");
+    assert_eq!(listed(&env)[0]["trusted"], false);
+    insta::assert_snapshot!(env.stable(&env.run(&["role", "show", "theirs"]).ok().whole()), @"
+    Helps
+
+    x
+    ------- stderr -------
+    no run gets this role: the directory is not trusted (`aiw trust add`)
+    ------- exit code 0 -------
+    ");
+    env.run(&["role", "validate"]).ok();
+    env.run(&["trust", "add", &env.path("").display().to_string()]).ok();
+    assert_eq!(listed(&env)[0]["trusted"], true);
 }
 
 #[test]
@@ -99,7 +124,7 @@ fn a_role_is_shown_as_it_is() {
     ------- exit code 0 -------
     ");
     let expected = json!({"role": {"name": "reviewer", "description": "Reviews code", "source": "aiw", "path": path,
-        "bytes": 48, "problem": null, "shadowed_by": null, "content": "You review.\n\nBe kind."}});
+        "bytes": 48, "problem": null, "shadowed_by": null, "trusted": true, "content": "You review.\n\nBe kind."}});
     assert_eq!(env.json(&["role", "show", "reviewer"]), expected);
 
     role(&env, "windows", "\u{feff}From\r\n------------\r\none\r\ntwo\r\n");
@@ -181,7 +206,7 @@ fn a_new_role_comes_from_a_template_a_file_or_standard_input() {
     let answer = env.json(&["role", "new", "copied", "--from", file.to_str().unwrap()]);
     let path = env.home().join("role/copied.md");
     let expected = json!({"role": {"name": "copied", "description": "Reviews code", "source": "aiw", "path": path,
-        "bytes": 48, "problem": null, "shadowed_by": null}});
+        "bytes": 48, "problem": null, "shadowed_by": null, "trusted": true}});
     assert_eq!(answer, expected);
     assert_eq!(env.read("role/copied.md"), REVIEWER);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

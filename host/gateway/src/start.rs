@@ -50,7 +50,7 @@ pub(crate) fn start(
 ) -> Result<Answer, CallError> {
     let prepared = runtime.block_on(inner.launcher()?.prepare(request))?;
     let notes = prepared.notes.clone();
-    let queue = Queue { limit: inner.home.settings()?.task_limit(), may_queue: true };
+    let queue = Queue { limit: inner.home.settings()?.task_limit()?, may_queue: true };
     let executable = inner.means.executable()?;
     if cancelled.is_taken_back() {
         return Err(CallError::TakenBack);
@@ -69,10 +69,10 @@ pub(crate) fn start(
 /// directory itself only where it is trusted.
 pub(crate) fn list_roles(inner: &Inner, arguments: Arguments) -> Result<Answer, CallError> {
     arguments.end()?;
-    let listing = Roles::of_runs(inner.home.clone(), &inner.home.settings()?, &inner.cwd).list();
+    let listing = Roles::at(inner.home.clone(), &inner.home.settings()?, Some(&inner.cwd)).list();
     let mut problems: Vec<String> = listing.unread.iter().map(ToString::to_string).collect();
     let mut roles: Vec<Value> = Vec::new();
-    for role in listing.roles {
+    for role in listing.roles.into_iter().filter(|role| role.trusted) {
         match (role.problem, role.shadowed_by) {
             (Some(problem), _) => problems.push(format!("`{}` {problem}", role.path.display())),
             (None, Some(_)) => {}

@@ -13,6 +13,7 @@ pub struct Project {
     /// The directory that holds the file.
     pub root: PathBuf,
     provider: Choice,
+    unknown: Vec<String>,
 }
 
 const FILE: &str = ".aiw.json";
@@ -41,12 +42,19 @@ impl Project {
         };
         let provider = Choice::from_json(fields.get("provider"))
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
-        Ok(Self { root: root.to_owned(), provider })
+        let known = |name: &str| matches!(name, "provider" | "$schema");
+        let unknown = fields.keys().filter(|name| !known(name)).cloned().collect();
+        Ok(Self { root: root.to_owned(), provider, unknown })
     }
 
     /// The provider that the project names for a CLI.
     pub fn provider(&self, cli: CliKind) -> Option<&str> {
         self.provider.of(cli)
+    }
+
+    /// Fields that mean nothing to us; likely slips of the pen.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
     }
 }
 
@@ -69,6 +77,7 @@ mod tests {
         let found = Project::find(&inner, None).unwrap().unwrap();
         assert_eq!((found.provider(CliKind::Codex), found.provider(CliKind::Claude)), (Some("x"), None));
         assert_eq!(found.root, dir.path().join("outer/repo"));
+        assert_eq!(found.unknown(), ["else"]);
     }
 
     #[test]

@@ -281,15 +281,22 @@ impl Settings {
         self.document.set(&["trustedDirectories"], &list.into())
     }
 
-    /// `clis.<cli>.permission`: `default` or `edit`, for runs that do not say.
-    pub fn permission(&self, cli: CliKind) -> Option<&str> {
-        self.document.get(&["clis", cli.as_str(), "permission"])?.as_str()
+    /// `clis.<cli>.permission`: `default` or `edit`, for runs that do not say. What is no text is
+    /// as JSON writes it.
+    pub fn permission(&self, cli: CliKind) -> Option<String> {
+        match self.document.get(&["clis", cli.as_str(), "permission"])? {
+            Value::String(word) => Some(word.clone()),
+            other => Some(other.to_string()),
+        }
     }
 
     /// `tasks.limit`: how many tasks of a session run at once; the others wait for their turn.
-    pub fn task_limit(&self) -> u32 {
-        let limit = self.document.get(&["tasks", "limit"]).and_then(Value::as_u64);
-        limit.and_then(|limit| u32::try_from(limit).ok()).filter(|limit| (1..=1000).contains(limit)).unwrap_or(64)
+    pub fn task_limit(&self) -> Result<u32, HomeError> {
+        let Some(limit) = self.document.get(&["tasks", "limit"]) else { return Ok(64) };
+        let number = limit.as_u64().and_then(|limit| u32::try_from(limit).ok());
+        number.filter(|limit| (1..=1000).contains(limit)).ok_or_else(|| {
+            HomeError::invalid(self.document.path(), "has a `tasks.limit` that is no number from 1 to 1000")
+        })
     }
 
     /// `sources.<id>`
@@ -329,6 +336,24 @@ mod tests {
         let again = home.settings().unwrap();
         assert_eq!(again.markets().len(), 1);
         assert_eq!(again.markets()[0].name.as_str(), "claude-plugins-official");
+    }
+
+    #[test]
+    fn a_limit_is_a_number_or_an_error() {
+        let (_dir, home) = home();
+        assert_eq!(home.settings().unwrap().task_limit().unwrap(), 64);
+        for (text, limit) in [
+            ("3", Some(3)),
+            ("1000", Some(1000)),
+            ("0", None),
+            ("1001", None),
+            ("-1", None),
+            ("\"3\"", None),
+            ("2.5", None),
+        ] {
+            std::fs::write(home.settings_path(), format!(r#"{{"tasks": {{"limit": {text}}}}}"#)).unwrap();
+            assert_eq!(home.settings().unwrap().task_limit().ok(), limit, "{text}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::CliKind;
+use aiw_core::{CliKind, one_line};
 use aiw_home::{HomeError, OWN, Project, Providers, Settings, user_home};
 
 /// What decided.
@@ -59,10 +59,14 @@ impl Choice {
             return Ok(chosen(name, Decision::Named, None));
         }
         let mut note = None;
-        if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)?
-            && let Some(name) = project.provider(cli)
-        {
-            return Ok(chosen(name, Decision::Project(project.root.clone()), note));
+        if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)? {
+            if let [unknown, ..] = project.unknown() {
+                let file = project.root.join(".aiw.json");
+                note = Some(format!("`{}` in `{}` means nothing to aiw", one_line(unknown, 60), file.display()));
+            }
+            if let Some(name) = project.provider(cli) {
+                return Ok(chosen(name, Decision::Project(project.root.clone()), note));
+            }
         }
         match providers.default_for(cli) {
             Some(name) => Ok(chosen(name, Decision::Default, note)),
@@ -126,6 +130,8 @@ mod tests {
         assert_eq!(choose(&home, CliKind::Codex, None, &cwd), (Some("mine".into()), Decision::Default, false));
         assert_eq!(choose(&home, CliKind::Claude, Some("x"), &cwd), (Some("x".into()), Decision::Named, false));
         assert_eq!(choose(&home, CliKind::Claude, Some("own"), &cwd), (None, Decision::Named, false));
+        fs::write(project.join(".aiw.json"), r#"{"providers": "theirs"}"#).unwrap();
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
 use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret};
-use aiw_home::{Home, Provider, Providers, SecretRef, Settings, Text, user_home};
+use aiw_home::{Home, Provider, Providers, SecretRef, Settings, Text};
 use aiw_tasks::Limits;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -242,20 +242,8 @@ impl Launcher {
         if prompt.trim_ascii().is_empty() {
             return Err(LaunchError::invalid("the prompt is empty", "say what is to be done"));
         }
-        let roles = Roles::of_runs(self.home.clone(), settings, &request.cwd);
-        let find = |name: &RoleName| {
-            roles.find(name).map_err(|error| {
-                let here = Roles::new(self.home.clone(), Some(request.cwd.clone()), user_home());
-                match here.find(name) {
-                    Ok(_) => LaunchError::invalid(
-                        format!("role `{name}` is of the project, whose directory is not trusted"),
-                        format!("`aiw trust add {}`", request.cwd.display()),
-                    ),
-                    Err(_) => error.into(),
-                }
-            })
-        };
-        let roles = request.roles.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let roles = Roles::at(self.home.clone(), settings, Some(&request.cwd));
+        let roles = request.roles.iter().map(|name| roles.find(name)).collect::<Result<Vec<_>, _>>()?;
         let stdin = crate::compose(&roles, prompt);
         if stdin.len() > MAX_PROMPT_BYTES {
             let mib = MAX_PROMPT_BYTES >> 20;

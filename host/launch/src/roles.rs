@@ -13,7 +13,6 @@ mod parse;
 mod tests;
 
 use std::collections::HashMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -69,6 +68,8 @@ pub struct Role {
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
+    /// Whether it may go before a task: not so of a project whose directory is not trusted.
+    pub trusted: bool,
 }
 
 /// A role as lists show it, or a file that should be one.
@@ -88,6 +89,8 @@ pub struct Listed {
     pub problem: Option<RoleProblem>,
     /// The file that goes before it.
     pub shadowed_by: Option<PathBuf>,
+    /// As a role's.
+    pub trusted: bool,
 }
 
 /// All roles.
@@ -114,27 +117,37 @@ pub enum Overwrite<'a> {
 #[derive(Debug)]
 pub struct Roles {
     home: Home,
-    project: Option<PathBuf>,
+    project: Option<Project>,
     user: Option<PathBuf>,
 }
 
+/// A directory that may have roles of its own.
+#[derive(Debug)]
+struct Project {
+    root: PathBuf,
+    trusted: bool,
+}
+
+/// A folder of Claude Code's.
+struct Agents {
+    source: RoleSource,
+    trusted: bool,
+    folder: Result<Folder, RoleError>,
+}
+
 impl Roles {
-    /// The roles of aiw's home, of a project's directory, and of a user's home.
-    pub fn new(home: Home, project: Option<PathBuf>, user: Option<PathBuf>) -> Self {
-        let agents = |root: &Option<PathBuf>| fs::canonicalize(root.as_ref()?.join(AGENTS)).ok();
+    /// The roles of aiw's home, of a directory, which is trusted or not, and of the user.
+    pub fn at(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
+        let project = directory.map(|root| Project { root: root.to_owned(), trusted: settings.trusts(root) });
+        Self::new(home, project, user_home())
+    }
+
+    fn new(home: Home, project: Option<Project>, user: Option<PathBuf>) -> Self {
+        let agents = |root: &Path| fs::canonicalize(root.join(AGENTS)).ok();
+        let users = user.as_deref().and_then(agents);
         // In the user's home both are one folder.
-        let same = agents(&project).is_some_and(|dir| agents(&user) == Some(dir));
-        Self { home, project: project.filter(|_| !same), user }
-    }
-
-    /// The same with the current directory and `HOME`.
-    pub fn from_environment(home: Home) -> Self {
-        Self::new(home, env::current_dir().ok(), user_home())
-    }
-
-    /// The roles of runs in a directory: its own only where it is trusted.
-    pub fn of_runs(home: Home, settings: &Settings, cwd: &Path) -> Self {
-        Self::new(home, settings.trusts(cwd).then(|| cwd.to_owned()), user_home())
+        let project = project.filter(|project| users.is_none() || agents(&project.root) != users);
+        Self { home, project, user }
     }
 
     /// Where aiw's own are.
@@ -146,26 +159,31 @@ impl Roles {
         Folder::open(&self.own_dir())
     }
 
-    /// Claude Code's folders; those that there are.
-    fn agents(&self) -> Vec<(RoleSource, Result<Folder, RoleError>)> {
-        let project = self.project.as_deref().and_then(|root| Folder::open_beneath(root, AGENTS).transpose());
-        let user = self.user.as_deref().and_then(|root| Folder::open(&root.join(AGENTS)).transpose());
-        [(RoleSource::Project, project), (RoleSource::User, user)]
-            .into_iter()
-            .filter_map(|(source, folder)| Some((source, folder?)))
-            .collect()
+    /// Claude Code's folders; those that there are. What does not count comes last.
+    fn agents(&self) -> Vec<Agents> {
+        let project = self.project.as_ref().and_then(|project| {
+            let folder = Folder::open_beneath(&project.root, AGENTS).transpose()?;
+            Some(Agents { source: RoleSource::Project, trusted: project.trusted, folder })
+        });
+        let user = self.user.as_deref().and_then(|root| {
+            let folder = Folder::open(&root.join(AGENTS)).transpose()?;
+            Some(Agents { source: RoleSource::User, trusted: true, folder })
+        });
+        let mut all: Vec<Agents> = project.into_iter().chain(user).collect();
+        all.sort_by_key(|agents| !agents.trusted);
+        all
     }
 
     /// Everything that is there, what is broken too.
     pub fn list(&self) -> Listing {
         let mut listing = Listing::default();
         let mut first: HashMap<RoleName, PathBuf> = HashMap::new();
-        let own = self.own().transpose().map(|folder| (RoleSource::Aiw, folder));
-        for (source, folder) in own.into_iter().chain(self.agents()) {
+        let own = self.own().transpose().map(|folder| Agents { source: RoleSource::Aiw, trusted: true, folder });
+        for Agents { source, trusted, folder } in own.into_iter().chain(self.agents()) {
             match folder.and_then(|folder| folder.files()) {
                 Ok(files) => {
                     let mut roles: Vec<Listed> =
-                        files.into_iter().map(|file| listed(source, file, &mut first)).collect();
+                        files.into_iter().map(|file| Listed { trusted, ..listed(source, file, &mut first) }).collect();
                     roles.sort_by(|a, b| a.name.cmp(&b.name));
                     listing.roles.append(&mut roles);
                 }
@@ -175,9 +193,19 @@ impl Roles {
         listing
     }
 
-    /// The role of a name. One that is broken is an error, also where another of that name
-    /// would work: nobody gets another role than the one that counts.
+    /// The role of a name, to go before a task. One that is broken is an error, also where another
+    /// of that name would work: nobody gets another role than the one that counts.
     pub fn find(&self, name: &RoleName) -> Result<Role, RoleError> {
+        match (self.look(name)?, &self.project) {
+            (role, Some(project)) if !role.trusted => {
+                Err(RoleError::NotTrusted { name: role.name, directory: project.root.clone() })
+            }
+            (role, _) => Ok(role),
+        }
+    }
+
+    /// The role of a name, to be looked at: also one of a directory that is not trusted.
+    pub fn look(&self, name: &RoleName) -> Result<Role, RoleError> {
         if let Some(file) = self.own()?.and_then(|folder| folder.file(name)) {
             return match file.content.and_then(|bytes| Ok((bytes.len() as u64, parse::own(&bytes)?))) {
                 Ok((bytes, text)) => Ok(role(name.clone(), text, RoleSource::Aiw, file.path, bytes)),
@@ -185,11 +213,13 @@ impl Roles {
             };
         }
         let mut broken = None;
-        for (source, folder) in self.agents() {
+        for Agents { source, trusted, folder } in self.agents() {
             // A folder that can't be read holds no role that anybody meant; `list` says so.
             for file in folder.and_then(|folder| folder.files()).unwrap_or_default() {
                 match file.content.and_then(|bytes| parse::subagent(&bytes, &file.name)) {
-                    Ok((found, text)) if found == *name => return Ok(role(found, text, source, file.path, file.bytes)),
+                    Ok((found, text)) if found == *name => {
+                        return Ok(Role { trusted, ..role(found, text, source, file.path, file.bytes) });
+                    }
                     Err(problem) if file.name == name.as_str() && broken.is_none() => {
                         broken = Some(RoleError::Broken { path: file.path, problem });
                     }
@@ -204,7 +234,7 @@ impl Roles {
     pub fn own_bytes(&self, name: &RoleName) -> Result<Vec<u8>, RoleError> {
         let folder = self.own()?;
         let Some((folder, file)) = folder.and_then(|folder| folder.file(name).map(|file| (folder, file))) else {
-            return Err(match self.find(name) {
+            return Err(match self.look(name) {
                 Ok(Role { path, .. }) | Err(RoleError::Broken { path, .. }) => {
                     RoleError::NotOurs { name: name.clone(), path }
                 }
@@ -244,7 +274,7 @@ impl Roles {
 }
 
 fn role(name: RoleName, text: Text, source: RoleSource, path: PathBuf, bytes: u64) -> Role {
-    Role { name, description: text.description, content: text.content, source, path, bytes }
+    Role { name, description: text.description, content: text.content, source, path, bytes, trusted: true }
 }
 
 fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>) -> Listed {
@@ -271,10 +301,18 @@ fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>
             bytes,
             problem: None,
             shadowed_by,
+            trusted: true,
         },
-        Err(problem) => {
-            Listed { name: stem, description: None, source, path, bytes, problem: Some(problem), shadowed_by: None }
-        }
+        Err(problem) => Listed {
+            name: stem,
+            description: None,
+            source,
+            path,
+            bytes,
+            problem: Some(problem),
+            shadowed_by: None,
+            trusted: true,
+        },
     }
 }
 

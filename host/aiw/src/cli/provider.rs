@@ -90,6 +90,12 @@ pub struct EditArgs {
     /// Send its token and further secrets to the other preset or address as well
     #[arg(long, conflicts_with_all = ["token_env", "token_stdin"])]
     pub keep_token: bool,
+    /// Take a variable of its runs away
+    #[arg(long, value_name = "K")]
+    pub unset_env: Vec<EnvName>,
+    /// Take a further secret away
+    #[arg(long, value_name = "NAME")]
+    pub unset_secret: Vec<SecretName>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -24,7 +24,9 @@ const DESCRIPTION: &str = "What this role is for, in a line";
 const CONTENT: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
 
 pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
-    let roles = Roles::from_environment(Home::find()?);
+    let home = Home::find()?;
+    let here = env::current_dir().ok();
+    let roles = Roles::at(home.clone(), &home.settings()?, here.as_deref());
     match command {
         RoleCommand::List => list(&roles, output),
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),
@@ -43,6 +45,7 @@ fn shape(listed: &Listed) -> Value {
         "bytes": listed.bytes,
         "problem": listed.problem.as_ref().map(ToString::to_string),
         "shadowed_by": listed.shadowed_by.as_deref().map(Path::to_string_lossy),
+        "trusted": listed.trusted,
     })
 }
 
@@ -56,6 +59,7 @@ fn shape_of(role: &Role) -> Value {
         "bytes": role.bytes,
         "problem": null,
         "shadowed_by": null,
+        "trusted": role.trusted,
     })
 }
 
@@ -65,6 +69,7 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
         let said = match (&listed.problem, &listed.shadowed_by) {
             (Some(_), _) => "(broken)".to_owned(),
             (None, Some(by)) => format!("(not used: `{}` goes before it)", by.display()),
+            (None, None) if !listed.trusted => "(not used: the directory is not trusted)".to_owned(),
             (None, None) => one_line(listed.description.as_deref().unwrap_or_default(), 80),
         };
         vec![one_line(&listed.name, 129), listed.source.as_str().to_owned(), said]
@@ -78,17 +83,23 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
         output.note(format!("`{}` {problem}", path.display()));
     }
     listing.unread.iter().for_each(|problem| output.note(problem.to_string()));
+    if listing.roles.iter().any(|listed| !listed.trusted) {
+        output.note("`aiw trust add` lets the roles of this directory be used");
+    }
     output.answer(json!({"roles": listing.roles.iter().map(shape).collect::<Vec<_>>()}));
     Ok(())
 }
 
 fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> {
-    let role = roles.find(name)?;
+    let role = roles.look(name)?;
     // A carriage return would be shown as what it is; it belongs to the line's end.
     let lines = |text: &str| text.replace("\r\n", "\n");
     output.line(lines(&role.description));
     output.line("");
     output.line(lines(&role.content));
+    if !role.trusted {
+        output.note("no run gets this role: the directory is not trusted (`aiw trust add`)");
+    }
     let mut answer = shape_of(&role);
     answer["content"] = role.content.into();
     output.answer(json!({ "role": answer }));

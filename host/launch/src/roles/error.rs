@@ -74,6 +74,14 @@ pub enum RoleError {
         /// What was asked for.
         name: RoleName,
     },
+    /// It is of a directory that the user has not trusted.
+    #[error("role `{name}` is of the project, whose directory is not trusted")]
+    NotTrusted {
+        /// What was asked for.
+        name: RoleName,
+        /// The directory.
+        directory: PathBuf,
+    },
     /// Its file is not what it must be.
     #[error("`{}` {problem}", .path.display())]
     Broken {
@@ -163,6 +171,7 @@ impl RoleError {
             Self::Unknown { name } => {
                 Some(format!("`aiw role list` shows those that there are, `aiw role new {name}` begins it"))
             }
+            Self::NotTrusted { directory, .. } => Some(format!("`aiw trust add {}`", directory.display())),
             Self::Broken { problem, .. } | Self::Invalid { problem, .. } => problem.hint(),
             Self::Exists { name, .. } => {
                 Some(format!("change it by `aiw role edit {name}`, or replace it by `--force`"))

@@ -26,7 +26,11 @@ impl Machine {
     }
 
     fn roles(&self) -> Roles {
-        Roles::new(Home::at(self.path("home")), Some(self.path("project")), Some(self.path("user")))
+        self.roles_with(self.path("project"), true)
+    }
+
+    fn roles_with(&self, root: PathBuf, trusted: bool) -> Roles {
+        Roles::new(Home::at(self.path("home")), Some(Project { root, trusted }), Some(self.path("user")))
     }
 
     fn find(&self, role: &str) -> Result<Role, RoleError> {
@@ -60,6 +64,7 @@ fn a_role_is_a_description_twelve_dashes_and_a_content() {
         source: RoleSource::Aiw,
         path,
         bytes: 53,
+        trusted: true,
     };
     assert_eq!(role, expected);
 }
@@ -326,10 +331,26 @@ fn the_first_of_a_name_counts_and_shadows_the_others() {
 fn in_the_users_home_its_subagents_are_the_users_alone() {
     let machine = Machine::new();
     machine.write("user/.claude/agents/x.md", "---\nname: x\n---\nc");
-    let roles = Roles::new(Home::at(machine.path("home")), Some(machine.path("user")), Some(machine.path("user")));
+    let roles = machine.roles_with(machine.path("user"), true);
     let listing = roles.list();
     assert_eq!(listing.roles.len(), 1);
     assert_eq!((listing.roles[0].source, &listing.roles[0].shadowed_by), (RoleSource::User, &None));
+}
+
+#[test]
+fn roles_of_a_directory_that_is_not_trusted_are_seen_and_not_used() {
+    let machine = Machine::new();
+    let theirs = machine.write("project/.claude/agents/x.md", "---\nname: x\n---\ntheirs");
+    let roles = machine.roles_with(machine.path("project"), false);
+    let Err(RoleError::NotTrusted { directory, .. }) = roles.find(&name("x")) else { panic!("it is used") };
+    assert_eq!(directory, machine.path("project"));
+    assert_eq!(roles.look(&name("x")).unwrap().content, "theirs");
+    // It takes no name away.
+    let ours = machine.write("user/.claude/agents/x.md", "---\nname: x\n---\nours");
+    assert_eq!(roles.find(&name("x")).unwrap().content, "ours");
+    let listing = roles.list();
+    let all: Vec<_> = listing.roles.iter().map(|role| (&role.path, role.trusted, &role.shadowed_by)).collect();
+    assert_eq!(all, [(&ours, true, &None), (&theirs, false, &Some(ours.clone()))]);
 }
 
 #[test]

@@ -26,6 +26,12 @@ enum Wanted {
     Moved(bool),
 }
 
+/// A token that was given before another command changed the provider, and for which place.
+struct Typed {
+    token: Secret,
+    place: BTreeSet<Option<String>>,
+}
+
 /// What is to be written.
 struct Change {
     /// The entry that stands there.
@@ -61,19 +67,24 @@ impl All {
     }
 
     pub(super) async fn edit(mut self, args: EditArgs, output: &Output) -> Result<(), Failure> {
-        let EditArgs { provider: args, keep_token } = args;
-        refuse_token(&args)?;
-        let mut typed = None;
+        refuse_token(&args.provider)?;
+        let mut typed: Option<Typed> = None;
         loop {
-            let before = self.get(args.name.as_str())?;
+            let before = self.get(args.provider.name.as_str())?;
             let (mut provider, preset, moved) = self.edited(&before, &args).await?;
+            let EditArgs { provider: args, keep_token, .. } = &args;
             let (wanted, notes) = match moved && !keep_token {
-                true => leave_behind(&mut provider, &args),
+                true => leave_behind(&mut provider, args),
                 false => (Wanted::No, Vec::new()),
             };
+            let place = origins(&provider, &preset);
             let token = match typed {
-                Some(token) => Some(token),
-                None => self.token(&mut provider, &preset, &args, wanted).await?,
+                Some(typed) if typed.place != place => {
+                    let failure = Failure::user(format!("`{}` was moved by another command meanwhile", args.name));
+                    return Err(failure.with_hint("look at it, then give the token again"));
+                }
+                Some(typed) => Some(typed.token),
+                None => self.token(&mut provider, &preset, args, wanted).await?,
             };
             if provider == before && token.is_none() && args.preset.is_none() && !args.default {
                 return Err(Failure::user("nothing to change was given")
@@ -83,7 +94,7 @@ impl All {
             self.providers = self.home.providers()?;
             // Another command was here meanwhile: what was given goes onto what that one left.
             if self.get(args.name.as_str())? != before {
-                typed = token;
+                typed = token.map(|token| Typed { token, place });
                 continue;
             }
             notes.iter().for_each(|note| output.note(note));
@@ -92,8 +103,21 @@ impl All {
     }
 
     /// What an entry becomes by what was given, with its preset, and whether it leads to another place.
-    async fn edited(&self, before: &Provider, args: &ProviderArgs) -> Result<(Provider, Preset, bool), Failure> {
+    async fn edited(&self, before: &Provider, args: &EditArgs) -> Result<(Provider, Preset, bool), Failure> {
+        let EditArgs { provider: args, unset_env, unset_secret, .. } = args;
         let mut provider = before.clone();
+        for name in unset_env {
+            let count = provider.env.len();
+            provider.env.retain(|(known, _)| known != name);
+            if provider.env.len() == count {
+                return Err(Failure::user(format!("`{}` has no variable `{name}`", args.name)));
+            }
+        }
+        for name in unset_secret {
+            if provider.secrets.remove(name).is_none() {
+                return Err(Failure::user(format!("`{}` has no further secret `{name}`", args.name)));
+            }
+        }
         let mut moved = false;
         if let Some(preset) = &args.preset {
             let (component, preset) = self.adapters.preset(preset, None).await?;
