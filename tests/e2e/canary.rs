@@ -2,9 +2,7 @@
 //! everywhere but in the CLI that it is for.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aiw_tests::{Answer, Environment, FakeClis, Run, Server};
@@ -13,13 +11,6 @@ use serde_json::Value;
 const CANARY: &str = "sk-canary-5d1e90c7";
 /// A prompt is nobody's business either: it is on no command line.
 const PROMPT: &str = "prompt-canary-77aa";
-
-fn pipe(env: &Environment, arguments: &[&str], text: &str) -> Run {
-    let mut command = env.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
-}
 
 fn contains(bytes: &[u8], word: &str) -> bool {
     bytes.windows(word.len()).any(|window| window == word.as_bytes())
@@ -63,8 +54,11 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     let mut run = |run: Run| said.push(run);
 
     // Into the vault by each way.
-    run(pipe(&env, &["secret", "set", "one"], CANARY));
-    run(pipe(&env, &["provider", "add", "gw", "--preset", "litellm", "--base-url", &url, "--token-stdin"], CANARY));
+    run(env.run_with_input(&["secret", "set", "one"], CANARY));
+    run(env.run_with_input(
+        &["provider", "add", "gw", "--preset", "litellm", "--base-url", &url, "--token-stdin"],
+        CANARY,
+    ));
     let path = env.home().join("providers.json");
     let mut document: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     document["providers"]["gw"]["env"] = serde_json::json!({"EXTRA_KEY": {"secret": "one"}});
@@ -99,7 +93,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     // Started, each CLI; while they run, everything else is looked at.
     let script = format!("#!\n# {PROMPT}\nsleep 3\n");
     for cli in ["claude", "codex", "gemini"] {
-        let started = pipe(&env, &[cli, "-p", "gw", "--detach", "--json", "-"], &script);
+        let started = env.run_with_input(&[cli, "-p", "gw", "--detach", "--json", "-"], &script);
         assert_eq!(started.code, 0, "{}", started.whole());
         said.push(started);
     }

@@ -1,39 +1,16 @@
 //! The real Claude Code loads the mcp.json that an install writes, offers the tool to the
 //! model, and calls it. The model is a script on loopback.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Answer, Environment, Run, Server};
+use aiw_tests::{Answer, Environment, Run, Server, not_run, python, real_cli};
 use serde_json::{Value, json};
 
 /// A client that has not ended by then hangs.
 const HANGS: Duration = Duration::from_secs(120);
-
-/// `AIW_TEST_CLAUDE`, else the one that npm put below `target/clients`, else the PATH's.
-fn claude() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("AIW_TEST_CLAUDE") {
-        return Some(path.into());
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let ours = root.join("target/clients/node_modules/.bin/claude");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::iter::once(ours).chain(std::env::split_paths(&path).map(|dir| dir.join("claude"))).find(|path| path.is_file())
-}
-
-/// The directory of the real interpreter: a shim would look for its own things in the home.
-fn python() -> Option<PathBuf> {
-    let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
-    let path = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
-    path.parent().filter(|_| path.is_file()).map(Path::to_owned)
-}
-
-fn not_run(why: &str) {
-    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
-}
 
 /// One answer of the Messages API, streamed or whole as the client asked.
 fn message(streamed: bool, block: &Value, stop: &str) -> Answer {
@@ -104,7 +81,7 @@ fn model(tool: &'static str, seen: Arc<Mutex<Seen>>) -> Server {
 
 #[test]
 fn claude_code_offers_the_installed_tool_and_calls_it() {
-    let Some(claude) = claude() else {
+    let Some(claude) = real_cli("claude") else {
         return not_run("Claude Code is absent (`npm install --prefix target/clients @anthropic-ai/claude-code`)");
     };
     let Some(python) = python() else { return not_run("python3 is absent, which the example's server needs") };
@@ -116,7 +93,7 @@ fn claude_code_offers_the_installed_tool_and_calls_it() {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let server = model("mcp__text__word_count", seen.clone());
     let path = std::env::var("PATH").unwrap_or_default();
-    env.set("PATH", format!("{}:{path}", python.display()));
+    env.set("PATH", format!("{}:{path}", python.parent().unwrap().display()));
     for (name, value) in [
         ("ANTHROPIC_BASE_URL", server.url()),
         ("ANTHROPIC_API_KEY", "sk-ant-dummy".into()),

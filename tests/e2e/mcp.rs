@@ -15,17 +15,6 @@ const HANGS: Duration = Duration::from_secs(60);
 /// The first line that Claude Code 2.1.328 sends, byte for byte.
 const PROBE: &str = r#"{"jsonrpc":"2.0","id":"server-discover-probe-1","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"claude-code","title":"Claude Code","version":"2.1.328","description":"Anthropic's agentic coding tool","websiteUrl":"https://claude.com/claude-code"},"io.modelcontextprotocol/clientCapabilities":{"roots":{"listChanged":true},"elicitation":{"form":{},"url":{}}}}}}"#;
 
-fn fake() -> (Environment, FakeClis) {
-    let mut env = Environment::new();
-    let clis = FakeClis::install(&mut env);
-    (env, clis)
-}
-
-/// A prompt that the fake CLIs run.
-fn script(text: &str) -> String {
-    format!("#!\n{text}\n")
-}
-
 /// A client that sees every line that the server writes.
 struct Client {
     server: Child,
@@ -124,7 +113,7 @@ impl Client {
 
     /// Starts a task and gives its id.
     fn task(&mut self, cli: &str, text: &str) -> String {
-        let started = self.good("start_task", json!({"ai_type": cli, "task": script(text)}));
+        let started = self.good("start_task", json!({"ai_type": cli, "task": FakeClis::script(text)}));
         started["task"]["id"].as_str().unwrap().to_owned()
     }
 
@@ -293,9 +282,9 @@ fn the_tools_are_as_clients_need_them() {
 
 #[test]
 fn a_task_is_started_seen_waited_for_and_read() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     let mut client = Client::initialized(&env);
-    let say = script(
+    let say = FakeClis::script(
         r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."}]},"parent_tool_use_id":null}'; read line < go"#,
     );
     std::process::Command::new("mkfifo").arg(env.path("go")).status().unwrap();
@@ -355,9 +344,9 @@ fn a_task_is_started_seen_waited_for_and_read() {
 
 #[test]
 fn a_task_is_stopped_by_its_process_id() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let mut client = Client::initialized(&env);
-    let started = client.good("start_task", json!({"ai_type": "codex", "task": script("sleep 300")}));
+    let started = client.good("start_task", json!({"ai_type": "codex", "task": FakeClis::script("sleep 300")}));
     let stopped = client.good("stop_task", json!({"pid": started["task"]["pid"]}));
     assert_eq!((&stopped["result"], &stopped["task"]["outcome"]), (&json!("stopped"), &json!("signalled")));
     // As models write it: the number as the id, and as text.
@@ -369,7 +358,7 @@ fn a_task_is_stopped_by_its_process_id() {
 
 #[test]
 fn a_log_is_shown_from_its_end_and_within_bounds() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let mut client = Client::initialized(&env);
     let id = client.task(
         "codex",
@@ -389,7 +378,7 @@ fn a_log_is_shown_from_its_end_and_within_bounds() {
 
 #[test]
 fn roles_go_before_the_task() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     std::fs::create_dir_all(env.home().join("role")).unwrap();
     for (name, text) in [("calm", "Be calm."), ("brief", "Be brief.")] {
         std::fs::write(env.home().join(format!("role/{name}.md")), format!("About {name}\n------------\n{text}\n"))
@@ -413,7 +402,7 @@ fn roles_go_before_the_task() {
 
 #[test]
 fn what_cannot_be_done_is_an_answer_that_says_why() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     let mut client = Client::initialized(&env);
     env.run(&[
         "provider",
@@ -472,7 +461,7 @@ fn what_cannot_be_done_is_an_answer_that_says_why() {
 
 #[test]
 fn a_call_that_is_taken_back_is_not_answered_and_its_task_runs_on() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let mut client = Client::initialized(&env);
     let id = client.task("claude", "sleep 300");
     let call = client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": id}}));
@@ -489,7 +478,7 @@ fn a_call_that_is_taken_back_is_not_answered_and_its_task_runs_on() {
 
 #[test]
 fn a_client_that_leaves_ends_the_server_at_once_and_no_task() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let mut client = Client::initialized(&env);
     let id = client.task("claude", "sleep 300");
     client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": id}}));
@@ -534,7 +523,7 @@ fn a_client_that_does_not_read_holds_nothing_up_once_it_leaves() {
 
 #[test]
 fn two_servers_of_one_session_see_each_others_tasks() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let (mut one, mut other) = (Client::initialized(&env), Client::initialized(&env));
     let id = one.task("claude", "sleep 300");
     assert_eq!(other.good("list_tasks", json!({}))["tasks"][0]["id"], id.as_str());
@@ -643,14 +632,14 @@ impl Client {
 /// runs on, and what had been read is in the log.
 #[test]
 fn servers_shims_and_clis_that_are_killed_leave_nothing_behind() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     // The same moments in each run; another seed shows others.
     let mut seed: u64 = 0x5eed_5eed;
     let mut next = |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
-    let say = script("i=0; while [ $i -lt 400 ]; do echo \"line $i\"; i=$((i+1)); sleep 0.01; done");
+    let say = FakeClis::script("i=0; while [ $i -lt 400 ]; do echo \"line $i\"; i=$((i+1)); sleep 0.01; done");
     for round in 0..8 {
         let mut client = Client::initialized(&env);
         let ids: Vec<String> = (0..3)

@@ -2,13 +2,12 @@
 //! on loopback, starts a real CLI as a task, waits for it and reads its log.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Environment, Run, git, python, real_cli};
+use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
@@ -17,8 +16,8 @@ const HANGS: Duration = Duration::from_secs(150);
 
 /// The scripted model, which names the task that it was told of: `TASK_ID` in its turns.
 const MODEL: &str = r#"
-import json, re, sys
-sys.path.insert(0, sys.argv.pop(1))
+import json, os, re, sys
+sys.path.insert(0, os.path.dirname(sys.argv.pop(1)))
 import fake_model_api as api
 take, ids = api.Script.take, []
 def named(script, request):
@@ -30,52 +29,15 @@ api.Script.take = named
 api.main()
 "#;
 
-struct Model {
-    server: Child,
-    url: String,
-    record: PathBuf,
-}
-
-impl Model {
-    fn start(env: &Environment, turns: &Value) -> Option<Self> {
-        let (script, record) = (env.path("turns.json"), env.path("requests.jsonl"));
-        fs::write(&script, turns.to_string()).unwrap();
-        let mut server = Command::new(python()?)
-            .args(["-c", MODEL, env!("CARGO_MANIFEST_DIR"), "--script"])
-            .arg(script)
-            .arg("--record")
-            .arg(&record)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        Some(Self { server, url: said["url"].as_str().unwrap().to_owned(), record })
-    }
-
-    /// The bodies of the requests that offered aiw's tools, as they came.
-    fn asked(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.record).unwrap_or_default();
-        let bodies = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["body"].to_string());
-        bodies.filter(|body| body.contains("get_task_logs") && body.contains(PROMPT)).collect()
-    }
-}
-
-impl Drop for Model {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn not_run(why: &str) {
-    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
-}
-
 const PROMPT: &str = "Have the greeting done by another";
 const TASK: &str = "Greet whoever asks";
 const GREETING: &str = "Greetings from the other one.";
+
+/// The bodies of the requests that offered aiw's tools, as they came.
+fn asked(model: &ModelApi) -> Vec<String> {
+    let bodies = model.requests().into_iter().map(|request| request["body"].to_string());
+    bodies.filter(|body| body.contains("get_task_logs") && body.contains(PROMPT)).collect()
+}
 
 /// The first of the CLIs that is installed, for the task.
 fn worker(wanted: [&'static str; 3]) -> Option<&'static str> {
@@ -125,7 +87,7 @@ fn client(
         turn("get_task_logs", json!({"id": "TASK_ID"})),
         {"match": PROMPT, "offers": "get_task_logs", "text": "It is done."},
     ]);
-    let Some(model) = Model::start(&env, &turns) else { return not_run("python3 is absent") };
+    let Some(model) = ModelApi::start_with(MODEL, &turns) else { return not_run("python3 is absent") };
     let project = env.path("project");
     fs::create_dir_all(&project).unwrap();
     git(&project, &["init", "-q"]);
@@ -142,13 +104,13 @@ fn client(
     ] {
         env.set(name, value);
     }
-    let gateway = ["--preset", "litellm", "--base-url", &model.url, "--token-env", "THE_KEY", "--model", "m"];
+    let gateway = ["--preset", "litellm", "--base-url", model.url(), "--token-env", "THE_KEY", "--model", "m"];
     env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
 
-    let mut command = command(&env, &real, &model.url);
+    let mut command = command(&env, &real, model.url());
     command.current_dir(&project);
     let run = with_limit(command);
-    let asked = model.asked();
+    let asked = asked(&model);
     let seen =
         || format!("{}\n{}", run.whole(), asked.last().map_or("", |body| &body[body.len().saturating_sub(6000)..]));
     assert_eq!(run.code, 0, "{}", seen());

@@ -9,22 +9,9 @@ use std::process::Stdio;
 use aiw_tests::{Answer, Environment, FakeClis, Run, Server};
 use serde_json::{Value, json};
 
-fn fake() -> (Environment, FakeClis) {
-    let mut env = Environment::new();
-    let clis = FakeClis::install(&mut env);
-    (env, clis)
-}
-
-fn pipe(env: &Environment, arguments: &[&str], text: &str) -> Run {
-    let mut command = env.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
-}
-
 fn add(env: &Environment, name: &str, more: &[&str]) {
     let arguments: Vec<&str> = ["provider", "add", name, "--token-stdin"].iter().chain(more).copied().collect();
-    let run = pipe(env, &arguments, &format!("sk-canary-{name}\n"));
+    let run = env.run_with_input(&arguments, format!("sk-canary-{name}\n"));
     assert_eq!(run.code, 0, "{}", run.whole());
 }
 
@@ -34,7 +21,7 @@ fn mode(path: &std::path::Path) -> u32 {
 
 #[test]
 fn a_provider_is_added_listed_changed_and_removed_with_its_secret() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     add(&env, "router", &["--preset", "openrouter", "--model", "some/model", "--env", "X_REGION=eu", "--default"]);
     let listed = env.json(&["provider", "list"]);
     assert_eq!(
@@ -67,7 +54,7 @@ fn a_provider_is_added_listed_changed_and_removed_with_its_secret() {
 
 #[test]
 fn a_token_does_not_follow_to_another_place_unasked() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     add(&env, "x", &["--preset", "custom", "--base-url", "anthropic=http://127.0.0.1:9/v1"]);
     let file = || serde_json::from_str::<Value>(&env.read("providers.json")).unwrap()["providers"]["x"].clone();
     let before = file();
@@ -87,7 +74,7 @@ fn a_token_does_not_follow_to_another_place_unasked() {
     env.run(&["claude", "-p", "x", "hello"]).ok();
     assert_eq!(clis.only().environment["ANTHROPIC_AUTH_TOKEN"], "sk-canary-x");
     // A new one takes its place, and nothing of the old one is left.
-    pipe(&env, &["provider", "edit", "x", "--preset", "deepseek", "--token-stdin"], "sk-new\n").ok();
+    env.run_with_input(&["provider", "edit", "x", "--preset", "deepseek", "--token-stdin"], "sk-new\n").ok();
     let name = file()["token"]["secret"].as_str().unwrap().to_owned();
     assert_eq!(env.json(&["secret", "list"]), json!({"secrets": [{"name": name}]}));
     env.run(&["claude", "-p", "x", "hello"]).ok();
@@ -102,7 +89,7 @@ fn a_token_does_not_follow_to_another_place_unasked() {
 
 #[test]
 fn further_secrets_do_not_follow_to_another_place() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     add(&env, "x", &["--preset", "openai", "--secret-env", "a=KEY_A", "--secret-env", "b=KEY_B"]);
     let more = ["provider", "edit", "x", "--preset", "google", "--secret-env", "b=KEY_C"];
     let run = env.run(&more).ok();
@@ -114,7 +101,7 @@ fn further_secrets_do_not_follow_to_another_place() {
 
 #[test]
 fn what_was_written_by_hand_is_not_shown_where_it_may_be_a_secret() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     fs::create_dir_all(env.home()).unwrap();
     let provider = |url: &str| {
         json!({"preset": "custom", "base_urls": {"openai": url}, "token": "${K}",
@@ -141,7 +128,7 @@ fn what_was_written_by_hand_is_not_shown_where_it_may_be_a_secret() {
 
 #[test]
 fn commands_at_the_same_time_lose_nothing_of_each_other() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let start = |arguments: &[&str], text: &str| {
         let mut command = env.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -170,7 +157,7 @@ fn commands_at_the_same_time_lose_nothing_of_each_other() {
 
 #[test]
 fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     add(&env, "x", &["--preset", "openai"]);
     let mut command = env.command(&["provider", "edit", "x", "--token-stdin"]);
     let mut editing = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -185,7 +172,7 @@ fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
 
 #[test]
 fn what_was_given_can_be_taken_away() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     add(&env, "x", &["--preset", "openai", "--env", "A=1", "--env", "B=2", "--secret-env", "a=KEY_A"]);
     env.run(&["provider", "edit", "x", "--unset-env", "A", "--unset-secret", "a", "--env", "C=3"]).ok();
     let file: Value = serde_json::from_str(&env.read("providers.json")).unwrap();
@@ -198,7 +185,7 @@ fn what_was_given_can_be_taken_away() {
 
 #[test]
 fn a_secret_that_no_run_would_get_is_said_to_be_missing() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     add(&env, "x", &["--preset", "openai"]);
     let secret = || env.json(&["provider", "list"])["providers"][0]["secret"].clone();
     assert_eq!(secret(), "set");
@@ -214,7 +201,7 @@ fn a_secret_that_no_run_would_get_is_said_to_be_missing() {
 
 #[test]
 fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     for (arguments, code, said) in [
         (
             &["provider", "add", "x", "--preset", "openrouter", "--token", "sk-canary"][..],
@@ -242,12 +229,12 @@ fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
         assert!(run.stderr.contains(said) && !run.stderr.contains("canary"), "{arguments:?} {}", run.stderr);
     }
     assert!(!env.home().join("providers.json").exists() && !env.home().join("vault").exists());
-    assert_eq!(pipe(&env, &["provider", "add", "x", "--preset", "openai", "--token-stdin"], "\n").code, 2);
+    assert_eq!(env.run_with_input(&["provider", "add", "x", "--preset", "openai", "--token-stdin"], "\n").code, 2);
 }
 
 #[test]
 fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
-    let (mut env, clis) = fake();
+    let (mut env, clis) = FakeClis::environment();
     env.set("ANTHROPIC_API_KEY", "sk-users-own");
     env.set("OPENAI_API_KEY", "sk-users-own");
     env.set("CODEX_API_KEY", "sk-users-own");
@@ -290,7 +277,7 @@ fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
 
 #[test]
 fn a_users_own_settings_go_beneath_and_what_would_undo_the_provider_is_refused() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9"]);
     let given = r#"{"model": "mine", "env": {"ANTHROPIC_BASE_URL": "http://evil", "KEPT": "1"}}"#;
     env.run(&["claude", "-p", "gw", "hello", "--", "--settings", given, "--add-dir", "/"]).ok();
@@ -312,7 +299,7 @@ fn a_users_own_settings_go_beneath_and_what_would_undo_the_provider_is_refused()
 
 #[test]
 fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     add(&env, "a", &["--preset", "openrouter"]);
     add(&env, "g", &["--preset", "google"]);
     insta::assert_snapshot!(env.run(&["claude", "-p", "nope", "hello"]).whole(), @"
@@ -344,7 +331,7 @@ fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
 
 #[test]
 fn what_decides_about_the_provider_is_said() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     add(&env, "one", &["--preset", "openrouter"]);
     add(&env, "two", &["--preset", "openrouter"]);
     let project = env.path("project");
@@ -374,7 +361,7 @@ fn what_decides_about_the_provider_is_said() {
 
 #[test]
 fn a_file_of_aiw_0_6_is_brought_up_to_date() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     fs::create_dir_all(env.home()).unwrap();
     let old = r#"{"providers": {"router": {"token": "sk-canary-old", "base_url": "http://127.0.0.1:9", "scenario": "cheap",
         "env": {"X_KEY": "canary-2"}, "compatible_with": ["claude"]}}}"#;
@@ -392,7 +379,7 @@ fn a_file_of_aiw_0_6_is_brought_up_to_date() {
 
 #[test]
 fn a_provider_is_tested_where_it_is() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let server = Server::start(|request| match (request.path.as_str(), request.headers.get("authorization")) {
         ("/v1/models", Some(key)) if key == "Bearer sk-canary-gw" => {
             Answer::ok(r#"{"data": [{"id": "model-one"}, {"id": "model-two", "display_name": "Two"}]}"#)
@@ -404,7 +391,7 @@ fn a_provider_is_tested_where_it_is() {
     let test = env.json(&["provider", "test", "gw"])["test"].clone();
     assert_eq!((&test["key"], &test["models"]), (&json!("accepted"), &json!(["model-one", "model-two"])));
     assert!(test["latency_ms"].is_u64());
-    pipe(&env, &["provider", "edit", "gw", "--token-stdin"], "sk-wrong\n").ok();
+    env.run_with_input(&["provider", "edit", "gw", "--token-stdin"], "sk-wrong\n").ok();
     let refused = env.run(&["provider", "test", "gw"]);
     assert_eq!(refused.code, 2, "{}", refused.whole());
     assert!(!refused.whole().contains("sk-wrong"));
@@ -414,24 +401,24 @@ fn a_provider_is_tested_where_it_is() {
 
 #[test]
 fn secrets_are_kept_listed_by_name_and_never_shown() {
-    let (mut env, _) = fake();
-    pipe(&env, &["secret", "set", "one"], "sk-canary\n").ok();
+    let (mut env, _) = FakeClis::environment();
+    env.run_with_input(&["secret", "set", "one"], "sk-canary\n").ok();
     env.set("FROM", "canary-two");
     env.run(&["secret", "set", "two", "--env", "FROM"]).ok();
     let list = env.run(&["secret", "list"]).ok();
     assert_eq!(list.stdout, "one\ntwo\n");
     env.run(&["secret", "remove", "one"]).ok();
     assert_eq!(env.run(&["secret", "remove", "one"]).code, 2);
-    assert_eq!(pipe(&env, &["secret", "set", "one"], "").code, 2);
-    assert_eq!(pipe(&env, &["secret", "set", "one"], "two\nlines").code, 2);
+    assert_eq!(env.run_with_input(&["secret", "set", "one"], "").code, 2);
+    assert_eq!(env.run_with_input(&["secret", "set", "one"], "two\nlines").code, 2);
     fs::set_permissions(env.home().join("vault/key"), fs::Permissions::from_mode(0o644)).unwrap();
-    let run = pipe(&env, &["secret", "set", "three"], "x");
+    let run = env.run_with_input(&["secret", "set", "three"], "x");
     assert_eq!((run.code, run.stderr.contains("chmod 600")), (3, true), "{}", run.whole());
 }
 
 #[test]
 fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
-    let (mut env, clis) = fake();
+    let (mut env, clis) = FakeClis::environment();
     let component = aiw_tests::component("acme-spread").display().to_string();
     env.run(&["extension", "add", &component, "--yes"]).ok();
     let mut add = vec!["provider", "add", "acme", "--preset", "acme-spread"];
@@ -466,7 +453,7 @@ fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
 
 #[test]
 fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
-    let (mut env, clis) = fake();
+    let (mut env, clis) = FakeClis::environment();
     env.set("OPENROUTER_API_KEY", "sk-users-own");
     env.set("DEEPSEEK_API_KEY", "sk-users-own");
     env.set("OTHER_KEY", "sk-of-another-provider");
@@ -474,7 +461,7 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
     env.run(&["provider", "add", "other", "--preset", "openrouter", "--token-env", "OTHER_KEY"]).ok();
     let (aiw, _) = env.parts();
     let prompt = format!("#!\nfor p in own other; do '{}' claude -p $p inner >&2 || true; done", aiw.display());
-    let run = pipe(&env, &["claude", "-p", "gw", "-"], &prompt);
+    let run = env.run_with_input(&["claude", "-p", "gw", "-"], &prompt);
     let seen = clis.seen();
     // The other provider's key is in no environment but its own run's; here it is not to be had.
     assert_eq!(seen.len(), 2, "{}", run.whole());
@@ -489,7 +476,7 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
 
 #[test]
 fn what_the_user_gives_behind_a_double_dash_of_their_own_does_not_undo_the_provider() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9"]);
     env.run(&["claude", "-p", "gw", "hello", "--", "--", "x"]).ok();
     let seen = clis.only();

@@ -2,17 +2,12 @@
 //! API on loopback, with the user's and the project's own settings pulling elsewhere.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use aiw_tests::{Environment, ModelApi, Run, git, real_cli};
+use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
 use serde_json::{Value, json};
-
-fn not_run(why: &str) {
-    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
-}
 
 /// What each test puts in the way: its address never gets a request.
 struct Hostile {

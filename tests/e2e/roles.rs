@@ -1,13 +1,12 @@
 //! `aiw role …`: roles of aiw's own and Claude Code's subagents.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Environment, Run};
+use aiw_tests::Environment;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
@@ -33,14 +32,6 @@ fn project(env: &Environment, name: &str, bytes: &str) -> PathBuf {
 
 fn user(env: &Environment, name: &str, bytes: &str) -> PathBuf {
     write(env.user().join(format!(".claude/agents/{name}.md")), bytes)
-}
-
-fn with_input(env: &Environment, arguments: &[&str], input: &[u8]) -> Run {
-    let mut command = env.command(arguments);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // What is refused need not be read to its end.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap().into()
 }
 
 fn listed(env: &Environment) -> Vec<Value> {
@@ -212,7 +203,7 @@ fn a_new_role_comes_from_a_template_a_file_or_standard_input() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
     let content = "You do it.\r\n'\"$(x)\0\n";
-    with_input(&env, &["role", "new", "piped", "--description", "Does: it", "--from", "-"], content.as_bytes()).ok();
+    env.run_with_input(&["role", "new", "piped", "--description", "Does: it", "--from", "-"], content.as_bytes()).ok();
     assert_eq!(env.read("role/piped.md"), format!("Does: it\n------------\n{content}"));
 }
 
@@ -231,7 +222,7 @@ fn a_role_is_not_replaced_unasked_nor_by_what_is_none() {
         (b"d\n------------\n\xff".to_vec(), "is not UTF-8: byte 15 begins no character"),
         (vec![b'x'; 2 << 20], "is larger than 1 MB"),
     ] {
-        let run = with_input(&env, &["role", "new", "mine", "--force", "--from", "-"], &input);
+        let run = env.run_with_input(&["role", "new", "mine", "--force", "--from", "-"], &input);
         assert_eq!(run.code, 2, "{}", run.whole());
         assert!(run.stderr.contains(told), "{}", run.whole());
     }

@@ -1,28 +1,17 @@
 //! Tasks: `aiw claude|codex|gemini PROMPT`, `aiw task`, `aiw status`, `aiw wait`. The CLIs are
 //! scripts that write down what they were given and run their prompt.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Environment, FakeClis, Run};
+use aiw_tests::{Environment, FakeClis};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 /// What has not come by then does not come.
 const HANGS: Duration = Duration::from_secs(60);
-
-fn fake() -> (Environment, FakeClis) {
-    let mut env = Environment::new();
-    let clis = FakeClis::install(&mut env);
-    (env, clis)
-}
-
-/// A prompt that the fake CLIs run.
-fn script(text: &str) -> String {
-    format!("#!\n{text}\n")
-}
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -36,21 +25,8 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 fn detach(env: &Environment, cli: &str, text: &str) -> String {
-    let run = env.run(&[cli, "--detach", &script(text)]).ok();
+    let run = env.run(&[cli, "--detach", &FakeClis::script(text)]).ok();
     run.stdout.trim().to_owned()
-}
-
-fn with_stdin(env: &Environment, arguments: &[&str], bytes: &[u8]) -> Run {
-    let mut child =
-        env.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let bytes = bytes.to_owned();
-    let feed = std::thread::spawn(move || {
-        let _ = stdin.write_all(&bytes);
-    });
-    let output = child.wait_with_output().unwrap();
-    feed.join().unwrap();
-    output.into()
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -63,14 +39,14 @@ fn task(env: &Environment, id: &str) -> Value {
 
 #[test]
 fn a_prompt_is_a_task_that_shows_what_the_model_says() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     let say = r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."},{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]},"parent_tool_use_id":null}'; echo odd >&2"#;
-    let run = env.run(&["claude", &script(say)]).ok();
+    let run = env.run(&["claude", &FakeClis::script(say)]).ok();
     assert_eq!(run.stdout, "I see.\n");
     assert_eq!(run.stderr, "> Bash ls\nodd\n");
     let seen = clis.only();
     assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose"]);
-    assert_eq!(seen.stdin, script(say).into_bytes());
+    assert_eq!(seen.stdin, FakeClis::script(say).into_bytes());
     let list = env.json(&["task", "list"]);
     let task = &list["tasks"][0];
     let keys: Vec<&str> = task.as_object().unwrap().keys().map(String::as_str).collect();
@@ -111,7 +87,7 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
 
 #[test]
 fn each_form_of_output_is_what_it_says() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let run = env.run(&["codex", "--output", "stream-json", "hello"]).ok();
     assert_eq!(run.stdout.lines().count(), 2);
     assert!(run.stdout.starts_with(r#"{"type":"thread.started""#), "{}", run.stdout);
@@ -119,13 +95,13 @@ fn each_form_of_output_is_what_it_says() {
         let answer = env.run(arguments).ok().json();
         assert_eq!(answer["task"]["outcome"], "succeeded");
     }
-    let failed = env.run(&["--json", "codex", &script("exit 3")]);
+    let failed = env.run(&["--json", "codex", &FakeClis::script("exit 3")]);
     assert_eq!((failed.code, &failed.json()["task"]["exit_code"]), (3, &json!(3)));
 }
 
 #[test]
 fn how_a_cli_ended_is_how_the_task_ended() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     for (text, outcome, code, signal, exit) in [
         ("true", "succeeded", json!(0), json!(null), 0),
         ("exit 1", "failed", json!(1), json!(null), 1),
@@ -135,7 +111,7 @@ fn how_a_cli_ended_is_how_the_task_ended() {
         // What the stream does not end with is no success, whatever the exit code says.
         ("exit 0", "failed", json!(0), json!(null), 1),
     ] {
-        let run = env.run(&["claude", &script(text)]);
+        let run = env.run(&["claude", &FakeClis::script(text)]);
         let task = env.json(&["task", "list"])["tasks"].as_array().unwrap().last().unwrap().clone();
         assert_eq!(
             (&task["outcome"], &task["exit_code"], &task["signal"], run.code),
@@ -144,13 +120,13 @@ fn how_a_cli_ended_is_how_the_task_ended() {
             run.whole()
         );
     }
-    let run = env.run(&["gemini", "--timeout", "1s", &script("sleep 60")]);
+    let run = env.run(&["gemini", "--timeout", "1s", &FakeClis::script("sleep 60")]);
     assert_eq!(run.code, 124, "{}", run.whole());
 }
 
 #[test]
 fn a_detached_task_is_waited_for_and_reported_once() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let good = detach(&env, "claude", "sleep 0.3");
     let bad = detach(&env, "codex", "sleep 0.3; exit 7");
     let early = env.run(&["wait", "--timeout", "1", &detach(&env, "gemini", "sleep 30")]);
@@ -171,7 +147,7 @@ fn a_detached_task_is_waited_for_and_reported_once() {
 
 #[test]
 fn waiting_for_any_ends_with_the_first() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let long = detach(&env, "claude", "sleep 30");
     let short = detach(&env, "claude", "true");
     let answer = env.json(&["wait", "--any", &long, &short]);
@@ -184,7 +160,7 @@ fn waiting_for_any_ends_with_the_first() {
 
 #[test]
 fn prompts_arrive_byte_for_byte_by_standard_input() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     let two_megabytes = "a line of text\n".repeat(140_000);
     let cases: [&[u8]; 8] = [
         two_megabytes.as_bytes(),
@@ -197,14 +173,14 @@ fn prompts_arrive_byte_for_byte_by_standard_input() {
         b" leading and trailing ",
     ];
     for bytes in cases {
-        let run = with_stdin(&env, &["codex", "-"], bytes);
+        let run = env.run_with_input(&["codex", "-"], bytes);
         assert_eq!(run.code, 0, "{}", run.whole());
         let seen = clis.seen().pop().unwrap();
         assert!(seen.stdin == bytes, "{} bytes arrived of {}", seen.stdin.len(), bytes.len());
         assert_eq!(seen.arguments, ["exec", "--json", "-"]);
     }
     for empty in [&b""[..], b"  ", b"\n\t\n"] {
-        let run = with_stdin(&env, &["codex", "-"], empty);
+        let run = env.run_with_input(&["codex", "-"], empty);
         assert_eq!((run.code, run.stderr.contains("the prompt is empty")), (2, true), "{}", run.whole());
     }
     // Words on the line are joined.
@@ -214,7 +190,7 @@ fn prompts_arrive_byte_for_byte_by_standard_input() {
 
 #[test]
 fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     insta::assert_snapshot!(env.run(&["codex", "fix it", "--full-auto"]).whole(), @"
     ------- stderr -------
     error: `--full-auto` stands after the prompt's first word
@@ -254,7 +230,7 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
 
 #[test]
 fn what_lifts_a_guard_is_shown_and_never_added() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     env.run(&["claude", "--permission", "edit", "hello", "--", "--dangerously-skip-permissions"]).ok();
     let list = env.json(&["task", "list"]);
     let shown = task(&env, list["tasks"][0]["id"].as_str().unwrap());
@@ -271,7 +247,7 @@ fn what_lifts_a_guard_is_shown_and_never_added() {
 
 #[test]
 fn a_cli_sees_nothing_of_the_one_above_it_and_what_the_user_gives() {
-    let (mut env, clis) = fake();
+    let (mut env, clis) = FakeClis::environment();
     for name in ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID", "GEMINI_CLI", "CODEX_THREAD_ID"] {
         env.set(name, "1");
     }
@@ -291,7 +267,7 @@ fn a_cli_sees_nothing_of_the_one_above_it_and_what_the_user_gives() {
 
 #[test]
 fn roles_go_before_the_prompt_and_a_projects_own_only_where_it_is_trusted() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     std::fs::create_dir_all(env.home().join("role")).unwrap();
     std::fs::write(env.home().join("role/one.md"), "First\n------------\nYou are one.\n").unwrap();
     let agents = env.path("project/.claude/agents");
@@ -307,9 +283,9 @@ fn roles_go_before_the_prompt_and_a_projects_own_only_where_it_is_trusted() {
 
 #[test]
 fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     for (number, sent) in [(1, Signal::INT), (2, Signal::HUP)] {
-        let mut aiw = env.start(&["claude", &script("sleep 60")]);
+        let mut aiw = env.start(&["claude", &FakeClis::script("sleep 60")]);
         until("the CLI", || (clis.seen().len() == number).then_some(()));
         signal(&aiw, sent);
         let code = until("the end of aiw", || aiw.try_wait().unwrap()).code();
@@ -322,7 +298,7 @@ fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
 
 #[test]
 fn logs_are_read_from_the_end_followed_and_searched() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let loud = r#"i=0; while [ $i -lt 2000 ]; do echo "line $i"; i=$((i+1)); done; printf '\033[31mred\033[0m\n' >&2"#;
     let id = detach(&env, "claude", loud);
     env.run(&["wait", &id]).ok();
@@ -345,7 +321,7 @@ fn logs_are_read_from_the_end_followed_and_searched() {
 
 #[test]
 fn fifty_tasks_of_ten_processes_are_all_waited_for() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     let starters: Vec<_> = (0..10)
         .map(|_| {
             let mut command = env.program(Path::new("/bin/sh"));
@@ -373,7 +349,7 @@ fn fifty_tasks_of_ten_processes_are_all_waited_for() {
 
 #[test]
 fn a_task_within_a_task_shares_its_session_three_deep() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let (aiw, _) = env.parts();
     let aiw = aiw.display();
     // Each starts the next and waits for it.
@@ -384,7 +360,7 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
             n = inner.len()
         );
     }
-    let run = with_stdin(&env, &["codex", "-"], script(&inner).as_bytes());
+    let run = env.run_with_input(&["codex", "-"], FakeClis::script(&inner).as_bytes());
     assert_eq!(run.code, 9, "{}", run.whole());
     let list = env.json(&["task", "list"]);
     let tasks = list["tasks"].as_array().unwrap();
@@ -397,7 +373,7 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
 
 #[test]
 fn without_the_leader_of_its_terminal_session_a_script_is_one_session() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     let (aiw, _) = env.parts();
     // The leader starts the script and is gone: so it is with services, containers and `nohup`.
     let leader = format!(
@@ -415,7 +391,7 @@ fn without_the_leader_of_its_terminal_session_a_script_is_one_session() {
 
 #[test]
 fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     env.settings(&json!({"tasks": {"limit": 2}}));
     let first: Vec<String> = (0..2).map(|_| detach(&env, "claude", "sleep 30")).collect();
     let third = detach(&env, "claude", "true");
@@ -436,7 +412,7 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
 
 #[test]
 fn what_a_limit_of_memory_is_worth_is_said() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     env.run(&["codex", "--memory", "512M", "--cpu", "150", "hello"]).ok();
     let list = env.json(&["task", "list"]);
     let note = task(&env, list["tasks"][0]["id"].as_str().unwrap())["note"].clone();
@@ -447,7 +423,7 @@ fn what_a_limit_of_memory_is_worth_is_said() {
 
 #[test]
 fn a_wait_that_is_told_to_end_says_by_what() {
-    let (env, _) = fake();
+    let (env, _) = FakeClis::environment();
     detach(&env, "claude", "sleep 60");
     for (sent, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let mut waiting = env.start(&["wait"]);
@@ -461,11 +437,11 @@ fn a_wait_that_is_told_to_end_says_by_what() {
 
 #[test]
 fn a_task_neither_waits_for_itself_nor_stops_itself() {
-    let (env, clis) = fake();
+    let (env, clis) = FakeClis::environment();
     let (aiw, _) = env.parts();
     let aiw = aiw.display();
     let inner = format!("'{aiw}' codex --detach '#!\nsleep 1'; '{aiw}' wait && '{aiw}' task stop --all >&2");
-    let run = with_stdin(&env, &["claude", "--timeout", "50s", "-"], script(&inner).as_bytes());
+    let run = env.run_with_input(&["claude", "--timeout", "50s", "-"], FakeClis::script(&inner).as_bytes());
     assert_eq!(run.code, 0, "{}", run.whole());
     assert_eq!(clis.seen().len(), 2);
 }

@@ -53,6 +53,18 @@ echo 'END'
 "##;
 
 impl FakeClis {
+    /// An empty home whose `PATH` they are on.
+    pub fn environment() -> (Environment, Self) {
+        let mut env = Environment::new();
+        let clis = Self::install(&mut env);
+        (env, clis)
+    }
+
+    /// A prompt that they run.
+    pub fn script(text: &str) -> String {
+        format!("#!\n{text}\n")
+    }
+
     /// Puts them first on the environment's `PATH`.
     pub fn install(env: &mut Environment) -> Self {
         let (bin, seen) = (env.path("fake-bin"), env.path("seen"));

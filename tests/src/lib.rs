@@ -16,5 +16,5 @@ pub use corpora::{Corpus, corpus};
 pub use environment::{Environment, Run, component, components_dir};
 pub use fake_cli::{FakeClis, Seen};
 pub use market::{Market, commit_all, git};
-pub use model_api::{ModelApi, python, real_cli};
+pub use model_api::{ModelApi, not_run, python, real_cli};
 pub use server::{Answer, Request, Server, git_backend};

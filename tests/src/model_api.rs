@@ -1,5 +1,5 @@
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -16,10 +16,16 @@ pub struct ModelApi {
 impl ModelApi {
     /// Serves the turns of a script; `None` without python3.
     pub fn start(turns: &Value) -> Option<Self> {
+        Self::start_with("import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')", turns)
+    }
+
+    /// The same by another program of Python's, whose first argument is the server's path.
+    pub fn start_with(program: &str, turns: &Value) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("turns.json"), turns.to_string()).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fake_model_api.py");
         let mut server = Command::new(python()?)
+            .args(["-c", program])
             .arg(script)
             .arg("--script")
             .arg(dir.path().join("turns.json"))
@@ -51,6 +57,11 @@ impl Drop for ModelApi {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// Says that a test did not run.
+pub fn not_run(why: &str) {
+    std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
 }
 
 /// The real interpreter: a shim on the `PATH` would look for its own things in the home.

@@ -1,14 +1,14 @@
 //! `cargo xtask bench`: the release build against its limits, and against Claude Code's own
 //! `claude plugin` in the same run. Figures depend on the machine; the limits do not.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_tests::{commit_all, corpus, git};
+use aiw_tests::{commit_all, corpus, git, real_cli};
 use anyhow::{Context, Result, bail};
 use wait4::Wait4;
 
@@ -117,7 +117,8 @@ impl Bench {
         let aiw = root().join("target/release/aiw");
         let warm = dir.path().join("warm");
         let path = with_codex(dir.path())?;
-        let bench = Self { market: dir.path().join("market"), warm: warm.clone(), aiw, peer: peer(), path, dir };
+        let bench =
+            Self { market: dir.path().join("market"), warm: warm.clone(), aiw, peer: real_cli("claude"), path, dir };
         let ran = bench.aiw(&warm, &["extension", "verify"]).stdout(Stdio::null()).status()?;
         if !ran.success() {
             bail!("`aiw extension verify` failed");
@@ -267,7 +268,7 @@ impl Bench {
         for _ in 0..20 {
             ran(&mut self.aiw(&tasks, &["codex", "-p", "own", "say hello"]))?;
         }
-        let with_tasks = |home: &Path| copy_all(&tasks, home);
+        let with_tasks = |home: &Path| copy(&tasks, home);
         for (what, limit, prepare, arguments) in [
             ("task list, 20 tasks", 8.0, &with_tasks as &dyn Fn(&Path) -> Result<()>, &["task", "list"][..]),
             (
@@ -334,14 +335,6 @@ impl Bench {
     }
 }
 
-fn peer() -> Option<PathBuf> {
-    let named = std::env::var_os("AIW_TEST_CLAUDE").map(PathBuf::from);
-    let local = root().join("target/clients/node_modules/.bin/claude");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|dir| dir.join("claude"));
-    named.into_iter().chain([local]).chain(on_path).find(|path| path.is_file())
-}
-
 /// A `codex` that does nothing, ahead on the `PATH`.
 fn with_codex(dir: &Path) -> Result<OsString> {
     let bin = dir.join("bin");
@@ -359,17 +352,13 @@ fn with_codex(dir: &Path) -> Result<OsString> {
     Ok(std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))?)
 }
 
-fn copy_all(from: &Path, to: &Path) -> Result<()> {
+fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     fs::set_permissions(to, fs::metadata(from)?.permissions())?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_all(&entry.path(), &target)?
-        } else {
-            fs::copy(entry.path(), target).map(drop)?
-        }
+        if entry.path().is_dir() { copy(&entry.path(), &target)? } else { fs::copy(entry.path(), target).map(drop)? }
     }
     Ok(())
 }
@@ -380,21 +369,6 @@ fn rename(market: &Path, name: &str) -> Result<()> {
     let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
     document["name"] = name.into();
     Ok(fs::write(path, serde_json::to_vec_pretty(&document)?)?)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)?;
-        } else if entry.path().extension() == Some(OsStr::new("cwasm")) {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 fn millis(time: Duration) -> f64 {
