@@ -77,7 +77,8 @@ pub fn real_cli(name: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(format!("AIW_TEST_{}", name.to_uppercase())) {
         return Some(path.into());
     }
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/node_modules/.bin").join(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let ours = root.join("target/clients/node_modules/.bin").join(name);
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::iter::once(ours).chain(std::env::split_paths(&path).map(|dir| dir.join(name))).find(|path| path.is_file())
 }

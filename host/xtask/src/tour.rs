@@ -1,14 +1,15 @@
 //! `cargo xtask try`: what aiw does, seen in a minute and without a trace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_tests::{ModelApi, real_cli};
 use anyhow::{Result, ensure};
 
 use crate::command::{self, root};
 use crate::plugins;
 
-const STEPS: [&[&str]; 5] = [
+const PLUGINS: [&[&str]; 5] = [
     &["plugin", "marketplace", "add", "./examples/marketplace"],
     &["plugin", "search"],
     &["plugin", "install", "text-tools@aiw-examples", "--yes"],
@@ -16,39 +17,78 @@ const STEPS: [&[&str]; 5] = [
     &["plugin", "list"],
 ];
 
+const PROMPT: &str = "Greet whoever tries this";
+
 /// Builds aiw and runs it in a home of its own, which is removed afterwards.
 pub fn run() -> Result<()> {
     plugins::setup()?;
-    let aiw = build_aiw()?;
-    let home = tempfile::Builder::new().prefix("aiw-try-").tempdir()?;
-    for step in STEPS {
-        // Nothing of the user's own: no settings, no marketplaces of Claude Code, no git configuration.
-        let mut command = match step {
-            ["cat", file] => {
-                println!("$ cat ~/.aiw/{file}");
-                let text = std::fs::read(home.path().join(".aiw").join(file))?;
-                // On one line: it is the content that matters here.
-                println!("{}", serde_json::from_slice::<serde_json::Value>(&text)?);
-                continue;
-            }
-            _ => {
-                println!("$ aiw {}", step.join(" "));
-                let mut aiw = Command::new(&aiw);
-                aiw.args(step).env_clear();
-                for name in ["PATH", "TERM", "LANG", "NO_COLOR"] {
-                    aiw.envs(std::env::var_os(name).map(|value| (name, value)));
-                }
-                aiw.env("HOME", home.path()).env("AIW_HOME", home.path().join(".aiw"));
-                aiw
-            }
-        };
-        command::run(command.current_dir(root()))?;
+    let tour = Tour { aiw: build_aiw()?, home: tempfile::Builder::new().prefix("aiw-try-").tempdir()? };
+    tour.walk(&PLUGINS)?;
+    tour.walk(&[&["cli", "list"]])?;
+    // A model that says what is written here, on loopback: a key would be needed for a real one.
+    let turns = serde_json::json!([{"match": PROMPT, "text": "Hello. This was a task of aiw's.", "repeat": true}]);
+    let Some(cli) = ["claude", "codex", "gemini"].into_iter().find(|cli| real_cli(cli).is_some()) else {
+        println!("To see one run as a task: npm install -g @anthropic-ai/claude-code");
+        return Ok(());
+    };
+    let Some(api) = ModelApi::start(&turns) else {
+        println!("To see `{cli}` run as a task, install python3: the model is a script");
+        return Ok(());
+    };
+    let add = ["--preset", "litellm", "--base-url", api.url(), "--token-env", "TRY_KEY", "--model", "scripted"];
+    tour.walk(&[
+        &[&["provider", "add", "here"][..], &add].concat(),
+        &["provider", "list"],
+        &[cli, "-p", "here", PROMPT],
+        &[cli, "-p", "here", "--detach", PROMPT],
+        &["wait"],
+        &["task", "list"],
+    ])
+}
+
+/// A home that nobody else has, and the binary.
+struct Tour {
+    aiw: PathBuf,
+    home: tempfile::TempDir,
+}
+
+impl Tour {
+    fn walk(&self, steps: &[&[&str]]) -> Result<()> {
+        steps.iter().try_for_each(|step| self.step(step))
     }
-    Ok(())
+
+    fn step(&self, step: &[&str]) -> Result<()> {
+        let home = self.home.path();
+        if let ["cat", file] = step {
+            println!("$ cat ~/.aiw/{file}");
+            let text = std::fs::read(home.join(".aiw").join(file))?;
+            // On one line: it is the content that matters here.
+            println!("{}", serde_json::from_slice::<serde_json::Value>(&text)?);
+            return Ok(());
+        }
+        let quoted = |word: &&str| if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() };
+        println!("$ aiw {}", step.iter().map(quoted).collect::<Vec<_>>().join(" "));
+        let mut aiw = Command::new(&self.aiw);
+        // Nothing of the user's own: no settings, no marketplaces of Claude Code, no git configuration.
+        aiw.args(step).env_clear().current_dir(root());
+        for name in ["TERM", "LANG", "NO_COLOR"] {
+            aiw.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        aiw.env("HOME", home).env("AIW_HOME", home.join(".aiw")).env("AIW_RUNTIME_DIR", home.join("run"));
+        let clis = ["claude", "codex", "gemini"].into_iter().filter_map(real_cli);
+        let clis: Vec<PathBuf> = clis.filter_map(|path| path.parent().map(Path::to_owned)).collect();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        aiw.env("PATH", std::env::join_paths(std::env::split_paths(&path).chain(clis))?);
+        // The CLIs ask nobody for what is new.
+        for name in ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "GEMINI_CLI_TRUST_WORKSPACE"] {
+            aiw.env(name, "true");
+        }
+        command::run(aiw.env("TRY_KEY", "the key of a model that is none"))
+    }
 }
 
 /// Builds the binary and says where it is.
-pub fn build_aiw() -> Result<std::path::PathBuf> {
+pub fn build_aiw() -> Result<PathBuf> {
     command::run(command::host_cargo().args(["build", "--quiet", "--package", "agentic-warden"]))?;
     let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
