@@ -2,26 +2,36 @@
 
 use std::sync::Arc;
 
+use aiw_extensions::World;
 use aiw_home::{Home, HomeError};
 use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
-use aiw_wasm::Library;
 use aiw_wasm::capabilities::{Capabilities, Settings, SystemClock};
+use aiw_wasm::{Bundled, Library};
 
 use crate::component_tasks::ComponentTasks;
 use crate::failure::Failure;
 use crate::logs::FileLog;
 use crate::output::Output;
 
-const BUNDLED: [&[u8]; 7] = [
-    include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB")),
-    include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL")),
-    include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE")),
-    include_bytes!(env!("AIW_COMPONENT_PROVIDER_ANTHROPIC")),
-    include_bytes!(env!("AIW_COMPONENT_PROVIDER_GATEWAY")),
-    include_bytes!(env!("AIW_COMPONENT_PROVIDER_GOOGLE")),
-    include_bytes!(env!("AIW_COMPONENT_PROVIDER_OPENAI")),
+/// Read when they are asked for: most commands need one, or none.
+const BUNDLED: [Bundled; 7] = [
+    market("market-github", include_bytes!(env!("AIW_COMPONENT_MARKET_GITHUB"))),
+    market("market-local", include_bytes!(env!("AIW_COMPONENT_MARKET_LOCAL"))),
+    market("market-remote", include_bytes!(env!("AIW_COMPONENT_MARKET_REMOTE"))),
+    provider("provider-anthropic", include_bytes!(env!("AIW_COMPONENT_PROVIDER_ANTHROPIC"))),
+    provider("provider-gateway", include_bytes!(env!("AIW_COMPONENT_PROVIDER_GATEWAY"))),
+    provider("provider-google", include_bytes!(env!("AIW_COMPONENT_PROVIDER_GOOGLE"))),
+    provider("provider-openai", include_bytes!(env!("AIW_COMPONENT_PROVIDER_OPENAI"))),
 ];
+
+const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
+    Bundled { id, world: World::MarketSource, bytes }
+}
+
+const fn provider(id: &'static str, bytes: &'static [u8]) -> Bundled {
+    Bundled { id, world: World::Provider, bytes }
+}
 
 /// Reads settings.json when a component asks.
 struct HomeSettings(Home);
@@ -68,8 +78,21 @@ impl Host {
             tasks: Arc::new(ComponentTasks(home.clone())),
             home: home.clone(),
         };
-        let library = Arc::new(Library::new(home.clone(), BUNDLED.to_vec(), capabilities));
+        let library = Arc::new(Library::new(home.clone(), &BUNDLED, capabilities));
         let markets = Markets::new(home.clone(), library.clone(), client.clone(), trees, observer);
         Ok(Self { home, library, client, markets })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bundled_components_are_what_they_are_listed_as() {
+        for component in BUNDLED {
+            let about = aiw_extensions::inspect(component.bytes).unwrap();
+            assert_eq!((about.manifest.id.as_str(), about.worlds), (component.id, vec![component.world]));
+        }
     }
 }

@@ -227,7 +227,7 @@ pub(crate) mod testing {
             tasks: Arc::new(NoTasks),
             home: home.clone(),
         };
-        let library = Arc::new(Library::new(home.clone(), Vec::new(), capabilities));
+        let library = Arc::new(Library::new(home.clone(), &[], capabilities));
         (dir, Markets::new(home, library, client, trees, Arc::new(Quiet)))
     }
 }

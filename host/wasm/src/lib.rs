@@ -24,4 +24,4 @@ pub use cache::CompiledCache;
 pub use component::{BoundSecret, Component, Reach};
 pub use engine::Engine;
 pub use error::{CallError, LoadError, Refusal};
-pub use library::{Candidate, Known, Library, LibraryError};
+pub use library::{Bundled, Candidate, Known, Library, LibraryError};

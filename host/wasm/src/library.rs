@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aiw_core::{ErrorKind, ExtensionId};
 use aiw_extensions::{About, Capability, ExtensionError, Grants, MAX_COMPONENT_BYTES, World, inspect};
@@ -146,21 +146,35 @@ enum Adding {
     Update,
 }
 
+/// A component that is part of the binary.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundled {
+    /// As its manifest says.
+    pub id: &'static str,
+    /// What it offers.
+    pub world: World,
+    /// The component.
+    pub bytes: &'static [u8],
+}
+
 /// All components of a home.
 pub struct Library {
     home: Home,
-    bundled: Vec<(About, &'static [u8])>,
+    bundled: Vec<(Bundled, OnceLock<About>)>,
     capabilities: Capabilities,
-    engine: std::sync::OnceLock<Engine>,
+    engine: OnceLock<Engine>,
     loaded: Mutex<BTreeMap<String, Arc<Component>>>,
 }
 
 impl Library {
     /// The library of a home, with the components that are part of the binary.
-    pub fn new(home: Home, bundled: Vec<&'static [u8]>, capabilities: Capabilities) -> Self {
-        // They are ours: one that can't be read is a defect that the tests see.
-        let bundled = bundled.into_iter().filter_map(|bytes| Some((inspect(bytes).ok()?, bytes))).collect();
-        Self { home, bundled, capabilities, engine: std::sync::OnceLock::new(), loaded: Mutex::new(BTreeMap::new()) }
+    pub fn new(home: Home, bundled: &[Bundled], capabilities: Capabilities) -> Self {
+        let bundled = bundled.iter().map(|component| (*component, OnceLock::new())).collect();
+        Self { home, bundled, capabilities, engine: OnceLock::new(), loaded: Mutex::new(BTreeMap::new()) }
+    }
+
+    fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<About>)> {
+        self.bundled.iter().find(|(component, _)| component.id == id)
     }
 
     fn engine(&self) -> Result<Engine, LoadError> {
@@ -179,21 +193,21 @@ impl Library {
 
     /// Whether a component is part of the binary.
     pub fn is_bundled(&self, id: &str) -> bool {
-        self.bundled.iter().any(|(about, _)| about.manifest.id.as_str() == id)
+        self.bundled(id).is_some()
     }
 
     /// Every component; the bundled ones first.
     pub fn list(&self) -> Result<Vec<Known>, LibraryError> {
-        let mut known: Vec<Known> = self
-            .bundled
-            .iter()
-            .map(|(about, _)| Known {
+        let mut known = Vec::new();
+        for bundled in &self.bundled {
+            let about = about_of(bundled)?;
+            known.push(Known {
                 id: about.manifest.id.clone(),
                 about: Some(about.clone()),
                 locked: None,
                 problem: None,
-            })
-            .collect();
+            });
+        }
         for (id, locked) in self.home.extensions_lock()?.extensions {
             let (about, problem) = match self.read_locked(&locked) {
                 Ok((about, _)) => (Some(about), None),
@@ -206,12 +220,8 @@ impl Library {
 
     /// Ids of the components that may be called and offer a world.
     pub fn enabled(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
-        let mut ids: Vec<ExtensionId> = self
-            .bundled
-            .iter()
-            .filter(|(about, _)| about.worlds.contains(&world))
-            .map(|(about, _)| about.manifest.id.clone())
-            .collect();
+        let bundled = self.bundled.iter().filter(|(component, _)| component.world == world);
+        let mut ids: Vec<ExtensionId> = bundled.filter_map(|(component, _)| component.id.parse().ok()).collect();
         let lock = self.home.extensions_lock()?;
         let offers = |e: &&LockedExtension| e.enabled && e.worlds.iter().any(|w| w == world.as_str());
         ids.extend(lock.extensions.values().filter(offers).map(|e| e.id.clone()));
@@ -241,9 +251,11 @@ impl Library {
             return Ok(component.clone());
         }
         let unknown = || LibraryError::Unknown { id: aiw_core::one_line(id, 80) };
-        let bundled = self.bundled.iter().find(|(about, _)| about.manifest.id.as_str() == id);
-        let (about, bytes, granted) = match bundled {
-            Some((about, bytes)) => (about.clone(), std::borrow::Cow::Borrowed(*bytes), Grants::wanted(about)),
+        let (about, bytes, granted) = match self.bundled(id) {
+            Some(bundled) => {
+                let about = about_of(bundled)?;
+                (about.clone(), std::borrow::Cow::Borrowed(bundled.0.bytes), Grants::wanted(about))
+            }
             None => {
                 let lock = self.home.extensions_lock()?;
                 let locked =
@@ -431,6 +443,16 @@ impl Library {
         }
         Ok(Some((candidate, more)))
     }
+}
+
+/// What a bundled component says of itself; it is read when it is first asked for.
+fn about_of((component, about): &(Bundled, OnceLock<About>)) -> Result<&About, LibraryError> {
+    if let Some(about) = about.get() {
+        return Ok(about);
+    }
+    let read = inspect(component.bytes)
+        .map_err(|error| LibraryError::Extension { source_name: component.id.to_owned(), error })?;
+    Ok(about.get_or_init(|| read))
 }
 
 /// A path or URL for messages; a query may hold a key.
