@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::format::Assembler;
 use super::{Entry, FILES, From, Log};
@@ -152,25 +152,20 @@ pub struct Follow {
 
 impl Follow {
     /// The next lines, some hundreds at most of a usual log. Where there are none, it waits for at most
-    /// `patience`, and then answers with none, as it does when a signal comes: ask whether the task has ended, and ask again.
+    /// `patience` for something to happen to the task, its end too, or for a signal, and may answer
+    /// with none: ask whether the task has ended, and ask again.
     pub fn next(&mut self, patience: Duration) -> Result<Vec<Entry>, TaskError> {
-        let start = Instant::now();
-        loop {
-            if !self.ready.is_empty() {
-                return Ok(std::mem::take(&mut self.ready));
-            }
-            if self.advance()? {
-                continue;
-            }
-            let left = patience.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Ok(Vec::new());
-            }
-            // Whoever has handlers wants to see what they were told.
-            if self.watch.wait(left) {
-                return Ok(std::mem::take(&mut self.ready));
-            }
+        if !self.read_on()? && !patience.is_zero() {
+            self.watch.wait(patience);
+            self.read_on()?;
         }
+        Ok(std::mem::take(&mut self.ready))
+    }
+
+    /// Whether there are lines.
+    fn read_on(&mut self) -> Result<bool, TaskError> {
+        while self.ready.is_empty() && self.advance()? {}
+        Ok(!self.ready.is_empty())
     }
 
     /// What is left of lines that have no line break, once the task has ended.

@@ -247,16 +247,14 @@ impl Watch {
         Self { queue: open().ok() }
     }
 
-    /// Waits for a change since the last call; whether a signal came instead.
-    pub fn wait(&mut self, limit: Duration) -> bool {
+    /// Waits for a change since the last call, or a signal.
+    pub fn wait(&mut self, limit: Duration) {
         let Some(queue) = &self.queue else { return super::doze(limit.min(Duration::from_secs(1))) };
         let mut fds = [PollFd::new(queue, PollFlags::IN)];
-        let heard = poll(&mut fds, Some(&timespec(limit)));
-        if heard.is_ok_and(|n| n > 0) {
+        if poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0) {
             let mut events = [0; 4096];
             while rustix::io::read(queue, &mut events).is_ok_and(|n| n > 0) {}
         }
-        heard == Err(rustix::io::Errno::INTR)
     }
 }
 

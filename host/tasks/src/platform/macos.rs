@@ -189,9 +189,9 @@ impl Watch {
         Self {}
     }
 
-    /// Sleeps, a quarter of a second at most; whether a signal came.
-    pub fn wait(&mut self, limit: Duration) -> bool {
-        super::doze(limit.min(Duration::from_millis(250)))
+    /// Sleeps, a quarter of a second at most, or until a signal comes.
+    pub fn wait(&mut self, limit: Duration) {
+        super::doze(limit.min(Duration::from_millis(250)));
     }
 }
 

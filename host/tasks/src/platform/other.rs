@@ -18,9 +18,8 @@ impl Watch {
     }
 
     /// Sleeps, a quarter of a second at most. No signal ends that.
-    pub fn wait(&mut self, limit: Duration) -> bool {
+    pub fn wait(&mut self, limit: Duration) {
         std::thread::sleep(limit.min(Duration::from_millis(250)));
-        false
     }
 }
 

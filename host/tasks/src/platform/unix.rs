@@ -20,8 +20,7 @@ pub(crate) fn same_file(one: &File, other: &File) -> bool {
     identity(one).is_some() && identity(one) == identity(other)
 }
 
-/// Sleeps; whether a signal ended that. The standard library's sleep goes on after one.
-pub(super) fn doze(limit: Duration) -> bool {
-    use rustix::thread::{NanosleepRelativeResult, nanosleep};
-    matches!(nanosleep(&super::timespec(limit)), NanosleepRelativeResult::Interrupted(_))
+/// Sleeps, until a signal at most. The standard library's sleep goes on after one.
+pub(super) fn doze(limit: Duration) {
+    let _ = rustix::thread::nanosleep(&super::timespec(limit));
 }

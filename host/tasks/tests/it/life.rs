@@ -406,6 +406,23 @@ fn a_log_is_followed_to_its_end() {
 }
 
 #[test]
+fn the_end_of_a_task_wakes_its_follower() {
+    let env = Environment::new();
+    for _ in 0..12 {
+        let task = env.start("true");
+        let tasks = env.tasks();
+        let following = std::thread::spawn(move || {
+            let mut follow = tasks.log(task.id).unwrap().follow(From::Start).unwrap();
+            while tasks.get(task.id).unwrap().state != State::Ended {
+                follow.next(Duration::from_secs(3600)).unwrap();
+            }
+        });
+        crate::environment::until(|| following.is_finished().then_some(()));
+        following.join().unwrap();
+    }
+}
+
+#[test]
 fn ended_tasks_are_kept_by_number_and_age() {
     let env = Environment::new();
     let mut ids: Vec<_> = (0..4).map(|_| env.run("exit 0").id).collect();

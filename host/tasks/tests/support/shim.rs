@@ -90,13 +90,14 @@ mod start {
             let tasks = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid)))?.with_runtime(runtime);
             let mut follow = tasks.log(id)?.follow(aiw_tasks::From::Start)?;
             while !follow.next(Duration::ZERO)?.is_empty() {}
-            let _ = signal_hook::flag::register(
-                signal_hook::consts::SIGUSR1,
-                std::sync::Arc::<std::sync::atomic::AtomicBool>::default(),
-            );
+            let told = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
+            let _ = signal_hook::flag::register(signal_hook::consts::SIGUSR1, told.clone());
             let _ = std::io::stdout().write_all(b"ready");
             let _ = std::io::stdout().flush();
-            follow.next(Duration::from_secs(300))
+            while !told.load(std::sync::atomic::Ordering::Relaxed) {
+                follow.next(Duration::from_secs(300))?;
+            }
+            Ok(Vec::<aiw_tasks::Entry>::new())
         };
         let followed: Result<_, aiw_tasks::TaskError> = follow();
         if followed.is_ok_and(|entries| entries.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
