@@ -51,6 +51,10 @@ fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
     assert_eq!(seen[1].environment["AIW_CODEX_KEY"], "sk-of-this-test");
     assert_eq!(seen[2].environment["GEMINI_API_KEY"], "sk-of-this-test");
     assert!(seen[2].settings.contains("gemini-api-key"), "{}", seen[2].settings);
+    // Where Node does not close it when Gemini CLI starts itself again.
+    let settings = &seen[2].environment["GEMINI_CLI_SYSTEM_SETTINGS_PATH"];
+    let fd: Option<u32> = settings.strip_prefix("/proc/self/fd/").and_then(|fd| fd.parse().ok());
+    assert!(fd.is_none_or(|fd| fd >= 100), "{settings}");
     assert_eq!(env.json(&["task", "list"]), json!({"tasks": []}));
 }
 

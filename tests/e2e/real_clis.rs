@@ -9,6 +9,8 @@ use std::process::Command;
 use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
 use serde_json::{Value, json};
 
+use crate::terminal::Terminal;
+
 /// What each test puts in the way: its address never gets a request.
 struct Hostile {
     api: ModelApi,
@@ -305,4 +307,32 @@ fn a_double_dash_of_the_users_own_leads_nowhere_else() {
     assert_eq!(run.stdout, "Hello.\n", "{}", run.whole());
     assert_eq!(evil.requests(), Vec::<Value>::new());
     assert!(!api.requests().is_empty());
+}
+
+#[test]
+fn gemini_cli_on_a_terminal_is_led_where_the_provider_is() {
+    let Some(real) = real_cli("gemini") else { return not_run("gemini is absent") };
+    let Some(api) = ModelApi::start(&json!([{"text": "Hello from the model.", "repeat": true}])) else {
+        return not_run("python3 is absent");
+    };
+    let mut env = Environment::new();
+    let path = std::env::var("PATH").unwrap_or_default();
+    env.set("PATH", format!("{}:{path}", real.parent().unwrap().display()));
+    for (name, value) in [("GEMINI_CLI_TRUST_WORKSPACE", "true"), ("THE_KEY", "the-key"), ("TERM", "xterm-256color")] {
+        env.set(name, value);
+    }
+    fs::create_dir_all(env.user().join(".gemini")).unwrap();
+    // It asks the user's own account, if it may.
+    let hostile = json!({"security": {"auth": {"selectedType": "oauth-personal"}}});
+    fs::write(env.user().join(".gemini/settings.json"), hostile.to_string()).unwrap();
+    let add = ["--preset", "litellm", "--base-url", api.url(), "--token-env", "THE_KEY", "--model", "m"];
+    env.run(&[&["provider", "add", "gw"][..], &add].concat()).ok();
+    let user = env.user().display().to_string();
+    let arguments = ["gemini", "-p", "gw", "--cwd", &user, "--", "-i", "Say hello"];
+    let terminal = Terminal::start(&env, &arguments);
+    terminal.wait("an answer of the model", |_| !api.requests().is_empty());
+    let request = &api.requests()[0];
+    assert!(request["path"].as_str().unwrap().contains("/models/m:"), "{request}");
+    assert_eq!(request["headers"]["x-goog-api-key"], "the-key", "{request}");
+    terminal.signal(rustix::process::Signal::KILL);
 }

@@ -42,7 +42,8 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     let (env, clis) = FakeClis::environment();
     let say = r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."},{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]},"parent_tool_use_id":null}'; echo odd >&2"#;
     let run = env.run(&["claude", &FakeClis::script(say)]).ok();
-    assert_eq!(run.stdout, "I see.\n");
+    // The last message was none of the model's in the stream: it is the answer all the same.
+    assert_eq!(run.stdout, "I see.\nThe work is done.\n");
     assert_eq!(run.stderr, "> Bash ls\nodd\n");
     let seen = clis.only();
     assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose"]);
@@ -294,6 +295,22 @@ fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
     let list = env.json(&["task", "list"]);
     assert_eq!((&list["tasks"][0]["outcome"], &list["tasks"][1]["state"]), (&json!("signalled"), &json!("running")));
     env.run(&["task", "stop", "--all"]).ok();
+}
+
+#[test]
+fn what_the_disk_does_not_take_is_answered_all_the_same() {
+    let (env, _) = FakeClis::environment();
+    let (aiw, _) = env.parts();
+    // Of the log, 40 blocks of 512 bytes; the session's memory is there before.
+    detach(&env, "claude", "true");
+    let mut shell = env.program(Path::new("/bin/sh"));
+    let line = format!("ulimit -f 40; exec {} claude \"$0\"", aiw.display());
+    let much = FakeClis::script(
+        "i=0; while [ $i -lt 600 ]; do echo a line of sixty characters or so, of no use at all to anybody; i=$((i+1)); done",
+    );
+    let run = aiw_tests::Run::from(shell.args(["-c", &line, &much]).output().unwrap()).ok();
+    assert!(run.stdout.ends_with("The work is done.\n"), "{}", run.whole());
+    assert!(run.stderr.contains("the log is not whole"), "{}", run.whole());
 }
 
 #[test]

@@ -55,7 +55,8 @@ pub struct Explanation {
     pub overlays: Vec<Vec<String>>,
 }
 
-/// The first number of a passed file; below, CLIs keep files of their own.
+/// The first number of a passed file. Below, CLIs keep files of their own, and Node closes what it
+/// finds when it starts itself again, up to the first gap.
 const FIRST_FILE: i32 = 100;
 
 impl Prepared {
@@ -313,7 +314,8 @@ mod platform {
     fn descriptor(bytes: &[u8]) -> io::Result<(File, PathBuf)> {
         use std::os::fd::AsRawFd;
 
-        let mut file = aiw_tasks::memory_file()?;
+        let file = aiw_tasks::memory_file()?;
+        let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(&file, super::FIRST_FILE)?);
         // It stays open across the exec: that is how the CLI finds it.
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
         file.write_all(bytes)?;

@@ -278,7 +278,7 @@ impl Interpreter for Reader {
     }
 
     fn facts(&self) -> Facts {
-        self.facts.clone()
+        Facts { final_message: self.facts.final_message.as_deref().map(stripped), ..self.facts.clone() }
     }
 
     fn expects_structure(&self) -> bool {
@@ -333,9 +333,12 @@ pub struct Renderer {
 }
 
 /// Without colours and cursor movements; what else could steer a terminal is made visible.
-fn plain(text: &str) -> String {
-    let text = anstream::adapter::strip_str(text).to_string();
-    aiw_core::printable(&text).into_owned()
+pub(crate) fn plain(text: &str) -> String {
+    aiw_core::printable(&stripped(text)).into_owned()
+}
+
+fn stripped(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 /// Longer lines about tools are cut.
@@ -389,6 +392,14 @@ mod tests {
         }
         text.extend(renderer.finish());
         (text, reader.facts())
+    }
+
+    #[test]
+    fn the_last_message_has_no_colours() {
+        let line = r#"{"type":"result","is_error":false,"result":"\u001b[31mred\u001b[0m \u001b]0;x\u0007👨‍👩","session_id":"s"}"#;
+        let mut reader = Reader::new(CliKind::Claude);
+        reader.line(Stream::Stdout, line.as_bytes());
+        assert_eq!(Interpreter::facts(&reader).final_message.as_deref(), Some("red 👨‍👩"));
     }
 
     #[test]

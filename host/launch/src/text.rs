@@ -5,14 +5,22 @@ use std::collections::VecDeque;
 use aiw_core::one_line;
 use aiw_tasks::{Entry, Stream, Task, TaskError, Tasks};
 
-use crate::{Place, Reader, Renderer};
+use crate::stream::plain;
+use crate::{Event, Place, Reader, Renderer};
 
 /// A log as lines of text.
 pub struct Text {
     reader: Reader,
     renderer: Renderer,
     line: String,
+    /// What the model said last, its beginning.
+    said: String,
+    /// Whether more of it may follow.
+    saying: bool,
 }
+
+/// More than a record keeps of the last message.
+const SAID: usize = 64 << 10;
 
 /// A line of text of a log.
 pub struct TextLine {
@@ -27,7 +35,13 @@ pub struct TextLine {
 impl Text {
     /// The text of a task's log, from any entry on.
     pub fn new(task: &Task) -> Self {
-        Self { reader: Reader::new(task.cli), renderer: Renderer::default(), line: String::new() }
+        Self {
+            reader: Reader::new(task.cli),
+            renderer: Renderer::default(),
+            line: String::new(),
+            said: String::new(),
+            saying: false,
+        }
     }
 
     /// The pieces of text of an entry, where each belongs.
@@ -39,7 +53,29 @@ impl Text {
             return pieces;
         }
         let events = self.reader.read(entry.stream, &entry.bytes);
+        events.iter().for_each(|event| self.note(event));
         events.iter().flat_map(|event| self.renderer.render(event)).collect()
+    }
+
+    fn note(&mut self, event: &Event) {
+        let Event::Said { text, part } = event else {
+            self.saying = false;
+            return;
+        };
+        if !self.saying {
+            self.said.clear();
+        }
+        self.saying = *part;
+        if self.said.len() < SAID {
+            self.said.push_str(&plain(text));
+        }
+    }
+
+    /// The last message of a task that has ended, where the log did not tell it: it may not be whole,
+    /// and not all that a CLI answers is something that its model said.
+    pub fn untold(&self, task: &Task) -> Option<String> {
+        let message = plain(task.final_message.as_deref()?.trim());
+        (!self.said.trim().starts_with(message.trim_end_matches('…'))).then_some(message)
     }
 
     /// The line break that what was said last still needs.

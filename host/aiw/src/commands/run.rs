@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_home::Home;
-use aiw_launch::{Decision, LaunchError, MAX_PROMPT_BYTES, Prepared, Request, Text, full_shape, shell_word, standing};
+use aiw_launch::{
+    Decision, LaunchError, MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing,
+};
 use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use clap::CommandFactory;
 use serde_json::json;
@@ -321,7 +323,8 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
             break now;
         }
         if signals.hang_up.load(Ordering::Relaxed) {
-            return Err(Failure::interrupted(129));
+            let failure = Failure::new(ErrorKind::Interrupted, format!("task {} runs on", task.id));
+            return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", task.id)));
         }
         if signals.stop.load(Ordering::Relaxed) != 0 && !told && !ended {
             told = true;
@@ -331,7 +334,10 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
     };
     follow.rest().iter().for_each(&mut show);
     if form == RunOutput::Text {
-        text.finish().iter().for_each(|end| write_piece(aiw_launch::Place::Answer, end));
+        text.finish().iter().for_each(|end| write_piece(Place::Answer, end));
+        if task.outcome == Some(Outcome::Succeeded) {
+            text.untold(&task).iter().for_each(|answer| write_piece(Place::Answer, &format!("{answer}\n")));
+        }
     }
     tasks.mark_read(&[task.id])?;
     // This is the report.
@@ -339,9 +345,9 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
     let answer = json!({"task": full_shape(&task)});
     let signal = signals.stop.load(Ordering::Relaxed);
     let code = match (task.outcome, task.exit_code) {
-        _ if signal != 0 => 128 + u8::try_from(signal).unwrap_or(0),
         (Some(Outcome::Succeeded), _) => 0,
         (Some(Outcome::Timeout), _) => 124,
+        (Some(Outcome::Signalled), _) if signal != 0 => 128 + u8::try_from(signal).unwrap_or(0),
         (Some(Outcome::Signalled), _) => {
             128 + task.signal.and_then(|s| u8::try_from(s).ok()).filter(|s| *s < 128).unwrap_or(15)
         }
@@ -352,6 +358,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         output.line(format!("{answer:#}"));
     }
     if code == 0 {
+        task.note.iter().for_each(|note| output.note(format!("note: {note}")));
         output.answer(answer);
         return Ok(());
     }
