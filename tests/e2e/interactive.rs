@@ -79,7 +79,11 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     let (env, _) = fake();
     let mut terminal = Terminal::start(&env, &["provider", "add", "asked"]);
     terminal.wait_for("Preset:");
-    terminal.press("deepseek\r");
+    terminal.press("openrouter\r");
+    terminal.wait_for("CLIs (empty: claude,codex):");
+    terminal.press("vim\r");
+    terminal.wait_for("`vim` is none of them");
+    terminal.press("codex\r");
     terminal.wait_for("Model");
     terminal.press("\r");
     terminal.wait_for("Token");
@@ -88,7 +92,8 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     terminal.wait_for("Added provider");
     assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
     assert!(terminal.ends().success());
-    assert_eq!(env.json(&["provider", "show", "asked"])["provider"]["secret"], "set");
+    let provider = env.json(&["provider", "show", "asked"])["provider"].clone();
+    assert_eq!((&provider["secret"], &provider["clis"]), (&json!("set"), &json!(["codex"])));
     let mut terminal = Terminal::start(&env, &["secret", "set", "x"]);
     terminal.wait_for("Secret");
     terminal.press("\u{3}");

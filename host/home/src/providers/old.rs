@@ -157,19 +157,26 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     for (key, _) in object.iter().filter(|(key, value)| !value.is_null() && !is_taken(key, value)) {
         left.push(format!("`{}` of provider `{name}` was left out, at least in part", aiw_core::one_line(key, 80)));
     }
-    // Without an address it spoke to the maker of its CLI.
-    let preset = match (text("base_url"), clis.as_slice()) {
-        (Some(_), _) => "custom",
-        (None, [CliKind::Codex]) => "openai",
-        (None, [CliKind::Gemini]) => "google",
-        (None, _) => "anthropic",
+    // Without its address, its token would go to the maker of its CLI.
+    let url = text("base_url").map(super::base_url).transpose();
+    let url = url.map_err(|problem| format!("was left out: its `base_url` {problem}"))?;
+    // 0.6 gave every CLI Anthropic's variables.
+    let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
+    // Without an address it spoke to the maker of its CLI, who takes the key in a header of its own.
+    let maker = match fits {
+        [CliKind::Codex] => Some(("openai", "https://api.openai.com")),
+        [CliKind::Gemini] => Some(("google", "https://generativelanguage.googleapis.com")),
+        [CliKind::Claude] => Some(("anthropic", "https://api.anthropic.com")),
+        _ if url.is_none() => Some(("anthropic", "")),
+        _ => None,
     };
-    let mut provider = Provider::new(name, preset);
-    if let Some(url) = text("base_url") {
-        // 0.6 gave every CLI Anthropic's variables.
-        let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
-        // Without its address, its token would go to the maker of its CLI.
-        let url = super::base_url(url).map_err(|problem| format!("was left out: its `base_url` {problem}"))?;
+    let is_there = |origin: &str| {
+        url.as_deref()
+            .is_none_or(|url| url.strip_prefix(origin).is_some_and(|path| path.is_empty() || path.starts_with('/')))
+    };
+    let preset = maker.filter(|(_, origin)| is_there(origin)).map(|(preset, _)| preset);
+    let mut provider = Provider::new(name, preset.unwrap_or("custom"));
+    if let (None, Some(url)) = (preset, url) {
         provider.base_urls = fits.iter().map(|cli| (cli.family(), url.clone())).collect();
     }
     provider.clis = (!clis.is_empty()).then_some(clis);
@@ -237,6 +244,30 @@ mod tests {
             assert!(!bytes.windows(6).any(|window| window == b"canary"), "{}", entry.path().display());
         }
         assert_eq!(home.migrate_providers().unwrap(), None);
+    }
+
+    #[test]
+    fn the_makers_of_clis_are_known_by_their_addresses() {
+        for (clis, url, preset, addresses) in [
+            (r#"["claude"]"#, "https://api.anthropic.com", "anthropic", 0),
+            ("[]", "https://api.anthropic.com/", "anthropic", 0),
+            (r#"["codex"]"#, "https://api.openai.com/v1", "openai", 0),
+            (r#"["gemini"]"#, "https://generativelanguage.googleapis.com", "google", 0),
+            (r#"["claude"]"#, "https://api.anthropic.com.example", "custom", 1),
+            (r#"["codex"]"#, "https://api.anthropic.com", "custom", 1),
+            (r#"["claude", "codex"]"#, "https://api.anthropic.com", "custom", 2),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = Home::at(dir.path());
+            let old = format!(
+                r#"{{"providers": {{"x": {{"token": "k", "base_url": "{url}", "compatible_with": {clis}}}}}}}"#
+            );
+            fs::write(home.providers_path(), old).unwrap();
+            home.migrate_providers().unwrap().unwrap();
+            let providers = home.providers().unwrap();
+            let x = providers.get("x").unwrap().unwrap();
+            assert_eq!((x.preset.as_str(), x.base_urls.len()), (preset, addresses), "{clis} {url}");
+        }
     }
 
     #[test]

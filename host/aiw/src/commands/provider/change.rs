@@ -57,7 +57,7 @@ impl All {
         let (component, preset) = self.adapters.preset(&preset, None).await?;
         let mut provider = Provider::new(args.name.clone(), preset.id.clone());
         provider.component = Some(component);
-        self.apply(&mut provider, &preset, &args, true).await?;
+        self.apply(&mut provider, &preset, &args, true, output).await?;
         let token = self.token(&mut provider, &preset, &args, Wanted::New).await?;
         let lock = self.home.lock()?;
         self.providers = self.home.providers()?;
@@ -71,7 +71,7 @@ impl All {
         let mut typed: Option<Typed> = None;
         loop {
             let before = self.get(args.provider.name.as_str())?;
-            let (mut provider, preset, moved) = self.edited(&before, &args).await?;
+            let (mut provider, preset, moved) = self.edited(&before, &args, output).await?;
             let EditArgs { provider: args, keep_token, .. } = &args;
             let (wanted, notes) = match moved && !keep_token {
                 true => leave_behind(&mut provider, args),
@@ -103,7 +103,12 @@ impl All {
     }
 
     /// What an entry becomes by what was given, with its preset, and whether it leads to another place.
-    async fn edited(&self, before: &Provider, args: &EditArgs) -> Result<(Provider, Preset, bool), Failure> {
+    async fn edited(
+        &self,
+        before: &Provider,
+        args: &EditArgs,
+        output: &Output,
+    ) -> Result<(Provider, Preset, bool), Failure> {
         let EditArgs { provider: args, unset_env, unset_secret, .. } = args;
         let mut provider = before.clone();
         for name in unset_env {
@@ -131,7 +136,7 @@ impl All {
             provider.component = Some(component);
         }
         let preset = self.preset(&provider).await?;
-        self.apply(&mut provider, &preset, args, false).await?;
+        self.apply(&mut provider, &preset, args, false, output).await?;
         moved = moved || !origins(&provider, &preset).is_subset(&origins(before, &preset));
         Ok((provider, preset, moved))
     }
@@ -164,6 +169,7 @@ impl All {
         preset: &Preset,
         args: &ProviderArgs,
         is_new: bool,
+        output: &Output,
     ) -> Result<(), Failure> {
         for (family, url) in &args.base_url {
             let url = base_url(url)?;
@@ -182,6 +188,8 @@ impl All {
         }
         if !args.clis.is_empty() {
             provider.clis = Some(args.clis.clone());
+        } else if asks {
+            provider.clis = ask_clis(&clis(provider, preset), output).await?;
         }
         if let Some(model) = &args.model {
             provider.model = Some(model.clone()).filter(|model| !model.is_empty());
@@ -339,6 +347,23 @@ impl All {
                 return Ok(name);
             }
             number += 1;
+        }
+    }
+}
+
+/// Which of the CLIs that fit it is for; none where it is for all of them.
+async fn ask_clis(fitting: &[CliKind], output: &Output) -> Result<Option<Vec<CliKind>>, Failure> {
+    if fitting.len() < 2 {
+        return Ok(None);
+    }
+    let all = fitting.iter().map(|cli| cli.as_str()).collect::<Vec<_>>().join(",");
+    loop {
+        let said = terminal::ask(&format!("CLIs (empty: {all}):")).await?;
+        let words = said.split([',', ' ']).filter(|word| !word.is_empty());
+        let chosen = words.map(|word| fitting.iter().find(|cli| cli.as_str() == word).copied().ok_or(word));
+        match chosen.collect::<Result<Vec<_>, _>>() {
+            Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
+            Err(word) => output.note(format!("`{}` is none of them", one_line(word, 40))),
         }
     }
 }
