@@ -220,10 +220,22 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     assert!(run.stderr.contains("aiw claude -p own -m x 'fix the test /' -- --add-dir -y"), "{}", run.stderr);
     insta::assert_snapshot!(env.run(&["claude", "--print", "hi"]).whole(), @r#"
     ------- stderr -------
-    error: unexpected argument '--print' found tip: to pass '--print' as a value, use '-- --print'
-    hint: flags of claude go after the prompt and `--`: aiw claude "what is to be done" -- --print
+    error: unexpected argument '--print' found
+    hint: flags of aiw go before the prompt, those of claude after `--`: aiw claude hi -- --print
     ------- exit code 64 -------
     "#);
+    let said = |arguments: &[&str]| env.run(arguments).stderr;
+    let print = said(&["claude", "-p"]);
+    assert!(print.contains("`-p` is the provider; a prompt needs no flag"), "{print}");
+    let print = said(&["claude", "-p", "hello"]);
+    assert!(print.contains("`-p` is the provider; a prompt needs no flag: aiw claude hello"), "{print}");
+    let print = said(&["claude", "-p", "hello", "world"]);
+    assert!(print.contains("no provider") && print.contains("aiw claude 'hello world'"), "{print}");
+    let print = said(&["claude", "-p", "own"]);
+    assert!(print.contains("aiw claude -p own \"what is to be done\""), "{print}");
+    let wrong = said(&["claude", "-p", "own", "--env", "A_TOKEN=sk-canary", "-x", "fix it"]);
+    assert!(wrong.contains("aiw claude -p own --env A_TOKEN=… 'fix it' -- -x"), "{wrong}");
+    assert_eq!(env.run(&["claude", "-", "hello"]).code, 64);
     assert!(clis.seen().is_empty());
     env.run(&["claude", "hello", "--", "--add-dir", "/x", "--", "-y"]).ok();
     assert_eq!(clis.only().arguments[4..], ["--add-dir", "/x", "--", "-y"]);

@@ -45,7 +45,11 @@ fn main() -> ExitCode {
         Err(e) if !e.use_stderr() => {
             return output::write(&e.render().to_string());
         }
-        Err(e) => return Output::new(json).usage(&e, hint(&e).as_deref()),
+        Err(mut e) => {
+            let command = std::env::args_os().skip(1).find_map(|word| word.to_str()?.parse::<CliKind>().ok());
+            let hint = command.and_then(|command| commands::run::line::hint(command, &mut e));
+            return Output::new(json).usage(&e, hint.as_deref());
+        }
     };
     let output = Output::new(cli.json);
     let result = match cli.command {
@@ -68,17 +72,6 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => output.finish(),
         Err(failure) => output.fail(&failure),
-    }
-}
-
-/// A hint of our own for a flag that belongs to a CLI.
-fn hint(error: &clap::Error) -> Option<String> {
-    use clap::error::{ContextKind, ContextValue, ErrorKind};
-
-    let command = std::env::args_os().skip(1).find_map(|word| word.to_str()?.parse::<CliKind>().ok())?;
-    match (error.kind(), error.get(ContextKind::InvalidArg)?) {
-        (ErrorKind::UnknownArgument, ContextValue::String(flag)) => Some(commands::run::foreign_flag(command, flag)),
-        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `aiw claude`, `aiw codex`, `aiw gemini`
 
+pub mod line;
+
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
@@ -8,11 +10,8 @@ use std::time::Duration;
 
 use aiw_core::{CliKind, ErrorKind, one_line};
 use aiw_home::Home;
-use aiw_launch::{
-    Decision, LaunchError, MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing,
-};
+use aiw_launch::{Decision, MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing};
 use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
-use clap::CommandFactory;
 use serde_json::json;
 
 use crate::cli::run::{RunArgs, RunOutput};
@@ -35,20 +34,17 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
             ("--json", output.is_json()),
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
-            return Err(hint_prompt(
-                cli,
-                &args,
-                Failure::user(format!("`{flag}` is for tasks, and there is no prompt")),
-            ));
+            let failure = Failure::user(format!("`{flag}` is for tasks, and there is no prompt"));
+            return Err(line::without_prompt(cli, &args, failure));
         }
         if !std::io::stdin().is_terminal() {
             let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
-            return Err(hint_prompt(cli, &args, failure));
+            return Err(line::without_prompt(cli, &args, failure));
         }
     }
     let request = request(cli, &args, prompt)?;
     let starter = Starter::open(output)?;
-    let prepared = starter.prepare(&request).map_err(|e| misused_p(cli, &args, e))?;
+    let prepared = starter.prepare(&request).map_err(|e| line::misused_p(cli, &args, e))?;
     for note in &prepared.notes {
         output.note(format!("note: {note}"));
     }
@@ -87,92 +83,20 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
                 .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("cannot read standard input: {e}")))?;
             Ok(Some(bytes))
         }
+        [dash, ..] if dash == "-" => {
+            let failure =
+                Failure::new(ErrorKind::Usage, "`-` reads the prompt from standard input, and other words follow it");
+            Err(failure.with_hint("leave out one"))
+        }
         words => {
-            if let Some(flag) = words.iter().skip(1).find(|word| word.as_encoded_bytes().starts_with(b"-")) {
-                let flag = flag.to_string_lossy();
+            let texts = words.iter().skip(1).map(|word| word.to_string_lossy());
+            if let Some(flag) = texts.into_iter().find(|word| line::is_flag(word)) {
                 let message = format!("`{}` stands after the prompt's first word", one_line(&flag, 60));
-                return Err(Failure::new(ErrorKind::Usage, message).with_hint(right_line(cli, args)));
+                return Err(Failure::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
             }
             Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))
         }
     }
-}
-
-/// The line as it would be right: flags of aiw's before the prompt, those of the CLI after `--`.
-fn right_line(cli: CliKind, args: &RunArgs) -> String {
-    let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60));
-    let count = args.prompt.len();
-    // What stood before the prompt was right.
-    let (given, _) = part(std::env::args_os());
-    let at = given.iter().position(|word| word.to_str() == Some(cli.as_str())).map_or(0, |at| at + 1);
-    let before = given.get(at..given.len().saturating_sub(count)).unwrap_or_default();
-    let (mut ours, mut said, mut theirs): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
-    let mut words = args.prompt.iter().peekable();
-    while let Some(word) = words.next() {
-        let text = word.to_string_lossy();
-        match (said.is_empty() || !text.starts_with('-'), own_flag(cli, &text)) {
-            (true, _) => said.push(one_line(&text, 60)),
-            (false, Some(takes_value)) => {
-                ours.push(quoted(word));
-                ours.extend(words.next_if(|_| takes_value && !text.contains('=')).map(quoted));
-            }
-            (false, None) => theirs.push(quoted(word)),
-        }
-    }
-    theirs.extend(args.arguments.iter().map(quoted));
-    let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
-    line.extend(before.iter().map(quoted).chain(ours));
-    line.push(shell_word(&said.join(" ")));
-    if !theirs.is_empty() {
-        line.push("--".to_owned());
-        line.extend(theirs);
-    }
-    format!("flags of aiw go before the prompt, those of {cli} after `--`: {}", line.join(" "))
-}
-
-/// Whether aiw itself has a flag, and whether it takes a value.
-fn own_flag(cli: CliKind, flag: &str) -> Option<bool> {
-    let name = flag.split('=').next().unwrap_or(flag);
-    let command = crate::cli::Cli::command();
-    let arguments = command.find_subcommand(cli.as_str())?.get_arguments();
-    let mut arguments = arguments.chain(command.get_arguments());
-    let is_it = |argument: &&clap::Arg| {
-        argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
-            || argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&short.to_string()))
-    };
-    arguments.find(is_it).map(|argument| argument.get_action().takes_values())
-}
-
-/// What to do about a flag that aiw does not have, before a prompt.
-pub fn foreign_flag(cli: CliKind, flag: &str) -> String {
-    let flag = one_line(flag, 60);
-    match flag.contains(' ') {
-        true => format!("a prompt that begins with `-` comes on standard input: aiw {cli} -"),
-        false => format!(
-            "flags of {cli} go after the prompt and `--`: aiw {cli} \"what is to be done\" -- {}",
-            shell_word(&flag)
-        ),
-    }
-}
-
-fn hint_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
-    match &args.provider {
-        Some(said) if said.contains(' ') => failure.with_hint(p_is_provider(cli, said)),
-        _ => failure.with_hint(format!("aiw {cli} \"what is to be done\", or `-` to read it from standard input")),
-    }
-}
-
-fn p_is_provider(cli: CliKind, said: &str) -> String {
-    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", shell_word(&one_line(said, 60)))
-}
-
-/// `-p` is the print flag of two of the CLIs: what follows is then the prompt.
-fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
-    let misused = matches!(&error, LaunchError::UnknownProvider { source_name: None, .. })
-        && args.provider.as_deref().is_some_and(|name| args.prompt.is_empty() || name.contains(' '));
-    let said = args.provider.clone().unwrap_or_default();
-    let failure = Failure::from(error);
-    if misused { failure.with_hint(p_is_provider(cli, &said)) } else { failure }
 }
 
 fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Request, Failure> {

@@ -1,0 +1,171 @@
+//! The right command line, for one that was not: aiw's own flags, the prompt, `--`, the CLI's.
+
+use std::ffi::OsString;
+
+use aiw_core::{CliKind, one_line};
+use aiw_home::{Home, OWN};
+use aiw_launch::{LaunchError, shell_word};
+use clap::CommandFactory;
+
+use crate::cli::run::RunArgs;
+use crate::failure::Failure;
+
+/// Where nobody said a prompt.
+const PROMPT: &str = "\"what is to be done\"";
+
+/// The line that this process was started with, as it would be right.
+pub fn right_line(cli: CliKind) -> String {
+    let (words, theirs) = super::part(std::env::args_os());
+    let at = words.iter().position(|word| word.to_str() == Some(cli.as_str())).map_or(0, |at| at + 1);
+    let line = put_right(cli, words.get(at..).unwrap_or_default(), &theirs);
+    format!("flags of aiw go before the prompt, those of {cli} after `--`: {line}")
+}
+
+fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
+    let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60));
+    let (mut ours, mut said, mut after): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
+    let mut words = words.iter().peekable();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy();
+        if !is_flag(&text) {
+            said.push(one_line(&text, 60));
+            continue;
+        }
+        let Some(takes_value) = own_flag(cli, &text) else {
+            after.push(quoted(word));
+            continue;
+        };
+        let name = text.split('=').next().unwrap_or_default();
+        match (name, text.contains('=')) {
+            // A variable may be a secret, and this line is shown.
+            ("--env", true) => ours.push("--env=…".into()),
+            ("--env", false) => {
+                ours.push("--env".into());
+                ours.extend(words.next().map(|pair| unvalued(&pair.to_string_lossy())));
+            }
+            _ => {
+                ours.push(quoted(word));
+                ours.extend(words.next_if(|_| takes_value && !text.contains('=')).map(quoted));
+            }
+        }
+    }
+    after.extend(theirs.iter().map(quoted));
+    let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
+    line.extend(ours);
+    line.push(if said.is_empty() { PROMPT.to_owned() } else { shell_word(&said.join(" ")) });
+    if !after.is_empty() {
+        line.push("--".to_owned());
+        line.extend(after);
+    }
+    line.join(" ")
+}
+
+/// `K=V` without its value.
+fn unvalued(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) => format!("{}=…", one_line(name, 60)),
+        None => one_line(pair, 60),
+    }
+}
+
+/// Whether a word of a command line is a flag; `-` by itself is none.
+pub fn is_flag(word: &str) -> bool {
+    word.starts_with('-') && word != "-"
+}
+
+/// Whether aiw itself has a flag, and whether it takes a value.
+fn own_flag(cli: CliKind, flag: &str) -> Option<bool> {
+    let name = flag.split('=').next().unwrap_or(flag);
+    let command = crate::cli::Cli::command();
+    let arguments = command.find_subcommand(cli.as_str())?.get_arguments();
+    let mut arguments = arguments.chain(command.get_arguments());
+    let is_it = |argument: &&clap::Arg| {
+        argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
+            || argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&short.to_string()))
+    };
+    arguments.find(is_it).map(|argument| argument.get_action().takes_values())
+}
+
+/// What to do about a line that clap does not take: an unknown flag, or `-p` without a name.
+pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = flag.clone();
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            // After `--` come the CLI's own, not a prompt.
+            error.remove(ContextKind::Suggested);
+            Some(match flag.contains(' ') {
+                true => format!("a prompt that begins with `-` comes on standard input: aiw {cli} -"),
+                false => right_line(cli),
+            })
+        }
+        ErrorKind::InvalidValue if flag.starts_with("--provider") => Some(format!(
+            "`-p` is the provider; a prompt needs no flag: aiw {cli} {PROMPT}, or `aiw {cli} -` to read it from standard input"
+        )),
+        _ => None,
+    }
+}
+
+/// A failure for want of a prompt. Where `-p` names no provider, it was meant as the print flag of
+/// two of the CLIs.
+pub fn without_prompt(cli: CliKind, args: &RunArgs, failure: Failure) -> Failure {
+    let is_there = |name: &str| {
+        name == OWN || Home::find().and_then(|home| Ok(home.providers()?.get(name)?.is_some())).unwrap_or(true)
+    };
+    match &args.provider {
+        Some(said) if said.contains(' ') || !is_there(said) => failure.with_hint(p_is_provider(cli, said)),
+        Some(name) => failure.with_hint(format!("aiw {cli} -p {} {PROMPT}", shell_word(name))),
+        None => failure.with_hint(format!("aiw {cli} {PROMPT}, or `-` to read it from standard input")),
+    }
+}
+
+fn p_is_provider(cli: CliKind, said: &str) -> String {
+    format!("`-p` is the provider; a prompt needs no flag: aiw {cli} {}", shell_word(&one_line(said, 60)))
+}
+
+/// A run that can't be, where `-p` may have been meant as the print flag: what follows it is the
+/// beginning of the prompt then.
+pub fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
+    let named =
+        args.provider.as_deref().filter(|_| matches!(&error, LaunchError::UnknownProvider { source_name: None, .. }));
+    let failure = Failure::from(error);
+    let Some(name) = named else { return failure };
+    let said: Vec<String> = std::iter::once(name.to_owned())
+        .chain(args.prompt.iter().map(|word| word.to_string_lossy().into_owned()))
+        .collect();
+    let hint = p_is_provider(cli, &said.join(" "));
+    match failure.hint().filter(|_| !name.contains(' ') && !args.prompt.is_empty()) {
+        Some(fits) => {
+            let hint = format!("{fits}; {hint}");
+            failure.with_hint(hint)
+        }
+        None => failure.with_hint(hint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_put_right() {
+        for (line, right) in [
+            ("-p gw --model m -x fix\u{a0}it", "-p gw --model m 'fix it' -- -x"),
+            ("--env TOKEN=sk-canary hello --foo", "--env TOKEN=… hello -- --foo"),
+            ("--env=TOKEN=sk-canary --foo", "--env=… \"what is to be done\" -- --foo"),
+            ("fix -m x the --add-dir / -- -y", "-m x 'fix the /' -- --add-dir -y"),
+            ("a - b --detach", "--detach 'a - b'"),
+            ("--model", "--model \"what is to be done\""),
+        ] {
+            let words: Vec<OsString> =
+                line.split(' ').map(|word| OsString::from(word.replace('\u{a0}', " "))).collect();
+            let (words, theirs) = match words.iter().position(|word| word == "--") {
+                Some(at) => (&words[..at], &words[at + 1..]),
+                None => (&words[..], &[][..]),
+            };
+            assert_eq!(put_right(CliKind::Claude, words, theirs), format!("aiw claude {right}"), "{line}");
+        }
+    }
+}
