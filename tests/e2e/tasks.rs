@@ -236,6 +236,9 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     let wrong = said(&["claude", "-p", "own", "--env", "A_TOKEN=sk-canary", "-x", "fix it"]);
     assert!(wrong.contains("aiw claude -p own --env A_TOKEN=… 'fix it' -- -x"), "{wrong}");
     assert_eq!(env.run(&["claude", "-", "hello"]).code, 64);
+    for model in ["a\nb", "", "-x"] {
+        assert_eq!(env.run(&["claude", "-p", "own", &format!("--model={model}"), "hi"]).code, 2, "{model:?}");
+    }
     assert!(clis.seen().is_empty());
     env.run(&["claude", "hello", "--", "--add-dir", "/x", "--", "-y"]).ok();
     assert_eq!(clis.only().arguments[4..], ["--add-dir", "/x", "--", "-y"]);

@@ -23,7 +23,7 @@ pub use error_kind::ErrorKind;
 pub use family::Family;
 pub use names::{
     EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName, SecretName, Sha,
-    is_git_ref,
+    is_git_ref, is_model,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use secret::{Secret, is_secret_name};

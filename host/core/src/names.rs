@@ -86,6 +86,14 @@ pub fn is_git_ref(name: &str) -> bool {
         && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
 }
 
+/// Whether a CLI and an API take it as the name of a model, and never as an option.
+pub fn is_model(name: &str) -> bool {
+    (1..=256).contains(&name.len())
+        && !name.starts_with('-')
+        && !name.contains(char::is_control)
+        && name.trim().len() == name.len()
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $check:ident) => {
         $(#[$doc])*

@@ -22,8 +22,7 @@ pub(crate) fn request(inner: &Inner, mut arguments: Arguments) -> Result<Request
     let permission = arguments.text("permission")?;
     arguments.end()?;
 
-    // Some providers pass it on in a variable, where it could say anything; no model is called so.
-    if model.as_ref().is_some_and(|model| model.starts_with('-') || model.contains(char::is_control)) {
+    if model.as_deref().is_some_and(|model| !aiw_core::is_model(model)) {
         return Err(CallError::Wrong { name: "model", what: "the name of a model" });
     }
     let path = cwd.map_or_else(|| inner.cwd.clone(), |dir| inner.cwd.join(dir));

@@ -7,7 +7,7 @@ mod schema;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_core::{CliKind, EnvName, ExtensionId, Family, InvalidName, ProviderName, SecretName, one_line};
+use aiw_core::{CliKind, EnvName, ExtensionId, Family, InvalidName, ProviderName, SecretName, is_model, one_line};
 use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock, files};
@@ -228,6 +228,9 @@ impl Provider {
             provider.base_urls.insert(family, url);
         }
         provider.model = text("model")?;
+        if provider.model.as_deref().is_some_and(|model| !is_model(model)) {
+            return Err("has a `model` that is no name of one".into());
+        }
         provider.scenario = text("scenario")?;
         provider.clis = match object.get("clis") {
             None | Some(Value::Null) => None,

@@ -125,6 +125,9 @@ pub struct Settings {
 impl Settings {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let document = Document::load(path, "{}\n")?;
+        if let Some(problem) = misshapen(document.value()) {
+            return Err(HomeError::invalid(path, problem));
+        }
         let mut settings = Self { document, markets: Vec::new(), problems: Vec::new() };
         match settings.document.get(&["extraKnownMarketplaces"]) {
             // A home that says nothing of marketplaces has the default ones.
@@ -155,9 +158,8 @@ impl Settings {
                     }
                 }
             }
-            Some(_) => {
-                return Err(HomeError::invalid(path, "has an `extraKnownMarketplaces` that is not an object"));
-            }
+            // See `misshapen`.
+            Some(_) => {}
         }
         Ok(settings)
     }
@@ -315,6 +317,25 @@ impl Settings {
     }
 }
 
+/// What is not of the shape that it must have, as the end of a sentence: passed over, it would not
+/// do what its writer meant.
+fn misshapen(settings: &Value) -> Option<String> {
+    let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
+    let objects = ["extraKnownMarketplaces", "enabledPlugins", "sources", "clis", "tasks"];
+    if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
+        return Some(format!("has a `{key}` that is not an object"));
+    }
+    for key in ["sources", "clis"] {
+        let mut fields = settings[key].as_object().into_iter().flatten();
+        if let Some((name, _)) = fields.find(|(_, value)| !value.is_object()) {
+            return Some(format!("has a `{key}.{}` that is not an object", one_line(name, 60)));
+        }
+    }
+    let trusted = &settings["trustedDirectories"];
+    let is_list = trusted.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    (!trusted.is_null() && !is_list).then(|| "has a `trustedDirectories` that is not a list of paths".into())
+}
+
 #[cfg(test)]
 mod tests {
     use crate::Home;
@@ -336,6 +357,26 @@ mod tests {
         let again = home.settings().unwrap();
         assert_eq!(again.markets().len(), 1);
         assert_eq!(again.markets()[0].name.as_str(), "claude-plugins-official");
+    }
+
+    #[test]
+    fn what_is_misshapen_is_said() {
+        let (_dir, home) = home();
+        for (text, said) in [
+            (r#"{"clis": []}"#, "`clis`"),
+            (r#"{"clis": {"claude": "edit"}}"#, "`clis.claude`"),
+            (r#"{"tasks": 3}"#, "`tasks`"),
+            (r#"{"sources": {"x": 1}}"#, "`sources.x`"),
+            (r#"{"trustedDirectories": "/x"}"#, "`trustedDirectories`"),
+            (r#"{"trustedDirectories": ["/x", 1]}"#, "`trustedDirectories`"),
+            (r#"{"extraKnownMarketplaces": []}"#, "`extraKnownMarketplaces`"),
+        ] {
+            std::fs::write(home.settings_path(), text).unwrap();
+            let error = home.settings().unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+        std::fs::write(home.settings_path(), r#"{"clis": null, "mine": 1}"#).unwrap();
+        home.settings().unwrap();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
-use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret};
+use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret, is_model, one_line};
 use aiw_home::{Home, Provider, Providers, SecretRef, Settings, Text};
 use aiw_tasks::Limits;
 use async_trait::async_trait;
@@ -117,6 +117,11 @@ impl Launcher {
             hint: None,
         })?;
         let request = &Request { cwd, ..request.clone() };
+        // Some providers pass it on in a variable, where it could say anything.
+        if let Some(model) = request.model.as_deref().filter(|model| !is_model(model)) {
+            let message = format!("`{}` is no name of a model", one_line(model, 80));
+            return Err(LaunchError::Invalid { message, hint: None });
+        }
         let settings = self.home.settings()?;
         let stdin = request.prompt.as_deref().map(|prompt| self.stdin(request, &settings, prompt)).transpose()?;
         if stdin.is_none() && !request.roles.is_empty() {
@@ -210,9 +215,6 @@ impl Launcher {
         }
         let permission = permission(request, &settings, &mut run.notes);
         let model = request.model.as_deref().filter(|_| provider.is_none());
-        if model.is_some_and(|model| model.starts_with('-') || model.is_empty()) {
-            return Err(LaunchError::Invalid { message: "the model's name is not one".into(), hint: None });
-        }
         let plan = std::mem::take(&mut run.arguments);
         let parts = Parts { plan, permission, model, own: &own, task: stdin.is_some() };
         let (before, after) = command::arguments(cli, parts);

@@ -197,7 +197,7 @@ impl All {
             let model = terminal::ask("Model (empty: the CLI's own choice):").await?;
             provider.model = Some(model).filter(|model| !model.is_empty());
         }
-        if provider.model.as_deref().is_some_and(|model| model.starts_with('-') || model.contains(char::is_control)) {
+        if provider.model.as_deref().is_some_and(|model| !aiw_core::is_model(model)) {
             return Err(Failure::user("that is no name of a model"));
         }
         if let Some(scenario) = &args.scenario {
