@@ -352,6 +352,8 @@ fn a_task_is_stopped_by_its_process_id() {
     // As models write it: the number as the id, and as text.
     let again = client.good("stop_task", json!({"id": started["task"]["pid"].to_string()}));
     assert_eq!(again["result"], "had ended already");
+    let both = client.bad("stop_task", json!({"id": started["task"]["id"], "pid": 1}));
+    assert!(both.contains("do not name one task"), "{both}");
     let waited = client.good("wait_task", json!({"id": started["task"]["id"], "timeout_seconds": "5"}));
     assert_eq!((&waited["done"], &waited["task"]["state"]), (&json!(true), &json!("ended")));
 }
@@ -370,7 +372,7 @@ fn a_log_is_shown_from_its_end_and_within_bounds() {
     assert_eq!((lines.len(), &log["earlier_lines"]), (50, &json!(true)));
     assert!(lines.contains(&json!("line 2999 of a log that goes on and on")), "{log:#}");
     assert!(log["more"].as_str().unwrap().contains("larger tail_lines"), "{log:#}");
-    let most = client.call("get_task_logs", json!({"id": id, "tail_lines": 1_000_000}));
+    let most = client.call("get_task_logs", json!({"id": id, "tail_lines": 1000}));
     assert!(most["structuredContent"].to_string().len() < 32 << 10);
     assert!(most["content"][0]["text"].as_str().unwrap().len() < 48 << 10);
     assert!(most["structuredContent"]["more"].as_str().unwrap().contains("aiw task logs"), "{most:#}");
@@ -438,6 +440,7 @@ fn what_cannot_be_done_is_an_answer_that_says_why() {
         ("stop_task", json!({"pid": 1})),
         ("wait_task", json!({"id": "../../etc"})),
         ("wait_task", json!({"id": "x", "timeout_seconds": "soon"})),
+        ("wait_task", json!({"id": "x", "timeout_seconds": 46})),
         ("get_task_logs", json!({"id": {"a": 1}})),
         ("get_task_logs", json!({"id": "x", "tail_lines": -1})),
         ("list_tasks", json!({"all": 1})),

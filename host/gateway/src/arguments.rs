@@ -34,15 +34,16 @@ impl Arguments {
         self.text(name)?.ok_or(CallError::Missing { name, what })
     }
 
-    /// A whole number that may be missing.
-    pub(crate) fn number(&mut self, name: &'static str) -> Result<Option<u64>, CallError> {
+    /// A whole number that may be missing, within the bounds that the tool's schema tells.
+    pub(crate) fn number(&mut self, name: &'static str, least: u64, most: u64) -> Result<Option<u64>, CallError> {
         let Some(value) = self.take(name) else { return Ok(None) };
         let number = match &value {
             Value::String(text) => text.trim().parse().ok(),
             Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
             _ => None,
         };
-        number.map(Some).ok_or(CallError::Wrong { name, what: "a whole number, not below 0" })
+        let number = number.filter(|number| (least..=most).contains(number));
+        number.map(Some).ok_or(CallError::Range { name, least, most })
     }
 
     /// A yes or no; no where it is missing.
@@ -56,9 +57,9 @@ impl Arguments {
         }
     }
 
-    /// The task that is meant: by `id`, or by `pid`.
+    /// The task that is meant: by `id`, by `pid`, or by both.
     pub(crate) fn task(&mut self) -> Result<Named, CallError> {
-        let pid = self.number("pid")?;
+        let pid = self.number("pid", 1, u32::MAX.into())?.and_then(|pid| u32::try_from(pid).ok());
         let id = match self.take("id") {
             None => None,
             Some(Value::String(text)) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
@@ -67,7 +68,10 @@ impl Arguments {
             Some(_) => return Err(CallError::Wrong { name: "id", what: "a string" }),
         };
         let what = "the task's id as `start_task` and `list_tasks` give it; or give its `pid`";
-        id.map(Named::Id).or(pid.map(Named::Pid)).ok_or(CallError::Missing { name: "id", what })
+        match (id, pid) {
+            (None, None) => Err(CallError::Missing { name: "id", what }),
+            (id, pid) => Ok(Named { id, pid }),
+        }
     }
 
     /// Nothing else was given. What a tool does not know is not passed over: it was meant to do
@@ -80,13 +84,13 @@ impl Arguments {
     }
 }
 
-/// How a task is named.
+/// How a task is named: by one of these at least.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Named {
-    /// By its id, the beginning of that, or a process id as text.
-    Id(String),
-    /// By its process id and nothing else.
-    Pid(u64),
+pub(crate) struct Named {
+    /// Its id, the beginning of that, or a process id as text.
+    pub id: Option<String>,
+    /// Its process id and nothing else.
+    pub pid: Option<u32>,
 }
 
 /// `30.0` is 30.
@@ -112,14 +116,17 @@ mod tests {
         for (value, expected) in
             [(json!(30), Some(30)), (json!(30.0), Some(30)), (json!("30"), Some(30)), (json!(null), None)]
         {
-            assert_eq!(of(json!({"n": value})).number("n").unwrap(), expected);
+            assert_eq!(of(json!({"n": value})).number("n", 1, 30).unwrap(), expected);
         }
-        for value in [json!(-1), json!(1.5), json!("x"), json!(1e300), json!([1]), json!({}), json!(true)] {
-            let error = of(json!({"n": value})).number("n").unwrap_err();
-            assert_eq!(error.to_string(), "the argument `n` must be a whole number, not below 0");
+        for value in
+            [json!(-1), json!(0), json!(31), json!(1.5), json!("x"), json!(1e300), json!([1]), json!({}), json!(true)]
+        {
+            let error = of(json!({"n": value})).number("n", 1, 30).unwrap_err();
+            assert_eq!(error.to_string(), "the argument `n` must be a whole number from 1 to 30");
         }
-        assert_eq!(of(json!({"id": 4711})).task().unwrap(), Named::Id("4711".into()));
-        assert_eq!(of(json!({"id": "", "pid": "4711"})).task().unwrap(), Named::Pid(4711));
+        let named = |value| of(value).task().unwrap();
+        assert_eq!(named(json!({"id": 4711})), Named { id: Some("4711".into()), pid: None });
+        assert_eq!(named(json!({"id": "", "pid": "4711"})), Named { id: None, pid: Some(4711) });
         assert_eq!(of(json!({})).task().unwrap_err().to_string(), "the argument `id` is missing");
     }
 

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use aiw_core::{InvalidName, one_line};
+use aiw_core::{InvalidName, TaskId, one_line};
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_tasks::TaskError;
@@ -26,6 +26,10 @@ pub(crate) enum CallError {
     Missing { name: &'static str, what: &'static str },
     #[error("the argument `{name}` must be {what}")]
     Wrong { name: &'static str, what: &'static str },
+    #[error("the argument `{name}` must be a whole number from {least} to {most}")]
+    Range { name: &'static str, least: u64, most: u64 },
+    #[error("`id` and `pid` do not name one task: the process of task `{id}` is {}", process(.pid))]
+    TwoTasks { id: TaskId, pid: Option<u32> },
     #[error("there is no directory `{}`", .path.display())]
     NoDirectory { path: PathBuf },
     #[error("the call was taken back before anything was started")]
@@ -42,6 +46,10 @@ pub(crate) enum CallError {
     Home(#[from] HomeError),
     #[error(transparent)]
     Unready(#[from] Unready),
+}
+
+fn process(pid: &Option<u32>) -> String {
+    pid.map_or_else(|| "not there yet".to_owned(), |pid| pid.to_string())
 }
 
 impl CallError {

@@ -7,9 +7,14 @@ use crate::error::CallError;
 /// The task that is meant. Those of other sessions are found too: whoever names one knows it.
 pub(crate) fn find(home: &Home, named: &Named) -> Result<Task, CallError> {
     let tasks = Tasks::open(home, Scope::All)?;
-    Ok(match named {
+    let Named { id, pid } = named;
+    let task = match (id, pid) {
+        (Some(text), _) => tasks.find(text)?,
         // Only a process id: a small one is the beginning of many an id.
-        Named::Pid(pid) => tasks.find_by_pid(u32::try_from(*pid).unwrap_or(0))?,
-        Named::Id(text) => tasks.find(text)?,
-    })
+        (None, pid) => tasks.find_by_pid(pid.unwrap_or(0))?,
+    };
+    match pid {
+        Some(_) if task.pid != *pid => Err(CallError::TwoTasks { id: task.id, pid: task.pid }),
+        _ => Ok(task),
+    }
 }

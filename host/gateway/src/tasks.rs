@@ -46,7 +46,7 @@ pub(crate) fn list(inner: &Inner, mut arguments: Arguments) -> Result<Answer, Ca
 /// Reports the end of a task, or that it has not come within the time.
 pub(crate) fn wait(inner: &Inner, mut arguments: Arguments, cancelled: &AtomicBool) -> Result<Answer, CallError> {
     let named = arguments.task()?;
-    let seconds = arguments.number("timeout_seconds")?.unwrap_or(MAX_WAIT).min(MAX_WAIT);
+    let seconds = arguments.number("timeout_seconds", 0, MAX_WAIT)?.unwrap_or(MAX_WAIT);
     arguments.end()?;
     let id = find(&inner.home, &named)?.id;
     let tasks = Tasks::open(&inner.home, Scope::All)?;
@@ -75,7 +75,7 @@ pub(crate) fn wait(inner: &Inner, mut arguments: Arguments, cancelled: &AtomicBo
 /// The last lines of a log.
 pub(crate) fn logs(inner: &Inner, mut arguments: Arguments) -> Result<Answer, CallError> {
     let named = arguments.task()?;
-    let wanted = arguments.number("tail_lines")?.unwrap_or(LINES).min(MAX_LINES);
+    let wanted = arguments.number("tail_lines", 1, MAX_LINES)?.unwrap_or(LINES);
     arguments.end()?;
     let task = find(&inner.home, &named)?;
     let tasks = Tasks::open(&inner.home, Scope::All)?;

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::CliKind;
@@ -216,18 +216,15 @@ impl Memory {
 
 /// `--version` of the CLI: the first word that begins like one.
 fn ask(real: &Path) -> Option<String> {
-    let mut child = Command::new(real)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .ok()?;
+    let mut command = Command::new(real);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn().ok()?;
     let start = Instant::now();
     while child.try_wait().ok()?.is_none() {
         if start.elapsed() > PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
+            end(&mut child);
             return None;
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -237,6 +234,14 @@ fn ask(real: &Path) -> Option<String> {
     let word =
         text.split_whitespace().find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))?;
     plain_version(word.trim_start_matches('v'))
+}
+
+/// Ends a CLI that does not answer, with what it started.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 #[cfg(test)]
@@ -321,6 +326,23 @@ mod tests {
         assert_eq!(fs::read_to_string(&count).unwrap().lines().count(), 1);
         executable(&bin.join("codex"), &script("0.20.0"));
         assert_eq!(detect(&search, Some(&home))[1].version.as_deref(), Some("0.20.0"));
+    }
+
+    #[test]
+    fn a_cli_that_does_not_answer_is_ended_with_what_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let (bin, pid) = (dir.path().join("bin"), dir.path().join("pid"));
+        executable(&bin.join("codex"), &format!("#!/bin/sh\nsleep 600 &\necho $! > {}\nwait\n", pid.display()));
+        let cli = find(CliKind::Codex, &bin);
+        assert_eq!((cli.version, cli.install), (None, Some(Install::Unknown)));
+        let pid = fs::read_to_string(&pid).unwrap();
+        let stat = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        let is_there = || stat().rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']));
+        let start = Instant::now();
+        while is_there() {
+            assert!(start.elapsed() < Duration::from_secs(60), "its child lives on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]

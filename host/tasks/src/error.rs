@@ -171,10 +171,18 @@ impl TaskError {
             Self::StillRunning { id, .. } => format!("stop it first: `aiw task stop {id}`"),
             Self::NotStarted { id, .. } => format!("`aiw task show {id}` shows what was tried"),
             Self::Runtime { path, .. } => {
-                let path = path.display();
-                format!(
-                    "`chmod 700 {path}` if it is yours, remove it, or set `AIW_RUNTIME_DIR` to a directory of your own"
-                )
+                let mode = if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+                    format!("`chmod 700 {}` if it is yours, ", path.display())
+                } else {
+                    String::new()
+                };
+                format!("{mode}remove it, or set `AIW_RUNTIME_DIR` to a directory of your own")
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "make room on that disk".into(),
+            Self::Io { source, .. }
+                if matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) =>
+            {
+                "`AIW_HOME` may name another directory, which you may write".into()
             }
             Self::Memory { .. } => "see that `/dev/shm` exists and has 2 MiB free".into(),
             Self::Unsupported => "use Linux or macOS, or WSL on Windows".into(),

@@ -45,6 +45,10 @@ pub(crate) enum Answer {
     Memory(String, String),
     /// The cwd cannot be entered: the number of the error.
     Cwd(i32),
+    /// A file of the home cannot be written: which, and the number of the error.
+    Io(String, i32),
+    /// What is wrong with a file of the runtime directory.
+    Runtime(String, String),
     Failed(String),
 }
 

@@ -153,6 +153,10 @@ fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
         );
     }
     if args.raw {
+        if output.is_json() {
+            return Err(Failure::user("`--raw` prints the CLI's own stream, and `--json` one object of aiw's")
+                .with_hint("leave out one"));
+        }
         return raw(tasks, &task, args);
     }
     let matches = |line: &TextLine| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&line.text));

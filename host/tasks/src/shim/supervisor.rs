@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, TaskId};
@@ -90,7 +90,10 @@ impl Supervisor {
             DirBuilder::new().mode(0o700).create(&staging)?;
             create_private(&staging.join("prompt"))?.write_all(&program.stdin)
         };
-        stage().map_err(failed)?;
+        stage().map_err(|e| {
+            let _ = fs::remove_dir_all(&staging);
+            refusal(TaskError::io("write", records.root(), e))
+        })?;
         program.stdin = Vec::new();
         let register = || -> Result<_, TaskError> {
             let alive = Alive::take(&staging)?.ok_or_else(|| TaskError::Shim { reason: "it was swept away".into() })?;
@@ -121,11 +124,7 @@ impl Supervisor {
         };
         let (alive, runtime, live, slot, log) = register().map_err(|error| {
             let _ = fs::remove_dir_all(&staging);
-            match error {
-                TaskError::Full { slots } => Answer::Full(slots),
-                TaskError::Memory { name, reason } => Answer::Memory(name, reason),
-                error => Answer::Failed(error.to_string()),
-            }
+            refusal(error)
         })?;
         let above = records.above(&record);
         let mut supervisor = Self {
@@ -294,5 +293,19 @@ impl Supervisor {
             std::thread::sleep(Duration::from_millis(200));
         }
         self.slot = None;
+    }
+}
+
+/// What the starter is told instead of a start.
+fn refusal(error: TaskError) -> Answer {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    match error {
+        TaskError::Full { slots } => Answer::Full(slots),
+        TaskError::Memory { name, reason } => Answer::Memory(name, reason),
+        TaskError::Runtime { path, problem } => Answer::Runtime(text(&path), problem),
+        TaskError::Io { path, source, .. } if source.raw_os_error().is_some() => {
+            Answer::Io(text(&path), source.raw_os_error().unwrap_or_default())
+        }
+        error => Answer::Failed(error.to_string()),
     }
 }

@@ -53,6 +53,10 @@ impl Tasks {
             Answer::Full(slots) => Err(TaskError::Full { slots }),
             Answer::Memory(name, reason) => Err(TaskError::Memory { name, reason }),
             Answer::Cwd(errno) => Err(TaskError::Cwd { path: cwd, source: std::io::Error::from_raw_os_error(errno) }),
+            Answer::Io(path, errno) => {
+                Err(TaskError::io("write", Path::new(&path), std::io::Error::from_raw_os_error(errno)))
+            }
+            Answer::Runtime(path, problem) => Err(TaskError::Runtime { path: path.into(), problem }),
             Answer::Failed(reason) => Err(TaskError::Shim { reason }),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 
-use aiw_tasks::{Outcome, State};
+use aiw_tasks::{Outcome, State, TaskError};
 
 use crate::environment::{Environment, assert_ended, program, task, until};
 
@@ -75,6 +75,16 @@ fn what_others_may_write_is_not_used() {
 }
 
 #[test]
+fn a_home_that_cannot_be_written_is_named() {
+    let env = Environment::new();
+    fs::create_dir_all(env.home()).unwrap();
+    fs::write(env.home().join("tasks"), "").unwrap();
+    let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
+    let TaskError::Io { path, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(path, &env.home().join("tasks"));
+}
+
+#[test]
 fn a_link_that_is_a_symlink_is_refused_by_name() {
     let env = used();
     let target = env.path("target");
@@ -84,6 +94,8 @@ fn a_link_that_is_a_symlink_is_refused_by_name() {
     assert_eq!(env.tasks().check().unwrap_err().to_string(), expected);
     let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
     assert!(error.to_string().contains("is not a plain file"), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(matches!(error, TaskError::Runtime { .. }) && hint.starts_with("remove it"), "{error:?} {hint}");
     fs::remove_file(env.link()).unwrap();
     fs::rename(&target, env.link()).unwrap();
     assert_works(&env);
