@@ -151,8 +151,11 @@ impl Vault {
             return Err(VaultError::Value("is longer than 64 KiB"));
         }
         // It becomes a header or a variable.
-        if value.chars().any(|c| c == '\0' || c == '\n' || c == '\r') {
+        if value.contains(['\n', '\r']) {
             return Err(VaultError::Value("has more than one line"));
+        }
+        if value.contains('\0') {
+            return Err(VaultError::Value("holds a NUL character"));
         }
         let sealed = self.seal(lock, value.as_bytes())?;
         Ok(replace(&self.file(name), &sealed, Mode::Private)?)
