@@ -4,11 +4,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
+use super::guard::Guard;
 use super::layout::{GENERATION, SIZE, WORDS};
 
 /// A mapping of at least [`SIZE`] bytes, seen as atomics only: other processes write to it at
 /// any time, so nothing in it is ever borrowed as plain data.
 pub(super) struct Memory {
+    /// Goes before the mapping does.
+    _guard: Guard,
     mapping: Shmem,
 }
 
@@ -25,13 +28,17 @@ impl Memory {
     pub fn create(id: &str) -> Result<Self, ShmemError> {
         let mut mapping = ShmemConf::new().os_id(id).size(SIZE).create()?;
         mapping.set_owner(false);
-        Ok(Self { mapping })
+        Ok(Self::of(mapping))
     }
 
     /// Maps one that exists; `None` if it has another length than ours.
     pub fn open(id: &str) -> Result<Option<Self>, ShmemError> {
         let mapping = ShmemConf::new().os_id(id).open()?;
-        Ok((mapping.len() == SIZE).then_some(Self { mapping }))
+        Ok((mapping.len() == SIZE).then(|| Self::of(mapping)))
+    }
+
+    fn of(mapping: Shmem) -> Self {
+        Self { _guard: Guard::over(mapping.as_ptr()), mapping }
     }
 
     /// Removes its name. Those who map it keep it.

@@ -3,6 +3,7 @@
 //! Everything in it is untrusted input: a program of the same user may have written it.
 
 mod attach;
+mod guard;
 mod layout;
 mod memory;
 mod slot;

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::sync::atomic::AtomicBool;
 
-use aiw_tasks::{Outcome, State, TaskError};
+use aiw_tasks::{Outcome, State, TaskError, WaitMode};
 
 use crate::environment::{Environment, assert_ended, program, task, until};
 
@@ -41,6 +42,24 @@ fn garbage_and_other_versions_are_refused_and_replaced() {
         assert!(error.to_string().ends_with("it is not of this version of aiw, or was never finished"), "{error}");
         assert_works(&env);
     }
+}
+
+#[test]
+fn a_segment_that_is_cut_off_in_use_ends_nobody() {
+    let env = Environment::new();
+    let task = env.start("sleep 600");
+    let (tasks, id) = (env.tasks(), task.id);
+    let waiting = std::thread::spawn(move || {
+        tasks.wait(&[id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {}).unwrap()
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap().set_len(0).unwrap();
+    // Another one is made, and its limit counts the task that was there.
+    assert_works(&env);
+    assert_eq!(env.tasks().get(id).unwrap().state, State::Running);
+    env.tasks().stop(id, true).unwrap();
+    assert_eq!(env.ended(id).outcome, Some(Outcome::Signalled));
+    assert!(waiting.join().unwrap().done);
 }
 
 #[test]
