@@ -84,6 +84,18 @@ pub struct Environment {
     variables: BTreeMap<String, String>,
 }
 
+impl Drop for Environment {
+    /// The session outlives the test: its shared memory would stay, and `/dev/shm` may be small.
+    fn drop(&mut self) {
+        let names = fs::read_dir(self.dir.path().join("run")).into_iter().flatten().flatten();
+        for id in names.filter_map(|link| fs::read_to_string(link.path()).ok()) {
+            if id.starts_with("/aiw-") {
+                let _ = fs::remove_file(Path::new("/dev/shm").join(&id[1..]));
+            }
+        }
+    }
+}
+
 impl Default for Environment {
     fn default() -> Self {
         Self::new()

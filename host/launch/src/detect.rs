@@ -222,12 +222,14 @@ fn ask(real: &Path) -> Option<String> {
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().ok()?;
     let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
     while child.try_wait().ok()?.is_none() {
         if start.elapsed() > PATIENCE {
             end(&mut child);
             return None;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
     }
     let mut text = String::new();
     child.stdout.take()?.take(4096).read_to_string(&mut text).ok()?;

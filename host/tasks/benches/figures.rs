@@ -31,6 +31,9 @@ fn main() {
 fn shims(dir: &Path, aiw: &Path) {
     let tasks = Tasks::open(&Home::at(dir.join("home")), Scope::Session(Root::of(std::process::id()))).unwrap();
     let tasks = tasks.with_runtime(dir.join("run"));
+    // What was built or run just now still writes, and ends.
+    Command::new("sync").status().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
     let (mut ours, mut plain) = (Vec::new(), Vec::new());
     let mut started = Vec::new();
     for _ in 0..SHIMS {
