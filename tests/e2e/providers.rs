@@ -171,6 +171,51 @@ fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
 }
 
 #[test]
+fn a_key_that_the_cli_prints_is_masked_in_the_log_and_on_the_screen() {
+    let (env, clis) = FakeClis::environment();
+    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"]);
+    let script = FakeClis::script(
+        r#"env; env >&2; printf '{"type":"result","is_error":false,"result":"it is %s","session_id":"s"}\n' "$ANTHROPIC_AUTH_TOKEN""#,
+    );
+    for form in ["text", "stream-json", "json"] {
+        let run =
+            env.run(&["claude", "-p", "gw", "--env", "MY_TOKEN=canary-of-the-line", "--output", form, &script]).ok();
+        assert!(!run.whole().contains("canary"), "{}", run.whole());
+        assert!(form == "json" || run.whole().contains("ANTHROPIC_AUTH_TOKEN=[secret]"), "{}", run.whole());
+    }
+    assert!(clis.seen().iter().all(|seen| seen.environment["ANTHROPIC_AUTH_TOKEN"] == "sk-canary-gw"));
+    for task in fs::read_dir(env.home().join("tasks")).unwrap().flatten() {
+        for file in fs::read_dir(task.path()).unwrap().flatten() {
+            let text = String::from_utf8_lossy(&fs::read(file.path()).unwrap()).into_owned();
+            assert!(!text.contains("canary"), "{}: {text}", file.path().display());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_plain_file_is_not_waited_for() {
+    let (env, _) = FakeClis::environment();
+    let id = env.run(&["claude", "--detach", "hello"]).ok().stdout.trim().to_owned();
+    env.run(&["wait"]).ok();
+    let pipe = |path: std::path::PathBuf| {
+        let _ = fs::remove_file(&path);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
+    let fails = |name: &str, arguments: &[&str]| {
+        let path = pipe(env.home().join(name));
+        let run = env.run(arguments);
+        assert!(run.code != 0 && run.stderr.contains("no plain file"), "{name}: {}", run.whole());
+        fs::remove_file(path).unwrap();
+    };
+    fails("providers.json", &["provider", "list"]);
+    fails("settings.json", &["trust", "list"]);
+    fails("extensions.lock", &["extension", "list"]);
+    fails(&format!("tasks/{id}/log"), &["task", "logs", &id]);
+    fails(&format!("tasks/{id}/task.json"), &["task", "show", &id]);
+}
+
+#[test]
 fn what_was_given_can_be_taken_away() {
     let (env, _) = FakeClis::environment();
     add(&env, "x", &["--preset", "openai", "--env", "A=1", "--env", "B=2", "--secret-env", "a=KEY_A"]);

@@ -66,16 +66,37 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
     Staged::new(path, bytes, mode)?.publish()
 }
 
+/// Opens a plain file to read. Of anything else (a pipe that nobody writes to, a device) the reading
+/// may never end.
+pub fn open_plain(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        // Else the opening of a pipe waits for a writer.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.read(true).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !meta.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no plain file"));
+    }
+    Ok(file)
+}
+
 /// A file's bytes, at most `limit`; `None` when there is no such file.
 pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
-    let file = match File::open(path) {
+    let file = match open_plain(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+            return Err(HomeError::invalid(path, "is a directory where a file should be"));
+        }
         Err(e) => return Err(HomeError::io("read", path, e)),
     };
-    if file.metadata().is_ok_and(|m| m.is_dir()) {
-        return Err(HomeError::invalid(path, "is a directory where a file should be"));
-    }
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| HomeError::io("read", path, e))?;
     if bytes.len() as u64 > limit {

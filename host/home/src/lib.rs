@@ -32,7 +32,7 @@ mod vault;
 pub use cache::Cache;
 pub use document::Document;
 pub use error::HomeError;
-pub use files::{Mode, make_private_dir, publish_dir, read_capped, remove_tree, replace};
+pub use files::{Mode, make_private_dir, open_plain, publish_dir, read_capped, remove_tree, replace};
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use lock::{Lock, Turn};
 pub use lockfile::{ExtensionsLock, LockedExtension};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
-use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret, is_model, one_line};
+use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret, is_model, is_secret_name, one_line};
 use aiw_home::{Home, Provider, Providers, SecretRef, Settings, Text};
 use aiw_tasks::Limits;
 use async_trait::async_trait;
@@ -147,6 +147,7 @@ impl Launcher {
             arguments: Vec::new(),
             kept: Vec::new(),
             set: Vec::new(),
+            secrets: Vec::new(),
         };
         let (mut tag, mut turn) = (None, None);
         if let Some((provider, component, preset)) = &provider {
@@ -159,6 +160,7 @@ impl Launcher {
                 plan = self.adapters.launch_plan(component, &profile, &target).await?;
             }
             let secrets = secrets(&self.home, provider)?;
+            run.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
             run.environment.take_keys(providers.providers().iter().flat_map(variables));
             run.apply(&plan, &secrets)?;
             self.provider_env(provider, &mut run)?;
@@ -172,6 +174,9 @@ impl Launcher {
                 ));
             }
             run.environment.set(name, value.clone());
+            if is_secret_name(name.as_str()) {
+                run.secrets.push(value.clone().into());
+            }
         }
         // The `env` of Claude Code's settings beats its environment.
         if cli == CliKind::Claude && !request.env.is_empty() {
@@ -230,6 +235,7 @@ impl Launcher {
             kept: run.kept,
             set: run.set,
             stdin,
+            secrets: run.secrets,
             notes: run.notes,
             tag,
             turn,
@@ -310,7 +316,11 @@ impl Launcher {
             }
             let value = match text {
                 Text::Literal(text) => text.clone(),
-                Text::Secret(reference) => look_up(&self.home, provider, name.as_str(), reference)?.expose().to_owned(),
+                Text::Secret(reference) => {
+                    let secret = look_up(&self.home, provider, name.as_str(), reference)?;
+                    run.secrets.push(secret.expose().into());
+                    secret.expose().to_owned()
+                }
             };
             // The `env` of Claude Code's settings beats its environment.
             if run.cli == CliKind::Claude {
@@ -375,6 +385,8 @@ struct Run {
     kept: Vec<EnvName>,
     /// Variables of this CLI alone, beside those.
     set: Vec<EnvName>,
+    /// What is masked in all that a task writes.
+    secrets: Vec<Vec<u8>>,
 }
 
 impl Run {

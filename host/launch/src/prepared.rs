@@ -36,6 +36,8 @@ pub struct Prepared {
     pub(crate) kept: Vec<EnvName>,
     pub(crate) set: Vec<EnvName>,
     pub(crate) stdin: Option<Vec<u8>>,
+    /// What is masked in all that a task writes.
+    pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) tag: Option<String>,
     /// Held until it has been started, or not.
     pub(crate) turn: Option<Turn>,
@@ -162,6 +164,7 @@ impl Prepared {
             files,
             named_files,
             limits: request.limits,
+            secrets: self.secrets,
         };
         Ok((task, program))
     }

@@ -44,6 +44,7 @@ fn shims(dir: &Path, aiw: &Path) {
             stdin: Vec::new(),
             files: Vec::new(),
             named_files: Vec::new(),
+            secrets: Vec::new(),
             limits: Limits::default(),
         };
         let start = Instant::now();

@@ -21,6 +21,8 @@ pub struct Program {
     pub named_files: Vec<NamedFile>,
     /// What it may use.
     pub limits: Limits,
+    /// What is masked in all that it writes.
+    pub secrets: Vec<Vec<u8>>,
 }
 
 #[cfg(unix)]
@@ -33,7 +35,7 @@ impl Program {
         let files = self.files.drain(..).map(|file| file.bytes);
         let named_files = self.named_files.drain(..).map(|file| file.bytes);
         let stdin = std::iter::once(std::mem::take(&mut self.stdin));
-        let texts = arguments.chain(environment).map(OsString::into_vec);
+        let texts = arguments.chain(environment).map(OsString::into_vec).chain(self.secrets.drain(..));
         for mut bytes in texts.chain(files).chain(named_files).chain(stdin) {
             bytes.fill(0);
             // Else the compiler may leave out what nobody reads.
@@ -171,6 +173,7 @@ impl fmt::Debug for Program {
             .field("files", &self.files)
             .field("named_files", &self.named_files.len())
             .field("limits", &self.limits)
+            .field("secrets", &self.secrets.len())
             .finish()
     }
 }

@@ -13,7 +13,7 @@ use crate::record::Record;
 use crate::{Limits, NamedFile, NewTask, PassedFile, Program, Queue, Root};
 
 /// Begins every request, and says how it is to be read.
-const MAGIC: &[u8; 8] = b"aiwshim2";
+const MAGIC: &[u8; 8] = b"aiwshim3";
 /// The most that is taken in: a prompt may have megabytes.
 const LONGEST: u64 = 256 << 20;
 
@@ -102,6 +102,10 @@ impl Request {
         }
         number(&mut out, program.limits.memory.unwrap_or(0));
         number(&mut out, u64::from(program.limits.cpu_percent.unwrap_or(0)));
+        number(&mut out, program.secrets.len() as u64);
+        for secret in &program.secrets {
+            bytes(&mut out, secret);
+        }
         bytes(&mut out, &program.stdin);
         let length = (out.len() - 16) as u64;
         out[8..16].copy_from_slice(&length.to_le_bytes());
@@ -174,9 +178,10 @@ impl Request {
         let named_files = body.many(|body| Some(NamedFile { path: body.path()?, bytes: body.bytes()?.to_vec() }))?;
         let memory = Some(body.number()?).filter(|n| *n != 0);
         let cpu_percent = Some(body.small()?).filter(|n| *n != 0);
+        let secrets = body.many(|body| body.bytes().map(<[u8]>::to_vec))?;
         let stdin = body.bytes()?.to_vec();
         let limits = Limits { memory, cpu_percent };
-        let program = Program { path, arguments, environment, stdin, files, named_files, limits };
+        let program = Program { path, arguments, environment, stdin, files, named_files, limits, secrets };
         Some(Self { root, records, runtime, queue, grace, log_bytes, task, program })
     }
 }
@@ -279,8 +284,9 @@ mod tests {
                 arguments: vec![OsString::from_vec(argument.clone()), OsString::new()],
                 environment: vec![("A".into(), OsString::from_vec(argument.clone()))],
                 named_files: vec![NamedFile { path: "/dev/shm/aiw-file-1".into(), bytes: argument.clone() }],
-                files: vec![PassedFile { fd: 9, bytes: argument }],
+                files: vec![PassedFile { fd: 9, bytes: argument.clone() }],
                 limits: Limits { memory: Some(5), cpu_percent: None },
+                secrets: vec![argument],
                 stdin,
             },
         }

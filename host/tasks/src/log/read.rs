@@ -38,7 +38,7 @@ fn files(path: &Path) -> Result<Vec<File>, TaskError> {
     let mut files: Vec<File> = Vec::new();
     for age in 0..FILES {
         let path = if age == 0 { path.to_owned() } else { super::numbered(path, age) };
-        match File::open(&path) {
+        match aiw_home::open_plain(&path) {
             Ok(file) if files.iter().any(|other| platform::same_file(other, &file)) => {}
             Ok(file) => files.push(file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}

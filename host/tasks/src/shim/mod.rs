@@ -7,6 +7,8 @@ mod end;
 #[cfg(unix)]
 mod enter;
 #[cfg(unix)]
+mod mask;
+#[cfg(unix)]
 mod run;
 #[cfg(unix)]
 mod signals;

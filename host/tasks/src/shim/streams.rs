@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::mask::Mask;
 use crate::log::Writer;
 use crate::{Facts, Interpreter, Stream};
 
@@ -16,6 +17,7 @@ pub(super) struct Streams {
     pub log: Writer,
     interpreter: Option<Box<dyn Interpreter>>,
     lines: [Line; 2],
+    masks: [Mask; 2],
     buffer: Vec<u8>,
     /// Why the log is not whole.
     pub trouble: Option<String>,
@@ -30,8 +32,16 @@ struct Line {
 }
 
 impl Streams {
-    pub fn new(log: Writer, interpreter: Box<dyn Interpreter>) -> Self {
-        Self { log, interpreter: Some(interpreter), lines: Default::default(), buffer: vec![0; CHUNK], trouble: None }
+    pub fn new(log: Writer, interpreter: Box<dyn Interpreter>, secrets: &[Vec<u8>]) -> Self {
+        let mask = Mask::of(secrets);
+        Self {
+            log,
+            interpreter: Some(interpreter),
+            lines: Default::default(),
+            masks: [mask.clone(), mask],
+            buffer: vec![0; CHUNK],
+            trouble: None,
+        }
     }
 
     /// Reads once from a pipe that does not block. `None` when it is empty for now, 0 at its end.
@@ -41,22 +51,36 @@ impl Streams {
                 Ok(length) => break length,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(_) => return Some(0),
+                Err(_) => break 0,
             }
         };
-        let bytes = &self.buffer[..length];
-        if length > 0 {
-            if let Err(error) = self.log.write(stream, bytes) {
-                self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
-            }
-            if let (Some(interpreter), Some(line)) = (&mut self.interpreter, self.lines.get_mut(stream as usize)) {
-                let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, |line| interpreter.line(stream, line))));
-                if told.is_err() {
-                    self.give_up();
-                }
+        let buffer = std::mem::take(&mut self.buffer);
+        let bytes = &buffer[..length];
+        match self.masks.get_mut(stream as usize).filter(|mask| !mask.is_empty()) {
+            None => self.pass(stream, bytes),
+            Some(mask) => {
+                let masked = if length > 0 { mask.take(bytes) } else { mask.rest() };
+                self.pass(stream, &masked);
             }
         }
+        self.buffer = buffer;
         Some(length)
+    }
+
+    /// Into the log, then to the interpreter.
+    fn pass(&mut self, stream: Stream, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.log.write(stream, bytes) {
+            self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+        }
+        if let (Some(interpreter), Some(line)) = (&mut self.interpreter, self.lines.get_mut(stream as usize)) {
+            let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, |line| interpreter.line(stream, line))));
+            if told.is_err() {
+                self.give_up();
+            }
+        }
     }
 
     /// A line of aiw's own.
@@ -85,6 +109,11 @@ impl Streams {
 
     /// Hands over lines that the streams ended without ending.
     pub fn finish(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            // Of a pipe that others still hold there is no end.
+            let rest = self.masks.get_mut(stream as usize).map(Mask::rest).unwrap_or_default();
+            self.pass(stream, &rest);
+        }
         for (line, stream) in self.lines.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
             let last = std::mem::take(&mut line.bytes);
             if let Some(interpreter) = self.interpreter.as_mut().filter(|_| !last.is_empty() && !line.skipped)

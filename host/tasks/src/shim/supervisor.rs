@@ -130,7 +130,7 @@ impl Supervisor {
         let mut supervisor = Self {
             record,
             directory,
-            streams: Streams::new(log, interpreter(cli)),
+            streams: Streams::new(log, interpreter(cli), &program.secrets),
             signals,
             program,
             files,

@@ -131,6 +131,7 @@ pub fn task() -> NewTask {
 pub fn program(script: &str) -> Program {
     Program {
         named_files: Vec::new(),
+        secrets: Vec::new(),
         path: "/bin/sh".into(),
         arguments: vec!["-c".into(), script.into()],
         environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],

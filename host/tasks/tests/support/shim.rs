@@ -132,6 +132,7 @@ mod start {
             };
             let program = Program {
                 named_files: Vec::new(),
+                secrets: Vec::new(),
                 path: "/bin/sh".into(),
                 arguments: vec!["-c".into(), script.into()],
                 environment: std::env::vars_os().collect(),
