@@ -235,6 +235,8 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     assert!(print.contains("aiw claude -p own \"what is to be done\""), "{print}");
     let wrong = said(&["claude", "-p", "own", "--env", "A_TOKEN=sk-canary", "-x", "fix it"]);
     assert!(wrong.contains("aiw claude -p own --env A_TOKEN=… 'fix it' -- -x"), "{wrong}");
+    let after = said(&["claude", "fix it", "--env=A_TOKEN=sk-canary"]);
+    assert!(after.contains("aiw claude --env=A_TOKEN=… 'fix it'") && !after.contains("canary"), "{after}");
     assert_eq!(env.run(&["claude", "-", "hello"]).code, 64);
     for model in ["a\nb", "", "-x"] {
         assert_eq!(env.run(&["claude", "-p", "own", &format!("--model={model}"), "hi"]).code, 2, "{model:?}");

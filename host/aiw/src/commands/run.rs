@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aiw_core::{CliKind, ErrorKind, one_line};
+use aiw_core::{CliKind, ErrorKind};
 use aiw_home::Home;
 use aiw_launch::{Decision, MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing};
 use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
@@ -91,7 +91,7 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
         words => {
             let texts = words.iter().skip(1).map(|word| word.to_string_lossy());
             if let Some(flag) = texts.into_iter().find(|word| line::is_flag(word)) {
-                let message = format!("`{}` stands after the prompt's first word", one_line(&flag, 60));
+                let message = format!("`{}` stands after the prompt's first word", line::shown(&flag));
                 return Err(Failure::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
             }
             Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))

@@ -35,19 +35,25 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
             after.push(quoted(word));
             continue;
         };
-        let name = text.split('=').next().unwrap_or_default();
-        match (name, text.contains('=')) {
-            // A variable may be a secret, and this line is shown.
-            ("--env", true) => ours.push("--env=…".into()),
-            ("--env", false) => {
-                ours.push("--env".into());
-                ours.extend(words.next().map(|pair| unvalued(&pair.to_string_lossy())));
-            }
-            _ => {
-                ours.push(quoted(word));
-                ours.extend(words.next_if(|_| takes_value && !text.contains('=')).map(quoted));
-            }
+        if text.contains('=') || !takes_value {
+            ours.push(match text.starts_with("--env=") {
+                true => shown(&text),
+                false => quoted(word),
+            });
+            continue;
         }
+        let value = words.next();
+        // A prompt after what is the print flag of two of the CLIs.
+        if let (true, Some(value)) = (text == "-p", value.filter(|value| value.to_string_lossy().contains(' '))) {
+            said.push(one_line(&value.to_string_lossy(), 60));
+            continue;
+        }
+        ours.push(quoted(word));
+        let shown = |value: &OsString| match text.as_ref() {
+            "--env" => unvalued(&value.to_string_lossy()),
+            _ => quoted(value),
+        };
+        ours.extend(value.map(shown));
     }
     after.extend(theirs.iter().map(quoted));
     let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
@@ -58,6 +64,14 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
         line.extend(after);
     }
     line.join(" ")
+}
+
+/// A flag as it may be shown: a variable may be a secret.
+pub fn shown(flag: &str) -> String {
+    match flag.strip_prefix("--env=") {
+        Some(pair) => format!("--env={}", unvalued(pair)),
+        None => one_line(flag, 60),
+    }
 }
 
 /// `K=V` without its value.
@@ -73,17 +87,25 @@ pub fn is_flag(word: &str) -> bool {
     word.starts_with('-') && word != "-"
 }
 
-/// Whether aiw itself has a flag, and whether it takes a value.
+/// Whether aiw itself has a flag, and whether its value is the next word. Short ones may stand
+/// together, and the value of the last may follow at once: `-dpgw`.
 fn own_flag(cli: CliKind, flag: &str) -> Option<bool> {
-    let name = flag.split('=').next().unwrap_or(flag);
     let command = crate::cli::Cli::command();
-    let arguments = command.find_subcommand(cli.as_str())?.get_arguments();
-    let mut arguments = arguments.chain(command.get_arguments());
-    let is_it = |argument: &&clap::Arg| {
-        argument.get_long().is_some_and(|long| name.strip_prefix("--") == Some(long))
-            || argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(&short.to_string()))
-    };
-    arguments.find(is_it).map(|argument| argument.get_action().takes_values())
+    let arguments = || command.find_subcommand(cli.as_str()).into_iter().flat_map(clap::Command::get_arguments);
+    let arguments = || arguments().chain(command.get_arguments());
+    let takes_value = |argument: &clap::Arg| argument.get_action().takes_values();
+    if let Some(long) = flag.strip_prefix("--") {
+        let name = long.split('=').next().unwrap_or(long);
+        return arguments().find(|argument| argument.get_long() == Some(name)).map(takes_value);
+    }
+    let mut letters = flag.strip_prefix('-')?.chars();
+    while let Some(letter) = letters.next() {
+        let takes_value = arguments().find(|argument| argument.get_short() == Some(letter)).map(takes_value)?;
+        if takes_value {
+            return Some(letters.as_str().is_empty());
+        }
+    }
+    Some(false)
 }
 
 /// What to do about a line that clap does not take: an unknown flag, or `-p` without a name.
@@ -154,7 +176,12 @@ mod tests {
         for (line, right) in [
             ("-p gw --model m -x fix\u{a0}it", "-p gw --model m 'fix it' -- -x"),
             ("--env TOKEN=sk-canary hello --foo", "--env TOKEN=… hello -- --foo"),
-            ("--env=TOKEN=sk-canary --foo", "--env=… \"what is to be done\" -- --foo"),
+            ("--env=TOKEN=sk-canary --foo", "--env=TOKEN=… \"what is to be done\" -- --foo"),
+            ("-pgw hello --model x", "-pgw --model x hello"),
+            ("-dpgw hello -x", "-dpgw hello -- -x"),
+            ("-dm foo -x hello", "-dm foo hello -- -x"),
+            ("-dx hello", "hello -- -dx"),
+            ("-p fix\u{a0}the\u{a0}bug --output-format json", "'fix the bug json' -- --output-format"),
             ("fix -m x the --add-dir / -- -y", "-m x 'fix the /' -- --add-dir -y"),
             ("a - b --detach", "--detach 'a - b'"),
             ("--model", "--model \"what is to be done\""),
