@@ -256,6 +256,9 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
             tasks.stop(task.id, false)?;
         }
     };
+    if follow.has_missed() {
+        output.note("note: some of its output is missing here: it was written faster than it could be shown");
+    }
     follow.rest().iter().for_each(&mut show);
     if form == RunOutput::Text {
         text.finish().iter().for_each(|end| write_piece(Place::Answer, end));

@@ -1,12 +1,15 @@
 //! Reading a log: from its end, and while it is written.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::format::Assembler;
-use super::{Entry, FILES, From, Log};
+use super::{Entry, FILES, From, Log, Stream};
+use aiw_home::now_millis;
+
 use crate::platform::Watch;
 use crate::{TaskError, platform};
 
@@ -111,11 +114,17 @@ impl Log {
         // Watching begins before reading, so that nothing falls between.
         let watch = Watch::new(&self.directory);
         let path = self.path();
-        let mut follow = Follow { path, watch, ready: Vec::new(), assembler: Assembler::default(), current: None };
+        let mut follow = Follow {
+            path,
+            watch,
+            ready: Vec::new(),
+            assembler: Assembler::default(),
+            current: None,
+            newer: VecDeque::new(),
+            missed: false,
+        };
         match from {
-            From::Start => {
-                follow.current = files(&follow.path)?.pop().map(|file| (file, 0));
-            }
+            From::Start => {}
             From::Tail(lines) => {
                 let End { mut entries, assembler, live } = self.end(|entries| entries.len() >= lines)?;
                 entries.drain(..entries.len().saturating_sub(lines));
@@ -148,6 +157,9 @@ pub struct Follow {
     assembler: Assembler,
     /// The file being read, and the place in it.
     current: Option<(File, u64)>,
+    /// The files after it, oldest first; whether others were between.
+    newer: VecDeque<(File, bool)>,
+    missed: bool,
 }
 
 impl Follow {
@@ -175,11 +187,9 @@ impl Follow {
 
     /// Reads on; whether there was anything.
     fn advance(&mut self) -> Result<bool, TaskError> {
+        self.look()?;
         let fail = |e| TaskError::io("read", &self.path, e);
-        let Some((file, at)) = &mut self.current else {
-            self.current = files(&self.path)?.pop().map(|file| (file, 0));
-            return Ok(self.current.is_some());
-        };
+        let Some((file, at)) = &mut self.current else { return Ok(self.go_on()) };
         let mut size = CHUNK as u64;
         loop {
             let part = read_part(file, *at, size).map_err(fail)?;
@@ -194,22 +204,46 @@ impl Follow {
             // No line break in all of that: a piece is never that long, but a file may be anything.
             size *= 4;
         }
-        // At its end: is there a newer one?
-        let files = files(&self.path)?;
-        match files.iter().position(|other| platform::same_file(other, file)) {
-            Some(0) => Ok(false),
-            Some(age) => {
-                // All that will ever be in it is read, unless it was written since.
-                if read_part(file, *at, 1).map_err(fail)?.is_empty() {
-                    self.current = files.into_iter().nth(age - 1).map(|file| (file, 0));
-                }
-                Ok(true)
-            }
-            None if files.is_empty() => Ok(false),
-            None => {
-                self.current = files.into_iter().next_back().map(|file| (file, 0));
-                Ok(true)
-            }
+        if self.newer.is_empty() {
+            return Ok(false);
         }
+        // All that will ever be in it is read, unless it was written since.
+        if read_part(file, *at, 1).map_err(fail)?.is_empty() {
+            self.go_on();
+        }
+        Ok(true)
+    }
+
+    /// To the next file, if there is one.
+    fn go_on(&mut self) -> bool {
+        let Some((file, gap)) = self.newer.pop_front() else { return false };
+        if gap {
+            self.missed = true;
+            let bytes = b"lines are missing here: they were written faster than they were read".to_vec();
+            self.ready.push(Entry { time: now_millis(), stream: Stream::Aiw, bytes, whole: true });
+        }
+        self.current = Some((file, 0));
+        true
+    }
+
+    /// Opens the files that came since: what is open can be read, however often the log is rotated.
+    fn look(&mut self) -> Result<(), TaskError> {
+        let files = files(&self.path)?;
+        let known = self.newer.back().map(|(file, _)| file).or(self.current.as_ref().map(|(file, _)| file));
+        let (count, gap) = match known {
+            None => (files.len(), false),
+            Some(known) => match files.iter().position(|file| platform::same_file(file, known)) {
+                Some(age) => (age, false),
+                None => (files.len(), true),
+            },
+        };
+        let fresh = files.into_iter().take(count).rev().enumerate();
+        self.newer.extend(fresh.map(|(number, file)| (file, gap && number == 0)));
+        Ok(())
+    }
+
+    /// Whether there were lines that can't be read any more: it was read too slowly.
+    pub fn has_missed(&self) -> bool {
+        self.missed
     }
 }

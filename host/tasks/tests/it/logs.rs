@@ -48,6 +48,30 @@ fn a_log_is_rotated_and_read_across_its_parts() {
 }
 
 #[test]
+fn who_reads_too_slowly_is_told_that_lines_are_missing() {
+    let env = Environment::new();
+    let go = env.path("go");
+    let script = format!("echo first; while [ ! -e {} ]; do sleep 0.01; done; seq 40000", go.display());
+    let task = small(&env).start(shim(), task(), program(&script), Queue::default()).unwrap();
+    let mut follow = env.tasks().log(task.id).unwrap().follow(From::Start).unwrap();
+    let read = |follow: &mut aiw_tasks::Follow, until: &str| {
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line| line != until) {
+            let entries = follow.next(Duration::from_secs(60)).unwrap();
+            lines.extend(entries.into_iter().map(|entry| String::from_utf8(entry.bytes).unwrap()));
+        }
+        lines
+    };
+    read(&mut follow, "first");
+    assert!(!follow.has_missed());
+    fs::write(go, "").unwrap();
+    env.ended(task.id);
+    let lines = read(&mut follow, "ended: succeeded, exit code 0");
+    assert!(follow.has_missed() && lines.iter().any(|line| line.starts_with("lines are missing here")), "{lines:?}");
+    assert_eq!(lines[lines.len() - 2], "40000");
+}
+
+#[test]
 fn a_torn_entry_is_skipped_and_what_follows_is_read() {
     let env = Environment::new();
     let id = run(&env, "echo whole");
