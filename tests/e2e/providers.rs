@@ -350,7 +350,7 @@ fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
     insta::assert_snapshot!(env.run(&["claude", "-p", "nope", "hello"]).whole(), @"
     ------- stderr -------
     error: there is no provider `nope`
-    hint: these fit `claude`: a
+    hint: these fit `claude`: a; `-p` is the provider; a prompt needs no flag: aiw claude 'nope hello'
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(env.run(&["codex", "-p", "g", "hello"]).whole(), @"
