@@ -128,7 +128,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         let mut seed = Seed(round);
         let mut env = Environment::new();
         // A session of its own: shims are known by their session.
-        let mut root = Command::new("sleep").arg("1000").spawn().unwrap();
+        let mut root = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         env.root = aiw_tasks::Root::of(root.id());
         let marker = format!("AIW_TEST_ROUND={}", env.home().display());
         let script = "i=0; (setsid sleep 1000 &) ; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; [ $((i%10)) = 0 ] && sleep 0.01; done; exit 0";

@@ -192,7 +192,8 @@ fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
 fn a_named_file_whose_maker_is_dead_is_swept_away() {
     let env = Environment::new();
     let ours = memory_path().unwrap();
-    let mut maker = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut maker =
+        std::process::Command::new("sleep").arg("1000").stdout(std::process::Stdio::null()).spawn().unwrap();
     let Root { pid, start } = Root::of(maker.id());
     let path = |word: &str| ours.with_file_name(format!("aiw-file-{pid}-{start}-{word}.json"));
     let stranger = ours.with_file_name(format!("aiw-file-{pid}-{start}.json"));

@@ -217,10 +217,11 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
 #[test]
 fn two_versions_of_the_table_do_not_disturb_each_other() {
     let mut env = Environment::new();
-    let mut root = Command::new("sleep").arg("1000").spawn().unwrap();
+    let mut root = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     env.root = aiw_tasks::Root::of(root.id());
     let next = env.path("aiw-next");
-    std::fs::copy(shim(), &next).unwrap();
+    // By another process: what this one has open to write, others that it starts have for a moment too.
+    assert!(Command::new("cp").arg(shim()).arg(&next).status().unwrap().success());
     let starter = |newer: bool, script: &str| {
         let mut starter = Command::new(if newer { next.as_path() } else { shim() });
         starter.arg("start").arg(env.home()).arg(env.runtime()).arg(env.root.pid.to_string());
