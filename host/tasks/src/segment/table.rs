@@ -45,9 +45,17 @@ impl Segment {
         None
     }
 
+    /// All slots that are taken; `None` for one that cannot be read just now: its owner is writing.
+    pub fn taken(&self) -> impl Iterator<Item = Option<Snapshot>> + '_ {
+        (0..SLOTS).filter_map(|index| match self.read(index) {
+            None if self.slot(index)[OWNER].load(Ordering::Relaxed) == 0 => None,
+            slot => Some(slot),
+        })
+    }
+
     /// All slots that are taken and readable.
     pub fn scan(&self) -> impl Iterator<Item = Snapshot> + '_ {
-        (0..SLOTS).filter_map(|index| self.read(index))
+        self.taken().flatten()
     }
 
     /// Whether any slot has an owner.
@@ -190,5 +198,44 @@ impl Drop for Slot {
             let _ = slot[OWNER].compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
         }
         self.segment.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::RuntimeDir;
+    use crate::{Root, State};
+    use aiw_core::{CliKind, TaskId};
+
+    #[test]
+    fn a_slot_that_is_being_written_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = std::process::id();
+        let segment = Segment::attach(&RuntimeDir::at(dir.path().join("run")), Root::of(pid)).unwrap();
+        let live = Live {
+            id: TaskId::from_number(7),
+            shim: Owner { pid, start: 1 },
+            instance: 3,
+            state: State::Running,
+            cli: CliKind::Codex,
+            depth: 0,
+            pid: None,
+            ticket: 1,
+            started: 1,
+            running_since: None,
+            provider: None,
+            role: None,
+            tag: None,
+            prompt: String::new(),
+        };
+        let slot = segment.claim(&live).unwrap();
+        assert_eq!((segment.scan().count(), segment.taken().count()), (1, 1));
+        // Its owner is held up in the middle of a change.
+        segment.slot(slot.index)[SEQUENCE].fetch_or(1, Ordering::Relaxed);
+        assert_eq!((segment.scan().count(), segment.taken().count()), (0, 1));
+        drop(slot);
+        assert_eq!(segment.taken().count(), 0);
+        let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(&segment.name()[1..]));
     }
 }

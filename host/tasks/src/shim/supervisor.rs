@@ -201,7 +201,12 @@ impl Supervisor {
         };
         let is_free = || {
             let (mut running, mut before) = (0, false);
-            for other in segment.scan() {
+            for other in segment.taken() {
+                // Whoever writes there may just begin to run.
+                let Some(other) = other else {
+                    running += 1;
+                    continue;
+                };
                 match other.state() {
                     // One that was stopped would not take its turn, and hold up all behind it.
                     Some(State::Queued) => {
