@@ -445,6 +445,31 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
 }
 
 #[test]
+fn a_damaged_record_is_said_and_can_be_removed() {
+    let (env, _) = FakeClis::environment();
+    let (good, bad) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
+    env.run(&["wait"]).ok();
+    std::fs::write(env.home().join(format!("tasks/{bad}/task.json")), "{").unwrap();
+    for command in [&["task", "list"][..], &["status"]] {
+        let run = env.run(command).ok();
+        assert!(run.stderr.contains(&format!("task `{bad}` cannot be read")), "{}", run.whole());
+        assert!(run.stderr.contains(&format!("aiw task remove {bad}")), "{}", run.whole());
+    }
+    assert_eq!(env.json(&["task", "list"])["tasks"][0]["id"], good.as_str());
+    env.run(&["task", "remove", &bad]).ok();
+    assert_eq!(env.run(&["task", "list"]).ok().stderr, "");
+    // Not while somebody supervises it.
+    let running = detach(&env, "claude", "sleep 60");
+    let path = env.home().join(format!("tasks/{running}/task.json"));
+    until("the start", || (task(&env, &running)["state"] == "running").then_some(()));
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "{").unwrap();
+    assert_ne!(env.run(&["task", "remove", &running]).code, 0);
+    std::fs::write(&path, whole).unwrap();
+    env.run(&["task", "stop", &running]).ok();
+}
+
+#[test]
 fn what_a_limit_of_memory_is_worth_is_said() {
     let (env, _) = FakeClis::environment();
     env.run(&["codex", "--memory", "512M", "--cpu", "150", "hello"]).ok();

@@ -164,7 +164,9 @@ impl TaskError {
                 let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
                 format!("they are {}", ids.join(", "))
             }
-            Self::Unreadable { .. } => "use the newest `aiw` that is installed".into(),
+            Self::Unreadable { id, .. } => {
+                format!("if no newer `aiw` has written it, `aiw task remove {id}` takes it away")
+            }
             Self::Depth { .. } => "let the task that asked do the work itself".into(),
             Self::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
             Self::Full { .. } => "stop tasks that are not needed: `aiw task stop ID`".into(),

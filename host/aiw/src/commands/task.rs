@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{Place, RootKind, Text, TextLine, duration, full_shape, resume, shape, standing, tail};
-use aiw_tasks::{Entry, From, Keep, Outcome, Scope, State, Stopped, Stream, Task, Tasks, WaitMode};
+use aiw_tasks::{Entry, From, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
 use serde_json::json;
 
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
@@ -75,19 +75,30 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
 }
 
 fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
-    let all = tasks.list()?;
+    let (all, problems) = tasks.list_with_problems()?;
     table(&rows(&all)).iter().for_each(|line| output.line(line));
-    if all.is_empty() {
+    say(&problems, output);
+    if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
     }
     output.answer(json!({"tasks": all.iter().map(shape).collect::<Vec<_>>()}));
     Ok(())
 }
 
+/// Tasks that lists can't show.
+fn say(problems: &[TaskError], output: &Output) {
+    for problem in problems {
+        let hint = problem.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        output.note(format!("{problem}{hint}"));
+    }
+}
+
 /// `aiw status`: what runs, and what has ended since anybody looked.
 pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let tasks = tasks(&Home::find()?, all_namespaces)?;
-    let shown: Vec<Task> = tasks.list()?.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
+    let (all, problems) = tasks.list_with_problems()?;
+    say(&problems, output);
+    let shown: Vec<Task> = all.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
     let count = |state: State| shown.iter().filter(|task| task.state == state).count();
     let unread = shown.iter().filter(|task| task.unread).count();
     let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
@@ -287,10 +298,13 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {
     let mut removed = Vec::new();
     for id in ids {
-        let task = tasks.find(id)?;
-        tasks.remove(task.id)?;
-        output.line(format!("Removed {}", task.id));
-        removed.push(task.id);
+        let id = match tasks.find(id) {
+            Err(TaskError::Unreadable { id, .. }) => id,
+            task => task?.id,
+        };
+        tasks.remove(id)?;
+        output.line(format!("Removed {id}"));
+        removed.push(id);
     }
     output.answer(json!({"removed": removed}));
     Ok(())

@@ -30,12 +30,19 @@ impl Tasks {
         Ok(())
     }
 
-    /// Removes the record and the log of an ended task.
+    /// Removes the record and the log of an ended task, and of one whose record can't be read and that
+    /// nobody supervises.
     pub fn remove(&self, id: TaskId) -> Result<(), TaskError> {
-        let record = self.settle(self.record(id)?)?;
         let directory = self.records.directory(id);
-        if record.state != State::Ended {
-            return Err(TaskError::StillRunning { id, state: record.state });
+        match self.record(id) {
+            Ok(record) => {
+                let record = self.settle(record)?;
+                if record.state != State::Ended {
+                    return Err(TaskError::StillRunning { id, state: record.state });
+                }
+            }
+            Err(TaskError::Unreadable { .. }) if matches!(Alive::take(&directory), Ok(Some(_))) => {}
+            Err(error) => return Err(error),
         }
         // Out of sight in one step: nobody sees half of it. `tidy` removes what a kill leaves here.
         let gone = self.records.staging(id);

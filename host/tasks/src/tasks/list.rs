@@ -16,11 +16,23 @@ const SHORTEST: usize = 4;
 impl Tasks {
     /// All of them, oldest first. What dead shims have left behind is ended and recorded first.
     pub fn list(&self) -> Result<Vec<Task>, TaskError> {
-        let mut tasks = Vec::new();
+        self.list_with_problems().map(|(tasks, _)| tasks)
+    }
+
+    /// The same, and an error for each task whose record can't be read.
+    pub fn list_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
+        let (mut tasks, mut problems) = (Vec::new(), Vec::new());
         let mut segments = Segments::of(self);
         for id in self.records.ids()? {
-            // Removed in the meantime, or not to be read.
-            let Some(record) = self.records.read(id) else { continue };
+            let record = match self.records.find(id) {
+                Found::Record(record) => *record,
+                // Removed in the meantime.
+                Found::Nothing => continue,
+                Found::Unreadable(reason) => {
+                    problems.push(TaskError::Unreadable { id, reason });
+                    continue;
+                }
+            };
             if let Scope::Session(root) = self.scope
                 && !root.is(&record.root)
             {
@@ -30,7 +42,7 @@ impl Tasks {
         }
         tasks.sort_by_key(|task| (task.started, task.id));
         self.tidy();
-        Ok(tasks)
+        Ok((tasks, problems))
     }
 
     /// Whether the session's shared memory is fit to use. Lists do without it; starting does not.
