@@ -158,8 +158,9 @@ impl Settings {
                     }
                 }
             }
-            // See `misshapen`.
-            Some(_) => {}
+            Some(_) => {
+                return Err(HomeError::invalid(path, "has an `extraKnownMarketplaces` that is not an object"));
+            }
         }
         Ok(settings)
     }
@@ -321,7 +322,7 @@ impl Settings {
 /// do what its writer meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["extraKnownMarketplaces", "enabledPlugins", "sources", "clis", "tasks"];
+    let objects = ["enabledPlugins", "sources", "clis", "tasks"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }
@@ -370,6 +371,7 @@ mod tests {
             (r#"{"trustedDirectories": "/x"}"#, "`trustedDirectories`"),
             (r#"{"trustedDirectories": ["/x", 1]}"#, "`trustedDirectories`"),
             (r#"{"extraKnownMarketplaces": []}"#, "`extraKnownMarketplaces`"),
+            (r#"{"extraKnownMarketplaces": null}"#, "`extraKnownMarketplaces`"),
         ] {
             std::fs::write(home.settings_path(), text).unwrap();
             let error = home.settings().unwrap_err().to_string();

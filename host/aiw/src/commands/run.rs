@@ -89,8 +89,8 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
             Err(failure.with_hint("leave out one"))
         }
         words => {
-            let texts = words.iter().skip(1).map(|word| word.to_string_lossy());
-            if let Some(flag) = texts.into_iter().find(|word| line::is_flag(word)) {
+            let mut texts = words.iter().skip(1).map(|word| word.to_string_lossy());
+            if let Some(flag) = texts.find(|word| line::is_flag(word)) {
                 let message = format!("`{}` stands after the prompt's first word", line::shown(&flag));
                 return Err(Failure::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
             }

@@ -6,10 +6,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::format::Assembler;
-use super::{Entry, FILES, From, Log, Stream};
 use aiw_home::now_millis;
 
+use super::format::Assembler;
+use super::{Entry, FILES, From, Log, Stream};
 use crate::platform::Watch;
 use crate::{TaskError, platform};
 

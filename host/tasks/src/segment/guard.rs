@@ -1,9 +1,8 @@
 //! A segment that somebody cuts off while it is mapped: what is gone becomes empty pages of this
 //! process' own, instead of its death by SIGBUS. The next look at the link finds another segment.
 
-use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 use super::layout::SIZE;
 
@@ -21,7 +20,10 @@ pub(super) struct Guard {
 impl Guard {
     /// A guard over the [`SIZE`] bytes at an address.
     pub fn over(address: *const u8) -> Self {
-        if BEFORE.get().is_none() && install().is_err() {
+        static INSTALL: Once = Once::new();
+
+        INSTALL.call_once(install);
+        if BEFORE.get().is_none() {
             return Self { place: None };
         }
         let take = |place: &&AtomicUsize| {
@@ -39,13 +41,8 @@ impl Drop for Guard {
     }
 }
 
-fn install() -> io::Result<()> {
-    static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
-    let _lock = INSTALLING.lock();
-    if BEFORE.get().is_some() {
-        return Ok(());
-    }
+/// Without it a cut-off segment ends us, as ever.
+fn install() {
     let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_bus;
     #[expect(unsafe_code, reason = "no safe crate tells a handler the address of a fault")]
     // SAFETY: both structures are valid for the calls, and all zeros are a valid value of them. What was
@@ -53,18 +50,15 @@ fn install() -> io::Result<()> {
     unsafe {
         let mut before: libc::sigaction = std::mem::zeroed();
         if libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut before) != 0 {
-            return Err(io::Error::last_os_error());
+            return;
         }
         let _ = BEFORE.set((before, rustix::param::page_size()));
         let mut ours: libc::sigaction = std::mem::zeroed();
         ours.sa_sigaction = handler as usize;
         // On a stack of its own, where the thread has one.
         ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        if libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
+        libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut());
     }
-    Ok(())
 }
 
 /// Makes good a page of a segment; anything else is left to whoever cared before.

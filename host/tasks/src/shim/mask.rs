@@ -37,41 +37,36 @@ impl Mask {
 
     /// The next bytes of the stream, masked.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut text = std::mem::take(&mut self.held);
-        text.extend_from_slice(bytes);
-        let (mut out, mut at) = (Vec::with_capacity(text.len()), 0);
-        while let Some((from, length)) = self.first(&text[at..]) {
-            out.extend_from_slice(&text[at..at + from]);
-            out.extend_from_slice(MASK);
-            at += from + length;
-        }
-        let rest = &text[at..];
-        let held = (1..=rest.len().min(self.longest())).rev().find(|length| {
-            let end = &rest[rest.len() - length..];
-            self.secrets.iter().any(|secret| secret.len() > end.len() && secret.starts_with(end))
-        });
-        let (done, held) = rest.split_at(rest.len() - held.unwrap_or(0));
-        out.extend_from_slice(done);
-        self.held = held.to_vec();
-        out
+        self.held.extend_from_slice(bytes);
+        self.pass(false)
     }
 
     /// What was held back, at the end of the stream.
     pub fn rest(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.held)
+        self.pass(true)
     }
 
-    fn longest(&self) -> usize {
-        self.secrets.iter().map(Vec::len).max().unwrap_or(0)
-    }
-
-    /// Where the first secret is, and how long.
-    fn first(&self, text: &[u8]) -> Option<(usize, usize)> {
-        let find = |secret: &Vec<u8>| {
-            let at = text.windows(secret.len()).position(|window| window == &secret[..])?;
-            Some((at, secret.len()))
-        };
-        self.secrets.iter().filter_map(find).min_by_key(|(at, length)| (*at, std::cmp::Reverse(*length)))
+    /// One look at each byte, however many secrets there are in the text.
+    fn pass(&mut self, ended: bool) -> Vec<u8> {
+        let (mut out, mut at) = (Vec::with_capacity(self.held.len()), 0);
+        while at < self.held.len() {
+            let text = &self.held[at..];
+            if !ended && self.secrets.iter().any(|secret| secret.len() > text.len() && secret.starts_with(text)) {
+                break;
+            }
+            match self.secrets.iter().find(|secret| text.starts_with(secret)) {
+                Some(secret) => {
+                    out.extend_from_slice(MASK);
+                    at += secret.len();
+                }
+                None => {
+                    out.push(text[0]);
+                    at += 1;
+                }
+            }
+        }
+        self.held.drain(..at);
+        out
     }
 }
 
@@ -93,6 +88,8 @@ mod tests {
         assert_eq!(masked(&["sk-12345"], &["a sk-12345 b", "sk-12", "345\nsk-1234"]), "a [secret] b[secret]\nsk-1234");
         assert_eq!(masked(&["a\"b\\c-long"], &[r#"{"x": "a\"b\\c-long"}"#]), r#"{"x": "[secret]"}"#);
         assert_eq!(masked(&["longer-secret", "longer-s"], &["longer-secret longer-s"]), "[secret] [secret]");
+        assert_eq!(masked(&["longer-secret", "longer-s"], &["longer-s", "ecret"]), "[secret]");
+        assert_eq!(masked(&["a-long-secret-of-it", "secret-of"], &["a-long-secret-of"]), "a-long-[secret]");
         assert_eq!(masked(&["short"], &["short"]), "short");
         assert_eq!(masked(&[], &["as it is"]), "as it is");
     }

@@ -90,10 +90,11 @@ impl Supervisor {
             DirBuilder::new().mode(0o700).create(&staging)?;
             create_private(&staging.join("prompt"))?.write_all(&program.stdin)
         };
-        stage().map_err(|e| {
+        let refuse = |error: TaskError| {
             let _ = fs::remove_dir_all(&staging);
-            refusal(TaskError::io("write", records.root(), e))
-        })?;
+            refusal(error)
+        };
+        stage().map_err(|e| refuse(TaskError::io("write", records.root(), e)))?;
         program.stdin = Vec::new();
         let register = || -> Result<_, TaskError> {
             let alive = Alive::take(&staging)?.ok_or_else(|| TaskError::Shim { reason: "it was swept away".into() })?;
@@ -122,10 +123,7 @@ impl Supervisor {
             let log = Writer::open(&directory, log_bytes).map_err(|e| TaskError::io("write", &directory, e))?;
             Ok((alive, runtime, live, slot, log))
         };
-        let (alive, runtime, live, slot, log) = register().map_err(|error| {
-            let _ = fs::remove_dir_all(&staging);
-            refusal(error)
-        })?;
+        let (alive, runtime, live, slot, log) = register().map_err(refuse)?;
         let above = records.above(&record);
         let mut supervisor = Self {
             record,

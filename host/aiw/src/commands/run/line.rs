@@ -24,7 +24,7 @@ pub fn right_line(cli: CliKind) -> String {
 fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
     let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60));
     let (mut ours, mut said, mut after): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
-    let mut words = words.iter().peekable();
+    let mut words = words.iter();
     while let Some(word) = words.next() {
         let text = word.to_string_lossy();
         if !is_flag(&text) {
@@ -49,11 +49,11 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
             continue;
         }
         ours.push(quoted(word));
-        let shown = |value: &OsString| match text.as_ref() {
+        let value_shown = |value: &OsString| match text.as_ref() {
             "--env" => unvalued(&value.to_string_lossy()),
             _ => quoted(value),
         };
-        ours.extend(value.map(shown));
+        ours.extend(value.map(value_shown));
     }
     after.extend(theirs.iter().map(quoted));
     let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
