@@ -905,6 +905,22 @@ cases! {
                hint: leave them out, and let git's credential helper give them",
     }
 
+    a_repository_with_a_pipe_for_its_configuration_is_refused {
+        given: |b| {
+            b.entries(json!([]));
+            commit_all(&b.bad());
+            fs::remove_file(b.bad().join(".git/config")).unwrap();
+            let made = Command::new("mkfifo").arg(b.bad().join(".git/config")).status().unwrap();
+            assert!(made.success());
+        },
+        when: "plugin marketplace add file://[BAD]",
+        says: "error: the git repository at `file://[TMP]/bad` can't be read: `[TMP]/bad/.git/config` is not a file",
+        then: |b| {
+            // The directory itself is as good as ever: nothing of `.git` is read.
+            b.run("plugin marketplace add [BAD]").ok();
+        },
+    }
+
     a_reference_of_no_known_form_is_refused {
         when: "plugin marketplace add ftp://host/x",
         says: "error: `ftp://host/x` is not a reference that any source knows
@@ -929,6 +945,27 @@ cases! {
         when: ADD,
         says: "error: the name `Official_Claude.Plugins` belongs to repositories under github.com/anthropics, and this is not one
                hint: add it under another name with `--name NAME`",
+    }
+
+    a_name_that_a_reader_takes_for_a_reserved_one_needs_a_yes {
+        given: |b| b.document(r#"{"name": "cIaude-plugins-official", "plugins": []}"#),
+        when: ADD,
+        says: "error: the name `cIaude-plugins-official` looks like `claude-plugins-official`, which is Anthropic's, and this is not Anthropic's repository
+               hint: `--yes` adds it all the same, and `--name NAME` under another name",
+        then: |b| {
+            let run = b.run("plugin marketplace add [BAD] --yes").ok();
+            assert_eq!(run.stderr, "its name looks like `claude-plugins-official`, which is Anthropic's, and it is not official\n");
+            // Once is enough.
+            b.run("plugin marketplace add [BAD]").ok();
+            b.run("plugin marketplace update cIaude-plugins-official").ok();
+        },
+    }
+
+    a_name_that_is_mistyped_from_a_reserved_one_needs_a_yes {
+        given: |b| b.document(r#"{"name": "bad", "plugins": []}"#),
+        when: "plugin marketplace add [BAD] --name claude-plugins-offical",
+        says: "error: the name `claude-plugins-offical` looks like `claude-plugins-official`, which is Anthropic's, and this is not Anthropic's repository
+               hint: `--yes` adds it all the same, and `--name NAME` under another name",
     }
 
     a_reserved_name_cannot_be_given_either {

@@ -237,7 +237,7 @@ fn an_update_that_wants_no_more_is_taken_and_one_that_wants_more_stops() {
     );
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update", "acme-index"])), @"
     ------- stderr -------
-    error: component `acme-index` 0.3.0 asks for more than was agreed to: ask `plugins.more.example` over HTTPS
+    error: component `acme-index` 0.3.0 asks for more than you agreed to: ask `plugins.more.example` over HTTPS
     hint: `aiw extension update acme-index --accept-changes` agrees to it
     ------- exit code 2 -------
     ");
@@ -265,7 +265,7 @@ fn an_id_that_is_taken_is_refused() {
     insta::assert_snapshot!(whole(&env, &add(&env, &env.path("other.wasm"))), @"
     ------- stderr -------
     error: component `acme-index` is already there, from `[TMP]/acme.wasm`
-    hint: `aiw extension update acme-index` or `aiw extension remove acme-index` first
+    hint: run `aiw extension update acme-index` or `aiw extension remove acme-index` first
     ------- exit code 2 -------
     ");
     // The same file again is no news.
@@ -373,7 +373,7 @@ fn two_components_that_claim_a_reference_are_settled_by_source() {
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "marketplace", "add", "acme:tools"])), @"
     ------- stderr -------
     error: `acme:tools` is claimed by several sources
-    hint: choose with `--source acme-index` or `--source acme-other`
+    hint: choose with `--source acme-index` or `--source acme-other`, or switch one off: `aiw extension disable acme-other`
     ------- exit code 2 -------
     ");
     env.run(&["plugin", "marketplace", "add", "acme:tools", "--source", "acme-other"]).ok();
@@ -381,6 +381,84 @@ fn two_components_that_claim_a_reference_are_settled_by_source() {
     assert_eq!(settings["extraKnownMarketplaces"]["acme-tools"]["source"]["extension"], "acme-other");
     // An update goes to the one that was chosen.
     env.run(&["plugin", "marketplace", "update", "acme-tools"]).ok();
+}
+
+#[test]
+fn a_component_that_claims_everything_has_only_what_nobody_else_reads() {
+    let env = Environment::new();
+    add(&env, &component("hostile")).ok();
+    let server = Server::start(|_| Answer::ok(r#"{"name": "mine", "owner": {"name": "T"}, "plugins": []}"#));
+    let url = format!("{}/claimed-by-all.json", server.url());
+    let run = env.run(&["plugin", "marketplace", "add", &url, "--yes"]).ok();
+    assert_eq!(
+        run.stderr,
+        "component `hostile` claims the reference as well: `--source hostile` lets it read it, `aiw extension disable \
+         hostile` switches it off\n"
+    );
+    let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
+    let source = &settings["extraKnownMarketplaces"]["mine"]["source"];
+    assert_eq!((&source["source"], &source["extension"]), (&json!("url"), &Value::Null));
+    // It is chosen by its name, and reads what nobody else does.
+    let run = env.run(&["plugin", "marketplace", "add", &url, "--yes", "--source", "hostile"]).ok();
+    assert!(run.stdout.starts_with("Added marketplace polite from hostile:polite"), "{}", run.whole());
+    env.run(&["plugin", "marketplace", "remove", "polite"]).ok();
+    env.run(&["plugin", "marketplace", "add", "claimed-by-all"]).ok();
+    env.run(&["extension", "disable", "hostile"]).ok();
+    assert_eq!(env.run(&["plugin", "marketplace", "add", &url, "--yes"]).ok().stderr, "");
+}
+
+#[test]
+fn the_formats_own_source_forms_are_never_a_components() {
+    let env = Environment::new();
+    let usurper = altered(&env, "hostile", "usurper.wasm", &[("mygits", "github")]);
+    add(&env, &usurper).ok();
+    insta::assert_snapshot!(env.run(&["plugin", "marketplace", "add", "hostile:forms", "--no-inspect"]).whole(), @"
+    Added marketplace forms from hostile:forms: 3 plugins
+    0 of them bring MCP servers, 1 is not yet inspected
+    ------- stderr -------
+    component `hostile` names the source form `github`, which is aiw's own: it is not asked for it
+    plugin `package` is left out: the source form `npm` is not installed: npm would run the package's install scripts
+    plugin `own` is left out: it has a `github` source without `repo`
+    ------- exit code 0 -------
+    ");
+    let found = env.json(&["plugin", "info", "claimed@forms"]);
+    assert_eq!(found["plugin"]["source"], "github:acme/ledger", "{found:#}");
+    // The host reads it: from where the user's configuration says that GitHub is.
+    let (_server, commit) = acme(&env);
+    let done = env.json(&["plugin", "install", "claimed@forms", "--yes"]);
+    assert_eq!(done["installed"][0]["commit"], commit.as_str());
+}
+
+#[test]
+fn an_update_to_a_lower_version_stops() {
+    let env = with_acme();
+    altered(&env, "acme-index", "acme.wasm", &[("\"version\": \"0.1.0\"", "\"version\": \"0.0.9\"")]);
+    let before = env.read("extensions.lock");
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update", "acme-index"])), @"
+    ------- stderr -------
+    error: component `acme-index` has version 0.1.0, and its source has the lower version 0.0.9
+    hint: `aiw extension update acme-index --accept-changes` agrees to it
+    ------- exit code 2 -------
+    ");
+    assert_eq!(env.read("extensions.lock"), before);
+    let run = env.run(&["extension", "update"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    let run = env.run(&["extension", "update", "acme-index", "--accept-changes"]).ok();
+    assert!(run.stdout.starts_with("Updated acme-index to 0.0.9 (sha256 "), "{}", run.whole());
+    // It asks for more as well: both are said.
+    altered(
+        &env,
+        "acme-index",
+        "acme.wasm",
+        &[("\"version\": \"0.1.0\"", "\"version\": \"0.0.1\""), ("plugins.acme.example", "plugins.more.example")],
+    );
+    insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update", "acme-index"])), @"
+    ------- stderr -------
+    component `acme-index` 0.0.1 asks for more than you agreed to: ask `plugins.more.example` over HTTPS
+    error: component `acme-index` has version 0.0.9, and its source has the lower version 0.0.1
+    hint: `aiw extension update acme-index --accept-changes` agrees to it
+    ------- exit code 2 -------
+    ");
 }
 
 #[test]

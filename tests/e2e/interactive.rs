@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aiw_tests::{Environment, FakeClis};
+use aiw_tests::{Environment, FakeClis, Market};
 use serde_json::json;
 
 use crate::terminal::Terminal;
@@ -80,9 +80,9 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     let mut terminal = Terminal::start(&env, &["provider", "add", "asked"]);
     terminal.wait_for("Preset:");
     terminal.press("openrouter\r");
-    terminal.wait_for("CLIs (empty: claude,codex):");
+    terminal.wait_for("CLIs (empty for claude,codex):");
     terminal.press("vim\r");
-    terminal.wait_for("`vim` is none of them");
+    terminal.wait_for("`vim` is not one of them");
     terminal.press("codex\r");
     terminal.wait_for("Model");
     terminal.press("\r");
@@ -148,4 +148,21 @@ fn waiting_shows_a_live_line_for_each_task() {
     terminal.wait(&id, |shown| shown.contains(&id) && shown.contains("running"));
     terminal.wait("the report", |shown| shown.contains("succeeded after"));
     assert!(terminal.ends().success());
+}
+
+#[test]
+fn a_name_that_looks_like_a_reserved_one_is_asked_for_on_a_terminal() {
+    let env = Environment::new();
+    let market = Market::new(env.path("m"), "claude-plugins-offical");
+    let path = market.root().display().to_string();
+    let names = || env.run(&["plugin", "marketplace", "list"]).ok().stdout;
+    for (answer, code) in [("n\r", 2), ("y\r", 0)] {
+        assert!(!names().contains("claude-plugins-offical"));
+        let mut terminal = Terminal::start(&env, &["plugin", "marketplace", "add", &path]);
+        terminal.wait_for("looks like `claude-plugins-official`");
+        terminal.wait_for("Add it all the same? [y/N]");
+        terminal.press(answer);
+        assert_eq!(terminal.ends().exit_code(), code, "{answer:?}");
+    }
+    assert!(names().contains("claude-plugins-offical"));
 }

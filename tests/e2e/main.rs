@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
+mod attacks;
 mod bad_input;
 mod browse;
 mod canary;
@@ -12,6 +13,7 @@ mod crash;
 mod extensions;
 mod interactive;
 mod lifecycle;
+mod masking;
 mod mcp;
 mod mcp_clients;
 mod providers;

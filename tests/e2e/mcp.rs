@@ -16,7 +16,7 @@ const HANGS: Duration = Duration::from_secs(60);
 const PROBE: &str = r#"{"jsonrpc":"2.0","id":"server-discover-probe-1","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"claude-code","title":"Claude Code","version":"2.1.328","description":"Anthropic's agentic coding tool","websiteUrl":"https://claude.com/claude-code"},"io.modelcontextprotocol/clientCapabilities":{"roots":{"listChanged":true},"elicitation":{"form":{},"url":{}}}}}}"#;
 
 /// A client that sees every line that the server writes.
-struct Client {
+pub(crate) struct Client {
     server: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -40,7 +40,7 @@ impl Client {
     }
 
     /// A session of the version that most clients speak.
-    fn initialized(env: &Environment) -> Self {
+    pub(crate) fn initialized(env: &Environment) -> Self {
         let mut client = Self::start(env);
         let answer = client.initialize("2025-06-18");
         assert_eq!(answer["result"]["protocolVersion"], "2025-06-18", "{answer}");
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// The answer of a call that succeeds: the same facts as structure and as text.
-    fn good(&mut self, tool: &str, arguments: Value) -> Value {
+    pub(crate) fn good(&mut self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments);
         assert_eq!(result["isError"], false, "{tool}: {result:#}");
         let text: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
@@ -610,6 +610,93 @@ fn hostile_input_neither_ends_nor_hangs_the_server() {
     }
     let (_, code) = client.leave();
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn an_id_that_is_none_is_answered_in_the_words_of_the_version() {
+    let env = Environment::cold();
+    // JSON-RPC 2.0 says `null`; MCP's newer schemas have no such id, and leave it out.
+    for (version, has_null) in [("2025-06-18", true), ("2025-11-25", false)] {
+        let mut client = Client::start(&env);
+        client.initialize(version);
+        for id in [
+            "null",
+            "1.5",
+            "{}",
+            "[1]",
+            "true",
+            "9223372036854775808",
+            "12345678901234567890123",
+            "1e999",
+            "1,\"id\":2",
+        ] {
+            client.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#));
+            let answer = client.next();
+            assert_eq!(answer["error"]["code"], -32600, "{id}: {answer}");
+            assert_eq!((answer.get("id").is_some(), &answer["id"]), (has_null, &Value::Null), "{id}: {answer}");
+            // Nobody waits for an answer to these.
+            client.line(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+        }
+        let long = "\u{e4}\"\\ ".repeat(10_000);
+        for id in
+            [json!(0), json!(-7), json!(i64::MAX), json!(i64::MIN), json!(""), json!("1"), json!("null"), json!(long)]
+        {
+            client.line(&json!({"jsonrpc": "2.0", "id": id, "method": "ping"}).to_string());
+            assert_eq!(client.next(), json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+        }
+        assert_eq!(client.leave(), (Vec::new(), Some(0)));
+    }
+}
+
+#[test]
+fn a_thousand_calls_that_wait_hold_nobody_up() {
+    let (env, _clis) = FakeClis::environment();
+    let mut client = Client::initialized(&env);
+    let ids = [client.task("claude", "sleep 300"), client.task("codex", "sleep 300")];
+    for n in 0..1000 {
+        client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": ids[n % 2]}}));
+    }
+    // Each of these is the next that is answered, before all who wait.
+    let listed = client.good("list_tasks", json!({}));
+    assert_eq!(listed["tasks"].as_array().unwrap().len(), 2);
+    client.good("get_task_logs", json!({"id": ids[0]}));
+    let early = client.good("wait_task", json!({"id": ids[0], "timeout_seconds": 0}));
+    assert_eq!(early["done"], false);
+    // The ends are heard by all who wait for them.
+    let stops = ids.clone().map(|id| client.send("tools/call", &json!({"name": "stop_task", "arguments": {"id": id}})));
+    let (mut ended, mut stopped) = (0, 0);
+    while ended + stopped < 1002 {
+        let answer = client.next();
+        let result = &answer["result"]["structuredContent"];
+        if stops.iter().any(|id| answer["id"] == *id) {
+            assert_eq!(result["result"], "stopped", "{answer}");
+            stopped += 1;
+        } else {
+            assert_eq!((&result["done"], &result["task"]["state"]), (&json!(true), &json!("ended")), "{answer}");
+            ended += 1;
+        }
+    }
+    assert_eq!((ended, stopped), (1000, 2));
+    assert_eq!(client.leave(), (Vec::new(), Some(0)));
+}
+
+#[test]
+fn more_tasks_than_are_watched_at_once_are_waited_for_all_the_same() {
+    let (env, _clis) = FakeClis::environment();
+    env.settings(&json!({"max_concurrent_tasks": 40}));
+    let mut client = Client::initialized(&env);
+    let go = env.path("go").display().to_string();
+    let ids: Vec<String> =
+        (0..20).map(|_| client.task("claude", &format!("while [ ! -e {go} ]; do sleep 0.05; done"))).collect();
+    for id in ids.iter().chain(&ids) {
+        client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": id}}));
+    }
+    assert_eq!(client.good("list_tasks", json!({}))["tasks"].as_array().unwrap().len(), 20);
+    std::fs::write(&go, "").unwrap();
+    for _ in 0..40 {
+        let answer = client.next();
+        assert_eq!(answer["result"]["structuredContent"]["done"], true, "{answer}");
+    }
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
     env.run(&["provider", "edit", "x", "--preset", "openrouter", "--token-env", "K"]).ok();
     editing.stdin.take().unwrap().write_all(b"sk-for-openai\n").unwrap();
     let run = Run::from(editing.wait_with_output().unwrap());
-    assert_eq!((run.code, run.stderr.contains("moved by another command")), (2, true), "{}", run.whole());
+    assert_eq!((run.code, run.stderr.contains("another command changed the address")), (2, true), "{}", run.whole());
     assert_eq!(env.json(&["secret", "list"]), json!({"secrets": []}));
 }
 
@@ -251,7 +251,7 @@ fn what_is_no_good_provider_is_refused_before_anything_is_kept() {
         (
             &["provider", "add", "x", "--preset", "openrouter", "--token", "sk-canary"][..],
             64,
-            "not taken as an argument",
+            "pass a token as an argument",
         ),
         (&["provider", "add", "x", "--preset", "nonsense", "--token-env", "K"], 2, "no preset `nonsense`"),
         (&["provider", "add", "x"], 2, "no terminal to ask on"),
@@ -528,4 +528,125 @@ fn what_the_user_gives_behind_a_double_dash_of_their_own_does_not_undo_the_provi
     let at = |word: &str| seen.arguments.iter().position(|argument| argument == word).unwrap();
     assert!(at("--settings") < at("--"), "{:?}", seen.arguments);
     assert!(seen.settings.contains("sk-canary-gw"));
+}
+
+/// Adds the hostile provider with an address for its preset, or another one in its place.
+fn third_party(env: &Environment, url: &str) {
+    let path = env.path("third-party.wasm");
+    let update = path.exists();
+    fs::write(&path, aiw_tests::describing("hostile-provider", &format!("url={url}"))).unwrap();
+    match update {
+        true => env.run(&["extension", "update", "hostile-provider", "--accept-changes"]).ok(),
+        false => env.run(&["extension", "add", &path.display().to_string(), "--yes"]).ok(),
+    };
+}
+
+#[test]
+fn a_token_does_not_follow_a_preset_that_moves() {
+    let (env, clis) = FakeClis::environment();
+    third_party(&env, "https://one.example/v1");
+    let added =
+        env.run_with_input(&["provider", "add", "x", "--preset", "polite", "--token-stdin"], "sk-canary\n").ok();
+    assert!(added.whole().contains("https://one.example/v1"), "{}", added.whole());
+    let run = || env.run(&["codex", "-p", "x", "hello"]);
+    run().ok();
+    // Another path at the same place is none.
+    third_party(&env, "https://one.example/v2");
+    run().ok();
+    third_party(&env, "https://two.example/v1");
+    for arguments in [&["codex", "-p", "x", "hello"][..], &["provider", "test", "x"]] {
+        let stopped = env.run(arguments);
+        assert_eq!(stopped.code, 2, "{}", stopped.whole());
+        let words = "now leads to `https://two.example`; you agreed to `https://one.example`";
+        assert!(stopped.stderr.contains(words), "{}", stopped.whole());
+        assert!(stopped.stderr.contains("aiw provider edit x --keep-token"), "{}", stopped.whole());
+    }
+    assert_eq!(clis.seen().len(), 2);
+    // It is in lists, which send nothing.
+    env.run(&["provider", "list"]).ok();
+    env.run(&["provider", "edit", "x", "--keep-token"]).ok();
+    run().ok();
+    assert!(clis.seen().pop().unwrap().arguments.join(" ").contains("https://two.example/v1"));
+}
+
+#[test]
+fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
+    let (env, clis) = FakeClis::environment();
+    let server = Server::start(|_| Answer::ok(r#"{"data": []}"#));
+    for url in [server.url().to_owned(), "https://192.168.7.7/v1".into(), "https://169.254.169.254/v1".into()] {
+        third_party(&env, &url);
+        let add = ["provider", "add", "x", "--preset", "polite", "--token-stdin"];
+        let refused = env.run_with_input(&add, "sk-canary\n");
+        assert_eq!(refused.code, 2, "{}", refused.whole());
+        assert!(refused.stderr.contains("on this machine or in a private network"), "{}", refused.whole());
+        assert_eq!(env.json(&["provider", "list"]), json!({"providers": []}));
+        env.run_with_input(&[&add[..], &["--yes"]].concat(), "sk-canary\n").ok();
+        env.run(&["codex", "-p", "x", "hello"]).ok();
+        assert!(clis.seen().pop().unwrap().arguments.join(" ").contains(&url));
+        env.run(&["provider", "remove", "x"]).ok();
+    }
+    // A name is not private until it is looked up: then nothing is sent.
+    third_party(&env, "https://localhost/v1");
+    let add = ["provider", "add", "y", "--preset", "polite", "--token-stdin", "--yes"];
+    env.run_with_input(&add, "sk-canary\n").ok();
+    let path = env.home().join("providers.json");
+    let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    if let Some(urls) = file["providers"]["y"].as_object_mut() {
+        urls.remove("base_urls");
+    }
+    fs::write(&path, file.to_string()).unwrap();
+    let starts = clis.seen().len();
+    let refused = env.run(&["codex", "-p", "y", "hello"]);
+    assert_eq!(refused.code, 2, "{}", refused.whole());
+    assert!(refused.stderr.contains("`localhost` resolves to `127.0.0.1`"), "{}", refused.whole());
+    assert_eq!(clis.seen().len(), starts);
+    // The presets that are part of aiw and mean this machine stay.
+    for preset in ["ollama", "lmstudio"] {
+        env.run(&["provider", "add", preset, "--preset", preset]).ok();
+        env.run(&["codex", "-p", preset, "--model", "m", "hello"]).ok();
+    }
+}
+
+#[test]
+fn an_entry_that_was_written_by_hand_gets_what_is_pinned_at_its_first_start() {
+    let (mut env, clis) = FakeClis::environment();
+    env.set("K", "sk-canary");
+    fs::create_dir_all(env.home()).unwrap();
+    fs::set_permissions(env.home(), fs::Permissions::from_mode(0o700)).unwrap();
+    let file = json!({"version": 1, "providers": {"x": {"preset": "openrouter", "token": "${K}", "model": "m"}}});
+    fs::write(env.home().join("providers.json"), file.to_string()).unwrap();
+    let id = || {
+        let file: Value = serde_json::from_str(&env.read("providers.json")).unwrap();
+        let x = &file["providers"]["x"];
+        assert_eq!(x["origins"]["openai"], "https://openrouter.ai");
+        x["id"].as_str().unwrap().to_owned()
+    };
+    env.run(&["codex", "-p", "x", "one"]).ok();
+    let first = id();
+    env.run(&["codex", "-p", "x", "two"]).ok();
+    assert_eq!(id(), first);
+    // Codex looks a session's provider up by this id, and `config.toml` can't hold a table of it.
+    let seen = clis.seen();
+    assert_eq!(seen.len(), 2);
+    for seen in seen {
+        assert!(seen.arguments.join(" ").contains(&format!("model_provider=\"{first}\"")), "{:?}", seen.arguments);
+    }
+    let mut other = FakeClis::environment().0;
+    other.set("K", "sk-canary");
+    other.run(&["provider", "add", "x", "--preset", "openrouter", "--token-env", "K"]).ok();
+    let file: Value = serde_json::from_str(&other.read("providers.json")).unwrap();
+    assert_ne!(file["providers"]["x"]["id"], json!(first));
+}
+
+#[test]
+fn what_the_user_sets_for_a_provider_beats_what_is_cleared() {
+    let (env, clis) = FakeClis::environment();
+    let variables = ["--env", "CLAUDE_CODE_EFFORT_LEVEL=low", "--env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://mine"];
+    add(&env, "gw", &[&["--preset", "litellm", "--base-url", "http://127.0.0.1:9"][..], &variables].concat());
+    env.run(&["claude", "-p", "gw", "hello"]).ok();
+    let seen = clis.only();
+    assert_eq!(seen.environment["CLAUDE_CODE_EFFORT_LEVEL"], "low");
+    assert_eq!(seen.environment["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://mine");
+    let settings: Value = serde_json::from_str(&seen.settings).unwrap();
+    assert_eq!(settings["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://mine");
 }

@@ -469,6 +469,132 @@ fn a_damaged_record_is_said_and_can_be_removed() {
     env.run(&["task", "stop", &running]).ok();
 }
 
+fn record(env: &Environment, id: &str) -> Value {
+    serde_json::from_str(&env.read(&format!("tasks/{id}/task.json"))).unwrap()
+}
+
+/// A task whose CLI and supervisor were killed, and that nobody has looked at since.
+fn killed(env: &Environment) -> String {
+    let id = detach(env, "claude", "exec sleep 60");
+    until("the start", || (task(env, &id)["state"] == "running").then_some(()));
+    let record = record(env, &id);
+    for who in ["shim", "child"] {
+        let pid = Pid::from_raw(record[who]["pid"].as_i64().unwrap().try_into().unwrap()).unwrap();
+        let _ = kill_process(pid, Signal::KILL);
+        let gone = || !Path::new(&format!("/proc/{}/cmdline", pid.as_raw_nonzero())).exists();
+        let empty =
+            || std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).is_ok_and(|line| line.is_empty());
+        until("its death", || (gone() || empty()).then_some(()));
+    }
+    id
+}
+
+#[test]
+fn a_forged_record_gets_no_process_signalled() {
+    let (env, _) = FakeClis::environment();
+    for (who, start) in [("child", None), ("child", Some(0)), ("shim", None), ("shim", Some(0))] {
+        let id = killed(&env);
+        // It shows nothing of itself, so nothing speaks against it.
+        let mut stranger = std::process::Command::new("sleep").arg("100").env_clear().spawn().unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", stranger.id())).unwrap();
+        let own: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
+        let mut forged = record(&env, &id);
+        forged[who] = json!({"pid": stranger.id(), "start": start.unwrap_or(own)});
+        let directory = env.home().join("tasks").join(&id);
+        std::fs::write(directory.join("task.json"), forged.to_string()).unwrap();
+        let lock = std::fs::File::options().write(true).open(directory.join("alive")).unwrap();
+        if who == "shim" {
+            rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        }
+        env.run(&["task", "list"]).ok();
+        let stopped = env.run(&["task", "stop", &id]);
+        assert_eq!(stopped.code != 0, who == "shim", "{who} {start:?}: {}", stopped.whole());
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(stranger.try_wait().unwrap().is_none(), "{who} {start:?}: {}", stopped.whole());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_directory_of_a_task_that_is_a_link_is_refused() {
+    let (env, _) = FakeClis::environment();
+    let id = detach(&env, "claude", "true");
+    env.run(&["wait", &id]).ok();
+    let (directory, outside) = (env.home().join("tasks").join(&id), env.path("outside"));
+    std::fs::rename(&directory, &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, &directory).unwrap();
+    let text = "`[TMP]/aiw/tasks/ID` is a symbolic link, and aiw does not follow it";
+    let hint = "`rm [TMP]/aiw/tasks/ID` takes the link away, and leaves what it leads to";
+    let stable = |text: &str| env.stable(text).replace(&id, "ID");
+    for command in [&["task", "list"][..], &["status"]] {
+        assert_eq!(stable(&env.run(command).ok().stderr), format!("{text} ({hint})\n"));
+    }
+    for command in ["show", "logs", "stop", "remove", "wait"] {
+        let run = env.run(&["task", command, &id]);
+        assert_eq!((run.code, stable(&run.stderr)), (69, format!("error: {text}\nhint: {hint}\n")), "{command}");
+    }
+    env.run(&["task", "prune", "--keep", "0"]).ok();
+    assert!(directory.is_symlink());
+    let mut files: Vec<_> = std::fs::read_dir(outside).unwrap().map(|file| file.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["alive", "log", "prompt", "read", "task.json"]);
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_task_is_said_and_can_be_removed() {
+    let (env, _) = FakeClis::environment();
+    env.run(&["claude", "hello"]).ok();
+    let path = env.home().join("tasks/zzzzzzzzzzzz");
+    let pipe = || assert!(env.program(Path::new("mkfifo")).arg(&path).status().unwrap().success());
+    let socket = || drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    for (what, make) in
+        [("a FIFO", &pipe as &dyn Fn()), ("a socket", &socket), ("a file", &|| std::fs::write(&path, "").unwrap())]
+    {
+        make();
+        let text = format!("`[TMP]/aiw/tasks/zzzzzzzzzzzz` is {what}, not the directory of a task");
+        let list = env.run(&["task", "list"]).ok();
+        assert_eq!(env.stable(&list.stderr), format!("{text} (`aiw task remove zzzzzzzzzzzz` takes it away)\n"));
+        let show = env.run(&["task", "show", "zzzzzzzzzzzz"]);
+        let expected = format!("error: {text}\nhint: `aiw task remove zzzzzzzzzzzz` takes it away\n");
+        assert_eq!((show.code, env.stable(&show.stderr)), (69, expected));
+        assert_eq!(env.run(&["task", "remove", "zzzzzzzzzzzz"]).ok().stdout, "Removed zzzzzzzzzzzz\n");
+        assert!(std::fs::symlink_metadata(&path).is_err());
+    }
+    assert_eq!(env.json(&["task", "list"])["tasks"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_runtime_directory_that_is_not_absolute_is_refused() {
+    let (mut env, clis) = FakeClis::environment();
+    env.set("AIW_RUNTIME_DIR", "run/here");
+    for command in [&["claude", "hello"][..], &["task", "list"], &["status"], &["wait"]] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(env.run(command).whole(), @"
+            ------- stderr -------
+            error: `AIW_RUNTIME_DIR` is not an absolute path: `run/here`
+            hint: set it to a path that begins with `/`, or unset it: aiw finds a directory by itself
+            ------- exit code 3 -------
+            ");
+        }
+    }
+    assert!(clis.seen().is_empty() && !env.path("run/here").exists());
+}
+
+#[test]
+fn a_task_that_is_named_twice_is_reported_once() {
+    let (env, _) = FakeClis::environment();
+    let (one, two) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
+    for command in [&["wait"][..], &["task", "stop"]] {
+        let names = [&one[..], &one[..8], &two, &one];
+        let answer = env.json(&[command, &names].concat());
+        let ids: Vec<&str> =
+            answer["tasks"].as_array().unwrap().iter().map(|task| task["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, [&one, &two], "{command:?}");
+    }
+    assert_eq!(env.json(&["task", "remove", &one, &one])["removed"], json!([one]));
+}
+
 #[test]
 fn what_a_limit_of_memory_is_worth_is_said() {
     let (env, _) = FakeClis::environment();

@@ -25,6 +25,15 @@ pub fn component(name: &str) -> PathBuf {
     path
 }
 
+/// The hostile provider with a mode of its `describe` written into it, which may ask nobody for one.
+pub fn describing(name: &str, mode: &str) -> Vec<u8> {
+    let mut bytes = fs::read(component(name)).unwrap();
+    let marker = b"hostile-describe:";
+    let at = bytes.windows(marker.len()).position(|window| window == marker).expect("the marker is in the component");
+    bytes[at + marker.len()..][..mode.len()].copy_from_slice(mode.as_bytes());
+    bytes
+}
+
 /// The real binary, built beside this test binary.
 fn binary() -> PathBuf {
     let exe = std::env::current_exe().expect("a test binary");

@@ -13,7 +13,7 @@ mod model_api;
 mod server;
 
 pub use corpora::{Corpus, corpus};
-pub use environment::{Environment, Run, component, components_dir};
+pub use environment::{Environment, Run, component, components_dir, describing};
 pub use fake_cli::{FakeClis, Seen};
 pub use market::{Market, commit_all, git};
 pub use model_api::{ModelApi, not_run, python, real_cli};

@@ -248,13 +248,13 @@ pub struct AddArgs {
     /// A branch or tag
     #[arg(long = "ref", value_name = "REF")]
     pub git_ref: Option<String>,
-    /// The component that reads it, where several would
+    /// The component that reads it, where several would: aiw's own does if none is named
     #[arg(long, value_name = "ID")]
     pub source: Option<ExtensionId>,
     /// Do not look into remote plugins
     #[arg(long)]
     pub no_inspect: bool,
-    /// Agree to an address that is not encrypted
+    /// Agree to an address that is not encrypted, and to a name that looks like one of Anthropic's
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -280,7 +280,7 @@ pub enum ExtensionCommand {
     Update {
         /// Its id
         id: Option<String>,
-        /// Agree to more than was agreed to before
+        /// Agree to more than was agreed to before, and to a lower version
         #[arg(long)]
         accept_changes: bool,
     },

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use aiw_components::{Bundled, Library};
 use aiw_extensions::World;
 use aiw_home::{Home, HomeError};
 use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
 use aiw_wasm::capabilities::{Capabilities, Settings, SystemClock};
-use aiw_wasm::{Bundled, Library};
 
 use crate::component_tasks::ComponentTasks;
 use crate::failure::Failure;
 use crate::logs::FileLog;
 use crate::output::Output;
+use crate::starter::own_executable;
 
 /// Read when they are asked for: most commands need one, or none.
 const BUNDLED: [Bundled; 7] = [
@@ -78,7 +79,8 @@ impl Host {
             tasks: Arc::new(ComponentTasks(home.clone())),
             home: home.clone(),
         };
-        let library = Arc::new(Library::new(home.clone(), &BUNDLED, capabilities));
+        let library = Library::new(home.clone(), &BUNDLED, capabilities).compile_with(own_executable()?);
+        let library = Arc::new(library);
         let markets = Markets::new(home.clone(), library.clone(), client.clone(), trees, observer);
         Ok(Self { home, library, client, markets })
     }

@@ -1,4 +1,5 @@
 use aiw_core::ErrorKind;
+use aiw_providers::{AskError, ProviderError};
 use serde_json::{Value, json};
 
 /// Why a command failed: what the user reads, and the exit code.
@@ -88,15 +89,26 @@ macro_rules! from {
 from!(
     aiw_home::HomeError,
     aiw_home::VaultError,
-    aiw_launch::LaunchError,
     aiw_launch::RoleError,
     aiw_tasks::TaskError,
-    aiw_wasm::LibraryError
+    aiw_components::LibraryError
 );
 
-impl From<aiw_launch::AdapterError> for Failure {
-    fn from(e: aiw_launch::AdapterError) -> Self {
-        Self { hint: e.hint.clone(), ..Self::new(e.kind, e.to_string()) }
+impl From<aiw_launch::LaunchError> for Failure {
+    fn from(e: aiw_launch::LaunchError) -> Self {
+        match e {
+            aiw_launch::LaunchError::Provider(e) => e.into(),
+            e => Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) },
+        }
+    }
+}
+
+impl From<ProviderError> for Failure {
+    fn from(e: ProviderError) -> Self {
+        match e {
+            ProviderError::Ask(AskError::Interrupted) => Self::interrupted(130),
+            e => Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) },
+        }
     }
 }
 

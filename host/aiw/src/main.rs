@@ -28,6 +28,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
         return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter);
     }
+    // A component of somebody else's, compiled in a process that is ended where it takes too much.
+    if std::env::args_os().nth(1).is_some_and(|a| a == aiw_wasm::COMPILE_ARGUMENT) {
+        return aiw_wasm::compile_main();
+    }
     // The commonest question, before anything is set up.
     if std::env::args_os().len() == 2 && std::env::args_os().nth(1).is_some_and(|a| a == "--version" || a == "-V") {
         return output::write_line(&format!("aiw {}", env!("CARGO_PKG_VERSION")));

@@ -1,16 +1,19 @@
 //! Starting CLIs: the launcher with the components, and the tasks of this session.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiw_core::ErrorKind;
-use aiw_core::provider::{CliTarget, Plan, Preset, Profile};
-use aiw_core::{ExtensionId, one_line};
+use aiw_components::{Library, LibraryError};
+use aiw_core::provider::{Account, Health, Intent, Model, Target};
+use aiw_core::{ErrorKind, ExtensionId, Secret};
 use aiw_extensions::World;
-use aiw_home::{Home, HomeError, Providers};
-use aiw_launch::{AdapterError, Adapters, LaunchError, Launcher, Prepared, Request, Search, Session};
+use aiw_home::{Home, HomeError};
+use aiw_launch::{LaunchError, Launcher, Prepared, Request, Search, Session};
+use aiw_net::{Client, Policy};
+use aiw_providers::{AdapterError, Adapters, KnownPreset, Providers};
 use aiw_tasks::{Keep, Queue, Scope, Task, Tasks};
-use aiw_wasm::{CallError, Component, Library, LibraryError};
+use aiw_wasm::{CallError, Component};
 use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
@@ -19,111 +22,130 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 /// Provider components from the library.
-pub struct LibraryAdapters(pub Arc<Library>);
+struct LibraryAdapters {
+    library: Arc<Library>,
+    client: Client,
+}
 
 impl LibraryAdapters {
-    /// All presets with their components; of two with one id the first counts, and those inside
-    /// the binary come first. Components that do not answer are left out, each with a sentence.
-    pub async fn presets(&self) -> Result<(Vec<(ExtensionId, Preset)>, Vec<String>), AdapterError> {
-        let (mut presets, mut problems): (Vec<(ExtensionId, Preset)>, Vec<String>) = Default::default();
-        for id in self.0.enabled(World::Provider).map_err(library_error)? {
-            match self.of(&id).await {
-                Ok(found) => {
-                    for preset in found {
-                        if !presets.iter().any(|(_, known)| known.id == preset.id) {
-                            presets.push((id.clone(), preset));
-                        }
-                    }
-                }
-                Err(e) => problems.push(e.message),
-            }
-        }
-        Ok((presets, problems))
+    fn new(host: &Host) -> Self {
+        Self { library: host.library.clone(), client: host.client.clone() }
     }
 
-    async fn of(&self, id: &ExtensionId) -> Result<Vec<Preset>, AdapterError> {
-        Ok(self.component(id).await?.provider_info().await.map_err(call_error)?.presets)
+    async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, AdapterError> {
+        let presets = self.component(id).await?.provider_info().await.map_err(call_error)?.presets;
+        let bundled = self.library.is_bundled(id.as_str());
+        Ok(presets.into_iter().map(|preset| KnownPreset { component: id.clone(), bundled, preset }).collect())
     }
 
-    /// A component by its id.
-    pub async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, AdapterError> {
-        self.0.load(id.as_str()).await.map_err(library_error)
+    async fn component(&self, id: &ExtensionId) -> Result<Arc<Component>, AdapterError> {
+        self.library.load(id.as_str()).await.map_err(library_error)
     }
 }
 
 #[async_trait]
 impl Adapters for LibraryAdapters {
-    async fn preset(
-        &self,
-        preset: &str,
-        component: Option<&ExtensionId>,
-    ) -> Result<(ExtensionId, Preset), AdapterError> {
+    /// Of two presets with one id the first counts, and those inside the binary come first.
+    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<AdapterError>), AdapterError> {
+        let (mut presets, mut problems): (Vec<KnownPreset>, Vec<AdapterError>) = Default::default();
+        for id in self.library.enabled(World::Provider).map_err(library_error)? {
+            match self.of(&id).await {
+                Ok(found) => {
+                    for known in found {
+                        if !presets.iter().any(|other| other.preset.id == known.preset.id) {
+                            presets.push(known);
+                        }
+                    }
+                }
+                Err(e) => problems.push(e),
+            }
+        }
+        Ok((presets, problems))
+    }
+
+    async fn preset(&self, preset: &str, component: Option<&ExtensionId>) -> Result<KnownPreset, AdapterError> {
         let ids = match component {
             Some(id) => vec![id.clone()],
-            None => self.0.enabled(World::Provider).map_err(library_error)?,
+            None => self.library.enabled(World::Provider).map_err(library_error)?,
         };
         let mut problem = None;
         for id in ids {
             match self.of(&id).await {
                 Ok(presets) => {
-                    if let Some(found) = presets.into_iter().find(|known| known.id == preset) {
-                        return Ok((id, found));
+                    if let Some(found) = presets.into_iter().find(|known| known.preset.id == preset) {
+                        return Ok(found);
                     }
                 }
                 Err(e) => problem = problem.or(Some(e)),
             }
         }
         // A component that does not answer may be the one.
-        Err(problem.unwrap_or_else(|| AdapterError {
-            kind: ErrorKind::User,
-            message: format!("there is no preset `{}`", one_line(preset, 80)),
-            hint: Some("`aiw provider presets` shows them".into()),
-        }))
+        Err(problem.unwrap_or_else(|| AdapterError::UnknownPreset { preset: preset.to_owned() }))
     }
 
-    async fn launch_plan(
+    async fn check_address(&self, url: &str) -> Result<(), AdapterError> {
+        let checked = self.client.check_address(&Policy::public(), url).await;
+        checked.map_err(|e| AdapterError::Address { kind: e.kind(), source: Box::new(e) })
+    }
+
+    async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError> {
+        self.component(component).await?.plan(account, target).await.map_err(call_error)
+    }
+
+    async fn check(
         &self,
         component: &ExtensionId,
-        profile: &Profile,
-        target: &CliTarget,
-    ) -> Result<Plan, AdapterError> {
-        self.component(component).await?.launch_plan(profile, target).await.map_err(call_error)
+        account: &Account,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Health, AdapterError> {
+        self.component(component).await?.check_provider(account, secrets).await.map_err(call_error)
+    }
+
+    async fn models(
+        &self,
+        component: &ExtensionId,
+        account: &Account,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Vec<Model>, AdapterError> {
+        self.component(component).await?.provider_models(account, secrets).await.map_err(call_error)
     }
 }
 
-pub fn library_error(e: LibraryError) -> AdapterError {
-    AdapterError { kind: e.kind(), message: e.to_string(), hint: e.hint() }
+fn library_error(e: LibraryError) -> AdapterError {
+    AdapterError::Component { kind: e.kind(), hint: e.hint(), source: Box::new(e) }
 }
 
-pub fn call_error(e: CallError) -> AdapterError {
-    AdapterError { kind: e.kind(), message: e.to_string(), hint: None }
+fn call_error(e: CallError) -> AdapterError {
+    AdapterError::Component { kind: e.kind(), hint: None, source: Box::new(e) }
 }
 
-/// `providers.json`; one of aiw 0.6 is brought up to date first.
-pub fn providers(home: &Home, output: &Output) -> Result<Providers, Failure> {
-    match home.providers() {
-        Err(HomeError::Old { .. }) => {
-            if let Some(done) = home.migrate_providers()? {
-                let count = done.providers.len();
-                output.note(format!(
-                    "providers.json of aiw 0.6 is brought up to date: {count} providers, {} secrets moved to the vault; the old file is `{}`, encrypted",
-                    done.secrets.len(),
-                    done.backup.display()
-                ));
-                done.left.iter().for_each(|problem| output.note(problem));
-            }
-            Ok(home.providers()?)
-        }
-        providers => Ok(providers?),
+/// Brings a `providers.json` of aiw 0.6 up to date.
+pub fn migrate_providers(home: &Home, output: &Output) -> Result<(), Failure> {
+    if !matches!(home.providers(), Err(HomeError::Old { .. })) {
+        return Ok(());
     }
+    if let Some(done) = home.migrate_providers()? {
+        let count = done.providers.len();
+        output.note(format!(
+            "providers.json of aiw 0.6 is brought up to date: {count} providers, {} secrets moved to the vault; the old file is `{}`, encrypted",
+            done.secrets.len(),
+            done.backup.display()
+        ));
+        done.left.iter().for_each(|problem| output.note(problem));
+    }
+    Ok(())
+}
+
+/// The user's providers, with presets from the library.
+pub fn providers(host: &Host) -> Providers {
+    Providers::new(host.home.clone(), Arc::new(LibraryAdapters::new(host)), aiw_launch::apis())
 }
 
 /// What prepares CLIs, with the home that it reads.
 pub fn launcher(output: &Output) -> Result<(Home, Launcher), Failure> {
     let host = Host::open(output)?;
-    providers(&host.home, output)?;
-    let adapters = Arc::new(LibraryAdapters(host.library.clone()));
-    let launcher = Launcher::new(host.home.clone(), Search::from_environment(), adapters);
+    migrate_providers(&host.home, output)?;
+    let launcher = Launcher::new(host.home.clone(), Search::from_environment(), providers(&host));
     Ok((host.home, launcher))
 }
 

@@ -17,6 +17,11 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// A line that belongs to a question.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", aiw_core::printable(line));
+}
+
 /// Asks for a line; end of input is an interruption.
 pub async fn ask(question: &str) -> Result<String, Failure> {
     let _ = write!(io::stderr().lock(), "{} ", aiw_core::printable(question));

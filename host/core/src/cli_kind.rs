@@ -29,15 +29,6 @@ impl CliKind {
             Self::Gemini => "gemini",
         }
     }
-
-    /// Its package in the npm registry.
-    pub const fn npm_package(self) -> &'static str {
-        match self {
-            Self::Claude => "@anthropic-ai/claude-code",
-            Self::Codex => "@openai/codex",
-            Self::Gemini => "@google/gemini-cli",
-        }
-    }
 }
 
 impl fmt::Display for CliKind {

@@ -8,9 +8,11 @@
 //! assert_eq!(id.market.as_str(), "claude-plugins-official");
 //! ```
 
+mod address;
+mod api;
 mod cli_kind;
 mod error_kind;
-mod family;
+mod market;
 mod names;
 mod path;
 pub mod provider;
@@ -18,14 +20,16 @@ mod secret;
 mod task;
 mod text;
 
+pub use address::is_public;
+pub use api::{Api, Family};
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
-pub use family::Family;
+pub use market::MarketKind;
 pub use names::{
-    EnvName, ExtensionId, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName, SecretName, Sha,
-    is_git_ref, is_model,
+    EnvName, ExtensionId, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName, RoleName,
+    SecretName, Sha, SourceWord, is_git_ref, is_model,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
-pub use secret::{Secret, is_secret_name};
+pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
 pub use task::{TaskId, TaskOutcome, TaskState};
-pub use text::{hex, one_line, printable, without_query};
+pub use text::{hex, is_unsafe, one_line, printable, without_query};

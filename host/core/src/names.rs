@@ -53,6 +53,15 @@ fn check_extension_id(what: &'static str, name: &str) -> Result<(), InvalidName>
     Err(InvalidName { what, name: name.to_owned(), why })
 }
 
+fn check_word(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    let fits = (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    match fits {
+        true => Ok(()),
+        false => Err(InvalidName { what, name: name.to_owned(), why: "is not 1 to 64 small letters, digits and `-`" }),
+    }
+}
+
 fn check_env(what: &'static str, name: &str) -> Result<(), InvalidName> {
     let why = if name.is_empty() || name.len() > 256 {
         "is not 1 to 256 characters long"
@@ -71,6 +80,18 @@ fn check_sha(what: &'static str, name: &str) -> Result<(), InvalidName> {
         return Ok(());
     }
     Err(InvalidName { what, name: name.to_owned(), why: "is not 40 hexadecimal digits in small letters" })
+}
+
+/// A token of RFC 9110, section 5.6.2, that a CLI's list of headers can hold.
+fn check_header(what: &'static str, name: &str) -> Result<(), InvalidName> {
+    let why = if name.is_empty() || name.len() > 64 {
+        "is not 1 to 64 characters long"
+    } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+        "has characters other than letters, digits, `-` and `_`"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName { what, name: name.to_owned(), why })
 }
 
 /// What git takes as the name of a branch, a tag or a whole ref, and never as an option.
@@ -129,10 +150,19 @@ macro_rules! name {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                parse(d)
             }
         }
     };
+}
+
+/// Text that says by itself what it is.
+pub(crate) fn parse<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = InvalidName>,
+{
+    String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
 }
 
 name!(
@@ -146,6 +176,10 @@ name!(
 name!(
     /// A component: 1–64 of `a-z 0-9 -`, the first a letter.
     ExtensionId, "extension id", check_extension_id
+);
+name!(
+    /// A component's own kind of marketplace, or its own form of an entry's source: 1–64 of `a-z 0-9 -`.
+    SourceWord, "source word", check_word
 );
 name!(
     /// A role: what goes before a task.
@@ -164,9 +198,49 @@ name!(
     EnvName, "variable name", check_env
 );
 name!(
+    /// A header of an HTTP request; compared without case.
+    HeaderName, "header name", check_header
+);
+name!(
     /// A full git commit id (SHA-1).
     Sha, "commit id", check_sha
 );
+
+impl HeaderName {
+    /// Whether it carries credentials, frames the message, or says where it goes. Such a header is
+    /// written by the program that sends the request.
+    pub fn is_reserved(&self) -> bool {
+        const NAMES: [&str; 26] = [
+            "accept",
+            "accept-encoding",
+            "api-key",
+            "authorization",
+            "connection",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "cookie",
+            "date",
+            "expect",
+            "forwarded",
+            "host",
+            "keep-alive",
+            "origin",
+            "proxy-authorization",
+            "proxy-connection",
+            "referer",
+            "set-cookie",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "via",
+            "x-api-key",
+            "x-goog-api-key",
+        ];
+        NAMES.contains(&self.0.to_ascii_lowercase().as_str())
+    }
+}
 
 /// A plugin of a marketplace: `name@market`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,9 +2,10 @@
 //! in `wit/`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
-use crate::{CliKind, EnvName, Family, ProviderName};
+use serde::Serialize;
+
+use crate::{Api, CliKind, Family, HeaderName, ProviderName};
 
 /// What a component can speak to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Preset {
     pub id: String,
     /// For people.
     pub label: String,
-    /// The APIs that it speaks and where; without an address, the user has to give it.
+    /// Where it is, by family; without an address, the user has to give it.
     pub base_urls: BTreeMap<Family, Option<String>>,
     /// Whether it takes a token (the secret `token`).
     pub token: Need,
@@ -32,15 +33,9 @@ pub struct Preset {
     pub model: Option<String>,
 }
 
-impl Preset {
-    /// The CLIs that fit: those whose API it speaks.
-    pub fn clis(&self) -> Vec<CliKind> {
-        CliKind::ALL.into_iter().filter(|cli| self.base_urls.contains_key(&cli.family())).collect()
-    }
-}
-
 /// Whether something has to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Need {
     /// It does not work without.
     Required,
@@ -52,62 +47,97 @@ pub enum Need {
 
 /// A provider as the user configured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
+pub struct Account {
     /// Its name.
     pub name: ProviderName,
     /// The preset that it was made of.
     pub preset: String,
     /// Where it is: the user's, else the preset's; no `/` at the end.
     pub base_urls: BTreeMap<Family, String>,
+    /// The families whose address the user typed, or aiw itself knows: it may be on this machine or in a
+    /// private network. The others' must be public.
+    pub granted: BTreeSet<Family>,
     /// The user's, else the preset's.
     pub model: Option<String>,
     /// Names of the secrets that it has; the usual one is `token`.
     pub secrets: BTreeSet<String>,
 }
 
-/// What a plan is wanted for.
+/// The AI CLI that a plan is wanted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CliTarget {
+pub struct Target {
     /// The CLI.
     pub cli: CliKind,
     /// As its files tell it.
     pub version: Option<String>,
-    /// The model for this run; else the profile's counts.
+    /// The APIs that it speaks, the preferred one first.
+    pub speaks: Vec<Api>,
+    /// The model for this run; else the account's counts.
     pub model: Option<String>,
 }
 
-/// What a CLI is started with, beside what the user asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
-    /// Environment variables; an empty value keeps others from filling it in.
-    pub set: Vec<Variable>,
-    /// Environment variables that it must not see.
-    pub unset: Vec<EnvName>,
-    /// Before the user's own.
-    pub arguments: Vec<String>,
-    /// Files of settings beside the user's own.
-    pub overlays: Vec<Overlay>,
+/// What a CLI should be told. How it is told so is the business of the CLI's own module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    /// One that the CLI speaks, and for whose family the account has an address.
+    pub api: Api,
+    /// How the CLI proves who it is.
+    pub auth: Auth,
+    /// Headers that each request carries; each name once.
+    pub headers: Vec<Header>,
+    /// The names of models by size.
+    pub models: Models,
+    /// Limits, and what the far end does not understand.
+    pub tuning: Tuning,
     /// A word that the task keeps.
     pub tag: Option<String>,
     /// Sentences for the user, before the start.
     pub notes: Vec<String>,
 }
 
-/// An environment variable.
+/// How a CLI proves who it is; secrets by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variable {
-    /// Its name.
-    pub name: EnvName,
-    /// Its value.
+pub enum Auth {
+    /// No credentials are sent.
+    None,
+    /// `authorization: Bearer SECRET`
+    Bearer(String),
+    /// In the header that the API's maker uses.
+    ApiKey(String),
+    /// In a header of another name.
+    Header {
+        /// The header.
+        header: HeaderName,
+        /// The secret.
+        secret: String,
+    },
+}
+
+impl Auth {
+    /// The name of the secret.
+    pub fn secret(&self) -> Option<&str> {
+        match self {
+            Self::None => None,
+            Self::Bearer(secret) | Self::ApiKey(secret) | Self::Header { secret, .. } => Some(secret),
+        }
+    }
+}
+
+/// A header that each request carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name; not one that carries credentials or frames the message.
+    pub name: HeaderName,
+    /// Its value: visible ASCII and blanks.
     pub value: Value,
 }
 
-/// Text, or a secret of the profile that is put in at the start.
+/// Text, or a secret of the account that is put in at the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// As it is.
     Literal(String),
-    /// A secret that the profile has.
+    /// A secret that the account has.
     Secret {
         /// Its name.
         name: String,
@@ -116,33 +146,34 @@ pub enum Value {
     },
 }
 
-/// A JSON file of settings that the CLI reads beside the user's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlay {
-    /// How the CLI is told of it.
-    pub passed: Passing,
-    /// A file whose content, if it is there, is kept beneath ours.
-    pub beneath: Option<PathBuf>,
-    /// What it holds; no path twice, none within another.
-    pub entries: Vec<Entry>,
+/// The names of models by size; each that is missing is `main`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Models {
+    /// The one that does the work.
+    pub main: Option<String>,
+    /// For hard work.
+    pub large: Option<String>,
+    /// For everyday work.
+    pub medium: Option<String>,
+    /// For small, quick work.
+    pub small: Option<String>,
 }
 
-/// How a CLI is told where a file is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Passing {
-    /// After this argument.
-    Argument(String),
-    /// In this variable.
-    Variable(EnvName),
-}
-
-/// One value of an overlay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Keys from the root; at least one.
-    pub path: Vec<String>,
-    /// A string.
-    pub value: Value,
+/// Limits, and what the far end does not understand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tuning {
+    /// The most tokens that the model reads.
+    pub context_tokens: Option<u32>,
+    /// The most tokens that it writes in one answer.
+    pub output_tokens: Option<u32>,
+    /// How long the CLI waits for an answer.
+    pub timeout_seconds: Option<u32>,
+    /// The far end does not know experimental features of the API.
+    pub no_betas: bool,
+    /// It does not know prompt caching.
+    pub no_prompt_caching: bool,
+    /// It does not know tools that are looked up instead of sent.
+    pub no_tool_search: bool,
 }
 
 /// What a check found.
@@ -155,7 +186,8 @@ pub struct Health {
 }
 
 /// Whether a key is good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// It is.
     Accepted,

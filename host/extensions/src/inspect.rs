@@ -1,6 +1,7 @@
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
 
+use crate::structure::{MAX_PARTS, Structure};
 use crate::{CONTRACT, INTERFACES, Manifest};
 
 /// The largest component that is read: a JavaScript guest brings its engine (12 MB), a
@@ -57,6 +58,12 @@ pub enum ExtensionError {
     /// Larger than [`MAX_COMPONENT_BYTES`].
     #[error("is larger than {} MiB", MAX_COMPONENT_BYTES >> 20)]
     TooLarge,
+    /// Put together, it has more than [`MAX_PARTS`] parts.
+    #[error("is too complex: put together, it has more than {MAX_PARTS} parts")]
+    TooComplex,
+    /// A component may be handed another one; how large that one is shows only when it is put together.
+    #[error("instantiates a component that it is handed, which aiw does not take")]
+    Handed,
     /// There is no section `aiw:manifest`.
     #[error("has no manifest (section `aiw:manifest`)")]
     NoManifest,
@@ -123,31 +130,33 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
     if bytes.starts_with(b"\x7fELF") {
         return Err(ExtensionError::Precompiled);
     }
-    let not_wasm = |e: wasmparser::BinaryReaderError| ExtensionError::NotWasm(e.message().to_owned());
+    let not_wasm = |e: wasmparser::BinaryReaderError| ExtensionError::NotWasm(aiw_core::one_line(e.message(), 240));
     let (mut imports, mut exports, mut manifests) = (Vec::new(), Vec::new(), Vec::new());
     // The kinds (component or module) of the parsers that are open.
     let mut open: Vec<Encoding> = Vec::new();
+    let mut structure = Structure::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(not_wasm)? {
+        let payload = payload.map_err(not_wasm)?;
+        match &payload {
             Payload::Version { encoding, .. } => {
-                if open.is_empty() && encoding != Encoding::Component {
+                if open.is_empty() && *encoding != Encoding::Component {
                     return Err(ExtensionError::CoreModule);
                 }
                 if open.len() == MAX_DEPTH {
                     return Err(ExtensionError::NotWasm("it is nested too deeply".into()));
                 }
-                open.push(encoding);
+                open.push(*encoding);
             }
             Payload::End(_) => {
                 open.pop();
             }
             Payload::ComponentImportSection(section) if open.len() == 1 => {
-                for import in section {
+                for import in section.clone() {
                     imports.push(import.map_err(not_wasm)?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if open.len() == 1 => {
-                for export in section {
+                for export in section.clone() {
                     exports.push(export.map_err(not_wasm)?.name.name.to_owned());
                 }
             }
@@ -156,6 +165,7 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
             }
             _ => {}
         }
+        structure.read(&payload, bytes)?;
     }
     let manifest = manifest(&manifests)?;
     check_contract(&imports, &exports)?;
@@ -221,6 +231,7 @@ fn check_contract(imports: &[String], exports: &[String]) -> Result<(), Extensio
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn foreign_files_are_refused_by_name() {
@@ -246,17 +257,157 @@ mod tests {
         assert!(check(&["aiw:plugin/http@x"]).is_err());
     }
 
-    proptest! {
-        #[test]
-        fn any_bytes_after_a_component_header_are_answered(tail in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
-            bytes.extend(tail);
-            let _ = inspect(&bytes);
-        }
+    /// Any JSON, most of it of a manifest's words.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![
+            3 => prop::sample::select(vec![
+                "x", "acme", "1.0.0", "git:h", "git:", "directory", "*", "h.example:8443", "start", "stop", "", "\u{1b}[31m",
+            ])
+            .prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        let leaf = prop_oneof![
+            1 => Just(Value::Null),
+            1 => any::<bool>().prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::from),
+            5 => text.clone().prop_map(Value::from),
+        ];
+        let names = ["id", "version", "label", "publisher", "homepage", "hosts", "origins", "settings", "tasks", "odd"];
+        leaf.prop_recursive(5, 40, 8, move |inner| {
+            let name = prop_oneof![
+                9 => prop::sample::select(names.to_vec()).prop_map(str::to_owned),
+                1 => any::<String>()
+            ];
+            prop_oneof![
+                1 => prop::collection::vec(inner.clone(), 0..70).prop_map(Value::from),
+                2 => prop::collection::vec((name, inner), 0..12).prop_map(|fields| {
+                    Value::Object(fields.into_iter().collect())
+                }),
+            ]
+        })
+    }
 
-        #[test]
-        fn any_manifest_is_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Manifest::parse(&bytes);
+    fn is_line(text: &str) -> bool {
+        aiw_core::printable(text) == text && !text.contains('\n')
+    }
+
+    /// A manifest that is nearly right.
+    fn any_manifest() -> impl Strategy<Value = Value> {
+        let list = || {
+            prop::collection::vec(
+                prop_oneof![4 => "[a-z*:.]{0,9}", 1 => Just("directory".into()), 1 => "\\PC{0,250}"],
+                0..70,
+            )
+        };
+        (prop_oneof![3 => "[a-z][a-z0-9-]{0,8}", 1 => any::<String>()], list(), list(), list(), any_json()).prop_map(
+            |(id, hosts, origins, settings, label)| {
+                let label = if label.is_string() { label } else { "x".into() };
+                json!({"id": id, "version": "1.0.0", "label": label, "hosts": hosts, "origins": origins, "settings": settings})
+            },
+        )
+    }
+
+    /// What has the form of a component, with these names and this manifest.
+    fn component(imports: &[String], exports: &[String], manifest: &[u8]) -> Vec<u8> {
+        use wasm_encoder::{
+            Component, ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentTypeRef,
+            CustomSection,
+        };
+        let mut component = Component::new();
+        let mut section = ComponentImportSection::new();
+        for name in imports {
+            section.import(name.as_str(), ComponentTypeRef::Instance(0));
+        }
+        component.section(&section);
+        let mut section = ComponentExportSection::new();
+        for name in exports {
+            section.export(name.as_str(), ComponentExportKind::Instance, 0, None);
+        }
+        component.section(&section);
+        component.section(&CustomSection { name: "aiw:manifest".into(), data: manifest.into() });
+        component.finish()
+    }
+
+    /// The name of an interface, most of them nearly ours.
+    fn any_interface() -> impl Strategy<Value = String> {
+        let name = prop::sample::select(vec!["market", "adapter", "http", "trees", "types", "nails", ""]);
+        let version =
+            prop::sample::select(vec!["0.1.0", "0.1.1", "0.2.0", "0.0.9", "1", "0.1", "99999999999.0.0", "-1.0.0", ""]);
+        prop_oneof![
+            4 => (name, version).prop_map(|(name, version)| format!("aiw:plugin/{name}@{version}")),
+            1 => "wasi:[a-z]{1,10}/[a-z]{1,8}@0.2.[0-9]",
+            1 => any::<String>(),
+        ]
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_bytes_after_a_component_header_are_answered(tail in prop::collection::vec(any::<u8>(), 0..300)) {
+                let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+                bytes.extend(tail);
+                let _ = inspect(&bytes);
+            }
+
+            #[test]
+            fn any_manifest_is_answered_within_bounds(
+                bytes in prop::collection::vec(any::<u8>(), 0..200),
+                any in any_json(),
+                nearly in any_manifest(),
+                name in any::<String>(),
+            ) {
+                let _ = Manifest::parse(&bytes);
+                for value in [any, nearly, json!({name: 1})] {
+                    let manifest = match Manifest::parse(value.to_string().as_bytes()) {
+                        Ok(manifest) => manifest,
+                        Err(said) => {
+                            prop_assert!(is_line(&said), "{:?}", said);
+                            continue;
+                        }
+                    };
+                    let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks];
+                    prop_assert!(lists.iter().all(|list| list.len() <= 64));
+                    let texts = [&manifest.version, &manifest.label].into_iter().chain(lists.into_iter().flatten());
+                    for text in texts {
+                        prop_assert!(is_line(text) && (1..=200).contains(&text.len()), "{:?}", text);
+                    }
+                }
+            }
+
+            #[test]
+            fn any_component_is_inspected_or_refused_with_a_sentence(
+                imports in prop::collection::vec(any_interface(), 0..6),
+                exports in prop::collection::vec(any_interface(), 0..4),
+                manifest in any_manifest(),
+                at in any::<prop::sample::Index>(),
+                byte in any::<u8>(),
+                nested in 0..40_usize,
+            ) {
+                let mut bytes = component(&imports, &exports, manifest.to_string().as_bytes());
+                match inspect(&bytes) {
+                    Ok(about) => {
+                        prop_assert_eq!((&about.imports, &about.exports), (&imports, &exports));
+                        prop_assert!(!about.worlds.is_empty() && about.size == bytes.len() as u64);
+                        let _ = (about.interfaces(), about.wants_wasi());
+                    }
+                    Err(error) => {
+                        let said = error.to_string();
+                        prop_assert!(is_line(&said), "{:?}", said);
+                    }
+                }
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+                let _ = inspect(&bytes);
+                let _ = inspect(&bytes[..at]);
+                // Components within components, however deep.
+                for _ in 0..nested {
+                    let mut outer = wasm_encoder::Component::new();
+                    outer.section(&wasm_encoder::RawSection { id: 4, data: &bytes });
+                    bytes = outer.finish();
+                }
+                let _ = inspect(&bytes);
+            }
         }
     }
 }

@@ -36,13 +36,20 @@ pub struct Manifest {
 const MAX_TEXT: usize = 200;
 const MAX_ITEMS: usize = 64;
 
+/// Whether a version is lower than another; no where one of them is no version of semver's.
+pub fn is_lower(version: &str, than: &str) -> bool {
+    let parsed = |text: &str| semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok();
+    matches!((parsed(version), parsed(than)), (Some(version), Some(than)) if version.cmp_precedence(&than).is_lt())
+}
+
 impl Manifest {
     /// Parses a manifest; the error is the end of a sentence.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > 16 << 10 {
             return Err("is larger than 16 KiB".into());
         }
-        let manifest: Self = serde_json::from_slice(bytes).map_err(|e| format!("cannot be read: {e}"))?;
+        let manifest: Self = serde_json::from_slice(bytes)
+            .map_err(|e| format!("cannot be read: {}", aiw_core::one_line(&e.to_string(), 240)))?;
         let texts =
             [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
         let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks];
@@ -76,6 +83,31 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_compared_as_semver_has_them() {
+        for (version, than) in [("0.0.1", "2.0.0"), ("1.9.0", "1.10.0"), ("2.0.0-rc.1", "2.0.0"), ("v1.0.0", "1.0.1")] {
+            assert!(is_lower(version, than), "{version} {than}");
+            assert!(!is_lower(than, version), "{version} {than}");
+        }
+        for (version, than) in
+            [("1.0.0", "1.0.0"), ("1.0.0+a", "1.0.0+b"), ("1", "2"), ("0.1.0", "2026"), ("", "1.0.0")]
+        {
+            assert!(!is_lower(version, than) && !is_lower(than, version), "{version} {than}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_manifest_steers_no_terminal() {
+        for bad in [
+            "{\"\\u001b[31m\": 1}",
+            "{\"id\": \"\\u001b[31m\"}",
+            "{\"id\": \"x\", \"version\": \"a\\nb\", \"label\": \"x\"}",
+        ] {
+            let said = Manifest::parse(bad.as_bytes()).unwrap_err();
+            assert_eq!(aiw_core::one_line(&said, 500), said);
+        }
+    }
 
     #[test]
     fn of_tasks_only_their_start_can_be_asked_for() {

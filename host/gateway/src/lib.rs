@@ -19,6 +19,7 @@ mod gateway;
 mod start;
 mod tasks;
 mod tools;
+mod watch;
 
 pub use error::Unready;
 pub use gateway::{Gateway, Means};

@@ -1,11 +1,11 @@
 //! `list_tasks`, `wait_task`, `get_task_logs`, `stop_task`. They block.
 
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use aiw_core::TaskId;
 use aiw_launch::{full_shape, shape, standing, tail};
 use aiw_mcp::Answer;
-use aiw_tasks::{Scope, State, Stopped, Task, Tasks, WaitMode};
+use aiw_tasks::{Scope, State, Stopped, Task, Tasks};
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
@@ -43,30 +43,41 @@ pub(crate) fn list(inner: &Inner, mut arguments: Arguments) -> Result<Answer, Ca
     Ok(Answer::of(json!({"tasks": tasks, "left_out": left_out})))
 }
 
-/// Reports the end of a task, or that it has not come within the time.
-pub(crate) fn wait(inner: &Inner, mut arguments: Arguments, cancelled: &AtomicBool) -> Result<Answer, CallError> {
+/// A call that waits for the end of a task.
+pub(crate) struct Waiting {
+    pub id: TaskId,
+    pub limit: Duration,
+    pub has_ended: bool,
+}
+
+/// Finds the task that is to be waited for.
+pub(crate) fn begin_wait(inner: &Inner, mut arguments: Arguments) -> Result<Waiting, CallError> {
     let named = arguments.task()?;
     let seconds = arguments.number("timeout_seconds", 0, MAX_WAIT)?.unwrap_or(MAX_WAIT);
     arguments.end()?;
-    let id = find(&inner.home, &named)?.id;
+    let task = find(&inner.home, &named)?;
+    Ok(Waiting { id: task.id, limit: Duration::from_secs(seconds), has_ended: task.state == State::Ended })
+}
+
+/// Reports how a task that was waited for stands.
+pub(crate) fn report(inner: &Inner, id: TaskId) -> Result<Answer, CallError> {
     let tasks = Tasks::open(&inner.home, Scope::All)?;
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    let waited = tasks.wait(&[id], WaitMode::All, Some(deadline), cancelled, &mut |_| {})?;
     let task = tasks.get(id)?;
-    let next = if waited.done {
+    let done = task.state == State::Ended;
+    let next = if done {
         format!("get_task_logs with id \"{id}\" shows what it did")
     } else {
         format!("it has not ended yet ({}): call wait_task again with id \"{id}\"", task.state)
     };
     let lines: Vec<String> = tail(&tasks, &task, LAST_LINES)?.into_iter().map(|line| line.text).collect();
     let answer = Answer::of(json!({
-        "done": waited.done,
+        "done": done,
         "standing": standing(&task),
         "task": whole(&task),
         "last_lines": bounds::last_that_fit(lines),
         "next": next,
     }));
-    if waited.done {
+    if done {
         tasks.mark_read(&[id])?;
     }
     Ok(answer)

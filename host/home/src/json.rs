@@ -164,20 +164,23 @@ mod tests {
         assert!(parse_settings("[".repeat(100_000).as_bytes()).is_err());
     }
 
-    proptest! {
-        #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse(&bytes);
-            let _ = parse_settings(&bytes);
-        }
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+                let _ = parse(&bytes);
+                let _ = parse_settings(&bytes);
+            }
 
-        #[test]
-        fn what_serde_json_reads_we_read_alike(text in "[\\[\\]{}\",:0-9a-c \\\\.eE-]{0,60}") {
-            let theirs = serde_json::from_str::<Value>(&text);
-            let ours = parse(text.as_bytes());
-            prop_assert_eq!(theirs.is_ok(), ours.is_ok());
-            if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
-                prop_assert_eq!(theirs, ours.value);
+            #[test]
+            fn what_serde_json_reads_we_read_alike(text in "[\\[\\]{}\",:0-9a-c \\\\.eE-]{0,60}") {
+                let theirs = serde_json::from_str::<Value>(&text);
+                let ours = parse(text.as_bytes());
+                prop_assert_eq!(theirs.is_ok(), ours.is_ok());
+                if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
+                    prop_assert_eq!(theirs, ours.value);
+                }
             }
         }
     }

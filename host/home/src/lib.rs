@@ -39,7 +39,8 @@ pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::{Home, user_home};
 pub use project::Project;
 pub use providers::{
-    Migration, OWN, Provider, ProviderProblem, Providers, SecretRef, Text, base_url, providers_schema,
+    Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, new_provider_id, origin,
+    providers_schema,
 };
 pub use settings::{MarketSettings, Settings, SourceSettings};
 pub use time::{now_millis, now_rfc3339, rfc3339};

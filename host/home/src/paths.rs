@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
-    Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, Providers, Settings, Turn, Vault, files, vault,
+    Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, ProvidersFile, Settings, Turn, Vault, files, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -193,8 +193,8 @@ impl Home {
     }
 
     /// `providers.json`
-    pub fn providers(&self) -> Result<Providers, HomeError> {
-        Providers::load(&self.providers_path())
+    pub fn providers(&self) -> Result<ProvidersFile, HomeError> {
+        ProvidersFile::load(&self.providers_path())
     }
 
     /// `providers.json`

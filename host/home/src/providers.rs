@@ -1,4 +1,4 @@
-//! Providers as the user configured them: `providers.json`.
+//! ProvidersFile as the user configured them: `providers.json`.
 
 mod address;
 mod old;
@@ -7,12 +7,14 @@ mod schema;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_core::{CliKind, EnvName, ExtensionId, Family, InvalidName, ProviderName, SecretName, is_model, one_line};
+use aiw_core::{
+    CliKind, EnvName, ExtensionId, Family, InvalidName, ProviderName, SecretName, TaskId, is_model, one_line,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock, files};
 
-pub use address::base_url;
+pub use address::{base_url, origin};
 pub use old::Migration;
 pub use schema::providers_schema;
 
@@ -135,6 +137,11 @@ pub struct Provider {
     pub preset: String,
     /// The component that knows the preset; all are asked where it is absent.
     pub component: Option<ExtensionId>,
+    /// A random word for places where its name could mean something else, made when it is added: 1 to 64 of
+    /// `a-z 0-9 -`.
+    pub id: Option<String>,
+    /// Where the preset led when the user agreed to it: scheme, host and port. Its secrets go nowhere else.
+    pub origins: BTreeMap<Family, String>,
     /// Where it is, for the families whose address is not the preset's.
     pub base_urls: BTreeMap<Family, String>,
     /// The model for its runs.
@@ -143,7 +150,7 @@ pub struct Provider {
     pub clis: Option<Vec<CliKind>>,
     /// What it is for, in the user's words.
     pub scenario: Option<String>,
-    /// Variables that the CLI gets beside those of the launch plan.
+    /// Variables that the CLI gets beside those that aiw sets.
     pub env: Vec<(EnvName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
@@ -158,6 +165,8 @@ impl Provider {
             name,
             preset: preset.into(),
             component: None,
+            id: None,
+            origins: BTreeMap::new(),
             base_urls: BTreeMap::new(),
             model: None,
             clis: None,
@@ -184,15 +193,19 @@ impl Provider {
     }
 
     /// Each field with its value; what is not set is absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 9] {
+    fn fields(&self) -> [(&'static str, Option<Value>); 11] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
-        let urls = self.base_urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect();
+        let by_family = |urls: &BTreeMap<Family, String>| {
+            map(urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect())
+        };
         let env = self.env.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
         let secrets = self.secrets.iter().map(|(name, reference)| (name.to_string(), reference.to_json())).collect();
         [
             ("preset", Some(self.preset.clone().into())),
             ("component", self.component.as_ref().map(|id| id.as_str().into())),
-            ("base_urls", map(urls)),
+            ("id", self.id.clone().map(Value::from)),
+            ("origins", by_family(&self.origins)),
+            ("base_urls", by_family(&self.base_urls)),
             ("model", self.model.clone().map(Value::from)),
             ("clis", self.clis.as_ref().map(|clis| json!(clis))),
             ("scenario", self.scenario.clone().map(Value::from)),
@@ -221,15 +234,24 @@ impl Provider {
         };
         let mut provider = Self::new(name, text("preset")?.ok_or("has no `preset`")?);
         provider.component = text("component")?.map(|id| id.parse()).transpose().map_err(said)?;
-        for (family, url) in map("base_urls")? {
-            let family: Family = family.parse().map_err(said)?;
-            let url = url.as_str().ok_or_else(|| format!("has a base URL for `{family}` that is not text"))?;
-            let url = base_url(url).map_err(|problem| format!("has a base URL for `{family}` that {problem}"))?;
-            provider.base_urls.insert(family, url);
+        provider.id = text("id")?;
+        if provider.id.as_deref().is_some_and(|id| !is_id(id)) {
+            return Err("has an `id` that is not 1 to 64 of `a-z 0-9 -`".into());
         }
+        let urls = |key: &str, what: &str| -> Result<BTreeMap<Family, String>, String> {
+            let url = |(family, url): (&String, &Value)| {
+                let family: Family = family.parse().map_err(said)?;
+                let url = url.as_str().ok_or_else(|| format!("has {what} for `{family}` that is not text"))?;
+                let url = base_url(url).map_err(|problem| format!("has {what} for `{family}` that {problem}"))?;
+                Ok((family, url))
+            };
+            map(key)?.into_iter().map(url).collect()
+        };
+        provider.origins = urls("origins", "an origin")?;
+        provider.base_urls = urls("base_urls", "a base URL")?;
         provider.model = text("model")?;
         if provider.model.as_deref().is_some_and(|model| !is_model(model)) {
-            return Err("has a `model` that is no name of one".into());
+            return Err("has a `model` that is not a valid model name".into());
         }
         provider.scenario = text("scenario")?;
         provider.clis = match object.get("clis") {
@@ -258,6 +280,19 @@ impl Provider {
     }
 }
 
+fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// A new [`Provider::id`].
+pub fn new_provider_id() -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+
+    // A `config.toml` that can't guess it can't add to it.
+    let random = RandomState::new().build_hasher().finish();
+    format!("aiw-{}", TaskId::from_number(random >> 2))
+}
+
 /// A provider that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderProblem {
@@ -269,14 +304,14 @@ pub struct ProviderProblem {
 
 /// `providers.json`
 #[derive(Debug)]
-pub struct Providers {
+pub struct ProvidersFile {
     document: Document,
     providers: Vec<Provider>,
     problems: Vec<ProviderProblem>,
     default: Choice,
 }
 
-impl Providers {
+impl ProvidersFile {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         Self::from_document(Document::load(path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?)
     }

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, ExtensionId, MarketName, PluginId, one_line};
+use aiw_core::{CliKind, ExtensionId, MarketKind, MarketName, PluginId, one_line};
 use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock};
@@ -21,8 +21,8 @@ const OFFICIAL_ALIAS: (&str, &str) = ("claude-code-official", "claude-plugins-of
 pub struct MarketSettings {
     /// Its name here.
     pub name: MarketName,
-    /// `github`, `git`, `url`, `directory`, `file`, or a component's own word.
-    pub kind: String,
+    /// How it is reached.
+    pub kind: MarketKind,
     /// `owner/repo`, URL or path.
     pub location: String,
     /// A branch or tag.
@@ -35,18 +35,18 @@ pub struct MarketSettings {
 
 impl MarketSettings {
     /// The field that holds the location, per kind, as Claude Code names it.
-    fn location_key(kind: &str) -> &'static str {
+    fn location_key(kind: &MarketKind) -> &'static str {
         match kind {
-            "github" => "repo",
-            "git" | "url" => "url",
-            "directory" | "file" => "path",
-            _ => "location",
+            MarketKind::Github => "repo",
+            MarketKind::Git | MarketKind::Url => "url",
+            MarketKind::Directory | MarketKind::File => "path",
+            MarketKind::Other(_) => "location",
         }
     }
 
     fn to_json(&self) -> Value {
         let mut source = Map::new();
-        source.insert("source".into(), self.kind.clone().into());
+        source.insert("source".into(), self.kind.as_str().into());
         source.insert(Self::location_key(&self.kind).into(), self.location.clone().into());
         if let Some(reference) = &self.reference {
             source.insert("ref".into(), reference.clone().into());
@@ -66,8 +66,9 @@ impl MarketSettings {
         let source = value.get("source").and_then(Value::as_object).ok_or("has no `source` object")?;
         let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
         let kind = text("source").ok_or("has a source without the word `source`")?;
+        let kind: MarketKind = kind.parse().map_err(|e: aiw_core::InvalidName| format!("has a source whose {e}"))?;
         let key = Self::location_key(&kind);
-        let location = text(key).ok_or_else(|| format!("has a `{}` source without `{key}`", one_line(&kind, 40)))?;
+        let location = text(key).ok_or_else(|| format!("has a `{kind}` source without `{key}`"))?;
         let extension =
             text("extension").map(|id| id.parse()).transpose().map_err(|e: aiw_core::InvalidName| e.to_string())?;
         let enabled = value.get("enabled").and_then(Value::as_bool).unwrap_or(true);
@@ -76,14 +77,14 @@ impl MarketSettings {
 
     /// The source in one word: `github:owner/repo#ref`, a URL, a path.
     pub fn source(&self) -> String {
-        let location = match self.kind.as_str() {
-            // A query may hold what is nobody else's business.
-            "url" => match self.location.split_once('?') {
+        let location = match &self.kind {
+            // A query may hold a key.
+            MarketKind::Url => match self.location.split_once('?') {
                 Some((url, _)) => format!("{url}?…"),
                 None => self.location.clone(),
             },
-            "git" | "directory" | "file" => self.location.clone(),
-            kind => format!("{kind}:{}", self.location),
+            MarketKind::Git | MarketKind::Directory | MarketKind::File => self.location.clone(),
+            kind @ (MarketKind::Github | MarketKind::Other(_)) => format!("{kind}:{}", self.location),
         };
         match &self.reference {
             Some(reference) => format!("{location}#{reference}"),
@@ -136,7 +137,7 @@ impl Settings {
                     if let Ok(name) = name.parse() {
                         settings.markets.push(MarketSettings {
                             name,
-                            kind: "github".into(),
+                            kind: MarketKind::Github,
                             location: repo.into(),
                             reference: None,
                             extension: None,

@@ -13,6 +13,8 @@ use aiw_core::CliKind;
 use aiw_home::{Home, Mode};
 use serde::{Deserialize, Serialize};
 
+use crate::clis;
+
 /// How a CLI was installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -107,7 +109,7 @@ fn is_program(meta: &fs::Metadata) -> bool {
 
 /// How to install a CLI that is missing.
 pub fn install_command(kind: CliKind) -> String {
-    format!("npm install -g {}", kind.npm_package())
+    format!("npm install -g {}", clis::of(kind).npm_package())
 }
 
 /// Finds all CLIs. With a home, versions that only running tells are remembered there.
@@ -158,8 +160,9 @@ fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
 /// The version in the nearest package.json of the right name: the package itself, or the one
 /// beside it that holds the binary of the platform.
 fn package_version(kind: CliKind, real: &Path) -> Option<String> {
-    let ours =
-        |name: &str| name.strip_prefix(kind.npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    let ours = |name: &str| {
+        name.strip_prefix(clis::of(kind).npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
     real.ancestors().skip(1).take(8).find_map(|dir| {
         let bytes = aiw_home::read_capped(&dir.join("package.json"), 1 << 20).ok()??;
         let package: serde_json::Value = serde_json::from_slice(&bytes).ok()?;

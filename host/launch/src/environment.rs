@@ -1,5 +1,5 @@
 //! The environment of a CLI: the user's, without what makes a CLI think that it runs inside
-//! another one, with what the provider's launch plan says.
+//! another one, with what sends it to the provider.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -73,7 +73,7 @@ impl Environment {
     /// Takes the keys of all providers away, and the variables that hold those of the user's.
     pub(crate) fn take_keys<'a>(&mut self, of_providers: impl Iterator<Item = &'a EnvName>) {
         KEYS.iter().for_each(|name| drop(self.0.remove(OsStr::new(name))));
-        of_providers.for_each(|name| self.unset(name));
+        of_providers.for_each(|name| self.unset(name.as_str()));
     }
 
     /// Whether a variable is one that holds a provider's key.
@@ -89,12 +89,17 @@ impl Environment {
         }
     }
 
-    pub(crate) fn set(&mut self, name: &EnvName, value: impl Into<OsString>) {
-        self.0.insert(name.as_str().into(), value.into());
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.insert(name.into(), value.into());
     }
 
-    pub(crate) fn unset(&mut self, name: &EnvName) {
-        self.0.remove(OsStr::new(name.as_str()));
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.0.remove(OsStr::new(name));
+    }
+
+    /// The names that are text.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().filter_map(|name| name.to_str())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
@@ -113,7 +118,7 @@ mod tests {
     #[test]
     fn what_was_set_for_a_cli_is_not_for_those_that_it_starts() {
         let mut environment = Environment::inherited([("MINE".into(), "1".into())].into_iter());
-        environment.set(&"ANTHROPIC_AUTH_TOKEN".parse().unwrap(), "secret");
+        environment.set("ANTHROPIC_AUTH_TOKEN", "secret");
         environment.mark(["ANTHROPIC_AUTH_TOKEN", "NOT_THERE"].into_iter());
         let inner = Environment::inherited(environment.into_pairs().into_iter());
         let names: Vec<OsString> = inner.into_pairs().into_iter().map(|(name, _)| name).collect();

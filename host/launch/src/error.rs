@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ErrorKind, one_line};
-use aiw_home::{HomeError, VaultError};
+use aiw_home::HomeError;
+use aiw_providers::ProviderError;
 use aiw_tasks::TaskError;
 
 use crate::RoleError;
@@ -12,14 +13,9 @@ pub enum LaunchError {
     /// A file of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// A secret.
-    #[error("provider `{provider}` can't be used: {error}")]
-    Vault {
-        /// The provider.
-        provider: String,
-        /// Why.
-        error: VaultError,
-    },
+    /// The provider.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// A role.
     #[error(transparent)]
     Role(#[from] RoleError),
@@ -52,21 +48,6 @@ pub enum LaunchError {
         /// Names of providers that do.
         fits: Vec<String>,
     },
-    /// A secret that the provider refers to is not there.
-    #[error("provider `{provider}` has no secret `{secret}`: {problem}")]
-    NoSecret {
-        /// The provider.
-        provider: String,
-        /// The component's name for it: `token`.
-        secret: String,
-        /// The end of a sentence.
-        problem: String,
-        /// What to do next.
-        hint: String,
-    },
-    /// The component of the provider.
-    #[error(transparent)]
-    Adapter(#[from] AdapterError),
     /// The task.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -92,18 +73,6 @@ fn from(source: &Option<String>) -> String {
     source.as_ref().map(|source| format!(" ({source})")).unwrap_or_default()
 }
 
-/// What a provider's component answers instead of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct AdapterError {
-    /// For the exit code.
-    pub kind: ErrorKind,
-    /// A sentence.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-}
-
 impl LaunchError {
     pub(crate) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Invalid { message: message.into(), hint: Some(hint.into()) }
@@ -113,9 +82,8 @@ impl LaunchError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Home(e) => e.kind(),
-            Self::Vault { error, .. } => error.kind(),
+            Self::Provider(e) => e.kind(),
             Self::Role(e) => e.kind(),
-            Self::Adapter(e) => e.kind,
             Self::Task(e) => e.kind(),
             Self::Start { .. } => ErrorKind::Unavailable,
             _ => ErrorKind::User,
@@ -126,9 +94,8 @@ impl LaunchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),
-            Self::Vault { error, .. } => error.hint(),
+            Self::Provider(e) => e.hint(),
             Self::Role(e) => e.hint(),
-            Self::Adapter(e) => e.hint.clone(),
             Self::Task(e) => e.hint(),
             Self::NotInstalled(cli) => Some(format!("`{}` installs it", crate::install_command(*cli))),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
@@ -139,7 +106,6 @@ impl LaunchError {
                     fits => format!("these fit `{cli}`: {}", fits.join(", ")),
                 })
             }
-            Self::NoSecret { hint, .. } => Some(hint.clone()),
             Self::Invalid { hint, .. } => hint.clone(),
             Self::Start { .. } => Some("`aiw cli list` shows what is installed".into()),
         }

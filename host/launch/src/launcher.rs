@@ -1,44 +1,22 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use aiw_core::provider::{CliTarget, Overlay, Passing, Plan, Preset, Profile};
+use aiw_core::provider::{Account, Intent, Target};
 use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret, is_model, is_secret_name, one_line};
-use aiw_home::{Home, Provider, Providers, SecretRef, Settings, Text};
+use aiw_home::{Home, Provider, ProvidersFile, SecretRef, Settings, Text, Turn};
+use aiw_providers::{Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets};
 use aiw_tasks::Limits;
-use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::command::{self, Parts};
+use crate::access::Access;
+use crate::clis::{self, AiCli, Line};
+use crate::draft::Draft;
 use crate::environment::Environment;
-use crate::gemini::{self, GeminiHome};
-use crate::overlay::Passed;
 use crate::prepared::Prepared;
-use crate::profile::{lacks_token, misfit, profile};
-use crate::secrets::{look_up, secrets};
-use crate::{AdapterError, Choice, LaunchError, Permission, Roles, Search, overlay};
-
-/// Provider components, as the launcher needs them.
-#[async_trait]
-pub trait Adapters: Send + Sync {
-    /// A preset and the component that knows it: the named one, else any.
-    async fn preset(
-        &self,
-        preset: &str,
-        component: Option<&ExtensionId>,
-    ) -> Result<(ExtensionId, Preset), AdapterError>;
-
-    /// What a CLI must be started with.
-    async fn launch_plan(
-        &self,
-        component: &ExtensionId,
-        profile: &Profile,
-        target: &CliTarget,
-    ) -> Result<Plan, AdapterError>;
-}
+use crate::{Cli, LaunchError, Permission, Roles, Search};
 
 /// What is to be started.
 #[derive(Debug, Clone)]
@@ -99,154 +77,96 @@ pub const MAX_PROMPT_BYTES: usize = 32 << 20;
 pub struct Launcher {
     home: Home,
     search: Search,
-    adapters: Arc<dyn Adapters>,
+    providers: Providers,
+}
+
+/// The provider of a run, with what its component knows.
+struct Chosen {
+    provider: Provider,
+    account: Account,
+    component: ExtensionId,
+    /// It was written by hand: where it leads is noted at the start.
+    is_unpinned: bool,
 }
 
 impl Launcher {
-    /// A launcher over a home, the CLIs of a search path, and components.
-    pub fn new(home: Home, search: Search, adapters: Arc<dyn Adapters>) -> Self {
-        Self { home, search, adapters }
+    /// A launcher over a home, the CLIs of a search path, and providers.
+    pub fn new(home: Home, search: Search, providers: Providers) -> Self {
+        Self { home, search, providers }
     }
 
     /// All that is needed to start a run, or why it can't be. Nothing is started or changed.
     pub async fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
-        let cli = request.cli;
-        // Without links and dots: what is above it decides what counts.
-        let cwd = std::fs::canonicalize(&request.cwd).map_err(|e| LaunchError::Invalid {
-            message: format!("cannot work in `{}`: {e}", request.cwd.display()),
-            hint: None,
-        })?;
-        let request = &Request { cwd, ..request.clone() };
-        // Some providers pass it on in a variable, where it could say anything.
-        if let Some(model) = request.model.as_deref().filter(|model| !is_model(model)) {
-            let message = format!("`{}` is no name of a model", one_line(model, 80));
-            return Err(LaunchError::Invalid { message, hint: None });
-        }
+        let request = &checked(request)?;
+        let cli = clis::of(request.cli);
         let settings = self.home.settings()?;
-        let stdin = request.prompt.as_deref().map(|prompt| self.stdin(request, &settings, prompt)).transpose()?;
-        if stdin.is_none() && !request.roles.is_empty() {
-            return Err(LaunchError::invalid("a role goes before a prompt, and there is none", "add the prompt"));
-        }
+        let stdin = self.stdin(request, &settings)?;
         let providers = self.home.providers()?;
-        let choice = Choice::make(&settings, &providers, cli, request.provider.as_deref(), &request.cwd)?;
-        let provider = match &choice.name {
-            Some(name) => Some(self.provider(&providers, name, &choice, cli).await?),
-            None => None,
-        };
-        let found = crate::detect_one(&self.search, cli, Some(&self.home));
-        let path = found.path.clone().ok_or(LaunchError::NotInstalled(cli))?;
-        command::check_own(cli, &request.arguments, provider.as_ref().map(|(provider, ..)| provider.name.as_str()))?;
+        let choice = Choice::make(&settings, &providers, request.cli, request.provider.as_deref(), &request.cwd)?;
+        let chosen = self.chosen(&providers, &choice, request.cli).await?;
+        let (found, path) = self.find(request.cli)?;
 
-        let mut run = Run {
-            cli,
-            // Over a user's settings go only those of root's files.
-            by_home: cli == CliKind::Gemini && !gemini::is_root(),
-            environment: Environment::inherited(env::vars_os()),
-            overlays: Vec::new(),
-            notes: choice.note.iter().cloned().collect(),
-            arguments: Vec::new(),
-            kept: Vec::new(),
-            set: Vec::new(),
-            secrets: Vec::new(),
-        };
+        let mut draft = self.draft(request, &choice, chosen.as_ref());
         let (mut tag, mut turn) = (None, None);
-        if let Some((provider, component, preset)) = &provider {
-            let profile = profile(provider, preset);
-            let target = CliTarget { cli, version: found.version.clone(), model: request.model.clone() };
-            let mut plan = self.adapters.launch_plan(component, &profile, &target).await?;
-            // A tag is for the plans after this one: each has to see what was started before it.
-            if plan.tag.is_some() && stdin.is_some() {
-                turn = Some(self.home.turn()?);
-                plan = self.adapters.launch_plan(component, &profile, &target).await?;
-            }
-            let secrets = secrets(&self.home, provider)?;
-            run.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
-            run.environment.take_keys(providers.providers().iter().flat_map(variables));
-            run.apply(&plan, &secrets)?;
-            self.provider_env(provider, &mut run)?;
-            tag.clone_from(&plan.tag);
+        if let Some(chosen) = &chosen {
+            let version = found.version.clone();
+            let intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
+            self.under(cli, chosen, &providers, &intent, &mut draft)?;
+            tag = intent.tag;
         }
-        for (name, value) in &request.env {
-            if run.kept.contains(name) {
-                return Err(LaunchError::invalid(
-                    format!("the variable `{name}` is what sends `{cli}` to the provider"),
-                    "leave it out, or choose another provider with `-p`",
-                ));
-            }
-            run.environment.set(name, value.clone());
-            if is_secret_name(name.as_str()) {
-                run.secrets.push(value.clone().into());
-            }
-        }
-        // The `env` of Claude Code's settings beats its environment.
-        if cli == CliKind::Claude && !request.env.is_empty() {
-            let env: Map<String, Value> =
-                request.env.iter().map(|(name, value)| (name.to_string(), value.clone().into())).collect();
-            run.add_settings(json!({"env": env}))?;
-        }
+        give_variables(cli, request, &mut draft)?;
         if request.isolated {
-            self.isolate(&mut run)?;
+            self.isolate(cli, &mut draft)?;
         }
         if request.mcp {
-            let servers = crate::mcp::servers(&self.home, cli, &mut run.environment, &run.kept)?;
-            run.arguments.extend(servers.arguments);
-            run.notes.extend(servers.notes);
-            if let Some(settings) = servers.settings {
-                run.add_settings(settings)?;
-            }
+            self.pass_servers(cli, &mut draft)?;
         }
-        let mut own = request.arguments.clone();
-        let mut bypass = command::bypass(cli, &own);
-        if cli == CliKind::Claude {
-            let (rest, given) = command::take_settings(&own);
-            for settings in given {
-                let settings = overlay::given(&settings, &request.cwd)?;
-                bypass = bypass.or_else(|| command::bypass_in(&settings));
-                run.put_beneath(settings);
-            }
-            // Of two, Claude Code keeps the last: without ours, the user's stay where they are.
-            if !run.overlays.is_empty() {
-                own = rest;
-            }
-        }
-        if run.by_home {
-            let name = provider.as_ref().map_or(aiw_home::OWN, |(provider, ..)| provider.name.as_str());
-            let name = format!("{name}{}", if request.isolated { "-isolated" } else { "" });
-            for file in &mut run.overlays {
-                let home = GeminiHome::new(&self.home, &name, &run.environment);
-                home.check(&file.content, &request.cwd)?;
-                file.passed = Passed::Home(home);
-            }
-        }
-        let permission = permission(request, &settings, &mut run.notes);
-        let model = request.model.as_deref().filter(|_| provider.is_none());
-        let plan = std::mem::take(&mut run.arguments);
-        let parts = Parts { plan, permission, model, own: &own, task: stdin.is_some() };
-        let (before, after) = command::arguments(cli, parts);
+        let permission = permission(request, &settings, &mut draft.notes);
+        let line = Line {
+            task: stdin.is_some(),
+            permission,
+            model: request.model.as_deref().filter(|_| chosen.is_none()),
+            provider: chosen.as_ref().map(|chosen| chosen.provider.name.as_str()),
+            own: &request.arguments,
+        };
+        let command = cli.command(line, &mut draft)?;
+        let settings = match draft.settings.take() {
+            Some(settings) => Some((cli.pass_settings(&settings, &draft)?, settings)),
+            None => None,
+        };
+        let pins = chosen.as_ref().filter(|chosen| chosen.is_unpinned).map(|chosen| chosen.provider.clone());
         Ok(Prepared {
             cli: found,
             path,
-            provider: provider.map(|(provider, ..)| provider.name),
+            provider: chosen.map(|chosen| chosen.provider.name),
+            pins,
             decision: choice.decision,
-            before,
-            after,
-            environment: run.environment,
-            overlays: run.overlays,
-            kept: run.kept,
-            set: run.set,
+            before: command.before,
+            after: command.after,
+            bypass: command.bypass,
+            environment: draft.environment,
+            settings,
+            set: draft.set,
+            cleared: draft.cleared,
+            own: draft.own,
             stdin,
-            secrets: run.secrets,
-            notes: run.notes,
+            secrets: draft.secrets,
+            notes: draft.notes,
             tag,
             turn,
             permission,
-            bypass,
             request: request.clone(),
         })
     }
 
-    /// Roles and prompt, byte for byte.
-    fn stdin(&self, request: &Request, settings: &Settings, prompt: &[u8]) -> Result<Vec<u8>, LaunchError> {
+    /// Roles and prompt, byte for byte; none for the interactive mode.
+    fn stdin(&self, request: &Request, settings: &Settings) -> Result<Option<Vec<u8>>, LaunchError> {
+        let Some(prompt) = request.prompt.as_deref() else {
+            return match request.roles.as_slice() {
+                [] => Ok(None),
+                _ => Err(LaunchError::invalid("a role goes before a prompt, and there is none", "add the prompt")),
+            };
+        };
         if prompt.trim_ascii().is_empty() {
             return Err(LaunchError::invalid("the prompt is empty", "say what is to be done"));
         }
@@ -260,57 +180,151 @@ impl Launcher {
                 "name a file in it instead",
             ));
         }
-        Ok(stdin)
+        Ok(Some(stdin))
     }
 
-    async fn provider(
+    /// The provider of a run, if it has one, and if it fits.
+    async fn chosen(
         &self,
-        providers: &Providers,
-        name: &str,
+        providers: &ProvidersFile,
         choice: &Choice,
         cli: CliKind,
-    ) -> Result<(Provider, ExtensionId, Preset), LaunchError> {
+    ) -> Result<Option<Chosen>, LaunchError> {
+        let Some(name) = &choice.name else { return Ok(None) };
         let source_name = choice.decision.source_name();
         let Some(provider) = providers.get(name)? else {
             let fits = self.that_fit(providers, cli).await;
-            return Err(LaunchError::UnknownProvider { name: name.to_owned(), source_name, cli, fits });
+            return Err(LaunchError::UnknownProvider { name: name.clone(), source_name, cli, fits });
         };
-        let (component, preset) = self.adapters.preset(&provider.preset, provider.component.as_ref()).await?;
-        if let Some(reason) = misfit(provider, &preset, cli) {
+        let known = self.providers.preset_of(provider).await?;
+        if let Some(reason) = self.providers.clis().misfit(provider, &known.preset, cli) {
             let fits = self.that_fit(providers, cli).await;
             let provider = provider.name.to_string();
             return Err(LaunchError::DoesNotFit { provider, source_name, cli, reason, fits });
         }
-        if lacks_token(provider, &preset) {
-            return Err(LaunchError::NoSecret {
+        if lacks_token(provider, &known.preset) {
+            return Err(LaunchError::Provider(ProviderError::NoSecret {
                 provider: provider.name.to_string(),
                 secret: "token".into(),
-                problem: "it was not given one".into(),
+                problem: "you have not given it one".into(),
                 hint: format!("`aiw provider edit {} --token-stdin`", provider.name),
-            });
+            }));
         }
-        Ok((provider.clone(), component, preset))
+        let account = account(provider, &known)?;
+        let (mut provider, is_unpinned) = (provider.clone(), is_unpinned(provider, &known.preset));
+        if is_unpinned {
+            pin(&mut provider, &known.preset);
+        }
+        Ok(Some(Chosen { provider, account, component: known.component, is_unpinned }))
     }
 
     /// Names of the providers that fit a CLI.
-    async fn that_fit(&self, providers: &Providers, cli: CliKind) -> Vec<String> {
+    async fn that_fit(&self, providers: &ProvidersFile, cli: CliKind) -> Vec<String> {
         let mut fits = Vec::new();
         for provider in providers.providers() {
-            let preset = self.adapters.preset(&provider.preset, provider.component.as_ref()).await;
-            if preset.is_ok_and(|(_, preset)| misfit(provider, &preset, cli).is_none()) {
+            let known = self.providers.preset_of(provider).await;
+            if known.is_ok_and(|known| self.providers.clis().misfit(provider, &known.preset, cli).is_none()) {
                 fits.push(provider.name.to_string());
             }
         }
         fits
     }
 
-    /// The provider's own variables, which a launch plan's outrank.
-    fn provider_env(&self, provider: &Provider, run: &mut Run) -> Result<(), LaunchError> {
+    fn find(&self, cli: CliKind) -> Result<(Cli, PathBuf), LaunchError> {
+        let found = crate::detect_one(&self.search, cli, Some(&self.home));
+        let path = found.path.clone().ok_or(LaunchError::NotInstalled(cli))?;
+        Ok((found, path))
+    }
+
+    fn draft(&self, request: &Request, choice: &Choice, chosen: Option<&Chosen>) -> Draft {
+        Draft {
+            home: self.home.clone(),
+            provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.provider.name.as_str()).to_owned(),
+            cwd: request.cwd.clone(),
+            isolated: request.isolated,
+            environment: Environment::inherited(env::vars_os()),
+            settings: None,
+            arguments: Vec::new(),
+            notes: choice.note.iter().cloned().collect(),
+            set: Default::default(),
+            cleared: Default::default(),
+            own: Default::default(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// What the provider's component plans for the CLI.
+    async fn intent(
+        &self,
+        cli: &dyn AiCli,
+        chosen: &Chosen,
+        version: Option<String>,
+        request: &Request,
+        is_task: bool,
+        turn: &mut Option<Turn>,
+    ) -> Result<Intent, LaunchError> {
+        let account = &chosen.account;
+        let target = Target { cli: cli.kind(), version, speaks: cli.speaks().to_vec(), model: request.model.clone() };
+        let mut intent =
+            self.providers.adapters().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
+        // A tag is for the plans after this one: each has to see what was started before it.
+        if intent.tag.is_some() && is_task {
+            *turn = Some(self.home.turn()?);
+            intent = self
+                .providers
+                .adapters()
+                .plan(&chosen.component, account, &target)
+                .await
+                .map_err(ProviderError::from)?;
+        }
+        if !cli.speaks().contains(&intent.api) {
+            return Err(LaunchError::DoesNotFit {
+                provider: chosen.provider.name.to_string(),
+                source_name: None,
+                cli: cli.kind(),
+                reason: format!("it needs {}, which `{}` does not speak", intent.api, cli.kind()),
+                fits: Vec::new(),
+            });
+        }
+        let family = intent.api.family();
+        if let Some(url) = account.base_urls.get(&family).filter(|_| !account.granted.contains(&family)) {
+            self.providers.adapters().check_address(url).await.map_err(ProviderError::from)?;
+        }
+        Ok(intent)
+    }
+
+    /// Sends the draft to the provider.
+    fn under(
+        &self,
+        cli: &dyn AiCli,
+        chosen: &Chosen,
+        providers: &ProvidersFile,
+        intent: &Intent,
+        draft: &mut Draft,
+    ) -> Result<(), LaunchError> {
+        let provider = &chosen.provider;
+        let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
+        draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
+        draft.environment.take_keys(providers.providers().iter().flat_map(variables));
+        let id = provider.id.as_deref().unwrap_or_default();
+        cli.express(&Access::new(&chosen.account, id, intent, &secrets)?, draft)?;
+        draft.notes.extend(intent.notes.iter().cloned());
+        self.give_provider_variables(cli, provider, draft)
+    }
+
+    /// The provider's own variables, which beat what was cleared and not what was set.
+    fn give_provider_variables(
+        &self,
+        cli: &dyn AiCli,
+        provider: &Provider,
+        draft: &mut Draft,
+    ) -> Result<(), LaunchError> {
         for (name, text) in &provider.env {
-            if run.kept.contains(name) {
-                run.notes.push(format!(
-                    "variable `{name}` of provider `{}` is left out: the launch plan sets it",
-                    provider.name
+            if draft.set.contains(name.as_str()) {
+                draft.notes.push(format!(
+                    "variable `{name}` of provider `{}` is left out: it is what sends `{}` there",
+                    provider.name,
+                    cli.kind()
                 ));
                 continue;
             }
@@ -318,33 +332,68 @@ impl Launcher {
                 Text::Literal(text) => text.clone(),
                 Text::Secret(reference) => {
                     let secret = look_up(&self.home, provider, name.as_str(), reference)?;
-                    run.secrets.push(secret.expose().into());
+                    draft.secrets.push(secret.expose().into());
                     secret.expose().to_owned()
                 }
             };
-            // The `env` of Claude Code's settings beats its environment.
-            if run.cli == CliKind::Claude {
-                run.put_over(&json!({"env": {name.as_str(): value}}));
-            }
-            run.environment.set(name, value);
-            run.set.push(name.clone());
+            cli.give(name.as_str(), &value, draft);
+            draft.own.insert(name.to_string());
         }
         Ok(())
     }
 
-    fn isolate(&self, run: &mut Run) -> Result<(), LaunchError> {
-        let dir = self.home.root().join("isolated").join(run.cli.as_str());
+    fn isolate(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
+        let dir = self.home.root().join("isolated").join(cli.kind().as_str());
         self.home.make_dir(&dir)?;
-        let name = match run.cli {
-            CliKind::Claude => "CLAUDE_CONFIG_DIR",
-            CliKind::Codex => "CODEX_HOME",
-            CliKind::Gemini => gemini::VARIABLE,
-        };
-        let name = variable(name)?;
-        run.environment.set(&name, dir);
-        run.set.push(name);
+        draft.give(cli.config_variable(), dir);
+        draft.own.insert(cli.config_variable().to_owned());
         Ok(())
     }
+
+    fn pass_servers(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
+        let document = self.home.mcp()?;
+        match document.get(&["mcpServers"]).and_then(Value::as_object) {
+            Some(servers) if !servers.is_empty() => cli.pass_servers(servers, draft),
+            _ => {
+                draft.notes.push("`--mcp` passes nothing on: mcp.json has no servers".into());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The request with a real directory, or what is wrong with it.
+fn checked(request: &Request) -> Result<Request, LaunchError> {
+    // Without links and dots: what is above it decides what counts.
+    let cwd = std::fs::canonicalize(&request.cwd).map_err(|e| LaunchError::Invalid {
+        message: format!("cannot work in `{}`: {e}", request.cwd.display()),
+        hint: None,
+    })?;
+    if let Some(model) = request.model.as_deref().filter(|model| !is_model(model)) {
+        let message = format!("`{}` is not a valid model name", one_line(model, 80));
+        return Err(LaunchError::Invalid { message, hint: None });
+    }
+    if request.arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {
+        return Err(LaunchError::Invalid { message: "an argument holds a NUL byte".into(), hint: None });
+    }
+    Ok(Request { cwd, ..request.clone() })
+}
+
+/// The variables of this run alone.
+fn give_variables(cli: &dyn AiCli, request: &Request, draft: &mut Draft) -> Result<(), LaunchError> {
+    for (name, value) in &request.env {
+        if draft.set.contains(name.as_str()) {
+            return Err(LaunchError::invalid(
+                format!("the variable `{name}` is what sends `{}` to the provider", cli.kind()),
+                "leave it out, or choose another provider with `-p`",
+            ));
+        }
+        cli.give(name.as_str(), value, draft);
+        if is_secret_name(name.as_str()) {
+            draft.secrets.push(value.clone().into());
+        }
+    }
+    Ok(())
 }
 
 /// What the run may do: what was asked for, else the settings' word for it.
@@ -366,90 +415,4 @@ fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
         SecretRef::Variable(name) => Some(name),
         SecretRef::Vault(_) => None,
     })
-}
-
-fn variable(name: &str) -> Result<EnvName, LaunchError> {
-    name.parse().map_err(|e: InvalidName| LaunchError::Invalid { message: e.to_string(), hint: None })
-}
-
-/// A run that is being put together.
-struct Run {
-    cli: CliKind,
-    /// Its overlays are the settings of a home of its own.
-    by_home: bool,
-    environment: Environment,
-    overlays: Vec<overlay::File>,
-    notes: Vec<String>,
-    arguments: Vec<OsString>,
-    /// Variables that the launch plan has decided about.
-    kept: Vec<EnvName>,
-    /// Variables of this CLI alone, beside those.
-    set: Vec<EnvName>,
-    /// What is masked in all that a task writes.
-    secrets: Vec<Vec<u8>>,
-}
-
-impl Run {
-    fn apply(&mut self, plan: &Plan, secrets: &BTreeMap<String, Secret>) -> Result<(), LaunchError> {
-        for name in &plan.unset {
-            self.environment.unset(name);
-            self.kept.push(name.clone());
-        }
-        for overlay in &plan.overlays {
-            let present = match &overlay.passed {
-                Passing::Variable(name) => self.environment.get(name.as_str()),
-                Passing::Argument(_) => None,
-            };
-            // A user's home goes beneath the system's settings, which Gemini reads by itself.
-            let alone = Overlay { beneath: None, ..overlay.clone() };
-            let file = if self.by_home {
-                overlay::file(&alone, None, secrets)
-            } else {
-                overlay::file(overlay, present, secrets)
-            };
-            self.overlays.push(file?);
-        }
-        for set in &plan.set {
-            self.environment.set(&set.name, overlay::text(&set.value, secrets)?);
-            self.kept.push(set.name.clone());
-        }
-        self.arguments.extend(plan.arguments.iter().map(OsString::from));
-        self.notes.extend(plan.notes.iter().cloned());
-        Ok(())
-    }
-
-    /// Beneath what the launch plan wants: what the user gave.
-    fn put_beneath(&mut self, settings: Value) {
-        if let Some(file) = self.overlays.first_mut() {
-            file.content = overlay::merge(settings, std::mem::take(&mut file.content));
-        }
-    }
-
-    fn put_over(&mut self, settings: &Value) {
-        if let Some(file) = self.overlays.first_mut() {
-            file.content = overlay::merge(std::mem::take(&mut file.content), settings.clone());
-        }
-    }
-
-    /// Settings of aiw's own, in the overlay that is there or in a new one.
-    fn add_settings(&mut self, settings: Value) -> Result<(), LaunchError> {
-        if self.overlays.is_empty() && self.cli == CliKind::Gemini {
-            let name = variable("GEMINI_CLI_SYSTEM_SETTINGS_PATH")?;
-            let empty = Overlay {
-                passed: Passing::Variable(name),
-                beneath: Some(Path::new("/etc/gemini-cli/settings.json").to_owned()),
-                entries: Vec::new(),
-            };
-            let plan = Plan { overlays: vec![empty], ..Plan::default() };
-            self.apply(&plan, &BTreeMap::new())?;
-        }
-        if self.overlays.is_empty() {
-            self.overlays.push(overlay::File {
-                passed: Passed::File(Passing::Argument("--settings".into())),
-                content: Value::Object(Map::new()),
-            });
-        }
-        self.put_over(&settings);
-        Ok(())
-    }
 }

@@ -10,36 +10,33 @@
 //! }
 //! ```
 
-mod choice;
-mod command;
+mod access;
+mod arguments;
+mod clis;
 mod detect;
+mod draft;
 mod environment;
 mod error;
-mod gemini;
 mod launcher;
-mod mcp;
 mod overlay;
+mod permission;
 mod prepared;
-mod profile;
 mod report;
 mod roles;
-mod secrets;
 mod stream;
 mod text;
 mod tree;
 
-pub use choice::{Choice, Decision};
-pub use command::Permission;
+pub use clis::{apis, speaks};
 pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
-pub use error::{AdapterError, LaunchError};
-pub use launcher::{Adapters, Launcher, MAX_PROMPT_BYTES, Request};
+pub use error::LaunchError;
+pub use launcher::{Launcher, MAX_PROMPT_BYTES, Request};
+pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
-pub use profile::{clis, profile};
 pub use report::{duration, full_shape, resume, shape, shell_word, standing};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
-pub use secrets::{has_secrets, secrets};
 pub use stream::{Event, Place, Reader, Renderer, interpreter};
 pub use text::{Text, TextLine, tail};
 pub use tree::{RootKind, Session, session};

@@ -1,16 +1,17 @@
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use aiw_core::provider::Passing;
-use aiw_core::{CliKind, EnvName, ProviderName, TaskId};
-use aiw_home::{Home, Turn};
+use aiw_core::{ProviderName, TaskId};
+use aiw_home::{Home, HomeError, Provider, Turn};
 use aiw_tasks::{NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
 use serde_json::Value;
 
+use crate::clis::{self, GeminiHome, Passed};
 use crate::environment::Environment;
-use crate::gemini::{self, GeminiHome};
-use crate::overlay::Passed;
-use crate::{Cli, Decision, LaunchError, Permission, Request, Session, overlay};
+use aiw_providers::Decision;
+
+use crate::{Cli, LaunchError, Permission, Request, Session, overlay};
 
 /// A run that only has to be started. It holds secrets: it has no `Debug`.
 pub struct Prepared {
@@ -27,14 +28,21 @@ pub struct Prepared {
     /// A flag of the user's own that lifts the CLI's guards.
     pub bypass: Option<String>,
     pub(crate) path: PathBuf,
-    /// Before the overlays'.
+    /// The provider with what is noted at its first start: its id, and where its preset leads.
+    pub(crate) pins: Option<Provider>,
+    /// Before the settings.
     pub(crate) before: Vec<OsString>,
-    /// The user's own.
+    /// After them: the user's own.
     pub(crate) after: Vec<OsString>,
     pub(crate) environment: Environment,
-    pub(crate) overlays: Vec<overlay::File>,
-    pub(crate) kept: Vec<EnvName>,
-    pub(crate) set: Vec<EnvName>,
+    /// Settings over the user's own, and how the CLI is told of them.
+    pub(crate) settings: Option<(Passed, Value)>,
+    /// Variables that send the CLI to the provider.
+    pub(crate) set: BTreeSet<String>,
+    /// Variables of the user's own that were taken away or emptied.
+    pub(crate) cleared: BTreeSet<String>,
+    /// Variables for this CLI alone.
+    pub(crate) own: BTreeSet<String>,
     pub(crate) stdin: Option<Vec<u8>>,
     /// What is masked in all that a task writes.
     pub(crate) secrets: Vec<Vec<u8>>,
@@ -49,61 +57,61 @@ pub struct Prepared {
 pub struct Explanation {
     /// The executable.
     pub path: PathBuf,
-    /// Its arguments; `…` stands for where an overlay will be.
+    /// Its arguments; `…` stands for where the settings will be.
     pub arguments: Vec<String>,
-    /// Variables that the provider decides about: set, or (`false`) taken away or emptied.
-    pub variables: Vec<(EnvName, bool)>,
-    /// The keys of each overlay, joined by dots.
-    pub overlays: Vec<Vec<String>>,
+    /// Variables that send the CLI to the provider, and those that the provider was given.
+    pub sets: Vec<String>,
+    /// Variables of the user's own that the CLI does not get.
+    pub clears: Vec<String>,
+    /// The keys of the settings over the user's own, joined by dots.
+    pub settings: Vec<String>,
 }
 
-/// The first number of a passed file. Below, CLIs keep files of their own, and Node closes what it
-/// finds when it starts itself again, up to the first gap.
-const FIRST_FILE: i32 = 100;
+/// The number of a passed file. Below, CLIs keep files of their own, and Node closes what it finds when
+/// it starts itself again, up to the first gap.
+const PASSED_FILE: i32 = 100;
 
 impl Prepared {
     /// What would be started.
     pub fn explain(&self) -> Explanation {
-        let (arguments, _) =
-            self.with_overlays(|_, _| Ok::<_, ()>(PathBuf::from("…")), |_, _| Ok(())).unwrap_or_default();
-        let set = |name: &EnvName| self.environment.get(name.as_str()).is_some_and(|value| !value.is_empty());
-        let mut variables: Vec<(EnvName, bool)> = self.kept.iter().map(|name| (name.clone(), set(name))).collect();
-        variables.sort();
-        variables.dedup();
+        let (arguments, _) = self.with_settings(|_| Ok::<_, ()>(PathBuf::from("…")), |_, _| Ok(())).unwrap_or_default();
+        let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        let sets = self.set.union(&self.own).cloned().collect();
         Explanation {
             path: self.path.clone(),
-            arguments: arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
-            variables,
-            overlays: self.overlays.iter().map(|file| keys(&file.content)).collect(),
+            arguments,
+            sets,
+            clears: self.cleared.iter().cloned().collect(),
+            settings: self.settings.iter().flat_map(|(_, settings)| overlay::keys(settings)).collect(),
         }
     }
 
-    /// The arguments and the variables with the places of the overlays, which `place` and `home`
-    /// make.
-    #[expect(clippy::type_complexity, reason = "arguments and variables, used right here")]
-    fn with_overlays<E>(
+    /// The arguments, and the variable that tells where the settings are; `place` and `home` make them.
+    #[expect(clippy::type_complexity, reason = "arguments and a variable, used right here")]
+    fn with_settings<E>(
         &self,
-        mut place: impl FnMut(usize, Vec<u8>) -> Result<PathBuf, E>,
-        home: impl Fn(&GeminiHome, &Value) -> Result<(), E>,
-    ) -> Result<(Vec<OsString>, Vec<(EnvName, PathBuf)>), E> {
-        let (mut arguments, mut variables) = (Vec::new(), Vec::new());
-        for (number, file) in self.overlays.iter().enumerate() {
-            let passing = match &file.passed {
-                Passed::File(passing) => passing,
-                Passed::Home(gemini) => {
-                    home(gemini, &file.content)?;
-                    variables.extend(gemini::VARIABLE.parse().map(|name| (name, gemini.path().to_owned())));
-                    continue;
-                }
-            };
-            let path = place(number, file.content.to_string().into_bytes())?;
-            match passing {
-                Passing::Argument(argument) => arguments.extend([argument.into(), path.into_os_string()]),
-                Passing::Variable(name) => variables.push((name.clone(), path)),
+        place: impl FnOnce(Vec<u8>) -> Result<PathBuf, E>,
+        home: impl FnOnce(&GeminiHome, &Value) -> Result<(), E>,
+    ) -> Result<(Vec<OsString>, Option<(&'static str, PathBuf)>), E> {
+        let (mut arguments, mut variable) = (self.before.clone(), None);
+        match &self.settings {
+            None => {}
+            Some((Passed::Argument(argument), settings)) => {
+                let path = place(settings.to_string().into_bytes())?;
+                arguments.extend([OsString::from(argument), path.into_os_string()]);
+            }
+            Some((Passed::Variable(name, below), settings)) => {
+                let settings = overlay::merge(below.clone(), settings.clone());
+                variable = Some((*name, place(settings.to_string().into_bytes())?));
+            }
+            Some((Passed::Home(gemini), settings)) => {
+                home(gemini, settings)?;
+                let (name, path) = gemini.variable();
+                variable = Some((name, path.to_owned()));
             }
         }
-        let all = [self.before.clone(), arguments, self.after.clone()].concat();
-        Ok((all, variables))
+        arguments.extend(self.after.iter().cloned());
+        Ok((arguments, variable))
     }
 
     /// Starts the run as a task of a session. `aiw` is the executable whose `shim` command
@@ -114,6 +122,7 @@ impl Prepared {
             Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
             None => 0,
         };
+        self.write_pins(home)?;
         let turn = self.turn.take();
         let (task, program) = self.into_task(depth, session.task)?;
         let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, task, program, queue);
@@ -125,18 +134,17 @@ impl Prepared {
     fn into_task(mut self, depth: u8, parent: Option<TaskId>) -> Result<(NewTask, Program), LaunchError> {
         let (mut files, mut named_files) = (Vec::new(), Vec::new());
         let (by_name, executable) = (self.wants_names(), self.path.clone());
-        let place = |number: usize, bytes: Vec<u8>| {
+        let place = |bytes: Vec<u8>| {
             if by_name {
                 let path = memory_path(&executable)?;
                 named_files.push(NamedFile { path: path.clone(), bytes });
                 return Ok::<_, LaunchError>(path);
             }
-            let fd = FIRST_FILE + i32::try_from(number).unwrap_or(0);
-            files.push(PassedFile { fd, bytes });
-            Ok(PathBuf::from(format!("/proc/self/fd/{fd}")))
+            files.push(PassedFile { fd: PASSED_FILE, bytes });
+            Ok(PathBuf::from(format!("/proc/self/fd/{PASSED_FILE}")))
         };
-        let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
-        self.set_places(variables);
+        let (arguments, variable) = self.with_settings(place, GeminiHome::make)?;
+        self.set_place(variable);
         let stdin = self.stdin.take().ok_or_else(|| LaunchError::invalid("a task needs a prompt", "add one"))?;
         let request = self.request;
         let roles: Vec<&str> = request.roles.iter().map(|role| role.as_str()).collect();
@@ -169,41 +177,52 @@ impl Prepared {
         Ok((task, program))
     }
 
-    /// Says where the overlays are, and which variables are for this CLI alone.
-    fn set_places(&mut self, variables: Vec<(EnvName, PathBuf)>) {
-        for (name, path) in variables {
-            self.environment.set(&name, path);
-            self.set.push(name);
+    /// Notes what is missing of a provider that was written by hand.
+    fn write_pins(&self, home: &Home) -> Result<(), HomeError> {
+        let Some(pinned) = &self.pins else { return Ok(()) };
+        let lock = home.lock()?;
+        let mut providers = home.providers()?;
+        // Changed by another command meanwhile: the next start notes it.
+        let Some(now) = providers.get(pinned.name.as_str())?.cloned() else { return Ok(()) };
+        if (&now.preset, &now.component, &now.base_urls) == (&pinned.preset, &pinned.component, &pinned.base_urls) {
+            providers.set(&Provider { id: pinned.id.clone(), origins: pinned.origins.clone(), ..now })?;
+            providers.save(&lock)?;
         }
-        let names = self.kept.iter().chain(&self.set).map(EnvName::as_str);
+        Ok(())
+    }
+
+    /// Says where the settings are, and which variables are for this CLI alone.
+    fn set_place(&mut self, variable: Option<(&'static str, PathBuf)>) {
+        if let Some((name, path)) = variable {
+            self.environment.set(name, path);
+            self.own.insert(name.to_owned());
+        }
+        let names = self.set.iter().chain(&self.cleared).chain(&self.own).map(String::as_str);
         self.environment.mark(names);
     }
 
-    /// Whether the CLI looks up the real name of a file that it is given, which a descriptor has
-    /// not. Claude Code 2.1.197 does, 2.1.328 does not; between them nobody has looked.
+    /// Whether the CLI looks up the real name of a file that it is given, which a descriptor does not
+    /// have; elsewhere than on Linux there are no such descriptors.
     fn wants_names(&self) -> bool {
-        const TAKES_DESCRIPTORS: [u64; 3] = [2, 1, 328];
-
-        let version = self.cli.version.as_deref().unwrap_or_default();
-        let numbers: Vec<u64> = version.split(['.', '-']).map_while(|part| part.parse().ok()).collect();
-        let by_descriptor = cfg!(target_os = "linux") && *numbers >= TAKES_DESCRIPTORS[..];
-        !self.overlays.is_empty() && self.cli.kind == CliKind::Claude && !by_descriptor
+        let by_name = clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref());
+        matches!(self.settings, Some((Passed::Argument(_), _))) && (by_name || cfg!(not(target_os = "linux")))
     }
 
     /// Starts the CLI in the foreground of this terminal: in this process's place, so that its exit
     /// code and its signals are its own. Where it needs files that somebody has to take away
     /// again, this process waits for it: only then, or if it fails, does this return.
     #[cfg(unix)]
-    pub fn exec(mut self) -> Result<i32, LaunchError> {
+    pub fn exec(mut self, home: &Home) -> Result<i32, LaunchError> {
+        self.write_pins(home)?;
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::Files::default(), self.wants_names());
         let executable = self.path.clone();
-        let place = |_: usize, bytes: Vec<u8>| {
+        let place = |bytes: Vec<u8>| {
             let name = if by_name { Some(memory_path(&executable)?) } else { None };
             files.place(&bytes, name).map_err(|e| failed(executable.clone(), e))
         };
-        let (arguments, variables) = self.with_overlays(place, GeminiHome::make)?;
-        self.set_places(variables);
+        let (arguments, variable) = self.with_settings(place, GeminiHome::make)?;
+        self.set_place(variable);
         let mut command = std::process::Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
         files.run(command).map_err(|e| failed(self.path, e))
@@ -211,8 +230,9 @@ impl Prepared {
 
     /// Runs the CLI in this terminal; its exit code.
     #[cfg(not(unix))]
-    pub fn exec(self) -> Result<i32, LaunchError> {
-        if !self.overlays.is_empty() {
+    pub fn exec(self, home: &Home) -> Result<i32, LaunchError> {
+        self.write_pins(home)?;
+        if self.settings.is_some() {
             let reason = "settings can't be passed in memory on this system yet".into();
             return Err(LaunchError::Start { path: self.path, reason });
         }
@@ -234,17 +254,6 @@ fn memory_path(executable: &Path) -> Result<PathBuf, LaunchError> {
         path: executable.to_owned(),
         reason: "there is no memory file system at `/dev/shm`".into(),
     })
-}
-
-/// The keys that hold something, as far as objects go.
-fn keys(value: &Value) -> Vec<String> {
-    let Some(map) = value.as_object() else { return Vec::new() };
-    map.iter()
-        .flat_map(|(key, value)| match keys(value) {
-            inner if inner.is_empty() => vec![key.clone()],
-            inner => inner.into_iter().map(|inner| format!("{key}.{inner}")).collect(),
-        })
-        .collect()
 }
 
 #[cfg(unix)]
@@ -318,7 +327,7 @@ mod platform {
         use std::os::fd::AsRawFd;
 
         let file = aiw_tasks::memory_file()?;
-        let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(&file, super::FIRST_FILE)?);
+        let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(&file, super::PASSED_FILE)?);
         // It stays open across the exec: that is how the CLI finds it.
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
         file.write_all(bytes)?;

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use aiw_core::CliKind;
 use aiw_home::{now_millis, rfc3339};
 use aiw_tasks::{Outcome, Task};
 use serde_json::{Value, json};
+
+use crate::clis;
 
 /// A task as lists show it to programs.
 pub fn shape(task: &Task) -> Value {
@@ -76,10 +77,7 @@ pub fn resume(task: &Task) -> Option<String> {
     let provider = task.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
     // There, and only there, is the session.
     let isolated = if task.isolated { " --isolated" } else { "" };
-    let arguments = match task.cli {
-        CliKind::Claude | CliKind::Gemini => format!("--resume {session}"),
-        CliKind::Codex => format!("resume {session}"),
-    };
+    let arguments = clis::of(task.cli).resume(session);
     let model = task.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
     let dir = shell_word(&task.cwd.to_string_lossy());
     Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.cli))

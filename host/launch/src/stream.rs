@@ -1,11 +1,11 @@
-//! What the CLIs write in their structured streams (`stream-json`, JSONL), as events and facts.
-//!
-//! The shapes were taken from Claude Code 2.1, Codex 0.169 and Gemini CLI 0.61. What is not known
-//! is passed over: a newer CLI says more, not something else.
+//! What the CLIs write in their structured streams (`stream-json`, JSONL), as events and facts. The
+//! shapes of each are in its own module. A line of an unknown shape is ignored.
 
 use aiw_core::{CliKind, one_line};
-use aiw_tasks::{Facts, Interpreter, Stream, Usage};
+use aiw_tasks::{Facts, Interpreter, Stream};
 use serde_json::Value;
+
+use crate::clis;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,22 +37,55 @@ pub enum Event {
     Line(String),
 }
 
+impl Event {
+    /// Something said; nothing where there are no words.
+    pub(crate) fn said(text: &str, part: bool) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::Said { text: text.to_owned(), part })
+    }
+}
+
 /// Lines longer than this are not looked into; they are in the log all the same.
 const MAX_LINE: usize = 8 << 20;
 
+/// The structured stream of one CLI, a line at a time.
+pub(crate) trait CliStream: Send {
+    /// What a line says.
+    fn read(&mut self, line: &Value, found: &mut Findings) -> Vec<Event>;
+}
+
+/// What a stream has told so far.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) facts: Facts,
+}
+
+impl Findings {
+    /// The CLI's own session, by its id.
+    pub(crate) fn session(&mut self, id: &Value) {
+        self.facts.structured = true;
+        if let Some(id) = id.as_str().filter(|id| is_session(id)) {
+            self.facts.session = Some(id.to_owned());
+        }
+    }
+
+    /// The end that the stream itself tells.
+    pub(crate) fn end(&mut self, failed: bool) {
+        self.facts.structured = true;
+        self.facts.complete = true;
+        self.facts.failed = Some(failed);
+    }
+}
+
 /// Reads the stream of one run.
-#[derive(Debug)]
 pub struct Reader {
-    cli: CliKind,
-    facts: Facts,
-    /// What Gemini has said since it last did something else.
-    saying: String,
+    stream: Box<dyn CliStream>,
+    found: Findings,
 }
 
 impl Reader {
     /// A reader for a CLI's stream.
     pub fn new(cli: CliKind) -> Self {
-        Self { cli, facts: Facts::default(), saying: String::new() }
+        Self { stream: clis::of(cli).stream(), found: Findings::default() }
     }
 
     /// What a line says, without its line break.
@@ -63,209 +96,7 @@ impl Reader {
         }
         let value = (line.len() <= MAX_LINE && line.starts_with(b"{")).then(|| serde_json::from_slice(line).ok());
         let Some(Some(value)) = value else { return vec![text()] };
-        match self.cli {
-            CliKind::Claude => self.claude(&value),
-            CliKind::Codex => self.codex(&value),
-            CliKind::Gemini => self.gemini(&value),
-        }
-    }
-
-    fn seen(&mut self, session: &Value) {
-        self.facts.structured = true;
-        if let Some(session) = session.as_str().filter(|id| is_session(id)) {
-            self.facts.session = Some(session.to_owned());
-        }
-    }
-
-    fn end(&mut self, failed: bool) {
-        self.facts.structured = true;
-        self.facts.complete = true;
-        self.facts.failed = Some(failed);
-    }
-
-    fn claude(&mut self, value: &Value) -> Vec<Event> {
-        let kind = text(&value["type"]);
-        if kind == "system" && value["subtype"] == "init" {
-            self.seen(&value["session_id"]);
-        }
-        match kind {
-            // What a subagent says is its caller's business.
-            "assistant" | "user" if value["parent_tool_use_id"].is_null() => {
-                let content = &value["message"]["content"];
-                let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
-                blocks.iter().filter_map(|block| self.claude_block(kind, block)).collect()
-            }
-            "system" if value["subtype"] == "api_retry" => {
-                let status = value["error_status"].as_u64().or_else(|| value["status"].as_u64());
-                let what = match status {
-                    Some(status) => format!("the API answered with status {status}"),
-                    None => "the API did not answer".to_owned(),
-                };
-                vec![Event::Line(format!("{what}; trying again"))]
-            }
-            "result" => {
-                self.seen(&value["session_id"]);
-                let failed = value["is_error"] != false;
-                self.end(failed);
-                let said = text(&value["result"]).to_owned();
-                self.facts.cost_usd = value["total_cost_usd"].as_f64().filter(|cost| cost.is_finite());
-                let usage = &value["usage"];
-                let count = |key: &str| usage[key].as_u64();
-                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
-                    let written = count("cache_creation_input_tokens").unwrap_or(0);
-                    let cached = count("cache_read_input_tokens");
-                    let input = input.saturating_add(written).saturating_add(cached.unwrap_or(0));
-                    let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
-                    self.facts.usage = Some(Usage { input, output, cached, reasoning });
-                }
-                let mut events = Vec::new();
-                if failed {
-                    let what = if said.is_empty() { text(&value["subtype"]).to_owned() } else { said.clone() };
-                    events.push(Event::Failed(what));
-                }
-                self.facts.final_message = (!said.is_empty()).then_some(said);
-                events
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn claude_block(&mut self, speaker: &str, block: &Value) -> Option<Event> {
-        match (speaker, text(&block["type"])) {
-            ("assistant", "text") => {
-                Some(Event::Said { text: text(&block["text"]).to_owned(), part: false }).filter(not_empty)
-            }
-            ("assistant", "tool_use") => {
-                let input = &block["input"];
-                let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
-                Some(Event::Called { tool: text(&block["name"]).to_owned(), input })
-            }
-            ("user", "tool_result") => {
-                Some(Event::Returned { text: flat(&block["content"]), failed: block["is_error"] == true })
-            }
-            ("user", "text") => Some(Event::Line(text(&block["text"]).to_owned())),
-            _ => None,
-        }
-    }
-
-    fn codex(&mut self, value: &Value) -> Vec<Event> {
-        let item = &value["item"];
-        match text(&value["type"]) {
-            "thread.started" => {
-                self.seen(&value["thread_id"]);
-                Vec::new()
-            }
-            "turn.started" => {
-                self.facts.structured = true;
-                Vec::new()
-            }
-            "item.started" => match text(&item["type"]) {
-                "command_execution" => {
-                    vec![Event::Called { tool: "exec".into(), input: text(&item["command"]).to_owned() }]
-                }
-                "mcp_tool_call" => {
-                    let tool = format!("{}.{}", text(&item["server"]), text(&item["tool"]));
-                    vec![Event::Called { tool, input: item["arguments"].to_string() }]
-                }
-                _ => Vec::new(),
-            },
-            "item.completed" => self.codex_item(item),
-            "turn.completed" => {
-                let usage = &value["usage"];
-                let count = |key: &str| usage[key].as_u64();
-                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
-                    let (cached, reasoning) = (count("cached_input_tokens"), count("reasoning_output_tokens"));
-                    self.facts.usage = Some(Usage { input, output, cached, reasoning });
-                }
-                self.end(false);
-                Vec::new()
-            }
-            "turn.failed" => {
-                self.end(true);
-                let message = text(&value["error"]["message"]).to_owned();
-                // `error` has said it already.
-                self.facts.final_message.get_or_insert(message);
-                Vec::new()
-            }
-            "error" => {
-                let message = text(&value["message"]).to_owned();
-                vec![Event::Failed(message)]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn codex_item(&mut self, item: &Value) -> Vec<Event> {
-        match text(&item["type"]) {
-            "agent_message" => {
-                let said = text(&item["text"]).to_owned();
-                self.facts.final_message = Some(said.clone());
-                vec![Event::Said { text: said, part: false }].into_iter().filter(not_empty).collect()
-            }
-            "command_execution" => {
-                let failed = item["exit_code"].as_i64().is_some_and(|code| code != 0) || item["status"] == "failed";
-                vec![Event::Returned { text: text(&item["aggregated_output"]).to_owned(), failed }]
-            }
-            "mcp_tool_call" => {
-                let failed = item["status"] == "failed";
-                let answer = if failed { &item["error"]["message"] } else { &item["result"]["content"] };
-                vec![Event::Returned { text: flat(answer), failed }]
-            }
-            "file_change" => {
-                let paths = item["changes"].as_array().into_iter().flatten().map(|change| text(&change["path"]));
-                vec![Event::Called { tool: "edit".into(), input: paths.collect::<Vec<_>>().join(" ") }]
-            }
-            "web_search" => vec![Event::Called { tool: "search".into(), input: text(&item["query"]).to_owned() }],
-            "error" => vec![Event::Line(text(&item["message"]).to_owned())],
-            _ => Vec::new(),
-        }
-    }
-
-    fn gemini(&mut self, value: &Value) -> Vec<Event> {
-        let kind = text(&value["type"]);
-        if kind != "message" && kind != "result" {
-            self.saying.clear();
-        }
-        match kind {
-            "init" => {
-                self.seen(&value["session_id"]);
-                Vec::new()
-            }
-            "message" if value["role"] == "assistant" => {
-                let (said, part) = (text(&value["content"]), value["delta"] == true);
-                if !part {
-                    self.saying.clear();
-                }
-                self.saying.push_str(said);
-                vec![Event::Said { text: said.to_owned(), part }].into_iter().filter(not_empty).collect()
-            }
-            "tool_use" => {
-                let input = &value["parameters"];
-                let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
-                vec![Event::Called { tool: text(&value["tool_name"]).to_owned(), input }]
-            }
-            "tool_result" => {
-                let failed = value["status"] != "success";
-                let answer = if failed { &value["error"]["message"] } else { &value["output"] };
-                vec![Event::Returned { text: flat(answer), failed }]
-            }
-            "error" => vec![Event::Line(text(&value["message"]).to_owned())],
-            "result" => {
-                self.facts.structured = true;
-                let failed = value["status"] != "success";
-                self.end(failed);
-                let stats = &value["stats"];
-                let count = |key: &str| stats[key].as_u64();
-                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
-                    self.facts.usage = Some(Usage { input, output, cached: count("cached"), reasoning: None });
-                }
-                let error = text(&value["error"]["message"]).to_owned();
-                let said = std::mem::take(&mut self.saying);
-                self.facts.final_message = [said, error.clone()].into_iter().find(|message| !message.trim().is_empty());
-                if failed { vec![Event::Failed(error)] } else { Vec::new() }
-            }
-            _ => Vec::new(),
-        }
+        self.stream.read(&value, &mut self.found)
     }
 }
 
@@ -278,7 +109,8 @@ impl Interpreter for Reader {
     }
 
     fn facts(&self) -> Facts {
-        Facts { final_message: self.facts.final_message.as_deref().map(stripped), ..self.facts.clone() }
+        let facts = &self.found.facts;
+        Facts { final_message: facts.final_message.as_deref().map(stripped), ..facts.clone() }
     }
 
     fn expects_structure(&self) -> bool {
@@ -291,16 +123,12 @@ pub fn interpreter(cli: CliKind) -> Box<dyn Interpreter> {
     Box::new(Reader::new(cli))
 }
 
-fn not_empty(event: &Event) -> bool {
-    !matches!(event, Event::Said { text, .. } if text.is_empty())
-}
-
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
 /// The text of a string, of a block with a `text`, or of a list of them.
-fn flat(value: &Value) -> String {
+pub(crate) fn flat(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(flat).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n"),
@@ -378,6 +206,7 @@ impl Renderer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aiw_tasks::Usage;
     use proptest::prelude::*;
 
     fn run(cli: CliKind, lines: &[&str]) -> (String, Facts) {
@@ -391,7 +220,7 @@ mod tests {
             }
         }
         text.extend(renderer.finish());
-        (text, reader.facts())
+        (text, Interpreter::facts(&reader))
     }
 
     #[test]
@@ -499,19 +328,22 @@ mod tests {
         assert_eq!(facts.session, None);
     }
 
-    proptest! {
-        #[test]
-        fn any_line_is_answered(
-            line in proptest::collection::vec(any::<u8>(), 0..80),
-            kind in "(assistant|user|system|result|message|item.completed|item.started|turn.completed|error|init)",
-            rest in "[\\[\\]{}\",:0-9a-z]{0,40}",
-        ) {
-            for cli in CliKind::ALL {
-                let mut reader = Reader::new(cli);
-                reader.read(Stream::Stdout, &line);
-                reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"item\":{rest}}}").as_bytes());
-                reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"message\":{rest}}}").as_bytes());
-                reader.facts();
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_line_is_answered(
+                line in proptest::collection::vec(any::<u8>(), 0..80),
+                kind in "(assistant|user|system|result|message|item.completed|item.started|turn.completed|error|init)",
+                rest in "[\\[\\]{}\",:0-9a-z]{0,40}",
+            ) {
+                for cli in CliKind::ALL {
+                    let mut reader = Reader::new(cli);
+                    reader.read(Stream::Stdout, &line);
+                    reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"item\":{rest}}}").as_bytes());
+                    reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"message\":{rest}}}").as_bytes());
+                    reader.facts();
+                }
             }
         }
     }

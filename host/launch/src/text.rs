@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use aiw_core::one_line;
+use aiw_core::{CliKind, one_line};
 use aiw_tasks::{Entry, Stream, Task, TaskError, Tasks};
 
 use crate::stream::plain;
@@ -35,8 +35,12 @@ pub struct TextLine {
 impl Text {
     /// The text of a task's log, from any entry on.
     pub fn new(task: &Task) -> Self {
+        Self::of(task.cli)
+    }
+
+    fn of(cli: CliKind) -> Self {
         Self {
-            reader: Reader::new(task.cli),
+            reader: Reader::new(cli),
             renderer: Renderer::default(),
             line: String::new(),
             said: String::new(),
@@ -116,5 +120,85 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
             return Ok(lines.into());
         }
         read = read.saturating_mul(4);
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use aiw_tasks::{Interpreter, bench::masked};
+    use proptest::prelude::*;
+
+    /// The lines of a CLI that says these pieces, however it does.
+    fn lines(cli: CliKind, pieces: &[String]) -> String {
+        let whole = pieces.concat();
+        match cli {
+            CliKind::Claude => format!(
+                r#"{{"type":"assistant","message":{{"content":[{{"type":"text","text":"{whole}"}},{{"type":"tool_use","name":"Bash","input":{{"command":"{whole}","{whole}":1}}}}]}},"parent_tool_use_id":null}}
+{{"type":"user","message":{{"content":[{{"type":"tool_result","content":[{{"type":"text","text":"{whole}"}}],"is_error":true}}]}},"parent_tool_use_id":null}}
+{{"type":"result","is_error":false,"result":"{whole}","session_id":"a"}}
+"#
+            ),
+            CliKind::Codex => format!(
+                r#"{{"type":"item.started","item":{{"type":"command_execution","command":"{whole}"}}}}
+{{"type":"item.completed","item":{{"type":"command_execution","aggregated_output":"{whole}\n","exit_code":1}}}}
+{{"type":"item.completed","item":{{"type":"agent_message","text":"{whole}"}}}}
+{{"type":"error","message":"{whole}"}}
+"#
+            ),
+            CliKind::Gemini => {
+                let delta = |piece: &String| {
+                    format!(
+                        "{{\"type\":\"message\",\"role\":\"assistant\",\"content\":\"{piece}\",\"delta\":true}}\n\
+                         {{\"type\":\"message\",\"role\":\"user\",\"content\":\"go on\"}}\n"
+                    )
+                };
+                let end = r#"{"type":"result","status":"success","stats":{}}"#;
+                pieces.iter().map(delta).collect::<String>() + end + "\n"
+            }
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn what_was_masked_is_not_read_again_in_the_text_or_the_last_message(
+                secret in "[a-z0-9/\"_-]{8,30}",
+                forms in proptest::collection::vec((0usize..8, proptest::bool::weighted(0.2)), 30),
+                size in 1usize..200,
+                slowly: bool,
+            ) {
+                let mut pieces = vec![String::new()];
+                for (c, (form, cut)) in secret.chars().zip(forms) {
+                    if cut {
+                        pieces.push(String::new());
+                    }
+                    let code = [r"\u001b[1m", r"\u001b]0;x\u0007", r"\u0000"].get(form).copied().unwrap_or_default();
+                    let c = match (form, c) {
+                        (3, _) => format!("\\u{:04x}", u32::from(c)),
+                        (4, _) => format!("\\u{:04X}", u32::from(c)),
+                        (_, '"') => r#"\""#.to_owned(),
+                        (5, '/') => r"\/".to_owned(),
+                        (_, c) => c.to_string(),
+                    };
+                    pieces.last_mut().unwrap().extend([code, &c]);
+                }
+                for cli in CliKind::ALL {
+                    let stream = lines(cli, &pieces);
+                    let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+                    let log = masked(&[secret.clone().into_bytes()], &parts, slowly);
+                    let (mut text, mut reader, mut shown) = (Text::of(cli), Reader::new(cli), String::new());
+                    for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                        let entry = Entry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };
+                        shown.extend(text.pieces(&entry).into_iter().map(|(_, piece)| piece));
+                        reader.line(Stream::Stdout, line);
+                    }
+                    let said = reader.facts().final_message.unwrap_or_default();
+                    prop_assert!(!shown.contains(&secret) && !said.contains(&secret), "{}: {} {}", cli, shown, said);
+                    prop_assert!(reader.facts().complete || cli == CliKind::Codex);
+                }
+            }
+        }
     }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 use aiw_core::{CliKind, TaskId};
 use aiw_tasks::Root;
 
+use crate::clis;
+
 /// What stands at the root of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RootKind {
@@ -70,9 +72,9 @@ fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32)
     }
 }
 
-/// `aiw shim ROOT ID`, as `aiw-tasks` starts it.
+/// `aiw shim ROOT ID INSTANCE`, as `aiw-tasks` starts it.
 fn shim(process: &Ancestor) -> Option<(Root, TaskId)> {
-    let [_, word, root, task] = process.arguments.as_slice() else { return None };
+    let [_, word, root, task, ..] = process.arguments.as_slice() else { return None };
     // Whatever the file is called: a copy of aiw by another name supervises as well.
     let own = std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
     if word != "shim" || (process.name != "aiw" && Some(&process.name) != own.as_ref()) {
@@ -98,13 +100,14 @@ fn cli_of(process: &Ancestor) -> Option<CliKind> {
     }
     // Options of Node stand before the script; what follows the script is the CLI's own.
     let script = process.arguments.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
-    CliKind::ALL.into_iter().find(|kind| script.contains(&format!("/node_modules/{}/", kind.npm_package()))).or_else(
-        || {
+    CliKind::ALL
+        .into_iter()
+        .find(|kind| script.contains(&format!("/node_modules/{}/", clis::of(*kind).npm_package())))
+        .or_else(|| {
             let name = file_name(script)?;
             let name = name.strip_suffix(".js").or_else(|| name.strip_suffix(".mjs")).unwrap_or(name);
             named(name)
-        },
-    )
+        })
 }
 
 /// Editors that run agents, by the names of their executables.
@@ -314,11 +317,11 @@ mod tests {
     #[test]
     fn a_shim_on_the_way_up_is_the_root_of_its_task() {
         let task = TaskId::from_number(7);
-        let shim = process(2, "aiw", &["/x/aiw", "shim", "4711", task.as_str()]);
+        let shim = process(2, "aiw", &["/x/aiw", "shim", "4711", task.as_str(), "a1"]);
         let session =
             find([process(1, "codex", &["codex"]), shim, process(3, "claude", &["claude"])].into_iter(), || 99);
         assert_eq!((session.root.pid, session.task), (4711, Some(task)));
-        let fake = process(2, "sh", &["aiw", "shim", "4711", task.as_str()]);
+        let fake = process(2, "sh", &["aiw", "shim", "4711", task.as_str(), "a1"]);
         assert_eq!(find([fake].into_iter(), || 99).task, None);
     }
 

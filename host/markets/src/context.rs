@@ -1,11 +1,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiw_core::{one_line, without_query};
+use aiw_components::Library;
+use aiw_core::{MarketKind, one_line, without_query};
 use aiw_home::{Home, MarketSettings, Settings};
 use aiw_net::{Client, Policy, Trees};
 use aiw_wasm::market::Registration;
-use aiw_wasm::{Component, Library, Reach};
+use aiw_wasm::{Component, Reach};
 
 use crate::error::MarketError;
 use crate::reserved::{is_anthropic, is_reserved};
@@ -65,12 +66,12 @@ pub(crate) fn shown(market: &MarketSettings) -> String {
 }
 
 /// The bundled component of each kind that is ours.
-pub(crate) fn bundled_source(kind: &str) -> Option<&'static str> {
+pub(crate) fn bundled_source(kind: &MarketKind) -> Option<&'static str> {
     match kind {
-        "github" => Some("market-github"),
-        "directory" | "file" => Some("market-local"),
-        "git" | "url" => Some("market-remote"),
-        _ => None,
+        MarketKind::Github => Some("market-github"),
+        MarketKind::Directory | MarketKind::File => Some("market-local"),
+        MarketKind::Git | MarketKind::Url => Some("market-remote"),
+        MarketKind::Other(_) => None,
     }
 }
 
@@ -94,7 +95,7 @@ impl Markets {
             (None, None) => {
                 return Err(MarketError::Reference {
                     reference: shown(market),
-                    why: format!("is of the kind `{}`, which no component reads", one_line(&market.kind, 40)),
+                    why: format!("is of the kind `{}`, which no component reads", market.kind),
                     hint: Some("`aiw extension list` shows the components".into()),
                 });
             }
@@ -109,17 +110,17 @@ impl Markets {
             // The location is the component's reading of what was typed, not the user's words.
             return reach;
         }
-        match market.kind.as_str() {
-            "github" => reach.urls.push(github_base(settings)),
-            "git" | "url" => reach.urls.push(market.location.clone()),
-            "directory" => reach.directories.push(PathBuf::from(&market.location)),
-            "file" => {
+        match market.kind {
+            MarketKind::Github => reach.urls.push(github_base(settings)),
+            MarketKind::Git | MarketKind::Url => reach.urls.push(market.location.clone()),
+            MarketKind::Directory => reach.directories.push(PathBuf::from(&market.location)),
+            MarketKind::File => {
                 let path = Path::new(&market.location);
                 let parent = path.parent().unwrap_or(path);
                 let root = if parent.ends_with(".claude-plugin") { parent.parent().unwrap_or(parent) } else { parent };
                 reach.directories.push(root.to_owned());
             }
-            _ => {}
+            MarketKind::Other(_) => {}
         }
         // A repository on this machine is a directory that the user named.
         if let Some(path) = market.location.strip_prefix("file://") {
@@ -144,7 +145,7 @@ impl Markets {
 }
 
 pub(crate) fn registration(market: &MarketSettings) -> Registration {
-    Registration { kind: market.kind.clone(), location: market.location.clone(), ref_: market.reference.clone() }
+    Registration { kind: market.kind.clone(), location: market.location.clone(), reference: market.reference.clone() }
 }
 
 /// Where GitHub is: github.com, a GitHub Enterprise server, a mirror.

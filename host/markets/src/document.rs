@@ -38,6 +38,9 @@ pub const KEPT: [&str; 16] = [
 /// The most entries that are read. The largest marketplace seen has 295.
 pub const MAX_ENTRIES: usize = 20_000;
 
+/// More faults of one document than anybody reads.
+const MAX_PROBLEMS: usize = 100;
+
 /// A marketplace.json, read leniently.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
@@ -114,6 +117,7 @@ impl Document {
             }
         }
         let name = fields.get("name").and_then(Value::as_str).map(str::to_owned);
+        let problems = at_most(problems, MAX_PROBLEMS, "faults are not shown");
         Ok(Self { name, entries, renames, problems })
     }
 
@@ -138,6 +142,16 @@ impl Document {
             Some(name) => name.parse().map_err(|e: aiw_core::InvalidName| e.to_string()),
         }
     }
+}
+
+/// As many lines as are read, and how many there were beside them.
+pub(crate) fn at_most(mut lines: Vec<String>, most: usize, what: &str) -> Vec<String> {
+    let more = lines.len().saturating_sub(most);
+    lines.truncate(most);
+    if more > 0 {
+        lines.push(format!("{more} more {what}"));
+    }
+    lines
 }
 
 impl Entry {
@@ -198,6 +212,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::anything::{self, is_line};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -230,10 +245,63 @@ mod tests {
         assert!(Document::renamed(&renames, "x").is_err());
     }
 
-    proptest! {
-        #[test]
-        fn any_json_is_answered(text in "[\\[\\]{}\",:a-z0-9./\\\\]{0,200}") {
-            let _ = Document::parse(text.as_bytes(), &[]);
+    #[test]
+    fn of_many_faults_some_are_said_and_the_others_counted() {
+        let renames: Map<String, Value> = (0..5000).map(|n| (format!("p{n}"), json!(n))).collect();
+        let document = parse(&json!({"name": "m", "plugins": [], "renames": renames}));
+        assert_eq!(document.problems.len(), MAX_PROBLEMS + 1);
+        assert_eq!(document.problems[0], "the rename of `p0` is neither a name nor null");
+        assert_eq!(document.problems[MAX_PROBLEMS], "4900 more faults are not shown");
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_bytes_are_answered(bytes in anything::bytes()) {
+                let _ = Document::parse(&bytes, &["acme".into()]);
+            }
+
+            #[test]
+            fn any_document_is_read_within_bounds(value in anything::document()) {
+                let document = Document::parse(value.to_string().as_bytes(), &["acme".into(), "github".into()]).unwrap();
+                prop_assert_eq!(document.entries.len(), value["plugins"].as_array().unwrap().len());
+                prop_assert!(document.problems.len() <= MAX_PROBLEMS + 1);
+                for problem in &document.problems {
+                    prop_assert!(is_line(problem), "{:?}", problem);
+                }
+                let mut names = HashSet::new();
+                for entry in &document.entries {
+                    prop_assert!(is_line(&entry.name) && entry.name.chars().count() <= 128, "{:?}", entry.name);
+                    prop_assert!(entry.fields.keys().all(|key| KEPT.contains(&key.as_str())));
+                    // As it is kept, so it is read again.
+                    let kept: Entry = serde_json::from_slice(&serde_json::to_vec(entry).unwrap()).unwrap();
+                    prop_assert_eq!(&kept.content, &entry.content);
+                    let (_, _) = (entry.words(), entry.strict());
+                    let usable = match &entry.content {
+                        Ok(usable) => usable,
+                        Err(problem) => {
+                            prop_assert!(is_line(problem), "{:?}", problem);
+                            continue;
+                        }
+                    };
+                    prop_assert!(names.insert(usable.name.as_str().to_ascii_lowercase()));
+                    prop_assert!(is_line(&usable.source.describe()), "{:?}", usable.source);
+                    match &usable.source {
+                        Source::Relative { path } | Source::Git { path, .. } => {
+                            let parsed = RelPath::parse(path).unwrap();
+                            prop_assert_eq!(parsed.as_str(), path);
+                        }
+                        Source::Own { word, .. } => prop_assert_eq!(word, "acme"),
+                        Source::Refused { word, reason } => {
+                            prop_assert!(word != "github" && is_line(reason), "{} {}", word, reason);
+                        }
+                    }
+                }
+                for old in document.renames.keys() {
+                    let _ = Document::renamed(&document.renames, old);
+                }
+            }
         }
     }
 }

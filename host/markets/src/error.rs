@@ -1,7 +1,8 @@
+use aiw_components::LibraryError;
 use aiw_core::{ErrorKind, PluginId, one_line};
 use aiw_home::HomeError;
 use aiw_net::NetError;
-use aiw_wasm::{CallError, LibraryError};
+use aiw_wasm::CallError;
 
 /// What can go wrong with marketplaces and plugins. Each is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,14 @@ pub enum MarketError {
     NameReserved {
         /// The name.
         name: String,
+    },
+    /// The name is likely taken for one that belongs to Anthropic's own repositories.
+    #[error("the name `{name}` looks like `{reserved}`, which is Anthropic's, and this is not Anthropic's repository")]
+    LooksReserved {
+        /// The name.
+        name: String,
+        /// What it looks like.
+        reserved: &'static str,
     },
     /// The document's own name cannot be used.
     #[error("the marketplace has no name that can be used: {problem}")]
@@ -152,6 +161,9 @@ impl MarketError {
             Self::Reference { hint, .. } | Self::Unusable { hint, .. } => hint.clone(),
             Self::NameTaken { .. } | Self::NameReserved { .. } | Self::NameUnusable { .. } => {
                 Some("add it under another name with `--name NAME`".into())
+            }
+            Self::LooksReserved { .. } => {
+                Some("`--yes` adds it all the same, and `--name NAME` under another name".into())
             }
             Self::UnknownMarket { .. } => Some("`aiw plugin marketplace list` shows the marketplaces".into()),
             Self::NotFetched { name } => Some(format!("`aiw plugin marketplace update {name}` fetches it")),

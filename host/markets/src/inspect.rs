@@ -7,7 +7,7 @@ use aiw_net::{ItemKind, NetError, Tree};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::Entry;
+use crate::document::{Entry, at_most};
 use crate::servers::{Collected, Server, declared, in_file};
 
 /// A plugin's manifest within its tree.
@@ -17,6 +17,9 @@ pub const MCP_JSON: &str = ".mcp.json";
 
 /// The longest manifest that is read.
 pub const MANIFEST_BYTES: u64 = 1 << 20;
+
+/// More things of one plugin than anybody reads of.
+const MAX_LEFT_OUT: usize = 100;
 
 /// What is known of a plugin's inside.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -180,7 +183,7 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
         }
     }
     inspection.servers = collected.servers;
-    inspection.left_out = collected.left_out;
+    inspection.left_out = at_most(collected.left_out, MAX_LEFT_OUT, "things are left out");
     inspection.options = options(manifest.get("userConfig").or_else(|| entry.fields.get("userConfig")));
     inspection.brings = files.brings.clone().map(|mut brings| {
         for fields in [&manifest, &entry.fields] {
@@ -223,7 +226,9 @@ fn options(value: Option<&Value>) -> BTreeMap<String, UserOption> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::anything::{self, is_line};
     use crate::document::Document;
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn entry(extra: &Value) -> Entry {
@@ -281,5 +286,50 @@ mod tests {
         }
         let bad = Files { mcp_json: Some(b"{".to_vec()), ..Files::default() };
         assert!(inspect(&entry(&json!({})), &bad, None).broken.unwrap().contains("is not JSON"));
+    }
+
+    #[test]
+    fn of_many_faults_some_are_said_and_the_others_counted() {
+        let servers: Map<String, Value> = (0..5000).map(|n| (format!("s{n}"), json!(n))).collect();
+        let found = inspect(&entry(&json!({})), &files(None, Some(json!({"mcpServers": servers}))), None);
+        assert_eq!((found.broken, found.servers.len(), found.left_out.len()), (None, 0, MAX_LEFT_OUT + 1));
+        assert_eq!(found.left_out[0], "server `s0` in `.mcp.json` is left out: it is not an object");
+        assert_eq!(found.left_out[MAX_LEFT_OUT], "4900 more things are left out");
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_plugin_is_inspected_within_bounds(
+                own in anything::json(),
+                plugin in prop::option::of(anything::bytes()),
+                mcp in prop::option::of(anything::bytes()),
+                named in anything::bytes(),
+            ) {
+                let fields = own.as_object().cloned().unwrap_or_default();
+                let entry = Entry { name: "p".into(), content: Err(String::new()), fields };
+                let mut files = Files { plugin_json: plugin, mcp_json: mcp, brings: Some(Vec::new()), ..Files::default() };
+                for path in files.missing(&entry) {
+                    files.named.insert(path, named.clone());
+                }
+                let found = inspect(&entry, &files, None);
+                prop_assert!(found.servers.len() <= 200 && found.left_out.len() <= MAX_LEFT_OUT + 1);
+                prop_assert!(found.options.len() <= 64);
+                let told = found.left_out.iter().chain(&found.broken);
+                prop_assert!(told.clone().all(|line| is_line(line)), "{:?}", told.collect::<Vec<_>>());
+                let mut names = std::collections::HashSet::new();
+                for server in &found.servers {
+                    prop_assert!(names.insert(&server.name));
+                    // What is shown before an install has no line that hides another.
+                    let shown = server.details().into_iter().chain([server.target()]);
+                    prop_assert!(shown.clone().all(|line| is_line(&line)), "{:?}", shown.collect::<Vec<_>>());
+                    let _ = server.reads();
+                }
+                for option in found.options.values() {
+                    prop_assert!(is_line(&option.title));
+                }
+            }
+        }
     }
 }

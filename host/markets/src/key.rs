@@ -356,69 +356,72 @@ mod tests {
         proptest::collection::vec(step, 0..14)
     }
 
-    proptest! {
-        /// Whatever happens: what the user wrote last is never changed without an overwrite that
-        /// they chose, and comes back or stays when all plugins are gone.
-        #[test]
-        fn the_users_bytes_come_back(begin in proptest::option::of(0..2usize), steps in steps()) {
-            let plugins = ["a", "b", "c"];
-            let texts = ["x", "y"];
-            let mine = |n: usize| json!({ "mine": n });
-            let mut key = Key { current: begin.map(mine), ..Key::default() };
-            // What must stand when everyone is gone.
-            let mut expected = key.current.clone();
-            for step in steps {
-                match step {
-                    Step::Claim(p, t, overwrite) => {
-                        let claim = claim(plugins[p], texts[t]);
-                        if key.has(&claim.plugin) {
-                            continue;
-                        }
-                        let clash = key.clash(&claim);
-                        if clash.is_some() && !overwrite {
-                            continue;
-                        }
-                        key.claim(claim.clone(), clash.is_some());
-                        prop_assert!(key.has(&claim.plugin));
-                        prop_assert!(key.current.is_some());
-                        if clash.is_some() {
-                            prop_assert_eq!(key.current.as_ref(), Some(&claim.entry));
-                        }
-                    }
-                    Step::Refresh(p, t, repair) => {
-                        let claim = claim(plugins[p], texts[t]);
-                        if key.has(&claim.plugin) && key.clash(&claim).is_none() {
-                            let before = key.clone();
-                            match key.refresh(claim, repair) {
-                                Refreshed::Users => prop_assert_eq!(&key.current, &before.current),
-                                Refreshed::TakenOut => prop_assert!(key.current.is_none()),
-                                Refreshed::Done | Refreshed::Ahead(_) => prop_assert!(key.current.is_some()),
+    mod fuzz {
+        use super::*;
+        proptest! {
+            /// Whatever happens: what the user wrote last is never changed without an overwrite that
+            /// they chose, and comes back or stays when all plugins are gone.
+            #[test]
+            fn the_users_bytes_come_back(begin in proptest::option::of(0..2usize), steps in steps()) {
+                let plugins = ["a", "b", "c"];
+                let texts = ["x", "y"];
+                let mine = |n: usize| json!({ "mine": n });
+                let mut key = Key { current: begin.map(mine), ..Key::default() };
+                // What must stand when everyone is gone.
+                let mut expected = key.current.clone();
+                for step in steps {
+                    match step {
+                        Step::Claim(p, t, overwrite) => {
+                            let claim = claim(plugins[p], texts[t]);
+                            if key.has(&claim.plugin) {
+                                continue;
                             }
-                            if before.current.is_none() && key.current.is_some() {
-                                expected = None;
+                            let clash = key.clash(&claim);
+                            if clash.is_some() && !overwrite {
+                                continue;
+                            }
+                            key.claim(claim.clone(), clash.is_some());
+                            prop_assert!(key.has(&claim.plugin));
+                            prop_assert!(key.current.is_some());
+                            if clash.is_some() {
+                                prop_assert_eq!(key.current.as_ref(), Some(&claim.entry));
                             }
                         }
+                        Step::Refresh(p, t, repair) => {
+                            let claim = claim(plugins[p], texts[t]);
+                            if key.has(&claim.plugin) && key.clash(&claim).is_none() {
+                                let before = key.clone();
+                                match key.refresh(claim, repair) {
+                                    Refreshed::Users => prop_assert_eq!(&key.current, &before.current),
+                                    Refreshed::TakenOut => prop_assert!(key.current.is_none()),
+                                    Refreshed::Done | Refreshed::Ahead(_) => prop_assert!(key.current.is_some()),
+                                }
+                                if before.current.is_none() && key.current.is_some() {
+                                    expected = None;
+                                }
+                            }
+                        }
+                        Step::Release(p) => drop(key.release(&id(plugins[p]))),
+                        Step::Edit(n) => {
+                            key.current = Some(mine(n));
+                            expected = key.current.clone();
+                        }
+                        Step::TakeOut => {
+                            key.current = None;
+                            expected = None;
+                        }
                     }
-                    Step::Release(p) => drop(key.release(&id(plugins[p]))),
-                    Step::Edit(n) => {
-                        key.current = Some(mine(n));
-                        expected = key.current.clone();
-                    }
-                    Step::TakeOut => {
-                        key.current = None;
-                        expected = None;
+                    // An entry of ours always has an owner whose entry it is, or says the same.
+                    if key.is_ours() && key.original != key.written {
+                        prop_assert!(key.owners.iter().any(|o| Some(&o.entry) == key.written.as_ref()));
                     }
                 }
-                // An entry of ours always has an owner whose entry it is, or says the same.
-                if key.is_ours() && key.original != key.written {
-                    prop_assert!(key.owners.iter().any(|o| Some(&o.entry) == key.written.as_ref()));
+                for plugin in plugins {
+                    key.release(&id(plugin));
                 }
+                prop_assert_eq!(key.current, expected);
+                prop_assert!(key.owners.is_empty() && key.written.is_none() && key.original.is_none());
             }
-            for plugin in plugins {
-                key.release(&id(plugin));
-            }
-            prop_assert_eq!(key.current, expected);
-            prop_assert!(key.owners.is_empty() && key.written.is_none() && key.original.is_none());
         }
     }
 }

@@ -6,6 +6,8 @@
 //! Data flows one way: a document becomes a [`Listing`], entries are inspected, an install
 //! is planned from a tree, shown, and committed under the home's lock.
 
+#[cfg(test)]
+mod anything;
 mod context;
 mod document;
 mod error;
@@ -13,6 +15,7 @@ mod inspect;
 mod install;
 mod key;
 mod listing;
+mod looks;
 mod market;
 mod plan;
 mod remote;
@@ -37,6 +40,6 @@ pub use plan::{Answers, Missing, OnConflict, Plan, PlannedServer};
 pub use search::{Found, Query, SearchResult};
 pub use servers::Server;
 pub use source::Source;
-pub use substitute::{Given, is_secret_value};
+pub use substitute::Given;
 pub use update::UpdateCheck;
 pub use validate::Report;

@@ -110,7 +110,8 @@ impl Listing {
             return Ok(None);
         };
         let listing: Option<Self> = serde_json::from_slice(&bytes).ok();
-        Ok(listing.filter(|l| l.format == FORMAT && l.source == identity(market)))
+        let usurped = |listed: &Listed| listed.entry.content.as_ref().is_ok_and(|usable| usable.source.is_usurped());
+        Ok(listing.filter(|l| l.format == FORMAT && l.source == identity(market) && !l.plugins.iter().any(usurped)))
     }
 
     /// Keeps the listing.
@@ -138,7 +139,8 @@ impl Listing {
 /// The whole source, queries and components included, as a digest: nothing of it needs to be read again.
 fn identity(market: &MarketSettings) -> String {
     let extension = market.extension.as_ref().map(ToString::to_string);
-    let parts = [Some(&market.kind), Some(&market.location), market.reference.as_ref(), extension.as_ref()];
+    let kind = market.kind.to_string();
+    let parts = [Some(&kind), Some(&market.location), market.reference.as_ref(), extension.as_ref()];
     let mut digest = Sha256::new();
     for part in parts {
         // Neither a length nor an absence can be taken for text.
@@ -157,7 +159,7 @@ mod tests {
         let market = |kind: &str, location: &str, name: Option<&str>, extension: Option<&str>| {
             identity(&MarketSettings {
                 name: "m".parse().unwrap(),
-                kind: kind.into(),
+                kind: kind.parse().unwrap(),
                 location: location.into(),
                 reference: name.map(str::to_owned),
                 extension: extension.map(|id| id.parse().unwrap()),

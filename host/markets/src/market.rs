@@ -1,18 +1,20 @@
 //! Registering, fetching and listing marketplaces.
 
-use aiw_core::{ErrorKind, ExtensionId, MarketName, is_git_ref, one_line, printable, without_query};
+use std::sync::Arc;
+
+use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, is_git_ref, without_query};
 use aiw_extensions::World;
 use aiw_home::{MarketSettings, Settings};
-use aiw_wasm::market::{EntryRef, EntrySource, Field, OwnSource, Registration};
-use aiw_wasm::{CallError, Refusal};
+use aiw_wasm::market::{EntryRef, EntrySource, Field, Registration};
+use aiw_wasm::{CallError, Reach, Refusal};
 
 use crate::context::{Markets, bundled_source, check_use, lookup, registration, shown};
 use crate::document::{Document, Entry};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, inspect};
 use crate::listing::Listing;
-use crate::reserved::{is_anthropic, is_reserved};
-use crate::source::Source;
+use crate::reserved::{is_anthropic, is_reserved, looks_reserved};
+use crate::source::{Source, own_forms};
 
 /// What `marketplace add` was told beside the reference.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,8 @@ pub struct AddOptions {
     pub source: Option<ExtensionId>,
     /// Whether remote entries are inspected.
     pub inspect: bool,
+    /// The user knows that the name looks like a reserved one.
+    pub take_look_alike: bool,
 }
 
 /// A marketplace that was added, or was there and was updated.
@@ -121,7 +125,7 @@ impl Markets {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::MarketSource)?,
         };
-        let (mut claims, mut notes) = (Vec::new(), Vec::new());
+        let (mut ours, mut theirs, mut notes) = (None, Vec::new(), Vec::new());
         for id in ids {
             let registration = match self.claim(&id, &expanded).await {
                 Ok(Some(registration)) => registration,
@@ -133,17 +137,30 @@ impl Markets {
                 }
                 Err(e) => return Err(e),
             };
-            // `owner/repo` and paths are settled by the contract, whoever else claims them.
-            let bundled = bundled_source(&registration.kind) == Some(id.as_str());
-            if bundled && matches!(registration.kind.as_str(), "github" | "directory" | "file") {
-                claims = vec![(id, registration)];
+            if bundled_source(&registration.kind) != Some(id.as_str()) {
+                theirs.push((id, registration));
+                continue;
+            }
+            // `owner/repo` and paths are settled by the contract: nobody else is asked.
+            let is_settled = registration.kind == MarketKind::Github || registration.kind.is_local();
+            ours = Some((id, registration));
+            if is_settled {
                 break;
             }
-            claims.push((id, registration));
         }
-        let (id, claimed) = match claims.len() {
-            1 => claims.remove(0),
-            0 => {
+        // What aiw reads itself, it reads: a component that claims everything would have all of it.
+        if ours.is_some() {
+            notes.extend(theirs.drain(..).map(|(id, _)| {
+                format!(
+                    "component `{id}` claims the reference as well: `--source {id}` lets it read it, `aiw extension \
+                     disable {id}` switches it off"
+                )
+            }));
+        }
+        let (id, claimed) = match (ours, theirs.len()) {
+            (Some(claim), _) => claim,
+            (None, 1) => theirs.remove(0),
+            (None, 0) => {
                 let hint = if std::path::Path::new(reference).exists() {
                     format!("a path begins with `./`: `./{reference}`")
                 } else {
@@ -156,12 +173,15 @@ impl Markets {
                 };
                 return Err(bad(&why, Some(hint)));
             }
-            _ => {
-                let ids: Vec<_> = claims.iter().map(|(id, _)| format!("`--source {id}`")).collect();
-                return Err(bad("is claimed by several sources", Some(format!("choose with {}", ids.join(" or ")))));
+            (None, _) => {
+                let choices: Vec<_> = theirs.iter().map(|(id, _)| format!("`--source {id}`")).collect();
+                let last = theirs.last().map_or_else(String::new, |(id, _)| id.to_string());
+                let hint =
+                    format!("choose with {}, or switch one off: `aiw extension disable {last}`", choices.join(" or "));
+                return Err(bad("is claimed by several sources", Some(hint)));
             }
         };
-        let given = options.reference.clone().or(claimed.ref_);
+        let given = options.reference.clone().or(claimed.reference);
         if given.as_deref().is_some_and(|name| !is_git_ref(name)) {
             return Err(bad("names a ref that is no branch or tag", None));
         }
@@ -178,7 +198,7 @@ impl Markets {
             reference: given,
             enabled: true,
         };
-        if matches!(market.kind.as_str(), "directory" | "file") {
+        if market.kind.is_local() {
             let path =
                 std::fs::canonicalize(&market.location).map_err(|e| bad(&format!("cannot be opened: {e}"), None))?;
             market.location = path.to_str().ok_or_else(|| bad("is not UTF-8", None))?.to_owned();
@@ -213,7 +233,7 @@ impl Markets {
         let snapshot = fetched.map_err(|e| match e {
             // `owner/repo` is GitHub's, also where a directory is called so.
             CallError::Refused { message, .. }
-                if market.kind == "github" && std::path::Path::new(reference).is_dir() =>
+                if market.kind == MarketKind::Github && std::path::Path::new(reference).is_dir() =>
             {
                 let hint = Some(format!("`./{reference}` is the directory"));
                 MarketError::Reference {
@@ -230,7 +250,11 @@ impl Markets {
             None => document.market_name().map_err(|problem| MarketError::NameUnusable { problem })?,
         };
         check_use(&market)?;
+        self.check_looks(&settings, &market, options)?;
         let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
+        if let Some(reserved) = looks_reserved(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
+            notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, and it is not official"));
+        }
         let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
         notes.extend(self.notes(&listing));
 
@@ -255,6 +279,23 @@ impl Markets {
         Ok(added)
     }
 
+    /// A name that is likely taken for a reserved one is the user's to agree to, once.
+    fn check_looks(
+        &self,
+        settings: &Settings,
+        market: &MarketSettings,
+        options: &AddOptions,
+    ) -> Result<(), MarketError> {
+        let name = market.name.as_str();
+        let is_known = settings.market(name).is_some_and(|known| known.same_source(market));
+        match looks_reserved(name) {
+            Some(reserved) if !options.take_look_alike && !is_known && !is_anthropic(market) => {
+                Err(MarketError::LooksReserved { name: name.to_owned(), reserved })
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn parse(
         &self,
         component: &aiw_wasm::Component,
@@ -262,8 +303,14 @@ impl Markets {
         bytes: &[u8],
     ) -> Result<Document, MarketError> {
         // Only a third party has forms of its own.
-        let own = if market.extension.is_some() { component.describe().await?.entry_forms } else { Vec::new() };
-        Document::parse(bytes, &own).map_err(|problem| MarketError::Document { source_name: shown(market), problem })
+        let (own, notes) = match &market.extension {
+            Some(id) => own_forms(id.as_str(), component.describe().await?.entry_forms),
+            None => (Vec::new(), Vec::new()),
+        };
+        let mut document = Document::parse(bytes, &own)
+            .map_err(|problem| MarketError::Document { source_name: shown(market), problem })?;
+        document.problems.extend(notes);
+        Ok(document)
     }
 
     /// Makes a listing: local entries inspected, remote ones as far as they are known.
@@ -277,7 +324,8 @@ impl Markets {
     ) -> Result<Listing, MarketError> {
         let mut listing = Listing::new(market, document, revision);
         let component = self.component(market).await?;
-        let reach = Self::reach(settings, market);
+        // However many entries there are, the component has one share of time.
+        let reach = Reach { budget: Some(Arc::default()), ..Self::reach(settings, market) };
         let total = listing.plugins.len() as u64;
         let revision = listing.revision.clone();
         for (index, plugin) in listing.plugins.iter_mut().enumerate() {
@@ -303,7 +351,7 @@ impl Markets {
     async fn inspect_own(
         &self,
         component: &aiw_wasm::Component,
-        reach: &aiw_wasm::Reach,
+        reach: &Reach,
         market: &MarketSettings,
         entry: &Entry,
         at: &EntryRef,
@@ -431,36 +479,21 @@ impl Markets {
     }
 }
 
-/// What a third party may answer to a reference; else the end of a sentence about it. What it answers is kept in
-/// settings.json and shown.
+/// A kind of aiw's own is read by aiw's own component, whoever claimed the reference; else the end of a sentence.
 fn check_foreign(claimed: &Registration) -> Result<(), String> {
-    let Registration { kind, location, ref_ } = claimed;
-    if bundled_source(kind).is_some() {
-        return Err(format!("answers with the kind `{kind}`, which is for aiw's own components"));
-    }
-    if !(1..=64).contains(&kind.len())
-        || !kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
-        let kind = one_line(kind, 40);
-        return Err(format!("answers with a kind that is not 1 to 64 small letters, digits and `-`: `{kind}`"));
-    }
-    let is_line = printable(location) == location.as_str() && !location.contains(char::is_control);
-    if location.len() > MAX_LOCATION || !is_line {
-        return Err(format!("answers with a location that is longer than {MAX_LOCATION} bytes or not printable"));
-    }
-    match ref_ {
-        Some(name) if !is_git_ref(name) => Err("answers with a ref that is no branch or tag".into()),
-        _ => Ok(()),
+    match bundled_source(&claimed.kind) {
+        Some(_) => Err(format!("answers with the kind `{}`, which is for aiw's own components", claimed.kind)),
+        None => Ok(()),
     }
 }
 
 /// The entry in the contract's words.
 pub(crate) fn entry_ref(entry: &Entry, source: &Source, revision: &str) -> EntryRef {
     let source = match source {
-        Source::Own { word, fields } => EntrySource::Own(OwnSource {
+        Source::Own { word, fields } => EntrySource::Own {
             form: word.clone(),
             fields: fields.iter().map(|(name, value)| Field { name: name.clone(), value: value.clone() }).collect(),
-        }),
+        },
         Source::Relative { path } => EntrySource::Relative(path.clone()),
         Source::Git { .. } | Source::Refused { .. } => EntrySource::Relative(String::new()),
     };
@@ -523,29 +556,12 @@ mod tests {
     }
 
     #[test]
-    fn a_third_party_registers_no_kind_of_ours_and_no_odd_text() {
-        let of = |kind: &str, location: &str, name: Option<&str>| Registration {
-            kind: kind.into(),
-            location: location.into(),
-            ref_: name.map(str::to_owned),
-        };
-        assert_eq!(check_foreign(&of("acme", "teams/a b", Some("v1"))), Ok(()));
+    fn a_third_party_registers_no_kind_of_ours() {
+        let of = |kind: &str| Registration { kind: kind.parse().unwrap(), location: "x".into(), reference: None };
+        assert_eq!(check_foreign(&of("acme")), Ok(()));
         for kind in ["github", "git", "url", "directory", "file"] {
             let what = format!("answers with the kind `{kind}`, which is for aiw's own components");
-            assert_eq!(check_foreign(&of(kind, "x", None)), Err(what));
-        }
-        let (long, longer) = ("k".repeat(65), "l".repeat(2049));
-        for bad in [
-            of("", "x", None),
-            of("Acme", "x", None),
-            of("a b", "x", None),
-            of(&long, "x", None),
-            of("acme", &longer, None),
-            of("acme", "a\nb", None),
-            of("acme", "a\u{202e}b", None),
-            of("acme", "x", Some("-x")),
-        ] {
-            assert!(check_foreign(&bad).is_err(), "{bad:?}");
+            assert_eq!(check_foreign(&of(kind)), Err(what));
         }
     }
 }

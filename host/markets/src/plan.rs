@@ -331,7 +331,7 @@ pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &A
     let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
     values.retain(|name, text| {
         let reference = matches!(Given::parse(text), Given::Reference(_));
-        let secret = aiw_core::is_secret_name(name) || crate::is_secret_value(text) || sensitive(name);
+        let secret = aiw_core::is_secret_name(name) || aiw_core::is_secret_value(text) || sensitive(name);
         is_read(plan, name) && (reference || !secret)
     });
     values

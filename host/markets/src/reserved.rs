@@ -1,8 +1,10 @@
 //! Names that belong to Anthropic's own marketplaces; Claude Code re-checks them at every
 //! load. <https://code.claude.com/docs/en/plugin-marketplaces>
 
+use aiw_core::MarketKind;
 use aiw_home::MarketSettings;
 
+use crate::looks::is_alike;
 use crate::source::is_github_repo;
 
 const RESERVED: [&str; 16] = [
@@ -42,6 +44,20 @@ pub fn is_reserved(name: &str) -> bool {
         })
 }
 
+/// The reserved name that a name is likely taken for, where it is not one itself.
+pub fn looks_reserved(name: &str) -> Option<&'static str> {
+    if is_reserved(name) {
+        return None;
+    }
+    let words: Vec<&str> = name.split(['-', '_', '.']).collect();
+    let has = |word: &str| words.iter().any(|w| is_alike(w, word));
+    let whole = RESERVED.into_iter().find(|reserved| is_alike(name, reserved));
+    whole.or_else(|| has("anthropic").then_some("anthropic")).or_else(|| {
+        let both = has("claude") && has("official");
+        both.then_some("claude-plugins-official")
+    })
+}
+
 /// Whether a source may bear a reserved name: a repository under github.com/anthropics, as aiw itself reads it.
 pub fn is_anthropic(market: &MarketSettings) -> bool {
     // What another component makes of the same words is its own business.
@@ -49,9 +65,11 @@ pub fn is_anthropic(market: &MarketSettings) -> bool {
         return false;
     }
     let location = market.location.to_ascii_lowercase();
-    let prefixes: &[&str] = match market.kind.as_str() {
-        "github" => &["anthropics/"],
-        "git" => &["https://github.com/anthropics/", "ssh://git@github.com/anthropics/", "git@github.com:anthropics/"],
+    let prefixes: &[&str] = match market.kind {
+        MarketKind::Github => &["anthropics/"],
+        MarketKind::Git => {
+            &["https://github.com/anthropics/", "ssh://git@github.com/anthropics/", "git@github.com:anthropics/"]
+        }
         _ => return false,
     };
     // Exactly a name: `anthropics/../other/x` leads elsewhere.
@@ -81,10 +99,44 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_taken_for_reserved_ones_are_known_by_them() {
+        for (name, reserved) in [
+            ("cIaude-plugins-official", "claude-plugins-official"),
+            ("claude-plugins-offical", "claude-plugins-official"),
+            ("CLAUDE-PLUGINS-0FFICIAL", "claude-plugins-official"),
+            ("claude-code-plugin", "claude-code-plugins"),
+            ("agent-ski11s", "agent-skills"),
+            ("healthcane", "healthcare"),
+            ("anthr0pic-extras", "anthropic"),
+            ("antropic.tools", "anthropic"),
+            ("officiaI-claude-x", "claude-plugins-official"),
+        ] {
+            assert_eq!(looks_reserved(name), Some(reserved), "{name}");
+        }
+        for name in [
+            // Refused by themselves.
+            "claude-plugins-official",
+            "anthropic-extras",
+            // Of the marketplaces that were seen.
+            "claude-code-workflows",
+            "claude-code-lsps",
+            "trailofbits",
+            "superpowers-marketplace",
+            "every-marketplace",
+            "acme-tools",
+            "my-plugins",
+            "skills",
+            "health",
+        ] {
+            assert_eq!(looks_reserved(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn only_what_aiw_reads_from_anthropics_repositories_is_theirs() {
         let market = |kind: &str, location: &str, extension: Option<&str>| MarketSettings {
             name: "m".parse().unwrap(),
-            kind: kind.into(),
+            kind: kind.parse().unwrap(),
             location: location.into(),
             reference: None,
             extension: extension.map(|id| id.parse().unwrap()),

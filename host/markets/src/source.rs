@@ -4,6 +4,29 @@ use aiw_core::{RelPath, Sha, is_git_ref, one_line, without_query};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::looks::skeleton;
+
+/// The words of Claude Code's format for where a plugin or a marketplace is. The host alone says what they mean,
+/// those that it does not install included.
+const STANDARD: [&str; 13] = [
+    "archive",
+    "command",
+    "directory",
+    "file",
+    "git",
+    "git-subdir",
+    "github",
+    "npm",
+    "path",
+    "pip",
+    "relative",
+    "settings",
+    "url",
+];
+
+/// The most forms of its own that a component may have.
+const MAX_FORMS: usize = 32;
+
 /// Where a plugin's files are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
@@ -53,7 +76,40 @@ pub fn is_github_repo(text: &str) -> bool {
     owner_ok && repo_ok
 }
 
+/// Whether a form is the format's own, or would be taken for one.
+fn is_standard(form: &str) -> bool {
+    STANDARD.iter().any(|standard| skeleton(standard) == skeleton(form))
+}
+
+/// What a component may read itself of the forms that it names; and a sentence for each that it may not.
+pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let (mut own, mut notes) = (Vec::new(), Vec::new());
+    for form in named.into_iter().take(MAX_FORMS) {
+        let shown = one_line(&form, 40);
+        if is_standard(&form) {
+            notes.push(format!(
+                "component `{component}` names the source form `{shown}`, which is aiw's own: it is not asked for it"
+            ));
+        } else if (1..=64).contains(&form.len())
+            && form.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            own.push(form);
+        } else {
+            notes.push(format!(
+                "component `{component}` names the source form `{shown}`, which is not 1 to 64 small letters, digits \
+                 and `-`: it is not asked for it"
+            ));
+        }
+    }
+    (own, notes)
+}
+
 impl Source {
+    /// Whether a component reads it by a form that only the host may read: an older aiw let it.
+    pub(crate) fn is_usurped(&self) -> bool {
+        matches!(self, Self::Own { word, .. } if is_standard(word))
+    }
+
     /// Reads a `source`; the error is the end of a sentence about the entry.
     pub fn parse(value: &Value, plugin_root: &RelPath, own_forms: &[String]) -> Result<Self, String> {
         match value {
@@ -84,7 +140,7 @@ impl Source {
             Some(_) => Err(format!("has a source whose `{key}` is not a text")),
         };
         let word = text("source")?.ok_or("has a source object without the word `source`")?;
-        if own_forms.contains(&word) {
+        if own_forms.contains(&word) && !is_standard(&word) {
             let scalar = |value: &Value| match value {
                 Value::String(text) => Some(text.clone()),
                 Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
@@ -112,7 +168,7 @@ impl Source {
                 check_git_url(&url)?;
                 url
             }
-            other => return Ok(Self::Refused { word: word.clone(), reason: refusal(other) }),
+            other => return Ok(Self::Refused { word: one_line(&word, 40), reason: refusal(other) }),
         };
         // `path` beside `url` is not documented; its intent is evident, and real entries have it.
         let path = match (word.as_str(), text("path")?) {
@@ -138,7 +194,7 @@ impl Source {
 
     /// The source in one word, for people.
     pub fn describe(&self) -> String {
-        match self {
+        let text = match self {
             Self::Relative { path } if path.is_empty() => "./".into(),
             Self::Relative { path } => format!("./{path}"),
             Self::Git { repository, path, reference, sha } => {
@@ -157,7 +213,9 @@ impl Source {
                 }
             }
             Self::Own { word, .. } | Self::Refused { word, .. } => word.clone(),
-        }
+        };
+        // A repository's name may hold what steers a terminal.
+        aiw_core::printable(&text).into_owned()
     }
 }
 
@@ -224,6 +282,29 @@ mod tests {
         ] {
             assert_eq!(parse(&value).as_deref(), Ok(expected), "{value}");
         }
+    }
+
+    #[test]
+    fn the_formats_own_words_are_no_components() {
+        let claimed: Vec<String> = ["github", "npm", "acme", "GitHub", "g1thub", "git_subdir", "a b", "", "url", "git"]
+            .map(str::to_owned)
+            .into();
+        let (own, notes) = own_forms("x", claimed.clone());
+        assert_eq!(own, ["acme"]);
+        assert_eq!(notes.len(), 9);
+        assert_eq!(
+            notes[0],
+            "component `x` names the source form `github`, which is aiw's own: it is not asked for it"
+        );
+        // Whatever came through: the host's forms are read first.
+        let parse = |value: Value| Source::parse(&value, &RelPath::root(), &claimed);
+        assert!(matches!(parse(json!({"source": "github", "repo": "o/r"})), Ok(Source::Git { .. })));
+        assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(Source::Refused { .. })));
+        assert!(parse(json!({"source": "github"})).is_err());
+        assert!(matches!(parse(json!({"source": "acme"})), Ok(Source::Own { .. })));
+        assert!(Source::Own { word: "github".into(), fields: Vec::new() }.is_usurped());
+        let many = (0..1000).map(|n| format!("form-{n}")).collect();
+        assert_eq!(own_forms("x", many).0.len(), MAX_FORMS);
     }
 
     #[test]

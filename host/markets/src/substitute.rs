@@ -133,33 +133,6 @@ impl std::fmt::Display for Given {
     }
 }
 
-/// Whether a value looks like a secret, whatever it is called: a URL with credentials or a
-/// query that names one, the beginning of a well-known token, a long run of mixed characters.
-pub fn is_secret_value(value: &str) -> bool {
-    const BEGINNINGS: [&str; 12] =
-        ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ", "-----BEGIN"];
-    value.split_whitespace().any(|word| {
-        if let Ok(url) = url::Url::parse(word)
-            && url.has_host()
-        {
-            let credentials =
-                url.password().is_some() || (!url.username().is_empty() && url.scheme().starts_with("http"));
-            return credentials || url.query_pairs().any(|(key, _)| aiw_core::is_secret_name(&key));
-        }
-        let any = |of: fn(&u8) -> bool| word.bytes().any(|b| of(&b));
-        let path = word.starts_with(['/', '.', '~']);
-        let mixed = any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase) && any(u8::is_ascii_digit);
-        // A digest, or a key in hexadecimal.
-        let run = word.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| {
-            part.len() >= 24
-                && part.bytes().any(|b| b.is_ascii_digit())
-                && part.bytes().any(|b| b.is_ascii_alphabetic())
-        });
-        BEGINNINGS.iter().any(|beginning| word.starts_with(beginning))
-            || (!path && ((word.len() >= 24 && mixed) || run))
-    })
-}
-
 /// The variable under which Claude Code gives an option to a plugin's processes.
 pub fn option_variable(option: &str) -> Option<EnvName> {
     let upper: String =
@@ -297,44 +270,17 @@ mod tests {
         );
     }
 
-    #[test]
-    fn values_that_look_like_secrets_are_known() {
-        for value in [
-            "postgres://u:p@h/d",
-            "ghp_0123",
-            "sk-ant-x",
-            "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c",
-            "eyJhbGciOi",
-            "Bearer ghp_0123",
-            "https://t@h/x",
-            "https://h/?api_key=x",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCY",
-        ] {
-            assert!(is_secret_value(value), "{value}");
-        }
-        for value in [
-            "eu-west-1",
-            "https://example.com/a",
-            "/home/me/notes",
-            "true",
-            "3000",
-            "a longer text of words",
-            "my-project-name-2024-production",
-            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-            "/srv/Team/Projects2024/a/b/c",
-        ] {
-            assert!(!is_secret_value(value), "{value}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn cutting_loses_nothing(text in "[${}:a-zA-Z_.é-]{0,40}") {
-            let back: String = pieces(&text).iter().map(|piece| match piece {
-                Piece::Text(text) => *text,
-                Piece::Placeholder { whole, .. } => *whole,
-            }).collect();
-            prop_assert_eq!(back, text);
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn cutting_loses_nothing(text in "[${}:a-zA-Z_.é-]{0,40}") {
+                let back: String = pieces(&text).iter().map(|piece| match piece {
+                    Piece::Text(text) => *text,
+                    Piece::Placeholder { whole, .. } => *whole,
+                }).collect();
+                prop_assert_eq!(back, text);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::document::{Document, Entry, MARKETPLACE_JSON};
 use crate::error::MarketError;
 use crate::inspect::{Files, PLUGIN_JSON, inspect};
-use crate::reserved::is_reserved;
+use crate::reserved::{is_reserved, looks_reserved};
 use crate::source::Source;
 
 /// What `validate` found.
@@ -102,6 +102,9 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
         Ok(name) => {
             if is_reserved(name.as_str()) {
                 report.warn(format!("the name `{name}` belongs to repositories under github.com/anthropics"));
+            }
+            if let Some(reserved) = looks_reserved(name.as_str()) {
+                report.warn(format!("the name `{name}` looks like `{reserved}`, which is Anthropic's"));
             }
             if !is_kebab(name.as_str()) {
                 report.warn(format!("the name `{name}` is not kebab-case"));

@@ -43,6 +43,7 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
                 let _ = session.waiting().await;
             }
         }
+        wire.flush().await;
     };
     tokio::select! {
         () = sessions => {}
@@ -55,6 +56,7 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
+    use proptest::prelude::*;
     use serde_json::{Map, Value, json};
 
     use super::*;
@@ -109,5 +111,150 @@ mod tests {
         assert_eq!(of(1)["isError"], true);
         // The client that is gone has not taken it back.
         assert_eq!(of(2)["structuredContent"], json!({"taken_back": false}));
+    }
+
+    /// What a server writes to a client that sends these lines and leaves.
+    fn answers(lines: &[Vec<u8>]) -> Vec<Value> {
+        let begin = json!({"jsonrpc": "2.0", "id": "begin", "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+        let mut input = format!("{begin}\n").into_bytes();
+        for line in lines {
+            input.extend_from_slice(line);
+            input.push(b'\n');
+        }
+        let written = Written::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(serve(Arc::new(Odd), std::io::Cursor::new(input), written.clone()));
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Any JSON, without the names that make a message of it.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 24, 4, |inner| {
+            let name =
+                prop_oneof![Just("jsonrpc".to_owned()), Just("params".into()), Just("name".into()), "[a-h]{1,3}"];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((name, inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// One line of a client.
+    #[derive(Debug, Clone)]
+    enum Sent {
+        /// A request by a number or by a text that is its own.
+        Request {
+            by_number: bool,
+            text: String,
+            method: String,
+            params: Value,
+        },
+        /// A request whose id is none.
+        Nameless {
+            id: String,
+            method: String,
+        },
+        Notification {
+            method: String,
+            params: Value,
+        },
+        Json(Value),
+        Bytes(Vec<u8>),
+    }
+
+    fn sent() -> impl Strategy<Value = Sent> {
+        let method = prop_oneof![
+            Just("ping".to_owned()),
+            Just("tools/list".into()),
+            Just("tools/call".into()),
+            Just("prompts/list".into()),
+            Just("resources/read".into()),
+            Just("initialize".into()),
+            Just("server/discover".into()),
+            Just("notifications/initialized".into()),
+            "[a-z/]{0,12}",
+        ];
+        let params =
+            prop_oneof![any_json(), Just(json!({"name": "odd"})), Just(json!({"name": "odd", "arguments": {}}))];
+        let illegal = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".into()),
+            Just("1.5".into()),
+            Just("-0.1".into()),
+            Just("1e999".into()),
+            Just("9223372036854775808".into()),
+            Just("123456789012345678901234567890".into()),
+            Just("{\"id\":1}".into()),
+            Just("[[1]]".into()),
+            Just("1,\"id\":2".into()),
+        ];
+        prop_oneof![
+            4 => (any::<bool>(), "\\PC{0,80}", method.clone(), params.clone())
+                .prop_map(|(by_number, text, method, params)| Sent::Request { by_number, text, method, params }),
+            2 => (illegal, method.clone()).prop_map(|(id, method)| Sent::Nameless { id, method }),
+            1 => (method, params).prop_map(|(method, params)| Sent::Notification { method, params }),
+            1 => any_json().prop_map(Sent::Json),
+            1 => proptest::collection::vec(any::<u8>(), 0..60).prop_map(Sent::Bytes),
+        ]
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(128))]
+
+            #[test]
+            fn each_request_has_one_answer_whatever_comes_between(sent in proptest::collection::vec(sent(), 0..24)) {
+                let (mut lines, mut named, mut nameless) = (Vec::new(), Vec::new(), 0);
+                for (at, sent) in sent.into_iter().enumerate() {
+                    lines.push(match sent {
+                        Sent::Request { by_number, text, method, params } => {
+                            let id = if by_number { json!(at as i64 - 5) } else { json!(format!("{at} {text}")) };
+                            named.push(id.clone());
+                            json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string().into_bytes()
+                        }
+                        Sent::Nameless { id, method } => {
+                            nameless += 1;
+                            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{}}}}"#).into_bytes()
+                        }
+                        Sent::Notification { method, params } => {
+                            json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string().into_bytes()
+                        }
+                        Sent::Json(value) => {
+                            nameless += usize::from(value.is_array());
+                            value.to_string().into_bytes()
+                        }
+                        Sent::Bytes(bytes) => {
+                            let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != b'\n').collect();
+                            let begins = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii().first().copied();
+                            nameless += usize::from(begins == Some(b'['));
+                            bytes
+                        }
+                    });
+                }
+                let answers = answers(&lines);
+                for id in &named {
+                    let of = answers.iter().filter(|answer| answer.get("id") == Some(id)).count();
+                    prop_assert_eq!(of, 1, "{}: {:?}", id, answers);
+                }
+                // From this version on, what is nobody's has no id.
+                prop_assert!(answers.iter().all(|answer| answer.get("id").is_none_or(|id| !id.is_null())));
+                let nobodys: Vec<&Value> = answers.iter().filter(|answer| answer.get("id").is_none()).collect();
+                prop_assert_eq!(nobodys.len(), nameless, "{:?}", nobodys);
+                prop_assert!(nobodys.iter().all(|answer| answer["error"]["code"] == -32600));
+                prop_assert_eq!(answers.len(), 1 + named.len() + nameless, "{:?}", answers);
+            }
+        }
     }
 }

@@ -1,20 +1,26 @@
 //! Messages as lines, over any reader and writer. rmcp's own transport ignores or ends on some of
 //! what clients send, and keeps the runtime waiting for a read that nothing ends.
 
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
 
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, RequestId};
+use rmcp::model::{ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
+
+/// The longest id that is echoed; clients count, or take a UUID.
+const MAX_ID: usize = 64 << 10;
 
 /// Both ways to a client. Clones are the same two ways.
 #[derive(Clone)]
@@ -23,6 +29,9 @@ pub(crate) struct Wire {
     outgoing: blocking::Sender<Outgoing>,
     /// Set once all that the client sent has been taken, or it no longer listens.
     gone: CancellationToken,
+    /// An answer to nobody that can be named has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
+    /// has no `null`, and leaves the id out.
+    has_null_ids: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -49,7 +58,45 @@ impl Wire {
         let (outgoing, lines) = blocking::channel();
         std::thread::spawn(move || read(BufReader::new(input), &sender));
         std::thread::spawn(move || write(output, &lines));
-        Self { incoming: Arc::new(Mutex::new(incoming)), outgoing, gone }
+        Self { incoming: Arc::new(Mutex::new(incoming)), outgoing, gone, has_null_ids: Arc::default() }
+    }
+
+    /// Writes a message, and waits until it is written.
+    fn write(&self, message: serde_json::Result<Vec<u8>>) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let (outgoing, gone) = (self.outgoing.clone(), self.gone.clone());
+        async move {
+            let mut line = message?;
+            line.push(b'\n');
+            let (written, done) = oneshot::channel();
+            let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
+            let sent = match outgoing.send(Outgoing { line, written }) {
+                Ok(()) => done.await.unwrap_or_else(|_| Err(closed())),
+                Err(_) => Err(closed()),
+            };
+            if sent.is_err() {
+                gone.cancel();
+            }
+            sent
+        }
+    }
+
+    /// Waits until all that was said is written: rmcp drops what it waits for when something else comes first.
+    pub(crate) async fn flush(&self) {
+        let (written, done) = oneshot::channel();
+        if self.outgoing.send(Outgoing { line: Vec::new(), written }).is_ok() {
+            let _ = done.await;
+        }
+    }
+
+    /// Answers what is not handed on.
+    async fn refuse(&self, error: ErrorData, id: Option<RequestId>) -> io::Result<()> {
+        let nameless = id.is_none() && self.has_null_ids.load(Ordering::Relaxed);
+        let message = if nameless {
+            serde_json::to_vec(&json!({"jsonrpc": "2.0", "id": null, "error": error}))
+        } else {
+            serde_json::to_vec(&TxJsonRpcMessage::<RoleServer>::error(error, id))
+        };
+        self.write(message).await
     }
 
     async fn next(&self) -> Option<Incoming> {
@@ -70,30 +117,21 @@ impl Transport<RoleServer> for Wire {
     type Error = io::Error;
 
     fn send(&mut self, message: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let (outgoing, gone) = (self.outgoing.clone(), self.gone.clone());
-        async move {
-            let mut line = serde_json::to_vec(&message)?;
-            line.push(b'\n');
-            let (written, done) = oneshot::channel();
-            let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
-            let sent = match outgoing.send(Outgoing { line, written }) {
-                Ok(()) => done.await.unwrap_or_else(|_| Err(closed())),
-                Err(_) => Err(closed()),
-            };
-            if sent.is_err() {
-                gone.cancel();
-            }
-            sent
+        // What was agreed on.
+        if let JsonRpcMessage::Response(response) = &message
+            && let ServerResult::InitializeResult(agreed) = &response.result
+        {
+            let before = agreed.protocol_version.as_str() < ProtocolVersion::V_2025_11_25.as_str();
+            self.has_null_ids.store(before, Ordering::Relaxed);
         }
+        self.write(serde_json::to_vec(&message))
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             match self.next().await? {
                 Incoming::Message(message) => return Some(*message),
-                Incoming::Refused(error, id) => {
-                    self.send(TxJsonRpcMessage::<RoleServer>::error(error, id)).await.ok()?
-                }
+                Incoming::Refused(error, id) => self.refuse(error, id).await.ok()?,
             }
         }
     }
@@ -138,28 +176,151 @@ fn read(mut input: impl BufRead, messages: &mpsc::Sender<Incoming>) {
     }
 }
 
-/// What tells whom to answer, of a message that is not one of the protocol's. What else it holds
-/// is skipped, however deep.
-#[derive(Deserialize)]
+/// What tells whom to answer. What else a message holds is skipped, however deep.
+#[derive(Debug, Default)]
 struct Head {
-    id: Option<RequestId>,
-    method: Option<String>,
+    id: Id,
+    /// It has a method, of whatever form: it asks for something.
+    asks: bool,
+}
+
+/// By what a request is known.
+#[derive(Debug, Default)]
+enum Id {
+    /// It is a notification.
+    #[default]
+    None,
+    /// As MCP allows it: a string or an integer.
+    Legal(RequestId),
+    /// Anything else, or two.
+    Illegal,
+}
+
+impl<'de> Deserialize<'de> for Head {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Head;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a message")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Head, A::Error> {
+                let mut head = Head::default();
+                while let Some(name) = fields.next_key::<String>()? {
+                    match (name.as_str(), &head.id) {
+                        ("id", Id::None) => head.id = fields.next_value::<Scalar>()?.id(),
+                        ("id", _) => {
+                            fields.next_value::<IgnoredAny>()?;
+                            head.id = Id::Illegal;
+                        }
+                        (name, _) => {
+                            head.asks |= name == "method";
+                            fields.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(head)
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// A value, if it is one that can be an id.
+struct Scalar(Option<Value>);
+
+impl Scalar {
+    fn id(self) -> Id {
+        match self.0.map(RequestId::deserialize) {
+            Some(Ok(RequestId::String(text))) if text.len() > MAX_ID => Id::Illegal,
+            Some(Ok(id)) => Id::Legal(id),
+            _ => Id::Illegal,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Scalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+                Ok(Scalar(Some(number.into())))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar(Some(number.into())))
+            }
+
+            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+                Ok(Scalar(Some(number.into())))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar(Some(text.into())))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+                Ok(Scalar(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Scalar, E> {
+                Ok(Scalar(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Scalar(None))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Scalar, A::Error> {
+                while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Scalar(None))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// The head of a message; none of what is no JSON, or no object.
+fn head(line: &[u8]) -> Option<Head> {
+    /// Read without being understood: a number may be larger than any that can be held.
+    #[derive(serde::Deserialize)]
+    struct Asked {
+        id: Option<IgnoredAny>,
+        method: Option<IgnoredAny>,
+    }
+    let read = serde_json::from_slice(line).ok();
+    read.or_else(|| {
+        let Asked { id, method } = serde_json::from_slice(line).ok()?;
+        Some(Head { id: id.map_or(Id::None, |_| Id::Illegal), asks: method.is_some() })
+    })
 }
 
 /// None for what nobody waits an answer for: noise, and notifications that are not known.
 fn parse(line: &[u8]) -> Option<Incoming> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
-    if let Ok(message) = serde_json::from_slice(line) {
-        return Some(Incoming::Message(Box::new(message)));
+    let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
+    if line.first()? == &b'[' {
+        return refused("batches are not taken: send one message a line".into(), None);
     }
-    let refused = |message: &'static str, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
-    match line.first()? {
-        b'{' => match serde_json::from_slice::<Head>(line) {
-            Ok(Head { id: Some(id), method: Some(_) }) => refused("this is no request of JSON-RPC 2.0", Some(id)),
-            _ => None,
-        },
-        b'[' => refused("batches are not taken: send one message a line", None),
-        _ => None,
+    let head = head(line)?;
+    let message = || serde_json::from_slice(line).ok().map(|message| Incoming::Message(Box::new(message)));
+    match (head.asks, head.id) {
+        (true, Id::Illegal) => {
+            let longest = MAX_ID >> 10;
+            refused(format!("the `id` of a request must be an integer or a string of at most {longest} KiB"), None)
+        }
+        (true, Id::Legal(id)) => message().or_else(|| refused("this is no request of JSON-RPC 2.0".into(), Some(id))),
+        // Notifications, and answers.
+        (true, Id::None) | (false, _) => message(),
     }
 }
 
@@ -175,6 +336,15 @@ mod tests {
                 format!("{}: {}", id.map_or("-".into(), |id| id.to_string()), error.message)
             }
         }
+    }
+
+    const ILLEGAL: &str = "-: the `id` of a request must be an integer or a string of at most 64 KiB";
+
+    #[test]
+    fn an_id_is_echoed_up_to_a_length() {
+        let of = |length: usize| format!(r#"{{"id":"{}","method":"ping"}}"#, "i".repeat(length));
+        assert_eq!(shown(&of(MAX_ID)), format!("{}: this is no request of JSON-RPC 2.0", "i".repeat(MAX_ID)));
+        assert_eq!(shown(&of(MAX_ID + 1)), ILLEGAL);
     }
 
     #[test]
@@ -197,7 +367,27 @@ mod tests {
             ("\"x\"", "ignored"),
             ("null", "ignored"),
             (r#"{"id":1}"#, "ignored"),
-            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, "ignored"),
+            (r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#, "taken"),
+            (r#"{"jsonrpc":"2.0","id":-9223372036854775808,"method":"ping"}"#, "taken"),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":9223372036854775808,"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":123456789012345678901234567890,"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":1e300,"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":{"a":[1]},"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":[{"a":1}],"method":"ping"}"#, ILLEGAL),
+            (r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"ping"}"#, ILLEGAL),
+            (r#"{"method":"ping","id":1e999}"#, ILLEGAL),
+            (r#"{"method":"ping","params":1e999}"#, "ignored"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":5}"#, "1: this is no request of JSON-RPC 2.0"),
+            (
+                r#"{"jsonrpc":"2.0","id":"a\u0000\n","method":"ping","result":{}}"#,
+                "a\0\n: this is no request of JSON-RPC 2.0",
+            ),
+            (r#"{"jsonrpc":"2.0","id":1.5,"result":{}}"#, "ignored"),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "taken"),
+            (r#"{"jsonrpc":"2.0","method":7}"#, "ignored"),
             (&"[".repeat(100_000), "-: batches are not taken: send one message a line"),
             (&"{\"a\":".repeat(100_000), "ignored"),
         ] {

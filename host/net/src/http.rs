@@ -4,14 +4,13 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_core::{Secret, one_line};
+use aiw_core::{Secret, is_public, one_line};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::address::is_public;
 use crate::error::NetError;
 use crate::place::shown;
 use crate::policy::{Hosts, Policy, bare_name};
@@ -39,6 +38,18 @@ pub struct Limits {
     pub tree: Duration,
     /// The bytes that a repository may send: the largest marketplaces' history is a tenth of it.
     pub pack: u64,
+    /// The branches and tags that a repository may list: GitHub lists two a pull request, and the busiest
+    /// repository that holds plugins has a hundredth of these.
+    pub refs: usize,
+    /// The bytes of that list.
+    pub listing: u64,
+    /// The objects that a repository may send: each costs libgit2 some 200 bytes of memory.
+    pub objects: u32,
+    /// The bytes that all objects of one transfer may unpack to: libgit2 hashes each of them.
+    pub unpacked: u64,
+    /// The bytes that libgit2 may unpack on its way to them: for each large delta, all that it builds upon. A minute
+    /// or two.
+    pub work: u64,
 }
 
 impl Default for Limits {
@@ -49,6 +60,11 @@ impl Default for Limits {
             get: Duration::from_secs(120),
             tree: Duration::from_secs(600),
             pack: 1 << 30,
+            refs: 250_000,
+            listing: 32 << 20,
+            objects: 1_000_000,
+            unpacked: 16 << 30,
+            work: 256 << 30,
         }
     }
 }
@@ -258,6 +274,23 @@ impl Client {
             url = next;
         }
         Err(NetError::malformed(format!("`{}`: more than {MAX_REDIRECTS} redirects", shown(&url))))
+    }
+
+    /// Whether a program that is about to be started may be led to an address: what [`Client::get`] checks,
+    /// the name resolved as well. A name that does not resolve now leads nowhere, and is no error. Nothing
+    /// is sent.
+    pub async fn check_address(&self, policy: &Policy, url: &str) -> Result<(), NetError> {
+        /// Name servers of a network that is gone answer after many seconds.
+        const PATIENCE: Duration = Duration::from_secs(2);
+
+        let url = parse_http(url)?;
+        let (Route::Public, Some(host)) = (self.admit(policy, &url, true)?, url.host_str()) else { return Ok(()) };
+        let host = host.to_owned();
+        let resolved = tokio::task::spawn_blocking(move || resolve_public(&host));
+        match tokio::time::timeout(PATIENCE, resolved).await {
+            Ok(Ok(Err(denied @ NetError::Denied { .. }))) => Err(denied),
+            _ => Ok(()),
+        }
     }
 
     /// Everything that can be checked before a name is resolved.

@@ -19,7 +19,6 @@
 //! # }
 //! ```
 
-mod address;
 mod error;
 mod git;
 mod http;
@@ -27,7 +26,6 @@ mod place;
 mod policy;
 mod tree;
 
-pub use address::is_public;
 pub use error::NetError;
 pub use git::{GitOrigin, GitRef, GitRefs, Progress, Trees, rewritten};
 pub use http::{Client, Limits, RESERVED_HEADERS, Request, Response};

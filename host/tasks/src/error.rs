@@ -20,6 +20,30 @@ pub enum TaskError {
         /// Why.
         reason: String,
     },
+    /// In the place of a task's directory is a link.
+    #[error("`{}` is a symbolic link, and aiw does not follow it", .path.display())]
+    Link {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// In the place of the task's directory is something else.
+    #[error("`{}` is {what}, not the directory of a task", .path.display())]
+    NoDirectory {
+        /// The task that it is called after.
+        id: TaskId,
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A task whose record cannot be read is supervised.
+    #[error("task `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
+    Supervised {
+        /// The task.
+        id: TaskId,
+        /// The lock.
+        lock: PathBuf,
+    },
     /// What was asked for means several tasks.
     #[error("`{text}` means several tasks")]
     Ambiguous {
@@ -105,6 +129,12 @@ pub enum TaskError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
+    /// `AIW_RUNTIME_DIR` is relative.
+    #[error("`AIW_RUNTIME_DIR` is not an absolute path: `{}`", .path.display())]
+    RelativeRuntime {
+        /// What it says.
+        path: PathBuf,
+    },
     /// The shared memory cannot be had.
     #[error("cannot use shared memory `{name}`: {reason}")]
     Memory {
@@ -143,7 +173,7 @@ impl TaskError {
             | Self::Cwd { .. }
             | Self::Invalid { .. }
             | Self::StillRunning { .. } => ErrorKind::User,
-            Self::Runtime { .. } => ErrorKind::Config,
+            Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,
             Self::NoSession => ErrorKind::Internal,
             Self::Full { .. }
             | Self::NotStarted { .. }
@@ -151,6 +181,9 @@ impl TaskError {
             | Self::OutOfReach { .. }
             | Self::Memory { .. }
             | Self::Unreadable { .. }
+            | Self::Link { .. }
+            | Self::NoDirectory { .. }
+            | Self::Supervised { .. }
             | Self::Io { .. }
             | Self::Unsupported => ErrorKind::Unavailable,
         }
@@ -167,6 +200,13 @@ impl TaskError {
             Self::Unreadable { id, .. } => {
                 format!("if no newer `aiw` has written it, `aiw task remove {id}` takes it away")
             }
+            Self::Link { path } => {
+                format!("`rm {}` takes the link away, and leaves what it leads to", path.display())
+            }
+            Self::NoDirectory { id, .. } => format!("`aiw task remove {id}` takes it away"),
+            Self::Supervised { lock, .. } => {
+                format!("wait until it has ended; `lsof {}` names the process", lock.display())
+            }
             Self::Depth { .. } => "let the task that asked do the work itself".into(),
             Self::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
             Self::Full { .. } => "stop tasks that are not needed: `aiw task stop ID`".into(),
@@ -179,6 +219,9 @@ impl TaskError {
                     String::new()
                 };
                 format!("{mode}remove it, or set `AIW_RUNTIME_DIR` to a directory of your own")
+            }
+            Self::RelativeRuntime { .. } => {
+                "set it to a path that begins with `/`, or unset it: aiw finds a directory by itself".into()
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "make room on that disk".into(),
             Self::Io { source, .. }

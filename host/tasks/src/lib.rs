@@ -37,6 +37,8 @@ mod runtime;
 #[cfg(unix)]
 mod segment;
 mod shim;
+#[cfg(unix)]
+mod signal;
 mod task;
 mod tasks;
 
@@ -53,6 +55,9 @@ pub use tasks::{Keep, Stopped, Tasks, WaitMode, Waited};
 
 /// The variable that holds a task's id in the environment of all that the task runs.
 pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
+
+/// The variable that holds the instance of a task, which no forged record with the same id has by chance.
+pub const INSTANCE_VARIABLE: &str = "AIW_TASK_INSTANCE";
 
 /// How deep tasks may start tasks.
 pub const MAX_DEPTH: u8 = 3;

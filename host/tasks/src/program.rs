@@ -98,22 +98,29 @@ pub fn memory_file() -> std::io::Result<std::fs::File> {
 /// shim holds: of another home there may be one.
 #[cfg(unix)]
 pub(crate) fn sweep_memory(keep: impl FnOnce() -> Vec<PathBuf>) {
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     // Hardly ever is there such a file, and the records need time to read.
     let keep = std::cell::LazyCell::new(keep);
     for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
         let path = entry.path();
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let Some((pid, start)) = owner(&name) else { continue };
-        if crate::platform::is_alive(pid, start) || keep.contains(&path) {
-            continue;
+        let Some((pid, start)) = owner(&path) else { continue };
+        if !crate::platform::is_alive(pid, start) && !keep.contains(&path) {
+            remove_left(&path);
         }
-        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) else { continue };
-        let ours = file.metadata().is_ok_and(|m| m.is_file() && m.uid() == rustix::process::geteuid().as_raw());
-        if ours && hold(&file) {
-            let _ = std::fs::remove_file(path);
-        }
+    }
+}
+
+/// Removes a file of [`memory_path`] that no shim holds, and nothing else.
+#[cfg(unix)]
+pub(crate) fn remove_left(path: &Path) {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    if !is_memory_path(path) {
+        return;
+    }
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) else { return };
+    let ours = file.metadata().is_ok_and(|m| m.is_file() && m.uid() == rustix::process::geteuid().as_raw());
+    if ours && hold(&file) {
+        let _ = std::fs::remove_file(path);
     }
 }
 
@@ -125,8 +132,8 @@ pub(crate) fn hold(file: &std::fs::File) -> bool {
 
 /// The process that a file in memory is called after.
 #[cfg(unix)]
-fn owner(name: &str) -> Option<(u32, u64)> {
-    let mut parts = name.strip_prefix(MEMORY_PREFIX)?.split('-');
+fn owner(path: &Path) -> Option<(u32, u64)> {
+    let mut parts = path.file_name()?.to_str()?.strip_prefix(MEMORY_PREFIX)?.split('-');
     let owner = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     (parts.next().is_some() && parts.next().is_none()).then_some(owner)
 }
@@ -134,8 +141,7 @@ fn owner(name: &str) -> Option<(u32, u64)> {
 /// Whether a path is of [`memory_path`]: no other is made or removed.
 #[cfg(unix)]
 pub(crate) fn is_memory_path(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str());
-    path.is_absolute() && name.is_some_and(|name| name.starts_with(MEMORY_PREFIX))
+    path.parent() == Some(Path::new(MEMORY)) && owner(path).is_some()
 }
 
 /// What a task may use of the machine. Kept by cgroup v2; where that is not ours to use, the

@@ -6,6 +6,7 @@
 //! log, log.1  what it wrote
 //! alive       locked by the shim while it lives; the system unlocks it when the shim dies
 //! reserve     room for the last record, for a disk that is full by then
+//! stop        asks a shim that cannot be signalled to end the task
 //! read        there once a report has shown how the task ended
 //! ```
 
@@ -115,6 +116,10 @@ pub(crate) enum Found {
     Nothing,
     /// Something that this aiw does not understand, or cannot read just now; why.
     Unreadable(String),
+    /// A link, which is not followed.
+    Link,
+    /// Something else that is no directory; what it is.
+    NoDirectory(&'static str),
 }
 
 impl Record {
@@ -160,11 +165,9 @@ impl Record {
         }
     }
 
-    /// Takes the named files away. A record that was tampered with takes nothing else.
+    /// Removes the named files. A forged record removes nothing else, and nothing that a shim holds.
     pub fn remove_files(&mut self) {
-        for path in self.files.drain(..).filter(|path| crate::program::is_memory_path(path)) {
-            let _ = fs::remove_file(path);
-        }
+        self.files.drain(..).for_each(|path| crate::program::remove_left(&path));
     }
 
     /// Adds a sentence to the note.
@@ -268,7 +271,7 @@ impl Records {
     pub fn read(&self, id: TaskId) -> Option<Record> {
         match self.find(id) {
             Found::Record(record) => Some(*record),
-            Found::Nothing | Found::Unreadable(_) => None,
+            Found::Nothing | Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => None,
         }
     }
 
@@ -283,12 +286,20 @@ impl Records {
         above
     }
 
-    /// What is there in the place of a task's record.
+    /// What is there in the place of a task's record. Everything that is done with a task begins here, so
+    /// a directory that is a link is never followed.
     pub fn find(&self, id: TaskId) -> Found {
         /// The part that all versions have.
         #[derive(Deserialize)]
         struct Head {
             version: u32,
+        }
+        match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
+            Ok(kind) if kind.is_dir() => {}
+            Ok(kind) if kind.is_symlink() => return Found::Link,
+            Ok(kind) => return Found::NoDirectory(name_of(kind)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(e) => return Found::Unreadable(e.to_string()),
         }
         let bytes = match aiw_home::read_capped(&self.directory(id).join("task.json"), MAX_BYTES) {
             Ok(Some(bytes)) if !bytes.is_empty() => bytes,
@@ -306,6 +317,17 @@ impl Records {
             Ok(_) => Found::Unreadable("its record is of another task".into()),
             Err(error) => Found::Unreadable(format!("its record makes no sense: {error}")),
         }
+    }
+}
+
+/// The name of a kind of file that is neither a directory nor a link.
+fn name_of(kind: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_file() => "a file",
+        kind if kind.is_fifo() => "a FIFO",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
     }
 }
 
@@ -354,6 +376,35 @@ pub(crate) fn mark_read(directory: &Path) {
     let _ = create_private(&directory.join("read"));
 }
 
+/// Asks for the end of a task in its directory.
+pub(crate) fn ask_to_stop(directory: &Path) -> Result<(), TaskError> {
+    let path = directory.join(STOP);
+    match create_private(&path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(TaskError::io("write", &path, e)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the end of a task was asked for in its directory.
+pub(crate) fn is_asked_to_stop(directory: &Path) -> bool {
+    directory.join(STOP).exists()
+}
+
+const STOP: &str = "stop";
+
+/// Whether a shim supervises the task of a directory, whatever is left of its record. A shim locks a plain
+/// file.
+pub(crate) fn is_supervised(directory: &Path) -> Result<bool, TaskError> {
+    match fs::symlink_metadata(directory.join(ALIVE)) {
+        Ok(meta) if meta.is_file() => Ok(Alive::take(directory)?.is_none()),
+        Ok(_) => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(TaskError::io("look at", &directory.join(ALIVE), e)),
+    }
+}
+
+const ALIVE: &str = "alive";
+
 /// The lock that a shim holds as long as it lives, seen alike from all namespaces.
 #[derive(Debug)]
 pub(crate) struct Alive {
@@ -364,17 +415,20 @@ impl Alive {
     /// Takes the lock; `None` if the shim lives, or somebody else cleans up after it.
     pub fn take(directory: &Path) -> Result<Option<Self>, TaskError> {
         use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
-        let path = directory.join("alive");
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let path = directory.join(ALIVE);
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = match open(&path, flags, Mode::RUSR | Mode::WUSR) {
             Ok(file) => File::from(file),
             // Removed in the meantime.
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             // Where nothing can be written it can still be asked who holds the lock.
-            Err(e) => match open(&path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()) {
-                Ok(file) => File::from(file),
-                Err(_) => return Err(TaskError::io("open", &path, e.into())),
-            },
+            Err(e) => {
+                match open(&path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::empty())
+                {
+                    Ok(file) => File::from(file),
+                    Err(_) => return Err(TaskError::io("open", &path, e.into())),
+                }
+            }
         };
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(Self { _file: file })),

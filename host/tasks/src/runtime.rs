@@ -17,16 +17,17 @@ pub(crate) struct RuntimeDir {
 impl RuntimeDir {
     /// Finds it without creating anything. `XDG_RUNTIME_DIR` is not asked: some CLIs pass it on to
     /// their children and some do not, and one session would fall apart.
-    pub fn find() -> Self {
-        if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()) {
-            return Self { path: std::path::absolute(&path).unwrap_or_else(|_| path.into()) };
+    pub fn find() -> Result<Self, TaskError> {
+        if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
+            // Relative to the current directory, sessions would fall apart.
+            return if path.is_absolute() { Ok(Self { path }) } else { Err(TaskError::RelativeRuntime { path }) };
         }
         let uid = geteuid().as_raw();
         let path = match platform::runtime_base(uid) {
             Some(base) => base.join("aiw"),
             None => PathBuf::from(format!("/tmp/aiw-{uid}")),
         };
-        Self { path }
+        Ok(Self { path })
     }
 
     /// A given one, as a starter names it to its shim.

@@ -700,51 +700,54 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+mod fuzz {
+    use super::*;
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    #[test]
-    fn no_keys_on_no_screen_break_anything(steps in prop::collection::vec(step(), 0..60), count in 0usize..40) {
-        let plugins = || {
-            let mut plugins: Vec<Plugin> = (0..count).map(|n| plugin(&format!("p{n}"))).collect();
-            plugins.extend(three());
-            plugins.push(hostile());
-            plugins
-        };
-        let mut screen = Screen::of(plugins(), 80, 24);
-        let mut job = None;
-        for step in steps {
-            let effect = match step {
-                Step::Key(code, modifiers) => screen.app.key(KeyEvent::new(code, modifiers)),
-                Step::Paste(text) => { screen.app.paste(&text); None }
-                Step::Size(width, height) => { screen.terminal.backend_mut().resize(width, height); None }
-                Step::Tick(n) => {
-                    screen.app.tick(Some(Progress { what: "x".to_owned(), done: n, total: Some(n / 3) }));
-                    None
-                }
-                Step::Answer(good) => {
-                    let outcome = if good { Ok("said".to_owned()) } else { Err("failed".to_owned()) };
-                    match job.take() {
-                        None => None,
-                        Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(Loaded::new(plugins()))))),
-                        Some(Job::Preview(id)) => screen.app.reply(Reply::Previewed(id, outcome.map(|said| Preview {
-                            lines: vec![said; 30], warnings: vec![hostile().name],
-                        }))),
-                        Some(_) => screen.app.reply(Reply::Done(outcome)),
-                    }
-                }
+        #[test]
+        fn no_keys_on_no_screen_break_anything(steps in prop::collection::vec(step(), 0..60), count in 0usize..40) {
+            let plugins = || {
+                let mut plugins: Vec<Plugin> = (0..count).map(|n| plugin(&format!("p{n}"))).collect();
+                plugins.extend(three());
+                plugins.push(hostile());
+                plugins
             };
-            if let Some(Effect::Start(started)) = effect {
-                prop_assert!(job.is_none(), "two jobs at a time");
-                job = Some(started);
+            let mut screen = Screen::of(plugins(), 80, 24);
+            let mut job = None;
+            for step in steps {
+                let effect = match step {
+                    Step::Key(code, modifiers) => screen.app.key(KeyEvent::new(code, modifiers)),
+                    Step::Paste(text) => { screen.app.paste(&text); None }
+                    Step::Size(width, height) => { screen.terminal.backend_mut().resize(width, height); None }
+                    Step::Tick(n) => {
+                        screen.app.tick(Some(Progress { what: "x".to_owned(), done: n, total: Some(n / 3) }));
+                        None
+                    }
+                    Step::Answer(good) => {
+                        let outcome = if good { Ok("said".to_owned()) } else { Err("failed".to_owned()) };
+                        match job.take() {
+                            None => None,
+                            Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(Loaded::new(plugins()))))),
+                            Some(Job::Preview(id)) => screen.app.reply(Reply::Previewed(id, outcome.map(|said| Preview {
+                                lines: vec![said; 30], warnings: vec![hostile().name],
+                            }))),
+                            Some(_) => screen.app.reply(Reply::Done(outcome)),
+                        }
+                    }
+                };
+                if let Some(Effect::Start(started)) = effect {
+                    prop_assert!(job.is_none(), "two jobs at a time");
+                    job = Some(started);
+                }
+                prop_assert_eq!(screen.app.work.is_some(), job.is_some());
+                assert_plain(&screen.buffer());
+                let shown = screen.app.shown();
+                prop_assert!(screen.app.selected < shown.max(1));
+                prop_assert!(screen.app.top <= screen.app.selected);
+                prop_assert_eq!(screen.app.current().is_some(), shown > 0);
+                prop_assert!(screen.app.focus == Focus::List || !matches!(screen.app.mode, Mode::Search));
             }
-            prop_assert_eq!(screen.app.work.is_some(), job.is_some());
-            assert_plain(&screen.buffer());
-            let shown = screen.app.shown();
-            prop_assert!(screen.app.selected < shown.max(1));
-            prop_assert!(screen.app.top <= screen.app.selected);
-            prop_assert_eq!(screen.app.current().is_some(), shown > 0);
-            prop_assert!(screen.app.focus == Focus::List || !matches!(screen.app.mode, Mode::Search));
         }
     }
 }

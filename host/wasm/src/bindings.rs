@@ -1,8 +1,7 @@
 //! What wasmtime generates from `wit/`; nothing else describes the contract.
 
 /// Contract 0.1: one world that holds all of them, so that what they share is one type.
-#[expect(missing_docs, reason = "generated; the WIT files carry the documentation")]
-pub mod v0_1 {
+pub(crate) mod v0_1 {
     wasmtime::component::bindgen!({
         path: "../../wit/aiw-plugin-0.1",
         inline: "

@@ -105,11 +105,12 @@ fn is_ours(path: &Path, directory: bool) -> bool {
 
 /// The one `unsafe` of this crate.
 #[expect(unsafe_code, reason = "wasmtime runs compiled code as it is")]
-fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: `code` was written by `store` with what `Engine::precompile_component` made:
-    // the file lies in a private directory of ours, carries our magic, and the sha256 in its
-    // header was checked over exactly these bytes, which nobody else can change while they
-    // are read. Code for another engine or version is refused by wasmtime itself.
+pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
+    // SAFETY: `code` is what `Engine::precompile_component` of this program made. It came through a
+    // pipe from a child of ours that ran nothing else, or out of a file that `store` wrote: that file
+    // lies in a private directory of ours, carries our magic, and the sha256 in its header was checked
+    // over exactly these bytes, which nobody else can change while they are read. Code for another
+    // engine or version is refused by wasmtime itself.
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 

@@ -1,29 +1,38 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
 use aiw_extensions::{About, ExtensionError, Grants, World};
 use aiw_net::{HostPattern, Hosts, Policy};
 use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, Trap, UpdateDeadline};
 
+use crate::Engine;
 use crate::bindings::v0_1::Every;
 use crate::bindings::v0_1::exports::aiw::plugin::{adapter, market};
 use crate::capabilities::Capabilities;
+use crate::compile::{self, Origin};
 use crate::error::{CallError, LoadError};
 use crate::host::{Call, OverLimit, State};
-use crate::{Engine, limits};
+use crate::limits::{COMMAND_CPU, COMMAND_WALL, Limits};
 
 /// What the user named for one call: it is granted whatever the manifest says.
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
     /// URLs whose host and port may be asked, private addresses included.
     pub urls: Vec<String>,
+    /// URLs that a component named and nobody typed: their host and port may be asked where they are
+    /// public and encrypted.
+    pub public_urls: Vec<String>,
     /// Directories that may be read.
     pub directories: Vec<PathBuf>,
     /// Secrets that the component may name in a header, by the name that it knows.
     pub secrets: BTreeMap<String, BoundSecret>,
+    /// What this call shares with others of the same command.
+    pub budget: Option<Arc<Budget>>,
 }
 
 /// A secret, and where it may be sent.
@@ -40,8 +49,52 @@ pub struct BoundSecret {
 pub(crate) enum Purpose {
     /// An answer, which may take requests.
     Answer,
-    /// A launch plan: before every start, at once, so that nothing is asked for or started.
+    /// What the named function can say without the host.
+    Pure(&'static str),
+    /// A plan: before every start, at once, so that nothing is asked for or started.
     Plan,
+}
+
+impl Purpose {
+    fn time(self, limits: &Limits) -> Duration {
+        match self {
+            Self::Answer => limits.whole_call,
+            Self::Pure(_) | Self::Plan => limits.pure_call,
+        }
+    }
+}
+
+/// What all calls for one command may take together: a marketplace may have thousands of entries.
+#[derive(Debug)]
+pub struct Budget {
+    /// Microseconds of guest code.
+    guest: AtomicU64,
+    /// When the command's time for the component is over.
+    end: Instant,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { guest: AtomicU64::new(0), end: Instant::now() + COMMAND_WALL }
+    }
+}
+
+impl Budget {
+    pub(crate) fn charge_guest(&self, time: Duration) -> Result<(), OverLimit> {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let used = self.guest.fetch_add(micros, Ordering::Relaxed).saturating_add(micros);
+        if u128::from(used) <= COMMAND_CPU.as_micros() {
+            return Ok(());
+        }
+        Err(OverLimit(format!(
+            "ran for {} s over the entries of one marketplace and was stopped",
+            COMMAND_CPU.as_secs()
+        )))
+    }
+
+    fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
 }
 
 /// Where the functions of each world that a component offers are.
@@ -82,6 +135,7 @@ impl Component {
         about: &About,
         granted: Grants,
         capabilities: Capabilities,
+        origin: Origin,
     ) -> Result<Self, LoadError> {
         let id: Arc<str> = about.manifest.id.as_str().into();
         if wasmtime::Engine::detect_precompiled(bytes).is_some() {
@@ -92,23 +146,7 @@ impl Component {
             return Err(LoadError::NotGranted { id: id.to_string(), import: more.value });
         }
         let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::engine::one_line(e) };
-        let key = format!("{}-{}", about.sha256, &engine.fingerprint()[..32]);
-        let component = match engine.cache.load(&engine.inner, &key) {
-            Some(component) => component,
-            None => {
-                // Seconds for a JavaScript guest, and it can't be interrupted: off this thread.
-                let (inner, cache, bytes) = (engine.inner.clone(), engine.cache.clone(), bytes.to_owned());
-                let compiled = tokio::task::spawn_blocking(move || {
-                    let component = wasmtime::component::Component::new(&inner, &bytes)?;
-                    cache.store(&key, &component.serialize()?);
-                    Ok::<_, wasmtime::Error>(component)
-                });
-                match compiled.await {
-                    Ok(component) => component.map_err(|e| fail(&e))?,
-                    Err(e) => return Err(LoadError::Compile { id: id.to_string(), reason: e.to_string() }),
-                }
-            }
-        };
+        let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
         let mut linker = Linker::new(&engine.inner);
         let link = |linker: &mut Linker<State>| -> wasmtime::Result<InstancePre<State>> {
             Every::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
@@ -140,7 +178,10 @@ impl Component {
         };
         let git = |origin: &String| origin.strip_prefix("git:").map(str::to_owned);
         let origins = self.both_keys("origins");
-        let mut http = Policy { hosts: patterns(self.both_keys("hosts")), ..Policy::none() };
+        let mut hosts = self.both_keys("hosts");
+        let public = reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
+        hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
+        let mut http = Policy { hosts: patterns(hosts), ..Policy::none() };
         let mut trees = Policy { hosts: patterns(origins.iter().filter_map(git).collect()), ..Policy::none() };
         if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
             trees.directories = reach.directories.clone();
@@ -163,6 +204,7 @@ impl Component {
     pub(crate) async fn market<T>(
         &self,
         reach: &Reach,
+        purpose: Purpose,
         call: impl AsyncFnOnce(&market::Guest, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let market = self.offered(World::MarketSource, &self.exports.market)?;
@@ -170,7 +212,7 @@ impl Component {
             let market = market.load(&mut *store, instance)?;
             call(&market, store).await
         };
-        self.call(reach, Purpose::Answer, run).await
+        self.call(reach, purpose, &Limits::MARKET_SOURCE, run).await
     }
 
     /// One call of a provider.
@@ -185,7 +227,7 @@ impl Component {
             let adapter = adapter.load(&mut *store, instance)?;
             call(&adapter, store).await
         };
-        self.call(reach, purpose, run).await
+        self.call(reach, purpose, &Limits::PROVIDER, run).await
     }
 
     /// One call in a store of its own, within all limits.
@@ -193,6 +235,7 @@ impl Component {
         &self,
         reach: &Reach,
         purpose: Purpose,
+        limits: &'static Limits,
         call: impl AsyncFnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         self.engine.tick();
@@ -206,12 +249,14 @@ impl Component {
             trees,
             secrets: reach.secrets.clone(),
             purpose,
+            budget: reach.budget.clone(),
+            limits,
         });
         let mut store = Store::new(&self.engine.inner, state);
         // All limits before instantiation: initial memory counts, and start functions run.
-        store.limiter(|state| &mut state.limits);
-        store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
-        store.set_max_component_handles(limits::HANDLES);
+        store.limiter(|state| &mut state.usage);
+        store.set_hostcall_fuel(limits.hostcall_bytes);
+        store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut context| {
             let state = context.data_mut();
@@ -222,13 +267,24 @@ impl Component {
             let instance = self.pre.instantiate_async(&mut store).await?;
             call(&instance, &mut store).await
         };
-        let outcome = match tokio::time::timeout(limits::WHOLE_CALL, run).await {
+        let shared = reach.budget.as_ref().map(|budget| budget.left());
+        let limit = purpose.time(limits).min(shared.unwrap_or(Duration::MAX));
+        let outcome = match tokio::time::timeout(limit, run).await {
             Ok(outcome) => outcome,
+            Err(_) if shared.is_some_and(|shared| shared < purpose.time(limits)) => {
+                return Err(self.misbehaved(format!(
+                    "took longer than {} minutes over the entries of one marketplace",
+                    COMMAND_WALL.as_secs() / 60
+                )));
+            }
+            Err(_) if limit < Duration::from_secs(60) => {
+                return Err(self.misbehaved(format!("gave no answer within {} s", limit.as_secs())));
+            }
             Err(_) => {
-                return Err(self.misbehaved(format!("took longer than {} minutes", limits::WHOLE_CALL.as_secs() / 60)));
+                return Err(self.misbehaved(format!("took longer than {} minutes", limit.as_secs() / 60)));
             }
         };
-        outcome.map_err(|e| self.misbehaved(explain(&e, store.data().last_error())))
+        outcome.map_err(|e| self.misbehaved(explain(&e, store.data().last_error(), limits)))
     }
 
     pub(crate) fn misbehaved(&self, what: String) -> CallError {
@@ -237,9 +293,7 @@ impl Component {
 }
 
 /// One sentence for whatever ended a guest.
-fn explain(error: &wasmtime::Error, last_error: Option<&str>) -> String {
-    use wasmtime::Trap;
-
+fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &Limits) -> String {
     if let Some(over) = error.downcast_ref::<OverLimit>() {
         return over.to_string();
     }
@@ -249,22 +303,41 @@ fn explain(error: &wasmtime::Error, last_error: Option<&str>) -> String {
             Some(line) => format!("gave up: {line}"),
             None => "gave up without a word (a panic, or out of memory)".into(),
         },
-        Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => {
-            "ran out of stack, as endless recursion does, or read outside its memory".into()
-        }
-        Some(trap) => format!("trapped: {trap}"),
+        Some(trap) => trapped(*trap),
         None => {
             // The contexts around it are addresses in the guest's code.
             let text = aiw_core::one_line(&error.root_cause().to_string(), 400);
-            if text.contains("growing memory") {
-                format!("wanted more than {} MiB of memory", limits::MEMORY >> 20)
-            } else if text.contains("hostcalls has been exhausted") {
-                format!("handed over more than {} MiB in one call", limits::HOSTCALL_BYTES >> 20)
+            if text.contains("hostcalls has been exhausted") {
+                format!("handed over more than {} MiB in one call", limits.hostcall_bytes >> 20)
             } else if text.contains("handle limit exceeded") || text.contains("no free keys") {
-                format!("held more than {} trees in one call", limits::HANDLES)
+                format!("held more than {} trees in one call", limits.handles)
+            } else if text.contains("resource limit exceeded") {
+                format!("has more than {} instances, tables or memories", limits.instances)
+            } else if text.contains("exceeds") && text.contains("limit") || text.contains("Cannot allocate") {
+                format!("wanted more than {} MiB of memory", limits.memory >> 20)
             } else {
-                format!("failed: {text}")
+                format!("broke the rules of the contract: {text}")
             }
         }
     }
+}
+
+/// A trap in words.
+fn trapped(trap: Trap) -> String {
+    match trap {
+        Trap::StackOverflow | Trap::MemoryOutOfBounds => {
+            "ran out of stack, as endless recursion does, or read outside its memory"
+        }
+        Trap::TableOutOfBounds | Trap::IndirectCallToNull | Trap::BadSignature => {
+            "called a function that does not exist"
+        }
+        Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => {
+            "made an arithmetic error"
+        }
+        Trap::Interrupt => "was stopped",
+        Trap::OutOfFuel | Trap::AllocationTooLarge => "wanted more than it may have",
+        Trap::CannotEnterComponent => "called itself",
+        other => return format!("trapped: {}", aiw_core::one_line(&other.to_string(), 200)),
+    }
+    .to_owned()
 }

@@ -1,7 +1,9 @@
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetails};
 
+use crate::compile::Compiler;
 use crate::{CompiledCache, LoadError, limits};
 
 /// The engine that all components share, with its cache of compiled code.
@@ -9,6 +11,7 @@ use crate::{CompiledCache, LoadError, limits};
 pub struct Engine {
     pub(crate) inner: wasmtime::Engine,
     pub(crate) cache: CompiledCache,
+    pub(crate) compiler: Compiler,
     ticker: Arc<OnceLock<()>>,
 }
 
@@ -35,7 +38,15 @@ impl Engine {
             .wasm_multi_memory(false)
             .wasm_threads(false);
         let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::Engine { reason: one_line(&e) })?;
-        Ok(Self { inner, cache, ticker: Arc::new(OnceLock::new()) })
+        Ok(Self { inner, cache, compiler: None, ticker: Arc::new(OnceLock::new()) })
+    }
+
+    /// Compiles what comes from outside in a process of its own: `program` calls
+    /// [`compile_main`](crate::compile_main) when [`COMPILE_ARGUMENT`](crate::COMPILE_ARGUMENT) is its
+    /// first argument. Without it, everything is compiled in this process.
+    #[must_use]
+    pub fn compile_with(self, program: PathBuf) -> Self {
+        Self { compiler: Some(program), ..self }
     }
 
     /// The epoch's clock starts with the first call and ends with the engine.

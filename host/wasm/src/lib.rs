@@ -11,17 +11,17 @@
 mod bindings;
 mod cache;
 pub mod capabilities;
+mod compile;
 mod component;
 mod engine;
 mod error;
 mod host;
-mod library;
 pub mod limits;
 pub mod market;
 pub mod provider;
 
 pub use cache::CompiledCache;
-pub use component::{BoundSecret, Component, Reach};
+pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
+pub use component::{BoundSecret, Budget, Component, Reach};
 pub use engine::Engine;
 pub use error::{CallError, LoadError, Refusal};
-pub use library::{Bundled, Candidate, Known, Library, LibraryError};

@@ -23,7 +23,7 @@ pub fn build() -> Result<()> {
     for name in ["acme-index", "acme-spread"] {
         example(&out, name)?;
     }
-    let built = "components for tests: hostile, hostile-provider, acme-index, acme-spread";
+    let built = "components for tests: hostile, hostile-provider, timeless, acme-index, acme-spread";
     match acme_index_js(&out)? {
         None => println!("{built}, acme-index-js"),
         Some(why) => println!("{built}; acme-index-js is not built: {why}"),
@@ -48,7 +48,12 @@ fn hostile(out: &Path) -> Result<()> {
 
     let mut trailing = manifest.clone();
     trailing.extend_from_slice(b"{}");
+    let wasi = |name: &str| built(Path::new("tests/components/hostile"), name);
+    command::run(&mut command::guest_cargo("tests/components/hostile", WASI))?;
     let files = [
+        ("hostile-wasi", wasi("hostile")?),
+        ("hostile-provider-wasi", wasi("hostile_provider")?),
+        ("timeless", wasi("timeless")?),
         ("core-module", module),
         ("no-manifest", component.clone()),
         ("two-manifests", component::with_manifest(whole.clone(), &manifest)),
@@ -84,11 +89,14 @@ fn replaced(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
 fn example(out: &Path, name: &str) -> Result<()> {
     let example = Path::new("examples").join(name);
     command::run(&mut command::guest_cargo(&example, WASI))?;
-    let built = root().join(example).join("target").join(WASI).join("release").join(name.replace('-', "_"));
-    let built = built.with_extension("wasm");
-    let bytes = std::fs::read(&built).with_context(|| built.display().to_string())?;
-    write_if_changed(&out.join(name).with_extension("wasm"), &bytes)?;
+    write_if_changed(&out.join(name).with_extension("wasm"), &built(&example, &name.replace('-', "_"))?)?;
     Ok(())
+}
+
+/// A component that the toolchain made whole.
+fn built(workspace: &Path, library: &str) -> Result<Vec<u8>> {
+    let path = root().join(workspace).join("target").join(WASI).join("release").join(library).with_extension("wasm");
+    std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
 /// By node and npm, which need not be there. Says why where it is not built.

@@ -44,8 +44,13 @@ enum Chore {
     Check,
     /// Write the documents that are generated
     Docs,
-    /// Kill tasks, their starters and their supervisors at random, many times over
-    Soak,
+    /// Kill tasks, their starters and their supervisors at random, many times over; then run the
+    /// property tests with one seed after the other
+    Soak {
+        /// How long the property tests run
+        #[arg(long, default_value_t = 10)]
+        minutes: u64,
+    },
     /// Measure a release build against its limits and its peer
     Bench,
 }
@@ -72,7 +77,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Docs => docs::write()?,
-        Chore::Soak => return test::soak(),
+        Chore::Soak { minutes } => return test::soak(minutes),
         Chore::Bench => return bench::run(),
     }
     Ok(true)

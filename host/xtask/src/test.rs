@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything that tests need, then all tests, then one line.
 
-use std::io::{BufRead, BufReader};
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
@@ -32,13 +34,36 @@ pub fn run() -> Result<bool> {
     Ok(count.failed == 0)
 }
 
-/// The tests that kill, for longer; whether all passed.
-pub fn soak() -> Result<bool> {
+/// The tests that kill, for longer, then property tests for as long as was asked for; whether all passed.
+///
+/// Each round of property tests has a seed of its own, which is printed and kept in
+/// `target/soak-seeds.txt`: `PROPTEST_RNG_SEED=SEED PROPTEST_CASES=2000 cargo test fuzz::` does it again.
+/// What fails, proptest adds to `proptest-regressions`, and every later run of the tests begins with it.
+pub fn soak(minutes: u64) -> Result<bool> {
     let mut count = Count::default();
     let mut cargo = command::host_cargo();
     cargo.args(["test", "-p", "aiw-tasks", "--locked", "killed"]).env("AIW_SOAK_ROUNDS", "200");
     test("the room of tasks", &mut cargo, &mut count)?;
-    println!("{} passed, {} failed", count.passed, count.failed);
+
+    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let seeds = command::root().join("target/soak-seeds.txt");
+    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    loop {
+        let before = count.failed;
+        let mut cargo = command::host_cargo();
+        cargo.args(["test", "--workspace", "--locked", "--no-fail-fast", "fuzz::"]);
+        cargo.env("PROPTEST_RNG_SEED", seed.to_string()).env("PROPTEST_CASES", "2000");
+        test(&format!("all rooms, seed {seed}"), &mut cargo, &mut count)?;
+        let verdict = if count.failed == before { "passed" } else { "failed" };
+        let mut file = OpenOptions::new().create(true).append(true).open(&seeds)?;
+        writeln!(file, "{seed} {verdict}")?;
+        seed += 1;
+        // What failed fails again from here on.
+        if Instant::now() >= end || count.failed > 0 {
+            break;
+        }
+    }
+    println!("{} passed, {} failed; the seeds are in {}", count.passed, count.failed, seeds.display());
     Ok(count.failed == 0)
 }
 

@@ -1,8 +1,6 @@
 //! Anthropic itself: Claude Code with a key of the Console.
 
-use aiw_extension::{
-    Access, CliTarget, Error, Family, Health, Listing, Model, Plan, Preset, Profile, Provider, ProviderInfo,
-};
+use aiw_extension::{Account, Error, Family, Health, Intent, Listing, Model, Preset, Provider, ProviderInfo, Target};
 
 struct Anthropic;
 
@@ -16,16 +14,16 @@ impl Provider for Anthropic {
         )
     }
 
-    fn launch_plan(profile: &Profile, target: &CliTarget) -> Result<Plan, Error> {
-        Ok(Access::new(profile, target)?.needs_secret()?.with_x_api_key().plan())
+    fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
+        Ok(Intent::new(account, target)?.needs_secret(account)?.as_api_key())
     }
 
-    fn check(profile: &Profile) -> Result<Health, Error> {
-        Listing::new(profile)?.with_x_api_key().check()
+    fn check(account: &Account) -> Result<Health, Error> {
+        Listing::new(account)?.with_x_api_key().check()
     }
 
-    fn models(profile: &Profile) -> Result<Vec<Model>, Error> {
-        Listing::new(profile)?.with_x_api_key().models()
+    fn models(account: &Account) -> Result<Vec<Model>, Error> {
+        Listing::new(account)?.with_x_api_key().models()
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod presets;
 
-use aiw_extension::{Access, CliTarget, Error, Health, Listing, Model, Need, Plan, Profile, Provider, ProviderInfo};
+use aiw_extension::{Account, Error, Health, Intent, Listing, Model, Need, Provider, ProviderInfo, Target};
 
 struct Gateway;
 
@@ -15,25 +15,25 @@ impl Provider for Gateway {
         }
     }
 
-    fn launch_plan(profile: &Profile, target: &CliTarget) -> Result<Plan, Error> {
-        let access = Access::new(profile, target)?;
-        let needs = presets::find(profile).is_some_and(|gateway| gateway.preset.token == Need::Required);
-        Ok(if needs { access.needs_secret()? } else { access }.plan())
+    fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
+        let intent = Intent::new(account, target)?;
+        let needs = presets::find(account).is_some_and(|gateway| gateway.preset.token == Need::Required);
+        if needs { intent.needs_secret(account) } else { Ok(intent) }
     }
 
-    fn check(profile: &Profile) -> Result<Health, Error> {
-        listing(profile, |gateway| gateway.key_check.or(gateway.models))?.check()
+    fn check(account: &Account) -> Result<Health, Error> {
+        listing(account, |gateway| gateway.key_check.or(gateway.models))?.check()
     }
 
-    fn models(profile: &Profile) -> Result<Vec<Model>, Error> {
-        listing(profile, |gateway| gateway.models)?.models()
+    fn models(account: &Account) -> Result<Vec<Model>, Error> {
+        listing(account, |gateway| gateway.models)?.models()
     }
 }
 
 /// Where the gateway itself says, as long as the user has not moved it elsewhere.
-fn listing(profile: &Profile, place: impl Fn(&presets::Gateway) -> Option<&'static str>) -> Result<Listing, Error> {
-    let listing = Listing::new(profile)?;
-    let own = presets::find(profile).filter(|gateway| gateway.preset.base_urls == profile.base_urls);
+fn listing(account: &Account, place: impl Fn(&presets::Gateway) -> Option<&'static str>) -> Result<Listing, Error> {
+    let listing = Listing::new(account)?;
+    let own = presets::find(account).filter(|gateway| gateway.preset.base_urls == account.base_urls);
     Ok(match own.as_ref().and_then(place) {
         Some(url) => listing.at(url),
         None => listing,
@@ -47,17 +47,17 @@ mod tests {
     use super::*;
     use aiw_extension::{BaseUrl, Family};
 
-    fn profile(preset: &str) -> Profile {
+    fn account(preset: &str) -> Account {
         let base_urls =
             presets::all().into_iter().find(|gateway| gateway.preset.id == preset).unwrap().preset.base_urls;
         let (name, preset) = (preset.to_owned(), preset.to_owned());
-        Profile { name, preset, base_urls, model: None, secrets: Vec::new() }
+        Account { name, preset, base_urls, model: None, secrets: Vec::new() }
     }
 
     #[test]
     fn a_gateway_that_was_moved_is_asked_where_it_is() {
-        let models = |profile: &Profile| listing(profile, |gateway| gateway.models).unwrap().url;
-        let mut deepseek = profile("deepseek");
+        let models = |account: &Account| listing(account, |gateway| gateway.models).unwrap().url;
+        let mut deepseek = account("deepseek");
         assert_eq!(models(&deepseek), "https://api.deepseek.com/models");
         let url = "https://mirror.example/anthropic".to_owned();
         deepseek.base_urls = vec![BaseUrl { family: Family::Anthropic, url }];
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_list_that_anybody_may_read_says_nothing_of_a_key() {
-        let openrouter = listing(&profile("openrouter"), |gateway| gateway.key_check.or(gateway.models)).unwrap();
+        let openrouter = listing(&account("openrouter"), |gateway| gateway.key_check.or(gateway.models)).unwrap();
         assert_eq!(openrouter.url, "https://openrouter.ai/api/v1/key");
     }
 

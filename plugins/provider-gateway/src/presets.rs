@@ -1,4 +1,4 @@
-use aiw_extension::{Family, Need, Preset, Profile};
+use aiw_extension::{Account, Family, Need, Preset};
 
 /// A preset, and what its own API knows beside that of the CLIs.
 pub struct Gateway {
@@ -15,9 +15,9 @@ impl From<Preset> for Gateway {
     }
 }
 
-/// The gateway that a profile was made of.
-pub fn find(profile: &Profile) -> Option<Gateway> {
-    all().into_iter().find(|gateway| gateway.preset.id == profile.preset)
+/// The gateway that an account was made of.
+pub fn find(account: &Account) -> Option<Gateway> {
+    all().into_iter().find(|gateway| gateway.preset.id == account.preset)
 }
 
 /// Codex speaks Responses only: an API of OpenAI's form stands here where it has those.

@@ -1,6 +1,6 @@
 //! OpenAI itself: Codex with a key of the platform.
 
-use aiw_extension::{Access, CliTarget, Error, Family, Plan, Preset, Profile, Provider, ProviderInfo};
+use aiw_extension::{Account, Error, Family, Intent, Preset, Provider, ProviderInfo, Target};
 
 struct OpenAi;
 
@@ -14,8 +14,8 @@ impl Provider for OpenAi {
         )
     }
 
-    fn launch_plan(profile: &Profile, target: &CliTarget) -> Result<Plan, Error> {
-        Ok(Access::new(profile, target)?.needs_secret()?.plan())
+    fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
+        Intent::new(account, target)?.needs_secret(account)
     }
 }
 

@@ -62,12 +62,11 @@
 
 #![warn(missing_docs)]
 
-mod access;
 mod error;
 mod git;
+mod intent;
 mod listing;
 mod market;
-mod plan;
 mod provider;
 mod value;
 
@@ -116,10 +115,9 @@ pub use __wit::exports::aiw::plugin::market::{
     EntryRef, EntrySource, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo,
 };
 pub use __wit_provider::exports::aiw::plugin::adapter::{
-    BaseUrl, Cli, CliTarget, Entry, Family, Health, KeyState, Model, Need, Overlay, Passing, Plan, Preset, Profile,
-    ProviderInfo, Variable,
+    Account, Api, Auth, BaseUrl, Family, Header as IntentHeader, Health, Intent, KeyState, Model, Models, NamedSecret,
+    Need, Preset, ProviderInfo, Quirks, Target, Tuning,
 };
-pub use access::Access;
 pub use git::{GitMarket, is_ref};
 pub use listing::Listing;
 #[doc(hidden)]
@@ -179,8 +177,8 @@ pub mod log {
     }
 }
 
-/// The tasks of the user's session: AI CLIs that aiw runs and supervises. In a launch plan they
-/// can be seen, and neither waited for nor started.
+/// The tasks of the user's session: AI CLIs that aiw runs and supervises. In a plan they can be seen,
+/// and neither waited for nor started.
 pub mod tasks {
     use std::time::Duration;
 

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use crate::{Error, Family, Health, KeyState, Model, Profile, Request, Response, Secret, http};
+use crate::{Account, Error, Family, Health, KeyState, Model, Request, Response, Secret, http};
 
 /// The list of models that an API has at a known place. Asking for it is also the cheapest way to
 /// learn whether a key is good.
@@ -23,10 +23,10 @@ const MAX_MODELS: usize = 1000;
 const MAX_NAME: usize = 200;
 
 impl Listing {
-    /// The list of the first API of a profile, asked for with its secret `token` if there is one.
-    pub fn new(profile: &Profile) -> Result<Self, Error> {
-        let Some(at) = profile.base_urls.iter().find(|at| !at.url.is_empty()) else {
-            return Err(Error::invalid(format!("provider `{}` has no address", profile.name)));
+    /// The list of the first API of an account, asked for with its secret `token` if there is one.
+    pub fn new(account: &Account) -> Result<Self, Error> {
+        let Some(at) = account.base_urls.iter().find(|at| !at.url.is_empty()) else {
+            return Err(Error::invalid(format!("provider `{}` has no address", account.name)));
         };
         let base = at.url.trim_end_matches('/');
         Ok(Self {
@@ -36,7 +36,7 @@ impl Listing {
                 Family::Openai => format!("{base}/models"),
                 Family::Gemini => format!("{base}/v1beta/models?pageSize={MAX_MODELS}"),
             },
-            secret: profile.has_secret("token").then(|| "token".to_owned()),
+            secret: account.has_secret("token").then(|| "token".to_owned()),
             x_api_key: false,
         })
     }
@@ -175,7 +175,7 @@ mod tests {
         let base_urls = vec![BaseUrl { family, url: "https://a.example/x/".to_owned() }];
         let secrets = vec!["token".to_owned()];
         let (name, preset) = ("a".to_owned(), "a".to_owned());
-        Listing::new(&Profile { name, preset, base_urls, model: None, secrets }).unwrap()
+        Listing::new(&Account { name, preset, base_urls, model: None, secrets }).unwrap()
     }
 
     fn headers(listing: &Listing) -> Vec<(String, String)> {

@@ -2,34 +2,34 @@ use std::marker::PhantomData;
 
 use crate::__wit_provider::exports::aiw::plugin::adapter::Guest;
 use crate::{
-    Access, BaseUrl, CliTarget, Error, Family, Health, Listing, Model, Need, Plan, Preset, Profile, ProviderInfo,
-    log_panics,
+    Account, BaseUrl, Error, Family, Health, Intent, Listing, Model, Need, Preset, ProviderInfo, Target, log_panics,
 };
 
-/// A kind of API provider: what an AI CLI must be told to speak to it.
+/// A kind of API provider: which APIs it speaks, where, and with which credentials.
 ///
-/// [`describe`](Self::describe) is enough for one that speaks the APIs as they are: the other
-/// functions are done by [`Access`] and [`Listing`].
+/// [`describe`](Self::describe) is enough for one that speaks the APIs as they are: [`Intent`] and
+/// [`Listing`] do the rest.
 ///
 /// Each call runs in a fresh instance: what is to be kept goes into [`cache`](crate::cache).
 pub trait Provider {
-    /// What this component speaks to.
+    /// What this component speaks to. Of the host, it may call [`log`](crate::log) alone.
     fn describe() -> ProviderInfo;
 
-    /// What a CLI is to be started with. It is asked before every start: the host refuses
-    /// requests, and waiting for tasks or starting them, meanwhile.
-    fn launch_plan(profile: &Profile, target: &CliTarget) -> Result<Plan, Error> {
-        Ok(Access::new(profile, target)?.plan())
+    /// What a CLI should be told. It is asked before every start: of the host, it may call
+    /// [`log`](crate::log), [`settings`](crate::settings), [`tasks::list`](crate::tasks::list) and
+    /// [`tasks::get`](crate::tasks::get); anything else ends the call.
+    fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
+        Intent::new(account, target)
     }
 
     /// Asks the far end once: is it there, is the key good?
-    fn check(profile: &Profile) -> Result<Health, Error> {
-        Listing::new(profile)?.check()
+    fn check(account: &Account) -> Result<Health, Error> {
+        Listing::new(account)?.check()
     }
 
     /// The models that the far end offers.
-    fn models(profile: &Profile) -> Result<Vec<Model>, Error> {
-        Listing::new(profile)?.models()
+    fn models(account: &Account) -> Result<Vec<Model>, Error> {
+        Listing::new(account)?.models()
     }
 }
 
@@ -112,18 +112,18 @@ impl<T: Provider> Guest for Exported<T> {
         T::describe()
     }
 
-    fn launch_plan(profile: Profile, target: CliTarget) -> Result<Plan, Error> {
+    fn plan(account: Account, target: Target) -> Result<Intent, Error> {
         log_panics();
-        T::launch_plan(&profile, &target)
+        T::plan(&account, &target)
     }
 
-    fn check(profile: Profile) -> Result<Health, Error> {
+    fn check(account: Account) -> Result<Health, Error> {
         log_panics();
-        T::check(&profile)
+        T::check(&account)
     }
 
-    fn models(profile: Profile) -> Result<Vec<Model>, Error> {
+    fn list_models(account: Account) -> Result<Vec<Model>, Error> {
         log_panics();
-        T::models(&profile)
+        T::models(&account)
     }
 }

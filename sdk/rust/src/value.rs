@@ -1,7 +1,7 @@
 use crate::{Secret, Value};
 
 impl Secret {
-    /// A secret by its name in the profile: `token`.
+    /// A secret by its name in the account: `token`.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), prefix: String::new() }
     }

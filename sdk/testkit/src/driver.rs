@@ -4,7 +4,7 @@ use std::sync::Arc;
 use aiw_core::Secret;
 use aiw_net::Tree;
 use aiw_wasm::capabilities::StartTask;
-use aiw_wasm::provider::{CliTarget, Health, Model, Plan, Profile, ProviderInfo};
+use aiw_wasm::provider::{Account, Health, Intent, Model, ProviderInfo, Target};
 use aiw_wasm::{CallError, Component, Reach};
 use tempfile::TempDir;
 
@@ -59,19 +59,19 @@ impl Driver {
         self.component.provider_info().await
     }
 
-    /// What a CLI must be started with for a provider.
-    pub async fn launch_plan(&self, profile: &Profile, target: &CliTarget) -> Result<Plan, CallError> {
-        self.component.launch_plan(profile, target).await
+    /// What a CLI should be told so that it reaches a provider.
+    pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
+        self.component.plan(account, target).await
     }
 
     /// Whether a provider is there and takes the key, with the kit's secrets.
-    pub async fn check_provider(&self, profile: &Profile) -> Result<Health, CallError> {
-        self.component.check_provider(profile, &self.secrets).await
+    pub async fn check_provider(&self, account: &Account) -> Result<Health, CallError> {
+        self.component.check_provider(account, &self.secrets).await
     }
 
     /// The models of a provider, with the kit's secrets.
-    pub async fn provider_models(&self, profile: &Profile) -> Result<Vec<Model>, CallError> {
-        self.component.provider_models(profile, &self.secrets).await
+    pub async fn provider_models(&self, account: &Account) -> Result<Vec<Model>, CallError> {
+        self.component.provider_models(account, &self.secrets).await
     }
 
     /// The tasks that the component asked to start.

@@ -7,7 +7,7 @@ use aiw_core::Secret;
 use aiw_extensions::{About, Grants, inspect};
 use aiw_home::Home;
 use aiw_wasm::capabilities::{Capabilities, Http, Task};
-use aiw_wasm::{CompiledCache, Component, Engine, Reach};
+use aiw_wasm::{CompiledCache, Component, Engine, Origin, Reach};
 
 use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
 use crate::{Answer, Answers, Driver, TestkitError, answers};
@@ -190,7 +190,8 @@ impl Testkit {
             home: Home::at(home.path()),
         };
         let engine = Engine::new(self.cache)?;
-        let component = Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities).await?;
+        let component =
+            Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await?;
         Ok(Driver { component, reach: self.reach, secrets: self.secrets, http, tasks, log, _home: home })
     }
 }

@@ -30,7 +30,9 @@ mod played;
 pub use aiw_core::{TaskOutcome, TaskState};
 pub use aiw_extensions::{About, Grants};
 pub use aiw_wasm::capabilities::{Level, StartTask, Task};
-pub use aiw_wasm::market::{EntryRef, EntrySource, Field, Manifests, OwnSource, Registration, Snapshot, SourceInfo};
+pub use aiw_wasm::market::{
+    EntryRef, EntrySource, Field, Manifests, ReferenceForm, Registration, Snapshot, SourceInfo,
+};
 pub use aiw_wasm::provider;
 pub use aiw_wasm::{CallError, Refusal};
 pub use answers::{Answer, Answers};

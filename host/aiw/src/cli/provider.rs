@@ -81,6 +81,9 @@ pub struct ProviderArgs {
     /// Use it for runs that name none
     #[arg(long)]
     pub default: bool,
+    /// Agree to an address on this machine or in a private network that an extension names
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -62,5 +62,5 @@ async fn call(driver: &Driver, function: Function, reference: Option<&str>) -> R
 }
 
 fn registration(at: &Registration) -> Value {
-    json!({"kind": at.kind, "location": at.location, "ref": at.ref_})
+    json!({"kind": at.kind, "location": at.location, "ref": at.reference})
 }

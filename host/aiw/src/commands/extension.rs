@@ -1,8 +1,9 @@
 //! `aiw extension …`
 
+use aiw_components::{Candidate, Known, LibraryError};
 use aiw_extensions::{About, Capability, Grants, World};
 use aiw_home::LockedExtension;
-use aiw_wasm::{CallError, Candidate, Component, Known, LibraryError};
+use aiw_wasm::{CallError, Component};
 use serde_json::{Value, json};
 
 use crate::cli::ExtensionCommand;
@@ -198,14 +199,13 @@ async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) ->
 
 /// `None` when the component is current.
 async fn update_one(host: &Host, id: &str, accept: bool, output: &Output) -> Result<Option<LockedExtension>, Failure> {
-    let Some((candidate, more)) = host.library.check_update(id, &host.client).await? else { return Ok(None) };
-    if !more.is_empty() && !accept {
-        let version = candidate.about.manifest.version.clone();
-        let asks = LibraryError::AsksMore { id: id.to_owned(), version, more };
+    let Some((candidate, mut against)) = host.library.check_update(id, &host.client).await? else { return Ok(None) };
+    if let Some(last) = against.pop().filter(|_| !accept) {
+        against.iter().for_each(|reason| output.note(reason.to_string()));
         if !terminal::can_ask() {
-            return Err(asks.into());
+            return Err(last.into());
         }
-        output.note(asks.to_string());
+        output.note(last.to_string());
         if !terminal::confirm("Agree to it?", "--accept-changes", false).await? {
             return Err(Failure::user("nothing was done"));
         }

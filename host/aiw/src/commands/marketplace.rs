@@ -2,7 +2,7 @@
 
 use aiw_core::ErrorKind;
 use aiw_home::MarketSettings;
-use aiw_markets::{AddOptions, MarketStatus};
+use aiw_markets::{AddOptions, MarketError, MarketStatus};
 use serde_json::{Value, json};
 
 use crate::cli::{AddArgs, MarketplaceCommand};
@@ -27,9 +27,24 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
             return Err(Failure::user("nothing was done"));
         }
     }
-    let options =
-        AddOptions { name: args.name, reference: args.git_ref, source: args.source, inspect: !args.no_inspect };
-    let added = host.markets.add(&args.reference, &options).await?;
+    let mut options = AddOptions {
+        name: args.name,
+        reference: args.git_ref,
+        source: args.source,
+        inspect: !args.no_inspect,
+        take_look_alike: args.yes,
+    };
+    let added = match host.markets.add(&args.reference, &options).await {
+        Err(alike @ MarketError::LooksReserved { .. }) if terminal::can_ask() => {
+            output.note(alike.to_string());
+            if !terminal::confirm("Add it all the same?", "--yes", false).await? {
+                return Err(Failure::user("nothing was done"));
+            }
+            options.take_look_alike = true;
+            host.markets.add(&args.reference, &options).await?
+        }
+        added => added?,
+    };
     let verb = if added.known { "Updated" } else { "Added" };
     let count = plugins(added.listing.plugins.len());
     output.line(format!("{verb} marketplace {} from {}: {count}", added.market.name, source(&added.market)));

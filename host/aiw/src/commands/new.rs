@@ -38,16 +38,15 @@ const PROVIDER: Template = &files![
 ];
 
 /// Of the SDK; as they are.
-const SDK: [(&str, &str); 16] = files![
+const SDK: [(&str, &str); 15] = files![
     "sdk/Cargo.toml" <- "sdk/rust/Cargo.toml",
-    "sdk/src/access.rs" <- "sdk/rust/src/access.rs",
     "sdk/src/error.rs" <- "sdk/rust/src/error.rs",
     "sdk/src/git.rs" <- "sdk/rust/src/git.rs",
+    "sdk/src/intent.rs" <- "sdk/rust/src/intent.rs",
     "sdk/src/http.rs" <- "sdk/rust/src/http.rs",
     "sdk/src/lib.rs" <- "sdk/rust/src/lib.rs",
     "sdk/src/listing.rs" <- "sdk/rust/src/listing.rs",
     "sdk/src/market.rs" <- "sdk/rust/src/market.rs",
-    "sdk/src/plan.rs" <- "sdk/rust/src/plan.rs",
     "sdk/src/provider.rs" <- "sdk/rust/src/provider.rs",
     "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
     "sdk/src/value.rs" <- "sdk/rust/src/value.rs",
@@ -57,35 +56,27 @@ const SDK: [(&str, &str); 16] = files![
     "sdk/wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
 ];
 
-/// Names of types that the template or the SDK uses already.
-const TAKEN: [&str; 27] = [
-    "Access",
-    "Cli",
-    "CliTarget",
-    "Clock",
-    "EntryRef",
-    "EntrySource",
+/// Names of types that the templates use already.
+const TAKEN: [&str; 19] = [
+    "Account",
+    "Api",
+    "Auth",
+    "Box",
     "Error",
     "Family",
-    "Field",
-    "GitMarket",
-    "Manifests",
+    "Intent",
     "MarketSource",
-    "OwnSource",
-    "Plan",
+    "Option",
     "Preset",
-    "Profile",
     "Provider",
     "ProviderInfo",
     "Registration",
-    "Request",
-    "Response",
+    "Result",
     "Snapshot",
     "SourceInfo",
-    "Tree",
+    "String",
+    "Target",
     "Vec",
-    "Option",
-    "Result",
 ];
 
 pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failure> {

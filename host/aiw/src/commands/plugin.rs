@@ -286,7 +286,7 @@ async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), 
 /// that the placeholder stays.
 fn given(name: &str, value: &str, output: &Output) -> Option<Given> {
     match Given::parse(value) {
-        Given::Literal(value) if aiw_core::is_secret_name(name) || aiw_markets::is_secret_value(&value) => {
+        Given::Literal(value) if aiw_core::is_secret(name, &value) => {
             output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
             None
         }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use aiw_core::{CliKind, ErrorKind};
 use aiw_home::Home;
-use aiw_launch::{Decision, MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing};
+use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing};
+use aiw_providers::Decision;
 use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
 
@@ -54,7 +55,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     }
     if !is_task {
         // Its exit code is ours, whatever it is.
-        std::process::exit(prepared.exec()?);
+        std::process::exit(prepared.exec(&starter.home)?);
     }
     let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
@@ -159,16 +160,13 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
     if let Some(bypass) = &prepared.bypass {
         output.line(format!("guards lifted by: {bypass}"));
     }
-    let names = |wanted: bool| {
-        plan.variables.iter().filter(|(_, set)| *set == wanted).map(|(name, _)| name.as_str()).collect::<Vec<_>>()
-    };
-    for (word, names) in [("sets", names(true)), ("takes away", names(false))] {
+    for (word, names) in [("sets", &plan.sets), ("takes away", &plan.clears)] {
         if !names.is_empty() {
             output.line(format!("{word}: {}", names.join(" ")));
         }
     }
-    for keys in &plan.overlays {
-        output.line(format!("settings over the user's: {}", keys.join(" ")));
+    if !plan.settings.is_empty() {
+        output.line(format!("settings over the user's: {}", plan.settings.join(" ")));
     }
     output.answer(json!({"explain": {
         "cli": prepared.cli.kind.as_str(),
@@ -185,9 +183,9 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
         "arguments": plan.arguments,
         "permission": prepared.permission.as_str(),
         "bypass": prepared.bypass,
-        "sets": names(true),
-        "unsets": names(false),
-        "settings": plan.overlays,
+        "sets": plan.sets,
+        "unsets": plan.clears,
+        "settings": plan.settings,
         "notes": prepared.notes,
     }}));
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Secret, SecretName};
-use aiw_home::{Home, MAX_SECRET_BYTES, Providers, SecretRef};
+use aiw_core::{ErrorKind, Secret};
+use aiw_home::{Home, MAX_SECRET_BYTES};
 use serde_json::json;
 
 use crate::cli::provider::{SecretCommand, TrustCommand};
@@ -41,24 +41,16 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
             output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
         }
         SecretCommand::Remove { name } => {
-            let providers = starter::providers(&home, output)?;
-            let users = users(&providers, &name);
-            vault.remove(&home.lock()?, &name)?;
+            starter::migrate_providers(&home, output)?;
+            let removed = aiw_providers::remove_secret(&home, &name)?;
             output.line(format!("Removed `{name}`"));
-            if !users.is_empty() {
-                output.note(format!("providers that use it: {}", users.join(", ")));
+            if !removed.providers.is_empty() {
+                output.note(format!("providers that use it: {}", removed.providers.join(", ")));
             }
-            output.answer(json!({"removed": name, "providers": users}));
+            output.answer(json!(removed));
         }
     }
     Ok(())
-}
-
-/// The providers that refer to a secret of the vault.
-pub fn users(providers: &Providers, name: &SecretName) -> Vec<String> {
-    let wanted = SecretRef::Vault(name.clone());
-    let users = providers.providers().iter().filter(|provider| provider.references().any(|known| *known == wanted));
-    users.map(|provider| provider.name.to_string()).collect()
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.

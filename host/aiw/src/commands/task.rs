@@ -265,13 +265,25 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
     }
 }
 
+/// The tasks that are named, each once however often and by whatever name.
+fn named(tasks: &Tasks, names: &[String]) -> Result<Vec<Task>, Failure> {
+    let mut found: Vec<Task> = Vec::new();
+    for name in names {
+        let task = tasks.find(name)?;
+        if !found.iter().any(|other| other.id == task.id) {
+            found.push(task);
+        }
+    }
+    Ok(found)
+}
+
 fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), Failure> {
     let everywhere = tasks(home, true)?;
     let wanted: Vec<Task> = if all {
         let own = own(&everywhere);
         tasks(home, false)?.list()?.into_iter().filter(|t| t.state != State::Ended && !own.contains(&t.id)).collect()
     } else {
-        ids.iter().map(|id| everywhere.find(id)).collect::<Result<_, _>>()?
+        named(&everywhere, ids)?
     };
     // All are told before any is waited for.
     for task in &wanted {
@@ -297,11 +309,15 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
 
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {
     let mut removed = Vec::new();
-    for id in ids {
-        let id = match tasks.find(id) {
-            Err(TaskError::Unreadable { id, .. }) => id,
-            task => task?.id,
+    for name in ids {
+        // A whole id names what stands in the task's place as well, whatever that is.
+        let id = match name.parse() {
+            Ok(id) => id,
+            Err(_) => tasks.find(name)?.id,
         };
+        if removed.contains(&id) {
+            continue;
+        }
         tasks.remove(id)?;
         output.line(format!("Removed {id}"));
         removed.push(id);
@@ -362,7 +378,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         let wanted = |task: &Task| (task.state != State::Ended || task.unread) && !own.contains(&task.id);
         tasks.list()?.into_iter().filter(wanted).collect()
     } else {
-        args.ids.iter().map(|id| tasks.find(id)).collect::<Result<_, _>>()?
+        named(&tasks, &args.ids)?
     };
     let ids: Vec<TaskId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {

@@ -15,6 +15,11 @@ pub fn base_url(text: &str) -> Result<String, &'static str> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Scheme, host and port of an address, as [`base_url`] gives it: what a secret is bound to.
+pub fn origin(base_url: &str) -> String {
+    Url::parse(base_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +32,7 @@ mod tests {
         {
             assert!(base_url(bad).is_err(), "{bad}");
         }
+        assert_eq!(origin("https://H.example/v1"), "https://h.example");
+        assert_eq!(origin("http://h.example:8080/v1"), "http://h.example:8080");
     }
 }

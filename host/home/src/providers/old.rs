@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{CliKind, EnvName, ProviderName, Secret, SecretName, is_secret_name};
+use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, is_secret_name};
 use serde_json::Value;
 
-use super::{Provider, Providers, SecretRef, Text, VERSION};
+use super::{Provider, ProvidersFile, SecretRef, Text, VERSION};
 use crate::vault::VaultError;
 use crate::{Document, Home, Mode, replace};
 
@@ -97,7 +97,7 @@ impl Home {
         }
         // The rest of the old file means nothing any more.
         let fresh = Document::fresh(&path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?;
-        let mut providers = Providers::from_document(fresh)?;
+        let mut providers = ProvidersFile::from_document(fresh)?;
         for provider in &found {
             providers.set(provider)?;
         }
@@ -137,6 +137,25 @@ fn free_name(wanted: &str, taken: &BTreeSet<SecretName>) -> Result<SecretName, V
     Ok(name)
 }
 
+/// The maker of each CLI of then: whose API it speaks, the preset of today, and where that is.
+struct Maker {
+    cli: CliKind,
+    family: Family,
+    preset: &'static str,
+    origin: &'static str,
+}
+
+const MAKERS: [Maker; 3] = [
+    Maker { cli: CliKind::Claude, family: Family::Anthropic, preset: "anthropic", origin: "https://api.anthropic.com" },
+    Maker { cli: CliKind::Codex, family: Family::Openai, preset: "openai", origin: "https://api.openai.com" },
+    Maker {
+        cli: CliKind::Gemini,
+        family: Family::Gemini,
+        preset: "google",
+        origin: "https://generativelanguage.googleapis.com",
+    },
+];
+
 type Taken = (Provider, Vec<(Of, Secret)>);
 
 /// The error is the end of a sentence.
@@ -164,9 +183,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
     // Without an address it spoke to the maker of its CLI, who takes the key in a header of its own.
     let maker = match fits {
-        [CliKind::Codex] => Some(("openai", "https://api.openai.com")),
-        [CliKind::Gemini] => Some(("google", "https://generativelanguage.googleapis.com")),
-        [CliKind::Claude] => Some(("anthropic", "https://api.anthropic.com")),
+        [cli] => MAKERS.into_iter().find(|maker| maker.cli == *cli).map(|maker| (maker.preset, maker.origin)),
         _ if url.is_none() => Some(("anthropic", "")),
         _ => None,
     };
@@ -177,7 +194,8 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     let preset = maker.filter(|(_, origin)| is_there(origin)).map(|(preset, _)| preset);
     let mut provider = Provider::new(name, preset.unwrap_or("custom"));
     if let (None, Some(url)) = (preset, url) {
-        provider.base_urls = fits.iter().map(|cli| (cli.family(), url.clone())).collect();
+        let makers = MAKERS.into_iter().filter(|maker| fits.contains(&maker.cli));
+        provider.base_urls = makers.map(|maker| (maker.family, url.clone())).collect();
     }
     provider.clis = (!clis.is_empty()).then_some(clis);
     provider.scenario = text("scenario").map(str::to_owned);

@@ -50,6 +50,14 @@ pub fn providers_schema() -> Value {
                 "properties": {
                     "preset": {"description": "What it is: `aiw provider presets` shows them.", "type": "string"},
                     "component": {"description": "The component that knows the preset.", "type": "string"},
+                    "id": {
+                        "description": "A random word for places where the name could mean something else. aiw writes it.",
+                        "type": "string", "pattern": "^[a-z0-9-]{1,64}$"
+                    },
+                    "origins": {
+                        "description": "Where the preset led when you agreed to it. The secrets go nowhere else. aiw writes it.",
+                        "type": "object", "propertyNames": {"enum": families}, "additionalProperties": url
+                    },
                     "base_urls": {
                         "description": "Where it is, where the preset does not say so: `openai` with `/v1`, the others without.",
                         "type": "object", "propertyNames": {"enum": families}, "additionalProperties": url

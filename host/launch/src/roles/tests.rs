@@ -461,34 +461,36 @@ fn any_file() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-proptest! {
-    #[test]
-    fn any_bytes_are_answered(bytes in any_file()) {
-        let _ = parse::subagent(&bytes, "x");
-        let machine = Machine::new();
-        machine.write("home/role/x.md", &bytes);
-        match machine.find("x") {
-            Ok(role) => {
-                prop_assert!(!role.content.trim().is_empty());
-                prop_assert_eq!(role.bytes, bytes.len() as u64);
+mod fuzz {
+    use super::*;
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in any_file()) {
+            let _ = parse::subagent(&bytes, "x");
+            let machine = Machine::new();
+            machine.write("home/role/x.md", &bytes);
+            match machine.find("x") {
+                Ok(role) => {
+                    prop_assert!(!role.content.trim().is_empty());
+                    prop_assert_eq!(role.bytes, bytes.len() as u64);
+                }
+                Err(e) => prop_assert!(matches!(e, RoleError::Broken { .. }), "{}", e),
             }
-            Err(e) => prop_assert!(matches!(e, RoleError::Broken { .. }), "{}", e),
         }
     }
-}
+    proptest! {
+        // Each of them waits for the disk.
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-proptest! {
-    // Each of them waits for the disk.
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_is_written_is_read(description in "[^\r\n\u{feff}]{0,40}", content in "(?s).{1,80}") {
-        prop_assume!(description.trim() != DELIMITER && !content.trim().is_empty() && !content.starts_with('\u{feff}'));
-        let text = Roles::text(&description, content.as_bytes()).unwrap();
-        let machine = Machine::new();
-        let written = machine.roles().write(&name("x"), &text, Overwrite::Never).unwrap();
-        prop_assert_eq!(&written.description, description.trim());
-        prop_assert_eq!(&written.content, content.trim_matches(['\r', '\n']));
-        prop_assert_eq!(written, machine.find("x").unwrap());
+        #[test]
+        fn what_is_written_is_read(description in "[^\r\n\u{feff}]{0,40}", content in "(?s).{1,80}") {
+            prop_assume!(description.trim() != DELIMITER && !content.trim().is_empty() && !content.starts_with('\u{feff}'));
+            let text = Roles::text(&description, content.as_bytes()).unwrap();
+            let machine = Machine::new();
+            let written = machine.roles().write(&name("x"), &text, Overwrite::Never).unwrap();
+            prop_assert_eq!(&written.description, description.trim());
+            prop_assert_eq!(&written.content, content.trim_matches(['\r', '\n']));
+            prop_assert_eq!(written, machine.find("x").unwrap());
+        }
     }
 }

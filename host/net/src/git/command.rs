@@ -16,8 +16,21 @@ use crate::error::NetError;
 /// How often a running command is looked at: short for a person, long for a processor.
 const TICK: Duration = Duration::from_millis(20);
 
-/// A listing of a million refs, and no more.
+/// More than a list of refs may be long, so that one which is too long is known by its length.
 const MAX_OUTPUT: u64 = 64 << 20;
+
+/// How much memory a command may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// As much as it likes: it is the user's own.
+    Any,
+    /// So much as unpacks any repository that is taken: `git` holds objects as libgit2 does, and believes what
+    /// they say of their sizes as well.
+    Bounded,
+}
+
+#[cfg(target_os = "linux")]
+const MAX_MEMORY: u64 = 1 << 30;
 
 /// A `git` that asks nothing, runs no hooks and belongs to no repository of the caller's.
 pub(super) fn git(directory: &Path) -> Command {
@@ -38,6 +51,8 @@ pub(super) fn git(directory: &Path) -> Command {
     }
     command
         .current_dir(directory)
+        // Its complaints are looked into.
+        .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ASKPASS", "true")
         .env("SSH_ASKPASS_REQUIRE", "never")
@@ -53,6 +68,8 @@ pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
     pub(super) complaint: String,
+    /// It, or what it started, did not get the memory that it wanted.
+    pub(super) lacks_memory: bool,
 }
 
 /// Kills the whole group of a command that is dropped before its end.
@@ -75,6 +92,7 @@ impl Drop for Running {
 pub(super) fn run(
     mut command: Command,
     input: &[u8],
+    memory: Memory,
     cancel: &Cancel,
     deadline: Instant,
     mut watch: impl FnMut() -> Result<(), NetError>,
@@ -85,6 +103,9 @@ pub(super) fn run(
         _ => NetError::unavailable(format!("cannot run `git`: {error}")),
     })?;
     let mut running = Running(child);
+    if memory == Memory::Bounded {
+        bound_memory(&running.0);
+    }
     let output = running.0.stdout.take().map(|pipe| drain(pipe, MAX_OUTPUT));
     let complaints = running.0.stderr.take().map(|pipe| drain(pipe, 1 << 20));
     if let Some(mut pipe) = running.0.stdin.take() {
@@ -106,14 +127,32 @@ pub(super) fn run(
     };
     let complaint = collected(complaints, cancel)?;
     let complaint = String::from_utf8_lossy(&complaint);
+    let lacks_memory =
+        ["Out of memory", "mmap failed", "unable to create thread"].iter().any(|w| complaint.contains(w));
     let last = complaint.lines().rfind(|line| line.starts_with("fatal:") || line.starts_with("error:"));
     let last = last.or_else(|| complaint.lines().rfind(|line| !line.trim().is_empty())).unwrap_or_default();
     let complaint = match status.signal() {
         Some(signal) => format!("ended by signal {signal}"),
         None => one_line(last.trim_start_matches("fatal: ").trim_start_matches("error: "), 200),
     };
-    Ok(Ended { status, output: collected(output, cancel)?, complaint })
+    Ok(Ended { status, output: collected(output, cancel)?, complaint, lacks_memory })
 }
+
+/// Bounds what `git` and whatever it starts take, before the far end can have sent anything.
+#[cfg(target_os = "linux")]
+fn bound_memory(child: &Child) {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+    let limit = Rlimit { current: Some(MAX_MEMORY), maximum: Some(MAX_MEMORY) };
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // It may have ended already.
+        let _ = prlimit(Some(pid), Resource::Data, limit);
+    }
+}
+
+/// Other systems bound no process from outside.
+#[cfg(not(target_os = "linux"))]
+fn bound_memory(_: &Child) {}
 
 fn drain(mut pipe: impl Read + Send + 'static, limit: u64) -> JoinHandle<Vec<u8>> {
     std::thread::spawn(move || {
@@ -155,7 +194,7 @@ pub(super) fn credentials(
     let question = format!("protocol={}\nhost={host}\npath={path}\n\n", repository.scheme());
     let mut command = git(directory);
     command.args(["-c", "credential.interactive=false", "credential", "fill"]);
-    let ended = run(command, question.as_bytes(), cancel, deadline, || Ok(()))?;
+    let ended = run(command, question.as_bytes(), Memory::Any, cancel, deadline, || Ok(()))?;
     if !ended.status.success() {
         return Ok(None);
     }

@@ -1,43 +1,356 @@
 //! Repositories on this machine: read where they are. Nothing is copied, since a commit never changes.
+//!
+//! libgit2 opens whatever has the name of a file: on a pipe it waits for ever. So everything that it may open is
+//! looked at first, and what it does is done on a thread that can be left behind, should a file change its kind
+//! meanwhile.
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirEntry, OpenOptions};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Repository, RepositoryOpenFlags};
+use rustix::fs::OFlags;
 
-use super::GitRef;
+use super::advertisement::{too_many, unsupported_format};
+use super::{Cancel, GitRef, transport};
 use crate::error::NetError;
+use crate::http::Limits;
+
+/// More files than git leaves before it packs them, many times over.
+const MAX_FILES: usize = 1_000_000;
+
+/// A configuration is a page or two.
+const MAX_CONFIG: u64 = 1 << 20;
+
+/// libgit2 follows ten includes from one to the next, and five alternates.
+const MAX_DEPTH: usize = 10;
+
+/// More files than any configuration is made of; each may include all the others again.
+const MAX_CONFIGS: usize = 100;
+
+/// How often a thread is looked for that waits for a file.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Does `work` on a thread of its own, which is left behind if it does not end within `limit`.
+pub(super) fn within<T: Send + 'static>(
+    limit: Duration,
+    shown: &str,
+    cancel: &Cancel,
+    work: impl FnOnce() -> Result<T, NetError> + Send + 'static,
+) -> Result<T, NetError> {
+    let (done, result) = mpsc::sync_channel(1);
+    std::thread::Builder::new()
+        .name("git".into())
+        .spawn(move || done.send(work()))
+        .map_err(|error| NetError::unavailable(format!("cannot start a thread: {error}")))?;
+    let deadline = Instant::now() + limit;
+    loop {
+        match result.recv_timeout(TICK) {
+            Ok(result) => return result,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(NetError::unavailable("reading a repository ended by a defect of aiw"));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        cancel.check()?;
+        if Instant::now() >= deadline {
+            let limit = limit.as_secs_f32();
+            return Err(NetError::unavailable(format!(
+                "the git repository at `{shown}` can't be read: it has not answered within {limit} s"
+            )));
+        }
+    }
+}
 
 /// A bare repository, or a directory with `.git`; none above it is looked for.
 pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
+    let (seen, alternates) = (BTreeSet::new(), BTreeSet::new());
+    Looking { path, shown, files: MAX_FILES, configs: MAX_CONFIGS, seen, alternates }.look()?;
     let nothing_above: [&OsStr; 0] = [];
     let opened = Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing_above);
-    let repository = opened.map_err(|error| match error.code() {
+    opened.map_err(|error| match error.code() {
         ErrorCode::NotFound => NetError::not_found(format!("there is no git repository at `{shown}`")),
         // git's own protection: what another user put there may have been made to be read.
         ErrorCode::Owner => NetError::denied(format!(
             "the git repository at `{shown}` belongs to another user, and git's `safe.directory` does not name it"
         )),
         _ => unreadable(shown, &error),
-    })?;
-    // A `.git` file, a link or `alternates` may lead anywhere; only the path itself was granted.
-    let alternates =
-        std::fs::read_to_string(repository.commondir().join("objects/info/alternates")).unwrap_or_default();
-    let objects = repository.commondir().join("objects");
-    let places = [repository.path().to_owned(), repository.commondir().to_owned(), objects.clone()];
-    let elsewhere = alternates
-        .lines()
-        .map(|line| objects.join(line))
-        .chain(places)
-        .find(|place| !std::fs::canonicalize(place).is_ok_and(|place| place.starts_with(path)));
-    match elsewhere {
-        None => Ok(repository),
-        Some(place) => {
-            let place = one_line(&place.display().to_string(), 200);
-            Err(NetError::denied(format!("the git repository at `{shown}` keeps its objects elsewhere, in `{place}`")))
+    })
+}
+
+/// Looks at everything that libgit2 is going to open.
+struct Looking<'a> {
+    /// The only directory that was granted.
+    path: &'a Path,
+    shown: &'a str,
+    /// So many files more.
+    files: usize,
+    /// So many files of the configuration more.
+    configs: usize,
+    /// Directories that were looked at, by their real paths.
+    seen: BTreeSet<PathBuf>,
+    /// Directories of objects whose alternates were looked at.
+    alternates: BTreeSet<PathBuf>,
+}
+
+impl Looking<'_> {
+    fn look(mut self) -> Result<(), NetError> {
+        // As libgit2 looks for it: inside, and then the directory itself.
+        let inner = self.path.join(".git");
+        match fs::metadata(&inner) {
+            Ok(metadata) if metadata.is_dir() => self.git_directory(&inner)?,
+            // Where the repository is: `gitdir: PATH`.
+            Ok(metadata) if metadata.is_file() => {
+                if let Some(place) = self.leads_to(&inner, b"gitdir:")? {
+                    self.git_directory(&place)?;
+                }
+            }
+            Ok(_) => return Err(self.no_file(&inner)),
+            Err(_) => {}
+        }
+        match self.path.join("HEAD").exists() {
+            true => self.git_directory(self.path),
+            false => Ok(()),
         }
     }
+
+    /// The files of a repository that libgit2 opens by their names, and all of refs and objects.
+    fn git_directory(&mut self, directory: &Path) -> Result<(), NetError> {
+        let real = self.beneath(directory)?;
+        if !self.seen.insert(real.clone()) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
+            match entry.file_name().to_str() {
+                Some("refs" | "objects" | "info") => self.tree(&entry.path())?,
+                _ => drop(self.is_directory(&entry)?),
+            }
+        }
+        for name in ["config", "config.worktree"] {
+            self.config(&real.join(name), MAX_DEPTH)?;
+        }
+        self.alternates(&real.join("objects"), MAX_DEPTH)?;
+        if let Some(common) = self.leads_to(&real.join("commondir"), b"")? {
+            self.git_directory(&common)?;
+        }
+        Ok(())
+    }
+
+    /// Everything in a directory and beneath it.
+    fn tree(&mut self, directory: &Path) -> Result<(), NetError> {
+        let mut ahead = vec![directory.to_owned()];
+        while let Some(path) = ahead.pop() {
+            if !self.is_directory_at(&path)? {
+                continue;
+            }
+            let real = self.beneath(&path)?;
+            if !self.seen.insert(real.clone()) {
+                continue;
+            }
+            for entry in fs::read_dir(&real).into_iter().flatten().flatten() {
+                if self.is_directory(&entry)? {
+                    ahead.push(entry.path());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an entry is a directory, or a link to one; what is neither that nor a file is an error.
+    fn is_directory(&mut self, entry: &DirEntry) -> Result<bool, NetError> {
+        let more =
+            |shown| NetError::too_large(format!("the git repository at `{shown}` has more than {MAX_FILES} files"));
+        self.files = self.files.checked_sub(1).ok_or_else(|| more(self.shown))?;
+        match entry.file_type() {
+            // Of most, the directory itself tells: a repository may have a hundred thousand objects.
+            Ok(kind) if kind.is_file() => Ok(false),
+            _ => self.is_directory_at(&entry.path()),
+        }
+    }
+
+    /// The same of a path. What is not there is not opened either.
+    fn is_directory_at(&self, path: &Path) -> Result<bool, NetError> {
+        let Ok(metadata) = fs::metadata(path) else { return Ok(false) };
+        if !metadata.is_dir() && !metadata.is_file() {
+            return Err(self.no_file(path));
+        }
+        Ok(metadata.is_dir())
+    }
+
+    /// Where a file says that something is; none where there is no such file.
+    fn leads_to(&self, file: &Path, before: &[u8]) -> Result<Option<PathBuf>, NetError> {
+        let Some(text) = self.read(file)? else { return Ok(None) };
+        let Some(place) = text.trim_ascii_end().strip_prefix(before) else { return Ok(None) };
+        let parent = file.parent().unwrap_or(file);
+        self.beneath(&parent.join(OsStr::from_bytes(place.trim_ascii_start()))).map(Some)
+    }
+
+    /// The real path of something that is to be read. A `.git` file, a link or `alternates` may lead anywhere; only
+    /// the path itself was granted.
+    fn beneath(&self, place: &Path) -> Result<PathBuf, NetError> {
+        fs::canonicalize(place).ok().filter(|real| real.starts_with(self.path)).ok_or_else(|| {
+            let place = one_line(&place.display().to_string(), 200);
+            NetError::denied(format!(
+                "the git repository at `{}` keeps its objects elsewhere, in `{place}`",
+                self.shown
+            ))
+        })
+    }
+
+    /// Directories of objects beside the repository's own, as libgit2 finds them.
+    fn alternates(&mut self, objects: &Path, deeper: usize) -> Result<(), NetError> {
+        let Some(deeper) = deeper.checked_sub(1) else { return Ok(()) };
+        let Some(text) = self.read(&objects.join("info/alternates"))? else { return Ok(()) };
+        for line in text.split(|byte| b"\r\n".contains(byte)) {
+            let place = Path::new(OsStr::from_bytes(line));
+            let place = match line.first() {
+                None | Some(b'#') => continue,
+                Some(b'.') => self.beneath(&objects.join(place))?,
+                // Without a dot in front it counts from where aiw was started.
+                Some(_) => self.beneath(place)?,
+            };
+            if self.alternates.insert(place.clone()) {
+                self.tree(&place)?;
+                self.alternates(&place, deeper)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A configuration, and those that it includes.
+    fn config(&mut self, file: &Path, deeper: usize) -> Result<(), NetError> {
+        let Some(text) = self.read(file)? else { return Ok(()) };
+        let more = |shown| {
+            NetError::too_large(format!(
+                "the configuration of the git repository at `{shown}` has more than {MAX_CONFIGS} files"
+            ))
+        };
+        self.configs = self.configs.checked_sub(1).ok_or_else(|| more(self.shown))?;
+        for Setting { section, key, value } in settings(&text) {
+            if (section.as_str(), key.as_str()) == ("extensions", "objectformat") && value != b"sha1" {
+                return Err(unsupported_format(self.shown, &String::from_utf8_lossy(&value)));
+            }
+            // Whatever the section: one file too many that is looked at does no harm.
+            if key != "path" {
+                continue;
+            }
+            let home = std::env::var_os("HOME").unwrap_or_default();
+            let value = OsString::from_vec(value);
+            let place = match Path::new(&value).strip_prefix("~") {
+                Ok(rest) => Path::new(&home).join(rest),
+                Err(_) => file.parent().unwrap_or(file).join(&value),
+            };
+            let is_directory = self.is_directory_at(&place)?;
+            if let Some(deeper) = deeper.checked_sub(1).filter(|_| section.starts_with("include") && !is_directory) {
+                self.config(&place, deeper)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A small file, without waiting for it; none where there is none.
+    fn read(&self, file: &Path) -> Result<Option<Vec<u8>>, NetError> {
+        let failed = |error: std::io::Error| {
+            let file = one_line(&file.display().to_string(), 200);
+            NetError::unavailable(format!("cannot read `{file}` of the git repository at `{}`: {error}", self.shown))
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let opened = match options.open(file) {
+            Ok(opened) => opened,
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let metadata = opened.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Ok(None);
+        }
+        if !metadata.is_file() {
+            return Err(self.no_file(file));
+        }
+        let mut text = Vec::new();
+        opened.take(MAX_CONFIG + 1).read_to_end(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_CONFIG {
+            let file = one_line(&file.display().to_string(), 200);
+            return Err(NetError::too_large(format!(
+                "`{file}` of the git repository at `{}` is longer than {}",
+                self.shown,
+                crate::error::size(MAX_CONFIG)
+            )));
+        }
+        Ok(Some(text))
+    }
+
+    fn no_file(&self, path: &Path) -> NetError {
+        let path = one_line(&path.display().to_string(), 200);
+        NetError::invalid(format!("the git repository at `{}` can't be read: `{path}` is not a file", self.shown))
+    }
+}
+
+/// A line of a configuration; section and key in small letters.
+#[derive(Debug, PartialEq, Eq)]
+struct Setting {
+    section: String,
+    key: String,
+    value: Vec<u8>,
+}
+
+/// The settings of a configuration, and perhaps what git would not read as one.
+/// <https://git-scm.com/docs/git-config#_syntax>
+fn settings(text: &[u8]) -> Vec<Setting> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    // A character a byte: paths need not be UTF-8.
+    let text: String = text.iter().copied().map(char::from).collect();
+    let text = text.replace("\\\r\n", "").replace("\\\n", "");
+    let mut section = String::new();
+    let mut settings = Vec::new();
+    for line in text.lines() {
+        // The condition of an include is quoted, and may hold anything.
+        let mut quoted = false;
+        let sign = line.find(|character| {
+            quoted ^= character == '"';
+            character == '=' && !quoted
+        });
+        let (before, value) = line.split_at(sign.unwrap_or(line.len()));
+        if let Some(name) = before.trim_start().strip_prefix('[') {
+            let end = name.find(|character: char| !character.is_ascii_alphanumeric() && !"-.".contains(character));
+            section = name[..end.unwrap_or(name.len())].to_ascii_lowercase();
+        }
+        // A setting may stand behind its section.
+        let key = before.trim_end().rsplit([' ', '\t', ']']).next().unwrap_or_default().to_ascii_lowercase();
+        if let Some(value) = value.strip_prefix('=') {
+            settings.push(Setting { section: section.clone(), key, value: plain(value.trim()) });
+        }
+    }
+    settings
+}
+
+/// A value without its quotes, escapes and comment.
+fn plain(value: &str) -> Vec<u8> {
+    let (mut plain, mut quoted, mut characters) = (String::new(), false, value.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => quoted = !quoted,
+            '#' | ';' if !quoted => break,
+            '\\' => plain.extend(characters.next().map(|escaped| match escaped {
+                'n' => '\n',
+                't' => '\t',
+                'b' => '\u{8}',
+                other => other,
+            })),
+            other => plain.push(other),
+        }
+    }
+    plain.trim_end().chars().filter_map(|character| u8::try_from(character).ok()).collect()
 }
 
 /// The commit of a branch, a tag or a whole ref name, or of `HEAD`; none where the refs as a whole have to say.
@@ -54,7 +367,7 @@ pub(super) fn resolve(repository: &Repository, reference: Option<&str>) -> Optio
 }
 
 /// What a far end would list of the same repository.
-pub(super) fn refs(repository: &Repository, shown: &str) -> Result<Vec<GitRef>, NetError> {
+pub(super) fn refs(repository: &Repository, shown: &str, limits: &Limits) -> Result<Vec<GitRef>, NetError> {
     let failed = |error: git2::Error| unreadable(shown, &error);
     let git_ref =
         |name: String, oid: git2::Oid| -> Option<GitRef> { Some(GitRef { name, sha: oid.to_string().parse().ok()? }) };
@@ -64,6 +377,9 @@ pub(super) fn refs(repository: &Repository, shown: &str) -> Result<Vec<GitRef>, 
     refs.extend(head.and_then(|head| git_ref("HEAD".to_owned(), head.target()?)));
     for reference in repository.references().map_err(failed)? {
         let reference = reference.map_err(failed)?;
+        if refs.len() >= limits.refs {
+            return Err(too_many(shown, limits));
+        }
         // What is not UTF-8, or leads nowhere, can't be asked for.
         let Some(target) = reference.resolve().ok().and_then(|resolved| resolved.target()) else { continue };
         let Ok(name) = reference.name() else { continue };
@@ -77,5 +393,60 @@ pub(super) fn refs(repository: &Repository, shown: &str) -> Result<Vec<GitRef>, 
 }
 
 fn unreadable(shown: &str, error: &git2::Error) -> NetError {
-    NetError::unavailable(format!("cannot read the git repository at `{shown}`: {}", one_line(error.message(), 200)))
+    transport::too_large(&format!("`{shown}`")).unwrap_or_else(|| {
+        let why = one_line(error.message(), 200);
+        NetError::unavailable(format!("cannot read the git repository at `{shown}`: {why}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_found_however_they_are_written() {
+        let text = b"\xef\xbb\xbf[core]\n\tbare = false ; no\r\n[Include] PATH = a\\\nb\n[includeIf \"gitdir:x=]y\"]\n\
+                     path=\"~/c # d\" # e\n [ include ]path = \\\\f\npath\n[extensions]\nobjectFormat = sha256\n\xff = \xfe";
+        let found: Vec<_> = settings(text).into_iter().map(|s| (format!("{}.{}", s.section, s.key), s.value)).collect();
+        let expected: [(&str, &[u8]); 6] = [
+            ("core.bare", b"false"),
+            ("include.path", b"ab"),
+            ("includeif.path", b"~/c # d"),
+            (".path", b"\\f"),
+            ("extensions.objectformat", b"sha256"),
+            ("extensions.\u{ff}", b"\xfe"),
+        ];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn what_does_not_answer_is_left_after_a_while() {
+        let (guard, cancel) = tokio::sync::watch::channel(());
+        let (limit, cancel) = (Duration::from_millis(50), Cancel(cancel));
+        let (stays, waits) = mpsc::channel::<()>();
+        let left = within(limit, "R", &cancel, move || Ok(waits.recv()));
+        let message = "the git repository at `R` can't be read: it has not answered within 0.05 s".to_owned();
+        assert_eq!(left.unwrap_err(), NetError::Unavailable { message, retry_after: None });
+        drop(stays);
+        assert_eq!(within(limit, "R", &cancel, || Ok(7)), Ok(7));
+        // Nobody waits any more.
+        drop(guard);
+        let (_stays, waits) = mpsc::channel::<()>();
+        assert_eq!(within(HOURS, "R", &cancel, move || Ok(waits.recv())), Err(NetError::Cancelled));
+    }
+
+    const HOURS: Duration = Duration::from_secs(7200);
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_configuration_is_answered(text in proptest::collection::vec(any::<u8>(), 0..200), words in "[\\[\\]=\"a-z \\n\\\\;#]{0,80}") {
+                let _ = settings(&text);
+                let _ = settings(words.as_bytes());
+            }
+        }
+    }
 }

@@ -1,10 +1,16 @@
 //! Git repositories: of this machine, read where they are; from elsewhere, fetched bare into a cache and read
 //! there. Nothing is ever checked out, and no hook, filter or template runs.
 
+mod advertisement;
+mod answer;
 mod command;
+mod exchange;
 mod local;
+mod pack;
+mod packet;
 mod remote;
-mod transport;
+mod session;
+pub(crate) mod transport;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -18,9 +24,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use remote::{Depth, Remote};
+use session::Session;
 
 use crate::error::NetError;
-use crate::http::{Client, check_host, resolve_public};
+use crate::http::{Client, Limits, check_host, resolve_public};
 use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
@@ -208,6 +215,26 @@ async fn spawn<T: Send + 'static>(work: impl FnOnce() -> Result<T, NetError> + S
     }
 }
 
+/// Whose no it is: after the far end's another way may still lead there.
+pub(super) enum Refused {
+    ByFarEnd(NetError),
+    ByUs(NetError),
+}
+
+impl Refused {
+    fn into_error(self) -> NetError {
+        match self {
+            Self::ByFarEnd(error) | Self::ByUs(error) => error,
+        }
+    }
+}
+
+impl From<NetError> for Refused {
+    fn from(error: NetError) -> Self {
+        Self::ByUs(error)
+    }
+}
+
 /// Whether anyone still waits for the result.
 #[derive(Clone)]
 struct Cancel(watch::Receiver<()>);
@@ -224,6 +251,7 @@ impl Cancel {
 
 /// Whether the user's git configuration leads a URL elsewhere (`insteadOf`), and where.
 pub fn rewritten(url: &str) -> Option<String> {
+    transport::prepare().ok()?;
     let remote = git2::Remote::create_detached(url).ok()?;
     let to = remote.url().ok()?;
     (to != url).then(|| to.to_owned())
@@ -248,6 +276,7 @@ impl Job {
         cancel: Cancel,
         runtime: tokio::runtime::Handle,
     ) -> Result<Self, NetError> {
+        transport::prepare()?;
         // Both as it was written, and as the user's configuration has it.
         Place::of(&url, false)?;
         let known = trees.known().rewritten.get(&url).cloned();
@@ -283,22 +312,27 @@ impl Job {
             Some(proxy) => trees.client.through(&proxy)?,
             None => trees.client.clone(),
         };
-        let session = transport::Session::new(client, policy, runtime, cancel.clone(), deadline, trees.cache.clone());
+        let directory = trees.cache.clone();
+        let session = Session::new(client, policy, runtime, cancel.clone(), deadline, directory, shown.clone());
         let remote = Remote { url, real, place, session: Arc::new(session), progress: trees.progress.clone() };
         Ok(Self { trees, cancel, deadline, remote, shown, path })
     }
 
-    /// The repository itself, if it is on this machine.
-    fn local(&self) -> Result<Option<Repository>, NetError> {
-        match &self.remote.place {
-            Place::Local(path) => local::open(path, &self.shown).map(Some),
-            _ => Ok(None),
-        }
+    /// Does something with the repository itself, if it is on this machine.
+    fn local<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Repository, &str) -> Result<T, NetError> + Send + 'static,
+    ) -> Option<Result<T, NetError>> {
+        let Place::Local(path) = &self.remote.place else { return None };
+        let (path, shown) = (path.clone(), self.shown.clone());
+        let limit = self.trees.client.limits().idle;
+        Some(local::within(limit, &self.shown, &self.cancel, move || work(local::open(&path, &shown)?, &shown)))
     }
 
     fn refs(&self) -> Result<GitRefs, NetError> {
-        let refs = match self.local()? {
-            Some(repository) => local::refs(&repository, &self.shown)?,
+        let limits = self.trees.client.limits();
+        let refs = match self.local(move |repository, shown| local::refs(&repository, shown, &limits)) {
+            Some(refs) => refs?,
             None => {
                 self.make_cache()?;
                 self.reach().and_then(|()| self.remote.list())?
@@ -315,11 +349,12 @@ impl Job {
         let tree = match last {
             Some((url, sha, tree)) if url == self.remote.real && origin.sha.as_ref() == Some(&sha) => tree,
             _ => {
-                let (repository, sha) = match self.local()? {
-                    Some(repository) => {
-                        let sha = self.find_local(&repository, origin)?;
-                        (repository, sha)
-                    }
+                let (limits, wanted) = (self.trees.client.limits(), origin.clone());
+                let (repository, sha) = match self.local(move |repository, shown| {
+                    let sha = find_local(&repository, shown, &wanted, &limits)?;
+                    Ok((repository, sha))
+                }) {
+                    Some(found) => found?,
                     None => {
                         let sha = self.find_remote(origin)?;
                         (Repository::open_bare(&self.path).map_err(|error| self.broken(&error))?, sha)
@@ -334,15 +369,6 @@ impl Job {
             Some(path) => tree.subtree(path),
             None => Ok(tree),
         }
-    }
-
-    fn find_local(&self, repository: &Repository, origin: &GitOrigin) -> Result<Sha, NetError> {
-        let reference = origin.reference.as_deref();
-        let sha = match origin.sha.clone().or_else(|| local::resolve(repository, reference)) {
-            Some(sha) => sha,
-            None => self.refs()?.resolve(reference)?,
-        };
-        if has_commit(repository, &sha) { Ok(sha) } else { Err(self.no_commit(&sha)) }
     }
 
     /// The commit, which is in the cache then.
@@ -394,8 +420,9 @@ impl Job {
         let repository = self.repository()?;
         let mut ways: Vec<(Vec<String>, Depth)> = Vec::new();
         let exact = vec![sha.to_string()];
+        let takes_ids = self.remote.takes_ids()?;
         // A ref's tip needs no server that allows commits to be asked for by id.
-        if !is_tip {
+        if !is_tip && takes_ids {
             ways.push((exact.clone(), Depth::One));
         }
         match reference {
@@ -416,7 +443,7 @@ impl Job {
                 ways.push((vec!["+refs/heads/*:refs/aiw/heads/*".to_owned()], Depth::Whole));
             }
         }
-        if is_tip {
+        if is_tip && takes_ids {
             ways.push((exact, Depth::One));
         }
         let mut refused = None;
@@ -424,8 +451,8 @@ impl Job {
         for (specs, depth) in ways {
             match self.remote.fetch(&repository, &specs, depth) {
                 Ok(()) => answered = true,
-                Err(remote::Refused::ByFarEnd(error)) => refused = Some(error),
-                Err(remote::Refused::ByUs(error)) => return Err(error),
+                Err(Refused::ByFarEnd(error)) => refused = Some(error),
+                Err(Refused::ByUs(error)) => return Err(error),
             }
             if has_commit(&repository, sha) {
                 let oid = git2::Oid::from_str(sha.as_str()).map_err(|error| self.broken(&error))?;
@@ -435,12 +462,8 @@ impl Job {
         }
         match refused {
             Some(error) if !answered => Err(error),
-            _ => Err(self.no_commit(sha)),
+            _ => Err(no_commit(&self.shown, sha)),
         }
-    }
-
-    fn no_commit(&self, sha: &Sha) -> NetError {
-        NetError::not_found(format!("commit `{sha}` is not in `{}`", self.shown))
     }
 
     fn make_cache(&self) -> Result<(), NetError> {
@@ -493,6 +516,24 @@ impl Job {
         let why = one_line(error.message(), 200);
         NetError::unavailable(format!("the cache of `{}` cannot be used: {why}", self.shown))
     }
+}
+
+fn no_commit(shown: &str, sha: &Sha) -> NetError {
+    transport::too_large(&format!("`{shown}`"))
+        .unwrap_or_else(|| NetError::not_found(format!("commit `{sha}` is not in `{shown}`")))
+}
+
+/// The commit that is meant, of a repository on this machine.
+fn find_local(repository: &Repository, shown: &str, origin: &GitOrigin, limits: &Limits) -> Result<Sha, NetError> {
+    let reference = origin.reference.as_deref();
+    let sha = match origin.sha.clone().or_else(|| local::resolve(repository, reference)) {
+        Some(sha) => sha,
+        None => {
+            let refs = local::refs(repository, shown, limits)?;
+            GitRefs { url: shown.to_owned(), refs }.resolve(reference)?
+        }
+    };
+    if has_commit(repository, &sha) { Ok(sha) } else { Err(no_commit(shown, &sha)) }
 }
 
 fn anchor(sha: &Sha) -> String {

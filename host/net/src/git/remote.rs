@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_core::{Sha, one_line};
-use git2::{AutotagOption, Direction, FetchOptions, RemoteCallbacks, Repository};
+use aiw_core::one_line;
+use git2::{AutotagOption, FetchOptions, RemoteCallbacks, Repository};
 
-use super::transport::{self, Session};
-use super::{GitRef, OnProgress, Progress, command};
-use crate::error::NetError;
+use super::command::{Ended, Memory};
+use super::session::Session;
+use super::{GitRef, OnProgress, Progress, Refused, advertisement, command, exchange, transport};
+use crate::error::{NetError, size};
 use crate::place::{Place, shown_git};
 
 /// How often the user's git's download is measured.
@@ -21,12 +22,6 @@ pub(super) enum Depth {
     One,
     /// The whole history, also of what was fetched at depth 1 before.
     Whole,
-}
-
-/// Whose no it is: after the far end's another way may still lead there.
-pub(super) enum Refused {
-    ByFarEnd(NetError),
-    ByUs(NetError),
 }
 
 pub(super) struct Remote {
@@ -44,18 +39,18 @@ impl Remote {
         if let Place::Ssh { .. } = self.place {
             return self.list_by_command();
         }
-        let listed = transport::with(&self.session, || {
-            let mut remote = self.checked(git2::Remote::create_detached(self.url.as_str()))?;
-            let connected =
-                remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None).map_err(|e| self.unwrap(e))?;
-            let heads = connected.list().map_err(|e| self.unwrap(e))?;
-            heads.iter().map(|head| git_ref(head.name(), &head.oid().to_string())).collect::<Result<Vec<_>, _>>()
-        })?;
-        let mut refs = listed.map_err(|refused| match refused {
-            Refused::ByFarEnd(error) | Refused::ByUs(error) => error,
-        })?;
-        refs.retain(|r| r.name != "capabilities^{}");
-        Ok(refs)
+        let listed = exchange::advertised(&self.session, &self.real);
+        listed.map(|listed| listed.refs.clone()).map_err(Refused::into_error)
+    }
+
+    /// Whether commits may be asked for by their ids. By ssh `git` finds out.
+    pub(super) fn takes_ids(&self) -> Result<bool, NetError> {
+        match self.place {
+            Place::Ssh { .. } => Ok(true),
+            _ => exchange::advertised(&self.session, &self.real)
+                .map(|listed| listed.takes_ids())
+                .map_err(Refused::into_error),
+        }
     }
 
     pub(super) fn fetch(&self, repository: &Repository, specs: &[String], depth: Depth) -> Result<(), Refused> {
@@ -109,13 +104,16 @@ impl Remote {
     fn check_size(&self, bytes: u64) -> Result<(), NetError> {
         let limit = self.session.client.limits().pack;
         if bytes > limit {
-            return Err(NetError::too_large(format!("`{}` is larger than {limit} bytes", shown_git(&self.real))));
+            return Err(NetError::too_large(format!("`{}` sends more than {}", shown_git(&self.real), size(limit))));
         }
         Ok(())
     }
 
     fn unwrap(&self, error: git2::Error) -> Refused {
-        if let Some(ours) = self.session.failure() {
+        if let Some(refused) = self.session.failure() {
+            return refused;
+        }
+        if let Some(ours) = transport::too_large(&format!("`{}`", self.session.shown)) {
             return Refused::ByUs(ours);
         }
         if let Err(ours) = self.session.check() {
@@ -144,15 +142,23 @@ impl Remote {
         let mut git = self.git(&self.session.directory);
         git.args(["ls-remote", "--quiet", "--", &self.url]);
         let session = &self.session;
-        let ended = command::run(git, &[], &session.cancel, session.deadline, || Ok(()))?;
-        if !ended.status.success() {
-            return Err(self.complained(&ended.complaint));
+        let limits = session.client.limits();
+        let ended = command::run(git, &[], Memory::Bounded, &session.cancel, session.deadline, || Ok(()))?;
+        if ended.output.len() as u64 > limits.listing {
+            return Err(advertisement::too_long(&session.shown, &limits));
         }
-        let lines = String::from_utf8_lossy(&ended.output);
-        let refs = lines.lines().filter_map(|line| line.split_once('\t'));
-        refs.map(|(sha, name)| git_ref(name, sha)).collect::<Result<Vec<_>, _>>().map_err(|refused| match refused {
-            Refused::ByFarEnd(error) | Refused::ByUs(error) => error,
-        })
+        if !ended.status.success() {
+            return Err(self.complained(&ended));
+        }
+        let mut refs = Vec::new();
+        for line in ended.output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let found = advertisement::reference(&session.shown, line, b'\t').map_err(Refused::into_error)?;
+            refs.extend(found);
+            if refs.len() > limits.refs {
+                return Err(advertisement::too_many(&session.shown, &limits));
+            }
+        }
+        Ok(refs)
     }
 
     fn fetch_by_command(&self, repository: &Path, specs: &[String], depth: Depth) -> Result<(), Refused> {
@@ -172,7 +178,7 @@ impl Remote {
         let mut last = (0, Instant::now());
         let idle = session.client.limits().idle + session.client.limits().connect;
         let packs = repository.join("objects/pack");
-        let ended = command::run(git, &[], &session.cancel, session.deadline, || {
+        let ended = command::run(git, &[], Memory::Bounded, &session.cancel, session.deadline, || {
             if measured.elapsed() < MEASURE {
                 return Ok(());
             }
@@ -192,11 +198,15 @@ impl Remote {
         if ended.status.success() {
             return Ok(());
         }
-        Err(Refused::ByFarEnd(self.complained(&ended.complaint)))
+        Err(Refused::ByFarEnd(self.complained(&ended)))
     }
 
-    fn complained(&self, complaint: &str) -> NetError {
-        NetError::unavailable(format!("`git` cannot reach `{}`: {complaint}", shown_git(&self.real)))
+    fn complained(&self, ended: &Ended) -> NetError {
+        let shown = &self.session.shown;
+        if ended.lacks_memory {
+            return NetError::too_large(format!("`git` needs too much memory to unpack `{shown}`"));
+        }
+        NetError::unavailable(format!("`git` cannot reach `{shown}`: {}", ended.complaint))
     }
 }
 
@@ -205,11 +215,4 @@ fn incoming(packs: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(packs) else { return 0 };
     let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));
     partial.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
-}
-
-fn git_ref(name: &str, sha: &str) -> Result<GitRef, Refused> {
-    let sha: Sha = sha.parse().map_err(|_| {
-        Refused::ByFarEnd(NetError::malformed(format!("ref `{}` has no commit id of SHA-1", one_line(name, 80))))
-    })?;
-    Ok(GitRef { name: name.to_owned(), sha })
 }

@@ -5,6 +5,7 @@ use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
 
 use super::{Entry, Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink};
 use crate::error::NetError;
+use crate::git::transport::too_large;
 
 /// The files of a commit, or of a directory in it.
 pub(super) struct GitFiles {
@@ -162,6 +163,9 @@ pub(super) fn longer(path: &str, limit: u64) -> NetError {
 }
 
 fn unreadable(error: &git2::Error) -> NetError {
+    if let Some(too_large) = too_large("the repository") {
+        return too_large;
+    }
     let why = one_line(error.message(), 200);
     if error.code() == ErrorCode::NotFound {
         return NetError::malformed(format!("the repository is not whole: {why}"));

@@ -289,49 +289,52 @@ fn what_cannot_be_written_says_so() {
     assert!(error.to_string().starts_with("cannot write `a.txt`: "), "{error}");
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+mod fuzz {
+    use super::*;
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    #[test]
-    fn nothing_outside_of_a_tree_is_ever_read_or_linked(
-        links in prop::collection::vec((0..5_usize, prop::collection::vec(0..8_usize, 1..6)), 1..8),
-    ) {
-        let world = World::new();
-        world.write("secret", "secret");
-        world.write("a/secret", "secret");
-        world.write("r/a/b/f", "inside");
-        let places = ["r/l", "r/m", "r/a/l", "r/a/m", "r/a/b/l"];
-        let words = ["..", "a", "b", "l", "m", "secret", ".", "f"];
-        for (place, way) in &links {
-            let target = way.iter().map(|n| words[*n]).collect::<Vec<_>>().join("/");
-            let _ = symlink(target, world.path(places[*place]));
-        }
-        let tree = from_directory(&world);
-        for (_, way) in &links {
-            for place in places {
-                let rest = way.iter().map(|n| words[*n]).filter(|w| *w != "..").collect::<Vec<_>>().join("/");
-                for path in [place[2..].to_owned(), format!("{}/{rest}", &place[2..])] {
-                    if let Ok(bytes) = tree.read(&at(&path), 99) {
-                        prop_assert_eq!(bytes, b"inside");
+        #[test]
+        fn nothing_outside_of_a_tree_is_ever_read_or_linked(
+            links in prop::collection::vec((0..5_usize, prop::collection::vec(0..8_usize, 1..6)), 1..8),
+        ) {
+            let world = World::new();
+            world.write("secret", "secret");
+            world.write("a/secret", "secret");
+            world.write("r/a/b/f", "inside");
+            let places = ["r/l", "r/m", "r/a/l", "r/a/m", "r/a/b/l"];
+            let words = ["..", "a", "b", "l", "m", "secret", ".", "f"];
+            for (place, way) in &links {
+                let target = way.iter().map(|n| words[*n]).collect::<Vec<_>>().join("/");
+                let _ = symlink(target, world.path(places[*place]));
+            }
+            let tree = from_directory(&world);
+            for (_, way) in &links {
+                for place in places {
+                    let rest = way.iter().map(|n| words[*n]).filter(|w| *w != "..").collect::<Vec<_>>().join("/");
+                    for path in [place[2..].to_owned(), format!("{}/{rest}", &place[2..])] {
+                        if let Ok(bytes) = tree.read(&at(&path), 99) {
+                            prop_assert_eq!(bytes, b"inside");
+                        }
                     }
                 }
             }
-        }
-        let into = world.path("outer/into");
-        std::fs::create_dir_all(&into).unwrap();
-        world.write("outer/secret", "secret");
-        tree.materialize(&into).unwrap();
-        for item in tree.walk().unwrap() {
-            if let Ok(real) = std::fs::canonicalize(into.join(item.path.as_str())) {
-                prop_assert!(real.starts_with(&into), "{:?} -> {:?}", item, real);
+            let into = world.path("outer/into");
+            std::fs::create_dir_all(&into).unwrap();
+            world.write("outer/secret", "secret");
+            tree.materialize(&into).unwrap();
+            for item in tree.walk().unwrap() {
+                if let Ok(real) = std::fs::canonicalize(into.join(item.path.as_str())) {
+                    prop_assert!(real.starts_with(&into), "{:?} -> {:?}", item, real);
+                }
             }
         }
-    }
 
-    #[test]
-    fn parsing_a_path_never_panics(text in "\\PC{0,40}|[./a\\\\]{0,20}") {
-        if let Ok(path) = RelPath::parse(&text) {
-            prop_assert!(!path.as_str().split('/').any(|part| part == ".."));
+        #[test]
+        fn parsing_a_path_never_panics(text in "\\PC{0,40}|[./a\\\\]{0,20}") {
+            if let Ok(path) = RelPath::parse(&text) {
+                prop_assert!(!path.as_str().split('/').any(|part| part == ".."));
+            }
         }
     }
 }

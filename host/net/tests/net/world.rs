@@ -200,7 +200,7 @@ fn plain(command: &mut Command, home: &Path) {
 }
 
 /// What it wrote, and what it complained of if it failed.
-fn feed(mut command: Command, input: &[u8]) -> (Vec<u8>, Result<(), String>) {
+pub fn feed(mut command: Command, input: &[u8]) -> (Vec<u8>, Result<(), String>) {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("git is installed");
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());

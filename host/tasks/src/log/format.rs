@@ -134,21 +134,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    proptest! {
-        #[test]
-        fn any_bytes_are_answered(bytes: Vec<u8>) {
-            let _ = parse(&bytes);
-            let mut entries = Vec::new();
-            Assembler::default().take_all(&bytes, &mut entries);
-        }
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_bytes_are_answered(bytes: Vec<u8>) {
+                let _ = parse(&bytes);
+                let mut entries = Vec::new();
+                Assembler::default().take_all(&bytes, &mut entries);
+            }
 
-        #[test]
-        fn a_piece_is_read_as_it_was_written(time: u64, begins: bool, ends: bool, bytes in "[^\n]*") {
-            let piece = Piece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
-            let mut line = Vec::new();
-            piece.encode(&mut line);
-            prop_assert_eq!(line.pop(), Some(b'\n'));
-            prop_assert_eq!(parse(&line), Some(piece));
+            #[test]
+            fn a_piece_is_read_as_it_was_written(time: u64, begins: bool, ends: bool, bytes in "[^\n]*") {
+                let piece = Piece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
+                let mut line = Vec::new();
+                piece.encode(&mut line);
+                prop_assert_eq!(line.pop(), Some(b'\n'));
+                prop_assert_eq!(parse(&line), Some(piece));
+            }
         }
     }
 }

@@ -33,10 +33,22 @@ pub(crate) fn boot() -> Option<&'static str> {
     BOOT.get_or_init(read).as_deref()
 }
 
-/// Whether a process was started with this value of a variable; `None` where that cannot be read.
-pub(crate) fn has_mark(pid: u32, variable: &str, value: &str) -> Option<bool> {
+/// Whether processes have starts that tell them apart.
+pub(crate) const KNOWS_STARTS: bool = true;
+
+/// Whether a process was started with these values of variables; `None` where that cannot be read.
+pub(crate) fn has_variables(pid: u32, wanted: &[(&str, String)]) -> Option<bool> {
     let variables = procfs::variables(pid).filter(|variables| !variables.is_empty())?;
-    Some(procfs::value(&variables, variable) == Some(value.as_bytes()))
+    Some(procfs::has_all(&variables, wanted))
+}
+
+/// Whether a process was started with just these arguments; `None` where that cannot be read.
+pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
+    let line = procfs::command_line(pid).filter(|line| !line.is_empty())?;
+    let words = line.split(|byte| *byte == 0).skip(1);
+    let wanted = arguments.iter().map(String::as_bytes);
+    // The last word is ended as well.
+    Some(words.eq(wanted.chain([&b""[..]])))
 }
 
 /// Whether a process was stopped by a signal, and does nothing.
@@ -178,10 +190,10 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
     found
 }
 
-/// The processes of this user that were started with this value of a variable, and whether
+/// The processes of this user that were started with these values of variables, and whether
 /// there may be more: a process that is just becoming another program shows no variables. Only
 /// those are looked at that started no earlier than `since`.
-pub(crate) fn marked(variable: &str, value: &str, since: u64) -> (Vec<(u32, u64)>, bool) {
+pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let mut unsure = false;
     let mut found = Vec::new();
@@ -191,9 +203,7 @@ pub(crate) fn marked(variable: &str, value: &str, since: u64) -> (Vec<(u32, u64)
         };
         match procfs::variables(pid) {
             Some(variables) if variables.is_empty() => unsure |= start_of(pid).is_some(),
-            Some(variables) if procfs::value(&variables, variable) == Some(value.as_bytes()) => {
-                found.push((pid, stat.start))
-            }
+            Some(variables) if procfs::has_all(&variables, wanted) => found.push((pid, stat.start)),
             _ => {}
         }
     }
@@ -206,7 +216,7 @@ const KTHREADD: u32 = 2;
 /// Whether a process is a shim: this program, with `shim` as its first argument.
 pub(crate) fn is_shim(pid: u32) -> bool {
     let program = |process: &str| fs::read_link(format!("/proc/{process}/exe"));
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = procfs::command_line(pid).unwrap_or_default();
     let same = match (program("self"), program(&pid.to_string())) {
         // Shims hide their memory, and what they run with it: the command line has to do.
         (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => names_a_task(&command),
@@ -220,11 +230,12 @@ pub(crate) fn is_shim(pid: u32) -> bool {
     same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
 }
 
-/// Whether a command line is that of a shim in all its words: `aiw shim ROOT TASK`.
+/// Whether a command line is that of a shim in all its words: `aiw shim ROOT TASK INSTANCE`.
 fn names_a_task(command: &[u8]) -> bool {
     let mut words = command.split(|b| *b == 0).skip(2).map(|word| str::from_utf8(word).unwrap_or_default());
     words.next().is_some_and(|root| root.parse::<u32>().is_ok())
         && words.next().is_some_and(|id| id.parse::<aiw_core::TaskId>().is_ok())
+        && words.next().is_some_and(|instance| u64::from_str_radix(instance, 16).is_ok())
         && words.next() == Some("")
         && words.next().is_none()
 }
@@ -265,10 +276,10 @@ mod tests {
     #[test]
     fn the_command_line_of_a_shim_is_known() {
         let id = aiw_core::TaskId::from_number(7);
-        assert!(names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0").as_bytes()));
-        for other in ["", "/bin/aiw\0shim", "/bin/aiw\0shim\x0042\0x\0", &format!("a\0shim\0x\0{id}\0")] {
+        assert!(names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0").as_bytes()));
+        for other in ["", "/bin/aiw\0shim", "/bin/aiw\0shim\x0042\0x\0a1\0", &format!("a\0shim\0x\0{id}\0a1\0")] {
             assert!(!names_a_task(other.as_bytes()), "{other:?}");
         }
-        assert!(!names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0more\0").as_bytes()));
+        assert!(!names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0more\0").as_bytes()));
     }
 }

@@ -24,9 +24,24 @@ pub(crate) fn boot() -> Option<&'static str> {
     None
 }
 
-/// Without the start of a process, nothing is ended by its id alone.
-pub(crate) fn has_mark(_pid: u32, _variable: &str, _value: &str) -> Option<bool> {
-    None
+/// Whether processes have starts that tell them apart. What they show of their task has to do.
+pub(crate) const KNOWS_STARTS: bool = false;
+
+/// Whether a process was started with these values of variables; `None` where that cannot be read.
+pub(crate) fn has_variables(pid: u32, wanted: &[(&str, String)]) -> Option<bool> {
+    let line = Some(ps(&["-Ewwo", "command=", "-p", &pid.to_string()])).filter(|line| !line.trim().is_empty())?;
+    Some(has_all(&line, wanted))
+}
+
+/// Whether a line of `ps` shows all of these variables with these values.
+fn has_all(line: &str, wanted: &[(&str, String)]) -> bool {
+    wanted.iter().all(|(name, value)| line.split_whitespace().any(|word| word == format!("{name}={value}")))
+}
+
+/// Whether a process was started with just these arguments; `None` where that cannot be read.
+pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
+    let line = Some(ps(&["-wwo", "command=", "-p", &pid.to_string()])).filter(|line| !line.trim().is_empty())?;
+    Some(line.trim_end().ends_with(&format!(" {}", arguments.join(" "))))
 }
 
 /// Whether a process was stopped by a signal, and does nothing.
@@ -160,13 +175,12 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
     found
 }
 
-/// The processes of this user that were started with this value of a variable, and whether there may be more.
-pub(crate) fn marked(variable: &str, value: &str, _since: u64) -> (Vec<(u32, u64)>, bool) {
+/// The processes of this user that were started with these values of variables, and whether there may be more.
+pub(crate) fn marked(wanted: &[(&str, String)], _since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
-    let wanted = format!(" {variable}={value}");
     let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
     let table = ps(&["-xEwwo", "pid=,command="]);
-    let lines = table.lines().filter(|line| line.contains(&wanted));
+    let lines = table.lines().filter(|line| has_all(line, wanted));
     (lines.filter_map(pid).filter(|pid| *pid != ours).map(|pid| (pid, 0)).collect(), false)
 }
 

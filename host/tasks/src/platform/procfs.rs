@@ -42,9 +42,19 @@ pub(super) fn variables(pid: u32) -> Option<Vec<u8>> {
     Some(variables)
 }
 
-/// The value of a variable.
-pub(super) fn value<'a>(variables: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    variables.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+/// A process' command line, each word ended by a NUL; `None` if it cannot be read.
+pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    fs::File::open(format!("/proc/{pid}/cmdline")).ok()?.take(4 << 20).read_to_end(&mut line).ok()?;
+    Some(line)
+}
+
+/// Whether an environment has all of these variables with these values.
+pub(super) fn has_all(variables: &[u8], wanted: &[(&str, String)]) -> bool {
+    let value = |name: &str| {
+        variables.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+    };
+    wanted.iter().all(|(name, wanted)| value(name) == Some(wanted.as_bytes()))
 }
 
 #[cfg(test)]

@@ -175,30 +175,33 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    proptest! {
-        #[test]
-        fn what_a_slot_says_is_what_was_told(
-            pid in 1u32..4_194_304, start in 0u64..1 << 42, instance: u64, number in 0u64..1 << 62,
-            texts: [String; 4], child: u32, depth: u8,
-        ) {
-            let [provider, role, tag, prompt] = texts;
-            let live = Live {
-                id: TaskId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
-                cli: CliKind::Gemini, depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, started: 7,
-                running_since: None, provider: Some(provider), role: Some(role), tag: None, prompt,
-            };
-            let seen = Snapshot { words: encode(&live) }.decode().unwrap();
-            prop_assert_eq!(seen.id, live.id);
-            prop_assert_eq!(seen.shim, live.shim);
-            prop_assert_eq!((seen.state, seen.cli, seen.depth, seen.pid), (live.state, live.cli, depth, live.pid));
-            prop_assert!(live.prompt.starts_with(&seen.prompt) && seen.prompt.len() <= 240);
-            let _ = tag;
-        }
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn what_a_slot_says_is_what_was_told(
+                pid in 1u32..4_194_304, start in 0u64..1 << 42, instance: u64, number in 0u64..1 << 62,
+                texts: [String; 4], child: u32, depth: u8,
+            ) {
+                let [provider, role, tag, prompt] = texts;
+                let live = Live {
+                    id: TaskId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
+                    cli: CliKind::Gemini, depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, started: 7,
+                    running_since: None, provider: Some(provider), role: Some(role), tag: None, prompt,
+                };
+                let seen = Snapshot { words: encode(&live) }.decode().unwrap();
+                prop_assert_eq!(seen.id, live.id);
+                prop_assert_eq!(seen.shim, live.shim);
+                prop_assert_eq!((seen.state, seen.cli, seen.depth, seen.pid), (live.state, live.cli, depth, live.pid));
+                prop_assert!(live.prompt.starts_with(&seen.prompt) && seen.prompt.len() <= 240);
+                let _ = tag;
+            }
 
-        #[test]
-        fn any_words_are_answered(words in proptest::collection::vec(any::<u64>(), SLOT)) {
-            let words: [u64; SLOT] = words.try_into().unwrap();
-            let _ = Snapshot { words }.decode();
+            #[test]
+            fn any_words_are_answered(words in proptest::collection::vec(any::<u64>(), SLOT)) {
+                let words: [u64; SLOT] = words.try_into().unwrap();
+                let _ = Snapshot { words }.decode();
+            }
         }
     }
 }

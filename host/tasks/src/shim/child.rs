@@ -7,11 +7,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 
-use aiw_core::TaskId;
 use rustix::io::FdFlags;
 use rustix::process::Rlimit;
 
 use crate::platform::{self, Group};
+use crate::record::Record;
 use crate::{PassedFile, Program};
 
 /// Passed files have numbers below this; what is open besides them has numbers from here on, or
@@ -40,10 +40,9 @@ pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
 
 /// Runs the program: its own group, whole environment, `prompt` as its standard input.
 pub(super) fn spawn(
-    id: TaskId,
+    record: &Record,
     program: &Program,
     files: &[OwnedFd],
-    cwd: &Path,
     prompt: &Path,
     core: Rlimit,
     group: Option<&Group>,
@@ -53,8 +52,8 @@ pub(super) fn spawn(
         .args(&program.arguments)
         .env_clear()
         .envs(program.environment.iter().map(|(name, value)| (name, value)))
-        .env(crate::TASK_VARIABLE, id.as_str())
-        .current_dir(cwd)
+        .envs(crate::signal::marks(record))
+        .current_dir(&record.cwd)
         .stdin(File::open(prompt)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::run::{Running, Stop};
 use super::supervisor::Supervisor;
-use crate::platform::{self, Process, Signal};
+use crate::platform::{self, Signal};
 use crate::record::FINAL_MESSAGE;
+use crate::signal::{Proof, Target};
 use crate::tasks::QUIET;
 use crate::{Facts, Outcome};
 
@@ -40,6 +41,7 @@ impl Supervisor {
             (None, None) => "no status".into(),
         };
         self.streams.say(&format!("ended: {outcome}, {how}"));
+        running.named.clear();
         self.close(outcome);
     }
 
@@ -106,7 +108,7 @@ impl Supervisor {
                 if !told.contains(&process) {
                     told.push(process);
                 }
-                if let Ok(Some(handle)) = Process::open(process.0, process.1) {
+                if let Ok(Some(handle)) = Target::of(process.0, process.1, Proof::Descendant) {
                     let _ = handle.signal(if kill { Signal::KILL } else { Signal::TERM });
                 }
             }
@@ -114,7 +116,7 @@ impl Supervisor {
                 self.record.note("processes that it left behind could not be ended");
                 return told.len();
             }
-            if let Ok(Some(handle)) = Process::open(first.0, first.1) {
+            if let Ok(Some(handle)) = Target::of(first.0, first.1, Proof::Descendant) {
                 handle.wait(Duration::from_millis(50));
             }
             // What they say last is part of the log, and a full pipe would hold them.

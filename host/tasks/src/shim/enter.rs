@@ -13,6 +13,14 @@ use crate::platform::{self, Fork};
 use crate::request::{Answer, Request};
 use crate::{Interpreter, Root};
 
+/// Which task it is.
+pub(super) struct Identity {
+    pub id: TaskId,
+    /// Tells it from any other task that may have its id.
+    pub instance: u64,
+    pub root: Root,
+}
+
 /// Where the starter listens; gone once it was told.
 pub(super) struct Starter {
     pipe: Option<File>,
@@ -35,6 +43,8 @@ pub(super) fn enter(arguments: ArgsOs, interpreter: fn(CliKind) -> Box<dyn Inter
     let mut words = arguments.skip(2).map(|word| word.into_string().unwrap_or_default());
     let root: u32 = words.next().and_then(|pid| pid.parse().ok()).ok_or_else(|| invalid("no root"))?;
     let id: TaskId = words.next().and_then(|id| id.parse().ok()).ok_or_else(|| invalid("no task"))?;
+    let instance = words.next().and_then(|number| u64::from_str_radix(&number, 16).ok());
+    let instance = instance.ok_or_else(|| invalid("no instance"))?;
 
     platform::close_inherited();
     // The starter waits for the parent, so that it has no zombie; a group leader could not leave its session.
@@ -58,7 +68,7 @@ pub(super) fn enter(arguments: ArgsOs, interpreter: fn(CliKind) -> Box<dyn Inter
         return Err(invalid("another root"));
     }
     let root = Root { pid: root, start: request.root.start };
-    match Supervisor::prepare(id, root, request, interpreter, signals, core, &mut starter) {
+    match Supervisor::prepare(Identity { id, instance, root }, request, interpreter, signals, core, &mut starter) {
         Ok(Some(supervisor)) => supervisor.live(&mut starter),
         Ok(None) => {}
         Err(answer) => starter.answer(&answer),

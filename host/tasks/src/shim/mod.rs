@@ -7,7 +7,7 @@ mod end;
 #[cfg(unix)]
 mod enter;
 #[cfg(unix)]
-mod mask;
+pub(crate) mod mask;
 #[cfg(unix)]
 mod run;
 #[cfg(unix)]
@@ -18,12 +18,19 @@ mod streams;
 mod supervisor;
 
 use std::process::ExitCode;
+#[cfg(unix)]
+use std::time::Duration;
 
 use aiw_core::CliKind;
 
 use crate::Interpreter;
 
-/// The whole life of `aiw shim ROOT TASK`. It must be the first thing that `main` does: whatever
+/// How often it is looked whether the session has another segment by now, and whether the task's
+/// directory asks for its end.
+#[cfg(unix)]
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The whole life of `aiw shim ROOT TASK INSTANCE`. It must be the first thing that `main` does: whatever
 /// stands before it is paid by every task. `arguments` are those of the process, its own name and
 /// the word `shim` included; what runs comes over standard input.
 #[cfg(unix)]

@@ -6,19 +6,18 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid as ProcessId, WaitOptions, WaitStatus, kill_process_group, wait};
+use rustix::process::{WaitOptions, WaitStatus, wait};
 
+use super::LOOK_AGAIN;
 use super::child::{Started, spawn};
 use super::enter::Starter;
 use super::supervisor::Supervisor;
 use crate::files::create_private;
 use crate::platform::{self, Group, Signal, timespec};
-use crate::record::Pid;
+use crate::record::{Pid, is_asked_to_stop};
 use crate::request::Answer;
+use crate::signal::signal_group_of_child;
 use crate::{NamedFile, Outcome, State, Stream};
-
-/// How often it is looked whether the session has another segment by now.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why a CLI is being ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub(super) struct Running {
     pub started: Started,
     pub group: Option<Group>,
     /// Locked, so that nobody sweeps them away.
-    _named: Vec<File>,
+    pub named: Vec<File>,
     pub stop: Option<Stop>,
     pub status: Option<WaitStatus>,
     /// When it must have ended by itself.
@@ -56,9 +55,8 @@ impl Supervisor {
             Ok(named) => (named, Ok(())),
             Err(error) => (Vec::new(), Err(error)),
         };
-        let started = made.and_then(|()| {
-            spawn(self.record.id, &self.program, &self.files, &self.record.cwd, &prompt, self.core, group.as_ref())
-        });
+        let started =
+            made.and_then(|()| spawn(&self.record, &self.program, &self.files, &prompt, self.core, group.as_ref()));
         self.files.clear();
         let path = self.program.path.display().to_string();
         self.program.wipe();
@@ -71,6 +69,7 @@ impl Supervisor {
                 if let Some(group) = group {
                     group.end();
                 }
+                drop(named);
                 self.close(Outcome::Failed);
                 return starter.answer(&Answer::NotStarted(error.to_string()));
             }
@@ -88,7 +87,7 @@ impl Supervisor {
         let mut running = Running {
             started,
             group,
-            _named: named,
+            named,
             stop: None,
             status: None,
             deadline: timeout,
@@ -122,9 +121,13 @@ impl Supervisor {
             if looked.elapsed() >= LOOK_AGAIN {
                 looked = time;
                 self.stay_attached();
+                if running.stop.is_none() && is_asked_to_stop(&self.directory) {
+                    self.stop(running, Stop::Requested);
+                }
             }
-            let next =
-                [running.deadline.filter(|_| running.stop.is_none()), running.kill_at, Some(looked + LOOK_AGAIN)];
+            self.streams.release_due(time);
+            let deadline = running.deadline.filter(|_| running.stop.is_none());
+            let next = [deadline, running.kill_at, self.streams.due(), Some(looked + LOOK_AGAIN)];
             let until = next.into_iter().flatten().min().unwrap_or(time);
             self.poll(running, until.saturating_duration_since(Instant::now()));
         }
@@ -228,11 +231,9 @@ fn make(file: &NamedFile) -> std::io::Result<File> {
     Ok(made)
 }
 
-/// Signals the CLI's group. Its leader is our child and not yet waited for, so the id is still its own.
+/// Signals the CLI's group, as long as its leader was not waited for.
 fn signal_group(running: &Running, signal: Signal) {
-    if running.status.is_none()
-        && let Some(group) = i32::try_from(running.started.pid).ok().and_then(ProcessId::from_raw)
-    {
-        let _ = kill_process_group(group, signal);
+    if running.status.is_none() {
+        signal_group_of_child(running.started.pid, signal);
     }
 }

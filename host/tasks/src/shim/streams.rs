@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use super::mask::Mask;
 use crate::log::Writer;
@@ -38,7 +39,7 @@ impl Streams {
             log,
             interpreter: Some(interpreter),
             lines: Default::default(),
-            masks: [mask.clone(), mask],
+            masks: [mask.again(), mask],
             buffer: vec![0; CHUNK],
             trouble: None,
         }
@@ -83,6 +84,21 @@ impl Streams {
         }
     }
 
+    /// When lines that are held back have waited for long enough.
+    pub fn due(&self) -> Option<Instant> {
+        self.masks.iter().filter_map(Mask::due).min()
+    }
+
+    /// Passes on what has waited for long enough.
+    pub fn release_due(&mut self, time: Instant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mask = self.masks.get_mut(stream as usize).filter(|mask| mask.due().is_some_and(|due| due <= time));
+            if let Some(lines) = mask.map(Mask::release) {
+                self.pass(stream, &lines);
+            }
+        }
+    }
+
     /// A line of aiw's own.
     pub fn say(&mut self, text: &str) {
         if let Err(error) = self.log.say(text) {
@@ -90,11 +106,14 @@ impl Streams {
         }
     }
 
-    /// What the stream has told so far.
+    /// What the stream has told so far. The interpreter joins texts, so they are masked again.
     pub fn facts(&mut self) -> Facts {
         let Some(interpreter) = &self.interpreter else { return Facts::default() };
+        let masked = |text: String| if self.masks[0].is_empty() { text } else { self.masks[0].text(&text) };
         match catch_unwind(AssertUnwindSafe(|| interpreter.facts())) {
-            Ok(facts) => facts,
+            Ok(facts) => {
+                Facts { session: facts.session.map(masked), final_message: facts.final_message.map(masked), ..facts }
+            }
             Err(_) => {
                 self.give_up();
                 Facts::default()
@@ -166,18 +185,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    proptest! {
-        #[test]
-        fn lines_do_not_depend_on_how_they_are_read(text in "[ab\n]{0,60}", cuts in proptest::collection::vec(1usize..9, 0..20)) {
-            let (mut line, mut seen, mut rest) = (Line::default(), Vec::new(), text.as_bytes());
-            for cut in cuts.into_iter().chain([usize::MAX]) {
-                let (part, left) = rest.split_at(cut.min(rest.len()));
-                line.take(part, |whole| seen.push(whole.to_vec()));
-                rest = left;
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn lines_do_not_depend_on_how_they_are_read(text in "[ab\n]{0,60}", cuts in proptest::collection::vec(1usize..9, 0..20)) {
+                let (mut line, mut seen, mut rest) = (Line::default(), Vec::new(), text.as_bytes());
+                for cut in cuts.into_iter().chain([usize::MAX]) {
+                    let (part, left) = rest.split_at(cut.min(rest.len()));
+                    line.take(part, |whole| seen.push(whole.to_vec()));
+                    rest = left;
+                }
+                seen.push(line.bytes);
+                let expected: Vec<Vec<u8>> = text.split('\n').map(|l| l.as_bytes().to_vec()).collect();
+                prop_assert_eq!(seen, expected);
             }
-            seen.push(line.bytes);
-            let expected: Vec<Vec<u8>> = text.split('\n').map(|l| l.as_bytes().to_vec()).collect();
-            prop_assert_eq!(seen, expected);
         }
     }
 }

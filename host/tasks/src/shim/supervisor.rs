@@ -11,16 +11,16 @@ use aiw_core::{CliKind, TaskId};
 use rustix::process::Rlimit;
 
 use super::child::place;
-use super::enter::Starter;
+use super::enter::{Identity, Starter};
 use super::signals::Signals;
 use super::streams::Streams;
-use crate::files::{create_private, random};
+use crate::files::create_private;
 use crate::log::Writer;
-use crate::record::{Alive, Pid, Record, Records, create, reserve, save, save_last};
+use crate::record::{Alive, Pid, Record, Records, create, is_asked_to_stop, reserve, save, save_last};
 use crate::request::{Answer, Request};
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot, Snapshot};
-use crate::{Interpreter, Outcome, Program, Queue, Root, State, TaskError, platform};
+use crate::{Interpreter, Outcome, Program, Queue, State, TaskError, platform};
 
 /// How long a queued task sleeps when nobody wakes it: dead ones do not.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -58,8 +58,7 @@ enum Turn {
 impl Supervisor {
     /// Registers the task and waits for its turn. `None` if it ended before it had one.
     pub fn prepare(
-        id: TaskId,
-        root: Root,
+        Identity { id, instance, root }: Identity,
         request: Request,
         interpreter: fn(CliKind) -> Box<dyn Interpreter>,
         signals: Signals,
@@ -79,7 +78,7 @@ impl Supervisor {
         let Request { records, runtime, queue, grace, log_bytes, task, mut program, .. } = request;
         let records = Records::at(records);
         let cli = task.cli;
-        let mut record = Record::new(id, root, task, shim, random() | 1);
+        let mut record = Record::new(id, root, task, shim, instance);
         record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
 
         // The directory appears whole or not at all.
@@ -162,7 +161,7 @@ impl Supervisor {
         self.streams.say("queued: as many tasks run as may run");
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         loop {
-            if self.signals.terminate() {
+            if self.signals.terminate() || is_asked_to_stop(&self.directory) {
                 self.streams.say("stopped before its turn came");
                 self.record.note("it was stopped before its turn came");
                 self.close(Outcome::Signalled);

@@ -9,6 +9,7 @@ use aiw_core::TaskId;
 use aiw_home::now_millis;
 
 use super::{Keep, Tasks};
+use crate::files::random;
 use crate::record::{self, Alive, Found};
 use crate::{State, TaskError};
 
@@ -30,22 +31,31 @@ impl Tasks {
         Ok(())
     }
 
-    /// Removes the record and the log of an ended task, and of one whose record can't be read and that
-    /// nobody supervises.
+    /// Removes the directory of an ended task, or what is in its place: a directory with a damaged record
+    /// that nobody supervises, or a file, FIFO or socket. A link is refused.
     pub fn remove(&self, id: TaskId) -> Result<(), TaskError> {
         let directory = self.records.directory(id);
-        match self.record(id) {
-            Ok(record) => {
-                let record = self.settle(record)?;
+        match self.records.find(id) {
+            Found::Record(record) => {
+                let record = self.settle(*record)?;
                 if record.state != State::Ended {
                     return Err(TaskError::StillRunning { id, state: record.state });
                 }
             }
-            Err(TaskError::Unreadable { .. }) if matches!(Alive::take(&directory), Ok(Some(_))) => {}
-            Err(error) => return Err(error),
+            Found::Link => return Err(TaskError::Link { path: directory }),
+            // Should it be a link by now, the link itself is removed.
+            Found::NoDirectory(_) => {
+                return fs::remove_file(&directory).map_err(|e| TaskError::io("remove", &directory, e));
+            }
+            Found::Nothing if !directory.exists() => return Err(TaskError::NoTask { id: id.to_string() }),
+            Found::Nothing | Found::Unreadable(_) => {
+                if record::is_supervised(&directory)? {
+                    return Err(TaskError::Supervised { id, lock: directory.join("alive") });
+                }
+            }
         }
         // Out of sight in one step: nobody sees half of it. `tidy` removes what a kill leaves here.
-        let gone = self.records.staging(id);
+        let gone = self.records.staging(TaskId::from_number(random() >> 2));
         fs::rename(&directory, &gone).map_err(|e| TaskError::io("remove", &directory, e))?;
         fs::remove_dir_all(&gone).map_err(|e| TaskError::io("remove", &gone, e))
     }
@@ -70,8 +80,8 @@ impl Tasks {
                         removed.push(id);
                     }
                 }
-                // Of a newer aiw, or it cannot be read just now: not ours to remove.
-                Found::Unreadable(_) => {}
+                // Of a newer aiw, or it cannot be read just now, or of somebody else: not ours to remove.
+                Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => {}
             }
         }
         ended.sort_unstable_by(|a, b| b.cmp(a));

@@ -28,8 +28,8 @@ impl Tasks {
                 Found::Record(record) => *record,
                 // Removed in the meantime.
                 Found::Nothing => continue,
-                Found::Unreadable(reason) => {
-                    problems.push(TaskError::Unreadable { id, reason });
+                found => {
+                    problems.extend(self.understood(id, found).err());
                     continue;
                 }
             };
@@ -104,11 +104,19 @@ impl Tasks {
     }
 
     pub(super) fn record(&self, id: TaskId) -> Result<Record, TaskError> {
-        match self.records.find(id) {
-            Found::Record(record) => Ok(*record),
-            Found::Nothing => Err(TaskError::NoTask { id: id.to_string() }),
-            Found::Unreadable(reason) => Err(TaskError::Unreadable { id, reason }),
-        }
+        self.understood(id, self.records.find(id))
+    }
+
+    /// The record that was found, or why it is none.
+    fn understood(&self, id: TaskId, found: Found) -> Result<Record, TaskError> {
+        let path = || self.records.directory(id);
+        Err(match found {
+            Found::Record(record) => return Ok(*record),
+            Found::Nothing => TaskError::NoTask { id: id.to_string() },
+            Found::Unreadable(reason) => TaskError::Unreadable { id, reason },
+            Found::Link => TaskError::Link { path: path() },
+            Found::NoDirectory(what) => TaskError::NoDirectory { id, path: path(), what },
+        })
     }
 
     /// A task as it is now: the record, made good if need be, and what the shim says in its slot.

@@ -57,7 +57,7 @@ pub enum WaitMode {
 /// How waiting ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waited {
-    /// The tasks as they are now, in the order asked for.
+    /// The tasks as they are now, in the order asked for, each once.
     pub tasks: Vec<Task>,
     /// Whether what was waited for came true.
     pub done: bool,
@@ -97,7 +97,7 @@ impl Tasks {
     pub fn open(home: &Home, scope: Scope) -> Result<Self, TaskError> {
         Ok(Self {
             records: Records::of(home),
-            runtime: RuntimeDir::find(),
+            runtime: RuntimeDir::find()?,
             scope,
             grace: Duration::from_secs(5),
             patience: stop::PATIENCE,

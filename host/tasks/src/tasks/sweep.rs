@@ -8,10 +8,11 @@ use aiw_home::now_millis;
 
 use super::Tasks;
 use crate::log::Writer;
-use crate::platform::{self, Process, Signal};
+use crate::platform::{self, Signal};
 use crate::record::{Alive, Record, save_last};
 use crate::segment::Segment;
-use crate::{Log, Outcome, State, Stream, TASK_VARIABLE, TaskError};
+use crate::signal::{self, Proof, Target};
+use crate::{Log, Outcome, State, Stream, TaskError};
 
 /// A shim makes its task's directory within milliseconds.
 const STAGING_AGE: Duration = Duration::from_secs(60);
@@ -41,6 +42,10 @@ impl Tasks {
         // It may have ended in good order since the record was read.
         let mut record = self.record(record.id)?;
         if record.state == State::Ended {
+            return Ok(record);
+        }
+        // Nobody holds the locks in a copy of a home, but the tasks run.
+        if let Ok(Some(_)) = Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)) {
             return Ok(record);
         }
         let left = end_orphans(&record);
@@ -78,9 +83,11 @@ impl Tasks {
     pub(super) fn tidy(&self) {
         for id in self.records.staged().unwrap_or_default() {
             let directory = self.records.staging(id);
-            let age = fs::metadata(&directory)
-                .and_then(|m| m.modified())
+            // aiw makes nothing but directories here.
+            let age = fs::symlink_metadata(&directory)
                 .ok()
+                .filter(fs::Metadata::is_dir)
+                .and_then(|m| m.modified().ok())
                 .and_then(|t| SystemTime::now().duration_since(t).ok());
             if age.is_some_and(|age| age > STAGING_AGE) && matches!(Alive::take(&directory), Ok(Some(_))) {
                 let _ = fs::remove_dir_all(&directory);
@@ -101,19 +108,19 @@ fn last_sign(directory: &Path) -> Option<u64> {
     u64::try_from(last.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Ends what a dead shim's task still has running: its CLI and all that carry its mark. How many that were.
+/// Ends what a dead shim's task still has running: its CLI and all else that carry its marks. How many that were.
 fn end_orphans(record: &Record) -> usize {
     // Nothing outlives the system that it ran on.
-    let other_boot = record.boot.as_deref().zip(platform::boot()).is_some_and(|(theirs, ours)| theirs != ours);
-    if record.pid_namespace != platform::pid_namespace() || other_boot {
+    if !signal::is_here(record) {
         return 0;
     }
+    let marks = signal::marks(record);
     let mut ended = Vec::new();
     // What is being ended may start others, and who has just done so is gone when it is looked at:
     // once is not enough to say that nothing is left.
     let mut quiet = 0;
     for _ in 0..100 {
-        let (left, unsure) = orphans(record);
+        let (left, unsure) = platform::marked(&marks, record.shim.start);
         if left.is_empty() {
             quiet += usize::from(!unsure);
             if quiet == QUIET {
@@ -125,12 +132,12 @@ fn end_orphans(record: &Record) -> usize {
         quiet = 0;
         let mut handles = Vec::new();
         for (pid, start) in left {
-            if let Ok(Some(process)) = Process::open(pid, start) {
+            if let Ok(Some(process)) = Target::of(pid, start, Proof::Marked(record)) {
                 let _ = process.signal(Signal::KILL);
                 handles.push(process);
-            }
-            if !ended.contains(&(pid, start)) {
-                ended.push((pid, start));
+                if !ended.contains(&(pid, start)) {
+                    ended.push((pid, start));
+                }
             }
         }
         for process in handles {
@@ -138,23 +145,4 @@ fn end_orphans(record: &Record) -> usize {
         }
     }
     ended.len()
-}
-
-fn orphans(record: &Record) -> (Vec<(u32, u64)>, bool) {
-    let (mut left, unsure) = platform::marked(TASK_VARIABLE, record.id.as_str(), record.shim.start);
-    if let Some(child) = record.child
-        && platform::is_alive(child.pid, child.start)
-        && child.start != 0
-        && is_child(record, child.pid)
-        && !left.contains(&(child.pid, child.start))
-    {
-        left.push((child.pid, child.start));
-    }
-    (left, unsure)
-}
-
-/// Whether a process that has the id and the start of the CLI is it: it has its mark as well. Where
-/// that cannot be read, the start of the system has to be the same.
-fn is_child(record: &Record, pid: u32) -> bool {
-    platform::has_mark(pid, TASK_VARIABLE, record.id.as_str()).unwrap_or(record.boot.is_some())
 }

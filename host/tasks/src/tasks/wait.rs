@@ -1,5 +1,6 @@
 //! Waiting for the ends of tasks: asleep on the sessions' futexes and on the shims themselves.
 
+use std::collections::HashSet;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 impl Tasks {
     /// Waits until one or all of the tasks have ended, until the deadline, or until `cancelled` is
     /// set, which is seen within a second. `on_change` is called at the start and after each
-    /// change of a state. A task that is removed meanwhile stays as it was last known.
+    /// change of a state. A task that is removed meanwhile stays as it was last known; one that is named
+    /// twice is reported once.
     pub fn wait(
         &self,
         ids: &[TaskId],
@@ -33,6 +35,8 @@ impl Tasks {
         cancelled: &AtomicBool,
         on_change: &mut dyn FnMut(&[Task]),
     ) -> Result<Waited, TaskError> {
+        let mut seen = HashSet::new();
+        let ids: Vec<TaskId> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
         let mut ears = Ears::new().map_err(|e| TaskError::io("wait for", self.records.root(), e))?;
         let mut last: Option<Vec<Task>> = None;
         loop {

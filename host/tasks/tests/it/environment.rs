@@ -172,9 +172,12 @@ pub fn assert_ended(task: &Task, outcome: Outcome, exit_code: Option<i32>, signa
     );
 }
 
+/// A task's record.
+pub fn record_of(task: &Task) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(task.log.with_file_name("task.json")).unwrap()).unwrap()
+}
+
 /// The shim above a task's CLI.
 pub fn shim_of(task: &Task) -> u32 {
-    let record = std::fs::read(task.log.with_file_name("task.json")).unwrap();
-    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
-    record["shim"]["pid"].as_u64().unwrap().try_into().unwrap()
+    record_of(task)["shim"]["pid"].as_u64().unwrap().try_into().unwrap()
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
 use aiw_tasks::{
-    From, Keep, Limits, NamedFile, NewTask, Outcome, PassedFile, Program, Queue, Root, Scope, State, Stopped, Stream,
-    TASK_VARIABLE, TaskError, WaitMode, memory_path,
+    From, INSTANCE_VARIABLE, Keep, Limits, NamedFile, NewTask, Outcome, PassedFile, Program, Queue, Root, Scope, State,
+    Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
 };
 use rustix::process::Signal;
 
-use crate::environment::{Environment, assert_ended, is_there, kill, program, shim, shim_of, task};
+use crate::environment::{Environment, assert_ended, is_there, kill, program, record_of, shim, shim_of, task};
 
 #[test]
 fn exit_codes_are_what_they_are() {
@@ -153,16 +153,17 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
     env.ended(task.id);
     let path = format!("PATH={}", std::env::var("PATH").unwrap());
     let mark = format!("{TASK_VARIABLE}={}", task.id);
+    let instance = format!("{INSTANCE_VARIABLE}={:016x}", record_of(&task)["instance"].as_u64().unwrap());
     let core =
         String::from_utf8(std::process::Command::new("sh").args(["-c", "ulimit -c"]).output().unwrap().stdout).unwrap();
     let mut seen = env.stdout(task.id);
     // The descriptor that ls itself reads the list by.
-    let fds: Vec<String> = seen.drain(6..seen.len() - 2).collect();
+    let fds: Vec<String> = seen.drain(7..seen.len() - 2).collect();
     let fds: Vec<&str> = fds.iter().map(String::as_str).filter(|fd| !["5", "6", "7"].contains(fd)).collect();
     let mut fds: Vec<u32> = fds.iter().map(|fd| fd.parse().unwrap()).collect();
     fds.sort_unstable();
     assert_eq!(fds, [0, 1, 2, 3, 4, 200]);
-    assert_eq!(seen, ["A=b c", &mark, &path, "three", "6", "100000", core.trim(), cwd.to_str().unwrap()]);
+    assert_eq!(seen, ["A=b c", &mark, &instance, &path, "three", "6", "100000", core.trim(), cwd.to_str().unwrap()]);
 }
 
 #[test]
@@ -285,6 +286,32 @@ fn a_shim_hides_its_memory_and_is_known_all_the_same() {
     // The CLI is as it would be without.
     assert!(run("cat", &[&format!("/proc/{}/environ", inner.pid.unwrap())]).status.success());
     env.tasks().stop(inner.id, true).unwrap();
+}
+
+#[test]
+fn a_supervisor_that_proc_hides_is_asked_and_not_signalled() {
+    use std::os::unix::process::CommandExt;
+    let env = Environment::new();
+    std::fs::set_permissions(env.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let copy = env.path("shim");
+    // By another process: what this one has open to write, others that it starts have for a moment too.
+    assert!(std::process::Command::new("cp").arg(shim()).arg(&copy).status().unwrap().success());
+    let run = |command: &str, last: &[&str]| {
+        // Only root may mount, and what root runs is hidden from nobody who is root.
+        let script =
+            "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+        let mut run = std::process::Command::new("unshare");
+        run.args(["-m", "sh", "-c", script, "sh"]).arg(&copy).arg(command).args([env.home(), env.runtime()]);
+        run.arg(env.root.pid.to_string()).args(last).current_dir("/").process_group(0);
+        run.output().ok().filter(|output| output.status.success())
+    };
+    let Some(started) = run("start", &["1", "64", "exec sleep 1000"]) else { return };
+    let id = String::from_utf8(started.stdout).unwrap().trim().to_owned();
+    let stopped = run("stop", &[&id]).unwrap();
+    assert_eq!(String::from_utf8(stopped.stdout).unwrap(), "Some(Signalled)\n");
+    let task = env.tasks().get(id.parse().unwrap()).unwrap();
+    assert_ended(&task, Outcome::Signalled, None, Some(15));
+    assert!(task.log.with_file_name("stop").exists());
 }
 
 #[test]

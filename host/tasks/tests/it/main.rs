@@ -4,8 +4,10 @@
 
 mod disk;
 mod environment;
+mod forged;
 mod killed;
 mod life;
 mod logs;
 mod many;
+mod masking;
 mod segment;

@@ -1,6 +1,6 @@
 //! `shim …` is the supervisor, as in `aiw`; `start HOME RUNTIME ROOT COUNT LIMIT SCRIPT` starts tasks and prints
 //! their ids; `follow HOME RUNTIME ROOT ID` reads a log until there is nothing more for minutes;
-//! `attach RUNTIME ROOT` makes segments until it is killed.
+//! `stop HOME RUNTIME ROOT ID` ends a task; `attach RUNTIME ROOT` makes segments until it is killed.
 
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Some("start") => start::start(),
         Some("attach") => start::attach(),
         Some("follow") => start::follow(),
+        Some("stop") => start::stop(),
         _ => ExitCode::FAILURE,
     }
 }
@@ -46,6 +47,7 @@ mod words {
                     self.facts.session = Some(id.to_owned());
                 }
                 Some(("final", message)) => self.facts.final_message = Some(message.to_owned()),
+                Some(("part", part)) => self.facts.final_message.get_or_insert_default().push_str(part),
                 Some(("verdict", verdict)) => {
                     self.facts.complete = true;
                     self.facts.failed = Some(verdict != "good");
@@ -101,6 +103,20 @@ mod start {
         };
         let followed: Result<_, aiw_tasks::TaskError> = follow();
         if followed.is_ok_and(|entries| entries.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    pub fn stop() -> ExitCode {
+        let words: Vec<String> = std::env::args().skip(2).collect();
+        let [home, runtime, root, id] = words.as_slice() else { return ExitCode::FAILURE };
+        let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
+        let tasks = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid)));
+        let stopped = tasks.and_then(|tasks| tasks.with_runtime(runtime).stop(id, true));
+        let line = match stopped {
+            Ok(aiw_tasks::Stopped::Ended(task)) => format!("{:?}", task.outcome),
+            other => format!("{other:?}"),
+        };
+        let _ = writeln!(std::io::stdout(), "{line}");
+        ExitCode::SUCCESS
     }
 
     pub fn start() -> ExitCode {

@@ -13,11 +13,13 @@ impl State {
 
 impl cache::Host for State {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        self.allow("cache.get")?;
         self.charge_read()?;
         Ok(self.cache().get(&key))
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>, seconds: u32) -> wasmtime::Result<()> {
+        self.allow("cache.put")?;
         self.charge_request()?;
         self.cache().put(&key, &value, Duration::from_secs(u64::from(seconds)));
         Ok(())

@@ -3,10 +3,10 @@ use aiw_net::{RESERVED_HEADERS, Request, Response, origin};
 
 use super::{State, to_wit};
 use crate::bindings::v0_1::aiw::plugin::{http, types};
-use crate::limits;
 
 impl http::Host for State {
     async fn get(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, types::Error>> {
+        self.allow("http.get")?;
         self.charge_request()?;
         let request = match self.admit(request) {
             Ok(request) => request,
@@ -26,7 +26,6 @@ impl http::Host for State {
 impl State {
     /// The request as the capability takes it, its secrets put in.
     fn admit(&self, request: http::Request) -> Result<Request, types::Error> {
-        self.refuse_in_plan("ask for an address")?;
         if let Some(refused) = self.check_host(&self.call.http, "hosts", &request.url) {
             return Err(refused);
         }
@@ -40,7 +39,12 @@ impl State {
                 types::Value::Secret(named) => secrets.push((field.name, self.secret(&named, &request.url)?)),
             }
         }
-        Ok(Request { url: request.url, headers, secrets, limit: u64::from(request.limit).min(limits::READ_BYTES) })
+        Ok(Request {
+            url: request.url,
+            headers,
+            secrets,
+            limit: u64::from(request.limit).min(self.call.limits.read_bytes),
+        })
     }
 
     /// What stands for a named secret in a request to `url`.

@@ -1,7 +1,6 @@
 use super::State;
 use crate::bindings::v0_1::aiw::plugin::log;
 use crate::capabilities::Level;
-use crate::limits;
 
 impl log::Host for State {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
@@ -14,20 +13,21 @@ impl log::Host for State {
         let before = self.logged;
         self.logged = before.saturating_add(message.len().max(16));
         // What is neither kept nor the last words of a panic is not read either.
-        if before > limits::LOG_BYTES && level != Level::Error {
+        if before > self.call.limits.log_bytes && level != Level::Error {
             return Ok(());
         }
         // A line takes at most four bytes a character.
-        let start = &message[..message.floor_char_boundary(limits::LOG_LINE * 4)];
-        let line = aiw_core::one_line(start, limits::LOG_LINE);
+        let start = &message[..message.floor_char_boundary(self.call.limits.log_line * 4)];
+        let line = aiw_core::one_line(start, self.call.limits.log_line);
         if level == Level::Error {
             self.last_error = Some(aiw_core::one_line(&line, 300));
         }
         // A flood costs one last line that says so.
-        if self.logged <= limits::LOG_BYTES {
+        if self.logged <= self.call.limits.log_bytes {
             self.call.capabilities.log.write(&self.call.id, level, &line);
-        } else if before <= limits::LOG_BYTES {
-            let over = format!("more than {} KiB of log in one call; the rest is left out", limits::LOG_BYTES >> 10);
+        } else if before <= self.call.limits.log_bytes {
+            let over =
+                format!("more than {} KiB of log in one call; the rest is left out", self.call.limits.log_bytes >> 10);
             self.call.capabilities.log.write(&self.call.id, Level::Warn, &over);
         }
         Ok(())

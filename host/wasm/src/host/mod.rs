@@ -7,6 +7,8 @@ mod log;
 mod settings;
 mod tasks;
 mod trees;
+mod usage;
+mod wasi;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +16,13 @@ use std::sync::Arc;
 use aiw_extensions::Grants;
 use aiw_net::{HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::v0_1::aiw::plugin::types;
 use crate::capabilities::Capabilities;
-use crate::component::{BoundSecret, Purpose};
+use crate::component::{BoundSecret, Budget, Purpose};
 use crate::error::{CallError, Refusal};
-use crate::limits;
+use crate::limits::{self, Limits};
 
 /// A limit of a call that is over. The text is the end of a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +39,14 @@ pub(crate) struct Call {
     pub(crate) trees: Policy,
     pub(crate) secrets: BTreeMap<String, BoundSecret>,
     pub(crate) purpose: Purpose,
+    pub(crate) budget: Option<Arc<Budget>>,
+    pub(crate) limits: &'static Limits,
 }
 
 /// What one call has.
 pub(crate) struct State {
     pub(crate) table: ResourceTable,
-    pub(crate) limits: StoreLimits,
+    pub(crate) usage: usage::Usage,
     wasi: Option<WasiCtx>,
     call: Call,
     ticks: u128,
@@ -59,18 +62,10 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(call: Call) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits::HANDLES);
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(limits::MEMORY)
-            .table_elements(limits::TABLE_ELEMENTS)
-            .instances(limits::INSTANCES)
-            .tables(limits::INSTANCES)
-            .memories(limits::INSTANCES)
-            .trap_on_grow_failure(true)
-            .build();
+        table.set_max_capacity(call.limits.handles);
         Self {
             table,
-            limits,
+            usage: usage::Usage::new(call.limits),
             wasi: None,
             call,
             ticks: 0,
@@ -89,10 +84,13 @@ impl State {
             return Ok(());
         }
         self.ticks += 1;
-        if self.ticks > limits::GUEST_CPU.as_millis() / limits::EPOCH_TICK.as_millis() {
+        if let Some(budget) = &self.call.budget {
+            budget.charge_guest(limits::EPOCH_TICK)?;
+        }
+        if self.ticks > self.call.limits.guest_cpu.as_millis() / limits::EPOCH_TICK.as_millis() {
             return Err(OverLimit(format!(
                 "ran for {} s without an answer and was stopped",
-                limits::GUEST_CPU.as_secs()
+                self.call.limits.guest_cpu.as_secs()
             )));
         }
         Ok(())
@@ -108,37 +106,41 @@ impl State {
 
     fn charge_request(&mut self) -> Result<(), OverLimit> {
         self.requests += 1;
-        if self.requests > limits::HOST_REQUESTS {
-            return Err(OverLimit(format!("asked for more than {} requests in one call", limits::HOST_REQUESTS)));
+        if self.requests > self.call.limits.requests {
+            return Err(OverLimit(format!("asked for more than {} requests in one call", self.call.limits.requests)));
         }
         Ok(())
     }
 
     fn charge_read(&mut self) -> Result<(), OverLimit> {
         self.reads += 1;
-        if self.reads > limits::TREE_READS {
-            return Err(OverLimit(format!("read more than {} times in one call", limits::TREE_READS)));
+        if self.reads > self.call.limits.reads {
+            return Err(OverLimit(format!("read more than {} times in one call", self.call.limits.reads)));
         }
         Ok(())
     }
 
     fn charge_start(&mut self) -> Result<(), OverLimit> {
         self.starts += 1;
-        if self.starts > limits::TASK_STARTS {
-            return Err(OverLimit(format!("started more than {} tasks in one call", limits::TASK_STARTS)));
+        if self.starts > self.call.limits.task_starts {
+            return Err(OverLimit(format!("started more than {} tasks in one call", self.call.limits.task_starts)));
         }
         Ok(())
     }
 
-    /// A launch plan is made before every start: it asks nobody and starts nothing.
-    fn refuse_in_plan(&self, what: &str) -> Result<(), types::Error> {
-        match self.call.purpose {
-            Purpose::Answer => Ok(()),
-            Purpose::Plan => {
-                let id = &self.call.id;
-                Err(types::Error::Denied(format!("component `{id}` may not {what} while it makes a launch plan")))
-            }
+    /// A function that answers without the host may call it for almost nothing: what it is asked about
+    /// reaches nobody. Anything else ends the call.
+    fn allow(&self, function: &str) -> Result<(), OverLimit> {
+        let (exported, allowed) = match self.call.purpose {
+            Purpose::Answer => return Ok(()),
+            Purpose::Pure(exported) => (exported, &[][..]),
+            Purpose::Plan => ("plan", &["settings.get", "tasks.list", "tasks.get"][..]),
+        };
+        if allowed.contains(&function) {
+            return Ok(());
         }
+        let may: Vec<String> = ["log"].iter().chain(allowed).map(|name| format!("`{name}`")).collect();
+        Err(OverLimit(format!("called `{function}` in `{exported}`, where it may call only {}", may.join(", "))))
     }
 
     /// The last line that the guest logged as an error.
@@ -174,6 +176,9 @@ impl State {
             Some("http") => 80,
             _ => 22,
         };
+        if policy.declares(&host, port, default_port) {
+            return None;
+        }
         let what = if port == default_port { host.clone() } else { format!("{host}:{port}") };
         self.refused(kind, &what, |pattern| {
             let pattern = if kind == "origins" { pattern.strip_prefix("git:") } else { Some(pattern) };
@@ -183,9 +188,9 @@ impl State {
 }
 
 impl WasiView for State {
-    /// Empty: no files, no variables, no arguments, no network; output goes nowhere.
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| WasiCtxBuilder::new().build());
+        let call = &self.call;
+        let ctx = self.wasi.get_or_insert_with(|| wasi::empty(call));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

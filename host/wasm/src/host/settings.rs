@@ -3,6 +3,7 @@ use crate::bindings::v0_1::aiw::plugin::settings;
 
 impl settings::Host for State {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.allow("settings.get")?;
         self.charge_read()?;
         let both = self.call.wanted.allows("settings", &key) && self.call.granted.allows("settings", &key);
         Ok(if both { self.call.capabilities.settings.get(&self.call.id, &key) } else { None })

@@ -7,12 +7,12 @@ use super::State;
 use crate::bindings::v0_1::aiw::plugin::{tasks, types};
 use crate::capabilities::{StartTask, Task, TaskError};
 use crate::error::Refusal;
-use crate::limits;
 
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 impl tasks::Host for State {
     async fn list(&mut self) -> Answer<Vec<tasks::Task>> {
+        self.allow("tasks.list")?;
         self.charge_read()?;
         let tasks = self.call.capabilities.tasks.clone();
         let listed = self.waiting(tasks.list()).await;
@@ -20,6 +20,7 @@ impl tasks::Host for State {
     }
 
     async fn get(&mut self, id: String) -> Answer<tasks::Task> {
+        self.allow("tasks.get")?;
         self.charge_read()?;
         let id = match id.parse() {
             Ok(id) => id,
@@ -30,17 +31,19 @@ impl tasks::Host for State {
     }
 
     async fn wait(&mut self, id: String, seconds: u32) -> Answer<tasks::Task> {
+        self.allow("tasks.wait")?;
         self.charge_request()?;
-        let id = match self.refuse_in_plan("wait for a task").and_then(|()| id.parse().map_err(invalid)) {
+        let id = match id.parse().map_err(invalid) {
             Ok(id) => id,
             Err(refused) => return Ok(Err(refused)),
         };
-        let time = Duration::from_secs(u64::from(seconds)).min(limits::TASK_WAIT);
+        let time = Duration::from_secs(u64::from(seconds)).min(self.call.limits.task_wait);
         let tasks = self.call.capabilities.tasks.clone();
         Ok(self.waiting(tasks.wait(id, time)).await.map(task).map_err(error))
     }
 
     async fn start(&mut self, request: tasks::StartRequest) -> Answer<tasks::Task> {
+        self.allow("tasks.start")?;
         self.charge_start()?;
         let request = match self.may_start().and_then(|()| start_task(request)) {
             Ok(request) => request,
@@ -54,7 +57,6 @@ impl tasks::Host for State {
 impl State {
     /// The two keys of `start`; a refusal names both and the command that agrees.
     fn may_start(&self) -> Result<(), types::Error> {
-        self.refuse_in_plan("start a task")?;
         let id = &self.call.id;
         match (self.call.wanted.allows("tasks", "start"), self.call.granted.allows("tasks", "start")) {
             (true, true) => Ok(()),

@@ -7,7 +7,6 @@ use wasmtime::component::Resource;
 use super::{State, to_wit};
 use crate::bindings::v0_1::aiw::plugin::{trees, types};
 use crate::capabilities::Origin;
-use crate::limits;
 
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
@@ -33,6 +32,7 @@ impl State {
 
 impl trees::Host for State {
     async fn open(&mut self, origin: trees::Origin) -> Answer<Resource<Tree>> {
+        self.allow("trees.open")?;
         self.charge_request()?;
         let origin = match origin {
             trees::Origin::Directory(directory) => {
@@ -83,7 +83,7 @@ impl trees::HostTree for State {
     async fn read(&mut self, tree: Resource<Tree>, at: String, limit: u32) -> Answer<Vec<u8>> {
         self.charge_read()?;
         let tree = self.tree(&tree)?;
-        let limit = u64::from(limit).min(limits::READ_BYTES);
+        let limit = u64::from(limit).min(self.call.limits.read_bytes);
         Ok(path(&at).and_then(|at| tree.read(&at, limit).map_err(to_wit)))
     }
 

@@ -1,18 +1,18 @@
 //! The world `provider`, as the rooms above see it: typed words, and every answer checked.
 //!
-//! A component's answer is hostile until it was read: counts and lengths are bounded, names are
-//! names, and a plan may only touch what sends a CLI to the addresses of its own profile.
+//! A component's answer is hostile until it was read: counts and lengths are bounded, names are names,
+//! and an intent names only what its account has.
 
-mod guard;
+#[cfg(test)]
+mod fuzz;
 mod read;
 
 use std::collections::BTreeMap;
 
 pub use aiw_core::provider::{
-    CliTarget, Entry, Health, KeyState, Model, Need, Overlay, Passing, Plan, Preset, Profile, ProviderInfo, Value,
-    Variable,
+    Account, Auth, Header, Health, Intent, KeyState, Model, Models, Need, Preset, ProviderInfo, Target, Tuning, Value,
 };
-use aiw_core::{CliKind, Family, Secret};
+use aiw_core::{Api, Family, Secret};
 
 use crate::bindings::v0_1::exports::aiw::plugin::adapter;
 use crate::component::{BoundSecret, Component, Purpose, Reach};
@@ -20,43 +20,50 @@ use crate::error::CallError;
 use crate::host::refusal;
 
 /// What a call for a provider may reach: its addresses, and by them alone the secrets that it has.
-fn reach(profile: &Profile, secrets: &BTreeMap<String, Secret>) -> Reach {
-    let urls: Vec<String> = profile.base_urls.values().cloned().collect();
-    let secrets = secrets.iter().filter(|(name, _)| profile.secrets.contains(*name));
-    let bound = |value: &Secret| BoundSecret { value: value.clone(), urls: urls.clone() };
-    Reach { secrets: secrets.map(|(name, value)| (name.clone(), bound(value))).collect(), urls, ..Reach::default() }
+fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
+    let urls = |granted: bool| {
+        let of = account.base_urls.iter().filter(move |(family, _)| account.granted.contains(family) == granted);
+        of.map(|(_, url)| url.clone()).collect::<Vec<_>>()
+    };
+    let all: Vec<String> = account.base_urls.values().cloned().collect();
+    let secrets = secrets.iter().filter(|(name, _)| account.secrets.contains(*name));
+    let bound = |value: &Secret| BoundSecret { value: value.clone(), urls: all.clone() };
+    Reach {
+        secrets: secrets.map(|(name, value)| (name.clone(), bound(value))).collect(),
+        urls: urls(true),
+        public_urls: urls(false),
+        ..Reach::default()
+    }
 }
 
 impl Component {
     /// What the component can speak to.
     pub async fn provider_info(&self) -> Result<ProviderInfo, CallError> {
         let reach = Reach::default();
-        let answer = self.adapter(&reach, Purpose::Answer, async |adapter, store| adapter.call_describe(store).await);
+        let answer =
+            self.adapter(&reach, Purpose::Pure("describe"), async |adapter, store| adapter.call_describe(store).await);
         read::info(answer.await?).map_err(|why| self.misbehaved(format!("describes itself with {why}")))
     }
 
-    /// What a CLI must be started with. The component can neither ask for an address nor start a
-    /// task meanwhile.
-    pub async fn launch_plan(&self, profile: &Profile, target: &CliTarget) -> Result<Plan, CallError> {
-        let (given, wanted) = (profile_to_wit(profile), target_to_wit(target));
+    /// What a CLI should be told. The component can't ask for an address or start a task meanwhile.
+    pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
+        let (given, wanted) = (account_to_wit(account), target_to_wit(target));
         let reach = Reach::default();
-        let answer = self.adapter(&reach, Purpose::Plan, async |adapter, store| {
-            adapter.call_launch_plan(store, &given, &wanted).await
-        });
-        let plan = answer.await?.map_err(refusal)?;
-        let plan = read::plan(plan, profile).and_then(|plan| guard::check(&plan, profile, target.cli).map(|()| plan));
-        plan.map_err(|why| self.misbehaved(format!("made a launch plan that {why}")))
+        let answer =
+            self.adapter(&reach, Purpose::Plan, async |adapter, store| adapter.call_plan(store, &given, &wanted).await);
+        let intent = answer.await?.map_err(refusal)?;
+        read::intent(intent, account).map_err(|why| self.misbehaved(format!("made a plan that {why}")))
     }
 
     /// Asks the far end once: is it there, is the key good? Secrets of other names than the
-    /// profile's are left out.
+    /// account's are left out.
     pub async fn check_provider(
         &self,
-        profile: &Profile,
+        account: &Account,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Health, CallError> {
-        let given = profile_to_wit(profile);
-        let reach = reach(profile, secrets);
+        let given = account_to_wit(account);
+        let reach = reach(account, secrets);
         let answer =
             self.adapter(&reach, Purpose::Answer, async |adapter, store| adapter.call_check(store, &given).await);
         Ok(read::health(answer.await?.map_err(refusal)?))
@@ -65,13 +72,13 @@ impl Component {
     /// The models that the far end offers.
     pub async fn provider_models(
         &self,
-        profile: &Profile,
+        account: &Account,
         secrets: &BTreeMap<String, Secret>,
     ) -> Result<Vec<Model>, CallError> {
-        let given = profile_to_wit(profile);
-        let reach = reach(profile, secrets);
+        let given = account_to_wit(account);
+        let reach = reach(account, secrets);
         let answer =
-            self.adapter(&reach, Purpose::Answer, async |adapter, store| adapter.call_models(store, &given).await);
+            self.adapter(&reach, Purpose::Answer, async |adapter, store| adapter.call_list_models(store, &given).await);
         let models = answer.await?.map_err(refusal)?;
         read::models(models).map_err(|why| self.misbehaved(format!("names models with {why}")))
     }
@@ -85,28 +92,34 @@ fn family_to_wit(family: Family) -> adapter::Family {
     }
 }
 
-fn profile_to_wit(profile: &Profile) -> adapter::Profile {
+fn api_to_wit(api: Api) -> adapter::Api {
+    match api {
+        Api::Messages => adapter::Api::Messages,
+        Api::Responses => adapter::Api::Responses,
+        Api::ChatCompletions => adapter::Api::ChatCompletions,
+        Api::GenerateContent => adapter::Api::GenerateContent,
+    }
+}
+
+fn account_to_wit(account: &Account) -> adapter::Account {
     let base_url = |(family, url): (&Family, &String)| adapter::BaseUrl {
         family: family_to_wit(*family),
         url: url.trim_end_matches('/').to_owned(),
     };
-    adapter::Profile {
-        name: profile.name.to_string(),
-        preset: profile.preset.clone(),
-        base_urls: profile.base_urls.iter().map(base_url).collect(),
-        model: profile.model.clone(),
-        secrets: profile.secrets.iter().cloned().collect(),
+    adapter::Account {
+        name: account.name.to_string(),
+        preset: account.preset.clone(),
+        base_urls: account.base_urls.iter().map(base_url).collect(),
+        model: account.model.clone(),
+        secrets: account.secrets.iter().cloned().collect(),
     }
 }
 
-fn target_to_wit(target: &CliTarget) -> adapter::CliTarget {
-    adapter::CliTarget {
-        cli: match target.cli {
-            CliKind::Claude => adapter::Cli::Claude,
-            CliKind::Codex => adapter::Cli::Codex,
-            CliKind::Gemini => adapter::Cli::Gemini,
-        },
+fn target_to_wit(target: &Target) -> adapter::Target {
+    adapter::Target {
+        cli: target.cli.to_string(),
         version: target.version.clone(),
+        speaks: target.speaks.iter().copied().map(api_to_wit).collect(),
         model: target.model.clone(),
     }
 }

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
 
-use aiw_core::{EnvName, ExtensionId, Family, one_line, printable};
+use aiw_core::{Api, ExtensionId, Family, HeaderName, InvalidName, is_model, one_line, printable};
 use aiw_net::{host_and_port, origin};
 
 use super::{
-    Entry, Health, KeyState, Model, Need, Overlay, Passing, Plan, Preset, Profile, ProviderInfo, Value, Variable,
+    Account, Auth, Header, Health, Intent, KeyState, Model, Models, Need, Preset, ProviderInfo, Tuning, Value,
 };
 use crate::bindings::v0_1::aiw::plugin::types;
 use crate::bindings::v0_1::exports::aiw::plugin::adapter;
@@ -21,18 +20,17 @@ const LABEL: usize = 100;
 const NAME: usize = 200;
 const NOTE: usize = 300;
 const URL: usize = 2048;
-const TEXT: usize = 4096;
+const HEADERS: usize = 16;
+const HEADER: usize = 4096;
 const PREFIX: usize = 64;
 const PRESETS: usize = 64;
 /// The largest gateway known lists some 500.
 const MODELS: usize = 2000;
-const VARIABLES: usize = 128;
-const ARGUMENTS: usize = 64;
-const OVERLAYS: usize = 4;
-const ENTRIES: usize = 256;
-const DEPTH: usize = 8;
 const TAG: usize = 32;
 const NOTES: usize = 8;
+/// More than any model reads or writes, and a wait that no CLI should be told to exceed.
+const TOKENS: u32 = 100_000_000;
+const SECONDS: u32 = 24 * 60 * 60;
 
 pub(super) fn info(info: adapter::ProviderInfo) -> Result<ProviderInfo, Bad> {
     at_most(PRESETS, info.presets.len(), "presets")?;
@@ -46,7 +44,7 @@ pub(super) fn info(info: adapter::ProviderInfo) -> Result<ProviderInfo, Bad> {
 
 fn preset(preset: adapter::Preset) -> Result<Preset, Bad> {
     // The same rule as for a component's own id.
-    let id: ExtensionId = preset.id.parse().map_err(|e: aiw_core::InvalidName| format!("a preset whose {e}"))?;
+    let id: ExtensionId = preset.id.parse().map_err(|e: InvalidName| format!("a preset whose {e}"))?;
     let mut base_urls = BTreeMap::new();
     for at in preset.base_urls {
         let url = (!at.url.is_empty()).then(|| preset_url(at.url)).transpose()?;
@@ -89,77 +87,124 @@ fn preset_url(url: String) -> Result<String, Bad> {
     Ok(url)
 }
 
-pub(super) fn plan(plan: adapter::Plan, profile: &Profile) -> Result<Plan, Bad> {
-    at_most(VARIABLES, plan.set.len() + plan.unset.len(), "variables").map_err(has)?;
-    at_most(ARGUMENTS, plan.arguments.len(), "arguments").map_err(has)?;
-    at_most(OVERLAYS, plan.overlays.len(), "overlays").map_err(has)?;
-    at_most(NOTES, plan.notes.len(), "notes").map_err(has)?;
-    let mut names = BTreeSet::new();
-    let mut variable = |name: String| {
-        let name: EnvName = name.parse().map_err(|e: aiw_core::InvalidName| format!("has a {e}"))?;
-        match names.insert(name.clone()) {
-            true => Ok(name),
-            false => Err(format!("names the variable `{name}` twice")),
-        }
+pub(super) fn intent(intent: adapter::Intent, account: &Account) -> Result<Intent, Bad> {
+    at_most(HEADERS, intent.headers.len(), "headers").map_err(has)?;
+    at_most(NOTES, intent.notes.len(), "notes").map_err(has)?;
+    let api = match intent.api {
+        adapter::Api::Messages => Api::Messages,
+        adapter::Api::Responses => Api::Responses,
+        adapter::Api::ChatCompletions => Api::ChatCompletions,
+        adapter::Api::GenerateContent => Api::GenerateContent,
     };
-    let set =
-        plan.set.into_iter().map(|set| Ok(Variable { name: variable(set.name)?, value: value(set.value, profile)? }));
-    let set = set.collect::<Result<_, Bad>>()?;
-    let unset = plan.unset.into_iter().map(&mut variable).collect::<Result<_, _>>()?;
-    let overlays = plan.overlays.into_iter().map(|overlay| self::overlay(overlay, profile, &mut variable));
-    Ok(Plan {
-        overlays: overlays.collect::<Result<_, _>>()?,
-        set,
-        unset,
-        arguments: plan.arguments.into_iter().map(|text| self::text("an argument", text)).collect::<Result<_, _>>()?,
-        tag: plan.tag.map(|tag| line("a tag", tag, TAG)).transpose().map_err(has)?,
-        notes: plan.notes.into_iter().map(|note| line("a note", note, NOTE)).collect::<Result<_, _>>().map_err(has)?,
+    if !account.base_urls.contains_key(&api.family()) {
+        return Err(format!("wants {api}, for which the provider `{}` has no address", account.name));
+    }
+    let auth = auth(intent.auth, account)?;
+    let mut names = BTreeSet::new();
+    if let Auth::Header { header, .. } = &auth {
+        names.insert(header.as_str().to_ascii_lowercase());
+    }
+    let mut headers = Vec::new();
+    for header in intent.headers {
+        let name = header_name(header.name)?;
+        if name.is_reserved() {
+            return Err(format!("sets the header `{name}`, which is not one that a plan can set"));
+        }
+        if !names.insert(name.as_str().to_ascii_lowercase()) {
+            return Err(format!("sets the header `{name}` twice"));
+        }
+        headers.push(Header { value: value(&name, header.value, account)?, name });
+    }
+    Ok(Intent {
+        api,
+        auth,
+        headers,
+        models: models_by_size(intent.models)?,
+        tuning: tuning(intent.tuning)?,
+        tag: intent.tag.map(|tag| line("a tag", tag, TAG)).transpose().map_err(has)?,
+        notes: intent
+            .notes
+            .into_iter()
+            .map(|note| line("a note", note, NOTE))
+            .collect::<Result<_, _>>()
+            .map_err(has)?,
     })
 }
 
-fn overlay(
-    overlay: adapter::Overlay,
-    profile: &Profile,
-    variable: &mut impl FnMut(String) -> Result<EnvName, Bad>,
-) -> Result<Overlay, Bad> {
-    at_most(ENTRIES, overlay.entries.len(), "entries in an overlay").map_err(has)?;
-    let beneath = overlay.beneath.map(|path| text("a path", path).map(PathBuf::from)).transpose()?;
-    if let Some(path) = beneath.as_ref().filter(|path| !path.is_absolute()) {
-        return Err(format!("keeps a file that is not an absolute path: `{}`", one_line(&path.to_string_lossy(), 80)));
-    }
-    let mut entries: Vec<Entry> = Vec::new();
-    for entry in overlay.entries {
-        if entry.path.is_empty() || entry.path.len() > DEPTH {
-            return Err(format!("has an entry of an overlay that is not 1 to {DEPTH} keys deep"));
+fn auth(auth: adapter::Auth, account: &Account) -> Result<Auth, Bad> {
+    Ok(match auth {
+        adapter::Auth::None => Auth::None,
+        adapter::Auth::Bearer(name) => Auth::Bearer(secret(name, account)?),
+        adapter::Auth::ApiKey(name) => Auth::ApiKey(secret(name, account)?),
+        adapter::Auth::Header(named) => {
+            let header = header_name(named.header)?;
+            if header.is_reserved() {
+                return Err(format!("sends a secret in the header `{header}`, which is not one that a plan can set"));
+            }
+            Auth::Header { header, secret: secret(named.secret, account)? }
         }
-        let path = entry.path.into_iter().map(|key| line("a key", key, NAME));
-        let path = path.collect::<Result<Vec<_>, _>>().map_err(has)?;
-        if entries.iter().any(|other| other.path.starts_with(&path) || path.starts_with(&other.path)) {
-            return Err(format!("sets `{}` twice in an overlay", path.join(".")));
-        }
-        entries.push(Entry { path, value: value(entry.value, profile)? });
-    }
-    let passed = match overlay.passed {
-        adapter::Passing::Argument(argument) => Passing::Argument(text("an argument", argument)?),
-        adapter::Passing::Variable(name) => Passing::Variable(variable(name)?),
-    };
-    Ok(Overlay { passed, beneath, entries })
+    })
 }
 
-/// A value; a secret that it names is one that the profile has.
-fn value(value: types::Value, profile: &Profile) -> Result<Value, Bad> {
-    let types::Secret { name, prefix } = match value {
-        types::Value::Literal(literal) => return Ok(Value::Literal(text("a value", literal)?)),
-        types::Value::Secret(secret) => secret,
+fn header_name(name: String) -> Result<HeaderName, Bad> {
+    name.parse().map_err(|e: InvalidName| format!("has a {e}"))
+}
+
+fn models_by_size(models: adapter::Models) -> Result<Models, Bad> {
+    let model = |name: Option<String>| match name {
+        Some(name) if !is_model(&name) || printable(&name) != name.as_str() => {
+            Err(format!("names a model `{}`, which is not a valid model name", one_line(&name, 60)))
+        }
+        name => Ok(name),
     };
-    if !profile.secrets.contains(&name) {
-        let name = one_line(&name, 60);
-        return Err(format!("names the secret `{name}`, which the provider `{}` does not have", profile.name));
+    Ok(Models {
+        main: model(models.main)?,
+        large: model(models.large)?,
+        medium: model(models.medium)?,
+        small: model(models.small)?,
+    })
+}
+
+fn tuning(tuning: adapter::Tuning) -> Result<Tuning, Bad> {
+    let within = |what: &str, number: Option<u32>, most: u32| match number {
+        Some(number) if number == 0 || number > most => Err(format!("sets {what} to {number}, not to 1 to {most}")),
+        number => Ok(number),
+    };
+    let quirks = tuning.quirks;
+    Ok(Tuning {
+        context_tokens: within("the context", tuning.context_tokens, TOKENS)?,
+        output_tokens: within("the output", tuning.output_tokens, TOKENS)?,
+        timeout_seconds: within("the timeout", tuning.timeout_seconds, SECONDS)?,
+        no_betas: quirks.contains(adapter::Quirks::NO_BETAS),
+        no_prompt_caching: quirks.contains(adapter::Quirks::NO_PROMPT_CACHING),
+        no_tool_search: quirks.contains(adapter::Quirks::NO_TOOL_SEARCH),
+    })
+}
+
+/// The name of a secret that the account has.
+fn secret(name: String, account: &Account) -> Result<String, Bad> {
+    match account.secrets.contains(&name) {
+        true => Ok(name),
+        false => {
+            let name = one_line(&name, 60);
+            Err(format!("names the secret `{name}`, which the provider `{}` does not have", account.name))
+        }
     }
-    if prefix.len() > PREFIX || prefix.contains(char::is_control) {
-        return Err(format!("puts something long or unprintable before the secret `{name}`"));
+}
+
+/// The value of a header: nothing that ends it or begins another.
+fn value(header: &HeaderName, value: types::Value, account: &Account) -> Result<Value, Bad> {
+    let is_plain = |text: &str| text.bytes().all(|b| matches!(b, b' '..=b'~'));
+    match value {
+        types::Value::Literal(text) if text.is_empty() || text.len() > HEADER || !is_plain(&text) => {
+            Err(format!("sets the header `{header}` to something that is not 1 to {HEADER} visible characters"))
+        }
+        types::Value::Literal(text) => Ok(Value::Literal(text)),
+        types::Value::Secret(named) if named.prefix.len() > PREFIX || !is_plain(&named.prefix) => {
+            Err(format!("puts something long or unprintable before the secret in the header `{header}`"))
+        }
+        types::Value::Secret(named) => Ok(Value::Secret { name: secret(named.name, account)?, prefix: named.prefix }),
     }
-    Ok(Value::Secret { name, prefix })
 }
 
 pub(super) fn health(health: adapter::Health) -> Health {
@@ -206,14 +251,6 @@ fn line(what: &str, text: String, limit: usize) -> Result<String, Bad> {
             "{what} that is not one line of 1 to {limit} printable characters: `{}`",
             one_line(&text, 60)
         ));
-    }
-    Ok(text)
-}
-
-/// Text that goes into an environment or a command line.
-fn text(what: &str, text: String) -> Result<String, Bad> {
-    if text.len() > TEXT || text.contains('\0') {
-        return Err(format!("has {what} that is longer than {} KiB or holds a NUL", TEXT >> 10));
     }
     Ok(text)
 }

@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     (
         "agentic-warden",
         &[
+            "aiw-components",
             "aiw-core",
             "aiw-extensions",
             "aiw-gateway",
@@ -20,23 +21,30 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "aiw-markets",
             "aiw-mcp",
             "aiw-net",
+            "aiw-providers",
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
             "aiw-wasm",
         ],
     ),
-    // What it shows comes through a trait of its own.
+    // Views. What a screen shows comes through a trait of its own.
     ("aiw-tui", &["aiw-core"]),
     ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-tasks"]),
-    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-tasks"]),
-    ("aiw-markets", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    // Domains.
+    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
+    ("aiw-markets", &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    // Bases.
+    ("aiw-providers", &["aiw-core", "aiw-home"]),
+    ("aiw-tasks", &["aiw-core", "aiw-home"]),
+    ("aiw-components", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    // The runtime.
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
-    // What it serves comes through a trait of its own.
+    // Capabilities. What `mcp` serves comes through a trait of its own.
     ("aiw-mcp", &[]),
     ("aiw-net", &["aiw-core"]),
-    ("aiw-tasks", &["aiw-core", "aiw-home"]),
+    // The ground.
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
@@ -48,12 +56,13 @@ const ROOMS: [(&str, &[&str]); 15] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates and the only rooms that may name them; a `*` stands for any end.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 15] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
     ("hyper-util", &["aiw-net"]),
     ("git2", &["aiw-net"]),
+    ("libgit2-sys", &["aiw-net"]),
     ("rmcp", &["aiw-mcp"]),
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),

@@ -2,7 +2,7 @@
 
 use crate::common::{bytes, path};
 use aiw_core::RelPath;
-use aiw_testkit::{Answer, CallError, EntryRef, EntrySource, Field, OwnSource, Refusal, Testkit};
+use aiw_testkit::{Answer, CallError, EntryRef, EntrySource, Field, Refusal, Testkit};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -51,7 +51,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     let form = plugin["source"]["source"].as_str().unwrap().to_owned();
     assert_eq!(about.entry_forms, std::slice::from_ref(&form));
     let field = |name: &str| Field { name: name.into(), value: plugin["source"][name].as_str().unwrap().into() };
-    let own = |fields| EntrySource::Own(OwnSource { form: form.clone(), fields });
+    let own = |fields| EntrySource::Own { form: form.clone(), fields };
     let entry = |source| EntryRef { name: "ledger".into(), source, revision: snapshot.revision.clone() };
     let whole = entry(own(vec![field("tool"), field("repo"), field("commit")]));
     assert_eq!(acme.fetch_plugin(&at, &whole).await.unwrap().plugin_json.unwrap(), br#"{"name": "ledger"}"#);

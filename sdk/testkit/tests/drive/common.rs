@@ -22,7 +22,7 @@ pub fn hostile() -> Testkit {
 
 /// What the hostile guest is registered as in a mode.
 pub fn mode(mode: &str) -> Registration {
-    Registration { kind: "hostile".into(), location: mode.into(), ref_: None }
+    Registration { kind: "hostile".parse().unwrap(), location: mode.into(), reference: None }
 }
 
 /// The document of a mode, as text, or the error's words.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{fetch, hostile, mode};
-use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal};
+use crate::common::{bytes, fetch, hostile, mode};
+use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal, Testkit};
 
 const POLITE: &str = r#"{"name": "polite", "owner": {"name": "nobody"}, "plugins": []}"#;
 
@@ -39,6 +39,22 @@ async fn a_claim_is_limited_as_every_call_is() {
     assert!(panicked.starts_with("component `hostile` gave up: panicked at src/lib.rs:"), "{panicked}");
     assert_eq!(hostile.claim("hostile:polite").await.unwrap().unwrap().location, "polite");
     assert!(hostile.claim("elsewhere").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_claim_that_sleeps_is_stopped_within_seconds() {
+    let hostile = Testkit::new(bytes("hostile-wasi")).unwrap().load().await.unwrap();
+    let stopped = hostile.claim("hostile:claim-sleep").await.unwrap_err();
+    assert_eq!(stopped.to_string(), "component `hostile` gave no answer within 5 s");
+}
+
+#[tokio::test]
+async fn wasi_tells_the_time_to_those_who_may_know_it() {
+    let granted = Testkit::new(bytes("hostile-wasi")).unwrap().load().await.unwrap();
+    assert_eq!(fetch(&granted, "wasi-clock").await, "1767225600");
+    let without = Testkit::new(bytes("timeless")).unwrap();
+    assert!(!without.about().interfaces().contains(&"clock".to_owned()));
+    assert_eq!(fetch(&without.load().await.unwrap(), "now").await, "0");
 }
 
 #[tokio::test]

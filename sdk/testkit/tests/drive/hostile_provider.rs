@@ -1,165 +1,172 @@
 //! A provider whose answers break the rules costs its own call one clear error.
 
-use aiw_core::{CliKind, Family};
+use aiw_core::{Api, Family};
+use aiw_testkit::provider::{Auth, Value};
 use aiw_testkit::{CallError, Driver, Testkit};
 
+use crate::accounts::{account, target};
 use crate::common::{bytes, fetch, hostile};
-use crate::profiles::{profile, target};
 
 fn kit() -> Testkit {
     Testkit::new(bytes("hostile-provider")).unwrap()
 }
 
-const URLS: [(Family, &str); 3] = [
-    (Family::Anthropic, "https://own.example"),
-    (Family::Openai, "https://own.example/v1"),
-    (Family::Gemini, "https://own.example:8443"),
-];
+/// The component with a mode of `describe` written into it: it may ask nobody for one.
+fn describing(mode: &str) -> Testkit {
+    let (mut bytes, marker) = (bytes("hostile-provider"), b"hostile-describe:");
+    let at = bytes.windows(marker.len()).position(|window| window == marker).expect("the marker is in the component");
+    bytes[at + marker.len()..][..mode.len()].copy_from_slice(mode.as_bytes());
+    Testkit::new(bytes).unwrap()
+}
+
+const URLS: [(Family, &str); 2] =
+    [(Family::Anthropic, "https://own.example"), (Family::Openai, "https://own.example/v1")];
 
 /// What came of a plan: its notes, or the error's words without those that all have.
-async fn plan(driver: &Driver, cli: CliKind, preset: &str) -> String {
-    match driver.launch_plan(&profile(preset, &URLS, &["token"]), &target(cli)).await {
-        Ok(plan) => match plan.notes.join(" ") {
+async fn plan(driver: &Driver, preset: &str) -> String {
+    match driver.plan(&account(preset, &URLS, &["token"]), &target(Api::Messages)).await {
+        Ok(intent) => match intent.notes.join(" ") {
             notes if notes.is_empty() => "taken".into(),
             notes => notes,
         },
-        Err(e) => {
-            let text = e.to_string();
-            text.replace("component `hostile-provider` made a launch plan that ", "")
-        }
+        Err(e) => e.to_string().replace("component `hostile-provider` ", "").replace("made a plan that ", ""),
     }
 }
 
 #[tokio::test]
-async fn a_plan_that_sends_the_cli_to_its_provider_is_taken() {
+async fn an_intent_that_names_what_the_account_has_is_taken() {
     let driver = kit().load().await.unwrap();
-    for (cli, preset) in [
-        (CliKind::Claude, "set:ANTHROPIC_BASE_URL=https://own.example/api"),
-        (CliKind::Claude, "set:GOOGLE_GEMINI_BASE_URL=https://OWN.example:8443/"),
-        (CliKind::Claude, "set:X_BASE_URL="),
-        (CliKind::Claude, "set-secret:ANTHROPIC_API_KEY=token"),
-        (CliKind::Claude, "set:CLAUDE_CODE_USE_BEDROCK=1"),
-        (CliKind::Claude, "unset:AWS_SECRET_ACCESS_KEY"),
-        (CliKind::Claude, "settings:env/ANTHROPIC_MODEL=large"),
-        (CliKind::Claude, "settings:apiKeyHelper="),
-        (CliKind::Claude, "arguments:--model|large"),
-        (CliKind::Codex, "arguments:-m|large|-c|model_provider=\"x\""),
-        (
-            CliKind::Codex,
-            "codex:model_providers.x={name=\"x\",base_url=\"https://own.example/v1\",env_key=\"OUR_KEY\"}",
-        ),
-        (CliKind::Codex, "codex:model_providers.x.base_url=\"https://own.example/v1\""),
-        (CliKind::Gemini, "beneath:/etc/gemini-cli/settings.json"),
-        (CliKind::Claude, "tag:account-7"),
+    for preset in [
+        "polite",
+        "api:responses",
+        "api:chat-completions",
+        "none",
+        "bearer:token",
+        "api-key:token",
+        "auth-header:x-acme-key=token",
+        "header:x-team=tools and more",
+        "header-secret:x-second=token",
+        "header-prefix:Token ",
+        "model:some/model:7b",
+        "models",
+        "context:200000",
+        "output:64000",
+        "timeout:600",
+        "no-betas",
+        "tag:account-7",
     ] {
-        assert_eq!(plan(&driver, cli, preset).await, "taken", "{preset}");
+        assert_eq!(plan(&driver, preset).await, "taken", "{preset}");
     }
+    let mine = account("auth-header:X-Acme-Key=token", &URLS, &["token"]);
+    let intent = driver.plan(&mine, &target(Api::Messages)).await.unwrap();
+    let header = Auth::Header { header: "X-Acme-Key".parse().unwrap(), secret: "token".into() };
+    assert_eq!(intent.auth, header);
+    let mine = account("header-prefix:Token ", &URLS, &["token"]);
+    let intent = driver.plan(&mine, &target(Api::Messages)).await.unwrap();
+    assert_eq!(intent.headers[0].value, Value::Secret { name: "token".into(), prefix: "Token ".into() });
 }
 
 #[tokio::test]
-async fn a_plan_that_does_more_is_refused() {
+async fn an_intent_that_says_more_is_refused() {
     let driver = kit().load().await.unwrap();
-    let not_ours = |what: &str| format!("{what}, which is none of a provider's");
-    for (cli, preset, refused) in [
-        (CliKind::Claude, "set:LD_PRELOAD=/tmp/x.so", not_ours("sets the variable `LD_PRELOAD`")),
-        (CliKind::Claude, "set:NODE_OPTIONS=--require=x", not_ours("sets the variable `NODE_OPTIONS`")),
-        (CliKind::Claude, "set:CLAUDE_CONFIG_DIR=/tmp", not_ours("sets the variable `CLAUDE_CONFIG_DIR`")),
-        (CliKind::Claude, "set:HTTPS_PROXY=http://evil.example", not_ours("sets the variable `HTTPS_PROXY`")),
-        (CliKind::Claude, "set:PATH=", not_ours("sets the variable `PATH`")),
-        (CliKind::Claude, "unset:GEMINI_SANDBOX", not_ours("takes away the variable `GEMINI_SANDBOX`")),
-        (
-            CliKind::Claude,
-            "set-secret:ANTHROPIC_MODEL=token",
-            "puts a secret into the variable `ANTHROPIC_MODEL`, which holds none".into(),
-        ),
-        (
-            CliKind::Claude,
-            "set:ANTHROPIC_BASE_URL=https://evil.example?key=x",
-            "leads `ANTHROPIC_BASE_URL` to `https://evil.example?…`, which is no address of the provider `mine`".into(),
-        ),
-        (
-            CliKind::Claude,
-            "settings:env/ANTHROPIC_BASE_URL=http://own.example",
-            "leads `ANTHROPIC_BASE_URL` to `http://own.example`, which is no address of the provider `mine`".into(),
-        ),
-        (CliKind::Claude, "settings:hooks=x", not_ours("sets `hooks` in an overlay")),
-        (CliKind::Claude, "settings:apiKeyHelper=evil", not_ours("sets `apiKeyHelper` in an overlay")),
-        (CliKind::Claude, "settings:env/LD_PRELOAD=x", not_ours("sets the variable `LD_PRELOAD`")),
-        (CliKind::Gemini, "argument:--settings", "passes an overlay in a way that is not one of `gemini`".into()),
-        (CliKind::Claude, "argument:--mcp-config", "passes an overlay in a way that is not one of `claude`".into()),
-        (CliKind::Gemini, "variable:GEMINI_MODEL", "passes an overlay in a way that is not one of `gemini`".into()),
-        (CliKind::Gemini, "beneath:/etc/passwd", "keeps the file `/etc/passwd`, which is not one of `gemini`".into()),
-        (CliKind::Gemini, "beneath:x/y", "keeps a file that is not an absolute path: `x/y`".into()),
-    ] {
-        assert_eq!(plan(&driver, cli, preset).await, refused, "{preset}");
-    }
-    for (cli, argument) in [
-        (CliKind::Claude, "--dangerously-skip-permissions"),
-        (CliKind::Claude, "--model|--dangerously-skip-permissions"),
-        (CliKind::Codex, "-c|notify=[\"sh\"]"),
-        (CliKind::Codex, "-c|mcp_servers.x={command=\"sh\"}"),
-        (CliKind::Codex, "-s|danger-full-access"),
-        (CliKind::Codex, "-c|model_provider=\"x\"\nnotify=[\"sh\"]"),
-        (CliKind::Gemini, "--approval-mode|yolo"),
-    ] {
-        let refused = plan(&driver, cli, &format!("arguments:{argument}")).await;
-        assert!(refused.starts_with("has an argument that is none of a provider's: `"), "{argument}: {refused}");
-    }
-    for setting in [
-        "model_providers.x={auth={command=\"sh\"}}",
-        "model_providers.x={env_key=\"AWS_SECRET_ACCESS_KEY\"}",
-        "model_providers.x={env_http_headers={a=\"GITHUB_TOKEN\"}}",
-        "model_providers.x.y.z=1",
-        "model_providers.\"x\"={name=\"x\"}",
-        "model_providers.x=unquoted",
-        "model_provider",
-    ] {
-        let refused = plan(&driver, CliKind::Codex, &format!("codex:{setting}")).await;
-        assert!(refused.starts_with("has an argument that is none of a provider's: `"), "{setting}: {refused}");
-    }
-    let elsewhere = plan(&driver, CliKind::Codex, "codex:model_providers.x={base_url=\"https://evil.example\"}").await;
-    assert_eq!(elsewhere, "leads `base_url` to `https://evil.example`, which is no address of the provider `mine`");
-}
-
-#[tokio::test]
-async fn a_plan_is_bounded() {
-    let driver = kit().load().await.unwrap();
+    let not_set = |header: &str| format!("sets the header `{header}`, which is not one that a plan can set");
     for (preset, refused) in [
-        ("set-many", "has more than 128 variables"),
-        ("set-twice", "names the variable `X_API_KEY` twice"),
-        ("set-long", "has a value that is longer than 4 KiB or holds a NUL"),
-        ("set:a-b=c", "has a variable name `a-b` has characters other than letters, digits and `_`"),
-        ("set-secret:ANTHROPIC_API_KEY=other", "names the secret `other`, which the provider `mine` does not have"),
-        ("set-prefix:a\nb", "puts something long or unprintable before the secret `token`"),
-        ("arguments-nul", "has an argument that is longer than 4 KiB or holds a NUL"),
-        ("arguments-many", "has more than 64 arguments"),
-        ("overlays-many", "has more than 4 overlays"),
-        ("settings-twice", "sets `env.ANTHROPIC_MODEL` twice in an overlay"),
-        ("settings-deep", "has an entry of an overlay that is not 1 to 8 keys deep"),
-        ("notes-many", "has more than 8 notes"),
-        ("tag:", "has a tag that is not one line of 1 to 32 printable characters: ``"),
+        ("api:generate-content", "wants the Gemini API, for which the provider `mine` has no address".to_owned()),
+        ("bearer:other", "names the secret `other`, which the provider `mine` does not have".into()),
+        ("api-key:", "names the secret ``, which the provider `mine` does not have".into()),
+        ("auth-header:x-a=other", "names the secret `other`, which the provider `mine` does not have".into()),
+        ("auth-header:Host=token", "sends a secret in the header `Host`, which is not one that a plan can set".into()),
+        ("header:Authorization=Bearer x", not_set("Authorization")),
+        ("header:X-API-Key=x", not_set("X-API-Key")),
+        ("header:cookie=x", not_set("cookie")),
+        ("header:host=evil.example", not_set("host")),
+        ("header:transfer-encoding=chunked", not_set("transfer-encoding")),
+        ("header:x a=1", "has a header name `x a` has characters other than letters, digits, `-` and `_`".into()),
+        (
+            "header:x-a\nauthorization=1",
+            "has a header name `x-a authorization` has characters other than letters, digits, `-` and `_`".into(),
+        ),
+        (
+            "header:x-a=1\nauthorization: evil",
+            "sets the header `x-a` to something that is not 1 to 4096 visible characters".into(),
+        ),
+        ("header:x-a=\u{e9}", "sets the header `x-a` to something that is not 1 to 4096 visible characters".into()),
+        ("header:x-a=", "sets the header `x-a` to something that is not 1 to 4096 visible characters".into()),
+        ("header-long", "sets the header `x-a` to something that is not 1 to 4096 visible characters".into()),
+        ("header-secret:x-a=other", "names the secret `other`, which the provider `mine` does not have".into()),
+        ("header-prefix:a\nb", "puts something long or unprintable before the secret in the header `x-a`".into()),
+        ("headers-twice", "sets the header `X-A` twice".into()),
+        ("headers-many", "has more than 16 headers".into()),
+        (
+            "model:--dangerously-skip-permissions",
+            "names a model `--dangerously-skip-permissions`, which is not a valid model name".into(),
+        ),
+        ("model:", "names a model ``, which is not a valid model name".into()),
+        ("model-small:a\nb", "names a model `a b`, which is not a valid model name".into()),
+        ("model-small:\u{202e}x", "names a model `\\u{202e}x`, which is not a valid model name".into()),
+        ("context:0", "sets the context to 0, not to 1 to 100000000".into()),
+        ("output:4000000000", "sets the output to 4000000000, not to 1 to 100000000".into()),
+        ("timeout:100000", "sets the timeout to 100000, not to 1 to 86400".into()),
+        ("notes-many", "has more than 8 notes".into()),
+        ("tag:", "has a tag that is not one line of 1 to 32 printable characters: ``".into()),
         (
             "tag:123456789012345678901234567890123",
-            "has a tag that is not one line of 1 to 32 printable characters: `123456789012345678901234567890123`",
+            "has a tag that is not one line of 1 to 32 printable characters: `123456789012345678901234567890123`"
+                .into(),
         ),
-        ("note:a\nb", "has a note that is not one line of 1 to 300 printable characters: `a b`"),
+        ("note:a\nb", "has a note that is not one line of 1 to 300 printable characters: `a b`".into()),
     ] {
-        assert_eq!(plan(&driver, CliKind::Claude, preset).await, refused, "{preset}");
+        assert_eq!(plan(&driver, preset).await, refused, "{preset}");
     }
-    assert!(plan(&driver, CliKind::Claude, "note-long").await.starts_with("has a note that is not one line"));
+    assert!(plan(&driver, "note-long").await.starts_with("has a note that is not one line"));
 }
 
 #[tokio::test]
-async fn a_plan_is_made_without_requests_and_without_starting_anything() {
-    let driver = kit().load().await.unwrap();
-    let refused =
-        |what: &str| format!("error: component `hostile-provider` may not {what} while it makes a launch plan");
-    let own = plan(&driver, CliKind::Claude, "http:https://declared.example/").await;
-    assert_eq!(own, refused("ask for an address"));
-    assert_eq!(plan(&driver, CliKind::Claude, "start").await, refused("start a task"));
-    assert_eq!(plan(&driver, CliKind::Claude, "wait").await, refused("wait for a task"));
-    assert_eq!(plan(&driver, CliKind::Claude, "tasks").await, "0");
+async fn a_plan_asks_the_host_for_tasks_and_settings_alone() {
+    let driver = kit().setting("describe", "mine").load().await.unwrap();
+    for (asked, function) in [
+        ("https://declared.example/?token=x", "http.get"),
+        ("start", "tasks.start"),
+        ("wait", "tasks.wait"),
+        ("cache", "cache.get"),
+        ("cache-put", "cache.put"),
+        ("clock", "clock.now"),
+    ] {
+        let refused = format!(
+            "called `{function}` in `plan`, where it may call only `log`, `settings.get`, `tasks.list`, `tasks.get`"
+        );
+        assert_eq!(plan(&driver, &format!("asks:{asked}")).await, refused);
+    }
+    assert_eq!(plan(&driver, "asks:tasks").await, "0");
+    assert_eq!(plan(&driver, "asks:settings").await, "mine");
+    assert_eq!(plan(&driver, "asks:task").await, "error: there is no task `000000000001`");
     assert!(driver.started().is_empty() && driver.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_description_asks_the_host_for_nothing() {
+    for (asked, function) in [
+        ("https://declared.example/", "http.get"),
+        ("settings", "settings.get"),
+        ("tasks", "tasks.list"),
+        ("cache", "cache.get"),
+        ("clock", "clock.now"),
+    ] {
+        let driver = describing(&format!("asks={asked}")).load().await.unwrap();
+        let said = driver.provider_info().await.unwrap_err().to_string();
+        let refused = format!("called `{function}` in `describe`, where it may call only `log`");
+        assert_eq!(said, format!("component `hostile-provider` {refused}"));
+        assert!(driver.requests().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_does_not_end_is_stopped() {
+    let driver = kit().load().await.unwrap();
+    assert_eq!(plan(&driver, "loop").await, "ran for 2 s without an answer and was stopped");
+    let driver = describing("loop").load().await.unwrap();
+    let said = driver.provider_info().await.unwrap_err().to_string();
+    assert_eq!(said, "component `hostile-provider` ran for 2 s without an answer and was stopped");
 }
 
 #[tokio::test]
@@ -189,21 +196,22 @@ async fn what_a_provider_says_of_itself_is_bounded() {
         ("two-urls", "a preset `polite` that has two addresses for one API"),
         ("many", "more than 64 presets"),
     ] {
-        let driver = kit().setting("describe", mode).load().await.unwrap();
+        let driver = describing(mode).load().await.unwrap();
         let said = driver.provider_info().await.unwrap_err().to_string();
         assert_eq!(said, format!("component `hostile-provider` describes itself with {refused}"), "{mode}");
     }
     for own in ["url=http://localhost:11434", "url=http://127.0.0.1:1", "url=http://[::1]:1/v1", "url=https://10.0.0.1"]
     {
-        let driver = kit().setting("describe", own).load().await.unwrap();
-        assert_eq!(driver.provider_info().await.unwrap().presets[0].clis(), [CliKind::Codex], "{own}");
+        let driver = describing(own).load().await.unwrap();
+        let info = driver.provider_info().await.unwrap();
+        assert!(info.presets[0].base_urls.contains_key(&Family::Openai), "{own}");
     }
 }
 
 #[tokio::test]
 async fn models_and_messages_are_bounded() {
     let driver = kit().load().await.unwrap();
-    let models = async |preset: &str| driver.provider_models(&profile(preset, &URLS, &[])).await;
+    let models = async |preset: &str| driver.provider_models(&account(preset, &URLS, &[])).await;
     assert_eq!(models("polite").await.unwrap()[0].id, "polite");
     let many = models("many").await.unwrap_err().to_string();
     assert_eq!(many, "component `hostile-provider` names models with more than 2000 entries");
@@ -212,13 +220,13 @@ async fn models_and_messages_are_bounded() {
         escape.ends_with(r"with an id that is not one line of 1 to 200 printable characters: `\u{1b}[31m`"),
         "{escape}"
     );
-    let health = driver.check_provider(&profile("escape", &URLS, &[])).await.unwrap();
+    let health = driver.check_provider(&account("escape", &URLS, &[])).await.unwrap();
     assert_eq!(health.message, r"red \u{1b}[31m alert second line");
 }
 
 #[tokio::test]
 async fn tasks_are_started_with_both_keys() {
-    let check = async |driver: &Driver, preset: &str| match driver.check_provider(&profile(preset, &URLS, &[])).await {
+    let check = async |driver: &Driver, preset: &str| match driver.check_provider(&account(preset, &URLS, &[])).await {
         Ok(health) => health.message,
         Err(e) => e.to_string(),
     };
@@ -248,4 +256,10 @@ async fn a_component_is_called_as_what_it_is() {
     let refused = market.provider_info().await.unwrap_err();
     assert!(matches!(refused, CallError::NotOffered { .. }));
     assert_eq!(refused.to_string(), "component `hostile` is no `provider`");
+}
+
+#[tokio::test]
+async fn a_plan_that_sleeps_is_stopped_within_seconds() {
+    let driver = Testkit::new(bytes("hostile-provider-wasi")).unwrap().load().await.unwrap();
+    assert_eq!(plan(&driver, "sleep").await, "gave no answer within 5 s");
 }

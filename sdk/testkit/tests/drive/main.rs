@@ -3,13 +3,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod accounts;
 mod acme;
 mod common;
 mod files;
 mod grants;
 mod hostile;
 mod hostile_provider;
-mod profiles;
 mod providers;
 mod secrets;
 mod spread;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use aiw_core::Family;
 use aiw_testkit::Testkit;
 
+use crate::accounts::account;
 use crate::common::bytes;
-use crate::profiles::profile;
 
 const CANARY: &str = "canary-5e1f-secret";
 
@@ -72,7 +72,7 @@ async fn send(base: &str, mode: &str) -> String {
     let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true);
     let kit = kit.secret("token", CANARY).secret("other", "another-secret");
     let driver = kit.load().await.unwrap();
-    let checked = driver.check_provider(&profile(mode, &[(Family::Openai, base)], &["token"])).await;
+    let checked = driver.check_provider(&account(mode, &[(Family::Openai, base)], &["token"])).await;
     let said = checked.map_or_else(|e| format!("{e} {e:?}"), |health| health.message);
     assert!(!said.contains(CANARY), "{said}");
     assert!(driver.log().iter().all(|line| !line.line.contains(CANARY)));
@@ -128,10 +128,10 @@ async fn a_redirect_takes_no_secret_along_in_any_header() {
         // Both are addresses of the provider: each could be sent the secret, a redirect may not.
         let base_urls = [(Family::Openai, own.url("/v1")), (Family::Gemini, other.url(""))];
         let base_urls = base_urls.each_ref().map(|(family, url)| (*family, url.as_str()));
-        let within = profile(&format!("{mode}:{}", own.url(&format!("/to/{}", own.url("/x")))), &base_urls, &["token"]);
+        let within = account(&format!("{mode}:{}", own.url(&format!("/to/{}", own.url("/x")))), &base_urls, &["token"]);
         driver.check_provider(&within).await.unwrap();
         assert!(own.last(header).unwrap().ends_with(CANARY), "the same origin");
-        let out = profile(&format!("{mode}:{}", own.url(&format!("/to/{}", other.url("/x")))), &base_urls, &["token"]);
+        let out = account(&format!("{mode}:{}", own.url(&format!("/to/{}", other.url("/x")))), &base_urls, &["token"]);
         driver.check_provider(&out).await.unwrap();
         assert!(other.last(header).is_none_or(|value| !value.contains(CANARY)), "{mode}");
     }

@@ -1,13 +1,13 @@
-//! An extension of a third party that looks at tasks: a provider with several accounts.
+//! An extension of a third party that looks at tasks: a provider with several keys.
 
 use std::time::SystemTime;
 
-use aiw_core::{CliKind, Family, TaskId};
-use aiw_testkit::provider::Value;
+use aiw_core::{Api, CliKind, Family, TaskId};
+use aiw_testkit::provider::Auth;
 use aiw_testkit::{Task, TaskState, Testkit};
 
+use crate::accounts::{account, target};
 use crate::common::bytes;
-use crate::profiles::{profile, target};
 
 fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
     Task {
@@ -24,41 +24,40 @@ fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
     }
 }
 
-/// The account that a launch takes, beside these tasks.
-async fn account(tasks: &[Task]) -> String {
+/// The key that a start takes, beside these tasks.
+async fn key(tasks: &[Task]) -> String {
     let kit = Testkit::new(bytes("acme-spread")).unwrap();
     let spread = tasks.iter().cloned().fold(kit, Testkit::task).load().await.unwrap();
     let url = [(Family::Anthropic, "https://llm.acme.example")];
-    let mine = profile("acme-spread", &url, &["account-a", "account-b", "account-c"]);
-    let plan = spread.launch_plan(&mine, &target(CliKind::Claude)).await.unwrap();
-    let tag = plan.tag.unwrap();
-    let key = plan.set.into_iter().find(|set| set.name.as_str() == "ANTHROPIC_AUTH_TOKEN").unwrap().value;
-    assert_eq!(key, Value::Secret { name: tag.clone(), prefix: String::new() });
-    assert_eq!(plan.notes, [format!("account `{tag}` of 3")]);
+    let mine = account("acme-spread", &url, &["key-a", "key-b", "key-c"]);
+    let intent = spread.plan(&mine, &target(Api::Messages)).await.unwrap();
+    let tag = intent.tag.unwrap();
+    assert_eq!(intent.auth, Auth::Bearer(tag.clone()));
+    assert_eq!(intent.notes, [format!("key `{tag}` of 3")]);
     tag
 }
 
 #[tokio::test]
-async fn a_launch_takes_the_account_with_the_fewest_tasks() {
+async fn a_start_takes_the_key_with_the_fewest_tasks() {
     use TaskState::{Ended, Queued, Running};
 
-    assert_eq!(account(&[]).await, "account-a");
-    let mut tasks = vec![task(1, "mine", "account-a", Running)];
-    assert_eq!(account(&tasks).await, "account-b");
+    assert_eq!(key(&[]).await, "key-a");
+    let mut tasks = vec![task(1, "mine", "key-a", Running)];
+    assert_eq!(key(&tasks).await, "key-b");
     // One of another provider, and one that has ended, take nothing away.
-    tasks.extend([task(2, "other", "account-b", Running), task(3, "mine", "account-b", Ended)]);
-    assert_eq!(account(&tasks).await, "account-b");
-    tasks.push(task(4, "mine", "account-b", Queued));
-    assert_eq!(account(&tasks).await, "account-c");
-    tasks.push(task(5, "mine", "account-c", Running));
-    tasks.push(task(6, "mine", "account-a", Running));
-    assert_eq!(account(&tasks).await, "account-b");
+    tasks.extend([task(2, "other", "key-b", Running), task(3, "mine", "key-b", Ended)]);
+    assert_eq!(key(&tasks).await, "key-b");
+    tasks.push(task(4, "mine", "key-b", Queued));
+    assert_eq!(key(&tasks).await, "key-c");
+    tasks.push(task(5, "mine", "key-c", Running));
+    tasks.push(task(6, "mine", "key-a", Running));
+    assert_eq!(key(&tasks).await, "key-b");
 }
 
 #[tokio::test]
-async fn a_provider_without_accounts_is_refused() {
+async fn a_provider_without_keys_is_refused() {
     let spread = Testkit::new(bytes("acme-spread")).unwrap().load().await.unwrap();
-    let mine = profile("acme-spread", &[(Family::Anthropic, "https://llm.acme.example")], &[]);
-    let refused = spread.launch_plan(&mine, &target(CliKind::Claude)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "provider `mine` has no account: each of its secrets is one");
+    let mine = account("acme-spread", &[(Family::Anthropic, "https://llm.acme.example")], &[]);
+    let refused = spread.plan(&mine, &target(Api::Messages)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "provider `mine` has no key: each of its secrets is one");
 }

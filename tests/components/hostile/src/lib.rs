@@ -3,7 +3,7 @@
 //! answers; one that asks the host for something answers with a document that says what it got.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aiw_extension::{
     EntryRef, Error, MarketSource, Registration, Request, Snapshot, SourceInfo, Tree, cache, clock, http, log,
@@ -17,14 +17,19 @@ struct Hostile;
 
 impl MarketSource for Hostile {
     fn describe() -> SourceInfo {
-        SourceInfo::new("Misbehaves on request").reference("hostile:MODE", "hostile:loop")
+        // A test makes the host's own word of the form, which is as long.
+        SourceInfo::new("Misbehaves on request").reference("hostile:MODE", "hostile:loop").entry_form("mygits")
     }
 
     fn claim(reference: &str) -> Option<Registration> {
+        if reference.contains("claimed-by-all") {
+            return Some(Registration::new(KIND, "polite", None));
+        }
         let mode = reference.strip_prefix("hostile:")?;
         match mode {
             "claim-loop" => spin(),
             "claim-panic" => panic!("at the claim"),
+            "claim-sleep" => sleep(),
             _ => Some(Registration::new(KIND, mode, None)),
         }
     }
@@ -32,7 +37,13 @@ impl MarketSource for Hostile {
     fn fetch_marketplace(at: &Registration) -> Result<Snapshot, Error> {
         let (mode, argument) = at.location.split_once(':').unwrap_or((&at.location, ""));
         let document = match mode {
+            "entries" => entries(),
             "polite" => br#"{"name": "polite", "owner": {"name": "nobody"}, "plugins": []}"#.to_vec(),
+            "forms" => br#"{"name": "forms", "owner": {"name": "nobody"}, "plugins": [
+                {"name": "claimed", "source": {"source": "github", "repo": "acme/ledger"}},
+                {"name": "package", "source": {"source": "npm", "package": "x"}},
+                {"name": "own", "source": {"source": "mygits", "n": 1}}]}"#
+                .to_vec(),
             "loop" => spin(),
             "memory" => eat_memory(),
             "recursion" => vec![recurse(1) as u8],
@@ -46,9 +57,11 @@ impl MarketSource for Hostile {
             "many-trees" => many_trees(argument)?,
             "many-reads" => many_reads(argument)?,
             "slow-clock" => slow_clock(),
-            "clock" => {
-                clock::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis().to_string().into()
+            "sleep" => sleep(),
+            "wasi-clock" => {
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().to_string().into()
             }
+            "clock" => clock::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string().into(),
             "http" => said(http::get(argument).map(|answer| shown(answer.status, &answer.body))),
             "http-host" => said(
                 http::get_with(&Request::new(argument).header("Host", "elsewhere.example"))
@@ -68,6 +81,9 @@ impl MarketSource for Hostile {
 
     /// Misbehaves as the document does, or hands out the tree of a mode `tree:ORIGIN`.
     fn download_plugin(at: &Registration, _entry: &EntryRef) -> Result<Tree, Error> {
+        if at.location == "entries" {
+            burn(Duration::from_millis(1500));
+        }
         match at.location.strip_prefix("tree:") {
             Some(origin) => open(origin),
             None => Self::fetch_marketplace(at).and(Err(Error::not_found("no tree in this mode"))),
@@ -111,6 +127,30 @@ fn spin() -> ! {
     let mut turns: u64 = 0;
     loop {
         turns = black_box(turns).wrapping_add(1);
+    }
+}
+
+/// A document of twenty entries.
+fn entries() -> Vec<u8> {
+    let entry = |at| format!(r#"{{"name": "p{at}", "source": "./p{at}"}}"#);
+    let entries: Vec<String> = (0..20).map(entry).collect();
+    format!(r#"{{"name": "entries", "owner": {{"name": "nobody"}}, "plugins": [{}]}}"#, entries.join(",")).into_bytes()
+}
+
+/// Computes for a while.
+fn burn(time: Duration) {
+    let start = clock::now();
+    while clock::now().duration_since(start).unwrap_or_default() < time {
+        for turn in 0..100_000 {
+            black_box(turn);
+        }
+    }
+}
+
+/// By WASI: no instruction of its own runs meanwhile.
+fn sleep() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
     }
 }
 

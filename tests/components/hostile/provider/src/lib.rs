@@ -1,20 +1,24 @@
-//! A provider that misbehaves: the profile's preset says how, as `MODE:ARGUMENT`. What asks the host
+//! A provider that misbehaves: the account's preset says how, as `MODE:ARGUMENT`. What asks the host
 //! for something answers with a note or a message that says what it got.
 
 use std::time::Duration;
 
 use aiw_extension::{
-    CliTarget, Entry, Error, Family, Health, KeyState, Model, Overlay, Passing, Plan, Preset, Profile, Provider,
-    ProviderInfo, Request, Secret, Value, Variable, http, settings, tasks,
+    Account, Api, Auth, Error, Family, Health, Intent, KeyState, Model, NamedSecret, Preset, Provider, ProviderInfo,
+    Quirks, Request, Secret, Target, Value, cache, clock, http, settings, tasks,
 };
 
 struct Hostile;
 
+/// How `describe` misbehaves. It may ask the host for nothing: tests write over these bytes.
+static DESCRIBE: [u8; 128] = *b"hostile-describe:                                                                                                               ";
+
 impl Provider for Hostile {
     fn describe() -> ProviderInfo {
         let info = ProviderInfo::new("Misbehaves");
-        let mode = settings::get("describe").unwrap_or_default();
-        let (mode, argument) = mode.split_once('=').unwrap_or((&mode, ""));
+        let mode = String::from_utf8_lossy(std::hint::black_box(&DESCRIBE)).into_owned();
+        let mode = mode.trim_start_matches("hostile-describe:").trim_end_matches(' ');
+        let (mode, argument) = mode.split_once('=').unwrap_or((mode, ""));
         let preset = Preset::new("polite", "Polite");
         match mode {
             "id" => info.preset(Preset::new(argument, "Odd")),
@@ -24,70 +28,81 @@ impl Provider for Hostile {
             "twice" => info.preset(preset.clone()).preset(preset),
             "two-urls" => info.preset(preset.at_users(Family::Openai).at_users(Family::Openai)),
             "many" => (0..100).fold(info, |info, id| info.preset(Preset::new(&format!("p{id}"), "Many"))),
+            "asks" => {
+                ask(argument);
+                info.preset(preset.at_users(Family::Openai))
+            }
+            "loop" => loop {
+                std::hint::black_box(());
+            },
+            "sleep" => loop {
+                std::thread::sleep(Duration::from_secs(3600));
+            },
             _ => info.preset(preset.at_users(Family::Openai)),
         }
     }
 
-    fn launch_plan(profile: &Profile, _target: &CliTarget) -> Result<Plan, Error> {
-        let (mode, argument) = profile.preset.split_once(':').unwrap_or((&profile.preset, ""));
-        let mut plan = empty();
-        let pair = || argument.split_once('=').unwrap_or((argument, ""));
+    fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
+        let (mode, argument) = account.preset.split_once(':').unwrap_or((&account.preset, ""));
+        let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
+        let mut intent = Intent::new(account, target)?;
         match mode {
-            "set" => plan.set.push(Variable { name: pair().0.to_owned(), value: pair().1.into() }),
-            "set-secret" => plan.set.push(Variable { name: pair().0.to_owned(), value: Secret::new(pair().1).into() }),
-            "set-prefix" => {
+            "polite" => {}
+            "api" => {
+                intent.api = match argument {
+                    "messages" => Api::Messages,
+                    "responses" => Api::Responses,
+                    "chat-completions" => Api::ChatCompletions,
+                    _ => Api::GenerateContent,
+                };
+            }
+            "none" => intent.auth = Auth::None,
+            "bearer" => intent.auth = Auth::Bearer(argument.to_owned()),
+            "api-key" => intent.auth = Auth::ApiKey(argument.to_owned()),
+            "auth-header" => {
+                intent.auth = Auth::Header(NamedSecret { header: name.to_owned(), secret: value.to_owned() });
+            }
+            "header" => intent = intent.header(name, value),
+            "header-secret" => intent = intent.header(name, Secret::new(value)),
+            "header-prefix" => {
                 let value = Value::Secret(Secret { name: "token".to_owned(), prefix: argument.to_owned() });
-                plan.set.push(Variable { name: "X_API_KEY".to_owned(), value });
+                intent = intent.header("x-a", value);
             }
-            "set-many" => {
-                let variable = |at| Variable { name: format!("N{at}_API_KEY"), value: "x".into() };
-                plan.set = (0..200).map(variable).collect();
+            "headers-twice" => intent = intent.header("x-a", "1").header("X-A", "2"),
+            "headers-many" => {
+                intent = (0..40).fold(intent, |intent, at| intent.header(format!("x-{at}"), "1"));
             }
-            "set-twice" => {
-                plan.set.push(Variable { name: "X_API_KEY".to_owned(), value: "x".into() });
-                plan.unset.push("X_API_KEY".to_owned());
+            "header-long" => intent = intent.header("x-a", "x".repeat(5000)),
+            "model" => intent.models.main = Some(argument.to_owned()),
+            "models" => {
+                intent.models.main = Some("main".to_owned());
+                intent = intent.large_model("large").medium_model("medium").small_model("small");
             }
-            "set-long" => plan.set.push(Variable { name: "X_API_KEY".to_owned(), value: "x".repeat(5000).into() }),
-            "unset" => plan.unset.push(argument.to_owned()),
-            "arguments" => plan.arguments = argument.split('|').map(str::to_owned).collect(),
-            "arguments-nul" => plan.arguments = vec!["-m".to_owned(), "a\0b".to_owned()],
-            "arguments-many" => plan.arguments = vec!["-m".to_owned(); 100],
-            "codex" => {
-                plan.set.push(Variable { name: "OUR_KEY".to_owned(), value: Secret::new("token").into() });
-                plan.arguments = vec!["-c".to_owned(), argument.to_owned()];
-            }
-            "settings" => plan.overlays.push(overlay(Passing::Argument("--settings".to_owned()), None, &[argument])),
-            "settings-twice" => {
-                let paths = ["env/ANTHROPIC_MODEL=a", "env/ANTHROPIC_MODEL=b"];
-                plan.overlays.push(overlay(Passing::Argument("--settings".to_owned()), None, &paths));
-            }
-            "settings-deep" => {
-                plan.overlays.push(overlay(Passing::Argument("--settings".to_owned()), None, &["a/b/c/d/e/f/g/h/i=x"]));
-            }
-            "argument" => plan.overlays.push(overlay(Passing::Argument(argument.to_owned()), None, &[])),
-            "variable" => plan.overlays.push(overlay(Passing::Variable(argument.to_owned()), None, &[])),
-            "beneath" => {
-                let variable = Passing::Variable("GEMINI_CLI_SYSTEM_SETTINGS_PATH".to_owned());
-                plan.overlays.push(overlay(variable, Some(argument), &[]));
-            }
-            "overlays-many" => {
-                plan.overlays = vec![overlay(Passing::Argument("--settings".to_owned()), None, &[]); 5];
-            }
-            "tag" => plan.tag = Some(argument.to_owned()),
-            "note" => plan.notes.push(argument.to_owned()),
-            "notes-many" => plan.notes = vec!["x".to_owned(); 9],
-            "note-long" => plan.notes.push("x".repeat(301)),
-            "http" => plan.notes.push(said(http::get(argument).map(|answer| answer.status.to_string()))),
-            "start" => plan.notes.push(said(start().map(|task| task.id))),
-            "wait" => plan.notes.push(said(tasks::wait("000000000001", Duration::from_secs(1)).map(|task| task.id))),
-            "tasks" => plan.notes.push(said(tasks::list().map(|tasks| tasks.len().to_string()))),
+            "model-small" => intent = intent.small_model(argument),
+            "context" => intent.tuning.context_tokens = argument.parse().ok(),
+            "output" => intent.tuning.output_tokens = argument.parse().ok(),
+            "timeout" => intent.tuning.timeout_seconds = argument.parse().ok(),
+            "no-betas" => intent = intent.without(Quirks::NO_BETAS),
+            "no-prompt-caching" => intent = intent.without(Quirks::NO_PROMPT_CACHING),
+            "no-tool-search" => intent = intent.without(Quirks::NO_TOOL_SEARCH),
+            "tag" => intent = intent.tag(argument),
+            "note" => intent = intent.note(argument),
+            "notes-many" => intent.notes = vec!["x".to_owned(); 9],
+            "note-long" => intent = intent.note("x".repeat(301)),
+            "asks" => intent = intent.note(ask(argument)),
+            "loop" => loop {
+                std::hint::black_box(());
+            },
+            "sleep" => loop {
+                std::thread::sleep(Duration::from_secs(3600));
+            },
             _ => return Err(Error::invalid(format!("no mode `{mode}`"))),
         }
-        Ok(plan)
+        Ok(intent)
     }
 
-    fn check(profile: &Profile) -> Result<Health, Error> {
-        let (mode, argument) = profile.preset.split_once(':').unwrap_or((&profile.preset, ""));
+    fn check(account: &Account) -> Result<Health, Error> {
+        let (mode, argument) = account.preset.split_once(':').unwrap_or((&account.preset, ""));
         let send = |secret: Secret, header: &str| {
             http::get_with(&Request::new(argument).header(header, secret)).map(|answer| {
                 let headers = answer.headers.iter().map(|header| format!("{}={}", header.name, header.value));
@@ -108,9 +123,9 @@ impl Provider for Hostile {
         Ok(Health { key: KeyState::Unknown, message })
     }
 
-    fn models(profile: &Profile) -> Result<Vec<Model>, Error> {
+    fn models(account: &Account) -> Result<Vec<Model>, Error> {
         let model = |id: &str| Model { id: id.to_owned(), label: None };
-        match profile.preset.as_str() {
+        match account.preset.as_str() {
             "many" => Ok(vec![model("x"); 3000]),
             "escape" => Ok(vec![model("\u{1b}[31m")]),
             _ => Ok(vec![model("polite")]),
@@ -118,18 +133,22 @@ impl Provider for Hostile {
     }
 }
 
-fn empty() -> Plan {
-    let (set, unset, arguments, overlays) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    Plan { set, unset, arguments, overlays, tag: None, notes: Vec::new() }
-}
-
-/// Entries as `a/b=value`.
-fn overlay(passed: Passing, beneath: Option<&str>, entries: &[&str]) -> Overlay {
-    let entry = |text: &&str| {
-        let (path, value) = text.split_once('=').unwrap_or((text, ""));
-        Entry { path: path.split('/').map(str::to_owned).collect(), value: value.into() }
-    };
-    Overlay { passed, beneath: beneath.map(str::to_owned), entries: entries.iter().map(entry).collect() }
+/// One call of the host.
+fn ask(what: &str) -> String {
+    match what {
+        "settings" => settings::get("describe").unwrap_or_default(),
+        "tasks" => said(tasks::list().map(|tasks| tasks.len().to_string())),
+        "task" => said(tasks::get("000000000001").map(|task| task.id)),
+        "start" => said(start().map(|task| task.id)),
+        "wait" => said(tasks::wait("000000000001", Duration::from_secs(1)).map(|task| task.id)),
+        "cache" => cache::get("x").map_or_else(|| "nothing".to_owned(), |_| "something".to_owned()),
+        "cache-put" => {
+            cache::put("x", b"y", Duration::from_secs(60));
+            "put".to_owned()
+        }
+        "clock" => format!("{:?}", clock::now()),
+        url => said(http::get(url).map(|answer| answer.status.to_string())),
+    }
 }
 
 fn start() -> Result<tasks::Task, Error> {

@@ -1,0 +1,90 @@
+//! The questions about a provider, on the terminal.
+
+use aiw_core::{CliKind, Family, Secret, one_line};
+use aiw_providers::{Ask, AskError, KnownPreset};
+use async_trait::async_trait;
+
+use crate::commands::secret;
+use crate::failure::Failure;
+use crate::output::table;
+use crate::terminal;
+
+/// The user at the terminal, if there is one.
+pub struct Terminal {
+    /// `--yes`
+    pub yes: bool,
+}
+
+#[async_trait]
+impl Ask for Terminal {
+    fn is_there(&self) -> bool {
+        terminal::can_ask()
+    }
+
+    async fn preset(&self, presets: &[KnownPreset]) -> Result<String, AskError> {
+        if !terminal::can_ask() {
+            return Err(AskError::Nobody {
+                question: "what to add".into(),
+                hint: "use `--preset PRESET`; `aiw provider presets` lists them".into(),
+            });
+        }
+        let rows: Vec<Vec<String>> =
+            presets.iter().map(|known| vec![known.preset.id.clone(), known.preset.label.clone()]).collect();
+        table(&rows).iter().for_each(|line| terminal::tell(line));
+        answer(terminal::ask("Preset:").await)
+    }
+
+    async fn address(&self, family: Family) -> Result<Option<String>, AskError> {
+        let url = answer(terminal::ask(&format!("Address for the {family} API (empty for none):")).await)?;
+        Ok(Some(url).filter(|url| !url.is_empty()))
+    }
+
+    async fn clis(&self, fitting: &[CliKind]) -> Result<Option<Vec<CliKind>>, AskError> {
+        let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
+        loop {
+            let said = answer(terminal::ask(&format!("CLIs (empty for {all}):")).await)?;
+            let words = said.split([',', ' ']).filter(|word| !word.is_empty());
+            let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
+            match chosen.collect::<Result<Vec<_>, _>>() {
+                Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
+                Err(word) => terminal::tell(&format!("`{}` is not one of them", one_line(word, 40))),
+            }
+        }
+    }
+
+    async fn model(&self) -> Result<Option<String>, AskError> {
+        let model = answer(terminal::ask("Model (empty for the CLI's own choice):").await)?;
+        Ok(Some(model).filter(|model| !model.is_empty()))
+    }
+
+    async fn token(&self, page: Option<&str>) -> Result<Option<Secret>, AskError> {
+        let page = page.map(|page| format!(" ({page})")).unwrap_or_default();
+        match terminal::ask_hidden(&format!("Token{page}:")).await {
+            Ok(token) => Ok(Some(token)),
+            Err(failure) if failure.code() == 130 => Err(AskError::Interrupted),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn given_token(&self) -> Result<Secret, AskError> {
+        answer(secret::read("Token:").await)
+    }
+
+    async fn private_address(&self, known: &KnownPreset, url: &str) -> Result<bool, AskError> {
+        let question = format!(
+            "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token there?",
+            known.preset.id, known.component
+        );
+        if !self.yes && !terminal::can_ask() {
+            return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
+        }
+        answer(terminal::confirm(&question, "--yes", self.yes).await)
+    }
+}
+
+fn answer<T>(answer: Result<T, Failure>) -> Result<T, AskError> {
+    answer.map_err(|failure| match failure.code() {
+        130 => AskError::Interrupted,
+        _ => AskError::Unreadable(failure.message().to_owned()),
+    })
+}

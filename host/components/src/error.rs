@@ -1,0 +1,159 @@
+//! What can go wrong with components of third parties.
+
+use std::path::PathBuf;
+
+use aiw_core::{ErrorKind, ExtensionId};
+use aiw_extensions::{Capability, ExtensionError};
+use aiw_home::HomeError;
+use aiw_net::NetError;
+use aiw_wasm::LoadError;
+
+/// Why a component can't be listed, loaded, added or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// A file of the home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The component could not be fetched.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// It does not load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The file is not a component for this aiw.
+    #[error("`{source_name}` {source}")]
+    Extension {
+        /// The path or URL that was given.
+        source_name: String,
+        /// Why.
+        source: ExtensionError,
+    },
+    /// The file of an added component is missing.
+    #[error("the file of component `{id}` is gone: `{}`", .path.display())]
+    Gone {
+        /// The component.
+        id: ExtensionId,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// The component is switched off.
+    #[error("component `{id}` is disabled")]
+    Disabled {
+        /// Its id.
+        id: String,
+    },
+    /// A server did not hand the file over.
+    #[error("`{url}` answered {status}")]
+    Answered {
+        /// The URL without its query.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// There is no such file.
+    #[error("there is no file `{}`", .path.display())]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A directory without a component.
+    #[error("there is no component in `{}`", .directory.display())]
+    NoComponent {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// A directory with more than one.
+    #[error("there are several components in `{}`", .directory.display())]
+    SeveralComponents {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The source of a component holds another one now.
+    #[error("`{source_name}` now holds another component, `{found}`")]
+    Replaced {
+        /// The path or URL.
+        source_name: String,
+        /// What is there.
+        found: ExtensionId,
+    },
+    /// No component has that id.
+    #[error("there is no component `{id}`")]
+    Unknown {
+        /// The id.
+        id: String,
+    },
+    /// The id belongs to a component inside the binary.
+    #[error("component `{id}` is part of aiw and can't be {action}")]
+    Bundled {
+        /// The id.
+        id: String,
+        /// `added`, `removed`, …
+        action: &'static str,
+    },
+    /// An id that is taken by a component from elsewhere.
+    #[error("component `{id}` is already there, from `{source_name}`")]
+    Taken {
+        /// The id.
+        id: String,
+        /// Where the present one came from.
+        source_name: String,
+    },
+    /// An update asks for more than was agreed to.
+    #[error("component `{id}` {version} asks for more than you agreed to: {}", list(.more))]
+    AsksMore {
+        /// The id.
+        id: String,
+        /// The version that asks.
+        version: String,
+        /// What it asks for in addition.
+        more: Vec<Capability>,
+    },
+    /// An update would go back to a lower version.
+    #[error("component `{id}` has version {installed}, and its source has the lower version {offered}")]
+    Lower {
+        /// The id.
+        id: String,
+        /// The version that is there.
+        installed: String,
+        /// The version that would take its place.
+        offered: String,
+    },
+}
+
+fn list(more: &[Capability]) -> String {
+    more.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl LibraryError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Net(e) => e.kind(),
+            Self::Load(LoadError::Digest { .. }) => ErrorKind::Config,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// What to do next, where there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::Gone { id, .. } => Some(format!("`aiw extension update {id}` reads it again")),
+            Self::Disabled { id } => Some(format!("`aiw extension enable {id}`")),
+            Self::NoComponent { .. } => Some("build it first: `cargo build --release --target wasm32-wasip2`".into()),
+            Self::SeveralComponents { .. } => Some("name the file".into()),
+            Self::Unknown { .. } => Some("`aiw extension list` shows the components".into()),
+            Self::Taken { id, .. } => {
+                Some(format!("run `aiw extension update {id}` or `aiw extension remove {id}` first"))
+            }
+            Self::AsksMore { id, .. } | Self::Lower { id, .. } => {
+                Some(format!("`aiw extension update {id} --accept-changes` agrees to it"))
+            }
+            Self::Load(LoadError::Digest { id, .. }) => {
+                Some(format!("run `aiw extension remove {id}`, then add it again from a source that you trust"))
+            }
+            _ => None,
+        }
+    }
+}

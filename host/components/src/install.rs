@@ -1,0 +1,172 @@
+//! Adding, updating, switching and removing components of third parties.
+
+use std::collections::BTreeMap;
+
+use aiw_core::ExtensionId;
+use aiw_extensions::{Grants, is_lower};
+use aiw_home::{Lock, LockedExtension};
+use aiw_net::Client;
+use aiw_wasm::Component;
+
+use crate::LibraryError;
+use crate::library::{Library, find};
+use crate::source::{Candidate, read, shown};
+
+/// What a candidate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Adding {
+    New,
+    Update,
+}
+
+impl Library {
+    /// Loads a candidate without adding it, with all that it asks for: for its author.
+    pub async fn try_out(&self, candidate: &Candidate) -> Result<Component, LibraryError> {
+        self.load_unlisted(&candidate.about, &candidate.bytes).await
+    }
+
+    /// Reads a component from a file, a directory or a URL. Nothing is kept.
+    pub async fn read(&self, source: &str, client: &Client) -> Result<Candidate, LibraryError> {
+        read(source, client).await
+    }
+
+    /// What stands against adding a candidate, before anybody is asked.
+    pub fn check_add(&self, candidate: &Candidate) -> Result<(), LibraryError> {
+        self.check(candidate, &self.home.extensions_lock()?.extensions, Adding::New)
+    }
+
+    fn check(
+        &self,
+        candidate: &Candidate,
+        extensions: &BTreeMap<ExtensionId, LockedExtension>,
+        adding: Adding,
+    ) -> Result<(), LibraryError> {
+        let id = &candidate.about.manifest.id;
+        if self.is_bundled(id.as_str()) {
+            return Err(LibraryError::Bundled { id: id.to_string(), action: "replaced" });
+        }
+        match (extensions.get(id), adding) {
+            // The same file again is no news.
+            (Some(known), Adding::New) if known.sha256 != candidate.about.sha256 => {
+                Err(LibraryError::Taken { id: id.to_string(), source_name: shown(&known.source) })
+            }
+            // Removed while its update was read: it stays away.
+            (None, Adding::Update) => Err(LibraryError::Unknown { id: id.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a candidate: the user has agreed. It is compiled first, so that what is listed also loads.
+    pub async fn add(&self, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
+        self.keep(candidate, Adding::New).await
+    }
+
+    /// Puts a candidate in the place of the component that [`Library::check_update`] was asked for.
+    pub async fn update(&self, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
+        self.keep(candidate, Adding::Update).await
+    }
+
+    async fn keep(&self, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
+        self.try_out(candidate).await?;
+        let about = &candidate.about;
+        let lock = self.home.lock()?;
+        let mut file = self.home.extensions_lock()?;
+        // Again: between the question and the answer another command may have been here.
+        self.check(candidate, &file.extensions, adding)?;
+        let path = self.home.extension(&about.manifest.id, &about.sha256);
+        if let Some(parent) = path.parent() {
+            self.home.make_dir(parent)?;
+        }
+        aiw_home::replace(&path, &candidate.bytes, aiw_home::Mode::Private)?;
+        let locked = LockedExtension {
+            id: about.manifest.id.clone(),
+            version: about.manifest.version.clone(),
+            source: candidate.source.clone(),
+            sha256: about.sha256.clone(),
+            worlds: about.worlds.iter().map(|w| w.as_str().to_owned()).collect(),
+            enabled: file.extensions.get(&about.manifest.id).is_none_or(|known| known.enabled),
+            added_at: aiw_home::now_rfc3339(),
+            grants: candidate.wanted.to_map(),
+        };
+        let old = file.extensions.insert(locked.id.clone(), locked.clone());
+        file.save(&lock)?;
+        if let Some(old) = old.filter(|old| old.sha256 != locked.sha256) {
+            let _ = std::fs::remove_file(self.home.extension(&old.id, &old.sha256));
+        }
+        Ok(locked)
+    }
+
+    /// Changes the lock file. The lock is handed on, for what has to follow.
+    fn change<T>(
+        &self,
+        id: &str,
+        action: &'static str,
+        change: impl FnOnce(&mut BTreeMap<ExtensionId, LockedExtension>, &ExtensionId) -> Option<T>,
+    ) -> Result<(T, Lock), LibraryError> {
+        if self.is_bundled(id) {
+            return Err(LibraryError::Bundled { id: id.to_owned(), action });
+        }
+        let unknown = || LibraryError::Unknown { id: aiw_core::one_line(id, 80) };
+        let key: ExtensionId = id.parse().map_err(|_| unknown())?;
+        let lock = self.home.lock()?;
+        let mut file = self.home.extensions_lock()?;
+        let result = change(&mut file.extensions, &key).ok_or_else(unknown)?;
+        file.save(&lock)?;
+        Ok((result, lock))
+    }
+
+    /// Switches a component on or off.
+    pub fn set_enabled(&self, id: &str, enabled: bool) -> Result<(), LibraryError> {
+        let action = if enabled { "enabled" } else { "disabled" };
+        let (done, _lock) = self.change(id, action, |extensions, id| {
+            extensions.get_mut(id)?.enabled = enabled;
+            Some(())
+        })?;
+        Ok(done)
+    }
+
+    /// Removes a component, its file and what it cached.
+    pub fn remove(&self, id: &str) -> Result<LockedExtension, LibraryError> {
+        let (gone, _lock) = self.change(id, "removed", |extensions, id| extensions.remove(id))?;
+        // Only now: a lock file that could not be written still names the file.
+        let _ = std::fs::remove_file(self.home.extension(&gone.id, &gone.sha256));
+        let _ = aiw_home::remove_tree(&self.home.cache(&format!("components/{}", gone.id)));
+        Ok(gone)
+    }
+
+    /// What would take a component's place, and what the user has to agree to first; `None` when its source has the
+    /// same file.
+    pub async fn check_update(
+        &self,
+        id: &str,
+        client: &Client,
+    ) -> Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError> {
+        if self.is_bundled(id) {
+            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated by itself" });
+        }
+        let lock = self.home.extensions_lock()?;
+        let known = find(&lock.extensions, id)?;
+        let candidate = read(&known.source, client).await?;
+        if candidate.about.manifest.id != known.id {
+            return Err(LibraryError::Replaced {
+                source_name: shown(&known.source),
+                found: candidate.about.manifest.id,
+            });
+        }
+        let more = candidate.wanted.beyond(&Grants::from_map(&known.grants));
+        let whole = self.read_locked(known).is_ok();
+        if candidate.about.sha256 == known.sha256 && more.is_empty() && whole {
+            return Ok(None);
+        }
+        let (id, offered) = (id.to_owned(), candidate.about.manifest.version.clone());
+        let mut against = Vec::new();
+        if !more.is_empty() {
+            against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
+        }
+        // An old version may have holes that were closed since.
+        if is_lower(&offered, &known.version) {
+            against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
+        }
+        Ok(Some((candidate, against)))
+    }
+}

@@ -1,0 +1,13 @@
+//! The library of components: those inside the binary and those that the user added.
+//!
+//! It reads components from files and URLs, keeps what the user agreed to in `extensions.lock`, and loads them
+//! with their digest checked. Running them is the business of `aiw-wasm`.
+
+mod error;
+mod install;
+mod library;
+mod source;
+
+pub use error::LibraryError;
+pub use library::{Bundled, Known, Library};
+pub use source::Candidate;

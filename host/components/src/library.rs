@@ -1,0 +1,201 @@
+//! Which components there are: those inside the binary and those of `extensions.lock`. Loads either, with its
+//! digest checked.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use aiw_core::ExtensionId;
+use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, World, inspect};
+use aiw_home::{Home, LockedExtension};
+use aiw_wasm::capabilities::Capabilities;
+use aiw_wasm::{CompiledCache, Component, Engine, LoadError, Origin};
+use tokio::sync::OnceCell;
+
+use crate::LibraryError;
+
+/// One component, for lists.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// What it says of itself; none when its file is missing or not what was agreed to.
+    pub about: Option<About>,
+    /// The record in the lock file; none for a bundled component.
+    pub locked: Option<LockedExtension>,
+    /// Its id.
+    pub id: ExtensionId,
+    /// Why it does not load, as a sentence.
+    pub problem: Option<String>,
+}
+
+impl Known {
+    /// Whether it may be called.
+    pub fn enabled(&self) -> bool {
+        self.locked.as_ref().is_none_or(|locked| locked.enabled)
+    }
+}
+
+/// A component that is part of the binary.
+#[derive(Debug, Clone, Copy)]
+pub struct Bundled {
+    /// As its manifest says.
+    pub id: &'static str,
+    /// What it offers.
+    pub world: World,
+    /// The component.
+    pub bytes: &'static [u8],
+}
+
+/// All components of a home.
+pub struct Library {
+    pub(crate) home: Home,
+    bundled: Vec<(Bundled, OnceLock<About>)>,
+    capabilities: Capabilities,
+    engine: OnceLock<Engine>,
+    compiler: Option<PathBuf>,
+    /// By digest. A component that is being compiled holds up only those who wait for it.
+    loaded: Mutex<BTreeMap<String, Arc<OnceCell<Arc<Component>>>>>,
+}
+
+impl Library {
+    /// The library of a home, with the components that are part of the binary.
+    pub fn new(home: Home, bundled: &[Bundled], capabilities: Capabilities) -> Self {
+        let bundled = bundled.iter().map(|component| (*component, OnceLock::new())).collect();
+        let (engine, loaded) = (OnceLock::new(), Mutex::new(BTreeMap::new()));
+        Self { home, bundled, capabilities, engine, compiler: None, loaded }
+    }
+
+    /// Compiles third-party components in processes of their own; see [`Engine::compile_with`].
+    #[must_use]
+    pub fn compile_with(self, program: PathBuf) -> Self {
+        Self { compiler: Some(program), ..self }
+    }
+
+    fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<About>)> {
+        self.bundled.iter().find(|(component, _)| component.id == id)
+    }
+
+    fn engine(&self) -> Result<Engine, LoadError> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine.clone());
+        }
+        // The home itself is made on the way; a cache that can't be made is none.
+        let dir = self.home.cache("compiled-v1");
+        let cache = match self.home.make_dir(&dir) {
+            Ok(()) => CompiledCache::at(dir),
+            Err(_) => CompiledCache::none(),
+        };
+        let mut engine = Engine::new(cache)?;
+        if let Some(program) = &self.compiler {
+            engine = engine.compile_with(program.clone());
+        }
+        Ok(self.engine.get_or_init(|| engine).clone())
+    }
+
+    /// Whether a component is part of the binary.
+    pub fn is_bundled(&self, id: &str) -> bool {
+        self.bundled(id).is_some()
+    }
+
+    /// Every component; the bundled ones first.
+    pub fn list(&self) -> Result<Vec<Known>, LibraryError> {
+        let mut known = Vec::new();
+        for bundled in &self.bundled {
+            let about = about_of(bundled)?;
+            known.push(Known {
+                id: about.manifest.id.clone(),
+                about: Some(about.clone()),
+                locked: None,
+                problem: None,
+            });
+        }
+        for (id, locked) in self.home.extensions_lock()?.extensions {
+            let (about, problem) = match self.read_locked(&locked) {
+                Ok((about, _)) => (Some(about), None),
+                Err(e) => (None, Some(e.to_string())),
+            };
+            known.push(Known { id, about, locked: Some(locked), problem });
+        }
+        Ok(known)
+    }
+
+    /// Ids of the components that may be called and offer a world.
+    pub fn enabled(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
+        let bundled = self.bundled.iter().filter(|(component, _)| component.world == world);
+        let mut ids: Vec<ExtensionId> = bundled.filter_map(|(component, _)| component.id.parse().ok()).collect();
+        let lock = self.home.extensions_lock()?;
+        let offers = |e: &&LockedExtension| e.enabled && e.worlds.iter().any(|w| w == world.as_str());
+        ids.extend(lock.extensions.values().filter(offers).map(|e| e.id.clone()));
+        Ok(ids)
+    }
+
+    /// The file of a locked component, with its digest checked.
+    pub(crate) fn read_locked(&self, locked: &LockedExtension) -> Result<(About, Vec<u8>), LibraryError> {
+        let path = self.home.extension(&locked.id, &locked.sha256);
+        let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
+            .ok_or_else(|| LibraryError::Gone { id: locked.id.clone(), path: path.clone() })?;
+        let found = aiw_extensions::sha256_hex(&bytes);
+        if found != locked.sha256 {
+            return Err(LoadError::Digest { id: locked.id.to_string(), pinned: locked.sha256.clone(), found }.into());
+        }
+        let about = inspect(&bytes)
+            .map_err(|source| LibraryError::Extension { source_name: path.display().to_string(), source })?;
+        Ok((about, bytes))
+    }
+
+    /// Loads a component; a second time it is the same one.
+    pub async fn load(&self, id: &str) -> Result<Arc<Component>, LibraryError> {
+        let (about, bytes, granted, origin) = match self.bundled(id) {
+            Some(bundled) => {
+                let about = about_of(bundled)?;
+                let bytes = Cow::Borrowed(bundled.0.bytes);
+                (about.clone(), bytes, Grants::wanted(about), Origin::Bundled)
+            }
+            None => {
+                let lock = self.home.extensions_lock()?;
+                let locked = find(&lock.extensions, id)?;
+                if !locked.enabled {
+                    return Err(LibraryError::Disabled { id: id.to_owned() });
+                }
+                let (about, bytes) = self.read_locked(locked)?;
+                (about, bytes.into(), Grants::from_map(&locked.grants), Origin::Foreign)
+            }
+        };
+        let place = {
+            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded.entry(about.sha256.clone()).or_default().clone()
+        };
+        let load = async || {
+            let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
+            let component = Component::load(&engine, &bytes, &about, granted, capabilities, origin).await?;
+            Ok::<_, LibraryError>(Arc::new(component))
+        };
+        Ok(place.get_or_try_init(load).await?.clone())
+    }
+
+    /// Loads a component that is not added, with all that it asks for.
+    pub(crate) async fn load_unlisted(&self, about: &About, bytes: &[u8]) -> Result<Component, LibraryError> {
+        let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
+        let granted = Grants::wanted(about);
+        Ok(Component::load(&engine, bytes, about, granted, capabilities, Origin::Foreign).await?)
+    }
+}
+
+/// The record of a component that was added.
+pub(crate) fn find<'l>(
+    extensions: &'l BTreeMap<ExtensionId, LockedExtension>,
+    id: &str,
+) -> Result<&'l LockedExtension, LibraryError> {
+    let found = id.parse().ok().and_then(|id: ExtensionId| extensions.get(&id));
+    found.ok_or_else(|| LibraryError::Unknown { id: aiw_core::one_line(id, 80) })
+}
+
+/// What a bundled component says of itself; it is read when it is first asked for.
+fn about_of((component, about): &(Bundled, OnceLock<About>)) -> Result<&About, LibraryError> {
+    if let Some(about) = about.get() {
+        return Ok(about);
+    }
+    let read = inspect(component.bytes)
+        .map_err(|source| LibraryError::Extension { source_name: component.id.to_owned(), source })?;
+    Ok(about.get_or_init(|| read))
+}

@@ -1,0 +1,72 @@
+//! Where a component is read from: a file, a directory, a URL.
+
+use std::path::{Path, PathBuf};
+
+use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, inspect};
+use aiw_net::{Client, Policy, Request};
+
+use crate::LibraryError;
+
+/// A component that was read and not added yet.
+#[derive(Debug)]
+pub struct Candidate {
+    /// What it says of itself.
+    pub about: About,
+    /// What it asks for.
+    pub wanted: Grants,
+    /// Where it came from: an absolute path or a URL.
+    pub source: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Reads a component from a file, a directory or a URL. Nothing is kept.
+pub async fn read(source: &str, client: &Client) -> Result<Candidate, LibraryError> {
+    let (source, bytes) = if source.starts_with("https://") || source.starts_with("http://") {
+        // What was typed may be anywhere; where it redirects to (release assets do) is the public internet.
+        let mut policy = Policy::public();
+        policy.grant_url(source);
+        let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
+        let response = client.get(&policy, &request).await?;
+        if response.status != 200 {
+            return Err(LibraryError::Answered { url: shown(source), status: response.status });
+        }
+        (source.to_owned(), response.body)
+    } else {
+        let path = component_file(Path::new(source))?;
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
+            .ok_or_else(|| LibraryError::NoFile { path: path.clone() })?;
+        (path.display().to_string(), bytes)
+    };
+    let named = |error| LibraryError::Extension { source_name: shown(&source), source: error };
+    let about = inspect(&bytes).map_err(named)?;
+    Ok(Candidate { wanted: Grants::wanted(&about), about, source, bytes })
+}
+
+/// A path or URL for messages; a query may hold a key.
+pub(crate) fn shown(source: &str) -> String {
+    aiw_core::one_line(&aiw_core::without_query(source), 200)
+}
+
+/// The component that a path means: the file itself, or the one component of a directory,
+/// looked for where cargo and the JavaScript build leave it.
+fn component_file(path: &Path) -> Result<PathBuf, LibraryError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let places = ["", "dist", "target/wasm32-wasip2/release", "target/wasm32-unknown-unknown/release"];
+    for place in places {
+        let Ok(entries) = std::fs::read_dir(path.join(place)) else { continue };
+        let mut found: Vec<PathBuf> =
+            entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "wasm")).collect();
+        found.sort();
+        match found.len() {
+            0 => {}
+            1 => return Ok(found.remove(0)),
+            _ => {
+                return Err(LibraryError::SeveralComponents { directory: path.join(place) });
+            }
+        }
+    }
+    Err(LibraryError::NoComponent { directory: path.to_owned() })
+}

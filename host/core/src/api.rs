@@ -1,0 +1,90 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::InvalidName;
+
+/// Whose addresses an AI CLI can be pointed at. OpenAI's two APIs are at one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Anthropic Messages.
+    Anthropic,
+    /// OpenAI Responses and Chat Completions.
+    Openai,
+    /// Gemini API.
+    Gemini,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Anthropic, Self::Openai, Self::Gemini];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::Openai => "openai",
+            Self::Gemini => "gemini",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Family {
+    type Err = InvalidName;
+    fn from_str(name: &str) -> Result<Self, InvalidName> {
+        let known = Self::ALL.into_iter().find(|family| family.as_str() == name);
+        known.ok_or(InvalidName {
+            what: "API family",
+            name: name.to_owned(),
+            why: "is not one of `anthropic`, `openai` and `gemini`",
+        })
+    }
+}
+
+/// An API by which models are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Api {
+    /// Anthropic's `POST /v1/messages`.
+    Messages,
+    /// OpenAI's `POST /responses`.
+    Responses,
+    /// OpenAI's `POST /chat/completions`.
+    ChatCompletions,
+    /// Gemini's `POST /v1beta/models/MODEL:generateContent`, and the streaming one.
+    GenerateContent,
+}
+
+impl Api {
+    /// Whose address it is at.
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Messages => Family::Anthropic,
+            Self::Responses | Self::ChatCompletions => Family::Openai,
+            Self::GenerateContent => Family::Gemini,
+        }
+    }
+
+    /// Its name for people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Messages => "Anthropic Messages",
+            Self::Responses => "OpenAI Responses",
+            Self::ChatCompletions => "OpenAI Chat Completions",
+            Self::GenerateContent => "the Gemini API",
+        }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.label())
+    }
+}

@@ -1,0 +1,82 @@
+//! How one CLI gets to one provider: the intent of the provider's component, with the address and
+//! the secrets that only the host has.
+
+use std::collections::BTreeMap;
+
+use aiw_core::provider::{Account, Auth, Intent, Value};
+use aiw_core::{CliKind, Secret};
+
+use crate::LaunchError;
+
+/// An intent that can be carried out.
+pub(crate) struct Access<'a> {
+    /// The provider's name.
+    pub(crate) provider: &'a str,
+    /// A random word that stands for the provider where its name could mean something else.
+    pub(crate) id: &'a str,
+    /// The account's address for the intent's API.
+    pub(crate) base_url: &'a str,
+    pub(crate) intent: &'a Intent,
+    secrets: &'a BTreeMap<String, Secret>,
+}
+
+/// What stands in a credential's place where there is none: a CLI that has none takes the user's own
+/// login, and would send that to the provider.
+const NO_KEY: &str = "none";
+
+impl<'a> Access<'a> {
+    pub(crate) fn new(
+        account: &'a Account,
+        id: &'a str,
+        intent: &'a Intent,
+        secrets: &'a BTreeMap<String, Secret>,
+    ) -> Result<Self, LaunchError> {
+        let base_url = account.base_urls.get(&intent.api.family()).ok_or_else(|| LaunchError::Invalid {
+            message: format!("provider `{}` has no address for {}", account.name, intent.api),
+            hint: None,
+        })?;
+        Ok(Self { provider: account.name.as_str(), id, base_url: base_url.trim_end_matches('/'), intent, secrets })
+    }
+
+    fn secret(&self, name: &str) -> Result<&'a str, LaunchError> {
+        self.secrets.get(name).map(Secret::expose).ok_or_else(|| LaunchError::Invalid {
+            message: format!("the plan needs a secret `{name}`, which provider `{}` does not have", self.provider),
+            hint: None,
+        })
+    }
+
+    /// The key; a word that is none where no key is sent, or where a header carries it.
+    pub(crate) fn key(&self) -> Result<&'a str, LaunchError> {
+        match &self.intent.auth {
+            Auth::Bearer(name) | Auth::ApiKey(name) => self.secret(name),
+            Auth::None | Auth::Header { .. } => Ok(NO_KEY),
+        }
+    }
+
+    /// The extra headers, and the one that carries the key where it is one of its own.
+    pub(crate) fn headers(&self) -> Result<Vec<(&'a str, String)>, LaunchError> {
+        let mut headers = Vec::new();
+        if let Auth::Header { header, secret } = &self.intent.auth {
+            headers.push((header.as_str(), self.secret(secret)?.to_owned()));
+        }
+        for header in &self.intent.headers {
+            headers.push((header.name.as_str(), self.text(&header.value)?));
+        }
+        Ok(headers)
+    }
+
+    fn text(&self, value: &Value) -> Result<String, LaunchError> {
+        match value {
+            Value::Literal(text) => Ok(text.clone()),
+            Value::Secret { name, prefix } => Ok(format!("{prefix}{}", self.secret(name)?)),
+        }
+    }
+
+    /// Something of the intent that a CLI has no way to do.
+    pub(crate) fn cannot(&self, cli: CliKind, what: &str) -> LaunchError {
+        LaunchError::invalid(
+            format!("`{cli}` has no way to {what}, which provider `{}` needs", self.provider),
+            "use another CLI or another provider",
+        )
+    }
+}

@@ -1,0 +1,385 @@
+//! Claude Code. Seen in 2.1.197 and 2.1.328.
+//!
+//! The `env` of the user's settings beats the process environment, and `--settings` beats those. So
+//! what is set for the provider stands in both, and what could compete is emptied in both.
+
+use std::ffi::OsString;
+
+use aiw_core::provider::Auth;
+use aiw_core::{Api, CliKind};
+use aiw_tasks::Usage;
+use serde_json::{Map, Value, json};
+
+use super::{AiCli, CommandLine, Line, Passed, words};
+use crate::access::Access;
+use crate::arguments;
+use crate::draft::Draft;
+use crate::stream::{CliStream, Event, Findings, flat, text};
+use crate::{LaunchError, Permission, overlay};
+
+pub(super) struct Claude;
+
+/// Says that the provider is aiw's business: settings then can't set what chooses one. Versions that
+/// do not know it are held by the settings over the user's own.
+const MANAGED: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
+
+/// What it asks of hosts other than the provider's: telemetry, feature flags, updates, surveys.
+const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
+
+/// The models by which it calls the three sizes.
+const LARGE: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
+const MEDIUM: &str = "ANTHROPIC_DEFAULT_SONNET_MODEL";
+const SMALL: &str = "ANTHROPIC_DEFAULT_HAIKU_MODEL";
+
+/// Everything of the user's own that could send it elsewhere, with another key, for another model, or
+/// tell another host of the run. <https://code.claude.com/docs/en/env-vars>, and the names in its
+/// binary. The user's proxies stay.
+const COMPETES: &[&str] = &[
+    // Addresses, headers, sockets.
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_BETAS",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_UNIX_SOCKET",
+    "CLAUDE_CODE_API_BASE_URL",
+    "CLAUDE_CODE_ARTIFACTS_API_BASE_URL",
+    "CLAUDE_CODE_CUSTOM_OAUTH_URL",
+    "CLAUDE_CODE_GB_BASE_URL",
+    "CLAUDE_CODE_EXTRA_BODY",
+    "CLAUDE_CODE_EXTRA_METADATA",
+    "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
+    "USE_LOCAL_OAUTH",
+    "USE_STAGING_OAUTH",
+    // Logins and keys.
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_API_KEY",
+    "CLAUDE_BRIDGE_OAUTH_TOKEN",
+    "CLAUDE_CODE_ACCOUNT_UUID",
+    "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_API_KEY_HELPER_TTL_MS",
+    "CLAUDE_CODE_HFI_BEARER_TOKEN",
+    "CLAUDE_CODE_HOST_AUTH_ENV_VAR",
+    "CLAUDE_CODE_OAUTH_REFRESH_TOKEN",
+    "CLAUDE_CODE_OAUTH_SCOPES",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR",
+    "CLAUDE_CODE_ORGANIZATION_UUID",
+    "CLAUDE_CODE_SDK_HAS_HOST_AUTH_REFRESH",
+    "CLAUDE_CODE_SDK_HAS_OAUTH_REFRESH",
+    "CLAUDE_CODE_SESSION_ACCESS_TOKEN",
+    "CLAUDE_CODE_USER_EMAIL",
+    "CLAUDE_CODE_WEBSOCKET_AUTH_FILE_DESCRIPTOR",
+    "CLAUDE_SESSION_INGRESS_TOKEN_FILE",
+    "CLAUDE_TRUSTED_DEVICE_TOKEN",
+    // Federated identities.
+    "ANTHROPIC_CONFIG_DIR",
+    "ANTHROPIC_ENVIRONMENT_ID",
+    "ANTHROPIC_ENVIRONMENT_KEY",
+    "ANTHROPIC_FEDERATION_RULE_ID",
+    "ANTHROPIC_IDENTITY_TOKEN",
+    "ANTHROPIC_IDENTITY_TOKEN_FILE",
+    "ANTHROPIC_ORGANIZATION_ID",
+    "ANTHROPIC_PROFILE",
+    "ANTHROPIC_SCOPE",
+    "ANTHROPIC_SERVICE_ACCOUNT_ID",
+    "ANTHROPIC_WORKSPACE_ID",
+    // Clouds: switches, addresses, keys, regions.
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_GATEWAY",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_SKIP_ANTHROPIC_AWS_AUTH",
+    "CLAUDE_CODE_SKIP_BEDROCK_AUTH",
+    "CLAUDE_CODE_SKIP_FOUNDRY_AUTH",
+    "CLAUDE_CODE_SKIP_MANTLE_AUTH",
+    "CLAUDE_CODE_SKIP_VERTEX_AUTH",
+    "ANTHROPIC_AWS_API_KEY",
+    "ANTHROPIC_AWS_BASE_URL",
+    "ANTHROPIC_AWS_WORKSPACE_ID",
+    "ANTHROPIC_BEDROCK_BASE_URL",
+    "ANTHROPIC_BEDROCK_MANTLE_API_KEY",
+    "ANTHROPIC_BEDROCK_MANTLE_BASE_URL",
+    "ANTHROPIC_BEDROCK_SERVICE_TIER",
+    "ANTHROPIC_FOUNDRY_API_KEY",
+    "ANTHROPIC_FOUNDRY_AUTH_TOKEN",
+    "ANTHROPIC_FOUNDRY_BASE_URL",
+    "ANTHROPIC_FOUNDRY_RESOURCE",
+    "ANTHROPIC_SMALL_FAST_MODEL_AWS_REGION",
+    "ANTHROPIC_VERTEX_BASE_URL",
+    "ANTHROPIC_VERTEX_PROJECT_ID",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "CLOUD_ML_REGION",
+    // Models.
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_CUSTOM_MODEL_OPTION",
+    "ANTHROPIC_DEFAULT_FABLE_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_SMALL_FAST_MODEL",
+    "CLAUDE_CODE_AUTO_MODE_MODEL",
+    "CLAUDE_CODE_BG_CLASSIFIER_MODEL",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+    "CLAUDE_CONTEXT_COLLAPSE_MODEL",
+    // Telemetry: what it tells of the run, and where.
+    "BETA_TRACING_ENDPOINT",
+    "CLAUDE_CODE_BYOC_ENABLE_DATADOG",
+    "CLAUDE_CODE_ENABLE_TELEMETRY",
+    "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA",
+    "CLAUDE_CODE_PROPAGATE_TRACEPARENT",
+    "ENABLE_BETA_TRACING_DETAILED",
+    "ENABLE_ENHANCED_TELEMETRY_BETA",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_LOGS_HEADERS",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_LOGS_EXPORTER",
+    "OTEL_LOG_RAW_API_BODIES",
+    "OTEL_LOG_USER_PROMPTS",
+    "OTEL_METRICS_EXPORTER",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "OTEL_TRACES_EXPORTER",
+];
+
+/// Regions by model: `VERTEX_REGION_CLAUDE_4_5_SONNET`.
+const REGIONS: &str = "VERTEX_REGION_CLAUDE_";
+
+/// Commands in the user's settings that fetch credentials or headers. `null` would break the file.
+const HELPERS: [&str; 5] =
+    ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"];
+
+impl AiCli for Claude {
+    fn kind(&self) -> CliKind {
+        CliKind::Claude
+    }
+
+    fn npm_package(&self) -> &'static str {
+        "@anthropic-ai/claude-code"
+    }
+
+    fn speaks(&self) -> &'static [Api] {
+        &[Api::Messages]
+    }
+
+    fn config_variable(&self) -> &'static str {
+        "CLAUDE_CONFIG_DIR"
+    }
+
+    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+        let regions: Vec<String> =
+            draft.environment.names().filter(|name| name.starts_with(REGIONS)).map(str::to_owned).collect();
+        for name in COMPETES.iter().copied().chain(regions.iter().map(String::as_str)) {
+            draft.unset(name);
+            draft.put_over(json!({"env": {name: ""}}));
+        }
+        for helper in HELPERS {
+            draft.put_over(json!({helper: ""}));
+        }
+        let mut set = |name: &str, value: &str| {
+            draft.set(name, value);
+            draft.put_over(json!({"env": {name: value}}));
+        };
+        set("ANTHROPIC_BASE_URL", access.base_url);
+        // Exactly one: of both, it would send both.
+        match access.intent.auth {
+            Auth::ApiKey(_) => set("ANTHROPIC_API_KEY", access.key()?),
+            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set("ANTHROPIC_AUTH_TOKEN", access.key()?),
+        }
+        let headers = access.headers()?;
+        if !headers.is_empty() {
+            let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            set("ANTHROPIC_CUSTOM_HEADERS", &lines.join("\n"));
+        }
+        let models = &access.intent.models;
+        let sized = |model: &Option<String>| model.clone().or_else(|| models.main.clone());
+        let by_size = LARGE.map(|name| (name, sized(&models.large))).into_iter().chain([
+            ("ANTHROPIC_MODEL", models.main.clone()),
+            (MEDIUM, sized(&models.medium)),
+            (SMALL, sized(&models.small)),
+        ]);
+        for (name, model) in by_size {
+            if let Some(model) = model {
+                set(name, &model);
+            }
+        }
+        let tuning = &access.intent.tuning;
+        for (name, number) in [
+            ("CLAUDE_CODE_MAX_CONTEXT_TOKENS", tuning.context_tokens.map(u64::from)),
+            ("CLAUDE_CODE_MAX_OUTPUT_TOKENS", tuning.output_tokens.map(u64::from)),
+            ("API_TIMEOUT_MS", tuning.timeout_seconds.map(|seconds| u64::from(seconds) * 1000)),
+        ] {
+            if let Some(number) = number {
+                set(name, &number.to_string());
+            }
+        }
+        for (name, value, wanted) in [
+            ("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "1", tuning.no_betas),
+            ("DISABLE_PROMPT_CACHING", "1", tuning.no_prompt_caching),
+            ("ENABLE_TOOL_SEARCH", "false", tuning.no_tool_search),
+        ] {
+            if wanted {
+                set(name, value);
+            }
+        }
+        set(MANAGED, "1");
+        self.give(NO_OTHER_TRAFFIC, "1", draft);
+        draft.own.insert(NO_OTHER_TRAFFIC.to_owned());
+        Ok(())
+    }
+
+    fn give(&self, name: &str, value: &str, draft: &mut Draft) {
+        draft.give(name, value);
+        draft.put_over(json!({"env": {name: value}}));
+    }
+
+    fn pass_servers(&self, _servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError> {
+        let path = draft.home.mcp_path();
+        draft.arguments.extend(["--mcp-config".into(), path.into()]);
+        Ok(())
+    }
+
+    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+        let mut before = Vec::new();
+        if line.task {
+            before.extend(words(&["-p", "--output-format", "stream-json", "--verbose"]));
+        }
+        if line.permission == Permission::Edit && !arguments::has(line.own, &["--permission-mode"]) {
+            before.extend(words(&["--permission-mode", "acceptEdits"]));
+        }
+        if let Some(model) = line.model {
+            before.extend(words(&["--model", model]));
+        }
+        before.append(&mut draft.arguments);
+        let mut bypass =
+            arguments::first_of(line.own, &["--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"])
+                .or_else(|| arguments::pair(line.own, &["--permission-mode"], "bypassPermissions"));
+        let (rest, given) = take_settings(line.own);
+        for settings in given {
+            let settings = overlay::given(&settings, &draft.cwd)?;
+            bypass = bypass.or_else(|| bypass_in(&settings));
+            if draft.settings.is_some() {
+                draft.put_beneath(settings);
+            }
+        }
+        // Of two, it keeps the last: without ours, the user's stay where they are.
+        let after = if draft.settings.is_some() { rest } else { line.own.to_vec() };
+        Ok(CommandLine { before, after, bypass })
+    }
+
+    fn pass_settings(&self, _settings: &Value, _draft: &Draft) -> Result<Passed, LaunchError> {
+        Ok(Passed::Argument("--settings"))
+    }
+
+    /// 2.1.197 looks names up, 2.1.328 does not; the versions between them were not tried.
+    fn wants_file_names(&self, version: Option<&str>) -> bool {
+        const TAKES_DESCRIPTORS: [u64; 3] = [2, 1, 328];
+
+        let numbers: Vec<u64> =
+            version.unwrap_or_default().split(['.', '-']).map_while(|part| part.parse().ok()).collect();
+        *numbers < TAKES_DESCRIPTORS[..]
+    }
+
+    fn stream(&self) -> Box<dyn CliStream> {
+        Box::new(Stream)
+    }
+
+    fn resume(&self, session: &str) -> String {
+        format!("--resume {session}")
+    }
+}
+
+/// Takes the user's own `--settings` out of the arguments; what they were: paths or JSON.
+fn take_settings(own: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
+    let (mut rest, mut settings) = (Vec::new(), Vec::new());
+    let mut arguments = own.iter();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--settings") => settings.extend(arguments.next().cloned()),
+            Some(text) if text.starts_with("--settings=") => settings.push(text["--settings=".len()..].into()),
+            _ => rest.push(argument.clone()),
+        }
+    }
+    (rest, settings)
+}
+
+/// What lifts the guards in settings that the user gave.
+fn bypass_in(settings: &Value) -> Option<String> {
+    let mode = &settings["permissions"]["defaultMode"];
+    (mode == "bypassPermissions").then(|| "--settings permissions.defaultMode bypassPermissions".to_owned())
+}
+
+/// Its `stream-json`.
+struct Stream;
+
+impl CliStream for Stream {
+    fn read(&mut self, value: &Value, found: &mut Findings) -> Vec<Event> {
+        let kind = text(&value["type"]);
+        if kind == "system" && value["subtype"] == "init" {
+            found.session(&value["session_id"]);
+        }
+        match kind {
+            // What a subagent says is its caller's business.
+            "assistant" | "user" if value["parent_tool_use_id"].is_null() => {
+                let content = &value["message"]["content"];
+                let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
+                blocks.iter().filter_map(|block| event(kind, block)).collect()
+            }
+            "system" if value["subtype"] == "api_retry" => {
+                let status = value["error_status"].as_u64().or_else(|| value["status"].as_u64());
+                let what = match status {
+                    Some(status) => format!("the API answered with status {status}"),
+                    None => "the API did not answer".to_owned(),
+                };
+                vec![Event::Line(format!("{what}; trying again"))]
+            }
+            "result" => result(value, found),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn result(value: &Value, found: &mut Findings) -> Vec<Event> {
+    found.session(&value["session_id"]);
+    let failed = value["is_error"] != false;
+    found.end(failed);
+    let said = text(&value["result"]).to_owned();
+    found.facts.cost_usd = value["total_cost_usd"].as_f64().filter(|cost| cost.is_finite());
+    let usage = &value["usage"];
+    let count = |key: &str| usage[key].as_u64();
+    if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
+        let written = count("cache_creation_input_tokens").unwrap_or(0);
+        let cached = count("cache_read_input_tokens");
+        let input = input.saturating_add(written).saturating_add(cached.unwrap_or(0));
+        let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
+        found.facts.usage = Some(Usage { input, output, cached, reasoning });
+    }
+    let mut events = Vec::new();
+    if failed {
+        let what = if said.is_empty() { text(&value["subtype"]).to_owned() } else { said.clone() };
+        events.push(Event::Failed(what));
+    }
+    found.facts.final_message = (!said.is_empty()).then_some(said);
+    events
+}
+
+fn event(speaker: &str, block: &Value) -> Option<Event> {
+    match (speaker, text(&block["type"])) {
+        ("assistant", "text") => Event::said(text(&block["text"]), false),
+        ("assistant", "tool_use") => {
+            let input = &block["input"];
+            let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
+            Some(Event::Called { tool: text(&block["name"]).to_owned(), input })
+        }
+        ("user", "tool_result") => {
+            Some(Event::Returned { text: flat(&block["content"]), failed: block["is_error"] == true })
+        }
+        ("user", "text") => Some(Event::Line(text(&block["text"]).to_owned())),
+        _ => None,
+    }
+}

@@ -1,0 +1,269 @@
+//! Gemini CLI. Seen in 0.61.0.
+//!
+//! It fills in from `.env` files whatever variable is not there: so what could compete is emptied, not
+//! taken away. How it signs in stands in its settings alone.
+
+mod home;
+
+use std::path::{Path, PathBuf};
+
+use aiw_core::provider::Auth;
+use aiw_core::{Api, CliKind};
+use aiw_tasks::Usage;
+use serde_json::{Map, Value, json};
+
+pub(crate) use home::GeminiHome;
+
+use super::{AiCli, CommandLine, Line, Passed, words};
+use crate::access::Access;
+use crate::arguments;
+use crate::draft::Draft;
+use crate::stream::{CliStream, Event, Findings, flat, text};
+use crate::{LaunchError, Permission, overlay};
+
+pub(super) struct Gemini;
+
+const KEY: &str = "GEMINI_API_KEY";
+const BASE_URL: &str = "GOOGLE_GEMINI_BASE_URL";
+const HEADERS: &str = "GEMINI_CLI_CUSTOM_HEADERS";
+const MECHANISM: &str = "GEMINI_API_KEY_AUTH_MECHANISM";
+
+/// The variable that names a file of settings over the user's own, and where that file is otherwise.
+const SYSTEM_SETTINGS: &str = "GEMINI_CLI_SYSTEM_SETTINGS_PATH";
+const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
+    "/Library/Application Support/GeminiCli/settings.json"
+} else {
+    "/etc/gemini-cli/settings.json"
+};
+
+/// Everything of the user's own that could send it elsewhere, with another login, for another model, or
+/// tell another host of the run. <https://geminicli.com/docs/reference/configuration>, and the names in
+/// its bundle. The user's proxies stay.
+const COMPETES: &[&str] = &[
+    "CLOUD_SHELL",
+    "CODE_ASSIST_API_VERSION",
+    "CODE_ASSIST_ENDPOINT",
+    HEADERS,
+    "GEMINI_CLI_USE_COMPUTE_ADC",
+    MECHANISM,
+    "GEMINI_DEFAULT_AUTH_TYPE",
+    "GEMINI_MODEL",
+    "GEMINI_TELEMETRY_LOG_PROMPTS",
+    "GEMINI_TELEMETRY_OTLP_ENDPOINT",
+    "GEMINI_TELEMETRY_OUTFILE",
+    "GEMINI_TELEMETRY_TRACES_ENABLED",
+    "GEMINI_TELEMETRY_USE_CLI_AUTH",
+    "GEMINI_TELEMETRY_USE_COLLECTOR",
+    "GOOGLE_API_KEY",
+    "GOOGLE_CLOUD_ACCESS_TOKEN",
+    "GOOGLE_CLOUD_LOCATION",
+    "GOOGLE_CLOUD_PROJECT",
+    "GOOGLE_CLOUD_PROJECT_ID",
+    "GOOGLE_CLOUD_QUOTA_PROJECT",
+    "GOOGLE_CLOUD_REGION",
+    "GOOGLE_CLOUD_UNIVERSE_DOMAIN",
+    "GOOGLE_GENAI_API_VERSION",
+    "GOOGLE_GENAI_USE_GCA",
+    "GOOGLE_GENAI_USE_VERTEXAI",
+    "GOOGLE_VERTEX_BASE_URL",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "VERTEX_AI_API_DEFAULT_VERSION",
+];
+
+impl AiCli for Gemini {
+    fn kind(&self) -> CliKind {
+        CliKind::Gemini
+    }
+
+    fn npm_package(&self) -> &'static str {
+        "@google/gemini-cli"
+    }
+
+    fn speaks(&self) -> &'static [Api] {
+        &[Api::GenerateContent]
+    }
+
+    fn config_variable(&self) -> &'static str {
+        home::VARIABLE
+    }
+
+    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+        let cannot = |what: &str| Err(access.cannot(self.kind(), what));
+        // Betas, caching and tool search are nothing that it asks for.
+        match &access.intent.tuning {
+            tuning if tuning.context_tokens.is_some() => return cannot("limit what a model reads"),
+            tuning if tuning.output_tokens.is_some() => return cannot("limit what a model writes"),
+            tuning if tuning.timeout_seconds.is_some() => return cannot("wait for a set time"),
+            _ => {}
+        }
+        for name in COMPETES.iter().copied() {
+            draft.empty(name);
+        }
+        draft.set(KEY, access.key()?);
+        draft.set(BASE_URL, access.base_url);
+        if let Auth::Bearer(_) = access.intent.auth {
+            draft.set(MECHANISM, "bearer");
+        }
+        let headers = access.headers()?;
+        if headers.iter().any(|(_, value)| value.contains(',')) {
+            return cannot("send a header with a comma in its value");
+        }
+        if !headers.is_empty() {
+            let pairs: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+            draft.set(HEADERS, pairs.join(","));
+        }
+        // They beat the settings. It ends at a target or a protocol that it does not know, an empty one too.
+        draft.set("GEMINI_TELEMETRY_ENABLED", "false");
+        draft.set("GEMINI_TELEMETRY_OTLP_PROTOCOL", "grpc");
+        draft.set("GEMINI_TELEMETRY_TARGET", "local");
+        draft.put_over(json!({
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": false},
+        }));
+        if let Some(model) = &access.intent.models.main {
+            draft.arguments.extend(words(&["-m", model]));
+        }
+        Ok(())
+    }
+
+    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError> {
+        // It expands `${VAR}` in them as Claude Code does.
+        draft.put_over(json!({"mcpServers": its_own_form(servers)}));
+        Ok(())
+    }
+
+    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+        let mut before = Vec::new();
+        if line.task {
+            before.extend(words(&["--output-format", "stream-json"]));
+        }
+        if line.permission == Permission::Edit && !arguments::has(line.own, &["--approval-mode"]) {
+            before.extend(words(&["--approval-mode", "auto_edit"]));
+        }
+        if let Some(model) = line.model {
+            before.extend(words(&["--model", model]));
+        }
+        before.append(&mut draft.arguments);
+        // Flags of one letter stand together: `-dy`.
+        let cluster = || {
+            let is_cluster = |text: &&str| {
+                text.strip_prefix('-')
+                    .is_some_and(|letters| letters.bytes().all(|b| b.is_ascii_alphabetic()) && letters.contains('y'))
+            };
+            line.own.iter().filter_map(|argument| argument.to_str()).find(is_cluster).map(str::to_owned)
+        };
+        // Its parser takes `--approvalMode` as well.
+        let bypass = arguments::first_of(line.own, &["--yolo", "--skip-trust", "--skipTrust"])
+            .or_else(|| arguments::pair(line.own, &["--approvalMode", "--approval-mode"], "yolo"))
+            .or_else(cluster);
+        Ok(CommandLine { before, after: line.own.to_vec(), bypass })
+    }
+
+    /// Over a user's settings go only those of root's files: other users get a home of its own for it.
+    fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError> {
+        if is_root() {
+            let present = draft.environment.get(SYSTEM_SETTINGS).filter(|path| !path.is_empty()).map(PathBuf::from);
+            let path = present.unwrap_or_else(|| Path::new(SYSTEM_FILE).to_owned());
+            let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
+            return Ok(Passed::Variable(SYSTEM_SETTINGS, below));
+        }
+        let name = format!("{}{}", draft.provider, if draft.isolated { "-isolated" } else { "" });
+        let home = GeminiHome::new(&draft.home, &name, &draft.environment);
+        home.check(settings, &draft.cwd)?;
+        Ok(Passed::Home(home))
+    }
+
+    fn stream(&self) -> Box<dyn CliStream> {
+        Box::new(Stream::default())
+    }
+
+    fn resume(&self, session: &str) -> String {
+        format!("--resume {session}")
+    }
+}
+
+/// It tells transports apart by the key of the address.
+fn its_own_form(servers: &Map<String, Value>) -> Value {
+    let convert = |server: &Value| {
+        let mut server = server.clone();
+        let kind = server.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let Some(map) = server.as_object_mut() {
+            map.remove("type");
+            if kind != "sse"
+                && let Some(url) = map.remove("url")
+            {
+                map.insert("httpUrl".into(), url);
+            }
+        }
+        server
+    };
+    servers.iter().map(|(name, server)| (name.clone(), convert(server))).collect::<Map<_, _>>().into()
+}
+
+/// Whether files of ours pass for the system's own.
+fn is_root() -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().is_root();
+    #[cfg(not(unix))]
+    return false;
+}
+
+/// Its `stream-json`.
+#[derive(Default)]
+struct Stream {
+    /// What it has said since it last did something else.
+    saying: String,
+}
+
+impl CliStream for Stream {
+    fn read(&mut self, value: &Value, found: &mut Findings) -> Vec<Event> {
+        let kind = text(&value["type"]);
+        if kind != "message" && kind != "result" {
+            self.saying.clear();
+        }
+        match kind {
+            "init" => {
+                found.session(&value["session_id"]);
+                Vec::new()
+            }
+            "message" if value["role"] == "assistant" => {
+                let (said, part) = (text(&value["content"]), value["delta"] == true);
+                if !part {
+                    self.saying.clear();
+                }
+                self.saying.push_str(said);
+                Event::said(said, part).into_iter().collect()
+            }
+            "tool_use" => {
+                let input = &value["parameters"];
+                let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
+                vec![Event::Called { tool: text(&value["tool_name"]).to_owned(), input }]
+            }
+            "tool_result" => {
+                let failed = value["status"] != "success";
+                let answer = if failed { &value["error"]["message"] } else { &value["output"] };
+                vec![Event::Returned { text: flat(answer), failed }]
+            }
+            "error" => vec![Event::Line(text(&value["message"]).to_owned())],
+            "result" => {
+                let failed = value["status"] != "success";
+                found.end(failed);
+                let stats = &value["stats"];
+                let count = |key: &str| stats[key].as_u64();
+                if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
+                    found.facts.usage = Some(Usage { input, output, cached: count("cached"), reasoning: None });
+                }
+                let error = text(&value["error"]["message"]).to_owned();
+                let said = std::mem::take(&mut self.saying);
+                found.facts.final_message =
+                    [said, error.clone()].into_iter().find(|message| !message.trim().is_empty());
+                if failed { vec![Event::Failed(error)] } else { Vec::new() }
+            }
+            _ => Vec::new(),
+        }
+    }
+}

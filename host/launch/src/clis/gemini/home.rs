@@ -1,0 +1,155 @@
+//! A home of its own for Gemini CLI.
+//!
+//! Gemini reads settings over the user's only from a file that belongs to root, as do all
+//! directories above it: nobody else can hand it one. So it gets a home whose settings are the
+//! user's with ours over them, and where all else is a link to the user's own.
+//! (`GEMINI_CLI_HOME`; seen in 0.61.0.)
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Mode};
+use serde_json::Value;
+
+use crate::LaunchError;
+use crate::environment::Environment;
+use crate::overlay;
+
+/// The variable that names it.
+pub(super) const VARIABLE: &str = "GEMINI_CLI_HOME";
+const DIRECTORY: &str = ".gemini";
+const SETTINGS: &str = "settings.json";
+
+/// A home that is made when the CLI is started.
+#[derive(Clone)]
+pub(crate) struct GeminiHome {
+    home: Home,
+    root: PathBuf,
+    /// The user's: what holds `.gemini`.
+    base: PathBuf,
+}
+
+impl GeminiHome {
+    /// The home for runs under a name, over the one that the environment names.
+    pub(crate) fn new(home: &Home, name: &str, environment: &Environment) -> Self {
+        let set = |variable: &str| environment.get(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base = set(VARIABLE).or_else(|| set("HOME")).unwrap_or_else(env::temp_dir);
+        Self { home: home.clone(), root: home.root().join("gemini").join(name), base }
+    }
+
+    /// The variable that leads the CLI there, and where it is.
+    pub(crate) fn variable(&self) -> (&'static str, &Path) {
+        (VARIABLE, &self.root)
+    }
+
+    #[cfg(test)]
+    fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Refuses a project whose own settings, which go over a user's, say otherwise of how it signs in.
+    pub(crate) fn check(&self, content: &Value, cwd: &Path) -> Result<(), LaunchError> {
+        let path = cwd.join(DIRECTORY).join(SETTINGS);
+        // The user's home is no project.
+        if cwd == self.base {
+            return Ok(());
+        }
+        // What can't be read, Gemini does not read either.
+        let Ok(Some(project)) = overlay::read(&path) else { return Ok(()) };
+        let security = serde_json::json!({"security": content["security"]});
+        match overlay::contradiction(&security, &project) {
+            None => Ok(()),
+            Some(key) => Err(LaunchError::invalid(
+                format!("`{}` sets `{key}` to something else, and goes over what aiw can set", path.display()),
+                "take it out there, or run in another directory with `--cwd`",
+            )),
+        }
+    }
+
+    /// Makes it, or brings it up to date.
+    pub(crate) fn make(&self, content: &Value) -> Result<(), LaunchError> {
+        let (own, users) = (self.root.join(DIRECTORY), self.base.join(DIRECTORY));
+        self.home.make_dir(&own)?;
+        let io = |action: &'static str, path: &Path, source| HomeError::Io { action, path: path.to_owned(), source };
+        // Links into a home of before lead elsewhere now.
+        for entry in fs::read_dir(&own).into_iter().flatten().flatten() {
+            let to = fs::read_link(entry.path());
+            if to.is_ok_and(|to| to.parent() != Some(&users)) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        match fs::read_dir(&users) {
+            Ok(entries) => {
+                for entry in entries.flatten().filter(|entry| entry.file_name() != SETTINGS) {
+                    let link = own.join(entry.file_name());
+                    // What Gemini has made here itself stays.
+                    if fs::symlink_metadata(&link).is_err()
+                        && let Err(e) = symlink(&entry.path(), &link)
+                        && e.kind() != std::io::ErrorKind::AlreadyExists
+                    {
+                        return Err(io("link", &link, e).into());
+                    }
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(io("read", &users, e).into()),
+        }
+        let settings = overlay::read(&users.join(SETTINGS))?.unwrap_or_else(|| Value::Object(Default::default()));
+        let settings = overlay::merge(settings, content.clone()).to_string();
+        Ok(aiw_home::replace(&own.join(SETTINGS), settings.as_bytes(), Mode::Private)?)
+    }
+}
+
+#[cfg(unix)]
+fn symlink(to: &Path, link: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(to, link)
+}
+
+#[cfg(not(unix))]
+fn symlink(to: &Path, link: &Path) -> std::io::Result<()> {
+    if to.is_dir() { std::os::windows::fs::symlink_dir(to, link) } else { std::os::windows::fs::symlink_file(to, link) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_users_own_files_are_linked_and_the_settings_joined() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = dir.path().join("user");
+        fs::create_dir_all(user.join(".gemini/tmp")).unwrap();
+        let before =
+            "{ // mine\n \"ui\": {\"theme\": \"dark\"}, \"security\": {\"auth\": {\"selectedType\": \"oauth\"}}}";
+        fs::write(user.join(".gemini/settings.json"), before).unwrap();
+        let environment = Environment::inherited([("HOME".into(), user.clone().into())].into_iter());
+        let gemini = GeminiHome::new(&Home::at(dir.path().join("aiw")), "gw", &environment);
+        let content = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
+        for _ in 0..2 {
+            gemini.make(&content).unwrap();
+        }
+        let own = gemini.path().join(".gemini");
+        let settings: Value = serde_json::from_slice(&fs::read(own.join("settings.json")).unwrap()).unwrap();
+        assert_eq!(settings["ui"]["theme"], "dark");
+        assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
+        fs::write(own.join("tmp/session"), "x").unwrap();
+        assert!(user.join(".gemini/tmp/session").exists());
+        assert_eq!(fs::read_to_string(user.join(".gemini/settings.json")).unwrap(), before);
+    }
+
+    #[test]
+    fn a_project_that_says_otherwise_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let gemini = GeminiHome::new(&Home::at(dir.path()), "gw", &Environment::default());
+        let content = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
+        let project = dir.path().join("project");
+        fs::create_dir_all(project.join(".gemini")).unwrap();
+        gemini.check(&content, &project).unwrap();
+        fs::write(project.join(".gemini/settings.json"), r#"{"security": {"auth": {"selectedType": "vertex-ai"}}}"#)
+            .unwrap();
+        let error = gemini.check(&content, &project).unwrap_err().to_string();
+        assert!(error.contains("security.auth.selectedType"), "{error}");
+    }
+}

@@ -1,0 +1,500 @@
+//! What each CLI is started with, for every intent.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use aiw_core::provider::{Account, Auth, Header, Intent, Models, Tuning, Value as Text};
+use aiw_core::{Api, Family, Secret};
+use aiw_home::Home;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::environment::Environment;
+
+/// A run of a user whose own environment says `variables`.
+pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> Draft {
+    let pairs = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Draft {
+        home: Home::at(dir.join("aiw")),
+        provider: "mine".into(),
+        cwd: dir.to_owned(),
+        isolated: false,
+        environment: Environment::inherited(pairs),
+        settings: None,
+        arguments: Vec::new(),
+        notes: Vec::new(),
+        set: Default::default(),
+        cleared: Default::default(),
+        own: Default::default(),
+        secrets: Vec::new(),
+    }
+}
+
+fn intent(api: Api) -> Intent {
+    Intent {
+        api,
+        auth: Auth::Bearer("token".into()),
+        headers: Vec::new(),
+        models: Models::default(),
+        tuning: Tuning::default(),
+        tag: None,
+        notes: Vec::new(),
+    }
+}
+
+pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut Draft) -> Result<(), LaunchError> {
+    let base_urls: BTreeMap<Family, String> =
+        Family::ALL.into_iter().map(|family| (family, format!("https://{family}.example/"))).collect();
+    let account = Account {
+        name: "mine".parse().unwrap(),
+        preset: "p".into(),
+        granted: Default::default(),
+        base_urls,
+        model: None,
+        secrets: Default::default(),
+    };
+    let secrets =
+        BTreeMap::from([("token".to_owned(), Secret::new("canary-1")), ("more".to_owned(), Secret::new("canary-2"))]);
+    of(kind).express(&Access::new(&account, "aiw-id", intent, &secrets)?, draft)
+}
+
+pub(super) fn variable(draft: &Draft, name: &str) -> Option<String> {
+    draft.environment.get(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+pub(super) fn arguments(draft: &Draft) -> Vec<String> {
+    draft.arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn claude_gets_one_credential_in_both_places() {
+    let dir = tempfile::tempdir().unwrap();
+    for (auth, set, value, other) in [
+        (Auth::Bearer("token".into()), "ANTHROPIC_AUTH_TOKEN", "canary-1", "ANTHROPIC_API_KEY"),
+        (Auth::ApiKey("token".into()), "ANTHROPIC_API_KEY", "canary-1", "ANTHROPIC_AUTH_TOKEN"),
+        (Auth::None, "ANTHROPIC_AUTH_TOKEN", "none", "ANTHROPIC_API_KEY"),
+        (
+            Auth::Header { header: "X-Acme".parse().unwrap(), secret: "token".into() },
+            "ANTHROPIC_AUTH_TOKEN",
+            "none",
+            "ANTHROPIC_API_KEY",
+        ),
+    ] {
+        let mut draft = draft(dir.path(), &[("ANTHROPIC_API_KEY", "users"), ("ANTHROPIC_AUTH_TOKEN", "users")]);
+        express(CliKind::Claude, &Intent { auth: auth.clone(), ..intent(Api::Messages) }, &mut draft).unwrap();
+        let env = &draft.settings.as_ref().unwrap()["env"];
+        assert_eq!((variable(&draft, set).as_deref(), &env[set]), (Some(value), &json!(value)), "{auth:?}");
+        assert_eq!((variable(&draft, other), &env[other]), (None, &json!("")), "{auth:?}");
+        assert_eq!(env["ANTHROPIC_BASE_URL"], "https://anthropic.example");
+        let headers = if matches!(auth, Auth::Header { .. }) { "X-Acme: canary-1" } else { "" };
+        assert_eq!(env["ANTHROPIC_CUSTOM_HEADERS"], headers);
+        assert!(draft.arguments.is_empty());
+    }
+}
+
+/// Each would send it elsewhere, with another key, for another model, or tell another host of the run.
+#[test]
+fn nothing_of_the_users_own_competes_with_a_provider_of_claude() {
+    let dir = tempfile::tempdir().unwrap();
+    let competes = [
+        "ANTHROPIC_UNIX_SOCKET",
+        "ANTHROPIC_CUSTOM_HEADERS",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CODE_USE_BEDROCK",
+        "CLOUD_ML_REGION",
+        "VERTEX_REGION_CLAUDE_4_5_SONNET",
+        "ANTHROPIC_VERTEX_PROJECT_ID",
+        "ANTHROPIC_SMALL_FAST_MODEL",
+        "ANTHROPIC_DEFAULT_OPUS_MODEL",
+        "CLAUDE_CODE_ENABLE_TELEMETRY",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ];
+    let users: Vec<(&str, &str)> = competes.iter().map(|name| (*name, "users")).collect();
+    let stays = [("HTTPS_PROXY", "http://proxy"), ("AWS_PROFILE", "work"), ("JIRA_BASE_URL", "https://jira")];
+    let mut draft = draft(dir.path(), &[&users[..], &stays].concat());
+    express(CliKind::Claude, &intent(Api::Messages), &mut draft).unwrap();
+    let settings = draft.settings.clone().unwrap();
+    for name in competes {
+        assert_eq!((variable(&draft, name), &settings["env"][name]), (None, &json!("")), "{name}");
+    }
+    for (name, value) in stays {
+        assert_eq!((variable(&draft, name).as_deref(), settings["env"].get(name)), (Some(value), None));
+    }
+    for helper in ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"] {
+        assert_eq!(settings[helper], "");
+    }
+    // What a user gives for the provider or the run is the user's word.
+    of(CliKind::Claude).give("CLAUDE_CODE_USE_BEDROCK", "1", &mut draft);
+    assert_eq!(variable(&draft, "CLAUDE_CODE_USE_BEDROCK").as_deref(), Some("1"));
+    assert_eq!(draft.settings.unwrap()["env"]["CLAUDE_CODE_USE_BEDROCK"], "1");
+}
+
+#[test]
+fn claude_gets_models_by_size_headers_and_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = draft(dir.path(), &[]);
+    let models = Models { main: Some("m".into()), small: Some("s".into()), ..Models::default() };
+    let tuning = Tuning {
+        context_tokens: Some(1000),
+        output_tokens: Some(100),
+        timeout_seconds: Some(60),
+        no_betas: true,
+        no_prompt_caching: true,
+        no_tool_search: true,
+    };
+    let headers = vec![
+        Header { name: "X-Team".parse().unwrap(), value: Text::Literal("tools".into()) },
+        Header {
+            name: "X-Second".parse().unwrap(),
+            value: Text::Secret { name: "more".into(), prefix: "Token ".into() },
+        },
+    ];
+    express(CliKind::Claude, &Intent { models, tuning, headers, ..intent(Api::Messages) }, &mut draft).unwrap();
+    for (name, value) in [
+        ("ANTHROPIC_MODEL", "m"),
+        ("ANTHROPIC_DEFAULT_OPUS_MODEL", "m"),
+        ("ANTHROPIC_DEFAULT_SONNET_MODEL", "m"),
+        ("ANTHROPIC_DEFAULT_HAIKU_MODEL", "s"),
+        ("ANTHROPIC_CUSTOM_HEADERS", "X-Team: tools\nX-Second: Token canary-2"),
+        ("CLAUDE_CODE_MAX_CONTEXT_TOKENS", "1000"),
+        ("CLAUDE_CODE_MAX_OUTPUT_TOKENS", "100"),
+        ("API_TIMEOUT_MS", "60000"),
+        ("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "1"),
+        ("DISABLE_PROMPT_CACHING", "1"),
+        ("ENABLE_TOOL_SEARCH", "false"),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ] {
+        let env = &draft.settings.as_ref().unwrap()["env"];
+        assert_eq!((variable(&draft, name).as_deref(), &env[name]), (Some(value), &json!(value)));
+    }
+}
+
+#[test]
+fn codex_gets_a_provider_of_its_own_and_no_secret_as_an_argument() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = draft(dir.path(), &[("OPENAI_API_KEY", "users"), ("OPENAI_BASE_URL", "users")]);
+    let headers = vec![Header { name: "X-Team".parse().unwrap(), value: Text::Literal("a\"b".into()) }];
+    let models = Models { main: Some("gpt-x".into()), ..Models::default() };
+    let tuning = Tuning { context_tokens: Some(1000), timeout_seconds: Some(60), ..Tuning::default() };
+    express(CliKind::Codex, &Intent { headers, models, tuning, ..intent(Api::Responses) }, &mut draft).unwrap();
+    assert_eq!(
+        arguments(&draft).join(" "),
+        "-c model_provider=\"aiw-id\" \
+         -c model_providers.aiw-id={name=\"mine\",base_url=\"https://openai.example\",wire_api=\"responses\",\
+         env_key=\"AIW_CODEX_KEY\",env_http_headers={\"X-Team\"=\"AIW_CODEX_HEADER_1\"},stream_idle_timeout_ms=60000} \
+         -c model_context_window=1000 -c otel.exporter=\"none\" -c otel.trace_exporter=\"none\" \
+         -c otel.metrics_exporter=\"none\" -c analytics.enabled=false -c feedback.enabled=false \
+         -c check_for_update_on_startup=false -m gpt-x"
+    );
+    assert_eq!(variable(&draft, "AIW_CODEX_KEY").as_deref(), Some("canary-1"));
+    assert_eq!(variable(&draft, "AIW_CODEX_HEADER_1").as_deref(), Some("a\"b"));
+    assert_eq!((variable(&draft, "OPENAI_API_KEY"), variable(&draft, "OPENAI_BASE_URL")), (None, None));
+    assert!(draft.settings.is_none());
+}
+
+#[test]
+fn codex_without_a_key_sends_none_and_its_own_header_where_that_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let provider = |auth: Auth| {
+        let mut draft = draft(dir.path(), &[]);
+        express(CliKind::Codex, &Intent { auth, ..intent(Api::Responses) }, &mut draft).unwrap();
+        (arguments(&draft)[3].clone(), variable(&draft, "AIW_CODEX_KEY"), variable(&draft, "AIW_CODEX_HEADER_1"))
+    };
+    let (none, key, _) = provider(Auth::None);
+    assert!(!none.contains("env_key") && !none.contains("headers") && key.is_none(), "{none}");
+    let (own, key, header) = provider(Auth::Header { header: "api-key-2".parse().unwrap(), secret: "token".into() });
+    assert!(
+        own.contains("env_http_headers={\"api-key-2\"=\"AIW_CODEX_HEADER_1\"}") && !own.contains("env_key"),
+        "{own}"
+    );
+    assert_eq!((key, header.as_deref()), (None, Some("canary-1")));
+}
+
+#[test]
+fn a_profile_in_the_users_configuration_of_codex_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("config.toml");
+    let home = dir.path().display().to_string();
+    let run = |isolated: bool| {
+        let mut draft = Draft { isolated, ..draft(dir.path(), &[("CODEX_HOME", &home)]) };
+        express(CliKind::Codex, &intent(Api::Responses), &mut draft)
+    };
+    for (text, fine) in
+        [("model = \"x\"\n[profiles.a]\nmodel_provider = \"y\"", true), ("profile = \"a\"", false), ("[", true)]
+    {
+        std::fs::write(&config, text).unwrap();
+        assert_eq!(run(false).is_ok(), fine, "{text}");
+        assert!(run(true).is_ok());
+    }
+}
+
+#[test]
+fn gemini_gets_its_key_and_no_other_way_to_sign_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let competes = [
+        "GOOGLE_API_KEY",
+        "GOOGLE_GENAI_USE_VERTEXAI",
+        "GOOGLE_GENAI_USE_GCA",
+        "GOOGLE_CLOUD_LOCATION",
+        "GEMINI_CLI_USE_COMPUTE_ADC",
+        "CODE_ASSIST_ENDPOINT",
+        "GEMINI_TELEMETRY_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "GEMINI_CLI_CUSTOM_HEADERS",
+        "GEMINI_API_KEY_AUTH_MECHANISM",
+    ];
+    let users: Vec<(&str, &str)> = competes.iter().map(|name| (*name, "users")).collect();
+    let api_key = Intent { auth: Auth::ApiKey("token".into()), ..intent(Api::GenerateContent) };
+    let mut first = draft(dir.path(), &users);
+    express(CliKind::Gemini, &api_key, &mut first).unwrap();
+    for name in competes {
+        assert_eq!(variable(&first, name).as_deref(), Some(""), "{name}");
+    }
+    assert_eq!(variable(&first, "GEMINI_API_KEY").as_deref(), Some("canary-1"));
+    assert_eq!(variable(&first, "GOOGLE_GEMINI_BASE_URL").as_deref(), Some("https://gemini.example"));
+    assert_eq!(variable(&first, "GEMINI_TELEMETRY_ENABLED").as_deref(), Some("false"));
+    assert_eq!(
+        first.settings,
+        Some(json!({
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "privacy": {"usageStatisticsEnabled": false}
+        }))
+    );
+    let headers = vec![
+        Header { name: "X-A".parse().unwrap(), value: Text::Literal("1: 2".into()) },
+        Header { name: "X-B".parse().unwrap(), value: Text::Secret { name: "more".into(), prefix: String::new() } },
+    ];
+    let models = Models { main: Some("g".into()), ..Models::default() };
+    let mut second = draft(dir.path(), &[]);
+    express(CliKind::Gemini, &Intent { headers, models, ..intent(Api::GenerateContent) }, &mut second).unwrap();
+    assert_eq!(variable(&second, "GEMINI_API_KEY_AUTH_MECHANISM").as_deref(), Some("bearer"));
+    assert_eq!(variable(&second, "GEMINI_CLI_CUSTOM_HEADERS").as_deref(), Some("X-A:1: 2,X-B:canary-2"));
+    assert_eq!(arguments(&second), ["-m", "g"]);
+}
+
+#[test]
+fn what_a_cli_has_no_way_to_do_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |kind: CliKind, api: Api, tuning: Tuning, headers: &[(&str, &str)]| {
+        let header = |(name, value): &(&str, &str)| Header {
+            name: name.parse().unwrap(),
+            value: Text::Literal((*value).to_owned()),
+        };
+        let headers = headers.iter().map(header).collect();
+        let error = express(kind, &Intent { tuning, headers, ..intent(api) }, &mut draft(dir.path(), &[]));
+        error.map_err(|e| e.to_string())
+    };
+    let none = Tuning::default();
+    for (kind, api, tuning, headers, what) in [
+        (
+            CliKind::Codex,
+            Api::Responses,
+            Tuning { output_tokens: Some(1), ..none },
+            &[][..],
+            "`codex` has no way to limit what a model writes, which provider `mine` needs",
+        ),
+        (
+            CliKind::Codex,
+            Api::Responses,
+            Tuning { no_prompt_caching: true, ..none },
+            &[],
+            "`codex` has no way to do without prompt caching, which provider `mine` needs",
+        ),
+        (
+            CliKind::Gemini,
+            Api::GenerateContent,
+            Tuning { timeout_seconds: Some(1), ..none },
+            &[],
+            "`gemini` has no way to wait for a set time, which provider `mine` needs",
+        ),
+        (
+            CliKind::Gemini,
+            Api::GenerateContent,
+            none,
+            &[("x-a", "1, authorization: evil")],
+            "`gemini` has no way to send a header with a comma in its value, which provider `mine` needs",
+        ),
+    ] {
+        assert_eq!(refused(kind, api, tuning, headers), Err(what.to_owned()));
+    }
+    let quirks = Tuning { no_betas: true, no_prompt_caching: true, no_tool_search: true, ..none };
+    assert_eq!(refused(CliKind::Gemini, Api::GenerateContent, quirks, &[]), Ok(()));
+}
+
+fn os(arguments: &[&str]) -> Vec<OsString> {
+    arguments.iter().map(OsString::from).collect()
+}
+
+fn command(
+    kind: CliKind,
+    permission: Permission,
+    own: &[&str],
+    task: bool,
+    provider: Option<&str>,
+) -> Result<CommandLine, LaunchError> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = Draft { arguments: os(&["PLAN"]), ..draft(dir.path(), &[]) };
+    let own = os(own);
+    of(kind).command(Line { task, permission, model: Some("m"), provider, own: &own }, &mut draft)
+}
+
+#[test]
+fn each_cli_is_told_to_stream_and_no_guard_is_lifted() {
+    use Permission::{Default, Edit};
+
+    let line = |kind, permission, own: &[&str], task| {
+        let line = command(kind, permission, own, task, None).ok().unwrap();
+        let all: Vec<String> =
+            line.before.iter().chain(&line.after).map(|a| a.to_string_lossy().into_owned()).collect();
+        all.join(" ")
+    };
+    assert_eq!(
+        line(CliKind::Claude, Edit, &["--x"], true),
+        "-p --output-format stream-json --verbose --permission-mode acceptEdits --model m PLAN --x"
+    );
+    assert_eq!(line(CliKind::Codex, Edit, &[], true), "exec --json --sandbox workspace-write --model m PLAN -");
+    assert_eq!(
+        line(CliKind::Gemini, Edit, &[], true),
+        "--output-format stream-json --approval-mode auto_edit --model m PLAN"
+    );
+    assert_eq!(line(CliKind::Gemini, Default, &["--approval-mode=plan"], false), "--model m PLAN --approval-mode=plan");
+    assert_eq!(line(CliKind::Codex, Edit, &["-s", "read-only"], false), "--model m PLAN -s read-only");
+}
+
+#[test]
+fn a_flag_that_lifts_the_guards_is_named() {
+    let bypass = |kind, own: &[&str]| command(kind, Permission::Default, own, false, None).ok().unwrap().bypass;
+    for (cli, own, expected) in [
+        (CliKind::Claude, &["--dangerously-skip-permissions"][..], "--dangerously-skip-permissions"),
+        (CliKind::Claude, &["--permission-mode=bypassPermissions"], "--permission-mode bypassPermissions"),
+        (
+            CliKind::Claude,
+            &["--settings", r#"{"permissions": {"defaultMode": "bypassPermissions"}}"#],
+            "--settings permissions.defaultMode bypassPermissions",
+        ),
+        (CliKind::Codex, &["-s", "danger-full-access"], "--sandbox danger-full-access"),
+        (CliKind::Codex, &["-c", "sandbox_mode=\"danger-full-access\""], "sandbox_mode=\"danger-full-access\""),
+        (CliKind::Gemini, &["--approval-mode", "yolo"], "--approval-mode yolo"),
+        (CliKind::Gemini, &["-dy"], "-dy"),
+        (CliKind::Gemini, &["--approvalMode", "yolo"], "--approval-mode yolo"),
+        (CliKind::Gemini, &["--approval-mode", "plan", "--approval-mode=yolo"], "--approval-mode yolo"),
+        (
+            CliKind::Claude,
+            &["--permission-mode", "plan", "--permission-mode", "bypassPermissions"],
+            "--permission-mode bypassPermissions",
+        ),
+    ] {
+        assert_eq!(bypass(cli, own).as_deref(), Some(expected));
+    }
+    for (cli, own) in
+        [(CliKind::Claude, "--permission-mode=plan"), (CliKind::Codex, "--yolo-not"), (CliKind::Gemini, "-s")]
+    {
+        assert_eq!(bypass(cli, &[own]), None);
+    }
+}
+
+#[test]
+fn arguments_that_choose_another_provider_are_refused() {
+    let refused = |own: &[&str], provider| command(CliKind::Codex, Permission::Default, own, false, provider).is_err();
+    for own in [
+        &["-c", "model_provider=\"x\""][..],
+        &["-c", "\"model_provider\"=\"x\""],
+        &["--config=model_providers.x.base_url=\"y\""],
+        &["-cmodel_provider=x"],
+        &["--profile", "x"],
+        &["--profile=x"],
+        &["-px"],
+        &["--oss"],
+    ] {
+        assert!(refused(own, Some("p")), "{own:?}");
+        assert!(!refused(own, None), "{own:?}");
+    }
+    for own in [&["-c", "model_reasoning_effort=\"low\""][..], &["--color", "never"], &["-c"]] {
+        assert!(!refused(own, Some("p")), "{own:?}");
+    }
+}
+
+#[test]
+fn the_users_settings_go_beneath_aiws() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.json"), r#"{"a": 1, "env": {"K": "users", "L": "users"}}"#).unwrap();
+    let own = os(&["--a", "--settings", "x.json", "b", "--settings={\"c\": 2}"]);
+    let line = |settings: Option<Value>| {
+        let mut draft = Draft { settings, ..draft(dir.path(), &[]) };
+        let line = Line { task: false, permission: Permission::Default, model: None, provider: None, own: &own };
+        let line = of(CliKind::Claude).command(line, &mut draft).ok().unwrap();
+        (line.after, draft.settings)
+    };
+    let (after, settings) = line(Some(json!({"env": {"K": "ours"}})));
+    assert_eq!(after, os(&["--a", "b"]));
+    assert_eq!(settings, Some(json!({"c": 2, "a": 1, "env": {"K": "ours", "L": "users"}})));
+    // Without ours, the user's stay where they are.
+    assert_eq!(line(None), (own.clone(), None));
+}
+
+#[test]
+fn codex_gets_no_value_of_a_variable_on_its_command_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = draft(dir.path(), &[]);
+    draft.set("THE_KEY", "canary");
+    let server =
+        json!({"command": "/x/py\"thon", "args": ["-m", "a\nb"], "env": {"KEY": "canary", "OTHER": "${OTHER}"}});
+    let pass = |name: &str, server: &Value, draft: &mut Draft| {
+        draft.arguments.clear();
+        let servers = Map::from_iter([(name.to_owned(), server.clone())]);
+        of(CliKind::Codex).pass_servers(&servers, draft).unwrap();
+        arguments(draft)
+    };
+    assert_eq!(
+        pass("one", &server, &mut draft),
+        ["-c", r#"mcp_servers.one={command="/x/py\"thon",args=["-m","a\u000ab"],env_vars=["KEY","OTHER"]}"#]
+    );
+    assert_eq!(variable(&draft, "KEY").as_deref(), Some("canary"));
+    for bad in [
+        json!({"command": "x", "args": ["${KEY}"]}),
+        json!({"command": "x", "env": {"A": "x${B}"}}),
+        json!({"command": "x", "env": {"KEY": "another"}}),
+        json!({"url": "https://h", "headers": {"a": "b"}}),
+        json!({"url": "https://user:canary@h/mcp"}),
+        json!({"url": "https://h/mcp?api_key=canary"}),
+        json!({"command": "x", "env": {"NODE_OPTIONS": "--require /evil.js"}}),
+        json!({"command": "x", "env": {"https_proxy": "http://evil"}}),
+        json!({"command": "x", "env": {"CODEX_HOME": "/evil"}}),
+        json!({"command": "x", "env": {"OPENAI_API_KEY": "${OPENAI_API_KEY}"}}),
+        json!({"command": "x", "env": {"THE_KEY": "${THE_KEY}"}}),
+        json!({}),
+        json!(3),
+    ] {
+        assert!(pass("one", &bad, &mut draft).is_empty(), "{bad}");
+        assert!(draft.notes.pop().unwrap().starts_with("MCP server `one` is not passed on: "));
+    }
+    assert!(pass("a.b", &json!({"command": "x"}), &mut draft).is_empty());
+}
+
+#[test]
+fn gemini_is_told_the_transport_by_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = draft(dir.path(), &[]);
+    let servers = json!({"a": {"type": "http", "url": "https://h"}, "b": {"type": "sse", "url": "https://s"}, "c": {"command": "x"}});
+    of(CliKind::Gemini).pass_servers(servers.as_object().unwrap(), &mut draft).unwrap();
+    assert_eq!(
+        draft.settings,
+        Some(json!({"mcpServers": {"a": {"httpUrl": "https://h"}, "b": {"url": "https://s"}, "c": {"command": "x"}}}))
+    );
+}
+
+#[test]
+fn an_older_claude_code_looks_names_up() {
+    for (version, wants) in [
+        (None, true),
+        (Some("2.1.197"), true),
+        (Some("2.1.327"), true),
+        (Some("2.1.328"), false),
+        (Some("2.2.0"), false),
+        (Some("3.0.0-beta.1"), false),
+    ] {
+        assert_eq!(of(CliKind::Claude).wants_file_names(version), wants, "{version:?}");
+    }
+    assert!(!of(CliKind::Codex).wants_file_names(None));
+}

@@ -1,0 +1,83 @@
+//! Names that are made to be taken for others.
+
+/// What a name looks like in a hurry: letters and digits that are drawn alike are one, and separators are none. Two
+/// names with the same skeleton are not told apart by a reader.
+pub(crate) fn skeleton(name: &str) -> String {
+    let mut seen: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).collect();
+    // A capital I is drawn as a small L; a small I with it, since the same name may come in either case.
+    seen.make_ascii_lowercase();
+    for (pair, one) in [("rn", "m"), ("vv", "w"), ("cl", "d")] {
+        seen = seen.replace(pair, one);
+    }
+    let alike = |c| match c {
+        '0' => 'o',
+        '1' | 'i' | 'j' => 'l',
+        '2' => 'z',
+        '3' => 'e',
+        '4' => 'a',
+        '5' => 's',
+        '6' | '9' => 'g',
+        '7' => 't',
+        '8' => 'b',
+        other => other,
+    };
+    seen.chars().map(alike).collect()
+}
+
+/// Whether a name is taken for another one: it looks like it, or is mistyped from it. Short names are mistyped into
+/// others by one character, and a long one may have two.
+pub(crate) fn is_alike(name: &str, other: &str) -> bool {
+    let (mut name, mut other) = (name.to_owned(), other.to_owned());
+    name.make_ascii_lowercase();
+    other.make_ascii_lowercase();
+    let slips = (other.len() / 8).clamp(1, 2);
+    let (name_seen, other_seen) = (skeleton(&name), skeleton(&other));
+    name_seen == other_seen
+        || strsim::osa_distance(&name, &other) <= slips
+        || strsim::osa_distance(&name_seen, &other_seen) <= slips
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_are_drawn_alike_or_mistyped_are_alike() {
+        for name in [
+            "cIaude-plugins-official",
+            "c1aude-plugins-officia1",
+            "claude-plugins-offical",
+            "claude-plugin-official",
+            "claude_plugins.official",
+            "claudeplugins-official",
+            "claude-plugins-0fficial",
+            "daude-plugins-official",
+            "cluade-plugins-official",
+            "claude-pluqins-official",
+        ] {
+            assert!(is_alike(name, "claude-plugins-official"), "{name}");
+        }
+        assert!(is_alike("rnarket", "market") && is_alike("vvorld", "world") && is_alike("healthcane", "healthcare"));
+        for (name, other) in [
+            ("claude-plugins", "claude-plugins-official"),
+            ("agent-kits", "agent-skills"),
+            ("life-lessons", "life-sciences"),
+            ("wealthcare-x", "healthcare"),
+        ] {
+            assert!(!is_alike(name, other), "{name}");
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_name_is_alike_itself(name in "\\PC{0,40}") {
+                prop_assert!(is_alike(&name, &name));
+                prop_assert!(is_alike(&name.to_ascii_uppercase(), &name));
+            }
+        }
+    }
+}

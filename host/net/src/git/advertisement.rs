@@ -1,0 +1,323 @@
+//! What a server lists before anything is fetched: its refs, and what it can do. It is read here, and libgit2 is
+//! given what was understood in its own plain form: nothing that a server writes reaches libgit2's parser, which
+//! holds all of it in memory, and whose names must be UTF-8.
+
+use aiw_core::{is_git_ref, one_line};
+
+use super::packet::{Packet, Packets, line, packet};
+use super::{GitRef, Refused};
+use crate::error::{NetError, size};
+use crate::http::Limits;
+
+/// What libgit2 may know of a server's abilities; each leads to a request that we can read the answer of.
+/// `thin-pack` is not among them: a pack that stands by itself can be checked by itself.
+const KNOWN: [&str; 8] = [
+    "multi_ack",
+    "multi_ack_detailed",
+    "side-band",
+    "side-band-64k",
+    "ofs-delta",
+    "shallow",
+    "allow-tip-sha1-in-want",
+    "allow-reachable-sha1-in-want",
+];
+
+/// A list of refs that was read to its end.
+#[derive(Debug)]
+pub(super) struct Advertisement {
+    pub(super) refs: Vec<GitRef>,
+    capabilities: Vec<&'static str>,
+}
+
+impl Advertisement {
+    /// Whether commits may be asked for by their ids.
+    pub(super) fn takes_ids(&self) -> bool {
+        self.capabilities.iter().any(|known| known.ends_with("-sha1-in-want"))
+    }
+
+    /// For libgit2, as git's own server would write it.
+    pub(super) fn to_wire(&self) -> Vec<u8> {
+        let mut wire = packet(b"# service=git-upload-pack\n");
+        wire.extend_from_slice(b"0000");
+        let mut capabilities = format!("\0{}", self.capabilities.join(" "));
+        if self.refs.is_empty() {
+            wire.extend(packet(format!("{} capabilities^{{}}{capabilities}\n", "0".repeat(40)).as_bytes()));
+        }
+        for GitRef { name, sha } in &self.refs {
+            wire.extend(packet(format!("{sha} {name}{}\n", std::mem::take(&mut capabilities)).as_bytes()));
+        }
+        wire.extend_from_slice(b"0000");
+        wire
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// `# service=git-upload-pack`
+    Service,
+    /// The end of that.
+    ServiceEnd,
+    /// The first ref, and the abilities.
+    First,
+    Refs,
+    Done,
+}
+
+/// Reads an advertisement while it comes.
+pub(super) struct Reader {
+    /// The repository, for messages.
+    shown: String,
+    limits: Limits,
+    packets: Packets,
+    bytes: u64,
+    stage: Stage,
+    found: Advertisement,
+}
+
+impl Reader {
+    pub(super) fn new(shown: String, limits: Limits) -> Self {
+        let found = Advertisement { refs: Vec::new(), capabilities: Vec::new() };
+        Self { shown, limits, packets: Packets::default(), bytes: 0, stage: Stage::Service, found }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Refused> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > self.limits.listing {
+            return Err(Refused::ByUs(too_long(&self.shown, &self.limits)));
+        }
+        self.packets.push(bytes);
+        while self.stage != Stage::Done {
+            let Some(packet) = self.packets.next().map_err(|why| self.malformed(&why))? else { break };
+            self.take(&packet)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(self) -> Result<Advertisement, Refused> {
+        match self.stage {
+            Stage::Done => Ok(self.found),
+            _ => Err(self.malformed("the list of branches and tags ends too early")),
+        }
+    }
+
+    fn take(&mut self, packet: &Packet) -> Result<(), Refused> {
+        let content = match (packet, self.stage) {
+            (Packet::Flush, Stage::ServiceEnd) => {
+                self.stage = Stage::First;
+                return Ok(());
+            }
+            (Packet::Flush, Stage::First | Stage::Refs) => {
+                self.stage = Stage::Done;
+                return Ok(());
+            }
+            (Packet::Content(content), stage) if stage != Stage::ServiceEnd => content,
+            _ => return Err(self.malformed("the list of branches and tags does not begin as one")),
+        };
+        if let Some(said) = content.strip_prefix(b"ERR ") {
+            return Err(refused(&self.shown, said));
+        }
+        match self.stage {
+            Stage::Service if line(content) == b"# service=git-upload-pack" => self.stage = Stage::ServiceEnd,
+            Stage::Service => return Err(self.malformed("the list of branches and tags does not begin as one")),
+            // A server may say which version of the protocol it speaks.
+            Stage::First if line(content) == b"version 1" => {}
+            Stage::First => {
+                let (first, capabilities) = match content.iter().position(|byte| *byte == 0) {
+                    Some(end) => (&content[..end], &content[end + 1..]),
+                    None => (content.as_slice(), &[][..]),
+                };
+                self.capabilities(&String::from_utf8_lossy(line(capabilities)))?;
+                self.reference(first)?;
+                self.stage = Stage::Refs;
+            }
+            _ => self.reference(content)?,
+        }
+        Ok(())
+    }
+
+    fn capabilities(&mut self, said: &str) -> Result<(), Refused> {
+        for word in said.split(' ') {
+            if let Some(format) = word.strip_prefix("object-format=")
+                && format != "sha1"
+            {
+                return Err(other_format(&self.shown, format));
+            }
+            self.found.capabilities.extend(KNOWN.iter().find(|known| **known == word));
+        }
+        Ok(())
+    }
+
+    fn reference(&mut self, content: &[u8]) -> Result<(), Refused> {
+        let content = line(content);
+        // Where the history of a shallow repository ends.
+        if content.starts_with(b"shallow ") {
+            return Ok(());
+        }
+        self.found.refs.extend(reference(&self.shown, content, b' ')?);
+        match self.found.refs.len() > self.limits.refs {
+            true => Err(Refused::ByUs(too_many(&self.shown, &self.limits))),
+            false => Ok(()),
+        }
+    }
+
+    fn malformed(&self, why: &str) -> Refused {
+        malformed(&self.shown, why)
+    }
+}
+
+/// A line of a list: an id, something between, and a name. None where the name is not one that could be asked for:
+/// git would not take it, or it is not UTF-8.
+pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<GitRef>, Refused> {
+    let mut halves = line.splitn(2, |byte| *byte == between);
+    let (id, name) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+    if id.len() == 64 && id.iter().all(u8::is_ascii_hexdigit) {
+        return Err(other_format(shown, "sha256"));
+    }
+    let Some(sha) = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else {
+        return Err(malformed(shown, "a ref has no commit id of 40 hexadecimal digits"));
+    };
+    let name = std::str::from_utf8(name).ok().filter(|name| is_name(name));
+    Ok(name.map(|name| GitRef { name: name.to_owned(), sha }))
+}
+
+/// A repository with more refs than are taken.
+pub(super) fn too_many(shown: &str, limits: &Limits) -> NetError {
+    NetError::too_large(format!("`{shown}` lists more than {} branches and tags", limits.refs))
+}
+
+/// A list of more bytes than are taken.
+pub(super) fn too_long(shown: &str, limits: &Limits) -> NetError {
+    let limit = size(limits.listing);
+    NetError::too_large(format!("`{shown}` sends a list of branches and tags that is longer than {limit}"))
+}
+
+/// A ref's whole name, or what a tag stands for.
+fn is_name(name: &str) -> bool {
+    let name = name.strip_suffix("^{}").unwrap_or(name);
+    name == "HEAD" || (name.starts_with("refs/") && is_git_ref(name))
+}
+
+/// What comes is not git's protocol.
+pub(super) fn malformed(shown: &str, why: &str) -> Refused {
+    Refused::ByFarEnd(NetError::malformed(format!("`{shown}` does not speak git's protocol: {}", one_line(why, 120))))
+}
+
+/// The far end says no, in its own words.
+pub(super) fn refused(shown: &str, said: &[u8]) -> Refused {
+    let said = one_line(String::from_utf8_lossy(said).trim(), 200);
+    Refused::ByFarEnd(NetError::malformed(format!("`{shown}` refuses: {said}")))
+}
+
+/// A repository whose ids are not SHA-1.
+fn other_format(shown: &str, format: &str) -> Refused {
+    Refused::ByUs(unsupported_format(shown, format))
+}
+
+/// The same for a repository on this machine.
+pub(super) fn unsupported_format(shown: &str, format: &str) -> NetError {
+    let format = match format {
+        "sha256" => "SHA-256 ids".to_owned(),
+        other => format!("ids of the form `{}`", one_line(other, 40)),
+    };
+    NetError::invalid(format!("the git repository at `{shown}` has {format}, and aiw reads only those with SHA-1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "1111111111111111111111111111111111111111";
+
+    fn read(wire: &[u8], limits: Limits, piece: usize) -> Result<Advertisement, String> {
+        let mut reader = Reader::new("R".to_owned(), limits);
+        let said = |refused: Refused| refused.into_error().to_string();
+        for bytes in wire.chunks(piece) {
+            reader.push(bytes).map_err(said)?;
+        }
+        reader.end().map_err(said)
+    }
+
+    fn wire(lines: &[&[u8]]) -> Vec<u8> {
+        let mut wire = packet(b"# service=git-upload-pack\n");
+        wire.extend_from_slice(b"0000");
+        lines.iter().for_each(|content| wire.extend(packet(content)));
+        wire.extend_from_slice(b"0000");
+        wire
+    }
+
+    #[test]
+    fn libgit2_is_given_what_was_understood_and_nothing_else() {
+        let first =
+            [ID.as_bytes(), b" HEAD\0multi_ack thin-pack agent=x object-format=sha1 symref=HEAD:\xff\n"].concat();
+        let (main, odd) = (format!("{ID} refs/heads/main\n"), format!("{ID} refs/heads/a..b\n"));
+        let (bytes, shallow) = ([ID.as_bytes(), b" refs/heads/caf\xe9"].concat(), format!("shallow {ID}"));
+        let lines = [&first, main.as_bytes(), odd.as_bytes(), &bytes, shallow.as_bytes()];
+        let found = read(&wire(&lines), Limits::default(), 7).unwrap();
+        let names: Vec<&str> = found.refs.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["HEAD", "refs/heads/main"]);
+        let again = wire(&[format!("{ID} HEAD\0multi_ack\n").as_bytes(), main.as_bytes()]);
+        assert_eq!(String::from_utf8(found.to_wire()).unwrap(), String::from_utf8(again).unwrap());
+        // Without refs, the abilities still have their line.
+        let none = read(&wire(&[]), Limits::default(), 99).unwrap();
+        let again = read(&none.to_wire(), Limits::default(), 99).unwrap();
+        assert!(none.refs.is_empty() && again.refs.is_empty());
+    }
+
+    #[test]
+    fn each_fault_has_its_sentence() {
+        let said = |wire: &[u8]| read(wire, Limits { refs: 2, listing: 2000, ..Limits::default() }, 99).unwrap_err();
+        let refs: Vec<String> = (0..9).map(|n| format!("{ID} refs/heads/{n}")).collect();
+        let refs: Vec<&[u8]> = refs.iter().map(String::as_bytes).collect();
+        let sha256 = "2".repeat(64);
+        let longest = [b'x'; 9000];
+        for (wire, sentence) in [
+            (wire(&refs), "`R` lists more than 2 branches and tags"),
+            (packet(&longest), "`R` sends a list of branches and tags that is longer than 2000 bytes"),
+            (b"zzzz".to_vec(), "`R` does not speak git's protocol: a packet has the length `zzzz`"),
+            (
+                b"0000".to_vec(),
+                "`R` does not speak git's protocol: the list of branches and tags does not begin as one",
+            ),
+            (
+                packet(b"# service=git-upload-pack\n"),
+                "`R` does not speak git's protocol: the list of branches and tags ends too early",
+            ),
+            (packet(b"ERR no \x1b[31msuch thing\n"), "`R` refuses: no \\u{1b}[31msuch thing"),
+            (
+                wire(&[b"x refs/heads/main"]),
+                "`R` does not speak git's protocol: a ref has no commit id of 40 hexadecimal digits",
+            ),
+            (
+                wire(&[format!("{sha256} HEAD").as_bytes()]),
+                "the git repository at `R` has SHA-256 ids, and aiw reads only those with SHA-1",
+            ),
+            (
+                wire(&[format!("{ID} HEAD\0object-format=sha256").as_bytes()]),
+                "the git repository at `R` has SHA-256 ids, and aiw reads only those with SHA-1",
+            ),
+            (
+                wire(&[format!("{ID} HEAD\0object-format=md5").as_bytes()]),
+                "the git repository at `R` has ids of the form `md5`, and aiw reads only those with SHA-1",
+            ),
+        ] {
+            assert_eq!(said(&wire), sentence);
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_bytes_are_answered(
+                lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..80), 0..8),
+                piece in 1..90_usize,
+            ) {
+                let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+                let _ = read(&wire(&lines), Limits::default(), piece);
+                let _ = read(&lines.concat(), Limits::default(), piece);
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The smart protocol over HTTP: two requests, one for what a repository lists, one for commits of it.
+
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use url::Url;
+
+use super::advertisement::{Advertisement, Reader};
+use super::answer::Answer;
+use super::session::Session;
+use super::{Refused, command};
+use crate::error::NetError;
+use crate::http::{Outgoing, Stream, parse_http};
+use crate::place::shown;
+
+/// As much of an answer as tells what sort of list it is.
+const BEGINNING: usize = 200;
+
+/// What libgit2 writes is a request, what it reads an answer that was looked through.
+pub(super) struct Exchange {
+    session: Arc<Session>,
+    remote: String,
+    /// The refs are asked for, not commits.
+    advertise: bool,
+    out: Vec<u8>,
+    stream: Option<(Stream, Answer)>,
+    /// Everything was handed over.
+    is_told: bool,
+    chunk: Vec<u8>,
+    at: usize,
+}
+
+/// What a repository lists; asked for once a session.
+pub(super) fn advertised(session: &Arc<Session>, remote: &str) -> Result<Arc<Advertisement>, Refused> {
+    if let Some(known) = session.state().advertised.clone() {
+        return Ok(known);
+    }
+    let mut stream = Exchange::listing(session.clone(), remote).start()?;
+    let mut reader = Reader::new(session.shown.clone(), session.client.limits());
+    // To its end: only then is the connection free for what comes next.
+    while let Some(piece) = session.wait(stream.chunk())? {
+        session.receive(piece.len() as u64)?;
+        reader.push(&piece)?;
+    }
+    let found = Arc::new(reader.end()?);
+    session.state().advertised = Some(found.clone());
+    Ok(found)
+}
+
+impl Exchange {
+    /// Asks for the refs.
+    pub(super) fn listing(session: Arc<Session>, remote: &str) -> Self {
+        Self::new(session, remote, true)
+    }
+
+    /// Asks for commits.
+    pub(super) fn pack(session: Arc<Session>, remote: &str) -> Self {
+        Self::new(session, remote, false)
+    }
+
+    fn new(session: Arc<Session>, remote: &str, advertise: bool) -> Self {
+        Self {
+            session,
+            remote: remote.to_owned(),
+            advertise,
+            out: Vec::new(),
+            stream: None,
+            is_told: false,
+            chunk: Vec::new(),
+            at: 0,
+        }
+    }
+
+    /// The repository's URL, its last slash cut, and the credentials that the user's configuration put into it.
+    fn base(&self) -> Result<(Url, Option<HeaderValue>), NetError> {
+        let mut base = match self.session.state().base.clone() {
+            Some(base) => base,
+            None => parse_http(&self.remote)?,
+        };
+        let authorization = match (base.username(), base.password()) {
+            ("", None) => None,
+            (user, password) => Some(basic(&decoded(user), &decoded(password.unwrap_or_default()))?),
+        };
+        let _ = base.set_username("");
+        let _ = base.set_password(None);
+        let path = base.path().trim_end_matches('/').to_owned();
+        base.set_path(&path);
+        Ok((base, authorization))
+    }
+
+    fn start(&mut self) -> Result<Stream, NetError> {
+        let (mut base, configured) = self.base()?;
+        let mut authorization = self.session.state().authorization.clone().or(configured);
+        let mut asked = false;
+        loop {
+            let mut stream = self.request(&base, authorization.clone())?;
+            let status = stream.response.status().as_u16();
+            let repository = if self.advertise { base_of(&stream.url) } else { base.clone() };
+            if status == 401 && !asked {
+                asked = true;
+                authorization = Some(self.credentials(&repository)?);
+                // Straight to where they belong: a redirect would lose them.
+                base = repository;
+                continue;
+            }
+            self.check_answer(&mut stream, &repository)?;
+            if repository.origin() != base.origin() {
+                authorization = None;
+            }
+            let mut state = self.session.state();
+            state.authorization = authorization;
+            if self.advertise {
+                state.base = Some(repository);
+            }
+            return Ok(stream);
+        }
+    }
+
+    fn request(&self, base: &Url, authorization: Option<HeaderValue>) -> Result<Stream, NetError> {
+        let mut headers = HeaderMap::new();
+        // Some servers speak the smart protocol only to what calls itself git.
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("git/2.0 (aiw ", env!("CARGO_PKG_VERSION"), ")")));
+        let mut url = base.clone();
+        let path = base.path().trim_end_matches('/');
+        if self.advertise {
+            url.set_path(&format!("{path}/info/refs"));
+            url.set_query(Some("service=git-upload-pack"));
+            headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        } else {
+            url.set_path(&format!("{path}/git-upload-pack"));
+            headers.insert(ACCEPT, HeaderValue::from_static("application/x-git-upload-pack-result"));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-git-upload-pack-request"));
+        }
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let body = (!self.advertise).then(|| self.out.clone());
+        let session = &self.session;
+        session.wait(session.client.send(
+            &session.policy,
+            Outgoing { url, headers, secrets: HeaderMap::new(), body },
+            session.deadline,
+        ))
+    }
+
+    fn credentials(&self, repository: &Url) -> Result<HeaderValue, NetError> {
+        let session = &self.session;
+        match command::credentials(repository, &session.directory, &session.cancel, session.deadline)? {
+            Some((user, password)) => basic(&user, &password),
+            None => Err(NetError::denied(format!(
+                "`{}` needs credentials, and no git credential helper has any for it",
+                shown(repository)
+            ))),
+        }
+    }
+
+    fn check_answer(&self, stream: &mut Stream, repository: &Url) -> Result<(), NetError> {
+        let header = |name: HeaderName| stream.response.headers().get(name).and_then(|value| value.to_str().ok());
+        let shown = shown(repository);
+        match stream.response.status().as_u16() {
+            200 => {}
+            401 => {
+                return Err(NetError::denied(format!(
+                    "`{shown}` does not take the credentials of the git credential helper"
+                )));
+            }
+            403 => return Err(NetError::denied(format!("`{shown}` refuses access (403)"))),
+            404 | 410 => return Err(NetError::not_found(format!("there is no git repository at `{shown}`"))),
+            status @ (429 | 500..=599) => {
+                return Err(NetError::Unavailable {
+                    message: format!("`{shown}` answers with status {status}"),
+                    retry_after: header(reqwest::header::RETRY_AFTER).and_then(|value| value.parse().ok()),
+                });
+            }
+            status => return Err(NetError::malformed(format!("`{shown}` answers with status {status}"))),
+        }
+        let wanted = if self.advertise {
+            "application/x-git-upload-pack-advertisement"
+        } else {
+            "application/x-git-upload-pack-result"
+        };
+        let found = header(CONTENT_TYPE).unwrap_or("something without a type");
+        let found = found.split(';').next().unwrap_or_default().trim().to_owned();
+        if !found.eq_ignore_ascii_case(wanted) {
+            let found = aiw_core::one_line(&found, 80);
+            if self.advertise && self.is_static(stream)? {
+                return Err(NetError::invalid(format!(
+                    "`{shown}` serves git by the old static protocol, which aiw does not speak: use a server with \
+                     git's smart HTTP protocol, or ssh"
+                )));
+            }
+            return Err(NetError::malformed(format!("`{shown}` is not a git repository: it answered `{found}`")));
+        }
+        Ok(())
+    }
+
+    /// Whether an answer is the list that `git update-server-info` leaves for servers of files: an id, a tab, a ref.
+    fn is_static(&self, stream: &mut Stream) -> Result<bool, NetError> {
+        let mut beginning = Vec::new();
+        while beginning.len() < BEGINNING
+            && let Some(piece) = self.session.wait(stream.chunk())?
+        {
+            beginning.extend_from_slice(&piece[..piece.len().min(BEGINNING)]);
+        }
+        let mut halves = beginning.splitn(2, |byte| *byte == b'\t');
+        let (id, name) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+        Ok(matches!(id.len(), 40 | 64) && id.iter().all(u8::is_ascii_hexdigit) && name.starts_with(b"refs/"))
+    }
+
+    /// The next piece that libgit2 may see; empty at the end.
+    fn fill(&mut self) -> Result<(), Refused> {
+        (self.at, self.chunk) = (0, Vec::new());
+        if self.advertise && !self.is_told {
+            self.is_told = true;
+            self.chunk = advertised(&self.session, &self.remote)?.to_wire();
+        }
+        while !self.advertise && !self.is_told && self.chunk.is_empty() {
+            let (mut stream, mut answer) = match self.stream.take() {
+                Some(stream) => stream,
+                None => {
+                    let limits = self.session.client.limits();
+                    (self.start()?, Answer::new(self.session.shown.clone(), limits, &self.out))
+                }
+            };
+            match self.session.wait(stream.chunk())? {
+                Some(piece) => {
+                    self.session.receive(piece.len() as u64)?;
+                    self.chunk = answer.push(&piece)?;
+                }
+                None => {
+                    answer.end()?;
+                    self.is_told = true;
+                }
+            }
+            self.stream = Some((stream, answer));
+        }
+        Ok(())
+    }
+}
+
+impl Read for Exchange {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.chunk.len() {
+            self.fill().map_err(|refused| self.session.fail(refused))?;
+        }
+        let rest = &self.chunk[self.at..];
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        self.at += length;
+        Ok(length)
+    }
+}
+
+impl Write for Exchange {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The repository that answered, from the URL that answered.
+fn base_of(answered: &Url) -> Url {
+    let mut base = answered.clone();
+    let path = base.path().strip_suffix("/info/refs").unwrap_or(base.path()).to_owned();
+    base.set_path(&path);
+    base.set_query(None);
+    base.set_fragment(None);
+    base
+}
+
+fn basic(user: &str, password: &str) -> Result<HeaderValue, NetError> {
+    let encoded = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+    let mut value = HeaderValue::from_str(&encoded).map_err(|_| NetError::invalid("credentials fit no header"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = (0..3).fold(0, |word, i| word << 8 | u32::from(three.get(i).copied().unwrap_or(0)));
+        for i in 0..4 {
+            let digit = DIGITS[(word >> (18 - 6 * i) & 63) as usize];
+            text.push(if i <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
+/// `%xx` undone, as git does for the user and password of a URL.
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        match digits.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if bytes[at] == b'%' => {
+                out.push(byte);
+                at += 3;
+            }
+            _ => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_and_percent_signs_are_as_the_world_has_them() {
+        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob:~", "Zm9vYjp+")] {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+        assert_eq!(decoded("a%40b%2"), "a@b%2");
+    }
+}

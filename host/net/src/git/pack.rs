@@ -1,0 +1,482 @@
+//! A pack, looked through while it arrives and before libgit2 unpacks anything of it. An object is a head that says
+//! how large it is, and zlib's stream of it; a delta says at its beginning how large its result will be. libgit2
+//! believes these numbers and asks for so much memory, so they are held against bounds here, and the streams
+//! against the numbers. <https://git-scm.com/docs/gitformat-pack>
+
+use std::collections::HashMap;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use super::transport::MAX_OBJECT;
+use crate::error::size;
+use crate::http::Limits;
+
+/// Unpacked pieces, of which only the beginnings of deltas are looked at.
+const PIECE: usize = 32 << 10;
+
+/// The most bytes of a number in a delta: nine of seven bits each are more than any size.
+const MAX_DIGITS: usize = 9;
+
+/// libgit2 keeps what it unpacked up to this size, and unpacks what is larger anew for each delta upon it.
+const LARGE: u64 = 1 << 20;
+
+/// What is wrong with a pack: the end of a sentence about the repository.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BadPack {
+    /// It breaks the format.
+    Damaged(&'static str),
+    /// It is more than is taken.
+    TooLarge(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// `PACK`, version, number of objects.
+    Head,
+    /// Kind and size of an object.
+    Object,
+    /// Where the base of a delta is, as a distance.
+    Distance,
+    /// The base of a delta, by its id.
+    Base,
+    /// zlib's stream of an object.
+    Stream,
+    /// The checksum, which libgit2 compares.
+    Checksum,
+    Done,
+}
+
+/// Looks through a pack.
+pub(super) struct PackCheck {
+    limits: Limits,
+    stage: Stage,
+    /// What has come of a head, a distance, an id or the checksum.
+    head: Vec<u8>,
+    objects_left: u32,
+    /// What the object's head says of its stream, and what came of it.
+    declared: u64,
+    unpacked: u64,
+    /// The beginning of a delta's stream, until its two sizes were read.
+    delta: Option<Vec<u8>>,
+    total: u64,
+    /// How many bytes have come, and where the object began.
+    at: u64,
+    start: u64,
+    /// What libgit2 unpacks for an object, by where it begins; of small ones nothing is counted.
+    costs: HashMap<u64, u64>,
+    /// What it unpacks for the base of the delta that comes.
+    base_cost: u64,
+    /// The base of the delta that comes is named by its id.
+    names_base: bool,
+    /// All large deltas whose bases are named by their ids: any of them may build upon all others.
+    by_id: u64,
+    work: u64,
+    stream: Decompress,
+    piece: Box<[u8]>,
+}
+
+impl PackCheck {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            stage: Stage::Head,
+            head: Vec::new(),
+            objects_left: 0,
+            declared: 0,
+            unpacked: 0,
+            delta: None,
+            total: 0,
+            at: 0,
+            start: 0,
+            costs: HashMap::new(),
+            base_cost: 0,
+            names_base: false,
+            by_id: 0,
+            work: 0,
+            stream: Decompress::new(true),
+            piece: vec![0; PIECE].into_boxed_slice(),
+        }
+    }
+
+    /// Whether all of it has come.
+    pub(super) fn is_done(&self) -> bool {
+        self.stage == Stage::Done
+    }
+
+    /// Looks at what comes next.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), BadPack> {
+        while let Some((first, rest)) = bytes.split_first() {
+            if self.stage == Stage::Stream {
+                bytes = self.unpack(bytes)?;
+                continue;
+            }
+            bytes = rest;
+            self.byte(*first)?;
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn byte(&mut self, byte: u8) -> Result<(), BadPack> {
+        self.head.push(byte);
+        match self.stage {
+            Stage::Head if self.head.len() == 12 => self.begin(),
+            Stage::Object if byte & 0x80 == 0 => self.object(),
+            // libgit2 reads a size of as many bits as the machine has.
+            Stage::Object | Stage::Distance if self.head.len() >= MAX_DIGITS && byte & 0x80 != 0 => {
+                Err(BadPack::Damaged("a number in it is too long"))
+            }
+            Stage::Distance if byte & 0x80 == 0 => {
+                let base = self.start.wrapping_sub(distance(&self.head));
+                self.base_cost = self.costs.get(&base).copied().unwrap_or(0);
+                self.open()
+            }
+            Stage::Base if self.head.len() == 20 => {
+                self.base_cost = self.by_id;
+                self.open()
+            }
+            Stage::Checksum if self.head.len() == 20 => {
+                self.stage = Stage::Done;
+                Ok(())
+            }
+            Stage::Done => Err(BadPack::Damaged("it goes on after its end")),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), BadPack> {
+        let number = |at: usize| -> u32 { self.head[at..at + 4].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)) };
+        if !self.head.starts_with(b"PACK") || !matches!(number(4), 2 | 3) {
+            return Err(BadPack::Damaged("it does not begin as one"));
+        }
+        let objects = number(8);
+        if objects > self.limits.objects {
+            return Err(BadPack::TooLarge(format!("sends more than {} objects", self.limits.objects)));
+        }
+        self.objects_left = objects;
+        self.next();
+        Ok(())
+    }
+
+    /// What comes after an object, or after the head.
+    fn next(&mut self) {
+        self.head.clear();
+        self.stage = match self.objects_left {
+            0 => Stage::Checksum,
+            _ => Stage::Object,
+        };
+    }
+
+    fn object(&mut self) -> Result<(), BadPack> {
+        let Some((first, more)) = self.head.split_first() else { return Ok(()) };
+        self.start = self.at - more.len() as u64;
+        let low = u64::from(first & 0x0f);
+        let declared = more.iter().rev().fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f)) << 4 | low;
+        let kind = first >> 4 & 7;
+        self.check_object(declared)?;
+        (self.declared, self.unpacked) = (declared, 0);
+        self.objects_left -= 1;
+        self.head.clear();
+        match kind {
+            1..=4 => {
+                self.add(declared)?;
+                self.cost(declared);
+                self.open()
+            }
+            6 | 7 => {
+                self.add(declared)?;
+                self.delta = Some(Vec::new());
+                self.names_base = kind == 7;
+                self.stage = if kind == 6 { Stage::Distance } else { Stage::Base };
+                Ok(())
+            }
+            _ => Err(BadPack::Damaged("it holds an object of an unknown kind")),
+        }
+    }
+
+    fn open(&mut self) -> Result<(), BadPack> {
+        self.stream.reset(true);
+        self.stage = Stage::Stream;
+        Ok(())
+    }
+
+    /// Unpacks as much of an object as has come, and gives what is behind it.
+    fn unpack<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], BadPack> {
+        const NOT_ZLIB: BadPack = BadPack::Damaged("an object can't be unpacked");
+        loop {
+            let (read, written) = (self.stream.total_in(), self.stream.total_out());
+            let status = self.stream.decompress(bytes, &mut self.piece, FlushDecompress::None);
+            let status = status.map_err(|_| NOT_ZLIB)?;
+            let read = usize::try_from(self.stream.total_in() - read).map_err(|_| NOT_ZLIB)?;
+            let written = usize::try_from(self.stream.total_out() - written).map_err(|_| NOT_ZLIB)?;
+            bytes = &bytes[read..];
+            self.at += read as u64;
+            self.unpacked += written as u64;
+            if self.unpacked > self.declared {
+                return Err(BadPack::Damaged("an object is longer than it says"));
+            }
+            self.sizes(written)?;
+            match status {
+                Status::StreamEnd if self.unpacked < self.declared => {
+                    return Err(BadPack::Damaged("an object is shorter than it says"));
+                }
+                Status::StreamEnd if self.delta.is_some() => {
+                    return Err(BadPack::Damaged("a delta does not say what it makes"));
+                }
+                Status::StreamEnd => {
+                    self.next();
+                    return Ok(bytes);
+                }
+                _ if read == 0 && written == 0 => {
+                    return if bytes.is_empty() { Ok(bytes) } else { Err(NOT_ZLIB) };
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads the two sizes at the beginning of a delta: of its base, and of what it makes.
+    fn sizes(&mut self, written: usize) -> Result<(), BadPack> {
+        let Some(delta) = &mut self.delta else { return Ok(()) };
+        let wanted = 2 * MAX_DIGITS - delta.len();
+        delta.extend_from_slice(&self.piece[..written.min(wanted)]);
+        let mut rest = delta.as_slice();
+        let (Some(base), Some(result)) = (number(&mut rest), number(&mut rest)) else {
+            return match delta.len() {
+                length if length >= 2 * MAX_DIGITS => Err(BadPack::Damaged("a number in it is too long")),
+                _ => Ok(()),
+            };
+        };
+        self.delta = None;
+        self.check_object(base)?;
+        self.check_object(result)?;
+        self.add(result)?;
+        let own = if self.declared.max(result) > LARGE { self.declared + result } else { 0 };
+        let cost = self.base_cost + own;
+        if self.names_base {
+            self.by_id += own;
+        }
+        self.cost(cost);
+        self.work += cost;
+        if self.work > self.limits.work {
+            return Err(BadPack::TooLarge("builds so many large files upon each other that it takes too long".into()));
+        }
+        Ok(())
+    }
+
+    /// Notes what libgit2 unpacks for the object, if that is worth it.
+    fn cost(&mut self, bytes: u64) {
+        if bytes > LARGE {
+            self.costs.insert(self.start, bytes);
+        }
+    }
+
+    fn check_object(&self, bytes: u64) -> Result<(), BadPack> {
+        if bytes > MAX_OBJECT {
+            return Err(BadPack::TooLarge(format!("holds an object larger than {}", size(MAX_OBJECT))));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, bytes: u64) -> Result<(), BadPack> {
+        self.total += bytes;
+        if self.total > self.limits.unpacked {
+            return Err(BadPack::TooLarge(format!("unpacks to more than {}", size(self.limits.unpacked))));
+        }
+        Ok(())
+    }
+}
+
+/// How far back the base of a delta begins: seven bits a byte, the highest first, each but the last less by one.
+fn distance(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |far, byte| {
+        let more = u64::from(byte & 0x80 != 0);
+        (far << 7 | u64::from(byte & 0x7f)) + more
+    })
+}
+
+/// A number of a delta: seven bits a byte, the lowest first.
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let end = bytes.iter().take(MAX_DIGITS).position(|byte| byte & 0x80 == 0)?;
+    let (digits, rest) = bytes.split_at(end + 1);
+    *bytes = rest;
+    Some(digits.iter().rev().fold(0, |number, byte| number << 7 | u64::from(byte & 0x7f)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn digits(mut number: u64) -> Vec<u8> {
+        let mut digits = Vec::new();
+        while number > 0x7f {
+            digits.push(number as u8 & 0x7f | 0x80);
+            number >>= 7;
+        }
+        digits.push(number as u8);
+        digits
+    }
+
+    /// The head of an object.
+    fn object(kind: u8, size: u64) -> Vec<u8> {
+        let mut head = vec![kind << 4 | (size & 0x0f) as u8];
+        if size > 0x0f {
+            head[0] |= 0x80;
+            head.extend(digits(size >> 4));
+        }
+        head
+    }
+
+    fn pack(objects: &[Vec<u8>]) -> Vec<u8> {
+        let count = u32::try_from(objects.len()).unwrap();
+        [b"PACK\0\0\0\x02", count.to_be_bytes().as_slice(), &objects.concat(), &[0; 20]].concat()
+    }
+
+    fn blob(content: &[u8]) -> Vec<u8> {
+        [object(3, content.len() as u64), zlib(content)].concat()
+    }
+
+    /// A delta against the object `distance` bytes before it; it may say what it likes.
+    fn delta(distance: u8, base: u64, result: u64) -> Vec<u8> {
+        let content = [digits(base), digits(result), vec![0x90, 1]].concat();
+        [object(6, content.len() as u64), vec![distance], zlib(&content)].concat()
+    }
+
+    #[test]
+    fn large_files_upon_large_files_cost_what_all_of_them_do() {
+        const BIG: u64 = 2 << 20;
+        let zeros = blob(&vec![0; BIG as usize]);
+        let upon = |base: &[u8]| {
+            let content = [digits(BIG), digits(BIG), vec![0x90, 1]].concat();
+            let distance = match u8::try_from(base.len()) {
+                Ok(near @ ..=0x7f) => vec![near],
+                _ => {
+                    let rest = base.len() >> 7;
+                    vec![0x80 | u8::try_from(rest - 1).unwrap(), (base.len() & 0x7f) as u8]
+                }
+            };
+            [object(6, content.len() as u64), distance, zlib(&content)].concat()
+        };
+        // A chain of ten: the first builds upon one, the last upon ten.
+        let mut objects = vec![zeros.clone()];
+        for _ in 0..10 {
+            objects.push(upon(objects.last().unwrap()));
+        }
+        let delta = 10;
+        let expected: u64 = (1..=10).map(|n| BIG + n * (BIG + delta)).sum();
+        let at = |work: u64| check(&pack(&objects), Limits { work, ..Limits::default() }, 1000);
+        assert_eq!(at(expected), Ok(true));
+        let sentence = "builds so many large files upon each other that it takes too long";
+        assert_eq!(at(expected - 1), Err(BadPack::TooLarge(sentence.to_owned())));
+        // By their ids, each may build upon all before it.
+        let by_id =
+            || [object(7, delta), vec![9; 20], zlib(&[digits(BIG), digits(BIG), vec![0x90, 1]].concat())].concat();
+        let objects = [vec![zeros], (0..10).map(|_| by_id()).collect()].concat();
+        let expected: u64 = (1..=10).map(|n| n * (BIG + delta)).sum();
+        let at = |work: u64| check(&pack(&objects), Limits { work, ..Limits::default() }, 1000);
+        assert_eq!((at(expected), at(expected - 1).is_err()), (Ok(true), true));
+    }
+
+    #[test]
+    fn a_distance_is_as_git_has_it() {
+        for (bytes, far) in
+            [(&[0x00][..], 0), (&[0x7f], 127), (&[0x80, 0x00], 128), (&[0x80, 0x7f], 255), (&[0x81, 0x00], 256)]
+        {
+            assert_eq!(distance(bytes), far);
+        }
+        assert_eq!(distance(&[0xff, 0x7f]), 16511);
+        assert_eq!(distance(&[0x80, 0x80, 0x00]), 16512);
+    }
+
+    fn check(pack: &[u8], limits: Limits, piece: usize) -> Result<bool, BadPack> {
+        let mut check = PackCheck::new(limits);
+        pack.chunks(piece).try_for_each(|bytes| check.push(bytes))?;
+        Ok(check.is_done())
+    }
+
+    #[test]
+    fn a_pack_is_taken_however_it_arrives() {
+        let by_id = [object(7, 4), vec![9; 20], zlib(&[1, 1, 0x90, 1])].concat();
+        let pack = pack(&[blob(b""), blob(&[7; 100_000]), delta(3, 1, 1), by_id]);
+        for piece in [1, 2, 3, 50, 10_000] {
+            assert_eq!(check(&pack, Limits::default(), piece), Ok(true));
+            assert_eq!(check(&pack[..pack.len() - 1], Limits::default(), piece), Ok(false));
+        }
+        assert_eq!(check(&[], Limits::default(), 1), Ok(false));
+    }
+
+    #[test]
+    fn what_is_more_than_is_taken_is_said() {
+        let limits = Limits { objects: 3, unpacked: 1000, ..Limits::default() };
+        let over = MAX_OBJECT + 1;
+        for (objects, sentence) in [
+            (vec![blob(b"x"); 4], "sends more than 3 objects"),
+            (vec![object(3, over)], "holds an object larger than 128 MiB"),
+            (vec![object(6, over)], "holds an object larger than 128 MiB"),
+            (vec![delta(3, 1, over)], "holds an object larger than 128 MiB"),
+            (vec![delta(3, over, 1)], "holds an object larger than 128 MiB"),
+            (vec![object(3, u64::MAX >> 4)], "holds an object larger than 128 MiB"),
+            (vec![blob(&[0; 600]), blob(&[0; 600])], "unpacks to more than 1000 bytes"),
+            (vec![blob(b"x"), delta(3, 1, 600), delta(3, 1, 600)], "unpacks to more than 1000 bytes"),
+        ] {
+            assert_eq!(check(&pack(&objects), limits, 7), Err(BadPack::TooLarge(sentence.to_owned())));
+        }
+    }
+
+    #[test]
+    fn what_is_no_pack_is_said() {
+        let behind = [pack(&[]), vec![0]].concat();
+        let mut damaged = blob(&[7; 5000]);
+        let end = damaged.len() - 1;
+        damaged[end] ^= 0xff;
+        for (pack, sentence) in [
+            (b"KCAP\0\0\0\x02\0\0\0\0".to_vec(), "it does not begin as one"),
+            (b"PACK\0\0\0\x04\0\0\0\0".to_vec(), "it does not begin as one"),
+            (behind, "it goes on after its end"),
+            (pack(&[object(5, 1)]), "it holds an object of an unknown kind"),
+            (pack(&[vec![0xff; 12]]), "a number in it is too long"),
+            (pack(&[[object(6, 9), vec![0xff; 12]].concat()]), "a number in it is too long"),
+            (pack(&[[object(6, 30), vec![1], zlib(&[0xff; 30])].concat()]), "a number in it is too long"),
+            (pack(&[[object(6, 1), vec![1], zlib(&[1])].concat()]), "a delta does not say what it makes"),
+            (pack(&[[object(3, 9), zlib(b"eight...")].concat()]), "an object is shorter than it says"),
+            (pack(&[[object(3, 7), zlib(b"eight...")].concat()]), "an object is longer than it says"),
+            (pack(&[[object(3, 7), b"no zlib".to_vec()].concat()]), "an object can't be unpacked"),
+            (pack(&[damaged]), "an object can't be unpacked"),
+        ] {
+            assert_eq!(check(&pack, Limits::default(), 5), Err(BadPack::Damaged(sentence)));
+        }
+    }
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..300), piece in 1..300_usize) {
+                let _ = check(&bytes, Limits::default(), piece);
+                let _ = check(&[pack(&[])[..12].to_vec(), bytes.clone()].concat(), Limits::default(), piece);
+                let _ = check(&[b"PACK\0\0\0\x02\0\0\0\x09".to_vec(), bytes].concat(), Limits::default(), piece);
+            }
+
+            #[test]
+            fn whatever_the_objects_the_check_follows_them(
+                contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..2000), 0..6),
+                piece in 1..3000_usize,
+            ) {
+                let objects: Vec<Vec<u8>> = contents.iter().map(|content| blob(content)).collect();
+                prop_assert_eq!(check(&pack(&objects), Limits::default(), piece), Ok(true));
+            }
+        }
+    }
+}

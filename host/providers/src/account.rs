@@ -1,0 +1,223 @@
+//! From a provider in `providers.json` and its preset to what a component is asked with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aiw_core::provider::{Account, Need, Preset};
+use aiw_core::{Api, CliKind, Family};
+use aiw_home::{Provider, new_provider_id, origin};
+
+use crate::{KnownPreset, ProviderError};
+
+/// The account: the user's addresses and model, else the preset's.
+///
+/// Errors if the preset leads elsewhere than when the user agreed to it: secrets don't follow by themselves.
+pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, ProviderError> {
+    let preset = &known.preset;
+    for (family, now) in preset_origins(provider, preset) {
+        if let Some(pinned) = provider.origins.get(&family).filter(|pinned| origin(pinned) != now) {
+            return Err(ProviderError::Moved {
+                provider: provider.name.to_string(),
+                preset: preset.id.clone(),
+                pinned: pinned.clone(),
+                now,
+            });
+        }
+    }
+    Ok(unchecked_account(provider, known))
+}
+
+/// The same, wherever the preset leads: for lists, and where no secret is sent.
+pub fn unchecked_account(provider: &Provider, known: &KnownPreset) -> Account {
+    let mut base_urls = provider.base_urls.clone();
+    for (family, url) in &known.preset.base_urls {
+        if let Some(url) = url {
+            base_urls.entry(*family).or_insert_with(|| url.clone());
+        }
+    }
+    Account {
+        name: provider.name.clone(),
+        preset: provider.preset.clone(),
+        granted: match known.bundled {
+            true => base_urls.keys().copied().collect(),
+            false => provider.base_urls.keys().copied().collect(),
+        },
+        base_urls,
+        model: provider.model.clone().or_else(|| known.preset.model.clone()),
+        secrets: provider.secret_refs().map(|(name, _)| name.to_owned()).collect(),
+    }
+}
+
+/// Where the preset's own addresses lead, as far as the provider uses them.
+fn preset_origins(provider: &Provider, preset: &Preset) -> BTreeMap<Family, String> {
+    let used = preset.base_urls.iter().filter(|(family, _)| !provider.base_urls.contains_key(family));
+    used.filter_map(|(family, url)| Some((*family, origin(url.as_deref()?)))).collect()
+}
+
+/// Notes where the preset leads now and gives the provider its id: the user agrees to both. Says whether
+/// that changes anything.
+pub fn pin(provider: &mut Provider, preset: &Preset) -> bool {
+    let (id, origins) = (provider.id.clone(), preset_origins(provider, preset));
+    let changes = id.is_none() || provider.origins != origins;
+    provider.id = Some(id.unwrap_or_else(new_provider_id));
+    provider.origins = origins;
+    changes
+}
+
+/// Whether a part of what [`pin`] notes is missing: an entry that was written by hand.
+pub fn is_unpinned(provider: &Provider, preset: &Preset) -> bool {
+    provider.id.is_none()
+        || preset_origins(provider, preset).keys().any(|family| !provider.origins.contains_key(family))
+}
+
+/// An AI CLI, and the APIs that it speaks, the preferred one first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CliApis {
+    /// The CLI.
+    pub cli: CliKind,
+    /// Its APIs.
+    pub apis: &'static [Api],
+}
+
+impl CliApis {
+    /// Whose address the CLI is pointed at first.
+    pub(crate) fn family(&self) -> Option<Family> {
+        self.apis.first().map(|api| api.family())
+    }
+}
+
+/// The AI CLIs that providers are for, in the order of lists.
+#[derive(Debug, Clone)]
+pub struct Clis(Arc<[CliApis]>);
+
+impl Clis {
+    /// These CLIs.
+    pub fn new(clis: impl Into<Arc<[CliApis]>>) -> Self {
+        Self(clis.into())
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = CliKind> + '_ {
+        self.0.iter().map(|known| known.cli)
+    }
+
+    /// Those among them, with their APIs.
+    pub(crate) fn of(&self, clis: &[CliKind]) -> Vec<CliApis> {
+        clis.iter().filter_map(|cli| self.0.iter().find(|known| known.cli == *cli).copied()).collect()
+    }
+
+    fn apis(&self, cli: CliKind) -> &'static [Api] {
+        self.0.iter().find(|known| known.cli == cli).map(|known| known.apis).unwrap_or_default()
+    }
+
+    /// The CLIs that a provider may be used with: it has an address for their API, and the user did not
+    /// mean it for others.
+    pub fn fitting(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
+        self.all().filter(|cli| self.misfit(provider, preset, *cli).is_none()).collect()
+    }
+
+    /// The CLIs that a preset fits: those whose API it speaks.
+    pub fn of_preset(&self, preset: &Preset) -> Vec<CliKind> {
+        self.all().filter(|cli| self.family_for(*cli, preset).is_some()).collect()
+    }
+
+    /// The family of the first API of a CLI that a preset has a place for.
+    fn family_for(&self, cli: CliKind, preset: &Preset) -> Option<Family> {
+        self.apis(cli).iter().map(|api| api.family()).find(|family| preset.base_urls.contains_key(family))
+    }
+
+    /// Why a provider does not fit a CLI, as the end of a sentence.
+    pub fn misfit(&self, provider: &Provider, preset: &Preset, cli: CliKind) -> Option<String> {
+        if provider.clis.as_ref().is_some_and(|clis| !clis.contains(&cli)) {
+            return Some("it is meant for other CLIs".into());
+        }
+        let Some(family) = self.family_for(cli, preset) else {
+            let families: Vec<String> = self.apis(cli).iter().map(|api| api.family().to_string()).collect();
+            return Some(format!("it does not speak the API of `{cli}` ({})", families.join(", ")));
+        };
+        let address =
+            provider.base_urls.contains_key(&family) || preset.base_urls.get(&family).is_some_and(Option::is_some);
+        (!address).then(|| {
+            format!(
+                "it has no address for the API of `{cli}`; `aiw provider edit {} --base-url {family}=URL` gives it one",
+                provider.name
+            )
+        })
+    }
+}
+
+/// Whether it lacks the token that its preset needs.
+pub fn lacks_token(provider: &Provider, preset: &Preset) -> bool {
+    preset.token == Need::Required && provider.token.is_none() && provider.secrets.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn preset(urls: &[(Family, Option<&str>)]) -> Preset {
+        Preset {
+            id: "p".into(),
+            label: "P".into(),
+            base_urls: urls.iter().map(|(family, url)| (*family, url.map(str::to_owned))).collect(),
+            token: Need::Required,
+            token_page: None,
+            model: Some("preset-model".into()),
+        }
+    }
+
+    fn known(preset: Preset) -> KnownPreset {
+        KnownPreset { component: "c".parse().unwrap(), bundled: false, preset }
+    }
+
+    fn clis() -> Clis {
+        let apis: [(CliKind, &'static [Api]); 3] = [
+            (CliKind::Claude, &[Api::Messages]),
+            (CliKind::Codex, &[Api::Responses]),
+            (CliKind::Gemini, &[Api::GenerateContent]),
+        ];
+        Clis::new(apis.map(|(cli, apis)| CliApis { cli, apis }))
+    }
+
+    #[test]
+    fn the_users_address_beats_the_presets() {
+        let preset = preset(&[(Family::Anthropic, Some("https://a")), (Family::Openai, None)]);
+        let mut provider = Provider::new("x".parse().unwrap(), "p");
+        assert_eq!(clis().fitting(&provider, &preset), [CliKind::Claude]);
+        assert!(clis().misfit(&provider, &preset, CliKind::Codex).unwrap().contains("--base-url openai=URL"));
+        assert!(clis().misfit(&provider, &preset, CliKind::Gemini).unwrap().contains("does not speak"));
+        provider.base_urls.insert(Family::Openai, "https://b".into());
+        provider.clis = Some(vec![CliKind::Codex]);
+        assert_eq!(clis().fitting(&provider, &preset), [CliKind::Codex]);
+        let account = account(&provider, &known(preset)).unwrap();
+        assert_eq!(account.base_urls[&Family::Anthropic], "https://a");
+        assert_eq!(
+            (account.base_urls[&Family::Openai].as_str(), account.model.as_deref()),
+            ("https://b", Some("preset-model"))
+        );
+        // Only what the user typed may be a private address.
+        assert_eq!(account.granted, [Family::Openai].into());
+    }
+
+    #[test]
+    fn a_preset_that_leads_elsewhere_is_no_account_until_it_is_pinned_again() {
+        let mut provider = Provider::new("x".parse().unwrap(), "p");
+        let before = preset(&[(Family::Anthropic, Some("https://a/x")), (Family::Openai, None)]);
+        assert!(is_unpinned(&provider, &before) && pin(&mut provider, &before) && !is_unpinned(&provider, &before));
+        assert!(!pin(&mut provider, &before));
+        let id = provider.id.clone();
+        // Another path at the same place is no move.
+        account(&provider, &known(preset(&[(Family::Anthropic, Some("https://a/y"))]))).unwrap();
+        for url in ["https://b/x", "http://a/x", "https://a:8443/x"] {
+            let moved = preset(&[(Family::Anthropic, Some(url))]);
+            let error = account(&provider, &known(moved)).unwrap_err();
+            assert!(matches!(error, ProviderError::Moved { .. }), "{url}: {error}");
+        }
+        let moved = preset(&[(Family::Anthropic, Some("https://b/x"))]);
+        assert!(pin(&mut provider, &moved) && account(&provider, &known(moved)).is_ok());
+        assert_eq!(provider.id, id);
+        // An address of the user's own is not the preset's to move.
+        provider.base_urls.insert(Family::Anthropic, "https://mine".into());
+        account(&provider, &known(before)).unwrap();
+    }
+}

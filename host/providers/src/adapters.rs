@@ -1,0 +1,101 @@
+//! What this room needs of provider components. `aiw` fulfils it with the library of components.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use aiw_core::provider::{Account, Health, Intent, Model, Preset, Target};
+use aiw_core::{ErrorKind, ExtensionId, Secret, one_line};
+use async_trait::async_trait;
+
+/// A preset, and the component that knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPreset {
+    /// The component.
+    pub component: ExtensionId,
+    /// Whether the component is part of aiw.
+    pub bundled: bool,
+    /// The preset.
+    pub preset: Preset,
+}
+
+/// Provider components.
+#[async_trait]
+pub trait Adapters: Send + Sync {
+    /// All presets, each id once. Components that don't answer are left out, each with its error.
+    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<AdapterError>), AdapterError>;
+
+    /// A preset by its id, from one component or from any.
+    async fn preset(&self, preset: &str, component: Option<&ExtensionId>) -> Result<KnownPreset, AdapterError>;
+
+    /// Refuses an address that nobody typed and that leads to this machine or a private network.
+    async fn check_address(&self, url: &str) -> Result<(), AdapterError>;
+
+    /// What a CLI should be told.
+    async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError>;
+
+    /// Asks the provider once whether it is there and whether the key is good.
+    async fn check(
+        &self,
+        component: &ExtensionId,
+        account: &Account,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Health, AdapterError>;
+
+    /// The models that the provider offers.
+    async fn models(
+        &self,
+        component: &ExtensionId,
+        account: &Account,
+        secrets: &BTreeMap<String, Secret>,
+    ) -> Result<Vec<Model>, AdapterError>;
+}
+
+/// Why a component gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AdapterError {
+    /// No component knows the preset.
+    #[error("there is no preset `{}`", one_line(.preset, 80))]
+    UnknownPreset {
+        /// Its id.
+        preset: String,
+    },
+    /// An address that nobody typed is not a public one.
+    #[error("{source}")]
+    Address {
+        /// For the exit code.
+        kind: ErrorKind,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The component could not be loaded or called.
+    #[error("{source}")]
+    Component {
+        /// For the exit code.
+        kind: ErrorKind,
+        /// What to do next.
+        hint: Option<String>,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl AdapterError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownPreset { .. } => ErrorKind::User,
+            Self::Address { kind, .. } | Self::Component { kind, .. } => *kind,
+        }
+    }
+
+    /// What to do next, where there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownPreset { .. } => Some("`aiw provider presets` lists them".into()),
+            Self::Address { .. } => {
+                Some("to agree to this address, run `aiw provider edit NAME --base-url FAMILY=URL`".into())
+            }
+            Self::Component { hint, .. } => hint.clone(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Addresses of providers as they are typed.
+
+use aiw_core::Family;
+use aiw_core::provider::Preset;
+
+use crate::{CliApis, ProviderError};
+
+/// An address in the form that is kept. One that may hold a secret is not repeated in the error.
+pub(crate) fn base_url(text: &str) -> Result<String, ProviderError> {
+    aiw_home::base_url(text).map_err(|problem| ProviderError::BadAddress {
+        shown: (!text.contains(['@', '?', '#'])).then(|| text.to_owned()),
+        problem: problem.to_owned(),
+    })
+}
+
+/// The families that an address is for, each with the address in the form that the API's CLIs want: with
+/// `/v1` for OpenAI's, without for the others.
+pub(crate) fn addresses(
+    family: Option<Family>,
+    url: &str,
+    preset: &Preset,
+    wanted: &[CliApis],
+) -> Result<Vec<(Family, String)>, ProviderError> {
+    if let Some(family) = family {
+        return match preset.base_urls.contains_key(&family) {
+            true => Ok(vec![(family, url.to_owned())]),
+            false => Err(ProviderError::NotSpoken { preset: preset.id.clone(), family }),
+        };
+    }
+    let families: Vec<Family> = match wanted {
+        [] => preset.base_urls.keys().copied().collect(),
+        wanted => wanted.iter().filter_map(CliApis::family).filter(|f| preset.base_urls.contains_key(f)).collect(),
+    };
+    match families.as_slice() {
+        [family] => Ok(vec![(*family, url.to_owned())]),
+        // Nothing is known of a custom provider but its address.
+        _ if preset.id == "custom" && wanted.is_empty() => Err(ProviderError::WhichApi { url: url.to_owned() }),
+        families => {
+            let root = url.strip_suffix("/v1").unwrap_or(url);
+            let of = |family: &Family| match family {
+                Family::Openai => (*family, format!("{root}/v1")),
+                Family::Anthropic | Family::Gemini => (*family, root.to_owned()),
+            };
+            Ok(families.iter().map(of).collect())
+        }
+    }
+}
+
+/// Whether an address is this machine's, as it stands.
+pub(crate) fn is_loopback(url: &str) -> bool {
+    match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether an address, as it stands, is this machine's or of a private network.
+pub(crate) fn is_private(url: &str) -> bool {
+    let is_private = |address: std::net::IpAddr| !aiw_core::is_public(address);
+    match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(_)) => is_loopback(url),
+        Some(url::Host::Ipv4(address)) => is_private(address.into()),
+        Some(url::Host::Ipv6(address)) => is_private(address.into()),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aiw_core::provider::Need;
+    use aiw_core::{Api, CliKind};
+
+    #[test]
+    fn an_address_is_kept_plain_and_a_bad_one_is_not_repeated_with_its_secrets() {
+        assert_eq!(base_url("https://h:8443/v1/").ok().as_deref(), Some("https://h:8443/v1"));
+        for bad in
+            ["", "h/v1", "https://u:canary@h/x", "https://u:canary@x@h/?a=@b", "u:canary@h", "https://h/?key=canary"]
+        {
+            let error = base_url(bad).expect_err(bad).to_string();
+            assert!(!error.contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_address_is_for_all_apis_of_a_preset_each_in_its_own_form() {
+        let preset = |id: &str| Preset {
+            id: id.into(),
+            label: String::new(),
+            base_urls: Family::ALL.map(|family| (family, None)).into(),
+            token: Need::Optional,
+            token_page: None,
+            model: None,
+        };
+        let all = addresses(None, "http://h/v1", &preset("litellm"), &[]).ok().unwrap();
+        assert_eq!(
+            all,
+            [
+                (Family::Anthropic, "http://h".to_owned()),
+                (Family::Openai, "http://h/v1".into()),
+                (Family::Gemini, "http://h".into())
+            ]
+        );
+        assert!(addresses(None, "http://h", &preset("custom"), &[]).is_err());
+        let codex = CliApis { cli: CliKind::Codex, apis: &[Api::Responses] };
+        let one = addresses(None, "http://h/x", &preset("custom"), &[codex]).ok().unwrap();
+        assert_eq!(one, [(Family::Openai, "http://h/x".to_owned())]);
+        let one = addresses(Some(Family::Gemini), "http://h", &preset("custom"), &[]).ok().unwrap();
+        assert_eq!(one, [(Family::Gemini, "http://h".to_owned())]);
+    }
+}

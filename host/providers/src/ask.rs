@@ -1,0 +1,54 @@
+//! The questions of adding and changing a provider.
+
+use aiw_core::{CliKind, Family, Secret};
+use async_trait::async_trait;
+
+use crate::KnownPreset;
+
+/// Somebody who answers.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// Whether anybody is there. If not, only [`Ask::private_address`] and [`Ask::given_token`] are called.
+    fn is_there(&self) -> bool;
+
+    /// Which preset a new provider starts from.
+    async fn preset(&self, presets: &[KnownPreset]) -> Result<String, AskError>;
+
+    /// The address for an API; none to leave that API out.
+    async fn address(&self, family: Family) -> Result<Option<String>, AskError>;
+
+    /// Which of the CLIs that fit the provider is for; none for all of them.
+    async fn clis(&self, fitting: &[CliKind]) -> Result<Option<Vec<CliKind>>, AskError>;
+
+    /// The model; none for the CLI's own choice.
+    async fn model(&self) -> Result<Option<String>, AskError>;
+
+    /// The token; none if nothing was typed. `page` is where to get one.
+    async fn token(&self, page: Option<&str>) -> Result<Option<Secret>, AskError>;
+
+    /// The token that the user said is coming, from standard input for instance.
+    async fn given_token(&self) -> Result<Secret, AskError>;
+
+    /// Whether secrets may go to an address on this machine or in a private network that a third-party
+    /// preset names.
+    async fn private_address(&self, preset: &KnownPreset, url: &str) -> Result<bool, AskError>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody is there to ask.
+    #[error("{question} needs an answer, and there is no terminal to ask on")]
+    Nobody {
+        /// The question.
+        question: String,
+        /// What would have answered it.
+        hint: String,
+    },
+    /// The user stopped.
+    #[error("stopped")]
+    Interrupted,
+    /// The answer can't be read, or is of no use.
+    #[error("{0}")]
+    Unreadable(String),
+}

@@ -1,0 +1,151 @@
+//! Which provider a run gets: the one that was named, else the project's, else the default,
+//! else none: the CLI's own configuration, untouched.
+
+use std::path::{Path, PathBuf};
+
+use aiw_core::{CliKind, one_line};
+use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, user_home};
+
+/// What decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// `-p`
+    Named,
+    /// `.aiw.json` of a trusted directory.
+    Project(PathBuf),
+    /// The default in `providers.json`.
+    Default,
+    /// Nothing: the CLI's own configuration.
+    Own,
+}
+
+impl Decision {
+    /// For people: `the default`; what was typed needs no words.
+    pub fn source_name(&self) -> Option<String> {
+        match self {
+            Self::Named | Self::Own => None,
+            Self::Project(root) => Some(format!("named by `{}`", root.join(".aiw.json").display())),
+            Self::Default => Some("the default".into()),
+        }
+    }
+}
+
+/// What was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The provider's name; none for the CLI's own configuration.
+    pub name: Option<String>,
+    /// What decided.
+    pub decision: Decision,
+    /// Something that did not count, a sentence.
+    pub note: Option<String>,
+}
+
+impl Choice {
+    /// Chooses, in the order of precedence.
+    pub fn make(
+        settings: &Settings,
+        providers: &ProvidersFile,
+        cli: CliKind,
+        named: Option<&str>,
+        cwd: &Path,
+    ) -> Result<Self, HomeError> {
+        let own = |note| Self { name: None, decision: Decision::Own, note };
+        let chosen = |name: &str, decision: Decision, note| match name {
+            OWN => Self { name: None, decision, note },
+            name => Self { name: Some(name.to_owned()), decision, note },
+        };
+        if let Some(name) = named {
+            return Ok(chosen(name, Decision::Named, None));
+        }
+        let mut note = None;
+        if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)? {
+            if let [unknown, ..] = project.unknown() {
+                let file = project.root.join(".aiw.json");
+                note = Some(format!("`{}` in `{}` means nothing to aiw", one_line(unknown, 60), file.display()));
+            }
+            if let Some(name) = project.provider(cli) {
+                return Ok(chosen(name, Decision::Project(project.root.clone()), note));
+            }
+        }
+        match providers.default_for(cli) {
+            Some(name) => Ok(chosen(name, Decision::Default, note)),
+            None => Ok(own(note)),
+        }
+    }
+}
+
+/// The project's file, if its directory is trusted. One that is not trusted can't stop a run,
+/// whatever is in it: it leaves a note.
+fn project(
+    settings: &Settings,
+    cwd: &Path,
+    stop: Option<&Path>,
+    note: &mut Option<String>,
+) -> Result<Option<Project>, HomeError> {
+    let found = Project::find(cwd, stop);
+    let root = match &found {
+        Ok(None) => return Ok(None),
+        Ok(Some(project)) => project.root.clone(),
+        Err(HomeError::Invalid { path, .. } | HomeError::Io { path, .. }) => path.parent().unwrap_or(path).to_owned(),
+        Err(_) => cwd.to_owned(),
+    };
+    if settings.trusts(&root) {
+        return found;
+    }
+    let root = root.display();
+    *note = Some(format!("`{root}/.aiw.json` does not count: the directory is not trusted (`aiw trust add {root}`)"));
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aiw_home::Home;
+    use std::fs;
+
+    fn choose(home: &Home, cli: CliKind, named: Option<&str>, cwd: &Path) -> (Option<String>, Decision, bool) {
+        let choice = Choice::make(&home.settings().unwrap(), &home.providers().unwrap(), cli, named, cwd).unwrap();
+        (choice.name, choice.decision, choice.note.is_some())
+    }
+
+    #[test]
+    fn what_is_named_beats_the_trusted_project_beats_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let project = fs::canonicalize(dir.path()).unwrap().join("project");
+        fs::create_dir_all(home.root()).unwrap();
+        fs::create_dir_all(project.join("src")).unwrap();
+        fs::write(project.join(".aiw.json"), r#"{"provider": {"claude": "theirs", "gemini": "own"}}"#).unwrap();
+        let cwd = project.join("src");
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (None, Decision::Own, true));
+        fs::write(home.providers_path(), r#"{"version": 1, "default": "mine"}"#).unwrap();
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
+        let mut settings = home.settings().unwrap();
+        settings.trust(&project).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        let theirs = Decision::Project(project.clone());
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("theirs".into()), theirs.clone(), false));
+        assert_eq!(choose(&home, CliKind::Gemini, None, &cwd), (None, theirs, false));
+        assert_eq!(choose(&home, CliKind::Codex, None, &cwd), (Some("mine".into()), Decision::Default, false));
+        assert_eq!(choose(&home, CliKind::Claude, Some("x"), &cwd), (Some("x".into()), Decision::Named, false));
+        assert_eq!(choose(&home, CliKind::Claude, Some("own"), &cwd), (None, Decision::Named, false));
+        fs::write(project.join(".aiw.json"), r#"{"providers": "theirs"}"#).unwrap();
+        assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
+    }
+
+    #[test]
+    fn a_broken_file_stops_only_where_it_is_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        fs::create_dir_all(home.root()).unwrap();
+        let project = fs::canonicalize(dir.path()).unwrap();
+        fs::write(project.join(".aiw.json"), "{").unwrap();
+        assert_eq!(choose(&home, CliKind::Claude, None, &project), (None, Decision::Own, true));
+        let mut settings = home.settings().unwrap();
+        settings.trust(&project).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        let providers = home.providers().unwrap();
+        assert!(Choice::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project).is_err());
+    }
+}

@@ -1,0 +1,483 @@
+//! Adding, changing and removing providers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::provider::{Need, Preset};
+use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, one_line};
+use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, origin};
+use serde::Serialize;
+
+use crate::account::{pin, unchecked_account};
+use crate::address::{addresses, base_url, is_loopback, is_private};
+use crate::secrets::{forget, free_name, in_vault};
+use crate::{Ask, KnownPreset, ProviderError, ProviderSummary, Providers};
+
+/// What a provider is to become. What is empty stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The preset to start from.
+    pub preset: Option<String>,
+    /// Addresses, each for one API or for all that the preset speaks.
+    pub base_urls: Vec<(Option<Family>, String)>,
+    /// The model; empty text removes it.
+    pub model: Option<String>,
+    /// The CLIs that it is for.
+    pub clis: Vec<CliKind>,
+    /// What it is for, in the user's words; empty text removes it.
+    pub scenario: Option<String>,
+    /// Variables of its runs; `${NAME}` reads another at each run.
+    pub env: Vec<(EnvName, String)>,
+    /// Variables to remove.
+    pub unset_env: Vec<EnvName>,
+    /// Where its token comes from.
+    pub token: Option<TokenSource>,
+    /// Further secrets, each read from a variable at each run.
+    pub secrets: Vec<(SecretName, EnvName)>,
+    /// Further secrets to remove.
+    pub unset_secrets: Vec<SecretName>,
+    /// Its token and further secrets go along to another preset or address.
+    pub keep_token: bool,
+    /// Make it the default for the CLIs that it fits.
+    pub default: bool,
+}
+
+/// Where a token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSource {
+    /// A variable, read at each run.
+    Variable(EnvName),
+    /// [`Ask::given_token`]; it is kept in the vault.
+    Given,
+}
+
+/// A provider that was added or changed.
+#[derive(Debug, Clone)]
+pub struct Added {
+    /// As it is now.
+    pub provider: ProviderSummary,
+    /// Whether it was there before.
+    pub existed: bool,
+    /// What the user should know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A provider that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Removed {
+    /// Its name.
+    pub removed: String,
+    /// The secrets that went with it.
+    pub secrets: Vec<SecretName>,
+    /// The CLIs that it was the default for.
+    pub was_default_for: Vec<CliKind>,
+}
+
+/// Why a token is wanted.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// Nothing about it has changed.
+    No,
+    /// The provider is new.
+    New,
+    /// It leads elsewhere now, and what it had stays behind.
+    Moved {
+        /// Whether it had anything.
+        had_one: bool,
+    },
+}
+
+/// A token that the user gave, and the places that it was given for. Another process may change the
+/// provider in the meantime.
+struct Given {
+    token: Secret,
+    places: BTreeSet<String>,
+}
+
+/// What is to be written.
+struct Pending {
+    /// The entry that stands there.
+    before: Option<Provider>,
+    provider: Provider,
+    known: KnownPreset,
+    /// For the vault.
+    token: Option<Secret>,
+    default: bool,
+    notes: Vec<String>,
+}
+
+impl Providers {
+    /// Adds a provider. Asks for what was not given.
+    pub async fn add(&self, name: ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
+        if name.as_str() == OWN {
+            return Err(ProviderError::Reserved);
+        }
+        let refuse_taken = |file: &ProvidersFile| match file.get(name.as_str())? {
+            Some(_) => Err(ProviderError::Taken { name: name.clone() }),
+            None => Ok(()),
+        };
+        refuse_taken(&self.file()?)?;
+        let preset = match &changes.preset {
+            Some(preset) => preset.clone(),
+            None => ask.preset(&self.adapters.presets().await?.0).await?,
+        };
+        let known = self.adapters.preset(&preset, None).await?;
+        let mut provider = Provider::new(name.clone(), known.preset.id.clone());
+        provider.component = Some(known.component.clone());
+        let asks = ask.is_there() && changes.preset.is_none();
+        self.apply(&mut provider, &known.preset, changes, asks.then_some(ask)).await?;
+        agree_to_private(&mut provider, &known, ask).await?;
+        pin(&mut provider, &known.preset);
+        let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
+        let lock = self.home.lock()?;
+        let file = self.file()?;
+        // Another process may have added it in the meantime.
+        refuse_taken(&file)?;
+        let pending = Pending { before: None, provider, known, token, default: changes.default, notes: Vec::new() };
+        self.keep(lock, file, pending)
+    }
+
+    /// Changes a provider: what is given, and nothing else.
+    pub async fn edit(&self, name: &ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
+        let mut given: Option<Given> = None;
+        loop {
+            let before = Self::get(&self.file()?, name.as_str())?;
+            let (mut provider, known, moved) = self.changed(&before, changes, ask).await?;
+            let (wanted, notes) = match moved && !changes.keep_token {
+                true => leave_behind(&mut provider, changes),
+                false => (Wanted::No, Vec::new()),
+            };
+            let places = origins(&provider, &known);
+            let token = match given {
+                Some(given) if given.places != places => {
+                    return Err(ProviderError::MovedMeanwhile { provider: name.clone() });
+                }
+                Some(given) => Some(given.token),
+                None => token(&mut provider, &known.preset, changes, wanted, ask).await?,
+            };
+            let renewed = changes.preset.is_some() || changes.default;
+            if provider == before && token.is_none() && !renewed {
+                return Err(ProviderError::Unchanged);
+            }
+            let lock = self.home.lock()?;
+            let file = self.file()?;
+            // Another process was here in the meantime: the changes go on top of what it left.
+            if Self::get(&file, name.as_str())? != before {
+                given = token.map(|token| Given { token, places });
+                continue;
+            }
+            let before = Some(before);
+            return self.keep(lock, file, Pending { before, provider, known, token, default: changes.default, notes });
+        }
+    }
+
+    /// Removes a provider and the secrets that only it uses.
+    pub fn remove(&self, name: &str) -> Result<Removed, ProviderError> {
+        let lock = self.home.lock()?;
+        let mut file = self.file()?;
+        let secrets = match file.get(name) {
+            Ok(Some(provider)) => in_vault(provider),
+            // One that can't be read can still be removed.
+            _ => Vec::new(),
+        };
+        let was_default_for = self.clis.all().filter(|cli| file.default_for(*cli) == Some(name)).collect();
+        if !file.remove(name)? {
+            Self::get(&file, name)?;
+        }
+        file.save(&lock)?;
+        let secrets = forget(&self.home, &file, &lock, secrets)?;
+        Ok(Removed { removed: name.to_owned(), secrets, was_default_for })
+    }
+
+    /// The default for each CLI.
+    pub fn defaults(&self) -> Result<BTreeMap<CliKind, Option<String>>, ProviderError> {
+        let file = self.file()?;
+        Ok(self.clis.all().map(|cli| (cli, file.default_for(cli).map(str::to_owned))).collect())
+    }
+
+    /// Makes a provider the default for some CLIs, or for all that it fits. [`OWN`] is the CLI's own
+    /// configuration.
+    pub async fn set_default(&self, name: &str, wanted: &[CliKind]) -> Result<(), ProviderError> {
+        let fitting = match name {
+            OWN => self.clis.all().collect(),
+            name => {
+                let provider = Self::get(&self.file()?, name)?;
+                self.clis.fitting(&provider, &self.preset_of(&provider).await?.preset)
+            }
+        };
+        if let Some(cli) = wanted.iter().find(|cli| !fitting.contains(cli)) {
+            return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
+        }
+        let lock = self.home.lock()?;
+        let mut file = self.file()?;
+        if name != OWN {
+            // Another process may have removed it in the meantime.
+            Self::get(&file, name)?;
+        }
+        let clis = if wanted.is_empty() { &fitting } else { wanted };
+        file.set_default(Some(clis), (name != OWN).then_some(name))?;
+        Ok(file.save(&lock)?)
+    }
+
+    /// What an entry becomes, with its preset, and whether its secrets would go to another place.
+    async fn changed(
+        &self,
+        before: &Provider,
+        changes: &Changes,
+        ask: &dyn Ask,
+    ) -> Result<(Provider, KnownPreset, bool), ProviderError> {
+        let mut provider = before.clone();
+        for name in &changes.unset_env {
+            let count = provider.env.len();
+            provider.env.retain(|(known, _)| known != name);
+            if provider.env.len() == count {
+                return Err(ProviderError::NoVariable { provider: before.name.clone(), name: name.clone() });
+            }
+        }
+        for name in &changes.unset_secrets {
+            if provider.secrets.remove(name).is_none() {
+                return Err(ProviderError::NoFurtherSecret { provider: before.name.clone(), name: name.clone() });
+            }
+        }
+        let mut moved = false;
+        if let Some(preset) = &changes.preset {
+            let KnownPreset { component, preset, .. } = self.adapters.preset(preset, None).await?;
+            // Addresses belong to the preset that they were given for.
+            if preset.id != provider.preset {
+                provider.base_urls.clear();
+                provider.origins.clear();
+            }
+            moved =
+                preset.id != provider.preset || provider.component.as_ref().is_some_and(|known| *known != component);
+            provider.preset = preset.id;
+            provider.component = Some(component);
+        }
+        let known = self.preset_of(&provider).await?;
+        self.apply(&mut provider, &known.preset, changes, None).await?;
+        agree_to_private(&mut provider, &known, ask).await?;
+        moved = moved || !origins(&provider, &known).is_subset(&agreed_origins(before, &known));
+        pin(&mut provider, &known.preset);
+        Ok((provider, known, moved))
+    }
+
+    /// Puts everything but the token into the provider. `ask` is there for a new one.
+    async fn apply(
+        &self,
+        provider: &mut Provider,
+        preset: &Preset,
+        changes: &Changes,
+        ask: Option<&dyn Ask>,
+    ) -> Result<(), ProviderError> {
+        let wanted = self.clis.of(&changes.clis);
+        for (family, url) in &changes.base_urls {
+            let url = base_url(url)?;
+            for (family, url) in addresses(*family, &url, preset, &wanted)? {
+                provider.base_urls.insert(family, url);
+            }
+        }
+        if let Some(ask) = ask.filter(|_| changes.base_urls.is_empty()) {
+            for family in preset.base_urls.iter().filter(|(_, url)| url.is_none()).map(|(family, _)| *family) {
+                if let Some(url) = ask.address(family).await? {
+                    provider.base_urls.insert(family, base_url(&url)?);
+                }
+            }
+        }
+        if !changes.clis.is_empty() {
+            provider.clis = Some(changes.clis.clone());
+        } else if let Some(ask) = ask {
+            let fitting = self.clis.fitting(provider, preset);
+            provider.clis = if fitting.len() < 2 { None } else { ask.clis(&fitting).await? };
+        }
+        if let Some(model) = &changes.model {
+            provider.model = Some(model.clone()).filter(|model| !model.is_empty());
+        } else if let Some(ask) = ask {
+            provider.model = ask.model().await?;
+        }
+        if let Some(model) = provider.model.as_ref().filter(|model| !aiw_core::is_model(model)) {
+            return Err(ProviderError::Model { model: model.clone() });
+        }
+        if let Some(scenario) = &changes.scenario {
+            provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());
+        }
+        for (name, value) in &changes.env {
+            let value = Text::parse(value);
+            if matches!(&value, Text::Literal(text) if aiw_core::is_secret(name.as_str(), text)) {
+                return Err(ProviderError::LooksSecret { name: name.clone() });
+            }
+            provider.env.retain(|(known, _)| known != name);
+            provider.env.push((name.clone(), value));
+        }
+        for (name, variable) in &changes.secrets {
+            provider.secrets.insert(name.clone(), SecretRef::Variable(variable.clone()));
+        }
+        self.refuse_useless(provider, preset, changes)
+    }
+
+    /// A provider that fits nothing is of no use.
+    fn refuse_useless(&self, provider: &Provider, preset: &Preset, changes: &Changes) -> Result<(), ProviderError> {
+        let fitting = self.clis.fitting(provider, preset);
+        let misfit = self.clis.of(&changes.clis).into_iter().find(|known| !fitting.contains(&known.cli));
+        if let Some((cli, family)) = misfit.and_then(|known| Some((known.cli, known.family()?))) {
+            return Err(ProviderError::NoAddressFor { preset: preset.id.clone(), cli, family });
+        }
+        match fitting.is_empty() {
+            true => Err(ProviderError::NoAddress {
+                preset: preset.id.clone(),
+                families: preset.base_urls.keys().copied().collect(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes all of it over what was read under the lock.
+    fn keep(&self, lock: Lock, mut file: ProvidersFile, pending: Pending) -> Result<Added, ProviderError> {
+        let Pending { before, mut provider, known, token, default, mut notes } = pending;
+        let mut new = None;
+        if let Some(token) = token {
+            let name = match &provider.token {
+                Some(SecretRef::Vault(name)) => name.clone(),
+                _ => {
+                    let name = free_name(&self.home, &file, &provider)
+                        .map_err(|_| ProviderError::Taken { name: provider.name.clone() })?;
+                    new.insert(name).clone()
+                }
+            };
+            self.home.vault().set(&lock, &name, &token)?;
+            provider.token = Some(SecretRef::Vault(name));
+        }
+        if let Err(error) = self.write(&lock, &mut file, &provider, &known.preset, default) {
+            // No provider refers to it.
+            if let Some(name) = new {
+                let _ = self.home.vault().remove(&lock, &name);
+            }
+            return Err(error);
+        }
+        let gone = forget(&self.home, &file, &lock, before.as_ref().map(in_vault).unwrap_or_default())?;
+        drop(lock);
+        notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses any more")));
+        for (family, url) in &unchecked_account(&provider, &known).base_urls {
+            if url.starts_with("http://") && !is_loopback(url) {
+                notes.push(format!(
+                    "the address for {family} is not encrypted: the token crosses the network in plain text"
+                ));
+            }
+        }
+        let provider = self.summary(&file, &provider, Some(&known));
+        Ok(Added { provider, existed: before.is_some(), notes })
+    }
+
+    fn write(
+        &self,
+        lock: &Lock,
+        file: &mut ProvidersFile,
+        provider: &Provider,
+        preset: &Preset,
+        default: bool,
+    ) -> Result<(), ProviderError> {
+        file.set(provider)?;
+        if default {
+            let clis = self.clis.fitting(provider, preset);
+            file.set_default(Some(&clis), Some(provider.name.as_str()))?;
+        }
+        Ok(file.save(lock)?)
+    }
+}
+
+/// The token: a reference goes into the provider, a secret is returned and not kept yet.
+async fn token(
+    provider: &mut Provider,
+    preset: &Preset,
+    changes: &Changes,
+    wanted: Wanted,
+    ask: &dyn Ask,
+) -> Result<Option<Secret>, ProviderError> {
+    match &changes.token {
+        Some(TokenSource::Variable(variable)) => {
+            provider.token = Some(SecretRef::Variable(variable.clone()));
+            return Ok(None);
+        }
+        Some(TokenSource::Given) => return Ok(Some(ask.given_token().await?)),
+        None => {}
+    }
+    let required = preset.token == Need::Required;
+    let needed = match wanted {
+        Wanted::No => return Ok(None),
+        _ if preset.token == Need::Never || !provider.secrets.is_empty() => return Ok(None),
+        Wanted::Moved { had_one: false } if !required => return Ok(None),
+        Wanted::New => required,
+        // Don't guess that it works without one.
+        Wanted::Moved { had_one } => required || had_one,
+    };
+    if ask.is_there() {
+        let token = ask.token(preset.token_page.as_deref()).await?;
+        return match token {
+            None if required => Err(crate::AskError::Unreadable("no token was typed".into()).into()),
+            token => Ok(token),
+        };
+    }
+    match (needed, wanted) {
+        (false, _) => Ok(None),
+        (true, Wanted::Moved { had_one: true }) => {
+            Err(ProviderError::NeedsNewToken { provider: provider.name.clone() })
+        }
+        (true, _) => Err(ProviderError::NeedsToken { preset: preset.id.clone() }),
+    }
+}
+
+/// Where a provider's secrets go.
+fn origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<String> {
+    unchecked_account(provider, known).base_urls.values().map(|url| origin(url)).collect()
+}
+
+/// Where the user agreed that they go: what was typed, and where the preset led then.
+fn agreed_origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<String> {
+    let account = unchecked_account(provider, known);
+    let of = |(family, url): (&Family, &String)| match provider.origins.get(family) {
+        Some(pinned) if !provider.base_urls.contains_key(family) => origin(pinned),
+        _ => origin(url),
+    };
+    account.base_urls.iter().map(of).collect()
+}
+
+/// If a third-party preset names an address on this machine or in a private network, the user has to
+/// agree, as if it were typed.
+async fn agree_to_private(provider: &mut Provider, known: &KnownPreset, ask: &dyn Ask) -> Result<(), ProviderError> {
+    let account = unchecked_account(provider, known);
+    for (family, url) in account.base_urls {
+        if account.granted.contains(&family) || !is_private(&url) {
+            continue;
+        }
+        if !ask.private_address(known, &url).await? {
+            return Err(ProviderError::NotAgreed);
+        }
+        provider.base_urls.insert(family, url);
+    }
+    Ok(())
+}
+
+/// Removes the secrets that were given for another place. Those that came with the same command stay.
+/// Returns sentences for the user.
+fn leave_behind(provider: &mut Provider, changes: &Changes) -> (Wanted, Vec<String>) {
+    let mut notes = Vec::new();
+    let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
+    provider.secrets.retain(|name, _| {
+        let given = changes.secrets.iter().any(|(given, _)| given == name);
+        if !given {
+            left.push(format!("`{name}`"));
+        }
+        given
+    });
+    if !left.is_empty() {
+        notes.push(format!("secrets for the old address do not go to the new one: {}", left.join(", ")));
+    }
+    // Variables are for the CLI, and may well be for something else.
+    let env: Vec<String> = provider
+        .env
+        .iter()
+        .filter(|(name, text)| matches!(text, Text::Secret(_)) && !changes.env.iter().any(|(given, _)| given == name))
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    if !env.is_empty() {
+        notes.push(format!("its runs still get the secret variables {}", env.join(", ")));
+    }
+    (Wanted::Moved { had_one: !left.is_empty() }, notes)
+}

@@ -1,0 +1,242 @@
+//! What can go wrong with providers.
+
+use aiw_core::{CliKind, EnvName, ErrorKind, Family, ProviderName, SecretName, one_line};
+use aiw_home::{HomeError, OWN, VaultError};
+
+use crate::{AdapterError, AskError};
+
+/// Why a provider can't be used, added or changed. Nothing has been changed when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// A file of the home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The provider's component.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// A question that was not answered.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// No provider has that name.
+    #[error("there is no provider `{}`", one_line(.name, 80))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// A provider has that name already.
+    #[error("provider `{name}` already exists")]
+    Taken {
+        /// The name.
+        name: ProviderName,
+    },
+    /// The name means something else.
+    #[error("`{OWN}` means the CLI's own configuration")]
+    Reserved,
+    /// The provider is not for that CLI, or does not speak its API.
+    #[error("provider `{provider}` does not fit `{cli}`")]
+    Misfit {
+        /// The provider.
+        provider: String,
+        /// The CLI.
+        cli: CliKind,
+    },
+    /// The preset now leads to another place than the one that the user agreed to.
+    #[error("the preset `{preset}` of provider `{provider}` now leads to `{now}`; you agreed to `{pinned}`")]
+    Moved {
+        /// The provider.
+        provider: String,
+        /// Its preset.
+        preset: String,
+        /// Scheme, host and port that the user agreed to.
+        pinned: String,
+        /// Where it leads now.
+        now: String,
+    },
+    /// A secret that the provider refers to is missing.
+    #[error("provider `{provider}` has no secret `{secret}`: {problem}")]
+    NoSecret {
+        /// The provider.
+        provider: String,
+        /// The component's name for it: `token`.
+        secret: String,
+        /// The end of a sentence.
+        problem: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// A secret of the provider's can't be read.
+    #[error("provider `{provider}` can't be used: {source}")]
+    Unreadable {
+        /// The provider.
+        provider: String,
+        /// Why.
+        source: VaultError,
+    },
+    /// An address that is not one.
+    #[error("{} {problem}", name_of(.shown))]
+    BadAddress {
+        /// The address, unless it may hold a secret.
+        shown: Option<String>,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// The preset has no address for an API.
+    #[error("`{preset}` does not speak the API `{family}`")]
+    NotSpoken {
+        /// The preset.
+        preset: String,
+        /// The API's family.
+        family: Family,
+    },
+    /// An address alone does not say which API is spoken there.
+    #[error("which API does `{}` speak?", one_line(.url, 120))]
+    WhichApi {
+        /// The address.
+        url: String,
+    },
+    /// A CLI needs an address that neither the preset nor the user gave.
+    #[error("`{preset}` has no address for the API of `{cli}` ({family})")]
+    NoAddressFor {
+        /// The preset.
+        preset: String,
+        /// The CLI.
+        cli: CliKind,
+        /// Its API's family.
+        family: Family,
+    },
+    /// There is no address at all.
+    #[error("`{preset}` needs an address")]
+    NoAddress {
+        /// The preset.
+        preset: String,
+        /// The families that it speaks.
+        families: Vec<Family>,
+    },
+    /// Not a name of a model.
+    #[error("`{}` is not a valid model name", one_line(.model, 80))]
+    Model {
+        /// What was given.
+        model: String,
+    },
+    /// A secret as an argument.
+    #[error("`{name}` looks like a secret, and every user of this machine can read arguments")]
+    LooksSecret {
+        /// The variable.
+        name: EnvName,
+    },
+    /// The provider has no such variable.
+    #[error("provider `{provider}` has no variable `{name}`")]
+    NoVariable {
+        /// The provider.
+        provider: ProviderName,
+        /// The variable.
+        name: EnvName,
+    },
+    /// The provider has no such further secret.
+    #[error("provider `{provider}` has no secret `{name}`")]
+    NoFurtherSecret {
+        /// The provider.
+        provider: ProviderName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// Nothing was to be changed.
+    #[error("nothing to change")]
+    Unchanged,
+    /// Another process moved the provider while the user typed a token for the old place.
+    #[error("another command changed the address of `{provider}` in the meantime")]
+    MovedMeanwhile {
+        /// The provider.
+        provider: ProviderName,
+    },
+    /// The provider needs a token.
+    #[error("`{preset}` needs a token, and there is no terminal to ask on")]
+    NeedsToken {
+        /// The preset.
+        preset: String,
+    },
+    /// The token was given for another place.
+    #[error("the token of `{provider}` is for another address, and there is no terminal to ask on")]
+    NeedsNewToken {
+        /// The provider.
+        provider: ProviderName,
+    },
+    /// The user did not agree to an address.
+    #[error("nothing was changed")]
+    NotAgreed,
+    /// The provider does not take the key.
+    #[error("provider `{provider}` refuses the key")]
+    KeyRefused {
+        /// The provider.
+        provider: String,
+    },
+}
+
+fn name_of(address: &Option<String>) -> String {
+    address.as_ref().map_or_else(|| "the address".to_owned(), |address| format!("`{}`", one_line(address, 120)))
+}
+
+impl ProviderError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Vault(e) | Self::Unreadable { source: e, .. } => e.kind(),
+            Self::Adapter(e) => e.kind(),
+            Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
+            _ => ErrorKind::User,
+        }
+    }
+
+    /// What to do next, where there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Home(e) => return e.hint(),
+            Self::Vault(e) | Self::Unreadable { source: e, .. } => return e.hint(),
+            Self::Adapter(e) => return e.hint(),
+            Self::Ask(AskError::Nobody { hint, .. }) => hint.clone(),
+            Self::Ask(_) | Self::Model { .. } | Self::NotAgreed | Self::Misfit { .. } | Self::NotSpoken { .. } => {
+                return None;
+            }
+            Self::BadAddress { .. } => return None,
+            Self::Unknown { known, .. } if known.is_empty() => "`aiw provider add NAME` adds one".into(),
+            Self::Unknown { known, .. } => format!("your providers: {}", known.join(", ")),
+            Self::Taken { name } => format!("`aiw provider edit {name}` changes it"),
+            Self::Reserved => "choose another name".into(),
+            Self::Moved { provider, .. } => format!(
+                "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"
+            ),
+            Self::NoSecret { hint, .. } => hint.clone(),
+            Self::WhichApi { url } => {
+                format!("`--base-url anthropic={url}`, `openai=…` or `gemini=…`; or name the CLIs with `--clis`")
+            }
+            Self::NoAddressFor { family, .. } => {
+                format!("if it speaks that API, add `--base-url {family}=URL`")
+            }
+            Self::NoAddress { families, .. } => {
+                let families: Vec<&str> = families.iter().map(|family| family.as_str()).collect();
+                format!("`--base-url FAMILY=URL`, for one or more of {}", families.join(", "))
+            }
+            Self::LooksSecret { name } => {
+                format!("`--env '{name}=${{{name}}}'` takes it from the environment at each run")
+            }
+            Self::NoVariable { provider, .. } | Self::NoFurtherSecret { provider, .. } => {
+                format!("`aiw provider show {provider}` lists what it has")
+            }
+            Self::Unchanged => "`aiw provider edit --help` lists what you can change".into(),
+            Self::MovedMeanwhile { provider } => {
+                format!("look at it with `aiw provider show {provider}`, then give the token again")
+            }
+            Self::NeedsToken { .. } => "`--token-env VAR` or `--token-stdin`".into(),
+            Self::NeedsNewToken { .. } => {
+                "`--token-stdin` or `--token-env VAR` gives a new one; `--keep-token` sends the old one there".into()
+            }
+            Self::KeyRefused { provider } => format!("`aiw provider edit {provider} --token-stdin` gives another"),
+        })
+    }
+}

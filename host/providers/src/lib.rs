@@ -1,0 +1,72 @@
+//! API providers: adding, changing, choosing and testing them.
+//!
+//! A provider is an entry of `providers.json` that starts from a preset, and presets come from
+//! components. This room knows the rules: which CLIs a provider fits, where its secrets may go, and what
+//! happens to them when its address changes. A view asks the user's questions through [`Ask`].
+
+mod account;
+mod adapters;
+mod address;
+mod ask;
+mod choice;
+mod edit;
+mod error;
+mod list;
+mod secrets;
+mod test;
+
+use std::sync::Arc;
+
+use aiw_home::{Home, Provider, ProvidersFile};
+
+pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
+pub use adapters::{AdapterError, Adapters, KnownPreset};
+pub use ask::{Ask, AskError};
+pub use choice::{Choice, Decision};
+pub use edit::{Added, Changes, Removed, TokenSource};
+pub use error::ProviderError;
+pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
+pub use secrets::{SecretRemoved, has_secrets, look_up, remove_secret, secrets};
+pub use test::Tested;
+
+/// The providers of a home.
+#[derive(Clone)]
+pub struct Providers {
+    home: Home,
+    adapters: Arc<dyn Adapters>,
+    clis: Clis,
+}
+
+impl Providers {
+    /// Providers for these CLIs, with presets from these components.
+    pub fn new(home: Home, adapters: Arc<dyn Adapters>, clis: Clis) -> Self {
+        Self { home, adapters, clis }
+    }
+
+    /// The components behind the presets.
+    pub fn adapters(&self) -> &dyn Adapters {
+        &*self.adapters
+    }
+
+    /// The CLIs that they are for.
+    pub fn clis(&self) -> &Clis {
+        &self.clis
+    }
+
+    /// `providers.json` as it is now.
+    pub fn file(&self) -> Result<ProvidersFile, ProviderError> {
+        Ok(self.home.providers()?)
+    }
+
+    /// The preset of a provider.
+    pub async fn preset_of(&self, provider: &Provider) -> Result<KnownPreset, ProviderError> {
+        Ok(self.adapters.preset(&provider.preset, provider.component.as_ref()).await?)
+    }
+
+    fn get(file: &ProvidersFile, name: &str) -> Result<Provider, ProviderError> {
+        file.get(name)?.cloned().ok_or_else(|| ProviderError::Unknown {
+            name: name.to_owned(),
+            known: file.providers().iter().map(|provider| provider.name.to_string()).collect(),
+        })
+    }
+}

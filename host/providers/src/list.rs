@@ -1,0 +1,208 @@
+//! Providers and presets as views show them.
+
+use std::collections::BTreeMap;
+
+use aiw_core::provider::{Need, Preset};
+use aiw_core::{CliKind, ExtensionId, Family, ProviderName};
+use aiw_home::{Provider, ProvidersFile, SecretRef, Text};
+use serde::Serialize;
+
+use crate::secrets::has_secrets;
+use crate::{AdapterError, KnownPreset, ProviderError, Providers, unchecked_account};
+
+/// A provider in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProviderSummary {
+    /// Its name.
+    pub name: ProviderName,
+    /// The preset that it starts from.
+    pub preset: String,
+    /// Where it is, by API family.
+    pub base_urls: BTreeMap<Family, String>,
+    /// The CLIs that it fits.
+    pub clis: Vec<CliKind>,
+    /// Whether it is the default for one of them.
+    pub default: bool,
+    /// Whether the secrets that it refers to are there.
+    pub secret: SecretState,
+    /// What it is for, in the user's words.
+    #[serde(skip)]
+    pub scenario: Option<String>,
+    /// What is missing for its runs, if a variable would supply it.
+    #[serde(skip)]
+    pub missing_variable: Option<String>,
+    /// Whether the preset takes no token, or none is needed.
+    #[serde(skip)]
+    pub needs_none: bool,
+}
+
+/// Whether a provider's secrets are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretState {
+    /// All that it refers to.
+    Set,
+    /// One is not, or a token that its preset takes was never given.
+    Missing,
+}
+
+/// A provider with everything about it; no secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProviderDetails {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub summary: ProviderSummary,
+    /// The preset's label.
+    #[serde(skip)]
+    pub label: String,
+    /// The model of its runs.
+    pub model: Option<String>,
+    /// What it is for, in the user's words.
+    pub scenario: Option<String>,
+    /// The component that knows the preset.
+    pub component: Option<ExtensionId>,
+    /// The CLIs that it is the default for.
+    pub default_for: Vec<CliKind>,
+    /// Names of the variables of its runs.
+    pub env: Vec<String>,
+    /// Names of its secrets, as the component knows them.
+    pub secrets: Vec<String>,
+    /// Where each secret comes from.
+    #[serde(skip)]
+    pub references: Vec<(String, SecretRef)>,
+    /// The variables with their values.
+    #[serde(skip)]
+    pub variables: Vec<(String, Variable)>,
+}
+
+/// The value of a variable, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// As it stands.
+    Plain(String),
+    /// It looks like a secret that somebody wrote there by hand.
+    LooksSecret,
+    /// A reference.
+    Reference(SecretRef),
+}
+
+/// A preset that a provider can be added from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PresetSummary {
+    /// What `--preset` takes.
+    pub id: String,
+    /// For people.
+    pub label: String,
+    /// The component that knows it.
+    pub component: ExtensionId,
+    /// Where it is; null where the user gives the address.
+    pub base_urls: BTreeMap<Family, Option<String>>,
+    /// The CLIs that it fits.
+    pub clis: Vec<CliKind>,
+    /// `required`, `optional` or `never`.
+    pub token: Need,
+    /// The page that hands out tokens.
+    pub token_page: Option<String>,
+    /// The model if the user names none.
+    pub model: Option<String>,
+}
+
+impl Providers {
+    /// All providers in the file's order, and what is wrong with those that can't be read or have no
+    /// preset any more, a sentence each.
+    pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
+        let file = self.file()?;
+        let (mut summaries, mut problems) = (Vec::new(), Vec::new());
+        for provider in file.providers() {
+            let known = self.preset_of(provider).await;
+            if let Err(error) = &known {
+                problems.push(format!("provider `{}`: {error}", provider.name));
+            }
+            summaries.push(self.summary(&file, provider, known.as_ref().ok()));
+        }
+        for bad in file.problems() {
+            let name = aiw_core::one_line(&bad.name, 60);
+            problems.push(format!("provider `{name}` in providers.json {}", bad.problem));
+        }
+        Ok((summaries, problems))
+    }
+
+    /// Everything about one provider.
+    pub async fn show(&self, name: &str) -> Result<ProviderDetails, ProviderError> {
+        let file = self.file()?;
+        let provider = Self::get(&file, name)?;
+        let known = self.preset_of(&provider).await?;
+        let variable = |(name, text): &(aiw_core::EnvName, Text)| {
+            let value = match text {
+                Text::Literal(text) if aiw_core::is_secret(name.as_str(), text) => Variable::LooksSecret,
+                Text::Literal(text) => Variable::Plain(text.clone()),
+                Text::Secret(reference) => Variable::Reference(reference.clone()),
+            };
+            (name.to_string(), value)
+        };
+        let references = provider.secret_refs().map(|(name, reference)| (name.to_owned(), reference.clone()));
+        let is_default = |cli: &CliKind| file.default_for(*cli) == Some(provider.name.as_str());
+        Ok(ProviderDetails {
+            summary: self.summary(&file, &provider, Some(&known)),
+            label: known.preset.label,
+            model: provider.model.clone(),
+            scenario: provider.scenario.clone(),
+            component: provider.component.clone(),
+            default_for: self.clis.all().filter(is_default).collect(),
+            env: provider.env.iter().map(|(name, _)| name.to_string()).collect(),
+            secrets: provider.secret_refs().map(|(name, _)| name.to_owned()).collect(),
+            references: references.collect(),
+            variables: provider.env.iter().map(variable).collect(),
+        })
+    }
+
+    /// All presets, and the components that don't answer.
+    pub async fn presets(&self) -> Result<(Vec<PresetSummary>, Vec<AdapterError>), ProviderError> {
+        let (presets, problems) = self.adapters.presets().await?;
+        let summary = |KnownPreset { component, preset, .. }: KnownPreset| PresetSummary {
+            clis: self.clis.of_preset(&preset),
+            id: preset.id,
+            label: preset.label,
+            component,
+            base_urls: preset.base_urls,
+            token: preset.token,
+            token_page: preset.token_page,
+            model: preset.model,
+        };
+        Ok((presets.into_iter().map(summary).collect(), problems))
+    }
+
+    pub(crate) fn summary(
+        &self,
+        file: &ProvidersFile,
+        provider: &Provider,
+        known: Option<&KnownPreset>,
+    ) -> ProviderSummary {
+        let name = provider.name.as_str();
+        let has_none = provider.token.is_none() && provider.secrets.is_empty();
+        let takes_one = |preset: &Preset| preset.token != Need::Never;
+        let lacks = has_none && known.is_some_and(|known| takes_one(&known.preset));
+        let set = !lacks && has_secrets(&self.home, provider);
+        let unset = provider.secret_refs().find_map(|(_, reference)| match reference {
+            SecretRef::Variable(name) if std::env::var_os(name.as_str()).is_none_or(|value| value.is_empty()) => {
+                Some(name.to_string())
+            }
+            _ => None,
+        });
+        ProviderSummary {
+            name: provider.name.clone(),
+            preset: provider.preset.clone(),
+            base_urls: known
+                .map_or_else(|| provider.base_urls.clone(), |known| unchecked_account(provider, known).base_urls),
+            clis: match known {
+                Some(known) => self.clis.fitting(provider, &known.preset),
+                None => provider.clis.clone().unwrap_or_default(),
+            },
+            default: self.clis.all().any(|cli| file.default_for(cli) == Some(name)),
+            secret: if set { SecretState::Set } else { SecretState::Missing },
+            scenario: provider.scenario.clone(),
+            missing_variable: unset,
+            needs_none: has_none && known.is_some_and(|known| known.preset.token != Need::Required),
+        }
+    }
+}

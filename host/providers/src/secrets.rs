@@ -1,0 +1,126 @@
+//! Where the values behind references come from: the vault and the environment.
+
+use std::collections::BTreeMap;
+use std::env;
+
+use aiw_core::{Secret, SecretName};
+use aiw_home::{Home, Lock, Provider, ProvidersFile, SecretRef, VaultError};
+use serde::Serialize;
+
+use crate::ProviderError;
+
+/// The secrets of a provider by the names that its component uses. Each that it refers to has to be
+/// there: a run never starts without one.
+pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secret>, ProviderError> {
+    provider
+        .secret_refs()
+        .map(|(name, reference)| Ok((name.to_owned(), look_up(home, provider, name, reference)?)))
+        .collect()
+}
+
+/// Whether each secret that the provider refers to is there and can be read.
+pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
+    provider.secret_refs().all(|(_, reference)| match reference {
+        SecretRef::Vault(name) => home.vault().has(name),
+        SecretRef::Variable(name) => env::var_os(name.as_str()).is_some_and(|value| !value.is_empty()),
+    })
+}
+
+/// One value.
+pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &SecretRef) -> Result<Secret, ProviderError> {
+    let missing = |problem: String, hint: String| ProviderError::NoSecret {
+        provider: provider.name.to_string(),
+        secret: secret.to_owned(),
+        problem,
+        hint,
+    };
+    match reference {
+        SecretRef::Vault(name) => home.vault().get(name).map_err(|error| match error {
+            VaultError::Unknown { name } => {
+                missing(format!("`{name}` is not in the vault"), format!("`aiw secret set {name}`"))
+            }
+            source => ProviderError::Unreadable { provider: provider.name.to_string(), source },
+        }),
+        SecretRef::Variable(name) => match env::var(name.as_str()) {
+            Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value)),
+            Ok(_) => Err(missing(format!("the variable `{name}` is empty"), format!("set `{name}`"))),
+            Err(env::VarError::NotPresent) => {
+                Err(missing(format!("the variable `{name}` is not set"), format!("set `{name}`")))
+            }
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(missing(format!("the variable `{name}` is not valid UTF-8"), format!("set `{name}` again")))
+            }
+        },
+    }
+}
+
+/// The secrets of the vault that a provider refers to.
+pub(crate) fn in_vault(provider: &Provider) -> Vec<SecretName> {
+    let names = provider.references().filter_map(|reference| match reference {
+        SecretRef::Vault(name) => Some(name.clone()),
+        SecretRef::Variable(_) => None,
+    });
+    names.collect()
+}
+
+/// The providers that refer to a secret of the vault.
+fn users(file: &ProvidersFile, name: &SecretName) -> Vec<String> {
+    let wanted = SecretRef::Vault(name.clone());
+    let users = file.providers().iter().filter(|provider| provider.references().any(|known| *known == wanted));
+    users.map(|provider| provider.name.to_string()).collect()
+}
+
+/// Removes those secrets from the vault that no provider uses any more.
+pub(crate) fn forget(
+    home: &Home,
+    file: &ProvidersFile,
+    lock: &Lock,
+    secrets: Vec<SecretName>,
+) -> Result<Vec<SecretName>, ProviderError> {
+    let mut gone = Vec::new();
+    for secret in secrets {
+        if users(file, &secret).is_empty() && home.vault().is_taken(&secret) {
+            home.vault().remove(lock, &secret)?;
+            gone.push(secret);
+        }
+    }
+    Ok(gone)
+}
+
+/// A name in the vault that no other provider's secret has.
+pub(crate) fn free_name(
+    home: &Home,
+    file: &ProvidersFile,
+    provider: &Provider,
+) -> Result<SecretName, aiw_core::InvalidName> {
+    let wanted: SecretName = provider.name.as_str().parse()?;
+    if users(file, &wanted).is_empty() && !home.vault().is_taken(&wanted) {
+        return Ok(wanted);
+    }
+    // Don't lose one that was kept beforehand, or for a provider of that name that is gone.
+    let mut number = 2;
+    loop {
+        let name: SecretName = format!("{wanted}-{number}").parse()?;
+        if !home.vault().is_taken(&name) {
+            return Ok(name);
+        }
+        number += 1;
+    }
+}
+
+/// A secret that was taken out of the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretRemoved {
+    /// Its name.
+    pub removed: SecretName,
+    /// The providers that still refer to it.
+    pub providers: Vec<String>,
+}
+
+/// Removes a secret from the vault.
+pub fn remove_secret(home: &Home, name: &SecretName) -> Result<SecretRemoved, ProviderError> {
+    let lock = home.lock()?;
+    let providers = users(&home.providers()?, name);
+    home.vault().remove(&lock, name)?;
+    Ok(SecretRemoved { removed: name.clone(), providers })
+}

@@ -1,0 +1,418 @@
+//! Takes secrets out of what a CLI writes, before it is kept or shown: a model may well run `env`.
+//!
+//! Nobody may be able to read a secret by decoding or joining the log either. So the search sees the text
+//! as a reader does: it decodes escapes, skips terminal codes and invisible characters, and goes on from a
+//! string of JSON to the next string at the same place of a later line, which is how models stream. A
+//! match is replaced in the raw bytes. Everything else is passed on byte for byte.
+//!
+//! What may be the beginning of a secret is held back:
+//!
+//! - In a line that is not complete, until the line shows what it is. Readers see complete lines only, so
+//!   this delays nothing.
+//! - At the end of a string of JSON, until the next string of the same text, but no longer than
+//!   [`PATIENCE`] and no more than [`HELD`] bytes. After that a long beginning ([`matters`]) is masked: to
+//!   mask an innocent word does no harm, to show most of a key does. A short one is passed on.
+//! - Fewer than [`RARE`] characters at the end of a string are not held back. Ordinary words end like
+//!   that all the time, and the output has to stay live.
+//!
+//! When the rest of a secret follows a beginning that was passed on, the rest is masked.
+
+mod escape;
+mod shape;
+mod trail;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use escape::Escape;
+use shape::{Edge, Place, Shape, Site};
+use trail::{Here, Span, Trail, Way};
+
+/// What stands in a secret's place.
+const MASK: &[u8] = b"[secret]";
+/// Shorter ones are words that may mean anything.
+const SHORTEST: usize = 8;
+/// How long whole lines are held back.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A string rarely ends with so many bytes of a secret by chance.
+const RARE: usize = 3;
+/// How many bytes are held back.
+const HELD: usize = 64 << 10;
+/// At how many places beginnings are remembered, and how many at each.
+const PLACES: usize = 256;
+const BEGINNINGS: usize = 64;
+
+/// How many bytes of a secret must not be shown even without the rest.
+fn matters(secret: &[u8]) -> usize {
+    secret.len().div_ceil(2).min(SHORTEST)
+}
+
+/// What is masked.
+struct Secrets {
+    secrets: Vec<Vec<u8>>,
+    /// The bytes that the fast scan stops at: those that may begin a secret, end a string or a line.
+    stops: [bool; 256],
+}
+
+/// The masking of one stream.
+pub(crate) struct Mask {
+    secrets: Rc<Secrets>,
+    shape: Shape,
+    /// Bytes that were not passed on yet. The first one is at offset `base` of the stream.
+    text: Vec<u8>,
+    base: u64,
+    /// How many of them were searched.
+    at: usize,
+    /// The last escape that was found.
+    escape: Span,
+    /// Possible secrets in the current line.
+    trails: Vec<Trail>,
+    /// Possible secrets that a later string may continue, by the path of the string.
+    parked: HashMap<u64, Vec<Parked>>,
+    /// Numbers the strings that left something in `parked`.
+    parkings: u64,
+    hits: Vec<Hit>,
+    /// From which offset on complete lines are held back, and since when.
+    since: Option<(u64, Instant)>,
+}
+
+/// The beginning of a secret at the end of a string.
+struct Parked {
+    trail: Trail,
+    shape: u64,
+    number: u64,
+}
+
+/// Bytes that are replaced.
+struct Hit {
+    from: u64,
+    to: u64,
+    /// Whether [`MASK`] takes their place. Of a secret in pieces only the first is replaced by it.
+    is_said: bool,
+    /// Whether a quote of JSON has to be written before it, and after it.
+    opens: bool,
+    closes: bool,
+}
+
+impl Mask {
+    /// Masks these. Of a secret with several lines, each counts by itself.
+    pub fn of(secrets: &[Vec<u8>]) -> Self {
+        let lines = secrets.iter().flat_map(|secret| secret.split(|byte| *byte == b'\n')).map(<[u8]>::trim_ascii);
+        let mut secrets: Vec<Vec<u8>> = lines.filter(|line| line.len() >= SHORTEST).map(<[u8]>::to_vec).collect();
+        secrets.sort();
+        secrets.dedup();
+        let mut stops = [false; 256];
+        for byte in secrets.iter().filter_map(|secret| secret.first()).chain(b"\"\\\n") {
+            stops[usize::from(*byte)] = true;
+        }
+        Self::with(Rc::new(Secrets { secrets, stops }))
+    }
+
+    /// The masking of another stream, or of a text.
+    pub fn again(&self) -> Self {
+        Self::with(self.secrets.clone())
+    }
+
+    fn with(secrets: Rc<Secrets>) -> Self {
+        Self {
+            secrets,
+            shape: Shape::default(),
+            text: Vec::new(),
+            base: 0,
+            at: 0,
+            escape: (0, 0),
+            trails: Vec::new(),
+            parked: HashMap::new(),
+            parkings: 0,
+            hits: Vec::new(),
+            since: None,
+        }
+    }
+
+    /// Whether there is anything to mask.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.secrets.is_empty()
+    }
+
+    /// The next bytes of the stream, masked.
+    pub fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.text.extend_from_slice(bytes);
+        self.look(false);
+        let mut out = Vec::with_capacity(self.text.len());
+        self.pass(&mut out);
+        if self.text.len() > HELD {
+            self.let_go(u64::MAX);
+            self.pass(&mut out);
+        }
+        if !self.text.contains(&b'\n') {
+            self.since = None;
+        } else if self.since.is_none_or(|(from, _)| from != self.base) {
+            self.since = Some((self.base, Instant::now()));
+        }
+        out
+    }
+
+    /// When the lines that are held back have to be passed on.
+    pub fn due(&self) -> Option<Instant> {
+        self.since.map(|(_, since)| since + PATIENCE)
+    }
+
+    /// The complete lines that were held back. They have waited long enough.
+    pub fn release(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let lines = self.text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.let_go(self.base + lines as u64);
+        self.pass(&mut out);
+        self.since = None;
+        out
+    }
+
+    /// What was held back, at the end of the stream.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.look(true);
+        self.let_go(u64::MAX);
+        self.pass(&mut out);
+        self.since = None;
+        out
+    }
+
+    /// Masks a text that was put together from the stream. It is complete: a beginning of a secret at its
+    /// end stays, as it does in the middle.
+    pub fn text(&self, text: &str) -> String {
+        let mut mask = self.again();
+        let mut out = mask.take(text.as_bytes());
+        mask.look(true);
+        mask.trails.clear();
+        mask.parked.clear();
+        mask.pass(&mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Searches all bytes that can be judged by now.
+    fn look(&mut self, ended: bool) {
+        while self.at < self.text.len() {
+            if self.trails.is_empty() && self.shape.is_steady() {
+                let rest = &self.text[self.at..];
+                self.at += rest.iter().position(|byte| self.secrets.stops[usize::from(*byte)]).unwrap_or(rest.len());
+                if self.at == self.text.len() {
+                    return;
+                }
+            }
+            let Some(here) = self.here(ended) else { return };
+            let site = self.shape.site();
+            let edge = self.shape.next(here.byte);
+            match edge {
+                Edge::LineEnd => self.trails.clear(),
+                Edge::Closes(place) => {
+                    place.into_iter().for_each(|place| self.park(place));
+                    self.trails.retain_mut(Trail::leave_string);
+                }
+                Edge::None | Edge::Opens(_) => {}
+            }
+            self.follow(&here);
+            self.begin(&here, site);
+            if let Edge::Opens(place) = edge {
+                self.wake(place, here.at + 1);
+            }
+            self.at += 1;
+        }
+    }
+
+    /// What is at the current position; `None` if that depends on bytes that have not arrived.
+    fn here(&mut self, ended: bool) -> Option<Here> {
+        let text = &self.text[self.at..];
+        let byte = text[0];
+        let escape = match byte {
+            b'\\' => escape::escape(text),
+            _ => Escape::None,
+        };
+        let unseen = match byte {
+            0x20..0x7f => ControlFlow::Continue(None),
+            _ if self.trails.is_empty() => ControlFlow::Continue(None),
+            _ => escape::unseen(text),
+        };
+        if !ended && (escape == Escape::Cut || unseen.is_break()) {
+            return None;
+        }
+        let at = self.base + self.at as u64;
+        let is_within = at < self.escape.1;
+        let escape = match escape {
+            // The quote after `\\` ends the string.
+            Escape::Of(..) if is_within && text.get(1) == Some(&b'"') => Escape::None,
+            escape => escape,
+        };
+        if let (Escape::Of(_, length), false) = (escape, is_within) {
+            self.escape = (at, at + length as u64);
+        }
+        let whole = if at < self.escape.1 { self.escape } else { (at, at + 1) };
+        Some(Here { at, whole, byte, escape, unseen: unseen.continue_value().flatten() })
+    }
+
+    /// Moves the possible secrets over what is here.
+    fn follow(&mut self, here: &Here) {
+        if self.trails.is_empty() {
+            return;
+        }
+        let mut trails = Vec::with_capacity(self.trails.len());
+        for trail in std::mem::take(&mut self.trails) {
+            if trail.next == here.at {
+                let secret = &self.secrets.secrets[trail.secret];
+                trail.step(secret, here, &mut trails);
+            } else {
+                trails.push(trail);
+            }
+        }
+        // Of those that continue alike, the one that began first covers the others.
+        trails.sort_by_key(|trail| (trail.key(), trail.start().unwrap_or(u64::MAX)));
+        trails.dedup_by_key(|trail| trail.key());
+        for trail in trails {
+            if trail.matched == self.secrets.secrets[trail.secret].len() {
+                hit(&mut self.hits, &trail, self.shape.site());
+            } else {
+                self.trails.push(trail);
+            }
+        }
+    }
+
+    /// Adds the possible secrets that begin here.
+    fn begin(&mut self, here: &Here, site: Site) {
+        if !self.secrets.stops[usize::from(here.byte)] {
+            return;
+        }
+        let second = self.text.get(self.at + 1).copied();
+        // The second byte may be an escape, be skipped, or be the end of a piece.
+        let open = second.is_none_or(|byte| !(0x20..0x7f).contains(&byte) || matches!(byte, b'\\' | b'"'));
+        for (number, secret) in self.secrets.secrets.iter().enumerate() {
+            if secret[0] == here.byte && (open || second == secret.get(1).copied()) {
+                self.trails.push(Trail::begin(number, 1, here, 1, site));
+            }
+            if let Escape::Of(character, length) = here.escape
+                && secret.starts_with(character.as_bytes())
+            {
+                let matched = character.as_bytes().len();
+                self.trails.push(Trail::begin(number, matched, here, length, site));
+            }
+        }
+    }
+
+    /// A string has ended. A later one may continue what it ended with.
+    fn park(&mut self, place: Place) {
+        let mut parked: Vec<Trail> =
+            self.trails.iter().filter(|trail| trail.way != Way::Bytes).flat_map(Trail::park).collect();
+        if parked.is_empty() {
+            return;
+        }
+        parked.sort_by_key(|trail| (trail.key(), trail.start().unwrap_or(u64::MAX)));
+        parked.dedup_by_key(|trail| trail.key());
+        self.parkings += 1;
+        if self.parked.len() >= PLACES && !self.parked.contains_key(&place.path) {
+            self.forget_oldest();
+        }
+        let there = self.parked.entry(place.path).or_default();
+        for mut trail in parked {
+            if trail.matched < RARE {
+                trail.let_go();
+            }
+            there.push(Parked { trail, shape: place.shape, number: self.parkings });
+        }
+        let surplus = there.len().saturating_sub(BEGINNINGS);
+        for mut parked in there.drain(..surplus) {
+            give_up(&self.secrets, &mut self.hits, &mut parked.trail);
+        }
+    }
+
+    /// Forgets the place that was not used for the longest time.
+    fn forget_oldest(&mut self) {
+        let last = |there: &[Parked]| there.last().map_or(0, |parked| parked.number);
+        let oldest = self.parked.iter().min_by_key(|(_, there)| last(there)).map(|(path, _)| *path);
+        for mut parked in oldest.and_then(|path| self.parked.remove(&path)).unwrap_or_default() {
+            give_up(&self.secrets, &mut self.hits, &mut parked.trail);
+        }
+    }
+
+    /// A string begins. It may continue what earlier strings at its path ended with. If it belongs to the
+    /// same text, it decides what that was. If not, it decides nothing, and only a long rest counts: a short
+    /// one would match too easily.
+    fn wake(&mut self, place: Place, next: u64) {
+        let Some(there) = self.parked.get_mut(&place.path) else { return };
+        let may_go_on = |parked: &&Parked| {
+            let secret = &self.secrets.secrets[parked.trail.secret];
+            parked.shape == place.shape || secret.len() - parked.trail.matched >= matters(secret)
+        };
+        self.trails.extend(there.iter().filter(may_go_on).map(|parked| parked.trail.wake(next)));
+        there.retain(|parked| parked.shape != place.shape);
+        if there.is_empty() {
+            self.parked.remove(&place.path);
+        }
+    }
+
+    /// Stops holding back what begins before an offset.
+    fn let_go(&mut self, before: u64) {
+        let parked = self.parked.values_mut().flatten().map(|parked| &mut parked.trail);
+        for trail in self.trails.iter_mut().chain(parked).filter(|trail| trail.start().is_some_and(|at| at < before)) {
+            give_up(&self.secrets, &mut self.hits, trail);
+        }
+    }
+
+    /// Passes on everything that is not held back.
+    fn pass(&mut self, out: &mut Vec<u8>) {
+        let parked = self.parked.values().flatten().map(|parked| &parked.trail);
+        let held = self.trails.iter().chain(parked).filter_map(Trail::start).min();
+        let looked = self.base + self.at as u64;
+        let looked = if looked < self.escape.1 { self.escape.0 } else { looked };
+        let mut end = held.unwrap_or(u64::MAX).min(looked);
+        self.hits.sort_by_key(|hit| hit.from);
+        while let Some(hit) = self.hits.iter().find(|hit| hit.from < end && end < hit.to) {
+            end = hit.from;
+        }
+        let index = |place: u64| usize::try_from(place.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        let later = self.hits.split_off(self.hits.partition_point(|hit| hit.from < end));
+        let mut hits = std::mem::replace(&mut self.hits, later).into_iter().peekable();
+        let mut at = 0;
+        while let Some(mut hit) = hits.next() {
+            while let Some(more) = hits.next_if(|more| more.from < hit.to) {
+                if more.to > hit.to {
+                    (hit.to, hit.closes) = (more.to, more.closes);
+                }
+                hit.is_said |= more.is_said;
+            }
+            out.extend_from_slice(&self.text[at..index(hit.from)]);
+            let said = [(hit.opens, &b"\""[..]), (hit.is_said, MASK), (hit.closes, b"\"")];
+            out.extend(said.into_iter().filter(|(is, _)| *is).flat_map(|(_, bytes)| bytes));
+            at = index(hit.to);
+        }
+        out.extend_from_slice(&self.text[at..index(end)]);
+        let passed = index(end);
+        self.text.drain(..passed);
+        self.base += passed as u64;
+        self.at -= passed;
+        // A long line is no reason to hold its memory for ever.
+        self.text.shrink_to(2 * HELD);
+    }
+}
+
+/// Records that a secret was found. `next` is the site of the byte after it; where it takes quotes of JSON
+/// with it, they are written again.
+fn hit(hits: &mut Vec<Hit>, trail: &Trail, next: Site) {
+    for (number, (from, to)) in trail.spans().enumerate() {
+        let is_said = number == 0 && !trail.is_masked;
+        let opens = trail.site == Site::Value;
+        let closes = trail.site != Site::Other && next != Site::String;
+        hits.push(Hit { from, to, is_said, opens, closes });
+    }
+}
+
+/// Stops holding back a beginning. A long one is masked.
+fn give_up(secrets: &Secrets, hits: &mut Vec<Hit>, trail: &mut Trail) {
+    if trail.matched >= matters(&secrets.secrets[trail.secret]) {
+        hit(hits, trail, trail.site);
+        trail.is_masked = true;
+    }
+    trail.let_go();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Tells where the strings are in a line of JSON. Any other line is text.
+
+/// Lines that nest deeper are text. `serde_json` refuses them, too.
+const DEEPEST: usize = 128;
+/// Longer strings are not names of a kind or of a text.
+const WORD: usize = 40;
+
+/// The place of a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The keys that lead to it. All items of a list have the same path.
+    pub path: u64,
+    /// The same, with the names before it that tell one text from another: `"role":"user"`, `"id":"item_3"`.
+    pub shape: u64,
+}
+
+/// What a byte does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edge {
+    None,
+    /// A value that is a string begins after it.
+    Opens(Place),
+    /// A string ended before it. A key has no place.
+    Closes(Option<Place>),
+    /// The line ended before it.
+    LineEnd,
+}
+
+/// What a byte is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    /// A string of JSON, or the quote that ends it.
+    String,
+    /// The start of a value of JSON, or a value without quotes.
+    Value,
+    Other,
+}
+
+/// The line so far.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
+    kind: Kind,
+    levels: Vec<Level>,
+    string: Option<Text>,
+    /// Whether a value may start here, or has started.
+    at_value: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Kind {
+    /// Only blanks so far.
+    #[default]
+    Blank,
+    Text,
+    Json,
+}
+
+/// An object or a list that is open.
+#[derive(Debug)]
+struct Level {
+    is_object: bool,
+    place: Place,
+    key: u64,
+    /// Whether the next string is a key.
+    at_key: bool,
+}
+
+/// A string that is open.
+#[derive(Debug)]
+struct Text {
+    is_key: bool,
+    place: Place,
+    hash: u64,
+    length: usize,
+    is_word: bool,
+    /// Whether a backslash is before the next byte.
+    is_escaped: bool,
+}
+
+impl Shape {
+    /// Takes the next byte.
+    pub fn next(&mut self, byte: u8) -> Edge {
+        if byte == b'\n' {
+            self.kind = Kind::Blank;
+            self.levels.clear();
+            self.string = None;
+            self.at_value = false;
+            return Edge::LineEnd;
+        }
+        match (self.kind, byte) {
+            (Kind::Text, _) | (Kind::Blank, b' ' | b'\t' | b'\r') => return Edge::None,
+            (Kind::Blank, b'{' | b'[') => self.kind = Kind::Json,
+            (Kind::Blank, _) => {
+                self.kind = Kind::Text;
+                return Edge::None;
+            }
+            // JSON escapes control characters.
+            (Kind::Json, 0..0x20) if self.string.is_some() || !byte.is_ascii_whitespace() => {
+                self.be_text();
+                return Edge::None;
+            }
+            (Kind::Json, _) => {}
+        }
+        if self.string.is_some() { self.within(byte) } else { self.between(byte) }
+    }
+
+    /// Whether no byte but `"`, backslash and line break has an effect.
+    pub fn is_steady(&self) -> bool {
+        match &self.string {
+            Some(text) => text.length >= WORD && !text.is_escaped,
+            None => self.kind == Kind::Text,
+        }
+    }
+
+    /// What the next byte is part of.
+    pub fn site(&self) -> Site {
+        match (&self.string, self.at_value) {
+            (Some(_), _) => Site::String,
+            (None, true) => Site::Value,
+            (None, false) => Site::Other,
+        }
+    }
+
+    fn be_text(&mut self) {
+        (self.kind, self.string, self.at_value) = (Kind::Text, None, false);
+    }
+
+    fn within(&mut self, byte: u8) -> Edge {
+        let Some(text) = &mut self.string else { return Edge::None };
+        if byte != b'"' || text.is_escaped {
+            text.is_escaped = !text.is_escaped && byte == b'\\';
+            if text.length < WORD {
+                text.hash = mix(text.hash, byte.into());
+                // A time is not: it differs from line to line.
+                text.is_word &= byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+                text.length += 1;
+            }
+            return Edge::None;
+        }
+        let (is_key, place, hash) = (text.is_key, text.place, text.hash);
+        let is_word = text.is_word && (1..WORD).contains(&text.length);
+        self.string = None;
+        if let Some(level) = self.levels.last_mut() {
+            if is_key {
+                level.key = hash;
+            } else if is_word && level.is_object {
+                level.place.shape = mix(mix(level.place.shape, level.key), hash);
+            }
+        }
+        Edge::Closes((!is_key).then_some(place))
+    }
+
+    fn between(&mut self, byte: u8) -> Edge {
+        let place = self.place();
+        self.at_value = match byte {
+            b'{' | b'[' | b',' | b':' => true,
+            b' ' | b'\t' | b'\r' => self.at_value,
+            _ => false,
+        };
+        match byte {
+            b'{' | b'[' if self.levels.len() == DEEPEST => self.be_text(),
+            b'{' | b'[' => {
+                let is_object = byte == b'{';
+                self.levels.push(Level { is_object, place, key: 0, at_key: is_object });
+            }
+            b'}' | b']' => {
+                self.levels.pop();
+            }
+            b',' | b':' => {
+                if let Some(level) = self.levels.last_mut() {
+                    level.at_key = level.is_object && byte == b',';
+                }
+            }
+            b'"' => {
+                let is_key = self.levels.last().is_some_and(|level| level.at_key);
+                self.string = Some(Text { is_key, place, hash: SEED, length: 0, is_word: true, is_escaped: false });
+                if !is_key {
+                    return Edge::Opens(place);
+                }
+            }
+            _ => {}
+        }
+        Edge::None
+    }
+
+    /// The place of the value that comes next.
+    fn place(&self) -> Place {
+        match self.levels.last() {
+            None => Place { path: SEED, shape: SEED },
+            Some(level) => {
+                let step = if level.is_object { level.key } else { 1 };
+                Place { path: mix(level.place.path, step), shape: mix(level.place.shape, step) }
+            }
+        }
+    }
+}
+
+/// FNV-1a. To take two places for one does no harm.
+const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn mix(hash: u64, more: u64) -> u64 {
+    (hash ^ more).wrapping_mul(0x0100_0000_01b3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The places of the strings of lines, a list for each.
+    fn places(lines: &[&str]) -> Vec<Vec<Place>> {
+        let mut shape = Shape::default();
+        let places = |line: &&str| {
+            let edges = line.bytes().chain([b'\n']).map(|byte| shape.next(byte));
+            edges.filter_map(|edge| if let Edge::Closes(place) = edge { place } else { None }).collect()
+        };
+        lines.iter().map(places).collect()
+    }
+
+    #[test]
+    fn a_place_is_its_keys_and_what_stands_beside_them() {
+        let found = places(&[
+            r#"{"type":"message","at":"2026-01-01T00:00:00Z","role":"assistant","content":"a \" {","delta":true}"#,
+            r#"{"type":"message","at":"2026-01-01T00:00:01Z","role":"assistant","content":"b","delta":true}"#,
+            r#"{"type":"message","at":"2026-01-01T00:00:02Z","role":"user","content":"c"}"#,
+            r#"{"content":{"content":["d","e"]}}"#,
+            r#"no "JSON" at all"#,
+        ]);
+        assert_eq!(found[0], found[1]);
+        let content = |line: usize| found[line][3];
+        assert_eq!(content(0).path, content(2).path);
+        assert_ne!(content(0).shape, content(2).shape);
+        assert!(found[3][0] == found[3][1] && found[3][0].path != content(0).path);
+        assert_eq!((found[3].len(), found[4].len()), (2, 0));
+    }
+}

@@ -1,0 +1,184 @@
+//! Follows a possible secret through the stream.
+
+use anstyle_parse::state::{Action, State, state_change};
+
+use super::escape::Escape;
+use super::shape::Site;
+
+/// From one offset of the stream to another.
+pub(super) type Span = (u64, u64);
+
+/// The beginning of a secret was found.
+#[derive(Debug, Clone)]
+pub(super) struct Trail {
+    /// Which secret.
+    pub secret: usize,
+    /// How many of its bytes.
+    pub matched: usize,
+    /// The state within a terminal code.
+    code: State,
+    /// The offset at which it continues.
+    pub next: u64,
+    /// Its bytes that were not passed on: in earlier strings, and in this one.
+    before: Vec<Span>,
+    now: Option<Span>,
+    /// Whether its beginning was passed on masked.
+    pub is_masked: bool,
+    /// What its first byte is part of.
+    pub site: Site,
+    pub way: Way,
+}
+
+/// What it is followed through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// The text of one string.
+    Text,
+    /// The texts of several strings.
+    Texts,
+    /// The raw bytes: quotes, commas, keys.
+    Bytes,
+}
+
+/// What is at an offset of the stream.
+pub(super) struct Here {
+    pub at: u64,
+    /// The bytes that have to be replaced with it: half an escape would damage what follows.
+    pub whole: Span,
+    pub byte: u8,
+    pub escape: Escape,
+    /// An invisible character, and its length.
+    pub unseen: Option<(char, usize)>,
+}
+
+impl Trail {
+    /// A secret whose first `matched` bytes are here, written with `length` bytes.
+    pub fn begin(secret: usize, matched: usize, here: &Here, length: usize, site: Site) -> Self {
+        let trail = Self {
+            secret,
+            matched: 0,
+            code: State::Ground,
+            next: here.at,
+            before: Vec::new(),
+            now: None,
+            is_masked: false,
+            site,
+            way: if site == Site::String { Way::Text } else { Way::Bytes },
+        };
+        trail.advance(matched, here, length)
+    }
+
+    /// Moves it one step; each way to continue goes to `out`. A backslash may stand for itself, begin an
+    /// escape, or belong to an escape of an escape.
+    pub fn step(mut self, secret: &[u8], here: &Here, out: &mut Vec<Self>) {
+        let rest = &secret[self.matched..];
+        if self.is_in_code() {
+            if let Escape::Of(character, length) = here.escape {
+                out.extend(self.clone().within_code(character.as_bytes(), here.at, length));
+            }
+            out.extend(self.within_code(&[here.byte], here.at, 1));
+            return;
+        }
+        if rest.first() == Some(&here.byte) {
+            out.push(self.clone().advance(1, here, 1));
+        }
+        if let Escape::Of(character, length) = here.escape {
+            if rest.starts_with(character.as_bytes()) {
+                out.push(self.clone().advance(character.as_bytes().len(), here, length));
+            } else if let Some(c) = character.as_char().filter(|c| aiw_core::is_unsafe(*c)) {
+                self.pass_over(c, here.at, length, out);
+            }
+        }
+        if here.byte == b'\\' {
+            self.next = here.at + 1;
+            out.push(self);
+        } else if let Some((c, length)) = here.unseen {
+            self.pass_over(c, here.at, length, out);
+        }
+    }
+
+    fn advance(mut self, matched: usize, here: &Here, length: usize) -> Self {
+        self.matched += matched;
+        self.next = here.at + length as u64;
+        let (from, to) = here.whole;
+        self.now = Some((self.now.map_or(from, |(from, _)| from), self.next.max(to)));
+        self
+    }
+
+    /// Skips an invisible character, alone and as the start of a terminal code.
+    fn pass_over(&self, c: char, at: u64, length: usize, out: &mut Vec<Self>) {
+        let next = at + length as u64;
+        out.push(Self { next, ..self.clone() });
+        let code = match c {
+            '\u{1b}' => State::Escape,
+            '\u{90}' => State::DcsEntry,
+            '\u{98}' | '\u{9e}' | '\u{9f}' => State::SosPmApcString,
+            '\u{9b}' => State::CsiEntry,
+            '\u{9d}' => State::OscString,
+            _ => return,
+        };
+        out.push(Self { next, code, ..self.clone() });
+    }
+
+    /// Moves within a terminal code, by the same rules as `anstream` strips. A line break or blank in one is
+    /// shown, and ends the match.
+    fn within_code(mut self, bytes: &[u8], at: u64, length: usize) -> Option<Self> {
+        for byte in bytes {
+            let (code, action) = state_change(self.code, *byte);
+            if action == Action::Execute && byte.is_ascii_whitespace() {
+                return None;
+            }
+            if code != State::Anywhere {
+                self.code = code;
+            }
+        }
+        self.next = at + length as u64;
+        Some(self)
+    }
+
+    fn is_in_code(&self) -> bool {
+        self.code != State::Ground
+    }
+
+    /// Moves over the quote that ends a string; whether it continues there.
+    pub fn leave_string(&mut self) -> bool {
+        let goes_on = self.way != Way::Texts && !self.is_in_code();
+        self.way = Way::Bytes;
+        goes_on
+    }
+
+    /// What a later string may continue. A reader who strips each piece sees a terminal code end with its
+    /// piece, a reader who joins the pieces first does not.
+    pub fn park(&self) -> impl Iterator<Item = Self> {
+        let before: Vec<Span> = self.spans().collect();
+        let states = [Some(self.code), Some(State::Ground).filter(|code| *code != self.code)];
+        let parked = self.clone();
+        states.into_iter().flatten().map(move |code| Self { code, before: before.clone(), now: None, ..parked.clone() })
+    }
+
+    /// The same, continued by the string that begins at an offset.
+    pub fn wake(&self, next: u64) -> Self {
+        Self { next, way: Way::Texts, ..self.clone() }
+    }
+
+    /// Its bytes that were not passed on.
+    pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
+        self.before.iter().copied().chain(self.now)
+    }
+
+    /// The first offset that must not be passed on.
+    pub fn start(&self) -> Option<u64> {
+        self.spans().next().map(|(from, _)| from)
+    }
+
+    /// Its bytes so far are passed on.
+    pub fn let_go(&mut self) {
+        self.before = Vec::new();
+        self.now = None;
+    }
+
+    /// Equal for two that continue alike.
+    pub fn key(&self) -> (u64, usize, usize, u8, Way) {
+        (self.next, self.secret, self.matched, self.code as u8, self.way)
+    }
+}

@@ -1,0 +1,142 @@
+//! From a component's bytes to code.
+//!
+//! Cranelift can't be interrupted, and some kilobytes can be made to cost it gigabytes. So what comes from
+//! outside is compiled in a process of its own, with limits that end it.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Component;
+
+use crate::engine::one_line;
+use crate::{Engine, LoadError, limits};
+
+/// Whose code a component is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Part of aiw.
+    Bundled,
+    /// Somebody else's.
+    Foreign,
+}
+
+/// The first argument with which a program of [`Engine::compile_with`] is started.
+pub const COMPILE_ARGUMENT: &str = "__compile";
+
+/// A component ready for linking: out of the cache, or compiled and put there.
+pub(crate) async fn component(
+    engine: &Engine,
+    bytes: &[u8],
+    sha256: &str,
+    id: &str,
+    origin: Origin,
+) -> Result<Component, LoadError> {
+    let key = format!("{sha256}-{}", &engine.fingerprint()[..32]);
+    if let Some(component) = engine.cache.load(&engine.inner, &key) {
+        return Ok(component);
+    }
+    // Seconds for a JavaScript guest, and it can't be interrupted: off this thread.
+    let (engine, bytes, id) = (engine.clone(), bytes.to_owned(), id.to_owned());
+    let fail = |id: &str, reason: String| LoadError::Compile { id: id.to_owned(), reason };
+    let name = id.clone();
+    let compiled = tokio::task::spawn_blocking(move || match (origin, &engine.compiler) {
+        (Origin::Foreign, Some(program)) => {
+            let code = in_child(program, &bytes).map_err(|reason| fail(&id, reason))?;
+            engine.cache.store(&key, &code);
+            // Our own compiler made it, a moment ago, for this engine.
+            crate::cache::deserialize(&engine.inner, &code)
+                .ok_or_else(|| fail(&id, "the compiled code does not load".into()))
+        }
+        _ => {
+            let component = Component::new(&engine.inner, &bytes).map_err(|e| fail(&id, one_line(&e)))?;
+            if let Ok(code) = component.serialize() {
+                engine.cache.store(&key, &code);
+            }
+            Ok(component)
+        }
+    });
+    compiled.await.unwrap_or_else(|e| Err(fail(&name, e.to_string())))
+}
+
+/// Compiles in a process that may take only so much. The error is a sentence.
+fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut command = Command::new(program);
+    command.arg(COMPILE_ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // The compiler starts a thread for each processor, and each has memory of its own.
+    command.env("RAYON_NUM_THREADS", std::thread::available_parallelism().map_or(2, |n| n.get().min(8)).to_string());
+    let mut child = command.spawn().map_err(|e| format!("the compiler does not start: {e}"))?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let input = bytes.to_owned();
+    let feed = std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
+    let read = |pipe: Option<Box<dyn Read + Send>>, limit: u64| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.map(|pipe| pipe.take(limit).read_to_end(&mut bytes));
+            bytes
+        })
+    };
+    let code = read(stdout.map(|pipe| Box::new(pipe) as Box<dyn Read + Send>), limits::COMPILE_MEMORY);
+    let words = read(stderr.map(|pipe| Box::new(pipe) as Box<dyn Read + Send>), 4096);
+    let end = Instant::now() + limits::COMPILE_TIME;
+    let mut pause = Duration::from_millis(1);
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < end => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("it takes longer than {} s", limits::COMPILE_TIME.as_secs()));
+            }
+        }
+    };
+    let _ = feed.join();
+    let (code, words) = (code.join().unwrap_or_default(), words.join().unwrap_or_default());
+    match status.code() {
+        Some(0) => Ok(code),
+        // Its own sentence; a death for want of memory has none.
+        Some(1) => Err(aiw_core::one_line(&String::from_utf8_lossy(&words), 400)),
+        _ => Err(format!("it needs more than {} GiB of memory, or breaks the compiler", limits::COMPILE_MEMORY >> 30)),
+    }
+}
+
+/// The whole of a process that compiles one component: from standard input to standard output.
+pub fn compile_main() -> ExitCode {
+    match compile_here() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            let _ = writeln!(std::io::stderr().lock(), "{reason}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn compile_here() -> Result<(), String> {
+    limit_this_process();
+    let mut bytes = Vec::new();
+    let limit = aiw_extensions::MAX_COMPONENT_BYTES;
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| format!("cannot read it: {e}"))?;
+    let engine = Engine::new(crate::CompiledCache::none()).map_err(|e| e.to_string())?;
+    let code = engine.inner.precompile_component(&bytes).map_err(|e| one_line(&e))?;
+    std::io::stdout().lock().write_all(&code).map_err(|e| format!("cannot write it: {e}"))
+}
+
+/// Memory that is written to, processor time, and no core file. What a system does not know is not
+/// limited; the parent's clock still is.
+fn limit_this_process() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    let most = |limit: u64| Rlimit { current: Some(limit), maximum: Some(limit) };
+    let processors = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let _ = setrlimit(Resource::Data, most(limits::COMPILE_MEMORY));
+    let _ = setrlimit(Resource::Cpu, most(limits::COMPILE_TIME.as_secs() * processors));
+    let _ = setrlimit(Resource::Core, most(0));
+}
+
+/// The program that compiles what comes from outside, if there is one.
+pub(crate) type Compiler = Option<PathBuf>;

@@ -1,0 +1,55 @@
+//! What the guest of one call holds, all its instances together.
+
+use wasmtime::ResourceLimiter;
+
+use super::OverLimit;
+use crate::limits::Limits;
+
+/// Counts linear memory and table entries over the whole store: a component may bring dozens of
+/// memories, and each may be as large as the limit of one.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    limits: &'static Limits,
+    bytes: usize,
+}
+
+impl Usage {
+    pub(super) fn new(limits: &'static Limits) -> Self {
+        Self { limits, bytes: 0 }
+    }
+
+    fn grow(&mut self, current: usize, desired: usize, size: usize) -> Result<bool, OverLimit> {
+        let bytes = desired.saturating_sub(current).saturating_mul(size).saturating_add(self.bytes);
+        if bytes > self.limits.memory {
+            return Err(OverLimit(format!("wanted more than {} MiB of memory", self.limits.memory >> 20)));
+        }
+        self.bytes = bytes;
+        Ok(true)
+    }
+}
+
+/// An error of these ends the call: what a guest does after a refused growth is nothing to rely on.
+impl ResourceLimiter for Usage {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(current, desired, 1)?)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if desired > self.limits.table_elements {
+            return Err(OverLimit(format!("wanted a table of more than {} entries", self.limits.table_elements)).into());
+        }
+        Ok(self.grow(current, desired, size_of::<usize>())?)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.instances
+    }
+}

@@ -1,0 +1,46 @@
+//! WASI, empty: no files, no variables, no arguments, no network; output goes nowhere. The time is the
+//! time only for a component that was granted `clock`.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
+
+use super::Call;
+use crate::capabilities::Capabilities;
+
+pub(super) fn empty(call: &Call) -> WasiCtx {
+    let granted = call.wanted.allows("imports", "clock") && call.granted.allows("imports", "clock");
+    let wall = Wall(granted.then(|| call.capabilities.clone()));
+    WasiCtxBuilder::new().wall_clock(wall).monotonic_clock(Coarse(Instant::now())).build()
+}
+
+/// The user's time, or the first moment of 1970.
+struct Wall(Option<Capabilities>);
+
+impl HostWallClock for Wall {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        let Some(capabilities) = &self.0 else { return Duration::ZERO };
+        let now = capabilities.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The time since the call began, in steps that measure nothing.
+struct Coarse(Instant);
+
+const STEP: Duration = Duration::from_millis(10);
+
+impl HostMonotonicClock for Coarse {
+    fn resolution(&self) -> u64 {
+        u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn now(&self) -> u64 {
+        let steps = self.0.elapsed().as_nanos() / STEP.as_nanos();
+        u64::try_from(steps * STEP.as_nanos()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,129 @@
+//! Any answer of a component is read or refused, and what was read keeps the rules.
+
+use aiw_core::Family;
+use proptest::prelude::*;
+use proptest::{collection, option, sample};
+
+use super::{Account, Auth, Value, read};
+use crate::bindings::v0_1::aiw::plugin::types;
+use crate::bindings::v0_1::exports::aiw::plugin::adapter;
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "\\PC{0,12}",
+        2 => sample::select(vec!["token", "x-team", "X-Team", "authorization", "Host", "gpt-x", "--help", ""])
+            .prop_map(str::to_owned),
+        1 => any::<String>(),
+        1 => "[a-z]{0,5}[\\r\\n\\x00\\u{202e}][a-z]{0,5}",
+        1 => (1..9000_usize).prop_map(|length| "x".repeat(length)),
+    ]
+}
+
+fn value() -> impl Strategy<Value = types::Value> {
+    prop_oneof![
+        text().prop_map(types::Value::Literal),
+        (text(), text()).prop_map(|(name, prefix)| types::Value::Secret(types::Secret { name, prefix })),
+    ]
+}
+
+fn auth() -> impl Strategy<Value = adapter::Auth> {
+    prop_oneof![
+        Just(adapter::Auth::None),
+        text().prop_map(adapter::Auth::Bearer),
+        text().prop_map(adapter::Auth::ApiKey),
+        (text(), text()).prop_map(|(header, secret)| adapter::Auth::Header(adapter::NamedSecret { header, secret })),
+    ]
+}
+
+fn intent() -> impl Strategy<Value = adapter::Intent> {
+    let api = sample::select(vec![
+        adapter::Api::Messages,
+        adapter::Api::Responses,
+        adapter::Api::ChatCompletions,
+        adapter::Api::GenerateContent,
+    ]);
+    let header = (text(), value()).prop_map(|(name, value)| adapter::Header { name, value });
+    let models = [(); 4].map(|()| option::of(text()).boxed());
+    let number = || option::weighted(0.3, any::<u32>());
+    let tuning = (number(), number(), number());
+    let rest = (option::of(text()), collection::vec(text(), 0..10));
+    (api, auth(), collection::vec(header, 0..20), models, tuning, rest).prop_map(
+        |(api, auth, headers, [main, large, medium, small], tuning, (tag, notes))| adapter::Intent {
+            api,
+            auth,
+            headers,
+            models: adapter::Models { main, large, medium, small },
+            tuning: adapter::Tuning {
+                context_tokens: tuning.0,
+                output_tokens: tuning.1,
+                timeout_seconds: tuning.2,
+                quirks: adapter::Quirks::empty(),
+            },
+            tag,
+            notes,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn any_intent_is_read_by_the_rules_or_refused(intent in intent()) {
+        let account = Account {
+            name: "mine".parse().unwrap(),
+            preset: "p".into(),
+            base_urls: [(Family::Anthropic, "https://a.example".to_owned())].into(),
+            granted: Default::default(),
+            model: None,
+            secrets: ["token".to_owned()].into(),
+        };
+        let Ok(read) = read::intent(intent, &account) else { return Ok(()) };
+        prop_assert!(account.base_urls.contains_key(&read.api.family()));
+        prop_assert!(read.auth.secret().is_none_or(|name| name == "token"));
+        if let Auth::Header { header, .. } = &read.auth {
+            prop_assert!(!header.is_reserved());
+        }
+        for header in &read.headers {
+            prop_assert!(!header.name.is_reserved());
+            match &header.value {
+                Value::Literal(text) => prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte))),
+                Value::Secret { name, prefix } => {
+                    prop_assert!(name == "token" && !prefix.contains(char::is_control));
+                }
+            }
+        }
+        let models = [&read.models.main, &read.models.large, &read.models.medium, &read.models.small];
+        for model in models.into_iter().flatten() {
+            prop_assert!(!model.starts_with('-') && !model.contains(char::is_control));
+        }
+        for shown in read.notes.iter().chain(&read.tag) {
+            prop_assert!(!shown.contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn any_description_is_read_by_the_rules_or_refused(
+        label in text(),
+        presets in collection::vec((text(), text(), collection::vec((0..3_u8, text()), 0..3), option::of(text())), 0..3),
+    ) {
+        let family = |number| match number {
+            0 => adapter::Family::Anthropic,
+            1 => adapter::Family::Openai,
+            _ => adapter::Family::Gemini,
+        };
+        let presets = presets.into_iter().map(|(id, label, urls, page)| adapter::Preset {
+            id,
+            label,
+            base_urls: urls.into_iter().map(|(at, url)| adapter::BaseUrl { family: family(at), url }).collect(),
+            token: adapter::Need::Optional,
+            token_page: page,
+            model: None,
+        });
+        let info = adapter::ProviderInfo { label, presets: presets.collect() };
+        let Ok(info) = read::info(info) else { return Ok(()) };
+        for preset in info.presets {
+            for url in preset.base_urls.values().flatten() {
+                prop_assert!(aiw_net::origin(url).is_some(), "{}", url);
+            }
+        }
+    }
+}

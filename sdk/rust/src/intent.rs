@@ -1,0 +1,221 @@
+use crate::{
+    Account, Api, Auth, Error, Family, Intent, IntentHeader, Models, NamedSecret, Quirks, Target, Tuning, Value,
+};
+
+/// What a CLI should be told so that it reaches one provider. aiw turns it into what the CLI takes:
+/// variables, arguments, settings; and it keeps the user's own logins, addresses and telemetry out.
+///
+/// ```
+/// use aiw_extension::{Account, Api, Auth, BaseUrl, Family, Intent, Target};
+///
+/// let account = Account {
+///     name: "acme".into(),
+///     preset: "acme".into(),
+///     base_urls: vec![BaseUrl { family: Family::Openai, url: "https://llm.acme.example/v1".into() }],
+///     model: Some("acme-large".into()),
+///     secrets: vec!["token".into()],
+/// };
+/// let codex = Target { cli: "codex".into(), version: None, speaks: vec![Api::Responses], model: None };
+/// let intent = Intent::new(&account, &codex)?.header("x-team", "tools").small_model("acme-mini");
+/// assert_eq!(intent.api, Api::Responses);
+/// assert_eq!(intent.auth, Auth::Bearer("token".into()));
+/// assert_eq!(intent.models.main.as_deref(), Some("acme-large"));
+///
+/// let claude = Target { cli: "claude".into(), version: None, speaks: vec![Api::Messages], model: None };
+/// let refused = Intent::new(&account, &claude).unwrap_err();
+/// assert_eq!(refused.message(), "provider `acme` has no address for Anthropic Messages, which `claude` speaks");
+/// # Ok::<(), aiw_extension::Error>(())
+/// ```
+impl Intent {
+    /// The first API of the CLI that the account has an address for; its secret `token`, if there is
+    /// one, as that API's own tools send it; the model of this run, else of the account.
+    pub fn new(account: &Account, target: &Target) -> Result<Self, Error> {
+        let api = target.speaks.iter().copied().find(|api| account.base_url(api.family()).is_some());
+        let Some(api) = api else {
+            let speaks: Vec<&str> = target.speaks.iter().map(|api| api.label()).collect();
+            let (name, cli, speaks) = (&account.name, &target.cli, speaks.join(" or "));
+            return Err(Error::invalid(format!("provider `{name}` has no address for {speaks}, which `{cli}` speaks")));
+        };
+        let intent = Self {
+            api,
+            auth: Auth::None,
+            headers: Vec::new(),
+            models: Models {
+                main: target.model.clone().or_else(|| account.model.clone()),
+                large: None,
+                medium: None,
+                small: None,
+            },
+            tuning: Tuning {
+                context_tokens: None,
+                output_tokens: None,
+                timeout_seconds: None,
+                quirks: Quirks::empty(),
+            },
+            tag: None,
+            notes: Vec::new(),
+        };
+        Ok(if account.has_secret("token") { intent.secret("token") } else { intent })
+    }
+
+    /// Sends this secret of the account: as `authorization: Bearer`, and to the Gemini API in its own
+    /// header.
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>) -> Self {
+        self.auth = match self.api {
+            Api::GenerateContent => Auth::ApiKey(name.into()),
+            _ => Auth::Bearer(name.into()),
+        };
+        self
+    }
+
+    /// Sends the secret in the header of the API's maker: `x-api-key` for Anthropic Messages.
+    #[must_use]
+    pub fn as_api_key(mut self) -> Self {
+        if let Auth::Bearer(name) = self.auth {
+            self.auth = Auth::ApiKey(name);
+        }
+        self
+    }
+
+    /// Sends the secret in a header of this name.
+    #[must_use]
+    pub fn in_header(mut self, header: impl Into<String>) -> Self {
+        if let Auth::Bearer(secret) | Auth::ApiKey(secret) = self.auth {
+            self.auth = Auth::Header(NamedSecret { header: header.into(), secret });
+        }
+        self
+    }
+
+    /// The same intent; an error where there is no secret to send.
+    pub fn needs_secret(self, account: &Account) -> Result<Self, Error> {
+        match self.auth {
+            Auth::None => Err(Error::invalid(format!("provider `{}` has no token", account.name))),
+            _ => Ok(self),
+        }
+    }
+
+    /// Adds a header to each request; its value is text, or a [`Secret`](crate::Secret) that aiw puts in.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.headers.push(IntentHeader { name: name.into(), value: value.into() });
+        self
+    }
+
+    /// The model for hard work, for CLIs that have one.
+    #[must_use]
+    pub fn large_model(mut self, id: impl Into<String>) -> Self {
+        self.models.large = Some(id.into());
+        self
+    }
+
+    /// The model for everyday work, for CLIs that have one.
+    #[must_use]
+    pub fn medium_model(mut self, id: impl Into<String>) -> Self {
+        self.models.medium = Some(id.into());
+        self
+    }
+
+    /// The model for small, quick work, for CLIs that have one.
+    #[must_use]
+    pub fn small_model(mut self, id: impl Into<String>) -> Self {
+        self.models.small = Some(id.into());
+        self
+    }
+
+    /// Names what the far end does not understand. A CLI that can't leave it out is not started.
+    #[must_use]
+    pub fn without(mut self, quirks: Quirks) -> Self {
+        self.tuning.quirks = self.tuning.quirks | quirks;
+        self
+    }
+
+    /// A word that the task keeps, for the plans after this one.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
+    /// A sentence that the user reads before the start.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+}
+
+impl Api {
+    /// Whose address it is at.
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Messages => Family::Anthropic,
+            Self::Responses | Self::ChatCompletions => Family::Openai,
+            Self::GenerateContent => Family::Gemini,
+        }
+    }
+
+    /// The API's own name.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Messages => "Anthropic Messages",
+            Self::Responses => "OpenAI Responses",
+            Self::ChatCompletions => "OpenAI Chat Completions",
+            Self::GenerateContent => "the Gemini API",
+        }
+    }
+}
+
+impl Account {
+    /// Where an API is; `None` if the provider does not speak it.
+    pub fn base_url(&self, family: Family) -> Option<&str> {
+        let found = self.base_urls.iter().find(|at| at.family == family && !at.url.is_empty());
+        found.map(|at| at.url.trim_end_matches('/'))
+    }
+
+    /// Whether it has a secret of that name.
+    pub fn has_secret(&self, name: &str) -> bool {
+        self.secrets.iter().any(|secret| secret == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BaseUrl;
+
+    fn account(family: Family, secrets: &[&str]) -> Account {
+        Account {
+            name: "mine".to_owned(),
+            preset: "p".to_owned(),
+            base_urls: vec![BaseUrl { family, url: "https://a.example/".to_owned() }],
+            model: Some("m".to_owned()),
+            secrets: secrets.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    fn target(speaks: &[Api]) -> Target {
+        Target { cli: "x".to_owned(), version: None, speaks: speaks.to_vec(), model: Some("run".to_owned()) }
+    }
+
+    #[test]
+    fn the_key_goes_the_way_of_the_api() {
+        let intent = |family, api| Intent::new(&account(family, &["token"]), &target(&[api])).unwrap();
+        assert_eq!(intent(Family::Anthropic, Api::Messages).auth, Auth::Bearer("token".to_owned()));
+        assert_eq!(intent(Family::Gemini, Api::GenerateContent).auth, Auth::ApiKey("token".to_owned()));
+        let key = intent(Family::Anthropic, Api::Messages).as_api_key();
+        assert_eq!((key.auth, key.models.main.as_deref()), (Auth::ApiKey("token".to_owned()), Some("run")));
+        let header = intent(Family::Openai, Api::Responses).in_header("x-acme-key").auth;
+        assert_eq!(header, Auth::Header(NamedSecret { header: "x-acme-key".to_owned(), secret: "token".to_owned() }));
+    }
+
+    #[test]
+    fn the_first_api_with_an_address_is_taken() {
+        let both = [Api::Messages, Api::ChatCompletions];
+        let intent = Intent::new(&account(Family::Openai, &[]), &target(&both)).unwrap();
+        assert_eq!((intent.api, intent.auth.clone()), (Api::ChatCompletions, Auth::None));
+        let refused = intent.needs_secret(&account(Family::Openai, &[])).unwrap_err();
+        assert_eq!(refused.message(), "provider `mine` has no token");
+        assert!(Intent::new(&account(Family::Gemini, &[]), &target(&both)).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! Components that are made to cost more than they should, or to get more than they may.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use aiw_tests::{Environment, Run, component};
+
+/// Far above the bounds, far below what went wrong without them.
+const SOON: Duration = Duration::from_secs(60);
+
+fn file(env: &Environment, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = env.path(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn add(env: &Environment, bytes: &[u8]) -> Run {
+    let path = file(env, "added.wasm", bytes);
+    env.run(&["extension", "add", &path.display().to_string(), "--yes"])
+}
+
+fn number(mut value: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A component with one more core module, which is instantiated beside the others.
+fn with_module(component: &[u8], text: &str) -> Vec<u8> {
+    let module = wat::parse_str(text).unwrap();
+    let modules = core_modules(component);
+    let mut bytes = component.to_owned();
+    bytes.push(1);
+    bytes.extend(number(module.len()));
+    bytes.extend(module);
+    let instance = [&[1, 0][..], &number(modules), &[0]].concat();
+    bytes.push(2);
+    bytes.extend(number(instance.len()));
+    bytes.extend(instance);
+    bytes
+}
+
+/// How many core modules stand in a component: its sections of the kind 1.
+fn core_modules(component: &[u8]) -> usize {
+    let (mut at, mut count) = (8, 0);
+    while at < component.len() {
+        count += usize::from(component[at] == 1);
+        at += 1;
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = component[at];
+            at += 1;
+            length |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        at += length;
+    }
+    count
+}
+
+#[test]
+fn instances_in_instances_are_refused_before_they_are_compiled() {
+    let env = Environment::new();
+    // 24 components, each of which instantiates the one before it twice: 16 million instances in 1 kB.
+    let mut text = "(component (component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+    for level in 1..=24 {
+        let before = level - 1;
+        text += &format!(
+            "(component $c{level} (alias outer 1 $c{before} (component $c)) \
+             (instance (instantiate $c)) (instance (instantiate $c)))"
+        );
+    }
+    let bomb = wat::parse_str(text + "(instance (instantiate $c24)))").unwrap();
+    let start = Instant::now();
+    let run = add(&env, &bomb);
+    assert!(start.elapsed() < SOON);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert_eq!(
+        env.stable(run.stderr.lines().next().unwrap()),
+        "error: `[TMP]/added.wasm` is too complex: put together, it has more than 200000 parts"
+    );
+    assert!(!env.home().join("extensions.lock").exists());
+}
+
+#[test]
+fn types_in_types_do_not_end_the_process() {
+    let env = Environment::new();
+    // 200,000 component types, each in the one before.
+    let levels = 200_000;
+    let body: Vec<u8> = [1].into_iter().chain(std::iter::repeat_n([0x41, 1, 1], levels).flatten()).collect();
+    let bomb = [b"\0asm\x0d\0\x01\0\x07".to_vec(), number(body.len()), body].concat();
+    let run = add(&env, &bomb);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("its types are nested too deeply"), "{}", run.whole());
+}
+
+#[test]
+fn what_breaks_the_compiler_ends_in_one_line() {
+    let env = Environment::new();
+    // A body that does not end.
+    let broken = with_module(&fs::read(component("hostile")).unwrap(), "(module (func nop))");
+    let at = broken.windows(4).rposition(|window| window == [0x03, 0x00, 0x01, 0x0b]).unwrap();
+    let broken = [&broken[..at], &[0x03, 0x00, 0x01, 0x01], &broken[at + 4..]].concat();
+    let run = add(&env, &broken);
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.lines().count() <= 2, "{}", run.whole());
+    assert!(run.stderr.contains("hostile") && !run.stderr.contains("wasmtime"), "{}", run.whole());
+    assert!(!env.home().join("extensions.lock").exists());
+}
+
+/// The process that compiles what comes from outside has bounds of the system's.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_compiler_has_bounds() {
+    let env = Environment::new();
+    let mut child = env
+        .command(&["__compile"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It reads: its bounds stand by then.
+    let bytes = fs::read(component("hostile")).unwrap();
+    let (half, rest) = bytes.split_at(bytes.len() / 2);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(half).unwrap();
+    let bound = |name: &str| {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].split_whitespace().next().unwrap().to_owned()
+    };
+    let start = Instant::now();
+    while bound("Max data size") != (2_u64 << 30).to_string() {
+        assert!(start.elapsed() < SOON, "{}", bound("Max data size"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_ne!(bound("Max cpu time"), "unlimited");
+    stdin.write_all(rest).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"\x7fELF"), "{:?}", output.status);
+}
+
+#[test]
+fn many_memories_share_one_bound() {
+    let env = Environment::new();
+    // 40 instances with a memory of 32 MiB each.
+    let whole = fs::read(component("hostile")).unwrap();
+    let bytes = (0..40).fold(whole, |bytes, _| with_module(&bytes, "(module (memory 512))"));
+    add(&env, &bytes).ok();
+    let run = env.run(&["plugin", "marketplace", "add", "hostile:polite"]);
+    assert_ne!(run.code, 0, "{}", run.whole());
+    assert!(run.stderr.contains("wanted more than 64 MiB of memory"), "{}", run.whole());
+}
+
+#[test]
+fn a_component_that_sleeps_is_stopped_where_it_should_only_answer() {
+    let env = Environment::new();
+    add(&env, &fs::read(component("hostile-wasi")).unwrap()).ok();
+    let start = Instant::now();
+    let run = env.run(&["plugin", "marketplace", "add", "hostile:claim-sleep"]);
+    assert!(start.elapsed() < SOON);
+    assert_ne!(run.code, 0, "{}", run.whole());
+    assert!(run.stderr.contains("component `hostile` gave no answer within 5 s"), "{}", run.whole());
+}
+
+#[test]
+fn a_provider_that_sleeps_holds_up_no_list_and_no_run() {
+    let env = Environment::new();
+    add(&env, &aiw_tests::describing("hostile-provider-wasi", "sleep")).ok();
+    let start = Instant::now();
+    for command in [&["provider", "presets"][..], &["extension", "verify"]] {
+        let run = env.run(command);
+        assert!(
+            run.stderr.contains("gave no answer within 5 s") || run.stdout.contains("gave no answer within 5 s"),
+            "{}",
+            run.whole()
+        );
+        assert!(run.stdout.contains("openrouter") || run.stdout.contains("provider-openai"), "{}", run.whole());
+    }
+    assert!(start.elapsed() < SOON);
+}
+
+#[test]
+fn the_entries_of_one_marketplace_share_one_time() {
+    let env = Environment::new();
+    add(&env, &fs::read(component("hostile-wasi")).unwrap()).ok();
+    let start = Instant::now();
+    let run = env.run(&["plugin", "marketplace", "add", "hostile:entries", "--yes"]);
+    assert!(start.elapsed() < SOON);
+    assert_ne!(run.code, 0, "{}", run.whole());
+    assert!(run.stderr.contains("ran for 10 s over the entries of one marketplace and was stopped"), "{}", run.whole());
+}
