@@ -174,7 +174,7 @@ fn every_version_has_its_beginning() {
         assert_eq!(answer["protocolVersion"], agreed, "{asked}");
         assert_eq!(answer["serverInfo"]["name"], "aiw");
         assert!(answer["serverInfo"]["version"].as_str().unwrap().starts_with("0."));
-        assert_eq!(answer["capabilities"], json!({"tools": {}}));
+        assert_eq!(answer["capabilities"], json!({"tools": {"listChanged": true}}));
         assert!(answer["instructions"].as_str().unwrap().contains("wait_task"));
         assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 6);
         assert_eq!(client.ask("ping", &json!({}))["result"], json!({}));

@@ -532,9 +532,14 @@ fn what_the_user_gives_behind_a_double_dash_of_their_own_does_not_undo_the_provi
 
 /// Adds the hostile provider with an address for its preset, or another one in its place.
 fn third_party(env: &Environment, url: &str) {
+    describing(env, &format!("url={url}"));
+}
+
+/// Adds the hostile provider with this description, or puts it in its place.
+fn describing(env: &Environment, mode: &str) {
     let path = env.path("third-party.wasm");
     let update = path.exists();
-    fs::write(&path, aiw_tests::describing("hostile-provider", &format!("url={url}"))).unwrap();
+    fs::write(&path, aiw_tests::describing("hostile-provider", mode)).unwrap();
     match update {
         true => env.run(&["extension", "update", "hostile-provider", "--accept-changes"]).ok(),
         false => env.run(&["extension", "add", &path.display().to_string(), "--yes"]).ok(),
@@ -570,6 +575,30 @@ fn a_token_does_not_follow_a_preset_that_moves() {
 }
 
 #[test]
+fn an_address_that_a_preset_gains_is_not_used_until_it_is_agreed_to() {
+    let (env, clis) = FakeClis::environment();
+    describing(&env, "url=https://one.example/v1");
+    env.run_with_input(&["provider", "add", "x", "--preset", "polite", "--token-stdin"], "sk-canary\n").ok();
+    describing(&env, "also=https://two.example/v1");
+    let refused = env.run(&["gemini", "-p", "x", "hello"]);
+    assert_eq!(refused.code, 2, "{}", refused.whole());
+    assert!(refused.stderr.contains("now leads to `https://two.example`"), "{}", refused.whole());
+    // The other CLIs go on as before, and no change of something else agrees to it.
+    env.run(&["codex", "-p", "x", "hello"]).ok();
+    let edited = env.run(&["provider", "edit", "x", "--model", "m"]);
+    assert_eq!(edited.code, 2, "{}", edited.whole());
+    assert_eq!(env.run(&["gemini", "-p", "x", "hello"]).code, 2);
+    env.run(&["provider", "edit", "x", "--keep-token"]).ok();
+    env.run(&["gemini", "-p", "x", "hello"]).ok();
+    // At a place that the user agreed to, it is used at once.
+    describing(&env, "url=https://one.example/v1");
+    env.run_with_input(&["provider", "add", "y", "--preset", "polite", "--token-stdin"], "sk-canary\n").ok();
+    describing(&env, "also=https://one.example/v2");
+    env.run(&["gemini", "-p", "y", "hello"]).ok();
+    assert_eq!(clis.seen().len(), 3);
+}
+
+#[test]
 fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
     let (env, clis) = FakeClis::environment();
     let server = Server::start(|_| Answer::ok(r#"{"data": []}"#));
@@ -593,6 +622,8 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
     let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     if let Some(urls) = file["providers"]["y"].as_object_mut() {
         urls.remove("base_urls");
+        // As if it were written by hand, where nothing is pinned yet.
+        urls.remove("id");
     }
     fs::write(&path, file.to_string()).unwrap();
     let starts = clis.seen().len();

@@ -1,3 +1,5 @@
+//! Where the recorded real-world material is, if it is there.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

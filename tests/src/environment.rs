@@ -1,3 +1,5 @@
+//! A home of its own in which a test runs the real binary.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;

@@ -1,3 +1,5 @@
+//! AI CLIs that write down how they were started.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,3 +1,5 @@
+//! Marketplaces for tests.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

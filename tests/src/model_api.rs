@@ -1,3 +1,5 @@
+//! A scripted model API for the real AI CLIs.
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

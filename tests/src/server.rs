@@ -1,3 +1,5 @@
+//! An HTTP server on loopback.
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};

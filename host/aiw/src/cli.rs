@@ -13,15 +13,15 @@ use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::task::{ScopeArgs, TaskCommand, WaitArgs};
 
-/// Runs AI coding CLIs under any API provider, as tasks that nothing loses, and takes care of their plugins
+/// Run AI coding CLIs with any API provider, as background tasks that survive crashes and closed terminals
 ///
-/// Exit codes: 0 done, 1 a task failed (a run ends with the CLI's own code), 2 it can't be done as asked, 3 a file of aiw's own is wrong,
-/// 64 the command line is wrong, 69 something outside is not available, 70 a defect,
-/// 128+n ended by signal n.
+/// Exit codes: 0 success, 1 a task failed (a run exits with the CLI's own code), 2 the request can't be carried out,
+/// 3 one of aiw's own files is invalid, 64 the command line is invalid, 69 the network, a server or the disk is
+/// unavailable, 70 a bug in aiw or in an extension, 128+n ended by signal n.
 #[derive(Debug, Parser)]
 #[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
-    /// Print one JSON object on standard output, errors too
+    /// Print one JSON object to standard output, errors included
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -31,126 +31,126 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run Claude Code: with a prompt as a supervised task, without one in this terminal
+    /// Run Claude Code: as a task if you give a prompt, else in this terminal
     Claude(RunArgs),
-    /// Run Codex, in the same way
+    /// Run Codex the same way
     Codex(RunArgs),
-    /// Run Gemini CLI, in the same way
+    /// Run Gemini CLI the same way
     Gemini(RunArgs),
-    /// See, follow and end tasks
+    /// List, follow and stop tasks
     #[command(subcommand)]
     Task(TaskCommand),
-    /// Show what runs, and what has ended since anybody looked
+    /// Show what is running and what finished since you last looked
     Status(ScopeArgs),
-    /// Wait until tasks have ended, and report: exit code 0 if all succeeded, 1 if not, 124 if time ran out
+    /// Wait for tasks to finish: exit code 0 if all succeeded, 1 if one failed, 124 if time ran out
     Wait(WaitArgs),
-    /// Add and keep API providers
+    /// Manage API providers
     #[command(subcommand)]
     Provider(ProviderCommand),
-    /// Keep secrets: encrypted, and never shown
+    /// Manage secrets: encrypted on disk and never shown
     #[command(subcommand)]
     Secret(SecretCommand),
-    /// Say which directories' own files count
+    /// Choose the directories whose project files aiw may use
     #[command(subcommand)]
     Trust(TrustCommand),
-    /// Find, install and keep plugins that bring MCP servers
+    /// Find, install and manage plugins with MCP servers
     #[command(subcommand)]
     Plugin(PluginCommand),
-    /// Add and keep components: new kinds of marketplaces and providers
+    /// Manage extensions, which add kinds of marketplaces and providers
     #[command(subcommand)]
     Extension(ExtensionCommand),
     /// Serve AI CLIs over the Model Context Protocol
     #[command(subcommand)]
     Mcp(McpCommand),
-    /// See which AI CLIs are installed
+    /// Show which AI CLIs are installed
     #[command(subcommand)]
     Cli(CliCommand),
-    /// Keep roles: what an AI is told before its task
+    /// Manage roles: instructions that go before a prompt
     #[command(subcommand)]
     Role(RoleCommand),
     /// Write the generated part of the documentation
     #[command(name = "__docs", hide = true)]
     Docs {
-        /// Where to
+        /// The directory to write to
         directory: PathBuf,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// Add and keep marketplaces
+    /// Manage marketplaces
     #[command(subcommand)]
     Marketplace(MarketplaceCommand),
     /// Search the marketplaces for plugins with MCP servers
     Search(SearchArgs),
-    /// List installed plugins, or all that there are
+    /// List installed plugins, or all available ones
     List(ListArgs),
-    /// Show one plugin: what it runs, what it reads, where it comes from
+    /// Show what a plugin runs, what it reads and where it comes from
     Info {
         /// NAME or NAME@MARKET
         plugin: String,
     },
-    /// Install plugins: their files, and their servers in mcp.json
+    /// Install plugins and add their servers to mcp.json
     Install(InstallArgs),
-    /// Update installed plugins; all of them if none is named
+    /// Update installed plugins, or all of them
     Update(UpdateArgs),
-    /// Remove installed plugins: exactly what they added
+    /// Remove plugins and exactly what they added
     #[command(visible_alias = "uninstall")]
     Remove {
         /// NAME or NAME@MARKET
         #[arg(required = true)]
         plugins: Vec<String>,
     },
-    /// Put the servers of disabled plugins back
+    /// Add the servers of disabled plugins to mcp.json again
     Enable(EnableArgs),
-    /// Take the servers of plugins out of mcp.json, and forget nothing
+    /// Take the servers of plugins out of mcp.json but keep the plugins
     Disable {
         /// NAME or NAME@MARKET
         #[arg(required = true)]
         plugins: Vec<String>,
     },
-    /// Look through the plugins on a full screen
+    /// Browse plugins in a full-screen view
     Browse {
-        /// Words to begin with
+        /// Words to search for at the start
         query: Option<String>,
-        /// Plugins without MCP servers too
+        /// Include plugins without MCP servers
         #[arg(long)]
         all: bool,
-        /// No colours; `NO_COLOR` does the same
+        /// Don't use color; `NO_COLOR` does the same
         #[arg(long)]
         no_color: bool,
     },
-    /// Check a marketplace or a plugin as its author
+    /// Check a marketplace or plugin that you wrote
     Validate {
-        /// A directory, or a marketplace.json
+        /// A directory or a marketplace.json
         path: PathBuf,
     },
 }
 
 #[derive(Debug, Args)]
 pub struct SearchArgs {
-    /// Words; a plugin must have all of them
+    /// Words that a plugin must all contain
     pub query: Vec<String>,
-    /// In one marketplace
+    /// Only this marketplace
     #[arg(long, value_name = "NAME")]
     pub market: Option<String>,
-    /// In one category
+    /// Only this category
     #[arg(long)]
     pub category: Option<String>,
-    /// Plugins without MCP servers too, and those that nobody looked into
+    /// Include plugins without MCP servers and plugins that were not inspected
     #[arg(long)]
     pub all: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Not only what is installed
+    /// List available plugins too
     #[arg(long)]
     pub available: bool,
-    /// In one marketplace
+    /// Only this marketplace
     #[arg(long, value_name = "NAME")]
     pub market: Option<String>,
-    /// With --available: plugins without MCP servers too
+    /// With --available: include plugins without MCP servers
     #[arg(long, requires = "available")]
     pub all: bool,
 }
@@ -160,29 +160,29 @@ pub struct InstallArgs {
     /// NAME or NAME@MARKET
     #[arg(required = true)]
     pub plugins: Vec<String>,
-    /// A value that a server reads; `K='${OTHER}'` reads it from another variable.
-    /// Secrets are never written: for them, only the reference is kept
+    /// Set a value that a server reads; `K='${OTHER}'` reads it from another variable.
+    /// Secrets are never written: aiw keeps only the reference
     #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub env: Vec<(String, String)>,
-    /// When a server's name is taken in mcp.json
+    /// What to do if a server's name is taken in mcp.json
     #[arg(long, value_enum)]
     pub on_conflict: Option<OnConflict>,
-    /// Agree to what would be added
+    /// Install without asking
     #[arg(short, long)]
     pub yes: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
-    /// NAME or NAME@MARKET; all installed plugins if none is named
+    /// NAME or NAME@MARKET [default: all installed plugins]
     pub plugins: Vec<String>,
-    /// Agree to servers, commands, URLs and variables that change
+    /// Accept changed servers, commands, URLs and variables
     #[arg(long)]
     pub accept_changes: bool,
-    /// When a new server's name is taken in mcp.json
+    /// What to do if a new server's name is taken in mcp.json
     #[arg(long, value_enum)]
     pub on_conflict: Option<OnConflict>,
-    /// Use the listings as they are, without fetching the marketplaces again
+    /// Don't fetch the marketplaces first
     #[arg(long)]
     pub no_fetch: bool,
 }
@@ -192,18 +192,18 @@ pub struct EnableArgs {
     /// NAME or NAME@MARKET
     #[arg(required = true)]
     pub plugins: Vec<String>,
-    /// When a server's name was taken in mcp.json meanwhile
+    /// What to do if a server's name was taken in mcp.json meanwhile
     #[arg(long, value_enum)]
     pub on_conflict: Option<OnConflict>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum OnConflict {
-    /// Ours replaces theirs; removing the plugin brings theirs back
+    /// Replace the other entry; removing the plugin restores it
     Overwrite,
-    /// Ours is left out
+    /// Leave this server out
     Skip,
-    /// Ours is called PLUGIN-SERVER
+    /// Name this server PLUGIN-SERVER
     Rename,
 }
 
@@ -219,124 +219,124 @@ impl From<OnConflict> for aiw_markets::OnConflict {
 
 #[derive(Debug, Subcommand)]
 pub enum MarketplaceCommand {
-    /// Add a marketplace: OWNER/REPO[@REF], a git URL, a directory, the URL of a marketplace.json
+    /// Add a marketplace: OWNER/REPO[@REF], a git URL, a directory or the URL of a marketplace.json
     Add(AddArgs),
-    /// Take a marketplace out; installed plugins stay
+    /// Remove a marketplace; its installed plugins stay
     Remove {
         /// Its name
         name: String,
     },
-    /// Fetch marketplaces again; all of them if none is named
+    /// Fetch a marketplace again, or all of them
     Update {
         /// Its name
         name: Option<String>,
-        /// Do not look into remote plugins
+        /// Don't inspect plugins in other repositories
         #[arg(long)]
         no_inspect: bool,
     },
-    /// List the marketplaces
+    /// List marketplaces
     List,
 }
 
 #[derive(Debug, Args)]
 pub struct AddArgs {
-    /// Where it is
+    /// OWNER/REPO[@REF], a git URL, a directory or the URL of a marketplace.json
     pub reference: String,
-    /// A name instead of its own
+    /// Use this name instead of its own
     #[arg(long)]
     pub name: Option<MarketName>,
-    /// A branch or tag
+    /// Use this branch or tag
     #[arg(long = "ref", value_name = "REF")]
     pub git_ref: Option<String>,
-    /// The component that reads it, where several would: aiw's own does if none is named
+    /// Use this extension if several can read the marketplace [default: aiw's own]
     #[arg(long, value_name = "ID")]
     pub source: Option<ExtensionId>,
-    /// Do not look into remote plugins
+    /// Don't inspect plugins in other repositories
     #[arg(long)]
     pub no_inspect: bool,
-    /// Agree to an address that is not encrypted, and to a name that looks like one of Anthropic's
+    /// Accept an unencrypted address and a name that looks like one of Anthropic's
     #[arg(short, long)]
     pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum ExtensionCommand {
-    /// Add a component from a file, a directory or a URL
+    /// Add an extension from a file, a directory or a URL
     Add {
-        /// PATH, DIRECTORY or URL
+        /// A file, a directory or a URL
         source: String,
-        /// Agree to what it may do
+        /// Grant what it asks for without asking you
         #[arg(short, long)]
         yes: bool,
     },
-    /// List the components
+    /// List extensions
     List,
-    /// Show one component: who made it, what it may do
+    /// Show who made an extension and what it may do
     Info {
-        /// Its id, or a file that is not added yet
+        /// Its id, or a file that you have not added yet
         id: String,
     },
-    /// Read components from their sources again; all of them if none is named
+    /// Update an extension from its source, or all of them
     Update {
         /// Its id
         id: Option<String>,
-        /// Agree to more than was agreed to before, and to a lower version
+        /// Accept more permissions or a lower version
         #[arg(long)]
         accept_changes: bool,
     },
-    /// Use a component again
+    /// Use an extension again
     Enable {
         /// Its id
         id: String,
     },
-    /// Stop using a component
+    /// Stop using an extension
     Disable {
         /// Its id
         id: String,
     },
-    /// Remove a component
+    /// Remove an extension
     Remove {
         /// Its id
         id: String,
     },
-    /// Check the files and grants of components; all of them if none is named
+    /// Check the files and grants of an extension, or of all of them
     Verify {
         /// Its id
         id: Option<String>,
     },
-    /// Begin a component of your own: a Rust project that builds and tests
+    /// Create an extension: a Rust project that builds and passes its tests
     New {
-        /// Its id and directory
+        /// Its id, and the name of its directory
         name: ExtensionId,
-        /// What it will be
+        /// What it does
         #[arg(long, value_enum)]
         kind: Kind,
     },
-    /// Call one function of a component that is not added, and print its answer
+    /// Call one function of an extension that you have not added
     Call(CallArgs),
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Kind {
-    /// Reads one kind of plugin marketplace
+    /// Read a kind of plugin marketplace
     MarketSource,
-    /// Makes AI CLIs speak to one kind of API provider
+    /// Connect AI CLIs to a kind of API provider
     Provider,
 }
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// The component's file
+    /// The extension's file
     pub file: PathBuf,
-    /// What to call
+    /// The function to call
     #[arg(value_enum)]
     pub function: Function,
-    /// The reference of a marketplace
+    /// A reference to a marketplace
     pub reference: Option<String>,
-    /// Recorded answers: {"URL": {"status": 200, "body": "…"}}; without them, nothing is reached
+    /// Recorded answers: {"URL": {"status": 200, "body": "…"}}; without them, every request fails
     #[arg(long, value_name = "FILE")]
     pub http: Option<PathBuf>,
-    /// A setting of the component
+    /// Set a setting of the extension
     #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub setting: Vec<(String, String)>,
 }
@@ -350,21 +350,20 @@ pub enum Function {
 
 #[derive(Debug, Subcommand)]
 pub enum McpCommand {
-    /// Be an MCP server on standard input and output: AI CLIs as tasks of whoever asks
+    /// Run an MCP server on standard input and output
     ///
-    /// For the configuration of an MCP client, not for a terminal. Its tools start Claude Code,
-    /// Codex and Gemini CLI as tasks, list them, wait for them, read their logs and stop them. The
-    /// tasks are those of the session that the client runs in: `aiw task list` shows them too, and
-    /// they run on when the server ends.
+    /// Put this command into the configuration of an MCP client. Its tools start Claude Code, Codex and Gemini CLI as
+    /// tasks, list them, wait for them, read their logs and stop them. The tasks belong to the session that the client
+    /// runs in: `aiw task list` shows them too, and they keep running when the server ends.
     #[command(after_help = "Claude Code: claude mcp add aiw -- aiw mcp serve")]
     Serve,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
-    /// List claude, codex and gemini: version, kind of installation, place
+    /// List claude, codex and gemini with version, kind of installation and path
     List,
-    /// Show one of them
+    /// Show one AI CLI
     Info {
         /// claude, codex or gemini
         name: CliKind,
@@ -373,21 +372,21 @@ pub enum CliCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum RoleCommand {
-    /// List the roles: aiw's own, and Claude Code's subagents
+    /// List roles: aiw's own and Claude Code's subagents
     List,
     /// Print a role
     Show {
         /// Its name
         name: String,
     },
-    /// Begin a role: a description, a line of exactly 12 dashes, the content
+    /// Create a role: a description, a line of exactly 12 dashes, the content
     New(NewRoleArgs),
-    /// Change a role in your editor, `$VISUAL` or `$EDITOR`
+    /// Edit a role in `$VISUAL` or `$EDITOR`
     Edit {
         /// Its name
         name: String,
     },
-    /// Check roles; all of them if none is named
+    /// Check a role, or all of them
     Validate {
         /// Its name
         name: Option<String>,
@@ -396,15 +395,15 @@ pub enum RoleCommand {
 
 #[derive(Debug, Args)]
 pub struct NewRoleArgs {
-    /// Its name, and that of its file
+    /// Its name, and the name of its file
     pub name: String,
-    /// What it is for, in a line; with --from, the file is the content alone
+    /// What it is for, in one line; with --from, the file holds only the content
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
-    /// The role as a file; `-` is standard input
+    /// Read the role from a file; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
-    /// Replace a role that is there
+    /// Replace an existing role
     #[arg(long)]
     pub force: bool,
 }
@@ -412,6 +411,6 @@ pub struct NewRoleArgs {
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("it must be of the form `K=V`".into()),
+        _ => Err("expected `K=V`".into()),
     }
 }

@@ -13,7 +13,7 @@ use aiw_wasm::Refusal;
 use aiw_wasm::capabilities::{StartTask, Task, TaskError, Tasks};
 use async_trait::async_trait;
 
-use crate::starter::own_executable;
+use crate::executable::own_executable;
 
 pub struct ComponentTasks(pub Home);
 

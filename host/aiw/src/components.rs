@@ -10,10 +10,10 @@ use aiw_net::{Client, Trees};
 use aiw_wasm::capabilities::{Capabilities, Settings, SystemClock};
 
 use crate::component_tasks::ComponentTasks;
+use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::logs::FileLog;
 use crate::output::Output;
-use crate::starter::own_executable;
 
 /// Read when they are asked for: most commands need one, or none.
 const BUNDLED: [Bundled; 7] = [

@@ -1,3 +1,5 @@
+//! What went wrong, as the command line says it: one line, a hint, an exit code.
+
 use aiw_core::ErrorKind;
 use aiw_providers::{AskError, ProviderError};
 use serde_json::{Value, json};

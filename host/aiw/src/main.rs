@@ -4,23 +4,23 @@ mod cli;
 mod commands;
 mod component_tasks;
 mod components;
+mod executable;
 mod failure;
 mod logs;
 mod output;
+mod runtime;
 mod starter;
 mod terminal;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use aiw_core::{CliKind, ErrorKind};
+use aiw_core::CliKind;
 use clap::Parser;
 
 use crate::cli::run::RunArgs;
-use crate::cli::{Cli, Command, PluginCommand};
-use crate::failure::Failure;
+use crate::cli::{Cli, Command};
 use crate::output::Output;
 
 fn main() -> ExitCode {
@@ -58,9 +58,11 @@ fn main() -> ExitCode {
     let output = Output::new(cli.json);
     let result = match cli.command {
         Command::Docs { directory } => commands::docs::write(&directory),
-        Command::Plugin(PluginCommand::Browse { query, all, no_color }) => {
-            commands::browse::run(query, all, no_color, output.is_json())
-        }
+        Command::Plugin(command) => commands::plugin::run(command, &output),
+        Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
+        Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
+        Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
+        Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.
         Command::Cli(command) => commands::cli_list::run(&command, &output),
         Command::Role(command) => commands::role::run(command, &output),
@@ -71,79 +73,9 @@ fn main() -> ExitCode {
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),
         Command::Gemini(args) => commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, &output),
-        command => run(command, &output),
     };
     match result {
         Ok(()) => output.finish(),
         Err(failure) => output.fail(&failure),
     }
-}
-
-fn run(command: Command, output: &Output) -> Result<(), Failure> {
-    // One thread is enough: guests yield every tick, git works on the blocking pool.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
-    end_what_does_not_wait(output.is_json());
-    let result = runtime.block_on(async {
-        let work = async {
-            match command {
-                Command::Plugin(command) => commands::plugin::run(command, output).await,
-                Command::Extension(command) => commands::extension::run(command, output).await,
-                Command::Provider(command) => commands::provider::run(command, output).await,
-                Command::Secret(command) => commands::secret::run(command, output).await,
-                Command::Mcp(command) => commands::mcp::run(command, output).await,
-                // Dispatched before.
-                _ => Ok(()),
-            }
-        };
-        tokio::select! {
-            biased;
-            failure = interrupted() => Err(failure),
-            result = work => result,
-        }
-    });
-    output.clear_progress();
-    // A thread that still reads the terminal must not hold the process.
-    runtime.shutdown_background();
-    result
-}
-
-/// How long a command may take to stop where it waits.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// Work that does not wait in the runtime (for the lock, for a file system that hangs) does
-/// not hear of a signal: after the grace period the process ends in its middle, as by a kill.
-fn end_what_does_not_wait(json: bool) {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-    let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
-    std::thread::spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            std::thread::sleep(GRACE);
-            let failure = Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0));
-            let _ = Output::new(json).fail(&failure);
-            std::process::exit(failure.code().into());
-        }
-    });
-}
-
-/// Ends when the user or the system asks us to. The work is dropped where it waits, which
-/// cancels it; what is committed is committed as a whole.
-async fn interrupted() -> Failure {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let mut hang_up = signal(SignalKind::hangup()).ok();
-    let next = async |signal: &mut Option<tokio::signal::unix::Signal>| match signal {
-        Some(signal) => signal.recv().await,
-        None => std::future::pending().await,
-    };
-    let code = tokio::select! {
-        _ = tokio::signal::ctrl_c() => 130,
-        _ = next(&mut terminate) => 143,
-        _ = next(&mut hang_up) => 129,
-    };
-    Failure::interrupted(code)
 }

@@ -1,7 +1,6 @@
 //! Starting CLIs: the launcher with the components, and the tasks of this session.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aiw_components::{Library, LibraryError};
@@ -18,6 +17,7 @@ use async_trait::async_trait;
 use tokio::runtime::Runtime;
 
 use crate::components::Host;
+use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -184,16 +184,5 @@ impl Starter {
         if let Ok(tasks) = Tasks::open(&self.home, Scope::All) {
             let _ = tasks.prune(Keep::default());
         }
-    }
-}
-
-/// The executable that shims are started from.
-pub fn own_executable() -> Result<PathBuf, Failure> {
-    // After an update has replaced it, the same file is still to be had through /proc.
-    match std::env::current_exe() {
-        Ok(path) if path.is_file() => Ok(path),
-        _ if Path::new("/proc/self/exe").exists() => Ok("/proc/self/exe".into()),
-        Ok(path) => Err(Failure::new(ErrorKind::Internal, format!("aiw's own file is gone: `{}`", path.display()))),
-        Err(e) => Err(Failure::new(ErrorKind::Internal, format!("aiw does not find itself: {e}"))),
     }
 }

@@ -1,3 +1,5 @@
+//! The APIs that AI CLIs speak and providers offer.
+
 use std::fmt;
 use std::str::FromStr;
 

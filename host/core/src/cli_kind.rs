@@ -1,3 +1,5 @@
+//! The AI CLIs by name.
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! Sorts of errors, and the exit code of each.
+
 /// What sort of failure it is; it decides the exit code and the `kind` of a JSON error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorKind {

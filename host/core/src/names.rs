@@ -1,3 +1,5 @@
+//! Names that cannot be wrong: checked once, when they are read.
+
 use std::fmt;
 use std::str::FromStr;
 

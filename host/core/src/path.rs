@@ -1,3 +1,5 @@
+//! Relative paths that stay inside their directory on every system.
+
 use std::fmt;
 
 use crate::text::is_unsafe;

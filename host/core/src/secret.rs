@@ -1,3 +1,5 @@
+//! Values that are never shown, and what looks like one.
+
 use std::fmt;
 
 /// A value that must not be seen: it has no `Display` and no `Serialize`, and `Debug` hides it.

@@ -1,3 +1,5 @@
+//! Ids, states and outcomes of tasks.
+
 use std::fmt;
 use std::str::FromStr;
 

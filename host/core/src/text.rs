@@ -1,3 +1,5 @@
+//! Text from outside, made safe to show; text for a shell.
+
 use std::borrow::Cow;
 
 /// Characters that change how a terminal, or a reader, sees what stands around them:
@@ -48,6 +50,18 @@ pub fn one_line(text: &str, width: usize) -> String {
     line
 }
 
+/// A word as a POSIX shell reads it back, quoted only where it must be. A NUL, which no shell can pass on, is
+/// left out.
+pub fn shell_word(word: &str) -> Cow<'_, str> {
+    match shlex::try_quote(word) {
+        Ok(quoted) => quoted,
+        Err(_) => {
+            let without: String = word.chars().filter(|c| *c != '\0').collect();
+            shlex::try_quote(&without).map_or_else(|_| Cow::Borrowed("''"), |quoted| Cow::Owned(quoted.into_owned()))
+        }
+    }
+}
+
 /// A URL, or what holds one, with `?…` for its query: that is where addresses carry keys. A `#ref` stays.
 pub fn without_query(text: &str) -> Cow<'_, str> {
     let Some(start) = text.find("://") else { return Cow::Borrowed(text) };
@@ -67,6 +81,15 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell_only_where_they_must_be() {
+        for (word, quoted) in
+            [("/a/b-c", "/a/b-c"), ("a b", "'a b'"), ("it's", "\"it's\""), ("", "''"), ("~", "'~'"), ("a\0b", "ab")]
+        {
+            assert_eq!(shell_word(word), quoted);
+        }
+    }
 
     #[test]
     fn escape_codes_and_direction_marks_are_made_visible() {

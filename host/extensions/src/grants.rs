@@ -1,13 +1,46 @@
+//! What a component wants to do and what the user allowed.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::{About, INTERFACES};
 
+/// What a capability is about: a list of the manifest, or the imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CapabilityKind {
+    /// Hosts that it asks over HTTPS.
+    Hosts,
+    /// Interfaces that it imports.
+    Imports,
+    /// Kinds of places that it reads files from.
+    Origins,
+    /// Its settings.
+    Settings,
+    /// What it does with tasks.
+    Tasks,
+}
+
+impl CapabilityKind {
+    /// All of them, in the order of their names.
+    pub const ALL: [Self; 5] = [Self::Hosts, Self::Imports, Self::Origins, Self::Settings, Self::Tasks];
+
+    /// Its name in manifests and in the lock file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hosts => "hosts",
+            Self::Imports => "imports",
+            Self::Origins => "origins",
+            Self::Settings => "settings",
+            Self::Tasks => "tasks",
+        }
+    }
+}
+
 /// One thing that a component may do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capability {
-    /// `imports`, `hosts`, `origins`, `settings`, `tasks`.
-    pub kind: String,
+    /// What it is about.
+    pub kind: CapabilityKind,
     /// The interface, host pattern, origin or key.
     pub value: String,
 }
@@ -15,15 +48,15 @@ pub struct Capability {
 impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = &self.value;
-        match self.kind.as_str() {
-            "hosts" if value == "*" => f.write_str("ask any public host over HTTPS"),
-            "hosts" => write!(f, "ask `{value}` over HTTPS"),
-            "origins" if value == "git:*" => f.write_str("read git repositories on any public host"),
-            "origins" if value == "directory" => f.write_str("read directories that you name"),
-            "origins" => write!(f, "read git repositories on `{}`", value.trim_start_matches("git:")),
-            "settings" => write!(f, "read its setting `{value}`"),
-            "tasks" => write!(f, "{value} tasks"),
-            _ => match INTERFACES.iter().find(|(name, _)| name == value) {
+        match self.kind {
+            CapabilityKind::Hosts if value == "*" => f.write_str("ask any public host over HTTPS"),
+            CapabilityKind::Hosts => write!(f, "ask `{value}` over HTTPS"),
+            CapabilityKind::Origins if value == "git:*" => f.write_str("read git repositories on any public host"),
+            CapabilityKind::Origins if value == "directory" => f.write_str("read directories that you name"),
+            CapabilityKind::Origins => write!(f, "read git repositories on `{}`", value.trim_start_matches("git:")),
+            CapabilityKind::Settings => write!(f, "read its setting `{value}`"),
+            CapabilityKind::Tasks => write!(f, "{value} tasks"),
+            CapabilityKind::Imports => match INTERFACES.iter().find(|(name, _)| name == value) {
                 Some((name, what)) => write!(f, "{what} (`{name}`)"),
                 None => write!(f, "import `{value}`, which is empty here"),
             },
@@ -39,45 +72,45 @@ impl Grants {
     /// What a component asks for: its imports and its manifest.
     pub fn wanted(about: &About) -> Self {
         let manifest = &about.manifest;
-        let of = |kind: &str, values: &[String]| {
-            let kind = kind.to_owned();
-            values.iter().map(move |value| Capability { kind: kind.clone(), value: value.clone() }).collect::<Vec<_>>()
+        let of = |kind: CapabilityKind, values: &[String]| {
+            values.iter().map(move |value| Capability { kind, value: value.clone() }).collect::<Vec<_>>()
         };
         // `types` is an import of every component and gives nothing.
         let imports: Vec<String> = about.interfaces().into_iter().filter(|name| name != "types").collect();
         let lists = [
-            of("imports", &imports),
-            of("hosts", &manifest.hosts),
-            of("origins", &manifest.origins),
-            of("settings", &manifest.settings),
-            of("tasks", &manifest.tasks),
+            of(CapabilityKind::Imports, &imports),
+            of(CapabilityKind::Hosts, &manifest.hosts),
+            of(CapabilityKind::Origins, &manifest.origins),
+            of(CapabilityKind::Settings, &manifest.settings),
+            of(CapabilityKind::Tasks, &manifest.tasks),
         ];
         Self(lists.into_iter().flatten().collect())
     }
 
-    /// As the lock file has them.
+    /// As the lock file has them. A kind that is not known allows nothing.
     pub fn from_map(map: &BTreeMap<String, Vec<String>>) -> Self {
-        let pairs = map.iter().flat_map(|(kind, values)| values.iter().map(move |value| (kind, value)));
-        Self(pairs.map(|(kind, value)| Capability { kind: kind.clone(), value: value.clone() }).collect())
+        let known = CapabilityKind::ALL.into_iter().filter_map(|kind| Some((kind, map.get(kind.as_str())?)));
+        let each = known.flat_map(|(kind, values)| values.iter().map(move |value| (kind, value)));
+        Self(each.map(|(kind, value)| Capability { kind, value: value.clone() }).collect())
     }
 
     /// For the lock file.
     pub fn to_map(&self) -> BTreeMap<String, Vec<String>> {
         let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for capability in &self.0 {
-            map.entry(capability.kind.clone()).or_default().push(capability.value.clone());
+            map.entry(capability.kind.as_str().to_owned()).or_default().push(capability.value.clone());
         }
         map
     }
 
     /// The values of one kind.
-    pub fn values(&self, kind: &str) -> Vec<String> {
+    pub fn values(&self, kind: CapabilityKind) -> Vec<String> {
         self.0.iter().filter(|c| c.kind == kind).map(|c| c.value.clone()).collect()
     }
 
     /// Whether a capability is among them.
-    pub fn allows(&self, kind: &str, value: &str) -> bool {
-        self.0.contains(&Capability { kind: kind.to_owned(), value: value.to_owned() })
+    pub fn allows(&self, kind: CapabilityKind, value: &str) -> bool {
+        self.0.contains(&Capability { kind, value: value.to_owned() })
     }
 
     /// What is in `self` and not in `agreed`: what an update asks for in addition.

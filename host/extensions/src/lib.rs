@@ -9,15 +9,16 @@
 //! println!("{} offers {:?}", about.manifest.id, about.worlds);
 //! ```
 
+mod error;
 mod grants;
 mod inspect;
 mod manifest;
 mod structure;
 
-pub use grants::{Capability, Grants};
-pub use inspect::{About, ExtensionError, MAX_COMPONENT_BYTES, World, inspect, sha256_hex};
+pub use error::{ExtensionError, MAX_COMPONENT_BYTES, MAX_PARTS};
+pub use grants::{Capability, CapabilityKind, Grants};
+pub use inspect::{About, World, inspect, sha256_hex};
 pub use manifest::{Manifest, is_lower};
-pub use structure::MAX_PARTS;
 
 /// The version of `aiw:plugin` that this aiw offers.
 pub const CONTRACT: (u32, u32, u32) = (0, 1, 0);

@@ -1,3 +1,5 @@
+//! The manifest inside a component.
+
 use aiw_core::ExtensionId;
 use serde::Deserialize;
 

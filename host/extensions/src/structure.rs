@@ -11,10 +11,7 @@ use wasmparser::{
     CoreType, Encoding, Instance, Payload, TypeBounds,
 };
 
-use crate::ExtensionError;
-
-/// Parts of a component once they are in place. Components from JavaScript and Python have some thousands.
-pub const MAX_PARTS: u64 = 200_000;
+use crate::error::{ExtensionError, MAX_PARTS};
 
 /// Nesting of component and instance types: the format's own bound.
 const MAX_TYPE_DEPTH: usize = 100;

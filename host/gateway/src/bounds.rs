@@ -1,6 +1,6 @@
 //! How much a result may hold: Codex shows a model about 12 kB of one, Claude Code about 48 kB.
 
-use serde_json::Value;
+use serde::Serialize;
 
 /// The most bytes of a result's lists and long texts.
 pub(crate) const RESULT: usize = 24 << 10;
@@ -12,13 +12,13 @@ pub(crate) const MESSAGE: usize = 12 << 10;
 const LINE: usize = 4 << 10;
 
 /// As many from the front as fit, and how many were left out.
-pub(crate) fn first_that_fit(values: Vec<Value>) -> (Vec<Value>, usize) {
+pub(crate) fn first_that_fit<T: Serialize>(values: Vec<T>) -> (Vec<T>, usize) {
     let all = values.len();
     let mut size = 0;
-    let fit: Vec<Value> = values
+    let fit: Vec<T> = values
         .into_iter()
         .take_while(|value| {
-            size += value.to_string().len();
+            size += serde_json::to_string(value).map_or(RESULT, |text| text.len());
             size <= RESULT
         })
         .collect();

@@ -1,3 +1,5 @@
+//! Why a call fails, as the model reads it.
+
 use std::path::PathBuf;
 
 use aiw_core::{InvalidName, TaskId, one_line};
@@ -20,20 +22,24 @@ pub struct Unready {
 pub(crate) enum CallError {
     #[error("there is no tool `{}`", one_line(.name, 80))]
     UnknownTool { name: String, tools: Vec<String> },
-    #[error("`{}` is no argument of this tool", one_line(.name, 80))]
-    UnknownArgument { name: String, known: Vec<&'static str> },
+    #[error("`{}` is not an argument of this tool", one_line(.name, 80))]
+    UnknownArgument { name: String, known: Vec<String> },
     #[error("the argument `{name}` is missing")]
-    Missing { name: &'static str, what: &'static str },
+    Missing { name: String, what: String },
     #[error("the argument `{name}` must be {what}")]
-    Wrong { name: &'static str, what: &'static str },
+    Wrong { name: String, what: String },
     #[error("the argument `{name}` must be a whole number from {least} to {most}")]
-    Range { name: &'static str, least: u64, most: u64 },
+    Range { name: String, least: u64, most: u64 },
+    #[error("the arguments can't be read: {problem}")]
+    Arguments { problem: String },
     #[error("`id` and `pid` do not name one task: the process of task `{id}` is {}", process(.pid))]
     TwoTasks { id: TaskId, pid: Option<u32> },
     #[error("there is no directory `{}`", .path.display())]
     NoDirectory { path: PathBuf },
     #[error("the call was taken back before anything was started")]
     TakenBack,
+    #[error("the call was taken back; the task runs on")]
+    NoLongerWaited,
     #[error("a defect of aiw has ended this call: {problem}")]
     Defect { problem: String },
     #[error(transparent)]
@@ -59,7 +65,7 @@ impl CallError {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
-            Self::Missing { what, .. } => format!("it is {what}"),
+            Self::Missing { what, .. } => what.clone(),
             // Its own words are those of the command line.
             Self::Task(TaskError::NoTask { .. }) => {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()

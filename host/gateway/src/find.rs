@@ -1,8 +1,29 @@
+//! The task that a call means.
+
 use aiw_home::Home;
 use aiw_tasks::{Scope, Task, Tasks};
 
-use crate::arguments::Named;
 use crate::error::CallError;
+
+/// How a task is named: by one of these at least.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    /// Its id, the beginning of that, or a process id as text.
+    id: Option<String>,
+    /// Its process id and nothing else.
+    pid: Option<u32>,
+}
+
+impl Named {
+    pub(crate) fn new(id: Option<String>, pid: Option<u32>) -> Result<Self, CallError> {
+        let id = id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
+        if id.is_none() && pid.is_none() {
+            let what = "the task's id as `start_task` and `list_tasks` give it; or give its `pid`".to_owned();
+            return Err(CallError::Missing { name: "id".to_owned(), what });
+        }
+        Ok(Self { id, pid })
+    }
+}
 
 /// The task that is meant. Those of other sessions are found too: whoever names one knows it.
 pub(crate) fn find(home: &Home, named: &Named) -> Result<Task, CallError> {

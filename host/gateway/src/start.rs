@@ -1,89 +1,154 @@
 //! `start_task` and `list_roles`.
 
-use aiw_launch::{Permission, Request, Roles, full_shape};
-use aiw_mcp::{Answer, Cancelled};
+use std::sync::Arc;
+
+use aiw_core::CliKind;
+use aiw_launch::{Permission, Request, Roles, TaskDetails};
+use aiw_mcp::Cancelled;
 use aiw_tasks::{Queue, State};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::arguments::Arguments;
 use crate::bounds;
+use crate::context::Context;
 use crate::error::CallError;
-use crate::gateway::Inner;
+
+/// The AI CLIs by name, for the schema.
+fn ai_types(schema: &mut schemars::Schema) {
+    schema.insert("enum".into(), CliKind::ALL.iter().map(|cli| cli.as_str()).collect());
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartTask {
+    /// Which AI CLI does it
+    #[schemars(transform = ai_types)]
+    ai_type: String,
+    /// What is to be done. It sees nothing of this conversation: name files, goals and limits, and what it should
+    /// answer
+    task: String,
+    /// The name of an API provider that aiw knows; `own` is the CLI's own login. Leave it out for the default
+    provider: Option<String>,
+    /// A role of list_roles, or several with commas between them; they go before the task
+    role: Option<String>,
+    /// The directory that it works in; this server's own by default
+    cwd: Option<String>,
+    /// A model's name as the CLI or the provider knows it. Leave it out for the default
+    model: Option<String>,
+    /// What it may do without asking: `default` is what the CLI allows by itself, mostly reading; `edit` lets it
+    /// change files of the directory
+    #[schemars(extend("enum" = ["default", "edit"]))]
+    permission: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Started {
+    task: TaskDetails,
+    /// What the user should know
+    notes: Vec<String>,
+    /// What to do next
+    next: String,
+}
 
 /// What is to be started, as it was asked for.
-pub(crate) fn request(inner: &Inner, mut arguments: Arguments) -> Result<Request, CallError> {
-    let cli = arguments.required("ai_type", "`claude`, `codex` or `gemini`")?;
-    let prompt = arguments.required("task", "what is to be done, in words")?;
-    let provider = arguments.text("provider")?.filter(|name| !name.is_empty());
-    let roles = arguments.text("role")?.unwrap_or_default();
-    let cwd = arguments.text("cwd")?.filter(|dir| !dir.is_empty());
-    let model = arguments.text("model")?.filter(|model| !model.is_empty());
-    let permission = arguments.text("permission")?;
-    arguments.end()?;
-
+fn request(context: &Context, asked: StartTask) -> Result<Request, CallError> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let model = given(asked.model);
     if model.as_deref().is_some_and(|model| !aiw_core::is_model(model)) {
-        return Err(CallError::Wrong { name: "model", what: "the name of a model" });
+        return Err(CallError::Wrong { name: "model".into(), what: "the name of a model".into() });
     }
-    let path = cwd.map_or_else(|| inner.cwd.clone(), |dir| inner.cwd.join(dir));
+    let path = given(asked.cwd).map_or_else(|| context.cwd.clone(), |dir| context.cwd.join(dir));
     if !path.is_dir() {
         return Err(CallError::NoDirectory { path });
     }
+    let roles = asked.role.unwrap_or_default();
     let names = roles.split(',').map(str::trim).filter(|name| !name.is_empty());
     Ok(Request {
-        provider,
+        provider: given(asked.provider),
         roles: names.map(str::parse).collect::<Result<_, _>>()?,
-        prompt: Some(prompt.into_bytes()),
+        prompt: Some(asked.task.into_bytes()),
         model,
-        permission: permission.map(|word| word.parse::<Permission>()).transpose()?,
-        ..Request::new(cli.parse()?, path)
+        permission: asked.permission.map(|word| word.parse::<Permission>()).transpose()?,
+        ..Request::new(asked.ai_type.parse()?, path)
     })
 }
 
-/// Starts it as the command line does. It blocks.
-pub(crate) fn start(
-    inner: &Inner,
-    request: &Request,
-    runtime: &Handle,
-    cancelled: &Cancelled,
-) -> Result<Answer, CallError> {
-    let prepared = runtime.block_on(inner.launcher()?.prepare(request))?;
+/// Starts a task as the command line does.
+pub(crate) async fn start_task(
+    context: Arc<Context>,
+    asked: StartTask,
+    cancelled: Cancelled,
+) -> Result<Started, CallError> {
+    let (shared, runtime) = (context.clone(), Handle::current());
+    context.lanes.start.run(move || start(&shared, asked, &runtime, &cancelled)).await
+}
+
+fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Cancelled) -> Result<Started, CallError> {
+    let request = request(context, asked)?;
+    let prepared = runtime.block_on(context.launcher()?.prepare(&request))?;
     let notes = prepared.notes.clone();
-    let queue = Queue { limit: inner.home.settings()?.task_limit()?, may_queue: true };
-    let executable = inner.means.executable()?;
+    let queue = Queue { limit: context.home.settings()?.task_limit()?, may_queue: true };
+    let executable = context.source.executable()?;
     if cancelled.is_taken_back() {
         return Err(CallError::TakenBack);
     }
-    let task = prepared.start(&inner.home, &inner.session, &executable, queue)?;
+    let task = prepared.start(&context.home, &context.session, &executable, queue)?;
     let waits = if task.state == State::Queued { " It is queued: as many tasks run as may." } else { "" };
     let id = task.id;
-    Ok(Answer::of(json!({
-        "task": full_shape(&task),
-        "notes": notes,
-        "next": format!("call wait_task with id \"{id}\" until it has ended; get_task_logs shows what it does.{waits}"),
-    })))
+    Ok(Started {
+        task: TaskDetails::of(&task),
+        notes,
+        next: format!("call wait_task with id \"{id}\" until it has ended; get_task_logs shows what it does.{waits}"),
+    })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListRoles {}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RoleList {
+    roles: Vec<RoleSummary>,
+    /// How many more there are
+    left_out: usize,
+    /// Roles that can't be used, and why
+    problems: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct RoleSummary {
+    name: String,
+    description: String,
+    /// aiw: aiw's own; project, user: Claude Code's subagents
+    source: &'static str,
+    path: String,
 }
 
 /// The roles that can be used where the server stands, by the rule that starts go by: those of the
 /// directory itself only where it is trusted.
-pub(crate) fn list_roles(inner: &Inner, arguments: Arguments) -> Result<Answer, CallError> {
-    arguments.end()?;
-    let listing = Roles::at(inner.home.clone(), &inner.home.settings()?, Some(&inner.cwd)).list();
+pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Cancelled) -> Result<RoleList, CallError> {
+    let shared = context.clone();
+    context.lanes.look.run(move || roles(&shared)).await
+}
+
+fn roles(context: &Context) -> Result<RoleList, CallError> {
+    let listing = Roles::at(context.home.clone(), &context.home.settings()?, Some(&context.cwd)).list();
     let mut problems: Vec<String> = listing.unread.iter().map(ToString::to_string).collect();
-    let mut roles: Vec<Value> = Vec::new();
+    let mut roles = Vec::new();
     for role in listing.roles.into_iter().filter(|role| role.trusted) {
         match (role.problem, role.shadowed_by) {
             (Some(problem), _) => problems.push(format!("`{}` {problem}", role.path.display())),
             (None, Some(_)) => {}
-            (None, None) => roles.push(json!({
-                "name": role.name,
-                "description": bounds::cut(role.description.unwrap_or_default(), 400),
-                "source": role.source.as_str(),
-                "path": role.path.to_string_lossy(),
-            })),
+            (None, None) => roles.push(RoleSummary {
+                name: role.name,
+                description: bounds::cut(role.description.unwrap_or_default(), 400),
+                source: role.source.as_str(),
+                path: role.path.to_string_lossy().into_owned(),
+            }),
         }
     }
     problems.truncate(20);
     let (roles, left_out) = bounds::first_that_fit(roles);
-    Ok(Answer::of(json!({"roles": roles, "left_out": left_out, "problems": problems})))
+    Ok(RoleList { roles, left_out, problems })
 }

@@ -1,67 +1,123 @@
-//! `list_tasks`, `wait_task`, `get_task_logs`, `stop_task`. They block.
+//! `list_tasks`, `wait_task`, `get_task_logs`, `stop_task`.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aiw_core::TaskId;
-use aiw_launch::{full_shape, shape, standing, tail};
-use aiw_mcp::Answer;
+use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
+use aiw_mcp::Cancelled;
 use aiw_tasks::{Scope, State, Stopped, Task, Tasks};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::arguments::Arguments;
 use crate::bounds;
+use crate::context::Context;
 use crate::error::CallError;
-use crate::find::find;
-use crate::gateway::Inner;
+use crate::find::{Named, find};
 
-/// The longest that `wait_task` waits: clients give a call a minute, and none extends it.
-pub(crate) const MAX_WAIT: u64 = 45;
+/// The longest that `wait_task` waits, in seconds: clients give a call a minute, and none extends it.
+const MAX_WAIT: u64 = 45;
 
 /// How many lines of a log are shown where no number is given, and at most.
-pub(crate) const LINES: u64 = 50;
-pub(crate) const MAX_LINES: u64 = 1000;
+const LINES: usize = 50;
+const MAX_LINES: usize = 1000;
 
 /// How many lines a report of `wait_task` shows.
 const LAST_LINES: usize = 10;
 
 /// A task with all that is known; its last words are cut.
-fn whole(task: &Task) -> Value {
+fn whole(task: &Task) -> TaskDetails {
     let mut task = task.clone();
     task.final_message = task.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
-    full_shape(&task)
+    TaskDetails::of(&task)
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListTasks {
+    /// The tasks of all of the user's sessions, not of this one alone
+    #[serde(default)]
+    all: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct TaskList {
+    tasks: Vec<TaskSummary>,
+    /// How many older ones there are
+    left_out: usize,
 }
 
 /// Those that have not ended first, then the newest.
-pub(crate) fn list(inner: &Inner, mut arguments: Arguments) -> Result<Answer, CallError> {
-    let all = arguments.flag("all")?;
-    arguments.end()?;
-    let scope = if all { Scope::All } else { Scope::Session(inner.session.root) };
-    let mut tasks = Tasks::open(&inner.home, scope)?.list()?;
-    tasks.reverse();
-    tasks.sort_by_key(|task| task.state == State::Ended);
-    let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(shape).collect());
-    Ok(Answer::of(json!({"tasks": tasks, "left_out": left_out})))
+pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Cancelled) -> Result<TaskList, CallError> {
+    let shared = context.clone();
+    let list = move || {
+        let scope = if asked.all { Scope::All } else { Scope::Session(shared.session.root) };
+        let mut tasks = Tasks::open(&shared.home, scope)?.list()?;
+        tasks.reverse();
+        tasks.sort_by_key(|task| task.state == State::Ended);
+        let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::of).collect());
+        Ok(TaskList { tasks, left_out })
+    };
+    context.lanes.look.run(list).await
 }
 
-/// A call that waits for the end of a task.
-pub(crate) struct Waiting {
-    pub id: TaskId,
-    pub limit: Duration,
-    pub has_ended: bool,
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WaitTask {
+    /// The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on
+    id: Option<String>,
+    /// Instead of the id: the process id that was reported for the task
+    #[schemars(range(min = 1))]
+    pid: Option<u32>,
+    /// How long to wait; 0 only looks
+    #[serde(default = "longest_wait")]
+    #[schemars(range(min = 0, max = MAX_WAIT))]
+    timeout_seconds: u64,
 }
 
-/// Finds the task that is to be waited for.
-pub(crate) fn begin_wait(inner: &Inner, mut arguments: Arguments) -> Result<Waiting, CallError> {
-    let named = arguments.task()?;
-    let seconds = arguments.number("timeout_seconds", 0, MAX_WAIT)?.unwrap_or(MAX_WAIT);
-    arguments.end()?;
-    let task = find(&inner.home, &named)?;
-    Ok(Waiting { id: task.id, limit: Duration::from_secs(seconds), has_ended: task.state == State::Ended })
+fn longest_wait() -> u64 {
+    MAX_WAIT
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Report {
+    /// Whether it has ended
+    done: bool,
+    /// How it stands, in a few words
+    standing: String,
+    task: TaskDetails,
+    last_lines: Vec<String>,
+    /// What to do next
+    next: String,
+}
+
+/// Waits without a thread: a thousand calls may.
+pub(crate) async fn wait_task(
+    context: Arc<Context>,
+    asked: WaitTask,
+    cancelled: Cancelled,
+) -> Result<Report, CallError> {
+    let received = Instant::now();
+    let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
+    let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT));
+    let task = context.lanes.wait.run(move || find(&shared.home, &named)).await?;
+    let id = task.id;
+    if task.state != State::Ended && !limit.is_zero() {
+        let end = context.watch.end(id);
+        tokio::select! {
+            // Where it can't be watched, the answer says how it stands.
+            _ = end => {}
+            () = tokio::time::sleep_until((received + limit).into()) => {}
+            () = cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
+        }
+    }
+    let shared = context.clone();
+    context.lanes.wait.run(move || report(&shared, id)).await
 }
 
 /// Reports how a task that was waited for stands.
-pub(crate) fn report(inner: &Inner, id: TaskId) -> Result<Answer, CallError> {
-    let tasks = Tasks::open(&inner.home, Scope::All)?;
+fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
+    let tasks = Tasks::open(&context.home, Scope::All)?;
     let task = tasks.get(id)?;
     let done = task.state == State::Ended;
     let next = if done {
@@ -70,68 +126,123 @@ pub(crate) fn report(inner: &Inner, id: TaskId) -> Result<Answer, CallError> {
         format!("it has not ended yet ({}): call wait_task again with id \"{id}\"", task.state)
     };
     let lines: Vec<String> = tail(&tasks, &task, LAST_LINES)?.into_iter().map(|line| line.text).collect();
-    let answer = Answer::of(json!({
-        "done": done,
-        "standing": standing(&task),
-        "task": whole(&task),
-        "last_lines": bounds::last_that_fit(lines),
-        "next": next,
-    }));
+    let last_lines = bounds::last_that_fit(lines);
+    let report = Report { done, standing: standing(&task), task: whole(&task), last_lines, next };
     if done {
         tasks.mark_read(&[id])?;
     }
-    Ok(answer)
+    Ok(report)
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetTaskLogs {
+    /// The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on
+    id: Option<String>,
+    /// Instead of the id: the process id that was reported for the task
+    #[schemars(range(min = 1))]
+    pid: Option<u32>,
+    /// How many lines from the end
+    #[serde(default = "usual_lines")]
+    #[schemars(range(min = 1, max = MAX_LINES))]
+    tail_lines: usize,
+}
+
+fn usual_lines() -> usize {
+    LINES
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct LogLines {
+    id: String,
+    pid: Option<u32>,
+    /// How the task stands, in a few words
+    standing: String,
+    lines: Vec<String>,
+    /// Whether there are lines before these
+    earlier_lines: bool,
+    /// How to get them
+    more: String,
+    /// The log file: the CLI's raw stream
+    log: String,
 }
 
 /// The last lines of a log.
-pub(crate) fn logs(inner: &Inner, mut arguments: Arguments) -> Result<Answer, CallError> {
-    let named = arguments.task()?;
-    let wanted = arguments.number("tail_lines", 1, MAX_LINES)?.unwrap_or(LINES);
-    arguments.end()?;
-    let task = find(&inner.home, &named)?;
-    let tasks = Tasks::open(&inner.home, Scope::All)?;
+pub(crate) async fn get_task_logs(
+    context: Arc<Context>,
+    asked: GetTaskLogs,
+    _: Cancelled,
+) -> Result<LogLines, CallError> {
+    let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
+    context.lanes.look.run(move || lines(&shared, &named, asked.tail_lines)).await
+}
+
+fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, CallError> {
+    let task = find(&context.home, named)?;
+    let tasks = Tasks::open(&context.home, Scope::All)?;
     // One more than is shown tells whether there are more.
-    let wanted = usize::try_from(wanted).unwrap_or(0);
     let mut lines: Vec<String> = tail(&tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
     let read = lines.len();
     lines.drain(..read.saturating_sub(wanted));
     let lines = bounds::last_that_fit(lines);
     let earlier = lines.len() < read;
     let id = task.id;
-    let how = match (earlier, lines.len() < wanted) {
+    let more = match (earlier, lines.len() < wanted) {
         (false, _) => "these are all of its lines so far".into(),
-        (true, false) if wanted < usize::try_from(MAX_LINES).unwrap_or(0) => {
+        (true, false) if wanted < MAX_LINES => {
             format!(
                 "there are earlier lines: ask with a larger tail_lines (at most {MAX_LINES}), or run `aiw task logs {id}`"
             )
         }
         (true, _) => format!("there are earlier lines, more than a result may hold: run `aiw task logs {id}`"),
     };
-    Ok(Answer::of(json!({
-        "id": id,
-        "pid": task.pid,
-        "standing": standing(&task),
-        "lines": lines,
-        "earlier_lines": earlier,
-        "more": how,
-        "log": task.log.to_string_lossy(),
-    })))
+    Ok(LogLines {
+        id: id.to_string(),
+        pid: task.pid,
+        standing: standing(&task),
+        lines,
+        earlier_lines: earlier,
+        more,
+        log: task.log.to_string_lossy().into_owned(),
+    })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StopTask {
+    /// The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on
+    id: Option<String>,
+    /// Instead of the id: the process id that was reported for the task
+    #[schemars(range(min = 1))]
+    pid: Option<u32>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct StopReport {
+    /// stopped, still stopping, or had ended already
+    result: &'static str,
+    /// How it stands, in a few words
+    standing: String,
+    task: TaskDetails,
 }
 
 /// Ends a task: SIGTERM to all its processes, 5 s, SIGKILL.
-pub(crate) fn stop(inner: &Inner, mut arguments: Arguments) -> Result<Answer, CallError> {
-    let named = arguments.task()?;
-    arguments.end()?;
-    let id = find(&inner.home, &named)?.id;
-    let tasks = Tasks::open(&inner.home, Scope::All)?;
-    let (task, word) = match tasks.stop(id, true)? {
+pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Cancelled) -> Result<StopReport, CallError> {
+    let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
+    context.lanes.stop.run(move || stop(&shared, &named)).await
+}
+
+fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
+    let id = find(&context.home, named)?.id;
+    let tasks = Tasks::open(&context.home, Scope::All)?;
+    let (task, result) = match tasks.stop(id, true)? {
         Stopped::Ended(task) => (task, "stopped"),
         Stopped::Stopping(task) => (task, "still stopping"),
         Stopped::AlreadyEnded(task) => (task, "had ended already"),
     };
-    let answer = Answer::of(json!({"result": word, "standing": standing(&task), "task": whole(&task)}));
+    let report = StopReport { result, standing: standing(&task), task: whole(&task) };
     if task.state == State::Ended {
         tasks.mark_read(&[id])?;
     }
-    Ok(answer)
+    Ok(report)
 }

@@ -1,3 +1,5 @@
+//! Caches under `~/.aiw/cache`: all of it may be lost.
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! JSON files that are edited in place and keep what aiw does not know.
+
 use std::path::{Path, PathBuf};
 
 use jsonc_parser::ParseOptions;

@@ -1,3 +1,5 @@
+//! Why something in `~/.aiw` cannot be read or written.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Reading with limits, and replacing files atomically.
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

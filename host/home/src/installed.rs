@@ -1,3 +1,5 @@
+//! `plugins/installed.json`: which plugins are installed and what they own.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

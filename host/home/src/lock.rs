@@ -1,3 +1,5 @@
+//! The lock that guards changes of `~/.aiw`.
+
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};

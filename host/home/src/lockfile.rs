@@ -1,3 +1,5 @@
+//! `extensions.lock`: which components are installed, with digests and grants.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Where everything in `~/.aiw` is.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! `.aiw.json` of a project.
+
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;

@@ -1,3 +1,5 @@
+//! `settings.json`.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! Times as milliseconds since 1970 and as text.
+
 use std::time::SystemTime;
 
 use time::OffsetDateTime;

@@ -29,6 +29,12 @@ pub enum VaultError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// Others may read the key.
+    #[error("the key of the vault `{}` can be read by others", .path.display())]
+    KeyOpen {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// The key is there and can't be used.
     #[error("the key of the vault `{}` {problem}", .path.display())]
     Key {
@@ -72,9 +78,7 @@ impl VaultError {
                 "put it back from a backup; without it, delete `{}` and set each secret again",
                 path.parent().unwrap_or(path).display()
             )),
-            Self::Key { path, problem } if problem.contains("others") => {
-                Some(format!("`chmod 600 {}`", path.display()))
-            }
+            Self::KeyOpen { path } => Some(format!("`chmod 600 {}`", path.display())),
             Self::Key { path, .. } => Some(format!("put `{}` back from a backup", path.display())),
             Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
             Self::Value(_) => None,
@@ -199,7 +203,7 @@ impl Vault {
         let Some(bytes) = read_capped(&path, 64 << 10)? else { return Ok(None) };
         let wrong = |problem: &str| VaultError::Key { path: path.clone(), problem: problem.into() };
         if files::others_may_read(&path) {
-            return Err(wrong("can be read by others"));
+            return Err(VaultError::KeyOpen { path: path.clone() });
         }
         let text = String::from_utf8(bytes).map_err(|_| wrong("is not text"))?;
         let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));

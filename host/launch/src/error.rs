@@ -1,3 +1,5 @@
+//! Why an AI CLI cannot be started.
+
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ErrorKind, one_line};

@@ -1,77 +1,22 @@
+//! From a request to what is started, in named steps.
+
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use aiw_core::provider::{Account, Intent, Target};
-use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, RoleName, Secret, is_model, is_secret_name, one_line};
+use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, Secret, is_model, is_secret_name, one_line};
 use aiw_home::{Home, Provider, ProvidersFile, SecretRef, Settings, Text, Turn};
 use aiw_providers::{Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets};
-use aiw_tasks::Limits;
-use serde_json::Value;
+use aiw_servers::McpFile;
 
 use crate::access::Access;
 use crate::clis::{self, AiCli, Line};
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::prepared::Prepared;
+use crate::request::{MAX_PROMPT_BYTES, Request};
 use crate::{Cli, LaunchError, Permission, Roles, Search};
-
-/// What is to be started.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// Which CLI.
-    pub cli: CliKind,
-    /// The provider's name; [`aiw_home::OWN`] for the CLI's own configuration.
-    pub provider: Option<String>,
-    /// What goes before the prompt.
-    pub roles: Vec<RoleName>,
-    /// The prompt, byte for byte; none for the CLI's interactive mode.
-    pub prompt: Option<Vec<u8>>,
-    /// Where the CLI works; absolute.
-    pub cwd: PathBuf,
-    /// Variables of this run.
-    pub env: Vec<(EnvName, String)>,
-    /// How long a task may run.
-    pub timeout: Option<Duration>,
-    /// What a task may use of the machine.
-    pub limits: Limits,
-    /// The model of this run.
-    pub model: Option<String>,
-    /// What the CLI may do; the settings' word for it where absent.
-    pub permission: Option<Permission>,
-    /// Pass `mcp.json` on.
-    pub mcp: bool,
-    /// A configuration directory of its own.
-    pub isolated: bool,
-    /// The user's own arguments for the CLI.
-    pub arguments: Vec<OsString>,
-}
-
-impl Request {
-    /// A run of a CLI in a directory, with nothing else asked for.
-    pub fn new(cli: CliKind, cwd: impl Into<PathBuf>) -> Self {
-        Self {
-            cli,
-            provider: None,
-            roles: Vec::new(),
-            prompt: None,
-            cwd: cwd.into(),
-            env: Vec::new(),
-            timeout: None,
-            limits: Limits::default(),
-            model: None,
-            permission: None,
-            mcp: false,
-            isolated: false,
-            arguments: Vec::new(),
-        }
-    }
-}
-
-/// The longest standard input of a CLI: roles and prompt.
-pub const MAX_PROMPT_BYTES: usize = 32 << 20;
 
 /// Makes ready what is to be started. Starts nothing itself.
 pub struct Launcher {
@@ -211,7 +156,8 @@ impl Launcher {
             }));
         }
         let account = account(provider, &known)?;
-        let (mut provider, is_unpinned) = (provider.clone(), is_unpinned(provider, &known.preset));
+        self.providers.clis().check_agreed(&account, provider, &known.preset, cli)?;
+        let (mut provider, is_unpinned) = (provider.clone(), is_unpinned(provider));
         if is_unpinned {
             pin(&mut provider, &known.preset);
         }
@@ -351,14 +297,12 @@ impl Launcher {
     }
 
     fn pass_servers(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
-        let document = self.home.mcp()?;
-        match document.get(&["mcpServers"]).and_then(Value::as_object) {
-            Some(servers) if !servers.is_empty() => cli.pass_servers(servers, draft),
-            _ => {
-                draft.notes.push("`--mcp` passes nothing on: mcp.json has no servers".into());
-                Ok(())
-            }
+        let servers = McpFile::load(&self.home)?.map();
+        if servers.is_empty() {
+            draft.notes.push("`--mcp` passes nothing on: mcp.json has no servers".into());
+            return Ok(());
         }
+        cli.pass_servers(&servers, draft)
     }
 }
 

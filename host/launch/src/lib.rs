@@ -22,6 +22,7 @@ mod overlay;
 mod permission;
 mod prepared;
 mod report;
+mod request;
 mod roles;
 mod stream;
 mod text;
@@ -30,10 +31,11 @@ mod tree;
 pub use clis::{apis, speaks};
 pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
 pub use error::LaunchError;
-pub use launcher::{Launcher, MAX_PROMPT_BYTES, Request};
+pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
-pub use report::{duration, full_shape, resume, shape, shell_word, standing};
+pub use report::{TaskDetails, TaskSummary, TokenUsage, duration, resume, standing};
+pub use request::{MAX_PROMPT_BYTES, Request};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };

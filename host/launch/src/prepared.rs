@@ -1,3 +1,5 @@
+//! A run that is ready to start, and how it starts.
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -3,55 +3,148 @@
 
 use std::time::Duration;
 
+use aiw_core::shell_word;
 use aiw_home::{now_millis, rfc3339};
 use aiw_tasks::{Outcome, Task};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::clis;
 
 /// A task as lists show it to programs.
-pub fn shape(task: &Task) -> Value {
-    json!({
-        "id": task.id,
-        "pid": task.pid,
-        "root_pid": task.root_pid,
-        "cli": task.cli.as_str(),
-        "provider": task.provider,
-        "role": task.role,
-        "state": task.state.as_str(),
-        "outcome": task.outcome.map(Outcome::as_str),
-        "exit_code": task.exit_code,
-        "signal": task.signal,
-        "started": rfc3339(task.started),
-        "ended": task.ended.map(rfc3339),
-        "unread": task.unread,
-        "prompt": task.prompt,
-        "cwd": task.cwd.to_string_lossy(),
-        "log": task.log.to_string_lossy(),
-        "session": task.session,
-    })
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TaskSummary {
+    /// Its id
+    pub id: String,
+    /// The AI CLI's process
+    pub pid: Option<u32>,
+    /// The process at the root of its session
+    pub root_pid: u32,
+    /// Which AI CLI
+    pub cli: &'static str,
+    /// The API provider; null for the CLI's own login
+    pub provider: Option<String>,
+    /// The role's name, or names
+    pub role: Option<String>,
+    /// Where it is in its life
+    #[schemars(extend("enum" = ["queued", "starting", "running", "stopping", "ended"]))]
+    pub state: &'static str,
+    /// succeeded, failed, signalled, timeout or lost; null until it has ended
+    pub outcome: Option<&'static str>,
+    /// The CLI's exit code, if it exited
+    pub exit_code: Option<i32>,
+    /// The signal that ended it
+    pub signal: Option<i32>,
+    /// When it was started, as in RFC 3339
+    pub started: String,
+    /// When it ended
+    pub ended: Option<String>,
+    /// It has ended and no report has shown that
+    pub unread: bool,
+    /// The beginning of the task's text
+    pub prompt: String,
+    /// The directory that it works in
+    pub cwd: String,
+    /// The log file
+    pub log: String,
+    /// The CLI's own session
+    pub session: Option<String>,
 }
 
-/// The same with all that is known.
-pub fn full_shape(task: &Task) -> Value {
-    let mut shape = shape(task);
-    let more = json!({
-        "model": task.model,
-        "permission": task.permission,
-        "bypass": task.bypass,
-        "tag": task.tag,
-        "depth": task.depth,
-        "duration_ms": duration(task).as_millis(),
-        "final_message": task.final_message,
-        "usage": task.usage,
-        "cost_usd": task.cost_usd,
-        "note": task.note,
-        "resume": resume(task),
-    });
-    if let (Some(shape), Value::Object(more)) = (shape.as_object_mut(), more) {
-        shape.extend(more);
+impl TaskSummary {
+    /// What lists show of a task.
+    pub fn of(task: &Task) -> Self {
+        Self {
+            id: task.id.to_string(),
+            pid: task.pid,
+            root_pid: task.root_pid,
+            cli: task.cli.as_str(),
+            provider: task.provider.clone(),
+            role: task.role.clone(),
+            state: task.state.as_str(),
+            outcome: task.outcome.map(Outcome::as_str),
+            exit_code: task.exit_code,
+            signal: task.signal,
+            started: rfc3339(task.started),
+            ended: task.ended.map(rfc3339),
+            unread: task.unread,
+            prompt: task.prompt.clone(),
+            cwd: task.cwd.to_string_lossy().into_owned(),
+            log: task.log.to_string_lossy().into_owned(),
+            session: task.session.clone(),
+        }
     }
-    shape
+}
+
+/// The tokens that a task used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TokenUsage {
+    /// Read by the model, cached ones included where the CLI counts so
+    pub input: u64,
+    /// Written by the model
+    pub output: u64,
+    /// Read from the cache
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached: Option<u64>,
+    /// Spent on reasoning
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u64>,
+}
+
+/// A task with all that is known.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TaskDetails {
+    /// What lists show.
+    #[serde(flatten)]
+    pub summary: TaskSummary,
+    /// The model that was asked for
+    pub model: Option<String>,
+    /// What the CLI may do without asking
+    pub permission: String,
+    /// A flag that was passed through and that lifts the CLI's own guards
+    pub bypass: Option<String>,
+    /// The user's own word for it
+    pub tag: Option<String>,
+    /// How many tasks stand above it
+    pub depth: u8,
+    /// How long it has run, or ran
+    pub duration_ms: u64,
+    /// The last words of the AI CLI: its answer
+    pub final_message: Option<String>,
+    /// The tokens that it used
+    pub usage: Option<TokenUsage>,
+    /// What it cost, in US dollars
+    pub cost_usd: Option<f64>,
+    /// What else there is to know
+    pub note: Option<String>,
+    /// The command line that resumes the CLI's session
+    pub resume: Option<String>,
+}
+
+impl TaskDetails {
+    /// All that is known of a task.
+    pub fn of(task: &Task) -> Self {
+        let usage = |usage: aiw_tasks::Usage| TokenUsage {
+            input: usage.input,
+            output: usage.output,
+            cached: usage.cached,
+            reasoning: usage.reasoning,
+        };
+        Self {
+            summary: TaskSummary::of(task),
+            model: task.model.clone(),
+            permission: task.permission.clone(),
+            bypass: task.bypass.clone(),
+            tag: task.tag.clone(),
+            depth: task.depth,
+            duration_ms: u64::try_from(duration(task).as_millis()).unwrap_or(u64::MAX),
+            final_message: task.final_message.clone(),
+            usage: task.usage.map(usage),
+            cost_usd: task.cost_usd,
+            note: task.note.clone(),
+            resume: resume(task),
+        }
+    }
 }
 
 /// How long it has run, or ran.
@@ -79,29 +172,6 @@ pub fn resume(task: &Task) -> Option<String> {
     let isolated = if task.isolated { " --isolated" } else { "" };
     let arguments = clis::of(task.cli).resume(session);
     let model = task.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
-    let dir = shell_word(&task.cwd.to_string_lossy());
+    let dir = shell_word(&task.cwd.to_string_lossy()).into_owned();
     Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.cli))
-}
-
-/// A word as a POSIX shell reads it.
-pub fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_a_shell_only_where_they_must_be() {
-        assert_eq!(shell_word("/a/b-c"), "/a/b-c");
-        assert_eq!(shell_word("a b"), "'a b'");
-        assert_eq!(shell_word("it's"), r"'it'\''s'");
-        assert_eq!(shell_word(""), "''");
-    }
 }

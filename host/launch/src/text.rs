@@ -22,6 +22,9 @@ pub struct Text {
 /// More than a record keeps of the last message.
 const SAID: usize = 64 << 10;
 
+/// A longer line is cut: a model may say gigabytes without a line break.
+const LINE: usize = 1 << 20;
+
 /// A line of text of a log.
 pub struct TextLine {
     /// When its end was read, in milliseconds since 1970.
@@ -91,15 +94,13 @@ impl Text {
     pub fn lines(&mut self, entry: &Entry) -> Vec<TextLine> {
         let mut lines = Vec::new();
         for (_, piece) in self.pieces(entry) {
-            self.line.push_str(&piece);
-            while let Some(at) = self.line.find('\n') {
-                let rest = self.line.split_off(at + 1);
-                let text = std::mem::replace(&mut self.line, rest);
-                lines.push(TextLine {
-                    time: entry.time,
-                    stream: entry.stream,
-                    text: text.trim_end_matches('\n').into(),
-                });
+            for part in piece.split_inclusive('\n') {
+                self.line.push_str(part);
+                if part.ends_with('\n') || self.line.len() > LINE {
+                    let text = std::mem::take(&mut self.line);
+                    let text = text.trim_end_matches('\n').to_owned();
+                    lines.push(TextLine { time: entry.time, stream: entry.stream, text });
+                }
             }
         }
         lines
@@ -157,6 +158,22 @@ mod tests {
                 pieces.iter().map(delta).collect::<String>() + end + "\n"
             }
         }
+    }
+
+    #[test]
+    fn a_model_that_never_ends_its_line_is_held_in_bounded_memory() {
+        let piece = "x".repeat(64 << 10);
+        let line = format!(r#"{{"type":"message","role":"assistant","content":"{piece}","delta":true}}"#);
+        let entry = Entry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), whole: true };
+        let (mut text, mut reader, mut lines) = (Text::of(CliKind::Gemini), Reader::new(CliKind::Gemini), 0);
+        for _ in 0..100 {
+            lines += text.lines(&entry).iter().map(|line| line.text.len()).sum::<usize>();
+            assert!(text.line.len() <= LINE);
+            reader.line(Stream::Stdout, &entry.bytes);
+        }
+        assert_eq!(lines + text.line.len(), 100 * piece.len());
+        reader.line(Stream::Stdout, br#"{"type":"result","status":"success","stats":{}}"#);
+        assert!(reader.facts().final_message.unwrap().len() < 2 << 20);
     }
 
     mod fuzz {

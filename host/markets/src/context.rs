@@ -1,3 +1,5 @@
+//! What every command about marketplaces works with.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Why a marketplace or a plugin cannot be used.
+
 use aiw_components::LibraryError;
 use aiw_core::{ErrorKind, PluginId, one_line};
 use aiw_home::HomeError;

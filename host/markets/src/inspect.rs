@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::document::{Entry, at_most};
-use crate::servers::{Collected, Server, declared, in_file};
+use aiw_servers::{Collected, Server, declared, in_file};
 
 /// A plugin's manifest within its tree.
 pub const PLUGIN_JSON: &str = ".claude-plugin/plugin.json";

@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use aiw_core::PluginId;
 use aiw_home::{AddedServer, InstalledPlugin, Lock};
+use aiw_servers::{Released, Values};
 
+use crate::answers::Answers;
 use crate::context::Markets;
 use crate::error::MarketError;
-use crate::key::Released;
-use crate::plan::{Answers, Missing, Plan, defaults, given_options, given_variables, merged, missing, unused};
-use crate::state::{State, claim_of};
-use crate::substitute::Values;
+use crate::plan::{Missing, Plan, defaults, given_options, given_variables, merged, missing, unused};
+use crate::state::{State, claim_of, note};
 
 /// A plugin that was installed.
 #[derive(Debug)]
@@ -101,12 +101,12 @@ impl Markets {
         let enabled = present.as_ref().is_none_or(|p| p.enabled);
         let before: Vec<AddedServer> = present.as_ref().map(|p| p.servers.clone()).unwrap_or_default();
         for old in before.iter().filter(|old| !plan.servers.iter().any(|new| new.name == old.name)) {
-            notes.extend(state.release(&plan.id, old)?.note(&old.key));
+            notes.extend(note(&state.release(&plan.id, old)?, &old.key));
         }
         let reserved: Vec<String> = plan.servers.iter().map(|server| server.key.clone()).collect();
         let mut added = Vec::new();
         for server in &plan.servers {
-            let written = substitution.resolve(&server.declaration, &server.transport);
+            let written = substitution.resolve(&server.declaration, server.transport);
             let claim = server.claim(&plan.id, written.clone());
             let mut record = AddedServer {
                 name: server.name.clone(),
@@ -161,11 +161,11 @@ impl Markets {
             let stood = state.stands(&id, &server.key);
             let released = state.release(&id, server)?;
             // Only if it still is the user's, and not someone else's by now.
-            let stands = state.mcp.get(&["mcpServers", &server.key]).is_some();
+            let stands = state.mcp.get(&server.key).is_some();
             if server.left_to_user && stands && state.plugins.key(&server.key).owners.is_empty() {
-                notes.extend(Released::Users.note(&server.key));
+                notes.extend(note(&Released::Users, &server.key));
             }
-            notes.extend(released.note(&server.key));
+            notes.extend(note(&released, &server.key));
             if stood && matches!(released, Released::Gone | Released::Restored) {
                 servers.push(server.key.clone());
             }
@@ -207,7 +207,7 @@ impl Markets {
                 }
                 let released = state.release(&id, server)?;
                 server.left_to_user = released == Released::Users;
-                notes.extend(released.note(&server.key));
+                notes.extend(note(&released, &server.key));
                 if matches!(released, Released::Gone | Released::Restored) {
                     servers.push(server.key.clone());
                 }

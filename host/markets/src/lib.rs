@@ -6,6 +6,7 @@
 //! Data flows one way: a document becomes a [`Listing`], entries are inspected, an install
 //! is planned from a tree, shown, and committed under the home's lock.
 
+mod answers;
 #[cfg(test)]
 mod anything;
 mod context;
@@ -13,7 +14,6 @@ mod document;
 mod error;
 mod inspect;
 mod install;
-mod key;
 mod listing;
 mod looks;
 mod market;
@@ -21,25 +21,21 @@ mod plan;
 mod remote;
 mod reserved;
 mod search;
-mod servers;
 mod source;
 mod state;
-mod substitute;
 mod update;
 mod validate;
 
+pub use answers::{Answers, OnConflict};
 pub use context::{Markets, Observer, Quiet};
 pub use document::{Document, Entry, MARKETPLACE_JSON, Usable};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
 pub use install::{Installed, Removed, Toggled};
-pub use key::Clash;
 pub use listing::{Listed, Listing};
 pub use market::{AddOptions, Added, MarketStatus, Refreshed};
-pub use plan::{Answers, Missing, OnConflict, Plan, PlannedServer};
+pub use plan::{Missing, Plan, PlannedServer};
 pub use search::{Found, Query, SearchResult};
-pub use servers::Server;
 pub use source::Source;
-pub use substitute::Given;
 pub use update::UpdateCheck;
 pub use validate::Report;

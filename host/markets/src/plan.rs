@@ -5,30 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
 use aiw_home::InstalledPlugin;
 use aiw_net::{GitOrigin, Tree};
+use aiw_servers::{Claim, Clash, Given, Reads, Transport, Values, option_variable, reads, safe, safe_keys, unique};
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
 
+use crate::answers::Answers;
 use crate::context::{Markets, registration, repository_url};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
-use crate::key::{Claim, Clash};
 use crate::market::entry_ref;
 use crate::search::Found;
-use crate::servers::{safe, safe_keys, unique};
 use crate::source::Source;
 use crate::state::State;
-use crate::substitute::{Given, Reads, Values, option_variable, reads};
-
-/// What to do about a key of mcp.json that is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnConflict {
-    /// Ours replaces theirs; removal brings theirs back.
-    Overwrite,
-    /// Ours is not added.
-    Skip,
-    /// Ours is called `<plugin>-<server>`.
-    Rename,
-}
 
 /// One server of a plan.
 #[derive(Debug, Clone)]
@@ -37,8 +25,8 @@ pub struct PlannedServer {
     pub name: String,
     /// Its key in mcp.json, unless the clash is answered otherwise.
     pub key: String,
-    /// `stdio`, `http`, `sse`, `ws`.
-    pub transport: String,
+    /// How it is reached.
+    pub transport: Transport,
     /// What it runs or reaches, on one line.
     pub target: String,
     /// Everything else that the declaration sets, a line each.
@@ -59,7 +47,7 @@ impl PlannedServer {
             declaration: Value::Object(self.declaration.clone()),
             entry,
             own_tree: self.reads.own_tree,
-            plain: Values::default().plain(&self.declaration, &self.transport),
+            plain: Values::default().plain(&self.declaration, self.transport),
         }
     }
 }
@@ -100,17 +88,6 @@ pub struct Plan {
     /// It is installed as it is, and its entries stand.
     pub unchanged: bool,
     pub(crate) staged: tempfile::TempDir,
-}
-
-/// What the user answered.
-#[derive(Debug, Clone, Default)]
-pub struct Answers {
-    /// Variables and options, by the name in the placeholder.
-    pub values: BTreeMap<String, Given>,
-    /// For every clash without an answer of its own.
-    pub on_conflict: Option<OnConflict>,
-    /// By key.
-    pub conflicts: BTreeMap<String, OnConflict>,
 }
 
 impl Markets {
@@ -258,11 +235,6 @@ impl Plan {
         missing(self, &merged(self, self.present.as_ref(), answers))
     }
 
-    /// What it changes of the version that is installed, a few words each.
-    pub fn changes(&self) -> Vec<String> {
-        self.present.as_ref().map(|present| crate::update::changes(present, self)).unwrap_or_default()
-    }
-
     /// The options that its servers use, and what stands for each: the answer, or the default.
     pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
         let given = given_options(self, &merged(self, self.present.as_ref(), answers));
@@ -304,7 +276,7 @@ pub(crate) fn planned(
         let mut server = PlannedServer {
             name: server.name.clone(),
             key,
-            transport: server.transport.clone(),
+            transport: server.transport,
             target: server.target(),
             details: server.details(),
             reads: reads(&server.declaration),

@@ -3,38 +3,30 @@
 use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
-use aiw_home::{AddedServer, Document, Home, Lock, Plugins, ServerKey, Settings};
-use serde_json::Value;
+use aiw_home::{AddedServer, Home, Lock, Plugins, ServerKey, Settings};
+use aiw_servers::{Claim, Key, McpFile, Refreshed, Released, Transport, Values, reads, safe, unique};
 
+use crate::answers::{Answers, OnConflict};
 use crate::error::MarketError;
-use crate::key::{Claim, Key, Refreshed, Released};
-use crate::plan::{Answers, OnConflict};
-use crate::servers::{safe, unique};
-use crate::substitute::{Values, reads};
 
 /// The three documents that an install touches.
 pub(crate) struct State {
     /// Claims that are not recorded yet: those of the plugin that is being changed.
     claims: BTreeMap<(PluginId, String), Claim>,
     pub(crate) plugins: Plugins,
-    pub(crate) mcp: Document,
+    pub(crate) mcp: McpFile,
     pub(crate) settings: Settings,
 }
 
 impl State {
     pub(crate) fn load(home: &Home) -> Result<Self, MarketError> {
-        let state =
-            Self { claims: BTreeMap::new(), plugins: home.plugins()?, mcp: home.mcp()?, settings: home.settings()? };
-        if state.mcp.get(&["mcpServers"]).is_some_and(|servers| !servers.is_object()) {
-            let problem = "has an `mcpServers` that is not an object".to_owned();
-            return Err(aiw_home::HomeError::Invalid { path: home.mcp_path(), problem }.into());
-        }
-        Ok(state)
+        let (mcp, plugins, settings) = (McpFile::load(home)?, home.plugins()?, home.settings()?);
+        Ok(Self { claims: BTreeMap::new(), plugins, mcp, settings })
     }
 
     pub(crate) fn commit(&self, home: &Home, lock: &Lock) -> Result<(), MarketError> {
         // mcp.json first: whether it was reached decides what a journal that is left behind means.
-        Ok(home.commit(lock, &[&self.mcp, self.plugins.document(), self.settings.document()])?)
+        Ok(home.commit(lock, &[self.mcp.document(), self.plugins.document(), self.settings.document()])?)
     }
 
     /// A key with all that is known of it.
@@ -50,20 +42,17 @@ impl State {
             // An owner is never dropped without a word, whatever its record says.
             owners.push(claim.unwrap_or_else(|| Claim::unknown(&id, known.written.clone())));
         }
-        let current = self.mcp.get(&["mcpServers", key]).cloned();
+        let current = self.mcp.get(key).cloned();
         Ok(Key { owners, written: known.written, original: known.original, current })
     }
 
     /// Whether a plugin has a key and something stands there.
     pub(crate) fn stands(&self, id: &PluginId, key: &str) -> bool {
-        self.mcp.get(&["mcpServers", key]).is_some() && self.plugins.key(key).owners.contains(id)
+        self.mcp.get(key).is_some() && self.plugins.key(key).owners.contains(id)
     }
 
     fn set_key(&mut self, name: &str, key: Key) -> Result<(), MarketError> {
-        match &key.current {
-            Some(entry) => self.mcp.set(&["mcpServers", name], entry)?,
-            None => drop(self.mcp.remove(&["mcpServers", name])),
-        }
+        self.mcp.put(name, key.current.as_ref())?;
         for owner in &key.owners {
             self.claims.insert((owner.plugin.clone(), name.to_owned()), owner.clone());
         }
@@ -91,7 +80,7 @@ impl State {
         let mut key = self.key(&server.key)?;
         let id = claim.plugin.clone();
         if std::mem::take(&mut server.left_to_user) && key.owners.is_empty() && key.current.is_some() {
-            notes.extend(Released::Users.note(&server.key));
+            notes.extend(note(&Released::Users, &server.key));
             key.adopt(claim);
             return self.set_key(&server.key, key);
         }
@@ -100,7 +89,7 @@ impl State {
             if key.has(&id) {
                 match key.refresh(claim, repair) {
                     Refreshed::Done => {}
-                    Refreshed::Users => notes.extend(Released::Users.note(&server.key)),
+                    Refreshed::Users => notes.extend(note(&Released::Users, &server.key)),
                     Refreshed::Ahead(other) => {
                         notes.push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
                     }
@@ -133,7 +122,7 @@ impl State {
         let wanted = safe(&format!("{}-{}", id.name, server.name));
         let taken = |key: &str| {
             reserved.iter().any(|other| other == key)
-                || self.mcp.get(&["mcpServers", key]).is_some()
+                || self.mcp.get(key).is_some()
                 || !self.plugins.key(key).owners.is_empty()
         };
         let renamed = unique(&wanted, taken);
@@ -150,7 +139,7 @@ impl State {
     /// What can't be removed is said: the change itself is done.
     pub(crate) fn drop_trees(&self, home: &Home, _lock: &Lock) -> Vec<String> {
         let Ok(installed) = self.plugins.all() else { return Vec::new() };
-        let mcp = self.mcp.text();
+        let mcp = self.mcp.document().text();
         let mut notes = Vec::new();
         for dir in std::fs::read_dir(home.trees()).into_iter().flatten().flatten() {
             let Ok(digest) = dir.file_name().into_string() else { continue };
@@ -169,17 +158,15 @@ impl State {
     }
 }
 
-impl Released {
-    /// The sentence that says what stays.
-    pub(crate) fn note(&self, key: &str) -> Option<String> {
-        match self {
-            Self::Gone => None,
-            Self::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
-            Self::Users => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
-            Self::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
-            Self::Back(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
-            Self::Behind(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays")),
-        }
+/// The sentence that says what stays.
+pub(crate) fn note(released: &Released, key: &str) -> Option<String> {
+    match released {
+        Released::Gone => None,
+        Released::Restored => Some(format!("server `{key}` in mcp.json is your own again")),
+        Released::Users => Some(format!("server `{key}` stays in mcp.json: it was changed by hand")),
+        Released::Shared(other) => Some(format!("server `{key}` stays in mcp.json: `{other}` has it as well")),
+        Released::Back(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}` again")),
+        Released::Behind(other) => Some(format!("server `{key}` in mcp.json is the one of `{other}`, and stays")),
     }
 }
 
@@ -187,11 +174,11 @@ impl Released {
 pub(crate) fn claim_of(id: &PluginId, server: &AddedServer) -> Claim {
     let declaration = server.declaration.as_object().cloned().unwrap_or_default();
     // Everything but a process has a type when written.
-    let transport = server.written.get("type").and_then(Value::as_str).unwrap_or("stdio");
+    let transport = server.written.as_object().and_then(|written| Transport::of(written).ok());
     Claim {
         plugin: id.clone(),
         own_tree: reads(&declaration).own_tree,
-        plain: Values::default().plain(&declaration, transport),
+        plain: Values::default().plain(&declaration, transport.unwrap_or(Transport::Stdio)),
         declaration: server.declaration.clone(),
         entry: server.written.clone(),
     }

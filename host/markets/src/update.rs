@@ -11,9 +11,8 @@ use serde_json::Value;
 use crate::context::Markets;
 use crate::error::MarketError;
 use crate::plan::{Plan, defaults};
-use crate::servers::{visible, visible_json};
 use crate::source::Source;
-use crate::substitute::reads;
+use aiw_servers::{reads, visible, visible_json};
 
 /// What an update would do.
 pub struct UpdateCheck {
@@ -87,8 +86,15 @@ impl Markets {
     }
 }
 
+impl Plan {
+    /// What it changes of the version that is installed, a few words each.
+    pub fn changes(&self) -> Vec<String> {
+        self.present.as_ref().map(|present| changes(present, self)).unwrap_or_default()
+    }
+}
+
 /// What an update changes in the declarations, before substitution, a few words each.
-pub(crate) fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
+fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
     let mut changes = Vec::new();
     for server in &new.servers {
         let shown = aiw_core::one_line(&server.name, 60);

@@ -1,17 +1,19 @@
-//! The server's side of the protocol, by hand: the list of tools is the offer's, not a router's.
+//! The server's side of the protocol. rmcp keeps versions, sessions and ids; tools and answers pass it as JSON values.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult, ErrorCode,
-    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientNotification, ClientRequest, CustomRequest,
+    CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+    ServerCapabilities, ServerConfig, ServerResult,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, Peer, RequestContext, Service};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Answer, Cancelled, Offer};
+use crate::{Answer, Cancelled, Offer, Tool};
 
 #[derive(Clone)]
 pub(crate) struct Handler {
@@ -28,19 +30,34 @@ impl Handler {
         let call = tokio::spawn(async move { offer.call(&name, arguments, cancelled).await });
         call.await.unwrap_or_else(|_| Answer::error("a defect of aiw has ended this call; standard error says more"))
     }
+
+    /// Tells the client of each change of the tools, until it has gone.
+    async fn tell_changes(self, peer: Peer<RoleServer>) {
+        let mut changes = self.offer.changes();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() || peer.notify_tool_list_changed().await.is_err() {
+                        return;
+                    }
+                }
+                () = self.gone.cancelled() => return,
+            }
+        }
+    }
 }
 
-fn result(answer: Answer) -> CallToolResult {
-    let content = vec![ContentBlock::text(answer.text)];
-    let mut result = if answer.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = answer.structured;
+/// An answer where rmcp hands on whatever stands.
+fn carried(answer: Answer) -> CallToolResult {
+    let mut result = CallToolResult::success(Vec::new());
+    result.structured_content = Some(Value::Object(answer.into_value()));
     result
 }
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let about = self.offer.about();
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new(about.name, about.version))
             .with_instructions(about.instructions)
@@ -51,8 +68,8 @@ impl ServerHandler for Handler {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        // On one page: Gemini reads no other.
-        Ok(ListToolsResult::with_all_items(self.offer.tools().iter().map(|tool| tool.0.clone()).collect()))
+        // [`Front`] puts them in.
+        Ok(ListToolsResult::with_all_items(Vec::new()))
     }
 
     async fn call_tool(
@@ -61,7 +78,11 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.unwrap_or_default();
-        Ok(result(self.answer(request.name.into_owned(), arguments, context.ct).await).into())
+        Ok(carried(self.answer(request.name.into_owned(), arguments, context.ct).await).into())
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        tokio::spawn(self.clone().tell_changes(context.peer));
     }
 
     /// Unknown methods, and known ones whose parameters are not of their form.
@@ -74,13 +95,58 @@ impl ServerHandler for Handler {
         let method = request.method;
         if method == "tools/call" {
             let answer = Answer::error("a call needs the tool's `name`, a string, and `arguments`, an object");
-            let answer = serde_json::to_value(result(answer));
-            return answer.map(CustomResult::new).map_err(|e| ErrorData::internal_error(e.to_string(), None));
+            return Ok(CustomResult::new(answer.into_value().into()));
         }
         if KNOWN.contains(&method.as_str()) {
             return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not of its form"), None));
         }
         let message = format!("there is no method `{method}`");
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
+    }
+}
+
+/// [`Handler`] with its tools and answers put in as they are: rmcp's types drop what they do not know.
+pub(crate) struct Front(pub(crate) Handler);
+
+impl Service<RoleServer> for Front {
+    async fn handle_request(
+        &self,
+        request: ClientRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ServerResult, ErrorData> {
+        let result = Service::handle_request(&self.0, request, context).await?;
+        // What rmcp adds for the version that was agreed on stays.
+        let mut fields = match &result {
+            ServerResult::ListToolsResult(_) | ServerResult::CallToolResult(_) => match serde_json::to_value(&result) {
+                Ok(Value::Object(fields)) => fields,
+                _ => return Err(ErrorData::internal_error("an answer cannot be written", None)),
+            },
+            _ => return Ok(result),
+        };
+        if matches!(result, ServerResult::ListToolsResult(_)) {
+            // On one page: Gemini reads no other.
+            let tools = self.0.offer.tools();
+            fields.insert("tools".into(), tools.iter().map(Tool::definition).cloned().collect());
+        } else if let Some(Value::Object(answer)) = fields.shift_remove("structuredContent") {
+            fields.shift_remove("isError");
+            fields.extend(answer);
+        }
+        Ok(ServerResult::CustomResult(CustomResult::new(Value::Object(fields))))
+    }
+
+    async fn handle_notification(
+        &self,
+        notification: ClientNotification,
+        context: NotificationContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        Service::handle_notification(&self.0, notification, context).await
+    }
+
+    fn get_info(&self) -> ServerConfig {
+        ServerHandler::get_info(&self.0)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Service::supported_protocol_versions(&self.0)
     }
 }

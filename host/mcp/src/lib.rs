@@ -1,5 +1,8 @@
 //! MCP: the protocol's front ends. The only crate that names rmcp.
 //!
+//! A [`Client`] is one connection to another server, over a process's streams or streamable HTTP. Tools, content and
+//! results pass both ways as JSON values, unchanged.
+//!
 //! A server is an [`Offer`]: what it says of itself, the tools it has just now, and what a call of
 //! one of them answers. [`serve_stdio`] speaks the protocol for it, in every version from
 //! 2024-11-05 to 2026-07-28, until the client goes away.
@@ -13,12 +16,14 @@
 //! # }
 //! ```
 
+mod client;
 mod handler;
 mod offer;
 mod serve;
 mod tool;
 mod wire;
 
+pub use client::{Client, ClientError, ClientInfo, Endpoint, Events, RpcError};
 pub use offer::{About, Answer, Cancelled, Offer};
 pub use serve::{serve, serve_stdio};
 pub use tool::{Effect, Tool};

@@ -1,3 +1,5 @@
+//! Serves an offer over two streams until the client goes away.
+
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +8,7 @@ use rmcp::serve_server;
 use tokio_util::sync::CancellationToken;
 
 use crate::Offer;
-use crate::handler::Handler;
+use crate::handler::{Front, Handler};
 use crate::wire::Wire;
 
 /// How long calls that have begun may take to end once the client has gone.
@@ -39,7 +41,7 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
             let handler = Handler { offer: offer.clone(), gone: gone.clone() };
             // What is no beginning of a session (the cancellation of a probe, an answer to nobody)
             // is an error of rmcp's: it is passed over, and the next message may be one.
-            if let Ok(session) = serve_server(handler, wire.clone()).await {
+            if let Ok(session) = serve_server(Front(handler), wire.clone()).await {
                 let _ = session.waiting().await;
             }
         }
@@ -58,11 +60,18 @@ mod tests {
     use async_trait::async_trait;
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
+    use tokio::sync::watch;
 
     use super::*;
     use crate::{About, Answer, Cancelled, Effect, Tool};
 
     struct Odd;
+
+    /// A definition that rmcp's types would not keep.
+    fn foreign() -> Value {
+        json!({"name": "foreign", "inputSchema": {"type": "object"}, "execution": {"taskSupport": 7},
+            "annotations": {"odd": [1.5]}, "new_field": {"a": null}})
+    }
 
     #[async_trait]
     impl Offer for Odd {
@@ -71,11 +80,19 @@ mod tests {
         }
 
         fn tools(&self) -> Arc<[Tool]> {
-            Arc::new([Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}), json!(null))])
+            let own = Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}), json!(null));
+            Arc::new([own, Tool::foreign(foreign()).unwrap()])
         }
 
-        async fn call(&self, name: &str, _: Map<String, Value>, cancelled: Cancelled) -> Answer {
+        fn changes(&self) -> watch::Receiver<()> {
+            watch::channel(()).1
+        }
+
+        async fn call(&self, name: &str, arguments: Map<String, Value>, cancelled: Cancelled) -> Answer {
             assert_ne!(name, "panics");
+            if name == "foreign" {
+                return Answer::foreign(arguments);
+            }
             if name == "waits" {
                 cancelled.nobody_waits().await;
             }
@@ -111,6 +128,22 @@ mod tests {
         assert_eq!(of(1)["isError"], true);
         // The client that is gone has not taken it back.
         assert_eq!(of(2)["structuredContent"], json!({"taken_back": false}));
+    }
+
+    #[test]
+    fn what_a_foreign_tool_is_and_answers_passes_unchanged() {
+        let content = json!([{"type": "hologram", "depth": 3, "_meta": {"x": 1}},
+            {"type": "text", "text": "t", "annotations": {"priority": 0.5, "odd": true}}]);
+        let result = json!({"content": content, "structuredContent": [1, 2], "isError": "maybe", "more": {"a": null}});
+        let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "foreign",
+            "arguments": result}});
+        let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let answers = answers(&[ready, list, call].map(|line| line.to_string().into_bytes()));
+        let of = |id: u8| &answers.iter().find(|answer| answer["id"] == id).unwrap()["result"];
+        assert_eq!(of(1)["tools"][1], foreign());
+        assert_eq!(*of(2), result);
+        assert_eq!(answers[0]["result"]["capabilities"]["tools"], json!({"listChanged": true}));
     }
 
     /// What a server writes to a client that sends these lines and leaves.

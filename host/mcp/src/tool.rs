@@ -1,6 +1,5 @@
-use std::sync::Arc;
+//! Tools as clients are told of them.
 
-use rmcp::model::{MetaObject, ToolAnnotations};
 use serde_json::{Map, Value, json};
 
 /// What a call of a tool changes. Clients decide by it whether to ask the user first.
@@ -18,55 +17,69 @@ pub enum Effect {
 }
 
 impl Effect {
-    fn annotations(self) -> ToolAnnotations {
+    /// The annotations that say so. <https://modelcontextprotocol.io/specification/2025-11-25/schema#toolannotations>
+    pub fn annotations(self) -> Value {
         match self {
-            Self::Reads => ToolAnnotations::new().read_only(true).open_world(false),
-            Self::Changes { idempotent, open_world } => {
-                ToolAnnotations::new().read_only(false).destructive(true).idempotent(idempotent).open_world(open_world)
-            }
+            Self::Reads => json!({"readOnlyHint": true, "openWorldHint": false}),
+            Self::Changes { idempotent, open_world } => json!({
+                "readOnlyHint": false,
+                "destructiveHint": true,
+                "idempotentHint": idempotent,
+                "openWorldHint": open_world,
+            }),
         }
     }
 }
 
-/// A tool as clients are told of it. A clone is cheap.
-#[derive(Debug, Clone)]
-pub struct Tool(pub(crate) rmcp::model::Tool);
+/// A tool's definition as JSON. One of another server's is kept as that server sent it, whatever it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    name: String,
+    definition: Value,
+}
 
 impl Tool {
     /// A tool with the JSON Schemas of its arguments and of its structured answer.
-    pub fn new(
-        name: &'static str,
-        title: &str,
-        description: &'static str,
-        effect: Effect,
-        input: Value,
-        output: Value,
-    ) -> Self {
-        let tool = rmcp::model::Tool::new(name, description, object(input))
-            .with_title(title)
-            .with_raw_output_schema(object(output))
-            .with_annotations(effect.annotations());
-        Self(tool)
+    pub fn new(name: &str, title: &str, description: &str, effect: Effect, input: Value, output: Value) -> Self {
+        let definition = json!({
+            "name": name,
+            "title": title,
+            "description": description,
+            "inputSchema": schema(input),
+            "outputSchema": schema(output),
+            "annotations": effect.annotations(),
+        });
+        Self { name: name.to_owned(), definition }
+    }
+
+    /// A tool as another server defines it, under the name that it has there; none if it has no name.
+    pub fn foreign(definition: Value) -> Option<Self> {
+        let name = definition.get("name")?.as_str()?.to_owned();
+        Some(Self { name, definition })
     }
 
     /// The same, shown to the model from the start: Claude Code keeps the others behind a search.
     #[must_use]
     pub fn always_loaded(mut self) -> Self {
-        let meta = object(json!({"anthropic/alwaysLoad": true}));
-        self.0 = self.0.with_meta(MetaObject(Arc::unwrap_or_clone(meta)));
+        self.definition["_meta"] = json!({"anthropic/alwaysLoad": true});
         self
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.name
+    }
+
+    /// The whole definition.
+    pub fn definition(&self) -> &Value {
+        &self.definition
     }
 }
 
 /// A schema is an object; anything else would allow everything.
-fn object(value: Value) -> Arc<Map<String, Value>> {
+fn schema(value: Value) -> Map<String, Value> {
     match value {
-        Value::Object(map) => Arc::new(map),
-        _ => Arc::default(),
+        Value::Object(map) => map,
+        _ => Map::new(),
     }
 }

@@ -1,4 +1,46 @@
+//! Why something outside could not be read.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
 use aiw_core::ErrorKind;
+
+/// What a failure came from, in words and as an error. Two that say the same are equal.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    pub(crate) fn new(error: impl Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for Cause {}
 
 /// Why something outside could not be read. Each message is one sentence for the user and holds
 /// no query, password or header.
@@ -29,12 +71,16 @@ pub enum NetError {
         message: String,
         /// Seconds to wait, where the far end said so.
         retry_after: Option<u32>,
+        /// What it came from, if that was an error.
+        source: Option<Cause>,
     },
     /// The far end answered, and the answer makes no sense.
     #[error("{message}")]
     Malformed {
         /// The sentence.
         message: String,
+        /// What it came from, if that was an error.
+        source: Option<Cause>,
     },
     /// More than the limit, whatever was announced.
     #[error("{message}")]
@@ -72,11 +118,21 @@ impl NetError {
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self::Unavailable { message: message.into(), retry_after: None }
+        Self::Unavailable { message: message.into(), retry_after: None, source: None }
     }
 
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
-        Self::Malformed { message: message.into() }
+        Self::Malformed { message: message.into(), source: None }
+    }
+
+    /// The same with what it came from.
+    pub(crate) fn because(self, error: impl Error + Send + Sync + 'static) -> Self {
+        let source = Some(Cause::new(error));
+        match self {
+            Self::Unavailable { message, retry_after, .. } => Self::Unavailable { message, retry_after, source },
+            Self::Malformed { message, .. } => Self::Malformed { message, source },
+            other => other,
+        }
     }
 
     pub(crate) fn too_large(message: impl Into<String>) -> Self {

@@ -1,3 +1,5 @@
+//! HTTP under the egress policy.
+
 use std::collections::HashSet;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -6,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{Secret, is_public, one_line};
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::Method;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
@@ -69,24 +70,59 @@ impl Default for Limits {
     }
 }
 
-/// A GET.
+/// What a request does. Only a `GET` follows redirects: a body goes where it was sent, or nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// Reads.
+    #[default]
+    Get,
+    /// Sends a body.
+    Post,
+    /// Ends something, such as a session.
+    Delete,
+}
+
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Where from: `https`, or what the policy grants.
+    /// What it does.
+    pub method: Method,
+    /// Where to: `https`, or what the policy grants.
     pub url: String,
     /// Headers; on a redirect to another origin only `accept`, `accept-language` and `user-agent` go along.
     pub headers: Vec<(String, String)>,
     /// Headers that are secrets: no other origin gets them, and without encryption only an address of this
     /// machine or of its own networks.
     pub secrets: Vec<(String, Secret)>,
+    /// What is sent.
+    pub body: Vec<u8>,
     /// The longest body that is wanted, decoded, in bytes; never more than 32 MiB.
     pub limit: u64,
 }
 
 impl Request {
-    /// A request without headers, for a document of at most 8 MiB.
+    /// A `GET` without headers, for a document of at most 8 MiB.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), headers: Vec::new(), secrets: Vec::new(), limit: DOCUMENT_BODY }
+        Self {
+            method: Method::Get,
+            url: url.into(),
+            headers: Vec::new(),
+            secrets: Vec::new(),
+            body: Vec::new(),
+            limit: DOCUMENT_BODY,
+        }
+    }
+
+    fn outgoing(&self) -> Result<Outgoing, NetError> {
+        let plain = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secrets = self.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
+        Ok(Outgoing {
+            method: self.method,
+            url: parse_http(&self.url)?,
+            headers: header_map(plain)?,
+            secrets: header_map(secrets)?,
+            body: self.body.clone(),
+        })
     }
 }
 
@@ -147,13 +183,37 @@ pub(crate) struct Stream {
     deadline: Instant,
 }
 
-/// What goes out; a `POST` if it has a body.
+/// An answer whose body is read piece by piece: a stream of events, or what is too long to hold.
+pub struct Streamed {
+    /// The HTTP status.
+    pub status: u16,
+    /// Headers, names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// Where it came from, after redirects.
+    pub url: String,
+    stream: Stream,
+}
+
+impl Streamed {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The next piece of the body, decoded; none at its end.
+    pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, NetError> {
+        Ok(self.stream.chunk().await?.map(|piece| piece.to_vec()))
+    }
+}
+
+/// What goes out.
 pub(crate) struct Outgoing {
+    pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     /// Those of [`Request::secrets`].
     pub(crate) secrets: HeaderMap,
-    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
@@ -195,17 +255,23 @@ impl Client {
         self.shared.limits
     }
 
-    /// Reads from a URL. Any status is an answer; redirects are followed, each checked as the first was.
+    /// Sends a request and reads the head of the answer; the body follows piece by piece. Any status is an answer.
+    /// `patience` is the longest pause before and between pieces: a stream of events may be quiet for long.
+    pub async fn open(&self, policy: &Policy, request: &Request, patience: Duration) -> Result<Streamed, NetError> {
+        /// The caller ends it: a stream may go on for days.
+        const NO_END: Duration = Duration::from_secs(365 * 24 * 3600);
+
+        let mut stream = self.send(policy, request.outgoing()?, Instant::now() + NO_END, patience).await?;
+        stream.idle = patience;
+        let headers = headers(&stream.response);
+        Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
+    }
+
+    /// Sends a request and reads the whole answer. Any status is an answer; the redirects of a `GET` are followed,
+    /// each checked as the first was.
     pub async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
-        let plain = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let secrets = request.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
-        let outgoing = Outgoing {
-            url: parse_http(&request.url)?,
-            headers: header_map(plain)?,
-            secrets: header_map(secrets)?,
-            body: None,
-        };
-        let mut stream = self.send(policy, outgoing, Instant::now() + self.shared.limits.get).await?;
+        let limits = self.shared.limits;
+        let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
         let limit = request.limit.min(MAX_BODY);
         let too_large = |url: &Url| {
             NetError::too_large(format!("`{}` is longer than the {limit} bytes that were asked for", shown(url)))
@@ -220,26 +286,29 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let headers = stream.response.headers().iter();
         Ok(Response {
             status: stream.response.status().as_u16(),
-            headers: headers
-                .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
-                .collect(),
+            headers: headers(&stream.response),
             body,
             url: stream.url.into(),
         })
     }
 
-    /// Sends and follows (a `GET` only), up to the head of the answer.
+    /// Sends and follows (a `GET` only), up to the head of the answer, which may take `patience`.
     pub(crate) async fn send(
         &self,
         policy: &Policy,
         outgoing: Outgoing,
         deadline: Instant,
+        patience: Duration,
     ) -> Result<Stream, NetError> {
-        let Outgoing { mut url, mut headers, mut secrets, body } = outgoing;
-        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let Outgoing { method, mut url, mut headers, mut secrets, body } = outgoing;
+        let follows = method == Method::Get;
+        let method = match method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Delete => reqwest::Method::DELETE,
+        };
         for _ in 0..=MAX_REDIRECTS {
             let route = self.admit(policy, &url, !secrets.is_empty())?;
             let mut sent = headers.clone();
@@ -248,14 +317,14 @@ impl Client {
                 sent.append(name, value.clone());
             }
             let mut request = self.http(route)?.request(method.clone(), url.clone()).headers(sent);
-            if let Some(body) = &body {
+            if !body.is_empty() || method == reqwest::Method::POST {
                 request = request.body(body.clone());
             }
             let limits = self.shared.limits;
             // Connecting has its own limit; the head may take as long again as any pause.
-            let response = within(limits.connect + limits.idle, limits.idle, deadline, &url, request.send()).await?;
+            let response = within(limits.connect + patience, patience, deadline, &url, request.send()).await?;
             let next = match response.headers().get("location") {
-                Some(to) if body.is_none() && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) => {
+                Some(to) if follows && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) => {
                     let to = to.to_str().ok().and_then(|to| url.join(to).ok());
                     to.ok_or_else(|| NetError::malformed(format!("`{}` redirects to what is no URL", shown(&url))))?
                 }
@@ -386,7 +455,7 @@ impl Client {
             None => builder,
         };
         let client =
-            builder.build().map_err(|error| NetError::unavailable(format!("cannot use TLS: {}", causes(&error))))?;
+            builder.build().map_err(|e| NetError::unavailable(format!("cannot use TLS: {}", causes(&e))).because(e))?;
         Ok(slot.get_or_init(|| client))
     }
 }
@@ -429,11 +498,17 @@ fn failure(url: &Url, error: reqwest::Error) -> NetError {
     let what = if error.is_timeout() {
         "no connection in time".to_owned()
     } else if error.is_decode() || error.is_body() {
-        return NetError::malformed(format!("`{}` broke off or was garbled: {}", shown(url), causes(&error)));
+        let message = format!("`{}` broke off or was garbled: {}", shown(url), causes(&error));
+        return NetError::malformed(message).because(error);
     } else {
         causes(&error)
     };
-    NetError::unavailable(format!("cannot reach `{}`: {what}", shown(url)))
+    NetError::unavailable(format!("cannot reach `{}`: {what}", shown(url))).because(error)
+}
+
+fn headers(response: &reqwest::Response) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 /// The innermost cause says most; those around it repeat that something failed.
@@ -484,7 +559,9 @@ fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     match found {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(NetError::unavailable(format!("`{}` has no address", one_line(host, 120)))),
-        Err(error) => Err(NetError::unavailable(format!("cannot resolve `{}`: {error}", one_line(host, 120)))),
+        Err(error) => {
+            Err(NetError::unavailable(format!("cannot resolve `{}`: {error}", one_line(host, 120))).because(error))
+        }
     }
 }
 

@@ -26,8 +26,8 @@ mod place;
 mod policy;
 mod tree;
 
-pub use error::NetError;
+pub use error::{Cause, NetError};
 pub use git::{GitOrigin, GitRef, GitRefs, Progress, Trees, rewritten};
-pub use http::{Client, Limits, RESERVED_HEADERS, Request, Response};
+pub use http::{Client, Limits, Method, RESERVED_HEADERS, Request, Response, Streamed};
 pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_port, origin};
 pub use tree::{Item, ItemKind, LeftOut, Materialized, Tree, WalkItem};

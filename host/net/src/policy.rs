@@ -1,3 +1,5 @@
+//! Egress policy: which hosts and directories a caller may reach.
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;

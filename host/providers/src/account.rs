@@ -1,6 +1,6 @@
 //! From a provider in `providers.json` and its preset to what a component is asked with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aiw_core::provider::{Account, Need, Preset};
@@ -11,20 +11,42 @@ use crate::{KnownPreset, ProviderError};
 
 /// The account: the user's addresses and model, else the preset's.
 ///
-/// Errors if the preset leads elsewhere than when the user agreed to it: secrets don't follow by themselves.
+/// An address that the preset gained since the user agreed to it is left out.
+///
+/// # Errors
+///
+/// If the preset leads elsewhere than when the user agreed to it: secrets don't follow by themselves.
 pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, ProviderError> {
     let preset = &known.preset;
+    let mut account = unchecked_account(provider, known);
+    if is_unpinned(provider) {
+        return Ok(account);
+    }
+    let agreed = agreed_origins(provider);
     for (family, now) in preset_origins(provider, preset) {
-        if let Some(pinned) = provider.origins.get(&family).filter(|pinned| origin(pinned) != now) {
-            return Err(ProviderError::Moved {
-                provider: provider.name.to_string(),
-                preset: preset.id.clone(),
-                pinned: pinned.clone(),
-                now,
-            });
+        match provider.origins.get(&family) {
+            Some(pinned) if origin(pinned) != now => {
+                return Err(ProviderError::Moved {
+                    provider: provider.name.to_string(),
+                    preset: preset.id.clone(),
+                    pinned: pinned.clone(),
+                    now,
+                });
+            }
+            None if !agreed.contains(&now) => {
+                account.base_urls.remove(&family);
+                account.granted.remove(&family);
+            }
+            _ => {}
         }
     }
-    Ok(unchecked_account(provider, known))
+    Ok(account)
+}
+
+/// Where the user agreed that a provider's secrets go: what was typed, and where the preset led then.
+pub(crate) fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
+    let pinned = provider.origins.iter().filter(|(family, _)| !provider.base_urls.contains_key(family));
+    pinned.chain(&provider.base_urls).map(|(_, url)| origin(url)).collect()
 }
 
 /// The same, wherever the preset leads: for lists, and where no secret is sent.
@@ -64,10 +86,9 @@ pub fn pin(provider: &mut Provider, preset: &Preset) -> bool {
     changes
 }
 
-/// Whether a part of what [`pin`] notes is missing: an entry that was written by hand.
-pub fn is_unpinned(provider: &Provider, preset: &Preset) -> bool {
+/// Whether nothing was ever [`pin`]ned: an entry that was written by hand.
+pub fn is_unpinned(provider: &Provider) -> bool {
     provider.id.is_none()
-        || preset_origins(provider, preset).keys().any(|family| !provider.origins.contains_key(family))
 }
 
 /// An AI CLI, and the APIs that it speaks, the preferred one first.
@@ -119,6 +140,27 @@ impl Clis {
     /// The CLIs that a preset fits: those whose API it speaks.
     pub fn of_preset(&self, preset: &Preset) -> Vec<CliKind> {
         self.all().filter(|cli| self.family_for(*cli, preset).is_some()).collect()
+    }
+
+    /// Errors if the only address that a CLI could use is one that the user has not agreed to.
+    pub fn check_agreed(
+        &self,
+        account: &Account,
+        provider: &Provider,
+        preset: &Preset,
+        cli: CliKind,
+    ) -> Result<(), ProviderError> {
+        let mut families = self.apis(cli).iter().map(|api| api.family());
+        if families.clone().any(|family| account.base_urls.contains_key(&family)) {
+            return Ok(());
+        }
+        let added = families.find_map(|family| preset.base_urls.get(&family)?.as_deref());
+        Err(ProviderError::Gained {
+            provider: provider.name.to_string(),
+            preset: preset.id.clone(),
+            cli,
+            now: added.map(origin).unwrap_or_default(),
+        })
     }
 
     /// The family of the first API of a CLI that a preset has a place for.
@@ -203,7 +245,7 @@ mod tests {
     fn a_preset_that_leads_elsewhere_is_no_account_until_it_is_pinned_again() {
         let mut provider = Provider::new("x".parse().unwrap(), "p");
         let before = preset(&[(Family::Anthropic, Some("https://a/x")), (Family::Openai, None)]);
-        assert!(is_unpinned(&provider, &before) && pin(&mut provider, &before) && !is_unpinned(&provider, &before));
+        assert!(is_unpinned(&provider) && pin(&mut provider, &before) && !is_unpinned(&provider));
         assert!(!pin(&mut provider, &before));
         let id = provider.id.clone();
         // Another path at the same place is no move.
@@ -216,6 +258,15 @@ mod tests {
         let moved = preset(&[(Family::Anthropic, Some("https://b/x"))]);
         assert!(pin(&mut provider, &moved) && account(&provider, &known(moved)).is_ok());
         assert_eq!(provider.id, id);
+        // An address that is added later is not used unless it leads where the user agreed already.
+        let gained = |url| preset(&[(Family::Anthropic, Some("https://b/x")), (Family::Gemini, Some(url))]);
+        let with = account(&provider, &known(gained("https://evil/x"))).unwrap();
+        assert_eq!(with.base_urls.keys().collect::<Vec<_>>(), [&Family::Anthropic]);
+        let refused = clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Gemini);
+        assert!(matches!(refused, Err(ProviderError::Gained { now, .. }) if now == "https://evil"));
+        clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Claude).unwrap();
+        let with = account(&provider, &known(gained("https://b/y"))).unwrap();
+        assert_eq!(with.base_urls[&Family::Gemini], "https://b/y");
         // An address of the user's own is not the preset's to move.
         provider.base_urls.insert(Family::Anthropic, "https://mine".into());
         account(&provider, &known(before)).unwrap();

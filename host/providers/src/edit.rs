@@ -7,7 +7,7 @@ use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, one_l
 use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, origin};
 use serde::Serialize;
 
-use crate::account::{pin, unchecked_account};
+use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
 use crate::address::{addresses, base_url, is_loopback, is_private};
 use crate::secrets::{forget, free_name, in_vault};
 use crate::{Ask, KnownPreset, ProviderError, ProviderSummary, Providers};
@@ -254,7 +254,11 @@ impl Providers {
         let known = self.preset_of(&provider).await?;
         self.apply(&mut provider, &known.preset, changes, None).await?;
         agree_to_private(&mut provider, &known, ask).await?;
-        moved = moved || !origins(&provider, &known).is_subset(&agreed_origins(before, &known));
+        let agreed = match is_unpinned(before) {
+            true => origins(before, &known),
+            false => agreed_origins(before),
+        };
+        moved = moved || !origins(&provider, &known).is_subset(&agreed);
         pin(&mut provider, &known.preset);
         Ok((provider, known, moved))
     }
@@ -426,16 +430,6 @@ async fn token(
 /// Where a provider's secrets go.
 fn origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<String> {
     unchecked_account(provider, known).base_urls.values().map(|url| origin(url)).collect()
-}
-
-/// Where the user agreed that they go: what was typed, and where the preset led then.
-fn agreed_origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<String> {
-    let account = unchecked_account(provider, known);
-    let of = |(family, url): (&Family, &String)| match provider.origins.get(family) {
-        Some(pinned) if !provider.base_urls.contains_key(family) => origin(pinned),
-        _ => origin(url),
-    };
-    account.base_urls.iter().map(of).collect()
 }
 
 /// If a third-party preset names an address on this machine or in a private network, the user has to

@@ -57,6 +57,20 @@ pub enum ProviderError {
         /// Where it leads now.
         now: String,
     },
+    /// The preset gained an address since the user agreed to it, and the CLI would need it.
+    #[error(
+        "for `{cli}`, the preset `{preset}` of provider `{provider}` now leads to `{now}`, which you have not agreed to"
+    )]
+    Gained {
+        /// The provider.
+        provider: String,
+        /// Its preset.
+        preset: String,
+        /// The CLI.
+        cli: CliKind,
+        /// Scheme, host and port.
+        now: String,
+    },
     /// A secret that the provider refers to is missing.
     #[error("provider `{provider}` has no secret `{secret}`: {problem}")]
     NoSecret {
@@ -208,7 +222,7 @@ impl ProviderError {
             Self::Unknown { known, .. } => format!("your providers: {}", known.join(", ")),
             Self::Taken { name } => format!("`aiw provider edit {name}` changes it"),
             Self::Reserved => "choose another name".into(),
-            Self::Moved { provider, .. } => format!(
+            Self::Moved { provider, .. } | Self::Gained { provider, .. } => format!(
                 "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"
             ),
             Self::NoSecret { hint, .. } => hint.clone(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
-use aiw_tui::{Backend, BrowseError, Options, Plugin, Preview, Progress, Server, browse};
+use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server, browse};
 
 struct Invented(Mutex<Vec<Plugin>>);
 
@@ -19,17 +19,17 @@ impl Invented {
 }
 
 impl Backend for Invented {
-    fn plugins(&self) -> Result<Vec<Plugin>, String> {
+    fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
         Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    fn preview(&self, id: &str, _: &dyn Fn(Progress)) -> Result<Preview, String> {
+    fn preview(&self, id: &str, _: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
         sleep(Duration::from_millis(200));
         let warnings = vec!["`TOKEN` is not set".to_owned()];
         Ok(Preview { lines: vec![format!("server of {id} (stdio) runs: npx -y {id}")], warnings })
     }
 
-    fn install(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, String> {
+    fn install(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError> {
         for done in 0..20 {
             progress(Progress { what: "fetching".to_owned(), done, total: Some(20) });
             sleep(Duration::from_millis(50));
@@ -42,12 +42,12 @@ impl Backend for Invented {
         Ok(format!("Installed `{id}`"))
     }
 
-    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, String> {
+    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, BackendError> {
         self.change(id, |plugin| plugin.installed = false);
         Ok(format!("Removed `{id}`"))
     }
 
-    fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, String> {
+    fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
         self.change(id, |plugin| plugin.enabled = enabled);
         Ok(format!("{} `{id}`", if enabled { "Enabled" } else { "Disabled" }))
     }
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     let options = Options { color: std::env::var_os("NO_COLOR").is_none(), ..Options::default() };
     match browse(Arc::new(Invented(Mutex::new(plugins.collect()))), options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(BrowseError::Signal(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
-        Err(BrowseError::Terminal { .. }) => ExitCode::from(69),
+        Err(ScreenError::Signal(signal)) => ExitCode::from(u8::try_from(128 + signal).unwrap_or(1)),
+        Err(ScreenError::Terminal { .. }) => ExitCode::from(69),
     }
 }

@@ -4,13 +4,13 @@
 //! outside is compiled in a process of its own, with limits that end it.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
 
-use crate::engine::one_line;
+use crate::error::one_line;
 use crate::{Engine, LoadError, limits};
 
 /// Whose code a component is.
@@ -137,6 +137,3 @@ fn limit_this_process() {
     let _ = setrlimit(Resource::Cpu, most(limits::COMPILE_TIME.as_secs() * processors));
     let _ = setrlimit(Resource::Core, most(0));
 }
-
-/// The program that compiles what comes from outside, if there is one.
-pub(crate) type Compiler = Option<PathBuf>;

@@ -1,11 +1,11 @@
+//! One component: loading, linking, calling.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aiw_core::Secret;
-use aiw_extensions::{About, ExtensionError, Grants, World};
+use aiw_extensions::{About, CapabilityKind, ExtensionError, Grants, World};
 use aiw_net::{HostPattern, Hosts, Policy};
 use wasmtime::component::{HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -13,11 +13,12 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use crate::Engine;
 use crate::bindings::v0_1::Every;
 use crate::bindings::v0_1::exports::aiw::plugin::{adapter, market};
+use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
 use crate::capabilities::Capabilities;
 use crate::compile::{self, Origin};
 use crate::error::{CallError, LoadError};
-use crate::host::{Call, OverLimit, State};
-use crate::limits::{COMMAND_CPU, COMMAND_WALL, Limits};
+use crate::host::{Call, State};
+use crate::limits::{COMMAND_WALL, Limits};
 
 /// What the user named for one call: it is granted whatever the manifest says.
 #[derive(Debug, Clone, Default)]
@@ -33,68 +34,6 @@ pub struct Reach {
     pub secrets: BTreeMap<String, BoundSecret>,
     /// What this call shares with others of the same command.
     pub budget: Option<Arc<Budget>>,
-}
-
-/// A secret, and where it may be sent.
-#[derive(Debug, Clone)]
-pub struct BoundSecret {
-    /// The value.
-    pub value: Secret,
-    /// URLs whose scheme, host and port get it; nothing else does.
-    pub urls: Vec<String>,
-}
-
-/// What a call is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// An answer, which may take requests.
-    Answer,
-    /// What the named function can say without the host.
-    Pure(&'static str),
-    /// A plan: before every start, at once, so that nothing is asked for or started.
-    Plan,
-}
-
-impl Purpose {
-    fn time(self, limits: &Limits) -> Duration {
-        match self {
-            Self::Answer => limits.whole_call,
-            Self::Pure(_) | Self::Plan => limits.pure_call,
-        }
-    }
-}
-
-/// What all calls for one command may take together: a marketplace may have thousands of entries.
-#[derive(Debug)]
-pub struct Budget {
-    /// Microseconds of guest code.
-    guest: AtomicU64,
-    /// When the command's time for the component is over.
-    end: Instant,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { guest: AtomicU64::new(0), end: Instant::now() + COMMAND_WALL }
-    }
-}
-
-impl Budget {
-    pub(crate) fn charge_guest(&self, time: Duration) -> Result<(), OverLimit> {
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let used = self.guest.fetch_add(micros, Ordering::Relaxed).saturating_add(micros);
-        if u128::from(used) <= COMMAND_CPU.as_micros() {
-            return Ok(());
-        }
-        Err(OverLimit(format!(
-            "ran for {} s over the entries of one marketplace and was stopped",
-            COMMAND_CPU.as_secs()
-        )))
-    }
-
-    fn left(&self) -> Duration {
-        self.end.saturating_duration_since(Instant::now())
-    }
 }
 
 /// Where the functions of each world that a component offers are.
@@ -142,10 +81,12 @@ impl Component {
             return Err(ExtensionError::Precompiled.into());
         }
         let wanted = Grants::wanted(about);
-        if let Some(more) = wanted.beyond(&granted).into_iter().find(|capability| capability.kind == "imports") {
+        if let Some(more) =
+            wanted.beyond(&granted).into_iter().find(|capability| capability.kind == CapabilityKind::Imports)
+        {
             return Err(LoadError::NotGranted { id: id.to_string(), import: more.value });
         }
-        let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::engine::one_line(e) };
+        let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::error::one_line(e) };
         let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
         let mut linker = Linker::new(&engine.inner);
         let link = |linker: &mut Linker<State>| -> wasmtime::Result<InstancePre<State>> {
@@ -167,7 +108,7 @@ impl Component {
     }
 
     /// What was agreed to and asked for: both keys.
-    fn both_keys(&self, kind: &str) -> Vec<String> {
+    fn both_keys(&self, kind: CapabilityKind) -> Vec<String> {
         let granted = self.granted.values(kind);
         self.wanted.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
     }
@@ -177,8 +118,8 @@ impl Component {
             Hosts::Only(values.iter().filter_map(|value| HostPattern::parse(value).ok()).collect())
         };
         let git = |origin: &String| origin.strip_prefix("git:").map(str::to_owned);
-        let origins = self.both_keys("origins");
-        let mut hosts = self.both_keys("hosts");
+        let origins = self.both_keys(CapabilityKind::Origins);
+        let mut hosts = self.both_keys(CapabilityKind::Hosts);
         let public = reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
         hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
         let mut http = Policy { hosts: patterns(hosts), ..Policy::none() };
@@ -187,7 +128,7 @@ impl Component {
             trees.directories = reach.directories.clone();
         }
         // An address in the component's settings was typed by the user as well.
-        let settings = self.both_keys("settings");
+        let settings = self.both_keys(CapabilityKind::Settings);
         let set = settings.iter().filter_map(|key| self.capabilities.settings.get(&self.id, key));
         for url in set.chain(reach.urls.iter().cloned()) {
             http.grant_url(&url);

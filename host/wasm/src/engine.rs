@@ -1,9 +1,11 @@
+//! The engine that all components share.
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetails};
 
-use crate::compile::Compiler;
+use crate::error::one_line;
 use crate::{CompiledCache, LoadError, limits};
 
 /// The engine that all components share, with its cache of compiled code.
@@ -11,7 +13,8 @@ use crate::{CompiledCache, LoadError, limits};
 pub struct Engine {
     pub(crate) inner: wasmtime::Engine,
     pub(crate) cache: CompiledCache,
-    pub(crate) compiler: Compiler,
+    /// The program that compiles what comes from outside.
+    pub(crate) compiler: Option<PathBuf>,
     ticker: Arc<OnceLock<()>>,
 }
 
@@ -81,9 +84,4 @@ impl Engine {
         self.inner.precompile_compatibility_hash().hash(&mut hasher);
         aiw_core::hex(&sha2::Digest::finalize(hasher.0))
     }
-}
-
-/// The whole chain of an error on one printable line.
-pub(crate) fn one_line(error: &wasmtime::Error) -> String {
-    aiw_core::one_line(&format!("{error:#}"), 400)
 }

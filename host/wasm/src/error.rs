@@ -1,3 +1,5 @@
+//! Why a component cannot be loaded, or a call failed.
+
 use aiw_core::ErrorKind;
 use aiw_extensions::ExtensionError;
 
@@ -103,4 +105,9 @@ impl CallError {
             Self::Load(_) => ErrorKind::Config,
         }
     }
+}
+
+/// The whole chain of an error on one printable line.
+pub(crate) fn one_line(error: &wasmtime::Error) -> String {
+    aiw_core::one_line(&format!("{error:#}"), 400)
 }

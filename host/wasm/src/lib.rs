@@ -9,6 +9,7 @@
 //! that loops, traps, eats memory or talks nonsense costs its own call one clear error.
 
 mod bindings;
+mod budget;
 mod cache;
 pub mod capabilities;
 mod compile;
@@ -20,8 +21,9 @@ pub mod limits;
 pub mod market;
 pub mod provider;
 
+pub use budget::{BoundSecret, Budget};
 pub use cache::CompiledCache;
 pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
-pub use component::{BoundSecret, Budget, Component, Reach};
+pub use component::{Component, Reach};
 pub use engine::Engine;
 pub use error::{CallError, LoadError, Refusal};

@@ -11,6 +11,7 @@ mod command;
 mod component;
 mod docs;
 mod guests;
+mod picture;
 mod plugins;
 mod test;
 mod tour;
@@ -44,6 +45,8 @@ enum Chore {
     Check,
     /// Write the documents that are generated
     Docs,
+    /// Draw the terminal picture of the README from what aiw prints
+    Picture,
     /// Kill tasks, their starters and their supervisors at random, many times over; then run the
     /// property tests with one seed after the other
     Soak {
@@ -77,6 +80,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Docs => docs::write()?,
+        Chore::Picture => picture::draw()?,
         Chore::Soak { minutes } => return test::soak(minutes),
         Chore::Bench => return bench::run(),
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aiw_tests::{ModelApi, real_cli};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::command::{self, root};
 use crate::plugins;
@@ -46,6 +46,40 @@ pub fn run() -> Result<()> {
     ])
 }
 
+/// What the README's picture shows: each command and what it prints, line by line.
+pub fn recorded() -> Result<Vec<String>> {
+    plugins::setup()?;
+    let tour = Tour { aiw: build_aiw()?, home: tempfile::Builder::new().prefix("aiw-picture-").tempdir()? };
+    let prompt = "Fix the failing test";
+    let turns =
+        serde_json::json!([{"match": prompt, "text": "Fixed: the parser skipped the last line.", "repeat": true}]);
+    let api = ModelApi::start(&turns).context("the scripted model needs python3")?;
+    ensure!(["claude", "codex"].iter().all(|cli| real_cli(cli).is_some()), "the picture needs Claude Code and Codex");
+    let unseen = ["--preset", "litellm", "--base-url", api.url(), "--token-env", "TRY_KEY", "--model", "scripted"];
+    tour.output(&[&["provider", "add", "router"][..], &unseen].concat())?;
+    tour.output(&["plugin", "marketplace", "add", "./examples/marketplace"])?;
+    let mut lines = Vec::new();
+    for step in [
+        &["claude", "-p", "router", "--detach", prompt][..],
+        &["codex", "-p", "router", "--detach", prompt],
+        &["status"],
+        &["wait"],
+        &["plugin", "install", "text-tools@aiw-examples", "--yes"],
+    ] {
+        lines.push(shown(step));
+        let said = tour.output(step)?;
+        // The throw-away home is nobody's: it is shown as the user's own.
+        let home = tour.home.path().display().to_string();
+        lines.extend(said.replace(&home, "~").lines().map(str::to_owned));
+    }
+    Ok(lines)
+}
+
+fn shown(step: &[&str]) -> String {
+    let quoted = |word: &&str| if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() };
+    format!("$ aiw {}", step.iter().map(quoted).collect::<Vec<_>>().join(" "))
+}
+
 /// A home that nobody else has, and the binary.
 struct Tour {
     aiw: PathBuf,
@@ -66,8 +100,21 @@ impl Tour {
             println!("{}", serde_json::from_slice::<serde_json::Value>(&text)?);
             return Ok(());
         }
-        let quoted = |word: &&str| if word.contains(' ') { format!("\"{word}\"") } else { (*word).to_owned() };
-        println!("$ aiw {}", step.iter().map(quoted).collect::<Vec<_>>().join(" "));
+        println!("{}", shown(step));
+        command::run(&mut self.command(step)?)
+    }
+
+    /// Standard output and standard error of a command, in this order.
+    fn output(&self, step: &[&str]) -> Result<String> {
+        let done = self.command(step)?.output()?;
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        ensure!(done.status.success(), "{}: {said}", shown(step));
+        Ok(said)
+    }
+
+    fn command(&self, step: &[&str]) -> Result<Command> {
+        let home = self.home.path();
         let mut aiw = Command::new(&self.aiw);
         // Nothing of the user's own: no settings, no marketplaces of Claude Code, no git configuration.
         aiw.args(step).env_clear().current_dir(root());
@@ -83,7 +130,8 @@ impl Tour {
         for name in ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "GEMINI_CLI_TRUST_WORKSPACE"] {
             aiw.env(name, "true");
         }
-        command::run(aiw.env("TRY_KEY", "the key of a model that is none"))
+        aiw.env("TRY_KEY", "the key of a model that is none");
+        Ok(aiw)
     }
 }
 

@@ -1,3 +1,5 @@
+//! Which sources are GitHub repositories.
+
 use aiw_extension::{Registration, is_ref};
 
 pub const KIND: &str = "github";

@@ -1,3 +1,5 @@
+//! Which sources are directories.
+
 use aiw_extension::Registration;
 
 pub const DIRECTORY: &str = "directory";

@@ -1,3 +1,5 @@
+//! Which sources are URLs.
+
 use aiw_extension::{Registration, is_ref};
 
 pub const GIT: &str = "git";

@@ -1,3 +1,5 @@
+//! The gateways and self-hosted servers that have a preset.
+
 use aiw_extension::{Account, Family, Need, Preset};
 
 /// A preset, and what its own API knows beside that of the CLIs.

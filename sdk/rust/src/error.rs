@@ -1,3 +1,5 @@
+//! Errors that a component answers with.
+
 use crate::{Error, Unavailability};
 
 impl Error {

@@ -1,3 +1,5 @@
+//! Places in git repositories.
+
 use crate::{EntryRef, EntrySource, Error, GitOrigin, Origin, Snapshot, Tree, market_document, trees};
 
 /// A marketplace that is a git repository, as on any forge.

@@ -1,3 +1,5 @@
+//! What a provider plans for an AI CLI.
+
 use crate::{
     Account, Api, Auth, Error, Family, Intent, IntentHeader, Models, NamedSecret, Quirks, Target, Tuning, Value,
 };

@@ -1,3 +1,5 @@
+//! What a marketplace lists.
+
 use serde::Deserialize;
 
 use crate::{Account, Error, Family, Health, KeyState, Model, Request, Response, Secret, http};

@@ -1,3 +1,5 @@
+//! The world of marketplaces as a trait.
+
 use std::marker::PhantomData;
 
 use crate::__wit::exports::aiw::plugin::market::Guest;

@@ -1,3 +1,5 @@
+//! The world of providers as a trait.
+
 use std::marker::PhantomData;
 
 use crate::__wit_provider::exports::aiw::plugin::adapter::Guest;

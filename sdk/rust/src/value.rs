@@ -1,3 +1,5 @@
+//! Header values: literal text, or secrets by name.
+
 use crate::{Secret, Value};
 
 impl Secret {

@@ -1,3 +1,5 @@
+//! What a component answered, for assertions.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

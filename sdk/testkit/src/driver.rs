@@ -1,3 +1,5 @@
+//! Drives a component as aiw does: each call in a fresh instance.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

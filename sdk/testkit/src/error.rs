@@ -1,3 +1,5 @@
+//! Why a test cannot go on.
+
 use std::path::PathBuf;
 
 use aiw_extensions::ExtensionError;

@@ -1,3 +1,5 @@
+//! A component under test.
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -60,6 +60,7 @@ impl Http for PlayedHttp {
             return Err(NetError::Unavailable {
                 message: format!("no recorded answer for `{url}`"),
                 retry_after: None,
+                source: None,
             });
         };
         if answer.body.len() as u64 > request.limit {
@@ -124,7 +125,7 @@ impl Trees for PlayedTrees {
                 None if self.real_git => self.trees.open(policy, origin).await,
                 None => {
                     let message = format!("no recorded repository for `{}`", git.url);
-                    Err(NetError::Unavailable { message, retry_after: None })
+                    Err(NetError::Unavailable { message, retry_after: None, source: None })
                 }
             },
             Origin::Directory(_) => self.trees.open(policy, origin).await,

@@ -7,81 +7,80 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum ProviderCommand {
-    /// Add a provider; asks for what is not given
+    /// Add a provider; asks for what you leave out
     Add(ProviderArgs),
-    /// Change a provider: what is given, and nothing else
+    /// Change a provider; what you leave out stays as it is
     ///
-    /// A token is for the place that it was given for. With another preset, or an address at another host, its token
-    /// and its further secrets are forgotten: give new ones in the same command, or be asked. `--keep-token` sends the
-    /// old ones there.
+    /// A token belongs to the address that you gave it for. If you change the preset or the host, aiw forgets the token
+    /// and the other secrets and asks for new ones. `--keep-token` keeps the old ones.
     Edit(EditArgs),
-    /// Remove a provider, and the secrets that only it uses
+    /// Remove a provider and the secrets that only it uses
     Remove {
         /// Its name
         name: String,
     },
-    /// List the providers
+    /// List providers
     List,
     /// Show one provider
     Show {
         /// Its name
         name: String,
     },
-    /// Choose the provider for runs that name none; without a name, show it
+    /// Set or show the provider for runs without `-p`
     Default {
-        /// Its name; `own` is the CLI's own configuration
+        /// Its name; `own` means the CLI's own configuration
         name: Option<String>,
-        /// For these CLIs only
+        /// Only for these CLIs
         #[arg(long, value_delimiter = ',', value_name = "CLI")]
         clis: Vec<CliKind>,
     },
-    /// Ask a provider: is it there, how fast, is the key good, which models
+    /// Check that a provider answers, accepts its key and lists models
     Test {
         /// Its name
         name: String,
     },
-    /// List what a provider can be added as
+    /// List the presets that you can add a provider from
     Presets,
 }
 
 #[derive(Debug, Args)]
 pub struct ProviderArgs {
-    /// Its name here
+    /// Its name
     pub name: ProviderName,
-    /// What it is: see `aiw provider presets`
+    /// The preset; see `aiw provider presets`
     #[arg(long)]
     pub preset: Option<String>,
-    /// Where it is: one address, or one for each API family (anthropic, openai, gemini)
+    /// Its address, or one for each API family (anthropic, openai, gemini)
     #[arg(long, value_name = "[FAMILY=]URL", value_parser = parse_base_url)]
     pub base_url: Vec<(Option<Family>, String)>,
-    /// The model of its runs; `` takes it away
+    /// The model for its runs; an empty value removes it
     #[arg(long)]
     pub model: Option<String>,
-    /// The CLIs that it is for
+    /// Use it only for these CLIs
     #[arg(long, value_delimiter = ',', value_name = "CLI")]
     pub clis: Vec<CliKind>,
-    /// What it is for, in your words
+    /// What you use it for, in your words
     #[arg(long, value_name = "TEXT")]
     pub scenario: Option<String>,
-    /// Read the token from a variable at each run; the variable's name is kept, not its value
+    /// Read the token from this variable at each run; aiw keeps only the variable's name
     #[arg(long, value_name = "VAR", conflicts_with = "token_stdin")]
     pub token_env: Option<EnvName>,
-    /// Read the token from standard input and keep it in the vault
+    /// Read the token from standard input and store it encrypted
     #[arg(long)]
     pub token_stdin: bool,
-    /// A further secret for components that take several, from a variable at each run
+    /// Another secret, read from a variable at each run, for extensions that take several
     #[arg(long, value_name = "NAME=VAR", value_parser = parse_secret)]
     pub secret_env: Vec<(SecretName, EnvName)>,
     /// Refused: every user of the machine can read arguments
     #[arg(long, hide = true, value_name = "TOKEN", num_args = 0..=1, default_missing_value = "")]
     pub token: Option<String>,
-    /// A variable of its runs; `K='${OTHER}'` reads it from another at each run
+    /// Set a variable for its runs; `K='${OTHER}'` reads it from another variable at each run
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub env: Vec<(EnvName, String)>,
-    /// Use it for runs that name none
+    /// Use it for runs without `-p`
     #[arg(long)]
     pub default: bool,
-    /// Agree to an address on this machine or in a private network that an extension names
+    /// Accept an address on this machine or in a private network that an extension names
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -90,28 +89,28 @@ pub struct ProviderArgs {
 pub struct EditArgs {
     #[command(flatten)]
     pub provider: ProviderArgs,
-    /// Send its token and further secrets to the other preset or address as well
+    /// Keep the token and the other secrets although the address changes
     #[arg(long, conflicts_with_all = ["token_env", "token_stdin"])]
     pub keep_token: bool,
-    /// Take a variable of its runs away
+    /// Remove a variable
     #[arg(long, value_name = "K")]
     pub unset_env: Vec<EnvName>,
-    /// Take a further secret away
+    /// Remove a secret
     #[arg(long, value_name = "NAME")]
     pub unset_secret: Vec<SecretName>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum SecretCommand {
-    /// Keep a secret in the vault; asks for it, or reads it from a pipe
+    /// Store a secret; asks for it or reads it from a pipe
     Set {
         /// Its name
         name: SecretName,
-        /// Take it from a variable
+        /// Read it from a variable
         #[arg(long, value_name = "VAR")]
         env: Option<EnvName>,
     },
-    /// List the names of the secrets
+    /// List the names of secrets
     List,
     /// Remove a secret
     Remove {
@@ -122,16 +121,16 @@ pub enum SecretCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum TrustCommand {
-    /// Let the `.aiw.json` and the project roles of a directory count, and those beneath it
+    /// Use the `.aiw.json` and the project roles of a directory and everything below it
     Add {
-        /// The directory; the current one by default
+        /// The directory [default: the current one]
         directory: Option<PathBuf>,
     },
-    /// List the trusted directories
+    /// List trusted directories
     List,
-    /// Trust a directory no more
+    /// Stop trusting a directory
     Remove {
-        /// The directory; the current one by default
+        /// The directory [default: the current one]
         directory: Option<PathBuf>,
     },
 }
@@ -148,12 +147,12 @@ fn parse_base_url(text: &str) -> Result<(Option<Family>, String), String> {
 }
 
 fn parse_variable(text: &str) -> Result<(EnvName, String), String> {
-    let (name, value) = text.split_once('=').ok_or("it must be of the form `K=V`")?;
+    let (name, value) = text.split_once('=').ok_or("expected `K=V`")?;
     Ok((name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, value.to_owned()))
 }
 
 fn parse_secret(text: &str) -> Result<(SecretName, EnvName), String> {
-    let (name, variable) = text.split_once('=').ok_or("it must be of the form `NAME=VAR`")?;
+    let (name, variable) = text.split_once('=').ok_or("expected `NAME=VAR`")?;
     let said = |e: aiw_core::InvalidName| e.to_string();
     Ok((name.parse().map_err(said)?, variable.parse().map_err(said)?))
 }

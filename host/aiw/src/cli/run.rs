@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
     after_help = "The CLI's own flags go after `--`: aiw codex -p openrouter \"fix the test\" -- --skip-git-repo-check"
 )]
 pub struct RunArgs {
-    /// The provider; `own` is the CLI's own configuration
+    /// The API provider; `own` means the CLI's own configuration
     #[arg(short, long, value_name = "NAME")]
     pub provider: Option<String>,
     /// Roles that go before the prompt
@@ -22,43 +22,43 @@ pub struct RunArgs {
     /// The model
     #[arg(short, long)]
     pub model: Option<String>,
-    /// Where it works; the current directory by default
+    /// The directory to work in [default: the current one]
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
-    /// A variable for it; `K` alone takes the value that it has here
+    /// Set a variable; `K` alone passes on its current value
     #[arg(long, value_name = "K=V", value_parser = parse_env)]
     pub env: Vec<(EnvName, Option<String>)>,
-    /// Ends it after a time: 90s, 10m, 2h
+    /// Stop it after this time: 90s, 10m, 2h
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
-    /// The most memory that it and all it starts may have: 512M, 4G
+    /// Limit the memory of it and everything that it starts: 512M, 4G
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
-    /// The most of the processors, in percent of one: 150 is one and a half
+    /// Limit the CPU, in percent of one core: 150 is one and a half cores
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub cpu: Option<u32>,
-    /// What it may do without asking, in its own safe modes: default or edit
+    /// What it may do without asking, by its own safe modes: default or edit
     #[arg(long, value_name = "WHAT")]
     pub permission: Option<Permission>,
-    /// Pass the servers of aiw's mcp.json on
+    /// Pass on the MCP servers in aiw's mcp.json
     #[arg(long)]
     pub mcp: bool,
-    /// A configuration directory of its own
+    /// Use a separate configuration directory
     #[arg(long)]
     pub isolated: bool,
-    /// What is printed
+    /// What to print
     #[arg(long, value_enum, default_value_t)]
     pub output: RunOutput,
-    /// Print the task's id at once and leave it running
+    /// Print the task's id and leave it running in the background
     #[arg(short, long)]
     pub detach: bool,
-    /// Be refused rather than wait for a turn when too many tasks run
+    /// Fail instead of waiting if too many tasks are running
     #[arg(long)]
     pub no_queue: bool,
-    /// Say what would be started, and why; start nothing
+    /// Show what would start and why, without starting it
     #[arg(long)]
     pub explain: bool,
-    /// What is to be done; `-` reads it from standard input. Without it, the CLI's interactive mode
+    /// What to do; `-` reads it from standard input. Without a prompt, the CLI runs interactively
     #[arg(trailing_var_arg = true)]
     pub prompt: Vec<OsString>,
     /// What stood after `--`.
@@ -71,9 +71,9 @@ pub enum RunOutput {
     /// What the model says; what it does goes to standard error
     #[default]
     Text,
-    /// One object at the end
+    /// One JSON object at the end
     Json,
-    /// The CLI's own structured stream, as it comes
+    /// The CLI's own structured stream as it arrives
     StreamJson,
 }
 
@@ -94,9 +94,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
         _ => (text, 0),
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << unit));
-    bytes
-        .filter(|bytes| *bytes >= 1 << 20)
-        .ok_or_else(|| "it must be a size such as `512M` or `4G`, 1M at least".into())
+    bytes.filter(|bytes| *bytes >= 1 << 20).ok_or_else(|| "expected a size such as `512M` or `4G`, at least 1M".into())
 }
 
 /// `90s`, `10m`, `1h 30m`; a plain number is seconds.
@@ -107,5 +105,5 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     duration
         .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(366 * 24 * 3600))
-        .ok_or_else(|| "it must be a time such as `90s`, `10m` or `2h`, a year at most".into())
+        .ok_or_else(|| "expected a time such as `90s`, `10m` or `2h`, at most a year".into())
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use aiw_core::ErrorKind;
 use aiw_markets::{Answers, Found, MarketError, Observer, OnConflict, Plan, Query};
-use aiw_tui::{Backend, BrowseError, Options, Plugin, Preview, Progress, Server};
+use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
 
-use crate::commands::plugin::{keys, kinds, preview};
+use crate::commands::plugin::install::preview;
+use crate::commands::plugin::look::{keys, kinds};
 use crate::components::Host;
 use crate::failure::Failure;
 
@@ -33,7 +34,7 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
         Ok(()) => Ok(()),
-        Err(BrowseError::Signal(signal)) => Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
+        Err(ScreenError::Signal(signal)) => Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
         Err(e) => Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
     }
 }
@@ -78,25 +79,26 @@ impl Domain {
         })
     }
 
-    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Plan, String> {
-        self.block_on(tell, self.host.markets.plan(id)).map_err(|e| sentence(&e))
+    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Plan, BackendError> {
+        self.block_on(tell, self.host.markets.plan(id)).map_err(backend_error)
     }
 }
 
-fn sentence(error: &MarketError) -> String {
-    match error.hint() {
+fn backend_error(error: MarketError) -> BackendError {
+    let sentence = match error.hint() {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
-    }
+    };
+    BackendError::new(sentence).because(error)
 }
 
 impl Backend for Domain {
-    fn plugins(&self) -> Result<Vec<Plugin>, String> {
-        let found = self.host.markets.search(&Query { all: true, ..Query::default() }).map_err(|e| sentence(&e))?;
+    fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
+        let found = self.host.markets.search(&Query { all: true, ..Query::default() }).map_err(backend_error)?;
         Ok(found.plugins.iter().map(plugin).collect())
     }
 
-    fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, String> {
+    fn preview(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
         let plan = self.plan(id, tell)?;
         let mut warnings: Vec<String> = plan
             .servers
@@ -118,25 +120,25 @@ impl Backend for Domain {
         Ok(Preview { lines, warnings })
     }
 
-    fn install(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, String> {
+    fn install(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
         let shown = self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
         let plan = match shown.filter(|plan| plan.id.to_string() == id) {
             Some(plan) => plan,
             None => self.plan(id, tell)?,
         };
         let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done = self.host.markets.install(plan, &answers).map_err(|e| sentence(&e))?;
+        let done = self.host.markets.install(plan, &answers).map_err(backend_error)?;
         Ok(format!("installed {} as {}", done.id, keys(&done.record)))
     }
 
-    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, String> {
-        let done = self.host.markets.uninstall(id).map_err(|e| sentence(&e))?;
+    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, BackendError> {
+        let done = self.host.markets.uninstall(id).map_err(backend_error)?;
         Ok(std::iter::once(format!("removed {}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
     }
 
-    fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, String> {
+    fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
         let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done = self.host.markets.set_enabled(id, enabled, &answers).map_err(|e| sentence(&e))?;
+        let done = self.host.markets.set_enabled(id, enabled, &answers).map_err(backend_error)?;
         let state = if enabled { "enabled" } else { "disabled" };
         Ok(std::iter::once(format!("{}: {state}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
     }
@@ -147,7 +149,7 @@ fn plugin(found: &Found) -> Plugin {
     let inspection = listed.inspection.as_ref();
     let servers = inspection.into_iter().flat_map(|i| &i.servers).map(|s| Server {
         name: s.name.clone(),
-        transport: s.transport.clone(),
+        transport: s.transport.to_string(),
         target: s.target(),
     });
     Plugin {

@@ -1,7 +1,7 @@
 //! `aiw extension …`
 
 use aiw_components::{Candidate, Known, LibraryError};
-use aiw_extensions::{About, Capability, Grants, World};
+use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
 use aiw_wasm::{CallError, Component};
 use serde_json::{Value, json};
@@ -14,22 +14,21 @@ use crate::output::{Output, table};
 use crate::terminal;
 
 pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failure> {
+    // Only some of these need the components.
+    let host = || Host::open(output);
     match command {
-        ExtensionCommand::New { name, kind } => return new::run(&name, kind, output),
-        ExtensionCommand::Call(args) => return call::run(args, output).await,
-        _ => {}
-    }
-    let host = Host::open(output)?;
-    match command {
-        ExtensionCommand::Add { source, yes } => add(&host, &source, yes, output).await,
-        ExtensionCommand::List => list(&host, output),
-        ExtensionCommand::Info { id } => info(&host, &id, output).await,
-        ExtensionCommand::Update { id, accept_changes } => update(&host, id.as_deref(), accept_changes, output).await,
-        ExtensionCommand::Enable { id } => set_enabled(&host, &id, true, output),
-        ExtensionCommand::Disable { id } => set_enabled(&host, &id, false, output),
-        ExtensionCommand::Remove { id } => remove(&host, &id, output),
-        ExtensionCommand::Verify { id } => verify(&host, id.as_deref(), output).await,
-        ExtensionCommand::New { .. } | ExtensionCommand::Call(_) => Ok(()),
+        ExtensionCommand::Add { source, yes } => add(&host()?, &source, yes, output).await,
+        ExtensionCommand::List => list(&host()?, output),
+        ExtensionCommand::Info { id } => info(&host()?, &id, output).await,
+        ExtensionCommand::Update { id, accept_changes } => {
+            update(&host()?, id.as_deref(), accept_changes, output).await
+        }
+        ExtensionCommand::Enable { id } => set_enabled(&host()?, &id, true, output),
+        ExtensionCommand::Disable { id } => set_enabled(&host()?, &id, false, output),
+        ExtensionCommand::Remove { id } => remove(&host()?, &id, output),
+        ExtensionCommand::Verify { id } => verify(&host()?, id.as_deref(), output).await,
+        ExtensionCommand::New { name, kind } => new::run(&name, kind, output),
+        ExtensionCommand::Call(args) => call::run(args, output).await,
     }
 }
 
@@ -56,7 +55,7 @@ fn describe(about: &About, source: &str, say: impl Fn(String)) {
 }
 
 fn is_wasi(capability: &Capability) -> bool {
-    capability.kind == "imports" && capability.value.starts_with("wasi:")
+    capability.kind == CapabilityKind::Imports && capability.value.starts_with("wasi:")
 }
 
 fn shape(known: &Known) -> Value {

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_core::ErrorKind;
-use aiw_gateway::{Gateway, Means, Unready};
+use aiw_gateway::{Gateway, LaunchSource, Unready};
 use aiw_home::Home;
 use aiw_launch::Launcher;
 
 use crate::cli::McpCommand;
+use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::starter;
@@ -36,14 +37,14 @@ async fn serve(output: &Output) -> Result<(), Failure> {
 /// What the command line starts CLIs with.
 struct FromHere;
 
-impl Means for FromHere {
+impl LaunchSource for FromHere {
     fn launcher(&self) -> Result<Launcher, Unready> {
         // Notes go to standard error.
         starter::launcher(&Output::new(false)).map(|(_, launcher)| launcher).map_err(unready)
     }
 
     fn executable(&self) -> Result<PathBuf, Unready> {
-        starter::own_executable().map_err(unready)
+        own_executable().map_err(unready)
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use aiw_core::{CliKind, ErrorKind};
+use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
-use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, Request, Text, full_shape, shell_word, standing};
+use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, Request, TaskDetails, Text, standing};
 use aiw_providers::Decision;
 use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
@@ -63,7 +63,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     let task = starter.start(prepared, queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
-        output.answer(json!({"task": full_shape(&task)}));
+        output.answer(json!({"task": TaskDetails::of(&task)}));
         Ok(())
     } else {
         attend(&starter.home, &task, args.output, &signals, output)
@@ -155,7 +155,10 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
         "as: {}",
         if is_task { "a task, the prompt on standard input" } else { "this terminal's foreground" }
     ));
-    output.line(format!("arguments: {}", plan.arguments.iter().map(|a| shell_word(a)).collect::<Vec<_>>().join(" ")));
+    output.line(format!(
+        "arguments: {}",
+        plan.arguments.iter().map(|a| shell_word(a).into_owned()).collect::<Vec<_>>().join(" ")
+    ));
     output.line(format!("permission: {}", prepared.permission));
     if let Some(bypass) = &prepared.bypass {
         output.line(format!("guards lifted by: {bypass}"));
@@ -267,7 +270,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
     tasks.mark_read(&[task.id])?;
     // This is the report.
     let task = Task { unread: false, ..task };
-    let answer = json!({"task": full_shape(&task)});
+    let answer = json!({"task": TaskDetails::of(&task)});
     let signal = signals.stop.load(Ordering::Relaxed);
     let code = match (task.outcome, task.exit_code) {
         (Some(Outcome::Succeeded), _) => 0,

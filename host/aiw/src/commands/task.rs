@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{Place, RootKind, Text, TextLine, duration, full_shape, resume, shape, standing, tail};
+use aiw_launch::{Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, duration, resume, standing, tail};
 use aiw_tasks::{Entry, From, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
@@ -81,7 +82,7 @@ fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
     if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
     }
-    output.answer(json!({"tasks": all.iter().map(shape).collect::<Vec<_>>()}));
+    output.answer(json!({"tasks": all.iter().map(TaskSummary::of).collect::<Vec<_>>()}));
     Ok(())
 }
 
@@ -105,7 +106,7 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     table(&rows(&shown)).iter().for_each(|line| output.line(line));
     output.line(format!("{running} running, {} queued, {unread} ended and not reported yet", count(State::Queued)));
     output.answer(json!({
-        "tasks": shown.iter().map(shape).collect::<Vec<_>>(),
+        "tasks": shown.iter().map(TaskSummary::of).collect::<Vec<_>>(),
         "running": running, "queued": count(State::Queued), "unread": unread,
     }));
     Ok(())
@@ -141,7 +142,7 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
         output.line("");
         output.line(message);
     }
-    output.answer(json!({"task": full_shape(&task)}));
+    output.answer(json!({"task": TaskDetails::of(&task)}));
     if task.unread {
         tasks.mark_read(&[task.id])?;
     }
@@ -297,7 +298,7 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
             Stopped::AlreadyEnded(task) => (task, "ended"),
         };
         output.line(format!("{} {word}: {}", task.id, standing(&task)));
-        shapes.push(shape(&task));
+        shapes.push(TaskSummary::of(&task));
     }
     everywhere.mark_read(&wanted.iter().map(|task| task.id).collect::<Vec<_>>())?;
     if wanted.is_empty() {
@@ -369,6 +370,14 @@ impl Live {
 /// What a report shows of a task that said nothing at its end.
 const LAST_LINES: usize = 5;
 
+/// A task that was waited for.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    task: TaskDetails,
+    last_lines: Vec<String>,
+}
+
 /// `aiw wait`
 pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -403,9 +412,8 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let mut shapes = Vec::new();
     for task in &waited.tasks {
         let lines = tail(&tasks, task, LAST_LINES)?;
-        let mut shape = full_shape(task);
-        shape["last_lines"] = lines.iter().map(|line| line.text.as_str()).collect();
-        shapes.push(shape);
+        let last_lines = lines.iter().map(|line| line.text.clone()).collect();
+        shapes.push(Report { task: TaskDetails::of(task), last_lines });
         if task.state != State::Ended {
             continue;
         }

@@ -1,3 +1,5 @@
+//! Addresses of providers in the form in which they are kept.
+
 use url::Url;
 
 /// A provider's address as it is kept: http or https, a host, no credentials, no query, no `/` at its end.

@@ -1,3 +1,5 @@
+//! The JSON Schema of `providers.json`.
+
 use aiw_core::{CliKind, Family};
 use serde_json::{Value, json};
 

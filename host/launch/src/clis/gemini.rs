@@ -212,6 +212,9 @@ fn is_root() -> bool {
     return false;
 }
 
+/// More than a record keeps of the last message. A model may say gigabytes.
+const SAYING: usize = 1 << 20;
+
 /// Its `stream-json`.
 #[derive(Default)]
 struct Stream {
@@ -235,7 +238,9 @@ impl CliStream for Stream {
                 if !part {
                     self.saying.clear();
                 }
-                self.saying.push_str(said);
+                if self.saying.len() < SAYING {
+                    self.saying.push_str(said);
+                }
                 Event::said(said, part).into_iter().collect()
             }
             "tool_use" => {

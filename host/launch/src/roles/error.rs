@@ -1,3 +1,5 @@
+//! Why a role cannot be used.
+
 use std::io;
 use std::path::PathBuf;
 

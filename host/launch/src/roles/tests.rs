@@ -1,3 +1,5 @@
+//! Roles on disk: sources, order, sizes, trust.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use proptest::prelude::*;

@@ -5,7 +5,8 @@
 use aiw_core::{is_git_ref, one_line};
 
 use super::packet::{Packet, Packets, line, packet};
-use super::{GitRef, Refused};
+use super::refs::GitRef;
+use super::transfer::Refused;
 use crate::error::{NetError, size};
 use crate::http::Limits;
 

@@ -2,10 +2,10 @@
 //! piece, once it was understood here, and nothing but what it waits for: both must take the same bytes for the
 //! pack. <https://git-scm.com/docs/pack-protocol#_packfile_negotiation>
 
-use super::Refused;
 use super::advertisement::{malformed, refused};
 use super::pack::{BadPack, PackCheck};
 use super::packet::{Packet, Packets, line, packet};
+use super::transfer::Refused;
 use crate::error::NetError;
 use crate::http::Limits;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aiw_core::one_line;
 use url::Url;
 
-use super::Cancel;
+use super::transfer::Cancel;
 use crate::error::NetError;
 
 /// How often a running command is looked at: short for a person, long for a processor.
@@ -100,7 +100,7 @@ pub(super) fn run(
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let child = command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => NetError::unavailable("`git` is not installed"),
-        _ => NetError::unavailable(format!("cannot run `git`: {error}")),
+        _ => NetError::unavailable(format!("cannot run `git`: {error}")).because(error),
     })?;
     let mut running = Running(child);
     if memory == Memory::Bounded {
@@ -116,7 +116,7 @@ pub(super) fn run(
         match running.0.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) => {}
-            Err(error) => return Err(NetError::unavailable(format!("cannot wait for `git`: {error}"))),
+            Err(error) => return Err(NetError::unavailable(format!("cannot wait for `git`: {error}")).because(error)),
         }
         cancel.check()?;
         if Instant::now() >= deadline {

@@ -1,5 +1,6 @@
 //! The smart protocol over HTTP: two requests, one for what a repository lists, one for commits of it.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -8,10 +9,11 @@ use url::Url;
 
 use super::advertisement::{Advertisement, Reader};
 use super::answer::Answer;
+use super::command;
 use super::session::Session;
-use super::{Refused, command};
+use super::transfer::Refused;
 use crate::error::NetError;
-use crate::http::{Outgoing, Stream, parse_http};
+use crate::http::{Method, Outgoing, Stream, parse_http};
 use crate::place::shown;
 
 /// As much of an answer as tells what sort of list it is.
@@ -135,12 +137,16 @@ impl Exchange {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
         }
-        let body = (!self.advertise).then(|| self.out.clone());
+        let (method, body) = match self.advertise {
+            true => (Method::Get, Vec::new()),
+            false => (Method::Post, self.out.clone()),
+        };
         let session = &self.session;
         session.wait(session.client.send(
             &session.policy,
-            Outgoing { url, headers, secrets: HeaderMap::new(), body },
+            Outgoing { method, url, headers, secrets: HeaderMap::new(), body },
             session.deadline,
+            session.client.limits().idle,
         ))
     }
 
@@ -171,6 +177,7 @@ impl Exchange {
                 return Err(NetError::Unavailable {
                     message: format!("`{shown}` answers with status {status}"),
                     retry_after: header(reqwest::header::RETRY_AFTER).and_then(|value| value.parse().ok()),
+                    source: None,
                 });
             }
             status => return Err(NetError::malformed(format!("`{shown}` answers with status {status}"))),
@@ -274,23 +281,10 @@ fn base_of(answered: &Url) -> Url {
 }
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue, NetError> {
-    let encoded = format!("Basic {}", base64(format!("{user}:{password}").as_bytes()));
+    let encoded = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
     let mut value = HeaderValue::from_str(&encoded).map_err(|_| NetError::invalid("credentials fit no header"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let word = (0..3).fold(0, |word, i| word << 8 | u32::from(three.get(i).copied().unwrap_or(0)));
-        for i in 0..4 {
-            let digit = DIGITS[(word >> (18 - 6 * i) & 63) as usize];
-            text.push(if i <= three.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
 }
 
 /// `%xx` undone, as git does for the user and password of a URL.
@@ -318,9 +312,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_and_percent_signs_are_as_the_world_has_them() {
-        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob:~", "Zm9vYjp+")] {
-            assert_eq!(base64(plain.as_bytes()), encoded);
+    fn credentials_are_encoded_as_servers_read_them() {
+        for (user, password, encoded) in [("", "", "Og=="), ("f", "", "Zjo="), ("foob", "~", "Zm9vYjp+")] {
+            assert_eq!(basic(user, password).unwrap(), format!("Basic {encoded}"));
         }
         assert_eq!(decoded("a%40b%2"), "a@b%2");
     }

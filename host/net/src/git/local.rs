@@ -19,7 +19,9 @@ use git2::{ErrorCode, ObjectType, Repository, RepositoryOpenFlags};
 use rustix::fs::OFlags;
 
 use super::advertisement::{too_many, unsupported_format};
-use super::{Cancel, GitRef, transport};
+use super::refs::GitRef;
+use super::transfer::Cancel;
+use super::transport;
 use crate::error::NetError;
 use crate::http::Limits;
 
@@ -49,7 +51,7 @@ pub(super) fn within<T: Send + 'static>(
     std::thread::Builder::new()
         .name("git".into())
         .spawn(move || done.send(work()))
-        .map_err(|error| NetError::unavailable(format!("cannot start a thread: {error}")))?;
+        .map_err(|error| NetError::unavailable(format!("cannot start a thread: {error}")).because(error))?;
     let deadline = Instant::now() + limit;
     loop {
         match result.recv_timeout(TICK) {
@@ -260,6 +262,7 @@ impl Looking<'_> {
         let failed = |error: std::io::Error| {
             let file = one_line(&file.display().to_string(), 200);
             NetError::unavailable(format!("cannot read `{file}` of the git repository at `{}`: {error}", self.shown))
+                .because(error)
         };
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -428,7 +431,7 @@ mod tests {
         let (stays, waits) = mpsc::channel::<()>();
         let left = within(limit, "R", &cancel, move || Ok(waits.recv()));
         let message = "the git repository at `R` can't be read: it has not answered within 0.05 s".to_owned();
-        assert_eq!(left.unwrap_err(), NetError::Unavailable { message, retry_after: None });
+        assert_eq!(left.unwrap_err(), NetError::Unavailable { message, retry_after: None, source: None });
         drop(stays);
         assert_eq!(within(limit, "R", &cancel, || Ok(7)), Ok(7));
         // Nobody waits any more.

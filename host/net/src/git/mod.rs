@@ -8,8 +8,10 @@ mod exchange;
 mod local;
 mod pack;
 mod packet;
+mod refs;
 mod remote;
 mod session;
+mod transfer;
 pub(crate) mod transport;
 
 use std::collections::BTreeMap;
@@ -18,115 +20,23 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_core::{RelPath, Sha, hex, is_git_ref, one_line};
+use aiw_core::{Sha, hex, one_line};
 use git2::{ObjectType, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use refs::check_reference;
+pub use refs::{GitOrigin, GitRef, GitRefs};
 use remote::{Depth, Remote};
 use session::Session;
+pub use transfer::Progress;
+use transfer::{Cancel, OnProgress, Refused};
 
 use crate::error::NetError;
 use crate::http::{Client, Limits, check_host, resolve_public};
 use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
-
-/// A place in a git repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitOrigin {
-    /// `https`, `ssh`, `file:` URL, absolute path or `git@host:path`.
-    pub url: String,
-    /// A branch or tag; the default branch if absent.
-    pub reference: Option<String>,
-    /// The commit. It wins over `reference`.
-    pub sha: Option<Sha>,
-    /// A directory inside the repository.
-    pub path: Option<RelPath>,
-}
-
-impl GitOrigin {
-    /// The default branch of a repository.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), reference: None, sha: None, path: None }
-    }
-}
-
-/// A ref of a repository. `name` is whole (`refs/heads/main`), or `HEAD`; a `^{}` at its end is
-/// what a tag stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitRef {
-    /// The whole name.
-    pub name: String,
-    /// What it points at.
-    pub sha: Sha,
-}
-
-/// All refs of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitRefs {
-    url: String,
-    refs: Vec<GitRef>,
-}
-
-impl GitRefs {
-    /// Every ref, `HEAD` first where there is one.
-    pub fn iter(&self) -> std::slice::Iter<'_, GitRef> {
-        self.refs.iter()
-    }
-
-    /// The commit of a branch, a tag or a whole ref name; of the default branch if `None`.
-    pub fn resolve(&self, reference: Option<&str>) -> Result<Sha, NetError> {
-        self.find(reference).map(|(_, sha)| sha)
-    }
-
-    /// The ref's whole name, and the commit that it stands for.
-    fn find(&self, reference: Option<&str>) -> Result<(String, Sha), NetError> {
-        if self.refs.is_empty() {
-            return Err(NetError::not_found(format!("`{}` is an empty repository: it has no commits", self.url)));
-        }
-        let by_name = |name: &str| self.refs.iter().find(|r| r.name == name).map(|r| r.sha.clone());
-        let named = |name: String| {
-            let peeled = by_name(&format!("{name}^{{}}"));
-            peeled.or_else(|| by_name(&name)).map(|sha| (name, sha))
-        };
-        let Some(wanted) = reference else {
-            return named("HEAD".to_owned())
-                .ok_or_else(|| NetError::not_found(format!("`{}` has no default branch: name one", self.url)));
-        };
-        check_reference(wanted)?;
-        let found = if wanted == "HEAD" || wanted.starts_with("refs/") {
-            named(wanted.to_owned())
-        } else {
-            named(format!("refs/heads/{wanted}")).or_else(|| named(format!("refs/tags/{wanted}")))
-        };
-        found.ok_or_else(|| {
-            NetError::not_found(format!("`{}` has no branch or tag `{}`", self.url, one_line(wanted, 80)))
-        })
-    }
-}
-
-impl<'a> IntoIterator for &'a GitRefs {
-    type Item = &'a GitRef;
-    type IntoIter = std::slice::Iter<'a, GitRef>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-/// How far a transfer is. Objects are known only once the far end has counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
-    /// Objects that have arrived.
-    pub received_objects: u64,
-    /// Objects that will.
-    pub total_objects: u64,
-    /// Bytes that have arrived.
-    pub received_bytes: u64,
-}
-
-/// What is told of a transfer while it runs, on the thread that transfers.
-type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// Opens trees: of git repositories, those from elsewhere through a cache, and of directories.
 #[derive(Clone)]
@@ -212,40 +122,6 @@ async fn spawn<T: Send + 'static>(work: impl FnOnce() -> Result<T, NetError> + S
         Ok(done) => done,
         Err(error) if error.is_cancelled() => Err(NetError::Cancelled),
         Err(_) => Err(NetError::unavailable("reading a repository ended by a defect of aiw")),
-    }
-}
-
-/// Whose no it is: after the far end's another way may still lead there.
-pub(super) enum Refused {
-    ByFarEnd(NetError),
-    ByUs(NetError),
-}
-
-impl Refused {
-    fn into_error(self) -> NetError {
-        match self {
-            Self::ByFarEnd(error) | Self::ByUs(error) => error,
-        }
-    }
-}
-
-impl From<NetError> for Refused {
-    fn from(error: NetError) -> Self {
-        Self::ByUs(error)
-    }
-}
-
-/// Whether anyone still waits for the result.
-#[derive(Clone)]
-struct Cancel(watch::Receiver<()>);
-
-impl Cancel {
-    fn check(&self) -> Result<(), NetError> {
-        self.0.has_changed().map(drop).map_err(|_| NetError::Cancelled)
-    }
-
-    async fn cancelled(&mut self) {
-        while self.0.changed().await.is_ok() {}
     }
 }
 
@@ -467,8 +343,9 @@ impl Job {
     }
 
     fn make_cache(&self) -> Result<(), NetError> {
-        std::fs::create_dir_all(&self.trees.cache)
-            .map_err(|error| NetError::unavailable(format!("cannot make the cache of repositories: {error}")))
+        std::fs::create_dir_all(&self.trees.cache).map_err(|error| {
+            NetError::unavailable(format!("cannot make the cache of repositories: {error}")).because(error)
+        })
     }
 
     /// The cache's repository, made if need be: bare, and without the templates, whose hooks would come along.
@@ -492,7 +369,8 @@ impl Job {
 
     /// Holds off other processes that fetch the same repository.
     fn lock(&self) -> Result<File, NetError> {
-        let failed = |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}"));
+        let failed =
+            |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}")).because(error);
         let path = self.path.with_extension("lock");
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
         loop {
@@ -557,13 +435,6 @@ fn sources(reference: &str) -> Vec<String> {
     vec![format!("refs/heads/{reference}"), format!("refs/tags/{reference}")]
 }
 
-fn check_reference(reference: &str) -> Result<(), NetError> {
-    if is_git_ref(reference) {
-        return Ok(());
-    }
-    Err(NetError::invalid(format!("`{}` is not the name of a branch or tag", one_line(reference, 80))))
-}
-
 /// The real path, if the user named it or what it lies beneath.
 fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, NetError> {
     let shown = one_line(&path.display().to_string(), 200);
@@ -576,7 +447,7 @@ fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(NetError::not_found(format!("there is no `{shown}`")));
         }
-        Err(error) => return Err(NetError::unavailable(format!("cannot open `{shown}`: {error}"))),
+        Err(error) => return Err(NetError::unavailable(format!("cannot open `{shown}`: {error}")).because(error)),
     };
     let beneath =
         |directory: &PathBuf| std::fs::canonicalize(directory).is_ok_and(|directory| real.starts_with(directory));

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::transport::MAX_OBJECT;
 use crate::error::size;
 use crate::http::Limits;
+
+/// The largest object: GitHub takes no file of more than 100 MiB.
+pub(super) const MAX_OBJECT: u64 = 128 << 20;
 
 /// Unpacked pieces, of which only the beginnings of deltas are looked at.
 const PIECE: usize = 32 << 10;

@@ -9,8 +9,10 @@ use aiw_core::one_line;
 use git2::{AutotagOption, FetchOptions, RemoteCallbacks, Repository};
 
 use super::command::{Ended, Memory};
+use super::refs::GitRef;
 use super::session::Session;
-use super::{GitRef, OnProgress, Progress, Refused, advertisement, command, exchange, transport};
+use super::transfer::{OnProgress, Progress, Refused};
+use super::{advertisement, command, exchange, transport};
 use crate::error::{NetError, size};
 use crate::place::{Place, shown_git};
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::advertisement::Advertisement;
-use super::{Cancel, Refused};
+use super::transfer::{Cancel, Refused};
 use crate::error::{NetError, size};
 use crate::http::Client;
 use crate::policy::Policy;

@@ -10,11 +10,9 @@ use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Trans
 use libgit2_sys as raw;
 
 use super::exchange::Exchange;
+use super::pack::MAX_OBJECT;
 use super::session::Session;
 use crate::error::{NetError, size};
-
-/// The largest object: GitHub takes no file of more than 100 MiB.
-pub(super) const MAX_OBJECT: u64 = 128 << 20;
 
 /// The most memory that libgit2 gets in one piece: an object, and what it adds to one. It holds three at once: the
 /// base of a delta, the delta, and what comes of them.

@@ -1,3 +1,5 @@
+//! Trees of directories on this machine.
+
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -9,8 +11,8 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
+use super::files::{Entry, Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, is_git};
 use super::git::longer;
-use super::{Entry, Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, is_git};
 use crate::error::NetError;
 
 /// Beneath a handle: whatever the paths and links say, nothing outside is opened.
@@ -22,7 +24,7 @@ pub(super) struct DirectoryFiles {
 impl DirectoryFiles {
     pub(super) fn open(path: &Path) -> Result<Self, NetError> {
         let directory = Dir::open_ambient_dir(path, ambient_authority())
-            .map_err(|error| unreadable(&path.to_string_lossy(), &error))?;
+            .map_err(|error| unreadable(&path.to_string_lossy(), error))?;
         Ok(Self { directory, revision: OnceLock::new() })
     }
 
@@ -108,12 +110,12 @@ impl Files for DirectoryFiles {
         match self.directory.symlink_metadata(path) {
             Ok(metadata) => Ok(Some(described(name.to_owned(), &metadata))),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-            Err(error) => Err(unreadable(path, &error)),
+            Err(error) => Err(unreadable(path, error)),
         }
     }
 
     fn children(&self, path: &str) -> Result<Vec<Entry>, NetError> {
-        let failed = |error: io::Error| unreadable(path, &error);
+        let failed = |error: io::Error| unreadable(path, error);
         let mut children = Vec::new();
         for entry in self.at(path).and_then(|directory| directory.entries()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -138,7 +140,7 @@ impl Files for DirectoryFiles {
     }
 
     fn link_target(&self, path: &str) -> Result<String, NetError> {
-        let target = self.directory.read_link_contents(path).map_err(|error| unreadable(path, &error))?;
+        let target = self.directory.read_link_contents(path).map_err(|error| unreadable(path, error))?;
         target
             .into_os_string()
             .into_string()
@@ -146,7 +148,7 @@ impl Files for DirectoryFiles {
     }
 
     fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {
-        let failed = |error: io::Error| unreadable(path, &error);
+        let failed = |error: io::Error| unreadable(path, error);
         let mut options = OpenOptions::new();
         // Not to wait for a pipe's writer, should one have taken the file's place.
         options.read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
@@ -176,18 +178,18 @@ impl Files for DirectoryFiles {
     }
 
     fn beneath(&self, path: &str) -> Result<Arc<dyn Files>, NetError> {
-        let directory = self.at(path).map_err(|error| unreadable(path, &error))?;
+        let directory = self.at(path).map_err(|error| unreadable(path, error))?;
         Ok(Arc::new(Self { directory, revision: OnceLock::new() }))
     }
 }
 
-fn unreadable(path: &str, error: &io::Error) -> NetError {
+fn unreadable(path: &str, error: io::Error) -> NetError {
     let path = if path.is_empty() { "." } else { path };
     let shown = one_line(path, 160);
     match error.kind() {
         ErrorKind::NotFound => NetError::not_found(format!("there is no `{shown}`")),
         ErrorKind::NotADirectory => NetError::not_found(format!("`{shown}` is not a directory")),
         ErrorKind::PermissionDenied => NetError::denied(format!("`{shown}` may not be read")),
-        _ => NetError::unavailable(format!("cannot read `{shown}`: {error}")),
+        _ => NetError::unavailable(format!("cannot read `{shown}`: {error}")).because(error),
     }
 }

@@ -1,9 +1,11 @@
+//! Trees of git commits.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
 
-use super::{Entry, Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink};
+use super::files::{Entry, Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink};
 use crate::error::NetError;
 use crate::git::transport::too_large;
 

@@ -1,3 +1,5 @@
+//! Writes a tree to disk.
+
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
@@ -78,7 +80,7 @@ pub(super) fn digest(tree: &Tree) -> Result<String, NetError> {
 pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetError> {
     let Plan { items, left_out } = tree.plan()?;
     check_case(&items)?;
-    let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", &error))?;
+    let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", error))?;
     let late = fails_late(&root);
     let mut digest = TreeDigest(Sha256::new());
     let (mut files, mut bytes) = (0_u32, 0_u64);
@@ -86,27 +88,27 @@ pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetE
         let path = item.path.as_str();
         match (item.kind, &item.link_target) {
             // By path, a directory comes before what it holds.
-            (ItemKind::Directory, _) => root.create_dir(path).map_err(|error| unwritable(path, &error))?,
+            (ItemKind::Directory, _) => root.create_dir(path).map_err(|error| unwritable(path, error))?,
             (ItemKind::File, _) => {
                 let mut options = OpenOptions::new();
                 options.write(true).create_new(true).mode(if item.executable { 0o755 } else { 0o644 });
-                let mut file = root.open_with(path, &options).map_err(|error| unwritable(path, &error))?;
+                let mut file = root.open_with(path, &options).map_err(|error| unwritable(path, error))?;
                 let mut content = Sha256::new();
                 let mut length = 0;
                 tree.files.content(path, MAX_BYTES - bytes, &mut |piece| {
                     length += piece.len() as u64;
                     content.update(piece);
-                    file.write_all(piece).map_err(|error| unwritable(path, &error))
+                    file.write_all(piece).map_err(|error| unwritable(path, error))
                 })?;
                 if late {
-                    file.sync_data().map_err(|error| unwritable(path, &error))?;
+                    file.sync_data().map_err(|error| unwritable(path, error))?;
                 }
                 bytes += length;
                 files += 1;
                 digest.add_file(item, content);
             }
             (ItemKind::Link, Some(target)) => {
-                root.symlink(target, path).map_err(|error| unwritable(path, &error))?;
+                root.symlink(target, path).map_err(|error| unwritable(path, error))?;
                 files += 1;
                 digest.add_link(item, target);
             }
@@ -139,6 +141,6 @@ fn check_case(items: &[WalkItem]) -> Result<(), NetError> {
     Ok(())
 }
 
-fn unwritable(path: &str, error: &io::Error) -> NetError {
-    NetError::unavailable(format!("cannot write `{}`: {error}", one_line(path, 160)))
+fn unwritable(path: &str, error: io::Error) -> NetError {
+    NetError::unavailable(format!("cannot write `{}`: {error}", one_line(path, 160))).because(error)
 }

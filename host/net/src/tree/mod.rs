@@ -1,6 +1,7 @@
 //! Immutable sets of files at a revision, from git or from a directory.
 
 mod directory;
+mod files;
 mod git;
 mod materialize;
 
@@ -13,36 +14,16 @@ use git2::Repository;
 
 use crate::error::NetError;
 use directory::DirectoryFiles;
+pub use files::ItemKind;
+use files::{Entry, Files, MAX_DEPTH, MAX_ITEMS, Revision, is_git};
 use git::GitFiles;
 pub use materialize::{LeftOut, Materialized};
-
-/// More than the largest plugin by far; 12,000 files are a whole node_modules.
-const MAX_ITEMS: usize = 20_000;
 
 /// All files of a tree together: what a cache can hold and a user can wait for.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// Deeper than any source tree; a path of them stays below `PATH_MAX`.
-const MAX_DEPTH: usize = 32;
-
 /// More links in a row are a loop.
 const MAX_HOPS: usize = 8;
-
-/// A link's target is a path.
-const MAX_TARGET: u64 = 4096;
-
-/// What an item of a tree is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ItemKind {
-    /// A file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// Another repository's commit, which is never followed.
-    Submodule,
-}
 
 /// An item of one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,47 +61,6 @@ pub struct Tree {
     /// Of the whole, for a subtree too.
     revision: Arc<dyn Revision>,
     commit: Option<Sha>,
-}
-
-/// What a tree may be made of. Paths are physical: `a/b`, `""` for the root, no links on the way.
-trait Files: Send + Sync {
-    /// What is at a path, a link itself included.
-    fn entry(&self, path: &str) -> Result<Option<Entry>, NetError>;
-    /// What is in a directory, `.git` left out, in any order.
-    fn children(&self, path: &str) -> Result<Vec<Entry>, NetError>;
-    /// Where a link points.
-    fn link_target(&self, path: &str) -> Result<String, NetError>;
-    /// Hands over a file's bytes; more than `limit` are an error, before or while they come.
-    fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError>;
-    /// The same beneath a directory, which is then the root that nothing leaves.
-    fn beneath(&self, path: &str) -> Result<Arc<dyn Files>, NetError>;
-}
-
-type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), NetError>;
-
-trait Revision: Send + Sync {
-    fn text(&self) -> &str;
-}
-
-impl Revision for String {
-    fn text(&self) -> &str {
-        self
-    }
-}
-
-/// [`Item`], and what is none: devices, sockets, pipes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    name: String,
-    kind: Option<ItemKind>,
-    size: u64,
-    executable: bool,
-}
-
-impl Entry {
-    fn root() -> Self {
-        Self { name: String::new(), kind: Some(ItemKind::Directory), size: 0, executable: false }
-    }
 }
 
 /// How following links ended.
@@ -380,8 +320,4 @@ impl Tree {
 
 fn submodule(path: &RelPath) -> NetError {
     NetError::invalid(format!("`{path}` is a git submodule, which is not followed"))
-}
-
-fn is_git(name: Option<&String>) -> bool {
-    name.is_some_and(|name| name.eq_ignore_ascii_case(".git"))
 }

@@ -1,3 +1,5 @@
+//! Git over HTTP, ssh and files, with real repositories.
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,3 +1,5 @@
+//! HTTP against servers on loopback.
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! Trees: paths, links, sizes.
+
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! The interface `cache`.
+
 use std::time::Duration;
 
 use super::State;

@@ -1,3 +1,5 @@
+//! The interface `clock`.
+
 use std::time::SystemTime;
 
 use super::State;

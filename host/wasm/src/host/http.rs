@@ -1,3 +1,5 @@
+//! The interface `http`.
+
 use aiw_core::Secret;
 use aiw_net::{RESERVED_HEADERS, Request, Response, origin};
 
@@ -26,7 +28,7 @@ impl http::Host for State {
 impl State {
     /// The request as the capability takes it, its secrets put in.
     fn admit(&self, request: http::Request) -> Result<Request, types::Error> {
-        if let Some(refused) = self.check_host(&self.call.http, "hosts", &request.url) {
+        if let Some(refused) = self.check_host(&self.call.http, aiw_extensions::CapabilityKind::Hosts, &request.url) {
             return Err(refused);
         }
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());
@@ -39,12 +41,8 @@ impl State {
                 types::Value::Secret(named) => secrets.push((field.name, self.secret(&named, &request.url)?)),
             }
         }
-        Ok(Request {
-            url: request.url,
-            headers,
-            secrets,
-            limit: u64::from(request.limit).min(self.call.limits.read_bytes),
-        })
+        let limit = u64::from(request.limit).min(self.call.limits.read_bytes);
+        Ok(Request { headers, secrets, limit, ..Request::new(request.url) })
     }
 
     /// What stands for a named secret in a request to `url`.

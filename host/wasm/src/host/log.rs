@@ -1,3 +1,5 @@
+//! The interface `log`.
+
 use super::State;
 use crate::bindings::v0_1::aiw::plugin::log;
 use crate::capabilities::Level;

@@ -13,21 +13,16 @@ mod wasi;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aiw_extensions::Grants;
+use aiw_extensions::{CapabilityKind, Grants};
 use aiw_net::{HostPattern, NetError, Policy};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::v0_1::aiw::plugin::types;
+use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
 use crate::capabilities::Capabilities;
-use crate::component::{BoundSecret, Budget, Purpose};
 use crate::error::{CallError, Refusal};
 use crate::limits::{self, Limits};
-
-/// A limit of a call that is over. The text is the end of a sentence.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct OverLimit(pub String);
 
 /// Whose call it is, and what it may do.
 pub(crate) struct Call {
@@ -149,7 +144,7 @@ impl State {
     }
 
     /// Why a host or origin may not be reached, naming both keys and the command that grants.
-    fn refused(&self, kind: &str, what: &str, covers: impl Fn(&str) -> bool) -> Option<types::Error> {
+    fn refused(&self, kind: CapabilityKind, what: &str, covers: impl Fn(&str) -> bool) -> Option<types::Error> {
         let id = &self.call.id;
         let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
         let message = match (allows(&self.call.wanted), allows(&self.call.granted)) {
@@ -158,14 +153,17 @@ impl State {
                 "component `{id}` may not reach `{what}`: its manifest names it, but it was not agreed to; run `aiw extension update {id} --accept-changes`"
             ),
             (false, _) => {
-                format!("component `{id}` may not reach `{what}`: its manifest does not name it under `{kind}`")
+                format!(
+                    "component `{id}` may not reach `{what}`: its manifest does not name it under `{}`",
+                    kind.as_str()
+                )
             }
         };
         Some(types::Error::Denied(message))
     }
 
     /// The two keys for a host.
-    fn check_host(&self, policy: &Policy, kind: &str, url: &str) -> Option<types::Error> {
+    fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Option<types::Error> {
         let (host, port) = aiw_net::host_and_port(url)?;
         if policy.granted.contains(&(host.clone(), port)) {
             return None;
@@ -181,7 +179,7 @@ impl State {
         }
         let what = if port == default_port { host.clone() } else { format!("{host}:{port}") };
         self.refused(kind, &what, |pattern| {
-            let pattern = if kind == "origins" { pattern.strip_prefix("git:") } else { Some(pattern) };
+            let pattern = if kind == CapabilityKind::Origins { pattern.strip_prefix("git:") } else { Some(pattern) };
             pattern.and_then(|p| HostPattern::parse(p).ok()).is_some_and(|p| p.matches(&host, port, default_port))
         })
     }

@@ -1,3 +1,5 @@
+//! The interface `settings`.
+
 use super::State;
 use crate::bindings::v0_1::aiw::plugin::settings;
 
@@ -5,7 +7,8 @@ impl settings::Host for State {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         self.allow("settings.get")?;
         self.charge_read()?;
-        let both = self.call.wanted.allows("settings", &key) && self.call.granted.allows("settings", &key);
+        let both = self.call.wanted.allows(aiw_extensions::CapabilityKind::Settings, &key)
+            && self.call.granted.allows(aiw_extensions::CapabilityKind::Settings, &key);
         Ok(if both { self.call.capabilities.settings.get(&self.call.id, &key) } else { None })
     }
 }

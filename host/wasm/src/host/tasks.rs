@@ -1,3 +1,5 @@
+//! The interface `tasks`.
+
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -58,7 +60,10 @@ impl State {
     /// The two keys of `start`; a refusal names both and the command that agrees.
     fn may_start(&self) -> Result<(), types::Error> {
         let id = &self.call.id;
-        match (self.call.wanted.allows("tasks", "start"), self.call.granted.allows("tasks", "start")) {
+        match (
+            self.call.wanted.allows(aiw_extensions::CapabilityKind::Tasks, "start"),
+            self.call.granted.allows(aiw_extensions::CapabilityKind::Tasks, "start"),
+        ) {
             (true, true) => Ok(()),
             (true, false) => Err(types::Error::Denied(format!(
                 "component `{id}` may not start tasks: its manifest asks for it, but it was not agreed to; run `aiw extension update {id} --accept-changes`"

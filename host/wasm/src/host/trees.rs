@@ -1,3 +1,5 @@
+//! The interface `trees`.
+
 use std::path::PathBuf;
 
 use aiw_core::RelPath;
@@ -36,13 +38,17 @@ impl trees::Host for State {
         self.charge_request()?;
         let origin = match origin {
             trees::Origin::Directory(directory) => {
-                if let Some(refused) = self.refused("origins", &directory, |origin| origin == "directory") {
+                if let Some(refused) =
+                    self.refused(aiw_extensions::CapabilityKind::Origins, &directory, |origin| origin == "directory")
+                {
                     return Ok(Err(refused));
                 }
                 Origin::Directory(PathBuf::from(directory))
             }
             trees::Origin::Git(origin) => {
-                if let Some(refused) = self.check_host(&self.call.trees, "origins", &origin.url) {
+                if let Some(refused) =
+                    self.check_host(&self.call.trees, aiw_extensions::CapabilityKind::Origins, &origin.url)
+                {
                     return Ok(Err(refused));
                 }
                 match git_origin(origin) {

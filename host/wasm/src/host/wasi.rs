@@ -9,7 +9,8 @@ use super::Call;
 use crate::capabilities::Capabilities;
 
 pub(super) fn empty(call: &Call) -> WasiCtx {
-    let granted = call.wanted.allows("imports", "clock") && call.granted.allows("imports", "clock");
+    let granted = call.wanted.allows(aiw_extensions::CapabilityKind::Imports, "clock")
+        && call.granted.allows(aiw_extensions::CapabilityKind::Imports, "clock");
     let wall = Wall(granted.then(|| call.capabilities.clone()));
     WasiCtxBuilder::new().wall_clock(wall).monotonic_clock(Coarse(Instant::now())).build()
 }

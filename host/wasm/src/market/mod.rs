@@ -9,7 +9,8 @@ use wasmtime::component::Resource;
 
 use crate::bindings::v0_1::aiw::plugin::types;
 use crate::bindings::v0_1::exports::aiw::plugin::market;
-use crate::component::{Component, Purpose, Reach};
+use crate::budget::Purpose;
+use crate::component::{Component, Reach};
 use crate::error::CallError;
 use crate::host::{State, refusal};
 

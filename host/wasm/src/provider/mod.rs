@@ -15,7 +15,8 @@ pub use aiw_core::provider::{
 use aiw_core::{Api, Family, Secret};
 
 use crate::bindings::v0_1::exports::aiw::plugin::adapter;
-use crate::component::{BoundSecret, Component, Purpose, Reach};
+use crate::budget::{BoundSecret, Purpose};
+use crate::component::{Component, Reach};
 use crate::error::CallError;
 use crate::host::refusal;
 

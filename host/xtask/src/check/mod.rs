@@ -1,5 +1,6 @@
 //! `cargo xtask check`: house rules that would otherwise be a matter of memory.
 
+mod circles;
 mod contract;
 mod rooms;
 mod tree;
@@ -12,6 +13,7 @@ use crate::{docs, plugins};
 pub fn run() -> Result<bool> {
     let mut problems = Vec::new();
     problems.extend(rooms::check()?);
+    problems.extend(circles::check()?);
     problems.extend(contract::check()?);
     problems.extend(tree::check()?);
     plugins::setup()?;

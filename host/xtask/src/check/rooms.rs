@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     (
         "agentic-warden",
         &[
@@ -22,6 +22,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
             "aiw-mcp",
             "aiw-net",
             "aiw-providers",
+            "aiw-servers",
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
@@ -32,17 +33,21 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("aiw-tui", &["aiw-core"]),
     ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-tasks"]),
     // Domains.
-    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
-    ("aiw-markets", &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-servers", "aiw-tasks"]),
+    (
+        "aiw-markets",
+        &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
+    ),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
+    ("aiw-servers", &["aiw-core", "aiw-home"]),
     ("aiw-tasks", &["aiw-core", "aiw-home"]),
     ("aiw-components", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     // The runtime.
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
-    // Capabilities. What `mcp` serves comes through a trait of its own.
-    ("aiw-mcp", &[]),
+    // Capabilities. What `mcp` serves comes through a trait of its own; as a client it goes out by `net`.
+    ("aiw-mcp", &["aiw-core", "aiw-net"]),
     ("aiw-net", &["aiw-core"]),
     // The ground.
     ("aiw-extensions", &["aiw-core"]),
@@ -56,7 +61,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates and the only rooms that may name them; a `*` stands for any end.
-const DOORS: [(&str, &[&str]); 15] = [
+const DOORS: [(&str, &[&str]); 18] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -64,10 +69,13 @@ const DOORS: [(&str, &[&str]); 15] = [
     ("git2", &["aiw-net"]),
     ("libgit2-sys", &["aiw-net"]),
     ("rmcp", &["aiw-mcp"]),
+    ("sse-stream", &["aiw-mcp"]),
+    ("http", &["aiw-mcp"]),
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),
     ("jsonc-parser", &["aiw-home"]),
+    ("notify", &["aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-tasks"]),

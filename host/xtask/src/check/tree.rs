@@ -1,6 +1,5 @@
-//! What every file keeps to: crates say what they are for, and nothing names somebody's machine.
+//! What every file keeps to: it says what it is for, and names nobody's machine.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -24,17 +23,11 @@ pub fn check() -> Result<Vec<String>> {
                 problems.push(format!("{name}:{} names a path of one machine: {path}", number + 1));
             }
         }
-        if is_crate_root(name) && !text.starts_with("//! ") {
-            problems.push(format!("{name} does not begin by saying what the crate is for (`//!`)"));
+        if name.ends_with(".rs") && !text.starts_with("//! ") {
+            problems.push(format!("{name} does not begin by saying what it is for (`//!`)"));
         }
     }
     Ok(problems)
-}
-
-fn is_crate_root(name: &str) -> bool {
-    let path = Path::new(name);
-    let inside_src = path.parent().and_then(Path::file_name).is_some_and(|parent| parent == "src");
-    inside_src && path.file_name().is_some_and(|file| file == "lib.rs" || file == "main.rs")
 }
 
 /// A path of somebody's home or checkout.

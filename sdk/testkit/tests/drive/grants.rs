@@ -217,7 +217,7 @@ async fn the_clock_is_the_hosts() {
 #[tokio::test]
 async fn what_the_user_did_not_agree_to_at_all_is_not_there() {
     let kit = hostile();
-    let imports = Grants::wanted(kit.about()).values("imports");
+    let imports = Grants::wanted(kit.about()).values(aiw_extensions::CapabilityKind::Imports);
     let only_imports = BTreeMap::from([("imports".to_owned(), imports)]);
     let hostile = kit.grants(&only_imports).setting("shown", "yes").load().await.unwrap();
     assert_eq!(fetch(&hostile, "settings:shown").await, "none");

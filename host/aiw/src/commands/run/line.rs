@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use aiw_core::{CliKind, one_line};
+use aiw_core::{CliKind, one_line, shell_word};
 use aiw_home::{Home, OWN};
-use aiw_launch::{LaunchError, shell_word};
+use aiw_launch::LaunchError;
 use clap::CommandFactory;
 
 use crate::cli::run::RunArgs;
@@ -22,7 +22,7 @@ pub fn right_line(cli: CliKind) -> String {
 }
 
 fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
-    let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60));
+    let quoted = |word: &OsString| shell_word(&one_line(&word.to_string_lossy(), 60)).into_owned();
     let (mut ours, mut said, mut after): (Vec<String>, Vec<String>, Vec<String>) = Default::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -58,7 +58,7 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
     after.extend(theirs.iter().map(quoted));
     let mut line: Vec<String> = ["aiw".to_owned(), cli.to_string()].into();
     line.extend(ours);
-    line.push(if said.is_empty() { PROMPT.to_owned() } else { shell_word(&said.join(" ")) });
+    line.push(if said.is_empty() { PROMPT.to_owned() } else { shell_word(&said.join(" ")).into_owned() });
     if !after.is_empty() {
         line.push("--".to_owned());
         line.extend(after);

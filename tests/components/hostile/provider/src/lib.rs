@@ -23,6 +23,7 @@ impl Provider for Hostile {
         match mode {
             "id" => info.preset(Preset::new(argument, "Odd")),
             "url" => info.preset(preset.at(Family::Openai, argument)),
+            "also" => info.preset(preset.at(Family::Openai, "https://one.example/v1").at(Family::Gemini, argument)),
             "page" => info.preset(preset.token_page(argument)),
             "label" => ProviderInfo::new(argument),
             "twice" => info.preset(preset.clone()).preset(preset),

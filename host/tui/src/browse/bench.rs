@@ -4,8 +4,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use crate::app::{App, Loaded, Reply};
-use crate::{Options, Plugin, view};
+use super::app::{App, Loaded, Reply};
+use super::model::{Options, Plugin};
+use super::view;
 
 /// A browser of a fixed size that draws into memory.
 pub struct Frame {

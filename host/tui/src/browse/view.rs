@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::app::{App, Focus, Mode};
-use crate::entry::{Fact, Mark, Tone};
+use super::app::{App, Focus, Mode};
+use super::entry::{Fact, Mark, Tone};
 use crate::text::{width, wrap};
 
 /// Below this many columns list and details take turns.

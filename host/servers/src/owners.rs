@@ -8,21 +8,22 @@ use serde_json::Value;
 
 /// What one plugin wants under a key.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Claim {
-    pub(crate) plugin: PluginId,
+pub struct Claim {
+    /// Whose it is.
+    pub plugin: PluginId,
     /// The declaration, before substitution.
-    pub(crate) declaration: Value,
+    pub declaration: Value,
     /// What it would write.
-    pub(crate) entry: Value,
+    pub entry: Value,
     /// The declaration names the plugin's own directories: it is never another's.
-    pub(crate) own_tree: bool,
+    pub own_tree: bool,
     /// What the user would have written for the same server.
-    pub(crate) plain: Value,
+    pub plain: Value,
 }
 
 impl Claim {
     /// Of an owner whose record is gone: all that is known is what stands there.
-    pub(crate) fn unknown(plugin: &PluginId, written: Option<Value>) -> Self {
+    pub fn unknown(plugin: &PluginId, written: Option<Value>) -> Self {
         let entry = written.unwrap_or_default();
         Self { plugin: plugin.clone(), declaration: Value::Null, plain: entry.clone(), entry, own_tree: false }
     }
@@ -48,7 +49,7 @@ impl std::fmt::Display for Clash {
 
 /// What became of an entry when a plugin gave its key back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Released {
+pub enum Released {
     /// It is gone from mcp.json, or was gone already.
     Gone,
     /// The user's own entry from before stands again.
@@ -65,7 +66,7 @@ pub(crate) enum Released {
 
 /// What became of the entry when its plugin was updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refreshed {
+pub enum Refreshed {
     /// The new one stands, or another owner's does.
     Done,
     /// The user has changed it: theirs stays.
@@ -78,15 +79,15 @@ pub(crate) enum Refreshed {
 
 /// A key with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Key {
+pub struct Key {
     /// Enabled plugins that have it; one that goes gives it back to the one before.
-    pub(crate) owners: Vec<Claim>,
+    pub owners: Vec<Claim>,
     /// What we wrote last.
-    pub(crate) written: Option<Value>,
+    pub written: Option<Value>,
     /// The user's own entry from before.
-    pub(crate) original: Option<Value>,
+    pub original: Option<Value>,
     /// What stands in mcp.json.
-    pub(crate) current: Option<Value>,
+    pub current: Option<Value>,
 }
 
 impl Key {
@@ -96,12 +97,12 @@ impl Key {
     }
 
     /// Whether a plugin has the key.
-    pub(crate) fn has(&self, plugin: &PluginId) -> bool {
+    pub fn has(&self, plugin: &PluginId) -> bool {
         self.owners.iter().any(|owner| owner.plugin == *plugin)
     }
 
     /// Who is in the way of a claim.
-    pub(crate) fn clash(&self, claim: &Claim) -> Option<Clash> {
+    pub fn clash(&self, claim: &Claim) -> Option<Clash> {
         let current = self.current.as_ref()?;
         let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);
         if !self.is_ours() {
@@ -121,7 +122,7 @@ impl Key {
     }
 
     /// Gives the key to a plugin: nobody is in the way, or the user chose to overwrite.
-    pub(crate) fn claim(&mut self, claim: Claim, overwrite: bool) {
+    pub fn claim(&mut self, claim: Claim, overwrite: bool) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         match &self.current {
             // Whoever had it before, the user has taken it out.
@@ -149,7 +150,7 @@ impl Key {
     }
 
     /// Gives the key back to a plugin whose entry the user had changed: theirs stays.
-    pub(crate) fn adopt(&mut self, claim: Claim) {
+    pub fn adopt(&mut self, claim: Claim) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         if self.owners.is_empty() {
             self.written = Some(claim.entry.clone());
@@ -159,7 +160,7 @@ impl Key {
 
     /// Brings a plugin's own claim up to date, where nobody is in the way. `repair` puts an
     /// entry back that the user has taken out.
-    pub(crate) fn refresh(&mut self, claim: Claim, repair: bool) -> Refreshed {
+    pub fn refresh(&mut self, claim: Claim, repair: bool) -> Refreshed {
         if self.current.is_none() && repair {
             self.claim(claim, false);
             return Refreshed::Done;
@@ -195,7 +196,7 @@ impl Key {
     }
 
     /// Takes the key from a plugin.
-    pub(crate) fn release(&mut self, plugin: &PluginId) -> Released {
+    pub fn release(&mut self, plugin: &PluginId) -> Released {
         let ours = self.is_ours();
         let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else { return Released::Gone };
         let gone = self.owners.remove(at);

@@ -10,8 +10,9 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::Color;
 
-use crate::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
-use crate::{Options, Plugin, Preview, Progress, Server, view};
+use super::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
+use super::{Options, Plugin, Preview, Server, view};
+use crate::Progress;
 
 pub(crate) fn plugin(name: &str) -> Plugin {
     Plugin {

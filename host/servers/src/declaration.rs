@@ -1,11 +1,11 @@
 //! MCP servers as plugins declare them: where declarations stand, what they may look like,
 //! and how several of them become one.
 
-use std::collections::BTreeMap;
-
-use aiw_core::{RelPath, one_line};
+use aiw_core::{RelPath, one_line, shell_word};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::transport::{Transport, text_of};
 
 /// More servers than any plugin has; a bound for what is shown and merged.
 const MAX_SERVERS: usize = 200;
@@ -18,9 +18,9 @@ const MAX_DECLARATION: usize = 8 << 10;
 pub struct Server {
     /// The name in the declaration.
     pub name: String,
-    /// `stdio`, `http`, `sse`, `ws`.
+    /// How it is reached.
     #[serde(rename = "type")]
-    pub transport: String,
+    pub transport: Transport,
     /// The declaration as it stands, unknown fields included.
     pub declaration: Map<String, Value>,
 }
@@ -29,7 +29,7 @@ impl Server {
     /// What it runs or reaches, whole and on one line, for people to judge.
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
-        if self.transport != "stdio" {
+        if self.transport != Transport::Stdio {
             return visible(text("url"));
         }
         let args = self.declaration.get("args").and_then(Value::as_array).into_iter().flatten();
@@ -43,8 +43,8 @@ impl Server {
         let mut lines = Vec::new();
         for (key, value) in &self.declaration {
             match (key.as_str(), value) {
-                ("type", _) | ("command" | "args", _) if key == "type" || self.transport == "stdio" => {}
-                ("url", _) if self.transport != "stdio" => {}
+                ("type", _) | ("command" | "args", _) if key == "type" || self.transport == Transport::Stdio => {}
+                ("url", _) if self.transport != Transport::Stdio => {}
                 ("env" | "headers", Value::Object(fields)) => {
                     lines.extend(
                         fields.iter().map(|(name, value)| format!("{key} {}: {}", visible(name), visible_json(value))),
@@ -59,7 +59,7 @@ impl Server {
 
     /// The variables and options that it reads, by name.
     pub fn reads(&self) -> Vec<String> {
-        let reads = crate::substitute::reads(&self.declaration);
+        let reads = crate::reads(&self.declaration);
         let options = reads.options.iter().map(|option| format!("user_config.{option}"));
         reads.variables.keys().map(ToString::to_string).chain(options).collect()
     }
@@ -87,14 +87,13 @@ pub fn visible_json(value: &Value) -> String {
     }
 }
 
-/// A word as a shell would need it, so that two arguments never look like three.
+/// A word as a shell would need it, so that two arguments never look like three. A `${VAR}` is the client's to read,
+/// not a shell's: it stays plain.
 fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,${}".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", visible(word).replace('\'', "'\\''"))
-    }
+    let word = visible(word);
+    let without: String = word.chars().filter(|c| !"${}".contains(*c)).collect();
+    let plain = !word.is_empty() && (without.is_empty() || shell_word(&without) == without);
+    if plain { word } else { shell_word(&word).into_owned() }
 }
 
 /// The servers of one plugin, and a word for each that is left out.
@@ -184,8 +183,12 @@ impl Collected {
     }
 }
 
-/// Checks one declaration; the error is the end of a sentence.
-fn server(name: &str, declaration: &Value) -> Result<Server, String> {
+/// Checks one declaration.
+///
+/// # Errors
+///
+/// The end of a sentence about the server.
+pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
     if name.is_empty() || name.len() > 256 {
         return Err("has a name that is not 1 to 256 bytes long".into());
     }
@@ -194,23 +197,9 @@ fn server(name: &str, declaration: &Value) -> Result<Server, String> {
     if declaration.to_string().len() > MAX_DECLARATION {
         return Err(format!("has a declaration of more than {} KiB", MAX_DECLARATION >> 10));
     }
-    let text = |key: &str| match fields.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(format!("has a `{key}` that is not a text")),
-    };
-    let (command, url) = (text("command")?, text("url")?);
-    let transport = match text("type")? {
-        Some("stdio") => "stdio",
-        Some("http" | "streamable-http") => "http",
-        Some("sse") => "sse",
-        Some("ws") => "ws",
-        Some(other) => return Err(format!("is of the type `{}`, which is not known", one_line(other, 40))),
-        None if command.is_some() => "stdio",
-        None if url.is_some() => "http",
-        None => return Err("has neither a `command` nor a `url`".into()),
-    };
-    if transport == "stdio" {
+    let (command, url) = (text_of(fields, "command")?, text_of(fields, "url")?);
+    let transport = Transport::of(fields)?;
+    if transport == Transport::Stdio {
         if command.is_none_or(|c| c.trim().is_empty()) {
             return Err("has no `command`".into());
         }
@@ -232,55 +221,12 @@ fn server(name: &str, declaration: &Value) -> Result<Server, String> {
             return Err(format!("has an `{key}` that is not an object of texts"));
         }
     }
-    Ok(Server { name: name.to_owned(), transport: transport.to_owned(), declaration: fields.clone() })
-}
-
-/// Keys for `mcp.json`: safe everywhere, and different for different names.
-///
-/// Clients turn a name into a part of tool names; `[A-Za-z0-9_-]` is what all of them keep.
-pub fn safe_keys(names: &[String]) -> BTreeMap<String, String> {
-    let mut keys: BTreeMap<String, String> = BTreeMap::new();
-    // Names that are safe as they are keep themselves, whatever else would become them.
-    for name in names.iter().filter(|name| safe(name) == **name) {
-        keys.insert(name.clone(), name.clone());
-    }
-    for name in names {
-        if keys.contains_key(name) {
-            continue;
-        }
-        let key = unique(&safe(name), |key| keys.values().any(|taken| taken.eq_ignore_ascii_case(key)));
-        keys.insert(name.clone(), key);
-    }
-    keys
-}
-
-/// `key`, or `key-2`, `key-3`, … until it is not taken.
-pub fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
-    if !taken(key) {
-        return key.to_owned();
-    }
-    let numbered = (2u32..).map(|n| format!("{key}-{n}"));
-    numbered.into_iter().find(|key| !taken(key)).unwrap_or_else(|| key.to_owned())
-}
-
-/// The safe form of one name.
-pub fn safe(name: &str) -> String {
-    let mut key = String::new();
-    for c in name.chars() {
-        match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => key.push(c),
-            _ if key.ends_with('-') => {}
-            _ => key.push('-'),
-        }
-    }
-    let key: String = key.trim_matches('-').chars().take(64).collect();
-    if key.is_empty() { "server".into() } else { key }
+    Ok(Server { name: name.to_owned(), transport, declaration: fields.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use serde_json::json;
 
     fn collect(value: &Value) -> Collected {
@@ -326,23 +272,6 @@ mod tests {
     #[test]
     fn arguments_are_shown_as_they_are_separated() {
         let server = server("a", &json!({"command": "sh", "args": ["-c", "rm -rf x; echo 'y'"]})).unwrap();
-        assert_eq!(server.target(), r"sh -c 'rm -rf x; echo '\''y'\'''");
-    }
-
-    mod fuzz {
-        use super::*;
-        proptest! {
-            #[test]
-            fn keys_are_safe_and_never_collide(names in proptest::collection::btree_set("[a-c .A-]{1,4}", 1..12)) {
-                let names: Vec<String> = names.into_iter().collect();
-                let keys = safe_keys(&names);
-                prop_assert_eq!(keys.len(), names.len());
-                let different: std::collections::HashSet<_> = keys.values().collect();
-                prop_assert_eq!(different.len(), names.len());
-                for key in keys.values() {
-                    prop_assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
-                }
-            }
-        }
+        assert_eq!(server.target(), r#"sh -c "rm -rf x; echo 'y'""#);
     }
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::entry::Entry;
-use crate::search::Search;
+use super::entry::Entry;
+use super::model::{Options, Plugin, Preview};
+use super::search::Search;
+use crate::screen::{self, Progress};
 use crate::text::clean;
-use crate::{Options, Preview, Progress};
+
+/// What a key asks of the loop.
+pub(crate) type Effect = screen::Effect<Job>;
 
 /// The most characters of a query.
 const QUERY: usize = 100;
@@ -26,16 +30,6 @@ pub(crate) enum Job {
     Enable(String, bool),
 }
 
-/// What a key asks of the loop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Start(Job),
-    Suspend,
-    Quit,
-    /// Leave although work that changes something is under way.
-    Abandon,
-}
-
 /// The list as a job read it.
 pub(crate) struct Loaded {
     entries: Vec<Entry>,
@@ -47,7 +41,7 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     /// Everything that takes time with thousands of plugins happens here, off the loop.
-    pub(crate) fn new(plugins: Vec<crate::Plugin>) -> Self {
+    pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
         let entries = Entry::all(plugins);
         let mut markets = BTreeSet::new();
         let mut categories = BTreeSet::new();

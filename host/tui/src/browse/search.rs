@@ -3,7 +3,7 @@
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32String};
 
-use crate::entry::Entry;
+use super::entry::Entry;
 
 /// A row that matches.
 #[derive(Debug, Clone, Copy)]
@@ -83,7 +83,7 @@ fn atom(word: &str, kind: AtomKind) -> Atom {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::plugin;
+    use crate::browse::tests::plugin;
 
     fn search(names: &[&str]) -> (Vec<Entry>, Search) {
         let entries = Entry::all(names.iter().map(|name| plugin(name)).collect());

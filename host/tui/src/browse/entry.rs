@@ -1,6 +1,7 @@
 //! A [`Plugin`] as it is shown: every string cleaned once, when the list is read, not per frame.
 
-use crate::{Plugin, text::clean};
+use super::model::Plugin;
+use crate::text::clean;
 
 /// The most characters of a name in the list.
 const NAME: usize = 120;

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_core::EnvName;
 use serde_json::{Map, Value};
 
+use crate::Transport;
+
 /// The plugin's own directory.
 pub const PLUGIN_ROOT: &str = "CLAUDE_PLUGIN_ROOT";
 /// Where the plugin may write.
@@ -107,6 +109,50 @@ pub fn reads(declaration: &Map<String, Value>) -> Reads {
     reads
 }
 
+/// A declaration with every `${VAR}` and `${VAR:-default}` replaced by what `value` gives: what a server is
+/// started with. A default counts where there is no value or an empty one, as in a shell.
+///
+/// # Errors
+///
+/// The names that have neither a value nor a default.
+pub fn expand(
+    declaration: &Map<String, Value>,
+    value: &impl Fn(&EnvName) -> Option<String>,
+) -> Result<Map<String, Value>, BTreeSet<EnvName>> {
+    let mut missing = BTreeSet::new();
+    let expanded = declaration.iter().map(|(k, v)| (k.clone(), expanded(v, value, &mut missing))).collect();
+    if missing.is_empty() { Ok(expanded) } else { Err(missing) }
+}
+
+fn expanded(text: &Value, value: &impl Fn(&EnvName) -> Option<String>, missing: &mut BTreeSet<EnvName>) -> Value {
+    match text {
+        Value::String(text) => {
+            let mut result = String::with_capacity(text.len());
+            for piece in pieces(text) {
+                match piece {
+                    Piece::Text(text) | Piece::Placeholder { whole: text, what: Placeholder::Option(_) } => {
+                        result.push_str(text);
+                    }
+                    Piece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
+                        match (value(&name), default) {
+                            (Some(found), _) if !found.is_empty() => result.push_str(&found),
+                            (_, Some(default)) => result.push_str(default),
+                            (Some(empty), None) => result.push_str(&empty),
+                            (None, None) => drop(missing.insert(name)),
+                        }
+                    }
+                }
+            }
+            Value::String(result)
+        }
+        Value::Array(items) => items.iter().map(|item| expanded(item, value, missing)).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(k, v)| (k.clone(), expanded(v, value, missing))).collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
+}
+
 /// What stands for a variable or option after the install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
@@ -195,7 +241,7 @@ impl Values {
     }
 
     /// What the user would write for the same server: no variables of the plugin's.
-    pub fn plain(&self, declaration: &Map<String, Value>, transport: &str) -> Value {
+    pub fn plain(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
         let mut entry = self.resolve(declaration, transport);
         if !declaration.contains_key("env")
             && let Value::Object(entry) = &mut entry
@@ -207,9 +253,9 @@ impl Values {
 
     /// The entry for `mcp.json`: placeholders resolved; a process also gets the plugin's
     /// directories as variables, as Claude Code gives them to a plugin's processes.
-    pub fn resolve(&self, declaration: &Map<String, Value>, transport: &str) -> Value {
+    pub fn resolve(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
         let mut entry: Map<String, Value> = declaration.iter().map(|(k, v)| (k.clone(), self.value(v))).collect();
-        if transport == "stdio" {
+        if transport == Transport::Stdio {
             let env = entry.entry("env").or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(env) = env {
                 for (name, value) in [(PLUGIN_ROOT, &self.root), (PLUGIN_DATA, &self.data)] {
@@ -219,7 +265,7 @@ impl Values {
         } else {
             // `streamable-http` is the registry's word; a missing type is not read as http by
             // every client.
-            entry.shift_insert(0, "type".into(), transport.into());
+            entry.shift_insert(0, "type".into(), transport.as_str().into());
         }
         Value::Object(entry)
     }
@@ -243,7 +289,7 @@ mod tests {
             "env": {"E": "${CLAUDE_PLUGIN_DATA}/db"}, "odd": {"x": "${CLAUDE_PLUGIN_ROOT}"}}),
         );
         assert_eq!(
-            values.resolve(&declaration, "stdio"),
+            values.resolve(&declaration, Transport::Stdio),
             json!({"command": "/r/run", "args": ["${A}", "${B:-}", "$C", "${not a name}", "${D"],
                 "env": {"E": "/d/db", "CLAUDE_PLUGIN_ROOT": "/r", "CLAUDE_PLUGIN_DATA": "/d"}, "odd": {"x": "/r"}})
         );
@@ -264,10 +310,25 @@ mod tests {
             map(&json!({"type": "streamable-http", "url": "https://${user_config.host}/${user_config.pass-word}",
             "headers": {"x": "${A} ${B} ${C} ${B:-us}"}}));
         assert_eq!(
-            values.resolve(&declaration, "http"),
+            values.resolve(&declaration, Transport::Http),
             json!({"type": "http", "url": "https://h/${CLAUDE_PLUGIN_OPTION_PASS_WORD}",
                 "headers": {"x": "${OTHER} ${B:-eu} a}b ${B:-eu}"}})
         );
+    }
+
+    #[test]
+    fn what_a_server_is_started_with_holds_no_placeholder_and_what_is_missing_is_named() {
+        let value = |name: &EnvName| match name.as_str() {
+            "A" => Some("a$ {B}".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        let given =
+            map(&json!({"command": "x", "args": ["${A}-${EMPTY:-e}-${NONE:-}", "${EMPTY}", "$A ${ }"], "n": 1}));
+        let wanted = map(&json!({"command": "x", "args": ["a$ {B}-e-", "", "$A ${ }"], "n": 1}));
+        assert_eq!(expand(&given, &value), Ok(wanted));
+        let missing = expand(&map(&json!({"env": {"X": "${B} ${A}"}, "url": "${C}"})), &value).unwrap_err();
+        assert_eq!(missing.iter().map(EnvName::as_str).collect::<Vec<_>>(), ["B", "C"]);
     }
 
     mod fuzz {

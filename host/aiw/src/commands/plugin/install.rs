@@ -1,0 +1,348 @@
+//! `aiw plugin install|update|remove|enable|disable|validate`: what changes.
+
+use std::collections::BTreeMap;
+
+use aiw_core::{PluginId, shell_word};
+use aiw_markets::{Answers, Installed, MarketError, Missing, OnConflict, Plan, PlannedServer};
+use aiw_servers::{Given, Transport};
+use serde_json::{Value, json};
+
+use super::look::{keys, short};
+use crate::cli::{InstallArgs, UpdateArgs};
+use crate::components::Host;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::terminal;
+
+pub(super) async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), Failure> {
+    let mut answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
+    for (name, value) in &args.env {
+        if let Some(given) = given(name, value, output) {
+            answers.values.insert(name.clone(), given);
+        }
+    }
+    let mut report = Report::default();
+    for name in &args.plugins {
+        match install_one(host, name, &answers, args.yes, output).await {
+            Ok(installed) => report.done(installed, output),
+            Err(failure) if failure.code() >= 128 => return Err(failure),
+            Err(failure) => report.failed(name, failure, output),
+        }
+    }
+    let serves = |done: &Value| done["servers"].as_array().is_some_and(|servers| !servers.is_empty());
+    if report.installed.iter().any(serves) {
+        let path = host.home.mcp_path();
+        output.line(format!("Use it: claude --mcp-config {}", shell_word(&path.display().to_string())));
+    }
+    report.finish("installed", output)
+}
+
+/// What was typed for a value. A secret is never kept: it is as if it had not been given, so
+/// that the placeholder stays.
+fn given(name: &str, value: &str, output: &Output) -> Option<Given> {
+    match Given::parse(value) {
+        Given::Literal(value) if aiw_core::is_secret(name, &value) => {
+            output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
+            None
+        }
+        given => Some(given),
+    }
+}
+
+/// What happened to each of several plugins.
+#[derive(Default)]
+struct Report {
+    installed: Vec<Value>,
+    failed: Vec<Value>,
+    first: Option<Failure>,
+}
+
+impl Report {
+    fn done(&mut self, done: Installed, output: &Output) {
+        let verb = if done.unchanged { "Already installed:" } else { "Installed" };
+        output.line(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
+        say_missing(&done, output);
+        done.notes.iter().for_each(|note| output.note(note));
+        self.installed.push(installed_shape(&done));
+    }
+
+    fn failed(&mut self, name: &str, failure: Failure, output: &Output) {
+        self.failed.push(json!({"id": name, "error": failure.message(), "hint": failure.hint()}));
+        if self.first.is_some() {
+            output.note(format!("error: {name}: {}", failure.message()));
+        }
+        self.first.get_or_insert(failure);
+    }
+
+    fn finish(self, list: &str, output: &Output) -> Result<(), Failure> {
+        output.conclude(json!({list: self.installed, "failed": self.failed}), self.first)
+    }
+}
+
+fn installed_shape(done: &Installed) -> Value {
+    json!({
+        "id": done.id,
+        "version": done.record.version,
+        "commit": done.record.commit,
+        "servers": done.record.servers.iter().filter(|s| !s.skipped && done.record.enabled).map(|s| &s.key).collect::<Vec<_>>(),
+        "missing_env": done.missing.iter().map(|m| &m.variable).collect::<Vec<_>>(),
+        "notes": done.notes,
+        "unchanged": done.unchanged,
+    })
+}
+
+fn say_missing(done: &Installed, output: &Output) {
+    for missing in &done.missing {
+        let flag = missing.option.as_deref().unwrap_or(missing.variable.as_str());
+        let how = if missing.secret {
+            format!("export {0}, or name another variable with --env {flag}='${{OTHER}}'", missing.variable)
+        } else {
+            format!("export {0}, or give it with --env {flag}=VALUE", missing.variable)
+        };
+        output.note(format!("`{}` is not set: {how}", missing.variable));
+    }
+}
+
+async fn install_one(
+    host: &Host,
+    name: &str,
+    answers: &Answers,
+    yes: bool,
+    output: &Output,
+) -> Result<Installed, Failure> {
+    let plan = host.markets.plan(name).await?;
+    if plan.unchanged && answers.values.is_empty() && answers.on_conflict.is_none() {
+        return Ok(host.markets.install(plan, answers)?);
+    }
+    preview(&plan, answers).iter().for_each(|line| output.before_question(line));
+    output.flush();
+    for line in &plan.left_out {
+        output.note(line);
+    }
+    if !terminal::confirm(&format!("Install {}?", plan.id), "--yes", yes).await? {
+        return Err(MarketError::Declined.into());
+    }
+    let answers = complete(&plan, answers, output).await?;
+    Ok(host.markets.install(plan, &answers)?)
+}
+
+/// What an install would add, for people to judge: nothing is folded, cut or left out.
+pub fn preview(plan: &Plan, answers: &Answers) -> Vec<String> {
+    let from =
+        plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
+    let mut lines = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
+    if let Some(present) = &plan.present {
+        lines.push(format!("  installed: {}", short(&present.version)));
+        lines.extend(plan.changes().iter().map(|change| format!("  changes: {change}")));
+    }
+    // What was left out before is shown again when it would be added now.
+    for server in plan.servers.iter().filter(|server| !server.skipped || answers.on_conflict.is_some()) {
+        let verb = if server.transport == Transport::Stdio { "runs" } else { "reaches" };
+        lines.push(format!("  {} ({}) {verb}: {}", server.key, server.transport, server.target));
+        lines.extend(server.details.iter().map(|detail| format!("    {detail}")));
+        let reads = read_names(server);
+        if !reads.is_empty() {
+            lines.push(format!("    reads {}", reads.join(", ")));
+        }
+        if let Some(clash) = &server.clash {
+            lines.push(format!("    the name is taken by {clash}"));
+        }
+    }
+    let options = plan.options_used(answers);
+    lines.extend(options.iter().map(|(name, value)| format!("  user_config.{name} is {}", value.escape_debug())));
+    lines
+}
+
+fn read_names(server: &PlannedServer) -> Vec<String> {
+    let variables = server.reads.variables.keys().map(ToString::to_string);
+    variables.chain(server.reads.options.iter().map(|option| format!("user_config.{option}"))).collect()
+}
+
+/// Asks on a terminal for what the flags left open.
+async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Answers, Failure> {
+    let mut answers = answers.clone();
+    if !terminal::can_ask() {
+        return Ok(answers);
+    }
+    if answers.on_conflict.is_none() {
+        let mut conflicts = BTreeMap::new();
+        for server in plan.servers.iter().filter(|server| !server.skipped) {
+            let Some(clash) = &server.clash else { continue };
+            let question = format!(
+                "The server name `{}` is taken by {clash}: [o]verwrite, [s]kip, [r]ename, or stop?",
+                server.key
+            );
+            let choice = match terminal::ask(&question).await?.to_lowercase().chars().next() {
+                Some('o') => OnConflict::Overwrite,
+                Some('s') => OnConflict::Skip,
+                Some('r') => OnConflict::Rename,
+                _ => return Err(MarketError::Declined.into()),
+            };
+            conflicts.insert(server.key.clone(), choice);
+        }
+        answers.conflicts = conflicts;
+    }
+    for Missing { variable, option, title, secret } in plan.missing(&answers) {
+        if secret {
+            output.note(format!("`{variable}` is a secret: export it where your client starts; aiw does not keep it"));
+            continue;
+        }
+        let name = option.clone().unwrap_or_else(|| variable.to_string());
+        let title = title.map_or(String::new(), |title| format!(" ({title})"));
+        let value =
+            terminal::ask(&format!("Value of `{name}`{title}, or nothing to read ${{{variable}}} at the start:"))
+                .await?;
+        if let Some(given) =
+            Some(value).filter(|value| !value.is_empty()).and_then(|value| given(&name, &value, output))
+        {
+            answers.values.insert(name, given);
+        }
+    }
+    Ok(answers)
+}
+
+pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Failure> {
+    let mut report = Report::default();
+    let mut ids: Vec<PluginId> = Vec::new();
+    if args.plugins.is_empty() {
+        ids.extend(host.markets.installed()?.into_iter().map(|(id, _)| id));
+    }
+    for name in &args.plugins {
+        match host.markets.find_installed(name) {
+            Ok(id) => ids.push(id),
+            Err(e) => report.failed(name, e.into(), output),
+        }
+    }
+    let known: Vec<String> = host.markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
+    if !args.no_fetch {
+        let mut markets: Vec<String> = ids.iter().map(|id| id.market.to_string()).collect();
+        markets.retain(|market| known.contains(market));
+        markets.sort();
+        markets.dedup();
+        for market in markets {
+            if let Err(e) = host.markets.update(&market, false).await {
+                output.note(format!("marketplace `{market}` is used as it was fetched last: {e}"));
+            }
+        }
+    }
+    let (mut updated, mut unchanged) = (Vec::new(), Vec::new());
+    for id in ids {
+        // Of all of them, one whose marketplace is gone stays as it is.
+        if args.plugins.is_empty() && !known.iter().any(|name| name == id.market.as_str()) {
+            output.note(format!("{id} stays as it is: its marketplace is not there any more"));
+            unchanged.push(json!(id));
+            continue;
+        }
+        let result = update_one(host, &id, &args, output).await;
+        match result {
+            Ok(Some((from, installed))) => {
+                output.line(format!("Updated {id}: {} → {}", short(&from), short(&installed.record.version)));
+                say_missing(&installed, output);
+                installed.notes.iter().for_each(|note| output.note(note));
+                let mut shape = installed_shape(&installed);
+                shape["from"] = from.into();
+                updated.push(shape);
+            }
+            Ok(None) => {
+                output.line(format!("{id} is current"));
+                unchanged.push(json!(id));
+            }
+            Err(failure) if failure.code() >= 128 => return Err(failure),
+            // Of all of them, one that its marketplace no longer lists stays as well.
+            Err(failure) if args.plugins.is_empty() && failure.is_unknown() => {
+                output.note(format!("{id} stays as it is: {}", failure.message()));
+                unchanged.push(json!(id));
+            }
+            Err(failure) => report.failed(&id.to_string(), failure, output),
+        }
+    }
+    output.conclude(json!({"updated": updated, "unchanged": unchanged, "failed": report.failed}), report.first)
+}
+
+async fn update_one(
+    host: &Host,
+    id: &PluginId,
+    args: &UpdateArgs,
+    output: &Output,
+) -> Result<Option<(String, Installed)>, Failure> {
+    let Some(check) = host.markets.check_update(id).await? else { return Ok(None) };
+    if check.changed_files > 0 {
+        let files = if check.changed_files == 1 { "1 file".into() } else { format!("{} files", check.changed_files) };
+        output.line(format!("{id}: {files} changed in the plugin, which a server runs from"));
+    }
+    if !check.changes.is_empty() && !args.accept_changes {
+        let changes = MarketError::Changes { id: id.clone(), changes: check.changes.clone() };
+        if !terminal::can_ask() {
+            return Err(changes.into());
+        }
+        output.flush();
+        output.note(changes.to_string());
+        if !terminal::confirm("Accept the changes?", "--accept-changes", false).await? {
+            return Err(MarketError::Declined.into());
+        }
+    }
+    let answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
+    let from = check.from.clone();
+    Ok(Some((from, host.markets.update_to(check.plan, &answers)?)))
+}
+
+pub(super) fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {
+    let mut removed = Vec::new();
+    let mut report = Report::default();
+    for name in names {
+        match host.markets.uninstall(name) {
+            Ok(done) => {
+                let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
+                output.line(format!("Removed {}: {servers}", done.id));
+                done.notes.iter().for_each(|note| output.note(note));
+                removed.push(json!({"id": done.id, "servers": done.servers, "notes": done.notes}));
+            }
+            Err(e) => report.failed(name, e.into(), output),
+        }
+    }
+    report.installed = removed;
+    report.finish("removed", output)
+}
+
+pub(super) fn toggle(
+    host: &Host,
+    names: &[String],
+    enabled: bool,
+    on_conflict: Option<OnConflict>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut changed = Vec::new();
+    let mut report = Report::default();
+    let answers = Answers { on_conflict, ..Answers::default() };
+    for name in names {
+        match host.markets.set_enabled(name, enabled, &answers) {
+            Ok(done) => {
+                let state = if enabled { "enabled" } else { "disabled" };
+                let already = if done.changed { "" } else { "already " };
+                output.line(format!("{}: {already}{state}", done.id));
+                done.notes.iter().for_each(|note| output.note(note));
+                changed.push(json!({"id": done.id, "enabled": done.enabled, "changed": done.changed,
+                    "servers": done.servers, "notes": done.notes}));
+            }
+            Err(e) => report.failed(name, e.into(), output),
+        }
+    }
+    report.installed = changed;
+    report.finish("plugins", output)
+}
+
+pub(super) async fn validate(host: &Host, path: &std::path::Path, output: &Output) -> Result<(), Failure> {
+    let report = host.markets.validate(path).await?;
+    report.errors.iter().for_each(|line| output.line(format!("error: {line}")));
+    report.warnings.iter().for_each(|line| output.line(format!("warning: {line}")));
+    let answer = json!({"valid": report.errors.is_empty(), "kind": report.kind, "errors": report.errors, "warnings": report.warnings});
+    let failure = match report.errors.len() {
+        0 => {
+            output.line(format!("The {} is valid", report.kind));
+            None
+        }
+        1 => Some(Failure::user(format!("the {} has 1 error", report.kind))),
+        n => Some(Failure::user(format!("the {} has {n} errors", report.kind))),
+    };
+    output.conclude(answer, failure)
+}

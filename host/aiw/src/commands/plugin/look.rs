@@ -1,0 +1,232 @@
+//! `aiw plugin search|list|info`: what there is.
+
+use aiw_core::PluginId;
+use aiw_home::InstalledPlugin;
+use aiw_markets::{Found, MarketError, Query, SearchResult};
+use serde_json::{Value, json};
+
+use crate::cli::{ListArgs, SearchArgs};
+use crate::components::Host;
+use crate::failure::Failure;
+use crate::output::{Output, table};
+
+pub(super) fn search(host: &Host, args: SearchArgs, output: &Output) -> Result<(), Failure> {
+    let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
+    let query = Query { text, market: args.market, category: args.category, all: args.all };
+    show(&host.markets.search(&query)?, query.text.is_some(), output);
+    Ok(())
+}
+
+pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), Failure> {
+    if args.available {
+        let query = Query { market: args.market.clone(), all: args.all, ..Query::default() };
+        show(&host.markets.search(&query)?, false, output);
+        return Ok(());
+    }
+    let everything = host.markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?;
+    let wanted = |id: &PluginId| args.market.as_deref().is_none_or(|market| id.market.as_str() == market);
+    let installed: Vec<_> = host.markets.installed()?.into_iter().filter(|(id, _)| wanted(id)).collect();
+    let mut rows = Vec::new();
+    let mut plugins = Vec::new();
+    for (id, record) in &installed {
+        let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
+        let state = if record.enabled { "" } else { "disabled" };
+        rows.push(vec![id.to_string(), short(&record.version), keys(record), state.into()]);
+        plugins.push(match found {
+            Some(found) => shape(found),
+            None => orphan(id, record),
+        });
+    }
+    table(&rows).iter().for_each(|line| output.line(line));
+    if installed.is_empty() {
+        output.line("No plugins are installed; `aiw plugin search` finds some");
+    }
+    output.answer(json!({ "plugins": plugins }));
+    Ok(())
+}
+
+/// The keys that a plugin has in mcp.json, for people.
+pub fn keys(record: &InstalledPlugin) -> String {
+    let keys: Vec<&str> = record.servers.iter().filter(|s| !s.skipped).map(|s| s.key.as_str()).collect();
+    if keys.is_empty() { "no server".into() } else { keys.join(", ") }
+}
+
+/// A version for people: a commit or digest is cut.
+pub(super) fn short(version: &str) -> String {
+    let hex = version.len() >= 40 && version.bytes().all(|b| b.is_ascii_hexdigit());
+    aiw_core::one_line(if hex { &version[..12] } else { version }, 24)
+}
+
+fn show(result: &SearchResult, searched: bool, output: &Output) {
+    let mut rows = Vec::new();
+    for found in &result.plugins {
+        let id =
+            found.id().map_or_else(|| format!("{}@{}", found.listed.entry.name, found.market), |id| id.to_string());
+        let kind = match (found.listed.broken(), found.listed.has_servers()) {
+            (Some(_), _) => "broken".into(),
+            (None, _) if found.listed.refused().is_some() => "refused".into(),
+            (None, None) => "not yet inspected".into(),
+            (None, Some(_)) => kinds(found).join(" "),
+        };
+        let mark = match &found.installed {
+            Some(record) if record.enabled => "✓",
+            Some(_) => "-",
+            None => " ",
+        };
+        let text = match found.listed.broken() {
+            Some(problem) => format!("it {problem}"),
+            None => found.listed.refused().map(str::to_owned).or(found.listed.description()).unwrap_or_default(),
+        };
+        rows.push(vec![format!("{mark} {id}"), kind, aiw_core::one_line(&text, 90)]);
+    }
+    table(&rows).iter().for_each(|line| output.line(line));
+    if result.plugins.is_empty() {
+        output.line(if searched { "No plugin matches" } else { "No plugins" });
+    }
+    let mut hidden = Vec::new();
+    for (count, what) in [
+        (result.without_servers, "without MCP servers"),
+        (result.not_inspected, "not yet inspected"),
+        (result.broken, "broken"),
+    ] {
+        if count > 0 {
+            hidden.push(format!("{count} {what}"));
+        }
+    }
+    if !hidden.is_empty() {
+        output.note(format!("hidden: {} (`--all` shows them)", hidden.join(", ")));
+    }
+    for market in &result.not_fetched {
+        output.note(format!("marketplace `{market}` is not fetched yet: `aiw plugin marketplace update {market}`"));
+    }
+    result.problems.iter().for_each(|problem| output.note(problem));
+    output.answer(json!({
+        "plugins": result.plugins.iter().map(shape).collect::<Vec<_>>(),
+        "hidden": {"without_servers": result.without_servers, "not_inspected": result.not_inspected, "broken": result.broken},
+        "not_fetched": result.not_fetched,
+    }));
+}
+
+/// `mcp` and whatever else a plugin brings.
+pub fn kinds(found: &Found) -> Vec<String> {
+    let Some(inspection) = &found.listed.inspection else { return Vec::new() };
+    let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
+    mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
+}
+
+/// One plugin as JSON; documented in docs/json.md.
+pub fn shape(found: &Found) -> Value {
+    let listed = &found.listed;
+    let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
+    let source = listed.entry.content.as_ref().ok().map(|usable| usable.source.describe());
+    json!({
+        "id": found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
+        "name": listed.entry.name,
+        "marketplace": found.market,
+        "version": listed.version(),
+        "description": listed.description(),
+        "category": listed.entry.text("category"),
+        "source": source,
+        "mcp_servers": inspection.map(|i| i.servers.iter().map(|s| json!({"name": s.name, "type": s.transport})).collect::<Vec<_>>()),
+        "brings": inspection.and_then(|i| i.brings.as_ref()),
+        "installed": found.installed.is_some(),
+        "enabled": found.installed.as_ref().is_some_and(|record| record.enabled),
+        "broken": listed.broken().or(listed.refused()),
+    })
+}
+
+/// An installed plugin whose marketplace no longer lists it.
+fn orphan(id: &PluginId, record: &InstalledPlugin) -> Value {
+    let servers: Vec<Value> = record
+        .servers
+        .iter()
+        .map(|s| json!({"name": s.name, "type": s.written.get("type").and_then(Value::as_str).unwrap_or("stdio")}))
+        .collect();
+    json!({
+        "id": id, "name": id.name, "marketplace": id.market, "version": record.version, "description": null,
+        "category": null, "source": record.source, "mcp_servers": servers, "brings": null,
+        "installed": true, "enabled": record.enabled, "broken": null,
+    })
+}
+
+pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
+    let mut found = match host.markets.find(name) {
+        Ok(found) => found,
+        // What is installed can be shown without its marketplace.
+        Err(e) => match host.markets.find_installed(name) {
+            Ok(id) => return info_installed(host, &id, output),
+            Err(_) => return Err(e.into()),
+        },
+    };
+    if found.listed.broken().is_none() && found.listed.refused().is_none() && found.listed.inspection.is_none() {
+        match host.markets.look_into(&found).await {
+            Ok(inspection) => found.listed.inspection = Some(inspection),
+            Err(e) => output.note(format!("not inspected: {e}")),
+        }
+    }
+    let mut answer = shape(&found);
+    output.line(answer["id"].as_str().unwrap_or_default());
+    if let Some(description) = found.listed.description() {
+        output.line(format!("  {}", aiw_core::one_line(&description, 400)));
+    }
+    for key in ["version", "category", "source"] {
+        if let Some(text) = answer[key].as_str() {
+            output.line(format!("  {key}: {}", aiw_core::one_line(text, 200)));
+        }
+    }
+    if let Some(problem) = answer["broken"].as_str() {
+        output.line(format!("  broken: {problem}"));
+    }
+    if let Some(inspection) = &found.listed.inspection {
+        if let Some(brings) = inspection.brings.as_ref().filter(|brings| !brings.is_empty()) {
+            output.line(format!("  brings: {}", brings.join(", ")));
+        }
+        if let Some(commit) = &inspection.commit {
+            output.line(format!("  commit: {commit}"));
+        }
+        let mut servers = Vec::new();
+        for server in &inspection.servers {
+            let reads = server.reads();
+            output.line(format!(
+                "  server {}: {} {}",
+                aiw_core::one_line(&server.name, 60),
+                server.transport,
+                server.target()
+            ));
+            let details = server.details();
+            details.iter().for_each(|detail| output.line(format!("    {detail}")));
+            if !reads.is_empty() {
+                output.line(format!("    reads {}", reads.join(", ")));
+            }
+            servers.push(
+                json!({"name": server.name, "type": server.transport, "target": server.target(), "details": details, "reads": reads}),
+            );
+        }
+        inspection.left_out.iter().for_each(|line| output.line(format!("  {line}")));
+        answer["mcp_servers"] = servers.into();
+        answer["commit"] = json!(inspection.commit);
+        answer["left_out"] = json!(inspection.left_out);
+    }
+    if let Some(record) = &found.installed {
+        output.line(installed_line(record));
+        answer["installed_version"] = json!(record.version);
+        answer["keys"] = json!(record.servers.iter().map(|s| &s.key).collect::<Vec<_>>());
+    }
+    output.answer(json!({ "plugin": answer }));
+    Ok(())
+}
+
+fn installed_line(record: &InstalledPlugin) -> String {
+    let state = if record.enabled { "installed" } else { "installed, disabled" };
+    format!("  {state}: {} since {}, as {}", short(&record.version), record.installed_at, keys(record))
+}
+
+fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Failure> {
+    let record = host.markets.installed()?.into_iter().find(|(known, _)| known == id).map(|(_, record)| record);
+    let record = record.ok_or_else(|| Failure::from(MarketError::NotInstalled { name: id.to_string() }))?;
+    output.line(id.to_string());
+    output.line("  its marketplace does not list it any more");
+    output.line(installed_line(&record));
+    output.answer(json!({ "plugin": orphan(id, &record) }));
+    Ok(())
+}

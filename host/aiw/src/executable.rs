@@ -1,0 +1,18 @@
+//! aiw's own file.
+
+use std::path::{Path, PathBuf};
+
+use aiw_core::ErrorKind;
+
+use crate::failure::Failure;
+
+/// The executable that shims are started from.
+pub fn own_executable() -> Result<PathBuf, Failure> {
+    // After an update has replaced it, the same file is still to be had through /proc.
+    match std::env::current_exe() {
+        Ok(path) if path.is_file() => Ok(path),
+        _ if Path::new("/proc/self/exe").exists() => Ok("/proc/self/exe".into()),
+        Ok(path) => Err(Failure::new(ErrorKind::Internal, format!("aiw's own file is gone: `{}`", path.display()))),
+        Err(e) => Err(Failure::new(ErrorKind::Internal, format!("aiw does not find itself: {e}"))),
+    }
+}

@@ -1,0 +1,84 @@
+//! What every tool stands on: the home, the session, what starts CLIs, and the threads that calls may hold.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use aiw_home::Home;
+use aiw_launch::{Launcher, Session};
+use tokio::sync::Semaphore;
+
+use crate::error::{CallError, Unready};
+use crate::watch::Watch;
+
+/// Gives what CLIs are started with. It is asked when the first is started: a client gives a server no time for it
+/// before.
+pub trait LaunchSource: Send + Sync {
+    /// What prepares starts.
+    fn launcher(&self) -> Result<Launcher, Unready>;
+
+    /// The executable whose `shim` command supervises tasks, as it is now.
+    fn executable(&self) -> Result<PathBuf, Unready>;
+}
+
+pub(crate) struct Context {
+    pub(crate) home: Home,
+    pub(crate) session: Session,
+    pub(crate) cwd: PathBuf,
+    pub(crate) source: Box<dyn LaunchSource>,
+    pub(crate) lanes: Lanes,
+    pub(crate) watch: Watch,
+    launcher: OnceLock<Launcher>,
+}
+
+impl Context {
+    pub(crate) fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>) -> Self {
+        let watch = Watch::new(home.clone());
+        Self { home, session, cwd, source, lanes: Lanes::new(), watch, launcher: OnceLock::new() }
+    }
+
+    pub(crate) fn launcher(&self) -> Result<&Launcher, CallError> {
+        if let Some(launcher) = self.launcher.get() {
+            return Ok(launcher);
+        }
+        // Of two that begin at once, one is used. A failure is tried again by the next.
+        let launcher = self.source.launcher()?;
+        Ok(self.launcher.get_or_init(|| launcher))
+    }
+}
+
+/// How many calls of a kind may hold a thread at once; the others stand in line without one. The runtime's threads
+/// are more than all of these together, so that no kind of call holds up another.
+pub(crate) struct Lanes {
+    pub(crate) look: Lane,
+    pub(crate) start: Lane,
+    pub(crate) stop: Lane,
+    pub(crate) wait: Lane,
+}
+
+impl Lanes {
+    fn new() -> Self {
+        let of = |threads| Lane(Arc::new(Semaphore::new(threads)));
+        Self { look: of(32), start: of(32), stop: of(64), wait: of(16) }
+    }
+}
+
+/// The threads of one kind of call.
+pub(crate) struct Lane(Arc<Semaphore>);
+
+impl Lane {
+    /// Work over files and shared memory, off the runtime's thread.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, CallError> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let turn = self.0.clone().acquire_owned().await.map_err(|e| CallError::Defect { problem: e.to_string() })?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(answer) => answer,
+            Err(e) => Err(CallError::Defect { problem: e.to_string() }),
+        }
+    }
+}

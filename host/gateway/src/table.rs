@@ -1,0 +1,127 @@
+//! The table of tools. One entry adds a tool: its name, its text, its effect, and its function, whose types are its
+//! schemas.
+
+use std::sync::Arc;
+
+use aiw_mcp::{Answer, Cancelled, Effect, Tool};
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::context::Context;
+use crate::error::CallError;
+use crate::input::{Input, input_schema, output_schema, read};
+use crate::{start, tasks};
+
+pub(crate) const INSTRUCTIONS: &str = "\
+aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
+start_task returns at once with the task's id; call wait_task with that id until `done` is true, \
+and get_task_logs to see what it does or did. Start several and they run at the same time. \
+Tasks do not see this conversation: say in `task` all that they must know. They run on when this \
+session ends; stop_task ends one.";
+
+pub(crate) fn table() -> Vec<Entry> {
+    const LOOKS: Effect = Effect::Reads;
+    const STARTS: Effect = Effect::Changes { idempotent: false, open_world: true };
+    const STOPS: Effect = Effect::Changes { idempotent: true, open_world: false };
+    vec![
+        Entry::new(
+            "list_roles",
+            "List roles",
+            "Lists the roles that start_task can put before a task: what an AI is told it is and how it works. Call it \
+             before you name a role.",
+            LOOKS,
+            start::list_roles,
+        ),
+        Entry::new(
+            "start_task",
+            "Start a task",
+            "Starts an AI coding CLI with a task of its own and returns at once with the task's id, process id and log \
+             file. It works by itself, without questions, in the directory `cwd`. Call wait_task for its result. Start \
+             several for work that can be done at the same time; do not let two of them edit the same files.",
+            STARTS,
+            start::start_task,
+        ),
+        Entry::new(
+            "wait_task",
+            "Wait for a task",
+            "Waits until a task has ended, at most 45 seconds, and reports how it ended and what the AI CLI said at \
+             its end. If `done` is false it still runs: call it again, as often as it takes.",
+            LOOKS,
+            tasks::wait_task,
+        ),
+        Entry::new(
+            "get_task_logs",
+            "Read a task's log",
+            "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards. The result \
+             says whether there are earlier lines and how to get them.",
+            LOOKS,
+            tasks::get_task_logs,
+        ),
+        Entry::new(
+            "list_tasks",
+            "List tasks",
+            "Lists the tasks of this session, whoever started them: those that run first, then the newest that have \
+             ended.",
+            LOOKS,
+            tasks::list_tasks,
+        ),
+        Entry::new(
+            "stop_task",
+            "Stop a task",
+            "Ends a task with all its processes: it is asked to, and killed after 5 seconds. Work that it has not \
+             saved is lost. Stop only tasks that you or the user started and that are not needed.",
+            STOPS,
+            tasks::stop_task,
+        ),
+    ]
+}
+
+type Run =
+    dyn Fn(Arc<Context>, Map<String, Value>, Cancelled) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
+
+/// One tool.
+pub(crate) struct Entry {
+    pub(crate) tool: Tool,
+    run: Box<Run>,
+}
+
+impl Entry {
+    fn new<I, O, F>(
+        name: &str,
+        title: &str,
+        text: &str,
+        effect: Effect,
+        function: impl Fn(Arc<Context>, I, Cancelled) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: Input,
+        O: Serialize + JsonSchema,
+        F: Future<Output = Result<O, CallError>> + Send + 'static,
+    {
+        let schema = input_schema::<I>();
+        let tool = Tool::new(name, title, text, effect, schema.clone(), output_schema::<O>()).always_loaded();
+        let schema = Arc::new(schema);
+        let run = move |context: Arc<Context>, given: Map<String, Value>, cancelled: Cancelled| {
+            let (function, schema) = (function.clone(), schema.clone());
+            let work = async move {
+                let output = function(context, read::<I>(given, &schema)?, cancelled).await?;
+                let value = serde_json::to_value(output).map_err(|e| CallError::Defect { problem: e.to_string() })?;
+                Ok(Answer::of(value))
+            };
+            Box::pin(work) as BoxFuture<'static, Result<Answer, CallError>>
+        };
+        Self { tool, run: Box::new(run) }
+    }
+
+    /// Calls it.
+    pub(crate) async fn call(
+        &self,
+        context: Arc<Context>,
+        arguments: Map<String, Value>,
+        cancelled: Cancelled,
+    ) -> Result<Answer, CallError> {
+        (self.run)(context, arguments, cancelled).await
+    }
+}

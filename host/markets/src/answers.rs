@@ -1,0 +1,27 @@
+//! What the user answered to a plan.
+
+use std::collections::BTreeMap;
+
+use aiw_servers::Given;
+
+/// What to do about a key of mcp.json that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnConflict {
+    /// Ours replaces theirs; removal brings theirs back.
+    Overwrite,
+    /// Ours is not added.
+    Skip,
+    /// Ours is called `<plugin>-<server>`.
+    Rename,
+}
+
+/// What the user answered.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// Variables and options, by the name in the placeholder.
+    pub values: BTreeMap<String, Given>,
+    /// For every clash without an answer of its own.
+    pub on_conflict: Option<OnConflict>,
+    /// By key.
+    pub conflicts: BTreeMap<String, OnConflict>,
+}

@@ -1,0 +1,46 @@
+//! What comes from a server unasked, and errors as the protocol has them.
+
+use async_trait::async_trait;
+use rmcp::model::ErrorData;
+use serde_json::Value;
+
+/// What comes from a server unasked.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// The server says something: `notifications/tools/list_changed`, progress, a log message.
+    async fn notified(&self, method: &str, params: Option<Value>);
+
+    /// The server asks for something: `sampling/createMessage`, `elicitation/create`, `roots/list`.
+    async fn asked(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError>;
+}
+
+/// An error of JSON-RPC, as the other side sent it.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct RpcError {
+    /// Its code. <https://www.jsonrpc.org/specification#error_object>
+    pub code: i32,
+    /// Its message.
+    pub message: String,
+    /// What else it says.
+    pub data: Option<Value>,
+}
+
+impl RpcError {
+    /// There is no such method here.
+    pub fn no_method(method: &str) -> Self {
+        Self { code: -32601, message: format!("there is no method `{method}`"), data: None }
+    }
+}
+
+impl From<ErrorData> for RpcError {
+    fn from(error: ErrorData) -> Self {
+        Self { code: error.code.0, message: error.message.into_owned(), data: error.data }
+    }
+}
+
+impl From<RpcError> for ErrorData {
+    fn from(error: RpcError) -> Self {
+        Self::new(rmcp::model::ErrorCode(error.code), error.message, error.data)
+    }
+}

@@ -1,0 +1,268 @@
+//! Streamable HTTP over `net`: rmcp speaks the protocol, `net` decides what may be reached.
+//!
+//! <https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http>
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aiw_core::Secret;
+use aiw_net::{Method, NetError, Policy, Request, Streamed};
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+use http::{HeaderName, HeaderValue};
+use rmcp::model::ClientJsonRpcMessage;
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::streamable_http_client::{
+    AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
+    StreamableHttpClientTransportConfig, StreamableHttpError, StreamableHttpPostResponse,
+};
+use sse_stream::{Sse, SseStream};
+
+use super::raw::Raw;
+
+const EVENTS: &str = "text/event-stream";
+const JSON: &str = "application/json";
+const SESSION: &str = "mcp-session-id";
+
+/// The longest answer, or event of a stream, that is taken.
+const MAX_MESSAGE: usize = 64 << 20;
+
+/// How long a stream of events may be silent. A server sends comments to keep it open.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A server at an address.
+#[derive(Clone)]
+pub struct Endpoint {
+    client: aiw_net::Client,
+    policy: Policy,
+    url: String,
+    secrets: Vec<(String, Secret)>,
+}
+
+impl Endpoint {
+    /// A server at `url`, reached under `policy`. `headers` may hold keys: they go to the server's origin alone.
+    pub fn new(
+        client: aiw_net::Client,
+        policy: Policy,
+        url: impl Into<String>,
+        headers: Vec<(String, Secret)>,
+    ) -> Self {
+        Self { client, policy, url: url.into(), secrets: headers }
+    }
+
+    pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<Http> {
+        let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
+        StreamableHttpClientTransport::with_client(Http { endpoint: Arc::new(self), raw }, config)
+    }
+}
+
+/// The client side of `net` as rmcp wants it.
+#[derive(Clone)]
+pub(crate) struct Http {
+    endpoint: Arc<Endpoint>,
+    raw: Raw,
+}
+
+type Failure = StreamableHttpError<NetError>;
+
+/// What rmcp gives along with each request.
+struct Given {
+    session: Option<Arc<str>>,
+    token: Option<String>,
+    headers: HashMap<HeaderName, HeaderValue>,
+}
+
+impl Http {
+    async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        accept: &str,
+        body: Vec<u8>,
+        given: Given,
+    ) -> Result<Streamed, Failure> {
+        let mut request = Request { method, body, ..Request::new(url) };
+        let secrets = &mut request.secrets;
+        secrets.extend(self.endpoint.secrets.iter().cloned());
+        if let Some(token) = given.token {
+            secrets.push(("authorization".into(), Secret::new(format!("Bearer {token}"))));
+        }
+        // Whoever knows a session's id can speak in it.
+        if let Some(session) = given.session {
+            secrets.push((SESSION.into(), Secret::new(session.to_string())));
+        }
+        for (name, value) in &given.headers {
+            let value = value.to_str().map_err(|_| Failure::ReservedHeaderConflict(name.to_string()))?;
+            request.headers.push((name.to_string(), value.to_owned()));
+        }
+        if !accept.is_empty() {
+            request.headers.push(("accept".into(), accept.into()));
+        }
+        if method == Method::Post {
+            request.headers.push(("content-type".into(), JSON.into()));
+        }
+        let answer = self.endpoint.client.open(&self.endpoint.policy, &request, PATIENCE).await;
+        checked(answer.map_err(Failure::Client)?)
+    }
+
+    /// The events of a stream, each with its message as rmcp takes it.
+    fn events(&self, answer: Streamed) -> BoxStream<'static, Result<Sse, SseError>> {
+        let raw = self.raw.clone();
+        let held = Arc::new(AtomicUsize::new(0));
+        let counted = held.clone();
+        let pieces = futures::stream::unfold(Some(answer), move |answer| {
+            let counted = counted.clone();
+            async move {
+                let mut answer = answer?;
+                match answer.chunk().await {
+                    Ok(Some(piece))
+                        if counted.fetch_add(piece.len(), Ordering::Relaxed) + piece.len() > MAX_MESSAGE =>
+                    {
+                        let message = format!("an event is longer than {} MiB", MAX_MESSAGE >> 20);
+                        Some((Err(std::io::Error::other(message)), None))
+                    }
+                    Ok(Some(piece)) => Some((Ok(Bytes::from(piece)), Some(answer))),
+                    Ok(None) => None,
+                    Err(error) => Some((Err(std::io::Error::other(error)), None)),
+                }
+            }
+        });
+        let events = SseStream::from_bytes_stream(pieces);
+        let whole = events.then(move |event| {
+            held.store(0, Ordering::Relaxed);
+            let raw = raw.clone();
+            async move {
+                let mut event = event?;
+                if let Some(data) = &event.data {
+                    let message = raw.received(data.as_bytes()).await;
+                    event.data = message.and_then(|message| serde_json::to_string(&message).ok());
+                }
+                Ok(event)
+            }
+        });
+        whole.boxed()
+    }
+}
+
+/// The answer, unless its status says that there is none.
+fn checked(answer: Streamed) -> Result<Streamed, Failure> {
+    let challenge = answer.header("www-authenticate").map(str::to_owned);
+    match (answer.status, challenge) {
+        (401, Some(challenge)) => Err(Failure::AuthRequired(AuthRequiredError::new(challenge))),
+        (403, Some(challenge)) => Err(Failure::InsufficientScope(InsufficientScopeError::new(challenge, None))),
+        (429 | 500..=599, _) if !is(&answer, JSON) => {
+            let wait = answer.header("retry-after").map(str::to_owned);
+            Err(HttpStatusError::new(answer.status, wait).into())
+        }
+        (301..=308, _) => {
+            Err(Failure::UnexpectedServerResponse("the server leads elsewhere, where no body is sent".into()))
+        }
+        _ => Ok(answer),
+    }
+}
+
+fn is(answer: &Streamed, kind: &str) -> bool {
+    let found = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    found.eq_ignore_ascii_case(kind)
+}
+
+/// A whole body.
+async fn whole(mut answer: Streamed) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(Failure::Client)? {
+        if body.len() + piece.len() > MAX_MESSAGE {
+            let message = format!("an answer is longer than {} MiB", MAX_MESSAGE >> 20);
+            return Err(Failure::UnexpectedServerResponse(message.into()));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+fn status(answer: &Streamed) -> Failure {
+    Failure::UnexpectedServerResponse(Cow::from(format!("it answers with status {}", answer.status)))
+}
+
+impl StreamableHttpClient for Http {
+    type Error = NetError;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        self.raw.sent(&message);
+        let in_session = session.is_some();
+        let body = serde_json::to_vec(&message)?;
+        let given = Given { session, token, headers };
+        let answer = self.send(Method::Post, &uri, &format!("{EVENTS}, {JSON}"), body, given).await?;
+        let asked = matches!(message, ClientJsonRpcMessage::Request(_));
+        let session = answer.header(SESSION).map(str::to_owned);
+        match answer.status {
+            202 | 204 => return Ok(StreamableHttpPostResponse::Accepted),
+            404 if in_session => return Err(Failure::SessionExpired),
+            200..=299 if !asked && !is(&answer, EVENTS) => return Ok(StreamableHttpPostResponse::Accepted),
+            200..=299 if is(&answer, EVENTS) => {
+                return Ok(StreamableHttpPostResponse::Sse(self.events(answer), session));
+            }
+            _ => {}
+        }
+        if !is(&answer, JSON) {
+            let kind = answer.header("content-type").map(str::to_owned);
+            return Err(if (200..=299).contains(&answer.status) {
+                Failure::UnexpectedContentType(kind)
+            } else {
+                status(&answer)
+            });
+        }
+        let failed = status(&answer);
+        let body = whole(answer).await?;
+        match self.raw.received(&body).await {
+            Some(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
+            None => Err(failed),
+        }
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        token: Option<String>,
+        headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failure> {
+        let given = Given { session: Some(session), token, headers };
+        let answer = self.send(Method::Delete, &uri, "", Vec::new(), given).await?;
+        match answer.status {
+            200..=299 | 405 => Ok(()),
+            _ => Err(status(&answer)),
+        }
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        token: Option<String>,
+        mut headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        if let Some(Ok(last)) = last_event.as_deref().map(HeaderValue::from_str) {
+            headers.insert(HeaderName::from_static("last-event-id"), last);
+        }
+        let given = Given { session, token, headers };
+        let answer = self.send(Method::Get, &uri, EVENTS, Vec::new(), given).await?;
+        match answer.status {
+            200..=299 if is(&answer, EVENTS) => Ok(self.events(answer)),
+            404 => Err(Failure::SessionExpired),
+            405 => Err(Failure::ServerDoesNotSupportSse),
+            200..=299 => Err(Failure::UnexpectedContentType(answer.header("content-type").map(str::to_owned))),
+            _ => Err(status(&answer)),
+        }
+    }
+}

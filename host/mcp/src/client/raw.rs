@@ -1,0 +1,145 @@
+//! Messages past rmcp's types, which drop what they do not know.
+//!
+//! rmcp keeps the ids, timeouts and versions. What it would read as a type of its own is put into a form that it
+//! only hands on: a result becomes a string of JSON, a request of the server's a custom one.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rmcp::model::{
+    ClientConfig, ClientJsonRpcMessage, ClientRequest, ClientResult, CustomRequest, CustomResult, ErrorData,
+    JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerNotification, ServerRequest,
+};
+use rmcp::service::{NotificationContext, RequestContext, RoleClient, Service};
+use serde_json::{Value, json};
+
+use super::events::{Events, RpcError};
+
+/// The method under which a request of the server's is handed on.
+const ASKED: &str = "aiw/asked";
+
+/// What is under way on one connection.
+#[derive(Clone)]
+pub(crate) struct Raw {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Requests whose results are handed on as they are.
+    pending: Mutex<HashSet<RequestId>>,
+    /// The request that begins the session, and what was answered.
+    first: OnceLock<RequestId>,
+    server: OnceLock<Value>,
+    events: Arc<dyn Events>,
+}
+
+impl Raw {
+    pub(crate) fn new(events: Arc<dyn Events>) -> Self {
+        let shared = Shared { pending: Mutex::default(), first: OnceLock::new(), server: OnceLock::new(), events };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What the server answered to `initialize`.
+    pub(crate) fn server(&self) -> Value {
+        self.shared.server.get().cloned().unwrap_or(Value::Null)
+    }
+
+    /// A message that goes out.
+    pub(crate) fn sent(&self, message: &ClientJsonRpcMessage) {
+        let JsonRpcMessage::Request(request) = message else { return };
+        match request.request {
+            ClientRequest::CustomRequest(_) => {
+                let mut pending = self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                pending.insert(request.id.clone());
+            }
+            ClientRequest::InitializeRequest(_) => drop(self.shared.first.set(request.id.clone())),
+            _ => {}
+        }
+    }
+
+    /// A message that came, as rmcp takes it; none for what is noise. A notification is told on the way.
+    pub(crate) async fn received(&self, bytes: &[u8]) -> Option<ServerJsonRpcMessage> {
+        let mut message: Value = serde_json::from_slice(bytes).ok()?;
+        let fields = message.as_object_mut()?;
+        let id = fields.get("id").and_then(|id| serde_json::from_value::<RequestId>(id.clone()).ok());
+        let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
+        match (method, id) {
+            (None, Some(id)) => {
+                let known = {
+                    let mut pending = self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
+                    pending.remove(&id)
+                };
+                if let Some(result) = fields.get_mut("result") {
+                    if self.shared.first.get() == Some(&id) {
+                        let _ = self.shared.server.set(result.clone());
+                    }
+                    if known {
+                        *result = Value::String(result.to_string());
+                    }
+                }
+            }
+            (Some(method), None) => {
+                self.shared.events.notified(&method, fields.get("params").cloned()).await;
+            }
+            (Some(method), Some(_)) if method != "ping" => {
+                let params = fields.shift_remove("params");
+                fields.insert("method".into(), ASKED.into());
+                fields.insert("params".into(), json!({"method": method, "params": params}));
+            }
+            _ => {}
+        }
+        serde_json::from_value(message).ok()
+    }
+}
+
+/// A result as the server sent it.
+pub(crate) fn unwrapped(result: Value) -> Value {
+    match result {
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        other => other,
+    }
+}
+
+/// What answers the server.
+pub(crate) struct Back {
+    info: ClientConfig,
+    events: Arc<dyn Events>,
+}
+
+impl Back {
+    pub(crate) fn new(info: ClientConfig, events: Arc<dyn Events>) -> Self {
+        Self { info, events }
+    }
+}
+
+impl Service<RoleClient> for Back {
+    async fn handle_request(
+        &self,
+        request: ServerRequest,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ClientResult, ErrorData> {
+        match request {
+            ServerRequest::PingRequest(_) => Ok(ClientResult::empty(())),
+            ServerRequest::CustomRequest(CustomRequest { method, params: Some(mut asked), .. }) if method == ASKED => {
+                let method = asked["method"].as_str().unwrap_or_default().to_owned();
+                let params = Some(asked["params"].take()).filter(|params| !params.is_null());
+                let answer = self.events.asked(&method, params).await?;
+                Ok(ClientResult::CustomResult(CustomResult::new(answer)))
+            }
+            _ => Err(RpcError::no_method("").into()),
+        }
+    }
+
+    async fn handle_notification(
+        &self,
+        _: ServerNotification,
+        _: NotificationContext<RoleClient>,
+    ) -> Result<(), ErrorData> {
+        // They were told when they came.
+        Ok(())
+    }
+
+    fn get_info(&self) -> ClientConfig {
+        self.info.clone()
+    }
+}

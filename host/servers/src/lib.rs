@@ -1,0 +1,22 @@
+//! MCP servers as they are declared: what a declaration may hold, where declarations stand, who owns a key
+//! of `mcp.json`, and what `${VAR}` in them means.
+//!
+//! Nothing is started here.
+
+mod declaration;
+mod file;
+mod names;
+mod owners;
+mod scopes;
+mod substitute;
+mod transport;
+mod watch;
+
+pub use declaration::{Collected, Declared, Server, declared, in_file, server, visible, visible_json};
+pub use file::McpFile;
+pub use names::{safe, safe_keys, unique};
+pub use owners::{Claim, Clash, Key, Refreshed, Released};
+pub use scopes::{Found, Scope, Scopes};
+pub use substitute::{Given, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, reads};
+pub use transport::Transport;
+pub use watch::{Watch, WatchError};

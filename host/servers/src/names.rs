@@ -1,0 +1,68 @@
+//! Keys for `mcp.json`: safe in every client, and different for different names.
+
+use std::collections::BTreeMap;
+
+/// Keys for `mcp.json`: safe everywhere, and different for different names.
+///
+/// Clients turn a name into a part of tool names; `[A-Za-z0-9_-]` is what all of them keep.
+pub fn safe_keys(names: &[String]) -> BTreeMap<String, String> {
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    // Names that are safe as they are keep themselves, whatever else would become them.
+    for name in names.iter().filter(|name| safe(name) == **name) {
+        keys.insert(name.clone(), name.clone());
+    }
+    for name in names {
+        if keys.contains_key(name) {
+            continue;
+        }
+        let key = unique(&safe(name), |key| keys.values().any(|taken| taken.eq_ignore_ascii_case(key)));
+        keys.insert(name.clone(), key);
+    }
+    keys
+}
+
+/// `key`, or `key-2`, `key-3`, … until it is not taken.
+pub fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(key) {
+        return key.to_owned();
+    }
+    let numbered = (2u32..).map(|n| format!("{key}-{n}"));
+    numbered.into_iter().find(|key| !taken(key)).unwrap_or_else(|| key.to_owned())
+}
+
+/// The safe form of one name.
+pub fn safe(name: &str) -> String {
+    let mut key = String::new();
+    for c in name.chars() {
+        match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => key.push(c),
+            _ if key.ends_with('-') => {}
+            _ => key.push('-'),
+        }
+    }
+    let key: String = key.trim_matches('-').chars().take(64).collect();
+    if key.is_empty() { "server".into() } else { key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn keys_are_safe_and_never_collide(names in proptest::collection::btree_set("[a-c .A-]{1,4}", 1..12)) {
+                let names: Vec<String> = names.into_iter().collect();
+                let keys = safe_keys(&names);
+                prop_assert_eq!(keys.len(), names.len());
+                let different: std::collections::HashSet<_> = keys.values().collect();
+                prop_assert_eq!(different.len(), names.len());
+                for key in keys.values() {
+                    prop_assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! How a server is reached.
+
+use aiw_core::one_line;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How a server is reached: the `type` of a declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A process, by its standard input and output.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+    /// HTTP with server-sent events, as before 2025-03-26.
+    Sse,
+    /// WebSocket.
+    Ws,
+}
+
+impl Transport {
+    /// The word in a declaration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "http",
+            Self::Sse => "sse",
+            Self::Ws => "ws",
+        }
+    }
+
+    /// The transport of a declaration, also in the words that only some clients use.
+    ///
+    /// # Errors
+    ///
+    /// The end of a sentence about the server.
+    pub fn of(declaration: &Map<String, Value>) -> Result<Self, String> {
+        match text_of(declaration, "type")? {
+            Some("stdio") => Ok(Self::Stdio),
+            Some("http" | "streamable-http") => Ok(Self::Http),
+            Some("sse") => Ok(Self::Sse),
+            Some("ws") => Ok(Self::Ws),
+            Some(other) => Err(format!("is of the type `{}`, which is not known", one_line(other, 40))),
+            None if text_of(declaration, "command")?.is_some() => Ok(Self::Stdio),
+            None if text_of(declaration, "url")?.is_some() => Ok(Self::Http),
+            None => Err("has neither a `command` nor a `url`".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+pub(crate) fn text_of<'a>(declaration: &'a Map<String, Value>, key: &str) -> Result<Option<&'a str>, String> {
+    match declaration.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("has a `{key}` that is not a text")),
+    }
+}

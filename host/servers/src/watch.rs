@@ -1,0 +1,100 @@
+//! A notice when a file that declares servers changes.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::watch;
+
+/// How long a file has to be left alone before a change counts: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// The files cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot watch `{path}` for changes: {source}")]
+pub struct WatchError {
+    path: PathBuf,
+    source: notify::Error,
+}
+
+/// Watches files, which may not exist yet. Dropping it ends that.
+pub struct Watch {
+    _watcher: RecommendedWatcher,
+    changes: watch::Receiver<u64>,
+}
+
+impl Watch {
+    /// Watches these files. Their directories have to exist: files are replaced, so the name is watched, not
+    /// the file.
+    pub fn new(files: &[PathBuf]) -> Result<Self, WatchError> {
+        let (sender, changes) = watch::channel(0u64);
+        let named: HashSet<(PathBuf, OsString)> = files.iter().filter_map(|file| parts(file)).collect();
+        let directories: HashSet<PathBuf> = named.iter().map(|(directory, _)| directory.clone()).collect();
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| WatchError { path, source }
+        };
+        let handler = move |event: notify::Result<Event>| {
+            // An error, such as a queue that ran over, may have hidden a change.
+            let concerns = event.map_or(true, |event| {
+                let read = matches!(event.kind, EventKind::Access(_));
+                event.need_rescan()
+                    || (!read && event.paths.iter().filter_map(|path| parts(path)).any(|p| named.contains(&p)))
+            });
+            if concerns {
+                sender.send_modify(|count| *count = count.wrapping_add(1));
+            }
+        };
+        let mut watcher = notify::recommended_watcher(handler).map_err(failed(Path::new("mcp.json")))?;
+        for directory in &directories {
+            watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed(directory))?;
+        }
+        Ok(Self { _watcher: watcher, changes })
+    }
+
+    /// Waits for a change since the last one that was told, and until it has been quiet for a moment.
+    pub async fn changed(&mut self) {
+        if self.changes.changed().await.is_err() {
+            // The watcher lives as long as this does, so this is never reached; if it were, no change would come.
+            return std::future::pending().await;
+        }
+        while let Ok(Ok(())) = tokio::time::timeout(QUIET, self.changes.changed()).await {}
+    }
+}
+
+/// A file's real directory and its name.
+fn parts(file: &Path) -> Option<(PathBuf, OsString)> {
+    let directory = file.parent()?.canonicalize().ok()?;
+    Some((directory, file.file_name()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[tokio::test]
+    async fn a_file_that_is_made_replaced_or_removed_is_told_and_its_neighbours_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("mcp.json");
+        let mut watch = Watch::new(std::slice::from_ref(&file)).unwrap();
+        let steps: [&dyn Fn(); 4] = [
+            &|| fs::write(&file, "{}").unwrap(),
+            &|| {
+                fs::write(dir.path().join("new"), "{ }").unwrap();
+                fs::rename(dir.path().join("new"), &file).unwrap();
+            },
+            &|| fs::write(&file, "{  }").unwrap(),
+            &|| fs::remove_file(&file).unwrap(),
+        ];
+        for step in steps {
+            step();
+            tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
+        }
+        fs::write(dir.path().join("other.json"), "{}").unwrap();
+        let quiet = tokio::time::timeout(Duration::from_millis(300), watch.changed()).await;
+        assert!(quiet.is_err());
+    }
+}

@@ -1,0 +1,180 @@
+//! The one loop under every screen: keys, signals, time, work on threads, frames.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossterm::event::Event;
+
+use crate::screen::{Effect, Progress, Screen, ScreenError, Worker};
+use crate::terminal;
+
+/// How often a frame shows that work goes on.
+const TICK: Duration = Duration::from_millis(80);
+/// How often an idle browser looks whether its terminal is still there.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Shows a screen on the terminal that standard output must be, until the user leaves.
+///
+/// The terminal is given back as it was on every way out, panics included. Signals that were
+/// caught stay caught (and unheard) after it returns: they cannot be given back, so this should be
+/// the last thing that a process does.
+///
+/// # Errors
+///
+/// [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT; [`ScreenError::Terminal`]
+/// where the terminal fails.
+pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
+    let (sender, messages) = channel();
+    // Signals first: one that comes in the middle of taking the terminal is heard after it.
+    #[cfg(unix)]
+    let signals = terminal::Signals::hear(sender.clone(), Message::Signal)?;
+    let hook = terminal::PanicHook::set();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        terminal::take()?;
+        let input = terminal::Input::read(sender.clone(), Message::Input)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(screen, &sender, &messages)));
+        // Before the reader is stopped: a terminal that hung up may hold it for a while.
+        terminal::give_back();
+        input.stop();
+        outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }));
+    terminal::give_back();
+    hook.unset();
+    #[cfg(unix)]
+    signals.stop();
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// What the loop wakes up for.
+enum Message<R> {
+    Input(io::Result<Event>),
+    #[cfg(unix)]
+    Signal(i32),
+    Reply(R),
+}
+
+/// How the loop goes on after a message.
+enum Next {
+    Nothing,
+    Draw,
+    /// Draw every cell: someone else has written on the screen.
+    Repaint,
+    Leave,
+}
+
+/// What the loop and its work share.
+struct Desk<S: Screen> {
+    worker: Worker<S::Job, S::Reply>,
+    sender: Sender<Message<S::Reply>>,
+    /// The newest step; the ones before it need not be seen.
+    progress: Arc<Mutex<Option<Progress>>>,
+}
+
+fn run<S: Screen>(
+    mut screen: S,
+    sender: &Sender<Message<S::Reply>>,
+    messages: &Receiver<Message<S::Reply>>,
+) -> Result<(), ScreenError> {
+    let desk = Desk::<S> { worker: screen.worker(), sender: sender.clone(), progress: Arc::default() };
+    // Never dropped: ratatui's drop says on standard error that it could not show the cursor, and
+    // panics where that has hung up too. The cursor is `give_back`'s business.
+    let mut terminal = ManuallyDrop::new(terminal::screen()?);
+    if let Some(first) = screen.begin() {
+        desk.start(first);
+    }
+    let mut draw = true;
+    let mut ticked = Instant::now();
+    loop {
+        if draw {
+            terminal.draw(|frame| screen.draw(frame))?;
+            draw = false;
+        }
+        let wait = if screen.is_working() { TICK.saturating_sub(ticked.elapsed()) } else { IDLE };
+        let first = match messages.recv_timeout(wait) {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        if first.is_none() && !screen.is_working() && !terminal::is_there() {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        }
+        // Everything that has come makes one frame: keys may repeat faster than it is drawn.
+        for message in first.into_iter().chain(messages.try_iter()) {
+            match desk.handle(&mut screen, message)? {
+                Next::Nothing => {}
+                Next::Draw => draw = true,
+                Next::Repaint => {
+                    terminal::repaint(&mut terminal)?;
+                    draw = true;
+                }
+                Next::Leave => return Ok(()),
+            }
+        }
+        if screen.is_working() && ticked.elapsed() >= TICK {
+            screen.tick(desk.progress.lock().unwrap_or_else(PoisonError::into_inner).take());
+            ticked = Instant::now();
+            draw = true;
+        }
+    }
+}
+
+impl<S: Screen> Desk<S> {
+    fn handle(&self, screen: &mut S, message: Message<S::Reply>) -> Result<Next, ScreenError> {
+        let effect = match message {
+            Message::Input(Err(error)) => return Err(error.into()),
+            Message::Input(Ok(Event::Key(key))) => screen.key(key),
+            Message::Input(Ok(Event::Paste(text))) => {
+                screen.paste(&text);
+                None
+            }
+            Message::Input(Ok(Event::Resize(..))) => None,
+            Message::Input(Ok(_)) => return Ok(Next::Nothing),
+            #[cfg(unix)]
+            Message::Signal(signal) => match terminal::Asks::of(signal) {
+                terminal::Asks::Leave => return Err(ScreenError::Signal(signal)),
+                terminal::Asks::Stop => Some(Effect::Suspend),
+                terminal::Asks::Continue => {
+                    terminal::take_again()?;
+                    return Ok(Next::Repaint);
+                }
+            },
+            Message::Reply(reply) => screen.reply(reply),
+        };
+        match effect {
+            None => {}
+            Some(Effect::Start(job)) => self.start(job),
+            Some(Effect::Quit) => return Ok(Next::Leave),
+            Some(Effect::Abandon) => return Err(ScreenError::Signal(2)),
+            #[cfg(unix)]
+            Some(Effect::Suspend) => {
+                terminal::suspend()?;
+                return Ok(Next::Repaint);
+            }
+            #[cfg(not(unix))]
+            Some(Effect::Suspend) => {}
+        }
+        Ok(Next::Draw)
+    }
+
+    /// Gives a job to a thread; its end comes back as a message.
+    fn start(&self, job: S::Job) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (worker, sender, progress) = (Arc::clone(&self.worker), self.sender.clone(), Arc::clone(&self.progress));
+        let undone = job.clone();
+        let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
+            let report = |step: Progress| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+            let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &report)))
+                .unwrap_or_else(|_| S::failed(job, "a defect of aiw, said in full after leaving"));
+            // Nobody listens any more: the user has left.
+            let _ = sender.send(Message::Reply(reply));
+        });
+        if let Err(error) = thread {
+            let _ = self.sender.send(Message::Reply(S::failed(undone, &format!("no thread for it: {error}"))));
+        }
+    }
+}
