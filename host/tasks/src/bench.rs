@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{CliKind, TaskId};
+use aiw_core::TaskId;
 
 use crate::files::random;
 use crate::runtime::RuntimeDir;
@@ -49,7 +49,7 @@ pub fn measure(directory: &Path) -> Result<Figures, TaskError> {
     let register = (start.elapsed() / 1000).min(with_wake);
     let start = Instant::now();
     for i in 0..TIMES {
-        live.ticket = i.into();
+        live.started = i.into();
         slots[0].update(&live);
     }
     let update = start.elapsed() / TIMES;
@@ -166,16 +166,14 @@ fn live(pid: u32, start: u64) -> Live {
         shim: Owner { pid, start },
         instance: random() | 1,
         state: State::Running,
-        cli: CliKind::Claude,
         depth: 0,
         pid: Some(pid),
         ticket: 1,
+        limit: 64,
+        above: Vec::new(),
         started: 1,
         running_since: Some(1),
-        provider: Some("openrouter".into()),
-        role: Some("reviewer".into()),
-        tag: None,
-        prompt: "fix the failing test of the parser, and say what was wrong with it".into(),
+        label: b"claude openrouter reviewer: fix the failing test of the parser, and say what was wrong with it".into(),
     }
 }
 

@@ -129,6 +129,14 @@ pub enum TaskError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
+    /// Another process has decided about a session for too long.
+    #[error("another process has held the lock `{}` for {seconds} s", .path.display())]
+    Busy {
+        /// The lock.
+        path: PathBuf,
+        /// How long we waited.
+        seconds: u64,
+    },
     /// `AIW_RUNTIME_DIR` is relative.
     #[error("`AIW_RUNTIME_DIR` is not an absolute path: `{}`", .path.display())]
     RelativeRuntime {
@@ -180,6 +188,7 @@ impl TaskError {
             | Self::Shim { .. }
             | Self::OutOfReach { .. }
             | Self::Memory { .. }
+            | Self::Busy { .. }
             | Self::Unreadable { .. }
             | Self::Link { .. }
             | Self::NoDirectory { .. }
@@ -222,6 +231,9 @@ impl TaskError {
             }
             Self::RelativeRuntime { .. } => {
                 "set it to a path that begins with `/`, or unset it: aiw finds a directory by itself".into()
+            }
+            Self::Busy { path, .. } => {
+                format!("`lsof {}` names the process; if it is stopped, let it go on or end it", path.display())
             }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "make room on that disk".into(),
             Self::Io { source, .. }

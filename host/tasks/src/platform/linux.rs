@@ -16,7 +16,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use rustix::thread::futex;
 
-use super::procfs;
+use super::{Condition, procfs};
 
 /// When a process started, in ticks since boot; `None` if it is gone. A zombie is gone.
 pub(crate) fn start_of(pid: u32) -> Option<u64> {
@@ -51,9 +51,26 @@ pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
     Some(words.eq(wanted.chain([&b""[..]])))
 }
 
-/// Whether a process was stopped by a signal, and does nothing.
-pub(crate) fn is_stopped(pid: u32) -> bool {
-    procfs::stat(pid).is_some_and(|stat| stat.state == b'T')
+/// How the process that started then is doing. A start of 0 is not compared.
+pub(crate) fn condition(pid: u32, start: u64) -> Condition {
+    match procfs::stat(pid) {
+        None if is_hidden(pid) => Condition::Runs,
+        Some(stat) if !matches!(stat.state, b'Z' | b'X') && (start == 0 || stat.start == start) => {
+            if stat.state == b'T' { Condition::Stopped } else { Condition::Runs }
+        }
+        _ => Condition::Gone,
+    }
+}
+
+/// Whether the process that started then is there. A start of 0 is not compared.
+pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
+    condition(pid, start) != Condition::Gone
+}
+
+/// How long the system has been up.
+pub(crate) fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The namespace that our process ids belong to.
@@ -119,7 +136,7 @@ impl Process {
             Err(e) => return Err(e.into()),
         };
         // Looked up after it was opened: if the start is right now, the handle is of that process.
-        Ok(super::is_alive(pid, start).then_some(Self { handle }))
+        Ok(is_alive(pid, start).then_some(Self { handle }))
     }
 
     /// Sends it a signal; that it is gone is fine.
@@ -148,11 +165,11 @@ pub(crate) fn hide_memory() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Whether a process of ours is there although `/proc` does not show it: where it is mounted so
-/// that others' processes are hidden, those that hide their memory are as well.
-pub(super) fn is_hidden(pid: u32) -> bool {
+/// Whether a process of ours is there that `/proc` does not show: where it is mounted so that others'
+/// processes are hidden, those that hide their memory are as well.
+fn is_hidden(pid: u32) -> bool {
     let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    procfs::stat(pid).is_none() && id.is_some_and(|id| rustix::process::test_kill_process(id).is_ok())
+    id.is_some_and(|id| rustix::process::test_kill_process(id).is_ok())
 }
 
 /// Makes this process the parent of all orphans among its descendants.

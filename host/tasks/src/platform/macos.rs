@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+use super::Condition;
 use crate::Limits;
 
 /// Where a process' start cannot be had at a small price, its presence must do.
@@ -44,9 +45,24 @@ pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
     Some(line.trim_end().ends_with(&format!(" {}", arguments.join(" "))))
 }
 
-/// Whether a process was stopped by a signal, and does nothing.
-pub(crate) fn is_stopped(pid: u32) -> bool {
-    ps(&["-o", "state=", "-p", &pid.to_string()]).trim_start().starts_with('T')
+/// How the process is doing.
+pub(crate) fn condition(pid: u32, _start: u64) -> Condition {
+    if start_of(pid).is_none() {
+        return Condition::Gone;
+    }
+    let stopped = ps(&["-o", "state=", "-p", &pid.to_string()]).trim_start().starts_with('T');
+    if stopped { Condition::Stopped } else { Condition::Runs }
+}
+
+/// Whether the process is there.
+pub(crate) fn is_alive(pid: u32, _start: u64) -> bool {
+    start_of(pid).is_some()
+}
+
+/// How long the system has been up.
+pub(crate) fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// There is one namespace of process ids.
@@ -136,11 +152,6 @@ impl Process {
 
 /// There is nothing to switch off.
 pub(crate) fn hide_memory() {}
-
-/// What is there is seen.
-pub(super) fn is_hidden(_pid: u32) -> bool {
-    false
-}
 
 /// Orphans go to the first process here; what left the group is found by [`marked`].
 pub(crate) fn become_subreaper() -> io::Result<()> {

@@ -28,4 +28,4 @@ pub(crate) use raw::{Fork, close_inherited, dup_to, fork, prepare};
 #[cfg(unix)]
 use unix::doze;
 #[cfg(unix)]
-pub(crate) use unix::{Signal, is_alive, same_file};
+pub(crate) use unix::{Condition, Signal, same_file};

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 pub(crate) use rustix::process::Signal;
 
-/// Whether the process that started then is there. A start of 0 is not compared.
-pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
-    match super::start_of(pid) {
-        Some(found) => start == 0 || found == start,
-        None => super::is_hidden(pid),
-    }
+/// How a process is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Runs,
+    /// A signal has stopped it, and it does nothing.
+    Stopped,
+    Gone,
 }
 
 /// Whether both are open on one file.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -29,7 +29,7 @@ fn name_of(pid: u32) -> String {
 }
 
 /// The sessions that have a segment, by the process ids of their roots.
-pub(crate) fn namespaces(dir: &RuntimeDir) -> Result<Vec<u32>, TaskError> {
+pub(crate) fn sessions(dir: &RuntimeDir) -> Result<Vec<u32>, TaskError> {
     if !dir.check()? {
         return Ok(Vec::new());
     }
@@ -41,14 +41,16 @@ pub(crate) fn namespaces(dir: &RuntimeDir) -> Result<Vec<u32>, TaskError> {
 
 /// Frees the slots of dead shims, and removes the segments of sessions whose root and shims are all dead.
 pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), TaskError> {
-    for pid in namespaces(dir)? {
+    for pid in sessions(dir)? {
         let Ok(Some(segment)) = Segment::open(dir, Root { pid, start: 0 }) else { continue };
-        segment.reclaim();
+        if segment.reclaim() > 0 {
+            segment.hand_on();
+        }
         let in_use = || segment.is_taken() || platform::is_alive(segment.root.pid, segment.root.start);
         if in_use() {
             continue;
         }
-        let Ok(lock) = NamespaceLock::take(dir, pid, Duration::ZERO) else { continue };
+        let Ok(lock) = SessionLock::take(dir, pid, Duration::ZERO) else { continue };
         // Somebody may have come in the meantime.
         if segment.is_current() && !in_use() {
             let _ = fs::remove_file(&segment.link);
@@ -106,7 +108,11 @@ impl Segment {
     /// The segment of a session, made if it has none that is fit to use.
     pub fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Self>, TaskError> {
         dir.create()?;
-        let lock = NamespaceLock::take(dir, root.pid, PATIENCE)?;
+        // Hardly ever is there anything to decide.
+        if let Ok(Some(segment)) = Self::open(dir, root) {
+            return Ok(segment);
+        }
+        let lock = SessionLock::take(dir, root.pid, PATIENCE)?;
         let link = dir.path().join(name_of(root.pid));
         if let Ok(Some(id)) = read_link(&link, root.pid)
             && let Ok(Some(segment)) = Self::map(&id, &link, root)
@@ -125,6 +131,13 @@ impl Segment {
     pub fn is_current(&self) -> bool {
         matches!(read_link(&self.link, self.root.pid), Ok(Some(id)) if id == self.id)
             && platform::segment_file(&self.id).is_none_or(|path| fs::symlink_metadata(path).is_ok())
+    }
+
+    /// Hands free places on, now. Where that cannot be decided, the first of those who wait does it in a second.
+    pub fn hand_on(&self) {
+        if let Ok(lock) = SessionLock::of(self) {
+            self.advance(&lock);
+        }
     }
 
     /// Its name in the system.
@@ -264,12 +277,12 @@ fn unlink(id: &str) {
 
 /// The right to decide about a session: which segment it has, and whose turn it is. The system
 /// takes it back when its holder dies.
-pub(crate) struct NamespaceLock {
+pub(crate) struct SessionLock {
     _file: fs::File,
     path: PathBuf,
 }
 
-impl NamespaceLock {
+impl SessionLock {
     /// Takes the lock of the session of a segment.
     pub fn of(segment: &Segment) -> Result<Self, TaskError> {
         let dir = RuntimeDir::at(segment.link.parent().unwrap_or(Path::new("/")).to_owned());
@@ -279,29 +292,24 @@ impl NamespaceLock {
     fn take(dir: &RuntimeDir, pid: u32, patience: Duration) -> Result<Self, TaskError> {
         let path = dir.path().join(format!("{}.lock", name_of(pid)));
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let refuse = |problem: String| TaskError::Runtime { path: path.clone(), problem };
-        let start = Instant::now();
+        let busy = || TaskError::Busy { path: path.clone(), seconds: patience.as_secs() };
+        let deadline = Instant::now() + patience;
         loop {
             let file = match open(&path, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(file) => fs::File::from(file),
-                Err(Errno::LOOP) => return Err(refuse("is a symbolic link, and must be a file".into())),
+                Err(Errno::LOOP) => {
+                    let problem = "is a symbolic link, and must be a file".into();
+                    return Err(TaskError::Runtime { path, problem });
+                }
                 Err(e) => return Err(TaskError::io("open", &path, e.into())),
             };
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {
-                    // Whoever cleaned up has removed it with the session.
-                    let same = file.metadata().ok().zip(fs::symlink_metadata(&path).ok());
-                    if same.is_some_and(|(ours, theirs)| (ours.ino(), ours.dev()) == (theirs.ino(), theirs.dev())) {
-                        return Ok(Self { _file: file, path });
-                    }
-                }
-                Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                    if start.elapsed() >= patience {
-                        return Err(refuse(format!("has been locked by another process for {} s", patience.as_secs())));
-                    }
-                    std::thread::sleep(Duration::from_micros(200));
-                }
-                Err(e) => return Err(TaskError::io("lock", &path, e.into())),
+            let left = deadline.saturating_duration_since(Instant::now());
+            let file =
+                aiw_home::lock_within(file, left).map_err(|e| TaskError::io("lock", &path, e))?.ok_or_else(busy)?;
+            // Whoever cleaned up has removed it with the session.
+            let same = file.metadata().ok().zip(fs::symlink_metadata(&path).ok());
+            if same.is_some_and(|(ours, theirs)| (ours.ino(), ours.dev()) == (theirs.ino(), theirs.dev())) {
+                return Ok(Self { _file: file, path });
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The version of the layout. It is part of a segment's name, so two versions never share one.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// How much newer than it is this process takes itself to be, in tests of two versions at once.
 static NEWER: AtomicU64 = AtomicU64::new(0);
 
@@ -17,7 +17,7 @@ pub(crate) fn be_newer() {
     NEWER.store(1, Ordering::Relaxed);
 }
 
-/// How many tasks of a session may run or be queued.
+/// How many of a session may run or be queued.
 pub(crate) const SLOTS: usize = 1024;
 /// The whole of a segment, in bytes.
 pub(super) const SIZE: usize = WORDS * 8;
@@ -32,9 +32,11 @@ pub(super) const ROOT_PID: usize = 1;
 pub(super) const ROOT_START: usize = 2;
 /// The namespace that its process ids belong to.
 pub(super) const PID_NAMESPACE: usize = 3;
-/// Counts the tasks that asked for a turn.
+/// Counts those who asked for a turn.
 pub(super) const TICKETS: usize = 4;
-/// Goes up whenever a task changes. On a cache line of its own: waiters read it.
+/// When it was last looked whether those that have a place are alive, in milliseconds since the system's start.
+pub(super) const LOOKED: usize = 5;
+/// Goes up whenever a slot changes. On a cache line of its own: waiters read it.
 pub(super) const GENERATION: usize = 16;
 
 /// The words of a slot.
@@ -45,26 +47,33 @@ pub(super) const SEQUENCE: usize = 0;
 pub(super) const OWNER: usize = 1;
 pub(super) const INSTANCE: usize = 2;
 pub(super) const ID: usize = 3;
-/// State, CLI and depth, a byte each.
+/// State and depth, a byte each.
 pub(super) const KIND: usize = 5;
 pub(super) const CHILD: usize = 6;
 pub(super) const TICKET: usize = 7;
 pub(super) const STARTED: usize = 8;
 pub(super) const RUNNING: usize = 9;
-/// The lengths of the four texts, 16 bits each.
-pub(super) const LENGTHS: usize = 10;
+/// How many bytes the label has.
+pub(super) const LENGTH: usize = 10;
 /// Owner and instance together, written with the rest: between claiming and writing, a slot holds
 /// a new owner and the words of the last one.
 pub(super) const CHECK: usize = 11;
-/// The texts, one right after the other: readers copy no more than there is.
-pub(super) const TEXT: usize = 12;
-/// The most bytes of each text: provider, role, tag, prompt.
-pub(super) const TEXTS: [usize; 4] = [64, 64, 48, 240];
+/// The word that the owner sleeps on until it has its turn. Unlike all others, it is written by others too.
+pub(super) const TURN: usize = 12;
+/// How many may run at once, as this one was told.
+pub(super) const LIMIT: usize = 13;
+/// The ids of those above it, two words each, the nearest first.
+pub(super) const ABOVE: usize = 14;
+/// How many of them there are at most.
+pub(super) const ABOVE_COUNT: usize = 4;
+/// The label: readers copy no more than there is.
+pub(super) const LABEL: usize = ABOVE + 2 * ABOVE_COUNT;
+/// The most bytes of a label.
+pub(super) const LABEL_BYTES: usize = (SLOT - LABEL) * 8;
 
 /// What [`READY`] holds.
 pub(super) fn magic() -> u64 {
     0x6169_775f_7461_0000 | version()
 }
 
-const _: () = assert!(TEXT * 8 + TEXTS[0] + TEXTS[1] + TEXTS[2] + TEXTS[3] <= SLOT * 8);
 const _: () = assert!(GENERATION < HEADER);

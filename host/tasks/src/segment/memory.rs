@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
 use super::guard::Guard;
-use super::layout::{GENERATION, SIZE, WORDS};
+use super::layout::{SIZE, WORDS};
 
 /// A mapping of at least [`SIZE`] bytes, seen as atomics only: other processes write to it at
 /// any time, so nothing in it is ever borrowed as plain data.
@@ -61,11 +61,11 @@ impl Memory {
         }
     }
 
-    /// The word that waiters sleep on.
-    pub fn generation(&self) -> &AtomicU32 {
-        let word = std::ptr::from_ref(&self.words()[GENERATION]);
+    /// The first half of a word, as others sleep on it. Such a word is used as 32 bits only.
+    pub fn futex(&self, index: usize) -> &AtomicU32 {
+        let word = std::ptr::from_ref(&self.words()[index]);
         #[expect(unsafe_code, reason = "a futex word has 32 bits")]
-        // SAFETY: it is the first half of a word of the mapping, which is used as 32 bits only.
+        // SAFETY: it is half of a word of the mapping, aligned for more than it needs, and seen as an atomic.
         unsafe {
             &*word.cast::<AtomicU32>()
         }

@@ -6,6 +6,7 @@ mod attach;
 mod guard;
 mod layout;
 mod memory;
+mod queue;
 mod slot;
 mod table;
 
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 
 use crate::Root;
 
-pub(crate) use attach::{NamespaceLock, namespaces, sweep_dead};
+pub(crate) use attach::{sessions, sweep_dead};
 pub(crate) use layout::be_newer;
 pub(crate) use slot::{Live, Owner, Snapshot};
 pub(crate) use table::Slot;

@@ -1,8 +1,12 @@
-//! A slot: a task that runs, as others see it.
+//! A slot: a process that runs or waits for its turn, as others see it.
 
-use aiw_core::{CliKind, TaskId};
+use aiw_core::TaskId;
 
-use super::layout::{CHECK, CHILD, ID, INSTANCE, KIND, LENGTHS, OWNER, RUNNING, SLOT, STARTED, TEXT, TEXTS, TICKET};
+use super::layout::{
+    ABOVE, ABOVE_COUNT, CHECK, CHILD, ID, INSTANCE, KIND, LABEL, LABEL_BYTES, LENGTH, LIMIT, OWNER, RUNNING, SLOT,
+    STARTED, TICKET, TURN,
+};
+use super::queue::Phase;
 use crate::State;
 
 /// A process that cannot be mistaken for another: its id is used again, its start is not.
@@ -25,23 +29,24 @@ impl Owner {
     }
 }
 
-/// What a shim tells about its task.
+/// What a shim tells of what it supervises.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Live {
     pub id: TaskId,
     pub shim: Owner,
     pub instance: u64,
     pub state: State,
-    pub cli: CliKind,
     pub depth: u8,
     pub pid: Option<u32>,
     pub ticket: u64,
+    /// How many may run at once.
+    pub limit: u32,
+    /// Those above it, the nearest first. They may wait for this one, so it does not wait for them.
+    pub above: Vec<TaskId>,
     pub started: u64,
     pub running_since: Option<u64>,
-    pub provider: Option<String>,
-    pub role: Option<String>,
-    pub tag: Option<String>,
-    pub prompt: String,
+    /// What it is, in words that mean nothing here.
+    pub label: Vec<u8>,
 }
 
 /// A consistent copy of a slot's words; what they mean is not yet checked.
@@ -63,55 +68,74 @@ impl Snapshot {
         self.words[TICKET]
     }
 
-    /// The task's id, if the words are one.
+    /// Its id, if the words are one.
     pub fn id(&self) -> Option<TaskId> {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&self.words[ID].to_le_bytes());
-        bytes[8..].copy_from_slice(&self.words[ID + 1].to_le_bytes());
-        str::from_utf8(&bytes[..12]).ok()?.parse().ok()
+        id(&self.words[ID..])
     }
 
-    /// How many tasks stand above it.
+    /// How many stand above it.
     pub fn depth(&self) -> u8 {
-        (self.words[KIND] >> 16 & 0xff) as u8
+        (self.words[KIND] >> 8 & 0xff) as u8
     }
 
     pub fn state(&self) -> Option<State> {
         State::ALL.get((self.words[KIND] & 0xff) as usize).copied()
     }
 
+    /// How many may run at once, as it was told.
+    pub fn limit(&self) -> u32 {
+        u32::try_from(self.words[LIMIT]).unwrap_or(u32::MAX)
+    }
+
+    /// Those above it, the nearest first.
+    pub fn above(&self) -> impl Iterator<Item = TaskId> + '_ {
+        (0..ABOVE_COUNT).map_while(|i| id(&self.words[ABOVE + 2 * i..]))
+    }
+
+    /// Its process, once there is one.
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.words[CHILD]).filter(|pid| *pid != 0).and_then(|pid| u32::try_from(pid).ok())
+    }
+
+    /// Since when it runs, in milliseconds since 1970.
+    pub fn running_since(&self) -> Option<u64> {
+        Some(self.words[RUNNING]).filter(|time| *time != 0)
+    }
+
     /// All that it says; `None` where that makes no sense.
     pub fn decode(&self) -> Option<Live> {
-        let number = |word: usize| Some(self.words[word]).filter(|n| *n != 0);
-        let mut texts = [const { String::new() }; 4];
-        let mut at = 0;
-        for (i, (text, limit)) in texts.iter_mut().zip(TEXTS).enumerate() {
-            let length = (self.words[LENGTHS] >> (16 * i) & 0xffff) as usize;
-            if length > limit {
-                return None;
-            }
-            let bytes: Vec<u8> = (at..at + length).map(|b| self.words[TEXT + b / 8].to_le_bytes()[b % 8]).collect();
-            *text = String::from_utf8_lossy(&bytes).into_owned();
-            at += length;
-        }
-        let [provider, role, tag, prompt] = texts;
-        let some = |text: String| Some(text).filter(|t| !t.is_empty());
+        let length = usize::try_from(self.words[LENGTH]).ok().filter(|length| *length <= LABEL_BYTES)?;
+        let bytes = self.words[LABEL..].iter().flat_map(|word| word.to_le_bytes());
         Some(Live {
             id: self.id()?,
             shim: self.shim(),
             instance: self.instance(),
             state: self.state()?,
-            cli: *CliKind::ALL.get((self.words[KIND] >> 8 & 0xff) as usize)?,
             depth: self.depth(),
-            pid: number(CHILD).and_then(|pid| u32::try_from(pid).ok()),
+            pid: self.pid(),
             ticket: self.ticket(),
+            limit: self.limit(),
+            above: self.above().collect(),
             started: self.words[STARTED],
-            running_since: number(RUNNING),
-            provider: some(provider),
-            role: some(role),
-            tag: some(tag),
-            prompt,
+            running_since: self.running_since(),
+            label: bytes.take(length).collect(),
         })
+    }
+}
+
+fn id(words: &[u64]) -> Option<TaskId> {
+    let [one, two, ..] = words else { return None };
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&one.to_le_bytes());
+    bytes[8..].copy_from_slice(&two.to_le_bytes());
+    str::from_utf8(&bytes[..12]).ok()?.parse().ok()
+}
+
+fn put_id(words: &mut [u64], id: TaskId) {
+    let mut bytes = [0; 16];
+    bytes[..12].copy_from_slice(id.as_str().as_bytes());
+    for (word, half) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(half.try_into().unwrap_or_default());
     }
 }
 
@@ -120,30 +144,21 @@ pub(super) fn check_word(words: &[u64; SLOT]) -> u64 {
     words[OWNER].rotate_left(17) ^ words[INSTANCE]
 }
 
-/// How many words a slot with these lengths has that say something.
-pub(super) fn used(lengths: u64) -> usize {
-    let bytes: u64 = (0..TEXTS.len()).map(|i| lengths >> (16 * i) & 0xffff).sum();
-    (TEXT + bytes.div_ceil(8) as usize).min(SLOT)
+/// How many words a slot with a label of this length has that say something.
+pub(super) fn used(length: u64) -> usize {
+    LABEL + usize::try_from(length.div_ceil(8)).unwrap_or(SLOT).min(SLOT - LABEL)
 }
 
-/// The words of [`KIND`].
+/// The word of [`KIND`].
 pub(super) fn kind_word(live: &Live) -> u64 {
-    let cli = CliKind::ALL.iter().position(|kind| *kind == live.cli).unwrap_or(0) as u64;
-    state_bits(live.state) | cli << 8 | u64::from(live.depth) << 16
-}
-
-fn state_bits(state: State) -> u64 {
-    State::ALL.iter().position(|s| *s == state).unwrap_or(0) as u64
+    let state = State::ALL.iter().position(|state| *state == live.state).unwrap_or(0) as u64;
+    state | u64::from(live.depth) << 8
 }
 
 /// The words of a slot that says this. The sequence is left to whoever stores them.
 pub(super) fn encode(live: &Live) -> [u64; SLOT] {
     let mut words = [0; SLOT];
-    let mut id = [0; 16];
-    id[..12].copy_from_slice(live.id.as_str().as_bytes());
-    for (i, half) in id.chunks_exact(8).enumerate() {
-        words[ID + i] = u64::from_le_bytes(half.try_into().unwrap_or_default());
-    }
+    put_id(&mut words[ID..], live.id);
     words[OWNER] = live.shim.word();
     words[INSTANCE] = live.instance;
     words[CHECK] = check_word(&words);
@@ -152,20 +167,18 @@ pub(super) fn encode(live: &Live) -> [u64; SLOT] {
     words[TICKET] = live.ticket;
     words[STARTED] = live.started;
     words[RUNNING] = live.running_since.unwrap_or(0);
-    let texts = [
-        live.provider.as_deref().unwrap_or(""),
-        live.role.as_deref().unwrap_or(""),
-        live.tag.as_deref().unwrap_or(""),
-        &live.prompt,
-    ];
-    let mut at = 0;
-    for (i, (text, limit)) in texts.into_iter().zip(TEXTS).enumerate() {
-        let cut = &text[..text.floor_char_boundary(limit)];
-        words[LENGTHS] |= (cut.len() as u64) << (16 * i);
-        for (b, byte) in cut.bytes().enumerate() {
-            words[TEXT + (at + b) / 8] |= u64::from(byte) << (8 * ((at + b) % 8));
-        }
-        at += cut.len();
+    let phase = if live.state == State::Queued { Phase::Waits } else { Phase::Taken };
+    words[TURN] = u64::from(phase.word(live.ticket));
+    words[LIMIT] = u64::from(live.limit);
+    for (i, id) in live.above.iter().take(ABOVE_COUNT).enumerate() {
+        put_id(&mut words[ABOVE + 2 * i..], *id);
+    }
+    let label = &live.label[..live.label.len().min(LABEL_BYTES)];
+    words[LENGTH] = label.len() as u64;
+    for (word, bytes) in words[LABEL..].iter_mut().zip(label.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_le_bytes(whole);
     }
     words
 }
@@ -181,20 +194,17 @@ mod tests {
             #[test]
             fn what_a_slot_says_is_what_was_told(
                 pid in 1u32..4_194_304, start in 0u64..1 << 42, instance: u64, number in 0u64..1 << 62,
-                texts: [String; 4], child: u32, depth: u8,
+                label: Vec<u8>, child: u32, depth: u8, limit: u32, above in 0usize..=ABOVE_COUNT,
             ) {
-                let [provider, role, tag, prompt] = texts;
+                let above = (0..above as u64).map(TaskId::from_number).collect();
                 let live = Live {
                     id: TaskId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
-                    cli: CliKind::Gemini, depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, started: 7,
-                    running_since: None, provider: Some(provider), role: Some(role), tag: None, prompt,
+                    depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, limit, above, started: 7,
+                    running_since: None, label,
                 };
                 let seen = Snapshot { words: encode(&live) }.decode().unwrap();
-                prop_assert_eq!(seen.id, live.id);
-                prop_assert_eq!(seen.shim, live.shim);
-                prop_assert_eq!((seen.state, seen.cli, seen.depth, seen.pid), (live.state, live.cli, depth, live.pid));
-                prop_assert!(live.prompt.starts_with(&seen.prompt) && seen.prompt.len() <= 240);
-                let _ = tag;
+                prop_assert!(live.label.starts_with(&seen.label) && seen.label.len() == live.label.len().min(LABEL_BYTES));
+                prop_assert_eq!(Live { label: live.label.clone(), ..seen }, live);
             }
 
             #[test]

@@ -1,12 +1,12 @@
 //! The table of slots: each written by its owner alone, read by all, with nobody waiting on anybody.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::Segment;
 use super::layout::{
-    CHECK, CHILD, HEADER, INSTANCE, KIND, LENGTHS, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKET, TICKETS,
+    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKETS,
 };
 use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
 use crate::{TaskError, platform};
@@ -15,7 +15,7 @@ use crate::{TaskError, platform};
 const PATIENCE: usize = 64;
 
 impl Segment {
-    fn slot(&self, index: usize) -> &[AtomicU64] {
+    pub(super) fn slot(&self, index: usize) -> &[AtomicU64] {
         let at = HEADER + (index % SLOTS) * SLOT;
         &self.memory.words()[at..at + SLOT]
     }
@@ -33,7 +33,7 @@ impl Segment {
                 continue;
             }
             let mut words = [0; SLOT];
-            let used = used(slot[LENGTHS].load(Ordering::Relaxed));
+            let used = used(slot[LENGTH].load(Ordering::Relaxed));
             for (word, shared) in words.iter_mut().zip(slot).take(used) {
                 *word = shared.load(Ordering::Relaxed);
             }
@@ -45,17 +45,9 @@ impl Segment {
         None
     }
 
-    /// All slots that are taken; `None` for one that cannot be read just now: its owner is writing.
-    pub fn taken(&self) -> impl Iterator<Item = Option<Snapshot>> + '_ {
-        (0..SLOTS).filter_map(|index| match self.read(index) {
-            None if self.slot(index)[OWNER].load(Ordering::Relaxed) == 0 => None,
-            slot => Some(slot),
-        })
-    }
-
     /// All slots that are taken and readable.
     pub fn scan(&self) -> impl Iterator<Item = Snapshot> + '_ {
-        self.taken().flatten()
+        (0..SLOTS).filter_map(|index| self.read(index))
     }
 
     /// Whether any slot has an owner.
@@ -85,7 +77,8 @@ impl Segment {
                         shared.store(*word, Ordering::Relaxed);
                     }
                 });
-                return Ok(Slot { segment: self.clone(), index, owner: word, instance: live.instance });
+                let (segment, instance, ticket) = (self.clone(), live.instance, live.ticket);
+                return Ok(Slot { segment, index, owner: word, instance, ticket });
             }
         }
         Err(TaskError::Full { slots: SLOTS })
@@ -93,21 +86,16 @@ impl Segment {
 
     /// Frees the slots whose owners are dead; how many that were.
     pub fn reclaim(&self) -> usize {
-        let mut freed = 0;
-        for index in 0..SLOTS {
-            let owner = &self.slot(index)[OWNER];
-            let word = owner.load(Ordering::Relaxed);
-            if word == 0 {
-                continue;
-            }
-            let Owner { pid, start } = Owner::of(word);
-            if !platform::is_alive(pid, start)
-                && owner.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-            {
-                freed += 1;
-            }
-        }
-        if freed > 0 {
+        let taken = (0..SLOTS).map(|index| (index, self.slot(index)[OWNER].load(Ordering::Relaxed)));
+        taken.filter(|(index, word)| *word != 0 && self.free_if_dead(*index, *word)).count()
+    }
+
+    /// Frees a slot if this owner of it is dead; whether it was.
+    pub(super) fn free_if_dead(&self, index: usize, word: u64) -> bool {
+        let Owner { pid, start } = Owner::of(word);
+        let freed = !platform::is_alive(pid, start)
+            && self.slot(index)[OWNER].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if freed {
             self.wake();
         }
         freed
@@ -129,21 +117,25 @@ impl Segment {
         self.memory.words()[TICKETS].fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Tells all waiters that something changed.
+    fn generation_word(&self) -> &AtomicU32 {
+        self.memory.futex(GENERATION)
+    }
+
+    /// Tells all who listen that something changed.
     pub fn wake(&self) {
-        let word = self.memory.generation();
+        let word = self.generation_word();
         word.fetch_add(1, Ordering::Release);
         platform::wake(word);
     }
 
     /// The number of changes so far.
     pub fn generation(&self) -> u32 {
-        self.memory.generation().load(Ordering::Acquire)
+        self.generation_word().load(Ordering::Acquire)
     }
 
     /// Sleeps until something has changed since `seen`, or a signal comes, or the time is over.
     pub fn sleep(&self, seen: u32, limit: Duration) {
-        platform::sleep_on(self.memory.generation(), seen, limit);
+        platform::sleep_on(self.generation_word(), seen, limit);
     }
 }
 
@@ -163,6 +155,8 @@ pub(crate) struct Slot {
     index: usize,
     owner: u64,
     instance: u64,
+    /// Its number in the queue.
+    pub(super) ticket: u64,
 }
 
 impl Slot {
@@ -170,7 +164,11 @@ impl Slot {
         &self.segment
     }
 
-    /// Says what is the case now. The texts are those of the claim.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Says what is the case now. All else is as it was claimed.
     pub fn update(&self, live: &Live) {
         let slot = self.segment.slot(self.index);
         if !self.is_ours(slot) {
@@ -179,7 +177,6 @@ impl Slot {
         write(slot, |slot| {
             slot[KIND].store(kind_word(live), Ordering::Relaxed);
             slot[CHILD].store(u64::from(live.pid.unwrap_or(0)), Ordering::Relaxed);
-            slot[TICKET].store(live.ticket, Ordering::Relaxed);
             slot[STARTED].store(live.started, Ordering::Relaxed);
             slot[RUNNING].store(live.running_since.unwrap_or(0), Ordering::Relaxed);
         });
@@ -206,7 +203,7 @@ mod tests {
     use super::*;
     use crate::runtime::RuntimeDir;
     use crate::{Root, State};
-    use aiw_core::{CliKind, TaskId};
+    use aiw_core::TaskId;
 
     #[test]
     fn a_slot_that_is_being_written_is_taken() {
@@ -218,24 +215,22 @@ mod tests {
             shim: Owner { pid, start: 1 },
             instance: 3,
             state: State::Running,
-            cli: CliKind::Codex,
             depth: 0,
             pid: None,
             ticket: 1,
+            limit: 1,
+            above: Vec::new(),
             started: 1,
             running_since: None,
-            provider: None,
-            role: None,
-            tag: None,
-            prompt: String::new(),
+            label: Vec::new(),
         };
         let slot = segment.claim(&live).unwrap();
-        assert_eq!((segment.scan().count(), segment.taken().count()), (1, 1));
+        assert_eq!((segment.scan().count(), segment.is_taken()), (1, true));
         // Its owner is held up in the middle of a change.
         segment.slot(slot.index)[SEQUENCE].fetch_or(1, Ordering::Relaxed);
-        assert_eq!((segment.scan().count(), segment.taken().count()), (0, 1));
+        assert_eq!((segment.scan().count(), segment.is_taken()), (0, true));
         drop(slot);
-        assert_eq!(segment.taken().count(), 0);
+        assert!(!segment.is_taken());
         let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(&segment.name()[1..]));
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_core::{CliKind, TaskId};
+use aiw_core::CliKind;
 use rustix::process::Rlimit;
 
 use super::child::place;
@@ -19,11 +19,8 @@ use crate::log::Writer;
 use crate::record::{Alive, Pid, Record, Records, create, is_asked_to_stop, reserve, save, save_last};
 use crate::request::{Answer, Request};
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, NamespaceLock, Owner, Segment, Slot, Snapshot};
+use crate::segment::{Live, Owner, Segment, Slot};
 use crate::{Interpreter, Outcome, Program, Queue, State, TaskError, platform};
-
-/// How long a queued task sleeps when nobody wakes it: dead ones do not.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How long it is tried to record an end.
 const LAST_WORDS: Duration = Duration::from_secs(30);
@@ -40,19 +37,10 @@ pub(super) struct Supervisor {
     pub core: Rlimit,
     pub live: Live,
     pub slot: Option<Slot>,
-    /// The tasks above this one.
-    above: Vec<TaskId>,
-    records: Records,
     runtime: RuntimeDir,
     queue: Queue,
     /// Held until this process ends.
     _alive: Alive,
-}
-
-/// Whether a task may run now.
-enum Turn {
-    Now,
-    Later,
 }
 
 impl Supervisor {
@@ -104,16 +92,14 @@ impl Supervisor {
                 shim: Owner { pid: shim.pid, start: shim.start },
                 instance: record.instance,
                 state: State::Queued,
-                cli,
                 depth: record.depth,
                 pid: None,
                 ticket: segment.ticket(),
+                limit: queue.limit,
+                above: records.above(&record),
                 started: record.started,
                 running_since: None,
-                provider: record.provider.clone(),
-                role: record.role.clone(),
-                tag: record.tag.clone(),
-                prompt: record.prompt.clone(),
+                label: record.prompt.clone().into_bytes(),
             };
             let slot = segment.claim(&live)?;
             create(&staging, &record)?;
@@ -123,7 +109,6 @@ impl Supervisor {
             Ok((alive, runtime, live, slot, log))
         };
         let (alive, runtime, live, slot, log) = register().map_err(refuse)?;
-        let above = records.above(&record);
         let mut supervisor = Self {
             record,
             directory,
@@ -135,8 +120,6 @@ impl Supervisor {
             core,
             live,
             slot: Some(slot),
-            above,
-            records,
             runtime,
             queue,
             _alive: alive,
@@ -147,14 +130,14 @@ impl Supervisor {
         Ok(Some(supervisor))
     }
 
-    /// Waits until enough others have ended; whether the task is to run at all.
+    /// Waits until it has a place; whether the task is to run at all.
     fn wait_for_turn(&mut self, starter: &mut Starter) -> Result<bool, Answer> {
-        let mut seen = self.generation();
-        if let Turn::Now = self.turn(true) {
+        self.hand_on();
+        if self.take_turn() {
             return Ok(true);
         }
         if !self.queue.may_queue {
-            self.slot = None;
+            self.leave_table();
             let _ = fs::remove_dir_all(&self.directory);
             return Err(Answer::Limit(self.queue.limit));
         }
@@ -167,80 +150,43 @@ impl Supervisor {
                 self.close(Outcome::Signalled);
                 return Ok(false);
             }
-            match &self.slot {
-                Some(slot) => slot.segment().sleep(seen, LOOK_AGAIN),
-                None => std::thread::sleep(LOOK_AGAIN),
-            }
-            let changed = self.generation() != seen;
-            seen = self.generation();
-            // Nobody tells of the deaths of others, and nobody of a segment that was replaced.
-            if !changed {
-                self.stay_attached();
-            }
-            if let Turn::Now = self.turn(!changed) {
+            let has_slept = self.slot.as_ref().is_some_and(Slot::sleep_until_turn);
+            if self.take_turn() {
                 return Ok(true);
             }
-        }
-    }
-
-    fn generation(&self) -> u32 {
-        self.slot.as_ref().map_or(0, |slot| slot.segment().generation())
-    }
-
-    /// Takes the turn if it is ours: fewer than the limit run, and nobody waits who came before.
-    /// One at a time decides.
-    fn turn(&mut self, reclaim: bool) -> Turn {
-        let Some(slot) = &self.slot else { return Turn::Now };
-        let segment = slot.segment();
-        let Ok(_lock) = NamespaceLock::of(segment) else {
-            // Without a segment there is no limit to keep.
-            return if segment.is_current() { Turn::Later } else { Turn::Now };
-        };
-        let is_free = || {
-            let (mut running, mut before) = (0, false);
-            for other in segment.taken() {
-                // Whoever writes there may just begin to run.
-                let Some(other) = other else {
-                    running += 1;
-                    continue;
-                };
-                match other.state() {
-                    // One that was stopped would not take its turn, and hold up all behind it.
-                    Some(State::Queued) => {
-                        before |= other.ticket() < self.live.ticket
-                            && self.queues_behind(&other)
-                            && !platform::is_stopped(other.shim().pid);
-                    }
-                    // Those above may wait for this one, so this one does not wait for them.
-                    Some(State::Starting | State::Running | State::Stopping)
-                        if !other.id().is_some_and(|id| self.above.contains(&id)) =>
-                    {
-                        running += 1;
-                    }
-                    _ => {}
-                }
+            if has_slept {
+                // Nobody tells of the deaths of others, and nobody of a segment that was replaced.
+                self.stay_attached();
+                self.hand_on();
             }
-            running < self.queue.limit && !before
-        };
-        let free = is_free() || (reclaim && segment.reclaim() > 0 && is_free());
-        if !free {
-            return Turn::Later;
         }
-        self.live.state = State::Starting;
-        slot.update(&self.live);
-        // The next in the queue looks for itself.
-        segment.wake();
-        Turn::Now
     }
 
-    /// Whether one that came before has to go first: those beneath one task keep their order. Others
-    /// may wait for what this one, and who is above it, must do first.
-    fn queues_behind(&self, other: &Snapshot) -> bool {
-        if self.above.is_empty() && self.live.depth == 0 {
-            return other.depth() == 0;
+    /// Whether it has a place. Without a segment there is no limit to keep.
+    fn take_turn(&mut self) -> bool {
+        let Some(slot) = &self.slot else { return true };
+        let has = slot.take_turn();
+        if has {
+            self.live.state = State::Starting;
+            slot.update(&self.live);
         }
-        let parent = other.id().and_then(|id| self.records.read(id)).and_then(|record| record.parent);
-        other.depth() == self.live.depth && parent == self.record.parent
+        has
+    }
+
+    /// Hands free places to those who wait, ourselves among them.
+    fn hand_on(&self) {
+        if let Some(slot) = &self.slot {
+            slot.segment().hand_on();
+        }
+    }
+
+    /// Gives up the slot, and hands the place on.
+    fn leave_table(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            let segment = slot.segment().clone();
+            drop(slot);
+            segment.hand_on();
+        }
     }
 
     /// Says in the record and in the slot what is the case now, in this order: who is woken finds both.
@@ -294,7 +240,7 @@ impl Supervisor {
             }
             std::thread::sleep(Duration::from_millis(200));
         }
-        self.slot = None;
+        self.leave_table();
     }
 }
 

@@ -7,7 +7,7 @@ use aiw_core::TaskId;
 
 use super::Tasks;
 use crate::record::{Found, Record};
-use crate::segment::{Segment, Snapshot, namespaces};
+use crate::segment::{Segment, Snapshot, sessions};
 use crate::{Log, Root, Scope, State, Task, TaskError};
 
 /// Shorter beginnings of an id are likelier a mistake, and some commands end what they name.
@@ -49,7 +49,7 @@ impl Tasks {
     pub fn check(&self) -> Result<(), TaskError> {
         let roots = match self.scope {
             Scope::Session(root) => vec![root],
-            Scope::All => namespaces(&self.runtime)?.into_iter().map(|pid| Root { pid, start: 0 }).collect(),
+            Scope::All => sessions(&self.runtime)?.into_iter().map(|pid| Root { pid, start: 0 }).collect(),
         };
         roots.into_iter().try_for_each(|root| Segment::open(&self.runtime, root).map(|_| ()))
     }
@@ -126,13 +126,14 @@ impl Tasks {
         let slot = if record.state == State::Ended { None } else { segments.slot(&record) };
         let mut task = record.into_task(&directory);
         // The slot is changed a moment before the record; an end is told by the record alone.
-        if let Some(live) = slot.and_then(|slot| slot.decode())
-            && live.state > task.state
-            && live.state != State::Ended
+        if let Some(slot) = slot
+            && let Some(state) = slot.state()
+            && state > task.state
+            && state != State::Ended
         {
-            task.state = live.state;
-            task.pid = task.pid.or(live.pid);
-            task.running_since = task.running_since.or(live.running_since);
+            task.state = state;
+            task.pid = task.pid.or(slot.pid());
+            task.running_since = task.running_since.or(slot.running_since());
         }
         Ok(task)
     }

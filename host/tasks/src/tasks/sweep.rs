@@ -75,6 +75,7 @@ impl Tasks {
         if let Ok(Some(segment)) = Segment::open(&self.runtime, record.root) {
             segment.free(record.instance);
             segment.wake();
+            segment.hand_on();
         }
         Ok(record)
     }

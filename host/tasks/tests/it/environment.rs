@@ -88,7 +88,7 @@ impl Environment {
     }
 
     pub fn link(&self) -> PathBuf {
-        self.runtime().join(format!("{}_task1", self.root.pid))
+        self.runtime().join(format!("{}_task2", self.root.pid))
     }
 }
 

@@ -34,7 +34,7 @@ fn a_truncated_segment_is_named_and_the_next_start_makes_another() {
 
 #[test]
 fn garbage_and_other_versions_are_refused_and_replaced() {
-    for bytes in [&b"garbage!"[..], &0x6169_775f_7461_0002_u64.to_le_bytes(), &[0; 8]] {
+    for bytes in [&b"garbage!"[..], &0x6169_775f_7461_0003_u64.to_le_bytes(), &[0; 8]] {
         let env = used();
         let file = fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap();
         file.write_all_at(bytes, 0).unwrap();
@@ -122,7 +122,7 @@ fn a_link_that_is_a_symlink_is_refused_by_name() {
 
 #[test]
 fn a_link_to_elsewhere_is_not_followed() {
-    for name in ["", "/../x", "/aiw-0-1_task1-x", "no segment"] {
+    for name in ["", "/../x", "/aiw-0-1_task2-x", "no segment"] {
         let env = used();
         for segment in env.segments() {
             fs::remove_file(segment).unwrap();
