@@ -27,7 +27,7 @@ const LAST_LINES: usize = 10;
 /// A task with all that is known; its last words are cut.
 fn whole(task: &Task) -> Value {
     let mut task = task.clone();
-    task.final_message = task.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
+    task.about.final_message = task.about.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
     full_shape(&task)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn list(inner: &Inner, mut arguments: Arguments) -> Result<Answer, Ca
     let all = arguments.flag("all")?;
     arguments.end()?;
     let scope = if all { Scope::All } else { Scope::Session(inner.session.root) };
-    let mut tasks = Tasks::open(&inner.home, scope)?.list()?;
+    let mut tasks = Tasks::open(&inner.home, scope)?.list_settled()?;
     tasks.reverse();
     tasks.sort_by_key(|task| task.state == State::Ended);
     let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(shape).collect());

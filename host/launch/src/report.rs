@@ -15,9 +15,9 @@ pub fn shape(task: &Task) -> Value {
         "id": task.id,
         "pid": task.pid,
         "root_pid": task.root_pid,
-        "cli": task.cli.as_str(),
-        "provider": task.provider,
-        "role": task.role,
+        "cli": task.about.cli.as_str(),
+        "provider": task.about.provider,
+        "role": task.about.role,
         "state": task.state.as_str(),
         "outcome": task.outcome.map(Outcome::as_str),
         "exit_code": task.exit_code,
@@ -25,10 +25,10 @@ pub fn shape(task: &Task) -> Value {
         "started": rfc3339(task.started),
         "ended": task.ended.map(rfc3339),
         "unread": task.unread,
-        "prompt": task.prompt,
+        "prompt": task.about.prompt,
         "cwd": task.cwd.to_string_lossy(),
         "log": task.log.to_string_lossy(),
-        "session": task.session,
+        "session": task.about.session,
     })
 }
 
@@ -36,15 +36,15 @@ pub fn shape(task: &Task) -> Value {
 pub fn full_shape(task: &Task) -> Value {
     let mut shape = shape(task);
     let more = json!({
-        "model": task.model,
-        "permission": task.permission,
-        "bypass": task.bypass,
-        "tag": task.tag,
+        "model": task.about.model,
+        "permission": task.about.permission,
+        "bypass": task.about.bypass,
+        "tag": task.about.tag,
         "depth": task.depth,
         "duration_ms": duration(task).as_millis(),
-        "final_message": task.final_message,
-        "usage": task.usage,
-        "cost_usd": task.cost_usd,
+        "final_message": task.about.final_message,
+        "usage": task.about.usage,
+        "cost_usd": task.about.cost_usd,
         "note": task.note,
         "resume": resume(task),
     });
@@ -73,14 +73,14 @@ pub fn standing(task: &Task) -> String {
 
 /// The line that goes on with the CLI's own session.
 pub fn resume(task: &Task) -> Option<String> {
-    let session = task.session.as_deref()?;
-    let provider = task.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
+    let session = task.about.session.as_deref()?;
+    let provider = task.about.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
     // There, and only there, is the session.
-    let isolated = if task.isolated { " --isolated" } else { "" };
-    let arguments = clis::of(task.cli).resume(session);
-    let model = task.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
+    let isolated = if task.about.isolated { " --isolated" } else { "" };
+    let arguments = clis::of(task.about.cli).resume(session);
+    let model = task.about.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
     let dir = shell_word(&task.cwd.to_string_lossy());
-    Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.cli))
+    Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.about.cli))
 }
 
 /// A word as a POSIX shell reads it.

@@ -65,16 +65,17 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
         vec![
             task.id.to_string(),
             format!("{}{mark}", standing(task)),
-            task.cli.to_string(),
-            one_line(task.provider.as_deref().unwrap_or("-"), 24),
+            task.about.cli.to_string(),
+            one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
             seconds(duration(task)),
-            one_line(&task.prompt, 60),
+            one_line(&task.about.prompt, 60),
         ]
     };
     tasks.iter().map(row).collect()
 }
 
 fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
+    tasks.sweep()?;
     let (all, problems) = tasks.list_with_problems()?;
     table(&rows(&all)).iter().for_each(|line| output.line(line));
     say(&problems, output);
@@ -96,6 +97,7 @@ fn say(problems: &[TaskError], output: &Output) {
 /// `aiw status`: what runs, and what has ended since anybody looked.
 pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let tasks = tasks(&Home::find()?, all_namespaces)?;
+    tasks.sweep()?;
     let (all, problems) = tasks.list_with_problems()?;
     say(&problems, output);
     let shown: Vec<Task> = all.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
@@ -118,26 +120,26 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
             output.line(format!("  {name}: {}", one_line(&value, 400)));
         }
     };
-    output.line(format!("{} {}, {} after {}", task.id, task.cli, standing(&task), seconds(duration(&task))));
-    line("prompt", Some(task.prompt.clone()));
-    line("provider", task.provider.clone());
-    line("model", task.model.clone());
-    line("role", task.role.clone());
-    line("permission", Some(task.permission.clone()));
-    line("guards lifted by", task.bypass.clone());
-    line("tag", task.tag.clone());
+    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, standing(&task), seconds(duration(&task))));
+    line("prompt", Some(task.about.prompt.clone()));
+    line("provider", task.about.provider.clone());
+    line("model", task.about.model.clone());
+    line("role", task.about.role.clone());
+    line("permission", Some(task.about.permission.clone()));
+    line("guards lifted by", task.about.bypass.clone());
+    line("tag", task.about.tag.clone());
     line("in", Some(task.cwd.display().to_string()));
     line("started", Some(rfc3339(task.started)));
     line("ended", task.ended.map(rfc3339));
     line("process", task.pid.map(|pid| pid.to_string()));
-    line("tokens", task.usage.map(|usage| format!("{} read, {} written", usage.input, usage.output)));
-    line("cost", task.cost_usd.map(|cost| format!("${cost:.4}")));
+    line("tokens", task.about.usage.map(|usage| format!("{} read, {} written", usage.input, usage.output)));
+    line("cost", task.about.cost_usd.map(|cost| format!("${cost:.4}")));
     line("note", task.note.clone());
     line("log", Some(task.log.display().to_string()));
     if let Some(command) = resume(&task) {
         output.line(format!("  go on: {command}"));
     }
-    if let Some(message) = &task.final_message {
+    if let Some(message) = &task.about.final_message {
         output.line("");
         output.line(message);
     }
@@ -281,7 +283,11 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
     let everywhere = tasks(home, true)?;
     let wanted: Vec<Task> = if all {
         let own = own(&everywhere);
-        tasks(home, false)?.list()?.into_iter().filter(|t| t.state != State::Ended && !own.contains(&t.id)).collect()
+        tasks(home, false)?
+            .list_settled()?
+            .into_iter()
+            .filter(|t| t.state != State::Ended && !own.contains(&t.id))
+            .collect()
     } else {
         named(&everywhere, ids)?
     };
@@ -376,6 +382,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let wanted: Vec<Task> = if args.ids.is_empty() {
         let own = own(&tasks);
         let wanted = |task: &Task| (task.state != State::Ended || task.unread) && !own.contains(&task.id);
+        tasks.sweep()?;
         tasks.list()?.into_iter().filter(wanted).collect()
     } else {
         named(&tasks, &args.ids)?
@@ -399,9 +406,9 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(2);
         return Err(Failure::interrupted(128 + signal));
     }
-    let ended: Vec<&Task> = waited.tasks.iter().filter(|task| task.state == State::Ended).collect();
+    let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
     let mut shapes = Vec::new();
-    for task in &waited.tasks {
+    for task in &waited.all {
         let lines = tail(&tasks, task, LAST_LINES)?;
         let mut shape = full_shape(task);
         shape["last_lines"] = lines.iter().map(|line| line.text.as_str()).collect();
@@ -412,12 +419,12 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         output.line(format!(
             "{} {} {} after {}: {}",
             task.id,
-            task.cli,
+            task.about.cli,
             standing(task),
             seconds(duration(task)),
-            one_line(&task.prompt, 60)
+            one_line(&task.about.prompt, 60)
         ));
-        let said = match &task.final_message {
+        let said = match &task.about.final_message {
             Some(message) => message.lines().rev().take(LAST_LINES).map(str::to_owned).collect::<Vec<_>>(),
             None => lines.iter().rev().map(|line| line.text.clone()).collect(),
         };
@@ -427,7 +434,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     tasks.mark_read(&ended.iter().map(|task| task.id).collect::<Vec<_>>())?;
     let answer = json!({"tasks": shapes, "done": waited.done});
     if !waited.done {
-        let left = waited.tasks.len() - ended.len();
+        let left = waited.all.len() - ended.len();
         let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
         return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` waits on")));
     }

@@ -8,7 +8,9 @@ use aiw_core::TaskId;
 use aiw_tasks::{Outcome, Queue, Scope, State, Stopped, Task, TaskError, WaitMode};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, GUARD, assert_ended, is_there, kill, program, shim, shim_of, task, until};
+use crate::environment::{
+    Environment, GUARD, assert_ended, is_there, kill, program, shim, shim_of, swept, task, until,
+};
 
 fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
     let mut command = Command::new(shim());
@@ -36,16 +38,16 @@ fn fifty_tasks_of_ten_processes_are_one_session() {
         .wait(&all, WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
         .unwrap();
     assert!(waited.done);
-    for (at, task) in waited.tasks.iter().enumerate() {
+    for (at, task) in waited.all.iter().enumerate() {
         assert_eq!(task.id, all[at]);
         let code = task.exit_code.unwrap();
         assert_ended(task, if code == 0 { Outcome::Succeeded } else { Outcome::Failed }, Some(code), None);
         assert_eq!(env.stdout(task.id), ["out"]);
     }
-    assert_eq!(waited.tasks.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
+    assert_eq!(waited.all.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
     assert_eq!(env.tasks().list().unwrap().len(), 50);
     assert_eq!(env.segments().len(), 1);
-    until(|| (aiw_tasks::bench::taken(&env.runtime(), env.root) == 0).then_some(()));
+    until(|| (aiw_tasks::testing::taken(&env.runtime(), env.root) == 0).then_some(()));
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
     let segments = env.segments();
     other.kill().unwrap();
     other.wait().unwrap();
-    env.of(Scope::All).list().unwrap();
+    swept(&env.of(Scope::All));
     assert!(!segments[0].exists() && !env.link().exists());
     env.root = ours;
     assert!(env.link().exists());
@@ -237,19 +239,19 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     }
     let long = ids(&starter(true, "exec sleep 1000").wait_with_output().unwrap().stdout);
     // It has a table of its own, and is seen all the same.
-    assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0);
+    assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
     until(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
     let link = env.link().with_file_name(format!("{}_task3", env.root.pid));
     let segment = std::path::Path::new("/dev/shm").join(&std::fs::read_to_string(&link).unwrap()[1..]);
     root.kill().unwrap();
     root.wait().unwrap();
-    env.of(Scope::All).list().unwrap();
+    swept(&env.of(Scope::All));
     assert!(!env.link().exists() && link.exists() && segment.exists());
     for id in long {
         env.tasks().stop(id, true).unwrap();
         assert_ended(&env.tasks().get(id).unwrap(), Outcome::Signalled, None, env.tasks().get(id).unwrap().signal);
     }
-    env.of(Scope::All).list().unwrap();
+    swept(&env.of(Scope::All));
     assert!(link.exists() && segment.exists());
     std::fs::remove_file(segment).unwrap();
 }
@@ -277,11 +279,11 @@ fn a_segment_that_no_link_leads_to_goes_with_its_session() {
     std::fs::remove_dir_all(env.runtime()).unwrap();
     let other = Environment::new();
     other.run("exit 0");
-    other.tasks().list().unwrap();
+    swept(&other.tasks());
     assert!(segment.exists());
     root.kill().unwrap();
     root.wait().unwrap();
-    other.tasks().list().unwrap();
+    swept(&other.tasks());
     assert!(!segment.exists());
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     (
         "agentic-warden",
         &[
@@ -36,7 +36,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("aiw-markets", &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
-    ("aiw-tasks", &["aiw-core", "aiw-home"]),
+    ("aiw-tasks", &["aiw-core", "aiw-home", "aiw-supervisor"]),
     ("aiw-components", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     // The runtime.
@@ -44,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     // Capabilities. What `mcp` serves comes through a trait of its own.
     ("aiw-mcp", &[]),
     ("aiw-net", &["aiw-core"]),
+    ("aiw-supervisor", &["aiw-core", "aiw-home"]),
     // The ground.
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
@@ -70,7 +71,7 @@ const DOORS: [(&str, &[&str]); 15] = [
     ("jsonc-parser", &["aiw-home"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),
-    ("shared_memory", &["aiw-tasks"]),
+    ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
 ];
 
