@@ -47,7 +47,7 @@ impl ComponentTasks {
 #[async_trait]
 impl Tasks for ComponentTasks {
     async fn list(&self) -> Result<Vec<Task>, TaskError> {
-        let tasks = self.with(Table::list).await?;
+        let tasks = self.with(Table::list_settled).await?;
         Ok(tasks.into_iter().rev().map(convert).collect())
     }
 
@@ -122,10 +122,10 @@ fn convert(task: aiw_tasks::Task) -> Task {
     let time = |millis: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
     Task {
         id: task.id,
-        cli: task.cli,
-        provider: task.provider.and_then(|name| name.parse().ok()),
-        role: task.role,
-        tag: task.tag,
+        cli: task.about.cli,
+        provider: task.about.provider.and_then(|name| name.parse().ok()),
+        role: task.about.role,
+        tag: task.about.tag,
         state: task.state,
         outcome: task.outcome,
         exit_code: task.exit_code,

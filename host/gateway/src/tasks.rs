@@ -28,7 +28,7 @@ const LAST_LINES: usize = 10;
 /// A task with all that is known; its last words are cut.
 fn whole(task: &Task) -> TaskDetails {
     let mut task = task.clone();
-    task.final_message = task.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
+    task.about.final_message = task.about.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
     TaskDetails::of(&task)
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Cance
     let shared = context.clone();
     let list = move || {
         let scope = if asked.all { Scope::All } else { Scope::Session(shared.session.root) };
-        let mut tasks = Tasks::open(&shared.home, scope)?.list()?;
+        let mut tasks = Tasks::open(&shared.home, scope)?.list_settled()?;
         tasks.reverse();
         tasks.sort_by_key(|task| task.state == State::Ended);
         let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::of).collect());

@@ -109,7 +109,7 @@ fn watch(home: &Home, groups: &Mutex<Groups>, number: u64, changed: &AtomicBool)
 fn ended(home: &Home, ids: &[TaskId], changed: &AtomicBool) -> Vec<TaskId> {
     let waited = Tasks::open(home, Scope::All).and_then(|tasks| {
         let deadline = Some(Instant::now() + ROUND);
-        tasks.wait(ids, WaitMode::Any, deadline, changed, &mut |_| {}).map(|waited| waited.tasks)
+        tasks.wait(ids, WaitMode::Any, deadline, changed, &mut |_| {}).map(|waited| waited.all)
     });
     match waited {
         Ok(tasks) => tasks.iter().filter(|task| task.state == State::Ended).map(|task| task.id).collect(),

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ProviderName, TaskId};
+use aiw_core::ProviderName;
 use aiw_home::{Home, HomeError, Provider, Turn};
-use aiw_tasks::{NamedFile, NewTask, PassedFile, Program, Queue, Scope, Task, Tasks};
+use aiw_tasks::{About, NamedFile, NewProcess, PassedFile, Program, Queue, Scope, Task, Tasks};
 use serde_json::Value;
 
 use crate::clis::{self, GeminiHome, Passed};
@@ -126,14 +126,15 @@ impl Prepared {
         };
         self.write_pins(home)?;
         let turn = self.turn.take();
-        let (task, program) = self.into_task(depth, session.task)?;
-        let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, task, program, queue);
+        let (about, process, program) = self.into_task()?;
+        let process = NewProcess { depth, parent: session.task, ..process };
+        let started = Tasks::open(home, Scope::Session(session.root))?.start(aiw, &about, process, program, queue);
         drop(turn);
         Ok(started?)
     }
 
     /// The run as a supervised task. Errors if it has no prompt.
-    fn into_task(mut self, depth: u8, parent: Option<TaskId>) -> Result<(NewTask, Program), LaunchError> {
+    fn into_task(mut self) -> Result<(About, NewProcess, Program), LaunchError> {
         let (mut files, mut named_files) = (Vec::new(), Vec::new());
         let (by_name, executable) = (self.wants_names(), self.path.clone());
         let place = |bytes: Vec<u8>| {
@@ -150,22 +151,17 @@ impl Prepared {
         let stdin = self.stdin.take().ok_or_else(|| LaunchError::invalid("a task needs a prompt", "add one"))?;
         let request = self.request;
         let roles: Vec<&str> = request.roles.iter().map(|role| role.as_str()).collect();
-        let task = NewTask {
-            cli: request.cli,
+        let prompt = String::from_utf8_lossy(request.prompt.as_deref().unwrap_or_default());
+        let about = About {
             provider: self.provider.map(|name| name.to_string()),
             role: (!roles.is_empty()).then(|| roles.join(",")),
             tag: self.tag,
             model: request.model,
-            permission: self.permission.to_string(),
             bypass: self.bypass,
-            prompt_preview: String::from_utf8_lossy(request.prompt.as_deref().unwrap_or_default()).into_owned(),
-            cwd: request.cwd,
-            session: None,
-            timeout: request.timeout,
-            depth,
-            parent,
             isolated: request.isolated,
+            ..About::new(request.cli, self.permission.to_string(), prompt)
         };
+        let process = NewProcess { timeout: request.timeout, ..NewProcess::within(request.cwd) };
         let program = Program {
             path: self.path,
             arguments,
@@ -176,7 +172,7 @@ impl Prepared {
             limits: request.limits,
             secrets: self.secrets,
         };
-        Ok((task, program))
+        Ok((about, process, program))
     }
 
     /// Notes what is missing of a provider that was written by hand.

@@ -58,9 +58,9 @@ impl TaskSummary {
             id: task.id.to_string(),
             pid: task.pid,
             root_pid: task.root_pid,
-            cli: task.cli.as_str(),
-            provider: task.provider.clone(),
-            role: task.role.clone(),
+            cli: task.about.cli.as_str(),
+            provider: task.about.provider.clone(),
+            role: task.about.role.clone(),
             state: task.state.as_str(),
             outcome: task.outcome.map(Outcome::as_str),
             exit_code: task.exit_code,
@@ -68,10 +68,10 @@ impl TaskSummary {
             started: rfc3339(task.started),
             ended: task.ended.map(rfc3339),
             unread: task.unread,
-            prompt: task.prompt.clone(),
+            prompt: task.about.prompt.clone(),
             cwd: task.cwd.to_string_lossy().into_owned(),
             log: task.log.to_string_lossy().into_owned(),
-            session: task.session.clone(),
+            session: task.about.session.clone(),
         }
     }
 }
@@ -132,15 +132,15 @@ impl TaskDetails {
         };
         Self {
             summary: TaskSummary::of(task),
-            model: task.model.clone(),
-            permission: task.permission.clone(),
-            bypass: task.bypass.clone(),
-            tag: task.tag.clone(),
+            model: task.about.model.clone(),
+            permission: task.about.permission.clone(),
+            bypass: task.about.bypass.clone(),
+            tag: task.about.tag.clone(),
             depth: task.depth,
             duration_ms: u64::try_from(duration(task).as_millis()).unwrap_or(u64::MAX),
-            final_message: task.final_message.clone(),
-            usage: task.usage.map(usage),
-            cost_usd: task.cost_usd,
+            final_message: task.about.final_message.clone(),
+            usage: task.about.usage.map(usage),
+            cost_usd: task.about.cost_usd,
             note: task.note.clone(),
             resume: resume(task),
         }
@@ -166,12 +166,12 @@ pub fn standing(task: &Task) -> String {
 
 /// The line that goes on with the CLI's own session.
 pub fn resume(task: &Task) -> Option<String> {
-    let session = task.session.as_deref()?;
-    let provider = task.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
+    let session = task.about.session.as_deref()?;
+    let provider = task.about.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
     // There, and only there, is the session.
-    let isolated = if task.isolated { " --isolated" } else { "" };
-    let arguments = clis::of(task.cli).resume(session);
-    let model = task.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
+    let isolated = if task.about.isolated { " --isolated" } else { "" };
+    let arguments = clis::of(task.about.cli).resume(session);
+    let model = task.about.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
     let dir = shell_word(&task.cwd.to_string_lossy()).into_owned();
-    Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.cli))
+    Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.about.cli))
 }

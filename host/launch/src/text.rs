@@ -38,7 +38,7 @@ pub struct TextLine {
 impl Text {
     /// The text of a task's log, from any entry on.
     pub fn new(task: &Task) -> Self {
-        Self::of(task.cli)
+        Self::of(task.about.cli)
     }
 
     fn of(cli: CliKind) -> Self {
@@ -81,7 +81,7 @@ impl Text {
     /// The last message of a task that has ended, where the log did not tell it: it may not be whole,
     /// and not all that a CLI answers is something that its model said.
     pub fn untold(&self, task: &Task) -> Option<String> {
-        let message = plain(task.final_message.as_deref()?.trim());
+        let message = plain(task.about.final_message.as_deref()?.trim());
         (!self.said.trim().starts_with(message.trim_end_matches('…'))).then_some(message)
     }
 
@@ -127,7 +127,7 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use aiw_tasks::{Interpreter, bench::masked};
+    use aiw_tasks::{Interpreter, testing::masked};
     use proptest::prelude::*;
 
     /// The lines of a CLI that says these pieces, however it does.

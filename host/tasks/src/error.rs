@@ -1,7 +1,10 @@
-use std::io;
-use std::path::{Path, PathBuf};
+//! What can go wrong with tasks, and what to do then.
 
-use aiw_core::{ErrorKind, TaskId};
+use std::io;
+use std::path::PathBuf;
+
+use aiw_core::{ErrorKind, TaskId, TaskState};
+use aiw_supervisor::{RecordProblem, Refusal, ShimProblem, SupervisorError};
 
 /// What can go wrong with tasks.
 #[derive(Debug, thiserror::Error)]
@@ -13,18 +16,12 @@ pub enum TaskError {
         id: String,
     },
     /// The task is there, but this aiw cannot tell what it is.
-    #[error("task `{id}` cannot be read: {reason}")]
+    #[error("task `{id}` cannot be read: {source}")]
     Unreadable {
         /// The task.
         id: TaskId,
         /// Why.
-        reason: String,
-    },
-    /// In the place of a task's directory is a link.
-    #[error("`{}` is a symbolic link, and aiw does not follow it", .path.display())]
-    Link {
-        /// Where it is.
-        path: PathBuf,
+        source: RecordProblem,
     },
     /// In the place of the task's directory is something else.
     #[error("`{}` is {what}, not the directory of a task", .path.display())]
@@ -75,35 +72,11 @@ pub enum TaskError {
         /// How many places there are.
         slots: usize,
     },
-    /// The CLI could not be started. The task's record says so too.
-    #[error("cannot start `{}`: {reason}", .path.display())]
-    NotStarted {
-        /// The task whose record tells it.
-        id: TaskId,
-        /// The executable.
-        path: PathBuf,
-        /// Why, as the system says it.
-        reason: String,
-    },
-    /// The directory to work in is none.
-    #[error("cannot work in `{}`: {source}", .path.display())]
-    Cwd {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// What was given cannot be passed on.
-    #[error("{problem}")]
-    Invalid {
-        /// What is wrong, as a sentence.
-        problem: String,
-    },
     /// The task's supervisor did not come up.
-    #[error("the task's supervisor did not start: {reason}")]
+    #[error("the task's supervisor did not start: {source}")]
     Shim {
-        /// What it said, or how it ended.
-        reason: String,
+        /// Why.
+        source: ShimProblem,
     },
     /// The task is still running.
     #[error("task `{id}` is still {state}")]
@@ -111,58 +84,44 @@ pub enum TaskError {
         /// The task.
         id: TaskId,
         /// Its state.
-        state: crate::State,
+        state: TaskState,
     },
     /// The task's processes are out of reach.
-    #[error("task `{id}` runs where it cannot be reached: {reason}")]
+    #[error("task `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
         /// The task.
         id: TaskId,
         /// Why.
-        reason: String,
-    },
-    /// The runtime directory, or what lies in it, is not what it must be.
-    #[error("`{}` {problem}", .path.display())]
-    Runtime {
-        /// The file or directory.
-        path: PathBuf,
-        /// What is wrong with it, as the end of a sentence.
-        problem: String,
-    },
-    /// `AIW_RUNTIME_DIR` is relative.
-    #[error("`AIW_RUNTIME_DIR` is not an absolute path: `{}`", .path.display())]
-    RelativeRuntime {
-        /// What it says.
-        path: PathBuf,
-    },
-    /// The shared memory cannot be had.
-    #[error("cannot use shared memory `{name}`: {reason}")]
-    Memory {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// The system refused an operation.
-    #[error("cannot {action} `{}`: {source}", .path.display())]
-    Io {
-        /// `read`, `write`, ….
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        source: Refusal,
     },
     /// This system has no supervised tasks.
     #[error("supervised tasks do not work on this system yet")]
     Unsupported,
+    /// What else can go wrong with a process, whatever it is.
+    #[error(transparent)]
+    Process(SupervisorError),
+}
+
+impl From<SupervisorError> for TaskError {
+    fn from(error: SupervisorError) -> Self {
+        match error {
+            SupervisorError::Absent { id } => Self::NoTask { id: id.to_string() },
+            SupervisorError::Unreadable { id, source } => Self::Unreadable { id, source },
+            SupervisorError::NoDirectory { id, path, what } => Self::NoDirectory { id, path, what },
+            SupervisorError::Supervised { id, lock } => Self::Supervised { id, lock },
+            SupervisorError::NoSession => Self::NoSession,
+            SupervisorError::Limit { limit } => Self::Limit { limit },
+            SupervisorError::Full { slots } => Self::Full { slots },
+            SupervisorError::Shim { source } => Self::Shim { source },
+            SupervisorError::StillRunning { id, state } => Self::StillRunning { id, state },
+            SupervisorError::OutOfReach { id, source } => Self::OutOfReach { id, source },
+            SupervisorError::Unsupported => Self::Unsupported,
+            error => Self::Process(error),
+        }
+    }
 }
 
 impl TaskError {
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { action, path: path.to_owned(), source }
-    }
-
     /// The kind, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -170,22 +129,20 @@ impl TaskError {
             | Self::Ambiguous { .. }
             | Self::Depth { .. }
             | Self::Limit { .. }
-            | Self::Cwd { .. }
-            | Self::Invalid { .. }
-            | Self::StillRunning { .. } => ErrorKind::User,
-            Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,
+            | Self::StillRunning { .. }
+            | Self::Process(SupervisorError::Cwd { .. } | SupervisorError::Invalid { .. }) => ErrorKind::User,
+            Self::Process(SupervisorError::Runtime { .. } | SupervisorError::RelativeRuntime { .. }) => {
+                ErrorKind::Config
+            }
             Self::NoSession => ErrorKind::Internal,
             Self::Full { .. }
-            | Self::NotStarted { .. }
             | Self::Shim { .. }
             | Self::OutOfReach { .. }
-            | Self::Memory { .. }
             | Self::Unreadable { .. }
-            | Self::Link { .. }
             | Self::NoDirectory { .. }
             | Self::Supervised { .. }
-            | Self::Io { .. }
-            | Self::Unsupported => ErrorKind::Unavailable,
+            | Self::Unsupported
+            | Self::Process(_) => ErrorKind::Unavailable,
         }
     }
 
@@ -200,9 +157,6 @@ impl TaskError {
             Self::Unreadable { id, .. } => {
                 format!("if no newer `aiw` has written it, `aiw task remove {id}` takes it away")
             }
-            Self::Link { path } => {
-                format!("`rm {}` takes the link away, and leaves what it leads to", path.display())
-            }
             Self::NoDirectory { id, .. } => format!("`aiw task remove {id}` takes it away"),
             Self::Supervised { lock, .. } => {
                 format!("wait until it has ended; `lsof {}` names the process", lock.display())
@@ -211,27 +165,42 @@ impl TaskError {
             Self::Limit { .. } => "leave out `--no-queue` and it waits for its turn".into(),
             Self::Full { .. } => "stop tasks that are not needed: `aiw task stop ID`".into(),
             Self::StillRunning { id, .. } => format!("stop it first: `aiw task stop {id}`"),
-            Self::NotStarted { id, .. } => format!("`aiw task show {id}` shows what was tried"),
-            Self::Runtime { path, .. } => {
-                let mode = if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
-                    format!("`chmod 700 {}` if it is yours, ", path.display())
-                } else {
-                    String::new()
-                };
-                format!("{mode}remove it, or set `AIW_RUNTIME_DIR` to a directory of your own")
-            }
-            Self::RelativeRuntime { .. } => {
-                "set it to a path that begins with `/`, or unset it: aiw finds a directory by itself".into()
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "make room on that disk".into(),
-            Self::Io { source, .. }
-                if matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) =>
-            {
-                "`AIW_HOME` may name another directory, which you may write".into()
-            }
-            Self::Memory { .. } => "see that `/dev/shm` exists and has 2 MiB free".into(),
             Self::Unsupported => "use Linux or macOS, or WSL on Windows".into(),
+            Self::Process(error) => return hint(error),
             _ => return None,
         })
     }
+}
+
+fn hint(error: &SupervisorError) -> Option<String> {
+    Some(match error {
+        SupervisorError::Link { path } => {
+            format!("`rm {}` takes the link away, and leaves what it leads to", path.display())
+        }
+        SupervisorError::NotStarted { id, .. } => format!("`aiw task show {id}` shows what was tried"),
+        SupervisorError::Runtime { path, .. } => {
+            let mode = if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+                format!("`chmod 700 {}` if it is yours, ", path.display())
+            } else {
+                String::new()
+            };
+            format!("{mode}remove it, or set `AIW_RUNTIME_DIR` to a directory of your own")
+        }
+        SupervisorError::RelativeRuntime { .. } => {
+            "set it to a path that begins with `/`, or unset it: aiw finds a directory by itself".into()
+        }
+        SupervisorError::Busy { path, .. } => {
+            format!("`lsof {}` names the process; if it is stopped, let it go on or end it", path.display())
+        }
+        SupervisorError::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            "make room on that disk".into()
+        }
+        SupervisorError::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied) =>
+        {
+            "`AIW_HOME` may name another directory, which you may write".into()
+        }
+        SupervisorError::Memory { .. } => "see that `/dev/shm` exists and has 2 MiB free".into(),
+        _ => return None,
+    })
 }

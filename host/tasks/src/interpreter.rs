@@ -1,21 +1,17 @@
-use serde::{Deserialize, Serialize};
+//! What the structured stream of a CLI tells, and what of it becomes part of the task.
 
-use crate::Stream;
+use std::sync::OnceLock;
 
-/// Tokens that a CLI says it used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Read by the model, cached ones included where the CLI counts so.
-    pub input: u64,
-    /// Written by the model.
-    pub output: u64,
-    /// Read from the cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached: Option<u64>,
-    /// Spent on reasoning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reasoning: Option<u64>,
-}
+use aiw_core::{CliKind, one_line};
+use aiw_supervisor::{Findings, Labels, Stream};
+use serde_json::{Value, json};
+
+use crate::task::{About, Usage};
+
+/// The most bytes of a final message that a record keeps; all of it is in the log.
+const FINAL_MESSAGE: usize = 32 << 10;
+/// The most characters of a session's id.
+const SESSION: usize = 200;
 
 /// What a CLI's structured stream has told so far.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +32,22 @@ pub struct Facts {
     pub cost_usd: Option<f64>,
 }
 
+impl Facts {
+    /// Why a CLI that ended with 0 has not succeeded all the same.
+    fn doubt(&self, expects_structure: bool) -> Option<String> {
+        let doubt = if self.failed == Some(true) {
+            "it ended with exit code 0, but its own last record says that it failed"
+        } else if self.structured && !self.complete {
+            "it ended with exit code 0, but without its last record"
+        } else if !self.structured && expects_structure {
+            "it ended with exit code 0, but wrote nothing that can be understood"
+        } else {
+            return None;
+        };
+        Some(doubt.to_owned())
+    }
+}
+
 /// Understands the structured stream of a CLI.
 pub trait Interpreter {
     /// Takes one line, without its line break.
@@ -46,4 +58,55 @@ pub trait Interpreter {
     fn expects_structure(&self) -> bool {
         false
     }
+}
+
+/// Turns the facts of a CLI into the labels of its task.
+struct Labelled(Box<dyn Interpreter>);
+
+impl aiw_supervisor::Interpreter for Labelled {
+    fn line(&mut self, stream: Stream, line: &[u8]) {
+        self.0.line(stream, line);
+    }
+
+    fn early(&self, mask: &dyn Fn(&str) -> String) -> Option<Labels> {
+        let session = self.0.facts().session?;
+        Some(Labels::from_iter([("session".to_owned(), one_line(&mask(&session), SESSION).into())]))
+    }
+
+    fn findings(&self, mask: &dyn Fn(&str) -> String) -> Findings {
+        let facts = self.0.facts();
+        let doubt = facts.doubt(self.0.expects_structure());
+        let mut labels = Labels::new();
+        let mut add = |name: &str, value: Value| drop(labels.insert(name.to_owned(), value));
+        if let Some(session) = facts.session {
+            add("session", one_line(&mask(&session), SESSION).into());
+        }
+        add("final_message", json!(facts.final_message.map(|message| cut(mask(&message), FINAL_MESSAGE))));
+        add("usage", json!(facts.usage));
+        add("cost_usd", json!(facts.cost_usd.filter(|cost| cost.is_finite())));
+        Findings { labels, doubt }
+    }
+}
+
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.push('…');
+    }
+    text
+}
+
+/// What makes interpreters in this process.
+static MAKE: OnceLock<fn(CliKind) -> Box<dyn Interpreter>> = OnceLock::new();
+
+/// Says what makes the interpreters of this process. The first word counts.
+pub(crate) fn use_for_all(make: fn(CliKind) -> Box<dyn Interpreter>) {
+    let _ = MAKE.set(make);
+}
+
+/// The interpreter of what has these labels, if it is a task.
+pub(crate) fn of(labels: &Labels) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
+    let about = About::of(labels).ok()?;
+    let make = MAKE.get()?;
+    Some(Box::new(Labelled(make(about.cli))))
 }

@@ -1,9 +1,8 @@
 //! Tasks: AI CLIs that run supervised, that anyone of the session can see, and that nothing loses.
 //!
-//! A task is a CLI beneath a small process of its own, the shim. The shim holds the CLI's pipes,
-//! writes its log, ends what it leaves behind and records how it ended; whoever started it may
-//! die. What runs just now stands in a segment of shared memory, one for each session; the truth
-//! about a task is its directory, `~/.aiw/tasks/<id>/`.
+//! `aiw-supervisor` runs a process beneath a shim, keeps its log and its record, and knows nothing of what it
+//! is. This room says what a task is: which CLI under which provider does what, how its stream is
+//! understood, how deep tasks may start tasks. The truth about a task is its directory, `~/.aiw/tasks/<id>/`.
 //!
 //! Not for what a CLI is, where it is found or which provider it gets: `aiw-launch` knows that.
 //!
@@ -13,51 +12,39 @@
 //! let home = aiw_home::Home::find()?;
 //! let tasks = Tasks::open(&home, Scope::Session(Root { pid: 4711, start: 0 }))?;
 //! for task in tasks.list()? {
-//!     eprintln!("{} {} {}", task.id, task.state, task.prompt);
+//!     eprintln!("{} {} {}", task.id, task.state, task.about.prompt);
 //! }
 //! # Ok(()) }
 //! ```
 
-#[cfg(unix)]
-#[doc(hidden)]
-pub mod bench;
 mod error;
-#[cfg(unix)]
-mod files;
+mod find;
 mod interpreter;
-mod log;
-mod platform;
-mod program;
-#[cfg(unix)]
-mod record;
-#[cfg(unix)]
-mod request;
-#[cfg(unix)]
-mod runtime;
-#[cfg(unix)]
-mod segment;
-mod shim;
-#[cfg(unix)]
-mod signal;
+mod names;
 mod task;
 mod tasks;
+#[cfg(all(unix, feature = "testing"))]
+pub mod testing;
 
-pub use aiw_core::{TaskOutcome as Outcome, TaskState as State};
-pub use error::TaskError;
-pub use interpreter::{Facts, Interpreter, Usage};
-pub use log::{Entry, Follow, From, Log, Stream};
+use std::process::ExitCode;
+
+use aiw_core::CliKind;
 #[cfg(unix)]
-pub use program::memory_file;
-pub use program::{Limits, NamedFile, PassedFile, Program, Queue, memory_path};
-pub use shim::shim_main;
-pub use task::{NewTask, Root, Scope, Task};
-pub use tasks::{Keep, Stopped, Tasks, WaitMode, Waited};
+pub use aiw_supervisor::memory_file;
+pub use aiw_supervisor::{
+    Entry, Follow, From, Keep, Limits, Log, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue,
+    Root, Scope, State, Stream, WaitMode, memory_path,
+};
+pub use error::TaskError;
+pub use interpreter::{Facts, Interpreter};
+pub use names::{INSTANCE_VARIABLE, TASK_VARIABLE};
+pub use task::{About, Stopped, Task, Usage, Waited};
+pub use tasks::{MAX_DEPTH, Tasks};
 
-/// The variable that holds a task's id in the environment of all that the task runs.
-pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
-
-/// The variable that holds the instance of a task, which no forged record with the same id has by chance.
-pub const INSTANCE_VARIABLE: &str = "AIW_TASK_INSTANCE";
-
-/// How deep tasks may start tasks.
-pub const MAX_DEPTH: u8 = 3;
+/// The whole life of `aiw shim …`, with interpreters for the streams of CLIs. It must be the first thing that `main`
+/// does: whatever stands before it is paid by every task.
+pub fn shim_main(arguments: std::env::ArgsOs, interpreter: fn(CliKind) -> Box<dyn Interpreter>) -> ExitCode {
+    // The shim asks a function, which can hold nothing: this is the one that its binary has.
+    interpreter::use_for_all(interpreter);
+    aiw_supervisor::shim_main(arguments, interpreter::of)
+}

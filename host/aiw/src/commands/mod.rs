@@ -5,6 +5,7 @@ pub mod call;
 pub mod cli_list;
 pub mod docs;
 pub mod extension;
+mod follow;
 pub mod marketplace;
 pub mod mcp;
 pub mod new;

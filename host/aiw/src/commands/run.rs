@@ -6,16 +6,16 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
 use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, Request, TaskDetails, Text, standing};
 use aiw_providers::Decision;
-use aiw_tasks::{From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
+use aiw_tasks::{Entry, From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use crate::cli::run::{RunArgs, RunOutput};
+use crate::commands::follow::{Step, follow};
 use crate::commands::task::write_piece;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -217,9 +217,8 @@ impl Signals {
 fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: &Output) -> Result<(), Failure> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let tasks = Tasks::open(home, Scope::All)?;
-    let mut follow = tasks.log(task.id)?.follow(From::Start)?;
     let mut text = Text::new(task);
-    let mut show = |entry: &aiw_tasks::Entry| match form {
+    let mut show = |entry: &Entry| match form {
         RunOutput::Json => {}
         RunOutput::Text => {
             // What aiw itself notes is for the log.
@@ -238,29 +237,28 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         }
     };
     let mut told = false;
-    let task = loop {
-        let now = tasks.get(task.id)?;
-        let ended = now.state == State::Ended;
-        // Its end and its lines wake this; a signal is seen within the time.
-        let entries = follow.next(if ended { Duration::ZERO } else { Duration::from_millis(1000) })?;
-        entries.iter().for_each(&mut show);
-        if ended && entries.is_empty() {
-            break now;
+    let followed = follow(&tasks, task, From::Start, true, |step| {
+        match step {
+            Step::Entry(entry) => show(entry),
+            Step::CaughtUp => {}
+            Step::Looked(now) => {
+                if signals.hang_up.load(Ordering::Relaxed) {
+                    let failure = Failure::new(ErrorKind::Interrupted, format!("task {} runs on", now.id));
+                    return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
+                }
+                if signals.stop.load(Ordering::Relaxed) != 0 && !told && now.state != State::Ended {
+                    told = true;
+                    output.note(format!("stopping {}…", now.id));
+                    tasks.stop(now.id, false)?;
+                }
+            }
         }
-        if signals.hang_up.load(Ordering::Relaxed) {
-            let failure = Failure::new(ErrorKind::Interrupted, format!("task {} runs on", task.id));
-            return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", task.id)));
-        }
-        if signals.stop.load(Ordering::Relaxed) != 0 && !told && !ended {
-            told = true;
-            output.note(format!("stopping {}…", task.id));
-            tasks.stop(task.id, false)?;
-        }
-    };
-    if follow.has_missed() {
+        Ok(())
+    })?;
+    if followed.has_missed {
         output.note("note: some of its output is missing here: it was written faster than it could be shown");
     }
-    follow.rest().iter().for_each(&mut show);
+    let task = followed.task;
     if form == RunOutput::Text {
         text.finish().iter().for_each(|end| write_piece(Place::Answer, end));
         if task.outcome == Some(Outcome::Succeeded) {

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, duration, resume, standing, tail};
-use aiw_tasks::{Entry, From, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
+use aiw_tasks::{From, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
+use crate::commands::follow::{Step, follow};
 use crate::failure::Failure;
 use crate::output::{self, Output, table};
 
@@ -66,16 +67,17 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
         vec![
             task.id.to_string(),
             format!("{}{mark}", standing(task)),
-            task.cli.to_string(),
-            one_line(task.provider.as_deref().unwrap_or("-"), 24),
+            task.about.cli.to_string(),
+            one_line(task.about.provider.as_deref().unwrap_or("-"), 24),
             seconds(duration(task)),
-            one_line(&task.prompt, 60),
+            one_line(&task.about.prompt, 60),
         ]
     };
     tasks.iter().map(row).collect()
 }
 
 fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
+    tasks.sweep()?;
     let (all, problems) = tasks.list_with_problems()?;
     table(&rows(&all)).iter().for_each(|line| output.line(line));
     say(&problems, output);
@@ -97,6 +99,7 @@ fn say(problems: &[TaskError], output: &Output) {
 /// `aiw status`: what runs, and what has ended since anybody looked.
 pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let tasks = tasks(&Home::find()?, all_namespaces)?;
+    tasks.sweep()?;
     let (all, problems) = tasks.list_with_problems()?;
     say(&problems, output);
     let shown: Vec<Task> = all.into_iter().filter(|task| task.state != State::Ended || task.unread).collect();
@@ -119,26 +122,26 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
             output.line(format!("  {name}: {}", one_line(&value, 400)));
         }
     };
-    output.line(format!("{} {}, {} after {}", task.id, task.cli, standing(&task), seconds(duration(&task))));
-    line("prompt", Some(task.prompt.clone()));
-    line("provider", task.provider.clone());
-    line("model", task.model.clone());
-    line("role", task.role.clone());
-    line("permission", Some(task.permission.clone()));
-    line("guards lifted by", task.bypass.clone());
-    line("tag", task.tag.clone());
+    output.line(format!("{} {}, {} after {}", task.id, task.about.cli, standing(&task), seconds(duration(&task))));
+    line("prompt", Some(task.about.prompt.clone()));
+    line("provider", task.about.provider.clone());
+    line("model", task.about.model.clone());
+    line("role", task.about.role.clone());
+    line("permission", Some(task.about.permission.clone()));
+    line("guards lifted by", task.about.bypass.clone());
+    line("tag", task.about.tag.clone());
     line("in", Some(task.cwd.display().to_string()));
     line("started", Some(rfc3339(task.started)));
     line("ended", task.ended.map(rfc3339));
     line("process", task.pid.map(|pid| pid.to_string()));
-    line("tokens", task.usage.map(|usage| format!("{} read, {} written", usage.input, usage.output)));
-    line("cost", task.cost_usd.map(|cost| format!("${cost:.4}")));
+    line("tokens", task.about.usage.map(|usage| format!("{} read, {} written", usage.input, usage.output)));
+    line("cost", task.about.cost_usd.map(|cost| format!("${cost:.4}")));
     line("note", task.note.clone());
     line("log", Some(task.log.display().to_string()));
     if let Some(command) = resume(&task) {
         output.line(format!("  go on: {command}"));
     }
-    if let Some(message) = &task.final_message {
+    if let Some(message) = &task.about.final_message {
         output.line("");
         output.line(message);
     }
@@ -177,44 +180,35 @@ fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
         let lines: Vec<TextLine> = tail(tasks, &task, wanted)?.into_iter().filter(|line| !old(line)).collect();
         return print_lines(&task, &lines, output);
     }
-    let mut lines = VecDeque::new();
-    let mut keep = |line: TextLine| {
-        lines.push_back(line);
-        if args.tail.is_some_and(|tail| lines.len() > tail) {
-            lines.pop_front();
-        }
-    };
     let from = args.since.map_or(From::Start, From::Since);
-    let mut follow = tasks.log(task.id)?.follow(from)?;
     let mut text = Text::new(&task);
-    loop {
-        let entries = follow.next(Duration::ZERO)?;
-        if entries.is_empty() {
-            break;
+    let (mut lines, mut live) = (VecDeque::new(), false);
+    follow(tasks, &task, from, args.follow, |step| {
+        match step {
+            Step::Entry(entry) => {
+                for line in text.lines(entry).into_iter().filter(matches) {
+                    if live {
+                        write_line(&line.text)?;
+                        continue;
+                    }
+                    lines.push_back(line);
+                    if args.tail.is_some_and(|tail| lines.len() > tail) {
+                        lines.pop_front();
+                    }
+                }
+            }
+            Step::CaughtUp if args.follow => {
+                live = true;
+                lines.drain(..).try_for_each(|line| write_line(&line.text))?;
+            }
+            Step::CaughtUp | Step::Looked(_) => {}
         }
-        entries.iter().flat_map(|entry| text.lines(entry)).filter(matches).for_each(&mut keep);
+        Ok(())
+    })?;
+    match args.follow {
+        true => Ok(()),
+        false => print_lines(&task, &Vec::from(lines), output),
     }
-    if !args.follow {
-        follow.rest().iter().flat_map(|entry| text.lines(entry)).filter(matches).for_each(&mut keep);
-        return print_lines(&task, &Vec::from(lines), output);
-    }
-    for line in &lines {
-        write_line(&line.text)?;
-    }
-    loop {
-        let ended = tasks.get(task.id)?.state == State::Ended;
-        let entries = follow.next(if ended { Duration::ZERO } else { Duration::from_secs(1) })?;
-        for line in entries.iter().flat_map(|entry| text.lines(entry)).filter(matches) {
-            write_line(&line.text)?;
-        }
-        if ended && entries.is_empty() {
-            break;
-        }
-    }
-    for line in follow.rest().iter().flat_map(|entry| text.lines(entry)).filter(matches) {
-        write_line(&line.text)?;
-    }
-    Ok(())
 }
 
 fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), Failure> {
@@ -248,22 +242,14 @@ fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
         (None, Some(since)) => From::Since(since),
         (None, None) => From::Start,
     };
-    let mut follow = tasks.log(task.id)?.follow(from)?;
-    let write = |entry: &Entry| match entry.stream {
-        Stream::Aiw => Ok(()),
-        _ => {
+    let write = |step: Step<'_>| match step {
+        Step::Entry(entry) if entry.stream != Stream::Aiw => {
             write_bytes(&entry.bytes)?;
             if entry.whole { write_bytes(b"\n") } else { Ok(()) }
         }
+        _ => Ok(()),
     };
-    loop {
-        let ended = !args.follow || tasks.get(task.id)?.state == State::Ended;
-        let entries = follow.next(if ended { Duration::ZERO } else { Duration::from_secs(1) })?;
-        entries.iter().try_for_each(write)?;
-        if ended && entries.is_empty() {
-            return follow.rest().iter().try_for_each(write);
-        }
-    }
+    follow(tasks, task, from, args.follow, write).map(drop)
 }
 
 /// The tasks that are named, each once however often and by whatever name.
@@ -282,7 +268,11 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
     let everywhere = tasks(home, true)?;
     let wanted: Vec<Task> = if all {
         let own = own(&everywhere);
-        tasks(home, false)?.list()?.into_iter().filter(|t| t.state != State::Ended && !own.contains(&t.id)).collect()
+        tasks(home, false)?
+            .list_settled()?
+            .into_iter()
+            .filter(|t| t.state != State::Ended && !own.contains(&t.id))
+            .collect()
     } else {
         named(&everywhere, ids)?
     };
@@ -385,6 +375,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let wanted: Vec<Task> = if args.ids.is_empty() {
         let own = own(&tasks);
         let wanted = |task: &Task| (task.state != State::Ended || task.unread) && !own.contains(&task.id);
+        tasks.sweep()?;
         tasks.list()?.into_iter().filter(wanted).collect()
     } else {
         named(&tasks, &args.ids)?
@@ -408,9 +399,9 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(2);
         return Err(Failure::interrupted(128 + signal));
     }
-    let ended: Vec<&Task> = waited.tasks.iter().filter(|task| task.state == State::Ended).collect();
+    let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
     let mut shapes = Vec::new();
-    for task in &waited.tasks {
+    for task in &waited.all {
         let lines = tail(&tasks, task, LAST_LINES)?;
         let last_lines = lines.iter().map(|line| line.text.clone()).collect();
         shapes.push(Report { task: TaskDetails::of(task), last_lines });
@@ -420,12 +411,12 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         output.line(format!(
             "{} {} {} after {}: {}",
             task.id,
-            task.cli,
+            task.about.cli,
             standing(task),
             seconds(duration(task)),
-            one_line(&task.prompt, 60)
+            one_line(&task.about.prompt, 60)
         ));
-        let said = match &task.final_message {
+        let said = match &task.about.final_message {
             Some(message) => message.lines().rev().take(LAST_LINES).map(str::to_owned).collect::<Vec<_>>(),
             None => lines.iter().rev().map(|line| line.text.clone()).collect(),
         };
@@ -435,7 +426,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     tasks.mark_read(&ended.iter().map(|task| task.id).collect::<Vec<_>>())?;
     let answer = json!({"tasks": shapes, "done": waited.done});
     if !waited.done {
-        let left = waited.tasks.len() - ended.len();
+        let left = waited.all.len() - ended.len();
         let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
         return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` waits on")));
     }

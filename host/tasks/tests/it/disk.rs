@@ -50,12 +50,12 @@ fn a_task_that_ends_well_on_a_full_disk_is_recorded_so() {
         "echo session s; echo final {words}; while [ ! -e {} ]; do sleep 0.01; done; echo verdict good",
         go.display()
     ));
-    until(|| env.tasks().get(task.id).unwrap().session);
+    until(|| env.tasks().get(task.id).unwrap().about.session);
     disk.fill();
     std::fs::write(go, "").unwrap();
     let task = env.ended(task.id);
     assert_eq!((task.outcome, task.exit_code), (Some(Outcome::Succeeded), Some(0)), "{task:?}");
-    assert_eq!(task.final_message.as_deref(), Some(words.as_str()));
+    assert_eq!(task.about.final_message.as_deref(), Some(words.as_str()));
     assert!(!task.log.with_file_name("reserve").exists() && !task.log.with_file_name("task.json.new").exists());
 }
 
@@ -108,6 +108,6 @@ fn a_lost_task_that_cannot_be_recorded_hides_no_others() {
         &AtomicBool::new(false),
         &mut |_| {},
     );
-    assert!(waited.unwrap().tasks.iter().all(|task| task.state == State::Ended));
+    assert!(waited.unwrap().all.iter().all(|task| task.state == State::Ended));
     tasks.mark_read(&[good.id, lost.id]).unwrap();
 }

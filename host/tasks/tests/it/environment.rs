@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, TaskId};
 use aiw_home::Home;
-use aiw_tasks::{Limits, NewTask, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
+use aiw_tasks::{About, NewProcess, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
 use tempfile::TempDir;
 
 /// Nothing here takes that long; it is there so that a defect is a failure and not a hang.
@@ -50,7 +50,7 @@ impl Environment {
     }
 
     pub fn try_start(&self, task: NewTask, program: Program, queue: Queue) -> Result<Task, TaskError> {
-        self.tasks().start(shim(), task, program, queue)
+        self.tasks().start(shim(), &task.about, task.process, program, queue)
     }
 
     /// The task once it has ended.
@@ -59,8 +59,8 @@ impl Environment {
         let waited = tasks
             .wait(&[id], WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
             .unwrap();
-        assert!(waited.done, "{:?}", waited.tasks);
-        waited.tasks.into_iter().next().unwrap()
+        assert!(waited.done, "{:?}", waited.all);
+        waited.all.into_iter().next().unwrap()
     }
 
     pub fn run(&self, script: &str) -> Task {
@@ -88,7 +88,7 @@ impl Environment {
     }
 
     pub fn link(&self) -> PathBuf {
-        self.runtime().join(format!("{}_task1", self.root.pid))
+        self.runtime().join(format!("{}_task2", self.root.pid))
     }
 }
 
@@ -109,35 +109,28 @@ pub fn shim() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_aiw-task-shim"))
 }
 
+/// A task that is to be.
+pub struct NewTask {
+    pub about: About,
+    pub process: NewProcess,
+}
+
 pub fn task() -> NewTask {
-    NewTask {
-        cli: CliKind::Codex,
-        provider: Some("openrouter".into()),
-        role: None,
-        tag: None,
-        model: None,
-        permission: "default".into(),
-        bypass: None,
-        prompt_preview: "fix the\nfailing test".into(),
-        cwd: "/".into(),
-        session: None,
-        timeout: None,
-        depth: 0,
-        parent: None,
-        isolated: false,
-    }
+    let about = About::new(CliKind::Codex, "default", "fix the\nfailing test");
+    NewTask { about: About { provider: Some("openrouter".into()), ..about }, process: NewProcess::within("/") }
+}
+
+/// All tasks, once what dead shims have left was swept away.
+pub fn swept(tasks: &Tasks) -> Vec<Task> {
+    tasks.sweep().unwrap();
+    tasks.list().unwrap()
 }
 
 pub fn program(script: &str) -> Program {
     Program {
-        named_files: Vec::new(),
-        secrets: Vec::new(),
-        path: "/bin/sh".into(),
         arguments: vec!["-c".into(), script.into()],
         environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
-        stdin: Vec::new(),
-        files: Vec::new(),
-        limits: Limits::default(),
+        ..Program::of("/bin/sh")
     }
 }
 

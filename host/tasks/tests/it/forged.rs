@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::environment::{Environment, is_there, kill, record_of, shim_of, until};
+use crate::environment::{Environment, is_there, kill, record_of, shim_of, swept, until};
 
 /// A process that belongs to no task.
 struct Stranger(Child);
@@ -199,7 +199,7 @@ fn a_directory_that_is_a_link_is_followed_by_nothing() {
     fs::write(outside.join("file"), "").unwrap();
     File::open(&outside).unwrap().set_modified(old).unwrap();
     symlink(&outside, &staged).unwrap();
-    tasks.list().unwrap();
+    swept(&tasks);
     assert_eq!(before(&outside), ["file"]);
 }
 
@@ -292,7 +292,7 @@ fn a_task_that_is_named_twice_is_reported_once() {
             assert_eq!(tasks.len(), 2);
         })
         .unwrap();
-    assert_eq!(waited.tasks.iter().map(|task| task.id).collect::<Vec<_>>(), [one, two]);
+    assert_eq!(waited.all.iter().map(|task| task.id).collect::<Vec<_>>(), [one, two]);
 }
 
 /// What a record says somewhere: anything, and what would be worst.
@@ -356,7 +356,7 @@ const FIELDS: [&str; 32] = [
 fn do_all(env: &Environment, id: TaskId, runs: bool) {
     let tasks = env.of(Scope::All).with_grace(Duration::ZERO).with_patience(Duration::ZERO);
     let _ = tasks.list_with_problems();
-    let _ = env.tasks().list();
+    let _ = env.tasks().sweep();
     if let Ok(task) = tasks.get(id) {
         let _ = format!("{task:?} {}", serde_json::to_string(&task).unwrap());
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_tasks::{Outcome, Scope, State};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, is_there, kill, shim, shim_of, until};
+use crate::environment::{Environment, is_there, kill, shim, shim_of, swept, until};
 
 /// The same numbers every time.
 struct Seed(u64);
@@ -43,7 +43,7 @@ fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
     kill(shim_of(&task), Signal::KILL);
     // The CLI dies with its shim; nobody has looked yet.
     until(|| (!is_there(task.pid.unwrap())).then_some(()));
-    let lost = until(|| env.tasks().list().unwrap().pop().filter(|task| task.state == State::Ended));
+    let lost = until(|| swept(&env.tasks()).pop().filter(|task| task.state == State::Ended));
     assert_eq!((lost.outcome, lost.exit_code), (Some(Outcome::Lost), None));
     assert_eq!(
         lost.note.as_deref(),
@@ -51,7 +51,7 @@ fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
     );
     assert!(!is_there(orphan));
     assert_eq!(env.stdout(task.id), ["before", "after"]);
-    assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0);
+    assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
     let last = env.tasks().log(task.id).unwrap().tail(1).unwrap();
     assert_eq!(last[0].bytes, b"lost: the supervisor died");
 }
@@ -107,7 +107,7 @@ fn creators_of_a_segment_may_be_killed_whenever() {
             creator.kill().unwrap();
             creator.wait().unwrap();
         }
-        let attach = || aiw_tasks::bench::attach(&env.runtime(), env.root).unwrap();
+        let attach = || aiw_tasks::testing::attach(&env.runtime(), env.root).unwrap();
         let names: Vec<_> = std::thread::scope(|scope| {
             let attaching: Vec<_> = (0..4).map(|_| scope.spawn(attach)).collect();
             attaching.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -177,7 +177,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         // A shim may just have been told; then it is there in a moment, or never was.
         let mut seen = HashSet::new();
         until(|| {
-            let tasks = env.of(Scope::All).list().unwrap();
+            let tasks = swept(&env.of(Scope::All));
             let all_ended = tasks.iter().all(|task| task.state == State::Ended);
             let quiet = alive(&marker).is_empty() && shims(&env).is_empty();
             seen = tasks.iter().map(|task| task.id).collect();
@@ -198,7 +198,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
                 other => panic!("round {round}: {other:?} {:?}", task.note),
             }
         }
-        assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0, "round {round}");
+        assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0, "round {round}");
         assert!(env.segments().len() <= 1, "round {round}");
         root.kill().unwrap();
         root.wait().unwrap();

@@ -5,13 +5,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
+use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
-    From, INSTANCE_VARIABLE, Keep, Limits, NamedFile, NewTask, Outcome, PassedFile, Program, Queue, Root, Scope, State,
-    Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
+    From, INSTANCE_VARIABLE, Keep, Limits, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue, Root, Scope,
+    State, Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
 };
 use rustix::process::Signal;
 
-use crate::environment::{Environment, assert_ended, is_there, kill, program, record_of, shim, shim_of, task};
+use crate::environment::{
+    Environment, NewTask, assert_ended, is_there, kill, program, record_of, shim, shim_of, swept, task,
+};
 
 #[test]
 fn exit_codes_are_what_they_are() {
@@ -29,7 +32,10 @@ fn a_task_is_what_was_said_of_it() {
     let env = Environment::new();
     let started = env.start("sleep 100");
     assert_eq!(started.state, State::Running);
-    assert_eq!((started.prompt.as_str(), started.provider.as_deref()), ("fix the failing test", Some("openrouter")));
+    assert_eq!(
+        (started.about.prompt.as_str(), started.about.provider.as_deref()),
+        ("fix the failing test", Some("openrouter"))
+    );
     assert!(is_there(started.pid.unwrap()) && !started.unread);
     assert_eq!(env.tasks().list().unwrap(), [env.tasks().get(started.id).unwrap()]);
     assert_eq!(env.tasks().find_by_pid(started.pid.unwrap()).unwrap().id, started.id);
@@ -77,7 +83,8 @@ fn a_timeout_is_called_one() {
     for (script, code, signal) in
         [("exec sleep 100", None, Some(15)), ("trap 'exit 3' TERM; while :; do sleep 0.01; done", Some(3), None)]
     {
-        let new = NewTask { timeout: Some(Duration::from_millis(300)), ..task() };
+        let process = NewProcess { timeout: Some(Duration::from_millis(300)), ..task().process };
+        let new = NewTask { process, ..task() };
         let task = env.try_start(new, program(script), Queue::default()).unwrap();
         assert_ended(&env.ended(task.id), Outcome::Timeout, code, signal);
     }
@@ -88,8 +95,11 @@ fn the_stream_has_a_say() {
     let env = Environment::new();
     let good = env.run("echo session s-1; echo final done and dusted; echo verdict good");
     assert_ended(&good, Outcome::Succeeded, Some(0), None);
-    assert_eq!((good.session.as_deref(), good.final_message.as_deref()), (Some("s-1"), Some("done and dusted")));
-    assert_eq!((good.usage.unwrap().input, good.cost_usd), (7, Some(0.25)));
+    assert_eq!(
+        (good.about.session.as_deref(), good.about.final_message.as_deref()),
+        (Some("s-1"), Some("done and dusted"))
+    );
+    assert_eq!((good.about.usage.unwrap().input, good.about.cost_usd), (7, Some(0.25)));
     assert_ended(&env.run("echo session s; echo verdict bad"), Outcome::Failed, Some(0), None);
     let cut = env.run("echo session s");
     assert_ended(&cut, Outcome::Failed, Some(0), None);
@@ -147,8 +157,8 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
     let environment = vec![("A".into(), "b c".into()), ("PATH".into(), std::env::var_os("PATH").unwrap())];
     let script = "env | grep -v '^_=\\|^PWD=\\|^SHLVL=\\|^OLDPWD=' | sort; cat /proc/self/fd/3; echo; wc -c < /proc/self/fd/4; wc -c < /proc/self/fd/200; \
                   ls /proc/self/fd; ulimit -c; pwd";
-    let new = NewTask { cwd: env.home().parent().unwrap().into(), ..task() };
-    let cwd = new.cwd.canonicalize().unwrap();
+    let new = NewTask { process: NewProcess::within(env.home().parent().unwrap()), ..task() };
+    let cwd = new.process.cwd.canonicalize().unwrap();
     let task = env.try_start(new, Program { files, environment, ..program(script) }, Queue::default()).unwrap();
     env.ended(task.id);
     let path = format!("PATH={}", std::env::var("PATH").unwrap());
@@ -186,7 +196,10 @@ fn a_named_file_is_private_and_goes_with_the_cli_or_with_the_sweep() {
     }
     let mut program = program("true");
     program.named_files.push(NamedFile { path: env.home().join("task.json"), bytes: Vec::new() });
-    assert!(matches!(env.try_start(task(), program, Queue::default()), Err(TaskError::Invalid { .. })));
+    assert!(matches!(
+        env.try_start(task(), program, Queue::default()),
+        Err(TaskError::Process(SupervisorError::Invalid { .. }))
+    ));
 }
 
 #[test]
@@ -209,11 +222,11 @@ fn a_named_file_whose_maker_is_dead_is_swept_away() {
     for path in [&ours, &left, &stranger] {
         std::fs::write(path, "x").unwrap();
     }
-    env.tasks().list().unwrap();
+    swept(&env.tasks());
     assert!(left.exists());
     maker.kill().unwrap();
     maker.wait().unwrap();
-    env.tasks().list().unwrap();
+    swept(&env.tasks());
     assert_eq!([&left, &ours, &here, &there, &stranger].map(|path| path.exists()), [false, true, true, true, true]);
     for path in [&ours, &stranger] {
         std::fs::remove_file(path).unwrap();
@@ -320,14 +333,15 @@ fn what_cannot_be_started_says_why() {
     let missing = Program { path: "/no/such".into(), ..program("") };
     let error = env.try_start(task(), missing, Queue::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot start `/no/such`: No such file or directory (os error 2)");
-    let TaskError::NotStarted { id, .. } = error else { panic!() };
+    let TaskError::Process(SupervisorError::NotStarted { id, .. }) = error else { panic!() };
     let record = env.tasks().get(id).unwrap();
     assert_ended(&record, Outcome::Failed, None, None);
     assert_eq!(record.note.as_deref(), Some("`/no/such` could not be started: No such file or directory (os error 2)"));
-    let nowhere = NewTask { cwd: "/no/where".into(), ..task() };
+    let nowhere = NewTask { process: NewProcess::within("/no/where"), ..task() };
     let error = env.try_start(nowhere, program(""), Queue::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
-    let deep = env.try_start(NewTask { depth: 4, ..task() }, program(""), Queue::default()).unwrap_err();
+    let deep = NewTask { process: NewProcess { depth: 4, ..task().process }, ..task() };
+    let deep = env.try_start(deep, program(""), Queue::default()).unwrap_err();
     assert_eq!(deep.to_string(), "tasks may start tasks only 3 deep, and this would be number 4");
     for (program, message) in [
         (
@@ -342,10 +356,12 @@ fn what_cannot_be_started_says_why() {
     ] {
         assert_eq!(env.try_start(task(), program, Queue::default()).unwrap_err().to_string(), message);
     }
-    let error = env.tasks().start("/bin/true".as_ref(), task(), program(""), Queue::default()).unwrap_err();
+    let about = task().about;
+    let error =
+        env.tasks().start("/bin/true".as_ref(), &about, task().process, program(""), Queue::default()).unwrap_err();
     assert!(error.to_string().starts_with("the task's supervisor did not start: "), "{error}");
     assert!(matches!(
-        env.of(Scope::All).start(shim(), task(), program(""), Queue::default()),
+        env.of(Scope::All).start(shim(), &about, task().process, program(""), Queue::default()),
         Err(TaskError::NoSession)
     ));
     // Only what had a task's directory by then is listed.
@@ -373,7 +389,7 @@ fn waiting_can_be_cut_short() {
         env.tasks().wait(&[long.id, short.id], mode, deadline, &cancelled, &mut |_| {}).unwrap()
     };
     let any = wait(WaitMode::Any, None, false);
-    assert!(any.done && any.tasks[1].state == State::Ended && any.tasks[0].state == State::Running);
+    assert!(any.done && any.all[1].state == State::Ended && any.all[0].state == State::Running);
     let soon = wait(WaitMode::All, Some(Instant::now() + Duration::from_millis(20)), false);
     assert!(!soon.done && !soon.cancelled);
     let cancelled = wait(WaitMode::All, None, true);
@@ -403,8 +419,8 @@ fn a_task_that_is_removed_meanwhile_ends_no_wait() {
         })
         .unwrap();
     assert!(waited.done);
-    assert_ended(&waited.tasks[0], Outcome::Failed, Some(3), None);
-    assert_ended(&waited.tasks[1], Outcome::Lost, None, None);
+    assert_ended(&waited.all[0], Outcome::Failed, Some(3), None);
+    assert_ended(&waited.all[1], Outcome::Lost, None, None);
     env.tasks().mark_read(&[short.id, long.id]).unwrap();
     let never = env.tasks().wait(&[short.id], WaitMode::All, None, &AtomicBool::new(false), &mut |_| {});
     assert!(matches!(never, Err(TaskError::NoTask { .. })));

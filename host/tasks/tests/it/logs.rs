@@ -4,16 +4,18 @@ use std::fs;
 use std::time::Duration;
 
 use aiw_core::TaskId;
-use aiw_tasks::{From, Outcome, Queue, Stream, Tasks};
+use aiw_tasks::{From, LogPolicy, NewProcess, Outcome, Queue, Stream};
 
-use crate::environment::{Environment, program, shim, task};
+use crate::environment::{Environment, NewTask, program, shim, task};
 
-fn small(env: &Environment) -> Tasks {
-    env.tasks().with_log_bytes(4096)
+/// A task whose log has small files.
+fn small() -> NewTask {
+    let log = LogPolicy { file_bytes: 4096, ..LogPolicy::default() };
+    NewTask { process: NewProcess { log, ..task().process }, ..task() }
 }
 
 fn run(env: &Environment, script: &str) -> TaskId {
-    let task = small(env).start(shim(), task(), program(script), Queue::default()).unwrap();
+    let task = env.try_start(small(), program(script), Queue::default()).unwrap();
     assert_eq!(env.ended(task.id).outcome, Some(Outcome::Succeeded));
     task.id
 }
@@ -52,7 +54,7 @@ fn who_reads_too_slowly_is_told_that_lines_are_missing() {
     let env = Environment::new();
     let go = env.path("go");
     let script = format!("echo first; while [ ! -e {} ]; do sleep 0.01; done; seq 40000", go.display());
-    let task = small(&env).start(shim(), task(), program(&script), Queue::default()).unwrap();
+    let task = env.try_start(small(), program(&script), Queue::default()).unwrap();
     let mut follow = env.tasks().log(task.id).unwrap().follow(From::Start).unwrap();
     let read = |follow: &mut aiw_tasks::Follow, until: &str| {
         let mut lines = Vec::new();

@@ -8,7 +8,9 @@ use aiw_core::TaskId;
 use aiw_tasks::{Outcome, Queue, Scope, State, Stopped, Task, TaskError, WaitMode};
 use rustix::process::Signal;
 
-use crate::environment::{Environment, GUARD, assert_ended, is_there, kill, program, shim, shim_of, task, until};
+use crate::environment::{
+    Environment, GUARD, assert_ended, is_there, kill, program, shim, shim_of, swept, task, until,
+};
 
 fn starter(env: &Environment, count: usize, limit: u32, script: &str) -> Command {
     let mut command = Command::new(shim());
@@ -36,16 +38,16 @@ fn fifty_tasks_of_ten_processes_are_one_session() {
         .wait(&all, WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
         .unwrap();
     assert!(waited.done);
-    for (at, task) in waited.tasks.iter().enumerate() {
+    for (at, task) in waited.all.iter().enumerate() {
         assert_eq!(task.id, all[at]);
         let code = task.exit_code.unwrap();
         assert_ended(task, if code == 0 { Outcome::Succeeded } else { Outcome::Failed }, Some(code), None);
         assert_eq!(env.stdout(task.id), ["out"]);
     }
-    assert_eq!(waited.tasks.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
+    assert_eq!(waited.all.iter().filter(|task| task.exit_code == Some(1)).count(), 25);
     assert_eq!(env.tasks().list().unwrap().len(), 50);
     assert_eq!(env.segments().len(), 1);
-    until(|| (aiw_tasks::bench::taken(&env.runtime(), env.root) == 0).then_some(()));
+    until(|| (aiw_tasks::testing::taken(&env.runtime(), env.root) == 0).then_some(()));
 }
 
 #[test]
@@ -207,7 +209,7 @@ fn sessions_do_not_see_each_other_and_all_sees_all() {
     let segments = env.segments();
     other.kill().unwrap();
     other.wait().unwrap();
-    env.of(Scope::All).list().unwrap();
+    swept(&env.of(Scope::All));
     assert!(!segments[0].exists() && !env.link().exists());
     env.root = ours;
     assert!(env.link().exists());
@@ -237,19 +239,19 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     }
     let long = ids(&starter(true, "exec sleep 1000").wait_with_output().unwrap().stdout);
     // It has a table of its own, and is seen all the same.
-    assert_eq!(aiw_tasks::bench::taken(&env.runtime(), env.root), 0);
+    assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
     until(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
-    let link = env.link().with_file_name(format!("{}_task2", env.root.pid));
+    let link = env.link().with_file_name(format!("{}_task3", env.root.pid));
     let segment = std::path::Path::new("/dev/shm").join(&std::fs::read_to_string(&link).unwrap()[1..]);
     root.kill().unwrap();
     root.wait().unwrap();
-    env.of(Scope::All).list().unwrap();
+    swept(&env.of(Scope::All));
     assert!(!env.link().exists() && link.exists() && segment.exists());
     for id in long {
         env.tasks().stop(id, true).unwrap();
         assert_ended(&env.tasks().get(id).unwrap(), Outcome::Signalled, None, env.tasks().get(id).unwrap().signal);
     }
-    env.of(Scope::All).list().unwrap();
+    swept(&env.of(Scope::All));
     assert!(link.exists() && segment.exists());
     std::fs::remove_file(segment).unwrap();
 }
@@ -277,10 +279,76 @@ fn a_segment_that_no_link_leads_to_goes_with_its_session() {
     std::fs::remove_dir_all(env.runtime()).unwrap();
     let other = Environment::new();
     other.run("exit 0");
-    other.tasks().list().unwrap();
+    swept(&other.tasks());
     assert!(segment.exists());
     root.kill().unwrap();
     root.wait().unwrap();
-    other.tasks().list().unwrap();
+    swept(&other.tasks());
     assert!(!segment.exists());
+}
+
+#[test]
+fn whoever_waits_is_asleep_and_whoever_ends_wakes_the_next() {
+    let env = Environment::new();
+    let (gate, order) = (env.path("gate"), env.path("order"));
+    let queue = Queue { limit: 4, may_queue: true };
+    let script = |i: usize| {
+        let wait =
+            if i < 4 { format!("while [ ! -e {} ]; do sleep 0.01; done;", gate.display()) } else { String::new() };
+        format!("{wait} echo {i} >> {}", order.display())
+    };
+    let started: Vec<_> = (0..60).map(|i| env.try_start(task(), program(&script(i)), queue).unwrap()).collect();
+    let waiting: Vec<u32> = started[4..].iter().map(shim_of).collect();
+    let used = || -> u64 { waiting.iter().map(|pid| processor_time(*pid)).sum() };
+    until(|| (env.tasks().get(started[59].id).unwrap().state == State::Queued).then_some(()));
+    let before = used();
+    std::thread::sleep(Duration::from_secs(2));
+    // Of 56 that wait, each second, in nanoseconds: less than a hundredth of a processor, on any machine.
+    assert!(used() - before < 20_000_000, "{} ns", used() - before);
+    std::fs::write(gate, "").unwrap();
+    for task in &started {
+        assert_ended(&env.ended(task.id), Outcome::Succeeded, Some(0), None);
+    }
+    let order = std::fs::read_to_string(order).unwrap();
+    let order: Vec<usize> = order.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(order.len(), 60);
+    // Four run at once, so neighbours may overtake each other, and nobody else.
+    for (at, number) in order.iter().enumerate() {
+        assert!(number.abs_diff(at) < 8, "{order:?}");
+    }
+}
+
+/// The processor time that a process has used, in nanoseconds.
+fn processor_time(pid: u32) -> u64 {
+    let times = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    times.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn a_place_is_never_lost_whoever_of_the_queue_is_killed() {
+    let env = Environment::new();
+    let queue = Queue { limit: 3, may_queue: true };
+    let started: Vec<_> = (0..24).map(|_| env.try_start(task(), program("sleep 0.2"), queue).unwrap()).collect();
+    // Of those that run, of those that are next, and of those that wait long.
+    for at in [0, 3, 4, 10, 11, 12, 23] {
+        kill(shim_of(&started[at]), Signal::KILL);
+    }
+    let mut lost = 0;
+    for task in &started {
+        match env.ended(task.id).outcome {
+            Some(Outcome::Succeeded) => {}
+            Some(Outcome::Lost) => lost += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((1..=7).contains(&lost), "{lost}");
+    // All three places are there still.
+    let gate = env.path("gate");
+    let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
+    let three: Vec<_> = (0..3).map(|_| env.try_start(task(), program(&script), queue).unwrap()).collect();
+    for task in &three {
+        until(|| (env.tasks().get(task.id).unwrap().state == State::Running).then_some(()));
+    }
+    std::fs::write(gate, "").unwrap();
+    three.iter().for_each(|task| drop(env.ended(task.id)));
 }

@@ -19,7 +19,7 @@ fn the_last_message_is_masked_when_it_is_put_together() {
     let task = env.try_start(task(), masking(script), Queue::default()).unwrap();
     let task = env.ended(task.id);
     assert_eq!(task.outcome, Some(Outcome::Succeeded));
-    assert_eq!(task.final_message.as_deref(), Some("it is [secret]"));
+    assert_eq!(task.about.final_message.as_deref(), Some("it is [secret]"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::sync::atomic::AtomicBool;
 
+use aiw_supervisor::SupervisorError;
 use aiw_tasks::{Outcome, State, TaskError, WaitMode};
 
 use crate::environment::{Environment, assert_ended, program, task, until};
@@ -34,7 +35,7 @@ fn a_truncated_segment_is_named_and_the_next_start_makes_another() {
 
 #[test]
 fn garbage_and_other_versions_are_refused_and_replaced() {
-    for bytes in [&b"garbage!"[..], &0x6169_775f_7461_0002_u64.to_le_bytes(), &[0; 8]] {
+    for bytes in [&b"garbage!"[..], &0x6169_775f_7461_0003_u64.to_le_bytes(), &[0; 8]] {
         let env = used();
         let file = fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap();
         file.write_all_at(bytes, 0).unwrap();
@@ -99,7 +100,7 @@ fn a_home_that_cannot_be_written_is_named() {
     fs::create_dir_all(env.home()).unwrap();
     fs::write(env.home().join("tasks"), "").unwrap();
     let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
-    let TaskError::Io { path, .. } = &error else { panic!("{error:?}") };
+    let TaskError::Process(SupervisorError::Io { path, .. }) = &error else { panic!("{error:?}") };
     assert_eq!(path, &env.home().join("tasks"));
 }
 
@@ -114,7 +115,10 @@ fn a_link_that_is_a_symlink_is_refused_by_name() {
     let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
     assert!(error.to_string().contains("is not a plain file"), "{error}");
     let hint = error.hint().unwrap();
-    assert!(matches!(error, TaskError::Runtime { .. }) && hint.starts_with("remove it"), "{error:?} {hint}");
+    assert!(
+        matches!(error, TaskError::Process(SupervisorError::Runtime { .. })) && hint.starts_with("remove it"),
+        "{error:?} {hint}"
+    );
     fs::remove_file(env.link()).unwrap();
     fs::rename(&target, env.link()).unwrap();
     assert_works(&env);
@@ -122,7 +126,7 @@ fn a_link_that_is_a_symlink_is_refused_by_name() {
 
 #[test]
 fn a_link_to_elsewhere_is_not_followed() {
-    for name in ["", "/../x", "/aiw-0-1_task1-x", "no segment"] {
+    for name in ["", "/../x", "/aiw-0-1_task2-x", "no segment"] {
         let env = used();
         for segment in env.segments() {
             fs::remove_file(segment).unwrap();
@@ -155,7 +159,7 @@ fn a_system_without_shared_memory_is_told_what_to_do() {
 #[test]
 fn a_full_table_is_said_to_be_full_and_has_room_again() {
     let env = used();
-    assert_eq!(aiw_tasks::bench::fill(&env.runtime(), env.root).unwrap(), 1024);
+    assert_eq!(aiw_tasks::testing::fill(&env.runtime(), env.root).unwrap(), 1024);
     let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
     assert_eq!(error.to_string(), "all 1024 places for running and queued tasks of this session are taken");
     assert_eq!(env.tasks().list().unwrap().len(), 1);
@@ -183,7 +187,7 @@ fn tasks_survive_the_loss_of_their_segment_and_come_back() {
     }
     fs::remove_dir_all(env.runtime()).unwrap();
     assert_eq!(env.tasks().get(task.id).unwrap().state, State::Running);
-    until(|| (aiw_tasks::bench::taken(&env.runtime(), env.root) == 1).then_some(()));
+    until(|| (aiw_tasks::testing::taken(&env.runtime(), env.root) == 1).then_some(()));
     env.tasks().stop(task.id, true).unwrap();
     assert_eq!(env.tasks().get(task.id).unwrap().outcome, Some(Outcome::Signalled));
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Under this name it is the next version.
     if std::env::current_exe().is_ok_and(|path| path.ends_with("aiw-next")) {
-        aiw_tasks::bench::be_newer();
+        aiw_tasks::testing::be_newer();
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
         Some("shim") => aiw_tasks::shim_main(std::env::args_os(), |_| Box::new(words::Words::default())),
@@ -73,14 +73,14 @@ mod start {
 
     use aiw_core::CliKind;
     use aiw_home::Home;
-    use aiw_tasks::{Limits, NewTask, Program, Queue, Root, Scope, Tasks};
+    use aiw_tasks::{About, NewProcess, Program, Queue, Root, Scope, Tasks};
 
     pub fn attach() -> ExitCode {
         let words: Vec<String> = std::env::args().skip(2).collect();
         let [runtime, root] = words.as_slice() else { return ExitCode::FAILURE };
         let Ok(pid) = root.parse() else { return ExitCode::FAILURE };
         // It only comes back with an error.
-        let _ = aiw_tasks::bench::attach_forever(runtime.as_ref(), Root::of(pid));
+        let _ = aiw_tasks::testing::attach_forever(runtime.as_ref(), Root::of(pid));
         ExitCode::FAILURE
     }
 
@@ -130,33 +130,14 @@ mod start {
         let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
         let above = std::env::var(aiw_tasks::TASK_VARIABLE).ok().and_then(|id| id.parse().ok());
         for _ in 0..count {
-            let task = NewTask {
-                isolated: false,
-                cli: CliKind::Codex,
-                provider: None,
-                role: None,
-                tag: None,
-                model: None,
-                permission: "default".into(),
-                bypass: None,
-                prompt_preview: script.clone(),
-                cwd: "/".into(),
-                session: None,
-                timeout: None,
-                depth: u8::from(above.is_some()),
-                parent: above,
-            };
+            let about = About::new(CliKind::Codex, "default", script.clone());
+            let process = NewProcess { depth: u8::from(above.is_some()), parent: above, ..NewProcess::within("/") };
             let program = Program {
-                named_files: Vec::new(),
-                secrets: Vec::new(),
-                path: "/bin/sh".into(),
                 arguments: vec!["-c".into(), script.into()],
                 environment: std::env::vars_os().collect(),
-                stdin: Vec::new(),
-                files: Vec::new(),
-                limits: Limits::default(),
+                ..Program::of("/bin/sh")
             };
-            let line = match tasks.start(&own, task, program, Queue { limit, may_queue: true }) {
+            let line = match tasks.start(&own, &about, process, program, Queue { limit, may_queue: true }) {
                 Ok(task) => task.id.to_string(),
                 Err(error) => format!("error: {error}"),
             };

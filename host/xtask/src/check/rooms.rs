@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may name.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     (
         "agentic-warden",
         &[
@@ -41,7 +41,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
     ("aiw-servers", &["aiw-core", "aiw-home"]),
-    ("aiw-tasks", &["aiw-core", "aiw-home"]),
+    ("aiw-tasks", &["aiw-core", "aiw-home", "aiw-supervisor"]),
     ("aiw-components", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     // The runtime.
@@ -49,6 +49,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     // Capabilities. What `mcp` serves comes through a trait of its own; as a client it goes out by `net`.
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
     ("aiw-net", &["aiw-core"]),
+    ("aiw-supervisor", &["aiw-core", "aiw-home"]),
     // The ground.
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
@@ -78,7 +79,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("notify", &["aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),
-    ("shared_memory", &["aiw-tasks"]),
+    ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
 ];
 

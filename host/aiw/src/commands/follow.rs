@@ -1,0 +1,60 @@
+//! Reading a task's log as it is written: the one loop behind runs and `aiw task logs`.
+
+use std::time::Duration;
+
+use aiw_tasks::{Entry, From, State, Task, TaskError, Tasks};
+
+use crate::failure::Failure;
+
+/// What the loop comes upon.
+pub enum Step<'a> {
+    /// A line was written.
+    Entry(&'a Entry),
+    /// Everything that was written so far has been read. Told once.
+    CaughtUp,
+    /// The task as it is now, each time the loop goes on.
+    Looked(&'a Task),
+}
+
+/// How the reading ended.
+pub struct Followed {
+    /// The task, as it was when it was looked at last.
+    pub task: Task,
+    /// Lines could not be read: they were written too fast.
+    pub has_missed: bool,
+}
+
+/// Hands over each line of a log: those that are there, and with `wait` those that come until the task has ended.
+pub fn follow(
+    tasks: &Tasks,
+    task: &Task,
+    from: From,
+    wait: bool,
+    mut each: impl FnMut(Step<'_>) -> Result<(), Failure>,
+) -> Result<Followed, Failure> {
+    /// Its end and its lines wake the loop; a signal is seen within this time.
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    let mut log = tasks.log(task.id)?.follow(from).map_err(TaskError::from)?;
+    let mut caught_up = false;
+    let task = loop {
+        let now = tasks.get(task.id)?;
+        let ended = !wait || now.state == State::Ended;
+        let patience = if ended || !caught_up { Duration::ZERO } else { PAUSE };
+        let entries = log.next(patience).map_err(TaskError::from)?;
+        entries.iter().try_for_each(|entry| each(Step::Entry(entry)))?;
+        if entries.is_empty() {
+            if ended && caught_up {
+                break now;
+            }
+            if !caught_up {
+                caught_up = true;
+                each(Step::CaughtUp)?;
+            }
+        }
+        each(Step::Looked(&now))?;
+    };
+    let has_missed = log.has_missed();
+    log.rest().iter().try_for_each(|entry| each(Step::Entry(entry)))?;
+    Ok(Followed { task, has_missed })
+}

@@ -1,0 +1,167 @@
+//! Attached processes: they talk to their owner alone, and go with it.
+//!
+//! Between owner and process stands a reaper, a shim of another kind. It has none of their pipes and writes no log; it
+//! holds a socket to the owner. When that closes, however the owner has ended, it ends the process and all that the
+//! process has started.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use aiw_core::TaskId;
+
+use crate::error::{ShimProblem, SupervisorError};
+use crate::files::random;
+use crate::platform;
+use crate::program::Program;
+use crate::request::{ATTACHED, Attachment, Report};
+use crate::signal::{Proof, Target, end_marked};
+
+/// The variable by which all that an attached process starts is known as its own.
+const VARIABLE: &str = "AIW_ATTACHED";
+
+/// A process that is this one's alone. When this is dropped, or this process ends in whatever way, the process and
+/// all that it has started are ended too: by SIGTERM, and after a time by SIGKILL.
+#[derive(Debug)]
+pub struct Attached {
+    /// Taken when this is dropped.
+    reaper: Option<Child>,
+    control: BufReader<UnixStream>,
+    pid: u32,
+    /// Tells what this process starts from all else.
+    mark: String,
+    /// When the reaper started.
+    since: u64,
+    exit: Option<Exit>,
+    /// Its standard input.
+    pub stdin: Option<ChildStdin>,
+    /// Its standard output, as it is: nothing is masked or kept.
+    pub stdout: Option<ChildStdout>,
+    /// Its standard error. Whoever doesn't read it must drop it: a full pipe holds the process.
+    pub stderr: Option<ChildStderr>,
+}
+
+/// How an attached process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code, if it exited.
+    pub code: Option<i32>,
+    /// The signal that ended it. Neither, if the reaper was killed, and nobody saw it.
+    pub signal: Option<i32>,
+}
+
+impl Attached {
+    /// Starts a process in a directory. `aiw` is the executable whose `shim` command is
+    /// [`shim_main`](crate::shim_main); `grace` is the time between SIGTERM and SIGKILL. The program's `stdin` is not
+    /// used.
+    pub fn start(aiw: &Path, cwd: &Path, program: Program, grace: Duration) -> Result<Self, SupervisorError> {
+        crate::request::check(&program)?;
+        let failed = |source| SupervisorError::Shim { source };
+        let (ours, theirs) = UnixStream::pair().map_err(|e| failed(ShimProblem::NotTold(e)))?;
+        let mut command = Command::new(aiw);
+        command
+            .arg("shim")
+            .arg(ATTACHED)
+            .arg(theirs.as_raw_fd().to_string())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        platform::pass(&mut command, theirs.as_raw_fd());
+        let not_run = |source| failed(ShimProblem::NotRun { path: aiw.to_owned(), source });
+        let mut reaper = command.spawn().map_err(not_run)?;
+        // Ours alone is open from now on: the reaper's end tells of its death.
+        drop(theirs);
+        let mark = format!("{:016x}", random());
+        let (stdin, stdout, stderr) = (reaper.stdin.take(), reaper.stdout.take(), reaper.stderr.take());
+        let since = platform::start_of(reaper.id()).unwrap_or(0);
+        let control = BufReader::new(ours);
+        let mut attached =
+            Self { reaper: Some(reaper), control, pid: 0, mark, since, exit: None, stdin, stdout, stderr };
+        let path = program.path.clone();
+        attached.tell(Attachment { grace, cwd: cwd.to_owned(), mark: attached.marks(), program })?;
+        match attached.hear() {
+            Some(Report::Started(pid)) => {
+                attached.pid = pid;
+                Ok(attached)
+            }
+            Some(Report::Cwd(told)) => Err(SupervisorError::Cwd { path: cwd.to_owned(), source: told.into() }),
+            Some(Report::NotStarted(told)) => {
+                Err(SupervisorError::NotStarted { id: TaskId::from_number(0), path, source: told.into() })
+            }
+            Some(Report::Ended { .. }) | None => Err(failed(ShimProblem::Silent(PathBuf::from(aiw)))),
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Asks it to end: SIGTERM to its group, and SIGKILL when the grace is over.
+    pub fn stop(&mut self) {
+        let _ = self.control.get_ref().write_all(b"s");
+    }
+
+    /// Waits for its end, and for that of all that it has started. `None` if that takes longer.
+    pub fn wait(&mut self, limit: Duration) -> Option<Exit> {
+        if self.exit.is_none() {
+            // A limit of no time would be none at all.
+            let _ = self.control.get_ref().set_read_timeout(Some(limit.max(Duration::from_millis(1))));
+            let mut line = Vec::new();
+            self.exit = match self.control.read_until(b'\n', &mut line) {
+                Ok(0) => {
+                    // The reaper was killed, and the process with it; what that has started knows of nothing.
+                    self.end_orphans();
+                    Some(Exit { code: None, signal: None })
+                }
+                Ok(_) => match serde_json::from_slice(&line) {
+                    Ok(Report::Ended { code, signal }) => Some(Exit { code, signal }),
+                    _ => Some(Exit { code: None, signal: None }),
+                },
+                Err(_) => return None,
+            };
+            let _ = self.reaper.as_mut().map(Child::wait);
+        }
+        self.exit
+    }
+
+    fn marks(&self) -> [(String, String); 1] {
+        [(VARIABLE.to_owned(), self.mark.clone())]
+    }
+
+    fn tell(&mut self, attachment: Attachment) -> Result<(), SupervisorError> {
+        let mut bytes = attachment.encode();
+        let told = self.control.get_ref().write_all(&bytes);
+        bytes.fill(0);
+        std::hint::black_box(&bytes);
+        told.map_err(|e| SupervisorError::Shim { source: ShimProblem::NotTold(e) })
+    }
+
+    fn hear(&mut self) -> Option<Report> {
+        let mut line = Vec::new();
+        self.control.read_until(b'\n', &mut line).ok()?;
+        serde_json::from_slice(&line).ok()
+    }
+
+    fn end_orphans(&self) {
+        let marks = [(VARIABLE, self.mark.clone())];
+        end_marked(&marks, self.since, &|pid, start| Target::of(pid, start, Proof::Shows(&marks)).ok().flatten());
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = self.control.get_ref().shutdown(Shutdown::Both);
+        if let Some(mut reaper) = self.reaper.take().filter(|_| self.exit.is_none()) {
+            // It has work to do yet, and must be no zombie afterwards.
+            let wait = move || drop(reaper.wait());
+            let _ = std::thread::Builder::new().name("aiw-attached".into()).stack_size(64 << 10).spawn(wait);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Small files of our own: private, whole or absent.
+
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::error::SupervisorError;
+
+/// A number that nobody else comes up with. The standard library seeds its hashers from the
+/// system, once for each thread.
+pub(crate) fn random() -> u64 {
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.write_u128(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos()));
+    hasher.finish()
+}
+
+/// A new file that only we may read.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Puts new content in the place of a file. It is not forced to the disk: what a power cut takes
+/// is the end of a task that it took as well, and forcing costs more than starting the task.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SupervisorError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let write = || -> io::Result<()> {
+        // One writer at a time, by the callers' locks: what is there is of one that was killed.
+        match fs::remove_file(&new) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        create_private(&new)?.write_all(bytes)?;
+        fs::rename(&new, path)
+    };
+    write().map_err(|e| {
+        // Half of it is of no use, and takes room that may be short.
+        let _ = fs::remove_file(&new);
+        SupervisorError::io("write", path, e)
+    })
+}
+
+/// Makes a file that has its room on the disk, whatever happens to the rest of it.
+pub(crate) fn reserve(path: &Path, bytes: usize) -> io::Result<()> {
+    let mut file = create_private(path)?;
+    let allocated = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes as u64);
+    let written = allocated.map_err(io::Error::from).or_else(|_| file.write_all(&vec![0; bytes]));
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Puts new content in the place of a file, within the room of a reserved one, which is used up by it.
+pub(crate) fn write_into(reserve: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).custom_flags(libc::O_NOFOLLOW).open(reserve)?;
+    if file.metadata()?.len() < bytes.len() as u64 {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    fs::rename(reserve, path)
+}

@@ -1,0 +1,91 @@
+//! Writing a log, with rotation.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use aiw_home::now_millis;
+
+use super::format::Piece;
+use super::{FILES, Stream};
+use crate::new::LogPolicy;
+
+/// The one writer of a log.
+pub(crate) struct Writer {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    policy: LogPolicy,
+    /// Which streams are in the middle of a line.
+    open: [bool; 3],
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// Opens the log of a task's directory, and cuts off what a killed writer left unfinished.
+    pub fn open(directory: &Path, policy: LogPolicy) -> io::Result<Self> {
+        let path = directory.join("log");
+        let file = open(&path)?;
+        let length = super::read::whole_length(&file)?;
+        file.set_len(length)?;
+        Ok(Self { path, file, length, policy, open: [false; 3], buffer: Vec::new() })
+    }
+
+    /// Appends what was read from a stream, in one write: when it returns, no death of ours takes it away.
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        if self.policy.files == 0 {
+            return Ok(());
+        }
+        self.buffer.clear();
+        let time = now_millis();
+        let open = &mut self.open[stream as usize];
+        for line in bytes.split_inclusive(|b| *b == b'\n') {
+            let (text, ends) = match line.split_last() {
+                Some((b'\n', text)) => (text, true),
+                _ => (line, false),
+            };
+            Piece { time, stream, begins: !*open, ends, bytes: text }.encode(&mut self.buffer);
+            *open = !ends;
+        }
+        if self.length > 0 && self.length + self.buffer.len() as u64 > self.policy.file_bytes {
+            self.rotate()?;
+        }
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // A disk that is full: what is there stays readable.
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
+        self.length += self.buffer.len() as u64;
+        // A long line is no reason to hold its memory for ever.
+        self.buffer.shrink_to(64 << 10);
+        Ok(())
+    }
+
+    /// A line of aiw's own.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        self.write(Stream::Aiw, format!("{}\n", text.replace('\n', " ")).as_bytes())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        for older in (1..FILES.min(self.policy.files.into())).rev() {
+            let newer = if older == 1 { self.path.clone() } else { super::numbered(&self.path, older - 1) };
+            match fs::rename(newer, super::numbered(&self.path, older)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        if self.policy.files == 1 {
+            fs::remove_file(&self.path)?;
+        }
+        self.file = open(&self.path)?;
+        self.length = 0;
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    options.open(path)
+}

@@ -1,0 +1,129 @@
+//! Files in memory: with a name, for programs that look up the real name of what they are given, and without.
+
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
+
+#[cfg(unix)]
+use crate::files::{create_private, random};
+#[cfg(unix)]
+use crate::program::NamedFile;
+
+/// What the names of [`memory_path`] begin with.
+#[cfg(unix)]
+const MEMORY_PREFIX: &str = "aiw-file-";
+
+/// Where files in memory have names.
+#[cfg(unix)]
+const MEMORY: &str = "/dev/shm";
+
+/// A path that nothing has, in a file system that is memory; `None` where there is no such. It
+/// names this process: what its file is called after has died, and no task holds, is swept away.
+#[cfg(unix)]
+pub fn memory_path() -> Option<PathBuf> {
+    let pid = std::process::id();
+    let start = crate::platform::start_of(pid).unwrap_or(0);
+    let (one, two) = (random(), random());
+    let directory = Path::new(MEMORY);
+    directory.is_dir().then(|| directory.join(format!("{MEMORY_PREFIX}{pid}-{start}-{one:016x}{two:016x}.json")))
+}
+
+/// No other system has tasks.
+#[cfg(not(unix))]
+pub fn memory_path() -> Option<PathBuf> {
+    None
+}
+
+/// An empty file in memory, without a name, for its owner alone.
+#[cfg(unix)]
+pub fn memory_file() -> std::io::Result<std::fs::File> {
+    crate::platform::memory_file()
+}
+
+/// Removes files of [`memory_path`] whose makers are dead, but those that are to be kept, or that a
+/// shim holds: of another home there may be one.
+#[cfg(unix)]
+pub(crate) fn sweep_memory(keep: impl FnOnce() -> Vec<PathBuf>) {
+    // Hardly ever is there such a file, and the records need time to read.
+    let keep = std::cell::LazyCell::new(keep);
+    for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Some((pid, start)) = owner(&path) else { continue };
+        if !crate::platform::is_alive(pid, start) && !keep.contains(&path) {
+            remove_left(&path);
+        }
+    }
+}
+
+/// Removes a file of [`memory_path`] that no shim holds, and nothing else.
+#[cfg(unix)]
+fn remove_left(path: &Path) {
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    if !is_memory_path(path) {
+        return;
+    }
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let Ok(file) = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path) else { return };
+    let ours = file.metadata().is_ok_and(|m| m.is_file() && m.uid() == rustix::process::geteuid().as_raw());
+    if ours && hold(&file) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Removes named files. A forged record removes nothing else, and nothing that a shim holds.
+#[cfg(unix)]
+pub(crate) fn remove_all(files: &mut Vec<PathBuf>) {
+    files.drain(..).for_each(|path| remove_left(&path));
+}
+
+/// Locks a named file, as its shim does while the CLI runs; whether nobody else has.
+#[cfg(unix)]
+fn hold(file: &std::fs::File) -> bool {
+    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// The process that a file in memory is called after.
+#[cfg(unix)]
+fn owner(path: &Path) -> Option<(u32, u64)> {
+    let mut parts = path.file_name()?.to_str()?.strip_prefix(MEMORY_PREFIX)?.split('-');
+    let owner = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    (parts.next().is_some() && parts.next().is_none()).then_some(owner)
+}
+
+/// Whether a path is of [`memory_path`]: no other is made or removed.
+#[cfg(unix)]
+pub(crate) fn is_memory_path(path: &Path) -> bool {
+    path.parent() == Some(Path::new(MEMORY)) && owner(path).is_some()
+}
+
+/// Named files that are made, and locked so that nobody sweeps them away. They go when this is dropped.
+#[cfg(unix)]
+pub(crate) struct Named {
+    files: Vec<(PathBuf, std::fs::File)>,
+}
+
+#[cfg(unix)]
+impl Named {
+    /// Makes them, all or none.
+    pub fn make(files: &[NamedFile]) -> std::io::Result<Self> {
+        use std::io::Write;
+        let mut named = Self { files: Vec::new() };
+        for file in files {
+            let mut made = create_private(&file.path)?;
+            hold(&made);
+            let written = made.write_all(&file.bytes);
+            named.files.push((file.path.clone(), made));
+            written?;
+        }
+        Ok(named)
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Named {
+    fn drop(&mut self) {
+        for (path, _) in self.files.drain(..) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! cgroup v2, where one has been delegated to this user: limits, and an end that nothing escapes.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aiw_core::TaskId;
+
+use super::linux::is_shim;
+use crate::program::Limits;
+
+/// The cgroup of a task.
+#[derive(Debug)]
+pub(crate) struct Group {
+    path: PathBuf,
+}
+
+impl Group {
+    /// A group for a task, beneath our own, and the sentence about limits that it cannot keep. It
+    /// is only made where limits are asked for: without, the subreaper finds everything as well.
+    pub fn create(id: TaskId, limits: Limits) -> (Option<Self>, Option<String>) {
+        if limits.memory.is_none() && limits.cpu_percent.is_none() {
+            return (None, None);
+        }
+        let refused = |reason: &str| Some(format!("memory and processor are not limited: {reason}"));
+        let Some(ours) = own() else { return (None, refused("there is no cgroup v2 of ours")) };
+        match Self::beneath(&ours, id, limits) {
+            Ok(group) => (Some(group), None),
+            Err(error) => (None, refused(&format!("`{}` cannot be divided: {error}", ours.display()))),
+        }
+    }
+
+    fn beneath(ours: &Path, id: TaskId, limits: Limits) -> io::Result<Self> {
+        // A group that holds processes cannot give controllers to its children, so the task's
+        // group stands beside ours if the parent is ours too.
+        let mut last = Err(io::ErrorKind::PermissionDenied.into());
+        for parent in [Some(ours), ours.parent()].into_iter().flatten() {
+            last = Self::within(parent, id, limits);
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    }
+
+    fn within(parent: &Path, id: TaskId, limits: Limits) -> io::Result<Self> {
+        let wanted = [("memory", limits.memory.is_some()), ("cpu", limits.cpu_percent.is_some())];
+        let given = fs::read_to_string(parent.join("cgroup.subtree_control"))?;
+        for (controller, _) in wanted.iter().filter(|(_, wanted)| *wanted) {
+            if !given.split_whitespace().any(|word| word == *controller) {
+                fs::write(parent.join("cgroup.subtree_control"), format!("+{controller}"))?;
+            }
+        }
+        let group = Self { path: parent.join(format!("aiw-{id}")) };
+        fs::create_dir(&group.path)?;
+        let limit = || -> io::Result<()> {
+            if let Some(bytes) = limits.memory {
+                fs::write(group.path.join("memory.max"), bytes.to_string())?;
+                // Where there is no swap accounting there is no such file.
+                let _ = fs::write(group.path.join("memory.swap.max"), "0");
+            }
+            if let Some(percent) = limits.cpu_percent {
+                fs::write(group.path.join("cpu.max"), format!("{} 100000", u64::from(percent) * 1000))?;
+            }
+            Ok(())
+        };
+        if let Err(error) = limit() {
+            group.end();
+            return Err(error);
+        }
+        Ok(group)
+    }
+
+    /// What a process writes `0` to, to enter.
+    pub fn entrance(&self) -> Option<OwnedFd> {
+        fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs")).ok().map(Into::into)
+    }
+
+    /// Ends all that is in it, and removes it. Tasks that the task started live on, and it with them.
+    pub fn end(&self) {
+        let members = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
+        if members.lines().filter_map(|pid| pid.parse().ok()).any(is_shim) {
+            return;
+        }
+        let _ = fs::write(self.path.join("cgroup.kill"), "1");
+        for _ in 0..50 {
+            match fs::remove_dir(&self.path) {
+                Err(e) if e.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error()) => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Our own group, where the unified hierarchy is mounted.
+fn own() -> Option<PathBuf> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+    let mount = mounts.into_iter().find(|mount| Path::new(mount).join("cgroup.controllers").exists())?;
+    Some(Path::new(mount).join(path))
+}

@@ -1,0 +1,307 @@
+//! Linux: futexes, pidfds, `/proc`, memory files, inotify.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{FallocateFlags, MemfdFlags, memfd_create};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::thread::futex;
+
+use super::procfs;
+use super::unix::{Condition, Opened, doze, timespec};
+
+/// When a process started, in ticks since boot; `None` if it is gone. A zombie is gone.
+pub(crate) fn start_of(pid: u32) -> Option<u64> {
+    procfs::stat(pid).filter(|stat| stat.is_alive(0)).map(|stat| stat.start)
+}
+
+/// What tells this start of the system from others; process ids mean nothing across them.
+pub(crate) fn boot() -> Option<&'static str> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    };
+    BOOT.get_or_init(read).as_deref()
+}
+
+/// Whether processes have starts that tell them apart.
+pub(crate) const KNOWS_STARTS: bool = true;
+
+/// Whether a process was started with these values of variables; `None` where that cannot be read.
+pub(crate) fn has_variables(pid: u32, wanted: &[(&str, String)]) -> Option<bool> {
+    let variables = procfs::variables(pid).filter(|variables| !variables.is_empty())?;
+    Some(procfs::has_all(&variables, wanted))
+}
+
+/// Whether a process was started with just these arguments; `None` where that cannot be read.
+pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
+    let line = procfs::command_line(pid).filter(|line| !line.is_empty())?;
+    let words = line.split(|byte| *byte == 0).skip(1);
+    let wanted = arguments.iter().map(String::as_bytes);
+    // The last word is ended as well.
+    Some(words.eq(wanted.chain([&b""[..]])))
+}
+
+/// How the process that started then is doing. A start of 0 is not compared.
+pub(crate) fn condition(pid: u32, start: u64) -> Condition {
+    match procfs::stat(pid) {
+        None if is_hidden(pid) => Condition::Runs,
+        Some(stat) if stat.is_alive(start) => {
+            if stat.state == b'T' {
+                Condition::Stopped
+            } else {
+                Condition::Runs
+            }
+        }
+        _ => Condition::Gone,
+    }
+}
+
+/// Whether the process that started then is there. A start of 0 is not compared.
+pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
+    condition(pid, start) != Condition::Gone
+}
+
+/// How long the system has been up.
+pub(crate) fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The namespace that our process ids belong to.
+pub(crate) fn pid_namespace() -> u64 {
+    static NAMESPACE: OnceLock<u64> = OnceLock::new();
+    *NAMESPACE.get_or_init(|| fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino()))
+}
+
+/// Wakes all who sleep on a word, in whatever process.
+pub(crate) fn wake(word: &AtomicU32) {
+    let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
+}
+
+/// Sleeps while a word holds a value, until a wake, a signal or the end of the time.
+pub(crate) fn sleep_on(word: &AtomicU32, value: u32, limit: Duration) {
+    let _ = futex::wait(word, futex::Flags::empty(), value, Some(&timespec(limit)));
+}
+
+/// The user's directory for what lives as long as a login.
+pub(crate) fn runtime_base(uid: u32) -> Option<PathBuf> {
+    let base = PathBuf::from(format!("/run/user/{uid}"));
+    let ours = fs::symlink_metadata(&base).is_ok_and(|meta| meta.is_dir() && meta.uid() == uid);
+    ours.then_some(base)
+}
+
+/// The file of a segment.
+pub(crate) fn segment_file(id: &str) -> Option<PathBuf> {
+    Some(Path::new("/dev/shm").join(id.trim_start_matches('/')))
+}
+
+/// Makes the system give a segment all its pages now.
+pub(crate) fn allocate_segment(id: &str, bytes: u64) -> io::Result<()> {
+    let Some(path) = segment_file(id) else { return Ok(()) };
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    Ok(rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
+}
+
+/// An empty file without a name.
+pub(crate) fn memory_file() -> io::Result<fs::File> {
+    let file = memfd_create("aiw", MemfdFlags::CLOEXEC)?;
+    // Made open to all, although nobody else can reach it; CLIs look at the mode.
+    rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o600))?;
+    Ok(file.into())
+}
+
+/// A process that stays the one it is, whatever becomes of its id.
+#[derive(Debug)]
+pub(crate) struct Process {
+    handle: OwnedFd,
+}
+
+impl Process {
+    /// The process with this id that started then. A start of 0 is not compared.
+    pub fn open(pid: u32, start: u64) -> io::Result<Opened<Self>> {
+        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(Opened::Gone) };
+        let handle = match pidfd_open(id, PidfdFlags::empty()) {
+            Ok(handle) => handle,
+            Err(rustix::io::Errno::SRCH) => return Ok(Opened::Gone),
+            Err(e) => return Err(e.into()),
+        };
+        // Looked up after it was opened: if the start is right now, the handle is of that process.
+        Ok(match procfs::stat(pid) {
+            None if is_hidden(pid) => Opened::Hidden(Self { handle }),
+            Some(stat) if stat.is_alive(start) => Opened::Is(Self { handle }),
+            _ => Opened::Gone,
+        })
+    }
+
+    /// Sends it a signal; that it is gone is fine.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        match pidfd_send_signal(&self.handle, signal) {
+            Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Waits for its end; whether that came.
+    pub fn wait(&self, limit: Duration) -> bool {
+        let mut fds = [PollFd::new(&self.handle, PollFlags::IN)];
+        poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0)
+    }
+
+    /// Becomes readable when the process ends.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.handle.as_fd())
+    }
+}
+
+/// No core of this process is ever written, and its memory and environment are root's to read.
+/// What it executes is not affected.
+pub(crate) fn hide_memory() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// Whether a process of ours is there that `/proc` does not show: where it is mounted so that others'
+/// processes are hidden, those that hide their memory are as well.
+fn is_hidden(pid: u32) -> bool {
+    let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    id.is_some_and(|id| rustix::process::test_kill_process(id).is_ok())
+}
+
+/// Makes this process the parent of all orphans among its descendants.
+pub(crate) fn become_subreaper() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// Within a new child: it dies with this parent.
+pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before that.
+    if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
+}
+
+/// The descendants of a process, each with its start, except those that `skip` names and theirs.
+pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
+    let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+    for pid in procfs::pids() {
+        if let Some(stat) = procfs::stat(pid)
+            && stat.is_alive(0)
+        {
+            children.entry(stat.parent).or_default().push((pid, stat.start));
+        }
+    }
+    let mut found = Vec::new();
+    let mut next = vec![of];
+    while let Some(parent) = next.pop() {
+        for (pid, start) in children.remove(&parent).unwrap_or_default() {
+            if !skip(pid, start) {
+                found.push((pid, start));
+                next.push(pid);
+            }
+        }
+    }
+    found
+}
+
+/// The processes of this user that were started with these values of variables, and whether
+/// there may be more: a process that is just becoming another program shows no variables. Only
+/// those are looked at that started no earlier than `since`.
+pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>, bool) {
+    let ours = std::process::id();
+    let mut unsure = false;
+    let mut found = Vec::new();
+    for pid in procfs::pids().filter(|pid| *pid != ours) {
+        let Some(stat) = procfs::stat(pid).filter(|stat| stat.start >= since && stat.parent != KTHREADD) else {
+            continue;
+        };
+        match procfs::variables(pid) {
+            Some(variables) if variables.is_empty() => unsure |= start_of(pid).is_some(),
+            Some(variables) if procfs::has_all(&variables, wanted) => found.push((pid, stat.start)),
+            _ => {}
+        }
+    }
+    (found, unsure)
+}
+
+/// The parent of the kernel's own threads.
+const KTHREADD: u32 = 2;
+
+/// Whether a process is a shim: this program, with `shim` as its first argument.
+pub(crate) fn is_shim(pid: u32) -> bool {
+    let program = |process: &str| fs::read_link(format!("/proc/{process}/exe"));
+    let command = procfs::command_line(pid).unwrap_or_default();
+    let same = match (program("self"), program(&pid.to_string())) {
+        // Shims hide their memory, and what they run with it: the command line has to do.
+        (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => names_a_task(&command),
+        // A new version may have replaced the file under a running shim.
+        (Ok(ours), Ok(theirs)) => {
+            ours.to_string_lossy().trim_end_matches(" (deleted)")
+                == theirs.to_string_lossy().trim_end_matches(" (deleted)")
+        }
+        _ => false,
+    };
+    same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
+}
+
+/// Whether a command line is that of a shim in all its words: `aiw shim ROOT TASK INSTANCE`.
+fn names_a_task(command: &[u8]) -> bool {
+    let mut words = command.split(|b| *b == 0).skip(2).map(|word| str::from_utf8(word).unwrap_or_default());
+    words.next().is_some_and(|root| root.parse::<u32>().is_ok())
+        && words.next().is_some_and(|id| id.parse::<aiw_core::TaskId>().is_ok())
+        && words.next().is_some_and(|instance| u64::from_str_radix(instance, 16).is_ok())
+        && words.next() == Some("")
+        && words.next().is_none()
+}
+
+/// Tells when something changes in a directory.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    queue: Option<OwnedFd>,
+}
+
+impl Watch {
+    pub fn new(directory: &Path) -> Self {
+        let open = || -> io::Result<OwnedFd> {
+            let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+            let events = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF;
+            inotify::add_watch(&queue, directory, events)?;
+            Ok(queue)
+        };
+        // The user's watches may be used up: then waiting is only coarse.
+        Self { queue: open().ok() }
+    }
+
+    /// Waits for a change since the last call, or a signal.
+    pub fn wait(&mut self, limit: Duration) {
+        let Some(queue) = &self.queue else { return doze(limit.min(Duration::from_secs(1))) };
+        let mut fds = [PollFd::new(queue, PollFlags::IN)];
+        if poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0) {
+            let mut events = [0; 4096];
+            while rustix::io::read(queue, &mut events).is_ok_and(|n| n > 0) {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_of_a_shim_is_known() {
+        let id = aiw_core::TaskId::from_number(7);
+        assert!(names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0").as_bytes()));
+        for other in ["", "/bin/aiw\0shim", "/bin/aiw\0shim\x0042\0x\0a1\0", &format!("a\0shim\0x\0{id}\0a1\0")] {
+            assert!(!names_a_task(other.as_bytes()), "{other:?}");
+        }
+        assert!(!names_a_task(format!("/bin/aiw\0shim\x0042\0{id}\0a1\0more\0").as_bytes()));
+    }
+}

@@ -1,0 +1,132 @@
+//! The few calls that no safe crate offers.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::process::{Resource, Rlimit, getpid, setrlimit};
+
+/// Which of the two processes it is after a fork.
+pub(crate) enum Fork {
+    Parent,
+    Child,
+}
+
+/// Splits this process in two. It must have one thread only.
+pub(crate) fn fork() -> io::Result<Fork> {
+    #[expect(unsafe_code, reason = "no safe crate offers fork")]
+    // SAFETY: called as the first thing of `aiw shim`, before it has started a thread; so all
+    // locks (the allocator's too) are free in the child, which may go on as usual.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        _ => Ok(Fork::Parent),
+    }
+}
+
+/// Closes all descriptors but the standard ones, and one: what a starter had open must not live as long as we do.
+pub(crate) fn close_inherited(keep: Option<RawFd>) {
+    let keep = keep.and_then(|fd| u32::try_from(fd).ok()).filter(|fd| *fd >= 3);
+    let ranges = match keep {
+        None => [Some((3, u32::MAX)), None],
+        Some(fd) => [fd.checked_sub(1).filter(|last| *last >= 3).map(|last| (3, last)), Some((fd + 1, u32::MAX))],
+    };
+    for (first, last) in ranges.into_iter().flatten() {
+        close_range(first, last);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn close_range(first: u32, last: u32) {
+    #[expect(unsafe_code, reason = "closing descriptors by their numbers")]
+    // SAFETY: called before this process has opened anything of its own, so no owner of a
+    // descriptor above 2 exists in it.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, first, last, 0u32);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_range(first: u32, last: u32) {
+    for fd in first..=last.min(255) {
+        #[expect(unsafe_code, reason = "closing descriptors by their numbers")]
+        // SAFETY: as above.
+        unsafe {
+            libc::close(fd.cast_signed());
+        }
+    }
+}
+
+/// A second descriptor for a file, with this very number; what had it is closed. It is not passed on.
+pub(crate) fn dup_to(file: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    #[expect(unsafe_code, reason = "a descriptor with a number of our choice")]
+    // SAFETY: the caller has nothing open in the range of these numbers; the new descriptor has
+    // no other owner than the one made here.
+    let duplicate = unsafe {
+        if libc::dup2(file.as_raw_fd(), number) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(number)
+    };
+    rustix::io::fcntl_setfd(&duplicate, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(duplicate)
+}
+
+/// What a new process enters.
+pub(crate) struct Entrance {
+    /// A cgroup, by the file that takes processes in.
+    pub cgroup: Option<OwnedFd>,
+    /// A session of its own, with its standard input as the terminal.
+    pub terminal: bool,
+}
+
+/// What a process does between fork and exec: it dies with us, gets back its limit on core files, enters what is its own.
+pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: Entrance) {
+    let parent = getpid();
+    let before_exec = move || {
+        super::die_with_parent(parent)?;
+        setrlimit(Resource::Core, core)?;
+        if let Some(cgroup) = &entrance.cgroup {
+            rustix::io::write(cgroup, b"0")?;
+        }
+        if entrance.terminal {
+            rustix::process::setsid()?;
+            rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+        }
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "it runs between fork and exec")]
+    // SAFETY: it makes system calls only, through rustix, which wraps them without locks or allocation.
+    unsafe {
+        command.pre_exec(before_exec);
+    }
+}
+
+/// Passes a descriptor on to a new process, under the number that it has here, and gives it a session of its own.
+pub(crate) fn pass(command: &mut Command, fd: RawFd) {
+    let before_exec = move || {
+        rustix::process::setsid()?;
+        #[expect(unsafe_code, reason = "a descriptor by its number")]
+        // SAFETY: whoever starts the process keeps the descriptor open until it has.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
+        Ok(())
+    };
+    #[expect(unsafe_code, reason = "it runs between fork and exec")]
+    // SAFETY: it makes system calls only, as above.
+    unsafe {
+        command.pre_exec(before_exec);
+    }
+}
+
+/// A descriptor that was passed on to this process under this number.
+pub(crate) fn passed(fd: RawFd) -> OwnedFd {
+    use std::os::fd::FromRawFd;
+    #[expect(unsafe_code, reason = "a descriptor by its number")]
+    // SAFETY: whoever started this process has left it open for us, and nobody else here knows of it.
+    unsafe {
+        OwnedFd::from_raw_fd(fd)
+    }
+}

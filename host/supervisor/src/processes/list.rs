@@ -1,0 +1,99 @@
+//! Looking at processes. It changes nothing.
+
+use std::collections::HashMap;
+
+use aiw_core::{TaskId, TaskState as State};
+
+use super::outcome::Supervised;
+use super::table::Processes;
+use crate::directory::is_read;
+use crate::error::SupervisorError;
+use crate::record::Record;
+use crate::records::Found;
+use crate::root::{Root, Scope};
+use crate::segment::{Snapshot, open, sessions};
+
+impl Processes {
+    /// All of them, oldest first.
+    pub fn list(&self) -> Result<Vec<Supervised>, SupervisorError> {
+        self.list_with_problems().map(|(all, _)| all)
+    }
+
+    /// The same, and an error for each whose record can't be read.
+    pub fn list_with_problems(&self) -> Result<(Vec<Supervised>, Vec<SupervisorError>), SupervisorError> {
+        let (mut all, mut problems) = (Vec::new(), Vec::new());
+        let mut segments = Segments::of(self);
+        for id in self.records.ids()? {
+            let record = match self.records.find(id) {
+                Found::Record(record) => *record,
+                // Removed in the meantime.
+                Found::Nothing => continue,
+                found => {
+                    problems.extend(self.records.understood(id, found).err());
+                    continue;
+                }
+            };
+            if let Scope::Session(root) = self.scope
+                && !root.is(&record.root)
+            {
+                continue;
+            }
+            let (record, settled) = self.seen(record);
+            all.push(Supervised { settled, ..self.look(record, &mut segments) });
+        }
+        all.sort_by_key(|one| (one.record.started, one.record.id));
+        Ok((all, problems))
+    }
+
+    /// Whether the session's shared memory is fit to use. Lists do without it; starting does not.
+    pub fn check(&self) -> Result<(), SupervisorError> {
+        let roots = match self.scope {
+            Scope::Session(root) => vec![root],
+            Scope::All => sessions(&self.runtime)?.into_iter().map(|pid| Root { pid, start: 0 }).collect(),
+        };
+        roots.into_iter().try_for_each(|root| open(&self.runtime, root).map(|_| ()))
+    }
+
+    /// One of them. One of another session is found too: its id was known. If its shim has died, that is recorded.
+    pub fn get(&self, id: TaskId) -> Result<Supervised, SupervisorError> {
+        Ok(self.look(self.settled(id)?, &mut Segments::of(self)))
+    }
+
+    /// A process as it is now: the record, and what the shim says in its slot.
+    pub(super) fn look(&self, mut record: Record, segments: &mut Segments) -> Supervised {
+        let directory = self.records.directory(record.id);
+        let has_ended = record.state == State::Ended;
+        // The slot is changed a moment before the record; an end is told by the record alone.
+        if !has_ended
+            && let Some(slot) = segments.slot(&record)
+            && let Some(state) = slot.state()
+            && state > record.state
+            && state != State::Ended
+        {
+            record.state = state;
+            record.running_since = record.running_since.or(slot.running_since());
+        }
+        Supervised { unread: has_ended && !is_read(&directory), record, directory, settled: true }
+    }
+}
+
+/// The segments that were looked into so far, one scan each.
+pub(super) struct Segments {
+    processes: Processes,
+    slots: HashMap<Root, HashMap<u64, Snapshot>>,
+}
+
+impl Segments {
+    pub fn of(processes: &Processes) -> Self {
+        Self { processes: processes.clone(), slots: HashMap::new() }
+    }
+
+    /// The slot of the shim of a record.
+    pub fn slot(&mut self, record: &Record) -> Option<Snapshot> {
+        let slots = self.slots.entry(record.root).or_insert_with(|| {
+            let segment = open(&self.processes.runtime, record.root).ok().flatten();
+            segment.map(|s| s.scan().map(|slot| (slot.instance(), slot)).collect()).unwrap_or_default()
+        });
+        slots.get(&record.instance).filter(|slot| slot.id() == Some(record.id)).copied()
+    }
+}

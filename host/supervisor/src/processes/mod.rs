@@ -1,0 +1,27 @@
+//! What anyone may do with supervised processes.
+
+#[cfg(unix)]
+mod keep;
+#[cfg(unix)]
+mod list;
+#[cfg(unix)]
+mod lost;
+mod outcome;
+#[cfg(unix)]
+mod start;
+#[cfg(unix)]
+mod stop;
+#[cfg(unix)]
+mod sweep;
+#[cfg(unix)]
+mod table;
+#[cfg(not(unix))]
+mod unsupported;
+#[cfg(unix)]
+mod wait;
+
+pub use outcome::{Keep, Stopped, Supervised, WaitMode, Waited};
+#[cfg(unix)]
+pub use table::Processes;
+#[cfg(not(unix))]
+pub use unsupported::Processes;

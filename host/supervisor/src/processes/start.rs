@@ -1,0 +1,126 @@
+//! Starting a process: a shim is started, told what to run, and left alone.
+
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use aiw_core::TaskId;
+
+use super::outcome::Supervised;
+use super::table::Processes;
+use crate::error::{MemoryProblem, ShimProblem, SupervisorError};
+use crate::files::random;
+use crate::new::{NewProcess, Queue};
+use crate::program::Program;
+use crate::request::{Answer, Head, Request, check};
+use crate::root::Scope;
+
+/// What a shim has of our environment: where aiw's own files are, and how to print. Nothing that
+/// says whose process it is, and no secrets.
+const PASSED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "AIW_HOME", "AIW_RUNTIME_DIR"];
+/// The most that a shim answers.
+const ANSWER: u64 = 1 << 20;
+
+impl Processes {
+    /// Starts a process beneath a shim of its own, and returns once it runs, is queued or has been refused. `aiw` is
+    /// the executable whose `shim` command is [`shim_main`](crate::shim_main).
+    pub fn start(
+        &self,
+        aiw: &Path,
+        new: NewProcess,
+        program: Program,
+        queue: Queue,
+    ) -> Result<Supervised, SupervisorError> {
+        self.start_as(aiw, TaskId::from_number(random() >> 2), false, new, program, queue)
+    }
+
+    /// Starts one again under its id, once it has ended: its log goes on, its record begins anew.
+    pub fn start_again(
+        &self,
+        aiw: &Path,
+        id: TaskId,
+        new: NewProcess,
+        program: Program,
+        queue: Queue,
+    ) -> Result<Supervised, SupervisorError> {
+        // What a dead shim has left is ended first.
+        self.settled(id)?;
+        self.start_as(aiw, id, true, new, program, queue)
+    }
+
+    fn start_as(
+        &self,
+        aiw: &Path,
+        id: TaskId,
+        again: bool,
+        new: NewProcess,
+        program: Program,
+        queue: Queue,
+    ) -> Result<Supervised, SupervisorError> {
+        let Scope::Session(root) = self.scope else { return Err(SupervisorError::NoSession) };
+        check(&program)?;
+        self.runtime.create()?;
+        let (path, cwd) = (program.path.clone(), new.cwd.clone());
+        let names = self.records.names().clone();
+        let request = Request {
+            head: Head { root, names, queue, grace: self.grace, new, again },
+            records: self.records.root().to_owned(),
+            runtime: self.runtime.path().to_owned(),
+            program,
+        };
+        let mut bytes = request.encode();
+        drop(request);
+        let answer = ask(aiw, root.pid, id, random() | 1, &bytes);
+        bytes.fill(0);
+        std::hint::black_box(&bytes);
+        match answer.map_err(|source| SupervisorError::Shim { source })? {
+            Answer::Started(record) => {
+                Ok(Supervised { record: *record, directory: self.records.directory(id), unread: false, settled: true })
+            }
+            Answer::NotStarted(told) => Err(SupervisorError::NotStarted { id, path, source: told.into() }),
+            Answer::Limit(limit) => Err(SupervisorError::Limit { limit }),
+            Answer::Full(slots) => Err(SupervisorError::Full { slots }),
+            Answer::StillRunning(state) => Err(SupervisorError::StillRunning { id, state }),
+            Answer::Memory(name, reason) => Err(SupervisorError::Memory { name, source: MemoryProblem::Told(reason) }),
+            Answer::Cwd(told) => Err(SupervisorError::Cwd { path: cwd, source: told.into() }),
+            Answer::Io(path, told) => Err(SupervisorError::io("write", &path, told.into())),
+            Answer::Runtime(path, problem) => Err(SupervisorError::Runtime { path, problem }),
+            Answer::Busy(path, seconds) => Err(SupervisorError::Busy { path, seconds }),
+            Answer::Failed(reason) => Err(SupervisorError::Shim { source: ShimProblem::Told(reason) }),
+        }
+    }
+}
+
+/// Starts the shim and waits for what it says.
+fn ask(aiw: &Path, root: u32, id: TaskId, instance: u64, request: &[u8]) -> Result<Answer, ShimProblem> {
+    let mut shim = Command::new(aiw)
+        .arg("shim")
+        .arg(root.to_string())
+        .arg(id.as_str())
+        .arg(crate::signal::instance(instance))
+        .env_clear()
+        .envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        // A Ctrl-C at the terminal is not meant for it, not even before it has left.
+        .process_group(0)
+        .spawn()
+        .map_err(|source| ShimProblem::NotRun { path: aiw.to_owned(), source })?;
+    let (stdin, stdout) = (shim.stdin.take(), shim.stdout.take());
+    // The first process forks and is gone at once: it must not stay as a zombie of a long-lived starter.
+    let told = stdin.map(|mut pipe| pipe.write_all(request));
+    let _ = shim.wait();
+    let mut answer = Vec::new();
+    let heard = stdout.map(|pipe| pipe.take(ANSWER).read_to_end(&mut answer));
+    if let Some(Err(error)) = told {
+        return Err(ShimProblem::NotTold(error));
+    }
+    match (heard, serde_json::from_slice(&answer)) {
+        (Some(Ok(_)), Ok(answer)) => Ok(answer),
+        _ if answer.is_empty() => Err(ShimProblem::Silent(aiw.to_owned())),
+        _ => Err(ShimProblem::Strange(aiw.to_owned())),
+    }
+}

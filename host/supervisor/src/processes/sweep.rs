@@ -1,0 +1,57 @@
+//! What dead shims have left behind is ended and recorded, by whoever sweeps next.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use aiw_core::TaskState as State;
+
+use super::table::Processes;
+use crate::directory::Alive;
+use crate::error::SupervisorError;
+use crate::memory::sweep_memory;
+use crate::records::Found;
+use crate::root::Scope;
+use crate::segment::sweep_dead;
+
+/// A shim makes its directory within milliseconds.
+const STAGING_AGE: Duration = Duration::from_secs(60);
+
+impl Processes {
+    /// Ends and records what dead shims have left, and removes what half-started processes and ended sessions have.
+    /// Looking does none of that: whoever looks often sweeps seldom.
+    pub fn sweep(&self) -> Result<(), SupervisorError> {
+        for id in self.records.ids()? {
+            let Found::Record(record) = self.records.find(id) else { continue };
+            let is_ours = match self.scope {
+                Scope::Session(root) => root.is(&record.root),
+                Scope::All => true,
+            };
+            if is_ours && record.state != State::Ended {
+                self.settle(*record)?;
+            }
+        }
+        self.tidy();
+        Ok(())
+    }
+
+    /// Removes what nobody has any more. Failing at this harms nobody.
+    fn tidy(&self) {
+        for id in self.records.staged().unwrap_or_default() {
+            let directory = self.records.staging(id);
+            // aiw makes nothing but directories here.
+            let age = fs::symlink_metadata(&directory)
+                .ok()
+                .filter(fs::Metadata::is_dir)
+                .and_then(|m| m.modified().ok())
+                .and_then(|t| SystemTime::now().duration_since(t).ok());
+            if age.is_some_and(|age| age > STAGING_AGE) && matches!(Alive::take(&directory), Ok(Some(_))) {
+                let _ = fs::remove_dir_all(&directory);
+            }
+        }
+        let _ = sweep_dead(&self.runtime);
+        sweep_memory(|| {
+            let records = self.records.ids().unwrap_or_default().into_iter().filter_map(|id| self.records.read(id));
+            records.filter(|record| record.state != State::Ended).flat_map(|record| record.files).collect()
+        });
+    }
+}

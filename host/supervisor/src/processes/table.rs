@@ -1,0 +1,85 @@
+//! The processes of a room.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aiw_core::TaskId;
+use aiw_home::Home;
+
+use crate::error::SupervisorError;
+use crate::log::Log;
+use crate::names::Names;
+use crate::record::Record;
+use crate::records::{Records, Understands};
+use crate::root::Scope;
+use crate::runtime::RuntimeDir;
+
+/// How much longer than the grace a shim may take before it is taken for stuck.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The supervised processes of a room, those of a session or of all.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    pub(super) records: Records,
+    pub(super) runtime: RuntimeDir,
+    pub(super) scope: Scope,
+    pub(super) grace: Duration,
+    pub(super) patience: Duration,
+}
+
+impl Processes {
+    /// The processes of a scope. Nothing is created until one is started.
+    pub fn open(home: &Home, names: Names, scope: Scope) -> Result<Self, SupervisorError> {
+        Ok(Self {
+            runtime: RuntimeDir::find(names.table.clone())?,
+            records: Records::of(home, names),
+            scope,
+            grace: Duration::from_secs(5),
+            patience: PATIENCE,
+        })
+    }
+
+    /// Only those whose labels somebody understands; the others are said to be unreadable, and left alone.
+    #[must_use]
+    pub fn understood_by(self, understands: Understands) -> Self {
+        Self { records: self.records.understood_by(understands), ..self }
+    }
+
+    /// The same of another scope.
+    #[must_use]
+    pub fn of(&self, scope: Scope) -> Self {
+        Self { scope, ..self.clone() }
+    }
+
+    /// Another runtime directory than the environment names.
+    #[must_use]
+    pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.runtime = RuntimeDir::at(directory.into(), self.records.names().table.clone());
+        self
+    }
+
+    /// Another time between SIGTERM and SIGKILL than 5 s.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Another time until a shim is taken for stuck.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The log of a process.
+    pub fn log(&self, id: TaskId) -> Result<Log, SupervisorError> {
+        self.record(id)?;
+        Ok(Log::of(&self.records.directory(id)))
+    }
+
+    pub(super) fn record(&self, id: TaskId) -> Result<Record, SupervisorError> {
+        self.records.understood(id, self.records.find(id))
+    }
+}

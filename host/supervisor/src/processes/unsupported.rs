@@ -1,0 +1,117 @@
+//! Systems without supervised processes say so.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_core::TaskId;
+use aiw_home::Home;
+
+use super::outcome::{Keep, Stopped, Supervised, WaitMode, Waited};
+use crate::error::SupervisorError;
+use crate::log::Log;
+use crate::names::Names;
+use crate::new::{NewProcess, Queue};
+use crate::program::Program;
+use crate::record::Labels;
+use crate::root::Scope;
+
+/// The supervised processes of a room. There are none on this system.
+#[derive(Debug, Clone)]
+pub struct Processes {}
+
+/// An answer.
+type Answer<T> = Result<T, SupervisorError>;
+
+impl Processes {
+    /// Always refused.
+    pub fn open(_home: &Home, _names: Names, _scope: Scope) -> Answer<Self> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// The same: there is nothing to understand.
+    #[must_use]
+    pub fn understood_by(self, _understands: fn(&Labels) -> Result<(), serde_json::Error>) -> Self {
+        self
+    }
+    /// The same: no scope has any.
+    #[must_use]
+    pub fn of(&self, _scope: Scope) -> Self {
+        self.clone()
+    }
+    /// The same: there is no runtime directory.
+    #[must_use]
+    pub fn with_runtime(self, _directory: impl Into<PathBuf>) -> Self {
+        self
+    }
+    /// The same: nothing is ended.
+    #[must_use]
+    pub fn with_grace(self, _grace: Duration) -> Self {
+        self
+    }
+    /// Always refused.
+    pub fn start(&self, _aiw: &Path, _new: NewProcess, _program: Program, _queue: Queue) -> Answer<Supervised> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn start_again(
+        &self,
+        _aiw: &Path,
+        _id: TaskId,
+        _new: NewProcess,
+        _program: Program,
+        _queue: Queue,
+    ) -> Answer<Supervised> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn list(&self) -> Answer<Vec<Supervised>> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn list_with_problems(&self) -> Answer<(Vec<Supervised>, Vec<SupervisorError>)> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn sweep(&self) -> Answer<()> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn check(&self) -> Answer<()> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn get(&self, _id: TaskId) -> Answer<Supervised> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn stop(&self, _id: TaskId, _wait: bool) -> Answer<Stopped<Supervised>> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn wait(
+        &self,
+        _ids: &[TaskId],
+        _mode: WaitMode,
+        _deadline: Option<Instant>,
+        _cancelled: &AtomicBool,
+        _on_change: &mut dyn FnMut(&[Supervised]),
+    ) -> Answer<Waited<Supervised>> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn mark_read(&self, _ids: &[TaskId]) -> Answer<()> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn remove(&self, _id: TaskId) -> Answer<()> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn prune(&self, _keep: Keep) -> Answer<Vec<TaskId>> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
+    pub fn log(&self, _id: TaskId) -> Answer<Log> {
+        Err(SupervisorError::Unsupported)
+    }
+}

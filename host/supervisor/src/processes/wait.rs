@@ -1,0 +1,203 @@
+//! Waiting for the ends of processes: asleep on the sessions' futexes and on the shims themselves.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aiw_core::{TaskId, TaskOutcome as Outcome, TaskState as State};
+use aiw_home::now_millis;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::list::Segments;
+use super::outcome::{Supervised, WaitMode, Waited};
+use super::table::Processes;
+use crate::error::SupervisorError;
+use crate::platform::{Opened, Process, timespec};
+use crate::root::Root;
+use crate::segment::open;
+
+/// How long a sleep lasts when nothing wakes it. Ends wake it at once, so this is for what cannot
+/// be heard from here: shims in other containers, and `cancelled`.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// However fast changes come, so long passes between two looks.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// A process that is waited for.
+struct Watched {
+    seen: Supervised,
+    /// Its shim, which can be listened to.
+    shim: Option<Process>,
+    /// What its slot held when it was last looked at.
+    sequence: Option<u64>,
+}
+
+impl Processes {
+    /// Waits until one or all of the processes have ended, until the deadline, or until `cancelled` is
+    /// set, which is seen within a second. `on_change` is called at the start and after each change
+    /// of a state. One that is removed meanwhile stays as it was last known; one that is named twice is reported once.
+    pub fn wait(
+        &self,
+        ids: &[TaskId],
+        mode: WaitMode,
+        deadline: Option<Instant>,
+        cancelled: &AtomicBool,
+        on_change: &mut dyn FnMut(&[Supervised]),
+    ) -> Result<Waited<Supervised>, SupervisorError> {
+        let mut named = HashSet::new();
+        let ids: Vec<TaskId> = ids.iter().copied().filter(|id| named.insert(*id)).collect();
+        let mut ears = Ears::new().map_err(|e| SupervisorError::io("wait for", self.records.root(), e))?;
+        let mut watched: HashMap<TaskId, Watched> = HashMap::new();
+        let mut all: Vec<Supervised> = Vec::new();
+        let mut over = HashSet::new();
+        loop {
+            // Everything that can wake is listened to before it is looked: nothing falls between.
+            ears.forget();
+            let mut segments = Segments::of(self);
+            let mut has_changed = all.is_empty();
+            for id in &ids {
+                let known = watched.get(id);
+                if known.is_some_and(|known| !over.contains(id) && known.is_unchanged(&mut segments)) {
+                    continue;
+                }
+                let now = match (self.watch(*id, &mut segments, &mut ears), known) {
+                    (Ok(now), _) => now,
+                    (Err(SupervisorError::Absent { .. }), Some(known)) => Watched::unheard(gone(known.seen.clone())),
+                    // It may be readable again when it is looked next.
+                    (Err(_), Some(known)) => Watched::unheard(known.seen.clone()),
+                    (Err(error), None) => return Err(error),
+                };
+                has_changed |= known.is_none_or(|known| known.seen != now.seen);
+                watched.insert(*id, now);
+            }
+            if has_changed {
+                all = ids.iter().filter_map(|id| Some(watched.get(id)?.seen.clone())).collect();
+                on_change(&all);
+            }
+            let mut ends = all.iter().map(|one| one.record.state == State::Ended);
+            let done = match mode {
+                WaitMode::Any => all.is_empty() || ends.any(|ended| ended),
+                WaitMode::All => ends.all(|ended| ended),
+            };
+            let is_cancelled = cancelled.load(Ordering::Relaxed);
+            let left = deadline.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(Instant::now()));
+            if done || is_cancelled || left.is_zero() {
+                return Ok(Waited { all, done, cancelled: is_cancelled && !done });
+            }
+            over = ears.sleep(&watched, left.min(LOOK_AGAIN));
+        }
+    }
+
+    /// Looks at one that is waited for, and listens to its shim and its session from now on.
+    fn watch(&self, id: TaskId, segments: &mut Segments, ears: &mut Ears) -> Result<Watched, SupervisorError> {
+        let record = self.record(id)?;
+        // A slot is changed after the record: looked at before, it is never newer than what is known.
+        let sequence = segments.slot(&record).map(|slot| slot.sequence());
+        let mut shim = None;
+        if record.state != State::Ended {
+            ears.listen(self, record.root);
+            shim = Process::open(record.shim.pid, record.shim.start).ok().and_then(Opened::there);
+        }
+        // Read again: it may have ended before its shim was listened to.
+        let record = self.settled(id)?;
+        Ok(Watched { seen: self.look(record, segments), shim, sequence })
+    }
+}
+
+impl Watched {
+    /// One that nobody tells of: it is looked at each time.
+    fn unheard(seen: Supervised) -> Self {
+        Self { seen, shim: None, sequence: None }
+    }
+
+    /// Whether nothing can have happened to it: its shim lives, and its slot is as it was.
+    fn is_unchanged(&self, segments: &mut Segments) -> bool {
+        let has_ended = self.seen.record.state == State::Ended;
+        let is_heard = self.shim.as_ref().is_some_and(|shim| shim.as_fd().is_some()) && self.sequence.is_some();
+        has_ended || is_heard && segments.slot(&self.seen.record).map(|slot| slot.sequence()) == self.sequence
+    }
+}
+
+/// One that was removed while it was waited for. Only what has ended is removed.
+fn gone(mut one: Supervised) -> Supervised {
+    let record = &mut one.record;
+    if record.state != State::Ended {
+        record.state = State::Ended;
+        record.outcome = Some(Outcome::Lost);
+        record.ended = Some(now_millis());
+        record.note = Some("its record was removed before anybody here saw how it ended".into());
+    }
+    one.unread = false;
+    one
+}
+
+/// Turns the wakes of futexes into something that can be polled.
+struct Ears {
+    heard: PipeReader,
+    tell: Arc<PipeWriter>,
+    roots: Vec<Root>,
+    done: Arc<AtomicBool>,
+}
+
+impl Ears {
+    fn new() -> std::io::Result<Self> {
+        let (heard, tell) = std::io::pipe()?;
+        rustix::io::ioctl_fionbio(&heard, true)?;
+        rustix::io::ioctl_fionbio(&tell, true)?;
+        Ok(Self { heard, tell: Arc::new(tell), roots: Vec::new(), done: Arc::new(AtomicBool::new(false)) })
+    }
+
+    /// Listens to a session, by a thread: a futex and a descriptor cannot be waited for at once.
+    /// Where that fails, the shims' ends are heard all the same.
+    fn listen(&mut self, processes: &Processes, root: Root) {
+        if self.roots.contains(&root) {
+            return;
+        }
+        self.roots.push(root);
+        let Ok(Some(segment)) = open(&processes.runtime, root) else { return };
+        let (tell, done) = (self.tell.clone(), self.done.clone());
+        let mut seen = segment.generation();
+        let listen = move || {
+            while !done.load(Ordering::Relaxed) {
+                segment.sleep(seen, LOOK_AGAIN);
+                let now = segment.generation();
+                if now != seen {
+                    seen = now;
+                    // A full pipe wakes as well.
+                    let _ = (&*tell).write(&[0]);
+                }
+            }
+        };
+        let _ = std::thread::Builder::new().name("aiw-wait".into()).stack_size(64 << 10).spawn(listen);
+    }
+
+    fn forget(&mut self) {
+        let mut bytes = [0; 256];
+        while self.heard.read(&mut bytes).is_ok_and(|n| n > 0) {}
+    }
+
+    /// Sleeps until something is heard; whose shims are over.
+    fn sleep(&self, watched: &HashMap<TaskId, Watched>, limit: Duration) -> HashSet<TaskId> {
+        let shims = watched.iter().filter_map(|(id, one)| Some((*id, one.shim.as_ref()?.as_fd()?)));
+        let shims: Vec<_> = shims.filter(|(id, _)| watched[id].seen.record.state != State::Ended).collect();
+        let mut fds = vec![PollFd::from_borrowed_fd(self.heard.as_fd(), PollFlags::IN)];
+        fds.extend(shims.iter().map(|(_, fd)| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+        let start = Instant::now();
+        if !poll(&mut fds, Some(&timespec(limit))).is_ok_and(|count| count > 0) {
+            return HashSet::new();
+        }
+        std::thread::sleep(BREATH.saturating_sub(start.elapsed()));
+        let over = shims.iter().zip(&fds[1..]).filter(|(_, fd)| !fd.revents().is_empty());
+        over.map(|((id, _), _)| *id).collect()
+    }
+}
+
+impl Drop for Ears {
+    fn drop(&mut self) {
+        // The threads see it when they next wake, within a second.
+        self.done.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,111 @@
+//! What runs, and what it is given.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What runs. It holds secrets, so its `Debug` shows counts only.
+#[derive(Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments, without its own name.
+    pub arguments: Vec<OsString>,
+    /// The whole environment of the CLI.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What the CLI reads from its standard input.
+    pub stdin: Vec<u8>,
+    /// Files that exist in memory only.
+    pub files: Vec<PassedFile>,
+    /// Files in memory that have a name, while the CLI runs.
+    pub named_files: Vec<NamedFile>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What is masked in all that it writes.
+    pub secrets: Vec<Vec<u8>>,
+}
+
+impl Program {
+    /// An executable without arguments, environment or input.
+    pub fn of(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            stdin: Vec::new(),
+            files: Vec::new(),
+            named_files: Vec::new(),
+            limits: Limits::default(),
+            secrets: Vec::new(),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Program {
+    /// Overwrites what may be secret before its memory is given back.
+    pub(crate) fn wipe(&mut self) {
+        use std::os::unix::ffi::OsStringExt;
+        let arguments = self.arguments.drain(..);
+        let environment = self.environment.drain(..).map(|(_, value)| value);
+        let files = self.files.drain(..).map(|file| file.bytes);
+        let named_files = self.named_files.drain(..).map(|file| file.bytes);
+        let stdin = std::iter::once(std::mem::take(&mut self.stdin));
+        let texts = arguments.chain(environment).map(OsString::into_vec).chain(self.secrets.drain(..));
+        for mut bytes in texts.chain(files).chain(named_files).chain(stdin) {
+            bytes.fill(0);
+            // Else the compiler may leave out what nobody reads.
+            std::hint::black_box(&bytes);
+        }
+    }
+}
+
+/// A file in memory, which the CLI finds at `/proc/self/fd/N`.
+#[derive(Clone)]
+pub struct PassedFile {
+    /// N, from 3 to 255.
+    pub fd: i32,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+/// A file with a path of [`memory_path`], for a CLI that looks up the real name of what it is
+/// given. The shim makes it, and takes it away when the CLI has ended.
+#[derive(Clone)]
+pub struct NamedFile {
+    /// Where the CLI finds it.
+    pub path: PathBuf,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+/// What a task may use of the machine. Kept by cgroup v2; where that is not ours to use, the
+/// task's note says that there is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Hundredths of a processor: 150 is one and a half.
+    pub cpu_percent: Option<u32>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("path", &self.path)
+            .field("arguments", &self.arguments.len())
+            .field("environment", &self.environment.len())
+            .field("stdin", &self.stdin.len())
+            .field("files", &self.files)
+            .field("named_files", &self.named_files.len())
+            .field("limits", &self.limits)
+            .field("secrets", &self.secrets.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for PassedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PassedFile").field("fd", &self.fd).field("bytes", &self.bytes.len()).finish()
+    }
+}

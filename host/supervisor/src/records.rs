@@ -1,0 +1,218 @@
+//! The records of a room: a directory for each process, and its record in it.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use aiw_core::TaskId;
+use aiw_home::Home;
+use serde::Deserialize;
+
+use crate::MAX_ABOVE;
+use crate::directory::Reserve;
+use crate::error::{RecordProblem, SupervisorError};
+use crate::files::{create_private, write_atomically};
+use crate::names::Names;
+use crate::record::{Labels, Record};
+
+/// The version of the records that this aiw writes and understands. What older ones would
+/// misunderstand is a new version; what they may leave alone is a new field.
+pub(crate) const VERSION: u32 = 1;
+/// A record is small: what is long has files of its own.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Whether somebody else understands the labels of a record.
+pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
+
+/// What is found where a record should be.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A record.
+    Record(Box<Record>),
+    /// Nothing, or an empty file.
+    Nothing,
+    /// Something that this aiw does not understand, or cannot read just now.
+    Unreadable(RecordProblem),
+    /// A link, which is not followed.
+    Link,
+    /// Something else that is no directory; what it is.
+    NoDirectory(&'static str),
+}
+
+/// `tasks/`, or whatever a room calls it.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    root: PathBuf,
+    names: Names,
+    understands: Understands,
+}
+
+impl Records {
+    pub fn of(home: &Home, names: Names) -> Self {
+        Self::at(home.root().join(&*names.directory), names)
+    }
+
+    pub fn at(root: PathBuf, names: Names) -> Self {
+        Self { root, names, understands: |_| Ok(()) }
+    }
+
+    /// Records with labels that somebody else has to understand.
+    pub fn understood_by(self, understands: Understands) -> Self {
+        Self { understands, ..self }
+    }
+
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of a task.
+    pub fn directory(&self, id: TaskId) -> PathBuf {
+        self.root.join(id.as_str())
+    }
+
+    /// Where a task's directory is made, before it is whole.
+    pub fn staging(&self, id: TaskId) -> PathBuf {
+        self.root.join(format!("{STAGING}{id}"))
+    }
+
+    /// All tasks that have a directory.
+    pub fn ids(&self) -> Result<Vec<TaskId>, SupervisorError> {
+        Ok(self.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Those whose directories are being made, or were when their makers died.
+    pub fn staged(&self) -> Result<Vec<TaskId>, SupervisorError> {
+        Ok(self.file_names()?.iter().filter_map(|name| name.strip_prefix(STAGING)?.parse().ok()).collect())
+    }
+
+    fn file_names(&self) -> Result<Vec<String>, SupervisorError> {
+        match fs::read_dir(&self.root) {
+            Ok(entries) => Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(SupervisorError::io("read", &self.root, e)),
+        }
+    }
+
+    /// A record; `None` if there is none, or none that can be read.
+    pub fn read(&self, id: TaskId) -> Option<Record> {
+        match self.find(id) {
+            Found::Record(record) => Some(*record),
+            Found::Nothing | Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => None,
+        }
+    }
+
+    /// The tasks above one, nearest first, as far as their records are there.
+    pub fn above(&self, record: &Record) -> Vec<TaskId> {
+        let mut above = Vec::new();
+        let mut next = record.parent;
+        while let Some(id) = next.filter(|id| above.len() < MAX_ABOVE && !above.contains(id)) {
+            above.push(id);
+            next = self.read(id).and_then(|record| record.parent);
+        }
+        above
+    }
+
+    /// What is there in the place of a task's record. Everything that is done with a task begins here, so
+    /// a directory that is a link is never followed.
+    pub fn find(&self, id: TaskId) -> Found {
+        /// The part that all versions have.
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        match fs::symlink_metadata(self.directory(id)).map(|meta| meta.file_type()) {
+            Ok(kind) if kind.is_dir() => {}
+            Ok(kind) if kind.is_symlink() => return Found::Link,
+            Ok(kind) => return Found::NoDirectory(name_of(kind)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(e) => return Found::Unreadable(e.into()),
+        }
+        let bytes = match aiw_home::read_capped(&self.directory(id).join(&*self.names.record), MAX_BYTES) {
+            Ok(Some(bytes)) if !bytes.is_empty() => bytes,
+            Ok(_) => return Found::Nothing,
+            Err(error) => return Found::Unreadable(error.into()),
+        };
+        match serde_json::from_slice::<Head>(&bytes) {
+            Ok(head) if head.version > VERSION => {
+                return Found::Unreadable(RecordProblem::Newer);
+            }
+            _ => {}
+        }
+        match serde_json::from_slice::<Record>(&bytes) {
+            Ok(record) if record.id == id => match (self.understands)(&record.labels) {
+                Ok(()) => Found::Record(Box::new(record)),
+                Err(error) => Found::Unreadable(error.into()),
+            },
+            Ok(_) => Found::Unreadable(RecordProblem::Foreign),
+            Err(error) => Found::Unreadable(error.into()),
+        }
+    }
+
+    /// The record that was found, or why it is none.
+    pub fn understood(&self, id: TaskId, found: Found) -> Result<Record, SupervisorError> {
+        let path = || self.directory(id);
+        Err(match found {
+            Found::Record(record) => return Ok(*record),
+            Found::Nothing => SupervisorError::Absent { id },
+            Found::Unreadable(source) => SupervisorError::Unreadable { id, source },
+            Found::Link => SupervisorError::Link { path: path() },
+            Found::NoDirectory(what) => SupervisorError::NoDirectory { id, path: path(), what },
+        })
+    }
+
+    /// Writes the first record, into a directory that nobody looks into yet.
+    pub fn create(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
+        let path = directory.join(&*self.names.record);
+        let write = || create_private(&path)?.write_all(&serde_json::to_vec(record)?);
+        write().map_err(|e| SupervisorError::io("write", &path, e))
+    }
+
+    /// Replaces the record in a directory. Only the shim does, or whoever holds its lock after it.
+    pub fn save(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
+        let path = directory.join(&*self.names.record);
+        let bytes = serde_json::to_vec(record).map_err(|e| SupervisorError::io("write", &path, e.into()))?;
+        write_atomically(&path, &bytes)
+    }
+
+    /// Writes the record of an end, on a full disk into the room that was set apart for it; without the longest of
+    /// its labels, if need be.
+    pub fn save_last(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
+        let reserve = Reserve::of(directory);
+        self.save(directory, record).or_else(|error| {
+            let path = directory.join(&*self.names.record);
+            let into_reserve = |record: &Record| reserve.write(&path, &serde_json::to_vec(record)?);
+            let mut short = record.clone();
+            let length = |value: &serde_json::Value| value.as_str().map_or(0, str::len);
+            let longest = short.labels.iter().max_by_key(|(_, value)| length(value)).map(|(name, _)| name.clone());
+            if let Some(longest) =
+                longest.filter(|name| short.labels.get(name).is_some_and(|value| length(value) > TEXT))
+            {
+                short.labels.insert(longest, serde_json::Value::Null);
+                short.note("the disk was full: its last words are only in the log, if at all");
+            }
+            into_reserve(record).or_else(|_| into_reserve(&short)).map_err(|_| error)
+        })?;
+        reserve.remove();
+        Ok(())
+    }
+}
+
+/// The name of a kind of file that is neither a directory nor a link.
+fn name_of(kind: fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_file() => "a file",
+        kind if kind.is_fifo() => "a FIFO",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+/// Of labels that are longer one may be left out, on a disk that is full.
+const TEXT: usize = 1 << 10;
+/// What the names of directories begin with that are being made.
+const STAGING: &str = ".new-";

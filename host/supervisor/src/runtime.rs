@@ -1,0 +1,109 @@
+//! The runtime directory: where the sessions' segments are named.
+
+use std::borrow::Cow;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+use crate::error::SupervisorError;
+use crate::platform;
+
+/// The directory of this user, checked: ours, private, not a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RuntimeDir {
+    path: PathBuf,
+    /// The word in the names of its room's segments.
+    table: Cow<'static, str>,
+}
+
+impl RuntimeDir {
+    /// Finds it without creating anything. `XDG_RUNTIME_DIR` is not asked: some CLIs pass it on to
+    /// their children and some do not, and one session would fall apart.
+    pub fn find(table: Cow<'static, str>) -> Result<Self, SupervisorError> {
+        if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
+            // Relative to the current directory, sessions would fall apart.
+            return if path.is_absolute() {
+                Ok(Self { path, table })
+            } else {
+                Err(SupervisorError::RelativeRuntime { path })
+            };
+        }
+        let uid = geteuid().as_raw();
+        let path = match platform::runtime_base(uid) {
+            Some(base) => base.join("aiw"),
+            None => PathBuf::from(format!("/tmp/aiw-{uid}")),
+        };
+        Ok(Self { path, table })
+    }
+
+    /// A given one, as a starter names it to its shim.
+    pub fn at(path: PathBuf, table: Cow<'static, str>) -> Self {
+        Self { path, table }
+    }
+
+    /// The word in the names of its room's segments.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is there, and fit to use.
+    pub fn check(&self) -> Result<bool, SupervisorError> {
+        let meta = match fs::symlink_metadata(&self.path) {
+            Ok(meta) => meta,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(SupervisorError::io("look at", &self.path, e)),
+        };
+        let problem = if meta.is_symlink() {
+            "is a symbolic link, and must be a directory"
+        } else if !meta.is_dir() {
+            "is not a directory"
+        } else if meta.uid() != geteuid().as_raw() {
+            "belongs to somebody else"
+        } else if meta.mode() & 0o077 != 0 {
+            "is open to others; its mode must be 0700"
+        } else {
+            return Ok(true);
+        };
+        Err(SupervisorError::Runtime { path: self.path.clone(), problem: problem.into() })
+    }
+
+    /// Creates it if it is not there.
+    pub fn create(&self) -> Result<(), SupervisorError> {
+        if self.check()? {
+            return Ok(());
+        }
+        match fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(SupervisorError::io("create", &self.path, e))
+            }
+            _ => self.check().map(|_| ()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn only_a_private_directory_of_our_own_will_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = RuntimeDir::at(dir.path().join("aiw"), "test".into());
+        assert!(!runtime.check().unwrap());
+        runtime.create().unwrap();
+        runtime.create().unwrap();
+        fs::set_permissions(runtime.path(), fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(runtime.check().unwrap_err().to_string().ends_with("is open to others; its mode must be 0700"));
+        let link = RuntimeDir::at(dir.path().join("link"), "test".into());
+        symlink(dir.path(), link.path()).unwrap();
+        assert!(link.create().unwrap_err().to_string().contains("symbolic link"));
+    }
+}

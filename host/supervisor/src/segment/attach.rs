@@ -1,0 +1,187 @@
+//! How a segment comes to be, is found and goes: one lock decides, and `shared_memory` only makes
+//! and maps. The crate's own link files leave dead or doubled segments when a starter is killed.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rustix::process::geteuid;
+
+use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic, version};
+use super::lock::SessionLock;
+use super::mapped::{Segment, prefix_of, read_link};
+use super::memory::Memory;
+use crate::error::{MemoryProblem, SupervisorError};
+use crate::platform;
+use crate::root::Root;
+use crate::runtime::RuntimeDir;
+
+/// Whoever holds the lock does so for microseconds; longer, and it is stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How the names of a room's segments go on after the process id. No `-`: it ends the name within a segment's id.
+fn ending(dir: &RuntimeDir) -> String {
+    format!("_{}{}", dir.table(), version())
+}
+
+/// The file that names a session's segment.
+fn link_of(dir: &RuntimeDir, pid: u32) -> PathBuf {
+    dir.path().join(format!("{pid}{}", ending(dir)))
+}
+
+/// The sessions that have a segment, by the process ids of their roots.
+pub(crate) fn sessions(dir: &RuntimeDir) -> Result<Vec<u32>, SupervisorError> {
+    if !dir.check()? {
+        return Ok(Vec::new());
+    }
+    let end = ending(dir);
+    let entries = fs::read_dir(dir.path()).map_err(|e| SupervisorError::io("read", dir.path(), e))?;
+    let pid = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(&end)?.parse().ok();
+    Ok(entries.flatten().filter_map(pid).collect())
+}
+
+/// Frees the slots of dead shims, and removes the segments of sessions whose root and shims are all dead.
+pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
+    for pid in sessions(dir)? {
+        let Ok(Some(segment)) = open(dir, Root { pid, start: 0 }) else { continue };
+        if segment.reclaim() > 0 {
+            segment.hand_on();
+        }
+        let in_use = || segment.is_taken() || platform::is_alive(segment.root.pid, segment.root.start);
+        if in_use() {
+            continue;
+        }
+        let Ok(lock) = SessionLock::of(&segment.link, Duration::ZERO) else { continue };
+        // Somebody may have come in the meantime.
+        if segment.is_current() && !in_use() {
+            let _ = fs::remove_file(&segment.link);
+            unlink(&segment.id);
+            let _ = fs::remove_file(lock.path());
+        }
+    }
+    sweep_strays(dir);
+    Ok(())
+}
+
+/// Removes segments that no link leads to any more (their runtime directory is gone), once their
+/// root and shims are dead.
+fn sweep_strays(dir: &RuntimeDir) {
+    let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
+    let begin = format!("aiw-{}-", geteuid().as_raw());
+    let middle = format!("{}_", ending(dir));
+    // Many may be of one root.
+    let mut alive: HashMap<u32, bool> = HashMap::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let pid = name.strip_prefix(&begin).and_then(|rest| rest.split_once(&middle)?.0.parse().ok());
+        let Some(pid) = pid.filter(|pid| !*alive.entry(*pid).or_insert_with(|| platform::is_alive(*pid, 0))) else {
+            continue;
+        };
+        let id = format!("/{name}");
+        if let Ok(Some(segment)) = Segment::map(&id, Path::new(""), Root { pid, start: 0 }) {
+            segment.reclaim();
+            if !segment.is_taken() {
+                unlink(&id);
+            }
+        }
+    }
+}
+
+/// The segment of a session, if it has one. Of a root whose start is not known, whatever is there.
+pub(crate) fn open(dir: &RuntimeDir, root: Root) -> Result<Option<Arc<Segment>>, SupervisorError> {
+    if !dir.check()? {
+        return Ok(None);
+    }
+    let link = link_of(dir, root.pid);
+    // It may be replaced between the reading of its name and the mapping.
+    let mut last = Ok(None);
+    for _ in 0..3 {
+        let Some(id) = read_link(&link)? else { return Ok(None) };
+        last = Segment::map(&id, &link, root);
+        if matches!(last, Ok(Some(_))) {
+            break;
+        }
+    }
+    Ok(last?.map(Arc::new))
+}
+
+/// The segment of a session, made if it has none that is fit to use.
+pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, SupervisorError> {
+    dir.create()?;
+    let link = link_of(dir, root.pid);
+    // Hardly ever is there anything to decide.
+    if let Ok(Some(segment)) = open(dir, root) {
+        return Ok(segment);
+    }
+    let lock = SessionLock::of(&link, PATIENCE)?;
+    if let Ok(Some(id)) = read_link(&link)
+        && let Ok(Some(segment)) = Segment::map(&id, &link, root)
+    {
+        return Ok(Arc::new(segment));
+    }
+    if fs::symlink_metadata(&link).is_ok_and(|m| !m.is_file()) {
+        return Err(SupervisorError::Runtime { path: link, problem: "is not a plain file".into() });
+    }
+    let segment = make(&link, root)?;
+    drop(lock);
+    Ok(Arc::new(segment))
+}
+
+/// Makes a new one, under the lock. Death at any point leaves the old link, or what the next one removes.
+fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
+    let prefix = prefix_of(link);
+    sweep_segments(&prefix, link);
+    let id = format!("{prefix}{}", unique());
+    let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.clone(), source };
+    let memory =
+        Memory::create(&id).map_err(|e| refuse(no_place().map_or_else(|| e.into(), MemoryProblem::NoPlace)))?;
+    // The file is sparse as yet: where its pages cannot be had, a later access would kill us.
+    if let Err(error) = platform::allocate_segment(&id, SIZE as u64) {
+        unlink(&id);
+        return Err(refuse(MemoryProblem::NoRoom { bytes: SIZE, source: error }));
+    }
+    let words = memory.words();
+    words[ROOT_PID].store(u64::from(root.pid), Ordering::Relaxed);
+    words[ROOT_START].store(root.start, Ordering::Relaxed);
+    words[PID_NAMESPACE].store(platform::pid_namespace(), Ordering::Relaxed);
+    words[READY].store(magic(), Ordering::Release);
+    crate::files::write_atomically(link, id.as_bytes())?;
+    Ok(Segment { memory, id, link: link.to_owned(), root })
+}
+
+/// Where segments should have their place, if there is none, which the system's own words do not tell.
+fn no_place() -> Option<PathBuf> {
+    let directory = platform::segment_file("/x")?.parent()?.to_owned();
+    let is_there = fs::metadata(&directory).is_ok_and(|meta| meta.is_dir());
+    (!is_there).then_some(directory)
+}
+
+/// Short: macOS allows an id 31 characters.
+fn unique() -> String {
+    aiw_core::TaskId::from_number(crate::files::random()).as_str()[4..].to_owned()
+}
+
+/// Removes all segments of a session: nobody can find them any more, and those who map one keep it.
+fn sweep_segments(prefix: &str, link: &Path) {
+    if let Ok(Some(id)) = read_link(link) {
+        unlink(&id);
+    }
+    let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix[1..])) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn unlink(id: &str) {
+    #[cfg(target_os = "linux")]
+    if let Some(path) = platform::segment_file(id) {
+        let _ = fs::remove_file(path);
+    }
+    #[cfg(not(target_os = "linux"))]
+    Memory::unlink(id);
+}

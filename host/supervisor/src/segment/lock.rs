@@ -1,0 +1,51 @@
+//! The right to decide about a session: one process at a time has it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+
+use crate::error::SupervisorError;
+
+/// The right to decide about a session: which segment it has, and whose turn it is. The system
+/// takes it back when its holder dies.
+pub(super) struct SessionLock {
+    _file: fs::File,
+    path: PathBuf,
+}
+
+impl SessionLock {
+    /// Takes the lock of the session that this file names the segment of.
+    pub fn of(link: &Path, patience: Duration) -> Result<Self, SupervisorError> {
+        let path = link.with_added_extension("lock");
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let busy = || SupervisorError::Busy { path: path.clone(), seconds: patience.as_secs() };
+        let deadline = Instant::now() + patience;
+        loop {
+            let file = match open(&path, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(file) => fs::File::from(file),
+                Err(Errno::LOOP) => {
+                    let problem = "is a symbolic link, and must be a file".into();
+                    return Err(SupervisorError::Runtime { path, problem });
+                }
+                Err(e) => return Err(SupervisorError::io("open", &path, e.into())),
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let file = aiw_home::lock_within(file, left)
+                .map_err(|e| SupervisorError::io("lock", &path, e))?
+                .ok_or_else(busy)?;
+            // Whoever cleaned up has removed it with the session.
+            let same = file.metadata().ok().zip(fs::symlink_metadata(&path).ok());
+            if same.is_some_and(|(ours, theirs)| (ours.ino(), ours.dev()) == (theirs.ino(), theirs.dev())) {
+                return Ok(Self { _file: file, path });
+            }
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

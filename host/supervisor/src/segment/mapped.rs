@@ -1,0 +1,122 @@
+//! A segment that is mapped: what it is called, and whether it is still the session's.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::layout::{PID_NAMESPACE, READY, ROOT_PID, ROOT_START, SIZE, magic};
+use super::memory::Memory;
+use crate::error::{MemoryProblem, SupervisorError};
+use crate::platform;
+use crate::root::Root;
+
+/// A mapped segment.
+pub(crate) struct Segment {
+    pub(super) memory: Memory,
+    /// Its name in the system.
+    pub(super) id: String,
+    /// The file that names it.
+    pub(super) link: PathBuf,
+    pub(super) root: Root,
+}
+
+impl std::fmt::Debug for Segment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Segment").field("id", &self.id).field("root", &self.root).finish()
+    }
+}
+
+impl Segment {
+    /// Whether the session still uses this segment; else a long-lived process attaches again.
+    pub fn is_current(&self) -> bool {
+        matches!(read_link(&self.link), Ok(Some(id)) if id == self.id)
+            && platform::segment_file(&self.id).is_none_or(|path| fs::symlink_metadata(path).is_ok())
+    }
+
+    /// Its name in the system.
+    pub fn name(&self) -> &str {
+        &self.id
+    }
+
+    #[cfg(feature = "testing")]
+    /// Loses its link, for tests: the next one makes another segment.
+    pub fn forget(&self) {
+        let _ = fs::remove_file(&self.link);
+    }
+
+    /// Maps what a link names; `None` if it is of another process that had the root's id.
+    pub(super) fn map(id: &str, link: &Path, root: Root) -> Result<Option<Self>, SupervisorError> {
+        let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.to_owned(), source };
+        let unfit = |what: &'static str| refuse(MemoryProblem::Unfit(what));
+        if let Some(path) = platform::segment_file(id) {
+            let meta = fs::symlink_metadata(&path).map_err(|e| refuse(e.into()))?;
+            if !meta.is_file() || meta.uid() != geteuid().as_raw() || meta.mode() & 0o777 != 0o600 {
+                return Err(unfit("it is not a private file of this user"));
+            }
+            if meta.len() != SIZE as u64 {
+                return Err(unfit("it is truncated"));
+            }
+        }
+        let memory = Memory::open(id).map_err(|e| refuse(e.into()))?.ok_or_else(|| unfit("it is truncated"))?;
+        let words = memory.words();
+        if words[READY].load(Ordering::Acquire) != magic() {
+            return Err(unfit("it is not of this version of aiw, or was never finished"));
+        }
+        let word = |index: usize| words[index].load(Ordering::Relaxed);
+        let theirs = Root { pid: u32::try_from(word(ROOT_PID)).unwrap_or(0), start: word(ROOT_START) };
+        if !theirs.is(&root) || word(PID_NAMESPACE) != platform::pid_namespace() {
+            return Ok(None);
+        }
+        let start = if theirs.start == 0 { root.start } else { theirs.start };
+        let root = Root { pid: root.pid, start };
+        Ok(Some(Self { memory, id: id.to_owned(), link: link.to_owned(), root }))
+    }
+}
+
+/// How the ids of a session's segments begin: with the user, the session and, where segments are
+/// swept by this prefix, the runtime directory. Two of those are two worlds.
+pub(super) fn prefix_of(link: &Path) -> String {
+    let uid = geteuid().as_raw();
+    let name = link.file_name().unwrap_or_default().to_string_lossy();
+    if !cfg!(target_os = "linux") {
+        return format!("/aiw-{uid}-{name}-");
+    }
+    let directory = link.parent().unwrap_or(link).as_os_str().as_encoded_bytes();
+    // FNV-1a: the same in every build.
+    let hash = directory
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("/aiw-{uid}-{name}_{}-", &aiw_core::TaskId::from_number(hash).as_str()[4..])
+}
+
+/// The segment that a link file names.
+pub(super) fn read_link(link: &Path) -> Result<Option<String>, SupervisorError> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let refuse = |problem: &str| SupervisorError::Runtime { path: link.to_owned(), problem: problem.to_owned() };
+    let file = match open(link, flags, Mode::empty()) {
+        Ok(file) => fs::File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::LOOP) => return Err(refuse("is a symbolic link, and must be a file")),
+        Err(e) => return Err(SupervisorError::io("open", link, e.into())),
+    };
+    let meta = file.metadata().map_err(|e| SupervisorError::io("look at", link, e))?;
+    if !meta.is_file() || meta.uid() != geteuid().as_raw() {
+        return Err(refuse("is not a file of this user"));
+    }
+    let mut id = String::new();
+    if file.take(256).read_to_string(&mut id).is_err() {
+        return Err(refuse("does not name a segment"));
+    }
+    match id.strip_prefix(&prefix_of(link)) {
+        Some(rest) if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()) && id.len() < 200 => {
+            Ok(Some(id))
+        }
+        _ => Err(refuse("does not name a segment of this session")),
+    }
+}

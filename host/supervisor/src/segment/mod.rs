@@ -1,0 +1,20 @@
+//! The segment of a session: the index of what runs, in shared memory.
+//!
+//! Everything in it is untrusted input: a program of the same user may have written it.
+
+mod attach;
+mod guard;
+mod layout;
+mod lock;
+mod mapped;
+mod memory;
+mod queue;
+mod slot;
+mod table;
+
+pub(crate) use attach::{attach, open, sessions, sweep_dead};
+#[cfg(feature = "testing")]
+pub(crate) use layout::NEWER;
+pub(crate) use mapped::Segment;
+pub(crate) use slot::{Live, Owner, Snapshot};
+pub(crate) use table::Slot;

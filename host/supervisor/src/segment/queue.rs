@@ -1,0 +1,192 @@
+//! Who may run: places are handed on in order, and each who waits sleeps on a word of its own.
+//!
+//! Whoever comes, ends or gives up takes the session's lock and hands the free places to those who
+//! wait. A turn is a word in the slot of the one that waits, so it cannot be missed, and a place counts
+//! as taken as long as whoever has it, or was handed it, lives. The first of those who wait looks each
+//! second after those who died without a word; the others sleep for longer, in case it has died too.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use aiw_core::{TaskId, TaskState as State};
+
+use super::layout::{HEADER, LOOKED, OWNER, SLOT, SLOTS, TURN};
+use super::lock::SessionLock;
+use super::mapped::Segment;
+use super::slot::{Owner, Phase, Snapshot};
+use super::table::Slot;
+use crate::platform::{self, Condition};
+
+/// How often it is looked whether those that have a place are alive.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// Whoever holds the lock does so for microseconds; longer, and it is stopped.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long those sleep who are not the first.
+const SLEEP: Duration = Duration::from_secs(5);
+
+/// One that waits.
+struct Waiter {
+    index: usize,
+    slot: Snapshot,
+}
+
+impl Waiter {
+    /// Those beneath one keep their order. Others may wait for what this one, and who is above it, must do first.
+    fn line(&self) -> (u8, Option<TaskId>) {
+        (self.slot.depth(), self.slot.above().next())
+    }
+
+    /// One that was stopped would not take its turn, and hold up all behind it.
+    fn condition(&self) -> Condition {
+        let Owner { pid, start } = self.slot.shim();
+        platform::condition(pid, start)
+    }
+}
+
+impl Segment {
+    fn turn(&self, index: usize) -> &AtomicU32 {
+        self.memory.futex(HEADER + (index % SLOTS) * SLOT + TURN)
+    }
+
+    /// The word that says whose a slot is.
+    fn owner(&self, index: usize) -> &AtomicU64 {
+        &self.slot(index)[OWNER]
+    }
+
+    fn phase(&self, index: usize) -> Phase {
+        Phase::of(self.turn(index).load(Ordering::Acquire))
+    }
+
+    /// From one phase to another, if it is still the same owner's, and wakes the owner.
+    fn change(&self, waiter: &Waiter, from: Phase, to: Phase) -> bool {
+        let (word, ticket) = (self.turn(waiter.index), waiter.slot.ticket());
+        let changed =
+            word.compare_exchange(from.word(ticket), to.word(ticket), Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if changed {
+            platform::wake(word);
+        }
+        changed
+    }
+
+    /// Hands free places on, now. Where that cannot be decided, the first of those who wait does it in a second.
+    pub fn hand_on(&self) {
+        if let Ok(lock) = SessionLock::of(&self.link, PATIENCE) {
+            self.advance(&lock);
+        }
+    }
+
+    /// Hands the free places to those who wait, in the order of their tickets. One at a time does so.
+    fn advance(&self, _lock: &SessionLock) {
+        if self.is_due() {
+            self.look_after();
+        }
+        // Whoever is writing may just begin to run; if it does not, it comes by here itself.
+        let mut unknown = 0;
+        let mut running: Vec<Option<TaskId>> = Vec::new();
+        let mut waiters = Vec::new();
+        for index in 0..SLOTS {
+            match self.read(index) {
+                None => unknown += u32::from(self.owner(index).load(Ordering::Relaxed) != 0),
+                Some(slot) => match (slot.state(), self.phase(index)) {
+                    (Some(State::Queued), Phase::Waits | Phase::Watches) => waiters.push(Waiter { index, slot }),
+                    (Some(State::Queued | State::Starting | State::Running | State::Stopping), _) => {
+                        running.push(slot.id());
+                    }
+                    (Some(State::Ended) | None, _) => {}
+                },
+            }
+        }
+        waiters.sort_unstable_by_key(|waiter| waiter.slot.ticket());
+        let mut held_up = HashSet::new();
+        let mut first = None;
+        for waiter in &waiters {
+            let line = waiter.line();
+            if held_up.contains(&line) {
+                continue;
+            }
+            // Those above may wait for this one, so this one does not wait for them.
+            let above: Vec<TaskId> = waiter.slot.above().collect();
+            let counts = |id: &&Option<TaskId>| !id.is_some_and(|id| above.contains(&id));
+            let taken = u32::try_from(running.iter().filter(counts).count()).unwrap_or(u32::MAX);
+            let has_room = taken.saturating_add(unknown) < waiter.slot.limit();
+            match waiter.condition() {
+                Condition::Runs => {}
+                Condition::Stopped => continue,
+                Condition::Gone => {
+                    self.free_if_dead(waiter.index, waiter.slot.shim().word());
+                    continue;
+                }
+            }
+            let phase = self.phase(waiter.index);
+            if has_room && self.change(waiter, phase, Phase::Has) {
+                running.push(waiter.slot.id());
+            } else {
+                held_up.insert(line);
+                first = first.or(Some(waiter));
+            }
+        }
+        if let Some(waiter) = first {
+            self.change(waiter, Phase::Waits, Phase::Watches);
+        }
+    }
+
+    /// Whether it is time to look after those that have a place. Whoever asks first does so.
+    fn is_due(&self) -> bool {
+        let looked = &self.memory.words()[LOOKED];
+        let now = platform::uptime();
+        let last = looked.load(Ordering::Relaxed);
+        // A time that is yet to come was not written by any of us.
+        let due = now.checked_sub(Duration::from_millis(last)).is_none_or(|age| age >= LOOK_AFTER);
+        if due {
+            looked.store(u64::try_from(now.as_millis()).unwrap_or(0), Ordering::Relaxed);
+        }
+        due
+    }
+
+    /// Frees the places of the dead, and takes back what was handed to one that was stopped since.
+    fn look_after(&self) {
+        for index in 0..SLOTS {
+            let word = self.owner(index).load(Ordering::Relaxed);
+            let slot = self.read(index);
+            let waits = |slot: &Snapshot| slot.state() == Some(State::Queued);
+            // Of those who wait, only the next is looked at, when there is a place for it.
+            if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == Phase::Waits {
+                continue;
+            }
+            self.free_if_dead(index, word);
+            if let Some(slot) = slot.filter(waits) {
+                let waiter = Waiter { index, slot };
+                if self.phase(index) == Phase::Has && waiter.condition() == Condition::Stopped {
+                    self.change(&waiter, Phase::Has, Phase::Waits);
+                }
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Whether a place was handed to us; then it is ours.
+    pub fn take_turn(&self) -> bool {
+        let (has, taken) = (Phase::Has.word(self.ticket), Phase::Taken.word(self.ticket));
+        let word = self.segment().turn(self.index());
+        word.compare_exchange(has, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Sleeps until a place is handed to us, a signal comes, or it is time to look; whether that is so.
+    pub fn sleep_until_turn(&self) -> bool {
+        let word = self.segment().turn(self.index());
+        let seen = word.load(Ordering::Acquire);
+        let limit = match Phase::of(seen) {
+            Phase::Waits => SLEEP,
+            Phase::Watches => LOOK_AFTER,
+            Phase::Has | Phase::Taken => Duration::ZERO,
+        };
+        if seen == Phase::Has.word(self.ticket) {
+            return false;
+        }
+        // A word of somebody else's is no reason to spin.
+        platform::sleep_on(word, seen, limit.max(Duration::from_millis(100)));
+        word.load(Ordering::Acquire) == seen
+    }
+}

@@ -1,0 +1,246 @@
+//! A slot: a process that runs or waits for its turn, as others see it.
+
+use aiw_core::{TaskId, TaskState as State};
+
+use super::layout::{
+    ABOVE, CHECK, CHILD, ID, INSTANCE, KIND, LABEL, LABEL_BYTES, LENGTH, LIMIT, OWNER, RUNNING, SEQUENCE, SLOT,
+    STARTED, TICKET, TURN,
+};
+use crate::MAX_ABOVE;
+
+/// A process that cannot be mistaken for another: its id is used again, its start is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    pub pid: u32,
+    pub start: u64,
+}
+
+const PID_BITS: u32 = 22;
+
+impl Owner {
+    /// In one word: Linux' process ids have at most 22 bits.
+    pub(super) fn word(self) -> u64 {
+        u64::from(self.pid) & ((1 << PID_BITS) - 1) | self.start << PID_BITS
+    }
+
+    pub(super) fn of(word: u64) -> Self {
+        Self { pid: (word & ((1 << PID_BITS) - 1)) as u32, start: word >> PID_BITS }
+    }
+}
+
+/// Where one that waits is on its way to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Waits,
+    /// It waits, and is the first: it looks after the dead.
+    Watches,
+    /// It was handed a place.
+    Has,
+    /// It knows.
+    Taken,
+}
+
+impl Phase {
+    /// With the ticket, so that a word is of one owner of a slot and not of the next.
+    pub(super) fn word(self, ticket: u64) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits of a ticket tell neighbours apart")]
+        let ticket = ticket as u32;
+        ticket << 2 | self as u32
+    }
+
+    pub(super) fn of(word: u32) -> Self {
+        [Self::Waits, Self::Watches, Self::Has, Self::Taken][(word & 3) as usize]
+    }
+}
+
+/// What a shim tells of what it supervises.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Live {
+    pub id: TaskId,
+    pub shim: Owner,
+    pub instance: u64,
+    pub state: State,
+    pub depth: u8,
+    pub pid: Option<u32>,
+    pub ticket: u64,
+    /// How many may run at once.
+    pub limit: u32,
+    /// Those above it, the nearest first. They may wait for this one, so it does not wait for them.
+    pub above: Vec<TaskId>,
+    pub started: u64,
+    pub running_since: Option<u64>,
+    /// What it is, in words that mean nothing here.
+    pub label: Vec<u8>,
+}
+
+/// A consistent copy of a slot's words; what they mean is not yet checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Snapshot {
+    pub(super) words: [u64; SLOT],
+}
+
+impl Snapshot {
+    pub fn shim(&self) -> Owner {
+        Owner::of(self.words[OWNER])
+    }
+
+    /// How often the slot was written; even.
+    pub fn sequence(&self) -> u64 {
+        self.words[SEQUENCE]
+    }
+
+    pub fn instance(&self) -> u64 {
+        self.words[INSTANCE]
+    }
+
+    pub fn ticket(&self) -> u64 {
+        self.words[TICKET]
+    }
+
+    /// Its id, if the words are one.
+    pub fn id(&self) -> Option<TaskId> {
+        id(&self.words[ID..])
+    }
+
+    /// How many stand above it.
+    pub fn depth(&self) -> u8 {
+        (self.words[KIND] >> 8 & 0xff) as u8
+    }
+
+    pub fn state(&self) -> Option<State> {
+        State::ALL.get((self.words[KIND] & 0xff) as usize).copied()
+    }
+
+    /// How many may run at once, as it was told.
+    pub fn limit(&self) -> u32 {
+        u32::try_from(self.words[LIMIT]).unwrap_or(u32::MAX)
+    }
+
+    /// Those above it, the nearest first.
+    pub fn above(&self) -> impl Iterator<Item = TaskId> + '_ {
+        (0..MAX_ABOVE).map_while(|i| id(&self.words[ABOVE + 2 * i..]))
+    }
+
+    /// Its process, once there is one.
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.words[CHILD]).filter(|pid| *pid != 0).and_then(|pid| u32::try_from(pid).ok())
+    }
+
+    /// Since when it runs, in milliseconds since 1970.
+    pub fn running_since(&self) -> Option<u64> {
+        Some(self.words[RUNNING]).filter(|time| *time != 0)
+    }
+
+    /// All that it says; `None` where that makes no sense.
+    pub fn decode(&self) -> Option<Live> {
+        let length = usize::try_from(self.words[LENGTH]).ok().filter(|length| *length <= LABEL_BYTES)?;
+        let bytes = self.words[LABEL..].iter().flat_map(|word| word.to_le_bytes());
+        Some(Live {
+            id: self.id()?,
+            shim: self.shim(),
+            instance: self.instance(),
+            state: self.state()?,
+            depth: self.depth(),
+            pid: self.pid(),
+            ticket: self.ticket(),
+            limit: self.limit(),
+            above: self.above().collect(),
+            started: self.words[STARTED],
+            running_since: self.running_since(),
+            label: bytes.take(length).collect(),
+        })
+    }
+}
+
+fn id(words: &[u64]) -> Option<TaskId> {
+    let [one, two, ..] = words else { return None };
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&one.to_le_bytes());
+    bytes[8..].copy_from_slice(&two.to_le_bytes());
+    str::from_utf8(&bytes[..12]).ok()?.parse().ok()
+}
+
+fn put_id(words: &mut [u64], id: TaskId) {
+    let mut bytes = [0; 16];
+    bytes[..12].copy_from_slice(id.as_str().as_bytes());
+    for (word, half) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(half.try_into().unwrap_or_default());
+    }
+}
+
+/// What [`CHECK`] must hold.
+pub(super) fn check_word(words: &[u64; SLOT]) -> u64 {
+    words[OWNER].rotate_left(17) ^ words[INSTANCE]
+}
+
+/// How many words a slot with a label of this length has that say something.
+pub(super) fn used(length: u64) -> usize {
+    LABEL + usize::try_from(length.div_ceil(8)).unwrap_or(SLOT).min(SLOT - LABEL)
+}
+
+/// The word of [`KIND`].
+pub(super) fn kind_word(live: &Live) -> u64 {
+    let state = State::ALL.iter().position(|state| *state == live.state).unwrap_or(0) as u64;
+    state | u64::from(live.depth) << 8
+}
+
+/// The words of a slot that says this. The sequence is left to whoever stores them.
+pub(super) fn encode(live: &Live) -> [u64; SLOT] {
+    let mut words = [0; SLOT];
+    put_id(&mut words[ID..], live.id);
+    words[OWNER] = live.shim.word();
+    words[INSTANCE] = live.instance;
+    words[CHECK] = check_word(&words);
+    words[KIND] = kind_word(live);
+    words[CHILD] = u64::from(live.pid.unwrap_or(0));
+    words[TICKET] = live.ticket;
+    words[STARTED] = live.started;
+    words[RUNNING] = live.running_since.unwrap_or(0);
+    let phase = if live.state == State::Queued { Phase::Waits } else { Phase::Taken };
+    words[TURN] = u64::from(phase.word(live.ticket));
+    words[LIMIT] = u64::from(live.limit);
+    for (i, id) in live.above.iter().take(MAX_ABOVE).enumerate() {
+        put_id(&mut words[ABOVE + 2 * i..], *id);
+    }
+    let label = &live.label[..live.label.len().min(LABEL_BYTES)];
+    words[LENGTH] = label.len() as u64;
+    for (word, bytes) in words[LABEL..].iter_mut().zip(label.chunks(8)) {
+        let mut whole = [0; 8];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        *word = u64::from_le_bytes(whole);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn what_a_slot_says_is_what_was_told(
+                pid in 1u32..4_194_304, start in 0u64..1 << 42, instance: u64, number in 0u64..1 << 62,
+                label: Vec<u8>, child: u32, depth: u8, limit: u32, above in 0usize..=MAX_ABOVE,
+            ) {
+                let above = (0..above as u64).map(TaskId::from_number).collect();
+                let live = Live {
+                    id: TaskId::from_number(number), shim: Owner { pid, start }, instance, state: State::Stopping,
+                    depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, limit, above, started: 7,
+                    running_since: None, label,
+                };
+                let seen = Snapshot { words: encode(&live) }.decode().unwrap();
+                prop_assert!(live.label.starts_with(&seen.label) && seen.label.len() == live.label.len().min(LABEL_BYTES));
+                prop_assert_eq!(Live { label: live.label.clone(), ..seen }, live);
+            }
+
+            #[test]
+            fn any_words_are_answered(words in proptest::collection::vec(any::<u64>(), SLOT)) {
+                let words: [u64; SLOT] = words.try_into().unwrap();
+                let _ = Snapshot { words }.decode();
+            }
+        }
+    }
+}

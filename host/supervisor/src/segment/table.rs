@@ -1,0 +1,238 @@
+//! The table of slots: each written by its owner alone, read by all, with nobody waiting on anybody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+use super::layout::{
+    CHECK, CHILD, GENERATION, HEADER, INSTANCE, KIND, LENGTH, OWNER, RUNNING, SEQUENCE, SLOT, SLOTS, STARTED, TICKETS,
+};
+use super::mapped::Segment;
+use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
+use crate::error::SupervisorError;
+use crate::platform;
+
+/// How often a reader looks again at a slot that is being written. A writer may be stopped or dead in there.
+const PATIENCE: usize = 64;
+
+impl Segment {
+    pub(super) fn slot(&self, index: usize) -> &[AtomicU64] {
+        let at = HEADER + (index % SLOTS) * SLOT;
+        &self.memory.words()[at..at + SLOT]
+    }
+
+    /// Reads a slot; `None` if it is free, or its owner will not finish.
+    pub fn read(&self, index: usize) -> Option<Snapshot> {
+        let slot = self.slot(index);
+        for _ in 0..PATIENCE {
+            if slot[OWNER].load(Ordering::Relaxed) == 0 {
+                return None;
+            }
+            let before = slot[SEQUENCE].load(Ordering::Acquire);
+            if before & 1 == 1 {
+                std::hint::spin_loop();
+                continue;
+            }
+            let mut words = [0; SLOT];
+            let used = used(slot[LENGTH].load(Ordering::Relaxed));
+            for (word, shared) in words.iter_mut().zip(slot).take(used) {
+                *word = shared.load(Ordering::Relaxed);
+            }
+            fence(Ordering::Acquire);
+            if slot[SEQUENCE].load(Ordering::Relaxed) == before && words[CHECK] == check_word(&words) {
+                return Some(Snapshot { words });
+            }
+        }
+        None
+    }
+
+    /// All slots that are taken and readable.
+    pub fn scan(&self) -> impl Iterator<Item = Snapshot> + '_ {
+        (0..SLOTS).filter_map(|index| self.read(index))
+    }
+
+    /// Whether any slot has an owner.
+    pub fn is_taken(&self) -> bool {
+        (0..SLOTS).any(|index| self.slot(index)[OWNER].load(Ordering::Relaxed) != 0)
+    }
+
+    /// Takes a free slot and says there what is told. Owners that are dead give way when there is no other room.
+    pub fn claim(self: &Arc<Self>, live: &Live) -> Result<Slot, SupervisorError> {
+        let word = live.shim.word();
+        let words = encode(live);
+        for sweep in [false, true] {
+            if sweep {
+                self.reclaim();
+            }
+            // Neighbours start at different places, so they do not race for the same one.
+            let first = (live.shim.pid as usize).wrapping_mul(31) % SLOTS;
+            for index in (0..SLOTS).map(|i| (first + i) % SLOTS) {
+                let slot = self.slot(index);
+                if slot[OWNER].load(Ordering::Relaxed) != 0
+                    || slot[OWNER].compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_err()
+                {
+                    continue;
+                }
+                write(slot, |slot| {
+                    for (shared, word) in slot.iter().zip(&words).skip(OWNER) {
+                        shared.store(*word, Ordering::Relaxed);
+                    }
+                });
+                let (segment, instance, ticket) = (self.clone(), live.instance, live.ticket);
+                return Ok(Slot { segment, index, owner: word, instance, ticket });
+            }
+        }
+        Err(SupervisorError::Full { slots: SLOTS })
+    }
+
+    /// Frees the slots whose owners are dead; how many that were.
+    pub fn reclaim(&self) -> usize {
+        let taken = (0..SLOTS).map(|index| (index, self.slot(index)[OWNER].load(Ordering::Relaxed)));
+        taken.filter(|(index, word)| *word != 0 && self.free_if_dead(*index, *word)).count()
+    }
+
+    /// Frees a slot if this owner of it is dead; whether it was.
+    pub(super) fn free_if_dead(&self, index: usize, word: u64) -> bool {
+        let Owner { pid, start } = Owner::of(word);
+        let freed = !platform::is_alive(pid, start)
+            && self.slot(index)[OWNER].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if freed {
+            self.wake();
+        }
+        freed
+    }
+
+    /// Frees the slot of a shim that is known to be dead.
+    pub fn free(&self, instance: u64) {
+        for index in 0..SLOTS {
+            let slot = self.slot(index);
+            let word = slot[OWNER].load(Ordering::Relaxed);
+            if word != 0 && slot[INSTANCE].load(Ordering::Relaxed) == instance {
+                let _ = slot[OWNER].compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The next number in the queue. Numbers begin at 1.
+    pub fn ticket(&self) -> u64 {
+        self.memory.words()[TICKETS].fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn generation_word(&self) -> &AtomicU32 {
+        self.memory.futex(GENERATION)
+    }
+
+    /// Tells all who listen that something changed.
+    pub fn wake(&self) {
+        let word = self.generation_word();
+        word.fetch_add(1, Ordering::Release);
+        platform::wake(word);
+    }
+
+    /// The number of changes so far.
+    pub fn generation(&self) -> u32 {
+        self.generation_word().load(Ordering::Acquire)
+    }
+
+    /// Sleeps until something has changed since `seen`, or a signal comes, or the time is over.
+    pub fn sleep(&self, seen: u32, limit: Duration) {
+        platform::sleep_on(self.generation_word(), seen, limit);
+    }
+}
+
+/// Brackets changes of a slot, so that no reader takes a mixture for the truth. Only the owner calls this.
+fn write(slot: &[AtomicU64], change: impl FnOnce(&[AtomicU64])) {
+    // A predecessor killed in here has left it odd.
+    let odd = slot[SEQUENCE].load(Ordering::Relaxed) | 1;
+    slot[SEQUENCE].store(odd, Ordering::Relaxed);
+    fence(Ordering::Release);
+    change(slot);
+    slot[SEQUENCE].store(odd.wrapping_add(1), Ordering::Release);
+}
+
+/// A slot of our own.
+pub(crate) struct Slot {
+    segment: Arc<Segment>,
+    index: usize,
+    owner: u64,
+    instance: u64,
+    /// Its number in the queue.
+    pub(super) ticket: u64,
+}
+
+impl Slot {
+    pub fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Says what is the case now. All else is as it was claimed.
+    pub fn update(&self, live: &Live) {
+        let slot = self.segment.slot(self.index);
+        if !self.is_ours(slot) {
+            return;
+        }
+        write(slot, |slot| {
+            slot[KIND].store(kind_word(live), Ordering::Relaxed);
+            slot[CHILD].store(u64::from(live.pid.unwrap_or(0)), Ordering::Relaxed);
+            slot[STARTED].store(live.started, Ordering::Relaxed);
+            slot[RUNNING].store(live.running_since.unwrap_or(0), Ordering::Relaxed);
+        });
+    }
+
+    /// Somebody may have overwritten the table: then what stands there is not ours to change.
+    fn is_ours(&self, slot: &[AtomicU64]) -> bool {
+        slot[OWNER].load(Ordering::Relaxed) == self.owner && slot[INSTANCE].load(Ordering::Relaxed) == self.instance
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let slot = self.segment.slot(self.index);
+        if self.is_ours(slot) {
+            let _ = slot[OWNER].compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+        self.segment.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attach::attach;
+    use super::*;
+    use crate::root::Root;
+    use crate::runtime::RuntimeDir;
+    use aiw_core::{TaskId, TaskState as State};
+
+    #[test]
+    fn a_slot_that_is_being_written_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = std::process::id();
+        let segment = attach(&RuntimeDir::at(dir.path().join("run"), "test".into()), Root::of(pid)).unwrap();
+        let live = Live {
+            id: TaskId::from_number(7),
+            shim: Owner { pid, start: 1 },
+            instance: 3,
+            state: State::Running,
+            depth: 0,
+            pid: None,
+            ticket: 1,
+            limit: 1,
+            above: Vec::new(),
+            started: 1,
+            running_since: None,
+            label: Vec::new(),
+        };
+        let slot = segment.claim(&live).unwrap();
+        assert_eq!((segment.scan().count(), segment.is_taken()), (1, true));
+        // Its owner is held up in the middle of a change.
+        segment.slot(slot.index)[SEQUENCE].fetch_or(1, Ordering::Relaxed);
+        assert_eq!((segment.scan().count(), segment.is_taken()), (0, true));
+        drop(slot);
+        assert!(!segment.is_taken());
+        let _ = std::fs::remove_file(std::path::Path::new("/dev/shm").join(&segment.name()[1..]));
+    }
+}

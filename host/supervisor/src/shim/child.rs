@@ -1,0 +1,163 @@
+//! Starting the process.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
+use rustix::process::Rlimit;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::new::Terminal;
+use crate::platform::{self, Entrance};
+use crate::program::{PassedFile, Program};
+
+/// Passed files have numbers below this; what is open besides them has numbers from here on, or
+/// lower ones that no passed file wants.
+pub(super) const ABOVE_PASSED: i32 = 256;
+
+/// The process and what it writes to.
+pub(super) struct Started {
+    pub pid: u32,
+    pub stdout: File,
+    /// A terminal is one for all that is written.
+    pub stderr: Option<File>,
+    /// What is still to be typed at the terminal, in reverse.
+    pub typed: Option<(File, Vec<u8>)>,
+}
+
+impl Started {
+    /// Types at the terminal as much as it takes just now.
+    pub fn type_on(&mut self) {
+        let Some((terminal, left)) = &mut self.typed else { return };
+        let part: Vec<u8> = left.iter().rev().take(1 << 10).copied().collect();
+        match terminal.write(&part) {
+            Ok(typed) => left.truncate(left.len() - typed),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            // Nobody is there any more who could read it.
+            Err(_) => left.clear(),
+        }
+        if left.is_empty() {
+            self.typed = None;
+        }
+    }
+}
+
+/// How a process is started, besides what it is.
+pub(super) struct Setting<'a> {
+    pub marks: [(&'a str, String); 2],
+    pub cwd: &'a Path,
+    pub files: &'a [OwnedFd],
+    /// The file with its standard input.
+    pub prompt: &'a Path,
+    pub terminal: Option<Terminal>,
+    pub core: Rlimit,
+    pub cgroup: Option<OwnedFd>,
+}
+
+/// Makes the passed files, each at its number. Nothing else may be open in the range of those numbers.
+pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
+    // All are made above the range first, so that none stands where another belongs.
+    let mut made = Vec::new();
+    for file in files {
+        let mut memory = platform::memory_file()?;
+        memory.write_all(&file.bytes)?;
+        memory.seek(SeekFrom::Start(0))?;
+        made.push(rustix::io::fcntl_dupfd_cloexec(&memory, ABOVE_PASSED)?);
+    }
+    made.iter().zip(files).map(|(memory, file)| platform::dup_to(memory, file.fd)).collect()
+}
+
+/// Runs the program: its own group, whole environment, `prompt` as its standard input.
+pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Started> {
+    let mut command = Command::new(&program.path);
+    command
+        .args(&program.arguments)
+        .env_clear()
+        .envs(program.environment.iter().map(|(name, value)| (name, value)))
+        .envs(setting.marks)
+        .current_dir(setting.cwd);
+    let master = match setting.terminal {
+        Some(size) => {
+            let (master, slave) = terminal(size)?;
+            command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
+            Some(master)
+        }
+        None => {
+            command.stdin(File::open(setting.prompt)?).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+            None
+        }
+    };
+    platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, terminal: master.is_some() });
+    // From here on they are passed on; nothing else is started by this process.
+    for file in setting.files {
+        // An earlier one may have read them.
+        rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
+        rustix::io::fcntl_setfd(file, FdFlags::empty())?;
+    }
+    let mut child = command.spawn()?;
+    let pid = child.id();
+    let started = match master {
+        Some(master) => {
+            let mut input = std::fs::read(setting.prompt)?;
+            input.reverse();
+            let typed = (!input.is_empty()).then(|| Ok::<_, io::Error>((master.try_clone()?, input))).transpose()?;
+            Started { pid, stdout: master, stderr: None, typed }
+        }
+        None => {
+            let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            };
+            let (stdout, stderr) = (File::from(OwnedFd::from(stdout)), File::from(OwnedFd::from(stderr)));
+            Started { pid, stdout, stderr: Some(stderr), typed: None }
+        }
+    };
+    for pipe in [Some(&started.stdout), started.stderr.as_ref()].into_iter().flatten() {
+        rustix::io::ioctl_fionbio(pipe.as_fd(), true)?;
+    }
+    Ok(started)
+}
+
+/// A new terminal: our end, and that of the process.
+fn terminal(size: Terminal) -> io::Result<(File, File)> {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    rustix::io::fcntl_setfd(&master, FdFlags::CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let name = ptsname(&master, Vec::new())?;
+    let slave = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&slave, size)?;
+    Ok((File::from(master), File::from(slave)))
+}
+
+/// How a process is started that has our own standard streams.
+pub(super) struct Inherited<'a> {
+    pub marks: &'a [(String, String)],
+    pub cwd: &'a Path,
+    pub files: &'a [OwnedFd],
+    pub core: Rlimit,
+    pub cgroup: Option<OwnedFd>,
+}
+
+/// Runs the program with our own standard streams, in a group of its own.
+pub(super) fn spawn_inherited(program: &Program, setting: Inherited<'_>) -> io::Result<u32> {
+    let mut command = Command::new(&program.path);
+    command
+        .args(&program.arguments)
+        .env_clear()
+        .envs(program.environment.iter().map(|(name, value)| (name, value)))
+        .envs(setting.marks.iter().map(|(name, value)| (name, value)))
+        .current_dir(setting.cwd)
+        .process_group(0);
+    platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, terminal: false });
+    for file in setting.files {
+        rustix::io::fcntl_setfd(file, FdFlags::empty())?;
+    }
+    command.spawn().map(|child| child.id())
+}

@@ -1,0 +1,95 @@
+//! How a process ends: nothing is left behind, and the record says what happened.
+
+use std::time::{Duration, Instant};
+
+use aiw_core::TaskOutcome as Outcome;
+
+use super::run::{Running, Stop};
+use super::supervisor::Supervisor;
+use crate::platform::{self, Signal};
+use crate::signal::{Descendants, end_descendants};
+
+/// How long what a process left behind has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(1);
+
+impl Supervisor {
+    /// After the end of the process; what that end means.
+    pub fn finish(&mut self, running: &mut Running) -> Outcome {
+        self.drain(running);
+        let left = self.end_leftovers(running);
+        self.drain(running);
+        self.streams.finish();
+        if let Some(group) = &running.group {
+            group.end();
+        }
+        if left > 0 {
+            self.streams.say(&format!("processes that it left and that were ended: {left}"));
+        }
+        let findings = self.streams.findings();
+        let outcome = self.judge(running, findings.doubt);
+        self.record.labels.extend(findings.labels);
+        let how = match (self.record.exit_code, self.record.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "no status".into(),
+        };
+        self.streams.say(&format!("ended: {outcome}, {how}"));
+        running.named = None;
+        outcome
+    }
+
+    /// What the end means; the exit code and the signal go to the record.
+    fn judge(&mut self, running: &Running, doubt: Option<String>) -> Outcome {
+        let status = running.status;
+        self.record.exit_code = status.and_then(|s| s.exit_status());
+        self.record.signal = status.and_then(|s| s.terminating_signal());
+        match running.stop {
+            Some(Stop::Timeout) => return Outcome::Timeout,
+            Some(Stop::Requested) => {
+                self.record.signal.get_or_insert(Signal::TERM.as_raw());
+                return Outcome::Signalled;
+            }
+            None => {}
+        }
+        if self.record.signal.is_some() {
+            return Outcome::Signalled;
+        }
+        if self.record.exit_code != Some(0) {
+            return Outcome::Failed;
+        }
+        // Some end with 0 when they are interrupted, too: what they wrote must agree.
+        match doubt {
+            None => Outcome::Succeeded,
+            Some(doubt) => {
+                self.record.note(&doubt);
+                Outcome::Failed
+            }
+        }
+    }
+
+    /// Ends all that descends from the process, wherever it went: orphans become our children. Other shims do too, and
+    /// are left alone. How many there were.
+    fn end_leftovers(&mut self, running: &mut Running) -> usize {
+        if !self.reap(running) {
+            return 0;
+        }
+        let segment = self.slot.as_ref().map(|slot| slot.segment().clone());
+        let is_shim = |pid: u32, start: u64| {
+            platform::is_shim(pid)
+                || segment.as_ref().is_some_and(|s| s.scan().any(|o| (o.shim().pid, o.shim().start) == (pid, start)))
+        };
+        let kill_at = Instant::now() + GRACE.min(self.grace);
+        // What they say last is part of the log, and a full pipe would hold them.
+        let ended = end_descendants(&is_shim, kill_at, &mut || {
+            self.drain(running);
+            self.reap(running)
+        });
+        match ended {
+            Descendants::Ended(count) => count,
+            Descendants::Stay(count) => {
+                self.record.note("processes that it left behind could not be ended");
+                count
+            }
+        }
+    }
+}

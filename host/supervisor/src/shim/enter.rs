@@ -1,0 +1,82 @@
+//! From a starter's child to a process of its own.
+
+use std::fs::File;
+use std::io;
+
+use aiw_core::TaskId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
+
+use super::child::ABOVE_PASSED;
+use super::register::register;
+use super::signals::Signals;
+use super::starter::{Identity, Starter};
+use crate::interpreter::Interpreter;
+use crate::platform::{self, Fork};
+use crate::record::Labels;
+use crate::request::Request;
+use crate::root::Root;
+
+/// Leaves the starter's session, learns what to run, and supervises it to its end.
+pub(super) fn enter(
+    mut words: impl Iterator<Item = String>,
+    interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+) -> io::Result<()> {
+    let root: u32 = words.next().and_then(|pid| pid.parse().ok()).ok_or_else(|| invalid("no root"))?;
+    let id: TaskId = words.next().and_then(|id| id.parse().ok()).ok_or_else(|| invalid("no id"))?;
+    let instance = words.next().and_then(|number| u64::from_str_radix(&number, 16).ok());
+    let instance = instance.ok_or_else(|| invalid("no instance"))?;
+
+    platform::close_inherited(None);
+    // The starter waits for the parent, so that it has no zombie; a group leader could not leave its session.
+    if let Fork::Parent = platform::fork()? {
+        return Ok(());
+    }
+    setsid()?;
+    let core = keep_to_itself()?;
+    let signals = Signals::install()?;
+
+    let request = Request::read(io::stdin().lock())?;
+    let mut starter = Starter::at(take_stdout()?);
+    leave_stdio()?;
+    if request.head.root.pid != root {
+        return Err(invalid("another root"));
+    }
+    let root = Root { pid: root, start: request.head.root.start };
+    match register(Identity { id, instance, root }, request, interpreter, signals, core) {
+        Ok(supervisor) => supervisor.live(&mut starter),
+        Err(answer) => starter.answer(&answer),
+    }
+    Ok(())
+}
+
+/// A word on the command line that means nothing.
+pub(super) fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what.to_owned())
+}
+
+/// Holds no directory, leaves no core, shows its memory to nobody, and gets all orphans among its descendants. The
+/// limit on core files that the process it supervises is to have.
+pub(super) fn keep_to_itself() -> io::Result<Rlimit> {
+    std::env::set_current_dir("/")?;
+    // A core file of ours would hold secrets; the limit of what we start is its own business.
+    let core = getrlimit(Resource::Core);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: core.maximum });
+    // Where cores are piped to a program, the limit means nothing. Nor does anybody of this user read our memory.
+    platform::hide_memory();
+    platform::become_subreaper()?;
+    Ok(core)
+}
+
+/// The pipe to the starter, away from where it is expected.
+fn take_stdout() -> io::Result<File> {
+    Ok(File::from(rustix::io::fcntl_dupfd_cloexec(io::stdout(), ABOVE_PASSED)?))
+}
+
+/// The standard streams lead nowhere from now on.
+pub(super) fn leave_stdio() -> io::Result<()> {
+    let nowhere = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&nowhere)?;
+    rustix::stdio::dup2_stdout(&nowhere)?;
+    rustix::stdio::dup2_stderr(&nowhere)?;
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! The reaper of an attached process: it sees that nothing is left when the owner is gone.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::fcntl_dupfd_cloexec;
+use rustix::process::{Rlimit, WaitOptions, WaitStatus, wait};
+
+use super::child::{ABOVE_PASSED, Inherited, place, spawn_inherited};
+use super::enter::{invalid, keep_to_itself, leave_stdio};
+use super::signals::Signals;
+use crate::files::random;
+use crate::memory;
+use crate::platform::{self, Group, Signal, timespec};
+use crate::request::{Attachment, Report, Told};
+use crate::signal::{end_descendants, signal_group_of_child};
+
+/// How long what a process left behind has between SIGTERM and SIGKILL.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+/// How long it sleeps when nothing happens.
+const SLEEP: Duration = Duration::from_secs(3600);
+
+/// Runs a process that has our standard streams, until it or its owner has ended.
+pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
+    let fd = words.next().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(|| invalid("no owner"))?;
+    platform::close_inherited(Some(fd));
+    let owner = UnixStream::from(fcntl_dupfd_cloexec(platform::passed(fd), ABOVE_PASSED)?);
+    let core = keep_to_itself()?;
+    let signals = Signals::install()?;
+    let attachment = Attachment::read(&owner)?;
+    let grace = attachment.grace;
+    let mut reaper = Reaper { owner, signals, status: None, pid: 0, grace };
+    let (group, named) = match reaper.start(attachment, core) {
+        Ok(started) => started,
+        Err(report) => return reaper.say(&report),
+    };
+    leave_stdio()?;
+    reaper.say(&Report::Started(reaper.pid)).ok();
+    reaper.watch();
+    let kill_at = Instant::now() + LEFTOVERS.min(grace);
+    end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
+    if let Some(group) = group {
+        group.end();
+    }
+    drop(named);
+    let status = reaper.status;
+    let (code, signal) = (status.and_then(|s| s.exit_status()), status.and_then(|s| s.terminating_signal()));
+    reaper.say(&Report::Ended { code, signal }).ok();
+    Ok(())
+}
+
+struct Reaper {
+    owner: UnixStream,
+    signals: Signals,
+    pid: u32,
+    status: Option<WaitStatus>,
+    grace: Duration,
+}
+
+impl Reaper {
+    fn start(&mut self, attachment: Attachment, core: Rlimit) -> Result<(Option<Group>, memory::Named), Report> {
+        let Attachment { cwd, mark, mut program, .. } = attachment;
+        let failed = |e: io::Error| Report::NotStarted(Told::from(e));
+        let files = place(&program.files).map_err(failed)?;
+        match std::fs::metadata(&cwd) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => return Err(Report::Cwd(Told::Number(rustix::io::Errno::NOTDIR.raw_os_error()))),
+            Err(e) => return Err(Report::Cwd(e.into())),
+        }
+        let named = memory::Named::make(&program.named_files).map_err(failed)?;
+        // Limits that cannot be kept are not: there is no record to say so in.
+        let (group, _) = Group::create(aiw_core::TaskId::from_number(random() >> 2), program.limits);
+        let entrance = group.as_ref().and_then(Group::entrance);
+        let started =
+            spawn_inherited(&program, Inherited { marks: &mark, cwd: &cwd, files: &files, core, cgroup: entrance });
+        program.wipe();
+        match started {
+            Ok(pid) => {
+                self.pid = pid;
+                Ok((group, named))
+            }
+            Err(error) => {
+                if let Some(group) = group {
+                    group.end();
+                }
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Until the process has ended, by itself or because it had to.
+    fn watch(&mut self) {
+        let mut kill_at: Option<Instant> = None;
+        let mut listens = true;
+        loop {
+            self.signals.clear();
+            self.reap();
+            if self.status.is_some() {
+                return;
+            }
+            let now = Instant::now();
+            let told = self.signals.terminate() || !listens;
+            if told && kill_at.is_none() {
+                signal_group_of_child(self.pid, Signal::TERM);
+                kill_at = now.checked_add(self.grace);
+            }
+            if kill_at.is_some_and(|at| now >= at) {
+                signal_group_of_child(self.pid, Signal::KILL);
+                kill_at = now.checked_add(Duration::from_secs(5));
+            }
+            let limit = kill_at.map_or(SLEEP, |at| at.saturating_duration_since(now) + Duration::from_millis(1));
+            let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
+            if listens {
+                fds.push(PollFd::new(&self.owner, PollFlags::IN));
+            }
+            let _ = poll(&mut fds, Some(&timespec(limit)));
+            // A word means the same as an end.
+            if listens && fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
+                let _ = (&self.owner).read(&mut [0; 64]);
+                listens = false;
+            }
+        }
+    }
+
+    /// Takes notice of children that ended, adopted ones too; whether any child is left.
+    fn reap(&mut self) -> bool {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if u32::try_from(pid.as_raw_nonzero().get()) == Ok(self.pid) {
+                        self.status = Some(status);
+                    }
+                }
+                Ok(None) => return true,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn say(&self, report: &Report) -> io::Result<()> {
+        let mut line = serde_json::to_vec(report)?;
+        line.push(b'\n');
+        (&self.owner).write_all(&line)
+    }
+}

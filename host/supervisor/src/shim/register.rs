@@ -1,0 +1,206 @@
+//! A process' registration: its directory, its place in the table, its log.
+
+use std::fs::{self, DirBuilder};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+use aiw_core::TaskState as State;
+use rustix::process::Rlimit;
+
+use super::child::place;
+use super::signals::Signals;
+use super::starter::Identity;
+use super::streams::Streams;
+use super::supervisor::Supervisor;
+use crate::directory::{self, Alive, PROMPT, Reserve};
+use crate::error::{ShimProblem, SupervisorError};
+use crate::files::{create_private, write_atomically};
+use crate::interpreter::Interpreter;
+use crate::log::Writer;
+use crate::new::NewProcess;
+use crate::platform;
+use crate::record::{Labels, Pid, Record};
+use crate::records::{Records, VERSION};
+use crate::request::{Answer, Request};
+use crate::runtime::RuntimeDir;
+use crate::segment::{Live, Owner, attach};
+
+/// Registers a process; nobody sees half of it.
+pub(super) fn register(
+    identity: Identity,
+    request: Request,
+    interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    signals: Signals,
+    core: Rlimit,
+) -> Result<Supervisor, Answer> {
+    let Request { head, records, runtime, mut program } = request;
+    let stdin = std::mem::take(&mut program.stdin);
+    // First of all, as long as little is open that could stand in their places.
+    let files = place(&program.files).map_err(|e| Answer::Failed(e.to_string()))?;
+    match fs::metadata(&head.new.cwd) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => return Err(Answer::Cwd(std::io::Error::from(rustix::io::Errno::NOTDIR).into())),
+        Err(e) => return Err(Answer::Cwd(e.into())),
+    }
+    let pid = std::process::id();
+    let shim = Pid { pid, start: platform::start_of(pid).unwrap_or(0) };
+    let runtime = RuntimeDir::at(runtime, head.names.table.clone());
+    let records = Records::at(records, head.names);
+    let mut record = first(&identity, &head.new, shim);
+    record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
+
+    let place = if head.again { Place::taken(&records, &record)? } else { Place::made(&records, &record, &stdin)? };
+    let refuse = |error: SupervisorError| {
+        place.give_up();
+        refusal(error)
+    };
+    if let Some(before) = &place.before {
+        record.incarnation = before.incarnation.saturating_add(1);
+    }
+    let segment = attach(&runtime, identity.root).map_err(refuse)?;
+    let live = Live {
+        id: record.id,
+        shim: Owner { pid: shim.pid, start: shim.start },
+        instance: record.instance,
+        state: State::Queued,
+        depth: record.depth,
+        pid: None,
+        ticket: segment.ticket(),
+        limit: head.queue.limit,
+        above: records.above(&record),
+        started: record.started,
+        running_since: None,
+        label: head.new.label.clone(),
+    };
+    let slot = segment.claim(&live).map_err(refuse)?;
+    let appear = || place.appear(&records, &record, &stdin);
+    let directory = appear().map_err(refuse)?;
+    let log =
+        Writer::open(&directory, head.new.log).map_err(|e| refuse(SupervisorError::io("write", &directory, e)))?;
+    let streams = Streams::new(log, interpreter(&record.labels), &program.secrets);
+    Ok(Supervisor {
+        before: place.before,
+        _alive: place.alive,
+        record,
+        new: head.new,
+        directory,
+        streams,
+        interpreter,
+        signals,
+        program,
+        files,
+        grace: head.grace,
+        core,
+        live,
+        slot: Some(slot),
+        records,
+        runtime,
+        queue: head.queue,
+    })
+}
+
+/// The record of a process that begins.
+fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
+    Record {
+        version: VERSION,
+        id: identity.id,
+        root: identity.root,
+        state: State::Queued,
+        outcome: None,
+        exit_code: None,
+        signal: None,
+        started: aiw_home::now_millis(),
+        running_since: None,
+        ended: None,
+        cwd: new.cwd.clone(),
+        note: None,
+        depth: new.depth,
+        parent: new.parent,
+        timeout: new.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+        restarts: 0,
+        incarnation: 0,
+        shim,
+        child: None,
+        instance: identity.instance,
+        files: Vec::new(),
+        pid_namespace: platform::pid_namespace(),
+        boot: platform::boot().map(str::to_owned),
+        labels: new.labels.clone(),
+    }
+}
+
+/// A directory that is to be the process'.
+struct Place {
+    /// Where it is just now.
+    at: PathBuf,
+    /// The record of an earlier incarnation.
+    before: Option<Record>,
+    alive: Alive,
+}
+
+impl Place {
+    /// A new one. It appears whole or not at all.
+    fn made(records: &Records, record: &Record, stdin: &[u8]) -> Result<Self, Answer> {
+        let at = records.staging(record.id);
+        let make = || -> std::io::Result<()> {
+            DirBuilder::new().recursive(true).mode(0o700).create(records.root())?;
+            DirBuilder::new().mode(0o700).create(&at)?;
+            create_private(&at.join(PROMPT))?.write_all(stdin)
+        };
+        let refuse = |error: SupervisorError| {
+            let _ = fs::remove_dir_all(&at);
+            refusal(error)
+        };
+        make().map_err(|e| refuse(SupervisorError::io("write", records.root(), e)))?;
+        let swept = || SupervisorError::Shim { source: ShimProblem::SweptAway };
+        let alive = Alive::take(&at).and_then(|alive| alive.ok_or_else(swept)).map_err(refuse)?;
+        Ok(Self { at, before: None, alive })
+    }
+
+    /// That of one that has ended.
+    fn taken(records: &Records, record: &Record) -> Result<Self, Answer> {
+        let at = records.directory(record.id);
+        let found = records.find(record.id);
+        let before = records.understood(record.id, found).map_err(refusal)?;
+        let alive = Alive::take(&at).map_err(refusal)?.filter(|_| before.state == State::Ended);
+        let alive = alive.ok_or(Answer::StillRunning(before.state))?;
+        Ok(Self { at, before: Some(before), alive })
+    }
+
+    /// Makes it what everybody sees.
+    fn appear(&self, records: &Records, record: &Record, stdin: &[u8]) -> Result<PathBuf, SupervisorError> {
+        let directory = records.directory(record.id);
+        if self.before.is_some() {
+            directory::forget(&directory);
+            write_atomically(&directory.join(PROMPT), stdin)?;
+            Reserve::of(&directory).make();
+            records.save(&directory, record)?;
+        } else {
+            records.create(&self.at, record)?;
+            Reserve::of(&self.at).make();
+            fs::rename(&self.at, &directory).map_err(|e| SupervisorError::io("write", &directory, e))?;
+        }
+        Ok(directory)
+    }
+
+    /// Takes a new one away.
+    fn give_up(&self) {
+        if self.before.is_none() {
+            let _ = fs::remove_dir_all(&self.at);
+        }
+    }
+}
+
+/// What the starter is told instead of a start.
+fn refusal(error: SupervisorError) -> Answer {
+    match error {
+        SupervisorError::Full { slots } => Answer::Full(slots),
+        SupervisorError::Memory { name, source } => Answer::Memory(name, source.to_string()),
+        SupervisorError::Runtime { path, problem } => Answer::Runtime(path, problem),
+        SupervisorError::Busy { path, seconds } => Answer::Busy(path, seconds),
+        SupervisorError::Io { path, source, .. } => Answer::Io(path, source.into()),
+        SupervisorError::Shim { source } => Answer::Failed(source.to_string()),
+        error => Answer::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,236 @@
+//! What the process writes: into the log first, then to the interpreter, line by line.
+
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::interpreter::{Findings, Interpreter};
+use crate::log::{Stream, Writer};
+use crate::mask::Mask;
+use crate::record::Labels;
+
+/// A longer line is logged, and not interpreted.
+const LONGEST: usize = 8 << 20;
+/// How much is read at once: what a pipe holds.
+const CHUNK: usize = 64 << 10;
+
+/// The log, and what reads along.
+pub(super) struct Streams {
+    pub log: Writer,
+    interpreter: Option<Box<dyn Interpreter>>,
+    /// Whether the interpreter has told what is worth knowing early.
+    told_early: bool,
+    lines: [Line; 2],
+    masks: [Mask; 2],
+    buffer: Vec<u8>,
+    /// Why the log is not whole.
+    pub trouble: Option<String>,
+}
+
+/// A line that is not yet complete.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    /// It is too long.
+    skipped: bool,
+}
+
+impl Streams {
+    pub fn new(log: Writer, interpreter: Option<Box<dyn Interpreter>>, secrets: &[Vec<u8>]) -> Self {
+        let mask = Mask::of(secrets);
+        Self {
+            log,
+            interpreter,
+            told_early: false,
+            lines: Default::default(),
+            masks: [mask.again(), mask],
+            buffer: vec![0; CHUNK],
+            trouble: None,
+        }
+    }
+
+    /// Reads once from a pipe that does not block. `None` when it is empty for now, 0 at its end.
+    pub fn read(&mut self, stream: Stream, pipe: &mut impl Read) -> Option<usize> {
+        let length = loop {
+            match pipe.read(&mut self.buffer) {
+                Ok(length) => break length,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => break 0,
+            }
+        };
+        let buffer = std::mem::take(&mut self.buffer);
+        let bytes = &buffer[..length];
+        match self.masks.get_mut(stream as usize).filter(|mask| !mask.is_empty()) {
+            None => self.pass(stream, bytes),
+            Some(mask) => {
+                let masked = if length > 0 { mask.take(bytes) } else { mask.rest() };
+                self.pass(stream, &masked);
+            }
+        }
+        self.buffer = buffer;
+        Some(length)
+    }
+
+    /// Into the log, then to the interpreter.
+    fn pass(&mut self, stream: Stream, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.log.write(stream, bytes) {
+            self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+        }
+        if let (Some(interpreter), Some(line)) = (&mut self.interpreter, self.lines.get_mut(stream as usize)) {
+            let told = catch_unwind(AssertUnwindSafe(|| line.take(bytes, |line| interpreter.line(stream, line))));
+            if told.is_err() {
+                self.give_up();
+            }
+        }
+    }
+
+    /// When lines that are held back have waited for long enough.
+    pub fn due(&self) -> Option<Instant> {
+        self.masks.iter().filter_map(Mask::due).min()
+    }
+
+    /// Passes on what has waited for long enough.
+    pub fn release_due(&mut self, time: Instant) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let mask = self.masks.get_mut(stream as usize).filter(|mask| mask.due().is_some_and(|due| due <= time));
+            if let Some(lines) = mask.map(Mask::release) {
+                self.pass(stream, &lines);
+            }
+        }
+    }
+
+    /// A line of aiw's own.
+    pub fn say(&mut self, text: &str) {
+        if let Err(error) = self.log.say(text) {
+            self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
+        }
+    }
+
+    /// The output of a process that is started again, with an interpreter of its own.
+    pub fn begin_again(&mut self, interpreter: Option<Box<dyn Interpreter>>) {
+        self.interpreter = interpreter;
+        self.told_early = false;
+        self.lines = Default::default();
+        self.masks = [self.masks[0].again(), self.masks[1].again()];
+    }
+
+    /// What is worth knowing already, once.
+    pub fn early(&mut self) -> Option<Labels> {
+        if self.told_early {
+            return None;
+        }
+        let labels = self.ask(|interpreter, mask| interpreter.early(mask))??;
+        self.told_early = true;
+        Some(self.masked(labels))
+    }
+
+    /// What all of it has told.
+    pub fn findings(&mut self) -> Findings {
+        let findings = self.ask(|interpreter, mask| interpreter.findings(mask)).unwrap_or_default();
+        Findings { labels: self.masked(findings.labels), ..findings }
+    }
+
+    /// An answer of the interpreter, if it has one. It joins texts, so they are masked again.
+    fn ask<T>(&mut self, question: impl FnOnce(&dyn Interpreter, &dyn Fn(&str) -> String) -> T) -> Option<T> {
+        let interpreter = self.interpreter.as_deref()?;
+        let mask = &self.masks[0];
+        let masked = |text: &str| if mask.is_empty() { text.to_owned() } else { mask.text(text) };
+        let answer = catch_unwind(AssertUnwindSafe(|| question(interpreter, &masked))).ok();
+        if answer.is_none() {
+            self.give_up();
+        }
+        answer
+    }
+
+    /// Nothing that an interpreter forgot to mask is kept.
+    fn masked(&self, mut labels: Labels) -> Labels {
+        let mask = &self.masks[0];
+        for value in labels.values_mut().filter(|_| !mask.is_empty()) {
+            if let Some(text) = value.as_str() {
+                *value = mask.text(text).into();
+            }
+        }
+        labels
+    }
+
+    /// Hands over lines that the streams ended without ending.
+    pub fn finish(&mut self) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            // Of a pipe that others still hold there is no end.
+            let rest = self.masks.get_mut(stream as usize).map(Mask::rest).unwrap_or_default();
+            self.pass(stream, &rest);
+        }
+        for (line, stream) in self.lines.iter_mut().zip([Stream::Stdout, Stream::Stderr]) {
+            let last = std::mem::take(&mut line.bytes);
+            if let Some(interpreter) = self.interpreter.as_mut().filter(|_| !last.is_empty() && !line.skipped)
+                && catch_unwind(AssertUnwindSafe(|| interpreter.line(stream, &last))).is_err()
+            {
+                self.interpreter = None;
+            }
+        }
+    }
+
+    /// An interpreter that panics has a defect; the task is not to suffer from it.
+    fn give_up(&mut self) {
+        self.interpreter = None;
+        self.trouble.get_or_insert_with(|| "its stream could not be understood".to_owned());
+    }
+}
+
+impl Line {
+    fn take(&mut self, bytes: &[u8], mut whole: impl FnMut(&[u8])) {
+        for part in bytes.split_inclusive(|b| *b == b'\n') {
+            let (text, ends) = match part.split_last() {
+                Some((b'\n', text)) => (text, true),
+                _ => (part, false),
+            };
+            if !self.skipped && self.bytes.is_empty() && ends {
+                whole(text);
+                continue;
+            }
+            if self.bytes.len() + text.len() > LONGEST {
+                self.skipped = true;
+                self.bytes = Vec::new();
+            }
+            if !self.skipped {
+                self.bytes.extend_from_slice(text);
+            }
+            if ends {
+                if !self.skipped {
+                    whole(&self.bytes);
+                }
+                self.skipped = false;
+                self.bytes.clear();
+                self.bytes.shrink_to(CHUNK);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    mod fuzz {
+        use super::*;
+        proptest! {
+            #[test]
+            fn lines_do_not_depend_on_how_they_are_read(text in "[ab\n]{0,60}", cuts in proptest::collection::vec(1usize..9, 0..20)) {
+                let (mut line, mut seen, mut rest) = (Line::default(), Vec::new(), text.as_bytes());
+                for cut in cuts.into_iter().chain([usize::MAX]) {
+                    let (part, left) = rest.split_at(cut.min(rest.len()));
+                    line.take(part, |whole| seen.push(whole.to_vec()));
+                    rest = left;
+                }
+                seen.push(line.bytes);
+                let expected: Vec<Vec<u8>> = text.split('\n').map(|l| l.as_bytes().to_vec()).collect();
+                prop_assert_eq!(seen, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A shim with a process of its own: what it knows, and how it says so.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use aiw_core::{TaskOutcome as Outcome, TaskState as State};
+use rustix::process::Rlimit;
+
+use super::signals::Signals;
+use super::streams::Streams;
+use crate::directory::Alive;
+use crate::interpreter::Interpreter;
+use crate::new::{NewProcess, Queue};
+use crate::platform;
+use crate::program::Program;
+use crate::record::{Labels, Record};
+use crate::records::Records;
+use crate::runtime::RuntimeDir;
+use crate::segment::{Live, Slot, attach, open};
+
+/// How long it is tried to record an end.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// A shim with a process of its own.
+pub(super) struct Supervisor {
+    pub record: Record,
+    /// What its directory held before, if it was there already.
+    pub before: Option<Record>,
+    pub new: NewProcess,
+    pub directory: PathBuf,
+    pub streams: Streams,
+    pub interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    pub signals: Signals,
+    pub program: Program,
+    pub files: Vec<OwnedFd>,
+    pub grace: Duration,
+    pub core: Rlimit,
+    pub live: Live,
+    pub slot: Option<Slot>,
+    pub records: Records,
+    pub runtime: RuntimeDir,
+    pub queue: Queue,
+    /// Held until this process ends.
+    pub _alive: Alive,
+}
+
+impl Supervisor {
+    /// Says in the record and in the slot what is the case now, in this order: who is woken finds both.
+    pub fn publish(&mut self) {
+        self.live.state = self.record.state;
+        self.live.pid = self.record.child.map(|child| child.pid);
+        self.live.running_since = self.record.running_since;
+        if let Err(error) = self.records.save(&self.directory, &self.record) {
+            self.streams.trouble.get_or_insert_with(|| error.to_string());
+        }
+        if let Some(slot) = &self.slot {
+            slot.update(&self.live);
+            slot.segment().wake();
+        }
+    }
+
+    /// Goes over to the session's new segment, if it has got one (its files may vanish at a logout).
+    pub fn stay_attached(&mut self) {
+        let segment = self.slot.as_ref().map(Slot::segment);
+        if segment.is_some_and(|segment| segment.is_current()) {
+            return;
+        }
+        let root = self.record.root;
+        // Another process may have the root's id by now: its session is not ours to found.
+        let attached = if platform::is_alive(root.pid, root.start) {
+            attach(&self.runtime, root).ok()
+        } else {
+            open(&self.runtime, root).ok().flatten()
+        };
+        if let Some(segment) = attached {
+            self.live.ticket = segment.ticket();
+            self.slot = segment.claim(&self.live).ok();
+            segment.wake();
+        }
+    }
+
+    /// Gives up the slot, and hands the place on.
+    pub fn leave_table(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            let segment = slot.segment().clone();
+            drop(slot);
+            segment.hand_on();
+        }
+    }
+
+    /// Leaves everything as it was before this shim came.
+    pub fn withdraw(&mut self) {
+        match self.before.take() {
+            None => {
+                let _ = fs::remove_dir_all(&self.directory);
+            }
+            Some(before) => {
+                let _ = self.records.save(&self.directory, &before);
+            }
+        }
+        self.leave_table();
+    }
+
+    /// Records the end. The slot goes last: who is woken by that finds the record whole.
+    pub fn close(&mut self, outcome: Outcome) {
+        crate::memory::remove_all(&mut self.record.files);
+        self.record.state = State::Ended;
+        self.record.outcome = Some(outcome);
+        self.record.ended = Some(aiw_home::now_millis());
+        if let Some(trouble) = self.streams.trouble.take() {
+            self.record.note(&trouble);
+        }
+        // Whoever looks after our death takes it for lost; a full disk may have room again by then.
+        let start = Instant::now();
+        while self.records.save_last(&self.directory, &self.record).is_err() {
+            if start.elapsed() >= LAST_WORDS || !self.directory.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        self.leave_table();
+    }
+}

@@ -1,0 +1,61 @@
+//! A process from its registration to its turn.
+
+use aiw_core::{TaskOutcome as Outcome, TaskState as State};
+
+use super::starter::Starter;
+use super::supervisor::Supervisor;
+use crate::directory::is_asked_to_stop;
+use crate::request::Answer;
+use crate::segment::Slot;
+
+impl Supervisor {
+    /// Waits until it has a place; whether it is to run at all. Else it has ended, or was never there.
+    pub fn wait_for_turn(&mut self, starter: &mut Starter) -> bool {
+        self.hand_on();
+        if self.take_turn() {
+            return true;
+        }
+        if !self.queue.may_queue {
+            self.withdraw();
+            starter.answer(&Answer::Limit(self.queue.limit));
+            return false;
+        }
+        self.streams.say("queued: as many tasks run as may run");
+        starter.answer(&Answer::Started(Box::new(self.record.clone())));
+        loop {
+            if self.signals.terminate() || is_asked_to_stop(&self.directory) {
+                self.streams.say("stopped before its turn came");
+                self.record.note("it was stopped before its turn came");
+                self.close(Outcome::Signalled);
+                return false;
+            }
+            let has_slept = self.slot.as_ref().is_some_and(Slot::sleep_until_turn);
+            if self.take_turn() {
+                return true;
+            }
+            if has_slept {
+                // Nobody tells of the deaths of others, and nobody of a segment that was replaced.
+                self.stay_attached();
+                self.hand_on();
+            }
+        }
+    }
+
+    /// Whether it has a place. Without a segment there is no limit to keep.
+    fn take_turn(&mut self) -> bool {
+        let Some(slot) = &self.slot else { return true };
+        let has = slot.take_turn();
+        if has {
+            self.live.state = State::Starting;
+            slot.update(&self.live);
+        }
+        has
+    }
+
+    /// Hands free places to those who wait, ourselves among them.
+    fn hand_on(&self) {
+        if let Some(slot) = &self.slot {
+            slot.segment().hand_on();
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What `cargo xtask bench` measures, and what tests look into. It is no part of the product.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use aiw_core::{TaskId, TaskState as State};
+
+use crate::error::SupervisorError;
+use crate::files::random;
+use crate::mask::Mask;
+use crate::names::Names;
+use crate::platform;
+use crate::root::Root;
+use crate::runtime::RuntimeDir;
+use crate::segment::{Live, Owner, Segment, open};
+
+/// What tests and benches call what they have supervised.
+pub const NAMES: Names = Names::new("tested", "record.json", "test", ["AIW_TESTED_ID", "AIW_TESTED_INSTANCE"]);
+
+/// How long the operations on a segment take, each as the mean of many.
+#[derive(Debug, Clone, Copy)]
+pub struct Figures {
+    /// Taking a slot and saying what runs.
+    pub register: Duration,
+    /// Changing what a slot says.
+    pub update: Duration,
+    /// Reading a slot.
+    pub read: Duration,
+    /// Reading a thousand slots, what they say understood.
+    pub scan: Duration,
+    /// From one thread's wake until another is awake.
+    pub wake: Duration,
+}
+
+/// Measures in a segment of its own, made in `directory`, which must not be there yet.
+pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
+    const TIMES: u32 = 100_000;
+    let pid = std::process::id();
+    let root = Root::of(pid);
+    let segment = crate::segment::attach(&RuntimeDir::at(directory.to_owned(), NAMES.table.clone()), root)?;
+    let mut live = live(pid, root.start);
+    let start = Instant::now();
+    for _ in 0..10_000 {
+        drop(segment.claim(&live)?);
+    }
+    // Freeing wakes, which is a system call; claiming alone is what registering is.
+    let with_wake = start.elapsed() / 10_000;
+    let mut slots = Vec::with_capacity(1000);
+    let start = Instant::now();
+    for _ in 0..1000 {
+        slots.push(segment.claim(&live)?);
+    }
+    let register = (start.elapsed() / 1000).min(with_wake);
+    let start = Instant::now();
+    for i in 0..TIMES {
+        live.started = i.into();
+        slots[0].update(&live);
+    }
+    let update = start.elapsed() / TIMES;
+    let start = Instant::now();
+    for i in 0..TIMES {
+        std::hint::black_box(segment.read(i as usize % 1000));
+    }
+    let read = start.elapsed() / TIMES;
+    let start = Instant::now();
+    for _ in 0..100 {
+        let running = segment.scan().filter(|slot| slot.state() == Some(State::Running)).count();
+        std::hint::black_box(running);
+    }
+    let scan = start.elapsed() / 100;
+    drop(slots);
+    Ok(Figures { register, update, read, scan, wake: wake(&segment) })
+}
+
+fn wake(segment: &Arc<Segment>) -> Duration {
+    const TIMES: u32 = 1000;
+    let done = Arc::new(AtomicBool::new(false));
+    let (there, is_done) = (segment.clone(), done.clone());
+    let (tell, told) = std::sync::mpsc::channel();
+    let mut seen = segment.generation();
+    let sleeper = std::thread::spawn(move || {
+        while !is_done.load(Ordering::Relaxed) {
+            there.sleep(seen, Duration::from_secs(1));
+            let now = there.generation();
+            if now != seen {
+                seen = now;
+                let _ = tell.send(Instant::now());
+            }
+        }
+    });
+    let mut total = Duration::ZERO;
+    for _ in 0..TIMES {
+        // Time to fall asleep.
+        std::thread::sleep(Duration::from_micros(200));
+        let start = Instant::now();
+        segment.wake();
+        if let Ok(awake) = told.recv_timeout(Duration::from_secs(1)) {
+            total += awake.saturating_duration_since(start);
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    segment.wake();
+    let _ = sleeper.join();
+    total / TIMES
+}
+
+/// Masks a stream that arrives in parts, with a pause after each of them if it comes `slowly`.
+pub fn masked(secrets: &[Vec<u8>], parts: &[&[u8]], slowly: bool) -> Vec<u8> {
+    let mut mask = Mask::of(secrets);
+    let mut out = Vec::new();
+    for part in parts {
+        out.extend(mask.take(part));
+        if slowly {
+            out.extend(mask.release());
+        }
+    }
+    out.extend(mask.rest());
+    out
+}
+
+/// How long it takes to mask a mebibyte of a CLI's stream, and of one in which every line is suspicious.
+pub fn masking() -> (Duration, Duration) {
+    const BYTES: usize = 1 << 20;
+    let secrets =
+        ["sk-ant-api03-nPq7Zt4cX2", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"].map(|key| key.as_bytes().to_vec());
+    let measure = |texts: &[&str]| {
+        let line = |text: &&str| {
+            format!(
+                "{{\"type\":\"message\",\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"role\":\"assistant\",\"content\":\"{text}\",\"delta\":true}}\n"
+            )
+        };
+        let lines: String = texts.iter().map(line).collect();
+        let stream = lines.repeat(BYTES / lines.len() + 1);
+        let mut mask = Mask::of(&secrets);
+        let start = Instant::now();
+        for part in stream.as_bytes().chunks(64 << 10) {
+            std::hint::black_box(mask.take(part));
+        }
+        start.elapsed()
+    };
+    let long = "fn first(text: &str) -> Option<&str> {\\n    text.split_whitespace().next()\\n}\\n".repeat(20);
+    let usual = measure(&["I will look at", " the tests", " first, and say what breaks", " \\\"so\\\"", &long]);
+    let suspicious = measure(&["keys", " sk-ant-", "begin with sk-", "\\u001b[1ms\\u001b[0m", "s", "sk-ant-api0"]);
+    (usual, suspicious)
+}
+
+/// How many slots of a session are taken by tasks.
+pub fn taken(runtime: &Path, names: &Names, root: Root) -> usize {
+    let segment = open(&at(runtime, names), root).ok().flatten();
+    segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
+}
+
+/// Fills a session's table with slots that this process owns, until there is no room; how many those were.
+pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, SupervisorError> {
+    let segment = crate::segment::attach(&at(runtime, names), root)?;
+    let pid = std::process::id();
+    let live = live(pid, platform::start_of(pid).unwrap_or(0));
+    let mut count = 0;
+    while let Ok(slot) = segment.claim(&live) {
+        // It stays taken as long as this process lives.
+        std::mem::forget(slot);
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn live(pid: u32, start: u64) -> Live {
+    Live {
+        id: TaskId::from_number(random() >> 2),
+        shim: Owner { pid, start },
+        instance: random() | 1,
+        state: State::Running,
+        depth: 0,
+        pid: Some(pid),
+        ticket: 1,
+        limit: 64,
+        above: Vec::new(),
+        started: 1,
+        running_since: Some(1),
+        label: b"claude openrouter reviewer: fix the failing test of the parser, and say what was wrong with it".into(),
+    }
+}
+
+/// Makes or finds a session's segment as starters do, its link gone or not, again and again; for
+/// tests that kill whoever does so.
+pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), SupervisorError> {
+    let runtime = at(runtime, names);
+    loop {
+        let segment = crate::segment::attach(&runtime, root)?;
+        drop(segment.claim(&live(root.pid, root.start))?);
+        segment.forget();
+    }
+}
+
+/// The name of a session's segment, made if it has none.
+pub fn attach(runtime: &Path, names: &Names, root: Root) -> Result<String, SupervisorError> {
+    let segment = crate::segment::attach(&at(runtime, names), root)?;
+    Ok(segment.name().to_owned())
+}
+
+/// Makes this process, and nobody else, one of the next version of aiw, as far as segments go.
+pub fn be_newer() {
+    crate::segment::NEWER.store(1, Ordering::Relaxed);
+}
+
+fn at(runtime: &Path, names: &Names) -> RuntimeDir {
+    RuntimeDir::at(runtime.to_owned(), names.table.clone())
+}

@@ -1,0 +1,124 @@
+//! Attached processes: they have their owner's pipes, and go with it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aiw_supervisor::{Attached, Exit, Program, SupervisorError};
+
+use crate::environment::{Environment, GUARD, is_there, kill, number, program, shim, until};
+
+fn attach(script: &str) -> Attached {
+    Attached::start(shim(), "/".as_ref(), program(script), Duration::from_millis(200)).unwrap()
+}
+
+/// A process that has left the group, the session and its parents, and ignores SIGTERM; its id goes to a file.
+fn away(path: &std::path::Path) -> String {
+    format!("(setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' &)", path.display())
+}
+
+#[test]
+fn bytes_go_to_and_fro_as_they_are() {
+    let mut attached = attach("cat; echo over >&2; exit 5");
+    let bytes: Vec<u8> = (0..1 << 20).map(|i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut stdin = attached.stdin.take().unwrap();
+    let mut stdout = attached.stdout.take().unwrap();
+    let mut echoed = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            stdin.write_all(&bytes).unwrap();
+            drop(stdin);
+        });
+        stdout.read_to_end(&mut echoed).unwrap();
+    });
+    assert!(echoed == bytes);
+    let mut said = String::new();
+    attached.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "over\n");
+    assert_eq!(attached.wait(GUARD), Some(Exit { code: Some(5), signal: None }));
+    assert_eq!(attached.wait(GUARD), Some(Exit { code: Some(5), signal: None }));
+}
+
+#[test]
+fn an_owner_that_is_killed_takes_the_whole_group_with_it() {
+    let env = Environment::new();
+    let (far, near) = (env.path("far"), env.path("near"));
+    let script = format!("{}; trap '' TERM; echo $$ > {}; while :; do sleep 1; done", away(&far), near.display());
+    let mut owner = Command::new(shim()).arg("own").arg(script).stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(owner.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let (far, near): (u32, u32) = (number(&far), number(&near));
+    assert_eq!(first.trim().parse(), Ok(near));
+    assert!(is_there(far) && is_there(near));
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    until(|| (!is_there(far) && !is_there(near)).then_some(()));
+}
+
+#[test]
+fn a_reaper_that_is_killed_leaves_nothing_either() {
+    let env = Environment::new();
+    let far = env.path("far");
+    let mut attached = attach(&format!("{}; exec sleep 1000", away(&far)));
+    let far = number(&far);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", attached.pid())).unwrap();
+    let reaper: u32 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap();
+    kill(reaper);
+    assert_eq!(attached.wait(GUARD), Some(Exit { code: None, signal: None }));
+    until(|| (!is_there(far) && !is_there(attached.pid())).then_some(()));
+}
+
+#[test]
+fn what_is_stopped_or_dropped_ends_with_all_it_has_started() {
+    let env = Environment::new();
+    for (name, stops) in [("one", true), ("two", false)] {
+        let path = env.path(name);
+        let mut attached = attach(&format!("{}; echo up; exec sleep 1000", away(&path)));
+        let far = number(&path);
+        let pid = attached.pid();
+        assert_eq!(attached.wait(Duration::from_millis(20)), None);
+        if stops {
+            attached.stop();
+            assert_eq!(attached.wait(GUARD), Some(Exit { code: None, signal: Some(15) }));
+            assert!(!is_there(far) && !is_there(pid));
+        } else {
+            drop(attached);
+            until(|| (!is_there(far) && !is_there(pid)).then_some(()));
+        }
+    }
+}
+
+#[test]
+fn what_it_leaves_behind_at_its_own_end_is_ended() {
+    let env = Environment::new();
+    let path = env.path("far");
+    let mut attached = attach(&format!("{}; while [ ! -s {} ]; do sleep 0.01; done", away(&path), path.display()));
+    assert_eq!(attached.wait(GUARD), Some(Exit { code: Some(0), signal: None }));
+    assert!(!is_there(number(&path)));
+}
+
+#[test]
+fn it_has_its_environment_and_no_descriptor_of_others() {
+    let mut program = program("env | grep -c KEY=; ls /proc/self/fd | wc -l; cat /proc/self/fd/7");
+    program.environment.push(("KEY".into(), "canary-31b2".into()));
+    program.files.push(aiw_supervisor::PassedFile { fd: 7, bytes: b"seven".to_vec() });
+    let mut attached = Attached::start(shim(), "/".as_ref(), program, GUARD).unwrap();
+    let mut said = String::new();
+    attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    // The standard ones, the passed one, and that by which `ls` reads the list.
+    assert_eq!(said, "1\n5\nseven");
+    attached.wait(GUARD).unwrap();
+}
+
+#[test]
+fn what_cannot_be_started_says_why() {
+    let start = |cwd: &str, program: Program| Attached::start(shim(), cwd.as_ref(), program, GUARD).unwrap_err();
+    assert_eq!(
+        start("/", Program::of("/no/such")).to_string(),
+        "cannot start `/no/such`: No such file or directory (os error 2)"
+    );
+    let error = start("/no/where", program("true"));
+    assert_eq!(error.to_string(), "cannot work in `/no/where`: No such file or directory (os error 2)");
+    let silent = Attached::start("/bin/true".as_ref(), "/".as_ref(), program("true"), GUARD).unwrap_err();
+    assert!(matches!(silent, SupervisorError::Shim { .. }), "{silent}");
+}

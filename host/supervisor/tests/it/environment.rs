@@ -1,0 +1,108 @@
+//! A home and a runtime directory of a test's own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_core::TaskId;
+use aiw_home::Home;
+use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Root, Scope, State, Supervised, WaitMode};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Nothing here takes that long; it is there so that a defect is a failure and not a hang.
+pub const GUARD: Duration = Duration::from_secs(60);
+
+pub const SERVERS: Names = Names::new("servers", "server.json", "server", ["TEST_SERVER_ID", "TEST_SERVER_INSTANCE"]);
+
+pub struct Environment {
+    directory: TempDir,
+}
+
+impl Environment {
+    pub fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn servers(&self) -> Processes {
+        let scope = Scope::Session(Root::of(std::process::id()));
+        let servers = Processes::open(&Home::at(self.path("home")), SERVERS, scope).unwrap();
+        servers.with_runtime(self.path("run")).with_grace(Duration::from_millis(300))
+    }
+
+    pub fn start(&self, new: NewProcess, script: &str) -> Supervised {
+        self.servers().start(shim(), new, program(script), Queue::default()).unwrap()
+    }
+
+    pub fn ended(&self, id: TaskId) -> Supervised {
+        let never = AtomicBool::new(false);
+        let deadline = Some(Instant::now() + GUARD);
+        let waited = self.servers().wait(&[id], WaitMode::All, deadline, &never, &mut |_| {}).unwrap();
+        assert!(waited.done, "{:?}", waited.all);
+        waited.all.into_iter().next().unwrap()
+    }
+
+    /// The lines of the log from one stream.
+    pub fn lines(&self, id: TaskId, stream: aiw_supervisor::Stream) -> Vec<String> {
+        let entries = self.servers().log(id).unwrap().tail(usize::MAX).unwrap();
+        let of = entries.into_iter().filter(|entry| entry.stream == stream);
+        of.map(|entry| String::from_utf8(entry.bytes).unwrap().trim_end_matches('\r').to_owned()).collect()
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        for one in self.servers().list().unwrap_or_default() {
+            if one.record.state != State::Ended {
+                let _ = self.servers().stop(one.record.id, true);
+            }
+        }
+        let link = self.path("run").join(format!("{}_server2", std::process::id()));
+        if let Ok(id) = std::fs::read_to_string(link) {
+            let _ = std::fs::remove_file(Path::new("/dev/shm").join(id.trim_start_matches('/')));
+        }
+    }
+}
+
+pub fn shim() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_aiw-test-shim"))
+}
+
+pub fn program(script: &str) -> Program {
+    Program {
+        arguments: vec!["-c".into(), script.into()],
+        environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+        ..Program::of("/bin/sh")
+    }
+}
+
+/// What is there sooner or later.
+pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = there() {
+            return value;
+        }
+        assert!(start.elapsed() < GUARD, "it does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process is there, and no zombie.
+pub fn is_there(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// A number that a script writes into a file, with a line break.
+pub fn number(path: &Path) -> u32 {
+    until(|| std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))?.trim().parse().ok())
+}
+
+pub fn kill(pid: u32) {
+    let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
+}

@@ -1,0 +1,157 @@
+//! A supervised server: it is started again, has a terminal, another log, and several lives under one id.
+
+use std::time::Duration;
+
+use aiw_supervisor::{
+    LogPolicy, NewProcess, Outcome, Processes, Queue, Restart, RestartWhen, Scope, State, Stopped, Stream,
+    SupervisorError, Terminal,
+};
+
+use crate::environment::{Environment, is_there, kill, program, shim, until};
+
+fn restart(when: RestartWhen, limit: Option<u32>) -> Restart {
+    Restart { when, delay: Duration::from_millis(20), limit }
+}
+
+#[test]
+fn what_fails_is_started_again_as_often_as_it_may_be() {
+    let env = Environment::new();
+    let count = env.path("count");
+    let script = |until: u32| {
+        format!("echo x >> {0}; [ $(wc -l < {0}) -ge {until} ] && exit 0; echo failing; exit 7", count.display())
+    };
+    // It is well the third time.
+    let new = NewProcess { restart: restart(RestartWhen::Failed, Some(9)), ..NewProcess::within("/") };
+    let one = env.ended(env.start(new.clone(), &script(3)).record.id);
+    assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Succeeded), Some(0), 2));
+    assert_eq!(env.lines(one.record.id, Stream::Stdout), ["failing", "failing"]);
+    // It never is.
+    let new = NewProcess { restart: restart(RestartWhen::Failed, Some(2)), ..new };
+    let one = env.ended(env.start(new, &script(1000)).record.id);
+    assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Failed), Some(7), 2));
+}
+
+#[test]
+fn what_is_stopped_is_not_started_again() {
+    let env = Environment::new();
+    let new = NewProcess { restart: restart(RestartWhen::Ended, None), ..NewProcess::within("/") };
+    let id = env.start(new, "echo up; sleep 0.01").record.id;
+    let restarted = until(|| Some(env.servers().get(id).unwrap().record).filter(|record| record.restarts >= 3));
+    assert_ne!(restarted.state, State::Ended);
+    let Stopped::Ended(one) = env.servers().stop(id, true).unwrap() else { panic!() };
+    assert_eq!(one.record.state, State::Ended);
+    let ups = env.lines(id, Stream::Stdout).len();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(env.lines(id, Stream::Stdout).len(), ups);
+}
+
+#[test]
+fn a_supervisor_that_is_killed_takes_what_it_restarts_with_it() {
+    let env = Environment::new();
+    let new = NewProcess { restart: restart(RestartWhen::Ended, None), ..NewProcess::within("/") };
+    let one = env.start(new, "exec sleep 1000");
+    kill(one.record.shim.pid);
+    until(|| (!is_there(one.record.child.unwrap().pid)).then_some(()));
+    assert_eq!(env.ended(one.record.id).record.outcome, Some(Outcome::Lost));
+}
+
+#[test]
+fn a_terminal_is_one_and_is_typed_at() {
+    let env = Environment::new();
+    let new = NewProcess { terminal: Some(Terminal { rows: 40, columns: 132 }), ..NewProcess::within("/") };
+    let script = "test -t 0 && test -t 1 && test -t 2 && echo terminal; stty size; read word; echo \"got $word\"; tty > /dev/tty";
+    let mut program = program(script);
+    program.stdin = b"hello\n".to_vec();
+    let one = env.servers().start(shim(), new, program, Queue::default()).unwrap();
+    let one = env.ended(one.record.id);
+    assert_eq!(one.record.outcome, Some(Outcome::Succeeded), "{:?}", one.record);
+    let lines = env.lines(one.record.id, Stream::Stdout);
+    assert!(["terminal", "40 132", "got hello"].iter().all(|line| lines.iter().any(|l| l == line)), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("/dev/pts/"), "{lines:?}");
+}
+
+#[test]
+fn a_log_is_as_large_as_it_is_to_be() {
+    let env = Environment::new();
+    // What a pipe holds goes into one file, and this is many times as much.
+    let script = "seq 1 200000";
+    let of = |files| NewProcess { log: LogPolicy { file_bytes: 2048, files }, ..NewProcess::within("/") };
+    for (files, expected) in [(1, 1), (2, 2), (7, 7)] {
+        let one = env.ended(env.start(of(files), script).record.id);
+        let logs = std::fs::read_dir(&one.directory).unwrap().flatten();
+        let logs: Vec<_> = logs.filter(|file| file.file_name().to_str().unwrap().starts_with("log")).collect();
+        assert_eq!(logs.len(), expected);
+        let kept: u64 = logs.iter().map(|file| file.metadata().unwrap().len()).sum();
+        assert!(kept < u64::from(files) * (400 << 10), "{kept}");
+        assert_eq!(env.lines(one.record.id, Stream::Stdout).last().unwrap(), "200000");
+    }
+    let none = env.ended(env.start(of(0), script).record.id);
+    assert_eq!(none.record.outcome, Some(Outcome::Succeeded));
+    assert!(env.lines(none.record.id, Stream::Stdout).is_empty());
+}
+
+#[test]
+fn an_id_has_one_life_after_the_other() {
+    let env = Environment::new();
+    let mut new = NewProcess::within("/");
+    new.labels.insert("name".into(), "web".into());
+    let first = env.start(new.clone(), "echo first; exit 3");
+    let id = first.record.id;
+    let again = |script: &str| env.servers().start_again(shim(), id, new.clone(), program(script), Queue::default());
+    env.ended(id);
+    env.servers().mark_read(&[id]).unwrap();
+    let second = again("echo second; exec sleep 1000").unwrap();
+    assert_eq!((second.record.id, second.record.incarnation, second.record.exit_code), (id, 1, None));
+    assert_ne!(second.record.instance, first.record.instance);
+    // One at a time.
+    let error = again("echo never").unwrap_err();
+    assert!(matches!(error, SupervisorError::StillRunning { .. }), "{error}");
+    let running = env.servers().get(id).unwrap();
+    assert_eq!((running.record.state, running.record.incarnation), (State::Running, 1));
+    // One that dies without a word makes way as well.
+    kill(second.record.shim.pid);
+    until(|| (!is_there(second.record.shim.pid)).then_some(()));
+    let third = again("echo third").unwrap();
+    assert_eq!(third.record.incarnation, 2);
+    let third = env.ended(id);
+    assert_eq!((third.record.outcome, third.unread), (Some(Outcome::Succeeded), true));
+    assert_eq!(env.lines(id, Stream::Stdout), ["first", "second", "third"]);
+    assert_eq!(third.record.labels["name"], "web");
+    assert_eq!(env.servers().list().unwrap().len(), 1);
+    // Who may not queue leaves what was there.
+    let other = env.start(NewProcess::within("/"), "exec sleep 1000");
+    let queue = Queue { limit: 1, may_queue: false };
+    let refused = env.servers().start_again(shim(), id, new.clone(), program("echo never"), queue).unwrap_err();
+    assert!(matches!(refused, SupervisorError::Limit { limit: 1 }));
+    assert_eq!(env.servers().get(id).unwrap().record, third.record);
+    env.servers().stop(other.record.id, true).unwrap();
+}
+
+#[test]
+fn labels_are_kept_and_what_somebody_understands_is_added() {
+    let env = Environment::new();
+    let mut new = NewProcess::within("/");
+    new.labels.insert("counts".into(), true.into());
+    let one = env.ended(env.start(new.clone(), "echo one; echo yes").record.id);
+    assert_eq!(one.record.outcome, Some(Outcome::Succeeded));
+    assert_eq!((&one.record.labels["lines"], &one.record.labels["last"]), (&2.into(), &"yes".into()));
+    let doubted = env.ended(env.start(new, "echo no").record.id);
+    assert_eq!((doubted.record.outcome, doubted.record.exit_code), (Some(Outcome::Failed), Some(0)));
+    assert_eq!(doubted.record.note.as_deref(), Some("its last line says no"));
+    // Nobody understands what bears no such label.
+    let plain = env.ended(env.start(NewProcess::within("/"), "echo no").record.id);
+    assert_eq!((plain.record.outcome, plain.record.labels.is_empty()), (Some(Outcome::Succeeded), true));
+}
+
+#[test]
+fn two_rooms_do_not_see_each_other() {
+    let env = Environment::new();
+    let one = env.start(NewProcess::within("/"), "exec sleep 1000");
+    let home = aiw_home::Home::at(env.path("home"));
+    let others =
+        Processes::open(&home, aiw_supervisor::testing::NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
+    assert!(others.list().unwrap().is_empty() && others.get(one.record.id).is_err());
+    let environment = std::fs::read(format!("/proc/{}/environ", one.record.child.unwrap().pid)).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    assert!(environment.contains(&format!("TEST_SERVER_ID={}", one.record.id)) && !environment.contains("AIW_TASK"));
+}

@@ -1,0 +1,81 @@
+//! `shim …` is the supervisor, as in `aiw`; `own SCRIPT` starts an attached process, prints its id, and then what it
+//! writes, until that ends or this is killed.
+
+use std::process::ExitCode;
+
+#[cfg(unix)]
+fn main() -> ExitCode {
+    match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
+        Some("shim") => aiw_supervisor::shim_main(std::env::args_os(), |labels| {
+            let is_counted = labels.get("counts").is_some();
+            is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::Interpreter>)
+        }),
+        Some("own") => own::own(),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(not(unix))]
+fn main() -> ExitCode {
+    ExitCode::FAILURE
+}
+
+/// Somebody who counts the lines of what is labelled so.
+#[cfg(unix)]
+mod counter {
+    use aiw_supervisor::{Findings, Interpreter, Labels, Stream};
+
+    #[derive(Default)]
+    pub struct Counter {
+        lines: u64,
+        last: String,
+    }
+
+    impl Interpreter for Counter {
+        fn line(&mut self, _stream: Stream, line: &[u8]) {
+            self.lines += 1;
+            self.last = String::from_utf8_lossy(line).into_owned();
+        }
+
+        fn findings(&self, _mask: &dyn Fn(&str) -> String) -> Findings {
+            let labels = [("lines".to_owned(), self.lines.into()), ("last".to_owned(), self.last.clone().into())];
+            let doubt = (self.last == "no").then(|| "its last line says no".to_owned());
+            Findings { labels: Labels::from_iter(labels), doubt }
+        }
+    }
+}
+
+#[cfg(unix)]
+mod own {
+    use std::io::{Read, Write};
+    use std::process::ExitCode;
+    use std::time::Duration;
+
+    use aiw_supervisor::{Attached, Program};
+
+    pub fn own() -> ExitCode {
+        let (Some(script), Ok(aiw)) = (std::env::args_os().nth(2), std::env::current_exe()) else {
+            return ExitCode::FAILURE;
+        };
+        let program = Program { arguments: vec!["-c".into(), script], environment: path(), ..Program::of("/bin/sh") };
+        let Ok(mut attached) = Attached::start(&aiw, "/".as_ref(), program, Duration::from_millis(200)) else {
+            return ExitCode::FAILURE;
+        };
+        let Some(mut stdout) = attached.stdout.take() else { return ExitCode::FAILURE };
+        let _ = writeln!(std::io::stdout(), "{}", attached.pid());
+        let mut buffer = [0; 4096];
+        while let Ok(length) = stdout.read(&mut buffer) {
+            if length == 0 {
+                break;
+            }
+            let _ = std::io::stdout().write_all(&buffer[..length]);
+            let _ = std::io::stdout().flush();
+        }
+        attached.wait(Duration::from_secs(60));
+        ExitCode::SUCCESS
+    }
+
+    fn path() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+        std::env::var_os("PATH").map(|path| ("PATH".into(), path)).into_iter().collect()
+    }
+}

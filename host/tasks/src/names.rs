@@ -1,0 +1,12 @@
+//! What tasks are called where they are supervised.
+
+use aiw_supervisor::Names;
+
+/// The variable that holds a task's id in the environment of all that the task runs.
+pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
+
+/// The variable that holds the instance of a task, which no forged record with the same id has by chance.
+pub const INSTANCE_VARIABLE: &str = "AIW_TASK_INSTANCE";
+
+/// `~/.aiw/tasks/<id>/task.json`, and `<pid>_task…` in the runtime directory.
+pub(crate) const NAMES: Names = Names::new("tasks", "task.json", "task", [TASK_VARIABLE, INSTANCE_VARIABLE]);

@@ -1,0 +1,171 @@
+//! What anyone may do with tasks.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use aiw_core::TaskId;
+use aiw_home::Home;
+use aiw_supervisor::{
+    Keep, Log, NewProcess, Processes, Program, Queue, RecordProblem, Scope, Supervised, SupervisorError, WaitMode,
+};
+
+use crate::error::TaskError;
+use crate::names::NAMES;
+use crate::task::{About, Stopped, Task, Waited};
+
+/// How deep tasks may start tasks.
+pub const MAX_DEPTH: u8 = 3;
+
+/// The tasks of a session, or of all.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    pub(crate) processes: Processes,
+}
+
+impl Tasks {
+    /// The tasks of a scope. Nothing is created until a task is started.
+    pub fn open(home: &Home, scope: Scope) -> Result<Self, TaskError> {
+        let processes = Processes::open(home, NAMES, scope)?;
+        Ok(Self { processes: processes.understood_by(|labels| About::of(labels).map(drop)) })
+    }
+
+    /// Starts a task beneath a shim of its own, and returns once it runs, is queued or has been
+    /// refused. `aiw` is the executable whose `shim` command is [`shim_main`](crate::shim_main).
+    pub fn start(
+        &self,
+        aiw: &Path,
+        about: &About,
+        process: NewProcess,
+        program: Program,
+        queue: Queue,
+    ) -> Result<Task, TaskError> {
+        if process.depth > MAX_DEPTH {
+            return Err(TaskError::Depth { depth: process.depth, limit: MAX_DEPTH });
+        }
+        let process = NewProcess { labels: about.labels(), label: about.label(), ..process };
+        task(self.processes.start(aiw, process, program, queue)?)
+    }
+
+    /// All of them, oldest first. Nothing is changed by that: what dead shims have left is for [`Self::sweep`], and
+    /// whoever looks often sweeps seldom.
+    pub fn list(&self) -> Result<Vec<Task>, TaskError> {
+        self.list_with_problems().map(|(tasks, _)| tasks)
+    }
+
+    /// The same, and an error for each task whose record can't be read.
+    pub fn list_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
+        let (all, problems) = self.processes.list_with_problems()?;
+        let tasks: Result<Vec<Task>, TaskError> = all.into_iter().map(task).collect();
+        Ok((tasks?, problems.into_iter().map(TaskError::from).collect()))
+    }
+
+    /// All of them, once what dead shims have left has been ended and recorded, if there is such.
+    pub fn list_settled(&self) -> Result<Vec<Task>, TaskError> {
+        let mut all = self.processes.list()?;
+        if all.iter().any(|one| !one.settled) {
+            self.sweep()?;
+            all = self.processes.list()?;
+        }
+        all.into_iter().map(task).collect()
+    }
+
+    /// Ends and records what dead shims have left, and removes what ended sessions have.
+    pub fn sweep(&self) -> Result<(), TaskError> {
+        Ok(self.processes.sweep()?)
+    }
+
+    /// Whether the session's shared memory is fit to use. Lists do without it; starting does not.
+    pub fn check(&self) -> Result<(), TaskError> {
+        Ok(self.processes.check()?)
+    }
+
+    /// One of them. A task of another session is found too: its id was known.
+    pub fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+        task(self.processes.get(id)?)
+    }
+
+    /// The log of a task.
+    pub fn log(&self, id: TaskId) -> Result<Log, TaskError> {
+        Ok(self.processes.log(id)?)
+    }
+
+    /// Asks a task to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is
+    /// done. The shim does it; of a dead shim, what is left is ended here. A shim that was stopped
+    /// goes on for it, and one that does nothing is killed after 15 s more. One that cannot be
+    /// inspected is asked by a file, which it sees within 5 s.
+    pub fn stop(&self, id: TaskId, wait: bool) -> Result<Stopped, TaskError> {
+        self.processes.stop(id, wait)?.map(task)
+    }
+
+    /// Waits until one or all of the tasks have ended, until the deadline, or until `cancelled` is
+    /// set, which is seen within a second. `on_change` is called at the start and after each
+    /// change of a state. A task that is removed meanwhile stays as it was last known; one that is named
+    /// twice is reported once.
+    pub fn wait(
+        &self,
+        ids: &[TaskId],
+        mode: WaitMode,
+        deadline: Option<Instant>,
+        cancelled: &AtomicBool,
+        on_change: &mut dyn FnMut(&[Task]),
+    ) -> Result<Waited, TaskError> {
+        let mut known: Vec<(Supervised, Task)> = Vec::new();
+        let mut tell = |all: &[Supervised]| {
+            // Of many that are waited for, few change at once.
+            let same = |at: usize, one: &Supervised| known.get(at).filter(|(before, _)| before == one).cloned();
+            let again = |(at, one): (usize, &Supervised)| {
+                same(at, one).or_else(|| Some((one.clone(), task(one.clone()).ok()?)))
+            };
+            let now: Vec<(Supervised, Task)> = all.iter().enumerate().filter_map(again).collect();
+            known = now;
+            on_change(&known.iter().map(|(_, task)| task.clone()).collect::<Vec<_>>());
+        };
+        let waited = self.processes.wait(ids, mode, deadline, cancelled, &mut tell)?;
+        let all: Result<Vec<Task>, TaskError> = waited.all.into_iter().map(task).collect();
+        Ok(Waited { all: all?, done: waited.done, cancelled: waited.cancelled })
+    }
+
+    /// Marks ended tasks as shown by a report. Others are left as they are. That a mark cannot be
+    /// written, or a task is gone, is no error: the report was shown, and that is what counts.
+    pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), TaskError> {
+        Ok(self.processes.mark_read(ids)?)
+    }
+
+    /// Removes the directory of an ended task, or what is in its place: a directory with a damaged record
+    /// that nobody supervises, or a file, FIFO or socket. A link is refused.
+    pub fn remove(&self, id: TaskId) -> Result<(), TaskError> {
+        Ok(self.processes.remove(id)?)
+    }
+
+    /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
+    pub fn prune(&self, keep: Keep) -> Result<Vec<TaskId>, TaskError> {
+        Ok(self.processes.prune(keep)?)
+    }
+
+    /// Another runtime directory than the environment names.
+    #[must_use]
+    pub fn with_runtime(self, directory: impl Into<std::path::PathBuf>) -> Self {
+        Self { processes: self.processes.with_runtime(directory) }
+    }
+
+    /// Another time between SIGTERM and SIGKILL than 5 s.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { processes: self.processes.with_grace(grace) }
+    }
+
+    /// Another time until a shim is taken for stuck.
+    #[cfg(all(unix, feature = "testing"))]
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { processes: self.processes.with_patience(patience) }
+    }
+}
+
+/// A process as the task that it is.
+fn task(one: Supervised) -> Result<Task, TaskError> {
+    let id = one.record.id;
+    let source = |error| SupervisorError::Unreadable { id, source: RecordProblem::Nonsense(error) };
+    Ok(Task::try_from(one).map_err(source)?)
+}
