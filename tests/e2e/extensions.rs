@@ -198,7 +198,7 @@ fn a_component_that_was_tampered_with_is_refused_at_every_load() {
     ");
     let listed = env.run(&["extension", "list"]).ok();
     assert!(listed.stdout.lines().any(|l| l.starts_with("acme-index ") && l.contains("broken")), "{}", listed.whole());
-    // What it would have read is no reason against the others.
+    // What it would have read is not a reason against the others.
     let market = Market::new(env.path("m"), "m");
     env.run(&["plugin", "marketplace", "add", &market.root().display().to_string()]).ok();
     env.run(&["extension", "remove", "acme-index"]).ok();
@@ -268,7 +268,7 @@ fn an_id_that_is_taken_is_refused() {
     hint: run `aiw extension update acme-index` or `aiw extension remove acme-index` first
     ------- exit code 2 -------
     ");
-    // The same file again is no news.
+    // The same file again is not news.
     add(&env, &env.path("acme.wasm")).ok();
     let run = env.run(&["extension", "remove", "market-github"]);
     assert_eq!(run.stderr, "error: component `market-github` is part of aiw and can't be removed\n");

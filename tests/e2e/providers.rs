@@ -401,6 +401,8 @@ fn what_decides_about_the_provider_is_said() {
     assert_eq!(explained(&[]), (json!("one"), json!("default"), true));
     let text = env.run(&["claude", "--explain", "hello"]).ok().stdout;
     assert!(text.contains("provider: one (the default)") && !text.contains("canary"), "{text}");
+    // A hundred names are read by their beginnings.
+    assert!(text.lines().any(|line| line.starts_with("  AWS_…: ")), "{text}");
     assert!(clis.seen().is_empty());
 }
 
@@ -508,7 +510,7 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
     let prompt = format!("#!\nfor p in own other; do '{}' claude -p $p inner >&2 || true; done", aiw.display());
     let run = env.run_with_input(&["claude", "-p", "gw", "-"], &prompt);
     let seen = clis.seen();
-    // The other provider's key is in no environment but its own run's; here it is not to be had.
+    // The other provider's key is in no environment but its own run's; here it is not available.
     assert_eq!(seen.len(), 2, "{}", run.whole());
     let outer = seen.iter().find(|seen| seen.environment.contains_key("ANTHROPIC_MODEL")).unwrap();
     for name in ["OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "OTHER_KEY"] {

@@ -184,7 +184,7 @@ fn a_new_role_comes_from_a_template_a_file_or_standard_input() {
     let env = Environment::cold();
     insta::assert_snapshot!(env.stable(&env.run(&["role", "new", "plain"]).ok().whole()), @"
     Wrote `[TMP]/aiw/role/plain.md`
-    Fill it by `aiw role edit plain`
+    Edit it with `aiw role edit plain`
     ------- stderr -------
     ------- exit code 0 -------
     ");

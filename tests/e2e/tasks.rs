@@ -109,7 +109,7 @@ fn how_a_cli_ended_is_how_the_task_ended() {
         ("exit 137", "failed", json!(137), json!(null), 137),
         ("exit 143", "failed", json!(143), json!(null), 143),
         ("kill -9 $$", "signalled", json!(null), json!(9), 137),
-        // What the stream does not end with is no success, whatever the exit code says.
+        // What the stream does not end with is not a success, whatever the exit code says.
         ("exit 0", "failed", json!(0), json!(null), 1),
     ] {
         let run = env.run(&["claude", &FakeClis::script(text)]);

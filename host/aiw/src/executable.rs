@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// The executable that shims are started from.
 pub fn own_executable() -> Result<PathBuf, Failure> {
-    // After an update has replaced it, the same file is still to be had through /proc.
+    // After an update has replaced it, the same file is still available through /proc.
     match std::env::current_exe() {
         Ok(path) if path.is_file() => Ok(path),
         _ if Path::new("/proc/self/exe").exists() => Ok("/proc/self/exe".into()),

@@ -169,7 +169,7 @@ fn json_text(value: &Value) -> String {
     escaped
 }
 
-/// Writes to standard output. A reader that went away is no failure of ours.
+/// Writes to standard output. A reader that went away is not a failure of ours.
 pub fn write(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -172,7 +172,7 @@ impl Starter {
     }
 
     pub fn queue(&self) -> Result<Queue, Failure> {
-        Ok(Queue { limit: self.home.settings()?.task_limit()?, may_queue: true })
+        Ok(Queue { limit: self.home.settings()?.tasks()?.limit, may_queue: true })
     }
 
     pub fn start(&self, prepared: Prepared, queue: Queue) -> Result<Task, Failure> {

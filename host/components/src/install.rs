@@ -1,6 +1,7 @@
 //! Adding, updating, switching and removing components of third parties.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aiw_core::ExtensionId;
 use aiw_extensions::{Grants, is_lower};
@@ -46,7 +47,7 @@ impl Library {
             return Err(LibraryError::Bundled { id: id.to_string(), action: "replaced" });
         }
         match (extensions.get(id), adding) {
-            // The same file again is no news.
+            // The same file again is not news.
             (Some(known), Adding::New) if known.sha256 != candidate.about.sha256 => {
                 Err(LibraryError::Taken { id: id.to_string(), source_name: shown(&known.source) })
             }
@@ -57,17 +58,22 @@ impl Library {
     }
 
     /// Adds a candidate: the user has agreed. It is compiled first, so that what is listed also loads.
-    pub async fn add(&self, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
+    pub async fn add(self: &Arc<Self>, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
         self.keep(candidate, Adding::New).await
     }
 
     /// Puts a candidate in the place of the component that [`Library::check_update`] was asked for.
-    pub async fn update(&self, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
+    pub async fn update(self: &Arc<Self>, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
         self.keep(candidate, Adding::Update).await
     }
 
-    async fn keep(&self, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
+    async fn keep(self: &Arc<Self>, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
         self.try_out(candidate).await?;
+        let (library, candidate) = (self.clone(), candidate.clone());
+        aiw_home::blocking(move || library.commit(&candidate, adding)).await
+    }
+
+    fn commit(&self, candidate: &Candidate, adding: Adding) -> Result<LockedExtension, LibraryError> {
         let about = &candidate.about;
         let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;

@@ -8,7 +8,7 @@ use aiw_net::{Client, Policy, Request};
 use crate::LibraryError;
 
 /// A component that was read and not added yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Candidate {
     /// What it says of itself.
     pub about: About,

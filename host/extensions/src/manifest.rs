@@ -38,7 +38,7 @@ pub struct Manifest {
 const MAX_TEXT: usize = 200;
 const MAX_ITEMS: usize = 64;
 
-/// Whether a version is lower than another; no where one of them is no version of semver's.
+/// Whether a version is lower than another; no where one of them is not a version of semver's.
 pub fn is_lower(version: &str, than: &str) -> bool {
     let parsed = |text: &str| semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok();
     matches!((parsed(version), parsed(than)), (Some(version), Some(than)) if version.cmp_precedence(&than).is_lt())

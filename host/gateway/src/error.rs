@@ -36,9 +36,9 @@ pub(crate) enum CallError {
     TwoTasks { id: TaskId, pid: Option<u32> },
     #[error("there is no directory `{}`", .path.display())]
     NoDirectory { path: PathBuf },
-    #[error("the call was taken back before anything was started")]
+    #[error("the call was cancelled before anything started")]
     TakenBack,
-    #[error("the call was taken back; the task runs on")]
+    #[error("the call was cancelled; the task keeps running")]
     NoLongerWaited,
     #[error("a defect of aiw has ended this call: {problem}")]
     Defect { problem: String },

@@ -88,7 +88,7 @@ fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Canc
     let request = request(context, asked)?;
     let prepared = runtime.block_on(context.launcher()?.prepare(&request))?;
     let notes = prepared.notes.clone();
-    let queue = Queue { limit: context.home.settings()?.task_limit()?, may_queue: true };
+    let queue = Queue { limit: context.home.settings()?.tasks()?.limit, may_queue: true };
     let executable = context.source.executable()?;
     if cancelled.is_taken_back() {
         return Err(CallError::TakenBack);

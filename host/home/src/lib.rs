@@ -13,6 +13,7 @@
 //! # Ok(()) }
 //! ```
 
+mod blocking;
 mod cache;
 mod document;
 mod error;
@@ -29,6 +30,7 @@ mod settings;
 mod time;
 mod vault;
 
+pub use blocking::blocking;
 pub use cache::Cache;
 pub use document::Document;
 pub use error::HomeError;
@@ -42,6 +44,6 @@ pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, new_provider_id, origin,
     providers_schema,
 };
-pub use settings::{MarketSettings, Settings, SourceSettings};
+pub use settings::{CliSettings, MarketSettings, Settings, SourceSettings, TaskSettings};
 pub use time::{now_millis, now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

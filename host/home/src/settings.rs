@@ -116,6 +116,26 @@ impl SourceSettings {
     }
 }
 
+/// Settings of one AI CLI: `clis.<cli>`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CliSettings {
+    /// `default` or `edit`, for runs that do not say. What is not text is as JSON writes it.
+    pub permission: Option<String>,
+}
+
+/// Settings of tasks: `tasks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskSettings {
+    /// How many tasks of a session run at once; the others wait for their turn.
+    pub limit: u32,
+}
+
+impl Default for TaskSettings {
+    fn default() -> Self {
+        Self { limit: 64 }
+    }
+}
+
 /// `settings.json`: `extraKnownMarketplaces`, `enabledPlugins` (both in Claude Code's shape),
 /// `sources`, `trustedDirectories`, `clis`, `tasks`.
 #[derive(Debug)]
@@ -287,22 +307,23 @@ impl Settings {
         self.document.set(&["trustedDirectories"], &list.into())
     }
 
-    /// `clis.<cli>.permission`: `default` or `edit`, for runs that do not say. What is no text is
-    /// as JSON writes it.
-    pub fn permission(&self, cli: CliKind) -> Option<String> {
-        match self.document.get(&["clis", cli.as_str(), "permission"])? {
-            Value::String(word) => Some(word.clone()),
-            other => Some(other.to_string()),
-        }
+    /// `clis.<cli>`
+    pub fn cli(&self, cli: CliKind) -> CliSettings {
+        let permission = self.document.get(&["clis", cli.as_str(), "permission"]).map(|word| match word {
+            Value::String(word) => word.clone(),
+            other => other.to_string(),
+        });
+        CliSettings { permission }
     }
 
-    /// `tasks.limit`: how many tasks of a session run at once; the others wait for their turn.
-    pub fn task_limit(&self) -> Result<u32, HomeError> {
-        let Some(limit) = self.document.get(&["tasks", "limit"]) else { return Ok(64) };
+    /// `tasks`
+    pub fn tasks(&self) -> Result<TaskSettings, HomeError> {
+        let Some(limit) = self.document.get(&["tasks", "limit"]) else { return Ok(TaskSettings::default()) };
         let number = limit.as_u64().and_then(|limit| u32::try_from(limit).ok());
-        number.filter(|limit| (1..=1000).contains(limit)).ok_or_else(|| {
-            HomeError::invalid(self.document.path(), "has a `tasks.limit` that is no number from 1 to 1000")
-        })
+        let limit = number.filter(|limit| (1..=1000).contains(limit)).ok_or_else(|| {
+            HomeError::invalid(self.document.path(), "has a `tasks.limit` that is not a number from 1 to 1000")
+        })?;
+        Ok(TaskSettings { limit })
     }
 
     /// `sources.<id>`
@@ -387,7 +408,7 @@ mod tests {
     #[test]
     fn a_limit_is_a_number_or_an_error() {
         let (_dir, home) = home();
-        assert_eq!(home.settings().unwrap().task_limit().unwrap(), 64);
+        assert_eq!(home.settings().unwrap().tasks().unwrap().limit, 64);
         for (text, limit) in [
             ("3", Some(3)),
             ("1000", Some(1000)),
@@ -398,7 +419,7 @@ mod tests {
             ("2.5", None),
         ] {
             std::fs::write(home.settings_path(), format!(r#"{{"tasks": {{"limit": {text}}}}}"#)).unwrap();
-            assert_eq!(home.settings().unwrap().task_limit().ok(), limit, "{text}");
+            assert_eq!(home.settings().unwrap().tasks().ok().map(|tasks| tasks.limit), limit, "{text}");
         }
     }
 

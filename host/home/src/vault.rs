@@ -169,7 +169,7 @@ impl Vault {
     pub(crate) fn seal(&self, lock: &Lock, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let identity = match self.identity()? {
             Some(identity) => identity,
-            // A new key would make the others unreadable for ever.
+            // A new key would make the others unreadable forever.
             None if !self.names()?.is_empty() => return Err(VaultError::KeyMissing { path: self.key_path() }),
             None => self.make_key(lock)?,
         };

@@ -342,7 +342,7 @@ fn give_variables(cli: &dyn AiCli, request: &Request, draft: &mut Draft) -> Resu
 
 /// What the run may do: what was asked for, else the settings' word for it.
 fn permission(request: &Request, settings: &Settings, notes: &mut Vec<String>) -> Permission {
-    let word = settings.permission(request.cli).filter(|_| request.permission.is_none());
+    let word = settings.cli(request.cli).permission.filter(|_| request.permission.is_none());
     let set = word.and_then(|word| {
         let parsed = word.parse();
         let problem = |e: &InvalidName| {

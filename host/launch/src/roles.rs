@@ -1,7 +1,7 @@
 //! Roles: what goes before a task. Files of aiw's own, and Claude Code's subagents.
 //!
 //! aiw's own are `role/*.md` of its home: a description, a line of exactly 12 dashes, the
-//! content. At most 1 MB of UTF-8. A byte order mark is no part of it; line ends stay as they
+//! content. At most 1 MB of UTF-8. A byte order mark is not a part of it; line ends stay as they
 //! are in the content. Claude Code's are `.claude/agents/*.md` of the current directory and of
 //! the user's home: front matter, then the content. They are read, never written. Of several
 //! with one name the first counts, in this order.

@@ -33,7 +33,7 @@ pub enum Event {
     },
     /// The run failed, or a request of it did.
     Failed(String),
-    /// A line that is no part of the stream: standard error, mostly.
+    /// A line that is not a part of the stream: standard error, mostly.
     Line(String),
 }
 
@@ -160,7 +160,7 @@ pub struct Renderer {
     open: bool,
 }
 
-/// Without colours and cursor movements; what else could steer a terminal is made visible.
+/// Without colors and cursor movements; what else could steer a terminal is made visible.
 pub(crate) fn plain(text: &str) -> String {
     aiw_core::printable(&stripped(text)).into_owned()
 }

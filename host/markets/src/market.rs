@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, is_git_ref, without_query};
 use aiw_extensions::World;
-use aiw_home::{MarketSettings, Settings};
+use aiw_home::{Home, MarketSettings, Settings, blocking};
 use aiw_wasm::market::{EntryRef, EntrySource, Field, Registration};
 use aiw_wasm::{CallError, Reach, Refusal};
 
@@ -91,6 +91,34 @@ impl MarketStatus {
         let claims = self.listing.as_ref().and_then(|l| l.document_name.as_deref()).is_some_and(is_reserved);
         claims && !is_anthropic(&self.market)
     }
+}
+
+/// Registers a marketplace with what it lists; says whether it was there.
+fn keep(home: &Home, market: MarketSettings, listing: Listing) -> Result<(MarketSettings, Listing, bool), MarketError> {
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    let known = match settings.market(market.name.as_str()) {
+        Some(other) if !other.same_source(&market) => {
+            return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: shown(other) });
+        }
+        Some(_) => true,
+        None => false,
+    };
+    settings.set_market(market.clone())?;
+    listing.save(home, &market.name, &lock)?;
+    settings.save(&lock)?;
+    home.sweep(&lock);
+    Ok((market, listing, known))
+}
+
+/// Keeps what a marketplace lists now.
+fn keep_again(home: &Home, market: &MarketSettings, listing: Listing) -> Result<Listing, MarketError> {
+    let lock = home.lock()?;
+    // Removed meanwhile: then there is nothing to keep.
+    if home.settings()?.market(market.name.as_str()).is_some_and(|known| known.same_source(market)) {
+        listing.save(home, &market.name, &lock)?;
+    }
+    Ok(listing)
 }
 
 impl Markets {
@@ -183,7 +211,7 @@ impl Markets {
         };
         let given = options.reference.clone().or(claimed.reference);
         if given.as_deref().is_some_and(|name| !is_git_ref(name)) {
-            return Err(bad("names a ref that is no branch or tag", None));
+            return Err(bad("names a ref that is not a branch or tag", None));
         }
         let mut market = MarketSettings {
             // Replaced by the document's name.
@@ -258,20 +286,8 @@ impl Markets {
         let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
         notes.extend(self.notes(&listing));
 
-        let lock = self.home.lock()?;
-        let mut settings = self.home.settings()?;
-        let known = match settings.market(market.name.as_str()) {
-            Some(other) if !other.same_source(&market) => {
-                return Err(MarketError::NameTaken { name: market.name.to_string(), source_name: shown(other) });
-            }
-            Some(_) => true,
-            None => false,
-        };
-        settings.set_market(market.clone())?;
-        listing.save(&self.home, &market.name, &lock)?;
-        settings.save(&lock)?;
-        self.home.sweep(&lock);
-        drop(lock);
+        let home = self.home.clone();
+        let (market, listing, known) = blocking(move || keep(&home, market, listing)).await?;
         let mut added = Added { market, listing, known, not_official, notes };
         if options.inspect {
             added.notes.extend(self.inspect_remote(&added.market, &mut added.listing).await?);
@@ -433,12 +449,8 @@ impl Markets {
                 let document = self.parse(&component, &market, &snapshot.document).await?;
                 let listing = self.list(&settings, &market, document, snapshot.revision, old.as_ref()).await?;
                 notes = self.notes(&listing);
-                let lock = self.home.lock()?;
-                // Removed meanwhile: then there is nothing to keep.
-                if self.home.settings()?.market(market.name.as_str()).is_some_and(|m| m.same_source(&market)) {
-                    listing.save(&self.home, &market.name, &lock)?;
-                }
-                listing
+                let (home, market) = (self.home.clone(), market.clone());
+                blocking(move || keep_again(&home, &market, listing)).await?
             }
         };
         if inspect {

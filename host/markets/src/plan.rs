@@ -216,14 +216,19 @@ impl Markets {
         let files = Files::of_tree(&tree, &found.listed.entry)?;
         let inspection = inspect(&found.listed.entry, &files, tree.commit().cloned());
         let settings = self.home.settings()?;
-        if let Some(market) = settings.market(found.market.as_str()) {
-            let lock = self.home.lock()?;
-            if let Some(mut listing) = crate::Listing::load(&self.home, market)?
-                && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == found.listed.entry)
-            {
-                listed.inspection = Some(inspection.clone());
-                listing.save(&self.home, &market.name, &lock)?;
-            }
+        if let Some(market) = settings.market(found.market.as_str()).cloned() {
+            let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
+            aiw_home::blocking(move || {
+                let lock = home.lock()?;
+                if let Some(mut listing) = crate::Listing::load(&home, &market)?
+                    && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == entry)
+                {
+                    listed.inspection = Some(seen);
+                    listing.save(&home, &market.name, &lock)?;
+                }
+                Ok::<_, MarketError>(())
+            })
+            .await?;
         }
         Ok(inspection)
     }

@@ -178,12 +178,17 @@ impl Markets {
             }
         }
         if news > 0 {
-            let lock = self.home.lock()?;
-            // Another process may have fetched a newer one meanwhile.
-            let current = Listing::load(&self.home, market)?;
-            if current.is_some_and(|current| current.revision == listing.revision) {
-                listing.save(&self.home, &market.name, &lock)?;
-            }
+            let (home, market, seen) = (self.home.clone(), market.clone(), listing.clone());
+            aiw_home::blocking(move || {
+                let lock = home.lock()?;
+                // Another process may have fetched a newer one meanwhile.
+                let current = Listing::load(&home, &market)?;
+                if current.is_some_and(|current| current.revision == seen.revision) {
+                    seen.save(&home, &market.name, &lock)?;
+                }
+                Ok::<_, MarketError>(())
+            })
+            .await?;
         }
         Ok(note.into_iter().collect())
     }

@@ -26,7 +26,7 @@ impl Handler {
     async fn answer(&self, name: String, arguments: Map<String, Value>, request: CancellationToken) -> Answer {
         let cancelled = Cancelled { request, gone: self.gone.clone() };
         let offer = self.offer.clone();
-        // On its own: a call that panics is one failed call, and its client does not wait for ever.
+        // On its own: a call that panics is one failed call, and its client does not wait forever.
         let call = tokio::spawn(async move { offer.call(&name, arguments, cancelled).await });
         call.await.unwrap_or_else(|_| Answer::error("a defect of aiw has ended this call; standard error says more"))
     }

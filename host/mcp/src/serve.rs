@@ -39,7 +39,7 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
     let sessions = async {
         while !gone.is_cancelled() {
             let handler = Handler { offer: offer.clone(), gone: gone.clone() };
-            // What is no beginning of a session (the cancellation of a probe, an answer to nobody)
+            // What is not a beginning of a session (the cancellation of a probe, an answer to nobody)
             // is an error of rmcp's: it is passed over, and the next message may be one.
             if let Ok(session) = serve_server(Front(handler), wire.clone()).await {
                 let _ = session.waiting().await;

@@ -289,7 +289,7 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// The head of a message; none of what is no JSON, or no object.
+/// The head of a message; none of what is not JSON, or no object.
 fn head(line: &[u8]) -> Option<Head> {
     /// Read without being understood: a number may be larger than any that can be held.
     #[derive(serde::Deserialize)]
@@ -318,7 +318,9 @@ fn parse(line: &[u8]) -> Option<Incoming> {
             let longest = MAX_ID >> 10;
             refused(format!("the `id` of a request must be an integer or a string of at most {longest} KiB"), None)
         }
-        (true, Id::Legal(id)) => message().or_else(|| refused("this is no request of JSON-RPC 2.0".into(), Some(id))),
+        (true, Id::Legal(id)) => {
+            message().or_else(|| refused("this is not a request of JSON-RPC 2.0".into(), Some(id)))
+        }
         // Notifications, and answers.
         (true, Id::None) | (false, _) => message(),
     }
@@ -343,7 +345,7 @@ mod tests {
     #[test]
     fn an_id_is_echoed_up_to_a_length() {
         let of = |length: usize| format!(r#"{{"id":"{}","method":"ping"}}"#, "i".repeat(length));
-        assert_eq!(shown(&of(MAX_ID)), format!("{}: this is no request of JSON-RPC 2.0", "i".repeat(MAX_ID)));
+        assert_eq!(shown(&of(MAX_ID)), format!("{}: this is not a request of JSON-RPC 2.0", "i".repeat(MAX_ID)));
         assert_eq!(shown(&of(MAX_ID + 1)), ILLEGAL);
     }
 
@@ -358,8 +360,8 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, "taken"),
             (" {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} \r\n", "taken"),
             (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "taken"),
-            (r#"{"id":1,"method":"ping"}"#, "1: this is no request of JSON-RPC 2.0"),
-            (&deep, "d: this is no request of JSON-RPC 2.0"),
+            (r#"{"id":1,"method":"ping"}"#, "1: this is not a request of JSON-RPC 2.0"),
+            (&deep, "d: this is not a request of JSON-RPC 2.0"),
             ("[]", "-: batches are not taken: send one message a line"),
             ("", "ignored"),
             ("Content-Length: 5", "ignored"),
@@ -380,10 +382,10 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1,"id":1,"method":"ping"}"#, ILLEGAL),
             (r#"{"method":"ping","id":1e999}"#, ILLEGAL),
             (r#"{"method":"ping","params":1e999}"#, "ignored"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":5}"#, "1: this is no request of JSON-RPC 2.0"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":5}"#, "1: this is not a request of JSON-RPC 2.0"),
             (
                 r#"{"jsonrpc":"2.0","id":"a\u0000\n","method":"ping","result":{}}"#,
-                "a\0\n: this is no request of JSON-RPC 2.0",
+                "a\0\n: this is not a request of JSON-RPC 2.0",
             ),
             (r#"{"jsonrpc":"2.0","id":1.5,"result":{}}"#, "ignored"),
             (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "taken"),

@@ -326,7 +326,7 @@ impl Client {
             let next = match response.headers().get("location") {
                 Some(to) if follows && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) => {
                     let to = to.to_str().ok().and_then(|to| url.join(to).ok());
-                    to.ok_or_else(|| NetError::malformed(format!("`{}` redirects to what is no URL", shown(&url))))?
+                    to.ok_or_else(|| NetError::malformed(format!("`{}` redirects to what is not a URL", shown(&url))))?
                 }
                 _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
             };
@@ -346,7 +346,7 @@ impl Client {
     }
 
     /// Whether a program that is about to be started may be led to an address: what [`Client::get`] checks,
-    /// the name resolved as well. A name that does not resolve now leads nowhere, and is no error. Nothing
+    /// the name resolved as well. A name that does not resolve now leads nowhere, and is not an error. Nothing
     /// is sent.
     pub async fn check_address(&self, policy: &Policy, url: &str) -> Result<(), NetError> {
         /// Name servers of a network that is gone answer after many seconds.

@@ -121,7 +121,7 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     }
 }
 
-/// Scheme, host and port of a web address, in one form: `https://a.example:443`. `None` for what is no `http` or
+/// Scheme, host and port of a web address, in one form: `https://a.example:443`. `None` for what is not an `http` or
 /// `https` URL, and for one that holds a user or a password.
 pub fn origin(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;

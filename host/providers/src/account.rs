@@ -248,7 +248,7 @@ mod tests {
         assert!(is_unpinned(&provider) && pin(&mut provider, &before) && !is_unpinned(&provider));
         assert!(!pin(&mut provider, &before));
         let id = provider.id.clone();
-        // Another path at the same place is no move.
+        // Another path at the same place is not a move.
         account(&provider, &known(preset(&[(Family::Anthropic, Some("https://a/y"))]))).unwrap();
         for url in ["https://b/x", "http://a/x", "https://a:8443/x"] {
             let moved = preset(&[(Family::Anthropic, Some(url))]);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, one_line};
-use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, origin};
+use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, origin};
 use serde::Serialize;
 
 use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
@@ -105,17 +105,20 @@ struct Pending {
     notes: Vec<String>,
 }
 
+fn refuse_taken(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
+    match file.get(name.as_str())? {
+        Some(_) => Err(ProviderError::Taken { name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
 impl Providers {
     /// Adds a provider. Asks for what was not given.
     pub async fn add(&self, name: ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
         if name.as_str() == OWN {
             return Err(ProviderError::Reserved);
         }
-        let refuse_taken = |file: &ProvidersFile| match file.get(name.as_str())? {
-            Some(_) => Err(ProviderError::Taken { name: name.clone() }),
-            None => Ok(()),
-        };
-        refuse_taken(&self.file()?)?;
+        refuse_taken(&self.file()?, &name)?;
         let preset = match &changes.preset {
             Some(preset) => preset.clone(),
             None => ask.preset(&self.adapters.presets().await?.0).await?,
@@ -128,12 +131,16 @@ impl Providers {
         agree_to_private(&mut provider, &known, ask).await?;
         pin(&mut provider, &known.preset);
         let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
-        let lock = self.home.lock()?;
-        let file = self.file()?;
-        // Another process may have added it in the meantime.
-        refuse_taken(&file)?;
         let pending = Pending { before: None, provider, known, token, default: changes.default, notes: Vec::new() };
-        self.keep(lock, file, pending)
+        let this = self.clone();
+        blocking(move || {
+            let lock = this.home.lock()?;
+            let file = this.file()?;
+            // Another process may have added it in the meantime.
+            refuse_taken(&file, &pending.provider.name)?;
+            this.keep(lock, file, pending)
+        })
+        .await
     }
 
     /// Changes a provider: what is given, and nothing else.
@@ -158,15 +165,22 @@ impl Providers {
             if provider == before && token.is_none() && !renewed {
                 return Err(ProviderError::Unchanged);
             }
-            let lock = self.home.lock()?;
-            let file = self.file()?;
-            // Another process was here in the meantime: the changes go on top of what it left.
-            if Self::get(&file, name.as_str())? != before {
-                given = token.map(|token| Given { token, places });
-                continue;
-            }
             let before = Some(before);
-            return self.keep(lock, file, Pending { before, provider, known, token, default: changes.default, notes });
+            let pending = Pending { before, provider, known, token, default: changes.default, notes };
+            let (this, name) = (self.clone(), name.clone());
+            let kept = blocking(move || {
+                let lock = this.home.lock()?;
+                let file = this.file()?;
+                // Another process was here in the meantime: the changes go on top of what it left.
+                match Some(Self::get(&file, name.as_str())?) == pending.before {
+                    true => this.keep(lock, file, pending).map(Ok),
+                    false => Ok(Err(pending.token)),
+                }
+            });
+            match kept.await? {
+                Ok(added) => return Ok(added),
+                Err(token) => given = token.map(|token| Given { token, places }),
+            }
         }
     }
 
@@ -207,15 +221,19 @@ impl Providers {
         if let Some(cli) = wanted.iter().find(|cli| !fitting.contains(cli)) {
             return Err(ProviderError::Misfit { provider: name.to_owned(), cli: *cli });
         }
-        let lock = self.home.lock()?;
-        let mut file = self.file()?;
-        if name != OWN {
-            // Another process may have removed it in the meantime.
-            Self::get(&file, name)?;
-        }
-        let clis = if wanted.is_empty() { &fitting } else { wanted };
-        file.set_default(Some(clis), (name != OWN).then_some(name))?;
-        Ok(file.save(&lock)?)
+        let clis = if wanted.is_empty() { fitting } else { wanted.to_vec() };
+        let (this, name) = (self.clone(), name.to_owned());
+        blocking(move || {
+            let lock = this.home.lock()?;
+            let mut file = this.file()?;
+            if name != OWN {
+                // Another process may have removed it in the meantime.
+                Self::get(&file, &name)?;
+            }
+            file.set_default(Some(&clis), (name != OWN).then_some(name.as_str()))?;
+            Ok(file.save(&lock)?)
+        })
+        .await
     }
 
     /// What an entry becomes, with its preset, and whether its secrets would go to another place.

@@ -107,7 +107,7 @@ impl Key {
         let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);
         if !self.is_ours() {
             // Our own entry that the user changed stays theirs; one that says the same as we
-            // would is no clash.
+            // would is not a clash.
             let same = *current == claim.entry || (!claim.own_tree && *current == claim.plain);
             return (own.is_none() && !same).then_some(Clash::User);
         }

@@ -152,7 +152,7 @@ impl Input {
     /// Ends the thread, so that no key typed later is taken by it.
     pub(crate) fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);
-        // A terminal that hung up keeps crossterm reading for ever; the process ends soon then.
+        // A terminal that hung up keeps crossterm reading forever; the process ends soon then.
         for _ in 0..10 {
             #[cfg(unix)]
             let _ = signal_hook::low_level::raise(signal_hook::consts::SIGWINCH);

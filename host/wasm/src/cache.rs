@@ -71,7 +71,7 @@ impl CompiledCache {
         component
     }
 
-    /// Keeps compiled code. A failure is no error: the next process compiles again.
+    /// Keeps compiled code. A failure is not an error: the next process compiles again.
     pub(crate) fn store(&self, key: &str, code: &[u8]) {
         let (Some(dir), Some(path)) = (&self.dir, self.file(key)) else { return };
         let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);

@@ -31,7 +31,7 @@ impl Engine {
             .memory_reservation(limits::MEMORY as u64)
             .allocation_strategy(InstanceAllocationStrategy::OnDemand)
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-            // What no guest needs is no surface.
+            // What no guest needs is not a surface.
             .wasm_relaxed_simd(false)
             .wasm_gc(false)
             .wasm_function_references(false)

@@ -83,7 +83,7 @@ pub enum CallError {
         what: String,
     },
     /// It was called as what it is not.
-    #[error("component `{component}` is no `{world}`")]
+    #[error("component `{component}` is not a `{world}`")]
     NotOffered {
         /// The component.
         component: String,

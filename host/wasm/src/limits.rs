@@ -20,7 +20,7 @@ pub struct Limits {
     /// Core instances, tables and memories inside one component; JavaScript and Python guests
     /// have a dozen.
     pub instances: usize,
-    /// Bytes that may cross from the guest to the host: a document of 8 MiB and its neighbours. Without it
+    /// Bytes that may cross from the guest to the host: a document of 8 MiB and its neighbors. Without it
     /// a guest could hand the host strings until memory ends.
     pub hostcall_bytes: usize,
     /// Handles (trees) that a guest may hold at once.

@@ -117,7 +117,7 @@ impl OwnSource {
 pub struct Exported<T>(PhantomData<T>);
 
 impl<T: MarketSource> Exported<T> {
-    /// Fails to compile where `T` is no source.
+    /// Fails to compile where `T` is not a source.
     pub const CHECK: () = ();
 }
 

@@ -104,7 +104,7 @@ impl Preset {
 pub struct Exported<T>(PhantomData<T>);
 
 impl<T: Provider> Exported<T> {
-    /// Fails to compile where `T` is no provider.
+    /// Fails to compile where `T` is not a provider.
     pub const CHECK: () = ();
 }
 

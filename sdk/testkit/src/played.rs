@@ -176,7 +176,7 @@ impl Settings for Given {
     }
 }
 
-/// Tasks that stand still; one that is started is queued for ever.
+/// Tasks that stand still; one that is started is queued forever.
 pub(crate) struct PlayedTasks {
     tasks: Mutex<Vec<Task>>,
     now: SystemTime,

@@ -120,7 +120,7 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     let role = roles.write(&name, &text, over)?;
     output.line(format!("Wrote `{}`", role.path.display()));
     if is_template {
-        output.line(format!("Fill it by `aiw role edit {name}`"));
+        output.line(format!("Edit it with `aiw role edit {name}`"));
     }
     output.answer(json!({"role": shape_of(&role)}));
     Ok(())

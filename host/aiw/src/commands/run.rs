@@ -2,6 +2,7 @@
 
 pub mod line;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
@@ -164,13 +165,19 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
         output.line(format!("guards lifted by: {bypass}"));
     }
     for (word, names) in [("sets", &plan.sets), ("takes away", &plan.clears)] {
-        if !names.is_empty() {
-            output.line(format!("{word}: {}", names.join(" ")));
-        }
+        groups(word, names, output);
     }
-    if !plan.settings.is_empty() {
-        output.line(format!("settings over the user's: {}", plan.settings.join(" ")));
+    // Claude Code's own settings hold variables too, and they beat the environment.
+    let (variables, settings): (Vec<String>, Vec<String>) =
+        plan.settings.iter().cloned().partition(|key| key.starts_with("env."));
+    groups("settings over yours", &settings, output);
+    let named: Vec<String> = variables.iter().map(|key| key.trim_start_matches("env.").to_owned()).collect();
+    let (same, other): (Vec<String>, Vec<String>) =
+        named.into_iter().partition(|name| plan.sets.contains(name) || plan.clears.contains(name));
+    if !same.is_empty() {
+        output.line(format!("settings over yours: env, with {} of these variables", same.len()));
     }
+    groups("settings over yours, in env", &other, output);
     output.answer(json!({"explain": {
         "cli": prepared.cli.kind.as_str(),
         "path": plan.path.to_string_lossy(),
@@ -191,6 +198,36 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
         "settings": plan.settings,
         "notes": prepared.notes,
     }}));
+}
+
+/// Names on one line, or, where there are many, a line for each beginning that several share.
+fn groups(word: &str, names: &[String], output: &Output) {
+    /// As many as are read at a glance.
+    const FEW: usize = 8;
+
+    if names.is_empty() {
+        return;
+    }
+    if names.len() <= FEW {
+        output.line(format!("{word}: {}", names.join(" ")));
+        return;
+    }
+    output.line(format!("{word} {} names:", names.len()));
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in names {
+        let (beginning, rest) = name.split_at(name.find(['_', '.']).map_or(name.len(), |at| at + 1));
+        groups.entry(beginning).or_default().push(rest);
+    }
+    let mut single = Vec::new();
+    for (beginning, rests) in groups {
+        match rests.as_slice() {
+            [rest] => single.push(format!("{beginning}{rest}")),
+            rests => output.line(format!("  {beginning}…: {}", rests.join(" "))),
+        }
+    }
+    if !single.is_empty() {
+        output.line(format!("  {}", single.join(" ")));
+    }
 }
 
 /// Signals that came while a task was attended to.
@@ -243,7 +280,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
             Step::CaughtUp => {}
             Step::Looked(now) => {
                 if signals.hang_up.load(Ordering::Relaxed) {
-                    let failure = Failure::new(ErrorKind::Interrupted, format!("task {} runs on", now.id));
+                    let failure = Failure::new(ErrorKind::Interrupted, format!("task {} keeps running", now.id));
                     return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
                 }
                 if signals.stop.load(Ordering::Relaxed) != 0 && !told && now.state != State::Ended {

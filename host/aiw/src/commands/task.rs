@@ -96,7 +96,7 @@ fn say(problems: &[TaskError], output: &Output) {
     }
 }
 
-/// `aiw status`: what runs, and what has ended since anybody looked.
+/// `aiw status`: what is running, and what finished since you last looked.
 pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let tasks = tasks(&Home::find()?, all_namespaces)?;
     tasks.sweep()?;
@@ -107,7 +107,7 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let unread = shown.iter().filter(|task| task.unread).count();
     let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
     table(&rows(&shown)).iter().for_each(|line| output.line(line));
-    output.line(format!("{running} running, {} queued, {unread} ended and not reported yet", count(State::Queued)));
+    output.line(format!("{running} running, {} queued, {unread} finished since you last looked", count(State::Queued)));
     output.answer(json!({
         "tasks": shown.iter().map(TaskSummary::of).collect::<Vec<_>>(),
         "running": running, "queued": count(State::Queued), "unread": unread,
@@ -139,7 +139,7 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
     line("note", task.note.clone());
     line("log", Some(task.log.display().to_string()));
     if let Some(command) = resume(&task) {
-        output.line(format!("  go on: {command}"));
+        output.line(format!("  resume with: {command}"));
     }
     if let Some(message) = &task.about.final_message {
         output.line("");
@@ -221,7 +221,7 @@ fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), F
     Ok(())
 }
 
-/// Writes at once; a reader that went away ends the command, and is no failure.
+/// Writes at once; a reader that went away ends the command, and is not a failure.
 fn write_line(text: &str) -> Result<(), Failure> {
     write_bytes(format!("{text}\n").as_bytes())
 }
@@ -397,7 +397,8 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let waited = tasks.wait(&ids, mode, deadline, &cancelled, &mut |tasks| live.draw(tasks))?;
     if waited.cancelled {
         let signal = u8::try_from(signal.load(Ordering::Relaxed)).unwrap_or(2);
-        return Err(Failure::interrupted(128 + signal));
+        let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting; the tasks keep running");
+        return Err(failure.with_code(128 + signal));
     }
     let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
     let mut shapes = Vec::new();

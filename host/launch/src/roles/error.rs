@@ -92,7 +92,7 @@ pub enum RoleError {
         /// What is wrong.
         problem: RoleProblem,
     },
-    /// What should be written is no role.
+    /// What should be written is not a role.
     #[error("what was given for the role `{name}` {problem}")]
     Invalid {
         /// The role that it would be.

@@ -41,7 +41,7 @@ impl Machine {
 
     /// What is said of a role that can't be used, by `find` and by `list` alike.
     fn problem(&self, role: &str) -> String {
-        let RoleError::Broken { problem, .. } = self.find(role).unwrap_err() else { panic!("it is no broken one") };
+        let RoleError::Broken { problem, .. } = self.find(role).unwrap_err() else { panic!("it is not a broken one") };
         let listing = self.roles().list();
         let listed = listing.roles.into_iter().find(|listed| listed.name == role).unwrap();
         assert_eq!(listed.problem.unwrap().to_string(), problem.to_string());

@@ -142,7 +142,7 @@ impl Client {
                 items.extend(found);
             }
             let next = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-            // A server that gives the same cursor again would be asked for ever.
+            // A server that gives the same cursor again would be asked forever.
             if items.len() >= most || next.is_none() || next == cursor {
                 items.truncate(most);
                 return Ok(items);

@@ -1,6 +1,6 @@
 //! Repositories on this machine: read where they are. Nothing is copied, since a commit never changes.
 //!
-//! libgit2 opens whatever has the name of a file: on a pipe it waits for ever. So everything that it may open is
+//! libgit2 opens whatever has the name of a file: on a pipe it waits forever. So everything that it may open is
 //! looked at first, and what it does is done on a thread that can be left behind, should a file change its kind
 //! meanwhile.
 

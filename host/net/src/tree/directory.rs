@@ -144,7 +144,7 @@ impl Files for DirectoryFiles {
         target
             .into_os_string()
             .into_string()
-            .map_err(|_| NetError::invalid(format!("link `{}` has a target that is no text", one_line(path, 120))))
+            .map_err(|_| NetError::invalid(format!("link `{}` has a target that is not text", one_line(path, 120))))
     }
 
     fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {

@@ -130,7 +130,7 @@ impl Files for GitFiles {
         String::from_utf8(target)
             .ok()
             .filter(|target| !target.contains('\0'))
-            .ok_or_else(|| NetError::invalid(format!("link `{}` has a target that is no text", one_line(path, 120))))
+            .ok_or_else(|| NetError::invalid(format!("link `{}` has a target that is not text", one_line(path, 120))))
     }
 
     fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {

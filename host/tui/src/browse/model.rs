@@ -61,7 +61,7 @@ pub struct Preview {
 /// How to browse.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Whether to use colour; without it bold, inversion and underlines are left.
+    /// Whether to use color; without it bold, inversion and underlines are left.
     pub color: bool,
     /// What to search for at the start.
     pub query: String,

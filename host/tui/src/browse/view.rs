@@ -73,7 +73,7 @@ impl Areas {
     }
 }
 
-/// Styles; without colour only weight, inversion and underlines are left.
+/// Styles; without color only weight, inversion and underlines are left.
 #[derive(Clone, Copy)]
 struct Theme {
     color: bool,

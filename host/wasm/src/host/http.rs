@@ -54,7 +54,7 @@ impl State {
         };
         let to = origin(url);
         if to.is_none() || !bound.urls.iter().any(|url| origin(url) == to) {
-            let to = to.unwrap_or_else(|| "what is no web address".into());
+            let to = to.unwrap_or_else(|| "what is not a web address".into());
             let bound: Vec<String> = bound.urls.iter().filter_map(|url| origin(url)).collect();
             return Err(types::Error::Denied(format!(
                 "component `{id}` may not send the secret `{name}` to `{to}`: it is bound to `{}`",

@@ -54,7 +54,7 @@ fn preset(preset: adapter::Preset) -> Result<Preset, Bad> {
     }
     let page = preset.token_page.map(|page| match page.starts_with("https://") && origin(&page).is_some() {
         true => line("a page", page, URL),
-        false => Err(format!("a page `{}` that is no `https` address", one_line(&page, 80))),
+        false => Err(format!("a page `{}` that is not an `https` address", one_line(&page, 80))),
     });
     Ok(Preset {
         id: id.to_string(),
@@ -75,7 +75,7 @@ fn preset_url(url: String) -> Result<String, Bad> {
     let url = line("an address", url, URL)?;
     let bad = |why: &str| Err(format!("an address `{}` that {why}", one_line(&url, 80)));
     let (Some(_), Some((host, _))) = (origin(&url), host_and_port(&url)) else {
-        return bad("is no `http` or `https` URL, or holds credentials");
+        return bad("is not an `http` or `https` URL, or holds credentials");
     };
     if url.contains(['?', '#']) || url.ends_with('/') {
         return bad("has a query, or a `/` at its end");

@@ -183,14 +183,14 @@ async fn what_a_provider_says_of_itself_is_bounded() {
         ),
         (
             "url=https://u:p@gateway.example",
-            "an address `https://u:p@gateway.example` that is no `http` or `https` URL, or holds credentials",
+            "an address `https://u:p@gateway.example` that is not an `http` or `https` URL, or holds credentials",
         ),
         (
             "url=file:///etc/passwd",
-            "an address `file:///etc/passwd` that is no `http` or `https` URL, or holds credentials",
+            "an address `file:///etc/passwd` that is not an `http` or `https` URL, or holds credentials",
         ),
         ("url=https://gateway.example/", "an address `https://gateway.example/` that has a query, or a `/` at its end"),
-        ("page=javascript:x", "a page `javascript:x` that is no `https` address"),
+        ("page=javascript:x", "a page `javascript:x` that is not an `https` address"),
         ("label=a\u{1b}[31m", "a label that is not one line of 1 to 100 printable characters: `a\\u{1b}[31m`"),
         ("twice", "two presets `polite`"),
         ("two-urls", "a preset `polite` that has two addresses for one API"),
@@ -251,11 +251,11 @@ async fn tasks_are_started_with_both_keys() {
 #[tokio::test]
 async fn a_component_is_called_as_what_it_is() {
     let provider = kit().load().await.unwrap();
-    assert_eq!(fetch(&provider, "polite").await, "component `hostile-provider` is no `market-source`");
+    assert_eq!(fetch(&provider, "polite").await, "component `hostile-provider` is not a `market-source`");
     let market = hostile().load().await.unwrap();
     let refused = market.provider_info().await.unwrap_err();
     assert!(matches!(refused, CallError::NotOffered { .. }));
-    assert_eq!(refused.to_string(), "component `hostile` is no `provider`");
+    assert_eq!(refused.to_string(), "component `hostile` is not a `provider`");
 }
 
 #[tokio::test]

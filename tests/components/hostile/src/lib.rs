@@ -196,7 +196,7 @@ fn many_reads(directory: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Never computes, asks the host for ever.
+/// Never computes, asks the host forever.
 fn slow_clock() -> Vec<u8> {
     loop {
         black_box(clock::now());

@@ -64,7 +64,7 @@ fn secret(provider: &ProviderSummary) -> String {
         (SecretState::Set, _) if provider.needs_none => "no token needed".into(),
         (SecretState::Set, _) => String::new(),
         (SecretState::Missing, Some(variable)) => format!("token missing: export {variable}"),
-        (SecretState::Missing, None) if provider.needs_none => "no token".into(),
+        (SecretState::Missing, None) if provider.needs_none => "no token needed".into(),
         (SecretState::Missing, None) => {
             format!("token missing: aiw provider edit {} --token-stdin", provider.name)
         }
