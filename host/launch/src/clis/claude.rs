@@ -4,6 +4,7 @@
 //! what is set for the provider stands in both, and what could compete is emptied in both.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
@@ -26,6 +27,13 @@ const MANAGED: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
 /// What it asks of hosts other than the provider's: telemetry, feature flags, updates, surveys.
 const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
 
+/// On a terminal it fetches its maker's marketplace of plugins, that switch or not.
+const NO_MARKETPLACE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
+
+const KEY: &str = "ANTHROPIC_API_KEY";
+const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
+
 /// The models by which it calls the three sizes.
 const LARGE: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
 const MEDIUM: &str = "ANTHROPIC_DEFAULT_SONNET_MODEL";
@@ -38,7 +46,7 @@ const COMPETES: &[&str] = &[
     // Addresses, headers, sockets.
     "ANTHROPIC_BASE_URL",
     "ANTHROPIC_BETAS",
-    "ANTHROPIC_CUSTOM_HEADERS",
+    HEADERS,
     "ANTHROPIC_UNIX_SOCKET",
     "CLAUDE_CODE_API_BASE_URL",
     "CLAUDE_CODE_ARTIFACTS_API_BASE_URL",
@@ -49,9 +57,10 @@ const COMPETES: &[&str] = &[
     "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
     "USE_LOCAL_OAUTH",
     "USE_STAGING_OAUTH",
-    // Logins and keys.
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
+    // Logins and keys. Where it thinks that it runs remotely, a login beats the token.
+    KEY,
+    TOKEN,
+    "CLAUDE_CODE_REMOTE",
     "CLAUDE_API_KEY",
     "CLAUDE_BRIDGE_OAUTH_TOKEN",
     "CLAUDE_CODE_ACCOUNT_UUID",
@@ -188,13 +197,13 @@ impl AiCli for Claude {
         set("ANTHROPIC_BASE_URL", access.base_url);
         // Exactly one: of both, it would send both.
         match access.intent.auth {
-            Auth::ApiKey(_) => set("ANTHROPIC_API_KEY", access.key()?),
-            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set("ANTHROPIC_AUTH_TOKEN", access.key()?),
+            Auth::ApiKey(_) => set(KEY, access.key()?),
+            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set(TOKEN, access.key()?),
         }
         let headers = access.headers()?;
         if !headers.is_empty() {
             let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            set("ANTHROPIC_CUSTOM_HEADERS", &lines.join("\n"));
+            set(HEADERS, &lines.join("\n"));
         }
         let models = &access.intent.models;
         let sized = |model: &Option<String>| model.clone().or_else(|| models.main.clone());
@@ -228,8 +237,10 @@ impl AiCli for Claude {
             }
         }
         set(MANAGED, "1");
-        self.give(NO_OTHER_TRAFFIC, "1", draft);
-        draft.own.insert(NO_OTHER_TRAFFIC.to_owned());
+        for name in [NO_OTHER_TRAFFIC, NO_MARKETPLACE] {
+            self.give(name, "1", draft);
+            draft.own.insert(name.to_owned());
+        }
         Ok(())
     }
 
@@ -245,6 +256,9 @@ impl AiCli for Claude {
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+        if line.provider.is_some() {
+            outdo_logins(line.task, draft);
+        }
         let mut before = Vec::new();
         if line.task {
             before.extend(words(&["-p", "--output-format", "stream-json", "--verbose"]));
@@ -292,6 +306,49 @@ impl AiCli for Claude {
     fn resume(&self, session: &str) -> String {
         format!("--resume {session}")
     }
+}
+
+/// Keeps two logins of the user's own out that it would send to the provider, whatever the variables say:
+///
+/// - On a terminal it asks whether to use a key that it finds in a variable, recommends "no", and keeps the
+///   answer; then it takes the login instead. A token it does not ask about: so the key goes as one there, and in
+///   its own header beside it, as a key of `apiKeyHelper` does.
+/// - Beside a token it sends the key that `/login` saved for the Console. A header of that name beats it.
+fn outdo_logins(task: bool, draft: &mut Draft) {
+    let has = |name: &str, draft: &Draft| {
+        let value = draft.environment.get(name).and_then(|value| value.to_str());
+        value.filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let key = match (has(KEY, draft), has(TOKEN, draft)) {
+        (Some(key), None) if !task && draft.set.contains(KEY) => {
+            draft.unset(KEY);
+            draft.set.remove(KEY);
+            draft.set(TOKEN, &key);
+            draft.put_over(json!({"env": {KEY: "", TOKEN: key}}));
+            key
+        }
+        (None, Some(token)) if draft.set.contains(TOKEN) && has_saved_key(draft) => token,
+        _ => return,
+    };
+    let lines: Vec<String> = has(HEADERS, draft).into_iter().chain([format!("x-api-key: {key}")]).collect();
+    draft.set(HEADERS, lines.join("\n"));
+    draft.put_over(json!({"env": {HEADERS: lines.join("\n")}}));
+}
+
+/// Whether `/login` has saved a key: in its file, or, on macOS, maybe where nobody else can look. What can't
+/// be read may hold one.
+fn has_saved_key(draft: &Draft) -> bool {
+    let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let (dir, home) = (set("CLAUDE_CONFIG_DIR"), set("HOME"));
+    let files = [
+        dir.clone().or(home.clone()).map(|dir| dir.join(".claude.json")),
+        dir.or(home.map(|home| home.join(".claude"))).map(|dir| dir.join(".config.json")),
+    ];
+    let holds_one = |path: &Path| match aiw_home::read_capped(path, aiw_home::json::MAX_BYTES) {
+        Ok(bytes) => bytes.is_some_and(|bytes| bytes.windows(13).any(|word| word == b"primaryApiKey")),
+        Err(_) => true,
+    };
+    cfg!(target_os = "macos") || files.iter().flatten().any(|path| holds_one(path))
 }
 
 /// Takes the user's own `--settings` out of the arguments; what they were: paths or JSON.
