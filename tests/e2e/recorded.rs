@@ -103,7 +103,7 @@ impl Machine {
     /// Runs a CLI under a provider.
     fn run(&self, lane: &Lane, cli: &str, provider: &str, more: &[&str]) -> (Run, Traffic) {
         let project = self.project.display().to_string();
-        let arguments = [&[cli, "--cwd", &project, "-p", provider, "Say hello"], more].concat();
+        let arguments = [&[cli, "--cwd", &project, "-p", provider, "--timeout", "100s", "Say hello"], more].concat();
         self.record(lane, self.env.command(&arguments))
     }
 
@@ -312,7 +312,7 @@ fn a_provider_that_fails_sends_no_cli_elsewhere() {
                 scope.spawn(move || {
                     let lane = Lane::open().unwrap();
                     let host = machine.provider(&lane, name, "by-bearer", turns);
-                    let (run, traffic) = machine.run(&lane, cli, name, &["--timeout", "100s"]);
+                    let (run, traffic) = machine.run(&lane, cli, name, &[]);
                     let said = format!("{cli} {name}: {}", run.whole());
                     assert_ne!(run.code, 0, "{said}");
                     traffic.check(&[(&host, name)], &said);
@@ -356,6 +356,14 @@ fn a_run_within_a_run_keeps_to_its_own_provider() {
 /// Without aiw, the same user's CLIs send her secrets: the record can show them, and what they mean.
 #[test]
 fn the_record_shows_what_the_clis_send_without_aiw() {
+    if let (Some(machine), Ok(lane)) = (Machine::with(&[]), Lane::open()) {
+        let trace = machine.env.path("trace");
+        let mut around = machine.env.program("git".as_ref());
+        around.args(["ls-remote", "http://127.0.0.1:9/x"]);
+        assert_ne!(to_its_end(Lane::traced(&around, &trace)).code, 0);
+        let seen = lane.around(&trace);
+        assert!(seen.iter().any(|call| call.contains("sin_port=htons(9)")), "{seen:?}");
+    }
     for (cli, arguments) in
         [("claude", &["-p", "Say hello"][..]), ("codex", &["exec", "Say hello"]), ("gemini", &["-p", "Say hello"])]
     {

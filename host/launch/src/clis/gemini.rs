@@ -125,6 +125,7 @@ impl AiCli for Gemini {
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "privacy": {"usageStatisticsEnabled": false},
             "telemetry": {"enabled": false},
+            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
         }));
         if let Some(model) = &access.intent.models.main {
             draft.arguments.extend(words(&["-m", model]));

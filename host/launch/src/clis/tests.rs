@@ -304,7 +304,8 @@ fn gemini_gets_its_key_and_no_other_way_to_sign_in() {
         Some(json!({
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "privacy": {"usageStatisticsEnabled": false},
-            "telemetry": {"enabled": false}
+            "telemetry": {"enabled": false},
+            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false}
         }))
     );
     let headers = vec![
