@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -17,7 +17,8 @@ const LANES: u8 = 60;
 struct Proxy {
     child: Child,
     dir: TempDir,
-    free: Mutex<Vec<SocketAddr>>,
+    /// The one that was given back last is the last to be used again: its run may still say something.
+    free: Mutex<VecDeque<SocketAddr>>,
 }
 
 /// A run's own way into the proxy.
@@ -76,7 +77,7 @@ impl Lane {
                 proxy
             }
         };
-        let address = proxy.free.lock().unwrap().pop().expect("a lane is free");
+        let address = proxy.free.lock().unwrap().pop_front().expect("a lane is free");
         Ok(Self { proxy, address })
     }
 
@@ -153,7 +154,7 @@ impl Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         self.clear();
-        self.proxy.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.address);
+        self.proxy.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.address);
     }
 }
 
