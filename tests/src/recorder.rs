@@ -1,3 +1,5 @@
+//! A proxy that records what a run sends, and `strace` for what goes around it.
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -12,6 +12,7 @@ use aiw_core::{Api, CliKind};
 use aiw_tasks::Usage;
 use serde_json::{Map, Value, json};
 
+use self::login::{HEADERS, KEY, TOKEN};
 use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
@@ -30,10 +31,6 @@ const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
 
 /// On a terminal it fetches its maker's marketplace of plugins, that switch or not.
 const NO_MARKETPLACE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
-
-const KEY: &str = "ANTHROPIC_API_KEY";
-const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
-const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 
 /// The models by which it calls the three sizes.
 const LARGE: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{HEADERS, KEY, TOKEN};
 use crate::draft::Draft;
+
+pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
+pub(super) const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+pub(super) const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 
 /// Keeps two of them out:
 ///
