@@ -19,6 +19,7 @@ mod plugins;
 mod providers;
 mod real_clis;
 mod real_markets;
+mod recorded;
 mod roles;
 mod tasks;
 mod terminal;

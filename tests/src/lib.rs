@@ -10,6 +10,7 @@ mod environment;
 mod fake_cli;
 mod market;
 mod model_api;
+mod recorder;
 mod server;
 
 pub use corpora::{Corpus, corpus};
@@ -17,4 +18,5 @@ pub use environment::{Environment, Run, component, components_dir, describing};
 pub use fake_cli::{FakeClis, Seen};
 pub use market::{Market, commit_all, git};
 pub use model_api::{ModelApi, not_run, python, real_cli};
+pub use recorder::{Lane, Sent};
 pub use server::{Answer, Request, Server, git_backend};

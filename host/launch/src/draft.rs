@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use aiw_core::CliKind;
 use aiw_home::Home;
 use serde_json::Value;
 
@@ -37,6 +38,11 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// The configuration directory of a CLI's own.
+    pub(crate) fn isolated_dir(&self, cli: CliKind) -> PathBuf {
+        self.home.root().join("isolated").join(cli.as_str())
+    }
+
     /// Sends the CLI to the provider by a variable.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.set(name, value);

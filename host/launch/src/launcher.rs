@@ -289,7 +289,7 @@ impl Launcher {
     }
 
     fn isolate(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
-        let dir = self.home.root().join("isolated").join(cli.kind().as_str());
+        let dir = draft.isolated_dir(cli.kind());
         self.home.make_dir(&dir)?;
         draft.give(cli.config_variable(), dir);
         draft.own.insert(cli.config_variable().to_owned());

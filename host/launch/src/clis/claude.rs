@@ -3,6 +3,8 @@
 //! The `env` of the user's settings beats the process environment, and `--settings` beats those. So
 //! what is set for the provider stands in both, and what could compete is emptied in both.
 
+mod login;
+
 use std::ffi::OsString;
 
 use aiw_core::provider::Auth;
@@ -10,6 +12,7 @@ use aiw_core::{Api, CliKind};
 use aiw_tasks::Usage;
 use serde_json::{Map, Value, json};
 
+use self::login::{HEADERS, KEY, TOKEN};
 use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
@@ -26,6 +29,9 @@ const MANAGED: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
 /// What it asks of hosts other than the provider's: telemetry, feature flags, updates, surveys.
 const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
 
+/// On a terminal it fetches its maker's marketplace of plugins, that switch or not.
+const NO_MARKETPLACE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
+
 /// The models by which it calls the three sizes.
 const LARGE: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
 const MEDIUM: &str = "ANTHROPIC_DEFAULT_SONNET_MODEL";
@@ -38,7 +44,7 @@ const COMPETES: &[&str] = &[
     // Addresses, headers, sockets.
     "ANTHROPIC_BASE_URL",
     "ANTHROPIC_BETAS",
-    "ANTHROPIC_CUSTOM_HEADERS",
+    HEADERS,
     "ANTHROPIC_UNIX_SOCKET",
     "CLAUDE_CODE_API_BASE_URL",
     "CLAUDE_CODE_ARTIFACTS_API_BASE_URL",
@@ -49,9 +55,10 @@ const COMPETES: &[&str] = &[
     "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
     "USE_LOCAL_OAUTH",
     "USE_STAGING_OAUTH",
-    // Logins and keys.
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
+    // Logins and keys. Where it thinks that it runs remotely, a login beats the token.
+    KEY,
+    TOKEN,
+    "CLAUDE_CODE_REMOTE",
     "CLAUDE_API_KEY",
     "CLAUDE_BRIDGE_OAUTH_TOKEN",
     "CLAUDE_CODE_ACCOUNT_UUID",
@@ -188,13 +195,13 @@ impl AiCli for Claude {
         set("ANTHROPIC_BASE_URL", access.base_url);
         // Exactly one: of both, it would send both.
         match access.intent.auth {
-            Auth::ApiKey(_) => set("ANTHROPIC_API_KEY", access.key()?),
-            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set("ANTHROPIC_AUTH_TOKEN", access.key()?),
+            Auth::ApiKey(_) => set(KEY, access.key()?),
+            Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set(TOKEN, access.key()?),
         }
         let headers = access.headers()?;
         if !headers.is_empty() {
             let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            set("ANTHROPIC_CUSTOM_HEADERS", &lines.join("\n"));
+            set(HEADERS, &lines.join("\n"));
         }
         let models = &access.intent.models;
         let sized = |model: &Option<String>| model.clone().or_else(|| models.main.clone());
@@ -228,8 +235,10 @@ impl AiCli for Claude {
             }
         }
         set(MANAGED, "1");
-        self.give(NO_OTHER_TRAFFIC, "1", draft);
-        draft.own.insert(NO_OTHER_TRAFFIC.to_owned());
+        for name in [NO_OTHER_TRAFFIC, NO_MARKETPLACE] {
+            self.give(name, "1", draft);
+            draft.own.insert(name.to_owned());
+        }
         Ok(())
     }
 
@@ -245,6 +254,9 @@ impl AiCli for Claude {
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+        if line.provider.is_some() {
+            login::outdo(line.task, draft);
+        }
         let mut before = Vec::new();
         if line.task {
             before.extend(words(&["-p", "--output-format", "stream-json", "--verbose"]));

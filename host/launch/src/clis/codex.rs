@@ -45,8 +45,10 @@ const COMPETES: &[&str] = &[
 ];
 
 /// What it would tell others of the run: the exporters of the user's own, the maker's analytics (which
-/// go to the provider's address), the question whether there is a newer version.
-const QUIET: [&str; 6] = [
+/// go to the provider's address), the question whether there is a newer version. And the user's own login: with
+/// it, it asks ChatGPT for settings, plugins and apps, and offers those to the provider's model.
+const QUIET: [&str; 7] = [
+    "cli_auth_credentials_store=\"ephemeral\"",
     "otel.exporter=\"none\"",
     "otel.trace_exporter=\"none\"",
     "otel.metrics_exporter=\"none\"",
@@ -82,7 +84,8 @@ impl AiCli for Codex {
             tuning if tuning.no_tool_search => return cannot("do without tool search"),
             _ => {}
         }
-        refuse_profile(draft)?;
+        let users = users_config(draft);
+        refuse_profile(&users, draft)?;
         for name in COMPETES.iter().copied() {
             draft.unset(name);
         }
@@ -113,6 +116,10 @@ impl AiCli for Codex {
             vec![format!("model_provider=\"{id}\""), format!("model_providers.{id}={{{}}}", fields.join(","))];
         settings.extend(tuning.context_tokens.map(|tokens| format!("model_context_window={tokens}")));
         settings.extend(QUIET.map(str::to_owned));
+        // Without plugins of the user's own, they are only a reason to fetch its maker's list of them.
+        if users.table.get("plugins").is_none() {
+            settings.push("features.plugins=false".to_owned());
+        }
         for setting in settings {
             draft.arguments.extend(["-c".into(), setting.into()]);
         }
@@ -178,25 +185,38 @@ impl AiCli for Codex {
     }
 }
 
-/// A profile in the user's `config.toml` chooses its own provider over the one that is given: old
-/// versions go there silently, newer ones refuse to start.
-fn refuse_profile(draft: &Draft) -> Result<(), LaunchError> {
-    if draft.isolated {
-        return Ok(());
-    }
+/// The user's `config.toml`.
+#[derive(Default)]
+struct UsersConfig {
+    path: PathBuf,
+    table: toml::Table,
+}
+
+/// What can't be read is empty here: Codex refuses it itself.
+fn users_config(draft: &Draft) -> UsersConfig {
     let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let Some(dir) = set("CODEX_HOME").or_else(|| Some(set("HOME")?.join(".codex"))) else { return Ok(()) };
+    let dir = match draft.isolated {
+        true => Some(draft.isolated_dir(CliKind::Codex)),
+        false => set("CODEX_HOME").or_else(|| Some(set("HOME")?.join(".codex"))),
+    };
+    let Some(dir) = dir else { return UsersConfig::default() };
     let path = dir.join("config.toml");
     let bytes = aiw_home::read_capped(&path, aiw_home::json::MAX_BYTES).ok().flatten().unwrap_or_default();
-    // What can't be read, Codex refuses itself.
-    let table: toml::Table = str::from_utf8(&bytes).ok().and_then(|text| toml::from_str(text).ok()).unwrap_or_default();
-    match table.get("profile") {
-        None => Ok(()),
-        Some(_) => Err(LaunchError::invalid(
-            format!("`profile` in `{}` chooses another provider", path.display()),
-            "take it out there, or run with `--isolated`",
-        )),
+    let table = str::from_utf8(&bytes).ok().and_then(|text| toml::from_str(text).ok()).unwrap_or_default();
+    UsersConfig { path, table }
+}
+
+/// A profile there chooses its own provider over the one that is given: old versions go there silently,
+/// newer ones refuse to start.
+fn refuse_profile(users: &UsersConfig, draft: &Draft) -> Result<(), LaunchError> {
+    // `--isolated` is what is advised against it.
+    if draft.isolated || !users.table.contains_key("profile") {
+        return Ok(());
     }
+    Err(LaunchError::invalid(
+        format!("`profile` in `{}` chooses another provider", users.path.display()),
+        "take it out there, or run with `--isolated`",
+    ))
 }
 
 /// Refuses arguments that would undo what a provider is for.

@@ -181,7 +181,8 @@ fn codex(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) -> 
                 prop_assert_eq!(table.keys().collect::<Vec<_>>(), ["aiw-id"]);
                 provider = Some(table["aiw-id"].as_table().unwrap().clone());
             }
-            "otel" | "analytics" | "feedback" => {
+            "cli_auth_credentials_store" => prop_assert_eq!(value.as_str(), Some("ephemeral")),
+            "otel" | "analytics" | "feedback" | "features" => {
                 let off = value
                     .as_table()
                     .unwrap()
@@ -218,7 +219,7 @@ fn gemini(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) ->
         _ => prop_assert!(false, "{:?}", arguments),
     }
     let settings = draft.settings.as_ref().unwrap();
-    prop_assert_eq!(keys(settings), BTreeSet::from(["privacy", "security"]));
+    prop_assert_eq!(keys(settings), BTreeSet::from(["general", "privacy", "security", "telemetry"]));
     let sent = variable(draft, "GEMINI_CLI_CUSTOM_HEADERS").unwrap_or_default();
     prop_assert_eq!(sent.split(',').filter(|pair| !pair.is_empty()).count(), headers(intent));
     prop_assert_eq!(variable(draft, "GOOGLE_API_KEY").unwrap(), "");

@@ -116,13 +116,16 @@ impl AiCli for Gemini {
             let pairs: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
             draft.set(HEADERS, pairs.join(","));
         }
-        // They beat the settings. It ends at a target or a protocol that it does not know, an empty one too.
+        // It sends what it does while it starts where the settings say, and only then reads these variables. It
+        // ends at a target or a protocol that it does not know, an empty one too.
         draft.set("GEMINI_TELEMETRY_ENABLED", "false");
         draft.set("GEMINI_TELEMETRY_OTLP_PROTOCOL", "grpc");
         draft.set("GEMINI_TELEMETRY_TARGET", "local");
         draft.put_over(json!({
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "privacy": {"usageStatisticsEnabled": false},
+            "telemetry": {"enabled": false},
+            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
         }));
         if let Some(model) = &access.intent.models.main {
             draft.arguments.extend(words(&["-m", model]));

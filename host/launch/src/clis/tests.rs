@@ -183,9 +183,9 @@ fn codex_gets_a_provider_of_its_own_and_no_secret_as_an_argument() {
         "-c model_provider=\"aiw-id\" \
          -c model_providers.aiw-id={name=\"mine\",base_url=\"https://openai.example\",wire_api=\"responses\",\
          env_key=\"AIW_CODEX_KEY\",env_http_headers={\"X-Team\"=\"AIW_CODEX_HEADER_1\"},stream_idle_timeout_ms=60000} \
-         -c model_context_window=1000 -c otel.exporter=\"none\" -c otel.trace_exporter=\"none\" \
-         -c otel.metrics_exporter=\"none\" -c analytics.enabled=false -c feedback.enabled=false \
-         -c check_for_update_on_startup=false -m gpt-x"
+         -c model_context_window=1000 -c cli_auth_credentials_store=\"ephemeral\" -c otel.exporter=\"none\" \
+         -c otel.trace_exporter=\"none\" -c otel.metrics_exporter=\"none\" -c analytics.enabled=false \
+         -c feedback.enabled=false -c check_for_update_on_startup=false -c features.plugins=false -m gpt-x"
     );
     assert_eq!(variable(&draft, "AIW_CODEX_KEY").as_deref(), Some("canary-1"));
     assert_eq!(variable(&draft, "AIW_CODEX_HEADER_1").as_deref(), Some("a\"b"));
@@ -230,6 +230,51 @@ fn a_profile_in_the_users_configuration_of_codex_is_refused() {
 }
 
 #[test]
+fn codex_keeps_the_users_plugins_where_there_are_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().display().to_string();
+    for (text, off) in [("", true), ("[plugins.\"a@b\"]\nenabled = true", false)] {
+        std::fs::write(dir.path().join("config.toml"), text).unwrap();
+        let mut draft = draft(dir.path(), &[("CODEX_HOME", &home)]);
+        express(CliKind::Codex, &intent(Api::Responses), &mut draft).unwrap();
+        assert_eq!(arguments(&draft).contains(&"features.plugins=false".to_owned()), off, "{text}");
+    }
+}
+
+#[test]
+fn no_login_of_the_users_own_takes_the_place_of_claudes_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().display().to_string();
+    let given = |auth: Auth, task: bool, state: &str| {
+        std::fs::write(dir.path().join(".claude.json"), state).unwrap();
+        let mut draft = draft(dir.path(), &[("HOME", &home)]);
+        express(CliKind::Claude, &Intent { auth, ..intent(Api::Messages) }, &mut draft).unwrap();
+        let line = Line { task, permission: Permission::Default, model: None, provider: Some("mine"), own: &[] };
+        of(CliKind::Claude).command(line, &mut draft).ok().unwrap();
+        let env = draft.settings.as_ref().unwrap()["env"].clone();
+        ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"].map(|name| {
+            let value = variable(&draft, name).unwrap_or_default();
+            assert_eq!(env[name], value, "{name}");
+            value
+        })
+    };
+    let (key, bearer) = (|| Auth::ApiKey("token".into()), || Auth::Bearer("token".into()));
+    let saved = r#"{"primaryApiKey": "users"}"#;
+    // A task is not asked whether to use the key.
+    assert_eq!(given(key(), true, saved), ["canary-1", "", ""]);
+    for state in [saved, "{}"] {
+        assert_eq!(given(key(), false, state), ["", "canary-1", "x-api-key: canary-1"], "{state}");
+    }
+    for task in [true, false] {
+        assert_eq!(given(bearer(), task, "{}"), ["", "canary-1", ""]);
+        assert_eq!(given(bearer(), task, saved), ["", "canary-1", "x-api-key: canary-1"]);
+        assert_eq!(given(Auth::None, task, saved), ["", "none", "x-api-key: none"]);
+    }
+    let own = Auth::Header { header: "X-Acme".parse().unwrap(), secret: "token".into() };
+    assert_eq!(given(own, true, saved), ["", "none", "X-Acme: canary-1\nx-api-key: none"]);
+}
+
+#[test]
 fn gemini_gets_its_key_and_no_other_way_to_sign_in() {
     let dir = tempfile::tempdir().unwrap();
     let competes = [
@@ -258,7 +303,9 @@ fn gemini_gets_its_key_and_no_other_way_to_sign_in() {
         first.settings,
         Some(json!({
             "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "privacy": {"usageStatisticsEnabled": false}
+            "privacy": {"usageStatisticsEnabled": false},
+            "telemetry": {"enabled": false},
+            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false}
         }))
     );
     let headers = vec![

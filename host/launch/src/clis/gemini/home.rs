@@ -48,7 +48,8 @@ impl GeminiHome {
         &self.root
     }
 
-    /// Refuses a project whose own settings, which go over a user's, say otherwise of how it signs in.
+    /// Refuses a project whose own settings, which go over a user's, say otherwise of how it signs in, or of
+    /// whom it tells of the run.
     pub(crate) fn check(&self, content: &Value, cwd: &Path) -> Result<(), LaunchError> {
         let path = cwd.join(DIRECTORY).join(SETTINGS);
         // The user's home is no project.
@@ -57,8 +58,9 @@ impl GeminiHome {
         }
         // What can't be read, Gemini does not read either.
         let Ok(Some(project)) = overlay::read(&path) else { return Ok(()) };
-        let security = serde_json::json!({"security": content["security"]});
-        match overlay::contradiction(&security, &project) {
+        let named = |key: &&str| content.get(*key).map(|value| ((*key).to_owned(), value.clone()));
+        let ours = Value::Object(["security", "privacy", "telemetry"].iter().filter_map(named).collect());
+        match overlay::contradiction(&ours, &project) {
             None => Ok(()),
             Some(key) => Err(LaunchError::invalid(
                 format!("`{}` sets `{key}` to something else, and goes over what aiw can set", path.display()),
@@ -143,13 +145,23 @@ mod tests {
     fn a_project_that_says_otherwise_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let gemini = GeminiHome::new(&Home::at(dir.path()), "gw", &Environment::default());
-        let content = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
+        let content = json!({
+            "security": {"auth": {"selectedType": "gemini-api-key"}},
+            "telemetry": {"enabled": false},
+            "mcpServers": {"mine": {"command": "x"}},
+        });
         let project = dir.path().join("project");
         fs::create_dir_all(project.join(".gemini")).unwrap();
         gemini.check(&content, &project).unwrap();
-        fs::write(project.join(".gemini/settings.json"), r#"{"security": {"auth": {"selectedType": "vertex-ai"}}}"#)
-            .unwrap();
-        let error = gemini.check(&content, &project).unwrap_err().to_string();
-        assert!(error.contains("security.auth.selectedType"), "{error}");
+        for (settings, key) in [
+            (json!({"security": {"auth": {"selectedType": "vertex-ai"}}}), "security.auth.selectedType"),
+            (json!({"telemetry": {"enabled": true, "otlpEndpoint": "https://h"}}), "telemetry.enabled"),
+        ] {
+            fs::write(project.join(".gemini/settings.json"), settings.to_string()).unwrap();
+            let error = gemini.check(&content, &project).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+        fs::write(project.join(".gemini/settings.json"), r#"{"mcpServers": {"mine": {"command": "y"}}}"#).unwrap();
+        gemini.check(&content, &project).unwrap();
     }
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use aiw_extension::{
-    Account, Api, Auth, Error, Family, Health, Intent, KeyState, Model, NamedSecret, Preset, Provider, ProviderInfo,
-    Quirks, Request, Secret, Target, Value, cache, clock, http, settings, tasks,
+    Account, Api, Auth, Error, Family, Health, Intent, KeyState, Model, NamedSecret, Need, Preset, Provider,
+    ProviderInfo, Quirks, Request, Secret, Target, Value, cache, clock, http, settings, tasks,
 };
 
 struct Hostile;
@@ -28,6 +28,12 @@ impl Provider for Hostile {
             "label" => ProviderInfo::new(argument),
             "twice" => info.preset(preset.clone()).preset(preset),
             "two-urls" => info.preset(preset.at_users(Family::Openai).at_users(Family::Openai)),
+            "auths" => ["by-none", "by-bearer", "by-api-key", "by-header"].into_iter().fold(info, |info, id| {
+                let families = [Family::Anthropic, Family::Openai, Family::Gemini];
+                info.preset(
+                    families.into_iter().fold(Preset::new(id, "Any API"), Preset::at_users).token(Need::Optional),
+                )
+            }),
             "many" => (0..100).fold(info, |info, id| info.preset(Preset::new(&format!("p{id}"), "Many"))),
             "asks" => {
                 ask(argument);
@@ -62,6 +68,21 @@ impl Provider for Hostile {
             "api-key" => intent.auth = Auth::ApiKey(argument.to_owned()),
             "auth-header" => {
                 intent.auth = Auth::Header(NamedSecret { header: name.to_owned(), secret: value.to_owned() });
+            }
+            // Everything that an intent can say, with each way of proving who one is.
+            "by-none" | "by-bearer" | "by-api-key" | "by-header" => {
+                let secret = "token".to_owned();
+                intent.auth = match mode {
+                    "by-none" => Auth::None,
+                    "by-bearer" => Auth::Bearer(secret),
+                    "by-api-key" => Auth::ApiKey(secret),
+                    _ => Auth::Header(NamedSecret { header: "x-by-header".to_owned(), secret }),
+                };
+                intent = intent.header("x-literal", "providers-canary-literal").header("x-secret", Secret::new("more"));
+                intent = intent
+                    .large_model("providers-large")
+                    .medium_model("providers-medium")
+                    .small_model("providers-small");
             }
             "header" => intent = intent.header(name, value),
             "header-secret" => intent = intent.header(name, Secret::new(value)),

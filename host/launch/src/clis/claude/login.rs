@@ -1,0 +1,55 @@
+//! Logins of the user's own that Claude Code would send to a provider, whatever its variables say. Seen in
+//! 2.1.197.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::draft::Draft;
+
+pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
+pub(super) const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+pub(super) const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
+
+/// Keeps two of them out:
+///
+/// - On a terminal it asks whether to use a key that it finds in a variable, recommends "no", and keeps the
+///   answer; then it takes the login instead. A token it does not ask about: so the key goes as one there, and in
+///   its own header beside it, as a key of `apiKeyHelper` does.
+/// - Beside a token it sends the key that `/login` saved for the Console. A header of that name beats it.
+pub(super) fn outdo(task: bool, draft: &mut Draft) {
+    let has = |name: &str, draft: &Draft| {
+        let value = draft.environment.get(name).and_then(|value| value.to_str());
+        value.filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let key = match (has(KEY, draft), has(TOKEN, draft)) {
+        (Some(key), None) if !task && draft.set.contains(KEY) => {
+            draft.unset(KEY);
+            draft.set.remove(KEY);
+            draft.set(TOKEN, &key);
+            draft.put_over(json!({"env": {KEY: "", TOKEN: key}}));
+            key
+        }
+        (None, Some(token)) if draft.set.contains(TOKEN) && has_saved_key(draft) => token,
+        _ => return,
+    };
+    let lines: Vec<String> = has(HEADERS, draft).into_iter().chain([format!("x-api-key: {key}")]).collect();
+    draft.set(HEADERS, lines.join("\n"));
+    draft.put_over(json!({"env": {HEADERS: lines.join("\n")}}));
+}
+
+/// Whether `/login` has saved a key: in its file, or, on macOS, maybe where nobody else can look. What can't
+/// be read may hold one.
+fn has_saved_key(draft: &Draft) -> bool {
+    let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let (dir, home) = (set("CLAUDE_CONFIG_DIR"), set("HOME"));
+    let files = [
+        dir.clone().or(home.clone()).map(|dir| dir.join(".claude.json")),
+        dir.or(home.map(|home| home.join(".claude"))).map(|dir| dir.join(".config.json")),
+    ];
+    let holds_one = |path: &Path| match aiw_home::read_capped(path, aiw_home::json::MAX_BYTES) {
+        Ok(bytes) => bytes.is_some_and(|bytes| bytes.windows(13).any(|word| word == b"primaryApiKey")),
+        Err(_) => true,
+    };
+    cfg!(target_os = "macos") || files.iter().flatten().any(|path| holds_one(path))
+}
