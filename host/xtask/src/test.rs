@@ -42,8 +42,8 @@ pub fn run() -> Result<bool> {
 pub fn soak(minutes: u64) -> Result<bool> {
     let mut count = Count::default();
     let mut cargo = command::host_cargo();
-    cargo.args(["test", "-p", "aiw-tasks", "--locked", "killed"]).env("AIW_SOAK_ROUNDS", "200");
-    test("the room of tasks", &mut cargo, &mut count)?;
+    cargo.args(["test", "-p", "aiw-tasks", "-p", "aiw-supervisor", "--locked", "killed"]).env("AIW_SOAK_ROUNDS", "200");
+    test("the rooms of tasks and of the supervisor", &mut cargo, &mut count)?;
 
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let seeds = command::root().join("target/soak-seeds.txt");

@@ -4,5 +4,6 @@
 
 mod attached;
 mod environment;
+mod killed;
 mod looking;
 mod server;
