@@ -13,7 +13,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
@@ -61,6 +61,9 @@ impl Reserve {
 /// Marks an end as shown by a report, if the disk lets us. A listing that is kept sees it by the directory above.
 pub(crate) fn mark_read(directory: &Path) {
     let _ = create_private(&directory.join(READ));
+    if let Some(Ok(all)) = directory.parent().map(File::open) {
+        let _ = all.set_modified(SystemTime::now());
+    }
 }
 
 /// Whether a report has shown the end.

@@ -14,14 +14,18 @@ use crate::root::{Root, Scope};
 use crate::segment::{Snapshot, open, sessions};
 
 impl Processes {
-    /// All of them, oldest first.
+    /// All of them, oldest first. Whoever asks the same value again pays for it only if something has happened since.
     pub fn list(&self) -> Result<Vec<Supervised>, SupervisorError> {
+        if let Some(kept) = self.kept() {
+            return Ok(kept);
+        }
         self.list_with_problems().map(|(all, _)| all)
     }
 
     /// The same, and an error for each whose record can't be read.
     pub fn list_with_problems(&self) -> Result<(Vec<Supervised>, Vec<SupervisorError>), SupervisorError> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
+        let before = self.before_looking();
         let mut segments = Segments::of(self);
         for id in self.records.ids()? {
             let record = match self.records.find(id) {
@@ -42,6 +46,7 @@ impl Processes {
             all.push(Supervised { settled, ..self.look(record, &mut segments) });
         }
         all.sort_by_key(|one| (one.record.started, one.record.id));
+        self.keep(before, &all);
         Ok((all, problems))
     }
 
@@ -63,7 +68,7 @@ impl Processes {
     pub(super) fn look(&self, mut record: Record, segments: &mut Segments) -> Supervised {
         let directory = self.records.directory(record.id);
         let has_ended = record.state == State::Ended;
-        // The slot is changed a moment before the record; an end is told by the record alone.
+        // That it is about to start is told by the slot alone, an end by the record alone.
         if !has_ended
             && let Some(slot) = segments.slot(&record)
             && let Some(state) = slot.state()

@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod keep;
 #[cfg(unix)]
+mod kept;
+#[cfg(unix)]
 mod list;
 #[cfg(unix)]
 mod lost;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aiw_core::TaskId;
 use aiw_home::Home;
 
+use super::kept::Kept;
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::Names;
@@ -25,6 +26,8 @@ pub struct Processes {
     pub(super) scope: Scope,
     pub(super) grace: Duration,
     pub(super) patience: Duration,
+    /// What was listed last, of this scope.
+    pub(super) kept: Kept,
 }
 
 impl Processes {
@@ -36,6 +39,7 @@ impl Processes {
             scope,
             grace: Duration::from_secs(5),
             patience: PATIENCE,
+            kept: Kept::default(),
         })
     }
 
@@ -48,12 +52,13 @@ impl Processes {
     /// The same of another scope.
     #[must_use]
     pub fn of(&self, scope: Scope) -> Self {
-        Self { scope, ..self.clone() }
+        Self { scope, kept: Kept::default(), ..self.clone() }
     }
 
     /// Another runtime directory than the environment names.
     #[must_use]
     pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.kept = Kept::default();
         self.runtime = RuntimeDir::at(directory.into(), self.records.names().table.clone());
         self
     }

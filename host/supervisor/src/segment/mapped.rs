@@ -40,12 +40,13 @@ impl Segment {
     }
 
     /// Its name in the system.
+    #[cfg(any(test, feature = "testing"))]
     pub fn name(&self) -> &str {
         &self.id
     }
 
-    #[cfg(feature = "testing")]
     /// Loses its link, for tests: the next one makes another segment.
+    #[cfg(feature = "testing")]
     pub fn forget(&self) {
         let _ = fs::remove_file(&self.link);
     }

@@ -122,6 +122,7 @@ impl Snapshot {
     }
 
     /// Its process, once there is one.
+    #[cfg(any(test, feature = "testing"))]
     pub fn pid(&self) -> Option<u32> {
         Some(self.words[CHILD]).filter(|pid| *pid != 0).and_then(|pid| u32::try_from(pid).ok())
     }
@@ -132,6 +133,7 @@ impl Snapshot {
     }
 
     /// All that it says; `None` where that makes no sense.
+    #[cfg(any(test, feature = "testing"))]
     pub fn decode(&self) -> Option<Live> {
         let length = usize::try_from(self.words[LENGTH]).ok().filter(|length| *length <= LABEL_BYTES)?;
         let bytes = self.words[LABEL..].iter().flat_map(|word| word.to_le_bytes());

@@ -76,6 +76,7 @@ pub(super) fn register(
     let slot = segment.claim(&live).map_err(refuse)?;
     let appear = || place.appear(&records, &record, &stdin);
     let directory = appear().map_err(refuse)?;
+    segment.wake();
     let log =
         Writer::open(&directory, head.new.log).map_err(|e| refuse(SupervisorError::io("write", &directory, e)))?;
     let streams = Streams::new(log, interpreter(&record.labels), &program.secrets);

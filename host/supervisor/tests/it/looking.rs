@@ -5,6 +5,38 @@ use aiw_supervisor::{NewProcess, Outcome, State};
 use crate::environment::{Environment, is_there, kill, number, until};
 
 #[test]
+fn a_list_that_is_asked_again_sees_all_that_has_happened() {
+    let env = Environment::new();
+    let mut servers = Vec::new();
+    let kept = env.servers();
+    for _ in 0..3 {
+        let one = env.start(NewProcess::within("/"), "exec sleep 1000");
+        assert!(kept.list().unwrap().iter().any(|seen| seen.record.id == one.record.id));
+        servers.push(one);
+    }
+    // Long enough that the list is kept.
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    let states = || kept.list().unwrap().iter().map(|one| (one.record.state, one.unread)).collect::<Vec<_>>();
+    for _ in 0..3 {
+        assert_eq!(states(), [(State::Running, false); 3]);
+    }
+    // An end, a report, a death, a removal.
+    env.servers().stop(servers[0].record.id, true).unwrap();
+    assert_eq!(states()[0], (State::Ended, true));
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    assert_eq!((states(), states()[0]), (states(), (State::Ended, true)));
+    env.servers().mark_read(&[servers[0].record.id]).unwrap();
+    assert_eq!(states()[0], (State::Ended, false));
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    states();
+    kill(servers[1].record.shim.pid);
+    until(|| (states()[1].0 == State::Ended).then_some(()));
+    kept.sweep().unwrap();
+    env.servers().remove(servers[0].record.id).unwrap();
+    assert_eq!(states().len(), 2);
+}
+
+#[test]
 fn a_list_says_what_is_lost_and_ends_nothing() {
     let env = Environment::new();
     let path = env.path("far");
