@@ -21,6 +21,7 @@ mod launcher;
 mod overlay;
 mod permission;
 mod prepared;
+mod reader;
 mod report;
 mod request;
 mod roles;
@@ -34,11 +35,12 @@ pub use error::LaunchError;
 pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
+pub use reader::{Reader, interpreter};
 pub use report::{TaskDetails, TaskSummary, TokenUsage, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, Request};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
-pub use stream::{Event, Place, Reader, Renderer, interpreter};
+pub use stream::{Event, Place, Renderer};
 pub use text::{Text, TextLine, tail};
 pub use tree::{RootKind, Session, session};

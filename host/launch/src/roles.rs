@@ -19,14 +19,12 @@ use std::path::{Path, PathBuf};
 use aiw_core::RoleName;
 use aiw_home::{Home, Settings, user_home};
 
-pub use error::{RoleError, RoleProblem};
+pub use error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
+pub use folder::Overwrite;
 pub use parse::DELIMITER;
 
 use folder::{File, Folder};
 use parse::Text;
-
-/// The most bytes that a role's file may have: 1 MB.
-pub const MAX_ROLE_BYTES: u64 = 1 << 20;
 
 /// Where Claude Code keeps subagents, below a project and below the user's home.
 const AGENTS: &str = ".claude/agents";
@@ -100,17 +98,6 @@ pub struct Listing {
     pub roles: Vec<Listed>,
     /// Folders that could not be read; the others were.
     pub unread: Vec<RoleError>,
-}
-
-/// What happens to a role that is there already.
-#[derive(Debug, Clone, Copy)]
-pub enum Overwrite<'a> {
-    /// It stays, and that is an error.
-    Never,
-    /// It is replaced.
-    Always,
-    /// It is replaced if its file still has these bytes.
-    IfStill(&'a [u8]),
 }
 
 /// The folders that hold roles.

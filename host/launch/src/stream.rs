@@ -1,11 +1,9 @@
 //! What the CLIs write in their structured streams (`stream-json`, JSONL), as events and facts. The
 //! shapes of each are in its own module. A line of an unknown shape is ignored.
 
-use aiw_core::{CliKind, one_line};
-use aiw_tasks::{Facts, Interpreter, Stream};
+use aiw_core::one_line;
+use aiw_tasks::Facts;
 use serde_json::Value;
-
-use crate::clis;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +42,6 @@ impl Event {
     }
 }
 
-/// Lines longer than this are not looked into; they are in the log all the same.
-const MAX_LINE: usize = 8 << 20;
-
 /// The structured stream of one CLI, a line at a time.
 pub(crate) trait CliStream: Send {
     /// What a line says.
@@ -74,53 +69,6 @@ impl Findings {
         self.facts.complete = true;
         self.facts.failed = Some(failed);
     }
-}
-
-/// Reads the stream of one run.
-pub struct Reader {
-    stream: Box<dyn CliStream>,
-    found: Findings,
-}
-
-impl Reader {
-    /// A reader for a CLI's stream.
-    pub fn new(cli: CliKind) -> Self {
-        Self { stream: clis::of(cli).stream(), found: Findings::default() }
-    }
-
-    /// What a line says, without its line break.
-    pub fn read(&mut self, stream: Stream, line: &[u8]) -> Vec<Event> {
-        let text = || Event::Line(String::from_utf8_lossy(line).into_owned());
-        if stream == Stream::Stderr {
-            return vec![text()];
-        }
-        let value = (line.len() <= MAX_LINE && line.starts_with(b"{")).then(|| serde_json::from_slice(line).ok());
-        let Some(Some(value)) = value else { return vec![text()] };
-        self.stream.read(&value, &mut self.found)
-    }
-}
-
-impl Interpreter for Reader {
-    fn line(&mut self, stream: Stream, line: &[u8]) {
-        // Most of a stream is of no consequence for the facts; a run may write gigabytes.
-        if stream == Stream::Stdout {
-            self.read(stream, line);
-        }
-    }
-
-    fn facts(&self) -> Facts {
-        let facts = &self.found.facts;
-        Facts { final_message: facts.final_message.as_deref().map(stripped), ..facts.clone() }
-    }
-
-    fn expects_structure(&self) -> bool {
-        true
-    }
-}
-
-/// The reader of a task's shim.
-pub fn interpreter(cli: CliKind) -> Box<dyn Interpreter> {
-    Box::new(Reader::new(cli))
 }
 
 pub(crate) fn text(value: &Value) -> &str {
@@ -165,7 +113,7 @@ pub(crate) fn plain(text: &str) -> String {
     aiw_core::printable(&stripped(text)).into_owned()
 }
 
-fn stripped(text: &str) -> String {
+pub(crate) fn stripped(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
@@ -206,7 +154,10 @@ impl Renderer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Reader;
+    use aiw_core::CliKind;
     use aiw_tasks::Usage;
+    use aiw_tasks::{Interpreter, Stream};
     use proptest::prelude::*;
 
     fn run(cli: CliKind, lines: &[&str]) -> (String, Facts) {

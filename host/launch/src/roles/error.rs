@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use aiw_core::{ErrorKind, InvalidName, RoleName, one_line};
 use aiw_home::HomeError;
 
-use super::MAX_ROLE_BYTES;
+/// The most bytes that a role's file may have: 1 MB.
+pub const MAX_ROLE_BYTES: u64 = 1 << 20;
 
 /// What is wrong with one role's file, as the end of a sentence.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,18 @@ use aiw_core::RoleName;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
-use super::{MAX_ROLE_BYTES, Overwrite, RoleError, RoleProblem};
+use super::error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
+
+/// What happens to a role that is there already.
+#[derive(Debug, Clone, Copy)]
+pub enum Overwrite<'a> {
+    /// It stays, and that is an error.
+    Never,
+    /// It is replaced.
+    Always,
+    /// It is replaced if its file still has these bytes.
+    IfStill(&'a [u8]),
+}
 
 /// More than anybody writes by hand, and few enough to read them all.
 const MAX_FILES: usize = 4096;

@@ -3,7 +3,7 @@
 use aiw_core::{RoleName, one_line};
 use serde::Deserialize;
 
-use super::{MAX_ROLE_BYTES, RoleProblem};
+use super::error::{MAX_ROLE_BYTES, RoleProblem};
 
 /// What parts a role's description from its content, on a line of its own.
 pub const DELIMITER: &str = "------------";

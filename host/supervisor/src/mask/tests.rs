@@ -1,3 +1,5 @@
+//! What is masked and what is not, whole and in pieces.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -23,7 +23,7 @@ pub fn check() -> Result<Vec<String>> {
         read(src, &mut Vec::new(), &mut files)?;
         let name = src.strip_prefix(root()).unwrap_or(src).display().to_string();
         for circle in circles(&files) {
-            let circle: Vec<String> = circle.iter().map(|module| shown(module)).collect();
+            let circle: Vec<String> = circle.iter().map(shown).collect();
             problems.push(format!("{name}: these files import each other in a circle: {}", circle.join(", ")));
         }
     }

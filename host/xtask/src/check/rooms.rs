@@ -112,7 +112,8 @@ fn edges(room: &str, dependencies: &[(&str, bool)]) -> Vec<String> {
     for (dependency, dev) in dependencies {
         let ours = ROOMS.iter().any(|(name, _)| name == dependency);
         let for_tests = *dev && TESTS.contains(&(room, dependency));
-        if ours && !allowed.contains(dependency) && !for_tests {
+        // A crate names itself to switch on what only its tests have.
+        if ours && *dependency != room && !allowed.contains(dependency) && !for_tests {
             problems.push(format!("`{room}` may not depend on `{dependency}`"));
         }
         let door = DOORS.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
