@@ -21,6 +21,7 @@ pub(crate) enum Opened<P> {
     /// The process that was meant.
     Is(P),
     /// It is there, and shows nothing of itself.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing hides elsewhere"))]
     Hidden(P),
     /// It is there no more.
     Gone,
