@@ -8,8 +8,9 @@ use aiw_core::TaskState as State;
 use rustix::process::{Pid, test_kill_process};
 
 use super::outcome::Supervised;
-use super::table::Processes;
+use crate::records::Records;
 use crate::root::{Root, Scope};
+use crate::runtime::RuntimeDir;
 use crate::segment::{Segment, open, sessions};
 
 /// Of a directory that was changed later than this before it was read, the next change may bear the same time.
@@ -39,37 +40,23 @@ impl Listing {
     }
 }
 
-impl Processes {
+impl Kept {
     /// What was listed last, if nothing has happened since: a few system calls instead of reading all records.
-    pub(super) fn kept(&self) -> Option<Vec<Supervised>> {
-        let kept = self.kept.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn current(&self, records: &Records) -> Option<Vec<Supervised>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let listing = kept.as_ref()?;
-        listing.is_current(self.changed()?).then(|| listing.all.clone())
-    }
-
-    /// Before the records are read: what tells later that they have changed.
-    pub(super) fn before_looking(&self) -> Before {
-        let roots = match self.scope {
-            Scope::Session(root) => vec![root],
-            Scope::All => {
-                let all = sessions(&self.runtime).unwrap_or_default();
-                all.into_iter().map(|pid| Root { pid, start: 0 }).collect()
-            }
-        };
-        let segments = roots.into_iter().filter_map(|root| open(&self.runtime, root).ok().flatten());
-        let segments = segments.map(|segment| (segment.generation(), segment)).map(|(seen, segment)| (segment, seen));
-        Before { changed: self.changed(), time: SystemTime::now(), segments: segments.collect() }
+        listing.is_current(changed(records)?).then(|| listing.all.clone())
     }
 
     /// Keeps a listing, if all changes of it will be seen.
     pub(super) fn keep(&self, before: Before, all: &[Supervised]) {
         let listing = before.listing(all);
-        *self.kept.0.lock().unwrap_or_else(PoisonError::into_inner) = listing;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = listing;
     }
+}
 
-    fn changed(&self) -> Option<SystemTime> {
-        fs::metadata(self.records.root()).and_then(|meta| meta.modified()).ok()
-    }
+fn changed(records: &Records) -> Option<SystemTime> {
+    fs::metadata(records.root()).and_then(|meta| meta.modified()).ok()
 }
 
 /// What was the case before all records were read.
@@ -80,6 +67,20 @@ pub(super) struct Before {
 }
 
 impl Before {
+    /// Before the records are read: what tells later that they have changed.
+    pub(super) fn looking(records: &Records, runtime: &RuntimeDir, scope: Scope) -> Self {
+        let roots = match scope {
+            Scope::Session(root) => vec![root],
+            Scope::All => {
+                let all = sessions(runtime).unwrap_or_default();
+                all.into_iter().map(|pid| Root { pid, start: 0 }).collect()
+            }
+        };
+        let segments = roots.into_iter().filter_map(|root| open(runtime, root).ok().flatten());
+        let segments = segments.map(|segment| (segment.generation(), segment)).map(|(seen, segment)| (segment, seen));
+        Self { changed: changed(records), time: SystemTime::now(), segments: segments.collect() }
+    }
+
     fn listing(self, all: &[Supervised]) -> Option<Listing> {
         let changed = self.changed?;
         self.time.duration_since(changed).ok().filter(|age| *age >= GRAIN)?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aiw_core::{TaskId, TaskState as State};
 
+use super::kept::Before;
 use super::outcome::Supervised;
 use super::table::Processes;
 use crate::directory::is_read;
@@ -16,7 +17,7 @@ use crate::segment::{Snapshot, open, sessions};
 impl Processes {
     /// All of them, oldest first. Whoever asks the same value again pays for it only if something has happened since.
     pub fn list(&self) -> Result<Vec<Supervised>, SupervisorError> {
-        if let Some(kept) = self.kept() {
+        if let Some(kept) = self.kept.current(&self.records) {
             return Ok(kept);
         }
         self.list_with_problems().map(|(all, _)| all)
@@ -25,7 +26,7 @@ impl Processes {
     /// The same, and an error for each whose record can't be read.
     pub fn list_with_problems(&self) -> Result<(Vec<Supervised>, Vec<SupervisorError>), SupervisorError> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
-        let before = self.before_looking();
+        let before = Before::looking(&self.records, &self.runtime, self.scope);
         let mut segments = Segments::of(self);
         for id in self.records.ids()? {
             let record = match self.records.find(id) {
@@ -46,7 +47,7 @@ impl Processes {
             all.push(Supervised { settled, ..self.look(record, &mut segments) });
         }
         all.sort_by_key(|one| (one.record.started, one.record.id));
-        self.keep(before, &all);
+        self.kept.keep(before, &all);
         Ok((all, problems))
     }
 
