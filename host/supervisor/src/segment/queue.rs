@@ -133,15 +133,19 @@ impl Segment {
 
     /// Whether it is time to look after those that have a place. Whoever asks first does so.
     fn is_due(&self) -> bool {
-        let looked = &self.memory.words()[LOOKED];
-        let now = platform::uptime();
-        let last = looked.load(Ordering::Relaxed);
-        // A time that is yet to come was not written by any of us.
-        let due = now.checked_sub(Duration::from_millis(last)).is_none_or(|age| age >= LOOK_AFTER);
+        let due = self.is_unwatched_for(LOOK_AFTER);
         if due {
-            looked.store(u64::try_from(now.as_millis()).unwrap_or(0), Ordering::Relaxed);
+            let now = u64::try_from(platform::uptime().as_millis()).unwrap_or(0);
+            self.memory.words()[LOOKED].store(now, Ordering::Relaxed);
         }
         due
+    }
+
+    /// Whether nobody has looked after them for so long.
+    fn is_unwatched_for(&self, limit: Duration) -> bool {
+        let last = Duration::from_millis(self.memory.words()[LOOKED].load(Ordering::Relaxed));
+        // A time that is yet to come was not written by any of us.
+        platform::uptime().checked_sub(last).is_none_or(|age| age >= limit)
     }
 
     /// Frees the places of the dead, and takes back what was handed to one that was stopped since.
@@ -171,6 +175,12 @@ impl Slot {
         let (has, taken) = (Phase::Has.word(self.ticket), Phase::Taken.word(self.ticket));
         let word = self.segment().turn(self.index());
         word.compare_exchange(has, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether it is for us to look after the others: we are the first, or the first does not.
+    pub fn is_to_look(&self) -> bool {
+        let phase = Phase::of(self.segment().turn(self.index()).load(Ordering::Acquire));
+        phase == Phase::Watches || self.segment().is_unwatched_for(3 * LOOK_AFTER)
     }
 
     /// Sleeps until a place is handed to us, a signal comes, or it is time to look; whether that is so.

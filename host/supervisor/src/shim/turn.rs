@@ -36,7 +36,9 @@ impl Supervisor {
             if has_slept {
                 // Nobody tells of the deaths of others, and nobody of a segment that was replaced.
                 self.stay_attached();
-                self.hand_on();
+                if self.slot.as_ref().is_some_and(Slot::is_to_look) {
+                    self.hand_on();
+                }
             }
         }
     }
