@@ -7,7 +7,9 @@ mod error;
 mod install;
 mod library;
 mod source;
+mod summary;
 
 pub use error::LibraryError;
 pub use library::{Bundled, Known, Library};
 pub use source::Candidate;
+pub use summary::ExtensionSummary;

@@ -26,6 +26,7 @@ mod report;
 mod request;
 mod roles;
 mod stream;
+mod summary;
 mod text;
 mod tree;
 
@@ -42,5 +43,6 @@ pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
 pub use stream::{Event, Place, Renderer};
+pub use summary::{CliDetails, CliSummary, RoleSummary};
 pub use text::{Text, TextLine, tail};
 pub use tree::{RootKind, Session, session};

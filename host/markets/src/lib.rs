@@ -23,6 +23,7 @@ mod reserved;
 mod search;
 mod source;
 mod state;
+mod summary;
 mod update;
 mod validate;
 
@@ -37,5 +38,6 @@ pub use market::{AddOptions, Added, MarketStatus, Refreshed};
 pub use plan::{Missing, Plan, PlannedServer};
 pub use search::{Found, Query, SearchResult};
 pub use source::Source;
+pub use summary::{MarketSummary, PluginSummary, ServerSummary};
 pub use update::UpdateCheck;
 pub use validate::Report;

@@ -1,11 +1,9 @@
 //! `aiw cli …`
 
-use std::path::Path;
-
 use aiw_core::CliKind;
 use aiw_home::Home;
-use aiw_launch::{Cli, Search, detect, install_command};
-use serde_json::{Value, json};
+use aiw_launch::{Cli, CliDetails, CliSummary, Search, detect, install_command};
+use serde_json::json;
 
 use crate::cli::CliCommand;
 use crate::failure::Failure;
@@ -23,16 +21,6 @@ pub fn run(command: &CliCommand, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn shape(cli: &Cli) -> Value {
-    json!({
-        "kind": cli.kind.as_str(),
-        "path": cli.path.as_deref().map(Path::to_string_lossy),
-        "version": cli.version,
-        "install": cli.install.map(|install| install.as_str()),
-        "available": cli.path.is_some(),
-    })
-}
-
 fn list(found: &[Cli], output: &Output) {
     let row = |cli: &Cli| {
         let version = cli.version.as_deref().unwrap_or("?");
@@ -44,7 +32,7 @@ fn list(found: &[Cli], output: &Output) {
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
     table(&rows).iter().for_each(|line| output.line(line));
-    output.answer(json!({"clis": found.iter().map(shape).collect::<Vec<_>>()}));
+    output.answer(json!({"clis": found.iter().map(CliSummary::of).collect::<Vec<_>>()}));
 }
 
 fn missing(kind: CliKind) -> String {
@@ -63,8 +51,5 @@ fn info(cli: &Cli, output: &Output) {
         }
         (None, _) => output.line(format!("{} is {}", cli.kind, missing(cli.kind))),
     }
-    let mut answer = shape(cli);
-    answer["real_path"] = json!(cli.real_path.as_deref().map(Path::to_string_lossy));
-    answer["install_command"] = install_command(cli.kind).into();
-    output.answer(json!({ "cli": answer }));
+    output.answer(json!({"cli": CliDetails::of(cli)}));
 }

@@ -1,10 +1,10 @@
 //! `aiw extension …`
 
-use aiw_components::{Candidate, Known, LibraryError};
+use aiw_components::{Candidate, ExtensionSummary, Known, LibraryError};
 use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
 use aiw_wasm::{CallError, Component};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, new};
@@ -58,25 +58,6 @@ fn is_wasi(capability: &Capability) -> bool {
     capability.kind == CapabilityKind::Imports && capability.value.starts_with("wasi:")
 }
 
-fn shape(known: &Known) -> Value {
-    let manifest = known.about.as_ref().map(|about| &about.manifest);
-    let locked = known.locked.as_ref();
-    json!({
-        "id": known.id,
-        "version": manifest.map(|m| &m.version).or(locked.map(|l| &l.version)),
-        "label": manifest.map(|m| &m.label),
-        "publisher": manifest.and_then(|m| m.publisher.as_ref()),
-        "homepage": manifest.and_then(|m| m.homepage.as_ref()),
-        "worlds": known.about.as_ref().map(|a| a.worlds.iter().map(|w| w.as_str()).collect::<Vec<_>>()),
-        "origin": if locked.is_some() { "installed" } else { "bundled" },
-        "enabled": known.enabled(),
-        "source": locked.map(|l| aiw_core::without_query(&l.source)),
-        "sha256": known.about.as_ref().map(|a| &a.sha256).or(locked.map(|l| &l.sha256)),
-        "grants": locked.map(|l| l.grants.clone()).or(known.about.as_ref().map(|a| Grants::wanted(a).to_map())),
-        "problem": known.problem,
-    })
-}
-
 async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<(), Failure> {
     let candidate = host.library.read(source, &host.client).await?;
     host.library.check_add(&candidate)?;
@@ -97,7 +78,7 @@ async fn commit(host: &Host, candidate: &Candidate, output: &Output) -> Result<(
     output.line(format!("Added {} {}", locked.id, locked.version));
     let known =
         Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
-    output.answer(json!({"extension": shape(&known)}));
+    output.answer(json!({"extension": ExtensionSummary::of(&known)}));
     Ok(())
 }
 
@@ -125,7 +106,7 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
         .collect();
     table(&rows).iter().for_each(|line| output.line(line));
     known.iter().filter_map(|k| k.problem.as_ref()).for_each(|problem| output.note(problem));
-    output.answer(json!({"extensions": known.iter().map(shape).collect::<Vec<_>>()}));
+    output.answer(json!({"extensions": known.iter().map(ExtensionSummary::of).collect::<Vec<_>>()}));
     Ok(())
 }
 
@@ -143,7 +124,7 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
                 locked: None,
                 problem: None,
             };
-            let mut answer = shape(&known);
+            let mut answer = json!(ExtensionSummary::of(&known));
             answer["origin"] = "candidate".into();
             output.answer(json!({ "extension": answer }));
             return Ok(());
@@ -159,7 +140,7 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
     if let Some(locked) = &known.locked {
         output.line(format!("  added: {}{}", locked.added_at, if locked.enabled { "" } else { ", disabled" }));
     }
-    output.answer(json!({"extension": shape(&known)}));
+    output.answer(json!({"extension": ExtensionSummary::of(&known)}));
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use aiw_core::ErrorKind;
 use aiw_home::MarketSettings;
-use aiw_markets::{AddOptions, MarketError, MarketStatus};
-use serde_json::{Value, json};
+use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary};
+use serde_json::json;
 
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::components::Host;
@@ -61,7 +61,7 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
         output.note(note);
     }
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
-    output.answer(json!({"marketplaces": [shape(&status)], "notes": notes}));
+    output.answer(json!({"marketplaces": [MarketSummary::of(&status)], "notes": notes}));
     Ok(())
 }
 
@@ -164,21 +164,6 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
         output.line("No marketplaces; `aiw plugin marketplace add OWNER/REPO` adds one");
     }
     problems.iter().for_each(|problem| output.note(problem));
-    output.answer(json!({"marketplaces": statuses.iter().map(shape).collect::<Vec<_>>()}));
+    output.answer(json!({"marketplaces": statuses.iter().map(MarketSummary::of).collect::<Vec<_>>()}));
     Ok(())
-}
-
-/// One marketplace as JSON.
-pub fn shape(status: &MarketStatus) -> Value {
-    let listing = status.listing.as_ref();
-    json!({
-        "name": status.market.name,
-        "source": source(&status.market),
-        "revision": listing.map(|l| &l.revision),
-        "plugins": listing.map(|l| l.plugins.len()),
-        "enabled": status.market.enabled,
-        "not_inspected": listing.map(|l| l.not_inspected()),
-        "fetched_at": listing.map(|l| &l.fetched_at),
-        "official": !status.not_official(),
-    })
 }

@@ -12,8 +12,8 @@ use std::sync::atomic::AtomicBool;
 
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
-use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, Role, RoleError, Roles};
-use serde_json::{Value, json};
+use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, RoleError, RoleSummary, Roles};
+use serde_json::json;
 
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::failure::Failure;
@@ -34,33 +34,6 @@ pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
         RoleCommand::Edit { name } => edit(&roles, &name.parse()?, output),
         RoleCommand::Validate { name } => validate(&roles, name.as_deref(), output),
     }
-}
-
-fn shape(listed: &Listed) -> Value {
-    json!({
-        "name": listed.name,
-        "description": listed.description,
-        "source": listed.source.as_str(),
-        "path": listed.path.to_string_lossy(),
-        "bytes": listed.bytes,
-        "problem": listed.problem.as_ref().map(ToString::to_string),
-        "shadowed_by": listed.shadowed_by.as_deref().map(Path::to_string_lossy),
-        "trusted": listed.trusted,
-    })
-}
-
-/// The role that counts, as lists show it.
-fn shape_of(role: &Role) -> Value {
-    json!({
-        "name": role.name,
-        "description": role.description,
-        "source": role.source.as_str(),
-        "path": role.path.to_string_lossy(),
-        "bytes": role.bytes,
-        "problem": null,
-        "shadowed_by": null,
-        "trusted": role.trusted,
-    })
 }
 
 fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
@@ -86,7 +59,7 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
     if listing.roles.iter().any(|listed| !listed.trusted) {
         output.note("`aiw trust add` lets the roles of this directory be used");
     }
-    output.answer(json!({"roles": listing.roles.iter().map(shape).collect::<Vec<_>>()}));
+    output.answer(json!({"roles": listing.roles.iter().map(RoleSummary::of).collect::<Vec<_>>()}));
     Ok(())
 }
 
@@ -100,7 +73,7 @@ fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     if !role.trusted {
         output.note("no run gets this role: the directory is not trusted (`aiw trust add`)");
     }
-    let mut answer = shape_of(&role);
+    let mut answer = json!(RoleSummary::of_role(&role));
     answer["content"] = role.content.into();
     output.answer(json!({ "role": answer }));
     Ok(())
@@ -122,7 +95,7 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     if is_template {
         output.line(format!("Edit it with `aiw role edit {name}`"));
     }
-    output.answer(json!({"role": shape_of(&role)}));
+    output.answer(json!({"role": RoleSummary::of_role(&role)}));
     Ok(())
 }
 
@@ -246,7 +219,7 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
         output.line(unread.to_string());
         bad.push(unread.to_string());
     }
-    let answer = json!({"roles": wanted.iter().map(|listed| shape(listed)).collect::<Vec<_>>()});
+    let answer = json!({"roles": wanted.iter().map(|listed| RoleSummary::of(listed)).collect::<Vec<_>>()});
     let failure = (!bad.is_empty()).then(|| Failure::user(format!("not good: {}", bad.join(", "))));
     output.conclude(answer, failure)
 }

@@ -2,8 +2,8 @@
 
 use aiw_core::PluginId;
 use aiw_home::InstalledPlugin;
-use aiw_markets::{Found, MarketError, Query, SearchResult};
-use serde_json::{Value, json};
+use aiw_markets::{Found, MarketError, PluginSummary, Query, SearchResult};
+use serde_json::json;
 
 use crate::cli::{ListArgs, SearchArgs};
 use crate::components::Host;
@@ -33,8 +33,8 @@ pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), 
         let state = if record.enabled { "" } else { "disabled" };
         rows.push(vec![id.to_string(), short(&record.version), keys(record), state.into()]);
         plugins.push(match found {
-            Some(found) => shape(found),
-            None => orphan(id, record),
+            Some(found) => PluginSummary::of(found),
+            None => PluginSummary::of_installed(id, record),
         });
     }
     table(&rows).iter().for_each(|line| output.line(line));
@@ -101,7 +101,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
     }
     result.problems.iter().for_each(|problem| output.note(problem));
     output.answer(json!({
-        "plugins": result.plugins.iter().map(shape).collect::<Vec<_>>(),
+        "plugins": result.plugins.iter().map(PluginSummary::of).collect::<Vec<_>>(),
         "hidden": {"without_servers": result.without_servers, "not_inspected": result.not_inspected, "broken": result.broken},
         "not_fetched": result.not_fetched,
     }));
@@ -112,41 +112,6 @@ pub fn kinds(found: &Found) -> Vec<String> {
     let Some(inspection) = &found.listed.inspection else { return Vec::new() };
     let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
     mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
-}
-
-/// One plugin as JSON; documented in docs/json.md.
-pub fn shape(found: &Found) -> Value {
-    let listed = &found.listed;
-    let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
-    let source = listed.entry.content.as_ref().ok().map(|usable| usable.source.describe());
-    json!({
-        "id": found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
-        "name": listed.entry.name,
-        "marketplace": found.market,
-        "version": listed.version(),
-        "description": listed.description(),
-        "category": listed.entry.text("category"),
-        "source": source,
-        "mcp_servers": inspection.map(|i| i.servers.iter().map(|s| json!({"name": s.name, "type": s.transport})).collect::<Vec<_>>()),
-        "brings": inspection.and_then(|i| i.brings.as_ref()),
-        "installed": found.installed.is_some(),
-        "enabled": found.installed.as_ref().is_some_and(|record| record.enabled),
-        "broken": listed.broken().or(listed.refused()),
-    })
-}
-
-/// An installed plugin whose marketplace no longer lists it.
-fn orphan(id: &PluginId, record: &InstalledPlugin) -> Value {
-    let servers: Vec<Value> = record
-        .servers
-        .iter()
-        .map(|s| json!({"name": s.name, "type": s.written.get("type").and_then(Value::as_str).unwrap_or("stdio")}))
-        .collect();
-    json!({
-        "id": id, "name": id.name, "marketplace": id.market, "version": record.version, "description": null,
-        "category": null, "source": record.source, "mcp_servers": servers, "brings": null,
-        "installed": true, "enabled": record.enabled, "broken": null,
-    })
 }
 
 pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
@@ -164,7 +129,7 @@ pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(),
             Err(e) => output.note(format!("not inspected: {e}")),
         }
     }
-    let mut answer = shape(&found);
+    let mut answer = json!(PluginSummary::of(&found));
     output.line(answer["id"].as_str().unwrap_or_default());
     if let Some(description) = found.listed.description() {
         output.line(format!("  {}", aiw_core::one_line(&description, 400)));
@@ -227,6 +192,6 @@ fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Fai
     output.line(id.to_string());
     output.line("  its marketplace does not list it any more");
     output.line(installed_line(&record));
-    output.answer(json!({ "plugin": orphan(id, &record) }));
+    output.answer(json!({ "plugin": PluginSummary::of_installed(id, &record) }));
     Ok(())
 }

@@ -1,0 +1,62 @@
+//! Components as programs see them.
+
+use std::collections::BTreeMap;
+
+use aiw_extensions::Grants;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::Known;
+
+/// An extension in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ExtensionSummary {
+    /// Its id
+    pub id: String,
+    /// Its version
+    pub version: Option<String>,
+    /// Its name for people
+    pub label: Option<String>,
+    /// Who made it, as it says itself
+    pub publisher: Option<String>,
+    /// Its page
+    pub homepage: Option<String>,
+    /// What it does: `market-source`, `provider`
+    pub worlds: Option<Vec<String>>,
+    /// Whether it is part of aiw
+    #[schemars(extend("enum" = ["bundled", "installed"]))]
+    pub origin: &'static str,
+    /// Whether it is used
+    pub enabled: bool,
+    /// Where it was installed from
+    pub source: Option<String>,
+    /// The SHA-256 digest of its file
+    pub sha256: Option<String>,
+    /// What it may do, by kind: `hosts`, `imports`, `origins`, `settings`, `tasks`
+    pub grants: Option<BTreeMap<String, Vec<String>>>,
+    /// Why it can't be used
+    pub problem: Option<String>,
+}
+
+impl ExtensionSummary {
+    /// What lists show of a component.
+    pub fn of(known: &Known) -> Self {
+        let about = known.about.as_ref();
+        let manifest = about.map(|about| &about.manifest);
+        let locked = known.locked.as_ref();
+        Self {
+            id: known.id.to_string(),
+            version: manifest.map(|m| m.version.clone()).or_else(|| locked.map(|l| l.version.clone())),
+            label: manifest.map(|m| m.label.clone()),
+            publisher: manifest.and_then(|m| m.publisher.clone()),
+            homepage: manifest.and_then(|m| m.homepage.clone()),
+            worlds: about.map(|about| about.worlds.iter().map(|world| world.as_str().to_owned()).collect()),
+            origin: if locked.is_some() { "installed" } else { "bundled" },
+            enabled: known.enabled(),
+            source: locked.map(|locked| aiw_core::without_query(&locked.source).into_owned()),
+            sha256: about.map(|about| about.sha256.clone()).or_else(|| locked.map(|l| l.sha256.clone())),
+            grants: locked.map(|l| l.grants.clone()).or_else(|| about.map(|about| Grants::wanted(about).to_map())),
+            problem: known.problem.as_ref().map(ToString::to_string),
+        }
+    }
+}
