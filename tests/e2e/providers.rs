@@ -205,7 +205,7 @@ fn what_is_no_plain_file_is_not_waited_for() {
     let fails = |name: &str, arguments: &[&str]| {
         let path = pipe(env.home().join(name));
         let run = env.run(arguments);
-        assert!(run.code != 0 && run.stderr.contains("no plain file"), "{name}: {}", run.whole());
+        assert!(run.code != 0 && run.stderr.contains("not a plain file"), "{name}: {}", run.whole());
         fs::remove_file(path).unwrap();
     };
     fails("providers.json", &["provider", "list"]);
@@ -402,7 +402,7 @@ fn what_decides_about_the_provider_is_said() {
     let text = env.run(&["claude", "--explain", "hello"]).ok().stdout;
     assert!(text.contains("provider: one (the default)") && !text.contains("canary"), "{text}");
     // A hundred names are read by their beginnings.
-    assert!(text.lines().any(|line| line.starts_with("  AWS_…: ")), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("  OTEL_…: ")), "{text}");
     assert!(clis.seen().is_empty());
 }
 

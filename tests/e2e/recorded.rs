@@ -266,7 +266,7 @@ fn gemini_cli_sends_nothing_of_the_users_to_a_provider_and_nothing_elsewhere() {
     each_way("gemini");
 }
 
-/// On a terminal they ask more of others, and Claude Code asks whether to use a key that is no login.
+/// On a terminal they ask more of others, and Claude Code asks whether to use a key that is not a login.
 #[test]
 fn on_a_terminal_too_nothing_of_the_users_goes_to_a_provider_and_nothing_elsewhere() {
     for (cli, prompt) in [("claude", "'Say hello'"), ("codex", "'Say hello'"), ("gemini", "-i 'Say hello'")] {

@@ -167,7 +167,7 @@ pub enum RecordProblem {
     /// It was copied here.
     #[error("its record is of another one")]
     Foreign,
-    /// It is no record.
+    /// It is not a record.
     #[error("its record makes no sense: {0}")]
     Nonsense(#[from] serde_json::Error),
     /// It is too large, or no file.
@@ -241,7 +241,7 @@ pub enum Refusal {
     /// Its number means nothing here.
     #[error("it belongs to another container, or to an earlier start of the system")]
     Elsewhere,
-    /// A number alone is no process.
+    /// A number alone is not a process.
     #[error("the record does not say when process {pid} started")]
     NoStart {
         /// The process.

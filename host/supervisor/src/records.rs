@@ -35,7 +35,7 @@ pub(crate) enum Found {
     Unreadable(RecordProblem),
     /// A link, which is not followed.
     Link,
-    /// Something else that is no directory; what it is.
+    /// Something else that is not a directory; what it is.
     NoDirectory(&'static str),
 }
 

@@ -267,7 +267,7 @@ pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
     }
     for (name, value) in &program.environment {
         if name.is_empty() || name.as_bytes().iter().any(|b| matches!(b, 0 | b'=')) {
-            return invalid(format!("`{}` is no name of a variable", name.display()));
+            return invalid(format!("`{}` is not a name of a variable", name.display()));
         }
         if value.as_bytes().contains(&0) {
             return invalid(format!("the value of the variable `{}` contains a NUL character", name.display()));
@@ -275,7 +275,7 @@ pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
     }
     for (at, file) in program.files.iter().enumerate() {
         if !(3..=255).contains(&file.fd) || program.files[..at].iter().any(|other| other.fd == file.fd) {
-            return invalid(format!("{} is no number for a passed file: each has its own, from 3 to 255", file.fd));
+            return invalid(format!("{} is not a number for a passed file: each has its own, from 3 to 255", file.fd));
         }
     }
     if program.named_files.iter().any(|file| !crate::memory::is_memory_path(&file.path)) {

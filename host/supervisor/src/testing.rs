@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` measures, and what tests look into. It is no part of the product.
+//! What `cargo xtask bench` measures, and what tests look into. It is not a part of the product.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -54,7 +54,7 @@ pub trait Interpreter {
     fn line(&mut self, stream: Stream, line: &[u8]);
     /// What the lines so far say.
     fn facts(&self) -> Facts;
-    /// Whether this CLI, run as aiw runs it, always writes a structured stream. Then silence is no success.
+    /// Whether this CLI, run as aiw runs it, always writes a structured stream. Then silence is not a success.
     fn expects_structure(&self) -> bool {
         false
     }

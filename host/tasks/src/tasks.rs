@@ -127,7 +127,7 @@ impl Tasks {
     }
 
     /// Marks ended tasks as shown by a report. Others are left as they are. That a mark cannot be
-    /// written, or a task is gone, is no error: the report was shown, and that is what counts.
+    /// written, or a task is gone, is not an error: the report was shown, and that is what counts.
     pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), TaskError> {
         Ok(self.processes.mark_read(ids)?)
     }

@@ -1,4 +1,4 @@
-//! What tests look into. It is no part of the product.
+//! What tests look into. It is not a part of the product.
 
 use std::path::Path;
 

@@ -57,7 +57,7 @@ impl Writer {
             return Err(error);
         }
         self.length += self.buffer.len() as u64;
-        // A long line is no reason to hold its memory for ever.
+        // A long line is not a reason to hold its memory forever.
         self.buffer.shrink_to(64 << 10);
         Ok(())
     }

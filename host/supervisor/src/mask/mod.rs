@@ -389,7 +389,7 @@ impl Mask {
         self.text.drain(..passed);
         self.base += passed as u64;
         self.at -= passed;
-        // A long line is no reason to hold its memory for ever.
+        // A long line is not a reason to hold its memory forever.
         self.text.shrink_to(2 * HELD);
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// Whether it is of the process that started then, and that is no zombie. A start of 0 is not compared.
+    /// Whether it is of the process that started then, and that is not a zombie. A start of 0 is not compared.
     pub fn is_alive(&self, start: u64) -> bool {
         !matches!(self.state, b'Z' | b'X') && (start == 0 || self.start == start)
     }

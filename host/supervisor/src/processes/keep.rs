@@ -22,7 +22,7 @@ const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 impl Processes {
     /// Marks ended tasks as shown by a report. Others are left as they are. That a mark cannot be
-    /// written, or a task is gone, is no error: the report was shown, and that is what counts.
+    /// written, or a task is gone, is not an error: the report was shown, and that is what counts.
     pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), SupervisorError> {
         for id in ids {
             if self.records.read(*id).is_some_and(|record| record.state == State::Ended) {

@@ -195,7 +195,7 @@ impl Slot {
         if seen == Phase::Has.word(self.ticket) {
             return false;
         }
-        // A word of somebody else's is no reason to spin.
+        // A word of somebody else's is not a reason to spin.
         platform::sleep_on(word, seen, limit.max(Duration::from_millis(100)));
         word.load(Ordering::Acquire) == seen
     }

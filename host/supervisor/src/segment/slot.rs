@@ -43,7 +43,7 @@ pub(super) enum Phase {
 impl Phase {
     /// With the ticket, so that a word is of one owner of a slot and not of the next.
     pub(super) fn word(self, ticket: u64) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits of a ticket tell neighbours apart")]
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits of a ticket tell neighbors apart")]
         let ticket = ticket as u32;
         ticket << 2 | self as u32
     }

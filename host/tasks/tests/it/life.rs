@@ -348,10 +348,10 @@ fn what_cannot_be_started_says_why() {
             Program { arguments: vec!["a\0b".into()], ..program("") },
             "argument 1 contains a NUL character; standard input may",
         ),
-        (Program { environment: vec![("A=B".into(), "".into())], ..program("") }, "`A=B` is no name of a variable"),
+        (Program { environment: vec![("A=B".into(), "".into())], ..program("") }, "`A=B` is not a name of a variable"),
         (
             Program { files: vec![PassedFile { fd: 2, bytes: vec![] }], ..program("") },
-            "2 is no number for a passed file: each has its own, from 3 to 255",
+            "2 is not a number for a passed file: each has its own, from 3 to 255",
         ),
     ] {
         assert_eq!(env.try_start(task(), program, Queue::default()).unwrap_err().to_string(), message);
@@ -518,10 +518,10 @@ fn fields_of_a_newer_aiw_survive_a_sweep() {
     let task = env.start("sleep 100");
     let path = task.log.with_file_name("task.json");
     kill(shim_of(&task), Signal::KILL);
-    let text = std::fs::read_to_string(&path).unwrap().replacen('{', "{\"colour\":{\"of\":[\"it\",7]},", 1);
+    let text = std::fs::read_to_string(&path).unwrap().replacen('{', "{\"color\":{\"of\":[\"it\",7]},", 1);
     std::fs::write(&path, text).unwrap();
     assert_eq!(env.ended(task.id).outcome, Some(Outcome::Lost));
-    assert!(std::fs::read_to_string(&path).unwrap().contains("\"colour\":{\"of\":[\"it\",7]}"));
+    assert!(std::fs::read_to_string(&path).unwrap().contains("\"color\":{\"of\":[\"it\",7]}"));
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl GeminiHome {
     /// whom it tells of the run.
     pub(crate) fn check(&self, content: &Value, cwd: &Path) -> Result<(), LaunchError> {
         let path = cwd.join(DIRECTORY).join(SETTINGS);
-        // The user's home is no project.
+        // The user's home is not a project.
         if cwd == self.base {
             return Ok(());
         }
