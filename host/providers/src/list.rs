@@ -5,25 +5,29 @@ use std::collections::BTreeMap;
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{CliKind, ExtensionId, Family, ProviderName};
 use aiw_home::{Provider, ProvidersFile, SecretRef, Text};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::secrets::has_secrets;
 use crate::{AdapterError, KnownPreset, ProviderError, Providers, unchecked_account};
 
 /// A provider in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderSummary {
-    /// Its name.
+    /// Its name
+    #[schemars(with = "String")]
     pub name: ProviderName,
-    /// The preset that it starts from.
+    /// The preset that it starts from
     pub preset: String,
-    /// Where it is, by API family.
+    /// Its addresses by API family: `anthropic`, `openai`, `gemini`
+    #[schemars(with = "BTreeMap<String, String>")]
     pub base_urls: BTreeMap<Family, String>,
-    /// The CLIs that it fits.
+    /// The CLIs that it fits
+    #[schemars(with = "Vec<String>")]
     pub clis: Vec<CliKind>,
-    /// Whether it is the default for one of them.
+    /// Whether it is the default for one of them
     pub default: bool,
-    /// Whether the secrets that it refers to are there.
+    /// Whether its secrets are there
     pub secret: SecretState,
     /// What it is for, in the user's words.
     #[serde(skip)]
@@ -37,8 +41,9 @@ pub struct ProviderSummary {
 }
 
 /// Whether a provider's secrets are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(with = "String", extend("enum" = ["set", "missing"]))]
 pub enum SecretState {
     /// All that it refers to.
     Set,
@@ -47,7 +52,7 @@ pub enum SecretState {
 }
 
 /// A provider with everything about it; no secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProviderDetails {
     /// What a list shows.
     #[serde(flatten)]
@@ -55,17 +60,19 @@ pub struct ProviderDetails {
     /// The preset's label.
     #[serde(skip)]
     pub label: String,
-    /// The model of its runs.
+    /// The model for its runs
     pub model: Option<String>,
-    /// What it is for, in the user's words.
+    /// What you use it for, in your words
     pub scenario: Option<String>,
-    /// The component that knows the preset.
+    /// The extension that knows the preset
+    #[schemars(with = "Option<String>")]
     pub component: Option<ExtensionId>,
-    /// The CLIs that it is the default for.
+    /// The CLIs that it is the default for
+    #[schemars(with = "Vec<String>")]
     pub default_for: Vec<CliKind>,
-    /// Names of the variables of its runs.
+    /// The names of the variables for its runs
     pub env: Vec<String>,
-    /// Names of its secrets, as the component knows them.
+    /// The names of its secrets
     pub secrets: Vec<String>,
     /// Where each secret comes from.
     #[serde(skip)]
@@ -87,23 +94,27 @@ pub enum Variable {
 }
 
 /// A preset that a provider can be added from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PresetSummary {
-    /// What `--preset` takes.
+    /// What `--preset` takes
     pub id: String,
-    /// For people.
+    /// Its name for people
     pub label: String,
-    /// The component that knows it.
+    /// The extension that knows it
+    #[schemars(with = "String")]
     pub component: ExtensionId,
-    /// Where it is; null where the user gives the address.
+    /// Its addresses by API family; null if you give the address
+    #[schemars(with = "BTreeMap<String, Option<String>>")]
     pub base_urls: BTreeMap<Family, Option<String>>,
-    /// The CLIs that it fits.
+    /// The CLIs that it fits
+    #[schemars(with = "Vec<String>")]
     pub clis: Vec<CliKind>,
-    /// `required`, `optional` or `never`.
+    /// Whether it takes a token
+    #[schemars(with = "String", extend("enum" = ["required", "optional", "never"]))]
     pub token: Need,
-    /// The page that hands out tokens.
+    /// The page where you get a token
     pub token_page: Option<String>,
-    /// The model if the user names none.
+    /// The model for runs without one
     pub model: Option<String>,
 }
 

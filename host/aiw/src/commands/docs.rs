@@ -3,8 +3,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use aiw_components::ExtensionSummary;
 use aiw_core::ErrorKind;
+use aiw_launch::{CliDetails, RoleSummary, TaskDetails};
+use aiw_markets::{MarketSummary, PluginSummary};
+use aiw_providers::{PresetSummary, ProviderDetails};
 use clap::{Command, CommandFactory};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -20,8 +27,86 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
     };
     std::fs::create_dir_all(directory).map_err(io)?;
     std::fs::write(directory.join("cli.md"), text).map_err(io)?;
+    std::fs::write(directory.join("json.md"), with_fields(JSON)).map_err(io)?;
     let schema = format!("{:#}\n", aiw_home::providers_schema());
     std::fs::write(directory.join("providers.schema.json"), schema).map_err(io)
+}
+
+/// The document with the fields of each shape between its marks: `<!-- fields: NAME -->` … `<!-- end -->`.
+const JSON: &str = include_str!("../../../../docs/json.md");
+
+/// The shapes that commands print, by name. Their schemas are those of the MCP tools.
+fn shapes() -> Vec<(&'static str, Value)> {
+    fn of<T: JsonSchema>() -> Value {
+        let settings =
+            SchemaSettings::draft2020_12().for_serialize().with(|settings| settings.inline_subschemas = true);
+        settings.into_generator().into_root_schema_for::<T>().to_value()
+    }
+    vec![
+        ("CliDetails", of::<CliDetails>()),
+        ("ExtensionSummary", of::<ExtensionSummary>()),
+        ("MarketSummary", of::<MarketSummary>()),
+        ("PluginSummary", of::<PluginSummary>()),
+        ("PresetSummary", of::<PresetSummary>()),
+        ("ProviderDetails", of::<ProviderDetails>()),
+        ("RoleSummary", of::<RoleSummary>()),
+        ("TaskDetails", of::<TaskDetails>()),
+    ]
+}
+
+fn with_fields(document: &str) -> String {
+    let shapes = shapes();
+    let mut text = String::with_capacity(document.len());
+    let mut rest = document;
+    while let Some((before, after)) = rest.split_once("<!-- fields: ") {
+        let Some((name, after)) = after.split_once(" -->") else { break };
+        let after = after.split_once("<!-- end -->").map_or(after, |(_, after)| after);
+        let _ = write!(text, "{before}<!-- fields: {name} -->\n");
+        if let Some((_, schema)) = shapes.iter().find(|(known, _)| *known == name) {
+            text.push_str(&fields(schema));
+        }
+        text.push_str("<!-- end -->");
+        rest = after;
+    }
+    text + rest
+}
+
+/// A table of a shape's fields.
+fn fields(schema: &Value) -> String {
+    let mut table = String::from("\n| field | type | |\n|---|---|---|\n");
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let about = field["description"].as_str().unwrap_or_default().replace('\n', " ");
+        let _ = writeln!(table, "| `{name}` | {} | {about} |", kind(field).replace('|', "\\|"));
+    }
+    table.push('\n');
+    table
+}
+
+/// A type in a few words: `string or null`, `list of strings`.
+fn kind(field: &Value) -> String {
+    if let Some(words) = field["enum"].as_array() {
+        return words
+            .iter()
+            .map(|word| format!("`{}`", word.as_str().unwrap_or_default()))
+            .collect::<Vec<_>>()
+            .join(", ");
+    }
+    let one = |kind: &str| match kind {
+        "array" => format!("list of {}s", kind_of_items(&field["items"])),
+        other => other.to_owned(),
+    };
+    match &field["type"] {
+        Value::String(kind) => one(kind),
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).map(one).collect::<Vec<_>>().join(" or "),
+        _ => match field["anyOf"].as_array() {
+            Some(kinds) => kinds.iter().map(kind).collect::<Vec<_>>().join(" or "),
+            None => "any".into(),
+        },
+    }
+}
+
+fn kind_of_items(items: &Value) -> String {
+    items["type"].as_str().unwrap_or("object").to_owned()
 }
 
 fn describe(command: &Command, text: &mut String) {
