@@ -29,7 +29,7 @@ pub enum LibraryError {
         source: ExtensionError,
     },
     /// The file of an added component is missing.
-    #[error("the file of component `{id}` is gone: `{}`", .path.display())]
+    #[error("the file for component `{id}` is missing: `{}`", .path.display())]
     Gone {
         /// The component.
         id: ExtensionId,
@@ -91,7 +91,7 @@ pub enum LibraryError {
         action: &'static str,
     },
     /// An id that is taken by a component from elsewhere.
-    #[error("component `{id}` is already there, from `{source_name}`")]
+    #[error("component `{id}` is already installed, from `{source_name}`")]
     Taken {
         /// The id.
         id: String,
@@ -148,7 +148,7 @@ impl LibraryError {
                 Some(format!("run `aiw extension update {id}` or `aiw extension remove {id}` first"))
             }
             Self::AsksMore { id, .. } | Self::Lower { id, .. } => {
-                Some(format!("`aiw extension update {id} --accept-changes` agrees to it"))
+                Some(format!("`aiw extension update {id} --accept-changes` accepts this"))
             }
             Self::Load(LoadError::Digest { id, .. }) => {
                 Some(format!("run `aiw extension remove {id}`, then add it again from a source that you trust"))

@@ -148,7 +148,7 @@ impl Library {
         client: &Client,
     ) -> Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError> {
         if self.is_bundled(id) {
-            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated by itself" });
+            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
         }
         let lock = self.home.extensions_lock()?;
         let known = find(&lock.extensions, id)?;

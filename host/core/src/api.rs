@@ -46,7 +46,7 @@ impl FromStr for Family {
         known.ok_or(InvalidName {
             what: "API family",
             name: name.to_owned(),
-            why: "is not one of `anthropic`, `openai` and `gemini`",
+            why: "is not `anthropic`, `openai` or `gemini`",
         })
     }
 }

@@ -44,7 +44,7 @@ fn check_extension_id(what: &'static str, name: &str) -> Result<(), InvalidName>
     let why = if name.is_empty() || name.len() > 64 {
         "is not 1 to 64 characters long"
     } else if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-        "has characters other than small letters, digits and `-`"
+        "has characters other than lowercase letters, digits and `-`"
     } else if !name.as_bytes()[0].is_ascii_lowercase() {
         "does not begin with a letter"
     } else if is_windows_device(name) {
@@ -60,7 +60,9 @@ fn check_word(what: &'static str, name: &str) -> Result<(), InvalidName> {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     match fits {
         true => Ok(()),
-        false => Err(InvalidName { what, name: name.to_owned(), why: "is not 1 to 64 small letters, digits and `-`" }),
+        false => {
+            Err(InvalidName { what, name: name.to_owned(), why: "is not 1 to 64 lowercase letters, digits and `-`" })
+        }
     }
 }
 
@@ -81,7 +83,7 @@ fn check_sha(what: &'static str, name: &str) -> Result<(), InvalidName> {
     if name.len() == 40 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(());
     }
-    Err(InvalidName { what, name: name.to_owned(), why: "is not 40 hexadecimal digits in small letters" })
+    Err(InvalidName { what, name: name.to_owned(), why: "is not 40 lowercase hexadecimal digits" })
 }
 
 /// A token of RFC 9110, section 5.6.2, that a CLI's list of headers can hold.

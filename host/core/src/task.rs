@@ -36,7 +36,9 @@ impl FromStr for TaskId {
         let plain = |b: &u8| b.is_ascii_digit() || b.is_ascii_lowercase();
         match <[u8; 12]>::try_from(id.as_bytes()) {
             Ok(bytes) if bytes.iter().all(plain) => Ok(Self(bytes)),
-            _ => Err(InvalidName { what: "task id", name: id.to_owned(), why: "is not 12 digits and small letters" }),
+            _ => {
+                Err(InvalidName { what: "task id", name: id.to_owned(), why: "is not 12 digits and lowercase letters" })
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ pub(crate) enum CallError {
     TakenBack,
     #[error("the call was cancelled; the task keeps running")]
     NoLongerWaited,
-    #[error("a defect of aiw has ended this call: {problem}")]
+    #[error("a bug in aiw ended this call: {problem}")]
     Defect { problem: String },
     #[error(transparent)]
     Name(#[from] InvalidName),

@@ -35,7 +35,7 @@ fn whole(task: &Task) -> TaskDetails {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListTasks {
-    /// The tasks of all of the user's sessions, not of this one alone
+    /// The tasks of all the user's sessions, not only this one
     #[serde(default)]
     all: bool,
 }
@@ -69,7 +69,7 @@ pub(crate) struct WaitTask {
     /// Instead of the id: the process id that was reported for the task
     #[schemars(range(min = 1))]
     pid: Option<u32>,
-    /// How long to wait; 0 only looks
+    /// How long to wait; 0 doesn't wait
     #[serde(default = "longest_wait")]
     #[schemars(range(min = 0, max = MAX_WAIT))]
     timeout_seconds: u64,
@@ -83,7 +83,7 @@ fn longest_wait() -> u64 {
 pub(crate) struct Report {
     /// Whether it has ended
     done: bool,
-    /// How it stands, in a few words
+    /// Its state, in a few words
     standing: String,
     task: TaskDetails,
     last_lines: Vec<String>,
@@ -156,7 +156,7 @@ fn usual_lines() -> usize {
 pub(crate) struct LogLines {
     id: String,
     pid: Option<u32>,
-    /// How the task stands, in a few words
+    /// The task's state, in a few words
     standing: String,
     lines: Vec<String>,
     /// Whether there are lines before these
@@ -219,9 +219,9 @@ pub(crate) struct StopTask {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct StopReport {
-    /// stopped, still stopping, or had ended already
+    /// stopped, still stopping, or had already ended
     result: &'static str,
-    /// How it stands, in a few words
+    /// Its state, in a few words
     standing: String,
     task: TaskDetails,
 }
@@ -238,7 +238,7 @@ fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
     let (task, result) = match tasks.stop(id, true)? {
         Stopped::Ended(task) => (task, "stopped"),
         Stopped::Stopping(task) => (task, "still stopping"),
-        Stopped::AlreadyEnded(task) => (task, "had ended already"),
+        Stopped::AlreadyEnded(task) => (task, "had already ended"),
     };
     let report = StopReport { result, standing: standing(&task), task: whole(&task) };
     if task.state == State::Ended {

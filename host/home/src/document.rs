@@ -58,7 +58,7 @@ impl Document {
         }
         if let Some(key) = parsed.duplicates.first() {
             // Which of the two another tool reads is not ours to guess.
-            return Err(HomeError::invalid(path, format!("holds the key `{}` twice", aiw_core::one_line(key, 80))));
+            return Err(HomeError::invalid(path, format!("contains the key `{}` twice", aiw_core::one_line(key, 80))));
         }
         let text = String::from_utf8_lossy(text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);

@@ -31,13 +31,13 @@ pub enum HomeError {
     },
     /// `providers.json` as aiw 0.6 wrote it; [`Home::migrate_providers`](crate::Home::migrate_providers)
     /// brings it up to date.
-    #[error("`{}` is of aiw 0.6", .path.display())]
+    #[error("`{}` was written by aiw 0.6", .path.display())]
     Old {
         /// The document.
         path: PathBuf,
     },
     /// Another process has held the lock for too long.
-    #[error("another aiw is busy in `{}` and did not finish within {seconds} s", .path.display())]
+    #[error("another aiw is using `{}` and did not finish within {seconds} s", .path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
@@ -67,8 +67,8 @@ impl HomeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
-            Self::Invalid { path, .. } => Some(format!("correct `{}` by hand, or move it away", path.display())),
-            Self::Old { .. } => Some("`aiw provider list` brings it up to date".into()),
+            Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),
+            Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
             _ => None,
         }
     }

@@ -56,7 +56,7 @@ impl ExtensionsLock {
         let file: File = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
         if file.version != VERSION {
             return Err(invalid(format!(
-                "has version {}, this aiw knows {VERSION}; a newer aiw wrote it",
+                "has version {}, but this aiw supports {VERSION}; a newer aiw wrote it",
                 file.version
             )));
         }

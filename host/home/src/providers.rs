@@ -45,7 +45,7 @@ impl SecretRef {
         match Text::from_json(value)? {
             Text::Secret(reference) => Ok(reference),
             // What stands there is likely the secret itself: it is not repeated.
-            Text::Literal(_) => Err("holds a secret itself, not a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` keeps it".into()),
+            Text::Literal(_) => Err("contains a secret instead of a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` stores it".into()),
         }
     }
 }
@@ -326,7 +326,9 @@ impl ProvidersFile {
             }
             None => {}
             Some(Some(other)) => {
-                return Err(invalid(format!("has version {other}, this aiw knows {VERSION}; a newer aiw wrote it")));
+                return Err(invalid(format!(
+                    "has version {other}, but this aiw supports {VERSION}; a newer aiw wrote it"
+                )));
             }
             Some(None) => return Err(invalid("has a `version` that is not a number".into())),
         }
@@ -535,7 +537,7 @@ mod tests {
         for (text, word) in [
             (r#"{"version": 2}"#, "newer"),
             (r#"{"version": "1"}"#, "number"),
-            (r#"{"providers": {"a": {"token": "sk"}}}"#, "of aiw 0.6"),
+            (r#"{"providers": {"a": {"token": "sk"}}}"#, "was written by aiw 0.6"),
             (r#"{"providers": []}"#, "object"),
             (r#"{"default": []}"#, "default"),
         ] {

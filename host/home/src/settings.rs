@@ -67,7 +67,7 @@ impl MarketSettings {
         let name: MarketName = name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?;
         let source = value.get("source").and_then(Value::as_object).ok_or("has no `source` object")?;
         let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
-        let kind = text("source").ok_or("has a source without the word `source`")?;
+        let kind = text("source").ok_or("has a source without the field `source`")?;
         let kind: MarketKind = kind.parse().map_err(|e: aiw_core::InvalidName| format!("has a source whose {e}"))?;
         let key = Self::location_key(&kind);
         let location = text(key).ok_or_else(|| format!("has a `{kind}` source without `{key}`"))?;

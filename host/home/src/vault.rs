@@ -24,19 +24,19 @@ pub enum VaultError {
     #[error(transparent)]
     Home(#[from] HomeError),
     /// The key is not there, and there are secrets that only it opens.
-    #[error("the key of the vault is missing: `{}`", .path.display())]
+    #[error("the vault key is missing: `{}`", .path.display())]
     KeyMissing {
         /// Where it should be.
         path: PathBuf,
     },
     /// Others may read the key.
-    #[error("the key of the vault `{}` can be read by others", .path.display())]
+    #[error("the vault key `{}` can be read by other users", .path.display())]
     KeyOpen {
         /// Where it is.
         path: PathBuf,
     },
     /// The key is there and can't be used.
-    #[error("the key of the vault `{}` {problem}", .path.display())]
+    #[error("the vault key `{}` {problem}", .path.display())]
     Key {
         /// Where it is.
         path: PathBuf,
@@ -75,11 +75,11 @@ impl VaultError {
         match self {
             Self::Home(e) => e.hint(),
             Self::KeyMissing { path } => Some(format!(
-                "put it back from a backup; without it, delete `{}` and set each secret again",
+                "restore it from a backup; if you have none, delete `{}` and set each secret again",
                 path.parent().unwrap_or(path).display()
             )),
             Self::KeyOpen { path } => Some(format!("`chmod 600 {}`", path.display())),
-            Self::Key { path, .. } => Some(format!("put `{}` back from a backup", path.display())),
+            Self::Key { path, .. } => Some(format!("restore `{}` from a backup", path.display())),
             Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
             Self::Value(_) => None,
         }
@@ -159,7 +159,7 @@ impl Vault {
             return Err(VaultError::Value("has more than one line"));
         }
         if value.contains('\0') {
-            return Err(VaultError::Value("holds a NUL character"));
+            return Err(VaultError::Value("contains a NUL character"));
         }
         let sealed = self.seal(lock, value.as_bytes())?;
         Ok(replace(&self.file(name), &sealed, Mode::Private)?)
@@ -174,7 +174,7 @@ impl Vault {
             None => self.make_key(lock)?,
         };
         age::encrypt(&identity.to_public(), plain)
-            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("does not encrypt: {e}") })
+            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("can't encrypt: {e}") })
     }
 
     /// Removes a secret.
@@ -281,7 +281,7 @@ mod tests {
         vault.set(&home.lock().unwrap(), &name("a"), &Secret::new("x")).unwrap();
         fs::set_permissions(vault.key_path(), fs::Permissions::from_mode(0o640)).unwrap();
         let error = vault.get(&name("a")).unwrap_err();
-        assert!(error.to_string().ends_with("can be read by others"), "{error}");
+        assert!(error.to_string().ends_with("can be read by other users"), "{error}");
         assert!(error.hint().unwrap().starts_with("`chmod 600 "));
     }
 

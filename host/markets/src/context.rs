@@ -44,9 +44,9 @@ pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s Marke
     if !market.enabled {
         return Err(MarketError::Reference {
             reference: market.name.to_string(),
-            why: "is a marketplace that is switched off in settings.json".into(),
+            why: "is a marketplace that is disabled in settings.json".into(),
             hint: Some(format!(
-                "`aiw plugin marketplace add {}` switches it on",
+                "`aiw plugin marketplace add {}` enables it",
                 one_line(&without_query(&market.location), 200)
             )),
         });

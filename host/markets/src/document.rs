@@ -84,7 +84,7 @@ impl Document {
         let Value::Object(fields) = parsed.value else { return Err("is not a JSON object".into()) };
         let mut problems = Vec::new();
         for key in &parsed.duplicates {
-            problems.push(format!("the key `{}` stands twice; the last one counts", one_line(key, 80)));
+            problems.push(format!("the key `{}` appears twice; the last one is used", one_line(key, 80)));
         }
         let Some(plugins) = fields.get("plugins") else { return Err("has no `plugins` list".into()) };
         let Value::Array(plugins) = plugins else { return Err("has a `plugins` that is not a list".into()) };
@@ -104,7 +104,7 @@ impl Document {
         for (index, plugin) in plugins.iter().enumerate() {
             let mut entry = Entry::parse(plugin, index, &plugin_root, own_forms);
             if entry.content.is_ok() && !seen.insert(entry.name.to_ascii_lowercase()) {
-                entry.content = Err("has the name of an entry before it".into());
+                entry.content = Err("has the same name as an earlier entry".into());
             }
             entries.push(entry);
         }
@@ -132,7 +132,7 @@ impl Document {
                 Some(Some(next)) => at.clone_from(next),
             }
         }
-        Err(format!("`renames` goes round in a circle from `{}`", one_line(name, 60)))
+        Err(format!("`renames` forms a cycle from `{}`", one_line(name, 60)))
     }
 
     /// The document's own name, if a marketplace can be registered under it.
@@ -173,12 +173,12 @@ impl Entry {
         let name = match fields.get("name") {
             None => return Err("has no `name`".into()),
             Some(Value::String(name)) => name,
-            Some(_) => return Err("has a `name` that is not a text".into()),
+            Some(_) => return Err("has a `name` that is not a string".into()),
         };
         let name: PluginName = name.parse().map_err(|e: aiw_core::InvalidName| format!("has a name that {}", e.why))?;
         for field in ["description", "version", "category", "displayName"] {
             if fields.get(field).is_some_and(|v| !v.is_string() && !v.is_null()) {
-                return Err(format!("has a `{field}` that is not a text"));
+                return Err(format!("has a `{field}` that is not a string"));
             }
         }
         if fields.get("strict").is_some_and(|v| !v.is_boolean()) {

@@ -40,7 +40,7 @@ pub enum MarketError {
         problem: String,
     },
     /// The name is taken by another source.
-    #[error("a marketplace `{name}` is already there, from {source_name}")]
+    #[error("marketplace `{name}` already exists, from {source_name}")]
     NameTaken {
         /// The name.
         name: String,
@@ -62,7 +62,7 @@ pub enum MarketError {
         reserved: &'static str,
     },
     /// The document's own name cannot be used.
-    #[error("the marketplace has no name that can be used: {problem}")]
+    #[error("the marketplace has no usable name: {problem}")]
     NameUnusable {
         /// Why.
         problem: String,
@@ -132,7 +132,7 @@ pub enum MarketError {
         changes: Vec<String>,
     },
     /// Something else changed a file between the question and the answer.
-    #[error("{what} changed meanwhile; nothing was done")]
+    #[error("{what} changed in the meantime; nothing was done")]
     Raced {
         /// What changed.
         what: String,
@@ -165,7 +165,7 @@ impl MarketError {
                 Some("add it under another name with `--name NAME`".into())
             }
             Self::LooksReserved { .. } => {
-                Some("`--yes` adds it all the same, and `--name NAME` under another name".into())
+                Some("`--yes` adds it anyway; `--name NAME` adds it under another name".into())
             }
             Self::UnknownMarket { .. } => Some("`aiw plugin marketplace list` shows the marketplaces".into()),
             Self::NotFetched { name } => Some(format!("`aiw plugin marketplace update {name}` fetches it")),
@@ -176,13 +176,13 @@ impl MarketError {
             Self::UnknownPlugin { not_fetched: Some(name), .. } => {
                 Some(format!("marketplace `{name}` is not fetched yet: `aiw plugin marketplace update {name}`"))
             }
-            Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` shows what there is".into()),
+            Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` lists the plugins".into()),
             Self::Ambiguous { ids, .. } => {
                 Some(format!("name one of {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")))
             }
             Self::NotInstalled { .. } => Some("`aiw plugin list` shows what is installed".into()),
             Self::Clash { .. } => Some("choose with `--on-conflict overwrite`, `skip` or `rename`".into()),
-            Self::Changes { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` agrees to it")),
+            Self::Changes { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` accepts this")),
             _ => None,
         }
     }

@@ -154,9 +154,7 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
     if !entry.strict()
         && let Some((field, _)) = COMPONENTS.iter().find(|(field, _)| manifest.contains_key(*field))
     {
-        return Err(format!(
-            "is `strict: false` in its marketplace, and its plugin.json declares `{field}` all the same"
-        ));
+        return Err(format!("is `strict: false` in its marketplace, but its plugin.json declares `{field}`"));
     }
     // From the weakest to the strongest place.
     let mut collected = Collected::default();
@@ -171,7 +169,7 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
             let bytes = files
                 .named
                 .get(path)
-                .ok_or_else(|| format!("names `{path}` for its servers, and there is no such file"))?;
+                .ok_or_else(|| format!("names `{path}` for its servers, but there is no such file"))?;
             let servers = in_file(bytes).map_err(|e| format!("names `{path}` for its servers, which {e}"))?;
             collected.add(&servers, &format!("`{path}`"));
         }

@@ -176,7 +176,7 @@ impl Markets {
         notes.extend(state.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
         if std::fs::remove_dir(&data).is_err() && data.exists() {
-            notes.push(format!("what the plugin wrote stays in `{}`", data.display()));
+            notes.push(format!("the plugin's data stays in `{}`", data.display()));
         }
         Ok(Removed { id, servers, notes })
     }

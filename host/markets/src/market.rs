@@ -138,14 +138,14 @@ impl Markets {
             if url.password().is_some() || user {
                 return Err(MarketError::Reference {
                     reference: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
-                    why: "holds credentials".into(),
-                    hint: Some("leave them out, and let git's credential helper give them".into()),
+                    why: "contains credentials".into(),
+                    hint: Some("leave them out; git's credential helper supplies them".into()),
                 });
             }
             if url.query_pairs().any(|(key, _)| aiw_core::is_secret_name(&key)) {
                 let hint = "addresses are kept in settings.json: add its git repository, for which git's credential \
                             helper gives them";
-                return Err(bad("holds credentials in its query", Some(hint.into())));
+                return Err(bad("contains credentials in its query", Some(hint.into())));
             }
         }
         let expanded = expand_home(reference);
@@ -160,7 +160,7 @@ impl Markets {
                 Ok(None) => continue,
                 // What a third party gets wrong stands in nobody's way, unless it was asked for by name.
                 Err(e) if options.source.is_none() && !self.library.is_bundled(id.as_str()) => {
-                    notes.push(format!("component `{id}` is passed over: {e}"));
+                    notes.push(format!("component `{id}` is skipped: {e}"));
                     continue;
                 }
                 Err(e) => return Err(e),
@@ -190,7 +190,7 @@ impl Markets {
             (None, 1) => theirs.remove(0),
             (None, 0) => {
                 let hint = if std::path::Path::new(reference).exists() {
-                    format!("a path begins with `./`: `./{reference}`")
+                    format!("a path must begin with `./`: `./{reference}`")
                 } else {
                     "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned()
                 };
@@ -205,7 +205,7 @@ impl Markets {
                 let choices: Vec<_> = theirs.iter().map(|(id, _)| format!("`--source {id}`")).collect();
                 let last = theirs.last().map_or_else(String::new, |(id, _)| id.to_string());
                 let hint =
-                    format!("choose with {}, or switch one off: `aiw extension disable {last}`", choices.join(" or "));
+                    format!("choose with {}, or disable one: `aiw extension disable {last}`", choices.join(" or "));
                 return Err(bad("is claimed by several sources", Some(hint)));
             }
         };
@@ -233,7 +233,7 @@ impl Markets {
             if market.reference.is_some() {
                 return Err(bad(
                     "is a path, which has no ref",
-                    Some("add its git repository by a `file://` URL".into()),
+                    Some("add its git repository with a `file://` URL".into()),
                 ));
             }
         }
@@ -266,7 +266,7 @@ impl Markets {
                 let hint = Some(format!("`./{reference}` is the directory"));
                 MarketError::Reference {
                     reference: reference.to_owned(),
-                    why: format!("is read as a repository on GitHub, and {message}"),
+                    why: format!("was taken for a GitHub repository, but {message}"),
                     hint,
                 }
             }
@@ -281,7 +281,7 @@ impl Markets {
         self.check_looks(&settings, &market, options)?;
         let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
         if let Some(reserved) = looks_reserved(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
-            notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, and it is not official"));
+            notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, but it is not official"));
         }
         let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
         notes.extend(self.notes(&listing));
@@ -494,7 +494,7 @@ impl Markets {
 /// A kind of aiw's own is read by aiw's own component, whoever claimed the reference; else the end of a sentence.
 fn check_foreign(claimed: &Registration) -> Result<(), String> {
     match bundled_source(&claimed.kind) {
-        Some(_) => Err(format!("answers with the kind `{}`, which is for aiw's own components", claimed.kind)),
+        Some(_) => Err(format!("answers with the kind `{}`, which is reserved for aiw's own components", claimed.kind)),
         None => Ok(()),
     }
 }
@@ -536,7 +536,7 @@ mod tests {
             done.unwrap().unwrap_err().to_string()
         };
         let said = add("https://h.example/m.json?team=x&access_token=hunter2");
-        assert_eq!(said, "`https://h.example/m.json?…` holds credentials in its query");
+        assert_eq!(said, "`https://h.example/m.json?…` contains credentials in its query");
         let said = add("https://h.example/m.json?team=hunter2");
         assert_eq!(said, "`https://h.example/m.json?…` is not a reference that any source knows");
     }
@@ -562,9 +562,9 @@ mod tests {
             markets.add("acme:tools", &options).now_or_never().unwrap().unwrap_err().to_string()
         };
         // Nothing else knows the reference here; the one that is missing is named, and is not the error.
-        let passed_over = "`acme:tools` is not a reference that any source knows (component `acme` is passed over: ";
+        let passed_over = "`acme:tools` is not a reference that any source knows (component `acme` is skipped: ";
         assert!(add(None).starts_with(passed_over), "{}", add(None));
-        assert!(add(Some(acme.id)).starts_with("the file of component `acme` is gone"));
+        assert!(add(Some(acme.id)).starts_with("the file for component `acme` is missing"));
     }
 
     #[test]
@@ -572,7 +572,7 @@ mod tests {
         let of = |kind: &str| Registration { kind: kind.parse().unwrap(), location: "x".into(), reference: None };
         assert_eq!(check_foreign(&of("acme")), Ok(()));
         for kind in ["github", "git", "url", "directory", "file"] {
-            let what = format!("answers with the kind `{kind}`, which is for aiw's own components");
+            let what = format!("answers with the kind `{kind}`, which is reserved for aiw's own components");
             assert_eq!(check_foreign(&of(kind)), Err(what));
         }
     }

@@ -122,7 +122,7 @@ impl Markets {
             return Err(MarketError::Unusable {
                 name,
                 problem: format!("brings no MCP server{left_out}; it brings {what}"),
-                hint: Some("install it with `claude plugin install`, which takes the rest".into()),
+                hint: Some("install it with `claude plugin install`, which installs the rest".into()),
             });
         }
         let staged = self.home.temporary_dir(&self.home.trees())?;

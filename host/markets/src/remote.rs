@@ -150,7 +150,7 @@ impl Markets {
                 if stop {
                     stopped.store(true, Ordering::Relaxed);
                 }
-                self.observer.progress("looking into plugins", done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                self.observer.progress("inspecting plugins", done.fetch_add(1, Ordering::Relaxed) + 1, total);
                 (wanted.index, result)
             }
         });
@@ -168,12 +168,11 @@ impl Markets {
                 Ok(None) => {}
                 Err(Stop::Throttled(seconds)) => {
                     let when = seconds.map_or(String::new(), |s| format!("; try again in {s} s"));
-                    note = Some(format!(
-                        "looking into plugins ended early: the host answers 429 (too many requests){when}"
-                    ));
+                    note =
+                        Some(format!("inspecting plugins ended early: the host answers 429 (too many requests){when}"));
                 }
                 Err(Stop::Unreachable(why)) => {
-                    note.get_or_insert_with(|| format!("some plugins could not be looked into: {why}"));
+                    note.get_or_insert_with(|| format!("some plugins could not be inspected: {why}"));
                 }
             }
         }

@@ -139,7 +139,7 @@ impl Markets {
                 None => match Document::renamed(&listing.renames, plain) {
                     Ok(Some(new)) => listing.find(&new).filter(|_| new != plain),
                     Ok(None) => {
-                        problem.get_or_insert_with(|| unusable("was taken out of its marketplace".into()));
+                        problem.get_or_insert_with(|| unusable("was removed from its marketplace".into()));
                         None
                     }
                     Err(e) => {
@@ -259,7 +259,7 @@ mod tests {
         let (_dir, markets) = markets(settings, &[("a", gone), ("b", ENTRIES)]);
         assert_eq!(markets.find("tool").unwrap().market.as_str(), "b");
         for (name, problem) in
-            [("tool@a", "plugin `tool@a` was taken out of its marketplace"), ("x", "plugin `x` cannot be followed")]
+            [("tool@a", "plugin `tool@a` was removed from its marketplace"), ("x", "plugin `x` cannot be followed")]
         {
             let said = markets.find(name).unwrap_err().to_string();
             assert!(said.starts_with(problem), "{said}");
@@ -286,7 +286,7 @@ mod tests {
             for refused in refused {
                 let said = refused.unwrap_err().to_string();
                 let expected = match name {
-                    "off" => "`off` is a marketplace that is switched off in settings.json".to_owned(),
+                    "off" => "`off` is a marketplace that is disabled in settings.json".to_owned(),
                     name => format!(
                         "the name `{name}` belongs to repositories under github.com/anthropics, and this is not one"
                     ),

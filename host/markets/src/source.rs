@@ -88,7 +88,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
         let shown = one_line(&form, 40);
         if is_standard(&form) {
             notes.push(format!(
-                "component `{component}` names the source form `{shown}`, which is aiw's own: it is not asked for it"
+                "component `{component}` names the source form `{shown}`, which is aiw's own; the component is not asked for it"
             ));
         } else if (1..=64).contains(&form.len())
             && form.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -96,7 +96,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
             own.push(form);
         } else {
             notes.push(format!(
-                "component `{component}` names the source form `{shown}`, which is not 1 to 64 small letters, digits \
+                "component `{component}` names the source form `{shown}`, which is not 1 to 64 lowercase letters, digits \
                  and `-`: it is not asked for it"
             ));
         }
@@ -115,7 +115,7 @@ impl Source {
         match value {
             Value::String(path) => Self::relative(path, plugin_root),
             Value::Object(fields) => Self::object(fields, own_forms),
-            _ => Err("has a `source` that is neither a text nor an object".into()),
+            _ => Err("has a `source` that is neither a string nor an object".into()),
         }
     }
 
@@ -137,9 +137,9 @@ impl Source {
         let text = |key: &str| match fields.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(format!("has a source whose `{key}` is not a text")),
+            Some(_) => Err(format!("has a source whose `{key}` is not a string")),
         };
-        let word = text("source")?.ok_or("has a source object without the word `source`")?;
+        let word = text("source")?.ok_or("has a source object without the field `source`")?;
         if own_forms.contains(&word) && !is_standard(&word) {
             let scalar = |value: &Value| match value {
                 Value::String(text) => Some(text.clone()),
@@ -230,7 +230,7 @@ fn check_git_url(url: &str) -> Result<(), String> {
     if let Ok(parsed) = url::Url::parse(url)
         && parsed.password().is_some()
     {
-        return Err("has a source URL that holds a password".into());
+        return Err("has a source URL that contains a password".into());
     }
     let known = ["https://", "http://", "ssh://", "file://"].iter().any(|scheme| url.starts_with(scheme));
     let scp = url
@@ -246,8 +246,8 @@ fn refusal(word: &str) -> String {
     let why = match word {
         "npm" => "npm would run the package's install scripts",
         "pip" => "pip may run the package's build scripts",
-        "command" => "it would run a command of the marketplace's choice",
-        "archive" => "an archive has no commit that could be pinned",
+        "command" => "it would run a command that the marketplace chooses",
+        "archive" => "an archive has no commit to pin",
         _ => return format!("the source form `{}` is not known", one_line(word, 40)),
     };
     format!("the source form `{word}` is not installed: {why}")
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(notes.len(), 9);
         assert_eq!(
             notes[0],
-            "component `x` names the source form `github`, which is aiw's own: it is not asked for it"
+            "component `x` names the source form `github`, which is aiw's own; the component is not asked for it"
         );
         // Whatever came through: the host's forms are read first.
         let parse = |value: Value| Source::parse(&value, &RelPath::root(), &claimed);

@@ -94,7 +94,7 @@ impl State {
                         notes.push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
                     }
                     Refreshed::TakenOut => notes.push(format!(
-                        "server `{}` stays out of mcp.json, where you took it out: `aiw plugin install {id}` puts it back",
+                        "server `{}` stays out of mcp.json, as you removed it: `aiw plugin install {id}` puts it back",
                         server.key
                     )),
                 }

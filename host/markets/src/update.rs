@@ -34,7 +34,7 @@ impl Markets {
         if found.id().as_ref() != Some(id) {
             return Err(MarketError::Unusable {
                 name: id.to_string(),
-                problem: format!("is called `{}` now", found.listed.entry.name),
+                problem: format!("is now called `{}`", found.listed.entry.name),
                 hint: Some(format!("install `{}@{}`, then remove `{id}`", found.listed.entry.name, found.market)),
             });
         }

@@ -28,7 +28,7 @@ impl Handler {
         let offer = self.offer.clone();
         // On its own: a call that panics is one failed call, and its client does not wait forever.
         let call = tokio::spawn(async move { offer.call(&name, arguments, cancelled).await });
-        call.await.unwrap_or_else(|_| Answer::error("a defect of aiw has ended this call; standard error says more"))
+        call.await.unwrap_or_else(|_| Answer::error("a bug in aiw ended this call; see standard error"))
     }
 
     /// Tells the client of each change of the tools, until it has gone.
@@ -98,7 +98,7 @@ impl ServerHandler for Handler {
             return Ok(CustomResult::new(answer.into_value().into()));
         }
         if KNOWN.contains(&method.as_str()) {
-            return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not of its form"), None));
+            return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not valid"), None));
         }
         let message = format!("there is no method `{method}`");
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))

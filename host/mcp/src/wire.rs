@@ -309,7 +309,7 @@ fn parse(line: &[u8]) -> Option<Incoming> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
     if line.first()? == &b'[' {
-        return refused("batches are not taken: send one message a line".into(), None);
+        return refused("batches are not supported: send one message per line".into(), None);
     }
     let head = head(line)?;
     let message = || serde_json::from_slice(line).ok().map(|message| Incoming::Message(Box::new(message)));
@@ -362,7 +362,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "taken"),
             (r#"{"id":1,"method":"ping"}"#, "1: this is not a request of JSON-RPC 2.0"),
             (&deep, "d: this is not a request of JSON-RPC 2.0"),
-            ("[]", "-: batches are not taken: send one message a line"),
+            ("[]", "-: batches are not supported: send one message per line"),
             ("", "ignored"),
             ("Content-Length: 5", "ignored"),
             ("{", "ignored"),
@@ -390,7 +390,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1.5,"result":{}}"#, "ignored"),
             (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "taken"),
             (r#"{"jsonrpc":"2.0","method":7}"#, "ignored"),
-            (&"[".repeat(100_000), "-: batches are not taken: send one message a line"),
+            (&"[".repeat(100_000), "-: batches are not supported: send one message per line"),
             (&"{\"a\":".repeat(100_000), "ignored"),
         ] {
             assert_eq!(shown(line), expected, "{}", &line[..line.len().min(80)]);

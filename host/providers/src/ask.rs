@@ -23,7 +23,7 @@ pub trait Ask: Send + Sync {
     /// The model; none for the CLI's own choice.
     async fn model(&self) -> Result<Option<String>, AskError>;
 
-    /// The token; none if nothing was typed. `page` is where to get one.
+    /// The token; none if you typed nothing. `page` is where to get one.
     async fn token(&self, page: Option<&str>) -> Result<Option<Secret>, AskError>;
 
     /// The token that the user said is coming, from standard input for instance.

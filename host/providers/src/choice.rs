@@ -62,7 +62,7 @@ impl Choice {
         if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)? {
             if let [unknown, ..] = project.unknown() {
                 let file = project.root.join(".aiw.json");
-                note = Some(format!("`{}` in `{}` means nothing to aiw", one_line(unknown, 60), file.display()));
+                note = Some(format!("`{}` in `{}` is unknown to aiw", one_line(unknown, 60), file.display()));
             }
             if let Some(name) = project.provider(cli) {
                 return Ok(chosen(name, Decision::Project(project.root.clone()), note));
@@ -94,7 +94,7 @@ fn project(
         return found;
     }
     let root = root.display();
-    *note = Some(format!("`{root}/.aiw.json` does not count: the directory is not trusted (`aiw trust add {root}`)"));
+    *note = Some(format!("`{root}/.aiw.json` is ignored: the directory is not trusted (`aiw trust add {root}`)"));
     Ok(None)
 }
 

@@ -375,7 +375,7 @@ impl Providers {
         }
         let gone = forget(&self.home, &file, &lock, before.as_ref().map(in_vault).unwrap_or_default())?;
         drop(lock);
-        notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses any more")));
+        notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses anymore")));
         for (family, url) in &unchecked_account(&provider, &known).base_urls {
             if url.starts_with("http://") && !is_loopback(url) {
                 notes.push(format!(

@@ -38,7 +38,7 @@ pub enum ProviderError {
     #[error("`{OWN}` means the CLI's own configuration")]
     Reserved,
     /// The provider is not for that CLI, or does not speak its API.
-    #[error("provider `{provider}` does not fit `{cli}`")]
+    #[error("provider `{provider}` does not work with `{cli}`")]
     Misfit {
         /// The provider.
         provider: String,

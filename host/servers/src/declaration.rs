@@ -167,8 +167,9 @@ impl Collected {
                 Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
                     Some(at) if self.servers[at] == new => {}
                     Some(at) => {
-                        self.left_out
-                            .push(format!("server `{shown}` stands in several places; the one in {place} counts"));
+                        self.left_out.push(format!(
+                            "server `{shown}` is declared in several places; the one in {place} is used"
+                        ));
                         self.servers[at] = new;
                     }
                     None if self.servers.len() == MAX_SERVERS => {
@@ -205,7 +206,7 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
         }
         let texts = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
         if fields.get("args").is_some_and(|args| !texts(args)) {
-            return Err("has an `args` that is not a list of texts".into());
+            return Err("has an `args` that is not a list of strings".into());
         }
     } else {
         match url {
@@ -218,7 +219,7 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
     for key in ["env", "headers"] {
         let texts = |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_string));
         if fields.get(key).is_some_and(|value| !texts(value)) {
-            return Err(format!("has an `{key}` that is not an object of texts"));
+            return Err(format!("has an `{key}` that is not an object of strings"));
         }
     }
     Ok(Server { name: name.to_owned(), transport, declaration: fields.clone() })

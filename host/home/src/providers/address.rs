@@ -9,10 +9,10 @@ pub fn base_url(text: &str) -> Result<String, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("is not an address such as `https://api.example.com/v1`")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds credentials; the token has a place of its own");
+        return Err("contains credentials; give the token separately");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("holds a query, which a base address can't have");
+        return Err("contains a query, which a base address can't have");
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -158,7 +158,7 @@ fn checked(answer: Streamed) -> Result<Streamed, Failure> {
             Err(HttpStatusError::new(answer.status, wait).into())
         }
         (301..=308, _) => {
-            Err(Failure::UnexpectedServerResponse("the server leads elsewhere, where no body is sent".into()))
+            Err(Failure::UnexpectedServerResponse("the server redirects elsewhere, and aiw sends no body there".into()))
         }
         _ => Ok(answer),
     }

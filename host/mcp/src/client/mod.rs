@@ -42,10 +42,10 @@ pub struct ClientInfo {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The connection could not be made.
-    #[error("the MCP server does not begin a session: {0}")]
+    #[error("the MCP server did not start a session: {0}")]
     Begin(#[source] Box<ClientInitializeError>),
     /// It did not begin a session in time.
-    #[error("the MCP server did not begin a session within {} s", .0.as_secs_f32())]
+    #[error("the MCP server did not start a session within {} s", .0.as_secs_f32())]
     SlowStart(Duration),
     /// It answered with an error.
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub enum ClientError {
     #[error("the connection to the MCP server has ended")]
     Closed,
     /// The request could not be sent, or the answer was none.
-    #[error("the MCP server cannot be asked: {0}")]
+    #[error("cannot query the MCP server: {0}")]
     Service(#[source] Box<ServiceError>),
 }
 
