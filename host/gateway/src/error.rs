@@ -7,7 +7,7 @@ use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_tasks::TaskError;
 
-/// Why what CLIs are started with can't be had.
+/// Why aiw can't prepare to start CLIs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unready {
@@ -66,7 +66,7 @@ impl CallError {
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
             Self::Missing { what, .. } => what.clone(),
-            // Its own words are those of the command line.
+            // Its own hint is for the command line.
             Self::Task(TaskError::NoTask { .. }) => {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()
             }

@@ -51,7 +51,7 @@ pub(crate) struct Started {
     next: String,
 }
 
-/// What is to be started, as it was asked for.
+/// What to start, as requested.
 fn request(context: &Context, asked: StartTask) -> Result<Request, CallError> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let model = given(asked.model);
@@ -125,8 +125,8 @@ struct RoleSummary {
     path: String,
 }
 
-/// The roles that can be used where the server stands, by the rule that starts go by: those of the
-/// directory itself only where it is trusted.
+/// The roles available in the server's directory, by the same rule as for starts: the directory's own roles only if
+/// it is trusted.
 pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Cancelled) -> Result<RoleList, CallError> {
     let shared = context.clone();
     context.lanes.look.run(move || roles(&shared)).await

@@ -1,5 +1,4 @@
-//! The table of tools. One entry adds a tool: its name, its text, its effect, and its function, whose types are its
-//! schemas.
+//! The table of tools. An entry adds a tool: its name, text, effect and function, whose types define its schemas.
 
 use std::sync::Arc;
 

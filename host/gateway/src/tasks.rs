@@ -15,17 +15,17 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::find::{Named, find};
 
-/// The longest that `wait_task` waits, in seconds: clients give a call a minute, and none extends it.
+/// The longest that `wait_task` waits, in seconds: clients give a call one minute, and none extends it.
 const MAX_WAIT: u64 = 45;
 
-/// How many lines of a log are shown where no number is given, and at most.
+/// How many log lines are shown by default, and at most.
 const LINES: usize = 50;
 const MAX_LINES: usize = 1000;
 
 /// How many lines a report of `wait_task` shows.
 const LAST_LINES: usize = 10;
 
-/// A task with all that is known; its last words are cut.
+/// A task with everything known about it; its final message is cut.
 fn whole(task: &Task) -> TaskDetails {
     let mut task = task.clone();
     task.about.final_message = task.about.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
@@ -47,7 +47,7 @@ pub(crate) struct TaskList {
     left_out: usize,
 }
 
-/// Those that have not ended first, then the newest.
+/// Tasks that have not ended first, then the newest.
 pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Cancelled) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
@@ -91,7 +91,7 @@ pub(crate) struct Report {
     next: String,
 }
 
-/// Waits without a thread: a thousand calls may.
+/// Waits without a thread, so a thousand calls can.
 pub(crate) async fn wait_task(
     context: Arc<Context>,
     asked: WaitTask,
@@ -105,7 +105,7 @@ pub(crate) async fn wait_task(
     if task.state != State::Ended && !limit.is_zero() {
         let end = context.watch.end(id);
         tokio::select! {
-            // Where it can't be watched, the answer says how it stands.
+            // If it can't be watched, the answer gives its state.
             _ = end => {}
             () = tokio::time::sleep_until((received + limit).into()) => {}
             () = cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
@@ -115,7 +115,7 @@ pub(crate) async fn wait_task(
     context.lanes.wait.run(move || report(&shared, id)).await
 }
 
-/// Reports how a task that was waited for stands.
+/// Reports the state of a task after a wait.
 fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
     let tasks = Tasks::open(&context.home, Scope::All)?;
     let task = tasks.get(id)?;
@@ -180,7 +180,7 @@ pub(crate) async fn get_task_logs(
 fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, CallError> {
     let task = find(&context.home, named)?;
     let tasks = Tasks::open(&context.home, Scope::All)?;
-    // One more than is shown tells whether there are more.
+    // Read one more than is shown, to know whether there are more.
     let mut lines: Vec<String> = tail(&tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
     let read = lines.len();
     lines.drain(..read.saturating_sub(wanted));

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::looks::skeleton;
 
-/// The words of Claude Code's format for where a plugin or a marketplace is. The host alone says what they mean,
-/// those that it does not install included.
+/// The terms of Claude Code's format for where a plugin or a marketplace is. Only the host defines what they mean,
+/// including those that it doesn't install.
 const STANDARD: [&str; 13] = [
     "archive",
     "command",
@@ -24,37 +24,37 @@ const STANDARD: [&str; 13] = [
     "url",
 ];
 
-/// The most forms of its own that a component may have.
+/// The most forms that a component may define.
 const MAX_FORMS: usize = 32;
 
 /// Where a plugin's files are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
 pub enum Source {
-    /// Beneath the marketplace's root.
+    /// Below the marketplace's root.
     Relative {
         /// `""` is the root itself.
         path: String,
     },
     /// A git repository; resolved by the host, once for all markets.
     Git {
-        /// `owner/repo` (GitHub, at the address that settings name) or a URL.
+        /// `owner/repo` (GitHub, at the address in the settings) or a URL.
         repository: String,
         /// The plugin's directory in it.
         path: String,
         /// A branch or tag.
         reference: Option<String>,
-        /// A commit; it wins over the reference.
+        /// A commit, which takes precedence over the reference.
         sha: Option<Sha>,
     },
     /// A form of the market's own component.
     Own {
         /// The word in `source`.
         word: String,
-        /// Its text, number and truth fields.
+        /// Its text, number and boolean fields.
         fields: Vec<(String, String)>,
     },
-    /// A form that is known and not installed, or not known.
+    /// A form that aiw knows but doesn't install, or an unknown one.
     Refused {
         /// The word in `source`.
         word: String,
@@ -63,8 +63,8 @@ pub enum Source {
     },
 }
 
-/// `owner/repo` as GitHub allows them; `market-github` claims by the same rule. Older accounts have hyphens where
-/// new ones may not.
+/// `owner/repo` as GitHub allows them; `market-github` claims by the same rule. Older accounts have hyphens where new
+/// ones can't.
 pub fn is_github_repo(text: &str) -> bool {
     let Some((owner, repo)) = text.split_once('/') else { return false };
     let owner_ok = (1..=39).contains(&owner.len())
@@ -76,12 +76,12 @@ pub fn is_github_repo(text: &str) -> bool {
     owner_ok && repo_ok
 }
 
-/// Whether a form is the format's own, or would be taken for one.
+/// Whether a form belongs to the format, or could be mistaken for one that does.
 fn is_standard(form: &str) -> bool {
     STANDARD.iter().any(|standard| skeleton(standard) == skeleton(form))
 }
 
-/// What a component may read itself of the forms that it names; and a sentence for each that it may not.
+/// Which of the forms that a component names it may read itself, and one sentence for each that it may not.
 pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Vec<String>) {
     let (mut own, mut notes) = (Vec::new(), Vec::new());
     for form in named.into_iter().take(MAX_FORMS) {
@@ -105,7 +105,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
 }
 
 impl Source {
-    /// Whether a component reads it by a form that only the host may read: an older aiw let it.
+    /// Whether a component reads it with a form that only the host may read: an older aiw allowed that.
     pub(crate) fn is_usurped(&self) -> bool {
         matches!(self, Self::Own { word, .. } if is_standard(word))
     }
@@ -124,7 +124,7 @@ impl Source {
             return Err("has an empty `source`".into());
         }
         let parsed = RelPath::parse(path).map_err(|e| format!("has a bad `source`: {e}"))?;
-        // `pluginRoot` is for bare names; real documents set it beside whole paths as well.
+        // `pluginRoot` is for bare names; real documents also combine it with full paths.
         let bare = !path.starts_with("./") && path != ".";
         if bare && path.contains('/') {
             return Err(format!("has a `source` that does not begin with `./`: `{}`", one_line(path, 80)));
@@ -170,7 +170,7 @@ impl Source {
             }
             other => return Ok(Self::Refused { word: one_line(&word, 40), reason: refusal(other) }),
         };
-        // `path` beside `url` is not documented; its intent is evident, and real entries have it.
+        // `path` beside `url` is undocumented, but its intent is clear, and real entries use it.
         let path = match (word.as_str(), text("path")?) {
             ("git-subdir", None) => return Err("has a `git-subdir` source without `path`".into()),
             (_, path) => path.unwrap_or_default(),
@@ -192,7 +192,7 @@ impl Source {
         Ok(Self::Git { repository, path: path.as_str().to_owned(), reference, sha })
     }
 
-    /// The source in one word, for people.
+    /// The source as one word, for display.
     pub fn describe(&self) -> String {
         let text = match self {
             Self::Relative { path } if path.is_empty() => "./".into(),
@@ -214,7 +214,7 @@ impl Source {
             }
             Self::Own { word, .. } | Self::Refused { word, .. } => word.clone(),
         };
-        // A repository's name may hold what steers a terminal.
+        // A repository's name may contain terminal controls.
         aiw_core::printable(&text).into_owned()
     }
 }
@@ -296,7 +296,7 @@ mod tests {
             notes[0],
             "component `x` names the source form `github`, which is aiw's own; the component is not asked for it"
         );
-        // Whatever came through: the host's forms are read first.
+        // Whatever got through, the host's forms are read first.
         let parse = |value: Value| Source::parse(&value, &RelPath::root(), &claimed);
         assert!(matches!(parse(json!({"source": "github", "repo": "o/r"})), Ok(Source::Git { .. })));
         assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(Source::Refused { .. })));
@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// The same table stands in `plugins/market-github/src/claim.rs`.
+    /// The same table is in `plugins/market-github/src/claim.rs`.
     #[test]
     fn repositories_of_github_are_told_by_their_names() {
         let long = ["a".repeat(39), "a".repeat(40), "b".repeat(100), "b".repeat(101)];

@@ -18,9 +18,9 @@ use crate::source::Source;
 pub struct Report {
     /// `marketplace` or `plugin`.
     pub kind: String,
-    /// What must be mended, a sentence each.
+    /// Errors, one sentence each.
     pub errors: Vec<String>,
-    /// What should be, a sentence each.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -195,7 +195,7 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
     }
 }
 
-/// The entry of a plugin that is looked at by itself.
+/// The entry for a plugin that is validated on its own.
 fn bare_entry() -> Entry {
     Entry { name: "plugin".into(), content: Err(String::new()), fields: serde_json::Map::new() }
 }

@@ -1,5 +1,5 @@
-//! Which provider a run gets: the one that was named, else the project's, else the default,
-//! else none: the CLI's own configuration, untouched.
+//! Which provider a run gets: the named one, else the project's, else the default, else none (the CLI's own
+//! configuration, untouched).
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// For people: `the default`; what was typed needs no words.
+    /// Human-readable: `the default`; none for what the user typed.
     pub fn source_name(&self) -> Option<String> {
         match self {
             Self::Named | Self::Own => None,
@@ -37,7 +37,7 @@ pub struct Choice {
     pub name: Option<String>,
     /// What decided.
     pub decision: Decision,
-    /// Something that did not count, a sentence.
+    /// Something that was ignored, as a sentence.
     pub note: Option<String>,
 }
 
@@ -75,8 +75,8 @@ impl Choice {
     }
 }
 
-/// The project's file, if its directory is trusted. One that is not trusted can't stop a run,
-/// whatever is in it: it leaves a note.
+/// The project's file, if its directory is trusted. An untrusted one can't stop a run, whatever is in it: it leaves a
+/// note.
 fn project(
     settings: &Settings,
     cwd: &Path,

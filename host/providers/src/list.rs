@@ -1,4 +1,4 @@
-//! Providers and presets as views show them.
+//! Providers and presets for display.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ pub struct ProviderSummary {
     pub name: ProviderName,
     /// The preset that it starts from.
     pub preset: String,
-    /// Where it is, by API family.
+    /// Its addresses, by API family.
     pub base_urls: BTreeMap<Family, String>,
-    /// The CLIs that it fits.
+    /// The CLIs that it works with.
     pub clis: Vec<CliKind>,
     /// Whether it is the default for one of them.
     pub default: bool,
-    /// Whether the secrets that it refers to are there.
+    /// Whether the secrets that it refers to exist.
     pub secret: SecretState,
     /// What it is for, in the user's words.
     #[serde(skip)]
@@ -36,17 +36,17 @@ pub struct ProviderSummary {
     pub needs_none: bool,
 }
 
-/// Whether a provider's secrets are there.
+/// Whether a provider's secrets exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretState {
-    /// All that it refers to.
+    /// All of them exist.
     Set,
-    /// One is not, or a token that its preset takes was never given.
+    /// One is missing, or a token that its preset takes was never given.
     Missing,
 }
 
-/// A provider with everything about it; no secret.
+/// A provider with all its details, without secrets.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProviderDetails {
     /// What a list shows.
@@ -75,12 +75,12 @@ pub struct ProviderDetails {
     pub variables: Vec<(String, Variable)>,
 }
 
-/// The value of a variable, as it may be shown.
+/// The value of a variable, in a form that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
     /// As it stands.
     Plain(String),
-    /// It looks like a secret that somebody wrote there by hand.
+    /// It looks like a secret that someone wrote there by hand.
     LooksSecret,
     /// A reference.
     Reference(SecretRef),
@@ -91,25 +91,25 @@ pub enum Variable {
 pub struct PresetSummary {
     /// What `--preset` takes.
     pub id: String,
-    /// For people.
+    /// A human-readable label.
     pub label: String,
     /// The component that knows it.
     pub component: ExtensionId,
-    /// Where it is; null where the user gives the address.
+    /// Its addresses; null if the user gives the address.
     pub base_urls: BTreeMap<Family, Option<String>>,
-    /// The CLIs that it fits.
+    /// The CLIs that it works with.
     pub clis: Vec<CliKind>,
     /// `required`, `optional` or `never`.
     pub token: Need,
-    /// The page that hands out tokens.
+    /// The page where you get tokens.
     pub token_page: Option<String>,
     /// The model if the user names none.
     pub model: Option<String>,
 }
 
 impl Providers {
-    /// All providers in the file's order, and what is wrong with those that can't be read or have no
-    /// preset any more, a sentence each.
+    /// All providers in the file's order, and one sentence for each that can't be read or whose preset no longer
+    /// exists.
     pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
         let file = self.file()?;
         let (mut summaries, mut problems) = (Vec::new(), Vec::new());

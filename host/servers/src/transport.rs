@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// A process, by its standard input and output.
+    /// A process, over its standard input and output.
     Stdio,
     /// Streamable HTTP.
     Http,
@@ -29,7 +29,7 @@ impl Transport {
         }
     }
 
-    /// The transport of a declaration, also in the words that only some clients use.
+    /// The transport of a declaration, including the terms that only some clients use.
     ///
     /// # Errors
     ///
