@@ -284,8 +284,8 @@ cases! {
         exit: 0,
         prints: "Added marketplace bad from [TMP]/bad: 1 plugin
                  1 of them brings MCP servers",
-        says: "the key `name` stands twice; the last one counts
-               the key `plugins.0.source` stands twice; the last one counts",
+        says: "the key `name` appears twice; the last one is used
+               the key `plugins.0.source` appears twice; the last one is used",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
     }
@@ -311,7 +311,7 @@ cases! {
     a_market_without_a_name_needs_one_from_the_user {
         given: |b| b.document(r#"{"plugins": []}"#),
         when: ADD,
-        says: "error: the marketplace has no name that can be used: the document has no `name`
+        says: "error: the marketplace has no usable name: the document has no `name`
                hint: add it under another name with `--name NAME`",
         then: |b| drop(b.run("plugin marketplace add [BAD] --name bad").ok()),
     }
@@ -319,14 +319,14 @@ cases! {
     a_market_whose_name_leaves_the_directory_is_refused {
         given: |b| b.document(r#"{"name": "../../up", "plugins": []}"#),
         when: ADD,
-        says: "error: the marketplace has no name that can be used: marketplace name `../../up` has characters other than letters, digits, `.`, `_` and `-`
+        says: "error: the marketplace has no usable name: marketplace name `../../up` has characters other than letters, digits, `.`, `_` and `-`
                hint: add it under another name with `--name NAME`",
     }
 
     a_market_named_as_a_windows_device_is_refused {
         given: |b| b.document(r#"{"name": "con", "plugins": []}"#),
         when: ADD,
-        says: "error: the marketplace has no name that can be used: marketplace name `con` is a device name on Windows
+        says: "error: the marketplace has no usable name: marketplace name `con` is a device name on Windows
                hint: add it under another name with `--name NAME`",
     }
 
@@ -355,8 +355,8 @@ cases! {
         exit: 0,
         prints: "Added marketplace bad from [TMP]/bad: 3 plugins
                  1 of them brings MCP servers",
-        says: "plugin `fine` is left out: it has the name of an entry before it
-               plugin `Fine` is left out: it has the name of an entry before it",
+        says: "plugin `fine` is left out: it has the same name as an earlier entry
+               plugin `Fine` is left out: it has the same name as an earlier entry",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
     }
@@ -382,17 +382,17 @@ cases! {
         prints: "Added marketplace bad from [TMP]/bad: 10 plugins
                  1 of them brings MCP servers",
         says: "plugin `#1` is left out: it is not an object
-               plugin `#2` is left out: it has a `name` that is not a text
-               plugin `number` is left out: it has a `source` that is neither a text nor an object
+               plugin `#2` is left out: it has a `name` that is not a string
+               plugin `number` is left out: it has a `source` that is neither a string nor an object
                plugin `none` is left out: it has no `source`
-               plugin `described` is left out: it has a `description` that is not a text
-               plugin `versioned` is left out: it has a `version` that is not a text
+               plugin `described` is left out: it has a `description` that is not a string
+               plugin `versioned` is left out: it has a `version` that is not a string
                plugin `strict` is left out: it has a `strict` that is neither true nor false
-               plugin `wordless` is left out: it has a source object without the word `source`
-               plugin `listed` is left out: it has a source whose `repo` is not a text",
+               plugin `wordless` is left out: it has a source object without the field `source`
+               plugin `listed` is left out: it has a source whose `repo` is not a string",
         changes: SETTINGS,
         then: |b| {
-            assert_eq!(b.broken("described"), "has a `description` that is not a text");
+            assert_eq!(b.broken("described"), "has a `description` that is not a string");
             b.fine_installs();
         },
     }
@@ -401,14 +401,14 @@ cases! {
         given: wrong_types,
         when: "plugin validate [BAD]",
         prints: "error: plugin `#1` is not an object
-                 error: plugin `#2` has a `name` that is not a text
-                 error: plugin `number` has a `source` that is neither a text nor an object
+                 error: plugin `#2` has a `name` that is not a string
+                 error: plugin `number` has a `source` that is neither a string nor an object
                  error: plugin `none` has no `source`
-                 error: plugin `described` has a `description` that is not a text
-                 error: plugin `versioned` has a `version` that is not a text
+                 error: plugin `described` has a `description` that is not a string
+                 error: plugin `versioned` has a `version` that is not a string
                  error: plugin `strict` has a `strict` that is neither true nor false
-                 error: plugin `wordless` has a source object without the word `source`
-                 error: plugin `listed` has a source whose `repo` is not a text",
+                 error: plugin `wordless` has a source object without the field `source`
+                 error: plugin `listed` has a source whose `repo` is not a string",
         says: "error: the marketplace has 9 errors",
     }
 
@@ -421,8 +421,8 @@ cases! {
         exit: 0,
         prints: "Added marketplace bad from [TMP]/bad: 3 plugins
                  1 of them brings MCP servers",
-        says: "plugin `up` is left out: it has a bad `source`: path `./../` leaves its directory by `..`
-               plugin `deep` is left out: it has a bad `source`: path `./plugins/../../x` leaves its directory by `..`",
+        says: "plugin `up` is left out: it has a bad `source`: path `./../` leaves its directory with `..`
+               plugin `deep` is left out: it has a bad `source`: path `./plugins/../../x` leaves its directory with `..`",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
     }
@@ -433,7 +433,7 @@ cases! {
         exit: 0,
         prints: "Added marketplace bad from [TMP]/bad: 2 plugins
                  1 of them brings MCP servers",
-        says: "plugin `up` is left out: it has a bad source: path `a/../../b` leaves its directory by `..`",
+        says: "plugin `up` is left out: it has a bad source: path `a/../../b` leaves its directory with `..`",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
     }
@@ -457,7 +457,7 @@ cases! {
         prints: "Added marketplace bad from [TMP]/bad: 3 plugins
                  1 of them brings MCP servers",
         says: "plugin `etc` is left out: it has a bad `source`: path `/etc` is absolute
-               plugin `drive` is left out: it has a bad `source`: path `C:/x` holds a colon",
+               plugin `drive` is left out: it has a bad `source`: path `C:/x` contains a colon",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
     }
@@ -491,7 +491,7 @@ cases! {
         prints: "Added marketplace bad from [TMP]/bad: 3 plugins
                  1 of them brings MCP servers",
         says: "plugin `nul` is left out: it has a name that is a device name on Windows
-               plugin `way` is left out: it has a bad `source`: path `./plugins/com1.d` holds a device name of Windows",
+               plugin `way` is left out: it has a bad `source`: path `./plugins/com1.d` contains a Windows device name",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
     }
@@ -504,8 +504,8 @@ cases! {
                  1 of them brings MCP servers",
         says: "plugin `npm-form` is left out: the source form `npm` is not installed: npm would run the package's install scripts
                plugin `pip-form` is left out: the source form `pip` is not installed: pip may run the package's build scripts
-               plugin `archive-form` is left out: the source form `archive` is not installed: an archive has no commit that could be pinned
-               plugin `command-form` is left out: the source form `command` is not installed: it would run a command of the marketplace's choice
+               plugin `archive-form` is left out: the source form `archive` is not installed: an archive has no commit to pin
+               plugin `command-form` is left out: the source form `command` is not installed: it would run a command that the marketplace chooses
                plugin `carrier-pigeon-form` is left out: the source form `carrier-pigeon` is not known",
         changes: SETTINGS,
         then: |b| b.fine_installs(),
@@ -527,7 +527,7 @@ cases! {
             b.add();
         },
         when: "plugin install a@bad --yes",
-        says: "error: plugin `a@bad` cannot be followed: `renames` goes round in a circle from `a`",
+        says: "error: plugin `a@bad` cannot be followed: `renames` forms a cycle from `a`",
         then: |b| b.fine_installs(),
     }
 
@@ -537,9 +537,9 @@ cases! {
             circle(b);
         },
         when: "plugin validate [BAD]",
-        prints: "error: `renames` goes round in a circle from `a`
-                 error: `renames` goes round in a circle from `b`
-                 error: `renames` goes round in a circle from `c`",
+        prints: "error: `renames` forms a cycle from `a`
+                 error: `renames` forms a cycle from `b`
+                 error: `renames` forms a cycle from `c`",
         says: "error: the marketplace has 3 errors",
     }
 
@@ -731,7 +731,7 @@ cases! {
             b.add();
         },
         when: "plugin install cases@bad --yes",
-        says: "error: plugin `cases@bad` cannot be read: `Read.md` and `read.md` differ by case alone, which some file systems do not tell apart",
+        says: "error: plugin `cases@bad` cannot be read: `Read.md` and `read.md` differ only in case, which some file systems do not distinguish",
         then: |b| b.fine_installs(),
     }
 
@@ -743,7 +743,7 @@ cases! {
             b.add();
         },
         when: "plugin install device@bad --yes",
-        says: "error: plugin `device@bad` cannot be read: path `aux.txt` holds a device name of Windows",
+        says: "error: plugin `device@bad` cannot be read: path `aux.txt` contains a Windows device name",
         then: |b| b.fine_installs(),
     }
 
@@ -760,14 +760,14 @@ cases! {
         given: |b| b.serve(|_| Answer::Trickle),
         when: ADD_URL,
         exit: 69,
-        says: "error: `[URL]/marketplace.json` took longer than it may",
+        says: "error: `[URL]/marketplace.json` took too long",
     }
 
     a_body_that_breaks_off_is_not_taken_for_whole {
         given: |b| b.serve(|_| Answer::Cut),
         when: ADD_URL,
         exit: 2,
-        says: "error: `[URL]/marketplace.json` broke off or was garbled: end of file before message length reached",
+        says: "error: `[URL]/marketplace.json` sent a truncated or garbled answer: end of file before message length reached",
     }
 
     a_redirect_to_a_private_address_is_not_followed {
@@ -882,27 +882,27 @@ cases! {
     an_address_that_is_not_encrypted_needs_a_yes {
         given: |b| b.serve(|_| Answer::ok(r#"{"name": "bad", "plugins": []}"#)),
         when: "plugin marketplace add [URL]/marketplace.json",
-        says: "error: `The address is not encrypted: whoever is on the way can change what you install. Add it?` needs an answer, and there is no terminal to ask on
+        says: "error: `The address is not encrypted: anyone on the network path can change what you install. Add it?` needs an answer, and there is no terminal to ask on
                hint: answer with `--yes`",
         then: |b| assert_eq!(b.servers[0].seen(), [""; 0]),
     }
 
     credentials_in_a_reference_are_refused_and_never_repeated {
         when: "plugin marketplace add https://user:hunter2@git.example/bad.git",
-        says: "error: `https://…@git.example` holds credentials
-               hint: leave them out, and let git's credential helper give them",
+        says: "error: `https://…@git.example` contains credentials
+               hint: leave them out; git's credential helper supplies them",
     }
 
     a_token_in_a_reference_is_refused_and_never_repeated {
         when: "plugin marketplace add https://ghp_hunter2@git.example/bad.git",
-        says: "error: `https://…@git.example` holds credentials
-               hint: leave them out, and let git's credential helper give them",
+        says: "error: `https://…@git.example` contains credentials
+               hint: leave them out; git's credential helper supplies them",
     }
 
     credentials_in_ssh_are_refused_and_never_repeated {
         when: "plugin marketplace add ssh://user:hunter2@git.example/bad.git",
-        says: "error: `ssh://…@git.example` holds credentials
-               hint: leave them out, and let git's credential helper give them",
+        says: "error: `ssh://…@git.example` contains credentials
+               hint: leave them out; git's credential helper supplies them",
     }
 
     a_repository_with_a_pipe_for_its_configuration_is_refused {
@@ -951,10 +951,10 @@ cases! {
         given: |b| b.document(r#"{"name": "cIaude-plugins-official", "plugins": []}"#),
         when: ADD,
         says: "error: the name `cIaude-plugins-official` looks like `claude-plugins-official`, which is Anthropic's, and this is not Anthropic's repository
-               hint: `--yes` adds it all the same, and `--name NAME` under another name",
+               hint: `--yes` adds it anyway; `--name NAME` adds it under another name",
         then: |b| {
             let run = b.run("plugin marketplace add [BAD] --yes").ok();
-            assert_eq!(run.stderr, "its name looks like `claude-plugins-official`, which is Anthropic's, and it is not official\n");
+            assert_eq!(run.stderr, "its name looks like `claude-plugins-official`, which is Anthropic's, but it is not official\n");
             // Once is enough.
             b.run("plugin marketplace add [BAD]").ok();
             b.run("plugin marketplace update cIaude-plugins-official").ok();
@@ -965,7 +965,7 @@ cases! {
         given: |b| b.document(r#"{"name": "bad", "plugins": []}"#),
         when: "plugin marketplace add [BAD] --name claude-plugins-offical",
         says: "error: the name `claude-plugins-offical` looks like `claude-plugins-official`, which is Anthropic's, and this is not Anthropic's repository
-               hint: `--yes` adds it all the same, and `--name NAME` under another name",
+               hint: `--yes` adds it anyway; `--name NAME` adds it under another name",
     }
 
     a_reserved_name_cannot_be_given_either {
@@ -1034,7 +1034,7 @@ cases! {
         when: "plugin install fine@bad --yes",
         exit: 3,
         says: "error: `[TMP]/aiw/plugins` is a file where a directory should be
-               hint: correct `[TMP]/aiw/plugins` by hand, or move it away",
+               hint: fix `[TMP]/aiw/plugins` by hand, or move it out of the way",
     }
 
     a_file_in_the_place_of_the_home_is_said {
@@ -1045,7 +1045,7 @@ cases! {
         when: "plugin marketplace add ./good",
         exit: 3,
         says: "error: `[TMP]/aiw` is a file where the home directory should be
-               hint: correct `[TMP]/aiw` by hand, or move it away",
+               hint: fix `[TMP]/aiw` by hand, or move it out of the way",
         then: |b| assert_eq!(fs::read(b.env.home()).unwrap(), b"mine"),
     }
 
@@ -1059,7 +1059,7 @@ cases! {
         when: "plugin install fine@bad --yes",
         exit: 3,
         says: "error: `[TMP]/aiw/mcp.json` is a directory where a file should be
-               hint: correct `[TMP]/aiw/mcp.json` by hand, or move it away",
+               hint: fix `[TMP]/aiw/mcp.json` by hand, or move it out of the way",
     }
 
     an_mcp_json_that_is_not_json_is_left_as_it_is {
@@ -1071,7 +1071,7 @@ cases! {
         when: "plugin install fine@bad --yes",
         exit: 3,
         says: "error: `[TMP]/aiw/mcp.json` is not JSON: key must be a string at line 1 column 3
-               hint: correct `[TMP]/aiw/mcp.json` by hand, or move it away",
+               hint: fix `[TMP]/aiw/mcp.json` by hand, or move it out of the way",
     }
 
     an_mcp_json_without_an_object_of_servers_is_left_as_it_is {
@@ -1083,7 +1083,7 @@ cases! {
         when: "plugin install fine@bad --yes",
         exit: 3,
         says: "error: `[TMP]/aiw/mcp.json` has an `mcpServers` that is not an object
-               hint: correct `[TMP]/aiw/mcp.json` by hand, or move it away",
+               hint: fix `[TMP]/aiw/mcp.json` by hand, or move it out of the way",
     }
 
     a_settings_json_that_is_not_json_is_left_as_it_is {
@@ -1091,7 +1091,7 @@ cases! {
         when: "plugin marketplace add ./good",
         exit: 3,
         says: "error: `[TMP]/aiw/settings.json` is not JSON: key must be a string at line 1 column 2
-               hint: correct `[TMP]/aiw/settings.json` by hand, or move it away",
+               hint: fix `[TMP]/aiw/settings.json` by hand, or move it out of the way",
     }
 
     a_plugins_json_of_a_newer_aiw_is_left_as_it_is {
@@ -1104,7 +1104,7 @@ cases! {
         when: "plugin install fine@bad --yes",
         exit: 3,
         says: "error: `[TMP]/aiw/plugins.json` has a `version` that this aiw does not know (it knows 1); a newer aiw wrote it
-               hint: correct `[TMP]/aiw/plugins.json` by hand, or move it away",
+               hint: fix `[TMP]/aiw/plugins.json` by hand, or move it out of the way",
     }
 
     a_damaged_record_of_a_plugin_is_named {
@@ -1117,7 +1117,7 @@ cases! {
         when: "plugin remove kept",
         exit: 3,
         says: "error: `[TMP]/aiw/plugins.json` has a damaged record of `kept@good`: its digest is not hexadecimal
-               hint: correct `[TMP]/aiw/plugins.json` by hand, or move it away",
+               hint: fix `[TMP]/aiw/plugins.json` by hand, or move it out of the way",
     }
 
     no_home_at_all_is_said {

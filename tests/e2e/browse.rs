@@ -124,7 +124,7 @@ fn without_a_terminal_it_fails_with_one_line() {
     {
       "error": {
         "kind": "user",
-        "message": "browsing has no JSON",
+        "message": "browsing has no JSON output",
         "hint": "`aiw plugin search --json`"
       }
     }

@@ -127,7 +127,7 @@ fn another_cli_is_a_wrong_command_line() {
     let env = bare();
     let run = env.run(&["cli", "info", "cursor"]);
     assert_eq!((run.code, run.stdout.as_str()), (64, ""));
-    assert!(run.stderr.contains("`claude`, `codex` and `gemini`"), "{}", run.stderr);
+    assert!(run.stderr.contains("`claude`, `codex` or `gemini`"), "{}", run.stderr);
     assert_eq!(env.run(&["cli", "info", "cursor", "--json"]).json()["error"]["kind"], "usage");
 }
 

@@ -126,7 +126,7 @@ fn the_same_plugin_installed_by_several_at_once_is_installed_once() {
     assert!(runs.iter().any(|run| run.code == 0));
     for run in runs.iter().filter(|run| run.code != 0) {
         assert_eq!(run.code, 2, "{}", run.whole());
-        assert_eq!(run.stderr, "error: plugin `p0@m` changed meanwhile; nothing was done\n");
+        assert_eq!(run.stderr, "error: plugin `p0@m` changed in the meantime; nothing was done\n");
     }
     assert_eq!(consistent(&env), ids([0]));
     assert_eq!(fs::read_dir(env.home().join("plugins")).unwrap().count(), 1);

@@ -57,8 +57,8 @@ fn what_a_component_may_do_is_shown_before_it_is_added() {
     fs::copy(component("acme-index"), env.path("acme.wasm")).unwrap();
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "add", "./acme.wasm"])), @"
     acme-index 0.1.0: Acme plugin index
-      publisher: Acme Ltd (as it says itself)
-      homepage: https://plugins.acme.example (as it says itself)
+      publisher: Acme Ltd (self-reported)
+      homepage: https://plugins.acme.example (self-reported)
       from: [TMP]/acme.wasm
       sha256: [DIGEST]
       offers: market-source
@@ -171,7 +171,7 @@ fn files_that_are_no_component_for_this_aiw_are_refused_in_words() {
     error: `DIR/older-contract.wasm` needs aiw:plugin 0.0.9, this aiw offers 0.1.0: ask its author for a newer build
     error: `DIR/unknown-interface.wasm` imports the interface `nails`, which aiw:plugin 0.1.0 does not have
     error: `DIR/no-manifest.wasm` has no manifest (section `aiw:manifest`)
-    error: `DIR/two-manifests.wasm` has a manifest (section `aiw:manifest`) that stands there twice
+    error: `DIR/two-manifests.wasm` has a manifest (section `aiw:manifest`) that appears twice
     error: `DIR/trailing-manifest.wasm` has a manifest (section `aiw:manifest`) that cannot be read: trailing characters at line 9 column 1
     error: there is no file `DIR/absent.wasm`
     ");
@@ -192,7 +192,7 @@ fn a_component_that_was_tampered_with_is_refused_at_every_load() {
     }
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "marketplace", "add", "acme:tools"])), @"
     ------- stderr -------
-    error: `acme:tools` is not a reference that any source knows (component `acme-index` is passed over: component `acme-index` is not the file that was agreed to: its sha256 is [DIGEST], the lock file says [DIGEST])
+    error: `acme:tools` is not a reference that any source knows (component `acme-index` is skipped: component `acme-index` is not the file that you agreed to: its sha256 is [DIGEST], the lock file says [DIGEST])
     hint: use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json
     ------- exit code 2 -------
     ");
@@ -219,7 +219,7 @@ fn a_component_whose_file_is_gone_is_named() {
 fn an_update_that_wants_no_more_is_taken_and_one_that_wants_more_stops() {
     let env = with_acme();
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update"])), @"
-    acme-index is current
+    acme-index is up to date
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -238,7 +238,7 @@ fn an_update_that_wants_no_more_is_taken_and_one_that_wants_more_stops() {
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update", "acme-index"])), @"
     ------- stderr -------
     error: component `acme-index` 0.3.0 asks for more than you agreed to: ask `plugins.more.example` over HTTPS
-    hint: `aiw extension update acme-index --accept-changes` agrees to it
+    hint: `aiw extension update acme-index --accept-changes` accepts this
     ------- exit code 2 -------
     ");
     assert_eq!(env.read("extensions.lock"), before);
@@ -264,7 +264,7 @@ fn an_id_that_is_taken_is_refused() {
     altered(&env, "acme-index", "other.wasm", &[("\"version\": \"0.1.0\"", "\"version\": \"0.2.0\"")]);
     insta::assert_snapshot!(whole(&env, &add(&env, &env.path("other.wasm"))), @"
     ------- stderr -------
-    error: component `acme-index` is already there, from `[TMP]/acme.wasm`
+    error: component `acme-index` is already installed, from `[TMP]/acme.wasm`
     hint: run `aiw extension update acme-index` or `aiw extension remove acme-index` first
     ------- exit code 2 -------
     ");
@@ -373,7 +373,7 @@ fn two_components_that_claim_a_reference_are_settled_by_source() {
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "marketplace", "add", "acme:tools"])), @"
     ------- stderr -------
     error: `acme:tools` is claimed by several sources
-    hint: choose with `--source acme-index` or `--source acme-other`, or switch one off: `aiw extension disable acme-other`
+    hint: choose with `--source acme-index` or `--source acme-other`, or disable one: `aiw extension disable acme-other`
     ------- exit code 2 -------
     ");
     env.run(&["plugin", "marketplace", "add", "acme:tools", "--source", "acme-other"]).ok();
@@ -416,7 +416,7 @@ fn the_formats_own_source_forms_are_never_a_components() {
     Added marketplace forms from hostile:forms: 3 plugins
     0 of them bring MCP servers, 1 is not yet inspected
     ------- stderr -------
-    component `hostile` names the source form `github`, which is aiw's own: it is not asked for it
+    component `hostile` names the source form `github`, which is aiw's own; the component is not asked for it
     plugin `package` is left out: the source form `npm` is not installed: npm would run the package's install scripts
     plugin `own` is left out: it has a `github` source without `repo`
     ------- exit code 0 -------
@@ -437,7 +437,7 @@ fn an_update_to_a_lower_version_stops() {
     insta::assert_snapshot!(whole(&env, &env.run(&["extension", "update", "acme-index"])), @"
     ------- stderr -------
     error: component `acme-index` has version 0.1.0, and its source has the lower version 0.0.9
-    hint: `aiw extension update acme-index --accept-changes` agrees to it
+    hint: `aiw extension update acme-index --accept-changes` accepts this
     ------- exit code 2 -------
     ");
     assert_eq!(env.read("extensions.lock"), before);
@@ -456,7 +456,7 @@ fn an_update_to_a_lower_version_stops() {
     ------- stderr -------
     component `acme-index` 0.0.1 asks for more than you agreed to: ask `plugins.more.example` over HTTPS
     error: component `acme-index` has version 0.0.9, and its source has the lower version 0.0.1
-    hint: `aiw extension update acme-index --accept-changes` agrees to it
+    hint: `aiw extension update acme-index --accept-changes` accepts this
     ------- exit code 2 -------
     ");
 }
@@ -476,10 +476,10 @@ fn a_component_that_misbehaves_ends_with_one_line_and_nothing_changes() {
     let run = env.run(&["plugin", "marketplace", "add", "hostile:panic"]);
     assert!(run.stderr.starts_with("error: component `hostile` gave up: panicked at src/lib.rs:"), "{}", run.whole());
     assert_eq!((run.code, run.stderr.lines().count()), (70, 1), "{}", run.whole());
-    // At the claim it is passed over: others may know the reference.
+    // At the claim it is skipped: others may know the reference.
     let run = env.run(&["plugin", "marketplace", "add", "hostile:claim-panic"]);
     let said_so =
-        "error: `hostile:claim-panic` is not a reference that any source knows (component `hostile` is passed over: ";
+        "error: `hostile:claim-panic` is not a reference that any source knows (component `hostile` is skipped: ";
     assert!(run.stderr.starts_with(said_so), "{}", run.whole());
     assert_eq!((run.code, run.stderr.lines().count()), (2, 2), "{}", run.whole());
     insta::assert_snapshot!(said, @r#"
@@ -718,5 +718,5 @@ fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
     }
     env.run(&["extension", "verify", "my-market"]).ok();
     let again = env.run(&["extension", "new", "my-market", "--kind", "market-source"]);
-    assert_eq!(again.stderr.lines().next(), Some("error: `my-market` is already there"));
+    assert_eq!(again.stderr.lines().next(), Some("error: `my-market` already exists"));
 }

@@ -135,7 +135,7 @@ fn a_hidden_question_that_is_stopped_leaves_the_terminal_as_it_was_and_comes_bac
     terminal.wait_for("Secret");
     terminal.press("\u{1a}");
     terminal.press("sk-typed-canary\r");
-    terminal.wait_for("Kept");
+    terminal.wait_for("Stored");
     assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
     assert!(terminal.ends().success());
 }
@@ -160,7 +160,7 @@ fn a_name_that_looks_like_a_reserved_one_is_asked_for_on_a_terminal() {
         assert!(!names().contains("claude-plugins-offical"));
         let mut terminal = Terminal::start(&env, &["plugin", "marketplace", "add", &path]);
         terminal.wait_for("looks like `claude-plugins-official`");
-        terminal.wait_for("Add it all the same? [y/N]");
+        terminal.wait_for("Add it anyway? [y/N]");
         terminal.press(answer);
         assert_eq!(terminal.ends().exit_code(), code, "{answer:?}");
     }

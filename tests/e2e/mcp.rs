@@ -351,7 +351,7 @@ fn a_task_is_stopped_by_its_process_id() {
     assert_eq!((&stopped["result"], &stopped["task"]["outcome"]), (&json!("stopped"), &json!("signalled")));
     // As models write it: the number as the id, and as text.
     let again = client.good("stop_task", json!({"id": started["task"]["pid"].to_string()}));
-    assert_eq!(again["result"], "had ended already");
+    assert_eq!(again["result"], "had already ended");
     let both = client.bad("stop_task", json!({"id": started["task"]["id"], "pid": 1}));
     assert!(both.contains("do not name one task"), "{both}");
     let waited = client.good("wait_task", json!({"id": started["task"]["id"], "timeout_seconds": "5"}));

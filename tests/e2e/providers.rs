@@ -350,13 +350,13 @@ fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
     insta::assert_snapshot!(env.run(&["claude", "-p", "nope", "hello"]).whole(), @"
     ------- stderr -------
     error: there is no provider `nope`
-    hint: these fit `claude`: a; `-p` is the provider; a prompt needs no flag: aiw claude 'nope hello'
+    hint: these work with `claude`: a; `-p` is the provider; a prompt needs no flag: aiw claude 'nope hello'
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(env.run(&["codex", "-p", "g", "hello"]).whole(), @"
     ------- stderr -------
-    error: provider `g` does not fit `codex`: it does not speak the API of `codex` (openai)
-    hint: these fit `codex`: a
+    error: provider `g` does not work with `codex`: it does not speak the API of `codex` (openai)
+    hint: these work with `codex`: a
     ------- exit code 2 -------
     ");
     env.run(&["provider", "default", "a"]).ok();
@@ -369,7 +369,7 @@ fn an_unknown_or_unfit_provider_stops_before_anything_starts() {
     ");
     fs::remove_file(env.home().join("vault/key")).unwrap();
     let run = env.run(&["gemini", "-p", "g", "hello"]);
-    assert_eq!((run.code, run.stderr.contains("the key of the vault is missing")), (3, true), "{}", run.whole());
+    assert_eq!((run.code, run.stderr.contains("the vault key is missing")), (3, true), "{}", run.whole());
     assert!(clis.seen().is_empty());
     assert_eq!(env.json(&["task", "list"]), json!({"tasks": []}));
 }

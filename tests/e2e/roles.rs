@@ -42,7 +42,7 @@ fn listed(env: &Environment) -> Vec<Value> {
 fn roles_of_all_folders_are_listed_by_what_counts() {
     let env = Environment::cold();
     insta::assert_snapshot!(env.run(&["role", "list"]).ok().whole(), @"
-    no roles: `aiw role new NAME` begins one
+    no roles: `aiw role new NAME` creates one
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -58,7 +58,7 @@ fn roles_of_all_folders_are_listed_by_what_counts() {
     insta::assert_snapshot!(env.stable(&env.run(&["role", "list"]).ok().whole()), @"
     broken    aiw      (broken)
     reviewer  aiw      Reviews code
-    reviewer  project  (not used: `[TMP]/aiw/role/reviewer.md` goes before it)
+    reviewer  project  (not used: `[TMP]/aiw/role/reviewer.md` takes precedence)
     tester    user     Tests it
     ------- stderr -------
     `[TMP]/aiw/role/broken.md` has no line of exactly 12 dashes
@@ -150,13 +150,13 @@ fn what_is_no_role_is_refused_with_the_reason() {
     role(&env, "larger", &large);
     env.run(&["role", "show", "largest"]).ok();
     for (name, told) in [
-        ("absolute", "is a link that leads out of its folder"),
-        ("relative", "is a link that leads out of its folder"),
+        ("absolute", "is a link that leaves its folder"),
+        ("relative", "is a link that leaves its folder"),
         ("directory", "is not a regular file"),
         ("eleven", "has no line of exactly 12 dashes: line 2 has 11"),
         ("thirteen", "has no line of exactly 12 dashes: line 2 has 13"),
         ("none", "has no line of exactly 12 dashes"),
-        ("latin", "is not UTF-8: byte 1 begins no character"),
+        ("latin", "is not UTF-8: byte 1 doesn't begin a character"),
         ("larger", "is larger than 1 MB: it has 1048577 bytes, and 1048576 are allowed"),
         ("../../secret", "role name `../../secret` has characters other than letters, digits, `.`, `_` and `-`"),
         (env.path("secret").to_str().unwrap(), "has characters other than letters"),
@@ -213,13 +213,13 @@ fn a_role_is_not_replaced_unasked_nor_by_what_is_none() {
     role(&env, "mine", REVIEWER);
     insta::assert_snapshot!(env.stable(&env.run(&["role", "new", "mine"]).whole()), @"
     ------- stderr -------
-    error: the role `mine` is there already: `[TMP]/aiw/role/mine.md`
-    hint: change it by `aiw role edit mine`, or replace it by `--force`
+    error: the role `mine` already exists: `[TMP]/aiw/role/mine.md`
+    hint: change it with `aiw role edit mine`, or replace it with `--force`
     ------- exit code 2 -------
     ");
     for (input, told) in [
         (b"nothing".to_vec(), "has no line of exactly 12 dashes"),
-        (b"d\n------------\n\xff".to_vec(), "is not UTF-8: byte 15 begins no character"),
+        (b"d\n------------\n\xff".to_vec(), "is not UTF-8: byte 15 doesn't begin a character"),
         (vec![b'x'; 2 << 20], "is larger than 1 MB"),
     ] {
         let run = env.run_with_input(&["role", "new", "mine", "--force", "--from", "-"], &input);
@@ -250,9 +250,9 @@ fn validate_checks_all_or_one() {
     bad: has no line of exactly 12 dashes: line 2 has 11
     good: good
     not a name: has a name that can't be used: role name `not a name` has characters other than letters, digits, `.`, `_` and `-`
-    agent: does not begin with front matter, a line `---`
+    agent: does not begin with front matter (a line `---`)
     ------- stderr -------
-    error: not good: `[TMP]/aiw/role/bad.md`, `[TMP]/aiw/role/not a name.md`, `[TMP]/.claude/agents/agent.md`
+    error: invalid: `[TMP]/aiw/role/bad.md`, `[TMP]/aiw/role/not a name.md`, `[TMP]/.claude/agents/agent.md`
     ------- exit code 2 -------
     ");
     let run = env.run(&["role", "validate", "--json"]);
@@ -322,7 +322,7 @@ fn an_edited_role_is_replaced_when_it_is_one() {
     assert_eq!(fs::read_to_string(env.path("seen")).unwrap(), "700\nmine.md\n");
 
     editor(&mut env, "true");
-    assert_eq!(on_a_terminal(&env, &["role", "edit", "mine"]), ("mine is as it was\n".into(), 0));
+    assert_eq!(on_a_terminal(&env, &["role", "edit", "mine"]), ("mine is unchanged\n".into(), 0));
     // VISUAL goes first, and a broken role can be mended.
     role(&env, "mine", b"\xff");
     editor(&mut env, "printf 'd\\n------------\\nmended\\n' > \"$2\"");
@@ -353,7 +353,7 @@ fn an_invalid_edit_is_kept_aside() {
     editor(&mut env, &format!("sed -i s/kind/brief/ \"$2\"; echo >> {}", mine.display()));
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("was changed by somebody else") && said.contains("kept in"), "{said}");
+    assert!(said.contains("was changed by another program") && said.contains("kept in"), "{said}");
     assert_eq!(env.read("role/mine.md"), REVIEWER.to_owned() + "\n");
 
     // An editor that fails means that nothing should be changed; what it wrote is not lost.
@@ -385,13 +385,13 @@ fn editing_says_what_it_needs() {
     insta::assert_snapshot!(env.run(&["role", "edit", "nobody"]).whole(), @"
     ------- stderr -------
     error: there is no role `nobody`
-    hint: `aiw role list` shows those that there are, `aiw role new nobody` begins it
+    hint: `aiw role list` lists the roles; `aiw role new nobody` creates one
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(env.stable(&env.run(&["role", "edit", "agent"]).whole()), @"
     ------- stderr -------
-    error: the role `agent` is a file of Claude Code's, which aiw does not change: `[TMP]/user/.claude/agents/agent.md`
-    hint: `aiw role new agent --description … --from FILE` makes one of aiw's own, which goes before `[TMP]/user/.claude/agents/agent.md`
+    error: the role `agent` belongs to Claude Code, and aiw does not change it: `[TMP]/user/.claude/agents/agent.md`
+    hint: `aiw role new agent --description … --from FILE` creates an aiw role that takes precedence over `[TMP]/user/.claude/agents/agent.md`
     ------- exit code 2 -------
     ");
     env.unset("EDITOR");

@@ -194,7 +194,7 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     let (env, clis) = FakeClis::environment();
     insta::assert_snapshot!(env.run(&["codex", "fix it", "--full-auto"]).whole(), @"
     ------- stderr -------
-    error: `--full-auto` stands after the prompt's first word
+    error: `--full-auto` comes after the prompt's first word
     hint: flags of aiw go before the prompt, those of codex after `--`: aiw codex 'fix it' -- --full-auto
     ------- exit code 64 -------
     ");
@@ -207,12 +207,12 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     insta::assert_snapshot!(env.run(&["claude"]).whole(), @r#"
     ------- stderr -------
     error: there is no prompt, and no terminal for the interactive mode
-    hint: aiw claude "what is to be done", or `-` to read it from standard input
+    hint: aiw claude "what to do", or `-` to read it from standard input
     ------- exit code 2 -------
     "#);
     insta::assert_snapshot!(env.run(&["claude", "fix", "--model", "x"]).whole(), @"
     ------- stderr -------
-    error: `--model` stands after the prompt's first word
+    error: `--model` comes after the prompt's first word
     hint: flags of aiw go before the prompt, those of claude after `--`: aiw claude --model x fix
     ------- exit code 64 -------
     ");
@@ -232,7 +232,7 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     let print = said(&["claude", "-p", "hello", "world"]);
     assert!(print.contains("no provider") && print.contains("aiw claude 'hello world'"), "{print}");
     let print = said(&["claude", "-p", "own"]);
-    assert!(print.contains("aiw claude -p own \"what is to be done\""), "{print}");
+    assert!(print.contains("aiw claude -p own \"what to do\""), "{print}");
     let wrong = said(&["claude", "-p", "own", "--env", "A_TOKEN=sk-canary", "-x", "fix it"]);
     assert!(wrong.contains("aiw claude -p own --env A_TOKEN=… 'fix it' -- -x"), "{wrong}");
     let after = said(&["claude", "fix it", "--env=A_TOKEN=sk-canary"]);

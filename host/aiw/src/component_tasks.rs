@@ -102,12 +102,12 @@ fn start(request: &StartTask) -> Result<TaskId, TaskError> {
     }
     // The prompt is nobody else's business.
     let spawned = command.arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-    let mut child = spawned.map_err(|e| unavailable(format!("aiw does not start: {e}")))?;
+    let mut child = spawned.map_err(|e| unavailable(format!("aiw failed to start: {e}")))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that refuses the prompt says so itself.
         let _ = stdin.write_all(request.prompt.as_bytes());
     }
-    let output = child.wait_with_output().map_err(|e| unavailable(format!("aiw does not end: {e}")))?;
+    let output = child.wait_with_output().map_err(|e| unavailable(format!("aiw did not exit: {e}")))?;
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     match answer["task"]["id"].as_str().and_then(|id| id.parse().ok()) {
         Some(id) => Ok(id),

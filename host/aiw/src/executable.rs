@@ -12,7 +12,9 @@ pub fn own_executable() -> Result<PathBuf, Failure> {
     match std::env::current_exe() {
         Ok(path) if path.is_file() => Ok(path),
         _ if Path::new("/proc/self/exe").exists() => Ok("/proc/self/exe".into()),
-        Ok(path) => Err(Failure::new(ErrorKind::Internal, format!("aiw's own file is gone: `{}`", path.display()))),
-        Err(e) => Err(Failure::new(ErrorKind::Internal, format!("aiw does not find itself: {e}"))),
+        Ok(path) => {
+            Err(Failure::new(ErrorKind::Internal, format!("aiw's own executable is gone: `{}`", path.display())))
+        }
+        Err(e) => Err(Failure::new(ErrorKind::Internal, format!("aiw cannot find its own executable: {e}"))),
     }
 }

@@ -13,7 +13,7 @@ pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
+        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
     end_what_does_not_wait(output.is_json());
     let result = runtime.block_on(async {
         tokio::select! {

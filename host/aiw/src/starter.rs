@@ -162,7 +162,7 @@ impl Starter {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
+            .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
         let (home, launcher) = launcher(output)?;
         Ok(Self { home, launcher, session: aiw_launch::session(), runtime })
     }

@@ -131,11 +131,11 @@ fn say(text: &str) {
 pub async fn ask_hidden(question: &str) -> Result<Secret, Failure> {
     // Never typed where it would be seen.
     let unseen =
-        Unseen::new(question).map_err(|_| Failure::user("the terminal does not let a secret be typed unseen"))?;
+        Unseen::new(question).map_err(|_| Failure::user("the terminal can't hide a secret while you type it"))?;
     let line = read_line().await;
     drop(unseen);
     let secret = Secret::new(line?);
-    if secret.expose().is_empty() { Err(Failure::user("nothing was typed")) } else { Ok(secret) }
+    if secret.expose().is_empty() { Err(Failure::user("you typed nothing")) } else { Ok(secret) }
 }
 
 /// Asks a question that a flag could have answered.

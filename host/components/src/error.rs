@@ -1,4 +1,4 @@
-//! What can go wrong with components of third parties.
+//! What can go wrong with third-party components.
 
 use std::path::PathBuf;
 
@@ -29,20 +29,20 @@ pub enum LibraryError {
         source: ExtensionError,
     },
     /// The file of an added component is missing.
-    #[error("the file of component `{id}` is gone: `{}`", .path.display())]
+    #[error("the file for component `{id}` is missing: `{}`", .path.display())]
     Gone {
         /// The component.
         id: ExtensionId,
         /// Its file.
         path: PathBuf,
     },
-    /// The component is switched off.
+    /// The component is disabled.
     #[error("component `{id}` is disabled")]
     Disabled {
         /// Its id.
         id: String,
     },
-    /// A server did not hand the file over.
+    /// A server did not return the file.
     #[error("`{url}` answered {status}")]
     Answered {
         /// The URL without its query.
@@ -68,7 +68,7 @@ pub enum LibraryError {
         /// The directory.
         directory: PathBuf,
     },
-    /// The source of a component holds another one now.
+    /// The source of a component now holds a different one.
     #[error("`{source_name}` now holds another component, `{found}`")]
     Replaced {
         /// The path or URL.
@@ -82,7 +82,7 @@ pub enum LibraryError {
         /// The id.
         id: String,
     },
-    /// The id belongs to a component inside the binary.
+    /// The id belongs to a bundled component.
     #[error("component `{id}` is part of aiw and can't be {action}")]
     Bundled {
         /// The id.
@@ -90,22 +90,22 @@ pub enum LibraryError {
         /// `added`, `removed`, …
         action: &'static str,
     },
-    /// An id that is taken by a component from elsewhere.
-    #[error("component `{id}` is already there, from `{source_name}`")]
+    /// The id is taken by a component from elsewhere.
+    #[error("component `{id}` is already installed, from `{source_name}`")]
     Taken {
         /// The id.
         id: String,
-        /// Where the present one came from.
+        /// Where the existing one came from.
         source_name: String,
     },
-    /// An update asks for more than was agreed to.
+    /// An update asks for more than the user agreed to.
     #[error("component `{id}` {version} asks for more than you agreed to: {}", list(.more))]
     AsksMore {
         /// The id.
         id: String,
         /// The version that asks.
         version: String,
-        /// What it asks for in addition.
+        /// What else it asks for.
         more: Vec<Capability>,
     },
     /// An update would go back to a lower version.
@@ -113,9 +113,9 @@ pub enum LibraryError {
     Lower {
         /// The id.
         id: String,
-        /// The version that is there.
+        /// The installed version.
         installed: String,
-        /// The version that would take its place.
+        /// The version that would replace it.
         offered: String,
     },
 }
@@ -135,7 +135,7 @@ impl LibraryError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// What to do next, if there is one thing to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),
@@ -148,7 +148,7 @@ impl LibraryError {
                 Some(format!("run `aiw extension update {id}` or `aiw extension remove {id}` first"))
             }
             Self::AsksMore { id, .. } | Self::Lower { id, .. } => {
-                Some(format!("`aiw extension update {id} --accept-changes` agrees to it"))
+                Some(format!("`aiw extension update {id} --accept-changes` accepts this"))
             }
             Self::Load(LoadError::Digest { id, .. }) => {
                 Some(format!("run `aiw extension remove {id}`, then add it again from a source that you trust"))

@@ -1,4 +1,4 @@
-//! Adding, updating, switching and removing components of third parties.
+//! Adding, updating, enabling, disabling and removing third-party components.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ enum Adding {
 }
 
 impl Library {
-    /// Loads a candidate without adding it, with all that it asks for: for its author.
+    /// Loads a candidate without adding it, and grants everything that it asks for. For its author.
     pub async fn try_out(&self, candidate: &Candidate) -> Result<Component, LibraryError> {
         self.load_unlisted(&candidate.about, &candidate.bytes).await
     }
 
-    /// Reads a component from a file, a directory or a URL. Nothing is kept.
+    /// Reads a component from a file, a directory or a URL. Stores nothing.
     pub async fn read(&self, source: &str, client: &Client) -> Result<Candidate, LibraryError> {
         read(source, client).await
     }
 
-    /// What stands against adding a candidate, before anybody is asked.
+    /// Why a candidate can't be added, checked before the user is asked.
     pub fn check_add(&self, candidate: &Candidate) -> Result<(), LibraryError> {
         self.check(candidate, &self.home.extensions_lock()?.extensions, Adding::New)
     }
@@ -47,22 +47,22 @@ impl Library {
             return Err(LibraryError::Bundled { id: id.to_string(), action: "replaced" });
         }
         match (extensions.get(id), adding) {
-            // The same file again is not news.
+            // The same file again changes nothing.
             (Some(known), Adding::New) if known.sha256 != candidate.about.sha256 => {
                 Err(LibraryError::Taken { id: id.to_string(), source_name: shown(&known.source) })
             }
-            // Removed while its update was read: it stays away.
+            // Removed while its update was read: it stays removed.
             (None, Adding::Update) => Err(LibraryError::Unknown { id: id.to_string() }),
             _ => Ok(()),
         }
     }
 
-    /// Adds a candidate: the user has agreed. It is compiled first, so that what is listed also loads.
+    /// Adds a candidate that the user agreed to. It is compiled first, so that every listed component loads.
     pub async fn add(self: &Arc<Self>, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
         self.keep(candidate, Adding::New).await
     }
 
-    /// Puts a candidate in the place of the component that [`Library::check_update`] was asked for.
+    /// Replaces the component passed to [`Library::check_update`] with a candidate.
     pub async fn update(self: &Arc<Self>, candidate: &Candidate) -> Result<LockedExtension, LibraryError> {
         self.keep(candidate, Adding::Update).await
     }
@@ -77,7 +77,7 @@ impl Library {
         let about = &candidate.about;
         let lock = self.home.lock()?;
         let mut file = self.home.extensions_lock()?;
-        // Again: between the question and the answer another command may have been here.
+        // Check again: another command may have run between the question and the answer.
         self.check(candidate, &file.extensions, adding)?;
         let path = self.home.extension(&about.manifest.id, &about.sha256);
         if let Some(parent) = path.parent() {
@@ -102,7 +102,7 @@ impl Library {
         Ok(locked)
     }
 
-    /// Changes the lock file. The lock is handed on, for what has to follow.
+    /// Changes the lock file. Passes on the lock for the steps that follow.
     fn change<T>(
         &self,
         id: &str,
@@ -121,7 +121,7 @@ impl Library {
         Ok((result, lock))
     }
 
-    /// Switches a component on or off.
+    /// Enables or disables a component.
     pub fn set_enabled(&self, id: &str, enabled: bool) -> Result<(), LibraryError> {
         let action = if enabled { "enabled" } else { "disabled" };
         let (done, _lock) = self.change(id, action, |extensions, id| {
@@ -134,21 +134,20 @@ impl Library {
     /// Removes a component, its file and what it cached.
     pub fn remove(&self, id: &str) -> Result<LockedExtension, LibraryError> {
         let (gone, _lock) = self.change(id, "removed", |extensions, id| extensions.remove(id))?;
-        // Only now: a lock file that could not be written still names the file.
+        // Only now: if the lock file could not be written, it still names the file.
         let _ = std::fs::remove_file(self.home.extension(&gone.id, &gone.sha256));
         let _ = aiw_home::remove_tree(&self.home.cache(&format!("components/{}", gone.id)));
         Ok(gone)
     }
 
-    /// What would take a component's place, and what the user has to agree to first; `None` when its source has the
-    /// same file.
+    /// What would replace a component, and what the user must agree to first; `None` if its source has the same file.
     pub async fn check_update(
         &self,
         id: &str,
         client: &Client,
     ) -> Result<Option<(Candidate, Vec<LibraryError>)>, LibraryError> {
         if self.is_bundled(id) {
-            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated by itself" });
+            return Err(LibraryError::Bundled { id: id.to_owned(), action: "updated separately" });
         }
         let lock = self.home.extensions_lock()?;
         let known = find(&lock.extensions, id)?;
@@ -169,7 +168,7 @@ impl Library {
         if !more.is_empty() {
             against.push(LibraryError::AsksMore { id: id.clone(), version: offered.clone(), more });
         }
-        // An old version may have holes that were closed since.
+        // An old version may have vulnerabilities that were fixed since.
         if is_lower(&offered, &known.version) {
             against.push(LibraryError::Lower { id, installed: known.version.clone(), offered });
         }

@@ -1,7 +1,7 @@
-//! The library of components: those inside the binary and those that the user added.
+//! The library of components: bundled ones and those that the user added.
 //!
-//! It reads components from files and URLs, keeps what the user agreed to in `extensions.lock`, and loads them
-//! with their digest checked. Running them is the business of `aiw-wasm`.
+//! It reads components from files and URLs, keeps what the user agreed to in `extensions.lock`, and loads them with
+//! their digest checked. `aiw-wasm` runs them.
 
 mod error;
 mod install;

@@ -1,5 +1,4 @@
-//! Which components there are: those inside the binary and those of `extensions.lock`. Loads either, with its
-//! digest checked.
+//! The available components: bundled ones and those in `extensions.lock`. Loads either kind, and checks its digest.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +17,7 @@ use crate::LibraryError;
 /// One component, for lists.
 #[derive(Debug, Clone)]
 pub struct Known {
-    /// What it says of itself; none when its file is missing or not what was agreed to.
+    /// What it says about itself; none if its file is missing or not what the user agreed to.
     pub about: Option<About>,
     /// The record in the lock file; none for a bundled component.
     pub locked: Option<LockedExtension>,
@@ -53,7 +52,7 @@ pub struct Library {
     capabilities: Capabilities,
     engine: OnceLock<Engine>,
     compiler: Option<PathBuf>,
-    /// By digest. A component that is being compiled holds up only those who wait for it.
+    /// By digest. A component that is being compiled delays only those who wait for it.
     loaded: Mutex<BTreeMap<String, Arc<OnceCell<Arc<Component>>>>>,
 }
 
@@ -65,7 +64,7 @@ impl Library {
         Self { home, bundled, capabilities, engine, compiler: None, loaded }
     }
 
-    /// Compiles third-party components in processes of their own; see [`Engine::compile_with`].
+    /// Compiles third-party components in separate processes; see [`Engine::compile_with`].
     #[must_use]
     pub fn compile_with(self, program: PathBuf) -> Self {
         Self { compiler: Some(program), ..self }
@@ -79,7 +78,7 @@ impl Library {
         if let Some(engine) = self.engine.get() {
             return Ok(engine.clone());
         }
-        // The home itself is made on the way; a cache that can't be made is none.
+        // This also creates the home. Without a cache directory, there is no cache.
         let dir = self.home.cache("compiled-v1");
         let cache = match self.home.make_dir(&dir) {
             Ok(()) => CompiledCache::at(dir),
@@ -143,7 +142,7 @@ impl Library {
         Ok((about, bytes))
     }
 
-    /// Loads a component; a second time it is the same one.
+    /// Loads a component; loading it again returns the same one.
     pub async fn load(&self, id: &str) -> Result<Arc<Component>, LibraryError> {
         let (about, bytes, granted, origin) = match self.bundled(id) {
             Some(bundled) => {
@@ -173,7 +172,7 @@ impl Library {
         Ok(place.get_or_try_init(load).await?.clone())
     }
 
-    /// Loads a component that is not added, with all that it asks for.
+    /// Loads a component that is not added, and grants everything that it asks for.
     pub(crate) async fn load_unlisted(&self, about: &About, bytes: &[u8]) -> Result<Component, LibraryError> {
         let (engine, capabilities) = (self.engine()?, self.capabilities.clone());
         let granted = Grants::wanted(about);
@@ -190,7 +189,7 @@ pub(crate) fn find<'l>(
     found.ok_or_else(|| LibraryError::Unknown { id: aiw_core::one_line(id, 80) })
 }
 
-/// What a bundled component says of itself; it is read when it is first asked for.
+/// What a bundled component says about itself, read on first use.
 fn about_of((component, about): &(Bundled, OnceLock<About>)) -> Result<&About, LibraryError> {
     if let Some(about) = about.get() {
         return Ok(about);

@@ -7,10 +7,10 @@ use aiw_net::{Client, Policy, Request};
 
 use crate::LibraryError;
 
-/// A component that was read and not added yet.
+/// A component that was read but not added yet.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// What it says of itself.
+    /// What it says about itself.
     pub about: About,
     /// What it asks for.
     pub wanted: Grants,
@@ -19,10 +19,10 @@ pub struct Candidate {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Reads a component from a file, a directory or a URL. Nothing is kept.
+/// Reads a component from a file, a directory or a URL. Stores nothing.
 pub async fn read(source: &str, client: &Client) -> Result<Candidate, LibraryError> {
     let (source, bytes) = if source.starts_with("https://") || source.starts_with("http://") {
-        // What was typed may be anywhere; where it redirects to (release assets do) is the public internet.
+        // The typed address may be anywhere; redirects (release assets use them) must lead to the public internet.
         let mut policy = Policy::public();
         policy.grant_url(source);
         let request = Request { limit: MAX_COMPONENT_BYTES, ..Request::new(source) };
@@ -43,13 +43,13 @@ pub async fn read(source: &str, client: &Client) -> Result<Candidate, LibraryErr
     Ok(Candidate { wanted: Grants::wanted(&about), about, source, bytes })
 }
 
-/// A path or URL for messages; a query may hold a key.
+/// A path or URL for messages, without the query, which may hold a key.
 pub(crate) fn shown(source: &str) -> String {
     aiw_core::one_line(&aiw_core::without_query(source), 200)
 }
 
-/// The component that a path means: the file itself, or the one component of a directory,
-/// looked for where cargo and the JavaScript build leave it.
+/// The component at a path: the file itself, or the only component in a directory, where cargo and the JavaScript
+/// build put it.
 fn component_file(path: &Path) -> Result<PathBuf, LibraryError> {
     if !path.is_dir() {
         return Ok(path.to_owned());

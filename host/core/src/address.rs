@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address belongs to the public internet. Everything else (this machine, its networks,
-/// cloud metadata, carriers' inner networks, multicast, documentation) is reached by grant only,
-/// in whatever form of IPv6 it is dressed.
+/// Whether an address belongs to the public internet. Everything else (this machine, its networks, cloud metadata,
+/// carriers' inner networks, multicast, documentation) needs a grant, whatever IPv6 form it takes.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -43,7 +42,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     };
     match s {
         [0, 0, 0, 0, 0, 0xffff, high, low] => embedded(high, low),
-        // NAT64: a network without IPv4 reaches all of it so.
+        // NAT64: how a network without IPv4 reaches IPv4 addresses.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         // 6to4.
         [0x2002, high, low, ..] => embedded(high, low),

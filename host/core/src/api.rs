@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::InvalidName;
 
-/// Whose addresses an AI CLI can be pointed at. OpenAI's two APIs are at one address.
+/// An API maker that an AI CLI can be pointed at. OpenAI's two APIs share one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
@@ -46,12 +46,12 @@ impl FromStr for Family {
         known.ok_or(InvalidName {
             what: "API family",
             name: name.to_owned(),
-            why: "is not one of `anthropic`, `openai` and `gemini`",
+            why: "is not `anthropic`, `openai` or `gemini`",
         })
     }
 }
 
-/// An API by which models are asked.
+/// An API for calling models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Api {
     /// Anthropic's `POST /v1/messages`.
@@ -65,7 +65,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// Whose address it is at.
+    /// The family whose address it uses.
     pub const fn family(self) -> Family {
         match self {
             Self::Messages => Family::Anthropic,
@@ -74,7 +74,7 @@ impl Api {
         }
     }
 
-    /// Its name for people.
+    /// Its human-readable name.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Messages => "Anthropic Messages",

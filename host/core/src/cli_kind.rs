@@ -43,10 +43,6 @@ impl FromStr for CliKind {
     type Err = InvalidName;
     fn from_str(name: &str) -> Result<Self, InvalidName> {
         let known = Self::ALL.into_iter().find(|kind| kind.as_str() == name);
-        known.ok_or(InvalidName {
-            what: "AI CLI",
-            name: name.to_owned(),
-            why: "is none of `claude`, `codex` and `gemini`",
-        })
+        known.ok_or(InvalidName { what: "AI CLI", name: name.to_owned(), why: "is not `claude`, `codex` or `gemini`" })
     }
 }

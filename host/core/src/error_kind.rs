@@ -1,17 +1,17 @@
-//! Sorts of errors, and the exit code of each.
+//! Kinds of errors, and the exit code of each.
 
-/// What sort of failure it is; it decides the exit code and the `kind` of a JSON error.
+/// The kind of failure. It decides the exit code and the `kind` of a JSON error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorKind {
-    /// What was asked for cannot be done as asked.
+    /// The request can't be carried out.
     User,
-    /// A file of aiw's own, or a setting, is wrong.
+    /// One of aiw's own files, or a setting, is invalid.
     Config,
-    /// The command line is wrong.
+    /// The command line is invalid.
     Usage,
-    /// Something outside (network, server, disk) is not available.
+    /// Something outside aiw (network, server, disk) is unavailable.
     Unavailable,
-    /// A defect of aiw or of a component.
+    /// A bug in aiw or in a component.
     Internal,
     /// Stopped by the user.
     Interrupted,

@@ -1,4 +1,4 @@
-//! The words that every room shares: names that cannot be wrong, error kinds, printable text.
+//! Types that every room shares: names that are always valid, error kinds, printable text.
 //!
 //! Not for I/O, async or anything that knows a file format.
 //!

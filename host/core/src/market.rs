@@ -24,7 +24,7 @@ pub enum MarketKind {
 }
 
 impl MarketKind {
-    /// Its word, as Claude Code writes it.
+    /// Its name, as Claude Code writes it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Github => "github",

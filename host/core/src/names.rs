@@ -1,4 +1,4 @@
-//! Names that cannot be wrong: checked once, when they are read.
+//! Names that are always valid: they are checked once, when they are read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use crate::path::is_windows_device;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{}` {why}", crate::one_line(.name, 80))]
 pub struct InvalidName {
-    /// What kind of name was wanted.
+    /// The expected kind of name.
     pub what: &'static str,
     /// What was given.
     pub name: String,
@@ -19,8 +19,8 @@ pub struct InvalidName {
     pub why: &'static str,
 }
 
-/// Claude Desktop's rule for names: at most 128 of `[A-Za-z0-9._-]`, the first alphanumeric.
-/// They become directory names, so Windows devices and trailing dots are refused as well.
+/// Claude Desktop's rule for names: at most 128 of `[A-Za-z0-9._-]`, starting with an alphanumeric. They become
+/// directory names, so Windows devices and trailing dots are also refused.
 fn check_name(what: &'static str, name: &str) -> Result<(), InvalidName> {
     let why = if name.is_empty() {
         "is empty"
@@ -44,7 +44,7 @@ fn check_extension_id(what: &'static str, name: &str) -> Result<(), InvalidName>
     let why = if name.is_empty() || name.len() > 64 {
         "is not 1 to 64 characters long"
     } else if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-        "has characters other than small letters, digits and `-`"
+        "has characters other than lowercase letters, digits and `-`"
     } else if !name.as_bytes()[0].is_ascii_lowercase() {
         "does not begin with a letter"
     } else if is_windows_device(name) {
@@ -60,7 +60,9 @@ fn check_word(what: &'static str, name: &str) -> Result<(), InvalidName> {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     match fits {
         true => Ok(()),
-        false => Err(InvalidName { what, name: name.to_owned(), why: "is not 1 to 64 small letters, digits and `-`" }),
+        false => {
+            Err(InvalidName { what, name: name.to_owned(), why: "is not 1 to 64 lowercase letters, digits and `-`" })
+        }
     }
 }
 
@@ -81,7 +83,7 @@ fn check_sha(what: &'static str, name: &str) -> Result<(), InvalidName> {
     if name.len() == 40 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Ok(());
     }
-    Err(InvalidName { what, name: name.to_owned(), why: "is not 40 hexadecimal digits in small letters" })
+    Err(InvalidName { what, name: name.to_owned(), why: "is not 40 lowercase hexadecimal digits" })
 }
 
 /// A token of RFC 9110, section 5.6.2, that a CLI's list of headers can hold.
@@ -96,7 +98,7 @@ fn check_header(what: &'static str, name: &str) -> Result<(), InvalidName> {
     Err(InvalidName { what, name: name.to_owned(), why })
 }
 
-/// What git takes as the name of a branch, a tag or a whole ref, and never as an option.
+/// Text that git accepts as the name of a branch, a tag or a full ref, and never as an option.
 /// <https://git-scm.com/docs/git-check-ref-format>
 pub fn is_git_ref(name: &str) -> bool {
     (1..=255).contains(&name.len())
@@ -109,7 +111,7 @@ pub fn is_git_ref(name: &str) -> bool {
         && name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
 }
 
-/// Whether a CLI and an API take it as the name of a model, and never as an option.
+/// Whether a CLI and an API accept it as a model name, and never as an option.
 pub fn is_model(name: &str) -> bool {
     (1..=256).contains(&name.len())
         && !name.starts_with('-')
@@ -158,7 +160,7 @@ macro_rules! name {
     };
 }
 
-/// Text that says by itself what it is.
+/// Text that is its own description.
 pub(crate) fn parse<'de, D, T>(d: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -176,7 +178,7 @@ name!(
     PluginName, "plugin name", check_name
 );
 name!(
-    /// A component: 1–64 of `a-z 0-9 -`, the first a letter.
+    /// A component: 1–64 of `a-z 0-9 -`, starting with a letter.
     ExtensionId, "extension id", check_extension_id
 );
 name!(
@@ -209,8 +211,8 @@ name!(
 );
 
 impl HeaderName {
-    /// Whether it carries credentials, frames the message, or says where it goes. Such a header is
-    /// written by the program that sends the request.
+    /// Whether it carries credentials, frames the message, or routes it. The program that sends the request writes
+    /// such headers.
     pub fn is_reserved(&self) -> bool {
         const NAMES: [&str; 26] = [
             "accept",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::text::is_unsafe;
 
-/// A path that cannot be used beneath a directory.
+/// A path that can't be used below a directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path `{}` {why}", crate::one_line(.path, 120))]
 pub struct InvalidPath {
@@ -24,8 +24,8 @@ pub fn is_windows_device(name: &str) -> bool {
             && stem.chars().last().is_some_and(|c| matches!(c, '0'..='9' | '¹' | '²' | '³')))
 }
 
-/// A path beneath some root: components joined by `/`, no `.`, no `..`, nothing absolute,
-/// nothing that another system reads as something else. The empty path is the root itself.
+/// A path below some root: components joined by `/`, no `.`, no `..`, nothing absolute, nothing that another system
+/// reads differently. The empty path is the root itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RelPath(String);
 
@@ -51,30 +51,30 @@ impl RelPath {
         for part in path.split('/') {
             match part {
                 "" | "." => continue,
-                ".." => return fail("leaves its directory by `..`"),
+                ".." => return fail("leaves its directory with `..`"),
                 _ => {}
             }
             if part.contains('\\') {
-                return fail("holds a backslash");
+                return fail("contains a backslash");
             }
             if part.contains(':') {
-                return fail("holds a colon");
+                return fail("contains a colon");
             }
             if part.chars().any(char::is_control) {
-                return fail("holds a control character");
+                return fail("contains a control character");
             }
-            // A name is shown before it is agreed to: it has to look like what it is.
+            // Users see a name before they agree to it, so it must look like what it is.
             if part.chars().any(is_unsafe) {
-                return fail("holds a character that is invisible or turns the direction of text");
+                return fail("contains an invisible character or one that changes text direction");
             }
             if part.len() > 255 {
-                return fail("holds a name longer than 255 bytes");
+                return fail("contains a name longer than 255 bytes");
             }
             if part.ends_with('.') || part.ends_with(' ') {
-                return fail("holds a name that ends with a dot or a space");
+                return fail("contains a name that ends with a dot or a space");
             }
             if is_windows_device(part) {
-                return fail("holds a device name of Windows");
+                return fail("contains a Windows device name");
             }
             parts.push(part);
         }

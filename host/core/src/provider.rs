@@ -1,5 +1,4 @@
-//! Providers as a component and the rooms above it speak of them; the contract's own words are
-//! in `wit/`.
+//! Provider types shared by components and the rooms above them. The contract's own types are in `wit/`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,39 +6,39 @@ use serde::Serialize;
 
 use crate::{Api, CliKind, Family, HeaderName, ProviderName};
 
-/// What a component can speak to.
+/// What a component connects to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderInfo {
     /// In a few words: `Anthropic`.
     pub label: String,
-    /// Those that it knows by name; each id once.
+    /// The presets that it knows; each id once.
     pub presets: Vec<Preset>,
 }
 
-/// A provider that is known by name.
+/// A provider that a component knows by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
-    /// 1 to 64 of `a-z 0-9 -`, the first a letter.
+    /// 1 to 64 of `a-z 0-9 -`, starting with a letter.
     pub id: String,
-    /// For people.
+    /// A human-readable label.
     pub label: String,
-    /// Where it is, by family; without an address, the user has to give it.
+    /// Its addresses by family. If one is missing, the user must give it.
     pub base_urls: BTreeMap<Family, Option<String>>,
     /// Whether it takes a token (the secret `token`).
     pub token: Need,
-    /// The page that hands out tokens.
+    /// The page where you get tokens.
     pub token_page: Option<String>,
-    /// The model where the user names none.
+    /// The model if the user names none.
     pub model: Option<String>,
 }
 
-/// Whether something has to be there.
+/// Whether something is required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Need {
-    /// It does not work without.
+    /// Required.
     Required,
-    /// It works either way.
+    /// Optional.
     Optional,
     /// There is none.
     Never,
@@ -50,12 +49,12 @@ pub enum Need {
 pub struct Account {
     /// Its name.
     pub name: ProviderName,
-    /// The preset that it was made of.
+    /// The preset that it is based on.
     pub preset: String,
-    /// Where it is: the user's, else the preset's; no `/` at the end.
+    /// Its addresses: the user's, else the preset's; without a trailing `/`.
     pub base_urls: BTreeMap<Family, String>,
-    /// The families whose address the user typed, or aiw itself knows: it may be on this machine or in a
-    /// private network. The others' must be public.
+    /// The families whose address the user typed or aiw itself knows: these may be on this machine or a private
+    /// network. All others must be public.
     pub granted: BTreeSet<Family>,
     /// The user's, else the preset's.
     pub model: Option<String>,
@@ -63,39 +62,39 @@ pub struct Account {
     pub secrets: BTreeSet<String>,
 }
 
-/// The AI CLI that a plan is wanted for.
+/// The AI CLI to plan for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The CLI.
     pub cli: CliKind,
-    /// As its files tell it.
+    /// Its version, read from its files.
     pub version: Option<String>,
     /// The APIs that it speaks, the preferred one first.
     pub speaks: Vec<Api>,
-    /// The model for this run; else the account's counts.
+    /// The model for this run; if none, the account's applies.
     pub model: Option<String>,
 }
 
-/// What a CLI should be told. How it is told so is the business of the CLI's own module.
+/// What to tell a CLI. The CLI's own module decides how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// One that the CLI speaks, and for whose family the account has an address.
+    /// An API that the CLI speaks and for whose family the account has an address.
     pub api: Api,
-    /// How the CLI proves who it is.
+    /// How the CLI authenticates.
     pub auth: Auth,
     /// Headers that each request carries; each name once.
     pub headers: Vec<Header>,
     /// The names of models by size.
     pub models: Models,
-    /// Limits, and what the far end does not understand.
+    /// Limits, and what the server does not support.
     pub tuning: Tuning,
-    /// A word that the task keeps.
+    /// A tag that the task keeps.
     pub tag: Option<String>,
     /// Sentences for the user, before the start.
     pub notes: Vec<String>,
 }
 
-/// How a CLI proves who it is; secrets by name.
+/// How a CLI authenticates; secrets by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Auth {
     /// No credentials are sent.
@@ -132,7 +131,7 @@ pub struct Header {
     pub value: Value,
 }
 
-/// Text, or a secret of the account that is put in at the start.
+/// Text, or a secret of the account that is inserted when the CLI starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// As it is.
@@ -141,15 +140,15 @@ pub enum Value {
     Secret {
         /// Its name.
         name: String,
-        /// What stands before it.
+        /// The text before it.
         prefix: String,
     },
 }
 
-/// The names of models by size; each that is missing is `main`.
+/// The names of models by size. If one is missing, `main` is used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Models {
-    /// The one that does the work.
+    /// The main model.
     pub main: Option<String>,
     /// For hard work.
     pub large: Option<String>,
@@ -159,7 +158,7 @@ pub struct Models {
     pub small: Option<String>,
 }
 
-/// Limits, and what the far end does not understand.
+/// Limits, and what the server does not support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tuning {
     /// The most tokens that the model reads.
@@ -168,24 +167,24 @@ pub struct Tuning {
     pub output_tokens: Option<u32>,
     /// How long the CLI waits for an answer.
     pub timeout_seconds: Option<u32>,
-    /// The far end does not know experimental features of the API.
+    /// The server does not support experimental features of the API.
     pub no_betas: bool,
-    /// It does not know prompt caching.
+    /// The server does not support prompt caching.
     pub no_prompt_caching: bool,
-    /// It does not know tools that are looked up instead of sent.
+    /// The server does not support tools that are looked up instead of sent.
     pub no_tool_search: bool,
 }
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// Whether the key is good.
+    /// Whether the key is valid.
     pub key: KeyState,
     /// One sentence.
     pub message: String,
 }
 
-/// Whether a key is good.
+/// Whether a key is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
@@ -193,15 +192,15 @@ pub enum KeyState {
     Accepted,
     /// It is not.
     Refused,
-    /// It could not be told.
+    /// Unknown.
     Unknown,
 }
 
 /// A model that a provider offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
-    /// What a CLI takes.
+    /// The name that a CLI takes.
     pub id: String,
-    /// For people.
+    /// A human-readable label.
     pub label: Option<String>,
 }

@@ -1,13 +1,13 @@
-//! Values that are never shown, and what looks like one.
+//! Values that are never shown, and how to recognize them.
 
 use std::fmt;
 
-/// A value that must not be seen: it has no `Display` and no `Serialize`, and `Debug` hides it.
+/// A value that must stay hidden: it has no `Display` or `Serialize`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a value into keeping.
+    /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
     }
@@ -26,14 +26,14 @@ impl fmt::Debug for Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        // Best effort: what was copied elsewhere stays there.
+        // Best effort: copies elsewhere stay.
         let mut bytes = std::mem::take(&mut self.0).into_bytes();
         bytes.fill(0);
         std::hint::black_box(&bytes);
     }
 }
 
-/// Whether a variable's name says that its value is a secret.
+/// Whether a variable's name suggests that its value is a secret.
 pub fn is_secret_name(name: &str) -> bool {
     const WORDS: [&str; 16] = [
         "TOKEN",
@@ -59,13 +59,13 @@ pub fn is_secret_name(name: &str) -> bool {
     if name.ends_with("_TOKENS") && name.split('_').any(|word| word == "MAX") {
         return false;
     }
-    // `GIT_AUTHOR_NAME` has no word of these, `BASIC_AUTH` has one.
+    // `GIT_AUTHOR_NAME` contains none of these words; `BASIC_AUTH` contains one.
     name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
         || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Whether a value looks like a secret, whatever it is called: a URL with credentials or a
-/// query that names one, the beginning of a well-known token, a long run of mixed characters.
+/// Whether a value looks like a secret, whatever its name: a URL with credentials or a query that names one, the
+/// beginning of a well-known token, a long run of mixed characters.
 pub fn is_secret_value(value: &str) -> bool {
     const BEGINNINGS: [&str; 12] =
         ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ", "-----BEGIN"];

@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::InvalidName;
 
-/// A task: 12 of `0-9 a-z`. It names a directory, so nothing else is one.
+/// A task: 12 of `0-9 a-z`. It names a directory, so nothing else is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId([u8; 12]);
 
 impl TaskId {
-    /// The id of a number; different for different numbers below 2^62.
+    /// The id for a number; unique for numbers below 2^62.
     pub fn from_number(mut number: u64) -> Self {
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
         let mut id = [b'0'; 12];
@@ -36,7 +36,9 @@ impl FromStr for TaskId {
         let plain = |b: &u8| b.is_ascii_digit() || b.is_ascii_lowercase();
         match <[u8; 12]>::try_from(id.as_bytes()) {
             Ok(bytes) if bytes.iter().all(plain) => Ok(Self(bytes)),
-            _ => Err(InvalidName { what: "task id", name: id.to_owned(), why: "is not 12 digits and small letters" }),
+            _ => {
+                Err(InvalidName { what: "task id", name: id.to_owned(), why: "is not 12 digits and lowercase letters" })
+            }
         }
     }
 }
@@ -59,19 +61,19 @@ impl<'de> Deserialize<'de> for TaskId {
     }
 }
 
-/// Where a task is in its life.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskState {
-    /// Its shim waits for its turn.
+    /// Its shim is waiting for its turn.
     Queued,
     /// Its CLI is being started.
     Starting,
     /// Its CLI runs.
     Running,
-    /// It was asked to end and has not yet.
+    /// It was asked to end, but has not ended yet.
     Stopping,
-    /// It is over; its outcome says how.
+    /// It has ended; its outcome says how.
     Ended,
 }
 
@@ -101,13 +103,13 @@ impl fmt::Display for TaskState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TaskOutcome {
-    /// The CLI ended with 0 and its stream says the same.
+    /// The CLI exited with 0, and its stream reports success.
     Succeeded,
-    /// The CLI said that it failed, or could not be started.
+    /// The CLI reported a failure, or could not start.
     Failed,
     /// A signal, or a request to stop, ended it.
     Signalled,
-    /// It took longer than it was given.
+    /// It ran out of time.
     Timeout,
     /// Its shim died: nobody saw how it ended.
     Lost,

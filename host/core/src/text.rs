@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-/// Characters that change how a terminal, or a reader, sees what stands around them:
-/// controls, bidirectional overrides, invisible separators.
+/// Characters that change how a terminal or a reader sees the text around them: controls, bidirectional overrides,
+/// invisible separators.
 pub fn is_unsafe(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Text from outside, made safe to print: what could steer a terminal becomes `\u{…}`.
-/// Line breaks and tabs stay.
+/// Makes text from outside safe to print: what could control a terminal becomes `\u{…}`. Keeps line breaks and tabs.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -50,8 +49,7 @@ pub fn one_line(text: &str, width: usize) -> String {
     line
 }
 
-/// A word as a POSIX shell reads it back, quoted only where it must be. A NUL, which no shell can pass on, is
-/// left out.
+/// A word as a POSIX shell reads it back, quoted only if needed. Leaves out NUL, which no shell can pass on.
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     match shlex::try_quote(word) {
         Ok(quoted) => quoted,
@@ -62,7 +60,7 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// A URL, or what holds one, with `?…` for its query: that is where addresses carry keys. A `#ref` stays.
+/// A URL, or text that contains one, with its query replaced by `?…`, because queries carry keys. Keeps a `#ref`.
 pub fn without_query(text: &str) -> Cow<'_, str> {
     let Some(start) = text.find("://") else { return Cow::Borrowed(text) };
     let end = text[start..].find('#').map_or(text.len(), |at| start + at);
@@ -72,7 +70,7 @@ pub fn without_query(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Bytes as small hexadecimal digits.
+/// Bytes as lowercase hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()

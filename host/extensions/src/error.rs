@@ -28,7 +28,7 @@ pub enum ExtensionError {
     #[error("is too complex: put together, it has more than {MAX_PARTS} parts")]
     TooComplex,
     /// A component may be handed another one; how large that one is shows only when it is put together.
-    #[error("instantiates a component that it is handed, which aiw does not take")]
+    #[error("instantiates a component that is passed to it, which aiw does not support")]
     Handed,
     /// There is no section `aiw:manifest`.
     #[error("has no manifest (section `aiw:manifest`)")]

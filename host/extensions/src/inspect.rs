@@ -153,7 +153,7 @@ fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, ExtensionError> {
     let mut sections = at(depth);
     let bytes = sections.next().ok_or(ExtensionError::NoManifest)?;
     if sections.next().is_some() {
-        return Err(ExtensionError::Manifest("stands there twice".into()));
+        return Err(ExtensionError::Manifest("appears twice".into()));
     }
     Manifest::parse(bytes).map_err(ExtensionError::Manifest)
 }

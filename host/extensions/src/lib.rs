@@ -28,7 +28,7 @@ pub const INTERFACES: [(&str, &str); 8] = [
     ("types", "share the words of the contract"),
     ("http", "read over HTTPS from the hosts it names"),
     ("trees", "read git repositories and directories of the origins it names"),
-    ("cache", "keep up to 16 MiB that may be lost"),
+    ("cache", "store up to 16 MiB that may be dropped"),
     ("settings", "read its own settings"),
     ("log", "write lines to the log"),
     ("clock", "tell the time"),

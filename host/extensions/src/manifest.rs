@@ -62,7 +62,7 @@ impl Manifest {
                 || text.contains('\n')
             {
                 return Err(format!(
-                    "holds a text that is empty, long or not printable: `{}`",
+                    "contains text that is empty, too long or not printable: `{}`",
                     aiw_core::one_line(text, 60)
                 ));
             }
@@ -76,7 +76,7 @@ impl Manifest {
             }
         }
         if let Some(word) = manifest.tasks.iter().find(|word| *word != "start") {
-            return Err(format!("asks of tasks for `{word}`, which is not `start`"));
+            return Err(format!("asks for `{word}` under `tasks`, which is not `start`"));
         }
         Ok(manifest)
     }

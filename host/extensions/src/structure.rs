@@ -431,7 +431,7 @@ fn at<T: Copy>(space: &[T], index: u32) -> Result<T> {
 }
 
 fn outside() -> ExtensionError {
-    ExtensionError::NotWasm("it names a part that it does not have".into())
+    ExtensionError::NotWasm("it refers to a part that it does not have".into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "an argument of `map_err`")]

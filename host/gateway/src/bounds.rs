@@ -1,17 +1,17 @@
-//! How much a result may hold: Codex shows a model about 12 kB of one, Claude Code about 48 kB.
+//! The size limits of a result: Codex shows a model about 12 kB of one, Claude Code about 48 kB.
 
 use serde::Serialize;
 
 /// The most bytes of a result's lists and long texts.
 pub(crate) const RESULT: usize = 24 << 10;
 
-/// The most of a CLI's last words.
+/// The most bytes of a CLI's final message.
 pub(crate) const MESSAGE: usize = 12 << 10;
 
-/// The most of a log's line.
+/// The most bytes of a log line.
 const LINE: usize = 4 << 10;
 
-/// As many from the front as fit, and how many were left out.
+/// As many items from the front as fit, and how many were left out.
 pub(crate) fn first_that_fit<T: Serialize>(values: Vec<T>) -> (Vec<T>, usize) {
     let all = values.len();
     let mut size = 0;
@@ -26,7 +26,7 @@ pub(crate) fn first_that_fit<T: Serialize>(values: Vec<T>) -> (Vec<T>, usize) {
     (fit, left)
 }
 
-/// As many from the end as fit, in their order; long ones are cut.
+/// As many items from the end as fit, in order; long ones are cut.
 pub(crate) fn last_that_fit(lines: Vec<String>) -> Vec<String> {
     let mut size = 0;
     let mut fit: Vec<String> = lines
@@ -34,7 +34,7 @@ pub(crate) fn last_that_fit(lines: Vec<String>) -> Vec<String> {
         .rev()
         .map(|line| cut(line, LINE))
         .take_while(|line| {
-            // As JSON holds it.
+            // Its length in JSON.
             size += line.len() + line.bytes().filter(|b| matches!(b, b'"' | b'\\' | ..=0x1f)).count() + 8;
             size <= RESULT
         })
@@ -43,7 +43,7 @@ pub(crate) fn last_that_fit(lines: Vec<String>) -> Vec<String> {
     fit
 }
 
-/// A text of at most about so many bytes; what is left out is said.
+/// Text of about this many bytes at most, with a note about what was left out.
 pub(crate) fn cut(text: String, most: usize) -> String {
     if text.len() <= most {
         return text;
@@ -65,7 +65,7 @@ mod tests {
         let fit = last_that_fit(vec!["a".into(), "ü".repeat(20_000)]);
         assert_eq!(fit.len(), 2);
         assert!(fit[1].ends_with("… (35904 more bytes)"), "{}", &fit[1][fit[1].len() - 40..]);
-        // Of control characters one becomes six.
+        // One control character becomes six bytes.
         let fit = last_that_fit(vec!["\u{1}".repeat(4000); 100]);
         assert!(serde_json::json!(fit).to_string().len() < 96 << 10, "{}", fit.len());
     }

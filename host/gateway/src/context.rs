@@ -1,4 +1,4 @@
-//! What every tool stands on: the home, the session, what starts CLIs, and the threads that calls may hold.
+//! What every tool uses: the home, the session, what starts CLIs, and the threads that calls may hold.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -10,8 +10,7 @@ use tokio::sync::Semaphore;
 use crate::error::{CallError, Unready};
 use crate::watch::Watch;
 
-/// Gives what CLIs are started with. It is asked when the first is started: a client gives a server no time for it
-/// before.
+/// Provides what starts CLIs. It is called at the first start, because clients give a server no time for it earlier.
 pub trait LaunchSource: Send + Sync {
     /// What prepares starts.
     fn launcher(&self) -> Result<Launcher, Unready>;
@@ -40,14 +39,14 @@ impl Context {
         if let Some(launcher) = self.launcher.get() {
             return Ok(launcher);
         }
-        // Of two that begin at once, one is used. A failure is tried again by the next.
+        // If two start at once, one is used. After a failure, the next call tries again.
         let launcher = self.source.launcher()?;
         Ok(self.launcher.get_or_init(|| launcher))
     }
 }
 
-/// How many calls of a kind may hold a thread at once; the others stand in line without one. The runtime's threads
-/// are more than all of these together, so that no kind of call holds up another.
+/// How many calls of a kind may hold a thread at once; the others queue without one. The runtime has more threads
+/// than all of these together, so that no kind of call blocks another.
 pub(crate) struct Lanes {
     pub(crate) look: Lane,
     pub(crate) start: Lane,

@@ -7,7 +7,7 @@ use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_tasks::TaskError;
 
-/// Why what CLIs are started with can't be had.
+/// Why aiw can't prepare to start CLIs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Unready {
@@ -40,7 +40,7 @@ pub(crate) enum CallError {
     TakenBack,
     #[error("the call was cancelled; the task keeps running")]
     NoLongerWaited,
-    #[error("a defect of aiw has ended this call: {problem}")]
+    #[error("a bug in aiw ended this call: {problem}")]
     Defect { problem: String },
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -66,7 +66,7 @@ impl CallError {
             Self::UnknownArgument { known, .. } if known.is_empty() => "it takes none".into(),
             Self::UnknownArgument { known, .. } => format!("it takes {}", known.join(", ")),
             Self::Missing { what, .. } => what.clone(),
-            // Its own words are those of the command line.
+            // Its own hint is for the command line.
             Self::Task(TaskError::NoTask { .. }) => {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()
             }

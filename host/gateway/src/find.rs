@@ -5,7 +5,7 @@ use aiw_tasks::{Scope, Task, Tasks};
 
 use crate::error::CallError;
 
-/// How a task is named: by one of these at least.
+/// How a call names a task: by at least one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     /// Its id, the beginning of that, or a process id as text.
@@ -25,13 +25,13 @@ impl Named {
     }
 }
 
-/// The task that is meant. Those of other sessions are found too: whoever names one knows it.
+/// The named task. Tasks of other sessions are found too: a caller that names one knows it.
 pub(crate) fn find(home: &Home, named: &Named) -> Result<Task, CallError> {
     let tasks = Tasks::open(home, Scope::All)?;
     let Named { id, pid } = named;
     let task = match (id, pid) {
         (Some(text), _) => tasks.find(text)?,
-        // Only a process id: a small one is the beginning of many an id.
+        // Only a process id: a small number is the beginning of many ids.
         (None, pid) => tasks.find_by_pid(pid.unwrap_or(0))?,
     };
     match pid {

@@ -1,4 +1,4 @@
-//! The server's offer: the table's tools, each called by its name.
+//! The server's offer: the tools of the table, called by name.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The tools of a server that stands in a directory and belongs to a session.
+    /// The tools of a server in a directory and a session.
     pub fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>) -> Self {
         let table = table();
         let tools = table.iter().map(|entry| entry.tool.clone()).collect();

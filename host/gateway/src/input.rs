@@ -1,5 +1,5 @@
-//! A tool's arguments, from JSON to its input type. Models write numbers as text and leave things `null`: what can
-//! only mean one thing is taken as that.
+//! A tool's arguments, from JSON to its input type. Models write numbers as text and leave fields `null`, so
+//! unambiguous values are accepted.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::error::CallError;
 
-/// The input of a tool: its JSON Schema is what clients are shown, and what arguments are checked by.
+/// The input of a tool. Clients see its JSON Schema, and arguments are checked against it.
 pub(crate) trait Input: DeserializeOwned + JsonSchema + Send + 'static {}
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {}
 
 /// The schema of a tool's arguments.
 pub(crate) fn input_schema<T: JsonSchema>() -> Value {
-    // `null` is taken as absent, and clients need not know it: some offer no such type to their model.
+    // `null` counts as absent. The schema doesn't mention it, because some clients have no such type.
     let plain = RecursiveTransform(|schema: &mut schemars::Schema| {
         if let Some(Value::Array(kinds)) = schema.get_mut("type") {
             kinds.retain(|kind| kind != "null");
@@ -44,11 +44,11 @@ fn settings() -> SchemaSettings {
     })
 }
 
-/// Without what says nothing to a model and costs it tokens.
+/// A schema without the parts that only cost a model tokens.
 fn schema<T: JsonSchema>(settings: SchemaSettings, mut more: impl Transform) -> Value {
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let mut short = RecursiveTransform(|schema: &mut schemars::Schema| {
-        // A doc comment is cut into lines for people.
+        // Doc comments are wrapped into lines for human readers.
         if let Some(Value::String(text)) = schema.get_mut("description") {
             *text = text.replace('\n', " ");
         }
@@ -75,12 +75,12 @@ pub(crate) fn read<T: Input>(given: Map<String, Value>, schema: &Value) -> Resul
     let properties = schema["properties"].as_object().unwrap_or(&none);
     let mut arguments = Map::new();
     for (name, value) in given {
-        // What a tool does not know is not passed over: it was meant to do something.
+        // Don't ignore an unknown argument: it was meant to do something.
         let Some(property) = properties.get(&name) else {
             let known = properties.keys().cloned().collect();
             return Err(CallError::UnknownArgument { name, known });
         };
-        // Absent and `null` are one.
+        // Absent and `null` mean the same.
         if !value.is_null() {
             let value = meant(&name, value, property)?;
             arguments.insert(name, value);
@@ -94,7 +94,7 @@ pub(crate) fn read<T: Input>(given: Map<String, Value>, schema: &Value) -> Resul
     serde_json::from_value(arguments.into()).map_err(|e| CallError::Arguments { problem: e.to_string() })
 }
 
-/// What a property is for, and its words: the hint where it is missing.
+/// What a property is for, and its allowed values: the hint if it is missing.
 fn about(property: &Value) -> String {
     let description = property["description"].as_str().unwrap_or_default();
     let sentence = description.split(". ").next().unwrap_or_default();
@@ -111,7 +111,7 @@ fn listed(words: &[Value]) -> String {
     words.join(", ")
 }
 
-/// A value as its property's schema has it.
+/// A value converted to its property's schema type.
 fn meant(name: &str, value: Value, property: &Value) -> Result<Value, CallError> {
     let wrong = |what: &str| CallError::Wrong { name: name.to_owned(), what: what.to_owned() };
     match property["type"].as_str() {
@@ -122,7 +122,7 @@ fn meant(name: &str, value: Value, property: &Value) -> Result<Value, CallError>
                 }
                 _ => Ok(Value::String(text)),
             },
-            // A process id where the task's id was asked for.
+            // A process id in place of the task's id.
             Value::Number(number) if name == "id" => Ok(Value::String(number.to_string())),
             _ => Err(wrong("a string")),
         },
@@ -148,7 +148,7 @@ fn meant(name: &str, value: Value, property: &Value) -> Result<Value, CallError>
 
 /// `30.0` is 30.
 fn whole(number: f64) -> Option<u64> {
-    // Below 2^53 every whole number is one of `f64`'s.
+    // `f64` represents every whole number below 2^53.
     let fits = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and within the range")]
     fits.then_some(number as u64)

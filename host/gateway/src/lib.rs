@@ -1,4 +1,4 @@
-//! What the MCP server offers: AI CLIs as tasks that the model starts, watches, waits for and ends.
+//! What the MCP server offers: AI CLIs as tasks that the model starts, watches, waits for and stops.
 //!
 //! Not for the protocol: `aiw-mcp` speaks it. Nor for how a CLI is started: `aiw-launch` prepares
 //! it and `aiw-tasks` runs it, as they do for the command line. `aiw` hands in the [`LaunchSource`].

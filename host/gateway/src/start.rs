@@ -22,22 +22,22 @@ fn ai_types(schema: &mut schemars::Schema) {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StartTask {
-    /// Which AI CLI does it
+    /// Which AI CLI to use
     #[schemars(transform = ai_types)]
     ai_type: String,
-    /// What is to be done. It sees nothing of this conversation: name files, goals and limits, and what it should
+    /// What to do. The task doesn't see this conversation: name files, goals and limits, and what it should
     /// answer
     task: String,
     /// The name of an API provider that aiw knows; `own` is the CLI's own login. Leave it out for the default
     provider: Option<String>,
-    /// A role of list_roles, or several with commas between them; they go before the task
+    /// A role from list_roles, or several separated by commas; they go before the task
     role: Option<String>,
-    /// The directory that it works in; this server's own by default
+    /// The directory to work in; this server's own by default
     cwd: Option<String>,
     /// A model's name as the CLI or the provider knows it. Leave it out for the default
     model: Option<String>,
-    /// What it may do without asking: `default` is what the CLI allows by itself, mostly reading; `edit` lets it
-    /// change files of the directory
+    /// What it may do without asking: `default` is what the CLI allows on its own, mostly reading; `edit` lets it
+    /// change files in the directory
     #[schemars(extend("enum" = ["default", "edit"]))]
     permission: Option<String>,
 }
@@ -51,7 +51,7 @@ pub(crate) struct Started {
     next: String,
 }
 
-/// What is to be started, as it was asked for.
+/// What to start, as requested.
 fn request(context: &Context, asked: StartTask) -> Result<Request, CallError> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let model = given(asked.model);
@@ -94,7 +94,7 @@ fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Canc
         return Err(CallError::TakenBack);
     }
     let task = prepared.start(&context.home, &context.session, &executable, queue)?;
-    let waits = if task.state == State::Queued { " It is queued: as many tasks run as may." } else { "" };
+    let waits = if task.state == State::Queued { " It is queued: the limit of running tasks is reached." } else { "" };
     let id = task.id;
     Ok(Started {
         task: TaskDetails::of(&task),
@@ -125,8 +125,8 @@ struct RoleSummary {
     path: String,
 }
 
-/// The roles that can be used where the server stands, by the rule that starts go by: those of the
-/// directory itself only where it is trusted.
+/// The roles available in the server's directory, by the same rule as for starts: the directory's own roles only if
+/// it is trusted.
 pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Cancelled) -> Result<RoleList, CallError> {
     let shared = context.clone();
     context.lanes.look.run(move || roles(&shared)).await

@@ -1,5 +1,4 @@
-//! The table of tools. One entry adds a tool: its name, its text, its effect, and its function, whose types are its
-//! schemas.
+//! The table of tools. An entry adds a tool: its name, text, effect and function, whose types define its schemas.
 
 use std::sync::Arc;
 
@@ -17,9 +16,9 @@ use crate::{start, tasks};
 pub(crate) const INSTRUCTIONS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
 start_task returns at once with the task's id; call wait_task with that id until `done` is true, \
-and get_task_logs to see what it does or did. Start several and they run at the same time. \
-Tasks do not see this conversation: say in `task` all that they must know. They run on when this \
-session ends; stop_task ends one.";
+and get_task_logs to see what it does or did. Several tasks run in parallel. \
+Tasks do not see this conversation: put everything they need to know into `task`. \
+They keep running when this session ends; stop_task ends one.";
 
 pub(crate) fn table() -> Vec<Entry> {
     const LOOKS: Effect = Effect::Reads;
@@ -29,7 +28,7 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::new(
             "list_roles",
             "List roles",
-            "Lists the roles that start_task can put before a task: what an AI is told it is and how it works. Call it \
+            "Lists the roles that start_task can put before a task: who the AI is and how it works. Call it \
              before you name a role.",
             LOOKS,
             start::list_roles,
@@ -37,17 +36,17 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::new(
             "start_task",
             "Start a task",
-            "Starts an AI coding CLI with a task of its own and returns at once with the task's id, process id and log \
-             file. It works by itself, without questions, in the directory `cwd`. Call wait_task for its result. Start \
-             several for work that can be done at the same time; do not let two of them edit the same files.",
+            "Starts an AI coding CLI with its own task and returns at once with the task's id, process id and log \
+             file. It works on its own, without asking questions, in the directory `cwd`. Call wait_task for its \
+             result. Start several for work that can run in parallel; do not let two of them edit the same files.",
             STARTS,
             start::start_task,
         ),
         Entry::new(
             "wait_task",
             "Wait for a task",
-            "Waits until a task has ended, at most 45 seconds, and reports how it ended and what the AI CLI said at \
-             its end. If `done` is false it still runs: call it again, as often as it takes.",
+            "Waits until a task has ended, at most 45 seconds, and reports how it ended and the AI CLI's final \
+             message. If `done` is false, the task is still running: call it again as often as needed.",
             LOOKS,
             tasks::wait_task,
         ),
@@ -62,16 +61,16 @@ pub(crate) fn table() -> Vec<Entry> {
         Entry::new(
             "list_tasks",
             "List tasks",
-            "Lists the tasks of this session, whoever started them: those that run first, then the newest that have \
-             ended.",
+            "Lists the tasks of this session, no matter who started them: running tasks first, then the most \
+             recently ended.",
             LOOKS,
             tasks::list_tasks,
         ),
         Entry::new(
             "stop_task",
             "Stop a task",
-            "Ends a task with all its processes: it is asked to, and killed after 5 seconds. Work that it has not \
-             saved is lost. Stop only tasks that you or the user started and that are not needed.",
+            "Stops a task and all its processes: asks them to exit, and kills them after 5 seconds. Unsaved work \
+             is lost. Stop only tasks that you or the user started and no longer need.",
             STOPS,
             tasks::stop_task,
         ),

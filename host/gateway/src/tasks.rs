@@ -15,17 +15,17 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::find::{Named, find};
 
-/// The longest that `wait_task` waits, in seconds: clients give a call a minute, and none extends it.
+/// The longest that `wait_task` waits, in seconds: clients give a call one minute, and none extends it.
 const MAX_WAIT: u64 = 45;
 
-/// How many lines of a log are shown where no number is given, and at most.
+/// How many log lines are shown by default, and at most.
 const LINES: usize = 50;
 const MAX_LINES: usize = 1000;
 
 /// How many lines a report of `wait_task` shows.
 const LAST_LINES: usize = 10;
 
-/// A task with all that is known; its last words are cut.
+/// A task with everything known about it; its final message is cut.
 fn whole(task: &Task) -> TaskDetails {
     let mut task = task.clone();
     task.about.final_message = task.about.final_message.map(|message| bounds::cut(message, bounds::MESSAGE));
@@ -35,7 +35,7 @@ fn whole(task: &Task) -> TaskDetails {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListTasks {
-    /// The tasks of all of the user's sessions, not of this one alone
+    /// The tasks of all the user's sessions, not only this one
     #[serde(default)]
     all: bool,
 }
@@ -47,7 +47,7 @@ pub(crate) struct TaskList {
     left_out: usize,
 }
 
-/// Those that have not ended first, then the newest.
+/// Tasks that have not ended first, then the newest.
 pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Cancelled) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
@@ -69,7 +69,7 @@ pub(crate) struct WaitTask {
     /// Instead of the id: the process id that was reported for the task
     #[schemars(range(min = 1))]
     pid: Option<u32>,
-    /// How long to wait; 0 only looks
+    /// How long to wait; 0 doesn't wait
     #[serde(default = "longest_wait")]
     #[schemars(range(min = 0, max = MAX_WAIT))]
     timeout_seconds: u64,
@@ -83,7 +83,7 @@ fn longest_wait() -> u64 {
 pub(crate) struct Report {
     /// Whether it has ended
     done: bool,
-    /// How it stands, in a few words
+    /// Its state, in a few words
     standing: String,
     task: TaskDetails,
     last_lines: Vec<String>,
@@ -91,7 +91,7 @@ pub(crate) struct Report {
     next: String,
 }
 
-/// Waits without a thread: a thousand calls may.
+/// Waits without a thread, so a thousand calls can.
 pub(crate) async fn wait_task(
     context: Arc<Context>,
     asked: WaitTask,
@@ -105,7 +105,7 @@ pub(crate) async fn wait_task(
     if task.state != State::Ended && !limit.is_zero() {
         let end = context.watch.end(id);
         tokio::select! {
-            // Where it can't be watched, the answer says how it stands.
+            // If it can't be watched, the answer gives its state.
             _ = end => {}
             () = tokio::time::sleep_until((received + limit).into()) => {}
             () = cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
@@ -115,7 +115,7 @@ pub(crate) async fn wait_task(
     context.lanes.wait.run(move || report(&shared, id)).await
 }
 
-/// Reports how a task that was waited for stands.
+/// Reports the state of a task after a wait.
 fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
     let tasks = Tasks::open(&context.home, Scope::All)?;
     let task = tasks.get(id)?;
@@ -156,7 +156,7 @@ fn usual_lines() -> usize {
 pub(crate) struct LogLines {
     id: String,
     pid: Option<u32>,
-    /// How the task stands, in a few words
+    /// The task's state, in a few words
     standing: String,
     lines: Vec<String>,
     /// Whether there are lines before these
@@ -180,7 +180,7 @@ pub(crate) async fn get_task_logs(
 fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, CallError> {
     let task = find(&context.home, named)?;
     let tasks = Tasks::open(&context.home, Scope::All)?;
-    // One more than is shown tells whether there are more.
+    // Read one more than is shown, to know whether there are more.
     let mut lines: Vec<String> = tail(&tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
     let read = lines.len();
     lines.drain(..read.saturating_sub(wanted));
@@ -219,9 +219,9 @@ pub(crate) struct StopTask {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct StopReport {
-    /// stopped, still stopping, or had ended already
+    /// stopped, still stopping, or had already ended
     result: &'static str,
-    /// How it stands, in a few words
+    /// Its state, in a few words
     standing: String,
     task: TaskDetails,
 }
@@ -238,7 +238,7 @@ fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
     let (task, result) = match tasks.stop(id, true)? {
         Stopped::Ended(task) => (task, "stopped"),
         Stopped::Stopping(task) => (task, "still stopping"),
-        Stopped::AlreadyEnded(task) => (task, "had ended already"),
+        Stopped::AlreadyEnded(task) => (task, "had already ended"),
     };
     let report = StopReport { result, standing: standing(&task), task: whole(&task) };
     if task.state == State::Ended {

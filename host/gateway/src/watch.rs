@@ -1,4 +1,4 @@
-//! Waiting for the ends of tasks: for any number of calls, on a few threads.
+//! Waiting for tasks to end: for any number of calls, on a few threads.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +10,17 @@ use aiw_home::Home;
 use aiw_tasks::{Scope, State, TaskError, Tasks, WaitMode};
 use tokio::sync::oneshot;
 
-/// So many tasks are watched by a thread of their own, and their ends heard at once. Those beyond share a thread
-/// with another task: their watch begins within a second.
+/// This many tasks have their own watching thread and are reported at once. Further tasks share a thread; their watch
+/// starts within a second.
 const THREADS: usize = 16;
 
-/// How often a watch looks whether anybody still waits.
+/// How often a watch checks whether a call is still waiting.
 const ROUND: Duration = Duration::from_secs(5);
 
 /// How long a watch that failed leaves the task alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Watches tasks for whoever waits.
+/// Watches tasks for waiting calls.
 pub(crate) struct Watch {
     home: Home,
     groups: Arc<Mutex<Groups>>,
@@ -36,7 +36,7 @@ struct Groups {
 #[derive(Default)]
 struct Group {
     waiting: BTreeMap<TaskId, Vec<oneshot::Sender<()>>>,
-    /// There is more to watch than the thread knows of.
+    /// There is something new to watch.
     changed: Arc<AtomicBool>,
 }
 
@@ -45,7 +45,7 @@ impl Watch {
         Self { home, groups: Arc::default() }
     }
 
-    /// Yields once a task has ended, or nothing more can be learned of it; at once if that is so already.
+    /// Completes once a task has ended or can't be observed anymore; at once if that is already so.
     pub(crate) fn end(&self, id: TaskId) -> oneshot::Receiver<()> {
         let (ended, end) = oneshot::channel();
         let mut groups = locked(&self.groups);
@@ -58,14 +58,14 @@ impl Watch {
             let (home, shared, changed) = (self.home.clone(), self.groups.clone(), Arc::<AtomicBool>::default());
             let thread = std::thread::Builder::new().name("aiw-wait".into());
             let flag = changed.clone();
-            // It begins with the lock, which is held here.
+            // It starts by taking the lock, which is held here.
             if thread.spawn(move || watch(&home, &shared, number, &flag)).is_ok() {
                 groups.next += 1;
                 groups.running.insert(number, Group { waiting: BTreeMap::from([(id, vec![ended])]), changed });
                 return end;
             }
         }
-        // Without any thread the call sees that nobody watches for it.
+        // Without a thread, the call sees that its task isn't watched.
         if let Some(group) = groups.running.values_mut().min_by_key(|group| group.waiting.len()) {
             group.waiting.insert(id, vec![ended]);
             group.changed.store(true, Ordering::Relaxed);
@@ -78,7 +78,7 @@ fn locked(groups: &Mutex<Groups>) -> MutexGuard<'_, Groups> {
     groups.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A thread's life: until nobody waits for what it watches.
+/// Runs a thread until no call waits for what it watches.
 fn watch(home: &Home, groups: &Mutex<Groups>, number: u64, changed: &AtomicBool) {
     loop {
         let ids: Vec<TaskId> = {
@@ -99,13 +99,14 @@ fn watch(home: &Home, groups: &Mutex<Groups>, number: u64, changed: &AtomicBool)
         let mut groups = locked(groups);
         let Some(group) = groups.running.get_mut(&number) else { return };
         for sender in ended.iter().filter_map(|id| group.waiting.remove(id)).flatten() {
-            // It may have gone meanwhile.
+            // It may be gone by now.
             let _ = sender.send(());
         }
     }
 }
 
-/// Waits until one of the tasks has ended, or for a round; those that have, or of which nothing more can be learned.
+/// Waits until one of the tasks has ended, or for one round. Returns those that have ended or can't be observed
+/// anymore.
 fn ended(home: &Home, ids: &[TaskId], changed: &AtomicBool) -> Vec<TaskId> {
     let waited = Tasks::open(home, Scope::All).and_then(|tasks| {
         let deadline = Some(Instant::now() + ROUND);
@@ -113,7 +114,7 @@ fn ended(home: &Home, ids: &[TaskId], changed: &AtomicBool) -> Vec<TaskId> {
     });
     match waited {
         Ok(tasks) => tasks.iter().filter(|task| task.state == State::Ended).map(|task| task.id).collect(),
-        // One of them can't be read, and the others are waited for without it.
+        // One of them can't be read; wait for the others without it.
         Err(_) => {
             let look = |id: &TaskId| Tasks::open(home, Scope::All)?.get(*id);
             let is_over = |found: Result<aiw_tasks::Task, TaskError>| found.map_or(true, |t| t.state == State::Ended);
@@ -134,7 +135,7 @@ mod tests {
     fn what_cannot_be_watched_is_over_and_no_thread_stays() {
         let dir = tempfile::tempdir().unwrap();
         let watch = Watch::new(Home::at(dir.path()));
-        // More tasks than threads, each waited for twice; there is none of them.
+        // More tasks than threads, each waited for twice; none of them exists.
         let ends: Vec<_> =
             (0..3 * THREADS as u64).map(TaskId::from_number).flat_map(|id| [watch.end(id), watch.end(id)]).collect();
         assert!(locked(&watch.groups).running.len() <= THREADS);

@@ -1,9 +1,9 @@
-//! From async code to work over files and locks.
+//! Runs blocking file and lock work from async code.
 
 use std::panic::resume_unwind;
 
-/// Runs a plain function that may block on a thread of its own. A change to `~/.aiw` is such a function: it waits for the
-/// lock, and nobody else's work waits with it.
+/// Runs a function that may block on its own thread. A change to `~/.aiw` is such a function: it waits for the lock
+/// without delaying other work.
 ///
 /// # Panics
 ///
@@ -13,7 +13,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and this with it.
+            // The runtime is shutting down, and this ends with it.
             Err(_) => std::future::pending().await,
         },
     }

@@ -1,4 +1,4 @@
-//! Caches under `~/.aiw/cache`: all of it may be lost.
+//! Caches under `~/.aiw/cache`: all of it may disappear.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,15 +9,14 @@ use sha2::{Digest, Sha256};
 
 use crate::{Mode, now_millis, read_capped, replace};
 
-/// Bytes by key, each with an end of life, together below a quota. Whatever goes wrong is a
-/// miss: nothing may depend on it.
+/// Bytes by key, each with an expiry time, all within a quota. Any failure is a miss: nothing may depend on it.
 #[derive(Debug, Clone)]
 pub struct Cache {
     dir: PathBuf,
     quota: u64,
 }
 
-/// Expiry (milliseconds since 1970) and a digest of the value stand before the value.
+/// Expiry (milliseconds since 1970) and a digest of the value precede the value.
 const HEADER: usize = 8 + 32;
 
 impl Cache {
@@ -39,7 +38,7 @@ impl Cache {
         (expires > now_millis() && header[8..] == Sha256::digest(value)[..]).then(|| value.to_vec())
     }
 
-    /// Keeps a value for a time. Values beyond the quota are not kept.
+    /// Stores a value for a time. Values beyond the quota are not stored.
     pub fn put(&self, key: &str, value: &[u8], keep: Duration) {
         if value.len() as u64 > self.quota || fs::create_dir_all(&self.dir).is_err() {
             return;

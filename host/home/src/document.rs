@@ -1,4 +1,4 @@
-//! JSON files that are edited in place and keep what aiw does not know.
+//! JSON files that are edited in place and keep unknown content.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{HomeError, Lock, Mode, json, read_capped, replace};
 
-/// Strict JSON: what other tools read must stay what they read.
+/// Strict JSON, because other tools read these files too.
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
@@ -24,8 +24,8 @@ const STRICT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// A JSON object on disk that is edited, never rewritten: unknown content, key order and
-/// formatting survive. What is not an object is refused and left as it is.
+/// A JSON object on disk that is edited, never rewritten: unknown content, key order and formatting survive. A file
+/// that isn't an object is refused and left alone.
 #[derive(Debug)]
 pub struct Document {
     path: PathBuf,
@@ -46,7 +46,7 @@ impl Document {
         Self::parse(path, text, original.clone())
     }
 
-    /// A document that takes the place of whatever is there.
+    /// A document that replaces whatever is there.
     pub(crate) fn fresh(path: &Path, text: &str) -> Result<Self, HomeError> {
         Self::parse(path, text.as_bytes(), None)
     }
@@ -57,8 +57,8 @@ impl Document {
             return Err(HomeError::invalid(path, "is not a JSON object"));
         }
         if let Some(key) = parsed.duplicates.first() {
-            // Which of the two another tool reads is not ours to guess.
-            return Err(HomeError::invalid(path, format!("holds the key `{}` twice", aiw_core::one_line(key, 80))));
+            // Don't guess which of the two another tool reads.
+            return Err(HomeError::invalid(path, format!("contains the key `{}` twice", aiw_core::one_line(key, 80))));
         }
         let text = String::from_utf8_lossy(text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -110,7 +110,7 @@ impl Document {
         Ok(())
     }
 
-    /// Removes a value; says whether it was there.
+    /// Removes a value; returns whether it was there.
     pub fn remove(&mut self, path: &[&str]) -> bool {
         let Some((last, parents)) = path.split_last() else { return false };
         let Some(mut object) = self.root.object_value() else { return false };
@@ -134,8 +134,8 @@ impl Document {
 
     /// The new text, if it differs from the file; with the digest of the old content.
     ///
-    /// The text is parsed once more before it may replace the file: should the editor ever
-    /// fail, it must not be in the user's file.
+    /// The text is parsed again before it replaces the file, so that a bug in the editor never reaches the user's
+    /// file.
     pub(crate) fn change(&self) -> Result<Option<Change>, HomeError> {
         let text = self.text();
         if self.original.as_deref() == Some(text.as_bytes()) {
@@ -153,7 +153,7 @@ impl Document {
         }))
     }
 
-    /// Writes the document if it changed. The lock proves that nobody else does.
+    /// Writes the document if it changed. The lock proves that no one else is writing.
     pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
         match self.change()? {
             Some(change) => replace(&change.path, change.new.as_bytes(), Mode::Private),
@@ -162,14 +162,14 @@ impl Document {
     }
 }
 
-/// One file of a change that touches several.
+/// One file of a change to several files.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Change {
     pub(crate) path: PathBuf,
-    /// sha256 of the content that is replaced; none for a new file.
+    /// sha256 of the replaced content; none for a new file.
     pub(crate) old: Option<String>,
     pub(crate) new: String,
-    /// Where the new content lies until it is put in its place.
+    /// Where the new content is until it is moved into place.
     #[serde(default)]
     pub(crate) staged: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Why something in `~/.aiw` cannot be read or written.
+//! Why something in `~/.aiw` can't be read or written.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub enum HomeError {
         /// What the system said.
         source: io::Error,
     },
-    /// A document is not what it must be; nothing was changed.
+    /// A document is invalid; nothing was changed.
     #[error("`{}` {problem}", .path.display())]
     Invalid {
         /// The document.
@@ -29,15 +29,14 @@ pub enum HomeError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
-    /// `providers.json` as aiw 0.6 wrote it; [`Home::migrate_providers`](crate::Home::migrate_providers)
-    /// brings it up to date.
-    #[error("`{}` is of aiw 0.6", .path.display())]
+    /// `providers.json` as aiw 0.6 wrote it; [`Home::migrate_providers`](crate::Home::migrate_providers) upgrades it.
+    #[error("`{}` was written by aiw 0.6", .path.display())]
     Old {
         /// The document.
         path: PathBuf,
     },
     /// Another process has held the lock for too long.
-    #[error("another aiw is busy in `{}` and did not finish within {seconds} s", .path.display())]
+    #[error("another aiw is using `{}` and did not finish within {seconds} s", .path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
@@ -63,12 +62,12 @@ impl HomeError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// What to do next, if there is one thing to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
-            Self::Invalid { path, .. } => Some(format!("correct `{}` by hand, or move it away", path.display())),
-            Self::Old { .. } => Some("`aiw provider list` brings it up to date".into()),
+            Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),
+            Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
             _ => None,
         }
     }

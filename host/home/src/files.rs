@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::HomeError;
 
-/// Who may read a new file. A file that exists keeps its mode.
+/// Who can read a new file. An existing file keeps its mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// 0600
@@ -15,7 +15,7 @@ pub enum Mode {
     Shared,
 }
 
-/// New content of a file, on disk beside it and not yet in its place.
+/// New content of a file, on disk beside it and not yet in place.
 pub(crate) struct Staged {
     file: tempfile::NamedTempFile,
     target: PathBuf,
@@ -53,7 +53,7 @@ impl Staged {
         self.file.path()
     }
 
-    /// Puts it in its place.
+    /// Moves it into place.
     pub(crate) fn publish(self) -> Result<(), HomeError> {
         let publish = || -> io::Result<()> {
             self.file.persist(&self.target).map_err(|e| e.error)?;
@@ -63,19 +63,18 @@ impl Staged {
     }
 }
 
-/// Replaces a file as a whole: readers, and we after a crash, see the old bytes or the new.
+/// Replaces a file as a whole: readers, and aiw after a crash, see either the old bytes or the new ones.
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
     Staged::new(path, bytes, mode)?.publish()
 }
 
-/// Opens a plain file to read. Of anything else (a pipe that nobody writes to, a device) the reading
-/// may never end.
+/// Opens a regular file for reading. Reading anything else (a pipe without a writer, a device) might never end.
 pub fn open_plain(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Else the opening of a pipe waits for a writer.
+        // Otherwise, opening a pipe waits for a writer.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     let file = options.read(true).open(path)?;
@@ -107,7 +106,7 @@ pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError
     Ok(Some(bytes))
 }
 
-/// Removes a directory and all beneath it; one that is absent is fine.
+/// Removes a directory and everything in it; a missing one is fine.
 pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
     match fs::remove_dir_all(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(HomeError::io("remove", path, e)),
@@ -115,8 +114,8 @@ pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
     }
 }
 
-/// Puts a new directory in its place in one step; what was there before ends up at `staged`,
-/// or is gone where the file system can't exchange.
+/// Moves a new directory into place in one step. The old one ends up at `staged`, or is gone if the file system can't
+/// exchange them.
 pub fn publish_dir(staged: &Path, target: &Path) -> Result<(), HomeError> {
     let result = match fs::symlink_metadata(target) {
         Ok(_) => match platform::exchange(staged, target) {
@@ -131,7 +130,7 @@ pub fn publish_dir(staged: &Path, target: &Path) -> Result<(), HomeError> {
     result.map_err(|e| HomeError::io("write", target, e))
 }
 
-/// Creates a directory, and those above it, for its owner alone.
+/// Creates a directory and its parents, accessible only to the owner.
 pub fn make_private_dir(dir: &Path) -> Result<(), HomeError> {
     if dir.is_dir() {
         return Ok(());
@@ -145,12 +144,12 @@ pub fn make_private_dir(dir: &Path) -> Result<(), HomeError> {
     }
 }
 
-/// Whether others than the owner may read a file.
+/// Whether anyone but the owner can read a file.
 pub(crate) fn others_may_read(path: &Path) -> bool {
     platform::others_may_read(path)
 }
 
-/// Takes a file, if it is there, away from all but its owner.
+/// Makes a file, if it exists, accessible only to its owner.
 pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
     if !others_may_read(path) {
         return Ok(());
@@ -159,7 +158,7 @@ pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
     protect().map_err(|e| HomeError::io("protect", path, e))
 }
 
-/// Opens the file of a lock, making it.
+/// Opens the file of a lock, and creates it if needed.
 pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
     platform::open_lock(path)
 }
@@ -196,7 +195,7 @@ mod platform {
         Ok(File::from(open(path, flags, RawMode::from_raw_mode(0o600))?))
     }
 
-    /// `None` where the file system can't.
+    /// `None` if the file system can't.
     pub(super) fn exchange(a: &Path, b: &Path) -> Option<io::Result<()>> {
         match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => None,
@@ -205,7 +204,7 @@ mod platform {
     }
 }
 
-/// The home is below the user's profile, whose access list lets nobody else in.
+/// The home is in the user's profile, whose access list keeps others out.
 #[cfg(not(unix))]
 mod platform {
     use std::fs::{self, File, OpenOptions};

@@ -21,12 +21,12 @@ pub struct AddedServer {
     pub key: String,
     /// The declaration as the plugin has it, before substitution: what an update compares.
     pub declaration: Value,
-    /// What the plugin has to write under its key.
+    /// What the plugin writes under its key.
     pub written: Value,
     /// The user chose to leave it out.
     #[serde(default, skip_serializing_if = "is_false")]
     pub skipped: bool,
-    /// The user had changed the entry by hand when the plugin was disabled: it is theirs.
+    /// The user had edited the entry when the plugin was disabled, so it belongs to the user.
     #[serde(default, skip_serializing_if = "is_false")]
     pub left_to_user: bool,
 }
@@ -48,13 +48,13 @@ pub struct InstalledPlugin {
     pub digest: String,
     /// RFC 3339.
     pub installed_at: String,
-    /// Whether its servers stand in `mcp.json`.
+    /// Whether its servers are in `mcp.json`.
     pub enabled: bool,
-    /// Where it came from, in one word.
+    /// Where it came from, as one word.
     pub source: String,
     /// What it added.
     pub servers: Vec<AddedServer>,
-    /// What the user gave for variables and options: a plain text, or `${NAME}`.
+    /// What the user gave for variables and options: plain text, or `${NAME}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
     /// Defaults of the plugin's options that its servers use.
@@ -62,15 +62,15 @@ pub struct InstalledPlugin {
     pub defaults: BTreeMap<String, String>,
 }
 
-/// A key of `mcp.json` that plugins have.
+/// A key of `mcp.json` that plugins own.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ServerKey {
-    /// Enabled plugins that have the key; an earlier one comes back when a later one goes.
+    /// Enabled plugins that own the key. When a later one goes, the earlier one gets it back.
     pub owners: Vec<PluginId>,
-    /// What we wrote last: anything else that stands there is the user's.
+    /// What aiw wrote last. Anything else there belongs to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<Value>,
-    /// The user's own entry from before; it comes back with the last owner's leave.
+    /// The user's own earlier entry; it comes back when the last owner goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Value>,
 }
@@ -100,8 +100,7 @@ impl Plugins {
         self.document.get(&[key])?.as_object()
     }
 
-    /// All installed plugins by id. A record that can't be read is an error: it names what
-    /// stands in `mcp.json`.
+    /// All installed plugins by id. A record that can't be read is an error, because it names what is in `mcp.json`.
     pub fn all(&self) -> Result<Vec<(PluginId, InstalledPlugin)>, HomeError> {
         let mut all = Vec::new();
         for (id, value) in self.map("plugins").into_iter().flatten() {
@@ -123,7 +122,7 @@ impl Plugins {
         Ok(self.all()?.into_iter().find(|(known, _)| known == id).map(|(_, plugin)| plugin))
     }
 
-    /// Records a plugin, keeping fields of its record that we do not know.
+    /// Records a plugin, and keeps unknown fields of its record.
     pub fn set(&mut self, id: &PluginId, plugin: &InstalledPlugin) -> Result<(), HomeError> {
         self.document.set(&["version"], &VERSION.into())?;
         let id = id.to_string();
@@ -140,7 +139,7 @@ impl Plugins {
         self.document.remove(&["plugins", &id.to_string()]);
     }
 
-    /// A key of `mcp.json`; without owners where no plugin has it.
+    /// A key of `mcp.json`; without owners if no plugin has it.
     pub fn key(&self, key: &str) -> ServerKey {
         let value = self.document.get(&["servers", key]).cloned();
         value.and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default()

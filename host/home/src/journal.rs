@@ -1,12 +1,10 @@
 //! Several documents changed as one.
 //!
-//! All new contents are staged on disk first (a full disk is met there, with nothing
-//! changed), then the journal is written, then each file is renamed into place, then the
-//! journal goes. Whoever takes the lock next completes a journal that was left behind: a
-//! file that still has its old content gets the new one. One that the user has changed
-//! since is theirs; if it had not been reached yet, what follows it is not done either, so
-//! that the documents still speak of the same state. The file that people edit most comes
-//! first.
+//! All new contents are staged on disk first (a full disk fails here, before anything changes). Then the journal is
+//! written, each file is renamed into place, and the journal is deleted. If a journal is left behind, the next
+//! process that takes the lock completes it: a file that still has its old content gets the new one. A file that the
+//! user has changed since stays as it is; if it had not been replaced yet, the files after it aren't either, so that
+//! the documents still describe the same state. The file that people edit most comes first.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +13,7 @@ use crate::document::{Change, digest};
 use crate::files::Staged;
 use crate::{Document, HomeError, Mode, json, read_capped, replace};
 
-/// The journal holds whole documents.
+/// The journal contains whole documents.
 const MAX_BYTES: u64 = 4 * json::MAX_BYTES;
 
 pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), HomeError> {
@@ -29,7 +27,7 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
         change.staged = file.place().to_owned();
         staged.push(file);
     }
-    // One file is replaced atomically as it is.
+    // Replacing a single file is already atomic.
     if changes.len() > 1 {
         let text = serde_json::to_vec(&changes).map_err(|e| HomeError::invalid(journal, e.to_string()))?;
         replace(journal, &text, Mode::Private)?;
@@ -42,7 +40,7 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
 
 pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
     let Some(bytes) = read_capped(journal, MAX_BYTES)? else { return Ok(()) };
-    // It was replaced atomically, so it is whole; what is not ours is dropped.
+    // It was replaced atomically, so it is complete; anything that isn't ours is dropped.
     let changes: Vec<Change> = serde_json::from_slice(&bytes).unwrap_or_default();
     for change in &changes {
         let now = read_capped(&change.path, json::MAX_BYTES)?;

@@ -6,15 +6,15 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The longest JSON document that is read. The largest marketplace seen has 170 kB.
+/// The longest JSON document that aiw reads. The largest marketplace seen has 170 kB.
 pub const MAX_BYTES: u64 = 8 << 20;
 
 /// A parsed document and what was odd about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// The value; of duplicate keys, the last.
+    /// The value; for duplicate keys, the last one.
     pub value: Value,
-    /// Keys that stand twice in one object, as paths (`plugins.3.name`).
+    /// Keys that appear twice in one object, as paths (`plugins.3.name`).
     pub duplicates: Vec<String>,
     /// Whether a byte order mark had to be skipped.
     pub bom: bool,
@@ -41,13 +41,13 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     Ok(Parsed { value, duplicates, bom })
 }
 
-/// Parses settings of other tools, which may hold comments and commas too many; the error is the
-/// end of a sentence.
+/// Parses settings of other tools, which may contain comments and trailing commas. The error is the end of a
+/// sentence.
 pub fn parse_settings(bytes: &[u8]) -> Result<Value, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
     }
-    // What is strict is read as strictly as ever: depth and all.
+    // Everything else is as strict as ever, including the depth.
     if let Ok(parsed) = parse(bytes) {
         return Ok(parsed.value);
     }

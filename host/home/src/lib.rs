@@ -1,7 +1,7 @@
 //! `~/.aiw` and its relatives: paths, documents, atomic replacement, locks, caches.
 //!
-//! Every document under the home is read and written here; what its fields mean is the
-//! business of the rooms above. Not for the network, and not for what a plugin is.
+//! Every document under the home is read and written here. The rooms above define what its fields mean. Not for the
+//! network, and not for what a plugin is.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), aiw_home::HomeError> {

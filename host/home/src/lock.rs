@@ -1,4 +1,4 @@
-//! Locks on files: held as long as they live, and taken back by the system from whoever dies.
+//! File locks: held as long as they live, and released by the system if their process dies.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,18 +9,17 @@ use std::time::Duration;
 
 use crate::{HomeError, files};
 
-/// Changes of documents take milliseconds; whoever holds the lock longer is stopped or stuck.
+/// Document changes take milliseconds; a process that holds the lock longer is stopped or stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The right to change documents of the home, held while it lives. One lock for all of them:
-/// an install touches three, and one order can't deadlock.
+/// The right to change documents of the home, held while it lives. There is one lock for all documents, because an
+/// install touches three, and a single lock can't deadlock.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// The right to be the one that starts something just now, for what depends on what was started
-/// before. Says nothing about documents.
+/// The right to start something now, for starts that depend on earlier ones. It doesn't cover documents.
 #[derive(Debug)]
 pub struct Turn {
     _lock: Lock,
@@ -43,8 +42,8 @@ impl Lock {
     }
 }
 
-/// Locks a file for this one alone, as soon as whoever has it locked lets go. `None` if that takes longer
-/// than `patience`; the file is closed then.
+/// Locks a file exclusively, as soon as its holder releases it. `None` if that takes longer than `patience`; the file
+/// is then closed.
 pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
     loop {
         match file.try_lock() {
@@ -55,7 +54,7 @@ pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
             Err(TryLockError::Error(e)) => return Err(e),
         }
     }
-    // No system has a lock with a limit in time. A thread sleeps for it, and costs nothing meanwhile.
+    // No system offers a lock with a timeout. A sleeping thread waits for it, at no cost.
     let waiting = file.try_clone()?;
     let (tell, told) = mpsc::sync_channel(1);
     let wait = move || {
@@ -65,7 +64,7 @@ pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
                 locked => break locked,
             }
         };
-        // Where nobody listens any more, the lock goes with the last that has the file open: this one.
+        // If no one is listening anymore, this is the last handle, and dropping it releases the lock.
         let _ = tell.send(locked);
     };
     thread::Builder::new().name("aiw-lock".into()).stack_size(64 << 10).spawn(wait)?;
@@ -97,7 +96,7 @@ mod tests {
             drop(held);
             assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
         });
-        // Whoever gave up holds nothing.
+        // A waiter that gave up holds nothing.
         assert!(lock_within(open(&path), Duration::from_secs(60)).unwrap().is_some());
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{HomeError, Lock, Mode, read_capped, replace};
 
-/// The version of `extensions.lock` that we write.
+/// The version of `extensions.lock` that aiw writes.
 const VERSION: u32 = 1;
 
 /// A third-party component: what it is, and what the user agreed to.
@@ -24,7 +24,7 @@ pub struct LockedExtension {
     pub sha256: String,
     /// The worlds that it offers.
     pub worlds: Vec<String>,
-    /// A component that is disabled is listed and not loaded.
+    /// A disabled component is listed but not loaded.
     pub enabled: bool,
     /// RFC 3339.
     pub added_at: String,
@@ -39,7 +39,7 @@ struct File {
     extensions: Vec<LockedExtension>,
 }
 
-/// `extensions.lock` (TOML), written by aiw alone.
+/// `extensions.lock` (TOML), written only by aiw.
 #[derive(Debug)]
 pub struct ExtensionsLock {
     path: PathBuf,
@@ -56,7 +56,7 @@ impl ExtensionsLock {
         let file: File = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
         if file.version != VERSION {
             return Err(invalid(format!(
-                "has version {}, this aiw knows {VERSION}; a newer aiw wrote it",
+                "has version {}, but this aiw supports {VERSION}; a newer aiw wrote it",
                 file.version
             )));
         }

@@ -84,8 +84,8 @@ impl Home {
         self.trees().join(digest)
     }
 
-    /// Where an installed plugin keeps what it writes: `data/<id>`. An id is a file name as it
-    /// is, and different for different plugins, which Claude Code's own rule is not.
+    /// Where an installed plugin keeps what it writes: `data/<id>`. An id is a valid file name and unique per plugin,
+    /// unlike the names that Claude Code's own rule makes.
     pub fn plugin_data(&self, id: &PluginId) -> PathBuf {
         self.root.join("data").join(id.to_string())
     }
@@ -116,8 +116,8 @@ impl Home {
         files::make_private_dir(path)
     }
 
-    /// A new directory beneath `parent`, for what will be renamed into place. Its name tells
-    /// [`Home::sweep`] what it is.
+    /// A new directory below `parent`, for content that will be renamed into place. [`Home::sweep`] recognizes it by
+    /// its name.
     pub fn temporary_dir(&self, parent: &Path) -> Result<tempfile::TempDir, HomeError> {
         self.make_dir(parent)?;
         let dir = tempfile::Builder::new().prefix(".new-").tempdir_in(parent);
@@ -132,7 +132,7 @@ impl Home {
         Ok(lock)
     }
 
-    /// Waits for the turn to start something: one process at a time has it, until it is dropped.
+    /// Waits for the turn to start something. One process at a time has it, until it is dropped.
     pub fn turn(&self) -> Result<Turn, HomeError> {
         self.make_dir(&self.root)?;
         Turn::acquire(&self.root.join(".turn"))
@@ -142,19 +142,18 @@ impl Home {
         self.root.join(".journal.json")
     }
 
-    /// Finishes what a killed process had begun to write. Called before documents are read
-    /// without the lock; costs one `stat` when there is nothing to do.
+    /// Finishes what a killed process had started to write. Call it before you read documents without the lock; it
+    /// costs one `stat` if there is nothing to do.
     pub fn recover(&self) -> Result<(), HomeError> {
         if self.journal().exists() { self.lock().map(drop) } else { Ok(()) }
     }
 
-    /// Writes several documents as one: all of them, or none, also across a crash.
+    /// Writes several documents as one: all or none, even across a crash.
     pub fn commit(&self, _lock: &Lock, documents: &[&Document]) -> Result<(), HomeError> {
         crate::journal::commit(&self.journal(), documents)
     }
 
-    /// Removes what killed processes left behind: temporary files and directories of ours
-    /// that are older than a day.
+    /// Removes what killed processes left behind: aiw's temporary files and directories that are older than a day.
     pub fn sweep(&self, _lock: &Lock) {
         let old = |path: &Path| {
             fs::symlink_metadata(path)
@@ -184,7 +183,7 @@ impl Home {
         Plugins::load(&self.root.join("plugins.json"))
     }
 
-    /// `mcp.json`. May hold secrets of the user's own making: a new one is private.
+    /// `mcp.json`. The user may put secrets in it, so a new one is private.
     pub fn mcp(&self) -> Result<Document, HomeError> {
         Document::load(&self.mcp_path(), "{\n  \"mcpServers\": {}\n}\n")
     }
@@ -209,7 +208,7 @@ impl Home {
         Vault::at(vault::directory(&self.root))
     }
 
-    /// `tasks/`: one directory a task.
+    /// `tasks/`: one directory per task.
     pub fn tasks(&self) -> PathBuf {
         self.root.join("tasks")
     }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::providers::Choice;
 use crate::{HomeError, json, read_capped};
 
-/// `.aiw.json` of a project: what its people want aiw to use there. It comes with a repository,
-/// so nothing of it counts before the user has trusted the directory.
+/// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
+/// until the user trusts the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     /// The directory that holds the file.
@@ -54,7 +54,7 @@ impl Project {
         self.provider.of(cli)
     }
 
-    /// Fields that mean nothing to us; likely slips of the pen.
+    /// Unknown fields; probably typos.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }

@@ -1,4 +1,4 @@
-//! ProvidersFile as the user configured them: `providers.json`.
+//! Providers as the user configured them: `providers.json`.
 
 mod address;
 mod old;
@@ -18,10 +18,10 @@ pub use address::{base_url, origin};
 pub use old::Migration;
 pub use schema::providers_schema;
 
-/// The version of `providers.json` that we write.
+/// The version of `providers.json` that aiw writes.
 const VERSION: u64 = 1;
 
-/// The word that means the CLI's own configuration; no provider has this name.
+/// The name for the CLI's own configuration; no provider can have it.
 pub const OWN: &str = "own";
 
 /// Where a secret is kept: in the vault, or in a variable of the environment.
@@ -44,8 +44,8 @@ impl SecretRef {
     fn from_json(value: &Value) -> Result<Self, String> {
         match Text::from_json(value)? {
             Text::Secret(reference) => Ok(reference),
-            // What stands there is likely the secret itself: it is not repeated.
-            Text::Literal(_) => Err("holds a secret itself, not a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` keeps it".into()),
+            // This is probably the secret itself, so don't repeat it.
+            Text::Literal(_) => Err("contains a secret instead of a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` stores it".into()),
         }
     }
 }
@@ -60,7 +60,7 @@ pub enum Text {
 }
 
 impl Text {
-    /// Takes `${VARIABLE}` for a reference and all else as it stands.
+    /// Reads `${VARIABLE}` as a reference, and anything else as literal text.
     pub fn parse(text: &str) -> Self {
         let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         match name.and_then(|name| name.parse().ok()) {
@@ -135,22 +135,22 @@ pub struct Provider {
     pub name: ProviderName,
     /// The preset that it begins with.
     pub preset: String,
-    /// The component that knows the preset; all are asked where it is absent.
+    /// The component that knows the preset; if absent, aiw asks all of them.
     pub component: Option<ExtensionId>,
-    /// A random word for places where its name could mean something else, made when it is added: 1 to 64 of
-    /// `a-z 0-9 -`.
+    /// A random id for places where its name could mean something else, made when it is added: 1 to 64 of `a-z 0-9
+    /// -`.
     pub id: Option<String>,
     /// Where the preset led when the user agreed to it: scheme, host and port. Its secrets go nowhere else.
     pub origins: BTreeMap<Family, String>,
-    /// Where it is, for the families whose address is not the preset's.
+    /// Its addresses, for families that don't use the preset's.
     pub base_urls: BTreeMap<Family, String>,
     /// The model for its runs.
     pub model: Option<String>,
-    /// The CLIs that it may be used with; all that it fits, if absent.
+    /// The CLIs that can use it; if absent, all that it works with.
     pub clis: Option<Vec<CliKind>>,
     /// What it is for, in the user's words.
     pub scenario: Option<String>,
-    /// Variables that the CLI gets beside those that aiw sets.
+    /// Variables that the CLI gets in addition to those that aiw sets.
     pub env: Vec<(EnvName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
@@ -159,7 +159,7 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// A provider of a preset, with nothing else set.
+    /// A provider based on a preset, with nothing else set.
     pub fn new(name: ProviderName, preset: impl Into<String>) -> Self {
         Self {
             name,
@@ -183,7 +183,7 @@ impl Provider {
         token.chain(self.secrets.iter().map(|(name, reference)| (name.as_str(), reference)))
     }
 
-    /// Everything that it refers to: its secrets, and what its variables are made of.
+    /// Everything that it refers to: its secrets, and what its variables read.
     pub fn references(&self) -> impl Iterator<Item = &SecretRef> {
         let env = self.env.iter().filter_map(|(_, text)| match text {
             Text::Secret(reference) => Some(reference),
@@ -192,7 +192,7 @@ impl Provider {
         self.secret_refs().map(|(_, reference)| reference).chain(env)
     }
 
-    /// Each field with its value; what is not set is absent.
+    /// Each field with its value; unset fields are absent.
     fn fields(&self) -> [(&'static str, Option<Value>); 11] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
         let by_family = |urls: &BTreeMap<Family, String>| {
@@ -296,9 +296,9 @@ pub fn new_provider_id() -> String {
 /// A provider that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderProblem {
-    /// Its name as it stands.
+    /// Its name as written.
     pub name: String,
-    /// What is wrong, as the end of a sentence. Holds no value of the file.
+    /// What is wrong, as the end of a sentence. Contains no value from the file.
     pub problem: String,
 }
 
@@ -326,7 +326,9 @@ impl ProvidersFile {
             }
             None => {}
             Some(Some(other)) => {
-                return Err(invalid(format!("has version {other}, this aiw knows {VERSION}; a newer aiw wrote it")));
+                return Err(invalid(format!(
+                    "has version {other}, but this aiw supports {VERSION}; a newer aiw wrote it"
+                )));
             }
             Some(None) => return Err(invalid("has a `version` that is not a number".into())),
         }
@@ -348,7 +350,7 @@ impl ProvidersFile {
         Ok(Self { document, providers, problems, default })
     }
 
-    /// All that can be read, in the file's order.
+    /// All providers that can be read, in the file's order.
     pub fn providers(&self) -> &[Provider] {
         &self.providers
     }
@@ -358,7 +360,7 @@ impl ProvidersFile {
         &self.problems
     }
 
-    /// One provider. One that stands there and can't be read is an error, not an absence.
+    /// One provider. An entry that can't be read is an error, not an absence.
     pub fn get(&self, name: &str) -> Result<Option<&Provider>, HomeError> {
         if let Some(bad) = self.problems.iter().find(|bad| bad.name == name) {
             let name = one_line(name, 80);
@@ -370,12 +372,12 @@ impl ProvidersFile {
         Ok(self.providers.iter().find(|provider| provider.name.as_str() == name))
     }
 
-    /// The provider of a CLI where nothing else names one.
+    /// The provider of a CLI if nothing else names one.
     pub fn default_for(&self, cli: CliKind) -> Option<&str> {
         self.default.of(cli)
     }
 
-    /// Adds a provider, or replaces one; fields of its entry that we do not know stay.
+    /// Adds or replaces a provider, and keeps unknown fields of its entry.
     pub fn set(&mut self, provider: &Provider) -> Result<(), HomeError> {
         self.document.set(&["version"], &VERSION.into())?;
         for (key, value) in provider.fields() {
@@ -395,7 +397,7 @@ impl ProvidersFile {
         Ok(())
     }
 
-    /// Removes a provider, also one that can't be read, and where it is the default.
+    /// Removes a provider, even one that can't be read, and its default entries.
     pub fn remove(&mut self, name: &str) -> Result<bool, HomeError> {
         let there = self.document.remove(&["providers", name]);
         self.providers.retain(|provider| provider.name.as_str() != name);
@@ -435,7 +437,7 @@ impl ProvidersFile {
         }
     }
 
-    /// Writes the file if it changed, for its owner alone.
+    /// Writes the file if it changed, readable only by its owner.
     pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
         self.document.save(lock)?;
         files::make_private_file(self.document.path())
@@ -535,7 +537,7 @@ mod tests {
         for (text, word) in [
             (r#"{"version": 2}"#, "newer"),
             (r#"{"version": "1"}"#, "number"),
-            (r#"{"providers": {"a": {"token": "sk"}}}"#, "of aiw 0.6"),
+            (r#"{"providers": {"a": {"token": "sk"}}}"#, "was written by aiw 0.6"),
             (r#"{"providers": []}"#, "object"),
             (r#"{"default": []}"#, "default"),
         ] {

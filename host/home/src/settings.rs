@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Document, HomeError, Lock};
 
-/// The markets of a home that has set none: name, source, switched on.
+/// The markets of a home that has set none: name, source, enabled.
 const DEFAULT_MARKETS: [(&str, &str, bool); 2] = [
     ("claude-plugins-official", "anthropics/claude-plugins-official", true),
     // Not published yet: listed, and fetched once the user adds it.
@@ -18,7 +18,7 @@ const DEFAULT_MARKETS: [(&str, &str, bool); 2] = [
 /// What earlier documents called the official market.
 const OFFICIAL_ALIAS: (&str, &str) = ("claude-code-official", "claude-plugins-official");
 
-/// A registered marketplace as settings.json keeps it.
+/// A registered marketplace as stored in settings.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MarketSettings {
     /// Its name here.
@@ -29,9 +29,9 @@ pub struct MarketSettings {
     pub location: String,
     /// A branch or tag.
     pub reference: Option<String>,
-    /// The component, where it is not the bundled one for the kind.
+    /// The component, if it isn't the bundled one for the kind.
     pub extension: Option<ExtensionId>,
-    /// A market that is switched off is listed and not used.
+    /// A disabled market is listed but not used.
     pub enabled: bool,
 }
 
@@ -67,7 +67,7 @@ impl MarketSettings {
         let name: MarketName = name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?;
         let source = value.get("source").and_then(Value::as_object).ok_or("has no `source` object")?;
         let text = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
-        let kind = text("source").ok_or("has a source without the word `source`")?;
+        let kind = text("source").ok_or("has a source without the field `source`")?;
         let kind: MarketKind = kind.parse().map_err(|e: aiw_core::InvalidName| format!("has a source whose {e}"))?;
         let key = Self::location_key(&kind);
         let location = text(key).ok_or_else(|| format!("has a `{kind}` source without `{key}`"))?;
@@ -77,7 +77,7 @@ impl MarketSettings {
         Ok(Self { name, kind, location, reference: text("ref"), extension, enabled })
     }
 
-    /// The source in one word: `github:owner/repo#ref`, a URL, a path.
+    /// The source as one word: `github:owner/repo#ref`, a URL, a path.
     pub fn source(&self) -> String {
         let location = match &self.kind {
             // A query may hold a key.
@@ -119,7 +119,7 @@ impl SourceSettings {
 /// Settings of one AI CLI: `clis.<cli>`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CliSettings {
-    /// `default` or `edit`, for runs that do not say. What is not text is as JSON writes it.
+    /// `default` or `edit`, for runs that don't say. A value that isn't text appears as JSON.
     pub permission: Option<String>,
 }
 
@@ -153,7 +153,7 @@ impl Settings {
         }
         let mut settings = Self { document, markets: Vec::new(), problems: Vec::new() };
         match settings.document.get(&["extraKnownMarketplaces"]) {
-            // A home that says nothing of marketplaces has the default ones.
+            // A home without marketplace settings has the default ones.
             None => {
                 for (name, repo, enabled) in DEFAULT_MARKETS {
                     if let Ok(name) = name.parse() {
@@ -199,13 +199,12 @@ impl Settings {
         self.markets.iter().find(|m| m.name.as_str() == name)
     }
 
-    /// Entries that could not be read, a sentence each.
+    /// Entries that could not be read, one sentence each.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// The default markets become explicit before the first change, so that one of them
-    /// can be taken away.
+    /// The default markets become explicit before the first change, so that one of them can be removed.
     fn write_defaults(&mut self) -> Result<(), HomeError> {
         if self.document.get(&["extraKnownMarketplaces"]).is_none() {
             for market in &self.markets {
@@ -220,7 +219,7 @@ impl Settings {
         if alias && name.as_str() == OFFICIAL_ALIAS.1 { OFFICIAL_ALIAS.0.into() } else { name.to_string() }
     }
 
-    /// Adds or replaces a marketplace. Fields of its entry that we do not know stay.
+    /// Adds or replaces a marketplace, and keeps unknown fields of its entry.
     pub fn set_market(&mut self, market: MarketSettings) -> Result<(), HomeError> {
         self.write_defaults()?;
         let key = self.key_of(&market.name);
@@ -239,7 +238,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Takes a marketplace out; says whether it was there.
+    /// Removes a marketplace; returns whether it was there.
     pub fn remove_market(&mut self, name: &MarketName) -> Result<bool, HomeError> {
         self.write_defaults()?;
         let key = self.key_of(name);
@@ -247,7 +246,7 @@ impl Settings {
         Ok(self.document.remove(&["extraKnownMarketplaces", &key]))
     }
 
-    /// `enabledPlugins`: what the file says of a plugin.
+    /// `enabledPlugins`: what the file says about a plugin.
     pub fn plugin_enabled(&self, id: &PluginId) -> Option<bool> {
         self.document.get(&["enabledPlugins", &id.to_string()])?.as_bool()
     }
@@ -264,7 +263,7 @@ impl Settings {
         }
     }
 
-    /// The directories whose `.aiw.json` counts, each with all beneath it.
+    /// The directories whose `.aiw.json` aiw uses, each with everything below it.
     pub fn trusted(&self) -> Vec<PathBuf> {
         let list = self.document.get(&["trustedDirectories"]).and_then(Value::as_array);
         list.into_iter()
@@ -275,13 +274,13 @@ impl Settings {
             .collect()
     }
 
-    /// Whether a directory is one of [`Settings::trusted`] or beneath one; links are resolved.
+    /// Whether a directory is one of [`Settings::trusted`] or below one; links are resolved.
     pub fn trusts(&self, directory: &Path) -> bool {
         let Ok(directory) = fs::canonicalize(directory) else { return false };
         self.trusted().iter().any(|trusted| directory.starts_with(trusted))
     }
 
-    /// Trusts a directory. Says whether that is news.
+    /// Trusts a directory. Returns whether it is new.
     pub fn trust(&mut self, directory: &Path) -> Result<bool, HomeError> {
         let mut all = self.trusted();
         if all.iter().any(|known| known == directory) {
@@ -291,7 +290,7 @@ impl Settings {
         self.set_trusted(&all).map(|()| true)
     }
 
-    /// Trusts a directory no more. Says whether it was trusted by itself.
+    /// Stops trusting a directory. Returns whether it was in the list.
     pub fn distrust(&mut self, directory: &Path) -> Result<bool, HomeError> {
         let mut all = self.trusted();
         let before = all.len();
@@ -342,8 +341,7 @@ impl Settings {
     }
 }
 
-/// What is not of the shape that it must have, as the end of a sentence: passed over, it would not
-/// do what its writer meant.
+/// What has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
     let objects = ["enabledPlugins", "sources", "clis", "tasks"];

@@ -1,9 +1,8 @@
-//! Secrets at rest: one file each, encrypted with age to a key that lies beside them.
+//! Secrets at rest: one file each, encrypted with age to a key stored beside them.
 //!
-//! The key is a file and not a keyring's: a keyring needs a desktop session, which ssh, cron
-//! and the MCP servers of some CLIs do not have. What it guards against is a copy of the home
-//! (a backup, a synchronised folder, a pasted directory) and a look over the shoulder, not
-//! another program of the same user.
+//! The key is a file, not in a keyring: a keyring needs a desktop session, which ssh, cron and the MCP servers of
+//! some CLIs don't have. It protects against a copy of the home (a backup, a synced folder, a pasted directory) and
+//! against someone looking over your shoulder, but not against another program of the same user.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use aiw_core::{ErrorKind, Secret, SecretName};
 
 use crate::{HomeError, Lock, Mode, files, read_capped, replace};
 
-/// The longest secret: service account files have a few kB.
+/// The longest secret allowed; service account files have a few kB.
 pub const MAX_SECRET_BYTES: usize = 64 << 10;
 
 /// What can go wrong with the vault.
@@ -23,20 +22,20 @@ pub enum VaultError {
     /// A file of the vault.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// The key is not there, and there are secrets that only it opens.
-    #[error("the key of the vault is missing: `{}`", .path.display())]
+    /// The key is missing, and there are secrets that only it decrypts.
+    #[error("the vault key is missing: `{}`", .path.display())]
     KeyMissing {
         /// Where it should be.
         path: PathBuf,
     },
-    /// Others may read the key.
-    #[error("the key of the vault `{}` can be read by others", .path.display())]
+    /// Other users can read the key.
+    #[error("the vault key `{}` can be read by other users", .path.display())]
     KeyOpen {
         /// Where it is.
         path: PathBuf,
     },
-    /// The key is there and can't be used.
-    #[error("the key of the vault `{}` {problem}", .path.display())]
+    /// The key exists but can't be used.
+    #[error("the vault key `{}` {problem}", .path.display())]
     Key {
         /// Where it is.
         path: PathBuf,
@@ -49,7 +48,7 @@ pub enum VaultError {
         /// The name.
         name: SecretName,
     },
-    /// A secret does not open with the key, or is damaged.
+    /// The key does not decrypt a secret, or the secret is damaged.
     #[error("secret `{name}` can't be opened: it is damaged, or was encrypted to another key")]
     Unreadable {
         /// The name.
@@ -70,16 +69,16 @@ impl VaultError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// What to do next, if there is one thing to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),
             Self::KeyMissing { path } => Some(format!(
-                "put it back from a backup; without it, delete `{}` and set each secret again",
+                "restore it from a backup; if you have none, delete `{}` and set each secret again",
                 path.parent().unwrap_or(path).display()
             )),
             Self::KeyOpen { path } => Some(format!("`chmod 600 {}`", path.display())),
-            Self::Key { path, .. } => Some(format!("put `{}` back from a backup", path.display())),
+            Self::Key { path, .. } => Some(format!("restore `{}` from a backup", path.display())),
             Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
             Self::Value(_) => None,
         }
@@ -108,7 +107,7 @@ impl Vault {
         self.dir.join(format!("{name}{SUFFIX}"))
     }
 
-    /// The names of all secrets, in order. They are no secrets.
+    /// The names of all secrets, in order. The names are not secret.
     pub fn names(&self) -> Result<Vec<SecretName>, VaultError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
@@ -123,12 +122,12 @@ impl Vault {
         Ok(names)
     }
 
-    /// Whether a name is taken; whether its secret opens is another question.
+    /// Whether a name is taken, even if its secret can't be decrypted.
     pub fn is_taken(&self, name: &SecretName) -> bool {
         self.file(name).is_file()
     }
 
-    /// Whether a secret is there and opens: a run would get it.
+    /// Whether a secret exists and can be decrypted, so that a run would get it.
     pub fn has(&self, name: &SecretName) -> bool {
         self.get(name).is_ok()
     }
@@ -145,7 +144,7 @@ impl Vault {
         String::from_utf8(plain).map(Secret::new).map_err(|_| unreadable())
     }
 
-    /// Keeps a secret, in the place of one of the same name.
+    /// Stores a secret, and replaces one with the same name.
     pub fn set(&self, lock: &Lock, name: &SecretName, secret: &Secret) -> Result<(), VaultError> {
         let value = secret.expose();
         if value.trim().is_empty() {
@@ -159,7 +158,7 @@ impl Vault {
             return Err(VaultError::Value("has more than one line"));
         }
         if value.contains('\0') {
-            return Err(VaultError::Value("holds a NUL character"));
+            return Err(VaultError::Value("contains a NUL character"));
         }
         let sealed = self.seal(lock, value.as_bytes())?;
         Ok(replace(&self.file(name), &sealed, Mode::Private)?)
@@ -174,7 +173,7 @@ impl Vault {
             None => self.make_key(lock)?,
         };
         age::encrypt(&identity.to_public(), plain)
-            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("does not encrypt: {e}") })
+            .map_err(|e| VaultError::Key { path: self.key_path(), problem: format!("can't encrypt: {e}") })
     }
 
     /// Removes a secret.
@@ -208,7 +207,7 @@ impl Vault {
         let text = String::from_utf8(bytes).map_err(|_| wrong("is not text"))?;
         let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
         let line = line.ok_or_else(|| wrong("is empty"))?;
-        // Its own words may quote the line.
+        // The parser's message may quote the line.
         line.parse().map(Some).map_err(|_| wrong("is not an age identity"))
     }
 }
@@ -281,7 +280,7 @@ mod tests {
         vault.set(&home.lock().unwrap(), &name("a"), &Secret::new("x")).unwrap();
         fs::set_permissions(vault.key_path(), fs::Permissions::from_mode(0o640)).unwrap();
         let error = vault.get(&name("a")).unwrap_err();
-        assert!(error.to_string().ends_with("can be read by others"), "{error}");
+        assert!(error.to_string().ends_with("can be read by other users"), "{error}");
         assert!(error.hint().unwrap().starts_with("`chmod 600 "));
     }
 

@@ -37,7 +37,7 @@ pub enum LaunchError {
         fits: Vec<String>,
     },
     /// The provider does not speak the CLI's API, or was not meant for it.
-    #[error("provider `{provider}`{} does not fit `{cli}`: {reason}", from(.source_name))]
+    #[error("provider `{provider}`{} does not work with `{cli}`: {reason}", from(.source_name))]
     DoesNotFit {
         /// The provider.
         provider: String,
@@ -103,9 +103,9 @@ impl LaunchError {
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
                 Some(match fits.as_slice() {
                     [] => format!(
-                        "no provider fits `{cli}` yet: `aiw provider add NAME --preset PRESET`, and `aiw provider presets` shows them"
+                        "no provider works with `{cli}` yet: `aiw provider add NAME --preset PRESET`, and `aiw provider presets` shows them"
                     ),
-                    fits => format!("these fit `{cli}`: {}", fits.join(", ")),
+                    fits => format!("these work with `{cli}`: {}", fits.join(", ")),
                 })
             }
             Self::Invalid { hint, .. } => hint.clone(),

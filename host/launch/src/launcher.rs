@@ -109,11 +109,11 @@ impl Launcher {
         let Some(prompt) = request.prompt.as_deref() else {
             return match request.roles.as_slice() {
                 [] => Ok(None),
-                _ => Err(LaunchError::invalid("a role goes before a prompt, and there is none", "add the prompt")),
+                _ => Err(LaunchError::invalid("a role needs a prompt", "add a prompt")),
             };
         };
         if prompt.trim_ascii().is_empty() {
-            return Err(LaunchError::invalid("the prompt is empty", "say what is to be done"));
+            return Err(LaunchError::invalid("the prompt is empty", "say what to do"));
         }
         let roles = Roles::at(self.home.clone(), settings, Some(&request.cwd));
         let roles = request.roles.iter().map(|name| roles.find(name)).collect::<Result<Vec<_>, _>>()?;
@@ -122,7 +122,7 @@ impl Launcher {
             let mib = MAX_PROMPT_BYTES >> 20;
             return Err(LaunchError::invalid(
                 format!("the prompt is longer than {mib} MiB"),
-                "name a file in it instead",
+                "put the text in a file, and name the file in the prompt",
             ));
         }
         Ok(Some(stdin))
@@ -299,7 +299,7 @@ impl Launcher {
     fn pass_servers(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
         let servers = McpFile::load(&self.home)?.map();
         if servers.is_empty() {
-            draft.notes.push("`--mcp` passes nothing on: mcp.json has no servers".into());
+            draft.notes.push("`--mcp` has no effect: mcp.json has no servers".into());
             return Ok(());
         }
         cli.pass_servers(&servers, draft)
@@ -318,7 +318,7 @@ fn checked(request: &Request) -> Result<Request, LaunchError> {
         return Err(LaunchError::Invalid { message, hint: None });
     }
     if request.arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {
-        return Err(LaunchError::Invalid { message: "an argument holds a NUL byte".into(), hint: None });
+        return Err(LaunchError::Invalid { message: "an argument contains a NUL byte".into(), hint: None });
     }
     Ok(Request { cwd, ..request.clone() })
 }
@@ -346,7 +346,7 @@ fn permission(request: &Request, settings: &Settings, notes: &mut Vec<String>) -
     let set = word.and_then(|word| {
         let parsed = word.parse();
         let problem = |e: &InvalidName| {
-            notes.push(format!("`clis.{}.permission` in settings.json does not count: {e}", request.cli));
+            notes.push(format!("`clis.{}.permission` in settings.json is ignored: {e}", request.cli));
         };
         parsed.inspect_err(problem).ok()
     });

@@ -26,7 +26,7 @@ pub struct TaskSummary {
     pub provider: Option<String>,
     /// The role's name, or names
     pub role: Option<String>,
-    /// Where it is in its life
+    /// Its state
     #[schemars(extend("enum" = ["queued", "starting", "running", "stopping", "ended"]))]
     pub state: &'static str,
     /// succeeded, failed, signalled, timeout or lost; null until it has ended
@@ -35,11 +35,11 @@ pub struct TaskSummary {
     pub exit_code: Option<i32>,
     /// The signal that ended it
     pub signal: Option<i32>,
-    /// When it was started, as in RFC 3339
+    /// When it was started, in RFC 3339 format
     pub started: String,
     /// When it ended
     pub ended: Option<String>,
-    /// It has ended and no report has shown that
+    /// It has ended, and no report has shown that yet
     pub unread: bool,
     /// The beginning of the task's text
     pub prompt: String,
@@ -79,7 +79,7 @@ impl TaskSummary {
 /// The tokens that a task used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TokenUsage {
-    /// Read by the model, cached ones included where the CLI counts so
+    /// Read by the model, including cached ones if the CLI counts them
     pub input: u64,
     /// Written by the model
     pub output: u64,
@@ -91,31 +91,31 @@ pub struct TokenUsage {
     pub reasoning: Option<u64>,
 }
 
-/// A task with all that is known.
+/// A task with everything known about it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TaskDetails {
     /// What lists show.
     #[serde(flatten)]
     pub summary: TaskSummary,
-    /// The model that was asked for
+    /// The requested model
     pub model: Option<String>,
     /// What the CLI may do without asking
     pub permission: String,
-    /// A flag that was passed through and that lifts the CLI's own guards
+    /// A flag that was passed through and lifts the CLI's own guards
     pub bypass: Option<String>,
-    /// The user's own word for it
+    /// The user's own label for it
     pub tag: Option<String>,
-    /// How many tasks stand above it
+    /// How many tasks are above it
     pub depth: u8,
     /// How long it has run, or ran
     pub duration_ms: u64,
-    /// The last words of the AI CLI: its answer
+    /// The AI CLI's final message: its answer
     pub final_message: Option<String>,
     /// The tokens that it used
     pub usage: Option<TokenUsage>,
     /// What it cost, in US dollars
     pub cost_usd: Option<f64>,
-    /// What else there is to know
+    /// Anything else worth knowing
     pub note: Option<String>,
     /// The command line that resumes the CLI's session
     pub resume: Option<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aiw_servers::Given;
 
-/// What to do about a key of mcp.json that is taken.
+/// What to do about a taken key of mcp.json.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
     /// Ours replaces theirs; removal brings theirs back.
@@ -20,7 +20,7 @@ pub enum OnConflict {
 pub struct Answers {
     /// Variables and options, by the name in the placeholder.
     pub values: BTreeMap<String, Given>,
-    /// For every clash without an answer of its own.
+    /// For every clash without its own answer.
     pub on_conflict: Option<OnConflict>,
     /// By key.
     pub conflicts: BTreeMap<String, OnConflict>,

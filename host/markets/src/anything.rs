@@ -1,10 +1,10 @@
-//! JSON of any shape, for property tests: made of the words that the formats know, so that what is odd stands where
-//! something is looked for.
+//! JSON of any shape, for property tests: made of the formats' own words, so that odd values appear where the code
+//! looks.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value};
 
-/// Names of fields, most of them some format's.
+/// Field names, most of them from some format.
 fn name() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "name",
@@ -48,7 +48,7 @@ fn name() -> impl Strategy<Value = String> {
     prop_oneof![6 => known.prop_map(str::to_owned), 1 => "\\PC{0,8}", 1 => any::<String>()]
 }
 
-/// Texts, most of them something somewhere.
+/// Strings, most of them meaningful somewhere.
 fn text() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
         "./x",
@@ -109,7 +109,7 @@ fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     fields.prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
 }
 
-/// A document whose entries are nearly right: a name, a source, and anything beside.
+/// A document whose entries are almost valid: a name, a source, and anything else.
 pub(crate) fn document() -> impl Strategy<Value = Value> {
     let source = prop_oneof![
         2 => text().prop_map(Value::from),
@@ -147,7 +147,7 @@ pub(crate) fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![3 => written(), 2 => garbled, 1 => prop::collection::vec(any::<u8>(), 0..200)]
 }
 
-/// Whether a text can be shown as it is, on one line.
+/// Whether text can be shown as is, on one line.
 pub(crate) fn is_line(text: &str) -> bool {
     aiw_core::printable(text) == text && !text.contains('\n')
 }

@@ -14,20 +14,20 @@ use crate::error::MarketError;
 use crate::reserved::{is_anthropic, is_reserved};
 use crate::source::is_github_repo;
 
-/// Who is told how far long work is.
+/// Receives the progress of long work.
 pub trait Observer: Send + Sync {
-    /// `done` of `total` (0: unknown) of something.
+    /// Reports `done` of `total` (0: unknown).
     fn progress(&self, what: &str, done: u64, total: u64);
 }
 
-/// Tells nobody.
+/// Ignores progress.
 pub struct Quiet;
 
 impl Observer for Quiet {
     fn progress(&self, _: &str, _: u64, _: u64) {}
 }
 
-/// Everything that the domain works with.
+/// Everything that the domain uses.
 pub struct Markets {
     pub(crate) home: Home,
     pub(crate) library: Arc<Library>,
@@ -36,7 +36,7 @@ pub struct Markets {
     pub(crate) observer: Arc<dyn Observer>,
 }
 
-/// A registered marketplace for use: listed, searched, fetched, installed from.
+/// Whether a registered marketplace may be listed, searched, fetched and installed from.
 pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s MarketSettings, MarketError> {
     let unknown = || MarketError::UnknownMarket { name: name.to_owned() };
     let market = settings.market(name).ok_or_else(unknown)?;
@@ -44,9 +44,9 @@ pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s Marke
     if !market.enabled {
         return Err(MarketError::Reference {
             reference: market.name.to_string(),
-            why: "is a marketplace that is switched off in settings.json".into(),
+            why: "is a marketplace that is disabled in settings.json".into(),
             hint: Some(format!(
-                "`aiw plugin marketplace add {}` switches it on",
+                "`aiw plugin marketplace add {}` enables it",
                 one_line(&without_query(&market.location), 200)
             )),
         });
@@ -54,7 +54,7 @@ pub(crate) fn lookup<'s>(settings: &'s Settings, name: &str) -> Result<&'s Marke
     Ok(market)
 }
 
-/// Whether a marketplace may bear its name. Asked at every use: settings are edited by hand.
+/// Whether a marketplace may use its name. Checked at every use, because users edit settings by hand.
 pub(crate) fn check_use(market: &MarketSettings) -> Result<(), MarketError> {
     if is_reserved(market.name.as_str()) && !is_anthropic(market) {
         return Err(MarketError::NameReserved { name: market.name.to_string() });
@@ -62,12 +62,12 @@ pub(crate) fn check_use(market: &MarketSettings) -> Result<(), MarketError> {
     Ok(())
 }
 
-/// A source for messages and answers; a query may hold a key.
+/// A source for messages and answers, without the query, which may hold a key.
 pub(crate) fn shown(market: &MarketSettings) -> String {
     without_query(&market.source()).into_owned()
 }
 
-/// The bundled component of each kind that is ours.
+/// The bundled component for each of aiw's own kinds.
 pub(crate) fn bundled_source(kind: &MarketKind) -> Option<&'static str> {
     match kind {
         MarketKind::Github => Some("market-github"),
@@ -88,7 +88,7 @@ impl Markets {
         &self.home
     }
 
-    /// The component that reads a marketplace which may be used.
+    /// The component that reads a usable marketplace.
     pub(crate) async fn component(&self, market: &MarketSettings) -> Result<Arc<Component>, MarketError> {
         check_use(market)?;
         let id = match (&market.extension, bundled_source(&market.kind)) {
@@ -109,7 +109,7 @@ impl Markets {
     pub(crate) fn reach(settings: &Settings, market: &MarketSettings) -> Reach {
         let mut reach = Reach::default();
         if market.extension.is_some() {
-            // The location is the component's reading of what was typed, not the user's words.
+            // The location is the component's interpretation, not what the user typed.
             return reach;
         }
         match market.kind {
@@ -137,7 +137,7 @@ impl Markets {
         let reach = Self::reach(settings, market);
         let mut policy = Policy::public();
         policy.directories = reach.directories;
-        // Settings hold addresses that the user typed.
+        // Addresses in settings were typed by the user.
         let typed = [Some(github_base(settings)), settings.source("market-github").get("raw_url")];
         for url in reach.urls.iter().chain(typed.iter().flatten()) {
             policy.grant_url(url);
@@ -150,7 +150,7 @@ pub(crate) fn registration(market: &MarketSettings) -> Registration {
     Registration { kind: market.kind.clone(), location: market.location.clone(), reference: market.reference.clone() }
 }
 
-/// Where GitHub is: github.com, a GitHub Enterprise server, a mirror.
+/// Where GitHub is: github.com, a GitHub Enterprise server or a mirror.
 pub(crate) fn github_base(settings: &Settings) -> String {
     let set = settings.source("market-github").get("base_url");
     set.map_or_else(|| "https://github.com".into(), |url| url.trim_end_matches('/').to_owned())
@@ -165,8 +165,8 @@ pub(crate) fn repository_url(settings: &Settings, repository: &str) -> String {
     }
 }
 
-/// The address of single files of a GitHub repository, `{raw}/{owner}/{repo}`; none for
-/// repositories elsewhere, or where git's own configuration sends them elsewhere.
+/// The address of single files of a GitHub repository, `{raw}/{owner}/{repo}`; none for repositories elsewhere, or if
+/// git's own configuration redirects them.
 pub(crate) fn raw_base(settings: &Settings, repository: &str) -> Option<String> {
     let base = github_base(settings);
     let set = settings.source("market-github").get("raw_url");
@@ -178,8 +178,8 @@ pub(crate) fn raw_base(settings: &Settings, repository: &str) -> Option<String> 
         is_github_repo(rest).then(|| rest.to_owned())?
     };
     if set.is_none() {
-        // A mirror of git alone has no address for single files; the public one is not asked
-        // for what the user has moved elsewhere.
+        // A git-only mirror has no address for single files. Don't ask the public host for what the user moved
+        // elsewhere.
         if base != "https://github.com" || aiw_net::rewritten(&repository_url(settings, repository)).is_some() {
             return None;
         }

@@ -1,5 +1,4 @@
-//! marketplace.json: lenient when listing, so that one bad entry costs itself alone; strict
-//! in `validate`.
+//! marketplace.json: lenient when listing, so that a bad entry affects only itself; strict in `validate`.
 //!
 //! Format: <https://code.claude.com/docs/en/plugin-marketplaces>, and what real marketplaces
 //! hold.
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::source::Source;
 
-/// Where the document lies in a marketplace's root.
+/// The document's path in a marketplace's root.
 pub const MARKETPLACE_JSON: &str = ".claude-plugin/marketplace.json";
 
 /// The fields of an entry that are kept in a listing.
@@ -38,34 +37,34 @@ pub const KEPT: [&str; 16] = [
 /// The most entries that are read. The largest marketplace seen has 295.
 pub const MAX_ENTRIES: usize = 20_000;
 
-/// More faults of one document than anybody reads.
+/// More problems of one document than anyone reads.
 const MAX_PROBLEMS: usize = 100;
 
 /// A marketplace.json, read leniently.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// Its own name; it may be one that cannot be registered.
+    /// Its own name, which may not be registrable.
     pub name: Option<String>,
     /// Its entries, in order; broken ones too.
     pub entries: Vec<Entry>,
     /// Old name → new name, or `None` when the plugin is gone.
     pub renames: BTreeMap<String, Option<String>>,
-    /// Oddities of the document as a whole, a sentence each.
+    /// Problems of the document as a whole, one sentence each.
     pub problems: Vec<String>,
 }
 
 /// One entry of `plugins`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its name as it stands, printable.
+    /// Its name as written, made printable.
     pub name: String,
-    /// What it holds, or why it can't be used.
+    /// Its content, or why it can't be used.
     pub content: Result<Usable, String>,
-    /// Those of its fields that are used: see [`KEPT`].
+    /// Its fields that aiw uses: see [`KEPT`].
     pub fields: Map<String, Value>,
 }
 
-/// An entry that can be used.
+/// A usable entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Usable {
     /// The plugin's name.
@@ -74,7 +73,7 @@ pub struct Usable {
     pub source: Source,
 }
 
-/// Why a whole document is refused; the end of a sentence.
+/// Why a whole document is refused, as the end of a sentence.
 pub type Refused = String;
 
 impl Document {
@@ -84,7 +83,7 @@ impl Document {
         let Value::Object(fields) = parsed.value else { return Err("is not a JSON object".into()) };
         let mut problems = Vec::new();
         for key in &parsed.duplicates {
-            problems.push(format!("the key `{}` stands twice; the last one counts", one_line(key, 80)));
+            problems.push(format!("the key `{}` appears twice; the last one is used", one_line(key, 80)));
         }
         let Some(plugins) = fields.get("plugins") else { return Err("has no `plugins` list".into()) };
         let Value::Array(plugins) = plugins else { return Err("has a `plugins` that is not a list".into()) };
@@ -104,7 +103,7 @@ impl Document {
         for (index, plugin) in plugins.iter().enumerate() {
             let mut entry = Entry::parse(plugin, index, &plugin_root, own_forms);
             if entry.content.is_ok() && !seen.insert(entry.name.to_ascii_lowercase()) {
-                entry.content = Err("has the name of an entry before it".into());
+                entry.content = Err("has the same name as an earlier entry".into());
             }
             entries.push(entry);
         }
@@ -121,8 +120,7 @@ impl Document {
         Ok(Self { name, entries, renames, problems })
     }
 
-    /// Follows `renames` from an old name: the name today, `None` when it was taken out.
-    /// A cycle is an error.
+    /// Follows `renames` from an old name to the current one; `None` if it was removed. A cycle is an error.
     pub fn renamed(renames: &BTreeMap<String, Option<String>>, name: &str) -> Result<Option<String>, String> {
         let mut at = name.to_owned();
         for _ in 0..=renames.len() {
@@ -132,7 +130,7 @@ impl Document {
                 Some(Some(next)) => at.clone_from(next),
             }
         }
-        Err(format!("`renames` goes round in a circle from `{}`", one_line(name, 60)))
+        Err(format!("`renames` forms a cycle from `{}`", one_line(name, 60)))
     }
 
     /// The document's own name, if a marketplace can be registered under it.
@@ -144,7 +142,7 @@ impl Document {
     }
 }
 
-/// As many lines as are read, and how many there were beside them.
+/// As many lines as anyone reads, and how many more there were.
 pub(crate) fn at_most(mut lines: Vec<String>, most: usize, what: &str) -> Vec<String> {
     let more = lines.len().saturating_sub(most);
     lines.truncate(most);
@@ -173,12 +171,12 @@ impl Entry {
         let name = match fields.get("name") {
             None => return Err("has no `name`".into()),
             Some(Value::String(name)) => name,
-            Some(_) => return Err("has a `name` that is not a text".into()),
+            Some(_) => return Err("has a `name` that is not a string".into()),
         };
         let name: PluginName = name.parse().map_err(|e: aiw_core::InvalidName| format!("has a name that {}", e.why))?;
         for field in ["description", "version", "category", "displayName"] {
             if fields.get(field).is_some_and(|v| !v.is_string() && !v.is_null()) {
-                return Err(format!("has a `{field}` that is not a text"));
+                return Err(format!("has a `{field}` that is not a string"));
             }
         }
         if fields.get("strict").is_some_and(|v| !v.is_boolean()) {
@@ -197,7 +195,7 @@ impl Entry {
         Some(aiw_core::printable(text).into_owned())
     }
 
-    /// `strict`, true unless said otherwise.
+    /// `strict`, true by default.
     pub fn strict(&self) -> bool {
         self.fields.get("strict").and_then(Value::as_bool).unwrap_or(true)
     }

@@ -1,4 +1,4 @@
-//! Why a marketplace or a plugin cannot be used.
+//! Why a marketplace or a plugin can't be used.
 
 use aiw_components::LibraryError;
 use aiw_core::{ErrorKind, PluginId, one_line};
@@ -15,13 +15,13 @@ pub enum MarketError {
     /// Something outside.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// A component's answer, or its lack of one.
+    /// A component's error, or a missing answer.
     #[error(transparent)]
     Call(#[from] CallError),
     /// A component that does not load.
     #[error(transparent)]
     Library(#[from] LibraryError),
-    /// The reference cannot be used as it stands.
+    /// The reference can't be used as written.
     #[error("`{}` {why}", one_line(.reference, 200))]
     Reference {
         /// What was typed.
@@ -40,11 +40,11 @@ pub enum MarketError {
         problem: String,
     },
     /// The name is taken by another source.
-    #[error("a marketplace `{name}` is already there, from {source_name}")]
+    #[error("marketplace `{name}` already exists, from {source_name}")]
     NameTaken {
         /// The name.
         name: String,
-        /// Where the present one comes from.
+        /// Where the existing one comes from.
         source_name: String,
     },
     /// The name belongs to Anthropic's own repositories.
@@ -53,7 +53,7 @@ pub enum MarketError {
         /// The name.
         name: String,
     },
-    /// The name is likely taken for one that belongs to Anthropic's own repositories.
+    /// The name could be mistaken for one that belongs to Anthropic's own repositories.
     #[error("the name `{name}` looks like `{reserved}`, which is Anthropic's, and this is not Anthropic's repository")]
     LooksReserved {
         /// The name.
@@ -62,7 +62,7 @@ pub enum MarketError {
         reserved: &'static str,
     },
     /// The document's own name cannot be used.
-    #[error("the marketplace has no name that can be used: {problem}")]
+    #[error("the marketplace has no usable name: {problem}")]
     NameUnusable {
         /// Why.
         problem: String,
@@ -84,11 +84,11 @@ pub enum MarketError {
     UnknownPlugin {
         /// What was asked for.
         name: String,
-        /// Where it was looked for: ` in marketplace …`, or nothing.
+        /// Where aiw looked for it: ` in marketplace …`, or nothing.
         place: String,
-        /// Names that look alike.
+        /// Similar names.
         similar: Vec<String>,
-        /// A marketplace that was not looked into, since it was never fetched.
+        /// A marketplace that was not searched, because it was never fetched.
         not_fetched: Option<String>,
     },
     /// Several marketplaces have a plugin of that name.
@@ -96,7 +96,7 @@ pub enum MarketError {
     Ambiguous {
         /// The name.
         name: String,
-        /// The whole ids.
+        /// The full ids.
         ids: Vec<PluginId>,
     },
     /// The plugin cannot be used.
@@ -115,12 +115,12 @@ pub enum MarketError {
         /// What was asked for.
         name: String,
     },
-    /// A key of mcp.json is taken, and nobody chose what to do.
+    /// A key of mcp.json is taken, and the user has not chosen what to do.
     #[error("the server name `{key}` is taken in mcp.json by {owner}")]
     Clash {
         /// The key.
         key: String,
-        /// Who has it, in words.
+        /// Its owner, in words.
         owner: String,
     },
     /// An update changes what would run.
@@ -132,7 +132,7 @@ pub enum MarketError {
         changes: Vec<String>,
     },
     /// Something else changed a file between the question and the answer.
-    #[error("{what} changed meanwhile; nothing was done")]
+    #[error("{what} changed in the meantime; nothing was done")]
     Raced {
         /// What changed.
         what: String,
@@ -155,7 +155,7 @@ impl MarketError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// What to do next, if there is one thing to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),
@@ -165,7 +165,7 @@ impl MarketError {
                 Some("add it under another name with `--name NAME`".into())
             }
             Self::LooksReserved { .. } => {
-                Some("`--yes` adds it all the same, and `--name NAME` under another name".into())
+                Some("`--yes` adds it anyway; `--name NAME` adds it under another name".into())
             }
             Self::UnknownMarket { .. } => Some("`aiw plugin marketplace list` shows the marketplaces".into()),
             Self::NotFetched { name } => Some(format!("`aiw plugin marketplace update {name}` fetches it")),
@@ -176,13 +176,13 @@ impl MarketError {
             Self::UnknownPlugin { not_fetched: Some(name), .. } => {
                 Some(format!("marketplace `{name}` is not fetched yet: `aiw plugin marketplace update {name}`"))
             }
-            Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` shows what there is".into()),
+            Self::UnknownPlugin { .. } => Some("`aiw plugin search --all` lists the plugins".into()),
             Self::Ambiguous { ids, .. } => {
                 Some(format!("name one of {}", ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")))
             }
             Self::NotInstalled { .. } => Some("`aiw plugin list` shows what is installed".into()),
             Self::Clash { .. } => Some("choose with `--on-conflict overwrite`, `skip` or `rename`".into()),
-            Self::Changes { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` agrees to it")),
+            Self::Changes { id, .. } => Some(format!("`aiw plugin update {id} --accept-changes` accepts this")),
             _ => None,
         }
     }

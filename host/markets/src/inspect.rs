@@ -1,4 +1,4 @@
-//! What a plugin brings, out of its entry and its files. Pure: files in, facts out.
+//! What a plugin brings, according to its entry and its files. Pure: files in, facts out.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ pub const MCP_JSON: &str = ".mcp.json";
 /// The longest manifest that is read.
 pub const MANIFEST_BYTES: u64 = 1 << 20;
 
-/// More things of one plugin than anybody reads of.
+/// More notes on one plugin than anyone reads.
 const MAX_LEFT_OUT: usize = 100;
 
-/// What is known of a plugin's inside.
+/// What is known about a plugin's contents.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Inspection {
     /// The commit that was read; none for plain directories.
@@ -32,9 +32,9 @@ pub struct Inspection {
     pub description: Option<String>,
     /// Its MCP servers.
     pub servers: Vec<Server>,
-    /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none where its files were not seen.
+    /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none if its files were not read.
     pub brings: Option<Vec<String>>,
-    /// Left out and why, a sentence each.
+    /// What is left out and why, one sentence each.
     pub left_out: Vec<String>,
     /// Options that it asks for.
     pub options: BTreeMap<String, UserOption>,
@@ -45,9 +45,9 @@ pub struct Inspection {
 /// One option of `userConfig`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct UserOption {
-    /// For people.
+    /// A human-readable label.
     pub title: String,
-    /// Never shown or stored.
+    /// Whether it is never shown or stored.
     pub sensitive: bool,
     /// Whether the plugin needs it.
     pub required: bool,
@@ -62,9 +62,9 @@ pub struct Files {
     pub plugin_json: Option<Vec<u8>>,
     /// `.mcp.json`
     pub mcp_json: Option<Vec<u8>>,
-    /// Files that a manifest names, where they were found.
+    /// Files that a manifest names, if they were found.
     pub named: BTreeMap<RelPath, Vec<u8>>,
-    /// What lies in the plugin's own directories; none where only files were read.
+    /// What is in the plugin's own directories; none if only files were read.
     pub brings: Option<Vec<String>>,
 }
 
@@ -85,7 +85,7 @@ impl Files {
         Ok(files)
     }
 
-    /// The files that the entry or plugin.json names and that are not here yet.
+    /// The files that the entry or plugin.json names and that were not read yet.
     pub fn missing(&self, entry: &Entry) -> Vec<RelPath> {
         let manifest = self.plugin_json.as_deref().and_then(|bytes| aiw_home::json::parse(bytes).ok());
         let values = [entry.fields.get("mcpServers"), manifest.as_ref().and_then(|m| m.value.get("mcpServers"))];
@@ -103,7 +103,7 @@ fn read(tree: &Tree, path: &str) -> Result<Option<Vec<u8>>, NetError> {
     }
 }
 
-/// What the default places of a plugin hold.
+/// What a plugin's default places contain.
 fn in_directories(tree: &Tree) -> Result<Vec<String>, NetError> {
     let mut brings = Vec::new();
     for item in tree.list(&RelPath::root())? {
@@ -120,7 +120,7 @@ fn in_directories(tree: &Tree) -> Result<Vec<String>, NetError> {
     Ok(brings)
 }
 
-/// Component fields of a manifest, and the word for each.
+/// Component fields of a manifest, and the name of each.
 const COMPONENTS: [(&str, &str); 6] = [
     ("skills", "skills"),
     ("commands", "commands"),
@@ -130,7 +130,7 @@ const COMPONENTS: [(&str, &str); 6] = [
     ("mcpServers", ""),
 ];
 
-/// Puts entry and files together.
+/// Combines an entry and its files.
 pub fn inspect(entry: &Entry, files: &Files, commit: Option<Sha>) -> Inspection {
     let mut inspection = Inspection { commit, ..Inspection::default() };
     if let Err(problem) = fill(&mut inspection, entry, files) {
@@ -154,9 +154,7 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
     if !entry.strict()
         && let Some((field, _)) = COMPONENTS.iter().find(|(field, _)| manifest.contains_key(*field))
     {
-        return Err(format!(
-            "is `strict: false` in its marketplace, and its plugin.json declares `{field}` all the same"
-        ));
+        return Err(format!("is `strict: false` in its marketplace, but its plugin.json declares `{field}`"));
     }
     // From the weakest to the strongest place.
     let mut collected = Collected::default();
@@ -171,7 +169,7 @@ fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(),
             let bytes = files
                 .named
                 .get(path)
-                .ok_or_else(|| format!("names `{path}` for its servers, and there is no such file"))?;
+                .ok_or_else(|| format!("names `{path}` for its servers, but there is no such file"))?;
             let servers = in_file(bytes).map_err(|e| format!("names `{path}` for its servers, which {e}"))?;
             collected.add(&servers, &format!("`{path}`"));
         }
@@ -210,7 +208,7 @@ fn options(value: Option<&Value>) -> BTreeMap<String, UserOption> {
             Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
             _ => None,
         };
-        // A default with a placeholder would read a variable that nobody was shown.
+        // A default with a placeholder would read a variable that the user never saw.
         let default = default.filter(|text| !text.contains("${"));
         let option = UserOption {
             title: one_line(title.unwrap_or(key), 120),

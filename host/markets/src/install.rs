@@ -1,7 +1,7 @@
-//! Installing, switching, removing. Nothing of a plugin is ever run by any of this.
+//! Installing, enabling, disabling and removing plugins. None of this ever runs a plugin's code.
 //!
-//! Three steps: [`Markets::plan`] fetches and reads without the lock, the user looks and
-//! answers, [`Markets::install`] commits under the lock, all of it or nothing.
+//! Three steps: [`Markets::plan`] fetches and reads without the lock, the user reviews and answers,
+//! [`Markets::install`] commits under the lock, all of it or nothing.
 
 use std::path::PathBuf;
 
@@ -24,9 +24,9 @@ pub struct Installed {
     pub record: InstalledPlugin,
     /// What its servers still need from the environment.
     pub missing: Vec<Missing>,
-    /// What was done otherwise than expected, a sentence each.
+    /// What went differently than expected, one sentence each.
     pub notes: Vec<String>,
-    /// It was there already, as it is.
+    /// Whether it was already installed, unchanged.
     pub unchanged: bool,
 }
 
@@ -35,34 +35,34 @@ pub struct Installed {
 pub struct Removed {
     /// Its id.
     pub id: PluginId,
-    /// Keys that went from mcp.json.
+    /// Keys that were removed from mcp.json.
     pub servers: Vec<String>,
-    /// What stays and why, a sentence each.
+    /// What stays and why, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// A plugin that was switched on or off.
+/// A plugin that was enabled or disabled.
 #[derive(Debug)]
 pub struct Toggled {
     /// Its id.
     pub id: PluginId,
     /// Its state now.
     pub enabled: bool,
-    /// Whether that is news.
+    /// Whether that is a change.
     pub changed: bool,
-    /// Keys that came or went.
+    /// Keys that were added or removed.
     pub servers: Vec<String>,
-    /// What stays and why, a sentence each.
+    /// What stays and why, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl Markets {
-    /// Installs a plan: the user has seen it. Entries that were taken out are put back.
+    /// Installs a plan that the user has seen. Puts back entries that the user had removed.
     pub fn install(&self, plan: Plan, answers: &Answers) -> Result<Installed, MarketError> {
         self.apply(plan, answers, true)
     }
 
-    /// Updates to a plan: the user has agreed to its changes. What was taken out stays out.
+    /// Updates to a plan whose changes the user has agreed to. Entries that the user removed stay removed.
     pub fn update_to(&self, plan: Plan, answers: &Answers) -> Result<Installed, MarketError> {
         self.apply(plan, answers, false)
     }
@@ -73,7 +73,7 @@ impl Markets {
         let present = state.plugins.get(&plan.id)?;
         let values = merged(&plan, present.as_ref(), answers);
         let mut notes = unused(&plan, answers);
-        // Another process may have done the same meanwhile.
+        // Another process may have done the same in the meantime.
         let as_planned =
             |p: &InstalledPlugin| p.digest == plan.digest && p.version == plan.version && p.commit == plan.commit;
         if let Some(present) = &present
@@ -87,7 +87,7 @@ impl Markets {
             let missing = missing(&plan, &values);
             return Ok(Installed { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
         }
-        // What it did else is not what the user looked at here.
+        // If it did something else, the user did not review that here.
         if present != plan.present {
             return Err(MarketError::Raced { what: format!("plugin `{}`", plan.id) });
         }
@@ -160,7 +160,7 @@ impl Markets {
         for server in &record.servers {
             let stood = state.stands(&id, &server.key);
             let released = state.release(&id, server)?;
-            // Only if it still is the user's, and not someone else's by now.
+            // Only if it is still the user's, and not someone else's by now.
             let stands = state.mcp.get(&server.key).is_some();
             if server.left_to_user && stands && state.plugins.key(&server.key).owners.is_empty() {
                 notes.extend(note(&Released::Users, &server.key));
@@ -176,12 +176,12 @@ impl Markets {
         notes.extend(state.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
         if std::fs::remove_dir(&data).is_err() && data.exists() {
-            notes.push(format!("what the plugin wrote stays in `{}`", data.display()));
+            notes.push(format!("the plugin's data stays in `{}`", data.display()));
         }
         Ok(Removed { id, servers, notes })
     }
 
-    /// Switches an installed plugin on or off. Its record and files stay.
+    /// Enables or disables an installed plugin. Its record and files stay.
     pub fn set_enabled(&self, name: &str, enabled: bool, answers: &Answers) -> Result<Toggled, MarketError> {
         let lock = self.home.lock()?;
         let id = self.find_installed(name)?;
@@ -219,10 +219,10 @@ impl Markets {
         Ok(Toggled { id, enabled, changed, servers, notes })
     }
 
-    /// Carries out what the user wrote into `enabledPlugins` by hand; a sentence for each plugin
-    /// that was switched, or could not be.
+    /// Applies what the user wrote into `enabledPlugins` by hand; returns one sentence for each plugin that was
+    /// switched, or could not be.
     pub fn reconcile(&self) -> Result<Vec<String>, MarketError> {
-        // Read without the lock, the two documents may be of different moments: only a hint.
+        // Without the lock, the two documents may be from different moments: this is only a hint.
         if self.switched_by_hand()?.is_empty() {
             return Ok(Vec::new());
         }
@@ -245,7 +245,7 @@ impl Markets {
         Ok(notes)
     }
 
-    /// Installed plugins that settings.json has otherwise than they are.
+    /// Installed plugins whose state differs from settings.json.
     fn switched_by_hand(&self) -> Result<Vec<(PluginId, bool)>, MarketError> {
         let settings = self.home.settings()?;
         let wanted = |(id, record): (PluginId, InstalledPlugin)| {
@@ -255,7 +255,7 @@ impl Markets {
         Ok(self.installed()?.into_iter().filter_map(wanted).collect())
     }
 
-    /// Checks a marketplace or a plugin as its author.
+    /// Validates a marketplace or a plugin for its author.
     pub async fn validate(&self, path: &std::path::Path) -> Result<crate::Report, MarketError> {
         crate::validate::validate(&self.trees, path).await
     }
@@ -266,7 +266,7 @@ impl Markets {
     }
 }
 
-/// Why nothing of a plugin stands in mcp.json, and what brings it there.
+/// Why a plugin has no entries in mcp.json, and how to get them there.
 fn disabled(id: &PluginId) -> String {
     format!("it is disabled: `aiw plugin enable {id}` brings its servers back")
 }

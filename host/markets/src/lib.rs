@@ -1,7 +1,7 @@
 //! Plugin marketplaces: registering, listing, searching, installing.
 //!
-//! What differs from one kind of marketplace to another is done by components; the standard
-//! entry forms, the servers in a plugin and everything on disk are done here, once.
+//! Components handle what differs between kinds of marketplaces. This room handles the standard entry forms, the
+//! servers in a plugin and everything on disk, once.
 //!
 //! Data flows one way: a document becomes a [`Listing`], entries are inspected, an install
 //! is planned from a tree, shown, and committed under the home's lock.

@@ -11,17 +11,17 @@ use crate::document::{Document, Entry};
 use crate::inspect::Inspection;
 use crate::source::Source;
 
-/// A listing of another format is fetched again.
+/// A listing in another format is fetched again.
 const FORMAT: u32 = 1;
 
-/// The longest listing that is read.
+/// The longest listing that aiw reads.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// A marketplace as it was fetched last.
+/// A marketplace as last fetched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Listing {
     format: u32,
-    /// Which source it came from; another one in the settings makes it void.
+    /// The source that it came from; if the settings name another, the listing is invalid.
     source: String,
     /// The name in the document.
     pub document_name: Option<String>,
@@ -31,7 +31,7 @@ pub struct Listing {
     pub fetched_at: String,
     /// Old name → new name.
     pub renames: BTreeMap<String, Option<String>>,
-    /// Oddities of the document, a sentence each.
+    /// Problems of the document, one sentence each.
     pub problems: Vec<String>,
     /// The entries.
     pub plugins: Vec<Listed>,
@@ -42,7 +42,7 @@ pub struct Listing {
 pub struct Listed {
     /// As the document has it.
     pub entry: Entry,
-    /// What is inside; none while it was not inspected.
+    /// Its contents; none until it is inspected.
     pub inspection: Option<Inspection>,
 }
 
@@ -55,7 +55,7 @@ impl Listed {
         }
     }
 
-    /// Why it is shown and not installed: the reason against its source's form, a sentence.
+    /// Why it is shown but can't be installed: the reason given for its source form, as a sentence.
     pub fn refused(&self) -> Option<&str> {
         match &self.entry.content.as_ref().ok()?.source {
             Source::Refused { reason, .. } => Some(reason),
@@ -63,7 +63,7 @@ impl Listed {
         }
     }
 
-    /// Whether it brings MCP servers; none while nobody knows.
+    /// Whether it brings MCP servers; none if unknown.
     pub fn has_servers(&self) -> Option<bool> {
         if self.broken().is_some() || self.refused().is_some() {
             return Some(false);
@@ -104,7 +104,7 @@ impl Listing {
         }
     }
 
-    /// The cached listing; none when it is absent, damaged, old or of another source.
+    /// The cached listing; none if it is missing, damaged, outdated or from another source.
     pub fn load(home: &Home, market: &MarketSettings) -> Result<Option<Self>, HomeError> {
         let Ok(Some(bytes)) = aiw_home::read_capped(&home.market_cache(&market.name), MAX_BYTES) else {
             return Ok(None);
@@ -114,7 +114,7 @@ impl Listing {
         Ok(listing.filter(|l| l.format == FORMAT && l.source == identity(market) && !l.plugins.iter().any(usurped)))
     }
 
-    /// Keeps the listing.
+    /// Stores the listing.
     pub fn save(&self, home: &Home, market: &MarketName, _lock: &Lock) -> Result<(), HomeError> {
         let path = home.market_cache(market);
         if let Some(parent) = path.parent() {
@@ -124,26 +124,26 @@ impl Listing {
         aiw_home::replace(&path, &bytes, Mode::Private)
     }
 
-    /// An entry by name. Names of broken entries are found as well.
+    /// An entry by name, including broken entries.
     pub fn find(&self, name: &str) -> Option<&Listed> {
         let usable = self.plugins.iter().find(|p| p.entry.name == name && p.entry.content.is_ok());
         usable.or_else(|| self.plugins.iter().find(|p| p.entry.name == name))
     }
 
-    /// Entries whose inside is not known yet.
+    /// Entries that are not inspected yet.
     pub fn not_inspected(&self) -> usize {
         self.plugins.iter().filter(|p| p.has_servers().is_none()).count()
     }
 }
 
-/// The whole source, queries and components included, as a digest: nothing of it needs to be read again.
+/// A digest of the whole source, including queries and components, because it never needs to be read back.
 fn identity(market: &MarketSettings) -> String {
     let extension = market.extension.as_ref().map(ToString::to_string);
     let kind = market.kind.to_string();
     let parts = [Some(&kind), Some(&market.location), market.reference.as_ref(), extension.as_ref()];
     let mut digest = Sha256::new();
     for part in parts {
-        // Neither a length nor an absence can be taken for text.
+        // Neither a length nor an absence can be mistaken for text.
         digest.update(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
         digest.update(part.map_or("", String::as_str));
     }

@@ -1,10 +1,10 @@
-//! Names that are made to be taken for others.
+//! Names that imitate others.
 
-/// What a name looks like in a hurry: letters and digits that are drawn alike are one, and separators are none. Two
-/// names with the same skeleton are not told apart by a reader.
+/// What a name looks like at a glance: similar letters and digits become one, and separators disappear. A reader
+/// can't tell two names with the same skeleton apart.
 pub(crate) fn skeleton(name: &str) -> String {
     let mut seen: String = name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).collect();
-    // A capital I is drawn as a small L; a small I with it, since the same name may come in either case.
+    // A capital I looks like a small L; so does a small I here, because a name may come in either case.
     seen.make_ascii_lowercase();
     for (pair, one) in [("rn", "m"), ("vv", "w"), ("cl", "d")] {
         seen = seen.replace(pair, one);
@@ -24,8 +24,8 @@ pub(crate) fn skeleton(name: &str) -> String {
     seen.chars().map(alike).collect()
 }
 
-/// Whether a name is taken for another one: it looks like it, or is mistyped from it. Short names are mistyped into
-/// others by one character, and a long one may have two.
+/// Whether a name could be mistaken for another: it looks like it, or is a typo of it. A short name may differ by one
+/// character, a long one by two.
 pub(crate) fn is_alike(name: &str, other: &str) -> bool {
     let (mut name, mut other) = (name.to_owned(), other.to_owned());
     name.make_ascii_lowercase();

@@ -16,33 +16,33 @@ use crate::listing::Listing;
 use crate::reserved::{is_anthropic, is_reserved, looks_reserved};
 use crate::source::{Source, own_forms};
 
-/// What `marketplace add` was told beside the reference.
+/// The options of `marketplace add`.
 #[derive(Debug, Clone, Default)]
 pub struct AddOptions {
     /// A name instead of the document's own.
     pub name: Option<MarketName>,
     /// A branch or tag.
     pub reference: Option<String>,
-    /// The component, where several claim the reference.
+    /// The component, if several claim the reference.
     pub source: Option<ExtensionId>,
-    /// Whether remote entries are inspected.
+    /// Whether to inspect remote entries.
     pub inspect: bool,
-    /// The user knows that the name looks like a reserved one.
+    /// Whether the user accepts a name that looks like a reserved one.
     pub take_look_alike: bool,
 }
 
-/// A marketplace that was added, or was there and was updated.
+/// A marketplace that was added, or that existed and was updated.
 #[derive(Debug)]
 pub struct Added {
     /// As it is registered.
     pub market: MarketSettings,
     /// What it holds.
     pub listing: Listing,
-    /// It was registered before, from the same source.
+    /// Whether it was already registered, from the same source.
     pub known: bool,
-    /// The document bears a name that is Anthropic's.
+    /// The document's name, if it is one of Anthropic's.
     pub not_official: bool,
-    /// Oddities, a sentence each.
+    /// Problems, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -55,11 +55,11 @@ pub struct Refreshed {
     pub changed: bool,
     /// Entries now.
     pub plugins: usize,
-    /// Names that are new, and names that are gone.
+    /// New names, and names that are gone.
     pub added: Vec<String>,
     /// See `added`.
     pub removed: Vec<String>,
-    /// Oddities, a sentence each.
+    /// Problems, one sentence each.
     pub notes: Vec<String>,
     /// The revision now.
     pub revision: String,
@@ -69,11 +69,11 @@ pub struct Refreshed {
 struct Resolved {
     /// Without the document's name yet.
     market: MarketSettings,
-    /// Components that could not be asked, a sentence each.
+    /// Components that could not be asked, one sentence each.
     notes: Vec<String>,
 }
 
-/// The longest reference, and the longest location that a component may make of it: as git's URLs.
+/// The longest reference, and the longest location that a component may derive from it: the same as for git URLs.
 const MAX_LOCATION: usize = 2048;
 
 /// One line of `marketplace list`.
@@ -81,19 +81,19 @@ const MAX_LOCATION: usize = 2048;
 pub struct MarketStatus {
     /// As it is registered.
     pub market: MarketSettings,
-    /// What is known of it; none while it was not fetched.
+    /// What is known about it; none until it is fetched.
     pub listing: Option<Listing>,
 }
 
 impl MarketStatus {
-    /// The document bears a name that is Anthropic's, and the source is not.
+    /// Whether the document uses one of Anthropic's names, but the source isn't Anthropic's.
     pub fn not_official(&self) -> bool {
         let claims = self.listing.as_ref().and_then(|l| l.document_name.as_deref()).is_some_and(is_reserved);
         claims && !is_anthropic(&self.market)
     }
 }
 
-/// Registers a marketplace with what it lists; says whether it was there.
+/// Registers a marketplace with its listing; returns whether it existed.
 fn keep(home: &Home, market: MarketSettings, listing: Listing) -> Result<(MarketSettings, Listing, bool), MarketError> {
     let lock = home.lock()?;
     let mut settings = home.settings()?;
@@ -111,10 +111,10 @@ fn keep(home: &Home, market: MarketSettings, listing: Listing) -> Result<(Market
     Ok((market, listing, known))
 }
 
-/// Keeps what a marketplace lists now.
+/// Stores a marketplace's current listing.
 fn keep_again(home: &Home, market: &MarketSettings, listing: Listing) -> Result<Listing, MarketError> {
     let lock = home.lock()?;
-    // Removed meanwhile: then there is nothing to keep.
+    // It was removed in the meantime: there is nothing to store.
     if home.settings()?.market(market.name.as_str()).is_some_and(|known| known.same_source(market)) {
         listing.save(home, &market.name, &lock)?;
     }
@@ -122,7 +122,7 @@ fn keep_again(home: &Home, market: &MarketSettings, listing: Listing) -> Result<
 }
 
 impl Markets {
-    /// Finds out what a reference means: which component reads it, and where it leads.
+    /// Resolves a reference: which component reads it, and where it points.
     async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<Resolved, MarketError> {
         let bad = |why: &str, hint: Option<String>| MarketError::Reference {
             reference: without_query(reference).into_owned(),
@@ -138,14 +138,14 @@ impl Markets {
             if url.password().is_some() || user {
                 return Err(MarketError::Reference {
                     reference: format!("{}://…@{}", url.scheme(), url.host_str().unwrap_or_default()),
-                    why: "holds credentials".into(),
-                    hint: Some("leave them out, and let git's credential helper give them".into()),
+                    why: "contains credentials".into(),
+                    hint: Some("leave them out; git's credential helper supplies them".into()),
                 });
             }
             if url.query_pairs().any(|(key, _)| aiw_core::is_secret_name(&key)) {
                 let hint = "addresses are kept in settings.json: add its git repository, for which git's credential \
                             helper gives them";
-                return Err(bad("holds credentials in its query", Some(hint.into())));
+                return Err(bad("contains credentials in its query", Some(hint.into())));
             }
         }
         let expanded = expand_home(reference);
@@ -158,9 +158,9 @@ impl Markets {
             let registration = match self.claim(&id, &expanded).await {
                 Ok(Some(registration)) => registration,
                 Ok(None) => continue,
-                // What a third party gets wrong stands in nobody's way, unless it was asked for by name.
+                // A third party's mistake blocks no one, unless the user asked for that component by name.
                 Err(e) if options.source.is_none() && !self.library.is_bundled(id.as_str()) => {
-                    notes.push(format!("component `{id}` is passed over: {e}"));
+                    notes.push(format!("component `{id}` is skipped: {e}"));
                     continue;
                 }
                 Err(e) => return Err(e),
@@ -169,14 +169,14 @@ impl Markets {
                 theirs.push((id, registration));
                 continue;
             }
-            // `owner/repo` and paths are settled by the contract: nobody else is asked.
+            // The contract defines `owner/repo` and paths, so no other component is asked.
             let is_settled = registration.kind == MarketKind::Github || registration.kind.is_local();
             ours = Some((id, registration));
             if is_settled {
                 break;
             }
         }
-        // What aiw reads itself, it reads: a component that claims everything would have all of it.
+        // aiw's own components go first: otherwise a component that claims everything would get it all.
         if ours.is_some() {
             notes.extend(theirs.drain(..).map(|(id, _)| {
                 format!(
@@ -190,11 +190,11 @@ impl Markets {
             (None, 1) => theirs.remove(0),
             (None, 0) => {
                 let hint = if std::path::Path::new(reference).exists() {
-                    format!("a path begins with `./`: `./{reference}`")
+                    format!("a path must begin with `./`: `./{reference}`")
                 } else {
                     "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned()
                 };
-                // The one that was passed over may be the one that knows it.
+                // The skipped component may be the one that knows it.
                 let why = match notes.first() {
                     Some(note) => format!("is not a reference that any source knows ({note})"),
                     None => "is not a reference that any source knows".into(),
@@ -205,7 +205,7 @@ impl Markets {
                 let choices: Vec<_> = theirs.iter().map(|(id, _)| format!("`--source {id}`")).collect();
                 let last = theirs.last().map_or_else(String::new, |(id, _)| id.to_string());
                 let hint =
-                    format!("choose with {}, or switch one off: `aiw extension disable {last}`", choices.join(" or "));
+                    format!("choose with {}, or disable one: `aiw extension disable {last}`", choices.join(" or "));
                 return Err(bad("is claimed by several sources", Some(hint)));
             }
         };
@@ -233,14 +233,14 @@ impl Markets {
             if market.reference.is_some() {
                 return Err(bad(
                     "is a path, which has no ref",
-                    Some("add its git repository by a `file://` URL".into()),
+                    Some("add its git repository with a `file://` URL".into()),
                 ));
             }
         }
         Ok(Resolved { market, notes })
     }
 
-    /// What one component makes of a reference; of a third party's answer only what can be registered.
+    /// One component's reading of a reference; for a third party, only what can be registered.
     async fn claim(&self, id: &ExtensionId, reference: &str) -> Result<Option<Registration>, MarketError> {
         let claimed = self.library.load(id.as_str()).await?.claim(reference).await?;
         if let Some(claimed) = &claimed
@@ -251,7 +251,7 @@ impl Markets {
         Ok(claimed)
     }
 
-    /// Adds a marketplace. Nothing is registered before its document was read.
+    /// Adds a marketplace. It is registered only after its document was read.
     pub async fn add(&self, reference: &str, options: &AddOptions) -> Result<Added, MarketError> {
         let settings = self.home.settings()?;
         let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
@@ -259,14 +259,14 @@ impl Markets {
         self.observer.progress("fetching the marketplace", 0, 0);
         let fetched = component.fetch_marketplace(&Self::reach(&settings, &market), &registration(&market)).await;
         let snapshot = fetched.map_err(|e| match e {
-            // `owner/repo` is GitHub's, also where a directory is called so.
+            // `owner/repo` means GitHub, even if a directory has that name.
             CallError::Refused { message, .. }
                 if market.kind == MarketKind::Github && std::path::Path::new(reference).is_dir() =>
             {
                 let hint = Some(format!("`./{reference}` is the directory"));
                 MarketError::Reference {
                     reference: reference.to_owned(),
-                    why: format!("is read as a repository on GitHub, and {message}"),
+                    why: format!("was taken for a GitHub repository, but {message}"),
                     hint,
                 }
             }
@@ -281,7 +281,7 @@ impl Markets {
         self.check_looks(&settings, &market, options)?;
         let not_official = document.name.as_deref().is_some_and(is_reserved) && !is_anthropic(&market);
         if let Some(reserved) = looks_reserved(market.name.as_str()).filter(|_| !is_anthropic(&market)) {
-            notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, and it is not official"));
+            notes.push(format!("its name looks like `{reserved}`, which is Anthropic's, but it is not official"));
         }
         let listing = self.list(&settings, &market, document, snapshot.revision, None).await?;
         notes.extend(self.notes(&listing));
@@ -295,7 +295,7 @@ impl Markets {
         Ok(added)
     }
 
-    /// A name that is likely taken for a reserved one is the user's to agree to, once.
+    /// The user must agree, once, to a name that could be mistaken for a reserved one.
     fn check_looks(
         &self,
         settings: &Settings,
@@ -318,7 +318,7 @@ impl Markets {
         market: &MarketSettings,
         bytes: &[u8],
     ) -> Result<Document, MarketError> {
-        // Only a third party has forms of its own.
+        // Only third parties define their own forms.
         let (own, notes) = match &market.extension {
             Some(id) => own_forms(id.as_str(), component.describe().await?.entry_forms),
             None => (Vec::new(), Vec::new()),
@@ -329,7 +329,7 @@ impl Markets {
         Ok(document)
     }
 
-    /// Makes a listing: local entries inspected, remote ones as far as they are known.
+    /// Makes a listing, with local entries inspected and remote ones as far as they are known.
     async fn list(
         &self,
         settings: &Settings,
@@ -340,7 +340,7 @@ impl Markets {
     ) -> Result<Listing, MarketError> {
         let mut listing = Listing::new(market, document, revision);
         let component = self.component(market).await?;
-        // However many entries there are, the component has one share of time.
+        // However many entries there are, the component gets one time budget.
         let reach = Reach { budget: Some(Arc::default()), ..Self::reach(settings, market) };
         let total = listing.plugins.len() as u64;
         let revision = listing.revision.clone();
@@ -349,7 +349,7 @@ impl Markets {
             plugin.inspection = match &usable.source {
                 Source::Refused { .. } => None,
                 Source::Git { .. } => self.remembered(&plugin.entry).or_else(|| {
-                    // An entry without a commit keeps what was seen, until the next round.
+                    // An entry without a commit keeps its last result until the next round.
                     let same = |p: &&crate::Listed| p.entry == plugin.entry;
                     old?.plugins.iter().find(same)?.inspection.clone()
                 }),
@@ -375,7 +375,7 @@ impl Markets {
         let broken = |problem: String| Some(Inspection { broken: Some(problem), ..Inspection::default() });
         let found = match component.fetch_plugin(reach, &registration(market), at).await {
             Ok(found) => found,
-            // A far end that is down says nothing of the plugin.
+            // A server that is down says nothing about the plugin.
             Err(CallError::Refused { refusal: Refusal::Unavailable { .. }, .. }) => return Ok(None),
             Err(CallError::Refused { message, .. }) => return Ok(broken(format!("cannot be read: {message}"))),
             Err(e) => return Err(e.into()),
@@ -392,7 +392,7 @@ impl Markets {
         Ok(Some(inspect(entry, &files, commit)))
     }
 
-    /// One line for each entry that is left out, and for each oddity.
+    /// One line for each entry that is left out, and for each problem.
     fn notes(&self, listing: &Listing) -> Vec<String> {
         let mut notes: Vec<String> = listing.problems.clone();
         for plugin in &listing.plugins {
@@ -409,7 +409,7 @@ impl Markets {
         notes
     }
 
-    /// Takes a marketplace out. Its installed plugins stay, and are named.
+    /// Removes a marketplace. Its installed plugins stay, and are listed.
     pub fn remove(&self, name: &str) -> Result<(MarketSettings, Vec<aiw_core::PluginId>), MarketError> {
         let lock = self.home.lock()?;
         let mut settings = self.home.settings()?;
@@ -469,7 +469,7 @@ impl Markets {
         })
     }
 
-    /// All registered marketplaces, and what is cached of them. Reads files only.
+    /// All registered marketplaces, with their cached listings. Reads files only.
     pub fn statuses(&self) -> Result<(Vec<MarketStatus>, Vec<String>), MarketError> {
         let settings = self.home.settings()?;
         let statuses: Result<Vec<_>, MarketError> = settings
@@ -491,15 +491,15 @@ impl Markets {
     }
 }
 
-/// A kind of aiw's own is read by aiw's own component, whoever claimed the reference; else the end of a sentence.
+/// aiw's own component reads aiw's own kinds, whoever claimed the reference; otherwise, the end of a sentence.
 fn check_foreign(claimed: &Registration) -> Result<(), String> {
     match bundled_source(&claimed.kind) {
-        Some(_) => Err(format!("answers with the kind `{}`, which is for aiw's own components", claimed.kind)),
+        Some(_) => Err(format!("answers with the kind `{}`, which is reserved for aiw's own components", claimed.kind)),
         None => Ok(()),
     }
 }
 
-/// The entry in the contract's words.
+/// The entry in the contract's types.
 pub(crate) fn entry_ref(entry: &Entry, source: &Source, revision: &str) -> EntryRef {
     let source = match source {
         Source::Own { word, fields } => EntrySource::Own {
@@ -536,7 +536,7 @@ mod tests {
             done.unwrap().unwrap_err().to_string()
         };
         let said = add("https://h.example/m.json?team=x&access_token=hunter2");
-        assert_eq!(said, "`https://h.example/m.json?…` holds credentials in its query");
+        assert_eq!(said, "`https://h.example/m.json?…` contains credentials in its query");
         let said = add("https://h.example/m.json?team=hunter2");
         assert_eq!(said, "`https://h.example/m.json?…` is not a reference that any source knows");
     }
@@ -561,10 +561,10 @@ mod tests {
             let options = AddOptions { source, ..AddOptions::default() };
             markets.add("acme:tools", &options).now_or_never().unwrap().unwrap_err().to_string()
         };
-        // Nothing else knows the reference here; the one that is missing is named, and is not the error.
-        let passed_over = "`acme:tools` is not a reference that any source knows (component `acme` is passed over: ";
+        // No other component knows the reference here; the missing one is named but isn't the error.
+        let passed_over = "`acme:tools` is not a reference that any source knows (component `acme` is skipped: ";
         assert!(add(None).starts_with(passed_over), "{}", add(None));
-        assert!(add(Some(acme.id)).starts_with("the file of component `acme` is gone"));
+        assert!(add(Some(acme.id)).starts_with("the file for component `acme` is missing"));
     }
 
     #[test]
@@ -572,7 +572,7 @@ mod tests {
         let of = |kind: &str| Registration { kind: kind.parse().unwrap(), location: "x".into(), reference: None };
         assert_eq!(check_foreign(&of("acme")), Ok(()));
         for kind in ["github", "git", "url", "directory", "file"] {
-            let what = format!("answers with the kind `{kind}`, which is for aiw's own components");
+            let what = format!("answers with the kind `{kind}`, which is reserved for aiw's own components");
             assert_eq!(check_foreign(&of(kind)), Err(what));
         }
     }

@@ -1,4 +1,4 @@
-//! What an install would add: a plugin fetched and read, and nothing of it installed.
+//! What an install would add: a plugin that is fetched and read, but not installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,19 +21,19 @@ use crate::state::State;
 /// One server of a plan.
 #[derive(Debug, Clone)]
 pub struct PlannedServer {
-    /// As the plugin calls it.
+    /// Its name in the plugin.
     pub name: String,
-    /// Its key in mcp.json, unless the clash is answered otherwise.
+    /// Its key in mcp.json, unless the user resolves a clash differently.
     pub key: String,
     /// How it is reached.
     pub transport: Transport,
     /// What it runs or reaches, on one line.
     pub target: String,
-    /// Everything else that the declaration sets, a line each.
+    /// Everything else that the declaration sets, one line each.
     pub details: Vec<String>,
     /// What it reads.
     pub reads: Reads,
-    /// Who has the key.
+    /// Who owns the key.
     pub clash: Option<Clash>,
     /// The user chose to leave it out.
     pub skipped: bool,
@@ -52,20 +52,20 @@ impl PlannedServer {
     }
 }
 
-/// A value that a server reads and that nobody gave.
+/// A value that a server reads and that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
     /// The variable that will be read when a client starts the server.
     pub variable: EnvName,
     /// The option of `userConfig` behind it.
     pub option: Option<String>,
-    /// For people.
+    /// A human-readable label.
     pub title: Option<String>,
-    /// It must not be typed on a command line or kept.
+    /// Whether it must not be typed on a command line or stored.
     pub secret: bool,
 }
 
-/// A plugin that is fetched and read, and not installed.
+/// A plugin that is fetched and read, but not installed.
 pub struct Plan {
     /// Its id.
     pub id: PluginId,
@@ -73,11 +73,11 @@ pub struct Plan {
     pub version: String,
     /// The commit that was read.
     pub commit: Option<Sha>,
-    /// Where it came from, in one word.
+    /// Where it came from, as one word.
     pub source: String,
     /// Its servers.
     pub servers: Vec<PlannedServer>,
-    /// Left out and why, a sentence each.
+    /// What is left out and why, one sentence each.
     pub left_out: Vec<String>,
     /// Options of `userConfig`.
     pub options: BTreeMap<String, UserOption>,
@@ -85,7 +85,7 @@ pub struct Plan {
     pub digest: String,
     /// What is installed under this id now.
     pub present: Option<InstalledPlugin>,
-    /// It is installed as it is, and its entries stand.
+    /// Whether it is already installed like this, with its entries in place.
     pub unchanged: bool,
     pub(crate) staged: tempfile::TempDir,
 }
@@ -122,7 +122,7 @@ impl Markets {
             return Err(MarketError::Unusable {
                 name,
                 problem: format!("brings no MCP server{left_out}; it brings {what}"),
-                hint: Some("install it with `claude plugin install`, which takes the rest".into()),
+                hint: Some("install it with `claude plugin install`, which installs the rest".into()),
             });
         }
         let staged = self.home.temporary_dir(&self.home.trees())?;
@@ -204,7 +204,7 @@ impl Markets {
         }
     }
 
-    /// Looks into one plugin now, whatever it costs. The listing keeps what was found.
+    /// Inspects one plugin now, whatever it costs. The listing keeps the result.
     pub async fn look_into(&self, found: &Found) -> Result<Inspection, MarketError> {
         if let Some(inspection) = &found.listed.inspection {
             return Ok(inspection.clone());
@@ -240,7 +240,7 @@ impl Plan {
         missing(self, &merged(self, self.present.as_ref(), answers))
     }
 
-    /// The options that its servers use, and what stands for each: the answer, or the default.
+    /// The options that its servers use, each with its value: the answer, or the default.
     pub fn options_used(&self, answers: &Answers) -> Vec<(String, String)> {
         let given = given_options(self, &merged(self, self.present.as_ref(), answers));
         let text = |given: Given| match given {
@@ -251,7 +251,7 @@ impl Plan {
     }
 }
 
-/// The servers with their keys, and who has them.
+/// The servers with their keys, and who owns them.
 pub(crate) fn planned(
     id: &PluginId,
     inspection: &Inspection,
@@ -259,8 +259,7 @@ pub(crate) fn planned(
     state: &State,
 ) -> Result<Vec<PlannedServer>, MarketError> {
     let known = |name: &str| present.and_then(|p| p.servers.iter().find(|known| known.name == name));
-    // A key that it has already, perhaps by an earlier answer, stays its own; new ones keep clear
-    // of those.
+    // A key that it already owns, perhaps from an earlier answer, stays its own; new ones avoid those.
     let mut used: Vec<String> =
         inspection.servers.iter().filter_map(|server| Some(known(&server.name)?.key.clone())).collect();
     let new: Vec<String> =
@@ -289,17 +288,17 @@ pub(crate) fn planned(
             declaration: server.declaration.clone(),
             clash: None,
         };
-        // The entry does not matter to those who are in the way.
+        // The entry itself doesn't matter for clashes.
         let claim = server.claim(id, Value::Null);
         server.clash = state.key(&server.key)?.clash(&claim);
-        // What was in the way of one that was left out may be gone.
+        // The clash of a server that was left out may be gone.
         server.skipped &= server.clash.is_some();
         planned.push(server);
     }
     Ok(planned)
 }
 
-/// What the user gave so far, and now. Of a secret, a reference at most is kept.
+/// What the user gave so far, and now. For a secret, at most a reference is stored.
 pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &Answers) -> BTreeMap<String, String> {
     let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
     values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
@@ -324,7 +323,7 @@ fn is_read(plan: &Plan, name: &str) -> bool {
     })
 }
 
-/// Names that were given and that no server reads: a slip of the finger.
+/// Given names that no server reads: probably typos.
 pub(crate) fn unused(plan: &Plan, answers: &Answers) -> Vec<String> {
     let unread = answers.values.keys().filter(|name| !is_read(plan, name));
     unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
@@ -346,8 +345,8 @@ pub(crate) fn given_variables(values: &BTreeMap<String, String>) -> BTreeMap<Env
     values.iter().filter_map(|(name, text)| Some((name.parse().ok()?, Given::parse(text)))).collect()
 }
 
-/// Options: what the user gave (by the option's name or its variable's), else the default.
-/// What the plugin calls sensitive, or sounds so, is always a reference.
+/// Options: what the user gave (by the option's name or its variable's), else the default. An option that is or
+/// sounds sensitive is always a reference.
 pub(crate) fn given_options(plan: &Plan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
     let mut options = BTreeMap::new();
     for name in plan.servers.iter().flat_map(|server| &server.reads.options) {

@@ -1,4 +1,4 @@
-//! Looking into remote entries without cloning: single files at the pinned commit.
+//! Inspecting remote entries without cloning: single files at the pinned commit.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -17,27 +17,27 @@ use crate::inspect::{Files, Inspection, MANIFEST_BYTES, MCP_JSON, PLUGIN_JSON, i
 use crate::listing::Listing;
 use crate::source::Source;
 
-/// Requests at a time: what a browser asks of one host, and kind to it.
+/// Parallel requests: as many as a browser sends to one host.
 const AT_ONCE: usize = 12;
 
 /// Failures in a row after which the network, not the entry, is at fault.
 const GIVE_UP_AFTER: u32 = 3;
 
-/// A commit never changes: kept until room is needed.
+/// A commit never changes, so it is kept until space is needed.
 const FOR_GOOD: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 
-/// Room for the manifests of some ten thousand plugins.
+/// Space for the manifests of about ten thousand plugins.
 const QUOTA: u64 = 64 << 20;
 
-/// More files than any plugin names for its servers; a longer list is read when it is installed.
+/// More files than any plugin names for its servers; a longer list is read at install time.
 const MAX_NAMED: usize = 32;
 
-/// Files at a commit, as they are kept.
+/// Files at a commit, in stored form.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     plugin_json: Option<String>,
     mcp_json: Option<String>,
-    /// Files that a manifest named, also those that are not there.
+    /// Files that a manifest named, including missing ones.
     named: BTreeMap<String, Option<String>>,
 }
 
@@ -54,29 +54,29 @@ impl Kept {
         }
     }
 
-    /// No file at all says nothing of a plugin: a private repository answers so, and a commit that is not there.
+    /// No files at all says nothing about a plugin: private repositories and missing commits answer that way.
     fn is_empty(&self) -> bool {
         self.plugin_json.is_none() && self.mcp_json.is_none() && self.named.values().all(Option::is_none)
     }
 
-    /// What the entry or plugin.json names and nobody has asked for: entries change while commits do not.
+    /// Files that the entry or plugin.json names but no one has requested: entries change while commits don't.
     fn unasked(&self, entry: &Entry) -> Vec<RelPath> {
         let missing = self.files().missing(entry).into_iter();
         missing.filter(|path| !self.named.contains_key(path.as_str())).collect()
     }
 }
 
-/// Lossy: what is not UTF-8 is not JSON, and stays so.
+/// Lossy: what isn't UTF-8 isn't JSON, and stays invalid.
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
-/// One entry to look into.
+/// One entry to inspect.
 struct Wanted {
     /// Its place in the listing.
     index: usize,
     entry: Entry,
-    /// The commit that is shown now.
+    /// The commit shown now.
     seen: Option<Sha>,
     /// The address of its repository's files.
     raw: String,
@@ -93,7 +93,7 @@ impl Markets {
         self.home.byte_cache("inspected", QUOTA)
     }
 
-    /// What is known of an entry that is pinned to a commit, without asking anyone.
+    /// What is known about an entry pinned to a commit, without a request.
     pub(crate) fn remembered(&self, entry: &Entry) -> Option<Inspection> {
         let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
             return None;
@@ -106,8 +106,8 @@ impl Markets {
         serde_json::from_slice(&self.kept().get(key)?).ok().filter(|kept: &Kept| !kept.is_empty())
     }
 
-    /// Inspects the remote entries of a listing that are not inspected yet, and those without a commit, which
-    /// may have moved; keeps the listing. Answers notes, a sentence each. Being stopped loses nothing that was read.
+    /// Inspects the remote entries of a listing that are not inspected yet, and those without a commit, which may
+    /// have moved; stores the listing. Returns notes, one sentence each. Stopping it loses nothing that was read.
     pub(crate) async fn inspect_remote(
         &self,
         market: &MarketSettings,
@@ -150,7 +150,7 @@ impl Markets {
                 if stop {
                     stopped.store(true, Ordering::Relaxed);
                 }
-                self.observer.progress("looking into plugins", done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                self.observer.progress("inspecting plugins", done.fetch_add(1, Ordering::Relaxed) + 1, total);
                 (wanted.index, result)
             }
         });
@@ -168,12 +168,11 @@ impl Markets {
                 Ok(None) => {}
                 Err(Stop::Throttled(seconds)) => {
                     let when = seconds.map_or(String::new(), |s| format!("; try again in {s} s"));
-                    note = Some(format!(
-                        "looking into plugins ended early: the host answers 429 (too many requests){when}"
-                    ));
+                    note =
+                        Some(format!("inspecting plugins ended early: the host answers 429 (too many requests){when}"));
                 }
                 Err(Stop::Unreachable(why)) => {
-                    note.get_or_insert_with(|| format!("some plugins could not be looked into: {why}"));
+                    note.get_or_insert_with(|| format!("some plugins could not be inspected: {why}"));
                 }
             }
         }
@@ -181,7 +180,7 @@ impl Markets {
             let (home, market, seen) = (self.home.clone(), market.clone(), listing.clone());
             aiw_home::blocking(move || {
                 let lock = home.lock()?;
-                // Another process may have fetched a newer one meanwhile.
+                // Another process may have fetched a newer one in the meantime.
                 let current = Listing::load(&home, &market)?;
                 if current.is_some_and(|current| current.revision == seen.revision) {
                     seen.save(&home, &market.name, &lock)?;
@@ -193,7 +192,7 @@ impl Markets {
         Ok(note.into_iter().collect())
     }
 
-    /// `None` where nothing is known, or nothing new.
+    /// `None` if nothing is known, or nothing new.
     async fn inspect_raw(
         &self,
         settings: &Settings,
@@ -248,7 +247,7 @@ impl Markets {
         Ok(Some(inspect(entry, &kept.files(), Some(sha))))
     }
 
-    /// One file: `Some(None)` is a certain absence, `None` an answer that says nothing.
+    /// One file: `Some(None)` means it is missing for certain, `None` that the answer is inconclusive.
     async fn raw_file(&self, policy: &Policy, url: String) -> Result<Option<Option<Vec<u8>>>, Stop> {
         let request = Request { limit: MANIFEST_BYTES, ..Request::new(url) };
         match self.client.get(policy, &request).await {
@@ -264,7 +263,7 @@ impl Markets {
     }
 }
 
-/// A far end that is down may end the round; any other failure is the entry's own.
+/// A server that is down may end the round; any other failure concerns only the entry.
 fn unreachable_or_none<T>(error: NetError) -> Result<Option<T>, Stop> {
     match error {
         NetError::Unavailable { retry_after: Some(seconds), .. } => Err(Stop::Throttled(Some(seconds))),
@@ -297,7 +296,7 @@ mod tests {
         assert_eq!(unasked(&kept), ["b.json"]);
         kept.named.insert("b.json".into(), Some("{}".into()));
         assert!(unasked(&kept).is_empty());
-        // What was kept by an earlier aiw, which knew of no absences.
+        // Stored by an earlier aiw, which didn't record missing files.
         let earlier: Kept =
             serde_json::from_str(r#"{"plugin_json":"{}","mcp_json":null,"named":{"b.json":"{}"}}"#).unwrap();
         assert_eq!(unasked(&earlier), ["a.json"]);

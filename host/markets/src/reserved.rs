@@ -26,7 +26,7 @@ const RESERVED: [&str; 16] = [
     "life-sciences",
 ];
 
-/// Whether a name is reserved, or made to be taken for one that is.
+/// Whether a name is reserved, or imitates one that is.
 pub fn is_reserved(name: &str) -> bool {
     let name: String = name.chars().map(|c| if c == '_' || c == '.' { '-' } else { c.to_ascii_lowercase() }).collect();
     let words: Vec<&str> = name.split('-').filter(|w| !w.is_empty()).collect();
@@ -44,7 +44,7 @@ pub fn is_reserved(name: &str) -> bool {
         })
 }
 
-/// The reserved name that a name is likely taken for, where it is not one itself.
+/// The reserved name that a name could be mistaken for, unless it is one itself.
 pub fn looks_reserved(name: &str) -> Option<&'static str> {
     if is_reserved(name) {
         return None;
@@ -58,9 +58,9 @@ pub fn looks_reserved(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether a source may bear a reserved name: a repository under github.com/anthropics, as aiw itself reads it.
+/// Whether a source may use a reserved name: a repository under github.com/anthropics, as aiw itself reads it.
 pub fn is_anthropic(market: &MarketSettings) -> bool {
-    // What another component makes of the same words is its own business.
+    // Another component may read the same text differently.
     if market.extension.is_some() {
         return false;
     }
@@ -72,7 +72,7 @@ pub fn is_anthropic(market: &MarketSettings) -> bool {
         }
         _ => return false,
     };
-    // Exactly a name: `anthropics/../other/x` leads elsewhere.
+    // It must be exactly a name: `anthropics/../other/x` leads elsewhere.
     let name = prefixes.iter().find_map(|prefix| location.strip_prefix(prefix));
     let name = name.map(|name| name.strip_suffix('/').unwrap_or(name));
     name.is_some_and(|name| is_github_repo(&format!("anthropics/{}", name.strip_suffix(".git").unwrap_or(name))))

@@ -9,7 +9,7 @@ use crate::error::MarketError;
 use crate::listing::Listed;
 use crate::market::MarketStatus;
 
-/// What is looked for.
+/// What to search for.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
     /// Words; a plugin must have all of them.
@@ -18,7 +18,7 @@ pub struct Query {
     pub market: Option<String>,
     /// In one category.
     pub category: Option<String>,
-    /// Plugins without MCP servers too, and those that nobody looked into.
+    /// Also plugins without MCP servers, and those not inspected yet.
     pub all: bool,
 }
 
@@ -45,20 +45,20 @@ impl Found {
 pub struct SearchResult {
     /// Best first.
     pub plugins: Vec<Found>,
-    /// Plugins that match and bring no MCP server.
+    /// Plugins that match but bring no MCP server.
     pub without_servers: usize,
-    /// Plugins that match and that nobody looked into yet.
+    /// Plugins that match but are not inspected yet.
     pub not_inspected: usize,
-    /// Plugins that match and can't be installed.
+    /// Plugins that match but can't be installed.
     pub broken: usize,
     /// Marketplaces that were never fetched.
     pub not_fetched: Vec<MarketName>,
-    /// Oddities of the settings, a sentence each.
+    /// Problems of the settings, one sentence each.
     pub problems: Vec<String>,
 }
 
 impl Markets {
-    /// One market, or all those, that may be used; and oddities of the settings.
+    /// One usable market, or all of them; and problems of the settings.
     fn listings(&self, only: Option<&str>) -> Result<(Vec<MarketStatus>, Vec<String>), MarketError> {
         let (mut statuses, problems) = self.statuses()?;
         match only {
@@ -126,7 +126,7 @@ impl Markets {
         let mut found = Vec::new();
         let mut similar = Vec::new();
         let mut not_fetched = None;
-        // What one market says of the name is its word for its own plugins only.
+        // A market's renames apply only to its own plugins.
         let mut problem = None;
         for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
@@ -139,7 +139,7 @@ impl Markets {
                 None => match Document::renamed(&listing.renames, plain) {
                     Ok(Some(new)) => listing.find(&new).filter(|_| new != plain),
                     Ok(None) => {
-                        problem.get_or_insert_with(|| unusable("was taken out of its marketplace".into()));
+                        problem.get_or_insert_with(|| unusable("was removed from its marketplace".into()));
                         None
                     }
                     Err(e) => {
@@ -193,7 +193,7 @@ impl Markets {
     }
 }
 
-/// How well a plugin matches: every word must occur; a name counts most.
+/// How well a plugin matches: every word must occur; a match in the name counts most.
 fn score(listed: &Listed, words: &[String]) -> Option<u32> {
     if words.is_empty() {
         return Some(0);
@@ -222,7 +222,7 @@ fn score(listed: &Listed, words: &[String]) -> Option<u32> {
     Some(total)
 }
 
-/// One edit, or one inside the other: what a slip of the finger makes.
+/// One edit, or one contained in the other: a typical typo.
 fn alike(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     if a.len().abs_diff(b.len()) > 2 || b.len() > 128 {
@@ -237,7 +237,7 @@ fn alike(a: &str, b: &str) -> bool {
             row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
         }
     }
-    // Two slips in a name of three letters make any other.
+    // Two typos in a three-letter name can make any other.
     row[b.len()] <= 2.min(a.len().max(b.len()) / 3)
 }
 
@@ -259,7 +259,7 @@ mod tests {
         let (_dir, markets) = markets(settings, &[("a", gone), ("b", ENTRIES)]);
         assert_eq!(markets.find("tool").unwrap().market.as_str(), "b");
         for (name, problem) in
-            [("tool@a", "plugin `tool@a` was taken out of its marketplace"), ("x", "plugin `x` cannot be followed")]
+            [("tool@a", "plugin `tool@a` was removed from its marketplace"), ("x", "plugin `x` cannot be followed")]
         {
             let said = markets.find(name).unwrap_err().to_string();
             assert!(said.starts_with(problem), "{said}");
@@ -286,7 +286,7 @@ mod tests {
             for refused in refused {
                 let said = refused.unwrap_err().to_string();
                 let expected = match name {
-                    "off" => "`off` is a marketplace that is switched off in settings.json".to_owned(),
+                    "off" => "`off` is a marketplace that is disabled in settings.json".to_owned(),
                     name => format!(
                         "the name `{name}` belongs to repositories under github.com/anthropics, and this is not one"
                     ),

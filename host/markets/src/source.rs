@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::looks::skeleton;
 
-/// The words of Claude Code's format for where a plugin or a marketplace is. The host alone says what they mean,
-/// those that it does not install included.
+/// The terms of Claude Code's format for where a plugin or a marketplace is. Only the host defines what they mean,
+/// including those that it doesn't install.
 const STANDARD: [&str; 13] = [
     "archive",
     "command",
@@ -24,37 +24,37 @@ const STANDARD: [&str; 13] = [
     "url",
 ];
 
-/// The most forms of its own that a component may have.
+/// The most forms that a component may define.
 const MAX_FORMS: usize = 32;
 
 /// Where a plugin's files are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
 pub enum Source {
-    /// Beneath the marketplace's root.
+    /// Below the marketplace's root.
     Relative {
         /// `""` is the root itself.
         path: String,
     },
     /// A git repository; resolved by the host, once for all markets.
     Git {
-        /// `owner/repo` (GitHub, at the address that settings name) or a URL.
+        /// `owner/repo` (GitHub, at the address in the settings) or a URL.
         repository: String,
         /// The plugin's directory in it.
         path: String,
         /// A branch or tag.
         reference: Option<String>,
-        /// A commit; it wins over the reference.
+        /// A commit, which takes precedence over the reference.
         sha: Option<Sha>,
     },
     /// A form of the market's own component.
     Own {
         /// The word in `source`.
         word: String,
-        /// Its text, number and truth fields.
+        /// Its text, number and boolean fields.
         fields: Vec<(String, String)>,
     },
-    /// A form that is known and not installed, or not known.
+    /// A form that aiw knows but doesn't install, or an unknown one.
     Refused {
         /// The word in `source`.
         word: String,
@@ -63,8 +63,8 @@ pub enum Source {
     },
 }
 
-/// `owner/repo` as GitHub allows them; `market-github` claims by the same rule. Older accounts have hyphens where
-/// new ones may not.
+/// `owner/repo` as GitHub allows them; `market-github` claims by the same rule. Older accounts have hyphens where new
+/// ones can't.
 pub fn is_github_repo(text: &str) -> bool {
     let Some((owner, repo)) = text.split_once('/') else { return false };
     let owner_ok = (1..=39).contains(&owner.len())
@@ -76,19 +76,19 @@ pub fn is_github_repo(text: &str) -> bool {
     owner_ok && repo_ok
 }
 
-/// Whether a form is the format's own, or would be taken for one.
+/// Whether a form belongs to the format, or could be mistaken for one that does.
 fn is_standard(form: &str) -> bool {
     STANDARD.iter().any(|standard| skeleton(standard) == skeleton(form))
 }
 
-/// What a component may read itself of the forms that it names; and a sentence for each that it may not.
+/// Which of the forms that a component names it may read itself, and one sentence for each that it may not.
 pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Vec<String>) {
     let (mut own, mut notes) = (Vec::new(), Vec::new());
     for form in named.into_iter().take(MAX_FORMS) {
         let shown = one_line(&form, 40);
         if is_standard(&form) {
             notes.push(format!(
-                "component `{component}` names the source form `{shown}`, which is aiw's own: it is not asked for it"
+                "component `{component}` names the source form `{shown}`, which is aiw's own; the component is not asked for it"
             ));
         } else if (1..=64).contains(&form.len())
             && form.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -96,7 +96,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
             own.push(form);
         } else {
             notes.push(format!(
-                "component `{component}` names the source form `{shown}`, which is not 1 to 64 small letters, digits \
+                "component `{component}` names the source form `{shown}`, which is not 1 to 64 lowercase letters, digits \
                  and `-`: it is not asked for it"
             ));
         }
@@ -105,7 +105,7 @@ pub(crate) fn own_forms(component: &str, named: Vec<String>) -> (Vec<String>, Ve
 }
 
 impl Source {
-    /// Whether a component reads it by a form that only the host may read: an older aiw let it.
+    /// Whether a component reads it with a form that only the host may read: an older aiw allowed that.
     pub(crate) fn is_usurped(&self) -> bool {
         matches!(self, Self::Own { word, .. } if is_standard(word))
     }
@@ -115,7 +115,7 @@ impl Source {
         match value {
             Value::String(path) => Self::relative(path, plugin_root),
             Value::Object(fields) => Self::object(fields, own_forms),
-            _ => Err("has a `source` that is neither a text nor an object".into()),
+            _ => Err("has a `source` that is neither a string nor an object".into()),
         }
     }
 
@@ -124,7 +124,7 @@ impl Source {
             return Err("has an empty `source`".into());
         }
         let parsed = RelPath::parse(path).map_err(|e| format!("has a bad `source`: {e}"))?;
-        // `pluginRoot` is for bare names; real documents set it beside whole paths as well.
+        // `pluginRoot` is for bare names; real documents also combine it with full paths.
         let bare = !path.starts_with("./") && path != ".";
         if bare && path.contains('/') {
             return Err(format!("has a `source` that does not begin with `./`: `{}`", one_line(path, 80)));
@@ -137,9 +137,9 @@ impl Source {
         let text = |key: &str| match fields.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(format!("has a source whose `{key}` is not a text")),
+            Some(_) => Err(format!("has a source whose `{key}` is not a string")),
         };
-        let word = text("source")?.ok_or("has a source object without the word `source`")?;
+        let word = text("source")?.ok_or("has a source object without the field `source`")?;
         if own_forms.contains(&word) && !is_standard(&word) {
             let scalar = |value: &Value| match value {
                 Value::String(text) => Some(text.clone()),
@@ -170,7 +170,7 @@ impl Source {
             }
             other => return Ok(Self::Refused { word: one_line(&word, 40), reason: refusal(other) }),
         };
-        // `path` beside `url` is not documented; its intent is evident, and real entries have it.
+        // `path` beside `url` is undocumented, but its intent is clear, and real entries use it.
         let path = match (word.as_str(), text("path")?) {
             ("git-subdir", None) => return Err("has a `git-subdir` source without `path`".into()),
             (_, path) => path.unwrap_or_default(),
@@ -192,7 +192,7 @@ impl Source {
         Ok(Self::Git { repository, path: path.as_str().to_owned(), reference, sha })
     }
 
-    /// The source in one word, for people.
+    /// The source as one word, for display.
     pub fn describe(&self) -> String {
         let text = match self {
             Self::Relative { path } if path.is_empty() => "./".into(),
@@ -214,7 +214,7 @@ impl Source {
             }
             Self::Own { word, .. } | Self::Refused { word, .. } => word.clone(),
         };
-        // A repository's name may hold what steers a terminal.
+        // A repository's name may contain terminal controls.
         aiw_core::printable(&text).into_owned()
     }
 }
@@ -230,7 +230,7 @@ fn check_git_url(url: &str) -> Result<(), String> {
     if let Ok(parsed) = url::Url::parse(url)
         && parsed.password().is_some()
     {
-        return Err("has a source URL that holds a password".into());
+        return Err("has a source URL that contains a password".into());
     }
     let known = ["https://", "http://", "ssh://", "file://"].iter().any(|scheme| url.starts_with(scheme));
     let scp = url
@@ -246,8 +246,8 @@ fn refusal(word: &str) -> String {
     let why = match word {
         "npm" => "npm would run the package's install scripts",
         "pip" => "pip may run the package's build scripts",
-        "command" => "it would run a command of the marketplace's choice",
-        "archive" => "an archive has no commit that could be pinned",
+        "command" => "it would run a command that the marketplace chooses",
+        "archive" => "an archive has no commit to pin",
         _ => return format!("the source form `{}` is not known", one_line(word, 40)),
     };
     format!("the source form `{word}` is not installed: {why}")
@@ -294,9 +294,9 @@ mod tests {
         assert_eq!(notes.len(), 9);
         assert_eq!(
             notes[0],
-            "component `x` names the source form `github`, which is aiw's own: it is not asked for it"
+            "component `x` names the source form `github`, which is aiw's own; the component is not asked for it"
         );
-        // Whatever came through: the host's forms are read first.
+        // Whatever got through, the host's forms are read first.
         let parse = |value: Value| Source::parse(&value, &RelPath::root(), &claimed);
         assert!(matches!(parse(json!({"source": "github", "repo": "o/r"})), Ok(Source::Git { .. })));
         assert!(matches!(parse(json!({"source": "npm", "package": "x"})), Ok(Source::Refused { .. })));
@@ -329,7 +329,7 @@ mod tests {
         }
     }
 
-    /// The same table stands in `plugins/market-github/src/claim.rs`.
+    /// The same table is in `plugins/market-github/src/claim.rs`.
     #[test]
     fn repositories_of_github_are_told_by_their_names() {
         let long = ["a".repeat(39), "a".repeat(40), "b".repeat(100), "b".repeat(101)];

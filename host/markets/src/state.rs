@@ -1,4 +1,4 @@
-//! The three documents that an install touches, changed as one.
+//! The three documents that an install changes, written as one.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use aiw_servers::{Claim, Key, McpFile, Refreshed, Released, Transport, Values, r
 use crate::answers::{Answers, OnConflict};
 use crate::error::MarketError;
 
-/// The three documents that an install touches.
+/// The three documents that an install changes.
 pub(crate) struct State {
-    /// Claims that are not recorded yet: those of the plugin that is being changed.
+    /// Claims that aren't recorded yet: those of the plugin being changed.
     claims: BTreeMap<(PluginId, String), Claim>,
     pub(crate) plugins: Plugins,
     pub(crate) mcp: McpFile,
@@ -25,11 +25,11 @@ impl State {
     }
 
     pub(crate) fn commit(&self, home: &Home, lock: &Lock) -> Result<(), MarketError> {
-        // mcp.json first: whether it was reached decides what a journal that is left behind means.
+        // mcp.json first: whether it was reached decides what a leftover journal means.
         Ok(home.commit(lock, &[self.mcp.document(), self.plugins.document(), self.settings.document()])?)
     }
 
-    /// A key with all that is known of it.
+    /// A key with everything known about it.
     pub(crate) fn key(&self, key: &str) -> Result<Key, MarketError> {
         let known = self.plugins.key(key);
         let mut owners = Vec::new();
@@ -39,14 +39,14 @@ impl State {
                 Some(claim_of(&id, &server))
             };
             let claim = self.claims.get(&(id.clone(), key.to_owned())).cloned().or_else(recorded);
-            // An owner is never dropped without a word, whatever its record says.
+            // Never drop an owner silently, whatever its record says.
             owners.push(claim.unwrap_or_else(|| Claim::unknown(&id, known.written.clone())));
         }
         let current = self.mcp.get(key).cloned();
         Ok(Key { owners, written: known.written, original: known.original, current })
     }
 
-    /// Whether a plugin has a key and something stands there.
+    /// Whether a plugin owns a key that has an entry.
     pub(crate) fn stands(&self, id: &PluginId, key: &str) -> bool {
         self.mcp.get(key).is_some() && self.plugins.key(key).owners.contains(id)
     }
@@ -91,10 +91,11 @@ impl State {
                     Refreshed::Done => {}
                     Refreshed::Users => notes.extend(note(&Released::Users, &server.key)),
                     Refreshed::Ahead(other) => {
-                        notes.push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
+                        notes
+                            .push(format!("server `{}` is now as {id} has it; `{other}` has an older one", server.key));
                     }
                     Refreshed::TakenOut => notes.push(format!(
-                        "server `{}` stays out of mcp.json, where you took it out: `aiw plugin install {id}` puts it back",
+                        "server `{}` stays out of mcp.json, as you removed it: `aiw plugin install {id}` puts it back",
                         server.key
                     )),
                 }
@@ -134,16 +135,16 @@ impl State {
         Ok(())
     }
 
-    /// Removes trees that nobody uses: no plugin, and no entry of mcp.json (the user may have
-    /// kept one that names it). Also those of installs that were killed or met a full disk.
-    /// What can't be removed is said: the change itself is done.
+    /// Removes unused trees: no plugin uses them, and no entry of mcp.json (the user may have kept one that names a
+    /// tree). This includes trees of installs that were killed or hit a full disk. Reports what can't be removed: the
+    /// change itself is done.
     pub(crate) fn drop_trees(&self, home: &Home, _lock: &Lock) -> Vec<String> {
         let Ok(installed) = self.plugins.all() else { return Vec::new() };
         let mcp = self.mcp.document().text();
         let mut notes = Vec::new();
         for dir in std::fs::read_dir(home.trees()).into_iter().flatten().flatten() {
             let Ok(digest) = dir.file_name().into_string() else { continue };
-            // What bears another name is not ours to judge.
+            // Leave alone anything with another kind of name.
             let ours = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
             let used = installed.iter().any(|(_, plugin)| plugin.digest == digest);
             if ours
@@ -158,7 +159,7 @@ impl State {
     }
 }
 
-/// The sentence that says what stays.
+/// A sentence about what stays.
 pub(crate) fn note(released: &Released, key: &str) -> Option<String> {
     match released {
         Released::Gone => None,
@@ -170,10 +171,10 @@ pub(crate) fn note(released: &Released, key: &str) -> Option<String> {
     }
 }
 
-/// The claim of a server that is recorded.
+/// The claim of a recorded server.
 pub(crate) fn claim_of(id: &PluginId, server: &AddedServer) -> Claim {
     let declaration = server.declaration.as_object().cloned().unwrap_or_default();
-    // Everything but a process has a type when written.
+    // Everything but a process is written with a type.
     let transport = server.written.as_object().and_then(|written| Transport::of(written).ok());
     Claim {
         plugin: id.clone(),

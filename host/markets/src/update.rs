@@ -1,4 +1,4 @@
-//! What an update would do to an installed plugin, and what of it the user has to agree to.
+//! What an update would do to an installed plugin, and which changes need the user's agreement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,27 +18,27 @@ use aiw_servers::{reads, visible, visible_json};
 pub struct UpdateCheck {
     /// The new version, ready to install.
     pub plan: Plan,
-    /// The version that is installed.
+    /// The installed version.
     pub from: String,
-    /// Changes of the servers, a few words each; they need the user's agreement.
+    /// Changes to the servers, a few words each; they need the user's agreement.
     pub changes: Vec<String>,
-    /// Changed files, where a server runs from the plugin's own tree.
+    /// Changed files, if a server runs from the plugin's own tree.
     pub changed_files: usize,
 }
 
 impl Markets {
-    /// What an update of an installed plugin would do; `None` when it is current.
+    /// What an update of an installed plugin would do; `None` if it is up to date.
     pub async fn check_update(&self, id: &PluginId) -> Result<Option<UpdateCheck>, MarketError> {
         let record = self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
         let found = self.find(&id.to_string())?;
         if found.id().as_ref() != Some(id) {
             return Err(MarketError::Unusable {
                 name: id.to_string(),
-                problem: format!("is called `{}` now", found.listed.entry.name),
+                problem: format!("is now called `{}`", found.listed.entry.name),
                 hint: Some(format!("install `{}@{}`, then remove `{id}`", found.listed.entry.name, found.market)),
             });
         }
-        // A pinned commit that has not moved needs no look.
+        // A pinned commit that has not moved needs no check.
         if let Ok(usable) = &found.listed.entry.content
             && let Source::Git { sha: Some(sha), .. } = &usable.source
             && record.commit.as_ref() == Some(sha)
@@ -49,7 +49,7 @@ impl Markets {
         let plan = self.plan_found(&found).await?;
         let moved = plan.version != record.version || plan.commit != record.commit;
         let changes = changes(&record, &plan);
-        // A commit elsewhere in the marketplace is none of this plugin.
+        // A commit elsewhere in the marketplace doesn't affect this plugin.
         let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
         if same || (!moved && plan.commit.is_some()) {
             return Ok(None);
@@ -87,7 +87,7 @@ impl Markets {
 }
 
 impl Plan {
-    /// What it changes of the version that is installed, a few words each.
+    /// What it changes compared with the installed version, a few words each.
     pub fn changes(&self) -> Vec<String> {
         self.present.as_ref().map(|present| changes(present, self)).unwrap_or_default()
     }
@@ -114,7 +114,7 @@ fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
     }
     let after = defaults(&new.servers, &new.options);
     let names: BTreeSet<&String> = old.defaults.keys().chain(after.keys()).collect();
-    // What the user gave stands, whatever the default.
+    // What the user gave wins over the default.
     for name in
         names.into_iter().filter(|name| old.defaults.get(*name) != after.get(*name) && !old.values.contains_key(*name))
     {

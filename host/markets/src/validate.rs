@@ -18,9 +18,9 @@ use crate::source::Source;
 pub struct Report {
     /// `marketplace` or `plugin`.
     pub kind: String,
-    /// What must be mended, a sentence each.
+    /// Errors, one sentence each.
     pub errors: Vec<String>,
-    /// What should be, a sentence each.
+    /// Warnings, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
     match aiw_home::json::parse(bytes) {
         Ok(parsed) => {
             for key in &parsed.duplicates {
-                report.error(format!("the key `{}` stands twice", aiw_core::one_line(key, 80)));
+                report.error(format!("the key `{}` appears twice", aiw_core::one_line(key, 80)));
             }
             if parsed.bom {
                 report.warn("the document begins with a byte order mark");
@@ -127,7 +127,7 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
             Ok(_) => {}
         }
     }
-    report.errors.extend(document.problems.iter().filter(|p| !p.contains("stands twice")).cloned());
+    report.errors.extend(document.problems.iter().filter(|p| !p.contains("appears twice")).cloned());
     for entry in &document.entries {
         let usable = match &entry.content {
             Ok(usable) => usable,
@@ -164,7 +164,7 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
     for (name, bytes) in [(PLUGIN_JSON, &files.plugin_json), (".mcp.json", &files.mcp_json)] {
         let Some(Ok(parsed)) = bytes.as_ref().map(|bytes| aiw_home::json::parse(bytes)) else { continue };
         for key in &parsed.duplicates {
-            report.error(format!("{prefix}the key `{}` stands twice in `{name}`", aiw_core::one_line(key, 80)));
+            report.error(format!("{prefix}the key `{}` appears twice in `{name}`", aiw_core::one_line(key, 80)));
         }
     }
     let inspection = inspect(entry, &files, None);
@@ -175,8 +175,9 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
     if let (Some(own), Some(listed)) = (&inspection.version, entry.text("version"))
         && *own != listed
     {
-        report
-            .warn(format!("{prefix}plugin.json says version `{own}`, the marketplace `{listed}`; plugin.json counts"));
+        report.warn(format!(
+            "{prefix}plugin.json says version `{own}`, the marketplace `{listed}`; plugin.json takes precedence"
+        ));
     }
     match tree.walk() {
         Err(e) => report.error(format!("{prefix}{e}")),
@@ -184,15 +185,17 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
             let mut seen = std::collections::BTreeMap::new();
             for item in &items {
                 if let Some(other) = seen.insert(item.path.as_str().to_lowercase(), item.path.clone()) {
-                    report
-                        .error(format!("{prefix}`{other}` and `{}` are one file where case does not count", item.path));
+                    report.error(format!(
+                        "{prefix}`{other}` and `{}` are the same file on case-insensitive file systems",
+                        item.path
+                    ));
                 }
             }
         }
     }
 }
 
-/// The entry of a plugin that is looked at by itself.
+/// The entry for a plugin that is validated on its own.
 fn bare_entry() -> Entry {
     Entry { name: "plugin".into(), content: Err(String::new()), fields: serde_json::Map::new() }
 }

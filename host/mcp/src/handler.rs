@@ -1,4 +1,5 @@
-//! The server's side of the protocol. rmcp keeps versions, sessions and ids; tools and answers pass it as JSON values.
+//! The server's side of the protocol. rmcp handles versions, sessions and ids; tools and answers bypass it as JSON
+//! values.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::{Answer, Cancelled, Offer, Tool};
 #[derive(Clone)]
 pub(crate) struct Handler {
     pub(crate) offer: Arc<dyn Offer>,
-    /// The client has gone away.
+    /// The client has disconnected.
     pub(crate) gone: CancellationToken,
 }
 
@@ -26,12 +27,12 @@ impl Handler {
     async fn answer(&self, name: String, arguments: Map<String, Value>, request: CancellationToken) -> Answer {
         let cancelled = Cancelled { request, gone: self.gone.clone() };
         let offer = self.offer.clone();
-        // On its own: a call that panics is one failed call, and its client does not wait forever.
+        // On its own task: a call that panics is one failed call, and its client doesn't wait forever.
         let call = tokio::spawn(async move { offer.call(&name, arguments, cancelled).await });
-        call.await.unwrap_or_else(|_| Answer::error("a defect of aiw has ended this call; standard error says more"))
+        call.await.unwrap_or_else(|_| Answer::error("a bug in aiw ended this call; see standard error"))
     }
 
-    /// Tells the client of each change of the tools, until it has gone.
+    /// Notifies the client of each change of the tools, until it disconnects.
     async fn tell_changes(self, peer: Peer<RoleServer>) {
         let mut changes = self.offer.changes();
         loop {
@@ -47,7 +48,7 @@ impl Handler {
     }
 }
 
-/// An answer where rmcp hands on whatever stands.
+/// A placeholder answer, which rmcp passes on unchanged.
 fn carried(answer: Answer) -> CallToolResult {
     let mut result = CallToolResult::success(Vec::new());
     result.structured_content = Some(Value::Object(answer.into_value()));
@@ -85,7 +86,7 @@ impl ServerHandler for Handler {
         tokio::spawn(self.clone().tell_changes(context.peer));
     }
 
-    /// Unknown methods, and known ones whose parameters are not of their form.
+    /// Unknown methods, and known ones with invalid parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
@@ -98,14 +99,14 @@ impl ServerHandler for Handler {
             return Ok(CustomResult::new(answer.into_value().into()));
         }
         if KNOWN.contains(&method.as_str()) {
-            return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not of its form"), None));
+            return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not valid"), None));
         }
         let message = format!("there is no method `{method}`");
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
     }
 }
 
-/// [`Handler`] with its tools and answers put in as they are: rmcp's types drop what they do not know.
+/// [`Handler`] with its tools and answers inserted unchanged: rmcp's types drop unknown fields.
 pub(crate) struct Front(pub(crate) Handler);
 
 impl Service<RoleServer> for Front {
@@ -115,7 +116,7 @@ impl Service<RoleServer> for Front {
         context: RequestContext<RoleServer>,
     ) -> Result<ServerResult, ErrorData> {
         let result = Service::handle_request(&self.0, request, context).await?;
-        // What rmcp adds for the version that was agreed on stays.
+        // Keeps what rmcp adds for the negotiated version.
         let mut fields = match &result {
             ServerResult::ListToolsResult(_) | ServerResult::CallToolResult(_) => match serde_json::to_value(&result) {
                 Ok(Value::Object(fields)) => fields,
@@ -124,7 +125,7 @@ impl Service<RoleServer> for Front {
             _ => return Ok(result),
         };
         if matches!(result, ServerResult::ListToolsResult(_)) {
-            // On one page: Gemini reads no other.
+            // On one page: Gemini reads only the first.
             let tools = self.0.offer.tools();
             fields.insert("tools".into(), tools.iter().map(Tool::definition).cloned().collect());
         } else if let Some(Value::Object(answer)) = fields.shift_remove("structuredContent") {

@@ -1,11 +1,11 @@
-//! MCP: the protocol's front ends. The only crate that names rmcp.
+//! MCP: both sides of the protocol. The only crate that uses rmcp.
 //!
 //! A [`Client`] is one connection to another server, over a process's streams or streamable HTTP. Tools, content and
 //! results pass both ways as JSON values, unchanged.
 //!
-//! A server is an [`Offer`]: what it says of itself, the tools it has just now, and what a call of
-//! one of them answers. [`serve_stdio`] speaks the protocol for it, in every version from
-//! 2024-11-05 to 2026-07-28, until the client goes away.
+//! A server is an [`Offer`]: what it says about itself, its current tools, and what a tool call answers.
+//! [`serve_stdio`] speaks the protocol for it, in every version from 2024-11-05 to 2026-07-28, until the client
+//! disconnects.
 //!
 //! Not for what the tools do: `aiw-gateway` knows that.
 //!

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Tool;
 
-/// What a server says of itself.
+/// What a server says about itself.
 #[derive(Debug, Clone)]
 pub struct About {
     /// The name that clients know it by.
@@ -23,41 +23,40 @@ pub struct About {
 /// What a server offers.
 #[async_trait]
 pub trait Offer: Send + Sync {
-    /// What it says of itself.
+    /// What it says about itself.
     fn about(&self) -> About;
 
-    /// The tools that there are now; taken as they are, so it must be at hand.
+    /// The current tools. This must return at once.
     fn tools(&self) -> Arc<[Tool]>;
 
-    /// A signal that is sent each time the tools change. The client is told so (`list_changed`).
+    /// A signal that fires each time the tools change. The client is notified (`list_changed`).
     fn changes(&self) -> watch::Receiver<()>;
 
-    /// Calls a tool. What goes wrong is an answer too: clients hide errors of the protocol from
-    /// the model.
+    /// Calls a tool. A failure is also an answer, because clients hide protocol errors from the model.
     async fn call(&self, name: &str, arguments: Map<String, Value>, cancelled: Cancelled) -> Answer;
 }
 
 /// What a tool answers: a `CallToolResult` as JSON. Some clients show the model only the text, others only the
-/// structure: an answer of our own holds every fact in both.
+/// structure, so our own answers hold every fact in both.
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/schema#calltoolresult>
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer(Map<String, Value>);
 
 impl Answer {
-    /// An answer whose text is its structure.
+    /// An answer whose text is its structured content.
     pub fn of(structure: Value) -> Self {
         let mut answer = Self::text(&format!("{structure:#}"), false);
         answer.0.insert("structuredContent".into(), structure);
         answer
     }
 
-    /// Why a call failed, for the model. It has no structure: that would have to fit the schema.
+    /// Why a call failed, for the model. It has no structured content, which would have to match the schema.
     pub fn error(text: impl AsRef<str>) -> Self {
         Self::text(text.as_ref(), true)
     }
 
-    /// What another server answered, as it is: content of a kind that is not known here, and fields too.
+    /// What another server answered, unchanged, including unknown kinds of content and fields.
     pub fn foreign(result: Map<String, Value>) -> Self {
         Self(result)
     }
@@ -83,13 +82,12 @@ pub struct Cancelled {
 }
 
 impl Cancelled {
-    /// Whether the client has taken the call back. A client that has only gone away has not.
+    /// Whether the client has cancelled the call. A client that only disconnected has not.
     pub fn is_taken_back(&self) -> bool {
         self.request.is_cancelled()
     }
 
-    /// Waits until nobody waits for the answer any more: the call was taken back, or the client
-    /// has gone away.
+    /// Waits until no one needs the answer anymore: the call was cancelled, or the client disconnected.
     pub async fn nobody_waits(&self) {
         tokio::select! {
             () = self.request.cancelled() => {}

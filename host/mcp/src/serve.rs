@@ -1,4 +1,4 @@
-//! Serves an offer over two streams until the client goes away.
+//! Serves an offer over two streams until the client disconnects.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::Offer;
 use crate::handler::{Front, Handler};
 use crate::wire::Wire;
 
-/// How long calls that have begun may take to end once the client has gone.
+/// How long running calls may take to finish once the client has disconnected.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Serves the client on standard input and output until it goes away.
+/// Serves the client on standard input and output until it disconnects.
 pub async fn serve_stdio(offer: Arc<dyn Offer>) {
     serve(offer, std::io::stdin(), standard_output()).await;
 }
 
-/// Standard output past the standard library's lock: a client that does not read would hold up
-/// whatever wants that at the end of the process.
+/// Standard output without the standard library's lock: a client that doesn't read would block whatever needs that
+/// lock when the process ends.
 fn standard_output() -> Box<dyn Write + Send> {
     #[cfg(unix)]
     {
@@ -39,8 +39,8 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
     let sessions = async {
         while !gone.is_cancelled() {
             let handler = Handler { offer: offer.clone(), gone: gone.clone() };
-            // What is not a beginning of a session (the cancellation of a probe, an answer to nobody)
-            // is an error of rmcp's: it is passed over, and the next message may be one.
+            // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
+            // answer). Skip it; the next message may start one.
             if let Ok(session) = serve_server(Front(handler), wire.clone()).await {
                 let _ = session.waiting().await;
             }
@@ -67,7 +67,7 @@ mod tests {
 
     struct Odd;
 
-    /// A definition that rmcp's types would not keep.
+    /// A definition that rmcp's types would lose.
     fn foreign() -> Value {
         json!({"name": "foreign", "inputSchema": {"type": "object"}, "execution": {"taskSupport": 7},
             "annotations": {"odd": [1.5]}, "new_field": {"a": null}})
@@ -126,7 +126,7 @@ mod tests {
         let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of = |id: u8| &answers.iter().find(|answer| answer["id"] == id).unwrap()["result"];
         assert_eq!(of(1)["isError"], true);
-        // The client that is gone has not taken it back.
+        // A client that disconnected has not cancelled it.
         assert_eq!(of(2)["structuredContent"], json!({"taken_back": false}));
     }
 
@@ -186,14 +186,14 @@ mod tests {
     /// One line of a client.
     #[derive(Debug, Clone)]
     enum Sent {
-        /// A request by a number or by a text that is its own.
+        /// A request with a unique number or string.
         Request {
             by_number: bool,
             text: String,
             method: String,
             params: Value,
         },
-        /// A request whose id is none.
+        /// A request with an invalid id.
         Nameless {
             id: String,
             method: String,
@@ -281,7 +281,7 @@ mod tests {
                     let of = answers.iter().filter(|answer| answer.get("id") == Some(id)).count();
                     prop_assert_eq!(of, 1, "{}: {:?}", id, answers);
                 }
-                // From this version on, what is nobody's has no id.
+                // From this version on, an error without a recipient has no id.
                 prop_assert!(answers.iter().all(|answer| answer.get("id").is_none_or(|id| !id.is_null())));
                 let nobodys: Vec<&Value> = answers.iter().filter(|answer| answer.get("id").is_none()).collect();
                 prop_assert_eq!(nobodys.len(), nameless, "{:?}", nobodys);

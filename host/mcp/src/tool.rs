@@ -1,13 +1,13 @@
-//! Tools as clients are told of them.
+//! Tools as clients see them.
 
 use serde_json::{Map, Value, json};
 
-/// What a call of a tool changes. Clients decide by it whether to ask the user first.
+/// What a tool call changes. Clients use it to decide whether to ask the user first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing. Codex runs such a tool without being told that it may.
+    /// Nothing. Codex runs such a tool without approval.
     Reads,
-    /// It may change or end what is there.
+    /// It may change or end existing state.
     Changes {
         /// A second call with the same arguments changes nothing more.
         idempotent: bool,
@@ -31,7 +31,7 @@ impl Effect {
     }
 }
 
-/// A tool's definition as JSON. One of another server's is kept as that server sent it, whatever it holds.
+/// A tool's definition as JSON. Another server's definition is kept exactly as that server sent it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
     name: String,
@@ -52,7 +52,7 @@ impl Tool {
         Self { name: name.to_owned(), definition }
     }
 
-    /// A tool as another server defines it, under the name that it has there; none if it has no name.
+    /// A tool as another server defines it, under its name there; none if it has no name.
     pub fn foreign(definition: Value) -> Option<Self> {
         let name = definition.get("name")?.as_str()?.to_owned();
         Some(Self { name, definition })
@@ -76,7 +76,7 @@ impl Tool {
     }
 }
 
-/// A schema is an object; anything else would allow everything.
+/// A schema must be an object; anything else would allow everything.
 fn schema(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,

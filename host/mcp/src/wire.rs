@@ -1,5 +1,5 @@
-//! Messages as lines, over any reader and writer. rmcp's own transport ignores or ends on some of
-//! what clients send, and keeps the runtime waiting for a read that nothing ends.
+//! Messages as lines, over any reader and writer. rmcp's own transport ignores or stops on some of what clients send,
+//! and keeps the runtime waiting for a read that never ends.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -22,14 +22,14 @@ pub(crate) const MAX_LINE: u64 = 64 << 20;
 /// The longest id that is echoed; clients count, or take a UUID.
 const MAX_ID: usize = 64 << 10;
 
-/// Both ways to a client. Clones are the same two ways.
+/// Both directions of a client connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Wire {
     incoming: Arc<Mutex<mpsc::Receiver<Incoming>>>,
     outgoing: blocking::Sender<Outgoing>,
-    /// Set once all that the client sent has been taken, or it no longer listens.
+    /// Set once everything that the client sent has been read, or it no longer listens.
     gone: CancellationToken,
-    /// An answer to nobody that can be named has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
+    /// An answer without a known recipient has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
     /// has no `null`, and leaves the id out.
     has_null_ids: Arc<AtomicBool>,
 }
@@ -37,7 +37,7 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 enum Incoming {
     Message(Box<RxJsonRpcMessage<RoleServer>>),
-    /// What is answered without asking anybody.
+    /// Answers that need no handler.
     Refused(ErrorData, Option<RequestId>),
 }
 
@@ -47,13 +47,13 @@ struct Outgoing {
 }
 
 impl Wire {
-    /// Reads and writes on threads of their own: they are left behind where nothing wakes them.
+    /// Reads and writes on separate threads, which are left behind if nothing wakes them.
     pub(crate) fn new(
         input: impl Read + Send + 'static,
         output: impl Write + Send + 'static,
         gone: CancellationToken,
     ) -> Self {
-        // Messages that are not taken yet hold the reader up, and so the client.
+        // Unread messages block the reader, and so the client.
         let (sender, incoming) = mpsc::channel(16);
         let (outgoing, lines) = blocking::channel();
         std::thread::spawn(move || read(BufReader::new(input), &sender));
@@ -80,7 +80,7 @@ impl Wire {
         }
     }
 
-    /// Waits until all that was said is written: rmcp drops what it waits for when something else comes first.
+    /// Waits until everything is written: rmcp drops what it waits for when something else comes first.
     pub(crate) async fn flush(&self) {
         let (written, done) = oneshot::channel();
         if self.outgoing.send(Outgoing { line: Vec::new(), written }).is_ok() {
@@ -88,7 +88,7 @@ impl Wire {
         }
     }
 
-    /// Answers what is not handed on.
+    /// Answers what is not passed on.
     async fn refuse(&self, error: ErrorData, id: Option<RequestId>) -> io::Result<()> {
         let nameless = id.is_none() && self.has_null_ids.load(Ordering::Relaxed);
         let message = if nameless {
@@ -143,7 +143,7 @@ impl Transport<RoleServer> for Wire {
 
 fn write(mut output: impl Write, lines: &blocking::Receiver<Outgoing>) {
     for Outgoing { line, written } in lines {
-        // Whoever sent it may be gone already.
+        // The sender may already be gone.
         let _ = written.send(output.write_all(&line).and_then(|()| output.flush()));
     }
 }
@@ -152,7 +152,7 @@ fn read(mut input: impl BufRead, messages: &mpsc::Sender<Incoming>) {
     let mut line = Vec::new();
     loop {
         line.clear();
-        // One large message does not stay in memory for the rest of the session.
+        // Don't keep one large message in memory for the rest of the session.
         line.shrink_to(1 << 20);
         match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
@@ -176,23 +176,23 @@ fn read(mut input: impl BufRead, messages: &mpsc::Sender<Incoming>) {
     }
 }
 
-/// What tells whom to answer. What else a message holds is skipped, however deep.
+/// The part that tells whom to answer. Everything else in a message is skipped, however deep.
 #[derive(Debug, Default)]
 struct Head {
     id: Id,
-    /// It has a method, of whatever form: it asks for something.
+    /// It has a method of any form, so it asks for something.
     asks: bool,
 }
 
-/// By what a request is known.
+/// How a request is identified.
 #[derive(Debug, Default)]
 enum Id {
     /// It is a notification.
     #[default]
     None,
-    /// As MCP allows it: a string or an integer.
+    /// A valid MCP id: a string or an integer.
     Legal(RequestId),
-    /// Anything else, or two.
+    /// Anything else, or two ids.
     Illegal,
 }
 
@@ -228,7 +228,7 @@ impl<'de> Deserialize<'de> for Head {
     }
 }
 
-/// A value, if it is one that can be an id.
+/// A value, if it can be an id.
 struct Scalar(Option<Value>);
 
 impl Scalar {
@@ -289,9 +289,9 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// The head of a message; none of what is not JSON, or no object.
+/// The head of a message; none if it isn't a JSON object.
 fn head(line: &[u8]) -> Option<Head> {
-    /// Read without being understood: a number may be larger than any that can be held.
+    /// Read without interpreting it: a number may be too large to represent.
     #[derive(serde::Deserialize)]
     struct Asked {
         id: Option<IgnoredAny>,
@@ -304,12 +304,12 @@ fn head(line: &[u8]) -> Option<Head> {
     })
 }
 
-/// None for what nobody waits an answer for: noise, and notifications that are not known.
+/// None if no one waits for an answer: noise, and unknown notifications.
 fn parse(line: &[u8]) -> Option<Incoming> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
     if line.first()? == &b'[' {
-        return refused("batches are not taken: send one message a line".into(), None);
+        return refused("batches are not supported: send one message per line".into(), None);
     }
     let head = head(line)?;
     let message = || serde_json::from_slice(line).ok().map(|message| Incoming::Message(Box::new(message)));
@@ -362,7 +362,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "taken"),
             (r#"{"id":1,"method":"ping"}"#, "1: this is not a request of JSON-RPC 2.0"),
             (&deep, "d: this is not a request of JSON-RPC 2.0"),
-            ("[]", "-: batches are not taken: send one message a line"),
+            ("[]", "-: batches are not supported: send one message per line"),
             ("", "ignored"),
             ("Content-Length: 5", "ignored"),
             ("{", "ignored"),
@@ -390,7 +390,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1.5,"result":{}}"#, "ignored"),
             (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "taken"),
             (r#"{"jsonrpc":"2.0","method":7}"#, "ignored"),
-            (&"[".repeat(100_000), "-: batches are not taken: send one message a line"),
+            (&"[".repeat(100_000), "-: batches are not supported: send one message per line"),
             (&"{\"a\":".repeat(100_000), "ignored"),
         ] {
             assert_eq!(shown(line), expected, "{}", &line[..line.len().min(80)]);

@@ -326,7 +326,9 @@ impl Client {
             let next = match response.headers().get("location") {
                 Some(to) if follows && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) => {
                     let to = to.to_str().ok().and_then(|to| url.join(to).ok());
-                    to.ok_or_else(|| NetError::malformed(format!("`{}` redirects to what is not a URL", shown(&url))))?
+                    to.ok_or_else(|| {
+                        NetError::malformed(format!("`{}` redirects to something that is not a URL", shown(&url)))
+                    })?
                 }
                 _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
             };
@@ -372,7 +374,7 @@ impl Client {
             }
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(NetError::invalid(format!("`{}`: a URL may not hold a user or a password", shown(url))));
+            return Err(NetError::invalid(format!("`{}`: a URL may not contain a user or a password", shown(url))));
         }
         let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
             return Err(NetError::invalid(format!("`{}` names no host", shown(url))));
@@ -481,7 +483,7 @@ async fn within<T>(
     match tokio::time::timeout(pause.min(left), work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(failure(url, error)),
-        Err(_) if left <= pause => Err(NetError::unavailable(format!("`{}` took longer than it may", shown(url)))),
+        Err(_) if left <= pause => Err(NetError::unavailable(format!("`{}` took too long", shown(url)))),
         Err(_) => Err(NetError::unavailable(format!("`{}` sent nothing for {} s", shown(url), said.as_secs_f32()))),
     }
 }
@@ -498,7 +500,7 @@ fn failure(url: &Url, error: reqwest::Error) -> NetError {
     let what = if error.is_timeout() {
         "no connection in time".to_owned()
     } else if error.is_decode() || error.is_body() {
-        let message = format!("`{}` broke off or was garbled: {}", shown(url), causes(&error));
+        let message = format!("`{}` sent a truncated or garbled answer: {}", shown(url), causes(&error));
         return NetError::malformed(message).because(error);
     } else {
         causes(&error)
@@ -568,7 +570,7 @@ fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
 /// The secret of a request would be read by whoever stands in between.
 fn unencrypted(host: &str) -> NetError {
     NetError::denied(format!(
-        "`{}` is not reached by `https`, and only this machine and its own networks get a key without encryption",
+        "`{}` is not reached over `https`, and only this machine and private networks get a key without encryption",
         one_line(host, 120)
     ))
 }
@@ -651,11 +653,11 @@ fn header_map<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) -> Result<H
             return Err(NetError::invalid(format!("`{shown}` is not the name of a header")));
         };
         if RESERVED_HEADERS.contains(&name.as_str()) {
-            return Err(NetError::invalid(format!("header `{shown}` is not for a caller to set")));
+            return Err(NetError::invalid(format!("header `{shown}` can't be set by a caller")));
         }
         let Ok(mut value) = HeaderValue::from_str(value) else {
             return Err(NetError::invalid(format!(
-                "the value of header `{shown}` has characters that no header can have"
+                "the value of header `{shown}` has characters that are not allowed in a header"
             )));
         };
         value.set_sensitive(true);

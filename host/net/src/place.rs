@@ -23,7 +23,7 @@ impl Place {
             return refuse("is not 1 to 2048 characters long");
         }
         if url.chars().any(|c| c.is_control() || c == ' ') {
-            return refuse("holds a space or a control character");
+            return refuse("contains a space or a control character");
         }
         // As an argument of git or ssh it would be an option.
         if url.starts_with('-') {
@@ -40,13 +40,13 @@ impl Place {
             return match scheme.to_ascii_lowercase().as_str() {
                 "http" | "https" if !parsed.has_host() => refuse("names no host"),
                 "http" | "https" if !credentials && (secret || !parsed.username().is_empty()) => {
-                    refuse("holds credentials: leave them to a git credential helper")
+                    refuse("contains credentials: leave them to a git credential helper")
                 }
                 "http" | "https" if parsed.query().is_some() || parsed.fragment().is_some() => {
                     refuse("has a query or a fragment")
                 }
                 "http" | "https" => Ok(Self::Http(parsed)),
-                "ssh" | "git+ssh" | "ssh+git" if secret => refuse("holds a password"),
+                "ssh" | "git+ssh" | "ssh+git" if secret => refuse("contains a password"),
                 "ssh" | "git+ssh" | "ssh+git" => {
                     let host = parsed.host_str().unwrap_or_default();
                     if host.is_empty() {
@@ -55,15 +55,15 @@ impl Place {
                     // Hosts of ssh are not decoded by the parser, and git decodes them.
                     let odd = |text: &str| text.starts_with('-') || text.contains('%');
                     if odd(host) || odd(parsed.username()) || parsed.path().starts_with("/-") {
-                        return refuse("has a part that ssh or git would take for an option");
+                        return refuse("has a part that ssh or git would mistake for an option");
                     }
                     Ok(Self::Ssh { host: host.to_owned(), port: parsed.port().unwrap_or(22) })
                 }
                 "file" => match parsed.to_file_path() {
                     Ok(path) => Ok(Self::Local(path)),
-                    Err(()) => refuse("is not a path of this machine"),
+                    Err(()) => refuse("is not a path on this machine"),
                 },
-                "git" => refuse("is of the `git` protocol, which is neither encrypted nor signed: use `https`"),
+                "git" => refuse("uses the `git` protocol, which is neither encrypted nor signed: use `https`"),
                 _ => refuse("is neither `https`, `ssh` nor `file`"),
             };
         }
@@ -77,10 +77,10 @@ impl Place {
                     return refuse("names no host or no path");
                 }
                 if place.starts_with('-') || host.starts_with('-') || path.starts_with('-') {
-                    return refuse("has a part that ssh or git would take for an option");
+                    return refuse("has a part that ssh or git would mistake for an option");
                 }
                 if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-[]".contains(&b)) {
-                    return refuse("has a host of other characters than letters, digits, `.`, `_` and `-`");
+                    return refuse("has a host with characters other than letters, digits, `.`, `_` and `-`");
                 }
                 Ok(Self::Ssh { host: host.to_owned(), port: 22 })
             }

@@ -52,19 +52,19 @@ impl HostPattern {
             None => (host, false),
         };
         if name.contains('*') {
-            return fail("has a `*` elsewhere than in front of the first dot");
+            return fail("has a `*` that is not before the first dot");
         }
         // The parser that requests go through, so that both see the same name.
         let parsed = match url::Host::parse(name) {
             Ok(parsed) => parsed,
-            Err(_) => return fail("is not the name of a host"),
+            Err(_) => return fail("is not a valid host name"),
         };
         if beneath && !matches!(parsed, url::Host::Domain(_)) {
             return fail("puts a `*` before an address");
         }
         let name = bare_name(&parsed.to_string());
         if name.is_empty() || name.split('.').any(str::is_empty) {
-            return fail("is not the name of a host");
+            return fail("is not a valid host name");
         }
         Ok(Self { name, beneath, port })
     }

@@ -1,4 +1,4 @@
-//! From a provider in `providers.json` and its preset to what a component is asked with.
+//! Turns a provider in `providers.json` and its preset into the account that a component gets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::{KnownPreset, ProviderError};
 ///
 /// # Errors
 ///
-/// If the preset leads elsewhere than when the user agreed to it: secrets don't follow by themselves.
+/// If the preset now points elsewhere than when the user agreed to it: secrets don't follow automatically.
 pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, ProviderError> {
     let preset = &known.preset;
     let mut account = unchecked_account(provider, known);
@@ -43,13 +43,13 @@ pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, Prov
     Ok(account)
 }
 
-/// Where the user agreed that a provider's secrets go: what was typed, and where the preset led then.
+/// Where the user agreed that a provider's secrets go: what was typed, and where the preset pointed then.
 pub(crate) fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
     let pinned = provider.origins.iter().filter(|(family, _)| !provider.base_urls.contains_key(family));
     pinned.chain(&provider.base_urls).map(|(_, url)| origin(url)).collect()
 }
 
-/// The same, wherever the preset leads: for lists, and where no secret is sent.
+/// The same, wherever the preset points: for lists, and if no secret is sent.
 pub fn unchecked_account(provider: &Provider, known: &KnownPreset) -> Account {
     let mut base_urls = provider.base_urls.clone();
     for (family, url) in &known.preset.base_urls {
@@ -70,14 +70,14 @@ pub fn unchecked_account(provider: &Provider, known: &KnownPreset) -> Account {
     }
 }
 
-/// Where the preset's own addresses lead, as far as the provider uses them.
+/// Where the preset's own addresses point, as far as the provider uses them.
 fn preset_origins(provider: &Provider, preset: &Preset) -> BTreeMap<Family, String> {
     let used = preset.base_urls.iter().filter(|(family, _)| !provider.base_urls.contains_key(family));
     used.filter_map(|(family, url)| Some((*family, origin(url.as_deref()?)))).collect()
 }
 
-/// Notes where the preset leads now and gives the provider its id: the user agrees to both. Says whether
-/// that changes anything.
+/// Records where the preset points now and gives the provider its id: the user agrees to both. Returns whether
+/// anything changed.
 pub fn pin(provider: &mut Provider, preset: &Preset) -> bool {
     let (id, origins) = (provider.id.clone(), preset_origins(provider, preset));
     let changes = id.is_none() || provider.origins != origins;
@@ -86,7 +86,7 @@ pub fn pin(provider: &mut Provider, preset: &Preset) -> bool {
     changes
 }
 
-/// Whether nothing was ever [`pin`]ned: an entry that was written by hand.
+/// Whether nothing was ever [`pin`]ned: a handwritten entry.
 pub fn is_unpinned(provider: &Provider) -> bool {
     provider.id.is_none()
 }
@@ -101,13 +101,13 @@ pub struct CliApis {
 }
 
 impl CliApis {
-    /// Whose address the CLI is pointed at first.
+    /// The family whose address the CLI uses first.
     pub(crate) fn family(&self) -> Option<Family> {
         self.apis.first().map(|api| api.family())
     }
 }
 
-/// The AI CLIs that providers are for, in the order of lists.
+/// The AI CLIs that providers are for, in listing order.
 #[derive(Debug, Clone)]
 pub struct Clis(Arc<[CliApis]>);
 
@@ -131,13 +131,13 @@ impl Clis {
         self.0.iter().find(|known| known.cli == cli).map(|known| known.apis).unwrap_or_default()
     }
 
-    /// The CLIs that a provider may be used with: it has an address for their API, and the user did not
-    /// mean it for others.
+    /// The CLIs that a provider can be used with: it has an address for their API, and the user didn't reserve it for
+    /// others.
     pub fn fitting(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
         self.all().filter(|cli| self.misfit(provider, preset, *cli).is_none()).collect()
     }
 
-    /// The CLIs that a preset fits: those whose API it speaks.
+    /// The CLIs that a preset works with: those whose API it speaks.
     pub fn of_preset(&self, preset: &Preset) -> Vec<CliKind> {
         self.all().filter(|cli| self.family_for(*cli, preset).is_some()).collect()
     }
@@ -163,12 +163,12 @@ impl Clis {
         })
     }
 
-    /// The family of the first API of a CLI that a preset has a place for.
+    /// The family of a CLI's first API that a preset has an address for.
     fn family_for(&self, cli: CliKind, preset: &Preset) -> Option<Family> {
         self.apis(cli).iter().map(|api| api.family()).find(|family| preset.base_urls.contains_key(family))
     }
 
-    /// Why a provider does not fit a CLI, as the end of a sentence.
+    /// Why a provider doesn't work with a CLI, as the end of a sentence.
     pub fn misfit(&self, provider: &Provider, preset: &Preset, cli: CliKind) -> Option<String> {
         if provider.clis.as_ref().is_some_and(|clis| !clis.contains(&cli)) {
             return Some("it is meant for other CLIs".into());
@@ -258,7 +258,7 @@ mod tests {
         let moved = preset(&[(Family::Anthropic, Some("https://b/x"))]);
         assert!(pin(&mut provider, &moved) && account(&provider, &known(moved)).is_ok());
         assert_eq!(provider.id, id);
-        // An address that is added later is not used unless it leads where the user agreed already.
+        // An address that is added later is unused unless it points where the user already agreed.
         let gained = |url| preset(&[(Family::Anthropic, Some("https://b/x")), (Family::Gemini, Some(url))]);
         let with = account(&provider, &known(gained("https://evil/x"))).unwrap();
         assert_eq!(with.base_urls.keys().collect::<Vec<_>>(), [&Family::Anthropic]);
@@ -267,7 +267,7 @@ mod tests {
         clis().check_agreed(&with, &provider, &gained("https://evil/x"), CliKind::Claude).unwrap();
         let with = account(&provider, &known(gained("https://b/y"))).unwrap();
         assert_eq!(with.base_urls[&Family::Gemini], "https://b/y");
-        // An address of the user's own is not the preset's to move.
+        // The preset can't move the user's own address.
         provider.base_urls.insert(Family::Anthropic, "https://mine".into());
         account(&provider, &known(before)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! What this room needs of provider components. `aiw` fulfils it with the library of components.
+//! What this room needs from provider components. `aiw` implements it with the library of components.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -27,13 +27,13 @@ pub trait Adapters: Send + Sync {
     /// A preset by its id, from one component or from any.
     async fn preset(&self, preset: &str, component: Option<&ExtensionId>) -> Result<KnownPreset, AdapterError>;
 
-    /// Refuses an address that nobody typed and that leads to this machine or a private network.
+    /// Refuses an address that no one typed and that points to this machine or a private network.
     async fn check_address(&self, url: &str) -> Result<(), AdapterError>;
 
     /// What a CLI should be told.
     async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError>;
 
-    /// Asks the provider once whether it is there and whether the key is good.
+    /// Asks the provider once whether it is reachable and whether the key is valid.
     async fn check(
         &self,
         component: &ExtensionId,
@@ -59,7 +59,7 @@ pub enum AdapterError {
         /// Its id.
         preset: String,
     },
-    /// An address that nobody typed is not a public one.
+    /// An address that no one typed is not public.
     #[error("{source}")]
     Address {
         /// For the exit code.
@@ -88,7 +88,7 @@ impl AdapterError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// What to do next, if there is one thing to do.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnknownPreset { .. } => Some("`aiw provider presets` lists them".into()),

@@ -1,11 +1,11 @@
-//! Addresses of providers as they are typed.
+//! Provider addresses as users type them.
 
 use aiw_core::Family;
 use aiw_core::provider::Preset;
 
 use crate::{CliApis, ProviderError};
 
-/// An address in the form that is kept. One that may hold a secret is not repeated in the error.
+/// An address in its stored form. The error doesn't repeat one that may contain a secret.
 pub(crate) fn base_url(text: &str) -> Result<String, ProviderError> {
     aiw_home::base_url(text).map_err(|problem| ProviderError::BadAddress {
         shown: (!text.contains(['@', '?', '#'])).then(|| text.to_owned()),
@@ -13,8 +13,8 @@ pub(crate) fn base_url(text: &str) -> Result<String, ProviderError> {
     })
 }
 
-/// The families that an address is for, each with the address in the form that the API's CLIs want: with
-/// `/v1` for OpenAI's, without for the others.
+/// The families that an address is for, each with the address in the form that the API's CLIs expect: with `/v1` for
+/// OpenAI's, without for the others.
 pub(crate) fn addresses(
     family: Option<Family>,
     url: &str,
@@ -33,7 +33,7 @@ pub(crate) fn addresses(
     };
     match families.as_slice() {
         [family] => Ok(vec![(*family, url.to_owned())]),
-        // Nothing is known of a custom provider but its address.
+        // Only the address of a custom provider is known.
         _ if preset.id == "custom" && wanted.is_empty() => Err(ProviderError::WhichApi { url: url.to_owned() }),
         families => {
             let root = url.strip_suffix("/v1").unwrap_or(url);
@@ -46,7 +46,7 @@ pub(crate) fn addresses(
     }
 }
 
-/// Whether an address is this machine's, as it stands.
+/// Whether an address, as written, is on this machine.
 pub(crate) fn is_loopback(url: &str) -> bool {
     match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -56,7 +56,7 @@ pub(crate) fn is_loopback(url: &str) -> bool {
     }
 }
 
-/// Whether an address, as it stands, is this machine's or of a private network.
+/// Whether an address, as written, is on this machine or a private network.
 pub(crate) fn is_private(url: &str) -> bool {
     let is_private = |address: std::net::IpAddr| !aiw_core::is_public(address);
     match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {

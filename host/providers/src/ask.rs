@@ -1,14 +1,14 @@
-//! The questions of adding and changing a provider.
+//! The questions asked while adding or changing a provider.
 
 use aiw_core::{CliKind, Family, Secret};
 use async_trait::async_trait;
 
 use crate::KnownPreset;
 
-/// Somebody who answers.
+/// Someone who answers questions.
 #[async_trait]
 pub trait Ask: Send + Sync {
-    /// Whether anybody is there. If not, only [`Ask::private_address`] and [`Ask::given_token`] are called.
+    /// Whether someone can answer. If not, only [`Ask::private_address`] and [`Ask::given_token`] are called.
     fn is_there(&self) -> bool;
 
     /// Which preset a new provider starts from.
@@ -17,13 +17,13 @@ pub trait Ask: Send + Sync {
     /// The address for an API; none to leave that API out.
     async fn address(&self, family: Family) -> Result<Option<String>, AskError>;
 
-    /// Which of the CLIs that fit the provider is for; none for all of them.
+    /// Which of the suitable CLIs the provider is for; none for all of them.
     async fn clis(&self, fitting: &[CliKind]) -> Result<Option<Vec<CliKind>>, AskError>;
 
     /// The model; none for the CLI's own choice.
     async fn model(&self) -> Result<Option<String>, AskError>;
 
-    /// The token; none if nothing was typed. `page` is where to get one.
+    /// The token; none if you typed nothing. `page` is where to get one.
     async fn token(&self, page: Option<&str>) -> Result<Option<Secret>, AskError>;
 
     /// The token that the user said is coming, from standard input for instance.
@@ -37,18 +37,18 @@ pub trait Ask: Send + Sync {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Nobody is there to ask.
+    /// There is no one to ask.
     #[error("{question} needs an answer, and there is no terminal to ask on")]
     Nobody {
         /// The question.
         question: String,
-        /// What would have answered it.
+        /// The option that would have answered it.
         hint: String,
     },
     /// The user stopped.
     #[error("stopped")]
     Interrupted,
-    /// The answer can't be read, or is of no use.
+    /// The answer can't be read or used.
     #[error("{0}")]
     Unreadable(String),
 }

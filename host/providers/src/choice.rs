@@ -1,5 +1,5 @@
-//! Which provider a run gets: the one that was named, else the project's, else the default,
-//! else none: the CLI's own configuration, untouched.
+//! Which provider a run gets: the named one, else the project's, else the default, else none (the CLI's own
+//! configuration, untouched).
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// For people: `the default`; what was typed needs no words.
+    /// Human-readable: `the default`; none for what the user typed.
     pub fn source_name(&self) -> Option<String> {
         match self {
             Self::Named | Self::Own => None,
@@ -37,7 +37,7 @@ pub struct Choice {
     pub name: Option<String>,
     /// What decided.
     pub decision: Decision,
-    /// Something that did not count, a sentence.
+    /// Something that was ignored, as a sentence.
     pub note: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl Choice {
         if let Some(project) = project(settings, cwd, user_home().as_deref(), &mut note)? {
             if let [unknown, ..] = project.unknown() {
                 let file = project.root.join(".aiw.json");
-                note = Some(format!("`{}` in `{}` means nothing to aiw", one_line(unknown, 60), file.display()));
+                note = Some(format!("`{}` in `{}` is unknown to aiw", one_line(unknown, 60), file.display()));
             }
             if let Some(name) = project.provider(cli) {
                 return Ok(chosen(name, Decision::Project(project.root.clone()), note));
@@ -75,8 +75,8 @@ impl Choice {
     }
 }
 
-/// The project's file, if its directory is trusted. One that is not trusted can't stop a run,
-/// whatever is in it: it leaves a note.
+/// The project's file, if its directory is trusted. An untrusted one can't stop a run, whatever is in it: it leaves a
+/// note.
 fn project(
     settings: &Settings,
     cwd: &Path,
@@ -94,7 +94,7 @@ fn project(
         return found;
     }
     let root = root.display();
-    *note = Some(format!("`{root}/.aiw.json` does not count: the directory is not trusted (`aiw trust add {root}`)"));
+    *note = Some(format!("`{root}/.aiw.json` is ignored: the directory is not trusted (`aiw trust add {root}`)"));
     Ok(None)
 }
 

@@ -12,12 +12,12 @@ use crate::address::{addresses, base_url, is_loopback, is_private};
 use crate::secrets::{forget, free_name, in_vault};
 use crate::{Ask, KnownPreset, ProviderError, ProviderSummary, Providers};
 
-/// What a provider is to become. What is empty stays as it is.
+/// The changes to a provider. Empty fields stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     /// The preset to start from.
     pub preset: Option<String>,
-    /// Addresses, each for one API or for all that the preset speaks.
+    /// Addresses, each for one API or for all APIs of the preset.
     pub base_urls: Vec<(Option<Family>, String)>,
     /// The model; empty text removes it.
     pub model: Option<String>,
@@ -35,9 +35,9 @@ pub struct Changes {
     pub secrets: Vec<(SecretName, EnvName)>,
     /// Further secrets to remove.
     pub unset_secrets: Vec<SecretName>,
-    /// Its token and further secrets go along to another preset or address.
+    /// Keep its token and further secrets for another preset or address.
     pub keep_token: bool,
-    /// Make it the default for the CLIs that it fits.
+    /// Make it the default for the CLIs that it works with.
     pub default: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct Changes {
 pub enum TokenSource {
     /// A variable, read at each run.
     Variable(EnvName),
-    /// [`Ask::given_token`]; it is kept in the vault.
+    /// [`Ask::given_token`]; it is stored in the vault.
     Given,
 }
 
@@ -79,23 +79,23 @@ enum Wanted {
     No,
     /// The provider is new.
     New,
-    /// It leads elsewhere now, and what it had stays behind.
+    /// It now points elsewhere, and its secrets don't move with it.
     Moved {
-        /// Whether it had anything.
+        /// Whether it had any secrets.
         had_one: bool,
     },
 }
 
-/// A token that the user gave, and the places that it was given for. Another process may change the
-/// provider in the meantime.
+/// A token that the user gave, and the places that it is for. Another process may change the provider in the
+/// meantime.
 struct Given {
     token: Secret,
     places: BTreeSet<String>,
 }
 
-/// What is to be written.
+/// What to write.
 struct Pending {
-    /// The entry that stands there.
+    /// The existing entry.
     before: Option<Provider>,
     provider: Provider,
     known: KnownPreset,
@@ -143,7 +143,7 @@ impl Providers {
         .await
     }
 
-    /// Changes a provider: what is given, and nothing else.
+    /// Changes only the given parts of a provider.
     pub async fn edit(&self, name: &ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
         let mut given: Option<Given> = None;
         loop {
@@ -171,7 +171,7 @@ impl Providers {
             let kept = blocking(move || {
                 let lock = this.home.lock()?;
                 let file = this.file()?;
-                // Another process was here in the meantime: the changes go on top of what it left.
+                // Another process changed it in the meantime: apply the changes on top.
                 match Some(Self::get(&file, name.as_str())?) == pending.before {
                     true => this.keep(lock, file, pending).map(Ok),
                     false => Ok(Err(pending.token)),
@@ -190,7 +190,7 @@ impl Providers {
         let mut file = self.file()?;
         let secrets = match file.get(name) {
             Ok(Some(provider)) => in_vault(provider),
-            // One that can't be read can still be removed.
+            // A provider that can't be read can still be removed.
             _ => Vec::new(),
         };
         let was_default_for = self.clis.all().filter(|cli| file.default_for(*cli) == Some(name)).collect();
@@ -208,7 +208,7 @@ impl Providers {
         Ok(self.clis.all().map(|cli| (cli, file.default_for(cli).map(str::to_owned))).collect())
     }
 
-    /// Makes a provider the default for some CLIs, or for all that it fits. [`OWN`] is the CLI's own
+    /// Makes a provider the default for some CLIs, or for all that it works with. [`OWN`] is the CLI's own
     /// configuration.
     pub async fn set_default(&self, name: &str, wanted: &[CliKind]) -> Result<(), ProviderError> {
         let fitting = match name {
@@ -236,7 +236,7 @@ impl Providers {
         .await
     }
 
-    /// What an entry becomes, with its preset, and whether its secrets would go to another place.
+    /// The new entry, with its preset, and whether its secrets would go to another place.
     async fn changed(
         &self,
         before: &Provider,
@@ -281,7 +281,7 @@ impl Providers {
         Ok((provider, known, moved))
     }
 
-    /// Puts everything but the token into the provider. `ask` is there for a new one.
+    /// Fills in everything but the token. `ask` is set for a new provider.
     async fn apply(
         &self,
         provider: &mut Provider,
@@ -334,7 +334,7 @@ impl Providers {
         self.refuse_useless(provider, preset, changes)
     }
 
-    /// A provider that fits nothing is of no use.
+    /// A provider that works with no CLI is useless.
     fn refuse_useless(&self, provider: &Provider, preset: &Preset, changes: &Changes) -> Result<(), ProviderError> {
         let fitting = self.clis.fitting(provider, preset);
         let misfit = self.clis.of(&changes.clis).into_iter().find(|known| !fitting.contains(&known.cli));
@@ -350,7 +350,7 @@ impl Providers {
         }
     }
 
-    /// Writes all of it over what was read under the lock.
+    /// Writes everything over what was read under the lock.
     fn keep(&self, lock: Lock, mut file: ProvidersFile, pending: Pending) -> Result<Added, ProviderError> {
         let Pending { before, mut provider, known, token, default, mut notes } = pending;
         let mut new = None;
@@ -375,7 +375,7 @@ impl Providers {
         }
         let gone = forget(&self.home, &file, &lock, before.as_ref().map(in_vault).unwrap_or_default())?;
         drop(lock);
-        notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses any more")));
+        notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses anymore")));
         for (family, url) in &unchecked_account(&provider, &known).base_urls {
             if url.starts_with("http://") && !is_loopback(url) {
                 notes.push(format!(
@@ -404,7 +404,7 @@ impl Providers {
     }
 }
 
-/// The token: a reference goes into the provider, a secret is returned and not kept yet.
+/// The token: a reference goes into the provider; a secret is returned and not stored yet.
 async fn token(
     provider: &mut Provider,
     preset: &Preset,
@@ -466,8 +466,8 @@ async fn agree_to_private(provider: &mut Provider, known: &KnownPreset, ask: &dy
     Ok(())
 }
 
-/// Removes the secrets that were given for another place. Those that came with the same command stay.
-/// Returns sentences for the user.
+/// Removes the secrets that were given for another place, and keeps those from the same command. Returns sentences
+/// for the user.
 fn leave_behind(provider: &mut Provider, changes: &Changes) -> (Wanted, Vec<String>) {
     let mut notes = Vec::new();
     let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
@@ -481,7 +481,7 @@ fn leave_behind(provider: &mut Provider, changes: &Changes) -> (Wanted, Vec<Stri
     if !left.is_empty() {
         notes.push(format!("secrets for the old address do not go to the new one: {}", left.join(", ")));
     }
-    // Variables are for the CLI, and may well be for something else.
+    // Variables are for the CLI, and may serve another purpose.
     let env: Vec<String> = provider
         .env
         .iter()

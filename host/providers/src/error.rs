@@ -17,7 +17,7 @@ pub enum ProviderError {
     /// The provider's component.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
-    /// A question that was not answered.
+    /// An unanswered question.
     #[error(transparent)]
     Ask(#[from] AskError),
     /// No provider has that name.
@@ -25,7 +25,7 @@ pub enum ProviderError {
     Unknown {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The existing names.
         known: Vec<String>,
     },
     /// A provider has that name already.
@@ -38,14 +38,14 @@ pub enum ProviderError {
     #[error("`{OWN}` means the CLI's own configuration")]
     Reserved,
     /// The provider is not for that CLI, or does not speak its API.
-    #[error("provider `{provider}` does not fit `{cli}`")]
+    #[error("provider `{provider}` does not work with `{cli}`")]
     Misfit {
         /// The provider.
         provider: String,
         /// The CLI.
         cli: CliKind,
     },
-    /// The preset now leads to another place than the one that the user agreed to.
+    /// The preset now points somewhere other than the user agreed to.
     #[error("the preset `{preset}` of provider `{provider}` now leads to `{now}`; you agreed to `{pinned}`")]
     Moved {
         /// The provider.
@@ -54,7 +54,7 @@ pub enum ProviderError {
         preset: String,
         /// Scheme, host and port that the user agreed to.
         pinned: String,
-        /// Where it leads now.
+        /// Where it points now.
         now: String,
     },
     /// The preset gained an address since the user agreed to it, and the CLI would need it.
@@ -91,7 +91,7 @@ pub enum ProviderError {
         /// Why.
         source: VaultError,
     },
-    /// An address that is not one.
+    /// An invalid address.
     #[error("{} {problem}", name_of(.shown))]
     BadAddress {
         /// The address, unless it may hold a secret.
@@ -107,7 +107,7 @@ pub enum ProviderError {
         /// The API's family.
         family: Family,
     },
-    /// An address alone does not say which API is spoken there.
+    /// An address alone does not say which API it speaks.
     #[error("which API does `{}` speak?", one_line(.url, 120))]
     WhichApi {
         /// The address.
@@ -131,7 +131,7 @@ pub enum ProviderError {
         /// The families that it speaks.
         families: Vec<Family>,
     },
-    /// Not a name of a model.
+    /// Not a valid model name.
     #[error("`{}` is not a valid model name", one_line(.model, 80))]
     Model {
         /// What was given.
@@ -159,7 +159,7 @@ pub enum ProviderError {
         /// The secret.
         name: SecretName,
     },
-    /// Nothing was to be changed.
+    /// There was nothing to change.
     #[error("nothing to change")]
     Unchanged,
     /// Another process moved the provider while the user typed a token for the old place.
@@ -183,7 +183,7 @@ pub enum ProviderError {
     /// The user did not agree to an address.
     #[error("nothing was changed")]
     NotAgreed,
-    /// The provider does not take the key.
+    /// The provider rejects the key.
     #[error("provider `{provider}` refuses the key")]
     KeyRefused {
         /// The provider.
@@ -207,7 +207,7 @@ impl ProviderError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// What to do next, if there is one thing to do.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Home(e) => return e.hint(),

@@ -1,8 +1,8 @@
 //! API providers: adding, changing, choosing and testing them.
 //!
-//! A provider is an entry of `providers.json` that starts from a preset, and presets come from
-//! components. This room knows the rules: which CLIs a provider fits, where its secrets may go, and what
-//! happens to them when its address changes. A view asks the user's questions through [`Ask`].
+//! A provider is an entry of `providers.json` that starts from a preset, and presets come from components. This room
+//! knows the rules: which CLIs a provider works with, where its secrets may go, and what happens to them when its
+//! address changes. A view asks the user's questions through [`Ask`].
 
 mod account;
 mod adapters;

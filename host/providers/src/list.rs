@@ -1,4 +1,4 @@
-//! Providers and presets as views show them.
+//! Providers and presets for display.
 
 use std::collections::BTreeMap;
 
@@ -45,9 +45,9 @@ pub struct ProviderSummary {
 #[serde(rename_all = "lowercase")]
 #[schemars(with = "String", extend("enum" = ["set", "missing"]))]
 pub enum SecretState {
-    /// All that it refers to.
+    /// All of them exist.
     Set,
-    /// One is not, or a token that its preset takes was never given.
+    /// One is missing, or a token that its preset takes was never given.
     Missing,
 }
 
@@ -82,12 +82,12 @@ pub struct ProviderDetails {
     pub variables: Vec<(String, Variable)>,
 }
 
-/// The value of a variable, as it may be shown.
+/// The value of a variable, in a form that may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Variable {
     /// As it stands.
     Plain(String),
-    /// It looks like a secret that somebody wrote there by hand.
+    /// It looks like a secret that someone wrote there by hand.
     LooksSecret,
     /// A reference.
     Reference(SecretRef),
@@ -119,8 +119,8 @@ pub struct PresetSummary {
 }
 
 impl Providers {
-    /// All providers in the file's order, and what is wrong with those that can't be read or have no
-    /// preset any more, a sentence each.
+    /// All providers in the file's order, and one sentence for each that can't be read or whose preset no longer
+    /// exists.
     pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
         let file = self.file()?;
         let (mut summaries, mut problems) = (Vec::new(), Vec::new());

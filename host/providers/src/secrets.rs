@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::ProviderError;
 
-/// The secrets of a provider by the names that its component uses. Each that it refers to has to be
-/// there: a run never starts without one.
+/// The secrets of a provider by the names that its component uses. All that it refers to must exist: a run never
+/// starts without one.
 pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secret>, ProviderError> {
     provider
         .secret_refs()
@@ -18,7 +18,7 @@ pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secr
         .collect()
 }
 
-/// Whether each secret that the provider refers to is there and can be read.
+/// Whether each secret that the provider refers to exists and can be read.
 pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
     provider.secret_refs().all(|(_, reference)| match reference {
         SecretRef::Vault(name) => home.vault().has(name),
@@ -70,7 +70,7 @@ fn users(file: &ProvidersFile, name: &SecretName) -> Vec<String> {
     users.map(|provider| provider.name.to_string()).collect()
 }
 
-/// Removes those secrets from the vault that no provider uses any more.
+/// Removes those secrets from the vault that no provider uses anymore.
 pub(crate) fn forget(
     home: &Home,
     file: &ProvidersFile,
@@ -97,7 +97,7 @@ pub(crate) fn free_name(
     if users(file, &wanted).is_empty() && !home.vault().is_taken(&wanted) {
         return Ok(wanted);
     }
-    // Don't lose one that was kept beforehand, or for a provider of that name that is gone.
+    // Don't lose one that was stored earlier, or for a removed provider of that name.
     let mut number = 2;
     loop {
         let name: SecretName = format!("{wanted}-{number}").parse()?;
@@ -108,7 +108,7 @@ pub(crate) fn free_name(
     }
 }
 
-/// A secret that was taken out of the vault.
+/// A secret that was removed from the vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecretRemoved {
     /// Its name.

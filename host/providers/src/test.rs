@@ -1,4 +1,4 @@
-//! Asking a provider whether it is there.
+//! Testing whether a provider is reachable.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use crate::{AdapterError, ProviderError, Providers, account, secrets};
 pub struct Tested {
     /// How long the first answer took.
     pub latency: Duration,
-    /// Whether the key is good.
+    /// Whether the key is valid.
     pub health: Health,
     /// The models that it offers; none if the key is refused.
     pub models: Result<Vec<Model>, AdapterError>,
 }
 
 impl Providers {
-    /// Asks a provider whether it is there, whether the key is good, and which models it has.
+    /// Asks a provider whether it is reachable, whether the key is valid, and which models it has.
     pub async fn test(&self, name: &str) -> Result<Tested, ProviderError> {
         let provider = Self::get(&self.file()?, name)?;
         let known = self.preset_of(&provider).await?;

@@ -1,5 +1,4 @@
-//! MCP servers as plugins declare them: where declarations stand, what they may look like,
-//! and how several of them become one.
+//! MCP servers as plugins declare them: where declarations are, what they look like, and how to merge several.
 
 use aiw_core::{RelPath, one_line, shell_word};
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use crate::transport::{Transport, text_of};
 /// More servers than any plugin has; a bound for what is shown and merged.
 const MAX_SERVERS: usize = 200;
 
-/// The longest declaration that can be shown and agreed to. The longest seen has 500 bytes.
+/// The longest declaration that a user can review. The longest seen has 500 bytes.
 const MAX_DECLARATION: usize = 8 << 10;
 
 /// One declared server that can be used.
@@ -21,12 +20,12 @@ pub struct Server {
     /// How it is reached.
     #[serde(rename = "type")]
     pub transport: Transport,
-    /// The declaration as it stands, unknown fields included.
+    /// The declaration as written, including unknown fields.
     pub declaration: Map<String, Value>,
 }
 
 impl Server {
-    /// What it runs or reaches, whole and on one line, for people to judge.
+    /// What it runs or reaches, in full and on one line, for the user to judge.
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
         if self.transport != Transport::Stdio {
@@ -37,8 +36,8 @@ impl Server {
         words.map(quoted).collect::<Vec<_>>().join(" ")
     }
 
-    /// Everything else that the declaration sets, a line each: a variable or a header can
-    /// change what runs as much as a command.
+    /// Everything else that the declaration sets, one line each: a variable or a header can change what runs as much
+    /// as a command can.
     pub fn details(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (key, value) in &self.declaration {
@@ -65,7 +64,7 @@ impl Server {
     }
 }
 
-/// A text on one line with nothing hidden: line breaks are visible, nothing is folded or cut.
+/// Text on one line with nothing hidden: line breaks are visible, and nothing is folded or cut.
 pub fn visible(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
@@ -79,7 +78,7 @@ pub fn visible(text: &str) -> String {
     aiw_core::printable(&line).into_owned()
 }
 
-/// A JSON value as [`visible`] text; a plain text without its quotes.
+/// A JSON value as [`visible`] text; a string without its quotes.
 pub fn visible_json(value: &Value) -> String {
     match value {
         Value::String(text) => visible(text),
@@ -87,8 +86,8 @@ pub fn visible_json(value: &Value) -> String {
     }
 }
 
-/// A word as a shell would need it, so that two arguments never look like three. A `${VAR}` is the client's to read,
-/// not a shell's: it stays plain.
+/// A word quoted as for a shell, so that two arguments never look like three. A `${VAR}` stays plain, because the
+/// client reads it, not a shell.
 fn quoted(word: &str) -> String {
     let word = visible(word);
     let without: String = word.chars().filter(|c| !"${}".contains(*c)).collect();
@@ -96,16 +95,16 @@ fn quoted(word: &str) -> String {
     if plain { word } else { shell_word(&word).into_owned() }
 }
 
-/// The servers of one plugin, and a word for each that is left out.
+/// The servers of one plugin, and a note for each that is left out.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Collected {
     /// By name, in the order of declaration.
     pub servers: Vec<Server>,
-    /// What was left out and why, a sentence each.
+    /// What was left out and why, one sentence each.
     pub left_out: Vec<String>,
 }
 
-/// Where one `mcpServers` value points: what stands in it, and files that it names.
+/// Where one `mcpServers` value points: its own content, and files that it names.
 pub struct Declared<'a> {
     /// Objects of servers.
     pub objects: Vec<&'a Map<String, Value>>,
@@ -144,8 +143,8 @@ pub fn declared(value: &Value) -> Result<Declared<'_>, String> {
     Ok(found)
 }
 
-/// The servers in a `.mcp.json` or a file that a manifest names: the wrapper if `mcpServers`
-/// is an object, else every key that holds an object.
+/// The servers in a `.mcp.json` or a file that a manifest names: the wrapper if `mcpServers` is an object, else every
+/// key whose value is an object.
 pub fn in_file(bytes: &[u8]) -> Result<Map<String, Value>, String> {
     let parsed = aiw_home::json::parse(bytes)?;
     let Value::Object(mut object) = parsed.value else { return Err("is not a JSON object".into()) };
@@ -157,8 +156,8 @@ pub fn in_file(bytes: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 impl Collected {
-    /// Adds the servers of one place. The same name again: an identical declaration is one,
-    /// a different one replaces the earlier, with a word.
+    /// Adds the servers of one place. If a name repeats, an identical declaration is merged, and a different one
+    /// replaces the earlier, with a note.
     pub fn add(&mut self, servers: &Map<String, Value>, place: &str) {
         for (name, declaration) in servers {
             let shown = one_line(name, 60);
@@ -167,8 +166,9 @@ impl Collected {
                 Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
                     Some(at) if self.servers[at] == new => {}
                     Some(at) => {
-                        self.left_out
-                            .push(format!("server `{shown}` stands in several places; the one in {place} counts"));
+                        self.left_out.push(format!(
+                            "server `{shown}` is declared in several places; the one in {place} is used"
+                        ));
                         self.servers[at] = new;
                     }
                     None if self.servers.len() == MAX_SERVERS => {
@@ -193,7 +193,7 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
         return Err("has a name that is not 1 to 256 bytes long".into());
     }
     let Value::Object(fields) = declaration else { return Err("is not an object".into()) };
-    // It is shown whole before it is agreed to: nobody reads more.
+    // Users see all of it before they agree; no one would read more.
     if declaration.to_string().len() > MAX_DECLARATION {
         return Err(format!("has a declaration of more than {} KiB", MAX_DECLARATION >> 10));
     }
@@ -205,7 +205,7 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
         }
         let texts = |value: &Value| value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
         if fields.get("args").is_some_and(|args| !texts(args)) {
-            return Err("has an `args` that is not a list of texts".into());
+            return Err("has an `args` that is not a list of strings".into());
         }
     } else {
         match url {
@@ -218,7 +218,7 @@ pub fn server(name: &str, declaration: &Value) -> Result<Server, String> {
     for key in ["env", "headers"] {
         let texts = |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_string));
         if fields.get(key).is_some_and(|value| !texts(value)) {
-            return Err(format!("has an `{key}` that is not an object of texts"));
+            return Err(format!("has an `{key}` that is not an object of strings"));
         }
     }
     Ok(Server { name: name.to_owned(), transport, declaration: fields.clone() })

@@ -5,14 +5,14 @@ use serde_json::{Map, Value};
 
 const SERVERS: &str = "mcpServers";
 
-/// `mcp.json`, edited in place: what aiw does not know in it stays as it is.
+/// `mcp.json`, edited in place; unknown content stays as it is.
 #[derive(Debug)]
 pub struct McpFile {
     document: Document,
 }
 
 impl McpFile {
-    /// Reads it; an absent one has no servers.
+    /// Reads it; a missing file has no servers.
     pub fn load(home: &Home) -> Result<Self, HomeError> {
         let document = home.mcp()?;
         match document.get(&[SERVERS]) {
@@ -30,7 +30,7 @@ impl McpFile {
         servers.into_iter().flatten().map(|(key, server)| (key.as_str(), server))
     }
 
-    /// All declarations as they stand.
+    /// All declarations as written.
     pub fn map(&self) -> Map<String, Value> {
         self.servers().map(|(key, server)| (key.to_owned(), server.clone())).collect()
     }
@@ -40,7 +40,7 @@ impl McpFile {
         self.document.get(&[SERVERS, key])
     }
 
-    /// Puts a declaration under a key, or takes the key out.
+    /// Puts a declaration under a key, or removes the key.
     pub fn put(&mut self, key: &str, declaration: Option<&Value>) -> Result<(), HomeError> {
         match declaration {
             Some(declaration) => self.document.set(&[SERVERS, key], declaration),

@@ -1,5 +1,5 @@
-//! MCP servers as they are declared: what a declaration may hold, where declarations stand, who owns a key
-//! of `mcp.json`, and what `${VAR}` in them means.
+//! Declared MCP servers: what a declaration may contain, where declarations are, who owns a key of `mcp.json`, and
+//! what `${VAR}` in them means.
 //!
 //! Nothing is started here.
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Clients turn a name into a part of tool names; `[A-Za-z0-9_-]` is what all of them keep.
 pub fn safe_keys(names: &[String]) -> BTreeMap<String, String> {
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
-    // Names that are safe as they are keep themselves, whatever else would become them.
+    // Names that are already safe stay as they are, whatever else maps to them.
     for name in names.iter().filter(|name| safe(name) == **name) {
         keys.insert(name.clone(), name.clone());
     }
@@ -21,7 +21,7 @@ pub fn safe_keys(names: &[String]) -> BTreeMap<String, String> {
     keys
 }
 
-/// `key`, or `key-2`, `key-3`, … until it is not taken.
+/// `key`, or the first free one of `key-2`, `key-3`, ….
 pub fn unique(key: &str, taken: impl Fn(&str) -> bool) -> String {
     if !taken(key) {
         return key.to_owned();

@@ -1,12 +1,12 @@
 //! One key of `mcp.json`, and everyone who wants it: plugins, and the user.
 //!
-//! Pure: what stands there, who has it and what comes back is decided here, and nowhere else.
-//! An entry that is not what we wrote last is the user's, and is never touched.
+//! Pure: this is the only place that decides what is there, who owns it and what comes back. An entry that differs
+//! from what aiw wrote last belongs to the user and is never touched.
 
 use aiw_core::PluginId;
 use serde_json::Value;
 
-/// What one plugin wants under a key.
+/// The entry that a plugin wants under a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
     /// Whose it is.
@@ -15,26 +15,26 @@ pub struct Claim {
     pub declaration: Value,
     /// What it would write.
     pub entry: Value,
-    /// The declaration names the plugin's own directories: it is never another's.
+    /// The declaration names the plugin's own directories, so no other plugin can share it.
     pub own_tree: bool,
     /// What the user would have written for the same server.
     pub plain: Value,
 }
 
 impl Claim {
-    /// Of an owner whose record is gone: all that is known is what stands there.
+    /// For an owner whose record is gone: only the current entry is known.
     pub fn unknown(plugin: &PluginId, written: Option<Value>) -> Self {
         let entry = written.unwrap_or_default();
         Self { plugin: plugin.clone(), declaration: Value::Null, plain: entry.clone(), entry, own_tree: false }
     }
 }
 
-/// Who has a key of mcp.json.
+/// Who owns a key of mcp.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Clash {
     /// The user's own entry.
     User,
-    /// Another plugin's, with another declaration.
+    /// Another plugin's entry, with a different declaration.
     Plugin(PluginId),
 }
 
@@ -50,53 +50,53 @@ impl std::fmt::Display for Clash {
 /// What became of an entry when a plugin gave its key back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
-    /// It is gone from mcp.json, or was gone already.
+    /// It is removed from mcp.json, or was already gone.
     Gone,
-    /// The user's own entry from before stands again.
+    /// The user's own earlier entry is back.
     Restored,
-    /// The user has changed it: it is theirs.
+    /// The user has changed it, so it belongs to the user.
     Users,
-    /// Another plugin has it as well; what stands there says the same.
+    /// Another plugin owns it too, with the same declaration.
     Shared(PluginId),
-    /// Another plugin, whose entry it had replaced, has it again.
+    /// It goes back to another plugin, whose entry it had replaced.
     Back(PluginId),
-    /// It stood behind another plugin's, which stays.
+    /// It was behind another plugin's entry, which stays.
     Behind(PluginId),
 }
 
 /// What became of the entry when its plugin was updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The new one stands, or another owner's does.
+    /// The new entry, or another owner's, is in place.
     Done,
-    /// The user has changed it: theirs stays.
+    /// The user has changed it, so the user's stays.
     Users,
-    /// The user has taken it out: it stays out.
+    /// The user has removed it, so it stays removed.
     TakenOut,
-    /// Another plugin shares the key and has the older declaration: the newer one stands now.
+    /// Another plugin shares the key with an older declaration; the newer one is now in place.
     Ahead(PluginId),
 }
 
-/// A key with all that is known of it.
+/// A key with everything known about it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Key {
-    /// Enabled plugins that have it; one that goes gives it back to the one before.
+    /// Enabled plugins that own it. When one goes, the previous one gets it back.
     pub owners: Vec<Claim>,
-    /// What we wrote last.
+    /// What aiw wrote last.
     pub written: Option<Value>,
-    /// The user's own entry from before.
+    /// The user's own earlier entry.
     pub original: Option<Value>,
-    /// What stands in mcp.json.
+    /// What is in mcp.json now.
     pub current: Option<Value>,
 }
 
 impl Key {
-    /// What we wrote stands there.
+    /// The entry is what aiw wrote.
     fn is_ours(&self) -> bool {
         !self.owners.is_empty() && self.current.is_some() && self.current == self.written
     }
 
-    /// Whether a plugin has the key.
+    /// Whether a plugin owns the key.
     pub fn has(&self, plugin: &PluginId) -> bool {
         self.owners.iter().any(|owner| owner.plugin == *plugin)
     }
@@ -106,13 +106,12 @@ impl Key {
         let current = self.current.as_ref()?;
         let own = self.owners.iter().find(|owner| owner.plugin == claim.plugin);
         if !self.is_ours() {
-            // Our own entry that the user changed stays theirs; one that says the same as we
-            // would is not a clash.
+            // An entry of ours that the user changed stays the user's; one that equals ours is not a clash.
             let same = *current == claim.entry || (!claim.own_tree && *current == claim.plain);
             return (own.is_none() && !same).then_some(Clash::User);
         }
-        // Whoever has the key already is not in their own way, nor are those who share it: an
-        // update of one goes ahead of the others, and theirs comes back when it goes.
+        // An owner doesn't block itself, and neither do owners that share the key: an update of one goes ahead of the
+        // others, and theirs comes back when it goes.
         if own.is_some() {
             return None;
         }
@@ -121,11 +120,11 @@ impl Key {
         (!same).then(|| Clash::Plugin(top.plugin.clone()))
     }
 
-    /// Gives the key to a plugin: nobody is in the way, or the user chose to overwrite.
+    /// Gives the key to a plugin: nothing is in the way, or the user chose to overwrite.
     pub fn claim(&mut self, claim: Claim, overwrite: bool) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         match &self.current {
-            // Whoever had it before, the user has taken it out.
+            // Whoever owned it before, the user has removed it.
             None => {
                 self.owners.clear();
                 self.original = None;
@@ -139,7 +138,7 @@ impl Key {
                 if overwrite || ours_alone {
                     self.write(&claim);
                 } else {
-                    // It says the same already: not a byte of it changes.
+                    // It already says the same, so not a byte changes.
                     self.written = Some(current.clone());
                 }
             }
@@ -149,7 +148,7 @@ impl Key {
         self.owners.push(claim);
     }
 
-    /// Gives the key back to a plugin whose entry the user had changed: theirs stays.
+    /// Gives the key back to a plugin whose entry the user had changed; the user's entry stays.
     pub fn adopt(&mut self, claim: Claim) {
         self.owners.retain(|owner| owner.plugin != claim.plugin);
         if self.owners.is_empty() {
@@ -158,8 +157,7 @@ impl Key {
         self.owners.push(claim);
     }
 
-    /// Brings a plugin's own claim up to date, where nobody is in the way. `repair` puts an
-    /// entry back that the user has taken out.
+    /// Updates a plugin's own claim if nothing is in the way. `repair` puts back an entry that the user has removed.
     pub fn refresh(&mut self, claim: Claim, repair: bool) -> Refreshed {
         if self.current.is_none() && repair {
             self.claim(claim, false);
@@ -173,7 +171,7 @@ impl Key {
         if self.current.is_none() {
             return Refreshed::TakenOut;
         }
-        // Also where the user's own entry said the same as ours did: it is not ours to move.
+        // This also covers a user's entry that equals ours: don't move it.
         if !ours || (self.original.is_some() && self.original == self.written) {
             return Refreshed::Users;
         }
@@ -195,7 +193,7 @@ impl Key {
         }
     }
 
-    /// Takes the key from a plugin.
+    /// Releases a plugin's claim to the key.
     pub fn release(&mut self, plugin: &PluginId) -> Released {
         let ours = self.is_ours();
         let Some(at) = self.owners.iter().position(|owner| owner.plugin == *plugin) else { return Released::Gone };
@@ -239,7 +237,7 @@ mod tests {
 
     fn claim(plugin: &str, text: &str) -> Claim {
         let declaration = json!({ "command": text });
-        // As with a process: each plugin has directories of its own.
+        // As with a process: each plugin has its own directories.
         let entry = json!({"command": text, "env": {"ROOT": plugin}});
         let plugin = format!("{plugin}@m").parse().unwrap();
         Claim { plugin, plain: declaration.clone(), declaration, entry, own_tree: false }
@@ -360,15 +358,15 @@ mod tests {
     mod fuzz {
         use super::*;
         proptest! {
-            /// Whatever happens: what the user wrote last is never changed without an overwrite that
-            /// they chose, and comes back or stays when all plugins are gone.
+            /// Invariant: what the user wrote last never changes unless they chose to overwrite it, and it comes back
+            /// or stays when all plugins are gone.
             #[test]
             fn the_users_bytes_come_back(begin in proptest::option::of(0..2usize), steps in steps()) {
                 let plugins = ["a", "b", "c"];
                 let texts = ["x", "y"];
                 let mine = |n: usize| json!({ "mine": n });
                 let mut key = Key { current: begin.map(mine), ..Key::default() };
-                // What must stand when everyone is gone.
+                // What must be there when all plugins are gone.
                 let mut expected = key.current.clone();
                 for step in steps {
                     match step {
@@ -412,7 +410,7 @@ mod tests {
                             expected = None;
                         }
                     }
-                    // An entry of ours always has an owner whose entry it is, or says the same.
+                    // An entry of ours always belongs to an owner, or equals an owner's entry.
                     if key.is_ours() && key.original != key.written {
                         prop_assert!(key.owners.iter().any(|o| Some(&o.entry) == key.written.as_ref()));
                     }

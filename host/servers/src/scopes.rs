@@ -14,15 +14,15 @@ use crate::declaration::{Server, in_file, server};
 pub enum Scope {
     /// `~/.aiw/mcp.json`.
     Aiw,
-    /// `.mcp.json` of the project. It comes with a repository: nothing of it runs before the user trusts it.
+    /// `.mcp.json` of the project. It comes with a repository, so nothing in it runs until the user trusts it.
     Project,
-    /// Claude Code's, for this project alone: `projects` in `~/.claude.json`.
+    /// Claude Code's, for this project only: `projects` in `~/.claude.json`.
     ClaudeLocal,
     /// Claude Code's, for all projects: `~/.claude.json`.
     ClaudeUser,
 }
 
-/// A declaration and where it stands.
+/// A declaration and where it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     /// Its key there.
@@ -33,7 +33,7 @@ pub struct Found {
     pub server: Result<Server, String>,
 }
 
-/// The places that are read.
+/// The places to read.
 #[derive(Debug, Clone)]
 pub struct Scopes {
     home: Home,
@@ -41,11 +41,11 @@ pub struct Scopes {
     claude: Option<PathBuf>,
 }
 
-/// What was found, and a sentence for each file that could not be read.
+/// The declarations found, and one sentence for each file that could not be read.
 pub type Reading = (Vec<Found>, Vec<String>);
 
 impl Scopes {
-    /// aiw's own file alone.
+    /// Only aiw's own file.
     pub fn new(home: Home) -> Self {
         Self { home, project: None, claude: None }
     }
@@ -70,7 +70,7 @@ impl Scopes {
         std::iter::once(self.home.mcp_path()).chain(project).chain(claude).collect()
     }
 
-    /// Reads them all. A file that cannot be read costs its own servers alone.
+    /// Reads them all. A file that can't be read only loses its own servers.
     pub fn read(&self) -> Reading {
         let (mut found, mut problems) = (Vec::new(), Vec::new());
         let mut add = |scope, path: &Path, servers: Result<Map<String, Value>, String>| match servers {
@@ -115,7 +115,7 @@ fn whole(path: &Path) -> Result<Value, String> {
     }
 }
 
-/// The servers of a file that holds other things too.
+/// The servers in a file that also contains other things.
 fn servers_of(path: &Path) -> Result<Map<String, Value>, String> {
     servers_in(&whole(path)?)
 }

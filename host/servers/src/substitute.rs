@@ -13,7 +13,7 @@ use crate::Transport;
 
 /// The plugin's own directory.
 pub const PLUGIN_ROOT: &str = "CLAUDE_PLUGIN_ROOT";
-/// Where the plugin may write.
+/// The directory that the plugin may write to.
 pub const PLUGIN_DATA: &str = "CLAUDE_PLUGIN_DATA";
 /// Set by the client itself.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
@@ -30,7 +30,7 @@ enum Piece<'a> {
     Placeholder { whole: &'a str, what: Placeholder<'a> },
 }
 
-/// Cuts a text into literal pieces and placeholders. What only looks like one is literal.
+/// Splits text into literal pieces and placeholders. What only looks like a placeholder is literal.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut from, mut at) = (0, 0);
@@ -79,7 +79,7 @@ fn each_text(value: &Value, visit: &mut impl FnMut(&str)) {
 /// What a declaration reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reads {
-    /// Environment variables, with whether some place has no default.
+    /// Environment variables, and whether any use has no default.
     pub variables: BTreeMap<EnvName, bool>,
     /// Options of `userConfig`.
     pub options: BTreeSet<String>,
@@ -109,8 +109,8 @@ pub fn reads(declaration: &Map<String, Value>) -> Reads {
     reads
 }
 
-/// A declaration with every `${VAR}` and `${VAR:-default}` replaced by what `value` gives: what a server is
-/// started with. A default counts where there is no value or an empty one, as in a shell.
+/// A declaration with every `${VAR}` and `${VAR:-default}` replaced by what `value` returns, ready to start a server
+/// with. As in a shell, the default applies if there is no value or an empty one.
 ///
 /// # Errors
 ///
@@ -153,7 +153,7 @@ fn expanded(text: &Value, value: &impl Fn(&EnvName) -> Option<String>, missing: 
     }
 }
 
-/// What stands for a variable or option after the install.
+/// What replaces a variable or option after the install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// `${NAME}`: read from the environment when the client starts.
@@ -179,7 +179,7 @@ impl std::fmt::Display for Given {
     }
 }
 
-/// The variable under which Claude Code gives an option to a plugin's processes.
+/// The variable in which Claude Code passes an option to a plugin's processes.
 pub fn option_variable(option: &str) -> Option<EnvName> {
     let upper: String =
         option.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
@@ -240,7 +240,7 @@ impl Values {
         }
     }
 
-    /// What the user would write for the same server: no variables of the plugin's.
+    /// What the user would write for the same server, without the plugin's variables.
     pub fn plain(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
         let mut entry = self.resolve(declaration, transport);
         if !declaration.contains_key("env")
@@ -263,8 +263,7 @@ impl Values {
                 }
             }
         } else {
-            // `streamable-http` is the registry's word; a missing type is not read as http by
-            // every client.
+            // `streamable-http` is the registry's term; not every client reads a missing type as http.
             entry.shift_insert(0, "type".into(), transport.as_str().into());
         }
         Value::Object(entry)

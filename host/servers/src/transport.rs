@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// A process, by its standard input and output.
+    /// A process, over its standard input and output.
     Stdio,
     /// Streamable HTTP.
     Http,
@@ -29,7 +29,7 @@ impl Transport {
         }
     }
 
-    /// The transport of a declaration, also in the words that only some clients use.
+    /// The transport of a declaration, including the terms that only some clients use.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Transport {
             Some("http" | "streamable-http") => Ok(Self::Http),
             Some("sse") => Ok(Self::Sse),
             Some("ws") => Ok(Self::Ws),
-            Some(other) => Err(format!("is of the type `{}`, which is not known", one_line(other, 40))),
+            Some(other) => Err(format!("is of the type `{}`, which is unknown", one_line(other, 40))),
             None if text_of(declaration, "command")?.is_some() => Ok(Self::Stdio),
             None if text_of(declaration, "url")?.is_some() => Ok(Self::Http),
             None => Err("has neither a `command` nor a `url`".into()),
@@ -58,6 +58,6 @@ pub(crate) fn text_of<'a>(declaration: &'a Map<String, Value>, key: &str) -> Res
     match declaration.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("has a `{key}` that is not a text")),
+        Some(_) => Err(format!("has a `{key}` that is not a string")),
     }
 }

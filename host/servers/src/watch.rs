@@ -8,7 +8,7 @@ use std::time::Duration;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
-/// How long a file has to be left alone before a change counts: editors write in several steps.
+/// How long a file must stay unchanged before a change counts: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// The files cannot be watched.
@@ -19,15 +19,14 @@ pub struct WatchError {
     source: notify::Error,
 }
 
-/// Watches files, which may not exist yet. Dropping it ends that.
+/// Watches files, which may not exist yet. Dropping it stops watching.
 pub struct Watch {
     _watcher: RecommendedWatcher,
     changes: watch::Receiver<u64>,
 }
 
 impl Watch {
-    /// Watches these files. Their directories have to exist: files are replaced, so the name is watched, not
-    /// the file.
+    /// Watches these files. Their directories must exist: files get replaced, so this watches names, not files.
     pub fn new(files: &[PathBuf]) -> Result<Self, WatchError> {
         let (sender, changes) = watch::channel(0u64);
         let named: HashSet<(PathBuf, OsString)> = files.iter().filter_map(|file| parts(file)).collect();
@@ -54,10 +53,10 @@ impl Watch {
         Ok(Self { _watcher: watcher, changes })
     }
 
-    /// Waits for a change since the last one that was told, and until it has been quiet for a moment.
+    /// Waits for a change since the last reported one, and then for a quiet moment.
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
-            // The watcher lives as long as this does, so this is never reached; if it were, no change would come.
+            // Unreachable, because the watcher lives as long as this; if it were reached, no change would come.
             return std::future::pending().await;
         }
         while let Ok(Ok(())) = tokio::time::timeout(QUIET, self.changes.changed()).await {}

@@ -169,7 +169,7 @@ impl<S: Screen> Desk<S> {
         let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
             let report = |step: Progress| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &report)))
-                .unwrap_or_else(|_| S::failed(job, "a defect of aiw, said in full after leaving"));
+                .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
             // Nobody listens any more: the user has left.
             let _ = sender.send(Message::Reply(reply));
         });

@@ -66,7 +66,7 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
     command.arg(COMPILE_ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // The compiler starts a thread for each processor, and each has memory of its own.
     command.env("RAYON_NUM_THREADS", std::thread::available_parallelism().map_or(2, |n| n.get().min(8)).to_string());
-    let mut child = command.spawn().map_err(|e| format!("the compiler does not start: {e}"))?;
+    let mut child = command.spawn().map_err(|e| format!("the compiler failed to start: {e}"))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let input = bytes.to_owned();
     let feed = std::thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&input)));
@@ -101,7 +101,7 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
         Some(0) => Ok(code),
         // Its own sentence; a death for want of memory has none.
         Some(1) => Err(aiw_core::one_line(&String::from_utf8_lossy(&words), 400)),
-        _ => Err(format!("it needs more than {} GiB of memory, or breaks the compiler", limits::COMPILE_MEMORY >> 30)),
+        _ => Err(format!("it needs more than {} GiB of memory, or crashes the compiler", limits::COMPILE_MEMORY >> 30)),
     }
 }
 

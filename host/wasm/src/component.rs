@@ -242,7 +242,7 @@ fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &Limits) -
         // The SDK's panic hook logs the panic's text as the guest's last error.
         Some(Trap::UnreachableCodeReached) => match last_error {
             Some(line) => format!("gave up: {line}"),
-            None => "gave up without a word (a panic, or out of memory)".into(),
+            None => "gave up without a message (a panic, or out of memory)".into(),
         },
         Some(trap) => trapped(*trap),
         None => {
@@ -257,7 +257,7 @@ fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &Limits) -
             } else if text.contains("exceeds") && text.contains("limit") || text.contains("Cannot allocate") {
                 format!("wanted more than {} MiB of memory", limits.memory >> 20)
             } else {
-                format!("broke the rules of the contract: {text}")
+                format!("violated the contract: {text}")
             }
         }
     }
@@ -276,7 +276,7 @@ fn trapped(trap: Trap) -> String {
             "made an arithmetic error"
         }
         Trap::Interrupt => "was stopped",
-        Trap::OutOfFuel | Trap::AllocationTooLarge => "wanted more than it may have",
+        Trap::OutOfFuel | Trap::AllocationTooLarge => "exceeded its limits",
         Trap::CannotEnterComponent => "called itself",
         other => return format!("trapped: {}", aiw_core::one_line(&other.to_string(), 200)),
     }

@@ -10,7 +10,7 @@ pub enum LoadError {
     #[error(transparent)]
     Extension(#[from] ExtensionError),
     /// Its digest is not the one that was agreed to.
-    #[error("component `{id}` is not the file that was agreed to: its sha256 is {found}, the lock file says {pinned}")]
+    #[error("component `{id}` is not the file that you agreed to: its sha256 is {found}, the lock file says {pinned}")]
     Digest {
         /// The component.
         id: String,
@@ -29,7 +29,7 @@ pub enum LoadError {
     },
     /// It imports what the lock file does not grant: both keys are needed.
     #[error(
-        "component `{id}` imports `{import}`, which was not agreed to: run `aiw extension update {id} --accept-changes`"
+        "component `{id}` imports `{import}`, which you did not agree to: run `aiw extension update {id} --accept-changes`"
     )]
     NotGranted {
         /// The component.
@@ -38,7 +38,7 @@ pub enum LoadError {
         import: String,
     },
     /// The engine itself does not start.
-    #[error("the WebAssembly engine does not start: {reason}")]
+    #[error("the WebAssembly engine failed to start: {reason}")]
     Engine {
         /// What wasmtime says, in one line.
         reason: String,

@@ -121,7 +121,7 @@ fn a_plugin_goes_from_search_to_remove() {
     ");
     assert_eq!(keys(&env.mcp()["mcpServers"]), ["words", "tracker"]);
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update"])), @"
-    tools@m is current
+    tools@m is up to date
     ------- stderr -------
     ------- exit code 0 -------
     ");

@@ -153,7 +153,7 @@ fn the_same_name_from_the_same_source_updates_and_from_another_fails() {
     let before = env.read("settings.json");
     insta::assert_snapshot!(whole(&env, &env.add(other.root())), @"
     ------- stderr -------
-    error: a marketplace `m` is already there, from [TMP]/m
+    error: marketplace `m` already exists, from [TMP]/m
     hint: add it under another name with `--name NAME`
     ------- exit code 2 -------
     ");
@@ -212,7 +212,7 @@ fn a_market_that_is_removed_leaves_its_installed_plugins_and_says_so() {
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "info", "a@m"])), @"
     a@m
-      its marketplace does not list it any more
+      its marketplace no longer lists it
       installed: 1.0.0 since 2026-01-01T00:00:00Z, as a
     ------- stderr -------
     ------- exit code 0 -------
@@ -230,7 +230,7 @@ fn a_rename_is_followed() {
     assert_eq!(env.json(&["plugin", "list"])["plugins"][0]["id"], "new@m");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "install", "gone", "--yes"])), @"
     ------- stderr -------
-    error: plugin `gone` was taken out of its marketplace
+    error: plugin `gone` was removed from its marketplace
     ------- exit code 2 -------
     ");
 }

@@ -55,7 +55,7 @@ fn a_plugin_without_servers_is_hidden_and_says_what_it_brings() {
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "install", "b", "--yes"])), @"
     ------- stderr -------
     error: plugin `b@m` brings no MCP server; it brings skills, commands, agents, hooks, lsp
-    hint: install it with `claude plugin install`, which takes the rest
+    hint: install it with `claude plugin install`, which installs the rest
     ------- exit code 2 -------
     ");
 }
@@ -198,7 +198,7 @@ fn a_429_ends_the_round_and_is_said() {
     Added marketplace m from [TMP]/m: 101 plugins
     1 of them brings MCP servers, 100 are not yet inspected
     ------- stderr -------
-    looking into plugins ended early: the host answers 429 (too many requests); try again in 7 s
+    inspecting plugins ended early: the host answers 429 (too many requests); try again in 7 s
     ------- exit code 0 -------
     ");
     assert!(server.seen().len() < 60, "the round went on: {}", server.seen().len());

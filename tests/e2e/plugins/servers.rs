@@ -33,7 +33,7 @@ fn servers_stand_in_the_entry_in_plugin_json_and_in_files_that_they_name() {
     let added = env.run(&["plugin", "marketplace", "add", "./m"]).ok();
     insta::assert_snapshot!(added.stderr, @"
     plugin `list`: the bundle `https://h/x.mcpb` is left out: .mcpb bundles are not installed
-    plugin `strict` is left out: it is `strict: false` in its marketplace, and its plugin.json declares `mcpServers` all the same
+    plugin `strict` is left out: it is `strict: false` in its marketplace, but its plugin.json declares `mcpServers`
     ");
     for (name, keys) in [
         ("entry", vec!["entry"]),
@@ -50,7 +50,7 @@ fn servers_stand_in_the_entry_in_plugin_json_and_in_files_that_they_name() {
     }
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "install", "strict", "--yes"])), @"
     ------- stderr -------
-    error: plugin `strict@m` is `strict: false` in its marketplace, and its plugin.json declares `mcpServers` all the same
+    error: plugin `strict@m` is `strict: false` in its marketplace, but its plugin.json declares `mcpServers`
     ------- exit code 2 -------
     ");
 }
@@ -103,7 +103,7 @@ fn the_plugins_own_directories_are_resolved_and_given_to_its_processes() {
     assert_eq!(mcp["far"]["url"], format!("https://h/{root}"));
     assert_eq!(mcp["far"].get("env"), None);
     fs::write(data.join("kept.txt"), "x").unwrap();
-    insta::assert_snapshot!(env.run(&["plugin", "remove", "my.tools"]).ok().stderr.replace(&env.path("").display().to_string(), ""), @"what the plugin wrote stays in `aiw/data/my.tools@m`");
+    insta::assert_snapshot!(env.run(&["plugin", "remove", "my.tools"]).ok().stderr.replace(&env.path("").display().to_string(), ""), @"the plugin's data stays in `aiw/data/my.tools@m`");
     assert!(data.join("kept.txt").exists());
 }
 

@@ -17,7 +17,7 @@ fn an_update_without_changes_of_servers_just_moves() {
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p"])), @"
-    p@m is current
+    p@m is up to date
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -42,7 +42,7 @@ fn an_update_that_changes_a_server_needs_agreement() {
         let run = env.run(&["plugin", "update", "p"]);
         assert_eq!(run.code, 2, "{what}: {}", run.whole());
         assert!(
-            run.stderr.contains("`aiw plugin update p@m --accept-changes` agrees to it"),
+            run.stderr.contains("`aiw plugin update p@m --accept-changes` accepts this"),
             "{what}: {}",
             run.whole()
         );
@@ -76,7 +76,7 @@ fn an_update_says_what_changes_and_how_many_files() {
     p@m: 2 files changed in the plugin, which a server runs from
     ------- stderr -------
     error: the update of `p@m` changes its servers: server `s`, `command`: ${CLAUDE_PLUGIN_ROOT}/run becomes ${CLAUDE_PLUGIN_ROOT}/lib; new server `t`: https://h/sse
-    hint: `aiw plugin update p@m --accept-changes` agrees to it
+    hint: `aiw plugin update p@m --accept-changes` accepts this
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p", "--accept-changes"])), @"

@@ -24,21 +24,21 @@ fn what_an_author_should_mend_is_said() {
         .file("plugins/versions/a.md", "");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "validate", "./m"])), @"
     error: `renames` leads from `old` to `gone`, which is not listed
-    error: plugin `versions`: the key `name` stands twice in `.claude-plugin/plugin.json`
-    error: plugin `versions`: `A.md` and `a.md` are one file where case does not count
+    error: plugin `versions`: the key `name` appears twice in `.claude-plugin/plugin.json`
+    error: plugin `versions`: `A.md` and `a.md` are the same file on case-insensitive file systems
     warning: the document has no `description`
     warning: the name `My.Market` is not kebab-case
     warning: plugin `p`: server `p` in `.mcp.json` is left out: it has an empty `url`
     warning: plugin `Upper` has a name that is not kebab-case
     warning: plugin `Upper` is not pinned to a commit by `sha`
-    warning: plugin `versions`: plugin.json says version `1.0.0`, the marketplace `2.0.0`; plugin.json counts
+    warning: plugin `versions`: plugin.json says version `1.0.0`, the marketplace `2.0.0`; plugin.json takes precedence
     ------- stderr -------
     error: the marketplace has 3 errors
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "validate", "./m/plugins/versions"])), @"
-    error: the key `name` stands twice in `.claude-plugin/plugin.json`
-    error: `A.md` and `a.md` are one file where case does not count
+    error: the key `name` appears twice in `.claude-plugin/plugin.json`
+    error: `A.md` and `a.md` are the same file on case-insensitive file systems
     ------- stderr -------
     error: the plugin has 2 errors
     ------- exit code 2 -------

@@ -17,10 +17,10 @@ use crate::failure::Failure;
 /// terminal back first.
 pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Result<(), Failure> {
     if json {
-        return Err(Failure::user("browsing has no JSON").with_hint("`aiw plugin search --json`"));
+        return Err(Failure::user("browsing has no JSON output").with_hint("`aiw plugin search --json`"));
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
-        return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints"));
+        return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let latest = Arc::new(Latest::default());
     let host = Host::open_with(latest.clone())?;
@@ -29,7 +29,7 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime does not start: {e}")))?;
+        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
     let backend = Arc::new(Domain { host, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {

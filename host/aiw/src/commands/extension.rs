@@ -38,7 +38,7 @@ fn describe(about: &About, source: &str, say: impl Fn(String)) {
     say(format!("{} {}: {}", manifest.id, manifest.version, manifest.label));
     for (name, value) in [("publisher", &manifest.publisher), ("homepage", &manifest.homepage)] {
         if let Some(value) = value {
-            say(format!("  {name}: {value} (as it says itself)"));
+            say(format!("  {name}: {value} (self-reported)"));
         }
     }
     say(format!("  from: {}", aiw_core::one_line(&aiw_core::without_query(source), 200)));
@@ -63,7 +63,7 @@ async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<()
     host.library.check_add(&candidate)?;
     describe(&candidate.about, &candidate.source, |line| output.before_question(line));
     if source.starts_with("http://") {
-        output.note("the address is not encrypted: whoever is on the way can change the file");
+        output.note("the address is not encrypted: anyone on the network path can change the file");
     }
     output.flush();
     if !terminal::confirm(&format!("Add {}?", candidate.about.manifest.id), "--yes", yes).await? {
@@ -157,7 +157,7 @@ async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) ->
                 updated.push(json!({"id": id, "version": locked.version, "sha256": locked.sha256}));
             }
             Ok(None) => {
-                output.line(format!("{id} is current"));
+                output.line(format!("{id} is up to date"));
                 unchanged.push(id);
             }
             Err(failure) => {
@@ -239,7 +239,7 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
         results.push(json!({"id": known.id, "good": problem.is_none(), "problem": problem}));
     }
     let failure =
-        (!bad.is_empty()).then(|| Failure::new(aiw_core::ErrorKind::Config, format!("not good: {}", bad.join(", "))));
+        (!bad.is_empty()).then(|| Failure::new(aiw_core::ErrorKind::Config, format!("invalid: {}", bad.join(", "))));
     output.conclude(json!({ "extensions": results }), failure)
 }
 

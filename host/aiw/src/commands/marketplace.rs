@@ -22,7 +22,7 @@ pub async fn run(host: &Host, command: MarketplaceCommand, output: &Output) -> R
 
 async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure> {
     if args.reference.starts_with("http://") {
-        let question = "The address is not encrypted: whoever is on the way can change what you install. Add it?";
+        let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
         if !terminal::confirm(question, "--yes", args.yes).await? {
             return Err(Failure::user("nothing was done"));
         }
@@ -37,7 +37,7 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
     let added = match host.markets.add(&args.reference, &options).await {
         Err(alike @ MarketError::LooksReserved { .. }) if terminal::can_ask() => {
             output.note(alike.to_string());
-            if !terminal::confirm("Add it all the same?", "--yes", false).await? {
+            if !terminal::confirm("Add it anyway?", "--yes", false).await? {
                 return Err(Failure::user("nothing was done"));
             }
             options.take_look_alike = true;

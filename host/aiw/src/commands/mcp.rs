@@ -24,7 +24,7 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
 /// opened by the first task.
 async fn serve(output: &Output) -> Result<(), Failure> {
     if output.is_json() {
-        let failure = Failure::new(ErrorKind::Usage, "`--json` has no place here: standard output is the protocol's");
+        let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
     let cwd = std::env::current_dir()

@@ -87,7 +87,7 @@ pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failur
     let root = Path::new(name.as_str());
     if root.exists() {
         return Err(
-            Failure::user(format!("`{name}` is already there")).with_hint("choose another name, or another directory")
+            Failure::user(format!("`{name}` already exists")).with_hint("choose another name, or another directory")
         );
     }
     let snake = name.as_str().replace('-', "_");

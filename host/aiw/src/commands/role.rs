@@ -41,7 +41,7 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
     let row = |listed: &Listed| {
         let said = match (&listed.problem, &listed.shadowed_by) {
             (Some(_), _) => "(broken)".to_owned(),
-            (None, Some(by)) => format!("(not used: `{}` goes before it)", by.display()),
+            (None, Some(by)) => format!("(not used: `{}` takes precedence)", by.display()),
             (None, None) if !listed.trusted => "(not used: the directory is not trusted)".to_owned(),
             (None, None) => one_line(listed.description.as_deref().unwrap_or_default(), 80),
         };
@@ -50,7 +50,7 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
     let rows: Vec<Vec<String>> = listing.roles.iter().map(row).collect();
     table(&rows).iter().for_each(|line| output.line(line));
     if rows.is_empty() {
-        output.line("no roles: `aiw role new NAME` begins one");
+        output.line("no roles: `aiw role new NAME` creates one");
     }
     for (path, problem) in listing.roles.iter().filter_map(|listed| Some((&listed.path, listed.problem.as_ref()?))) {
         output.note(format!("`{}` {problem}", path.display()));
@@ -128,7 +128,7 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     let ended = copy.open_with(&editor)?;
     let new = copy.read();
     if !ended.success() {
-        let failure = Failure::user(format!("the role was not changed, for the editor ended with {ended}"));
+        let failure = Failure::user(format!("the role was not changed, because the editor exited with {ended}"));
         return Err(match new {
             Ok(new) if new == old => failure,
             _ => failure.with_hint(copy.keep()),
@@ -136,7 +136,7 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     }
     let new = new?;
     if new == old {
-        output.line(format!("{name} is as it was"));
+        output.line(format!("{name} is unchanged"));
         output.answer(json!({"role": name, "changed": false}));
         return Ok(());
     }
@@ -179,7 +179,7 @@ impl Copy {
         script.push(editor);
         script.push(" \"$@\"");
         let status = Command::new("sh").arg("-c").arg(script).arg(editor).arg(&self.path).status();
-        status.map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the editor does not start: {e}")))
+        status.map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the editor failed to start: {e}")))
     }
 
     /// What the editor left; of something endless, enough to refuse it.
@@ -188,7 +188,7 @@ impl Copy {
         let read = fs::File::open(&self.path).and_then(|file| file.take(MAX_ROLE_BYTES + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) => Ok(bytes),
-            Err(e) => Err(Failure::user(format!("the role was not changed, for its copy is gone: {e}"))),
+            Err(e) => Err(Failure::user(format!("the role was not changed, because its copy is gone: {e}"))),
         }
     }
 
@@ -220,6 +220,6 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
         bad.push(unread.to_string());
     }
     let answer = json!({"roles": wanted.iter().map(|listed| RoleSummary::of(listed)).collect::<Vec<_>>()});
-    let failure = (!bad.is_empty()).then(|| Failure::user(format!("not good: {}", bad.join(", "))));
+    let failure = (!bad.is_empty()).then(|| Failure::user(format!("invalid: {}", bad.join(", "))));
     output.conclude(answer, failure)
 }

@@ -36,7 +36,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
             ("--json", output.is_json()),
         ];
         if let Some((flag, _)) = unfit.iter().find(|(_, given)| *given) {
-            let failure = Failure::user(format!("`{flag}` is for tasks, and there is no prompt"));
+            let failure = Failure::user(format!("`{flag}` is for tasks, but there is no prompt"));
             return Err(line::without_prompt(cli, &args, failure));
         }
         if !std::io::stdin().is_terminal() {
@@ -87,13 +87,13 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
         }
         [dash, ..] if dash == "-" => {
             let failure =
-                Failure::new(ErrorKind::Usage, "`-` reads the prompt from standard input, and other words follow it");
-            Err(failure.with_hint("leave out one"))
+                Failure::new(ErrorKind::Usage, "`-` reads the prompt from standard input, but other words follow it");
+            Err(failure.with_hint("use only one of them"))
         }
         words => {
             let mut texts = words.iter().skip(1).map(|word| word.to_string_lossy());
             if let Some(flag) = texts.find(|word| line::is_flag(word)) {
-                let message = format!("`{}` stands after the prompt's first word", line::shown(&flag));
+                let message = format!("`{}` comes after the prompt's first word", line::shown(&flag));
                 return Err(Failure::new(ErrorKind::Usage, message).with_hint(line::right_line(cli)));
             }
             Ok(Some(words.join(&OsString::from(" ")).into_encoded_bytes()))
@@ -164,7 +164,7 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
     if let Some(bypass) = &prepared.bypass {
         output.line(format!("guards lifted by: {bypass}"));
     }
-    for (word, names) in [("sets", &plan.sets), ("takes away", &plan.clears)] {
+    for (word, names) in [("sets", &plan.sets), ("removes", &plan.clears)] {
         groups(word, names, output);
     }
     // Claude Code's own settings hold variables too, and they beat the environment.
@@ -326,7 +326,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         return Ok(());
     }
     let how = match (task.outcome, task.signal) {
-        (Some(Outcome::Timeout), _) => "ran out of its time".to_owned(),
+        (Some(Outcome::Timeout), _) => "timed out".to_owned(),
         (Some(Outcome::Lost), _) => "was lost".to_owned(),
         (Some(Outcome::Signalled), _) if signal != 0 => "was stopped".to_owned(),
         (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),

@@ -29,14 +29,14 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
             };
             let news = !vault.is_taken(&name);
             vault.set(&home.lock()?, &name, &secret)?;
-            output.line(format!("{} `{name}`", if news { "Kept" } else { "Replaced" }));
+            output.line(format!("{} `{name}`", if news { "Stored" } else { "Replaced" }));
             output.answer(json!({"secret": {"name": name, "new": news}}));
         }
         SecretCommand::List => {
             let names = vault.names()?;
             names.iter().for_each(|name| output.line(name.as_str()));
             if names.is_empty() {
-                output.line("no secrets: `aiw secret set NAME` keeps one");
+                output.line("no secrets: `aiw secret set NAME` stores one");
             }
             output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
         }
@@ -81,7 +81,7 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
             let mut settings = home.settings()?;
             let news = settings.trust(&directory)?;
             settings.save(&lock)?;
-            let word = if news { "Trusted" } else { "Trusted already" };
+            let word = if news { "Trusted" } else { "Already trusted" };
             output.line(format!("{word}: `{}`", directory.display()));
             output.answer(json!({"trusted": directory.to_string_lossy(), "new": news}));
         }
@@ -106,7 +106,7 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
                 return Err(failure.with_hint("`aiw trust list` shows it"));
             }
             settings.save(&lock)?;
-            output.line(format!("Trusted no more: `{}`", directory.display()));
+            output.line(format!("No longer trusted: `{}`", directory.display()));
             output.answer(json!({"removed": directory.to_string_lossy()}));
         }
     }

@@ -163,14 +163,13 @@ fn stream_name(stream: Stream) -> &'static str {
 fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
     let task = tasks.find(&args.id)?;
     if output.is_json() && args.follow {
-        return Err(
-            Failure::user("`--json` prints one object, which has no end with `--follow`").with_hint("leave out one")
-        );
+        return Err(Failure::user("`--json` prints one object, which has no end with `--follow`")
+            .with_hint("use only one of them"));
     }
     if args.raw {
         if output.is_json() {
             return Err(Failure::user("`--raw` prints the CLI's own stream, and `--json` one object of aiw's")
-                .with_hint("leave out one"));
+                .with_hint("use only one of them"));
         }
         return raw(tasks, &task, args);
     }
@@ -292,7 +291,7 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
     }
     everywhere.mark_read(&wanted.iter().map(|task| task.id).collect::<Vec<_>>())?;
     if wanted.is_empty() {
-        output.line("nothing runs");
+        output.line("nothing is running");
     }
     output.answer(json!({"tasks": shapes}));
     Ok(())
@@ -429,7 +428,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     if !waited.done {
         let left = waited.all.len() - ended.len();
         let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);
-        return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` waits on")));
+        return output.conclude(answer, Some(failure.with_hint("`aiw status` shows them; `aiw wait` keeps waiting")));
     }
     let failed = ended.iter().filter(|task| task.outcome != Some(Outcome::Succeeded)).count();
     let failure = (failed > 0)

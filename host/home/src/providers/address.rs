@@ -1,18 +1,18 @@
-//! Addresses of providers in the form in which they are kept.
+//! Provider addresses in their stored form.
 
 use url::Url;
 
-/// A provider's address as it is kept: http or https, a host, no credentials, no query, no `/` at its end.
+/// A provider's address in its stored form: http or https, a host, no credentials, no query, no trailing `/`.
 ///
-/// The error is the end of a sentence, and holds nothing of the address: what stands in a wrong one may be a secret.
+/// The error is the end of a sentence. It doesn't repeat the address, because an invalid one may contain a secret.
 pub fn base_url(text: &str) -> Result<String, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("is not an address such as `https://api.example.com/v1`")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds credentials; the token has a place of its own");
+        return Err("contains credentials; give the token separately");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("holds a query, which a base address can't have");
+        return Err("contains a query, which a base address can't have");
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

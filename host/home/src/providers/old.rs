@@ -13,11 +13,11 @@ use crate::{Document, Home, Mode, replace};
 /// What a migration did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {
-    /// Names of the providers that were taken over.
+    /// Names of the migrated providers.
     pub providers: Vec<ProviderName>,
-    /// Names of the secrets that went to the vault.
+    /// Names of the secrets that were moved to the vault.
     pub secrets: Vec<SecretName>,
-    /// What could not be taken over, a sentence each. It is in the backup.
+    /// What could not be migrated, one sentence each. It is in the backup.
     pub left: Vec<String>,
     /// The old file, encrypted.
     pub backup: std::path::PathBuf,
@@ -26,8 +26,8 @@ pub struct Migration {
 /// What a provider of aiw 0.6 may have.
 const FIELDS: [&str; 5] = ["token", "base_url", "scenario", "env", "compatible_with"];
 
-/// It has no version, its providers no presets, and one of them what only aiw 0.6 wrote. Without that it is a file of
-/// today, written by hand and not yet right, and none of it may be thrown away.
+/// It has no version, its providers have no presets, and one of them has a field that only aiw 0.6 wrote. Otherwise
+/// it is a current file, written by hand with mistakes, and nothing in it may be dropped.
 pub(super) fn is_old(value: &Value) -> bool {
     let Some(providers) = value.get("providers").and_then(Value::as_object) else { return false };
     let is_sign = |provider: &Value| {
@@ -40,11 +40,11 @@ pub(super) fn is_old(value: &Value) -> bool {
 }
 
 impl Home {
-    /// Brings the `providers.json` of aiw 0.6 up to date: tokens go to the vault, the old file
-    /// becomes an encrypted backup. `None` if there is nothing to do.
+    /// Upgrades the `providers.json` of aiw 0.6: moves tokens to the vault, and turns the old file into an encrypted
+    /// backup. `None` if there is nothing to do.
     ///
-    /// The secrets and the backup are written before the file is replaced, so that a death in
-    /// between loses nothing and the next call does all of it again.
+    /// The secrets and the backup are written before the file is replaced, so that a crash in between loses nothing
+    /// and the next call repeats all of it.
     pub fn migrate_providers(&self) -> Result<Option<Migration>, VaultError> {
         let lock = self.lock()?;
         let path = self.providers_path();
@@ -95,7 +95,7 @@ impl Home {
                 migration.left.push(format!("the field `{}` was left out", aiw_core::one_line(key, 80)));
             }
         }
-        // The rest of the old file means nothing any more.
+        // The rest of the old file has no meaning anymore.
         let fresh = Document::fresh(&path, &format!("{{\n  \"version\": {VERSION}\n}}\n"))?;
         let mut providers = ProvidersFile::from_document(fresh)?;
         for provider in &found {
@@ -125,7 +125,7 @@ impl Of {
     }
 }
 
-/// The wanted name, or the first with a number that is free.
+/// The wanted name, or the first free one with a number.
 fn free_name(wanted: &str, taken: &BTreeSet<SecretName>) -> Result<SecretName, VaultError> {
     let wanted: String = wanted.chars().take(100).collect();
     let mut name: SecretName = wanted.parse().map_err(|_| VaultError::Value("has no usable name"))?;
@@ -137,7 +137,7 @@ fn free_name(wanted: &str, taken: &BTreeSet<SecretName>) -> Result<SecretName, V
     Ok(name)
 }
 
-/// The maker of each CLI of then: whose API it speaks, the preset of today, and where that is.
+/// The maker of each CLI that 0.6 supported: its API, its current preset, and its address.
 struct Maker {
     cli: CliKind,
     family: Family,
@@ -167,7 +167,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     let words = object.get("compatible_with").and_then(Value::as_array);
     let clis: Vec<CliKind> =
         words.into_iter().flatten().filter_map(|word| word.as_str()?.to_lowercase().parse().ok()).collect();
-    // What is not of the expected kind is as unknown as what has another name.
+    // Treat a value of the wrong type like an unknown field.
     let is_taken = |key: &str, value: &Value| match key {
         "env" => value.is_object(),
         "compatible_with" => words.is_some_and(|words| words.len() == clis.len()),
@@ -181,7 +181,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     let url = url.map_err(|problem| format!("was left out: its `base_url` {problem}"))?;
     // 0.6 gave every CLI Anthropic's variables.
     let fits = if clis.is_empty() { &[CliKind::Claude][..] } else { &clis };
-    // Without an address it spoke to the maker of its CLI, who takes the key in a header of its own.
+    // Without an address it used the CLI's maker, which takes the key in its own header.
     let maker = match fits {
         [cli] => MAKERS.into_iter().find(|maker| maker.cli == *cli).map(|maker| (maker.preset, maker.origin)),
         _ if url.is_none() => Some(("anthropic", "")),

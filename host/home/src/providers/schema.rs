@@ -13,7 +13,7 @@ pub fn providers_schema() -> Value {
     let variable = json!({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,255}$"});
     let reference = json!([
         {
-            "description": "A secret in the vault: `aiw secret set NAME` keeps it.",
+            "description": "A secret in the vault: `aiw secret set NAME` stores it.",
             "type": "object", "properties": {"secret": name}, "required": ["secret"], "additionalProperties": false
         },
         {
@@ -61,12 +61,12 @@ pub fn providers_schema() -> Value {
                         "type": "object", "propertyNames": {"enum": families}, "additionalProperties": url
                     },
                     "base_urls": {
-                        "description": "Where it is, where the preset does not say so: `openai` with `/v1`, the others without.",
+                        "description": "The base URL, unless the preset defines it: `openai` with `/v1`, the others without.",
                         "type": "object", "propertyNames": {"enum": families}, "additionalProperties": url
                     },
                     "model": {"type": "string"},
                     "clis": {
-                        "description": "The CLIs that it is for; all that it fits, if absent.",
+                        "description": "The CLIs that can use it; if absent, all that it works with.",
                         "type": "array", "items": {"enum": clis}, "uniqueItems": true
                     },
                     "scenario": {"description": "What it is for, in your words.", "type": "string"},

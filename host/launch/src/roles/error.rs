@@ -19,7 +19,7 @@ pub enum RoleProblem {
         bytes: u64,
     },
     /// Its bytes are no text.
-    #[error("is not UTF-8: byte {at} begins no character")]
+    #[error("is not UTF-8: byte {at} doesn't begin a character")]
     NotUtf8 {
         /// The first such byte, counted from 0.
         at: usize,
@@ -31,19 +31,19 @@ pub enum RoleProblem {
         near: String,
     },
     /// There is nothing to tell an AI.
-    #[error("has a description and no content")]
+    #[error("has a description but no content")]
     NoContent,
     /// A directory, a pipe, a socket, a device.
     #[error("is not a regular file")]
     NotAFile,
     /// A link, absolute or past the folder's edge.
-    #[error("is a link that leads out of its folder")]
+    #[error("is a link that leaves its folder")]
     LeadsOut,
     /// A subagent's file that does not begin like one.
-    #[error("does not begin with front matter, a line `---`")]
+    #[error("does not begin with front matter (a line `---`)")]
     NoFrontMatter,
     /// The front matter's second line of dashes is missing.
-    #[error("has front matter without an end, a second line `---`")]
+    #[error("has front matter without a closing line `---`")]
     OpenFrontMatter,
     /// Front matter is a few lines; this is something else.
     #[error("has front matter of more than 64 KiB")]
@@ -78,7 +78,7 @@ pub enum RoleError {
         name: RoleName,
     },
     /// It is of a directory that the user has not trusted.
-    #[error("role `{name}` is of the project, whose directory is not trusted")]
+    #[error("role `{name}` belongs to a project whose directory is not trusted")]
     NotTrusted {
         /// What was asked for.
         name: RoleName,
@@ -94,7 +94,7 @@ pub enum RoleError {
         problem: RoleProblem,
     },
     /// What should be written is not a role.
-    #[error("what was given for the role `{name}` {problem}")]
+    #[error("the text given for the role `{name}` {problem}")]
     Invalid {
         /// The role that it would be.
         name: RoleName,
@@ -108,7 +108,7 @@ pub enum RoleError {
         description: String,
     },
     /// A role of this name is there, and was not to be replaced.
-    #[error("the role `{name}` is there already: `{}`", .path.display())]
+    #[error("the role `{name}` already exists: `{}`", .path.display())]
     Exists {
         /// The name.
         name: RoleName,
@@ -116,7 +116,7 @@ pub enum RoleError {
         path: PathBuf,
     },
     /// The role is a subagent of Claude Code, whose files aiw only reads.
-    #[error("the role `{name}` is a file of Claude Code's, which aiw does not change: `{}`", .path.display())]
+    #[error("the role `{name}` belongs to Claude Code, and aiw does not change it: `{}`", .path.display())]
     NotOurs {
         /// The name.
         name: RoleName,
@@ -124,19 +124,19 @@ pub enum RoleError {
         path: PathBuf,
     },
     /// Where the role would be written stands something else.
-    #[error("`{}` is a link or no regular file, and is not replaced", .path.display())]
+    #[error("`{}` is a link or not a regular file, so aiw does not replace it", .path.display())]
     InTheWay {
         /// What stands there.
         path: PathBuf,
     },
     /// Somebody else changed the role while it was edited.
-    #[error("the role `{name}` was changed by somebody else meanwhile")]
+    #[error("the role `{name}` was changed by another program in the meantime")]
     Changed {
         /// The name.
         name: RoleName,
     },
     /// A folder holds more files than anybody writes.
-    #[error("`{}` holds more than {limit} files", .path.display())]
+    #[error("`{}` contains more than {limit} files", .path.display())]
     TooMany {
         /// The folder.
         path: PathBuf,
@@ -172,15 +172,15 @@ impl RoleError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { name } => {
-                Some(format!("`aiw role list` shows those that there are, `aiw role new {name}` begins it"))
+                Some(format!("`aiw role list` lists the roles; `aiw role new {name}` creates one"))
             }
             Self::NotTrusted { directory, .. } => Some(format!("`aiw trust add {}`", directory.display())),
             Self::Broken { problem, .. } | Self::Invalid { problem, .. } => problem.hint(),
             Self::Exists { name, .. } => {
-                Some(format!("change it by `aiw role edit {name}`, or replace it by `--force`"))
+                Some(format!("change it with `aiw role edit {name}`, or replace it with `--force`"))
             }
             Self::NotOurs { name, path } => Some(format!(
-                "`aiw role new {name} --description … --from FILE` makes one of aiw's own, which goes before `{}`",
+                "`aiw role new {name} --description … --from FILE` creates an aiw role that takes precedence over `{}`",
                 path.display()
             )),
             Self::Home(e) => e.hint(),

@@ -82,7 +82,7 @@ fn near(text: &str) -> String {
     let dashes = |line: &str| line.len() > 3 && line.bytes().all(|b| b == b'-');
     let found = text.lines().enumerate().find(|(_, line)| dashes(line.trim()));
     match found {
-        Some((at, line)) if line.trim() == DELIMITER => format!(": line {} has blanks beside them", at + 1),
+        Some((at, line)) if line.trim() == DELIMITER => format!(": line {} has spaces next to them", at + 1),
         Some((at, line)) => format!(": line {} has {}", at + 1, line.trim().len()),
         None => String::new(),
     }

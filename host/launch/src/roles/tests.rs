@@ -88,12 +88,16 @@ fn what_may_stand_in_a_file_and_what_may_not() {
         ("no-delimiter", "only a text".into(), Err(REFUSED.into())),
         ("eleven", "d\n-----------\nc".into(), Err(format!("{REFUSED}: line 2 has 11"))),
         ("thirteen", "d\n-------------\nc".into(), Err(format!("{REFUSED}: line 2 has 13"))),
-        ("blanks", format!("d\n{twelve} \nc").into(), Err(format!("{REFUSED}: line 2 has blanks beside them"))),
+        ("blanks", format!("d\n{twelve} \nc").into(), Err(format!("{REFUSED}: line 2 has spaces next to them"))),
         ("within-a-line", format!("d {twelve} c").into(), Err(REFUSED.into())),
-        ("no-content", format!("d\n{twelve}\n \r\n").into(), Err("has a description and no content".into())),
-        ("latin-1", b"d\xe9\n".to_vec(), Err("is not UTF-8: byte 1 begins no character".into())),
-        ("utf-16", b"\xff\xfed\0".to_vec(), Err("is not UTF-8: byte 0 begins no character".into())),
-        ("late", [twelve.as_bytes(), b"\nc\xc3"].concat(), Err("is not UTF-8: byte 14 begins no character".into())),
+        ("no-content", format!("d\n{twelve}\n \r\n").into(), Err("has a description but no content".into())),
+        ("latin-1", b"d\xe9\n".to_vec(), Err("is not UTF-8: byte 1 doesn't begin a character".into())),
+        ("utf-16", b"\xff\xfed\0".to_vec(), Err("is not UTF-8: byte 0 doesn't begin a character".into())),
+        (
+            "late",
+            [twelve.as_bytes(), b"\nc\xc3"].concat(),
+            Err("is not UTF-8: byte 14 doesn't begin a character".into()),
+        ),
     ];
     let machine = Machine::new();
     for (role, bytes, expected) in table {
@@ -122,7 +126,7 @@ fn a_role_has_at_most_one_megabyte() {
     fs::File::create(machine.path("home/role/huge.md")).unwrap().set_len(1 << 40).unwrap();
     assert_eq!(machine.roles().list().roles[1].bytes, 1 << 40);
     let written = machine.roles().write(&name("new"), &text, Overwrite::Never).unwrap_err();
-    assert_eq!(written.to_string(), format!("what was given for the role `new` {told}"));
+    assert_eq!(written.to_string(), format!("the text given for the role `new` {told}"));
     assert!(!machine.path("home/role/new.md").exists());
 }
 
@@ -183,7 +187,7 @@ fn nothing_outside_the_folder_is_opened() {
     symlink("../elsewhere", machine.path("home/role/dir")).unwrap();
     symlink("dir/deep.md", role("through-a-directory")).unwrap();
     for out in ["absolute", "relative", "into-the-home", "twice", "through-a-directory"] {
-        assert_eq!(machine.problem(out), "is a link that leads out of its folder", "{out}");
+        assert_eq!(machine.problem(out), "is a link that leaves its folder", "{out}");
     }
     symlink("real.md", role("within")).unwrap();
     assert_eq!(machine.find("within").unwrap().content, "secret");
@@ -254,11 +258,11 @@ fn subagents_of_claude_code_are_roles() {
         ("number", "---\nname: 123\ndescription: true\n---\nc", Ok(("123", "true", "c"))),
         ("colon", "---\nname: c\ndescription: Use: it's so\\n\n---\nc", Ok(("c", "Use: it's so\\n", "c"))),
         ("rule-in-the-content", "---\nname: r\n---\na\n---\nb", Ok(("r", "", "a\n---\nb"))),
-        ("no-front-matter", "# Read me", Err("does not begin with front matter, a line `---`")),
-        ("empty", "", Err("does not begin with front matter, a line `---`")),
-        ("four", "----\nname: x\n----\nc", Err("does not begin with front matter, a line `---`")),
-        ("open", "---\nname: x\n", Err("has front matter without an end, a second line `---`")),
-        ("no-content", "---\nname: x\n---\n\n", Err("has a description and no content")),
+        ("no-front-matter", "# Read me", Err("does not begin with front matter (a line `---`)")),
+        ("empty", "", Err("does not begin with front matter (a line `---`)")),
+        ("four", "----\nname: x\n----\nc", Err("does not begin with front matter (a line `---`)")),
+        ("open", "---\nname: x\n", Err("has front matter without a closing line `---`")),
+        ("no-content", "---\nname: x\n---\n\n", Err("has a description but no content")),
         ("traversal", "---\nname: ../x\n---\nc", Err("has a name that can't be used: ")),
         ("absolute", "---\nname: /etc/passwd\n---\nc", Err("has a name that can't be used: ")),
         ("list", "---\n- a\n---\nc", Err("has front matter that can't be read: ")),

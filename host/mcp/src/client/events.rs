@@ -1,16 +1,16 @@
-//! What comes from a server unasked, and errors as the protocol has them.
+//! Unsolicited messages from a server, and protocol errors.
 
 use async_trait::async_trait;
 use rmcp::model::ErrorData;
 use serde_json::Value;
 
-/// What comes from a server unasked.
+/// An unsolicited message from a server.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// The server says something: `notifications/tools/list_changed`, progress, a log message.
+    /// The server notifies the client: `notifications/tools/list_changed`, progress, a log message.
     async fn notified(&self, method: &str, params: Option<Value>);
 
-    /// The server asks for something: `sampling/createMessage`, `elicitation/create`, `roots/list`.
+    /// The server sends a request: `sampling/createMessage`, `elicitation/create`, `roots/list`.
     async fn asked(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError>;
 }
 

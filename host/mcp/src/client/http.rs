@@ -27,7 +27,7 @@ const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
 const SESSION: &str = "mcp-session-id";
 
-/// The longest answer, or event of a stream, that is taken.
+/// The longest accepted answer or stream event.
 const MAX_MESSAGE: usize = 64 << 20;
 
 /// How long a stream of events may be silent. A server sends comments to keep it open.
@@ -43,7 +43,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A server at `url`, reached under `policy`. `headers` may hold keys: they go to the server's origin alone.
+    /// A server at `url`, reached under `policy`. `headers` may hold keys: they go only to the server's origin.
     pub fn new(
         client: aiw_net::Client,
         policy: Policy,
@@ -59,7 +59,7 @@ impl Endpoint {
     }
 }
 
-/// The client side of `net` as rmcp wants it.
+/// rmcp's HTTP client trait, implemented over `net`.
 #[derive(Clone)]
 pub(crate) struct Http {
     endpoint: Arc<Endpoint>,
@@ -68,7 +68,7 @@ pub(crate) struct Http {
 
 type Failure = StreamableHttpError<NetError>;
 
-/// What rmcp gives along with each request.
+/// What rmcp passes along with each request.
 struct Given {
     session: Option<Arc<str>>,
     token: Option<String>,
@@ -90,7 +90,7 @@ impl Http {
         if let Some(token) = given.token {
             secrets.push(("authorization".into(), Secret::new(format!("Bearer {token}"))));
         }
-        // Whoever knows a session's id can speak in it.
+        // Anyone who knows a session's id can use it.
         if let Some(session) = given.session {
             secrets.push((SESSION.into(), Secret::new(session.to_string())));
         }
@@ -147,7 +147,7 @@ impl Http {
     }
 }
 
-/// The answer, unless its status says that there is none.
+/// The answer, unless its status is an error.
 fn checked(answer: Streamed) -> Result<Streamed, Failure> {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
     match (answer.status, challenge) {
@@ -158,7 +158,7 @@ fn checked(answer: Streamed) -> Result<Streamed, Failure> {
             Err(HttpStatusError::new(answer.status, wait).into())
         }
         (301..=308, _) => {
-            Err(Failure::UnexpectedServerResponse("the server leads elsewhere, where no body is sent".into()))
+            Err(Failure::UnexpectedServerResponse("the server redirects elsewhere, and aiw sends no body there".into()))
         }
         _ => Ok(answer),
     }

@@ -1,7 +1,7 @@
 //! The client's side of the protocol: one connection to one server.
 //!
-//! Results, notifications and the server's own requests pass as JSON values: a kind of content or a field that
-//! nobody here knows goes through unchanged.
+//! Results, notifications and the server's own requests pass as JSON values: unknown kinds of content and unknown
+//! fields go through unchanged.
 
 mod events;
 mod http;
@@ -27,37 +27,37 @@ pub use self::http::Endpoint;
 use self::lines::Lines;
 use self::raw::{Back, Raw};
 
-/// What a client says of itself.
+/// What a client says about itself.
 #[derive(Debug, Clone)]
 pub struct ClientInfo {
     /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// What it can do for a server (`sampling`, `elicitation`, `roots`), as the protocol has it.
+    /// What it can do for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
     pub capabilities: Value,
 }
 
-/// Why a server does not answer as it should.
+/// Why a request to a server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The connection could not be made.
-    #[error("the MCP server does not begin a session: {0}")]
+    #[error("the MCP server did not start a session: {0}")]
     Begin(#[source] Box<ClientInitializeError>),
-    /// It did not begin a session in time.
-    #[error("the MCP server did not begin a session within {} s", .0.as_secs_f32())]
+    /// It did not start a session in time.
+    #[error("the MCP server did not start a session within {} s", .0.as_secs_f32())]
     SlowStart(Duration),
     /// It answered with an error.
     #[error(transparent)]
     Rpc(#[from] RpcError),
-    /// It did not answer in time. It was told that the request is cancelled.
+    /// It did not answer in time. It was sent a cancellation.
     #[error("the MCP server did not answer within {} s", .0.as_secs_f32())]
     Slow(Duration),
     /// The connection is gone.
     #[error("the connection to the MCP server has ended")]
     Closed,
-    /// The request could not be sent, or the answer was none.
-    #[error("the MCP server cannot be asked: {0}")]
+    /// The request could not be sent, or the answer was invalid.
+    #[error("cannot query the MCP server: {0}")]
     Service(#[source] Box<ServiceError>),
 }
 
@@ -68,7 +68,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Begins a session over two streams: a process's standard output and input. A line is one message.
+    /// Starts a session over two streams: a process's standard output and input. A line is one message.
     pub async fn over(
         input: impl AsyncRead + Send + Unpin + 'static,
         output: impl AsyncWrite + Send + Unpin + 'static,
@@ -80,7 +80,7 @@ impl Client {
         Self::begin(Lines::new(input, output, raw.clone()), raw, info, events, patience).await
     }
 
-    /// Begins a session over streamable HTTP, under the endpoint's egress policy.
+    /// Starts a session over streamable HTTP, under the endpoint's egress policy.
     pub async fn http(
         endpoint: Endpoint,
         info: ClientInfo,
@@ -107,25 +107,25 @@ impl Client {
         Ok(Self { service, server: raw.server() })
     }
 
-    /// What the server said of itself at the beginning: `protocolVersion`, `capabilities`, `serverInfo`,
+    /// What the server said about itself at the start: `protocolVersion`, `capabilities`, `serverInfo`,
     /// `instructions`.
     pub fn server(&self) -> &Value {
         &self.server
     }
 
-    /// Asks for something. One that takes too long is cancelled.
+    /// Sends a request. One that takes too long is cancelled.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
         let request = ClientRequest::CustomRequest(CustomRequest::new(method, params));
         let options = PeerRequestOptions::with_timeout(patience);
         let handle = self.service.send_cancellable_request(request, options).await.map_err(failure)?;
         match handle.await_response().await.map_err(failure)? {
             ServerResult::CustomResult(result) => Ok(raw::unwrapped(result.0)),
-            // Nothing else comes out of `raw`; if it does, it is whole all the same.
+            // Nothing else comes out of `raw`; if it does, it is still complete.
             other => Ok(serde_json::to_value(other).unwrap_or(Value::Null)),
         }
     }
 
-    /// All items of a list of the server's (`tools/list`, `resources/list`), page by page; at most `most`.
+    /// All items of one of the server's lists (`tools/list`, `resources/list`), page by page; at most `most`.
     pub async fn list(
         &self,
         method: &str,
@@ -142,7 +142,7 @@ impl Client {
                 items.extend(found);
             }
             let next = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
-            // A server that gives the same cursor again would be asked forever.
+            // A server that returns the same cursor again would be asked forever.
             if items.len() >= most || next.is_none() || next == cursor {
                 items.truncate(most);
                 return Ok(items);
@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    /// Says something to the server.
+    /// Sends a notification to the server.
     pub async fn notify(&self, method: &str, params: Option<Value>) -> Result<(), ClientError> {
         let notification = ClientNotification::CustomNotification(CustomNotification::new(method, params));
         self.service.send_notification(notification).await.map_err(failure)

@@ -1,7 +1,7 @@
-//! Messages past rmcp's types, which drop what they do not know.
+//! Messages that bypass rmcp's types, which drop unknown fields.
 //!
-//! rmcp keeps the ids, timeouts and versions. What it would read as a type of its own is put into a form that it
-//! only hands on: a result becomes a string of JSON, a request of the server's a custom one.
+//! rmcp keeps the ids, timeouts and versions. What it would parse into its own types is wrapped so that it only
+//! passes it on: a result becomes a JSON string, a server's request a custom one.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,17 +15,17 @@ use serde_json::{Value, json};
 
 use super::events::{Events, RpcError};
 
-/// The method under which a request of the server's is handed on.
+/// The method under which a server's request is passed on.
 const ASKED: &str = "aiw/asked";
 
-/// What is under way on one connection.
+/// What is in progress on one connection.
 #[derive(Clone)]
 pub(crate) struct Raw {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// Requests whose results are handed on as they are.
+    /// Requests whose results are passed on unchanged.
     pending: Mutex<HashSet<RequestId>>,
     /// The request that begins the session, and what was answered.
     first: OnceLock<RequestId>,
@@ -57,7 +57,7 @@ impl Raw {
         }
     }
 
-    /// A message that came, as rmcp takes it; none for what is noise. A notification is told on the way.
+    /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
     pub(crate) async fn received(&self, bytes: &[u8]) -> Option<ServerJsonRpcMessage> {
         let mut message: Value = serde_json::from_slice(bytes).ok()?;
         let fields = message.as_object_mut()?;
@@ -135,7 +135,7 @@ impl Service<RoleClient> for Back {
         _: ServerNotification,
         _: NotificationContext<RoleClient>,
     ) -> Result<(), ErrorData> {
-        // They were told when they came.
+        // They were reported when they came.
         Ok(())
     }
 

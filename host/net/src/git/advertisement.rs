@@ -112,14 +112,14 @@ impl Reader {
                 return Ok(());
             }
             (Packet::Content(content), stage) if stage != Stage::ServiceEnd => content,
-            _ => return Err(self.malformed("the list of branches and tags does not begin as one")),
+            _ => return Err(self.malformed("the list of branches and tags has an invalid start")),
         };
         if let Some(said) = content.strip_prefix(b"ERR ") {
             return Err(refused(&self.shown, said));
         }
         match self.stage {
             Stage::Service if line(content) == b"# service=git-upload-pack" => self.stage = Stage::ServiceEnd,
-            Stage::Service => return Err(self.malformed("the list of branches and tags does not begin as one")),
+            Stage::Service => return Err(self.malformed("the list of branches and tags has an invalid start")),
             // A server may say which version of the protocol it speaks.
             Stage::First if line(content) == b"version 1" => {}
             Stage::First => {
@@ -277,10 +277,7 @@ mod tests {
             (wire(&refs), "`R` lists more than 2 branches and tags"),
             (packet(&longest), "`R` sends a list of branches and tags that is longer than 2000 bytes"),
             (b"zzzz".to_vec(), "`R` does not speak git's protocol: a packet has the length `zzzz`"),
-            (
-                b"0000".to_vec(),
-                "`R` does not speak git's protocol: the list of branches and tags does not begin as one",
-            ),
+            (b"0000".to_vec(), "`R` does not speak git's protocol: the list of branches and tags has an invalid start"),
             (
                 packet(b"# service=git-upload-pack\n"),
                 "`R` does not speak git's protocol: the list of branches and tags ends too early",

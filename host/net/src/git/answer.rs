@@ -86,7 +86,7 @@ impl Answer {
     fn has_all(&self) -> Result<(), Refused> {
         match self.stage {
             Stage::Packets | Stage::Raw if !self.pack.is_done() => Err(self.damaged("it ends too early")),
-            Stage::Lines | Stage::Agreed if self.is_last => Err(malformed(&self.shown, "no pack comes")),
+            Stage::Lines | Stage::Agreed if self.is_last => Err(malformed(&self.shown, "no pack follows")),
             _ => Ok(()),
         }
     }
@@ -134,7 +134,7 @@ impl Answer {
     fn count(&mut self) -> Result<(), Refused> {
         self.lines += 1;
         if self.lines > MAX_LINES {
-            return Err(malformed(&self.shown, "the agreement on what to send does not end"));
+            return Err(malformed(&self.shown, "the negotiation of what to send does not end"));
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ mod tests {
             (last, [text("NAK"), band(1, &EMPTY[..9]), text("NAK")].concat(), unasked.clone()),
             (last, text("hello"), unasked.clone()),
             (last, text("ACK 1234"), unasked),
-            (last, more, "`R` sends a damaged pack: it goes on after its end".to_owned()),
+            (last, more, "`R` sends a damaged pack: it continues after its end".to_owned()),
             (
                 last,
                 [text("NAK"), band(1, &EMPTY[..9])].concat(),
@@ -229,11 +229,11 @@ mod tests {
             ),
             (last, [text("NAK"), b"PACK".to_vec()].concat(), "`R` sends a damaged pack: it ends too early".to_owned()),
             (step, [text("NAK"), EMPTY.to_vec()].concat(), format!("{protocol}a packet has the length `PACK`")),
-            (last, [text("NAK"), b"0000".to_vec()].concat(), format!("{protocol}no pack comes")),
+            (last, [text("NAK"), b"0000".to_vec()].concat(), format!("{protocol}no pack follows")),
             (last, EMPTY.to_vec(), format!("{protocol}a packet has the length `PACK`")),
-            (last, text("NAK"), format!("{protocol}no pack comes")),
+            (last, text("NAK"), format!("{protocol}no pack follows")),
             (step, b"0008NA".to_vec(), format!("{protocol}the answer ends in the middle of a packet")),
-            (step, endless, format!("{protocol}the agreement on what to send does not end")),
+            (step, endless, format!("{protocol}the negotiation of what to send does not end")),
             (last, text("ERR upload-pack: not our ref"), "`R` refuses: upload-pack: not our ref".to_owned()),
             (last, band(3, b"out of \x07order\n"), "`R` refuses: out of \\u{7}order".to_owned()),
         ] {

@@ -120,7 +120,7 @@ pub(super) fn run(
         }
         cancel.check()?;
         if Instant::now() >= deadline {
-            return Err(NetError::unavailable("`git` took longer than it may"));
+            return Err(NetError::unavailable("`git` took too long"));
         }
         watch()?;
         std::thread::sleep(TICK);

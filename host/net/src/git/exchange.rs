@@ -155,7 +155,7 @@ impl Exchange {
         match command::credentials(repository, &session.directory, &session.cancel, session.deadline)? {
             Some((user, password)) => basic(&user, &password),
             None => Err(NetError::denied(format!(
-                "`{}` needs credentials, and no git credential helper has any for it",
+                "`{}` needs credentials, but no git credential helper has any for it",
                 shown(repository)
             ))),
         }
@@ -168,7 +168,7 @@ impl Exchange {
             200 => {}
             401 => {
                 return Err(NetError::denied(format!(
-                    "`{shown}` does not take the credentials of the git credential helper"
+                    "`{shown}` rejects the credentials from the git credential helper"
                 )));
             }
             403 => return Err(NetError::denied(format!("`{shown}` refuses access (403)"))),
@@ -193,7 +193,7 @@ impl Exchange {
             let found = aiw_core::one_line(&found, 80);
             if self.advertise && self.is_static(stream)? {
                 return Err(NetError::invalid(format!(
-                    "`{shown}` serves git by the old static protocol, which aiw does not speak: use a server with \
+                    "`{shown}` serves git over the old static protocol, which aiw does not speak: use a server with \
                      git's smart HTTP protocol, or ssh"
                 )));
             }
@@ -282,7 +282,8 @@ fn base_of(answered: &Url) -> Url {
 
 fn basic(user: &str, password: &str) -> Result<HeaderValue, NetError> {
     let encoded = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
-    let mut value = HeaderValue::from_str(&encoded).map_err(|_| NetError::invalid("credentials fit no header"))?;
+    let mut value =
+        HeaderValue::from_str(&encoded).map_err(|_| NetError::invalid("the credentials can't be sent in a header"))?;
     value.set_sensitive(true);
     Ok(value)
 }

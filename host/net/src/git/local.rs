@@ -57,7 +57,7 @@ pub(super) fn within<T: Send + 'static>(
         match result.recv_timeout(TICK) {
             Ok(result) => return result,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(NetError::unavailable("reading a repository ended by a defect of aiw"));
+                return Err(NetError::unavailable("reading a repository failed because of a bug in aiw"));
             }
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -81,7 +81,7 @@ pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
         ErrorCode::NotFound => NetError::not_found(format!("there is no git repository at `{shown}`")),
         // git's own protection: what another user put there may have been made to be read.
         ErrorCode::Owner => NetError::denied(format!(
-            "the git repository at `{shown}` belongs to another user, and git's `safe.directory` does not name it"
+            "the git repository at `{shown}` belongs to another user, and git's `safe.directory` does not list it"
         )),
         _ => unreadable(shown, &error),
     })

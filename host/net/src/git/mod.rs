@@ -121,7 +121,7 @@ async fn spawn<T: Send + 'static>(work: impl FnOnce() -> Result<T, NetError> + S
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) if error.is_cancelled() => Err(NetError::Cancelled),
-        Err(_) => Err(NetError::unavailable("reading a repository ended by a defect of aiw")),
+        Err(_) => Err(NetError::unavailable("reading a repository failed because of a bug in aiw")),
     }
 }
 
@@ -344,7 +344,7 @@ impl Job {
 
     fn make_cache(&self) -> Result<(), NetError> {
         std::fs::create_dir_all(&self.trees.cache).map_err(|error| {
-            NetError::unavailable(format!("cannot make the cache of repositories: {error}")).because(error)
+            NetError::unavailable(format!("cannot create the repository cache: {error}")).because(error)
         })
     }
 
@@ -381,10 +381,7 @@ impl Job {
             }
             self.cancel.check()?;
             if Instant::now() >= self.deadline {
-                return Err(NetError::unavailable(format!(
-                    "another aiw has been fetching `{}` all the time",
-                    self.shown
-                )));
+                return Err(NetError::unavailable(format!("another aiw is still fetching `{}`", self.shown)));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -438,7 +435,7 @@ fn sources(reference: &str) -> Vec<String> {
 /// The real path, if the user named it or what it lies beneath.
 fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, NetError> {
     let shown = one_line(&path.display().to_string(), 200);
-    let denied = || NetError::denied(format!("`{shown}` is not beneath a directory that was granted"));
+    let denied = || NetError::denied(format!("`{shown}` is not inside a directory that was granted"));
     let lexically = granted || policy.directories.iter().any(|directory| path.starts_with(directory));
     let real = match std::fs::canonicalize(path) {
         Ok(real) => real,

@@ -141,7 +141,7 @@ impl PackCheck {
                 self.stage = Stage::Done;
                 Ok(())
             }
-            Stage::Done => Err(BadPack::Damaged("it goes on after its end")),
+            Stage::Done => Err(BadPack::Damaged("it continues after its end")),
             _ => Ok(()),
         }
     }
@@ -149,7 +149,7 @@ impl PackCheck {
     fn begin(&mut self) -> Result<(), BadPack> {
         let number = |at: usize| -> u32 { self.head[at..at + 4].iter().fold(0, |n, byte| n << 8 | u32::from(*byte)) };
         if !self.head.starts_with(b"PACK") || !matches!(number(4), 2 | 3) {
-            return Err(BadPack::Damaged("it does not begin as one"));
+            return Err(BadPack::Damaged("it has an invalid start"));
         }
         let objects = number(8);
         if objects > self.limits.objects {
@@ -261,7 +261,7 @@ impl PackCheck {
         self.cost(cost);
         self.work += cost;
         if self.work > self.limits.work {
-            return Err(BadPack::TooLarge("builds so many large files upon each other that it takes too long".into()));
+            return Err(BadPack::TooLarge("builds so many large files on each other that it takes too long".into()));
         }
         Ok(())
     }
@@ -380,7 +380,7 @@ mod tests {
         let expected: u64 = (1..=10).map(|n| BIG + n * (BIG + delta)).sum();
         let at = |work: u64| check(&pack(&objects), Limits { work, ..Limits::default() }, 1000);
         assert_eq!(at(expected), Ok(true));
-        let sentence = "builds so many large files upon each other that it takes too long";
+        let sentence = "builds so many large files on each other that it takes too long";
         assert_eq!(at(expected - 1), Err(BadPack::TooLarge(sentence.to_owned())));
         // By their ids, each may build upon all before it.
         let by_id =
@@ -444,9 +444,9 @@ mod tests {
         let end = damaged.len() - 1;
         damaged[end] ^= 0xff;
         for (pack, sentence) in [
-            (b"KCAP\0\0\0\x02\0\0\0\0".to_vec(), "it does not begin as one"),
-            (b"PACK\0\0\0\x04\0\0\0\0".to_vec(), "it does not begin as one"),
-            (behind, "it goes on after its end"),
+            (b"KCAP\0\0\0\x02\0\0\0\0".to_vec(), "it has an invalid start"),
+            (b"PACK\0\0\0\x04\0\0\0\0".to_vec(), "it has an invalid start"),
+            (behind, "it continues after its end"),
             (pack(&[object(5, 1)]), "it holds an object of an unknown kind"),
             (pack(&[vec![0xff; 12]]), "a number in it is too long"),
             (pack(&[[object(6, 9), vec![0xff; 12]].concat()]), "a number in it is too long"),

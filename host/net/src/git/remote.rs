@@ -76,7 +76,7 @@ impl Remote {
     fn checked<'r>(&self, remote: Result<git2::Remote<'r>, git2::Error>) -> Result<git2::Remote<'r>, Refused> {
         let remote = remote.map_err(|error| self.unwrap(error))?;
         if remote.url().ok() != Some(self.real.as_str()) {
-            return Err(Refused::ByUs(NetError::unavailable("git's configuration changed meanwhile")));
+            return Err(Refused::ByUs(NetError::unavailable("git's configuration changed in the meantime")));
         }
         Ok(remote)
     }

@@ -85,7 +85,7 @@ impl Session {
     pub(super) fn check(&self) -> Result<(), NetError> {
         self.cancel.check()?;
         if Instant::now() >= self.deadline {
-            return Err(NetError::unavailable("the repository took longer than it may"));
+            return Err(NetError::unavailable("the repository took too long"));
         }
         Ok(())
     }

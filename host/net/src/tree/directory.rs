@@ -189,7 +189,7 @@ fn unreadable(path: &str, error: io::Error) -> NetError {
     match error.kind() {
         ErrorKind::NotFound => NetError::not_found(format!("there is no `{shown}`")),
         ErrorKind::NotADirectory => NetError::not_found(format!("`{shown}` is not a directory")),
-        ErrorKind::PermissionDenied => NetError::denied(format!("`{shown}` may not be read")),
+        ErrorKind::PermissionDenied => NetError::denied(format!("`{shown}` is not readable")),
         _ => NetError::unavailable(format!("cannot read `{shown}`: {error}")).because(error),
     }
 }

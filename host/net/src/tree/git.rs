@@ -59,7 +59,7 @@ impl GitFiles {
         // The size first: a megabyte of pack can be a gigabyte of zeros.
         let (size, kind) = odb.read_header(oid).map_err(|error| unreadable(&error))?;
         if kind != ObjectType::Blob {
-            return Err(NetError::malformed(format!("`{}` has no content of a file", one_line(path, 120))));
+            return Err(NetError::malformed(format!("`{}` has no file content", one_line(path, 120))));
         }
         if size as u64 > limit {
             return Err(longer(path, limit));
@@ -79,7 +79,7 @@ fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<Ent
         0o100_644 | 0o100_664 => (ItemKind::File, false),
         0o120_000 => (ItemKind::Link, false),
         0o160_000 => (ItemKind::Submodule, false),
-        _ => return Err(NetError::malformed(format!("`{}` is of an unknown kind: {mode:o}", one_line(name, 120)))),
+        _ => return Err(NetError::malformed(format!("`{}` has an unknown kind: {mode:o}", one_line(name, 120)))),
     };
     let size = match kind {
         ItemKind::File => {
@@ -111,7 +111,7 @@ impl Files for GitFiles {
             let name = String::from_utf8_lossy(child.name_bytes());
             let shown = one_line(&format!("{path}/{name}"), 160);
             if is_trap(&name) {
-                return Err(NetError::invalid(format!("`{shown}` is a name that no repository may hold")));
+                return Err(NetError::invalid(format!("`{shown}` is a name that a repository may not contain")));
             }
             if child.name().is_err() {
                 return Err(NetError::invalid(format!("`{shown}` is a name that is not UTF-8")));
@@ -170,7 +170,7 @@ fn unreadable(error: &git2::Error) -> NetError {
     }
     let why = one_line(error.message(), 200);
     if error.code() == ErrorCode::NotFound {
-        return NetError::malformed(format!("the repository is not whole: {why}"));
+        return NetError::malformed(format!("the repository is incomplete: {why}"));
     }
     NetError::unavailable(format!("cannot read the repository: {why}"))
 }

@@ -132,7 +132,7 @@ fn check_case(items: &[WalkItem]) -> Result<(), NetError> {
     for item in items {
         if let Some(other) = seen.insert(item.path.as_str().to_lowercase(), &item.path) {
             return Err(NetError::invalid(format!(
-                "`{}` and `{}` differ by case alone, which some file systems do not tell apart",
+                "`{}` and `{}` differ only in case, which some file systems do not distinguish",
                 one_line(other.as_str(), 120),
                 one_line(item.path.as_str(), 120)
             )));

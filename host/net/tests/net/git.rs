@@ -160,7 +160,7 @@ fn child_with_a_repository_of_another() {
         Err(NetError::Denied { message }) => assert_eq!(
             message,
             format!(
-                "the git repository at `{path}` belongs to another user, and git's `safe.directory` does not name it"
+                "the git repository at `{path}` belongs to another user, and git's `safe.directory` does not list it"
             )
         ),
         other => panic!("{:?}", other.err()),
@@ -327,7 +327,7 @@ fn what_is_no_repository_is_called_so() {
     assert_eq!(open("/403/x").0, "`/403/x` refuses access (403)");
     assert!(matches!(open("/503/x").1, NetError::Unavailable { retry_after: Some(9), .. }));
     let (message, error) = open("/401/x");
-    assert_eq!(message, "`/401/x` needs credentials, and no git credential helper has any for it");
+    assert_eq!(message, "`/401/x` needs credentials, but no git credential helper has any for it");
     assert!(matches!(error, NetError::Denied { .. }));
 }
 
@@ -520,7 +520,7 @@ fn child_with_a_credential_helper() {
     match variable("T_COMMIT").as_str() {
         "" => match opened {
             Err(NetError::Denied { message }) => {
-                assert!(message.contains("does not take the credentials"), "{message}")
+                assert!(message.contains("rejects the credentials"), "{message}")
             }
             other => panic!("{:?}", other.err()),
         },

@@ -202,7 +202,7 @@ fn deltas_are_refused_by_what_all_of_them_unpack_to() {
         size = 120 * MIB;
     }
     for (objects, what) in [
-        (chain, "builds so many large files upon each other that it takes too long"),
+        (chain, "builds so many large files on each other that it takes too long"),
         (beside, "unpacks to more than 16 GiB"),
     ] {
         let (world, server) = (World::new(), serves(pack(&objects)));
@@ -328,7 +328,7 @@ fn a_server_of_files_is_told_from_what_is_no_repository() {
     });
     let url = server.url("/r");
     let message = format!(
-        "`{url}` serves git by the old static protocol, which aiw does not speak: use a server with git's smart HTTP \
+        "`{url}` serves git over the old static protocol, which aiw does not speak: use a server with git's smart HTTP \
          protocol, or ssh"
     );
     assert_eq!(open(&world.trees(), &server), NetError::Invalid { message });

@@ -169,12 +169,12 @@ fn without_encryption_a_secret_goes_to_this_machine_and_its_networks_only() {
     let error = get(&policy, &request).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`1.1.1.1` is not reached by `https`, and only this machine and its own networks get a key without encryption"
+        "`1.1.1.1` is not reached over `https`, and only this machine and private networks get a key without encryption"
     );
     request.secrets[0].1 = Secret::new("hunter2\n");
     request.url = server.url("/");
     let error = get(&policy, &request).unwrap_err().to_string();
-    assert_eq!(error, "the value of header `x-api-key` has characters that no header can have");
+    assert_eq!(error, "the value of header `x-api-key` has characters that are not allowed in a header");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn a_trickling_body_ends_at_the_deadline() {
     });
     let start = Instant::now();
     let error = get(&server.granted(), &Request::new(server.url("/?token=hunter2"))).unwrap_err();
-    assert_eq!(error.to_string(), format!("`{}` took longer than it may", server.url("/")));
+    assert_eq!(error.to_string(), format!("`{}` took too long", server.url("/")));
     assert!(start.elapsed() < Duration::from_secs(3));
 }
 

@@ -161,9 +161,9 @@ fn a_submodule_is_not_followed() {
 #[test]
 fn names_that_another_system_reads_otherwise_are_not_written() {
     for (names, part) in [
-        (vec!["x/README.md", "x/readme.md"], "differ by case alone"),
-        (vec!["X/a", "x/b"], "differ by case alone"),
-        (vec!["x/aux.md"], "a device name of Windows"),
+        (vec!["x/README.md", "x/readme.md"], "differ only in case"),
+        (vec!["X/a", "x/b"], "differ only in case"),
+        (vec!["x/aux.md"], "a Windows device name"),
         (vec!["a\\b"], "a backslash"),
         (vec!["x/c:d"], "a colon"),
         (vec!["dot."], "ends with a dot"),

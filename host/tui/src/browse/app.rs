@@ -418,7 +418,7 @@ impl App {
             return self.refuse(text);
         }
         if entry.installed {
-            return self.refuse(format!("`{title}` is installed already, d removes it"));
+            return self.refuse(format!("`{title}` is already installed, d removes it"));
         }
         if !self.idle() {
             return None;
@@ -433,7 +433,7 @@ impl App {
             return self.refuse(format!("`{title}` is not installed"));
         }
         if self.idle() {
-            let lines = vec!["Its files and everything that it added are taken away".to_owned()];
+            let lines = vec!["Its files and everything that it added will be removed".to_owned()];
             self.ask(Confirm {
                 job: Job::Remove(id),
                 question: format!("Remove {title}? (y/n)"),

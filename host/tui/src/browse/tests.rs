@@ -431,7 +431,7 @@ fn removing_asks_and_enabling_does_not() {
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  1/3 of 4 · with MCP servers
         Remove github@official? (y/n)
-          Its files and everything that it added are taken away
+          Its files and everything that it added will be removed
 
 
 

@@ -34,7 +34,7 @@ impl State {
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());
         for field in request.headers {
             if RESERVED_HEADERS.contains(&field.name.to_ascii_lowercase().as_str()) {
-                return Err(types::Error::Invalid(format!("the header `{}` is the host's", field.name)));
+                return Err(types::Error::Invalid(format!("the header `{}` is set by the host", field.name)));
             }
             match field.value {
                 types::Value::Literal(text) => headers.push((field.name, text)),
@@ -50,7 +50,7 @@ impl State {
         let id = &self.call.id;
         let name = aiw_core::one_line(&named.name, 60);
         let Some(bound) = self.call.secrets.get(&named.name) else {
-            return Err(types::Error::Denied(format!("component `{id}` names a secret that is not there: `{name}`")));
+            return Err(types::Error::Denied(format!("component `{id}` names a secret that does not exist: `{name}`")));
         };
         let to = origin(url);
         if to.is_none() || !bound.urls.iter().any(|url| origin(url) == to) {

@@ -150,7 +150,7 @@ impl State {
         let message = match (allows(&self.call.wanted), allows(&self.call.granted)) {
             (true, true) => return None,
             (true, false) => format!(
-                "component `{id}` may not reach `{what}`: its manifest names it, but it was not agreed to; run `aiw extension update {id} --accept-changes`"
+                "component `{id}` may not reach `{what}`: its manifest names it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
             ),
             (false, _) => {
                 format!(

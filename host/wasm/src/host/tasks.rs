@@ -66,7 +66,7 @@ impl State {
         ) {
             (true, true) => Ok(()),
             (true, false) => Err(types::Error::Denied(format!(
-                "component `{id}` may not start tasks: its manifest asks for it, but it was not agreed to; run `aiw extension update {id} --accept-changes`"
+                "component `{id}` may not start tasks: its manifest asks for it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
             ))),
             (false, _) => Err(types::Error::Denied(format!(
                 "component `{id}` may not start tasks: its manifest does not name `start` under `tasks`"
@@ -78,7 +78,7 @@ impl State {
 fn start_task(request: tasks::StartRequest) -> Result<StartTask, types::Error> {
     let cwd = request.cwd.map(PathBuf::from);
     if cwd.as_ref().is_some_and(|cwd| !cwd.is_absolute()) {
-        return Err(types::Error::Invalid("the directory of a task is an absolute path".into()));
+        return Err(types::Error::Invalid("the directory of a task must be an absolute path".into()));
     }
     Ok(StartTask {
         cli: request.cli.parse().map_err(invalid)?,

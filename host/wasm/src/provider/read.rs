@@ -75,7 +75,7 @@ fn preset_url(url: String) -> Result<String, Bad> {
     let url = line("an address", url, URL)?;
     let bad = |why: &str| Err(format!("an address `{}` that {why}", one_line(&url, 80)));
     let (Some(_), Some((host, _))) = (origin(&url), host_and_port(&url)) else {
-        return bad("is not an `http` or `https` URL, or holds credentials");
+        return bad("is not an `http` or `https` URL, or contains credentials");
     };
     if url.contains(['?', '#']) || url.ends_with('/') {
         return bad("has a query, or a `/` at its end");

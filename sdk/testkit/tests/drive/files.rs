@@ -15,7 +15,7 @@ fn a_manifest_is_there_once_and_whole() {
     assert_eq!(refusal(bytes("no-manifest")), "the component has no manifest (section `aiw:manifest`)");
     assert_eq!(
         refusal(bytes("two-manifests")),
-        "the component has a manifest (section `aiw:manifest`) that stands there twice"
+        "the component has a manifest (section `aiw:manifest`) that appears twice"
     );
     let trailing = refusal(bytes("trailing-manifest"));
     assert!(

@@ -53,8 +53,7 @@ async fn a_host_that_the_user_did_not_agree_to_is_refused_with_the_command_that_
     let hostile = hostile().grants(&grants(&[("hosts", &["*.wild.example"])])).load().await.unwrap();
     assert_eq!(
         fetch(&hostile, "http:https://declared.example/").await,
-        "denied: component `hostile` may not reach `declared.example`: its manifest names it, but it was not agreed \
-         to; run `aiw extension update hostile --accept-changes`"
+        "denied: component `hostile` may not reach `declared.example`: its manifest names it, but you did not agree to it; run `aiw extension update hostile --accept-changes`"
     );
 }
 
@@ -91,7 +90,7 @@ async fn a_component_cannot_say_whom_its_request_is_for() {
     let hostile = hostile().answer("https://declared.example/", Answer::ok("x")).load().await.unwrap();
     assert_eq!(
         fetch(&hostile, "http-host:https://declared.example/").await,
-        "invalid: the header `host` is the host's"
+        "invalid: the header `host` is set by the host"
     );
 }
 
@@ -228,6 +227,6 @@ async fn what_the_user_did_not_agree_to_at_all_is_not_there() {
 #[tokio::test]
 async fn a_component_whose_imports_were_not_agreed_to_does_not_load() {
     let Err(refused) = hostile().grants(&BTreeMap::new()).load().await else { panic!("it loads") };
-    let wanted = "component `hostile` imports `cache`, which was not agreed to: run `aiw extension update hostile --accept-changes`";
+    let wanted = "component `hostile` imports `cache`, which you did not agree to: run `aiw extension update hostile --accept-changes`";
     assert_eq!(refused.to_string(), wanted);
 }

@@ -172,7 +172,7 @@ async fn a_plan_that_does_not_end_is_stopped() {
 #[tokio::test]
 async fn what_a_provider_says_of_itself_is_bounded() {
     for (mode, refused) in [
-        ("id=Odd", "a preset whose extension id `Odd` has characters other than small letters, digits and `-`"),
+        ("id=Odd", "a preset whose extension id `Odd` has characters other than lowercase letters, digits and `-`"),
         (
             "url=http://gateway.example",
             "an address `http://gateway.example` that is neither `https` nor on this machine",
@@ -183,11 +183,11 @@ async fn what_a_provider_says_of_itself_is_bounded() {
         ),
         (
             "url=https://u:p@gateway.example",
-            "an address `https://u:p@gateway.example` that is not an `http` or `https` URL, or holds credentials",
+            "an address `https://u:p@gateway.example` that is not an `http` or `https` URL, or contains credentials",
         ),
         (
             "url=file:///etc/passwd",
-            "an address `file:///etc/passwd` that is not an `http` or `https` URL, or holds credentials",
+            "an address `file:///etc/passwd` that is not an `http` or `https` URL, or contains credentials",
         ),
         ("url=https://gateway.example/", "an address `https://gateway.example/` that has a query, or a `/` at its end"),
         ("page=javascript:x", "a page `javascript:x` that is not an `https` address"),
@@ -234,7 +234,7 @@ async fn tasks_are_started_with_both_keys() {
     assert_eq!(check(&all, "start").await, "000000000001");
     assert_eq!(all.started()[0].prompt, "hello");
     assert_eq!(check(&all, "wait:000000000001").await, "State::Queued");
-    assert_eq!(check(&all, "wait:../../x").await, "error: task id `../../x` is not 12 digits and small letters");
+    assert_eq!(check(&all, "wait:../../x").await, "error: task id `../../x` is not 12 digits and lowercase letters");
     assert_eq!(check(&all, "wait:00000000zzzz").await, "error: there is no task `00000000zzzz`");
     assert_eq!(check(&all, "start-many").await, "component `hostile-provider` started more than 8 tasks in one call");
     let mut grants = aiw_testkit::Grants::wanted(kit().about()).to_map();
@@ -242,7 +242,7 @@ async fn tasks_are_started_with_both_keys() {
     let not_agreed = kit().grants(&grants).load().await.unwrap();
     assert_eq!(
         check(&not_agreed, "start").await,
-        "error: component `hostile-provider` may not start tasks: its manifest asks for it, but it was not agreed to; \
+        "error: component `hostile-provider` may not start tasks: its manifest asks for it, but you did not agree to it; \
          run `aiw extension update hostile-provider --accept-changes`"
     );
     assert!(not_agreed.started().is_empty());

@@ -114,7 +114,7 @@ async fn a_secret_goes_nowhere_else() {
 async fn a_secret_that_the_provider_does_not_have_is_not_there() {
     let server = Server::start();
     let said = send(&server.url(""), &format!("send-other:{}", server.url("/"))).await;
-    assert_eq!(said, "error: component `hostile-provider` names a secret that is not there: `other`");
+    assert_eq!(said, "error: component `hostile-provider` names a secret that does not exist: `other`");
     assert_eq!(server.count(), 0);
 }
 

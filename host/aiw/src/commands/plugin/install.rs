@@ -221,7 +221,7 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
         markets.dedup();
         for market in markets {
             if let Err(e) = host.markets.update(&market, false).await {
-                output.note(format!("marketplace `{market}` is used as it was fetched last: {e}"));
+                output.note(format!("marketplace `{market}` is used as last fetched: {e}"));
             }
         }
     }
@@ -229,7 +229,7 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
     for id in ids {
         // Of all of them, one whose marketplace is gone stays as it is.
         if args.plugins.is_empty() && !known.iter().any(|name| name == id.market.as_str()) {
-            output.note(format!("{id} stays as it is: its marketplace is not there any more"));
+            output.note(format!("{id} stays as it is: its marketplace no longer exists"));
             unchanged.push(json!(id));
             continue;
         }
@@ -244,7 +244,7 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
                 updated.push(shape);
             }
             Ok(None) => {
-                output.line(format!("{id} is current"));
+                output.line(format!("{id} is up to date"));
                 unchanged.push(json!(id));
             }
             Err(failure) if failure.code() >= 128 => return Err(failure),

@@ -190,7 +190,7 @@ fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Fai
     let record = host.markets.installed()?.into_iter().find(|(known, _)| known == id).map(|(_, record)| record);
     let record = record.ok_or_else(|| Failure::from(MarketError::NotInstalled { name: id.to_string() }))?;
     output.line(id.to_string());
-    output.line("  its marketplace does not list it any more");
+    output.line("  its marketplace no longer lists it");
     output.line(installed_line(&record));
     output.answer(json!({ "plugin": PluginSummary::of_installed(id, &record) }));
     Ok(())

@@ -11,7 +11,7 @@ use crate::cli::run::RunArgs;
 use crate::failure::Failure;
 
 /// Where nobody said a prompt.
-const PROMPT: &str = "\"what is to be done\"";
+const PROMPT: &str = "\"what to do\"";
 
 /// The line that this process was started with, as it would be right.
 pub fn right_line(cli: CliKind) -> String {
@@ -119,7 +119,7 @@ pub fn hint(cli: CliKind, error: &mut clap::Error) -> Option<String> {
             // After `--` come the CLI's own, not a prompt.
             error.remove(ContextKind::Suggested);
             Some(match flag.contains(' ') {
-                true => format!("a prompt that begins with `-` comes on standard input: aiw {cli} -"),
+                true => format!("pass a prompt that begins with `-` on standard input: aiw {cli} -"),
                 false => right_line(cli),
             })
         }
@@ -176,7 +176,7 @@ mod tests {
         for (line, right) in [
             ("-p gw --model m -x fix\u{a0}it", "-p gw --model m 'fix it' -- -x"),
             ("--env TOKEN=sk-canary hello --foo", "--env TOKEN=… hello -- --foo"),
-            ("--env=TOKEN=sk-canary --foo", "--env=TOKEN=… \"what is to be done\" -- --foo"),
+            ("--env=TOKEN=sk-canary --foo", "--env=TOKEN=… \"what to do\" -- --foo"),
             ("-pgw hello --model x", "-pgw --model x hello"),
             ("-dpgw hello -x", "-dpgw hello -- -x"),
             ("-dm foo -x hello", "-dm foo hello -- -x"),
@@ -184,7 +184,7 @@ mod tests {
             ("-p fix\u{a0}the\u{a0}bug --output-format json", "'fix the bug json' -- --output-format"),
             ("fix -m x the --add-dir / -- -y", "-m x 'fix the /' -- --add-dir -y"),
             ("a - b --detach", "--detach 'a - b'"),
-            ("--model", "--model \"what is to be done\""),
+            ("--model", "--model \"what to do\""),
         ] {
             let words: Vec<OsString> =
                 line.split(' ').map(|word| OsString::from(word.replace('\u{a0}', " "))).collect();
