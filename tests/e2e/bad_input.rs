@@ -752,7 +752,7 @@ cases! {
     an_endless_body_is_cut_at_8_mib {
         given: |b| b.serve(|_| Answer::Endless),
         when: ADD_URL,
-        says: "error: `[URL]/marketplace.json` is longer than the 8388608 bytes that were asked for",
+        says: "error: `[URL]/marketplace.json` is longer than the 8388608 bytes that were requested",
     }
 
     #[ignore = "the product's limit for a whole body is 2 minutes; the room `net` tests it with a shorter one"]

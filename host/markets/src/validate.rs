@@ -63,7 +63,7 @@ pub async fn validate(trees: &Trees, path: &Path) -> Result<Report, MarketError>
             plugin(&mut report, &tree, &bare_entry(), "");
         }
         Err(aiw_net::NetError::NotFound { .. }) => {
-            return Err(missing(&format!("holds neither `{MARKETPLACE_JSON}` nor `{PLUGIN_JSON}`")));
+            return Err(missing(&format!("contains neither `{MARKETPLACE_JSON}` nor `{PLUGIN_JSON}`")));
         }
         Err(e) => {
             report.kind = "marketplace".into();

@@ -274,7 +274,7 @@ impl Client {
         let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
         let limit = request.limit.min(MAX_BODY);
         let too_large = |url: &Url| {
-            NetError::too_large(format!("`{}` is longer than the {limit} bytes that were asked for", shown(url)))
+            NetError::too_large(format!("`{}` is longer than the {limit} bytes that were requested", shown(url)))
         };
         if stream.response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large(&stream.url));

@@ -1,4 +1,4 @@
-//! Errors that a component answers with.
+//! Errors that a component returns.
 
 use crate::{Error, Unavailability};
 
@@ -8,22 +8,22 @@ impl Error {
         Self::Invalid(message.into())
     }
 
-    /// What was asked for does not exist.
+    /// The requested item does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::NotFound(message.into())
     }
 
-    /// The far end, or a grant, refuses.
+    /// The server, or a missing grant, refuses.
     pub fn denied(message: impl Into<String>) -> Self {
         Self::Denied(message.into())
     }
 
-    /// The far end is down or throttling; `retry_after` in seconds, where it said so.
+    /// The server is down or throttling; `retry_after` in seconds, if it gave one.
     pub fn unavailable(message: impl Into<String>, retry_after: Option<u32>) -> Self {
         Self::Unavailable(Unavailability { message: message.into(), retry_after })
     }
 
-    /// The far end's answer makes no sense.
+    /// The server's answer is invalid.
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::Malformed(message.into())
     }

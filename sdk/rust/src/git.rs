@@ -10,8 +10,7 @@ pub struct GitMarket {
 }
 
 impl GitMarket {
-    /// The repository at `url`, at a branch, a tag or a full commit id; at its default branch
-    /// without one.
+    /// The repository at `url`, at a branch, a tag or a full commit id, or at its default branch if none is given.
     pub fn new(url: impl Into<String>, revision: Option<&str>) -> Self {
         Self { url: url.into(), revision: revision.map(str::to_owned) }
     }
@@ -56,8 +55,8 @@ fn is_sha(name: &str) -> bool {
     name.len() == 40 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether git takes the text as the name of a branch or tag, for use in `claim`. Stricter than
-/// `git check-ref-format`: at most 255 bytes, no `-` or `.` in front.
+/// Whether git accepts the text as the name of a branch or tag, for use in `claim`. Stricter than `git
+/// check-ref-format`: at most 255 bytes, no leading `-` or `.`.
 pub fn is_ref(name: &str) -> bool {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"~^:?*[\\".contains(c);
     name.len() <= 255

@@ -1,18 +1,18 @@
-//! HTTPS reads. The hosts stand in the manifest (`hosts`) and in the user's grants; the host
-//! follows redirects and checks each address.
+//! HTTPS reads. The manifest (`hosts`) and the user's grants list the allowed hosts. aiw follows redirects and checks
+//! each address.
 
 use crate::__wit::aiw::plugin::http;
 use crate::{Error, Request, RequestHeader, Response, Value};
 
-/// The longest body that the host gives: 8 MiB.
+/// The longest body that the host returns: 8 MiB.
 pub const MAX_BODY: u32 = 8 << 20;
 
-/// Reads an address. Any status is an answer; see [`Response::success`].
+/// Reads a URL. Any status counts as an answer; see [`Response::success`].
 pub fn get(url: impl Into<String>) -> Result<Response, Error> {
     get_with(&Request::new(url))
 }
 
-/// Reads an address with headers or a limit of one's own.
+/// Reads a URL with your own headers or limit.
 pub fn get_with(request: &Request) -> Result<Response, Error> {
     http::get(request)
 }
@@ -23,7 +23,7 @@ impl Request {
         Self { url: url.into(), headers: Vec::new(), limit: MAX_BODY }
     }
 
-    /// Adds a header; its value is text, or a [`Secret`](crate::Secret) that the host puts in.
+    /// Adds a header. Its value is text, or a [`Secret`](crate::Secret) that the host inserts.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.headers.push(RequestHeader { name: name.to_ascii_lowercase(), value: value.into() });
@@ -39,12 +39,12 @@ impl Request {
 }
 
 impl Response {
-    /// The first header of that name, in any case.
+    /// The first header with that name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value.as_str())
     }
 
-    /// The answer if its status is one of success, else the error that the status means.
+    /// The answer if its status is a success, otherwise the error that the status stands for.
     pub fn success(self) -> Result<Self, Error> {
         // A query may hold a key.
         let url = self.url.split(['?', '#']).next().unwrap_or_default();

@@ -4,8 +4,8 @@ use crate::{
     Account, Api, Auth, Error, Family, Intent, IntentHeader, Models, NamedSecret, Quirks, Target, Tuning, Value,
 };
 
-/// What a CLI should be told so that it reaches one provider. aiw turns it into what the CLI takes:
-/// variables, arguments, settings; and it keeps the user's own logins, addresses and telemetry out.
+/// What to tell a CLI so that it reaches a provider. aiw turns it into what the CLI understands (variables,
+/// arguments, settings), and keeps out the user's own logins, addresses and telemetry.
 ///
 /// ```
 /// use aiw_extension::{Account, Api, Auth, BaseUrl, Family, Intent, Target};
@@ -29,8 +29,8 @@ use crate::{
 /// # Ok::<(), aiw_extension::Error>(())
 /// ```
 impl Intent {
-    /// The first API of the CLI that the account has an address for; its secret `token`, if there is
-    /// one, as that API's own tools send it; the model of this run, else of the account.
+    /// The first API of the CLI that the account has an address for; its secret `token`, if there is one, sent as
+    /// that API's own tools do; the model of this run, else of the account.
     pub fn new(account: &Account, target: &Target) -> Result<Self, Error> {
         let api = target.speaks.iter().copied().find(|api| account.base_url(api.family()).is_some());
         let Some(api) = api else {
@@ -60,8 +60,7 @@ impl Intent {
         Ok(if account.has_secret("token") { intent.secret("token") } else { intent })
     }
 
-    /// Sends this secret of the account: as `authorization: Bearer`, and to the Gemini API in its own
-    /// header.
+    /// Sends this secret of the account as `authorization: Bearer`, or to the Gemini API in its own header.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>) -> Self {
         self.auth = match self.api {
@@ -89,7 +88,7 @@ impl Intent {
         self
     }
 
-    /// The same intent; an error where there is no secret to send.
+    /// The same intent, or an error if there is no secret to send.
     pub fn needs_secret(self, account: &Account) -> Result<Self, Error> {
         match self.auth {
             Auth::None => Err(Error::invalid(format!("provider `{}` has no token", account.name))),
@@ -97,7 +96,7 @@ impl Intent {
         }
     }
 
-    /// Adds a header to each request; its value is text, or a [`Secret`](crate::Secret) that aiw puts in.
+    /// Adds a header to each request. Its value is text, or a [`Secret`](crate::Secret) that aiw inserts.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.headers.push(IntentHeader { name: name.into(), value: value.into() });
@@ -125,21 +124,21 @@ impl Intent {
         self
     }
 
-    /// Names what the far end does not understand. A CLI that can't leave it out is not started.
+    /// Names what the server doesn't support. If a CLI can't leave it out, aiw doesn't start it.
     #[must_use]
     pub fn without(mut self, quirks: Quirks) -> Self {
         self.tuning.quirks = self.tuning.quirks | quirks;
         self
     }
 
-    /// A word that the task keeps, for the plans after this one.
+    /// A tag that the task keeps, for later plans.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tag = Some(tag.into());
         self
     }
 
-    /// A sentence that the user reads before the start.
+    /// A sentence that the user sees before the CLI starts.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
@@ -148,7 +147,7 @@ impl Intent {
 }
 
 impl Api {
-    /// Whose address it is at.
+    /// The family whose address it uses.
     pub const fn family(self) -> Family {
         match self {
             Self::Messages => Family::Anthropic,
@@ -169,13 +168,13 @@ impl Api {
 }
 
 impl Account {
-    /// Where an API is; `None` if the provider does not speak it.
+    /// The address of an API; `None` if the provider doesn't speak it.
     pub fn base_url(&self, family: Family) -> Option<&str> {
         let found = self.base_urls.iter().find(|at| at.family == family && !at.url.is_empty());
         found.map(|at| at.url.trim_end_matches('/'))
     }
 
-    /// Whether it has a secret of that name.
+    /// Whether it has a secret with that name.
     pub fn has_secret(&self, name: &str) -> bool {
         self.secrets.iter().any(|secret| secret == name)
     }

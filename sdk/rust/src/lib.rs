@@ -1,10 +1,9 @@
 //! Extensions for aiw, written in Rust.
 //!
-//! An extension is a WebAssembly component. It says what a reference to a marketplace means, where
-//! the marketplace document is, and how to reach the entries that only it understands. It has no
-//! file system, network, clock or environment of its own: the modules [`http`], [`trees`],
-//! [`cache`], [`settings`], [`log`] and [`clock`] ask the host, which answers within what the
-//! manifest declares and the user agreed to.
+//! An extension is a WebAssembly component. It says what a reference to a marketplace means, where the marketplace
+//! document is, and how to reach the entries that only it understands. It has no file system, network, clock or
+//! environment: the modules [`http`], [`trees`], [`cache`], [`settings`], [`log`] and [`clock`] call the host, which
+//! allows what the manifest declares and the user agreed to.
 //!
 //! Implement [`MarketSource`] and export it:
 //!
@@ -53,12 +52,10 @@
 //! { "id": "notes", "version": "0.1.0", "label": "Notes team", "hosts": [], "origins": ["git:git.notes.example"], "settings": [] }
 //! ```
 //!
-//! `cargo build --release --target wasm32-wasip2` then makes the component. The crate compiles for
-//! the author's own machine as well, so that what is pure, like `claim`, can be tested with
-//! `cargo test`; functions that ask the host panic there.
+//! `cargo build --release --target wasm32-wasip2` then builds the component. The crate also compiles natively, so
+//! that you can test pure functions, like `claim`, with `cargo test`; functions that call the host panic there.
 //!
-//! Messages of an [`Error`] are read by the user: one sentence without a full stop, literals in
-//! backticks.
+//! Users read the message of an [`Error`]: write one sentence without a period, with literals in backticks.
 
 #![warn(missing_docs)]
 
@@ -73,7 +70,7 @@ mod value;
 pub mod http;
 pub mod trees;
 
-/// The generated bindings, for [`export_market_source!`] and what both worlds share.
+/// The generated bindings, for [`export_market_source!`] and for what both worlds share.
 #[doc(hidden)]
 pub mod __wit {
     wit_bindgen::generate!({
@@ -127,18 +124,18 @@ pub use market::{MarketSource, digest, market_document, plugin_manifests};
 pub use provider::Exported as __ExportedProvider;
 pub use provider::Provider;
 
-/// Bytes that may be lost at any time, for this extension alone.
+/// Bytes that may disappear at any time, private to this extension.
 pub mod cache {
     use std::time::Duration;
 
     use crate::__wit::aiw::plugin::cache;
 
-    /// What [`put`] kept; `None` when absent, expired or unreadable.
+    /// What [`put`] stored; `None` if missing, expired or unreadable.
     pub fn get(key: &str) -> Option<Vec<u8>> {
         cache::get(key)
     }
 
-    /// Keeps `value`, for at most `time`. Refused without a word beyond the extension's quota.
+    /// Stores `value` for at most `time`. Silently ignored beyond the extension's quota.
     pub fn put(key: &str, value: &[u8], time: Duration) {
         cache::put(key, value, u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
     }
@@ -146,7 +143,7 @@ pub mod cache {
 
 /// The user's settings for this extension: `sources.<id>` in `settings.json`.
 pub mod settings {
-    /// The value as text; `None` when the user set none. The manifest names the keys.
+    /// The value as text; `None` if the user set none. The manifest names the keys.
     pub fn get(key: &str) -> Option<String> {
         crate::__wit::aiw::plugin::settings::get(key)
     }
@@ -156,7 +153,7 @@ pub mod settings {
 pub mod log {
     use crate::__wit::aiw::plugin::log::{Level, write};
 
-    /// For whoever looks into a failure.
+    /// For debugging a failure.
     pub fn debug(message: impl AsRef<str>) {
         write(Level::Debug, message.as_ref());
     }
@@ -166,19 +163,19 @@ pub mod log {
         write(Level::Info, message.as_ref());
     }
 
-    /// What went wrong without an end to the work.
+    /// A problem that didn't stop the work.
     pub fn warn(message: impl AsRef<str>) {
         write(Level::Warn, message.as_ref());
     }
 
-    /// What ended the work.
+    /// A problem that stopped the work.
     pub fn error(message: impl AsRef<str>) {
         write(Level::Error, message.as_ref());
     }
 }
 
-/// The tasks of the user's session: AI CLIs that aiw runs and supervises. In a plan they can be seen,
-/// and neither waited for nor started.
+/// The tasks of the user's session: AI CLIs that aiw runs and supervises. A plan can see them, but can't wait for or
+/// start them.
 pub mod tasks {
     use std::time::Duration;
 
@@ -186,22 +183,22 @@ pub mod tasks {
     pub use crate::__wit_provider::aiw::plugin::tasks::{Outcome, StartRequest, State, Task};
     use crate::Error;
 
-    /// Those that have not been removed, the newest first.
+    /// Tasks that have not been removed, newest first.
     pub fn list() -> Result<Vec<Task>, Error> {
         tasks::list()
     }
 
-    /// One of them.
+    /// One task.
     pub fn get(id: &str) -> Result<Task, Error> {
         tasks::get(id)
     }
 
-    /// The task as it is once it has ended, or after `time`, 45 seconds at most.
+    /// The task once it has ended, or after `time`, 45 seconds at most.
     pub fn wait(id: &str, time: Duration) -> Result<Task, Error> {
         tasks::wait(id, u32::try_from(time.as_secs()).unwrap_or(u32::MAX))
     }
 
-    /// Starts one. The manifest must ask for it (`"tasks": ["start"]`) and the user agree.
+    /// Starts a task. The manifest must ask for it (`"tasks": ["start"]`) and the user must agree.
     pub fn start(request: &StartRequest) -> Result<Task, Error> {
         tasks::start(request)
     }
@@ -217,7 +214,7 @@ pub mod clock {
     }
 }
 
-/// A panic is a bare trap to the host: its text reaches the user only by the log.
+/// For the host, a panic is a bare trap: its text reaches the user only through the log.
 fn log_panics() {
     use std::sync::atomic::{AtomicBool, Ordering};
 

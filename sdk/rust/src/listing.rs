@@ -4,28 +4,27 @@ use serde::Deserialize;
 
 use crate::{Account, Error, Family, Health, KeyState, Model, Request, Response, Secret, http};
 
-/// The list of models that an API has at a known place. Asking for it is also the cheapest way to
-/// learn whether a key is good.
+/// The list of models that an API has at a known place. Requesting it is also the cheapest way to check a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The API.
     pub family: Family,
     /// Where the list is.
     pub url: String,
-    /// The secret that holds the key; without one, none is sent.
+    /// The secret that holds the key; if none, no key is sent.
     pub secret: Option<String>,
-    /// Whether an Anthropic API wants the key as `x-api-key`, not as `Authorization: Bearer`.
+    /// Whether an Anthropic API expects the key as `x-api-key` instead of `Authorization: Bearer`.
     pub x_api_key: bool,
 }
 
-/// More than any provider offers, fewer than the host refuses.
+/// More than any provider offers, and fewer than the host refuses.
 const MAX_MODELS: usize = 1000;
 
 /// As the host has it.
 const MAX_NAME: usize = 200;
 
 impl Listing {
-    /// The list of the first API of an account, asked for with its secret `token` if there is one.
+    /// The list of an account's first API, requested with its secret `token` if there is one.
     pub fn new(account: &Account) -> Result<Self, Error> {
         let Some(at) = account.base_urls.iter().find(|at| !at.url.is_empty()) else {
             return Err(Error::invalid(format!("provider `{}` has no address", account.name)));
@@ -43,14 +42,14 @@ impl Listing {
         })
     }
 
-    /// Asks at another place.
+    /// Requests the list from another place.
     #[must_use]
     pub fn at(mut self, url: impl Into<String>) -> Self {
         self.url = url.into();
         self
     }
 
-    /// Takes the key from another secret than `token`.
+    /// Takes the key from a secret other than `token`.
     #[must_use]
     pub fn with_secret(mut self, name: impl Into<String>) -> Self {
         self.secret = Some(name.into());
@@ -64,13 +63,12 @@ impl Listing {
         self
     }
 
-    /// One request: what its status says of the key.
+    /// Sends one request, and returns what its status says about the key.
     pub fn check(&self) -> Result<Health, Error> {
         self.judge(http::get_with(&self.request())?)
     }
 
-    /// The models, at most 1000. Those that can't be asked for text are left out where the far end
-    /// says so.
+    /// The models, at most 1000. Leaves out models that the server says can't produce text.
     pub fn models(&self) -> Result<Vec<Model>, Error> {
         let response = http::get_with(&self.request())?.success()?;
         parse(&response.body).ok_or_else(|| Error::malformed(format!("`{}` is not a list of models", self.place())))
@@ -111,7 +109,7 @@ impl Listing {
             }
             404 | 405 | 501 => health(
                 KeyState::Unknown,
-                format!("the far end answers, but has no list of models at `{place}` (status {status})"),
+                format!("the server answers, but has no list of models at `{place}` (status {status})"),
             ),
             _ => response.success().and_then(|_| health(KeyState::Unknown, format!("`{place}` answers"))),
         }
@@ -156,7 +154,7 @@ impl ListedModel {
     }
 }
 
-/// The host refuses a list for one name that it would not show.
+/// The host refuses a list because of one name that it can't show.
 fn is_shown(name: &str) -> bool {
     let odd = |c: char| c.is_control() || !(c.is_alphanumeric() || c.is_ascii() || "–—’·".contains(c));
     !name.trim().is_empty() && name.chars().count() <= MAX_NAME && !name.contains(odd)

@@ -7,19 +7,18 @@ use crate::{
     EntryRef, Error, Field, Manifests, OwnSource, ReferenceForm, Registration, Snapshot, SourceInfo, Tree, log_panics,
 };
 
-/// A kind of plugin marketplace. The standard entry forms (`github`, `url`, `git-subdir`) are
-/// resolved by the host for all sources; a source is asked only for relative entries and for the
-/// forms that its [`describe`](Self::describe) names.
+/// A kind of plugin marketplace. The standard entry forms (`github`, `url`, `git-subdir`) are resolved by the host
+/// for all sources. A source handles only relative entries and the forms that its [`describe`](Self::describe) names.
 ///
-/// Each call runs in a fresh instance: what is to be kept goes into [`cache`](crate::cache).
+/// Each call runs in a fresh instance. To keep something, put it into [`cache`](crate::cache).
 pub trait MarketSource {
     /// What this source reads.
     fn describe() -> SourceInfo;
 
-    /// Is this reference ours, and what does it mean? Pure: it must not ask the host.
+    /// Whether this source handles a reference, and what it means. Pure: it must not call the host.
     fn claim(reference: &str) -> Option<Registration>;
 
-    /// Reads the marketplace document. It is handed on as it is: the host parses it.
+    /// Reads the marketplace document. Return it unchanged: the host parses it.
     fn fetch_marketplace(at: &Registration) -> Result<Snapshot, Error>;
 
     /// All files of an entry.
@@ -28,12 +27,12 @@ pub trait MarketSource {
         Err(Error::invalid(format!("entries of this marketplace cannot be downloaded: `{name}`")))
     }
 
-    /// The cheapest way to an entry's manifests. By default they are read from all of its files.
+    /// The cheapest way to get an entry's manifests. By default, they are read from all of its files.
     fn fetch_plugin(at: &Registration, entry: &EntryRef) -> Result<Manifests, Error> {
         plugin_manifests(Self::download_plugin(at, entry)?)
     }
 
-    /// The marketplace, unless `known` is still its revision. By default it is fetched and compared.
+    /// The marketplace, unless `known` is still its revision. By default, it is fetched and compared.
     fn update(at: &Registration, known: &str) -> Result<Option<Snapshot>, Error> {
         Ok(Some(Self::fetch_marketplace(at)?).filter(|snapshot| snapshot.revision != known))
     }
@@ -43,8 +42,7 @@ pub trait MarketSource {
 const MAX_DOCUMENT: u32 = 8 << 20;
 const MAX_MANIFEST: u32 = 1 << 20;
 
-/// The `.claude-plugin/marketplace.json` of a tree, at the tree's revision. `name` stands for the
-/// tree in messages.
+/// The `.claude-plugin/marketplace.json` of a tree, at the tree's revision. `name` is the tree's name in messages.
 pub fn market_document(tree: &Tree, name: &str) -> Result<Snapshot, Error> {
     let path = ".claude-plugin/marketplace.json";
     let document = tree.read(path, MAX_DOCUMENT).map_err(|error| match error {
@@ -54,7 +52,7 @@ pub fn market_document(tree: &Tree, name: &str) -> Result<Snapshot, Error> {
     Ok(Snapshot { document, revision: tree.revision() })
 }
 
-/// The manifests of a plugin whose files are at hand.
+/// The manifests of a plugin whose files are available.
 pub fn plugin_manifests(tree: Tree) -> Result<Manifests, Error> {
     let read = |path| match tree.read(path, MAX_MANIFEST) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -65,8 +63,7 @@ pub fn plugin_manifests(tree: Tree) -> Result<Manifests, Error> {
     Ok(Manifests { plugin_json, mcp_json, files: Some(tree) })
 }
 
-/// A revision for a document that has none of its own: 128-bit FNV-1a in hexadecimal. It tells
-/// versions apart and proves nothing.
+/// A revision for a document without one: 128-bit FNV-1a in hexadecimal. It tells versions apart, but proves nothing.
 pub fn digest(bytes: &[u8]) -> String {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -80,14 +77,14 @@ impl SourceInfo {
         Self { label: label.to_owned(), references: Vec::new(), entry_forms: Vec::new() }
     }
 
-    /// Adds a form of reference, as help shows it, with an example.
+    /// Adds a form of reference, as shown in help, with an example.
     #[must_use]
     pub fn reference(mut self, form: &str, example: &str) -> Self {
         self.references.push(ReferenceForm { form: form.to_owned(), example: example.to_owned() });
         self
     }
 
-    /// Adds an entry form of its own: the `source` word of `{"source": "acme", …}`.
+    /// Adds a custom entry form: the `source` word of `{"source": "acme", …}`.
     #[must_use]
     pub fn entry_form(mut self, form: &str) -> Self {
         self.entry_forms.push(form.to_owned());
@@ -103,7 +100,7 @@ impl Registration {
 }
 
 impl OwnSource {
-    /// A field's value, as text; an error that names the form and the field where it is absent.
+    /// A field's value as text; if it is missing, an error that names the form and the field.
     pub fn field(&self, name: &str) -> Result<&str, Error> {
         let field = self.fields.iter().find(|field: &&Field| field.name == name);
         field
@@ -117,7 +114,7 @@ impl OwnSource {
 pub struct Exported<T>(PhantomData<T>);
 
 impl<T: MarketSource> Exported<T> {
-    /// Fails to compile where `T` is not a source.
+    /// Fails to compile if `T` is not a source.
     pub const CHECK: () = ();
 }
 

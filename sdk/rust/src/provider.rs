@@ -9,39 +9,39 @@ use crate::{
 
 /// A kind of API provider: which APIs it speaks, where, and with which credentials.
 ///
-/// [`describe`](Self::describe) is enough for one that speaks the APIs as they are: [`Intent`] and
-/// [`Listing`] do the rest.
+/// [`describe`](Self::describe) is enough for a provider that speaks the standard APIs: [`Intent`] and [`Listing`] do
+/// the rest.
 ///
-/// Each call runs in a fresh instance: what is to be kept goes into [`cache`](crate::cache).
+/// Each call runs in a fresh instance. To keep something, put it into [`cache`](crate::cache).
 pub trait Provider {
-    /// What this component speaks to. Of the host, it may call [`log`](crate::log) alone.
+    /// What this component connects to. It may call only [`log`](crate::log) on the host.
     fn describe() -> ProviderInfo;
 
-    /// What a CLI should be told. It is asked before every start: of the host, it may call
-    /// [`log`](crate::log), [`settings`](crate::settings), [`tasks::list`](crate::tasks::list) and
-    /// [`tasks::get`](crate::tasks::get); anything else ends the call.
+    /// What to tell a CLI. It is called before every start. On the host it may call [`log`](crate::log),
+    /// [`settings`](crate::settings), [`tasks::list`](crate::tasks::list) and [`tasks::get`](crate::tasks::get);
+    /// anything else ends the call.
     fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
         Intent::new(account, target)
     }
 
-    /// Asks the far end once: is it there, is the key good?
+    /// Asks the server once whether it is reachable and whether the key is valid.
     fn check(account: &Account) -> Result<Health, Error> {
         Listing::new(account)?.check()
     }
 
-    /// The models that the far end offers.
+    /// The models that the server offers.
     fn models(account: &Account) -> Result<Vec<Model>, Error> {
         Listing::new(account)?.models()
     }
 }
 
 impl ProviderInfo {
-    /// What it speaks to, in a few words: `Anthropic`.
+    /// What it connects to, in a few words: `Anthropic`.
     pub fn new(label: &str) -> Self {
         Self { label: label.to_owned(), presets: Vec::new() }
     }
 
-    /// Adds a provider that is known by name.
+    /// Adds a known provider.
     #[must_use]
     pub fn preset(mut self, preset: Preset) -> Self {
         self.presets.push(preset);
@@ -50,8 +50,7 @@ impl ProviderInfo {
 }
 
 impl Preset {
-    /// A provider that is known by `id` (1 to 64 of `a-z 0-9 -`, the first a letter) and needs a
-    /// token.
+    /// A provider known by its `id` (1 to 64 of `a-z 0-9 -`, starting with a letter) that needs a token.
     pub fn new(id: &str, label: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -63,15 +62,15 @@ impl Preset {
         }
     }
 
-    /// Where it speaks an API: by convention without `/v1` for Anthropic's, with it for OpenAI's,
-    /// without a version for Gemini's.
+    /// The address of an API: by convention without `/v1` for Anthropic's, with it for OpenAI's, without a version
+    /// for Gemini's.
     #[must_use]
     pub fn at(mut self, family: Family, url: &str) -> Self {
         self.base_urls.push(BaseUrl { family, url: url.to_owned() });
         self
     }
 
-    /// An API that it speaks at an address that the user has to give.
+    /// An API that it speaks at an address that the user must give.
     #[must_use]
     pub fn at_users(self, family: Family) -> Self {
         self.at(family, "")
@@ -84,14 +83,14 @@ impl Preset {
         self
     }
 
-    /// The page that hands out tokens.
+    /// The page where you get tokens.
     #[must_use]
     pub fn token_page(mut self, url: &str) -> Self {
         self.token_page = Some(url.to_owned());
         self
     }
 
-    /// The model where the user names none.
+    /// The model if the user names none.
     #[must_use]
     pub fn model(mut self, id: &str) -> Self {
         self.model = Some(id.to_owned());
@@ -104,7 +103,7 @@ impl Preset {
 pub struct Exported<T>(PhantomData<T>);
 
 impl<T: Provider> Exported<T> {
-    /// Fails to compile where `T` is not a provider.
+    /// Fails to compile if `T` is not a provider.
     pub const CHECK: () = ();
 }
 

@@ -9,7 +9,7 @@ pub fn open(origin: &Origin) -> Result<Tree, Error> {
     trees::open(origin)
 }
 
-/// Opens a git repository at a branch or tag; at its default branch without one.
+/// Opens a git repository at a branch or tag, or at its default branch if none is given.
 pub fn open_git(url: impl Into<String>, branch_or_tag: Option<&str>) -> Result<Tree, Error> {
     let ref_ = branch_or_tag.map(str::to_owned);
     open(&Origin::Git(GitOrigin { url: url.into(), ref_, sha: None, path: None }))
@@ -25,7 +25,7 @@ pub fn open_directory(path: impl Into<String>) -> Result<Tree, Error> {
     open(&Origin::Directory(path.into()))
 }
 
-/// The tree beneath the path of an entry: `./plugins/x`, or the tree itself for `./` and `""`.
+/// The tree below the path of an entry: `./plugins/x`, or the tree itself for `./` and `""`.
 pub fn entry_tree(tree: Tree, path: &str) -> Result<Tree, Error> {
     match entry_path(path)?.as_str() {
         "" => Ok(tree),
@@ -33,7 +33,7 @@ pub fn entry_tree(tree: Tree, path: &str) -> Result<Tree, Error> {
     }
 }
 
-/// `./a//b/` as `a/b`, and the root as `""`. What leaves the tree is an error.
+/// `./a//b/` as `a/b`, and the root as `""`. A path that leaves the tree is an error.
 pub fn entry_path(path: &str) -> Result<String, Error> {
     if path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..") {
         return Err(Error::invalid(format!("path `{path}` leaves the marketplace")));

@@ -8,7 +8,7 @@ impl Secret {
         Self { name: name.into(), prefix: String::new() }
     }
 
-    /// The same with `Bearer ` before it, as an `authorization` header has it.
+    /// The same, prefixed with `Bearer `, for an `authorization` header.
     pub fn bearer(name: impl Into<String>) -> Self {
         Self { name: name.into(), prefix: "Bearer ".to_owned() }
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::TestkitError;
 
-/// What the far end answers.
+/// What the server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
@@ -41,7 +41,7 @@ impl Answer {
 /// Recorded answers by URL.
 pub type Answers = BTreeMap<String, Answer>;
 
-/// An answer as a file has it.
+/// An answer in its file format.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Recorded {
@@ -64,8 +64,8 @@ impl From<Recorded> for Answer {
     }
 }
 
-/// Reads `{"URL": {"status": 200, "headers": {"etag": "x"}, "body": "…"}, …}`. `headers` and `body`
-/// may be absent; a body that is an object or a list is sent as the JSON that it is.
+/// Reads `{"URL": {"status": 200, "headers": {"etag": "x"}, "body": "…"}, …}`. `headers` and `body` are optional; a
+/// body that is an object or a list is sent as JSON.
 pub(crate) fn read(path: &Path) -> Result<Answers, TestkitError> {
     let bytes = std::fs::read(path).map_err(|source| TestkitError::Read { path: path.to_owned(), source })?;
     parse(&bytes).map_err(|source| TestkitError::Answers { path: path.to_owned(), source })

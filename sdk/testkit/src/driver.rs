@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::played::{Asked, Kept, LogLine, PlayedHttp, PlayedTasks};
 use crate::{EntryRef, Manifests, Registration, Snapshot, SourceInfo};
 
-/// A component that is loaded. Each call runs in a fresh instance, as in aiw.
+/// A loaded component. Each call runs in a fresh instance, as in aiw.
 pub struct Driver {
     pub(crate) component: Component,
     pub(crate) reach: Reach,
@@ -31,7 +31,7 @@ impl Driver {
         self.component.describe().await
     }
 
-    /// Whether a reference is this source's, and what it means.
+    /// Whether this source handles a reference, and what it means.
     pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
         self.component.claim(reference).await
     }
@@ -51,22 +51,22 @@ impl Driver {
         self.component.download_plugin(&self.reach, at, entry).await
     }
 
-    /// The document as it is now; `None` if `known` still is its revision.
+    /// The current document; `None` if `known` is still its revision.
     pub async fn update(&self, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
         self.component.update(&self.reach, at, known).await
     }
 
-    /// What a provider speaks to.
+    /// What a provider connects to.
     pub async fn provider_info(&self) -> Result<ProviderInfo, CallError> {
         self.component.provider_info().await
     }
 
-    /// What a CLI should be told so that it reaches a provider.
+    /// What to tell a CLI so that it reaches a provider.
     pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
         self.component.plan(account, target).await
     }
 
-    /// Whether a provider is there and takes the key, with the kit's secrets.
+    /// Whether a provider is reachable and accepts the key, with the kit's secrets.
     pub async fn check_provider(&self, account: &Account) -> Result<Health, CallError> {
         self.component.check_provider(account, &self.secrets).await
     }
@@ -87,17 +87,17 @@ impl Driver {
         self.component.time_calls(count).await
     }
 
-    /// What the component logged so far.
+    /// What the component has logged so far.
     pub fn log(&self) -> Vec<LogLine> {
         self.log.0.all()
     }
 
-    /// The URLs that it asked for so far; those that were refused before are not among them.
+    /// The URLs that it has requested so far, without those that were refused.
     pub fn requests(&self) -> Vec<String> {
         self.http.requests.all().into_iter().map(|asked| asked.url).collect()
     }
 
-    /// The same with their headers; a secret is there as the far end would get it.
+    /// The same with their headers; secrets appear as the server would get them.
     pub fn asked(&self) -> Vec<Asked> {
         self.http.requests.all()
     }

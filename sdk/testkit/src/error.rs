@@ -1,4 +1,4 @@
-//! Why a test cannot go on.
+//! Why a test can't continue.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use aiw_extensions::ExtensionError;
 use aiw_net::NetError;
 use aiw_wasm::LoadError;
 
-/// Why a component cannot be driven.
+/// Why a component can't be driven.
 #[derive(Debug, thiserror::Error)]
 pub enum TestkitError {
-    /// A file cannot be read.
+    /// A file can't be read.
     #[error("`{}` cannot be read: {source}", path.display())]
     Read {
         /// The component, or the recorded answers.
@@ -17,12 +17,12 @@ pub enum TestkitError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file does not hold recorded answers.
+    /// A file does not contain recorded answers.
     #[error("`{}` does not hold recorded answers: {source}", path.display())]
     Answers {
         /// The file.
         path: PathBuf,
-        /// Where it goes wrong.
+        /// Where the problem is.
         source: serde_json::Error,
     },
     /// The file is not a component for this aiw.
@@ -31,10 +31,10 @@ pub enum TestkitError {
     /// It does not load.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// What trees are read by does not start.
+    /// The reader of trees can't start.
     #[error(transparent)]
     Net(#[from] NetError),
-    /// No temporary directory can be made.
+    /// A temporary directory can't be created.
     #[error("no temporary directory can be made: {0}")]
     Temporary(std::io::Error),
 }

@@ -14,8 +14,8 @@ use aiw_wasm::{CompiledCache, Component, Engine, Origin, Reach};
 use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
 use crate::{Answer, Answers, Driver, TestkitError, answers};
 
-/// What a component is to be driven with. Without a word it has all grants that it asks for, a
-/// clock that stands at the first day of 2026, no settings, and a far end that does not answer.
+/// The setup for driving a component. By default, it has all grants that it asks for, a clock stopped at January 1,
+/// 2026, no settings, and a network that doesn't answer.
 pub struct Testkit {
     bytes: Vec<u8>,
     about: About,
@@ -33,7 +33,7 @@ pub struct Testkit {
 }
 
 impl Testkit {
-    /// A component by its bytes. Nothing of it is compiled or run yet.
+    /// A component from its bytes. It is not compiled or run yet.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, TestkitError> {
         let bytes = bytes.into();
         let about = inspect(&bytes)?;
@@ -54,41 +54,40 @@ impl Testkit {
         })
     }
 
-    /// A component by its file.
+    /// A component from its file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TestkitError> {
         let path = path.as_ref();
         Self::new(std::fs::read(path).map_err(|source| TestkitError::Read { path: path.to_owned(), source })?)
     }
 
-    /// What the component says of itself.
+    /// What the component says about itself.
     pub fn about(&self) -> &About {
         &self.about
     }
 
-    /// The user agreed to everything that the component asks for.
+    /// Grants everything that the component asks for.
     #[must_use]
     pub fn grant_all(mut self) -> Self {
         self.grants = Grants::wanted(&self.about);
         self
     }
 
-    /// What the user agreed to, as `extensions.lock` has it: `{"hosts": ["example.com"], …}`.
+    /// What the user agreed to, as in `extensions.lock`: `{"hosts": ["example.com"], …}`.
     #[must_use]
     pub fn grants(mut self, grants: &BTreeMap<String, Vec<String>>) -> Self {
         self.grants = Grants::from_map(grants);
         self
     }
 
-    /// What the far end answers at a URL. Where nothing is recorded, it cannot be reached.
+    /// The server's answer at a URL. A URL without a recorded answer can't be reached.
     #[must_use]
     pub fn answer(mut self, url: impl Into<String>, answer: Answer) -> Self {
         self.answers.insert(url.into(), answer);
         self
     }
 
-    /// Adds the recorded answers of a JSON file, an object by URL:
-    /// `{"https://…": {"status": 200, "headers": {"etag": "x"}, "body": "…"}}`. `headers` and `body`
-    /// may be absent; a body that is an object or a list is sent as JSON.
+    /// Adds the recorded answers of a JSON file, an object by URL: `{"https://…": {"status": 200, "headers": {"etag":
+    /// "x"}, "body": "…"}}`. `headers` and `body` are optional; a body that is an object or a list is sent as JSON.
     pub fn answers_from(mut self, path: impl AsRef<Path>) -> Result<Self, TestkitError> {
         self.answers.extend(answers::read(path.as_ref())?);
         Ok(self)
@@ -101,50 +100,49 @@ impl Testkit {
         self
     }
 
-    /// A setting of the user's.
+    /// A user's setting.
     #[must_use]
     pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(key.into(), value.into());
         self
     }
 
-    /// A directory that the user named: it may be read.
+    /// A directory that the user named, so it may be read.
     #[must_use]
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.reach.directories.push(path.into());
         self
     }
 
-    /// A URL that the user typed: its host and port may be asked whatever the manifest says.
+    /// A URL that the user typed: its host and port are allowed, whatever the manifest says.
     #[must_use]
     pub fn reach(mut self, url: impl Into<String>) -> Self {
         self.reach.urls.push(url.into());
         self
     }
 
-    /// A directory that stands for a git repository, at every commit. Its revision is that of a
-    /// directory.
+    /// A directory that stands in for a git repository, at every commit. Its revision is that of a directory.
     #[must_use]
     pub fn repository(mut self, url: impl Into<String>, directory: impl Into<PathBuf>) -> Self {
         self.repositories.insert(url.into(), directory.into());
         self
     }
 
-    /// Whether git repositories for which nothing stands are fetched, as aiw does it.
+    /// Whether to fetch git repositories without a stand-in, as aiw does.
     #[must_use]
     pub fn git(mut self, real: bool) -> Self {
         self.real_git = real;
         self
     }
 
-    /// Whether addresses are asked, as aiw does it, instead of recorded answers given.
+    /// Whether to send real requests, as aiw does, instead of using recorded answers.
     #[must_use]
     pub fn http(mut self, real: bool) -> Self {
         self.real_http = real;
         self
     }
 
-    /// A secret of the provider's. The component is told of it by name; a request has it only where
+    /// One of the provider's secrets. The component knows only its name; a request carries it only to the place that
     /// it is bound to.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -152,15 +150,14 @@ impl Testkit {
         self
     }
 
-    /// A task that the component sees beside those that it starts; the newest last.
+    /// A task that the component sees in addition to those that it starts; newest last.
     #[must_use]
     pub fn task(mut self, task: Task) -> Self {
         self.tasks.insert(0, task);
         self
     }
 
-    /// Where compiled code is kept; without it the component is compiled at each
-    /// [`load`](Self::load).
+    /// Where to keep compiled code; without it, the component is compiled at each [`load`](Self::load).
     #[must_use]
     pub fn compiled_cache(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache = CompiledCache::at(directory.into());

@@ -1,9 +1,8 @@
-//! Drives an extension in the real host, with grants, clock, settings and answers of one's choice.
+//! Drives an extension in the real host, with the grants, clock, settings and answers that you choose.
 //!
-//! The component runs in the engine that aiw has, within the same limits; only the far end is
-//! played: an address has a recorded [`Answer`] or cannot be reached. A test sees what a user
-//! would see, errors word for word. Not for the host's own network code: recorded answers know
-//! neither redirects nor proxies.
+//! The component runs in aiw's engine, within the same limits. Only the network is simulated: an address has a
+//! recorded [`Answer`] or can't be reached. A test sees what a user would see, with errors word for word. Not for the
+//! host's own network code: recorded answers have no redirects or proxies.
 //!
 //! ```no_run
 //! use aiw_testkit::{Answer, Testkit};

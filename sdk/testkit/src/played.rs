@@ -1,4 +1,4 @@
-//! The far end, the clock, the log and the settings, played.
+//! The simulated network, clock, log and settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ impl<T: Clone> Notes<T> {
     }
 }
 
-/// A request that the far end would have got.
+/// A request that the server would have received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// Where.
@@ -42,7 +42,7 @@ pub struct Asked {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Recorded answers, and what was asked for.
+/// Recorded answers, and what was requested.
 pub(crate) struct PlayedHttp {
     pub(crate) answers: Answers,
     pub(crate) requests: Notes<Asked>,
@@ -64,7 +64,7 @@ impl Http for PlayedHttp {
             });
         };
         if answer.body.len() as u64 > request.limit {
-            let message = format!("`{url}` is longer than the {} bytes that were asked for", request.limit);
+            let message = format!("`{url}` is longer than the {} bytes that were requested", request.limit);
             return Err(NetError::TooLarge { message });
         }
         let (status, headers, body) = (answer.status, answer.headers.clone(), answer.body.clone());
@@ -98,7 +98,7 @@ fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
     }
 }
 
-/// Directories are real; a repository is one that a directory stands for, or real where wished.
+/// Directories are real; a directory stands in for a repository, unless real ones are requested.
 pub(crate) struct PlayedTrees {
     pub(crate) trees: aiw_net::Trees,
     pub(crate) repositories: BTreeMap<String, PathBuf>,
@@ -133,7 +133,7 @@ impl Trees for PlayedTrees {
     }
 }
 
-/// A clock that stands still.
+/// A stopped clock.
 pub(crate) struct Standing(pub(crate) SystemTime);
 
 impl Clock for Standing {
@@ -142,10 +142,10 @@ impl Clock for Standing {
     }
 }
 
-/// A line that the component logged, as the host let it through.
+/// A line that the component logged, as the host passed it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// How much it matters.
+    /// Its level.
     pub level: Level,
     /// The text.
     pub line: String,
@@ -157,7 +157,7 @@ impl fmt::Display for LogLine {
     }
 }
 
-/// Log lines, kept.
+/// Stored log lines.
 #[derive(Default)]
 pub(crate) struct Kept(pub(crate) Notes<LogLine>);
 
@@ -176,7 +176,7 @@ impl Settings for Given {
     }
 }
 
-/// Tasks that stand still; one that is started is queued forever.
+/// Tasks that never change; a started one stays queued forever.
 pub(crate) struct PlayedTasks {
     tasks: Mutex<Vec<Task>>,
     now: SystemTime,

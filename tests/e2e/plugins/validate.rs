@@ -45,7 +45,7 @@ fn what_an_author_should_mend_is_said() {
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "validate", "./m/plugins"])), @"
     ------- stderr -------
-    error: `./m/plugins` holds neither `.claude-plugin/marketplace.json` nor `.claude-plugin/plugin.json`
+    error: `./m/plugins` contains neither `.claude-plugin/marketplace.json` nor `.claude-plugin/plugin.json`
     ------- exit code 2 -------
     ");
 }

@@ -124,7 +124,7 @@ impl Answer {
             [b"NAK"] if self.stage != Stage::Packets => self.stage = Stage::Agreed,
             [b"ACK", id] if self.stage != Stage::Packets && is_id(id) => self.stage = Stage::Agreed,
             [b"ACK", id, b"continue" | b"common" | b"ready"] if self.stage != Stage::Packets && is_id(id) => {}
-            _ => return Err(malformed(&self.shown, "the answer holds a packet that was not asked for")),
+            _ => return Err(malformed(&self.shown, "the answer contains an unrequested packet")),
         }
         // libgit2 takes a line of history with its break for none.
         seen.extend(packet(text));
@@ -213,7 +213,7 @@ mod tests {
         let more = [text("NAK"), band(1, EMPTY), band(1, b"x")].concat();
         let endless = text("NAK").repeat(10_001);
         let protocol = "`R` does not speak git's protocol: ";
-        let unasked = format!("{protocol}the answer holds a packet that was not asked for");
+        let unasked = format!("{protocol}the answer contains an unrequested packet");
         for (request, wire, sentence) in [
             (last, band(1, EMPTY), unasked.clone()),
             (last, [text(&format!("ACK {ID} ready")), band(1, EMPTY)].concat(), unasked.clone()),

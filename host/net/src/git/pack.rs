@@ -192,7 +192,7 @@ impl PackCheck {
                 self.stage = if kind == 6 { Stage::Distance } else { Stage::Base };
                 Ok(())
             }
-            _ => Err(BadPack::Damaged("it holds an object of an unknown kind")),
+            _ => Err(BadPack::Damaged("it contains an object of an unknown kind")),
         }
     }
 
@@ -275,7 +275,7 @@ impl PackCheck {
 
     fn check_object(&self, bytes: u64) -> Result<(), BadPack> {
         if bytes > MAX_OBJECT {
-            return Err(BadPack::TooLarge(format!("holds an object larger than {}", size(MAX_OBJECT))));
+            return Err(BadPack::TooLarge(format!("contains an object larger than {}", size(MAX_OBJECT))));
         }
         Ok(())
     }
@@ -425,11 +425,11 @@ mod tests {
         let over = MAX_OBJECT + 1;
         for (objects, sentence) in [
             (vec![blob(b"x"); 4], "sends more than 3 objects"),
-            (vec![object(3, over)], "holds an object larger than 128 MiB"),
-            (vec![object(6, over)], "holds an object larger than 128 MiB"),
-            (vec![delta(3, 1, over)], "holds an object larger than 128 MiB"),
-            (vec![delta(3, over, 1)], "holds an object larger than 128 MiB"),
-            (vec![object(3, u64::MAX >> 4)], "holds an object larger than 128 MiB"),
+            (vec![object(3, over)], "contains an object larger than 128 MiB"),
+            (vec![object(6, over)], "contains an object larger than 128 MiB"),
+            (vec![delta(3, 1, over)], "contains an object larger than 128 MiB"),
+            (vec![delta(3, over, 1)], "contains an object larger than 128 MiB"),
+            (vec![object(3, u64::MAX >> 4)], "contains an object larger than 128 MiB"),
             (vec![blob(&[0; 600]), blob(&[0; 600])], "unpacks to more than 1000 bytes"),
             (vec![blob(b"x"), delta(3, 1, 600), delta(3, 1, 600)], "unpacks to more than 1000 bytes"),
         ] {
@@ -447,7 +447,7 @@ mod tests {
             (b"KCAP\0\0\0\x02\0\0\0\0".to_vec(), "it has an invalid start"),
             (b"PACK\0\0\0\x04\0\0\0\0".to_vec(), "it has an invalid start"),
             (behind, "it continues after its end"),
-            (pack(&[object(5, 1)]), "it holds an object of an unknown kind"),
+            (pack(&[object(5, 1)]), "it contains an object of an unknown kind"),
             (pack(&[vec![0xff; 12]]), "a number in it is too long"),
             (pack(&[[object(6, 9), vec![0xff; 12]].concat()]), "a number in it is too long"),
             (pack(&[[object(6, 30), vec![1], zlib(&[0xff; 30])].concat()]), "a number in it is too long"),

@@ -60,7 +60,7 @@ pub(super) fn with<T>(session: &Arc<Session>, work: impl FnOnce() -> T) -> Resul
 /// Whether libgit2 asked for too much memory on this thread since this was last asked: the sentence then.
 pub(crate) fn too_large(repository: &str) -> Option<NetError> {
     let message = match REFUSED.take()? {
-        Refusal::Piece => format!("{repository} holds an object larger than {}", size(MAX_OBJECT)),
+        Refusal::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
         Refusal::Held => format!("{repository} takes more than {} of memory to read", size(MAX_HELD as u64)),
     };
     Some(NetError::too_large(message))

@@ -158,7 +158,7 @@ fn a_small_pack_that_unpacks_to_gigabytes_costs_little() {
     assert!(small.len() < 10_000, "{}", small.len());
     let (world, server) = (World::new(), serves(small));
     let url = server.url("/r");
-    refused_modestly(&world, &url, &format!("`{url}` holds an object larger than 128 MiB"));
+    refused_modestly(&world, &url, &format!("`{url}` contains an object larger than 128 MiB"));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_blob_of_zeros_without_end_costs_little() {
     let bomb = delta(&zeros, size, 5, &[0x90, 5]);
     let (world, server) = (World::new(), serves(pack(&[zeros, bomb])));
     let url = server.url("/r");
-    refused_modestly(&world, &url, &format!("`{url}` holds an object larger than 128 MiB"));
+    refused_modestly(&world, &url, &format!("`{url}` contains an object larger than 128 MiB"));
 }
 
 #[test]
@@ -310,8 +310,8 @@ fn what_is_not_gits_protocol_is_called_so() {
     assert_eq!(said("/nothing"), format!("{protocol}the list of branches and tags ends too early"));
     assert_eq!(said("/cut"), format!("{protocol}the list of branches and tags ends too early"));
     assert_eq!(said("/refusal"), "`URL` refuses: you may \\u{1b}[31mnot");
-    assert_eq!(said("/pack"), format!("{protocol}the answer holds a packet that was not asked for"));
-    assert_eq!(said("/other"), format!("{protocol}the answer holds a packet that was not asked for"));
+    assert_eq!(said("/pack"), format!("{protocol}the answer contains an unrequested packet"));
+    assert_eq!(said("/other"), format!("{protocol}the answer contains an unrequested packet"));
 }
 
 #[test]
@@ -480,7 +480,7 @@ fn a_small_file_behind_a_huge_one_costs_little() {
     let id = world.git_with(&["hash-object", "--stdin"], &[0; 5]);
     world.git(&["update-index", "--cacheinfo", &format!("100644,{id},a.txt")]);
     world.commit_index("small");
-    refused_modestly(&world, &world.url(), "the repository holds an object larger than 128 MiB");
+    refused_modestly(&world, &world.url(), "the repository contains an object larger than 128 MiB");
 }
 
 #[test]
