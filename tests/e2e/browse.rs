@@ -117,7 +117,7 @@ fn without_a_terminal_it_fails_with_one_line() {
     insta::assert_snapshot!(env.run(&["plugin", "browse"]).whole(), @"
     ------- stderr -------
     error: browsing needs a terminal
-    hint: `aiw plugin search` prints
+    hint: `aiw plugin search` prints a list
     ------- exit code 2 -------
     ");
     insta::assert_snapshot!(env.run(&["plugin", "browse", "--json"]).whole(), @r#"

@@ -360,7 +360,7 @@ fn an_invalid_edit_is_kept_aside() {
     editor(&mut env, "echo more >> \"$2\"; exit 3");
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("the editor ended with exit status: 3") && said.contains("kept in"), "{said}");
+    assert!(said.contains("the editor exited with exit status: 3") && said.contains("kept in"), "{said}");
 
     // What nobody needs is not left behind.
     let left = fs::read_dir(env.path("tmp")).unwrap().count();

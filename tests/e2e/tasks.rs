@@ -259,7 +259,7 @@ fn what_lifts_a_guard_is_shown_and_never_added() {
     let seen = clis.seen().pop().unwrap();
     assert_eq!(seen.arguments, ["--output-format", "stream-json", "--approval-mode", "auto_edit"]);
     let run = env.run(&["codex", "hello"]).ok();
-    assert!(run.stderr.contains("`clis.codex.permission` in settings.json does not count"), "{}", run.stderr);
+    assert!(run.stderr.contains("`clis.codex.permission` in settings.json is ignored"), "{}", run.stderr);
     assert_eq!(clis.seen().pop().unwrap().arguments, ["exec", "--json", "-"]);
 }
 

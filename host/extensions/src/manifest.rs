@@ -117,6 +117,6 @@ mod tests {
             Manifest::parse(format!(r#"{{"id": "x", "version": "1", "label": "x", "tasks": {tasks}}}"#).as_bytes())
         };
         assert_eq!(manifest(r#"["start"]"#).unwrap().tasks, ["start"]);
-        assert_eq!(manifest(r#"["stop"]"#), Err("asks of tasks for `stop`, which is not `start`".to_owned()));
+        assert_eq!(manifest(r#"["stop"]"#), Err("asks for `stop` under `tasks`, which is not `start`".to_owned()));
     }
 }
