@@ -61,7 +61,7 @@ fn with_fields(document: &str) -> String {
     while let Some((before, after)) = rest.split_once("<!-- fields: ") {
         let Some((name, after)) = after.split_once(" -->") else { break };
         let after = after.split_once("<!-- end -->").map_or(after, |(_, after)| after);
-        let _ = write!(text, "{before}<!-- fields: {name} -->\n");
+        let _ = writeln!(text, "{before}<!-- fields: {name} -->");
         if let Some((_, schema)) = shapes.iter().find(|(known, _)| *known == name) {
             text.push_str(&fields(schema));
         }
