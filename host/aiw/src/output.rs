@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use aiw_markets::{Observer, Quiet};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -48,19 +49,19 @@ impl Output {
     }
 
     /// The answer for programs.
-    pub fn answer(&self, value: Value) {
-        *self.answer.borrow_mut() = Some(value);
+    pub fn answer(&self, answer: impl Serialize) {
+        *self.answer.borrow_mut() = Some(value(answer));
     }
 
     /// The answer of a command over several things, with the first of its failures: programs
     /// get the answer either way.
-    pub fn conclude(&self, answer: Value, failure: Option<Failure>) -> Result<(), Failure> {
+    pub fn conclude(&self, answer: impl Serialize, failure: Option<Failure>) -> Result<(), Failure> {
         match failure {
             None => {
                 self.answer(answer);
                 Ok(())
             }
-            Some(failure) => Err(failure.with_answer(answer)),
+            Some(failure) => Err(failure.with_answer(value(answer))),
         }
     }
 
@@ -134,6 +135,11 @@ impl Output {
         }
         ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
     }
+}
+
+/// An answer as JSON. Answers have text for keys, so this can't fail.
+fn value(answer: impl Serialize) -> Value {
+    serde_json::to_value(answer).unwrap_or_default()
 }
 
 /// What clap says before it shows how the command is used, on one line.

@@ -12,4 +12,4 @@ mod summary;
 pub use error::LibraryError;
 pub use library::{Bundled, Known, Library};
 pub use source::Candidate;
-pub use summary::ExtensionSummary;
+pub use summary::{ExtensionSummary, UpdatedExtension, VerifiedExtension};

@@ -23,8 +23,8 @@ pub struct ExtensionSummary {
     pub homepage: Option<String>,
     /// What it does: `market-source`, `provider`
     pub worlds: Option<Vec<String>>,
-    /// Whether it is part of aiw
-    #[schemars(extend("enum" = ["bundled", "installed"]))]
+    /// Whether it is part of aiw, installed, or a file that you look at
+    #[schemars(extend("enum" = ["bundled", "installed", "candidate"]))]
     pub origin: &'static str,
     /// Whether it is used
     pub enabled: bool,
@@ -59,4 +59,26 @@ impl ExtensionSummary {
             problem: known.problem.as_ref().map(ToString::to_string),
         }
     }
+}
+
+/// An extension that was updated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UpdatedExtension {
+    /// Its id
+    pub id: String,
+    /// Its version now
+    pub version: String,
+    /// The SHA-256 digest of its file now
+    pub sha256: String,
+}
+
+/// An extension that was verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct VerifiedExtension {
+    /// Its id
+    pub id: String,
+    /// Whether its file is the one that was added, and answers
+    pub good: bool,
+    /// Why not
+    pub problem: Option<String>,
 }

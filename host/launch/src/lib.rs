@@ -37,12 +37,12 @@ pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
 pub use reader::{Reader, interpreter};
-pub use report::{TaskDetails, TaskSummary, TokenUsage, duration, resume, standing};
+pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, Request};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
 pub use stream::{Event, Place, Renderer};
-pub use summary::{CliDetails, CliSummary, RoleSummary};
+pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};
 pub use text::{Text, TextLine, tail};
 pub use tree::{RootKind, Session, session};

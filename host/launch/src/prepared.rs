@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::ProviderName;
 use aiw_home::{Home, HomeError, Provider, Turn};
 use aiw_tasks::{About, NamedFile, NewProcess, PassedFile, Program, Queue, Scope, Task, Tasks};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::clis::{self, GeminiHome, Passed};
@@ -55,18 +57,35 @@ pub struct Prepared {
 }
 
 /// What would be started, for `--explain`: names of variables, no values of secrets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
-    /// The executable.
-    pub path: PathBuf,
-    /// Its arguments; `…` stands for where the settings will be.
+    /// Which AI CLI
+    pub cli: &'static str,
+    /// Its executable
+    pub path: String,
+    /// Its version
+    pub version: Option<String>,
+    /// The API provider; null for the CLI's own configuration
+    pub provider: Option<String>,
+    /// What decided about the provider: `-p`, the project's `.aiw.json`, the default, or nothing
+    #[schemars(extend("enum" = ["flag", "project", "default", "none"]))]
+    pub decided_by: &'static str,
+    /// Whether it would run as a task
+    pub task: bool,
+    /// Its arguments; `…` stands for the place of the settings
     pub arguments: Vec<String>,
-    /// Variables that send the CLI to the provider, and those that the provider was given.
+    /// What the CLI may do without asking
+    pub permission: String,
+    /// A flag that was passed through and lifts the CLI's own guards
+    pub bypass: Option<String>,
+    /// The names of the variables that aiw sets
     pub sets: Vec<String>,
-    /// Variables of the user's own that the CLI does not get.
-    pub clears: Vec<String>,
-    /// The keys of the settings over the user's own, joined by dots.
+    /// The names of the variables that aiw removes or empties
+    pub unsets: Vec<String>,
+    /// The keys of the settings that aiw puts over yours, joined by dots
     pub settings: Vec<String>,
+    /// What you should know, a sentence each
+    pub notes: Vec<String>,
 }
 
 /// The number of a passed file. Below, CLIs keep files of their own, and Node closes what it finds when
@@ -80,11 +99,24 @@ impl Prepared {
         let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
         let sets = self.set.union(&self.own).cloned().collect();
         Explanation {
-            path: self.path.clone(),
+            cli: self.cli.kind.as_str(),
+            path: self.path.to_string_lossy().into_owned(),
+            version: self.cli.version.clone(),
+            provider: self.provider.as_ref().map(ToString::to_string),
+            decided_by: match &self.decision {
+                Decision::Named => "flag",
+                Decision::Project(_) => "project",
+                Decision::Default => "default",
+                Decision::Own => "none",
+            },
+            task: self.request.prompt.is_some(),
             arguments,
+            permission: self.permission.to_string(),
+            bypass: self.bypass.clone(),
             sets,
-            clears: self.cleared.iter().cloned().collect(),
+            unsets: self.cleared.iter().cloned().collect(),
             settings: self.settings.iter().flat_map(|(_, settings)| overlay::keys(settings)).collect(),
+            notes: self.notes.clone(),
         }
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use aiw_core::shell_word;
 use aiw_home::{now_millis, rfc3339};
-use aiw_tasks::{Outcome, Task};
+use aiw_tasks::{Outcome, Stream, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::clis;
+use crate::{TextLine, clis};
 
 /// A task as lists show it to programs.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -144,6 +144,40 @@ impl TaskDetails {
             note: task.note.clone(),
             resume: resume(task),
         }
+    }
+}
+
+/// A task that was waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WaitedTask {
+    /// The task.
+    #[serde(flatten)]
+    pub task: TaskDetails,
+    /// The last lines of its log
+    pub last_lines: Vec<String>,
+}
+
+/// A line of a task's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LogLine {
+    /// When it was received, in RFC 3339 format
+    pub time: String,
+    /// Where it comes from
+    #[schemars(extend("enum" = ["stdout", "stderr", "aiw"]))]
+    pub stream: &'static str,
+    /// Its text
+    pub text: String,
+}
+
+impl LogLine {
+    /// A line as it is shown.
+    pub fn of(line: &TextLine) -> Self {
+        let stream = match line.stream {
+            Stream::Stdout => "stdout",
+            Stream::Stderr => "stderr",
+            Stream::Aiw => "aiw",
+        };
+        Self { time: rfc3339(line.time), stream, text: line.text.clone() }
     }
 }
 

@@ -110,6 +110,23 @@ impl RoleSummary {
     }
 }
 
+/// A role with its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RoleDetails {
+    /// What lists show.
+    #[serde(flatten)]
+    pub summary: RoleSummary,
+    /// The instructions
+    pub content: String,
+}
+
+impl RoleDetails {
+    /// A role with its text.
+    pub fn of(role: &Role) -> Self {
+        Self { summary: RoleSummary::of_role(role), content: role.content.clone() }
+    }
+}
+
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -46,7 +46,7 @@ pub struct Document {
     /// Its own name, which may not be registrable.
     pub name: Option<String>,
     /// Its entries, in order; broken ones too.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PluginEntry>,
     /// Old name → new name, or `None` when the plugin is gone.
     pub renames: BTreeMap<String, Option<String>>,
     /// Problems of the document as a whole, one sentence each.
@@ -55,7 +55,7 @@ pub struct Document {
 
 /// One entry of `plugins`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct PluginEntry {
     /// Its name as written, made printable.
     pub name: String,
     /// Its content, or why it can't be used.
@@ -99,9 +99,9 @@ impl Document {
             }
         };
         let mut seen = HashSet::new();
-        let mut entries: Vec<Entry> = Vec::with_capacity(plugins.len());
+        let mut entries: Vec<PluginEntry> = Vec::with_capacity(plugins.len());
         for (index, plugin) in plugins.iter().enumerate() {
-            let mut entry = Entry::parse(plugin, index, &plugin_root, own_forms);
+            let mut entry = PluginEntry::parse(plugin, index, &plugin_root, own_forms);
             if entry.content.is_ok() && !seen.insert(entry.name.to_ascii_lowercase()) {
                 entry.content = Err("has the same name as an earlier entry".into());
             }
@@ -152,7 +152,7 @@ pub(crate) fn at_most(mut lines: Vec<String>, most: usize, what: &str) -> Vec<St
     lines
 }
 
-impl Entry {
+impl PluginEntry {
     fn parse(value: &Value, index: usize, plugin_root: &RelPath, own_forms: &[String]) -> Self {
         let Value::Object(fields) = value else {
             return Self { name: format!("#{index}"), content: Err("is not an object".into()), fields: Map::new() };
@@ -273,7 +273,7 @@ mod tests {
                     prop_assert!(is_line(&entry.name) && entry.name.chars().count() <= 128, "{:?}", entry.name);
                     prop_assert!(entry.fields.keys().all(|key| KEPT.contains(&key.as_str())));
                     // As it is kept, so it is read again.
-                    let kept: Entry = serde_json::from_slice(&serde_json::to_vec(entry).unwrap()).unwrap();
+                    let kept: PluginEntry = serde_json::from_slice(&serde_json::to_vec(entry).unwrap()).unwrap();
                     prop_assert_eq!(&kept.content, &entry.content);
                     let (_, _) = (entry.words(), entry.strict());
                     let usable = match &entry.content {

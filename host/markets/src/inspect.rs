@@ -7,7 +7,7 @@ use aiw_net::{ItemKind, NetError, Tree};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{Entry, at_most};
+use crate::document::{PluginEntry, at_most};
 use aiw_servers::{Collected, Server, declared, in_file};
 
 /// A plugin's manifest within its tree.
@@ -70,7 +70,7 @@ pub struct Files {
 
 impl Files {
     /// Reads them from a tree.
-    pub fn of_tree(tree: &Tree, entry: &Entry) -> Result<Self, NetError> {
+    pub fn of_tree(tree: &Tree, entry: &PluginEntry) -> Result<Self, NetError> {
         let mut files = Self {
             plugin_json: read(tree, PLUGIN_JSON)?,
             mcp_json: read(tree, MCP_JSON)?,
@@ -86,7 +86,7 @@ impl Files {
     }
 
     /// The files that the entry or plugin.json names and that were not read yet.
-    pub fn missing(&self, entry: &Entry) -> Vec<RelPath> {
+    pub fn missing(&self, entry: &PluginEntry) -> Vec<RelPath> {
         let manifest = self.plugin_json.as_deref().and_then(|bytes| aiw_home::json::parse(bytes).ok());
         let values = [entry.fields.get("mcpServers"), manifest.as_ref().and_then(|m| m.value.get("mcpServers"))];
         let named = values.into_iter().flatten().filter_map(|value| declared(value).ok()).flat_map(|d| d.files);
@@ -131,7 +131,7 @@ const COMPONENTS: [(&str, &str); 6] = [
 ];
 
 /// Combines an entry and its files.
-pub fn inspect(entry: &Entry, files: &Files, commit: Option<Sha>) -> Inspection {
+pub fn inspect(entry: &PluginEntry, files: &Files, commit: Option<Sha>) -> Inspection {
     let mut inspection = Inspection { commit, ..Inspection::default() };
     if let Err(problem) = fill(&mut inspection, entry, files) {
         inspection.broken = Some(problem);
@@ -139,7 +139,7 @@ pub fn inspect(entry: &Entry, files: &Files, commit: Option<Sha>) -> Inspection 
     inspection
 }
 
-fn fill(inspection: &mut Inspection, entry: &Entry, files: &Files) -> Result<(), String> {
+fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Result<(), String> {
     let manifest = match &files.plugin_json {
         None => Map::new(),
         Some(bytes) => match aiw_home::json::parse(bytes).map_err(|e| format!("has a `{PLUGIN_JSON}` that {e}"))?.value
@@ -229,7 +229,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn entry(extra: &Value) -> Entry {
+    fn entry(extra: &Value) -> PluginEntry {
         let mut entry = json!({"name": "p", "source": "./p"});
         for (key, value) in extra.as_object().unwrap() {
             entry[key] = value.clone();
@@ -306,7 +306,7 @@ mod tests {
                 named in anything::bytes(),
             ) {
                 let fields = own.as_object().cloned().unwrap_or_default();
-                let entry = Entry { name: "p".into(), content: Err(String::new()), fields };
+                let entry = PluginEntry { name: "p".into(), content: Err(String::new()), fields };
                 let mut files = Files { plugin_json: plugin, mcp_json: mcp, brings: Some(Vec::new()), ..Files::default() };
                 for path in files.missing(&entry) {
                     files.named.insert(path, named.clone());

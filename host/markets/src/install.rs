@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use aiw_core::PluginId;
 use aiw_home::{AddedServer, InstalledPlugin, Lock};
 use aiw_servers::{Released, Values};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::answers::Answers;
 use crate::context::Markets;
+use crate::documents::{Documents, claim_of, note};
 use crate::error::MarketError;
-use crate::plan::{Missing, Plan, defaults, given_options, given_variables, merged, missing, unused};
-use crate::state::{State, claim_of, note};
+use crate::plan::{InstallPlan, Missing, defaults, given_options, given_variables, merged, missing, unused};
 
 /// A plugin that was installed.
 #[derive(Debug)]
@@ -31,46 +33,48 @@ pub struct Installed {
 }
 
 /// A plugin that was removed.
-#[derive(Debug)]
-pub struct Removed {
-    /// Its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RemovedPlugin {
+    /// Its id
+    #[schemars(with = "String")]
     pub id: PluginId,
-    /// Keys that were removed from mcp.json.
+    /// The keys that were removed from mcp.json
     pub servers: Vec<String>,
-    /// What stays and why, one sentence each.
+    /// What stays and why, one sentence each
     pub notes: Vec<String>,
 }
 
 /// A plugin that was enabled or disabled.
-#[derive(Debug)]
-pub struct Toggled {
-    /// Its id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SwitchedPlugin {
+    /// Its id
+    #[schemars(with = "String")]
     pub id: PluginId,
-    /// Its state now.
+    /// Whether it is enabled now
     pub enabled: bool,
-    /// Whether that is a change.
+    /// Whether that is a change
     pub changed: bool,
-    /// Keys that were added or removed.
+    /// The keys that were added to mcp.json or removed from it
     pub servers: Vec<String>,
-    /// What stays and why, one sentence each.
+    /// What stays and why, one sentence each
     pub notes: Vec<String>,
 }
 
 impl Markets {
     /// Installs a plan that the user has seen. Puts back entries that the user had removed.
-    pub fn install(&self, plan: Plan, answers: &Answers) -> Result<Installed, MarketError> {
+    pub fn install(&self, plan: InstallPlan, answers: &Answers) -> Result<Installed, MarketError> {
         self.apply(plan, answers, true)
     }
 
     /// Updates to a plan whose changes the user has agreed to. Entries that the user removed stay removed.
-    pub fn update_to(&self, plan: Plan, answers: &Answers) -> Result<Installed, MarketError> {
+    pub fn update_to(&self, plan: InstallPlan, answers: &Answers) -> Result<Installed, MarketError> {
         self.apply(plan, answers, false)
     }
 
-    fn apply(&self, plan: Plan, answers: &Answers, repair: bool) -> Result<Installed, MarketError> {
+    fn apply(&self, plan: InstallPlan, answers: &Answers, repair: bool) -> Result<Installed, MarketError> {
         let lock = self.home.lock()?;
-        let mut state = State::load(&self.home)?;
-        let present = state.plugins.get(&plan.id)?;
+        let mut documents = Documents::load(&self.home)?;
+        let present = documents.plugins.get(&plan.id)?;
         let values = merged(&plan, present.as_ref(), answers);
         let mut notes = unused(&plan, answers);
         // Another process may have done the same in the meantime.
@@ -101,7 +105,7 @@ impl Markets {
         let enabled = present.as_ref().is_none_or(|p| p.enabled);
         let before: Vec<AddedServer> = present.as_ref().map(|p| p.servers.clone()).unwrap_or_default();
         for old in before.iter().filter(|old| !plan.servers.iter().any(|new| new.name == old.name)) {
-            notes.extend(note(&state.release(&plan.id, old)?, &old.key));
+            notes.extend(note(&documents.release(&plan.id, old)?, &old.key));
         }
         let reserved: Vec<String> = plan.servers.iter().map(|server| server.key.clone()).collect();
         let mut added = Vec::new();
@@ -118,7 +122,7 @@ impl Markets {
             };
             let decided = answers.on_conflict.is_some() || answers.conflicts.contains_key(&server.key);
             if enabled && (!record.skipped || decided) {
-                state.take(&mut record, claim, answers, repair, &reserved, &mut notes)?;
+                documents.take(&mut record, claim, answers, repair, &reserved, &mut notes)?;
             }
             added.push(record);
         }
@@ -138,31 +142,31 @@ impl Markets {
             defaults: defaults(&plan.servers, &plan.options),
             values: values.clone(),
         };
-        state.plugins.set(&plan.id, &record)?;
-        state.settings.set_plugin_enabled(&plan.id, Some(enabled))?;
+        documents.plugins.set(&plan.id, &record)?;
+        documents.settings.set_plugin_enabled(&plan.id, Some(enabled))?;
         let missing = missing(&plan, &values);
         let id = plan.id.clone();
         aiw_home::publish_dir(plan.staged.path(), &self.home.tree(&plan.digest))?;
         self.home.make_dir(&data)?;
-        state.commit(&self.home, &lock)?;
-        notes.extend(state.drop_trees(&self.home, &lock));
+        documents.commit(&self.home, &lock)?;
+        notes.extend(documents.drop_trees(&self.home, &lock));
         self.home.sweep(&lock);
         Ok(Installed { id, record, missing, notes, unchanged: false })
     }
 
     /// Removes an installed plugin: exactly what it added.
-    pub fn uninstall(&self, name: &str) -> Result<Removed, MarketError> {
+    pub fn uninstall(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
         let lock = self.home.lock()?;
         let id = self.find_installed(name)?;
-        let mut state = State::load(&self.home)?;
-        let record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
+        let mut documents = Documents::load(&self.home)?;
+        let record = documents.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         for server in &record.servers {
-            let stood = state.stands(&id, &server.key);
-            let released = state.release(&id, server)?;
+            let stood = documents.stands(&id, &server.key);
+            let released = documents.release(&id, server)?;
             // Only if it is still the user's, and not someone else's by now.
-            let stands = state.mcp.get(&server.key).is_some();
-            if server.left_to_user && stands && state.plugins.key(&server.key).owners.is_empty() {
+            let stands = documents.mcp.get(&server.key).is_some();
+            if server.left_to_user && stands && documents.plugins.key(&server.key).owners.is_empty() {
                 notes.extend(note(&Released::Users, &server.key));
             }
             notes.extend(note(&released, &server.key));
@@ -170,27 +174,34 @@ impl Markets {
                 servers.push(server.key.clone());
             }
         }
-        state.plugins.remove(&id);
-        state.settings.set_plugin_enabled(&id, None)?;
-        state.commit(&self.home, &lock)?;
-        notes.extend(state.drop_trees(&self.home, &lock));
+        documents.plugins.remove(&id);
+        documents.settings.set_plugin_enabled(&id, None)?;
+        documents.commit(&self.home, &lock)?;
+        notes.extend(documents.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
         if std::fs::remove_dir(&data).is_err() && data.exists() {
             notes.push(format!("the plugin's data stays in `{}`", data.display()));
         }
-        Ok(Removed { id, servers, notes })
+        Ok(RemovedPlugin { id, servers, notes })
     }
 
     /// Enables or disables an installed plugin. Its record and files stay.
-    pub fn set_enabled(&self, name: &str, enabled: bool, answers: &Answers) -> Result<Toggled, MarketError> {
+    pub fn set_enabled(&self, name: &str, enabled: bool, answers: &Answers) -> Result<SwitchedPlugin, MarketError> {
         let lock = self.home.lock()?;
         let id = self.find_installed(name)?;
         self.switch(&lock, id, enabled, answers)
     }
 
-    fn switch(&self, lock: &Lock, id: PluginId, enabled: bool, answers: &Answers) -> Result<Toggled, MarketError> {
-        let mut state = State::load(&self.home)?;
-        let mut record = state.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
+    fn switch(
+        &self,
+        lock: &Lock,
+        id: PluginId,
+        enabled: bool,
+        answers: &Answers,
+    ) -> Result<SwitchedPlugin, MarketError> {
+        let mut documents = Documents::load(&self.home)?;
+        let mut record =
+            documents.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
         let changed = record.enabled != enabled;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         if changed {
@@ -199,24 +210,24 @@ impl Markets {
             for server in record.servers.iter_mut().filter(|server| !server.skipped) {
                 if enabled {
                     let claim = claim_of(&id, server);
-                    state.take(server, claim, answers, true, &reserved, &mut notes)?;
+                    documents.take(server, claim, answers, true, &reserved, &mut notes)?;
                     if !server.skipped {
                         servers.push(server.key.clone());
                     }
                     continue;
                 }
-                let released = state.release(&id, server)?;
+                let released = documents.release(&id, server)?;
                 server.left_to_user = released == Released::Users;
                 notes.extend(note(&released, &server.key));
                 if matches!(released, Released::Gone | Released::Restored) {
                     servers.push(server.key.clone());
                 }
             }
-            state.plugins.set(&id, &record)?;
+            documents.plugins.set(&id, &record)?;
         }
-        state.settings.set_plugin_enabled(&id, Some(enabled))?;
-        state.commit(&self.home, lock)?;
-        Ok(Toggled { id, enabled, changed, servers, notes })
+        documents.settings.set_plugin_enabled(&id, Some(enabled))?;
+        documents.commit(&self.home, lock)?;
+        Ok(SwitchedPlugin { id, enabled, changed, servers, notes })
     }
 
     /// Applies what the user wrote into `enabledPlugins` by hand; returns one sentence for each plugin that was
@@ -229,16 +240,16 @@ impl Markets {
         let lock = self.home.lock()?;
         let mut notes = Vec::new();
         for (id, wanted) in self.switched_by_hand()? {
-            let state = if wanted { "enabled" } else { "disabled" };
+            let documents = if wanted { "enabled" } else { "disabled" };
             match self.switch(&lock, id.clone(), wanted, &Answers::default()) {
                 Ok(done) => {
-                    notes.push(format!("{id}: {state}, as settings.json says"));
+                    notes.push(format!("{id}: {documents}, as settings.json says"));
                     notes.extend(done.notes);
                 }
                 Err(e) => {
                     let hint =
                         if wanted { format!(" (`aiw plugin enable {id} --on-conflict …`)") } else { String::new() };
-                    notes.push(format!("{id} is not {state}, as settings.json says: {e}{hint}"));
+                    notes.push(format!("{id} is not {documents}, as settings.json says: {e}{hint}"));
                 }
             }
         }
@@ -256,7 +267,7 @@ impl Markets {
     }
 
     /// Validates a marketplace or a plugin for its author.
-    pub async fn validate(&self, path: &std::path::Path) -> Result<crate::Report, MarketError> {
+    pub async fn validate(&self, path: &std::path::Path) -> Result<crate::Validation, MarketError> {
         crate::validate::validate(&self.trees, path).await
     }
 

@@ -11,6 +11,7 @@ mod answers;
 mod anything;
 mod context;
 mod document;
+mod documents;
 mod error;
 mod inspect;
 mod install;
@@ -22,22 +23,24 @@ mod remote;
 mod reserved;
 mod search;
 mod source;
-mod state;
 mod summary;
 mod update;
 mod validate;
 
 pub use answers::{Answers, OnConflict};
 pub use context::{Markets, Observer, Quiet};
-pub use document::{Document, Entry, MARKETPLACE_JSON, Usable};
+pub use document::{Document, MARKETPLACE_JSON, PluginEntry, Usable};
 pub use error::MarketError;
 pub use inspect::{Inspection, UserOption};
-pub use install::{Installed, Removed, Toggled};
+pub use install::{Installed, RemovedPlugin, SwitchedPlugin};
 pub use listing::{Listed, Listing};
-pub use market::{AddOptions, Added, MarketStatus, Refreshed};
-pub use plan::{Missing, Plan, PlannedServer};
+pub use market::{AddOptions, Added, MarketStatus, RemovedMarket, UpdatedMarket};
+pub use plan::{InstallPlan, Missing, PlannedServer};
 pub use search::{Found, Query, SearchResult};
 pub use source::Source;
-pub use summary::{MarketSummary, PluginSummary, ServerSummary};
+pub use summary::{
+    Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, SearchSummary, ServerDetails, ServerSummary,
+    UpdatedSummary,
+};
 pub use update::UpdateCheck;
-pub use validate::Report;
+pub use validate::Validation;

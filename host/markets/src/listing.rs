@@ -7,7 +7,7 @@ use aiw_home::{Home, HomeError, Lock, MarketSettings, Mode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::document::{Document, Entry};
+use crate::document::{Document, PluginEntry};
 use crate::inspect::Inspection;
 use crate::source::Source;
 
@@ -41,7 +41,7 @@ pub struct Listing {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Listed {
     /// As the document has it.
-    pub entry: Entry,
+    pub entry: PluginEntry,
     /// Its contents; none until it is inspected.
     pub inspection: Option<Inspection>,
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, is_git_ref, without_query};
+use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, without_query};
 use aiw_extensions::World;
 use aiw_home::{Home, MarketSettings, Settings, blocking};
 use aiw_wasm::market::{EntryRef, EntrySource, Field, Registration};
 use aiw_wasm::{CallError, Reach, Refusal};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::context::{Markets, bundled_source, check_use, lookup, registration, shown};
-use crate::document::{Document, Entry};
+use crate::document::{Document, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, inspect};
 use crate::listing::Listing;
@@ -47,22 +49,34 @@ pub struct Added {
 }
 
 /// What an update of one marketplace did.
-#[derive(Debug)]
-pub struct Refreshed {
-    /// The marketplace.
-    pub market: MarketName,
-    /// Whether the document changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UpdatedMarket {
+    /// The marketplace
+    #[schemars(with = "String")]
+    pub name: MarketName,
+    /// Whether its document changed
     pub changed: bool,
-    /// Entries now.
-    pub plugins: usize,
-    /// New names, and names that are gone.
-    pub added: Vec<String>,
-    /// See `added`.
-    pub removed: Vec<String>,
-    /// Problems, one sentence each.
-    pub notes: Vec<String>,
-    /// The revision now.
+    /// The revision now
     pub revision: String,
+    /// How many plugins it lists now
+    pub plugins: usize,
+    /// The names of new plugins
+    pub added: Vec<String>,
+    /// The names of plugins that it no longer lists
+    pub removed: Vec<String>,
+    /// Problems, one sentence each
+    pub notes: Vec<String>,
+}
+
+/// A marketplace that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RemovedMarket {
+    /// Its name
+    #[schemars(with = "String")]
+    pub removed: MarketName,
+    /// The ids of its plugins that stay installed
+    #[schemars(with = "Vec<String>")]
+    pub installed_plugins: Vec<PluginId>,
 }
 
 /// What a reference means.
@@ -369,7 +383,7 @@ impl Markets {
         component: &aiw_wasm::Component,
         reach: &Reach,
         market: &MarketSettings,
-        entry: &Entry,
+        entry: &PluginEntry,
         at: &EntryRef,
     ) -> Result<Option<Inspection>, MarketError> {
         let broken = |problem: String| Some(Inspection { broken: Some(problem), ..Inspection::default() });
@@ -410,7 +424,7 @@ impl Markets {
     }
 
     /// Removes a marketplace. Its installed plugins stay, and are listed.
-    pub fn remove(&self, name: &str) -> Result<(MarketSettings, Vec<aiw_core::PluginId>), MarketError> {
+    pub fn remove(&self, name: &str) -> Result<RemovedMarket, MarketError> {
         let lock = self.home.lock()?;
         let mut settings = self.home.settings()?;
         let market = settings.market(name).cloned().ok_or_else(|| MarketError::UnknownMarket { name: name.into() })?;
@@ -419,11 +433,11 @@ impl Markets {
         settings.save(&lock)?;
         let _ = std::fs::remove_file(self.home.market_cache(&market.name));
         let left = plugins.into_iter().map(|(id, _)| id).filter(|id| id.market == market.name).collect();
-        Ok((market, left))
+        Ok(RemovedMarket { removed: market.name, installed_plugins: left })
     }
 
     /// Fetches a marketplace again.
-    pub async fn update(&self, name: &str, inspect: bool) -> Result<Refreshed, MarketError> {
+    pub async fn update(&self, name: &str, inspect: bool) -> Result<UpdatedMarket, MarketError> {
         let settings = self.home.settings()?;
         let market = lookup(&settings, name)?.clone();
         let old = Listing::load(&self.home, &market)?;
@@ -458,14 +472,14 @@ impl Markets {
         }
         let after = names(Some(&listing));
         let missing = |from: &[String], to: &[String]| from.iter().filter(|n| !to.contains(n)).cloned().collect();
-        Ok(Refreshed {
-            market: market.name.clone(),
+        Ok(UpdatedMarket {
+            name: market.name.clone(),
             changed,
             plugins: listing.plugins.len(),
+            revision: listing.revision,
             added: missing(&after, &before),
             removed: missing(&before, &after),
             notes,
-            revision: listing.revision,
         })
     }
 
@@ -500,7 +514,7 @@ fn check_foreign(claimed: &Registration) -> Result<(), String> {
 }
 
 /// The entry in the contract's types.
-pub(crate) fn entry_ref(entry: &Entry, source: &Source, revision: &str) -> EntryRef {
+pub(crate) fn entry_ref(entry: &PluginEntry, source: &Source, revision: &str) -> EntryRef {
     let source = match source {
         Source::Own { word, fields } => EntrySource::Own {
             form: word.clone(),

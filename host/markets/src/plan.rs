@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 
 use crate::answers::Answers;
 use crate::context::{Markets, registration, repository_url};
+use crate::documents::Documents;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
 use crate::search::Found;
 use crate::source::Source;
-use crate::state::State;
 
 /// One server of a plan.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub struct Missing {
 }
 
 /// A plugin that is fetched and read, but not installed.
-pub struct Plan {
+pub struct InstallPlan {
     /// Its id.
     pub id: PluginId,
     /// plugin.json's version, else the entry's, else the commit, else the digest.
@@ -92,12 +92,12 @@ pub struct Plan {
 
 impl Markets {
     /// Fetches a plugin and reads what an install would add.
-    pub async fn plan(&self, name: &str) -> Result<Plan, MarketError> {
+    pub async fn plan(&self, name: &str) -> Result<InstallPlan, MarketError> {
         let found = self.find(name)?;
         self.plan_found(&found).await
     }
 
-    pub(crate) async fn plan_found(&self, found: &Found) -> Result<Plan, MarketError> {
+    pub(crate) async fn plan_found(&self, found: &Found) -> Result<InstallPlan, MarketError> {
         let name = format!("{}@{}", found.listed.entry.name, found.market);
         let unusable = |problem: String| MarketError::Unusable { name: name.clone(), problem, hint: None };
         let usable = found.listed.entry.content.as_ref().map_err(|problem| unusable(problem.clone()))?;
@@ -137,15 +137,15 @@ impl Markets {
         );
         let commit = tree.commit().cloned();
         let version = version(&inspection, found, commit.as_ref(), &written.digest);
-        let state = State::load(&self.home)?;
-        let present = state.plugins.get(&id)?;
-        let servers = planned(&id, &inspection, present.as_ref(), &state)?;
+        let documents = Documents::load(&self.home)?;
+        let present = documents.plugins.get(&id)?;
+        let servers = planned(&id, &inspection, present.as_ref(), &documents)?;
         let unchanged = present.as_ref().is_some_and(|present| {
             let stands = |server: &PlannedServer| {
                 let known = present.servers.iter().find(|known| known.name == server.name);
                 known.is_some_and(|known| {
                     known.declaration.as_object() == Some(&server.declaration)
-                        && ((known.skipped && server.skipped) || !present.enabled || state.stands(&id, &known.key))
+                        && ((known.skipped && server.skipped) || !present.enabled || documents.stands(&id, &known.key))
                 })
             };
             present.digest == written.digest
@@ -156,7 +156,7 @@ impl Markets {
                 && present.defaults == defaults(&servers, &inspection.options)
                 && self.home.tree(&present.digest).is_dir()
         });
-        Ok(Plan {
+        Ok(InstallPlan {
             source: aiw_core::one_line(&usable.source.describe(), 200),
             version,
             commit,
@@ -234,7 +234,7 @@ impl Markets {
     }
 }
 
-impl Plan {
+impl InstallPlan {
     /// The values that its servers read and that neither the answers nor the environment give.
     pub fn missing(&self, answers: &Answers) -> Vec<Missing> {
         missing(self, &merged(self, self.present.as_ref(), answers))
@@ -256,7 +256,7 @@ pub(crate) fn planned(
     id: &PluginId,
     inspection: &Inspection,
     present: Option<&InstalledPlugin>,
-    state: &State,
+    documents: &Documents,
 ) -> Result<Vec<PlannedServer>, MarketError> {
     let known = |name: &str| present.and_then(|p| p.servers.iter().find(|known| known.name == name));
     // A key that it already owns, perhaps from an earlier answer, stays its own; new ones avoid those.
@@ -290,7 +290,7 @@ pub(crate) fn planned(
         };
         // The entry itself doesn't matter for clashes.
         let claim = server.claim(id, Value::Null);
-        server.clash = state.key(&server.key)?.clash(&claim);
+        server.clash = documents.key(&server.key)?.clash(&claim);
         // The clash of a server that was left out may be gone.
         server.skipped &= server.clash.is_some();
         planned.push(server);
@@ -299,7 +299,11 @@ pub(crate) fn planned(
 }
 
 /// What the user gave so far, and now. For a secret, at most a reference is stored.
-pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &Answers) -> BTreeMap<String, String> {
+pub(crate) fn merged(
+    plan: &InstallPlan,
+    present: Option<&InstalledPlugin>,
+    answers: &Answers,
+) -> BTreeMap<String, String> {
     let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
     values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
     let means =
@@ -314,7 +318,7 @@ pub(crate) fn merged(plan: &Plan, present: Option<&InstalledPlugin>, answers: &A
 }
 
 /// Whether a server reads a variable or option of that name.
-fn is_read(plan: &Plan, name: &str) -> bool {
+fn is_read(plan: &InstallPlan, name: &str) -> bool {
     plan.servers.iter().any(|server| {
         let options = &server.reads.options;
         server.reads.variables.keys().any(|variable| variable.as_str() == name)
@@ -324,7 +328,7 @@ fn is_read(plan: &Plan, name: &str) -> bool {
 }
 
 /// Given names that no server reads: probably typos.
-pub(crate) fn unused(plan: &Plan, answers: &Answers) -> Vec<String> {
+pub(crate) fn unused(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
     let unread = answers.values.keys().filter(|name| !is_read(plan, name));
     unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
 }
@@ -347,7 +351,7 @@ pub(crate) fn given_variables(values: &BTreeMap<String, String>) -> BTreeMap<Env
 
 /// Options: what the user gave (by the option's name or its variable's), else the default. An option that is or
 /// sounds sensitive is always a reference.
-pub(crate) fn given_options(plan: &Plan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
+pub(crate) fn given_options(plan: &InstallPlan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
     let mut options = BTreeMap::new();
     for name in plan.servers.iter().flat_map(|server| &server.reads.options) {
         let declared = plan.options.get(name);
@@ -363,7 +367,7 @@ pub(crate) fn given_options(plan: &Plan, values: &BTreeMap<String, String>) -> B
     options
 }
 
-pub(crate) fn missing(plan: &Plan, values: &BTreeMap<String, String>) -> Vec<Missing> {
+pub(crate) fn missing(plan: &InstallPlan, values: &BTreeMap<String, String>) -> Vec<Missing> {
     let set = |name: &EnvName| std::env::var_os(name.as_str()).is_some_and(|value| !value.is_empty());
     let options = given_options(plan, values);
     let mut missing = BTreeSet::new();

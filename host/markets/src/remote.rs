@@ -11,7 +11,7 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::context::{Markets, raw_base, repository_url};
-use crate::document::Entry;
+use crate::document::PluginEntry;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, MANIFEST_BYTES, MCP_JSON, PLUGIN_JSON, inspect};
 use crate::listing::Listing;
@@ -60,7 +60,7 @@ impl Kept {
     }
 
     /// Files that the entry or plugin.json names but no one has requested: entries change while commits don't.
-    fn unasked(&self, entry: &Entry) -> Vec<RelPath> {
+    fn unasked(&self, entry: &PluginEntry) -> Vec<RelPath> {
         let missing = self.files().missing(entry).into_iter();
         missing.filter(|path| !self.named.contains_key(path.as_str())).collect()
     }
@@ -75,7 +75,7 @@ fn text(bytes: Vec<u8>) -> String {
 struct Wanted {
     /// Its place in the listing.
     index: usize,
-    entry: Entry,
+    entry: PluginEntry,
     /// The commit shown now.
     seen: Option<Sha>,
     /// The address of its repository's files.
@@ -94,7 +94,7 @@ impl Markets {
     }
 
     /// What is known about an entry pinned to a commit, without a request.
-    pub(crate) fn remembered(&self, entry: &Entry) -> Option<Inspection> {
+    pub(crate) fn remembered(&self, entry: &PluginEntry) -> Option<Inspection> {
         let Source::Git { repository, path, sha: Some(sha), .. } = &entry.content.as_ref().ok()?.source else {
             return None;
         };
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_was_asked_for_once() {
         let fields = serde_json::json!({"mcpServers": ["./a.json", "./b.json"]});
-        let entry = Entry {
+        let entry = PluginEntry {
             name: "x".into(),
             content: Err(String::new()),
             fields: fields.as_object().cloned().unwrap_or_default(),

@@ -6,7 +6,7 @@ use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Found, MarketStatus};
+use crate::{Found, Installed, MarketStatus, SearchResult};
 
 /// A marketplace in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -58,9 +58,9 @@ pub struct ServerSummary {
     pub transport: &'static str,
 }
 
-/// A plugin in a list.
+/// A plugin in a list, with as much of its servers as `S` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct PluginSummary {
+pub struct PluginSummary<S = ServerSummary> {
     /// `NAME@MARKETPLACE`
     pub id: String,
     /// Its name
@@ -76,7 +76,7 @@ pub struct PluginSummary {
     /// Where its files come from
     pub source: Option<String>,
     /// Its MCP servers; null if aiw has not inspected it, or could not
-    pub mcp_servers: Option<Vec<ServerSummary>>,
+    pub mcp_servers: Option<Vec<S>>,
     /// What else it brings: `skills`, `commands`, `agents`, `hooks`, `lsp`; null if aiw has not seen its files
     pub brings: Option<Vec<String>>,
     /// Whether it is installed
@@ -87,16 +87,12 @@ pub struct PluginSummary {
     pub broken: Option<String>,
 }
 
-impl PluginSummary {
-    /// What lists show of a plugin.
+impl<S: From<ServerDetails>> PluginSummary<S> {
+    /// A plugin of a listing.
     pub fn of(found: &Found) -> Self {
         let listed = &found.listed;
         let inspection = listed.inspection.as_ref().filter(|_| listed.broken().is_none());
-        let servers = inspection.map(|inspection| {
-            let server =
-                |s: &aiw_servers::Server| ServerSummary { name: s.name.clone(), transport: s.transport.as_str() };
-            inspection.servers.iter().map(server).collect()
-        });
+        let servers = inspection.map(|i| i.servers.iter().map(|server| ServerDetails::of(server).into()).collect());
         Self {
             id: found.id().map_or_else(|| format!("{}@{}", listed.entry.name, found.market), |id| id.to_string()),
             name: listed.entry.name.clone(),
@@ -112,8 +108,10 @@ impl PluginSummary {
             broken: listed.broken().or(listed.refused()).map(str::to_owned),
         }
     }
+}
 
-    /// The same of an installed plugin that its marketplace no longer lists.
+impl PluginSummary {
+    /// An installed plugin that its marketplace no longer lists.
     pub fn of_installed(id: &PluginId, record: &InstalledPlugin) -> Self {
         let transport = |server: &aiw_home::AddedServer| {
             server.written.as_object().and_then(|written| Transport::of(written).ok()).unwrap_or(Transport::Stdio)
@@ -135,4 +133,149 @@ impl PluginSummary {
             broken: None,
         }
     }
+}
+
+/// An MCP server of a plugin, with what it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServerDetails {
+    /// Its name and how it is reached.
+    #[serde(flatten)]
+    pub summary: ServerSummary,
+    /// The command that it runs, or its address
+    pub target: String,
+    /// Anything else in its declaration, a few words each
+    pub details: Vec<String>,
+    /// The variables and options that it reads
+    pub reads: Vec<String>,
+}
+
+impl ServerDetails {
+    fn of(server: &aiw_servers::Server) -> Self {
+        Self {
+            summary: ServerSummary { name: server.name.clone(), transport: server.transport.as_str() },
+            target: server.target(),
+            details: server.details(),
+            reads: server.reads(),
+        }
+    }
+}
+
+impl From<ServerDetails> for ServerSummary {
+    fn from(details: ServerDetails) -> Self {
+        details.summary
+    }
+}
+
+/// A plugin with everything known about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PluginDetails {
+    /// What a list shows, with its servers in full.
+    #[serde(flatten)]
+    pub summary: PluginSummary<ServerDetails>,
+    /// The commit that was inspected
+    pub commit: Option<String>,
+    /// What aiw leaves out of it, one sentence each
+    pub left_out: Vec<String>,
+    /// The installed version
+    pub installed_version: Option<String>,
+    /// Its keys in mcp.json
+    pub keys: Vec<String>,
+}
+
+impl PluginDetails {
+    /// All that is known of a plugin.
+    pub fn of(found: &Found) -> Self {
+        let inspection = found.listed.inspection.as_ref();
+        let record = found.installed.as_ref();
+        Self {
+            summary: PluginSummary::of(found),
+            commit: inspection.and_then(|inspection| inspection.commit.as_ref().map(ToString::to_string)),
+            left_out: inspection.map(|inspection| inspection.left_out.clone()).unwrap_or_default(),
+            installed_version: record.map(|record| record.version.clone()),
+            keys: record.map(|r| r.servers.iter().map(|server| server.key.clone()).collect()).unwrap_or_default(),
+        }
+    }
+}
+
+/// The plugins that a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SearchSummary {
+    /// Best first
+    pub plugins: Vec<PluginSummary>,
+    /// How many more match
+    pub hidden: Hidden,
+    /// The marketplaces that were never fetched
+    pub not_fetched: Vec<String>,
+}
+
+/// How many plugins match a search, but are not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Hidden {
+    /// Those without an MCP server
+    pub without_servers: usize,
+    /// Those that aiw has not inspected yet
+    pub not_inspected: usize,
+    /// Those that you can't install
+    pub broken: usize,
+}
+
+impl SearchSummary {
+    /// What a search shows.
+    pub fn of(result: &SearchResult) -> Self {
+        Self {
+            plugins: result.plugins.iter().map(PluginSummary::of).collect(),
+            hidden: Hidden {
+                without_servers: result.without_servers,
+                not_inspected: result.not_inspected,
+                broken: result.broken,
+            },
+            not_fetched: result.not_fetched.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A plugin that was installed, or that was already installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct InstalledSummary {
+    /// `NAME@MARKETPLACE`
+    pub id: String,
+    /// Its version
+    pub version: String,
+    /// The commit that it was installed from
+    pub commit: Option<String>,
+    /// Its keys in mcp.json; none while it is disabled
+    pub servers: Vec<String>,
+    /// The variables that its servers read and that are not set
+    pub missing_env: Vec<String>,
+    /// What went differently than expected, one sentence each
+    pub notes: Vec<String>,
+    /// Whether it was already installed
+    pub unchanged: bool,
+}
+
+impl InstalledSummary {
+    /// What an install or update reports.
+    pub fn of(installed: &Installed) -> Self {
+        let record = &installed.record;
+        let servers = record.servers.iter().filter(|server| !server.skipped && record.enabled);
+        Self {
+            id: installed.id.to_string(),
+            version: record.version.clone(),
+            commit: record.commit.as_ref().map(ToString::to_string),
+            servers: servers.map(|server| server.key.clone()).collect(),
+            missing_env: installed.missing.iter().map(|missing| missing.variable.to_string()).collect(),
+            notes: installed.notes.clone(),
+            unchanged: installed.unchanged,
+        }
+    }
+}
+
+/// A plugin that was updated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UpdatedSummary {
+    /// The plugin as it is now.
+    #[serde(flatten)]
+    pub plugin: InstalledSummary,
+    /// The version before
+    pub from: String,
 }

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use crate::context::Markets;
 use crate::error::MarketError;
-use crate::plan::{Plan, defaults};
+use crate::plan::{InstallPlan, defaults};
 use crate::source::Source;
 use aiw_servers::{reads, visible, visible_json};
 
 /// What an update would do.
 pub struct UpdateCheck {
     /// The new version, ready to install.
-    pub plan: Plan,
+    pub plan: InstallPlan,
     /// The installed version.
     pub from: String,
     /// Changes to the servers, a few words each; they need the user's agreement.
@@ -66,7 +66,7 @@ impl Markets {
     }
 
     /// Files that differ between the installed tree and a plan's.
-    async fn changed_files(&self, digest: &str, plan: &Plan) -> Result<usize, MarketError> {
+    async fn changed_files(&self, digest: &str, plan: &InstallPlan) -> Result<usize, MarketError> {
         let read = async |path: PathBuf| -> Result<BTreeMap<RelPath, Vec<u8>>, MarketError> {
             let tree = self.installed_tree(path).await?;
             let mut files = BTreeMap::new();
@@ -86,7 +86,7 @@ impl Markets {
     }
 }
 
-impl Plan {
+impl InstallPlan {
     /// What it changes compared with the installed version, a few words each.
     pub fn changes(&self) -> Vec<String> {
         self.present.as_ref().map(|present| changes(present, self)).unwrap_or_default()
@@ -94,7 +94,7 @@ impl Plan {
 }
 
 /// What an update changes in the declarations, before substitution, a few words each.
-fn changes(old: &InstalledPlugin, new: &Plan) -> Vec<String> {
+fn changes(old: &InstalledPlugin, new: &InstallPlan) -> Vec<String> {
     let mut changes = Vec::new();
     for server in &new.servers {
         let shown = aiw_core::one_line(&server.name, 60);

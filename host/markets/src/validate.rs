@@ -4,27 +4,31 @@ use std::path::Path;
 
 use aiw_core::RelPath;
 use aiw_net::{Policy, Trees};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::{Document, Entry, MARKETPLACE_JSON};
+use crate::document::{Document, MARKETPLACE_JSON, PluginEntry};
 use crate::error::MarketError;
 use crate::inspect::{Files, PLUGIN_JSON, inspect};
 use crate::reserved::{is_reserved, looks_reserved};
 use crate::source::Source;
 
 /// What `validate` found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// `marketplace` or `plugin`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Validation {
+    /// Whether there is no error
+    pub valid: bool,
+    /// What was checked
+    #[schemars(extend("enum" = ["marketplace", "plugin"]))]
     pub kind: String,
-    /// Errors, one sentence each.
+    /// Errors, one sentence each
     pub errors: Vec<String>,
-    /// Warnings, one sentence each.
+    /// Warnings, one sentence each
     pub warnings: Vec<String>,
 }
 
-impl Report {
+impl Validation {
     fn error(&mut self, text: impl Into<String>) {
         self.errors.push(text.into());
     }
@@ -35,7 +39,7 @@ impl Report {
 }
 
 /// Validates a marketplace (directory or marketplace.json) or a plugin's directory.
-pub async fn validate(trees: &Trees, path: &Path) -> Result<Report, MarketError> {
+pub async fn validate(trees: &Trees, path: &Path) -> Result<Validation, MarketError> {
     let missing =
         |why: &str| MarketError::Reference { reference: path.display().to_string(), why: why.to_owned(), hint: None };
     let path = std::fs::canonicalize(path).map_err(|e| missing(&format!("cannot be opened: {e}")))?;
@@ -50,7 +54,7 @@ pub async fn validate(trees: &Trees, path: &Path) -> Result<Report, MarketError>
     let mut policy = Policy::none();
     policy.directories.push(root.clone());
     let tree = trees.open_directory(&policy, &root).await?;
-    let mut report = Report::default();
+    let mut report = Validation::default();
     match tree.read(&document, aiw_home::json::MAX_BYTES) {
         Ok(bytes) => {
             report.kind = "marketplace".into();
@@ -70,10 +74,11 @@ pub async fn validate(trees: &Trees, path: &Path) -> Result<Report, MarketError>
             report.error(format!("`{document}` cannot be read: {e}"));
         }
     }
+    report.valid = report.errors.is_empty();
     Ok(report)
 }
 
-fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
+fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
     match aiw_home::json::parse(bytes) {
         Ok(parsed) => {
             for key in &parsed.duplicates {
@@ -156,7 +161,7 @@ fn marketplace(report: &mut Report, tree: &aiw_net::Tree, bytes: &[u8]) {
     }
 }
 
-fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str) {
+fn plugin(report: &mut Validation, tree: &aiw_net::Tree, entry: &PluginEntry, prefix: &str) {
     let files = match Files::of_tree(tree, entry) {
         Ok(files) => files,
         Err(e) => return report.error(format!("{prefix}{e}")),
@@ -196,8 +201,8 @@ fn plugin(report: &mut Report, tree: &aiw_net::Tree, entry: &Entry, prefix: &str
 }
 
 /// The entry for a plugin that is validated on its own.
-fn bare_entry() -> Entry {
-    Entry { name: "plugin".into(), content: Err(String::new()), fields: serde_json::Map::new() }
+fn bare_entry() -> PluginEntry {
+    PluginEntry { name: "plugin".into(), content: Err(String::new()), fields: serde_json::Map::new() }
 }
 
 fn is_kebab(name: &str) -> bool {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, one_line};
 use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, origin};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
@@ -62,13 +63,15 @@ pub struct Added {
 }
 
 /// A provider that was removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Removed {
-    /// Its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RemovedProvider {
+    /// Its name
     pub removed: String,
-    /// The secrets that went with it.
+    /// The names of the secrets that were removed with it
+    #[schemars(with = "Vec<String>")]
     pub secrets: Vec<SecretName>,
-    /// The CLIs that it was the default for.
+    /// The CLIs that it was the default for
+    #[schemars(with = "Vec<String>")]
     pub was_default_for: Vec<CliKind>,
 }
 
@@ -185,7 +188,7 @@ impl Providers {
     }
 
     /// Removes a provider and the secrets that only it uses.
-    pub fn remove(&self, name: &str) -> Result<Removed, ProviderError> {
+    pub fn remove(&self, name: &str) -> Result<RemovedProvider, ProviderError> {
         let lock = self.home.lock()?;
         let mut file = self.file()?;
         let secrets = match file.get(name) {
@@ -199,7 +202,7 @@ impl Providers {
         }
         file.save(&lock)?;
         let secrets = forget(&self.home, &file, &lock, secrets)?;
-        Ok(Removed { removed: name.to_owned(), secrets, was_default_for })
+        Ok(RemovedProvider { removed: name.to_owned(), secrets, was_default_for })
     }
 
     /// The default for each CLI.

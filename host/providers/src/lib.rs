@@ -23,11 +23,11 @@ pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, uncheck
 pub use adapters::{AdapterError, Adapters, KnownPreset};
 pub use ask::{Ask, AskError};
 pub use choice::{Choice, Decision};
-pub use edit::{Added, Changes, Removed, TokenSource};
+pub use edit::{Added, Changes, RemovedProvider, TokenSource};
 pub use error::ProviderError;
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
-pub use secrets::{SecretRemoved, has_secrets, look_up, remove_secret, secrets};
-pub use test::Tested;
+pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};
+pub use test::{TestSummary, Tested};
 
 /// The providers of a home.
 #[derive(Clone)]

@@ -5,6 +5,7 @@ use std::env;
 
 use aiw_core::{Secret, SecretName};
 use aiw_home::{Home, Lock, Provider, ProvidersFile, SecretRef, VaultError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ProviderError;
@@ -109,18 +110,19 @@ pub(crate) fn free_name(
 }
 
 /// A secret that was removed from the vault.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SecretRemoved {
-    /// Its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RemovedSecret {
+    /// Its name
+    #[schemars(with = "String")]
     pub removed: SecretName,
-    /// The providers that still refer to it.
+    /// The providers that still refer to it
     pub providers: Vec<String>,
 }
 
 /// Removes a secret from the vault.
-pub fn remove_secret(home: &Home, name: &SecretName) -> Result<SecretRemoved, ProviderError> {
+pub fn remove_secret(home: &Home, name: &SecretName) -> Result<RemovedSecret, ProviderError> {
     let lock = home.lock()?;
     let providers = users(&home.providers()?, name);
     home.vault().remove(&lock, name)?;
-    Ok(SecretRemoved { removed: name.clone(), providers })
+    Ok(RemovedSecret { removed: name.clone(), providers })
 }

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use aiw_core::provider::{Health, KeyState, Model};
 
 use crate::{AdapterError, ProviderError, Providers, account, secrets};
@@ -15,6 +18,35 @@ pub struct Tested {
     pub health: Health,
     /// The models that it offers; none if the key is refused.
     pub models: Result<Vec<Model>, AdapterError>,
+}
+
+/// What a provider answered, for programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TestSummary {
+    /// The provider's name
+    pub name: String,
+    /// How long the first answer took
+    pub latency_ms: u64,
+    /// Whether the provider accepts the key
+    #[schemars(with = "String", extend("enum" = ["accepted", "refused", "unknown"]))]
+    pub key: KeyState,
+    /// What the provider's extension says about it
+    pub message: String,
+    /// The ids of its models, as far as it lists them
+    pub models: Vec<String>,
+}
+
+impl TestSummary {
+    /// What a test found.
+    pub fn of(name: &str, tested: &Tested) -> Self {
+        Self {
+            name: name.to_owned(),
+            latency_ms: u64::try_from(tested.latency.as_millis()).unwrap_or(u64::MAX),
+            key: tested.health.key,
+            message: tested.health.message.clone(),
+            models: tested.models.iter().flatten().map(|model| model.id.clone()).collect(),
+        }
+    }
 }
 
 impl Providers {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aiw_core::ErrorKind;
-use aiw_markets::{Answers, Found, MarketError, Observer, OnConflict, Plan, Query};
+use aiw_markets::{Answers, Found, InstallPlan, MarketError, Observer, OnConflict, Query};
 use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
 
 use crate::commands::plugin::install::preview;
@@ -55,7 +55,7 @@ struct Domain {
     latest: Arc<Latest>,
     runtime: Mutex<tokio::runtime::Runtime>,
     /// What the user is looking at, or has agreed to.
-    plan: Mutex<Option<Plan>>,
+    plan: Mutex<Option<InstallPlan>>,
 }
 
 /// How often the view hears of progress.
@@ -79,7 +79,7 @@ impl Domain {
         })
     }
 
-    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<Plan, BackendError> {
+    fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<InstallPlan, BackendError> {
         self.block_on(tell, self.host.markets.plan(id)).map_err(backend_error)
     }
 }

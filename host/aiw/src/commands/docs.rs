@@ -3,16 +3,20 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use aiw_components::ExtensionSummary;
+use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_core::ErrorKind;
-use aiw_launch::{CliDetails, RoleSummary, TaskDetails};
-use aiw_markets::{MarketSummary, PluginSummary};
-use aiw_providers::{PresetSummary, ProviderDetails};
+use aiw_launch::{CliDetails, Explanation, LogLine, RoleDetails, TaskDetails, WaitedTask};
+use aiw_markets::{
+    Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
+    SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
+};
+use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, TestSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+use crate::answers::{ExtensionRemove, FailedId, NewProject, Status, TaskLog, Wait};
 use crate::cli::Cli;
 use crate::failure::Failure;
 
@@ -42,15 +46,42 @@ fn shapes() -> Vec<(&'static str, Value)> {
             SchemaSettings::draft2020_12().for_serialize().with(|settings| settings.inline_subschemas = true);
         settings.into_generator().into_root_schema_for::<T>().to_value()
     }
-    vec![
-        ("CliDetails", of::<CliDetails>()),
-        ("ExtensionSummary", of::<ExtensionSummary>()),
-        ("MarketSummary", of::<MarketSummary>()),
-        ("PluginSummary", of::<PluginSummary>()),
-        ("PresetSummary", of::<PresetSummary>()),
-        ("ProviderDetails", of::<ProviderDetails>()),
-        ("RoleSummary", of::<RoleSummary>()),
-        ("TaskDetails", of::<TaskDetails>()),
+    macro_rules! named {
+        ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
+    }
+    named![
+        CliDetails
+        ExtensionRemove
+        ExtensionSummary
+        Explanation
+        FailedId
+        Hidden
+        InstalledSummary
+        LogLine
+        MarketSummary
+        NewProject
+        PluginDetails
+        PluginSummary
+        PresetSummary
+        ProviderDetails
+        RemovedMarket
+        RemovedPlugin
+        RemovedProvider
+        RemovedSecret
+        RoleDetails
+        ServerDetails
+        Status
+        SwitchedPlugin
+        TaskDetails
+        TaskLog
+        TestSummary
+        UpdatedExtension
+        UpdatedMarket
+        UpdatedSummary
+        Validation
+        VerifiedExtension
+        Wait
+        WaitedTask
     ]
 }
 
@@ -62,8 +93,9 @@ fn with_fields(document: &str) -> String {
         let Some((name, after)) = after.split_once(" -->") else { break };
         let after = after.split_once("<!-- end -->").map_or(after, |(_, after)| after);
         let _ = writeln!(text, "{before}<!-- fields: {name} -->");
-        if let Some((_, schema)) = shapes.iter().find(|(known, _)| *known == name) {
-            text.push_str(&fields(schema));
+        match shapes.iter().find(|(known, _)| *known == name) {
+            Some((_, schema)) => text.push_str(&fields(schema)),
+            None => text.push_str("\nThere is no such shape.\n\n"),
         }
         text.push_str("<!-- end -->");
         rest = after;

@@ -1,11 +1,12 @@
 //! `aiw extension …`
 
-use aiw_components::{Candidate, ExtensionSummary, Known, LibraryError};
+use aiw_components::{Candidate, ExtensionSummary, Known, LibraryError, UpdatedExtension, VerifiedExtension};
 use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
 use aiw_wasm::{CallError, Component};
 use serde_json::json;
 
+use crate::answers::{ExtensionRemove, ExtensionUpdate, ExtensionVerify, FailedId};
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, new};
 use crate::components::Host;
@@ -124,9 +125,8 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
                 locked: None,
                 problem: None,
             };
-            let mut answer = json!(ExtensionSummary::of(&known));
-            answer["origin"] = "candidate".into();
-            output.answer(json!({ "extension": answer }));
+            let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::of(&known) };
+            output.answer(json!({ "extension": summary }));
             return Ok(());
         }
         None => return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into()),
@@ -149,19 +149,19 @@ async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) ->
         Some(id) => vec![id.to_owned()],
         None => host.library.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect(),
     };
-    let (mut updated, mut unchanged, mut failed, mut first) = (Vec::new(), Vec::new(), Vec::new(), None);
+    let (mut answer, mut first) = (ExtensionUpdate::default(), None);
     for id in ids {
         match update_one(host, &id, accept, output).await {
             Ok(Some(locked)) => {
                 output.line(format!("Updated {id} to {} (sha256 {})", locked.version, &locked.sha256[..12]));
-                updated.push(json!({"id": id, "version": locked.version, "sha256": locked.sha256}));
+                answer.updated.push(UpdatedExtension { id, version: locked.version, sha256: locked.sha256 });
             }
             Ok(None) => {
                 output.line(format!("{id} is up to date"));
-                unchanged.push(id);
+                answer.unchanged.push(id);
             }
             Err(failure) => {
-                failed.push(json!({"id": id, "error": failure.message(), "hint": failure.hint()}));
+                answer.failed.push(FailedId::of(&id, &failure));
                 if first.is_some() {
                     output.note(format!("error: {id}: {}", failure.message()));
                 }
@@ -169,7 +169,6 @@ async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) ->
             }
         }
     }
-    let answer = json!({"updated": updated, "unchanged": unchanged, "failed": failed});
     match first {
         // Of one that was named, the error alone.
         Some(failure) if id.is_some() => Err(failure),
@@ -205,12 +204,18 @@ fn remove(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
     let gone = host.library.remove(id)?;
     output.line(format!("Removed {} {}", gone.id, gone.version));
     let settings = host.home.settings()?;
-    let orphans: Vec<&str> =
-        settings.markets().iter().filter(|m| m.extension.as_ref() == Some(&gone.id)).map(|m| m.name.as_str()).collect();
-    if !orphans.is_empty() {
-        output.note(format!("marketplaces that only it reads: {}", orphans.join(", ")));
+    let markets = settings.markets().iter().filter(|market| market.extension.as_ref() == Some(&gone.id));
+    let marketplaces: Vec<String> = markets.map(|market| market.name.to_string()).collect();
+    if !marketplaces.is_empty() {
+        output.note(format!("these marketplaces can't be fetched without it: {}", marketplaces.join(", ")));
     }
-    output.answer(json!({"removed": gone.id, "marketplaces": orphans}));
+    let file = host.home.providers()?;
+    let providers = file.providers().iter().filter(|provider| provider.component.as_ref() == Some(&gone.id));
+    let providers: Vec<String> = providers.map(|provider| provider.name.to_string()).collect();
+    if !providers.is_empty() {
+        output.note(format!("these providers don't work without it: {}", providers.join(", ")));
+    }
+    output.answer(ExtensionRemove { removed: gone.id.to_string(), marketplaces, providers });
     Ok(())
 }
 
@@ -220,7 +225,7 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
     if let (Some(id), true) = (id, wanted.is_empty()) {
         return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into());
     }
-    let mut results = Vec::new();
+    let mut extensions = Vec::new();
     let mut bad = Vec::new();
     for known in wanted {
         let problem = match &known.problem {
@@ -236,11 +241,11 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
         if problem.is_some() {
             bad.push(known.id.to_string());
         }
-        results.push(json!({"id": known.id, "good": problem.is_none(), "problem": problem}));
+        extensions.push(VerifiedExtension { id: known.id.to_string(), good: problem.is_none(), problem });
     }
     let failure =
         (!bad.is_empty()).then(|| Failure::new(aiw_core::ErrorKind::Config, format!("invalid: {}", bad.join(", "))));
-    output.conclude(json!({ "extensions": results }), failure)
+    output.conclude(ExtensionVerify { extensions }, failure)
 }
 
 /// Calls the function that each of its worlds has.

@@ -5,6 +5,7 @@ use aiw_home::MarketSettings;
 use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary};
 use serde_json::json;
 
+use crate::answers::{FailedMarket, MarketAdd, MarketUpdate};
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::components::Host;
 use crate::failure::Failure;
@@ -61,7 +62,7 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
         output.note(note);
     }
     let status = MarketStatus { market: added.market, listing: Some(added.listing) };
-    output.answer(json!({"marketplaces": [MarketSummary::of(&status)], "notes": notes}));
+    output.answer(MarketAdd { marketplaces: vec![MarketSummary::of(&status)], notes });
     Ok(())
 }
 
@@ -85,13 +86,13 @@ pub fn not_inspected(count: usize) -> String {
 }
 
 fn remove(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
-    let (market, left) = host.markets.remove(name)?;
-    output.line(format!("Removed marketplace {}", market.name));
-    let left: Vec<String> = left.iter().map(ToString::to_string).collect();
-    if !left.is_empty() {
+    let done = host.markets.remove(name)?;
+    output.line(format!("Removed marketplace {}", done.removed));
+    if !done.installed_plugins.is_empty() {
+        let left: Vec<String> = done.installed_plugins.iter().map(ToString::to_string).collect();
         output.note(format!("its installed plugins stay: {}", left.join(", ")));
     }
-    output.answer(json!({"removed": market.name, "installed_plugins": left}));
+    output.answer(done);
     Ok(())
 }
 
@@ -104,28 +105,31 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
             statuses.iter().filter(|s| s.market.enabled).map(|s| s.market.name.to_string()).collect()
         }
     };
-    let (mut updated, mut failed, mut first) = (Vec::new(), Vec::new(), None);
+    let (mut answer, mut first) = (MarketUpdate::default(), None);
     for market in names {
         match host.markets.update(&market, inspect).await {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
-                output.line(format!("{}: {what}, {}", done.market, plugins(done.plugins)));
+                output.line(format!("{}: {what}, {}", done.name, plugins(done.plugins)));
                 for (word, names) in [("new", &done.added), ("gone", &done.removed)] {
                     if done.changed && !names.is_empty() && names.len() < done.plugins.max(1) {
                         output.line(format!("  {word}: {}", aiw_core::one_line(&names.join(", "), 400)));
                     }
                 }
                 for note in &done.notes {
-                    output.note(format!("{}: {note}", done.market));
+                    output.note(format!("{}: {note}", done.name));
                 }
-                updated.push(json!({"name": done.market, "changed": done.changed, "revision": done.revision,
-                    "plugins": done.plugins, "added": done.added, "removed": done.removed, "notes": done.notes}));
+                answer.marketplaces.push(done);
             }
             Err(e) => {
                 // Of all of them, one that is out of reach is a line: the others are current.
                 let out_of_reach = name.is_none() && e.kind() == ErrorKind::Unavailable;
                 let failure = Failure::from(e);
-                failed.push(json!({"name": market, "error": failure.message(), "hint": failure.hint()}));
+                answer.failed.push(FailedMarket {
+                    name: market.clone(),
+                    error: failure.message().to_owned(),
+                    hint: failure.hint().map(str::to_owned),
+                });
                 if out_of_reach || first.is_some() {
                     output.note(format!("{market}: not updated: {}", failure.message()));
                 }
@@ -135,7 +139,6 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
             }
         }
     }
-    let answer = json!({"marketplaces": updated, "failed": failed});
     match first {
         // Of one that was named, the error alone.
         Some(failure) if name.is_some() => Err(failure),

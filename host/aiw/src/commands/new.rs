@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use aiw_core::ExtensionId;
-use serde_json::json;
 
+use crate::answers::NewProject;
 use crate::cli::Kind;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -127,7 +127,7 @@ pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failur
     ];
     output.line(format!("Wrote {name}; next:"));
     commands.iter().for_each(|command| output.line(format!("  {command}")));
-    output.answer(json!({"directory": name, "commands": commands}));
+    output.answer(NewProject { directory: name.to_string(), commands: commands.to_vec() });
     Ok(())
 }
 

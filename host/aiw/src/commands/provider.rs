@@ -4,7 +4,7 @@ mod ask;
 mod view;
 
 use aiw_core::ErrorKind;
-use aiw_providers::{Changes, ProviderError, Providers, TokenSource};
+use aiw_providers::{Changes, ProviderError, Providers, TestSummary, TokenSource};
 use serde_json::json;
 
 use self::ask::Terminal;
@@ -85,7 +85,8 @@ async fn test(providers: &Providers, name: &str, output: &Output) -> Result<(), 
     let tested = providers.test(name).await?;
     let refused = tested.health.key == aiw_core::provider::KeyState::Refused;
     let failure = refused.then(|| ProviderError::KeyRefused { provider: name.to_owned() }.into());
-    output.conclude(view::tested(name, &tested, output), failure)
+    view::tested(name, &tested, output);
+    output.conclude(json!({"test": TestSummary::of(name, &tested)}), failure)
 }
 
 /// Every user of the machine can read a token on a command line, and the shell remembers it.

@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
-use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, RoleError, RoleSummary, Roles};
+use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, RoleDetails, RoleError, RoleSummary, Roles};
 use serde_json::json;
 
 use crate::cli::{NewRoleArgs, RoleCommand};
@@ -73,9 +73,7 @@ fn show(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     if !role.trusted {
         output.note("no run gets this role: the directory is not trusted (`aiw trust add`)");
     }
-    let mut answer = json!(RoleSummary::of_role(&role));
-    answer["content"] = role.content.into();
-    output.answer(json!({ "role": answer }));
+    output.answer(json!({"role": RoleDetails::of(&role)}));
     Ok(())
 }
 

@@ -51,7 +51,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         output.note(format!("note: {note}"));
     }
     if args.explain {
-        explain(&prepared, is_task, output);
+        explain(&prepared, output);
         return Ok(());
     }
     if !is_task {
@@ -138,7 +138,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Requ
     })
 }
 
-fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
+fn explain(prepared: &Prepared, output: &Output) {
     let plan = prepared.explain();
     let source = match &prepared.decision {
         Decision::Named => "named by `-p`".to_owned(),
@@ -146,25 +146,24 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
         Decision::Default => "the default".to_owned(),
         Decision::Own => "nothing names one".to_owned(),
     };
-    let provider = prepared.provider.as_ref().map(ToString::to_string);
-    output.line(match &provider {
+    output.line(match &plan.provider {
         Some(name) => format!("provider: {name} ({source})"),
         None => format!("provider: none, the CLI's own configuration ({source})"),
     });
-    output.line(format!("starts: {} {}", plan.path.display(), prepared.cli.version.as_deref().unwrap_or("")));
+    output.line(format!("starts: {} {}", plan.path, plan.version.as_deref().unwrap_or("")));
     output.line(format!(
         "as: {}",
-        if is_task { "a task, the prompt on standard input" } else { "this terminal's foreground" }
+        if plan.task { "a task, the prompt on standard input" } else { "this terminal's foreground" }
     ));
     output.line(format!(
         "arguments: {}",
         plan.arguments.iter().map(|a| shell_word(a).into_owned()).collect::<Vec<_>>().join(" ")
     ));
-    output.line(format!("permission: {}", prepared.permission));
-    if let Some(bypass) = &prepared.bypass {
+    output.line(format!("permission: {}", plan.permission));
+    if let Some(bypass) = &plan.bypass {
         output.line(format!("guards lifted by: {bypass}"));
     }
-    for (word, names) in [("sets", &plan.sets), ("removes", &plan.clears)] {
+    for (word, names) in [("sets", &plan.sets), ("removes", &plan.unsets)] {
         groups(word, names, output);
     }
     // Claude Code's own settings hold variables too, and they beat the environment.
@@ -173,31 +172,12 @@ fn explain(prepared: &Prepared, is_task: bool, output: &Output) {
     groups("settings over yours", &settings, output);
     let named: Vec<String> = variables.iter().map(|key| key.trim_start_matches("env.").to_owned()).collect();
     let (same, other): (Vec<String>, Vec<String>) =
-        named.into_iter().partition(|name| plan.sets.contains(name) || plan.clears.contains(name));
+        named.into_iter().partition(|name| plan.sets.contains(name) || plan.unsets.contains(name));
     if !same.is_empty() {
         output.line(format!("settings over yours: env, with {} of these variables", same.len()));
     }
     groups("settings over yours, in env", &other, output);
-    output.answer(json!({"explain": {
-        "cli": prepared.cli.kind.as_str(),
-        "path": plan.path.to_string_lossy(),
-        "version": prepared.cli.version,
-        "provider": provider,
-        "decided_by": match &prepared.decision {
-            Decision::Named => "flag",
-            Decision::Project(_) => "project",
-            Decision::Default => "default",
-            Decision::Own => "none",
-        },
-        "task": is_task,
-        "arguments": plan.arguments,
-        "permission": prepared.permission.as_str(),
-        "bypass": prepared.bypass,
-        "sets": plan.sets,
-        "unsets": plan.clears,
-        "settings": plan.settings,
-        "notes": prepared.notes,
-    }}));
+    output.answer(json!({ "explain": plan }));
 }
 
 /// Names on one line, or, where there are many, a line for each beginning that several share.

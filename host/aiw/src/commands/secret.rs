@@ -47,7 +47,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
             if !removed.providers.is_empty() {
                 output.note(format!("providers that use it: {}", removed.providers.join(", ")));
             }
-            output.answer(json!(removed));
+            output.answer(removed);
         }
     }
     Ok(())

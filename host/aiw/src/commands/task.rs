@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, duration, resume, standing, tail};
+use aiw_launch::{
+    LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail,
+};
 use aiw_tasks::{From, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
-use serde::Serialize;
 use serde_json::json;
 
+use crate::answers::{Status, TaskLog, TaskRemove, Wait};
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::commands::follow::{Step, follow};
 use crate::failure::Failure;
@@ -108,10 +110,8 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
     table(&rows(&shown)).iter().for_each(|line| output.line(line));
     output.line(format!("{running} running, {} queued, {unread} finished since you last looked", count(State::Queued)));
-    output.answer(json!({
-        "tasks": shown.iter().map(TaskSummary::of).collect::<Vec<_>>(),
-        "running": running, "queued": count(State::Queued), "unread": unread,
-    }));
+    let tasks = shown.iter().map(TaskSummary::of).collect();
+    output.answer(Status { tasks, running, queued: count(State::Queued), unread });
     Ok(())
 }
 
@@ -150,14 +150,6 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
         tasks.mark_read(&[task.id])?;
     }
     Ok(())
-}
-
-fn stream_name(stream: Stream) -> &'static str {
-    match stream {
-        Stream::Stdout => "stdout",
-        Stream::Stderr => "stderr",
-        Stream::Aiw => "aiw",
-    }
 }
 
 fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
@@ -212,11 +204,8 @@ fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
 
 fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), Failure> {
     lines.iter().for_each(|line| output.line(&line.text));
-    let line =
-        |line: &TextLine| json!({"time": rfc3339(line.time), "stream": stream_name(line.stream), "text": line.text});
-    output.answer(
-        json!({"id": task.id, "log": task.log.to_string_lossy(), "lines": lines.iter().map(line).collect::<Vec<_>>()}),
-    );
+    let (id, log) = (task.id.to_string(), task.log.to_string_lossy().into_owned());
+    output.answer(TaskLog { id, log, lines: lines.iter().map(LogLine::of).collect() });
     Ok(())
 }
 
@@ -312,7 +301,7 @@ fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure>
         output.line(format!("Removed {id}"));
         removed.push(id);
     }
-    output.answer(json!({"removed": removed}));
+    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect() });
     Ok(())
 }
 
@@ -323,7 +312,7 @@ fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure
         1 => "Removed 1 task".into(),
         n => format!("Removed {n} tasks"),
     });
-    output.answer(json!({"removed": removed}));
+    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect() });
     Ok(())
 }
 
@@ -359,14 +348,6 @@ impl Live {
 /// What a report shows of a task that said nothing at its end.
 const LAST_LINES: usize = 5;
 
-/// A task that was waited for.
-#[derive(Serialize)]
-struct Report {
-    #[serde(flatten)]
-    task: TaskDetails,
-    last_lines: Vec<String>,
-}
-
 /// `aiw wait`
 pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -382,7 +363,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     let ids: Vec<TaskId> = wanted.iter().map(|task| task.id).collect();
     if ids.is_empty() {
         output.line("no tasks to wait for");
-        output.answer(json!({"tasks": [], "done": true}));
+        output.answer(Wait { tasks: Vec::new(), done: true });
         return Ok(());
     }
     let (cancelled, signal) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -404,7 +385,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
     for task in &waited.all {
         let lines = tail(&tasks, task, LAST_LINES)?;
         let last_lines = lines.iter().map(|line| line.text.clone()).collect();
-        shapes.push(Report { task: TaskDetails::of(task), last_lines });
+        shapes.push(WaitedTask { task: TaskDetails::of(task), last_lines });
         if task.state != State::Ended {
             continue;
         }
@@ -424,7 +405,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         output.line(format!("  log: {}", task.log.display()));
     }
     tasks.mark_read(&ended.iter().map(|task| task.id).collect::<Vec<_>>())?;
-    let answer = json!({"tasks": shapes, "done": waited.done});
+    let answer = Wait { tasks: shapes, done: waited.done };
     if !waited.done {
         let left = waited.all.len() - ended.len();
         let failure = Failure::new(ErrorKind::User, format!("{left} not ended yet")).with_code(124);

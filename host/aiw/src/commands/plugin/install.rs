@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use aiw_core::{PluginId, shell_word};
-use aiw_markets::{Answers, Installed, MarketError, Missing, OnConflict, Plan, PlannedServer};
+use aiw_markets::{
+    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Missing, OnConflict, PlannedServer, UpdatedSummary,
+};
 use aiw_servers::{Given, Transport};
-use serde_json::{Value, json};
 
 use super::look::{keys, short};
+use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, PluginUpdate};
 use crate::cli::{InstallArgs, UpdateArgs};
 use crate::components::Host;
 use crate::failure::Failure;
@@ -21,20 +23,25 @@ pub(super) async fn install(host: &Host, args: InstallArgs, output: &Output) -> 
             answers.values.insert(name.clone(), given);
         }
     }
-    let mut report = Report::default();
+    let (mut installed, mut failures) = (Vec::new(), Failures::default());
     for name in &args.plugins {
         match install_one(host, name, &answers, args.yes, output).await {
-            Ok(installed) => report.done(installed, output),
+            Ok(done) => {
+                let verb = if done.unchanged { "Already installed:" } else { "Installed" };
+                output.line(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
+                say_missing(&done, output);
+                done.notes.iter().for_each(|note| output.note(note));
+                installed.push(InstalledSummary::of(&done));
+            }
             Err(failure) if failure.code() >= 128 => return Err(failure),
-            Err(failure) => report.failed(name, failure, output),
+            Err(failure) => failures.add(name, failure, output),
         }
     }
-    let serves = |done: &Value| done["servers"].as_array().is_some_and(|servers| !servers.is_empty());
-    if report.installed.iter().any(serves) {
+    if installed.iter().any(|done| !done.servers.is_empty()) {
         let path = host.home.mcp_path();
         output.line(format!("Use it: claude --mcp-config {}", shell_word(&path.display().to_string())));
     }
-    report.finish("installed", output)
+    output.conclude(PluginInstall { installed, failed: failures.failed }, failures.first)
 }
 
 /// What was typed for a value. A secret is never kept: it is as if it had not been given, so
@@ -49,46 +56,22 @@ fn given(name: &str, value: &str, output: &Output) -> Option<Given> {
     }
 }
 
-/// What happened to each of several plugins.
+/// The plugins for which a command over several failed.
 #[derive(Default)]
-struct Report {
-    installed: Vec<Value>,
-    failed: Vec<Value>,
+struct Failures {
+    failed: Vec<FailedId>,
+    /// What the command fails with in the end.
     first: Option<Failure>,
 }
 
-impl Report {
-    fn done(&mut self, done: Installed, output: &Output) {
-        let verb = if done.unchanged { "Already installed:" } else { "Installed" };
-        output.line(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
-        say_missing(&done, output);
-        done.notes.iter().for_each(|note| output.note(note));
-        self.installed.push(installed_shape(&done));
-    }
-
-    fn failed(&mut self, name: &str, failure: Failure, output: &Output) {
-        self.failed.push(json!({"id": name, "error": failure.message(), "hint": failure.hint()}));
+impl Failures {
+    fn add(&mut self, name: &str, failure: Failure, output: &Output) {
+        self.failed.push(FailedId::of(name, &failure));
         if self.first.is_some() {
             output.note(format!("error: {name}: {}", failure.message()));
         }
         self.first.get_or_insert(failure);
     }
-
-    fn finish(self, list: &str, output: &Output) -> Result<(), Failure> {
-        output.conclude(json!({list: self.installed, "failed": self.failed}), self.first)
-    }
-}
-
-fn installed_shape(done: &Installed) -> Value {
-    json!({
-        "id": done.id,
-        "version": done.record.version,
-        "commit": done.record.commit,
-        "servers": done.record.servers.iter().filter(|s| !s.skipped && done.record.enabled).map(|s| &s.key).collect::<Vec<_>>(),
-        "missing_env": done.missing.iter().map(|m| &m.variable).collect::<Vec<_>>(),
-        "notes": done.notes,
-        "unchanged": done.unchanged,
-    })
 }
 
 fn say_missing(done: &Installed, output: &Output) {
@@ -127,7 +110,7 @@ async fn install_one(
 }
 
 /// What an install would add, for people to judge: nothing is folded, cut or left out.
-pub fn preview(plan: &Plan, answers: &Answers) -> Vec<String> {
+pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut lines = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
@@ -159,7 +142,7 @@ fn read_names(server: &PlannedServer) -> Vec<String> {
 }
 
 /// Asks on a terminal for what the flags left open.
-async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Answers, Failure> {
+async fn complete(plan: &InstallPlan, answers: &Answers, output: &Output) -> Result<Answers, Failure> {
     let mut answers = answers.clone();
     if !terminal::can_ask() {
         return Ok(answers);
@@ -202,7 +185,7 @@ async fn complete(plan: &Plan, answers: &Answers, output: &Output) -> Result<Ans
 }
 
 pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Failure> {
-    let mut report = Report::default();
+    let mut failures = Failures::default();
     let mut ids: Vec<PluginId> = Vec::new();
     if args.plugins.is_empty() {
         ids.extend(host.markets.installed()?.into_iter().map(|(id, _)| id));
@@ -210,7 +193,7 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
     for name in &args.plugins {
         match host.markets.find_installed(name) {
             Ok(id) => ids.push(id),
-            Err(e) => report.failed(name, e.into(), output),
+            Err(e) => failures.add(name, e.into(), output),
         }
     }
     let known: Vec<String> = host.markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
@@ -230,7 +213,7 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
         // Of all of them, one whose marketplace is gone stays as it is.
         if args.plugins.is_empty() && !known.iter().any(|name| name == id.market.as_str()) {
             output.note(format!("{id} stays as it is: its marketplace no longer exists"));
-            unchanged.push(json!(id));
+            unchanged.push(id.to_string());
             continue;
         }
         let result = update_one(host, &id, &args, output).await;
@@ -239,24 +222,22 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
                 output.line(format!("Updated {id}: {} → {}", short(&from), short(&installed.record.version)));
                 say_missing(&installed, output);
                 installed.notes.iter().for_each(|note| output.note(note));
-                let mut shape = installed_shape(&installed);
-                shape["from"] = from.into();
-                updated.push(shape);
+                updated.push(UpdatedSummary { plugin: InstalledSummary::of(&installed), from });
             }
             Ok(None) => {
                 output.line(format!("{id} is up to date"));
-                unchanged.push(json!(id));
+                unchanged.push(id.to_string());
             }
             Err(failure) if failure.code() >= 128 => return Err(failure),
             // Of all of them, one that its marketplace no longer lists stays as well.
             Err(failure) if args.plugins.is_empty() && failure.is_unknown() => {
                 output.note(format!("{id} stays as it is: {}", failure.message()));
-                unchanged.push(json!(id));
+                unchanged.push(id.to_string());
             }
-            Err(failure) => report.failed(&id.to_string(), failure, output),
+            Err(failure) => failures.add(&id.to_string(), failure, output),
         }
     }
-    output.conclude(json!({"updated": updated, "unchanged": unchanged, "failed": report.failed}), report.first)
+    output.conclude(PluginUpdate { updated, unchanged, failed: failures.failed }, failures.first)
 }
 
 async fn update_one(
@@ -288,20 +269,19 @@ async fn update_one(
 
 pub(super) fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {
     let mut removed = Vec::new();
-    let mut report = Report::default();
+    let mut failures = Failures::default();
     for name in names {
         match host.markets.uninstall(name) {
             Ok(done) => {
                 let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
                 output.line(format!("Removed {}: {servers}", done.id));
                 done.notes.iter().for_each(|note| output.note(note));
-                removed.push(json!({"id": done.id, "servers": done.servers, "notes": done.notes}));
+                removed.push(done);
             }
-            Err(e) => report.failed(name, e.into(), output),
+            Err(e) => failures.add(name, e.into(), output),
         }
     }
-    report.installed = removed;
-    report.finish("removed", output)
+    output.conclude(PluginRemove { removed, failed: failures.failed }, failures.first)
 }
 
 pub(super) fn toggle(
@@ -311,8 +291,8 @@ pub(super) fn toggle(
     on_conflict: Option<OnConflict>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let mut changed = Vec::new();
-    let mut report = Report::default();
+    let mut plugins = Vec::new();
+    let mut failures = Failures::default();
     let answers = Answers { on_conflict, ..Answers::default() };
     for name in names {
         match host.markets.set_enabled(name, enabled, &answers) {
@@ -321,21 +301,18 @@ pub(super) fn toggle(
                 let already = if done.changed { "" } else { "already " };
                 output.line(format!("{}: {already}{state}", done.id));
                 done.notes.iter().for_each(|note| output.note(note));
-                changed.push(json!({"id": done.id, "enabled": done.enabled, "changed": done.changed,
-                    "servers": done.servers, "notes": done.notes}));
+                plugins.push(done);
             }
-            Err(e) => report.failed(name, e.into(), output),
+            Err(e) => failures.add(name, e.into(), output),
         }
     }
-    report.installed = changed;
-    report.finish("plugins", output)
+    output.conclude(PluginSwitch { plugins, failed: failures.failed }, failures.first)
 }
 
 pub(super) async fn validate(host: &Host, path: &std::path::Path, output: &Output) -> Result<(), Failure> {
     let report = host.markets.validate(path).await?;
     report.errors.iter().for_each(|line| output.line(format!("error: {line}")));
     report.warnings.iter().for_each(|line| output.line(format!("warning: {line}")));
-    let answer = json!({"valid": report.errors.is_empty(), "kind": report.kind, "errors": report.errors, "warnings": report.warnings});
     let failure = match report.errors.len() {
         0 => {
             output.line(format!("The {} is valid", report.kind));
@@ -344,5 +321,5 @@ pub(super) async fn validate(host: &Host, path: &std::path::Path, output: &Outpu
         1 => Some(Failure::user(format!("the {} has 1 error", report.kind))),
         n => Some(Failure::user(format!("the {} has {n} errors", report.kind))),
     };
-    output.conclude(answer, failure)
+    output.conclude(report, failure)
 }

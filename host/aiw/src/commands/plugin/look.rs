@@ -2,7 +2,7 @@
 
 use aiw_core::PluginId;
 use aiw_home::InstalledPlugin;
-use aiw_markets::{Found, MarketError, PluginSummary, Query, SearchResult};
+use aiw_markets::{Found, MarketError, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary};
 use serde_json::json;
 
 use crate::cli::{ListArgs, SearchArgs};
@@ -27,7 +27,7 @@ pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), 
     let wanted = |id: &PluginId| args.market.as_deref().is_none_or(|market| id.market.as_str() == market);
     let installed: Vec<_> = host.markets.installed()?.into_iter().filter(|(id, _)| wanted(id)).collect();
     let mut rows = Vec::new();
-    let mut plugins = Vec::new();
+    let mut plugins: Vec<PluginSummary> = Vec::new();
     for (id, record) in &installed {
         let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
         let state = if record.enabled { "" } else { "disabled" };
@@ -100,11 +100,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         output.note(format!("marketplace `{market}` is not fetched yet: `aiw plugin marketplace update {market}`"));
     }
     result.problems.iter().for_each(|problem| output.note(problem));
-    output.answer(json!({
-        "plugins": result.plugins.iter().map(PluginSummary::of).collect::<Vec<_>>(),
-        "hidden": {"without_servers": result.without_servers, "not_inspected": result.not_inspected, "broken": result.broken},
-        "not_fetched": result.not_fetched,
-    }));
+    output.answer(SearchSummary::of(result));
 }
 
 /// `mcp` and whatever else a plugin brings.
@@ -129,17 +125,18 @@ pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(),
             Err(e) => output.note(format!("not inspected: {e}")),
         }
     }
-    let mut answer = json!(PluginSummary::of(&found));
-    output.line(answer["id"].as_str().unwrap_or_default());
+    let details = PluginDetails::of(&found);
+    let summary = &details.summary;
+    output.line(&summary.id);
     if let Some(description) = found.listed.description() {
         output.line(format!("  {}", aiw_core::one_line(&description, 400)));
     }
-    for key in ["version", "category", "source"] {
-        if let Some(text) = answer[key].as_str() {
+    for (key, text) in [("version", &summary.version), ("category", &summary.category), ("source", &summary.source)] {
+        if let Some(text) = text {
             output.line(format!("  {key}: {}", aiw_core::one_line(text, 200)));
         }
     }
-    if let Some(problem) = answer["broken"].as_str() {
+    if let Some(problem) = &summary.broken {
         output.line(format!("  broken: {problem}"));
     }
     if let Some(inspection) = &found.listed.inspection {
@@ -149,7 +146,6 @@ pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(),
         if let Some(commit) = &inspection.commit {
             output.line(format!("  commit: {commit}"));
         }
-        let mut servers = Vec::new();
         for server in &inspection.servers {
             let reads = server.reads();
             output.line(format!(
@@ -158,26 +154,17 @@ pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(),
                 server.transport,
                 server.target()
             ));
-            let details = server.details();
-            details.iter().for_each(|detail| output.line(format!("    {detail}")));
+            server.details().iter().for_each(|detail| output.line(format!("    {detail}")));
             if !reads.is_empty() {
                 output.line(format!("    reads {}", reads.join(", ")));
             }
-            servers.push(
-                json!({"name": server.name, "type": server.transport, "target": server.target(), "details": details, "reads": reads}),
-            );
         }
         inspection.left_out.iter().for_each(|line| output.line(format!("  {line}")));
-        answer["mcp_servers"] = servers.into();
-        answer["commit"] = json!(inspection.commit);
-        answer["left_out"] = json!(inspection.left_out);
     }
     if let Some(record) = &found.installed {
         output.line(installed_line(record));
-        answer["installed_version"] = json!(record.version);
-        answer["keys"] = json!(record.servers.iter().map(|s| &s.key).collect::<Vec<_>>());
     }
-    output.answer(json!({ "plugin": answer }));
+    output.answer(json!({ "plugin": details }));
     Ok(())
 }
 

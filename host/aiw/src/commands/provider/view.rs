@@ -4,9 +4,9 @@ use aiw_core::one_line;
 use aiw_core::provider::{KeyState, Model};
 use aiw_home::SecretRef;
 use aiw_providers::{
-    Added, PresetSummary, ProviderDetails, ProviderSummary, Providers, Removed, SecretState, Tested, Variable,
+    Added, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, SecretState, Tested, Variable,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::{Output, table};
@@ -26,7 +26,7 @@ pub fn added(added: &Added, output: &Output) {
     output.answer(json!({"provider": provider}));
 }
 
-pub fn removed(removed: &Removed, output: &Output) {
+pub fn removed(removed: &RemovedProvider, output: &Output) {
     let and = if removed.secrets.is_empty() { "" } else { " and its secret" };
     output.line(format!("Removed provider `{}`{and}", one_line(&removed.removed, 80)));
     if !removed.was_default_for.is_empty() {
@@ -35,7 +35,7 @@ pub fn removed(removed: &Removed, output: &Output) {
             clis(&removed.was_default_for, ", ")
         ));
     }
-    output.answer(json!(removed));
+    output.answer(removed);
 }
 
 pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure> {
@@ -108,8 +108,8 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
     output.answer(json!({"provider": provider}));
 }
 
-/// Prints what a test found and returns it for programs.
-pub fn tested(name: &str, tested: &Tested, output: &Output) -> Value {
+/// Prints what a test found.
+pub fn tested(name: &str, tested: &Tested, output: &Output) {
     let Tested { latency, health, models } = tested;
     output.line(format!("{name} answered in {} ms: {}", latency.as_millis(), health.message));
     let models: &[Model] = match models {
@@ -128,10 +128,6 @@ pub fn tested(name: &str, tested: &Tested, output: &Output) -> Value {
             models.iter().for_each(|model| output.line(format!("  {}", model.id)));
         }
     }
-    let ids: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
-    json!({"test": {
-        "name": name, "latency_ms": latency.as_millis(), "key": health.key, "message": health.message, "models": ids,
-    }})
 }
 
 pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use crate::answers::{Answers, OnConflict};
 use crate::error::MarketError;
 
 /// The three documents that an install changes.
-pub(crate) struct State {
+pub(crate) struct Documents {
     /// Claims that aren't recorded yet: those of the plugin being changed.
     claims: BTreeMap<(PluginId, String), Claim>,
     pub(crate) plugins: Plugins,
@@ -18,7 +18,7 @@ pub(crate) struct State {
     pub(crate) settings: Settings,
 }
 
-impl State {
+impl Documents {
     pub(crate) fn load(home: &Home) -> Result<Self, MarketError> {
         let (mcp, plugins, settings) = (McpFile::load(home)?, home.plugins()?, home.settings()?);
         Ok(Self { claims: BTreeMap::new(), plugins, mcp, settings })

@@ -1,0 +1,173 @@
+//! What commands print with `--json` where a room's own shape is not the whole answer.
+//!
+//! `cargo xtask docs` writes their fields into `docs/json.md`.
+
+use aiw_components::{UpdatedExtension, VerifiedExtension};
+use aiw_launch::{LogLine, TaskSummary, WaitedTask};
+use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// One of several things for which a command failed.
+#[derive(Serialize, JsonSchema)]
+pub struct FailedId {
+    /// Its id, as you wrote it
+    pub id: String,
+    /// What went wrong
+    pub error: String,
+    /// What to do about it
+    pub hint: Option<String>,
+}
+
+impl FailedId {
+    pub fn of(id: &str, failure: &Failure) -> Self {
+        Self { id: id.to_owned(), error: failure.message().to_owned(), hint: failure.hint().map(str::to_owned) }
+    }
+}
+
+/// One of several marketplaces for which a command failed.
+#[derive(Serialize, JsonSchema)]
+pub struct FailedMarket {
+    /// Its name
+    pub name: String,
+    /// What went wrong
+    pub error: String,
+    /// What to do about it
+    pub hint: Option<String>,
+}
+
+/// `aiw plugin install`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginInstall {
+    /// The plugins that are installed now
+    pub installed: Vec<InstalledSummary>,
+    /// Those that could not be installed
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin update`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginUpdate {
+    /// The plugins that were updated
+    pub updated: Vec<UpdatedSummary>,
+    /// The ids of those that were not
+    pub unchanged: Vec<String>,
+    /// Those that could not be updated
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin remove`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginRemove {
+    /// The plugins that were removed
+    pub removed: Vec<RemovedPlugin>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin enable`, `disable`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct PluginSwitch {
+    /// The plugins as they are now
+    pub plugins: Vec<SwitchedPlugin>,
+    /// Those that could not be enabled or disabled
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw plugin marketplace add`
+#[derive(Serialize, JsonSchema)]
+pub struct MarketAdd {
+    /// The marketplace
+    pub marketplaces: Vec<MarketSummary>,
+    /// What you should know, a sentence each
+    pub notes: Vec<String>,
+}
+
+/// `aiw plugin marketplace update`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct MarketUpdate {
+    /// The marketplaces that were fetched
+    pub marketplaces: Vec<UpdatedMarket>,
+    /// Those that could not be
+    pub failed: Vec<FailedMarket>,
+}
+
+/// `aiw extension update`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ExtensionUpdate {
+    /// The extensions that were updated
+    pub updated: Vec<UpdatedExtension>,
+    /// The ids of those that were not
+    pub unchanged: Vec<String>,
+    /// Those that could not be updated
+    pub failed: Vec<FailedId>,
+}
+
+/// `aiw extension verify`
+#[derive(Serialize, JsonSchema)]
+pub struct ExtensionVerify {
+    /// The extensions
+    pub extensions: Vec<VerifiedExtension>,
+}
+
+/// `aiw extension remove`
+#[derive(Serialize, JsonSchema)]
+pub struct ExtensionRemove {
+    /// Its id
+    pub removed: String,
+    /// The marketplaces that only it can read
+    pub marketplaces: Vec<String>,
+    /// The providers that need it
+    pub providers: Vec<String>,
+}
+
+/// `aiw extension new`
+#[derive(Serialize, JsonSchema)]
+pub struct NewProject {
+    /// The directory that was written
+    pub directory: String,
+    /// The commands that build, test and add it
+    pub commands: Vec<String>,
+}
+
+/// `aiw status`
+#[derive(Serialize, JsonSchema)]
+pub struct Status {
+    /// The tasks that are queued or running, and those that finished since you last looked
+    pub tasks: Vec<TaskSummary>,
+    /// How many are running
+    pub running: usize,
+    /// How many are queued
+    pub queued: usize,
+    /// How many finished since you last looked
+    pub unread: usize,
+}
+
+/// `aiw wait`
+#[derive(Serialize, JsonSchema)]
+pub struct Wait {
+    /// The tasks that were waited for
+    pub tasks: Vec<WaitedTask>,
+    /// Whether all of them have ended; with `--any`, whether one has
+    pub done: bool,
+}
+
+/// `aiw task logs`
+#[derive(Serialize, JsonSchema)]
+pub struct TaskLog {
+    /// The task's id
+    pub id: String,
+    /// The log file
+    pub log: String,
+    /// Its lines
+    pub lines: Vec<LogLine>,
+}
+
+/// `aiw task remove`, `prune`
+#[derive(Serialize, JsonSchema)]
+pub struct TaskRemove {
+    /// The ids of the tasks that were removed
+    pub removed: Vec<String>,
+}
