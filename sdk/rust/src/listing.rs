@@ -9,7 +9,7 @@ use crate::{Account, Error, Family, Health, KeyState, Model, Request, Response, 
 pub struct Listing {
     /// The API.
     pub family: Family,
-    /// Where the list is.
+    /// The URL of the list.
     pub url: String,
     /// The secret that holds the key. If `None`, no key is sent.
     pub secret: Option<String>,

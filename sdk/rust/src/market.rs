@@ -15,7 +15,7 @@ pub trait MarketSource {
     /// What this source reads.
     fn describe() -> SourceInfo;
 
-    /// Whether this source handles a reference, and what it means. Pure: it must not call the host.
+    /// Whether this source handles a reference, and what it means. It may call only [`log`](crate::log) on the host.
     fn claim(reference: &str) -> Option<Registration>;
 
     /// Reads the marketplace document. Return it unchanged: the host parses it.

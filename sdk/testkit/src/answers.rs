@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::TestkitError;
 
-/// What the server answers.
+/// An answer from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.

@@ -1,5 +1,5 @@
 //! A server's answer to a request for commits: the lines of the negotiation, and a pack. libgit2 gets it piece by
-//! piece, once it was understood here, and gets nothing but what it waits for: both must take the same bytes for
+//! piece, once it was checked here, and gets nothing but what it waits for: both must take the same bytes for
 //! the pack. <https://git-scm.com/docs/pack-protocol#_packfile_negotiation>
 
 use super::advertisement::{malformed, refused};
