@@ -149,7 +149,7 @@ pub mod settings {
     }
 }
 
-/// Lines for the user's log. The host limits their size and rate.
+/// Lines for the user's log. The host limits the length of each line and the bytes logged in one call.
 pub mod log {
     use crate::__wit::aiw::plugin::log::{Level, write};
 
