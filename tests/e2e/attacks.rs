@@ -1,4 +1,4 @@
-//! Components that are made to cost more than they should, or to get more than they may.
+//! Components crafted to cost more than they should, or to get more than they may.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aiw_tests::{Environment, Run, component};
 
-/// Far above the bounds, far below what went wrong without them.
+/// Far above the limits, and far below the time it took without them.
 const SOON: Duration = Duration::from_secs(60);
 
 fn file(env: &Environment, name: &str, bytes: &[u8]) -> PathBuf {
@@ -32,7 +32,7 @@ fn number(mut value: usize) -> Vec<u8> {
     bytes
 }
 
-/// A component with one more core module, which is instantiated beside the others.
+/// Adds one more core module to a component, and instantiates it beside the others.
 fn with_module(component: &[u8], text: &str) -> Vec<u8> {
     let module = wat::parse_str(text).unwrap();
     let modules = core_modules(component);
@@ -47,7 +47,7 @@ fn with_module(component: &[u8], text: &str) -> Vec<u8> {
     bytes
 }
 
-/// How many core modules stand in a component: its sections of the kind 1.
+/// Counts the core modules of a component: its sections of kind 1.
 fn core_modules(component: &[u8]) -> usize {
     let (mut at, mut count) = (8, 0);
     while at < component.len() {
@@ -71,7 +71,7 @@ fn core_modules(component: &[u8]) -> usize {
 #[test]
 fn instances_in_instances_are_refused_before_they_are_compiled() {
     let env = Environment::new();
-    // 24 components, each of which instantiates the one before it twice: 16 million instances in 1 kB.
+    // 24 components, each of which instantiates the previous one twice: 16 million instances in 1 kB.
     let mut text = "(component (component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
     for level in 1..=24 {
         let before = level - 1;
@@ -95,7 +95,7 @@ fn instances_in_instances_are_refused_before_they_are_compiled() {
 #[test]
 fn types_in_types_do_not_end_the_process() {
     let env = Environment::new();
-    // 200,000 component types, each in the one before.
+    // 200,000 component types, each inside the previous one.
     let levels = 200_000;
     let body: Vec<u8> = [1].into_iter().chain(std::iter::repeat_n([0x41, 1, 1], levels).flatten()).collect();
     let bomb = [b"\0asm\x0d\0\x01\0\x07".to_vec(), number(body.len()), body].concat();
@@ -107,7 +107,7 @@ fn types_in_types_do_not_end_the_process() {
 #[test]
 fn what_breaks_the_compiler_ends_in_one_line() {
     let env = Environment::new();
-    // A body that does not end.
+    // A function body that does not end.
     let broken = with_module(&fs::read(component("hostile")).unwrap(), "(module (func nop))");
     let at = broken.windows(4).rposition(|window| window == [0x03, 0x00, 0x01, 0x0b]).unwrap();
     let broken = [&broken[..at], &[0x03, 0x00, 0x01, 0x01], &broken[at + 4..]].concat();
@@ -118,7 +118,7 @@ fn what_breaks_the_compiler_ends_in_one_line() {
     assert!(!env.home().join("extensions.lock").exists());
 }
 
-/// The process that compiles what comes from outside has bounds of the system's.
+/// The process that compiles foreign components runs with limits set by the system.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_compiler_has_bounds() {
@@ -130,7 +130,7 @@ fn a_compiler_has_bounds() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It reads: its bounds stand by then.
+    // The process is reading its input, so its limits are set by now.
     let bytes = fs::read(component("hostile")).unwrap();
     let (half, rest) = bytes.split_at(bytes.len() / 2);
     let mut stdin = child.stdin.take().unwrap();

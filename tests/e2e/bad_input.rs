@@ -1,7 +1,7 @@
-//! Bad input gets one clear line, and nothing is lost: one test each.
+//! Bad input gets one clear line, and nothing is lost. Each kind of bad input has one test.
 //!
-//! Every case starts from a home that is in use: a market `good`, its plugin `kept` installed,
-//! and an entry of the user's own in mcp.json.
+//! Each case starts from a home in use: a market `good` with its plugin `kept` installed, and an entry of the
+//! user's own in mcp.json.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,14 +12,14 @@ use std::process::Command;
 use aiw_tests::{Answer, Environment, Market, Request, Run, Server, commit_all, git, git_backend};
 use serde_json::{Value, json};
 
-/// What a secret file outside holds; it must never come into the home.
+/// The content of a secret file outside, which must never get into the home.
 const SECRET: &str = "the-secret-outside";
-/// A commit that is in no repository.
+/// A commit that no repository contains.
 const NOWHERE: &str = "1111111111111111111111111111111111111111";
-/// What is installed and kept, and must be byte for byte the same afterwards.
+/// The documents about what is installed, which must stay the same byte for byte.
 const DOCUMENTS: [&str; 3] = ["mcp.json", "plugins.json", "settings.json"];
 
-/// A home in use, and whatever a case puts beside it.
+/// A home in use, with whatever a case adds.
 struct Bench {
     env: Environment,
     servers: Vec<Server>,
@@ -35,24 +35,24 @@ impl Bench {
         Self { env, servers: Vec::new() }
     }
 
-    /// The market of the case.
+    /// Returns the directory of the case's market.
     fn bad(&self) -> PathBuf {
         self.env.path("bad")
     }
 
-    /// Writes a file of it.
+    /// Writes a file of the market.
     fn file(&self, path: &str, bytes: impl AsRef<[u8]>) {
         let path = self.bad().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    /// Writes its document as it stands.
+    /// Writes the market's document verbatim.
     fn document(&self, bytes: impl AsRef<[u8]>) {
         self.file(".claude-plugin/marketplace.json", bytes);
     }
 
-    /// Writes its document with these entries, and a plugin `fine` that works.
+    /// Writes the market's document with these entries and a working plugin `fine`.
     fn entries(&self, entries: Value) {
         self.plugin("fine", &json!({"fine": {"command": "true"}}).to_string());
         let mut all = vec![json!({"name": "fine", "source": "./plugins/fine"})];
@@ -60,7 +60,7 @@ impl Bench {
         self.document(json!({"name": "bad", "owner": {"name": "T"}, "description": "d", "plugins": all}).to_string());
     }
 
-    /// Writes a plugin's `.mcp.json` as it stands.
+    /// Writes a plugin's `.mcp.json` verbatim.
     fn plugin(&self, name: &str, mcp: &str) {
         self.file(&format!("plugins/{name}/.mcp.json"), mcp);
     }
@@ -70,14 +70,14 @@ impl Bench {
         self.env.add(&self.bad()).ok()
     }
 
-    /// A file beside the home that no marketplace may read.
+    /// Creates a file beside the home that no marketplace may read.
     fn secret(&self) -> PathBuf {
         let path = self.env.path("secret.json");
         fs::write(&path, json!({"mcpServers": {"leak": {"command": SECRET}}}).to_string()).unwrap();
         path
     }
 
-    /// The market as a git repository at `[GIT]/bad.git`, and a loopback server of it at `[URL]`.
+    /// Serves the market as a git repository at `[URL]/bad.git`, from a bare clone. Returns its commit.
     fn serve_git(&mut self) -> String {
         let commit = commit_all(&self.bad());
         git(&self.env.path("."), &["clone", "-q", "--bare", "bad", "srv/bad.git"]);
@@ -89,7 +89,7 @@ impl Bench {
         self.servers.push(Server::start(handler));
     }
 
-    /// The words of a command, with `[BAD]` and `[URL]` put in.
+    /// Splits a command into words, and fills in `[BAD]` and `[URL]`.
     fn words(&self, line: &str) -> Vec<String> {
         let url = self.servers.last().map(Server::url).unwrap_or_default();
         let put = |word: &str| word.replace("[BAD]", &self.bad().display().to_string()).replace("[URL]", &url);
@@ -105,7 +105,7 @@ impl Bench {
         self.run(&format!("{line} --json")).json()
     }
 
-    /// An output with addresses and paths made constant.
+    /// Replaces addresses and paths in an output with constants.
     fn stable(&self, text: &str) -> String {
         let mut text = self.env.stable(text);
         for (server, word) in self.servers.iter().rev().zip(["[URL]", "[URL 2]"]) {
@@ -119,7 +119,8 @@ impl Bench {
         DOCUMENTS.iter().map(|name| fs::read(self.env.home().join(name)).ok()).collect()
     }
 
-    /// The reason that a listing gives for an entry of the market; empty where it is usable.
+    /// Returns the reason that a listing gives for an unusable entry of the market, or an empty string if it is
+    /// usable.
     fn broken(&self, name: &str) -> String {
         let listed = self.json("plugin list --available --all");
         let found =
@@ -127,13 +128,13 @@ impl Bench {
         found.map_or_else(|| panic!("`{name}` is listed"), |p| p["broken"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// The others work: `fine` of the same market installs.
+    /// Checks that other entries work: `fine` of the same market installs.
     fn fine_installs(&self) {
         self.run("plugin install fine@bad --yes").ok();
         assert_eq!(self.env.mcp()["mcpServers"]["fine"]["command"], "true");
     }
 
-    /// No file of the home, at whatever depth, holds the secret.
+    /// Checks that no file in the home, at any depth, contains the secret.
     fn nothing_leaked(&self) {
         let mut ahead = vec![self.env.home()];
         while let Some(dir) = ahead.pop() {
@@ -161,7 +162,7 @@ struct Case {
     exit: i32,
     prints: &'static str,
     says: &'static str,
-    /// Documents that the command is meant to change.
+    /// The documents that the command is meant to change.
     changes: &'static [&'static str],
     then: fn(&Bench),
 }
@@ -190,8 +191,8 @@ fn check(case: &Case) {
     (case.then)(&bench);
 }
 
-/// A text of the table: one sentence a line, without the indentation of the source; after a
-/// bar, with its own.
+/// Formats a text of the table: one sentence per line, without the indentation of the source. After a bar, a line
+/// keeps its indentation.
 fn lines(text: &str) -> String {
     text.lines().map(str::trim_start).filter(|line| !line.is_empty()).fold(String::new(), |mut all, line| {
         let _ = writeln!(all, "{}", line.strip_prefix('|').unwrap_or(line));
@@ -213,11 +214,11 @@ macro_rules! cases {
     };
 }
 
-/// `plugin marketplace add` of the case's directory.
+/// `plugin marketplace add` for the case's directory.
 const ADD: &str = "plugin marketplace add [BAD]";
-/// `plugin marketplace add` of the case's URL of a marketplace.json.
+/// `plugin marketplace add` for the case's URL of a marketplace.json.
 const ADD_URL: &str = "plugin marketplace add [URL]/marketplace.json --yes";
-/// Adding a market changes the settings alone.
+/// Adding a market changes only the settings.
 const SETTINGS: &[&str] = &["settings.json"];
 
 cases! {
@@ -347,7 +348,7 @@ cases! {
         says: "error: no `.claude-plugin/marketplace.json` in `[TMP]/bad`",
     }
 
-    // ---- its entries: one bad entry costs itself alone ----
+    // ---- its entries: a bad entry affects only itself ----
 
     an_entry_of_a_name_that_is_there_already_is_left_out {
         given: |b| b.entries(json!([{"name": "fine", "source": "./plugins/other"}, {"name": "Fine", "source": "./plugins/fine"}])),
@@ -916,7 +917,7 @@ cases! {
         when: "plugin marketplace add file://[BAD]",
         says: "error: the git repository at `file://[TMP]/bad` can't be read: `[TMP]/bad/.git/config` is not a file",
         then: |b| {
-            // The directory itself is as good as ever: nothing of `.git` is read.
+            // The directory itself still works, because nothing in `.git` is read.
             b.run("plugin marketplace add [BAD]").ok();
         },
     }
@@ -955,7 +956,7 @@ cases! {
         then: |b| {
             let run = b.run("plugin marketplace add [BAD] --yes").ok();
             assert_eq!(run.stderr, "its name looks like `claude-plugins-official`, which is Anthropic's, but it is not official\n");
-            // Once is enough.
+            // Agreeing once is enough.
             b.run("plugin marketplace add [BAD]").ok();
             b.run("plugin marketplace update cIaude-plugins-official").ok();
         },
@@ -975,7 +976,7 @@ cases! {
                hint: add it under another name with `--name NAME`",
     }
 
-    // ---- what was there and is not ----
+    // ---- things that have disappeared ----
 
     a_market_that_vanished_keeps_its_listing {
         given: |b| {
@@ -1159,7 +1160,7 @@ fn circle(bench: &Bench) {
     bench.document(document.to_string());
 }
 
-/// Says that the branch is at another commit, and sends the one that there is.
+/// Announces another commit for the branch, and sends the real one.
 fn liar(
     honest: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     commit: String,
@@ -1241,7 +1242,7 @@ fn escape_codes_never_reach_the_terminal() {
     }
 }
 
-/// The sizes at which a disk is full, in blocks of 512 bytes: one for each write on the way.
+/// The sizes, in blocks of 512 bytes, make the disk full at each of the writes in turn.
 #[test]
 fn a_full_disk_keeps_the_old_state_and_is_said_in_one_line() {
     let bench = Bench::new();
@@ -1262,7 +1263,7 @@ fn a_full_disk_keeps_the_old_state_and_is_said_in_one_line() {
         assert!(run.stderr.contains("File too large"), "{blocks}: {whole}");
         assert_eq!(bench.documents(), before, "{blocks}: {whole}");
     }
-    // What the last one had written already goes with the next change.
+    // The next change removes what the last attempt had already written.
     bench.fine_installs();
     assert_eq!(fs::read_dir(bench.env.home().join("plugins")).unwrap().count(), 2);
     bench.run("plugin install large@bad --yes").ok();

@@ -1,5 +1,5 @@
-//! A known secret goes through every path that a secret can take; then it is looked for
-//! everywhere but in the CLI that it is for.
+//! Sends a known secret along every path that a secret can take. Then looks for it everywhere except in the CLI
+//! that it is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use aiw_tests::{Answer, Environment, FakeClis, Run, Server};
 use serde_json::Value;
 
 const CANARY: &str = "sk-canary-5d1e90c7";
-/// A prompt is nobody's business either: it is on no command line.
+/// A prompt is private too: it must not be on any command line.
 const PROMPT: &str = "prompt-canary-77aa";
 
 fn contains(bytes: &[u8], word: &str) -> bool {
     bytes.windows(word.len()).any(|window| window == word.as_bytes())
 }
 
-/// Every file beneath a directory.
+/// Finds all files beneath a directory.
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         match entry.file_type() {
@@ -27,7 +27,7 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every process that has the test's environment, by its id: command line and environment.
+/// Returns the id, command line and environment of each process that has the test's environment.
 fn processes(env: &Environment) -> Vec<(u32, Vec<u8>, Vec<u8>)> {
     let mark = env.home().display().to_string();
     let all = fs::read_dir("/proc").unwrap().flatten();
@@ -45,7 +45,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     let mut env = Environment::new();
     let clis = FakeClis::install(&mut env);
     let server = Server::start(|request| match request.headers.get("authorization").map(String::as_str) {
-        // The far end may repeat what it was sent.
+        // The server may repeat what it was sent.
         Some(key) => Answer::ok(format!(r#"{{"data": [{{"id": "{key}"}}], "error": "{key}"}}"#)),
         None => Answer::status(401),
     });
@@ -53,7 +53,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     let mut said: Vec<Run> = Vec::new();
     let mut run = |run: Run| said.push(run);
 
-    // Into the vault by each way.
+    // Store the secret in each way.
     run(env.run_with_input(&["secret", "set", "one"], CANARY));
     run(env.run_with_input(
         &["provider", "add", "gw", "--preset", "litellm", "--base-url", &url, "--token-stdin"],
@@ -63,7 +63,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     let mut document: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     document["providers"]["gw"]["env"] = serde_json::json!({"EXTRA_KEY": {"secret": "one"}});
     fs::write(&path, document.to_string()).unwrap();
-    // Where it must not stand.
+    // Put the secret where it must not be.
     run(env.run(&["provider", "add", "bad", "--preset", "openai", "--token", CANARY]));
     run(env.run(&[
         "provider",
@@ -77,7 +77,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
         &format!("X_TOKEN={CANARY}"),
     ]));
     run(env.run(&["provider", "edit", "gw", "--base-url", &format!("anthropic=https://u:{CANARY}@h")]));
-    // Shown, tested, explained.
+    // Show, test and explain.
     for arguments in [
         &["provider", "list"][..],
         &["provider", "show", "gw", "--json"],
@@ -90,7 +90,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     ] {
         run(env.run(arguments));
     }
-    // Started, each CLI; while they run, everything else is looked at.
+    // Start each CLI, and look at everything else while they run.
     let script = format!("#!\n# {PROMPT}\nsleep 3\n");
     for cli in ["claude", "codex", "gemini"] {
         let started = env.run_with_input(&[cli, "-p", "gw", "--detach", "--json", "-"], &script);
@@ -111,7 +111,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     for (pid, line, environment) in all {
         let line_text = String::from_utf8_lossy(&line).replace('\0', " ");
         assert!(!contains(&line, CANARY) && !contains(&line, PROMPT), "{line_text}");
-        // The CLI, and what it runs itself.
+        // The CLI and its child processes.
         let parent = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let parent: u32 =
             parent.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
@@ -119,11 +119,11 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
             assert!(!contains(&environment, CANARY), "the environment of {pid} ({line_text})");
         }
     }
-    // The segments.
+    // The shared-memory segments.
     for entry in fs::read_dir("/dev/shm").unwrap().flatten() {
         let bytes = fs::read(entry.path()).unwrap_or_default();
         let name = entry.file_name().to_string_lossy().into_owned();
-        // Settings of a CLI that looks up real names; the file goes with it.
+        // This file contains the settings of a CLI that resolves real paths. It is removed when the CLI ends.
         if !name.starts_with("aiw-file-") {
             assert!(!contains(&bytes, CANARY), "{name}");
         }
@@ -133,7 +133,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
         said.push(env.run(&["task", "show", &id]));
         said.push(env.run(&["task", "logs", &id, "--raw"]));
     }
-    // What fails says nothing of it either.
+    // Failures must not reveal the secret either.
     fs::write(env.home().join("vault/gw.age"), "damaged").unwrap();
     said.push(env.run(&["claude", "-p", "gw", "hi"]));
     assert_eq!(said.last().unwrap().code, 3);
@@ -156,7 +156,7 @@ fn a_secret_is_nowhere_but_in_the_cli_that_it_is_for() {
     for path in kept {
         assert!(!contains(&fs::read(&path).unwrap(), CANARY), "{}", path.display());
     }
-    // The CLIs had it.
+    // The CLIs did get it.
     for seen in clis.seen() {
         assert!(
             seen.environment.values().filter(|value| value.as_str() == CANARY).count() >= 2,
@@ -186,7 +186,7 @@ fn a_process_that_holds_a_secret_leaves_no_core_file() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::ABORT).unwrap();
     let status = child.wait().unwrap();
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
-    // The task goes on: its starter was only one that looked.
+    // The task goes on, because its starter was only watching.
     assert_eq!(env.json(&["task", "list"])["tasks"][0]["state"], "running");
     env.run(&["task", "stop", "--all"]).ok();
 }

@@ -1,5 +1,5 @@
-//! The real Claude Code loads the mcp.json that an install writes, offers the tool to the
-//! model, and calls it. The model is a script on loopback.
+//! The real Claude Code loads the mcp.json that an install writes, offers the tool to the model, and calls it. The
+//! model is a script on loopback.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use aiw_tests::{Answer, Environment, Run, Server, not_run, python, real_cli};
 use serde_json::{Value, json};
 
-/// A client that has not ended by then hangs.
+/// The time after which a client counts as hanging.
 const HANGS: Duration = Duration::from_secs(120);
 
-/// One answer of the Messages API, streamed or whole as the client asked.
+/// Returns one answer of the Messages API, streamed or not, as the client requested.
 fn message(streamed: bool, block: &Value, stop: &str) -> Answer {
     let mut message = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted",
         "content": [], "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 10, "output_tokens": 1}});
@@ -45,14 +45,14 @@ fn message(streamed: bool, block: &Value, stop: &str) -> Answer {
     Answer::Plain(200, vec![("content-type".into(), "text/event-stream".into())], body.into())
 }
 
-/// What the model was offered, and what its tools answered.
+/// The tools that the model was offered, and their results.
 #[derive(Default)]
 struct Seen {
     tools: Vec<String>,
     results: Vec<Value>,
 }
 
-/// A model that calls `tool` once, where it is offered.
+/// Starts a model that calls `tool` once, when it is offered.
 fn model(tool: &'static str, seen: Arc<Mutex<Seen>>) -> Server {
     Server::start(move |request| {
         if request.method != "POST" || !request.path.ends_with("/v1/messages") {

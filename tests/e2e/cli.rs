@@ -1,4 +1,4 @@
-//! The command line itself: help, usage errors, where output goes.
+//! The command line itself: help, usage errors, and which output goes where.
 
 use std::fmt::Write as _;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use aiw_tests::{Environment, Market};
 use serde_json::json;
 
-/// The subcommands that a help text lists.
+/// Returns the subcommands that a help text lists.
 fn subcommands(help: &str) -> Vec<String> {
     let Some((_, list)) = help.split_once("Commands:\n") else { return Vec::new() };
     let rows = list.lines().take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
@@ -28,7 +28,7 @@ fn no_flag_of_the_whole_help_changes_unseen() {
             ahead.push(command.iter().cloned().chain([name]).collect());
         }
     }
-    // A home is not needed to read it, and not made.
+    // Reading the help neither needs nor creates a home.
     assert!(!env.home().exists());
     insta::assert_snapshot!("help", tree);
 }
@@ -125,7 +125,7 @@ fn nothing_is_printed_on_standard_output_by_a_command_that_fails() {
 fn a_reader_that_goes_away_is_no_failure() {
     let env = Environment::new();
     let mut market = Market::new(env.path("m"), "m");
-    // More than a pipe holds.
+    // More than fits in a pipe.
     let entry = |n| json!({"name": format!("plugin-{n}"), "source": {"source": "npm"}, "description": "d".repeat(80)});
     market.edit(|document| document["plugins"] = (0..2000).map(entry).collect());
     env.add(market.root()).ok();

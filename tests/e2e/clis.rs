@@ -9,7 +9,7 @@ use std::process::Command;
 use aiw_tests::Environment;
 use serde_json::json;
 
-/// A machine without any CLI.
+/// Creates a machine without any CLI.
 fn bare() -> Environment {
     let mut env = Environment::cold();
     fs::create_dir(env.path("bin")).unwrap();
@@ -17,13 +17,13 @@ fn bare() -> Environment {
     env
 }
 
-/// A package as npm lays it out below a prefix, with its command.
+/// Creates a package as npm lays it out below a prefix, with its command.
 fn npm(env: &Environment, modules: &str, package: &str, version: &str, file: &str, link: &str) {
     let dir = env.path(modules).join(package);
     let file = dir.join(file);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     fs::write(dir.join("package.json"), json!({"name": package, "version": version}).to_string()).unwrap();
-    // If it were run, it would be seen.
+    // This file records when it is run.
     fs::write(&file, format!("#!/bin/sh\necho ran >> {}\necho 9.9.9\n", env.path("ran").display())).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     let link = env.path(link);
@@ -91,7 +91,7 @@ fn installed_ones_are_told_by_their_files() {
     claude["real_path"] = json!(env.path("lib/node_modules/@anthropic-ai/claude-code/bin/claude.exe"));
     claude["install_command"] = "npm install -g @anthropic-ai/claude-code".into();
     assert_eq!(env.json(&["cli", "info", "claude"]), json!({ "cli": claude }));
-    // None was run, no component was opened, nothing had to be remembered.
+    // No CLI was run, no component was opened, and nothing had to be stored.
     assert!(!env.path("ran").exists());
     assert!(!env.home().exists());
 }
@@ -131,7 +131,7 @@ fn another_cli_is_a_wrong_command_line() {
     assert_eq!(env.run(&["cli", "info", "cursor", "--json"]).json()["error"]["kind"], "usage");
 }
 
-/// `AIW_TEST_CLAUDE`, else the one that npm put below `target/clients`.
+/// Returns `AIW_TEST_CLAUDE`, otherwise the one that npm installed below `target/clients`.
 fn claude() -> Option<PathBuf> {
     let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/node_modules/.bin/claude");
     let path = std::env::var_os("AIW_TEST_CLAUDE").map_or_else(ours, PathBuf::from);

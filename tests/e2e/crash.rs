@@ -1,4 +1,4 @@
-//! Several processes at once, and processes that die: the old state or the new, never between.
+//! Concurrent processes and processes that die: they leave the old state or the new one, never something between.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use aiw_tests::{Answer, Environment, Market, Run, Server};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// A process that has not ended by then hangs.
+/// The time after which a process counts as hanging.
 const HANGS: Duration = Duration::from_secs(60);
 
 fn market(plugins: usize) -> (Environment, Market) {
@@ -32,7 +32,7 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-/// Waits for the end of a process, and kills it where it hangs.
+/// Waits for a process to end, and kills it if it hangs.
 fn ended(child: &mut Child, patience: Duration) -> ExitStatus {
     let start = Instant::now();
     loop {
@@ -60,7 +60,7 @@ fn document(env: &Environment, name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}: {text}"))
 }
 
-/// The documents say the same; the ids of what is installed.
+/// Checks that the documents agree, and returns the ids of what is installed.
 fn consistent(env: &Environment) -> BTreeSet<String> {
     let (plugins, mcp, settings) =
         (document(env, "plugins.json"), document(env, "mcp.json"), document(env, "settings.json"));
@@ -144,7 +144,7 @@ fn marketplaces_added_by_several_at_once_are_all_there() {
     assert_eq!(listed["marketplaces"].as_array().unwrap().len(), 2 + 6);
 }
 
-/// A small generator, so that a round that fails can be run again: xorshift64.
+/// A small random number generator (xorshift64), so that a failed round can be repeated.
 struct Seed(u64);
 
 impl Seed {
@@ -182,7 +182,7 @@ fn a_kill_at_any_moment_leaves_the_old_state_or_the_new() {
         let _ = child.kill();
         child.wait().unwrap();
 
-        // Each document is whole before anybody mends anything; together after the next command.
+        // Each document is valid even before anything repairs the state. After the next command they agree.
         for name in ["mcp.json", "plugins.json", "settings.json"] {
             document(&env, name);
         }
@@ -194,7 +194,7 @@ fn a_kill_at_any_moment_leaves_the_old_state_or_the_new() {
     }
     assert!(killed > 0, "every process had ended before it was killed");
 
-    // What they left behind goes: trees with the next change, half-written ones after a day.
+    // Leftovers are removed: trees with the next change, half-written files after a day.
     let left = |prefix: &str| {
         let dirs = [env.home(), env.home().join("plugins")];
         let names = dirs.iter().flat_map(|dir| fs::read_dir(dir).unwrap().flatten().map(|file| file.path()));
@@ -222,7 +222,7 @@ fn a_journal_that_was_left_behind_is_completed_by_the_next_command_that_only_rea
     env.run(&["plugin", "install", "p0", "--yes"]).ok();
     let (mcp, plugins) = (env.home().join("mcp.json"), env.home().join("plugins.json"));
     let (mcp_after, plugins_after) = (fs::read_to_string(&mcp).unwrap(), fs::read_to_string(&plugins).unwrap());
-    // As if the process had died between the first file and the second.
+    // As if the process had died between writing the first file and the second.
     fs::remove_file(&mcp).unwrap();
     let journal = json!([
         {"path": plugins, "old": "something else", "new": plugins_after},
@@ -234,7 +234,7 @@ fn a_journal_that_was_left_behind_is_completed_by_the_next_command_that_only_rea
     assert_eq!(consistent(&env), ids([0]));
 }
 
-/// Runs a command against a server that never answers, and stops it.
+/// Runs a command against a server that never answers, and stops it with a signal.
 fn stopped(arguments: &[&str], with: Signal) -> (Environment, Run) {
     let (env, _market) = market(1);
     env.run(&["plugin", "install", "p0", "--yes"]).ok();

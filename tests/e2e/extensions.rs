@@ -1,5 +1,4 @@
-//! Components of third parties: what they may do, what is pinned, and a marketplace of a kind
-//! that aiw does not know.
+//! Third-party components: what they may do, what is pinned, and a marketplace of a kind that aiw does not know.
 
 use std::fs;
 use std::io::Write;
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aiw_tests::{Answer, Environment, Market, Run, Server, commit_all, component, components_dir, git, git_backend};
 use serde_json::{Value, json};
 
-/// A copy of a component in which texts are others of the same length: it stays well-formed.
+/// Copies a component and replaces texts with others of the same length, which keeps the component well-formed.
 fn altered(env: &Environment, name: &str, file: &str, texts: &[(&str, &str)]) -> PathBuf {
     let mut bytes = fs::read(component(name)).unwrap();
     for (from, to) in texts {
@@ -31,7 +30,7 @@ fn add(env: &Environment, path: &Path) -> Run {
     env.run(&["extension", "add", &path.display().to_string(), "--yes"])
 }
 
-/// An environment with the example `acme-index` added from a file `acme.wasm` of its own.
+/// Creates an environment with the example `acme-index` added from its own file `acme.wasm`.
 fn with_acme() -> Environment {
     let env = Environment::new();
     fs::copy(component("acme-index"), env.path("acme.wasm")).unwrap();
@@ -39,7 +38,7 @@ fn with_acme() -> Environment {
     env
 }
 
-/// The file of the one component that is added.
+/// Returns the file of the only component that is added.
 fn stored(env: &Environment) -> PathBuf {
     let mut files = fs::read_dir(env.home().join("extensions")).unwrap();
     let only = files.next().unwrap().unwrap().path();
@@ -198,7 +197,7 @@ fn a_component_that_was_tampered_with_is_refused_at_every_load() {
     ");
     let listed = env.run(&["extension", "list"]).ok();
     assert!(listed.stdout.lines().any(|l| l.starts_with("acme-index ") && l.contains("broken")), "{}", listed.whole());
-    // What it would have read is not a reason against the others.
+    // The references that it would have claimed do not block other sources.
     let market = Market::new(env.path("m"), "m");
     env.run(&["plugin", "marketplace", "add", &market.root().display().to_string()]).ok();
     env.run(&["extension", "remove", "acme-index"]).ok();
@@ -268,7 +267,7 @@ fn an_id_that_is_taken_is_refused() {
     hint: run `aiw extension update acme-index` or `aiw extension remove acme-index` first
     ------- exit code 2 -------
     ");
-    // The same file again is not news.
+    // Adding the same file again changes nothing.
     add(&env, &env.path("acme.wasm")).ok();
     let run = env.run(&["extension", "remove", "market-github"]);
     assert_eq!(run.stderr, "error: component `market-github` is part of aiw and can't be removed\n");
@@ -288,7 +287,7 @@ fn a_disabled_component_is_not_used() {
     assert_eq!(info["extension"]["enabled"], true);
 }
 
-/// A loopback server of the index `tools`, with the repository `acme/ledger` behind it.
+/// Starts a loopback server with the index `tools` and the repository `acme/ledger`.
 fn acme(env: &Environment) -> (Server, String) {
     let plugin = Market::new(env.path("ledger"), "ledger")
         .file(".claude-plugin/plugin.json", r#"{"name": "ledger", "version": "3.0.0"}"#)
@@ -339,7 +338,7 @@ fn journey(id: &str, reference: &str, market: &str) {
     assert_eq!(run.code, 2, "{}", run.whole());
     assert!(run.stderr.contains("/absent/index.json` does not exist"), "{}", run.whole());
 
-    // Without its component, the market stays listed and its plugin installed.
+    // Without its component, the market stays listed and its plugin stays installed.
     let run = env.run(&["extension", "remove", id]).ok();
     assert_eq!(run.stderr, format!("marketplaces that only it reads: {market}\n"));
     let run = env.run(&["plugin", "marketplace", "update", market]);
@@ -379,7 +378,7 @@ fn two_components_that_claim_a_reference_are_settled_by_source() {
     env.run(&["plugin", "marketplace", "add", "acme:tools", "--source", "acme-other"]).ok();
     let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
     assert_eq!(settings["extraKnownMarketplaces"]["acme-tools"]["source"]["extension"], "acme-other");
-    // An update goes to the one that was chosen.
+    // An update uses the source that was chosen.
     env.run(&["plugin", "marketplace", "update", "acme-tools"]).ok();
 }
 
@@ -398,7 +397,7 @@ fn a_component_that_claims_everything_has_only_what_nobody_else_reads() {
     let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
     let source = &settings["extraKnownMarketplaces"]["mine"]["source"];
     assert_eq!((&source["source"], &source["extension"]), (&json!("url"), &Value::Null));
-    // It is chosen by its name, and reads what nobody else does.
+    // When chosen by name, it reads what no other source reads.
     let run = env.run(&["plugin", "marketplace", "add", &url, "--yes", "--source", "hostile"]).ok();
     assert!(run.stdout.starts_with("Added marketplace polite from hostile:polite"), "{}", run.whole());
     env.run(&["plugin", "marketplace", "remove", "polite"]).ok();
@@ -423,7 +422,7 @@ fn the_formats_own_source_forms_are_never_a_components() {
     ");
     let found = env.json(&["plugin", "info", "claimed@forms"]);
     assert_eq!(found["plugin"]["source"], "github:acme/ledger", "{found:#}");
-    // The host reads it: from where the user's configuration says that GitHub is.
+    // The host reads it from the place that the user's configuration sets for GitHub.
     let (_server, commit) = acme(&env);
     let done = env.json(&["plugin", "install", "claimed@forms", "--yes"]);
     assert_eq!(done["installed"][0]["commit"], commit.as_str());
@@ -445,7 +444,7 @@ fn an_update_to_a_lower_version_stops() {
     assert_eq!(run.code, 2, "{}", run.whole());
     let run = env.run(&["extension", "update", "acme-index", "--accept-changes"]).ok();
     assert!(run.stdout.starts_with("Updated acme-index to 0.0.9 (sha256 "), "{}", run.whole());
-    // It asks for more as well: both are said.
+    // The component also asks for more: both messages are shown.
     altered(
         &env,
         "acme-index",
@@ -476,7 +475,7 @@ fn a_component_that_misbehaves_ends_with_one_line_and_nothing_changes() {
     let run = env.run(&["plugin", "marketplace", "add", "hostile:panic"]);
     assert!(run.stderr.starts_with("error: component `hostile` gave up: panicked at src/lib.rs:"), "{}", run.whole());
     assert_eq!((run.code, run.stderr.lines().count()), (70, 1), "{}", run.whole());
-    // At the claim it is skipped: others may know the reference.
+    // When it fails to claim a reference, it is skipped, because others may know the reference.
     let run = env.run(&["plugin", "marketplace", "add", "hostile:claim-panic"]);
     let said_so =
         "error: `hostile:claim-panic` is not a reference that any source knows (component `hostile` is skipped: ";
@@ -490,7 +489,7 @@ fn a_component_that_misbehaves_ends_with_one_line_and_nothing_changes() {
     2 error: bad \u{1b}]0;title\u{7} text second line
     "#);
     assert_eq!(env.read("settings.json"), before);
-    // It does not stand in the way of the others.
+    // It does not block other sources.
     let market = Market::new(env.path("m"), "m");
     env.add(market.root()).ok();
 }
@@ -577,7 +576,7 @@ fn the_json_of_extensions_has_its_shape() {
     let env = with_acme();
     let json = |arguments: &[&str]| {
         let mut answer = env.json(arguments);
-        // Which of WASI's interfaces a toolchain imports is its own business.
+        // Which WASI interfaces are imported depends on the toolchain.
         if let Some(imports) = answer.pointer_mut("/extension/grants/imports").and_then(Value::as_array_mut) {
             imports.retain(|import| !import.as_str().unwrap().starts_with("wasi:"));
         }
@@ -667,7 +666,7 @@ fn the_json_of_extensions_has_its_shape() {
     assert_eq!(ids, bundled);
 }
 
-/// The toolchain's own places, which a home of its own hides.
+/// Points to the toolchain's real directories, which the test's own home would hide.
 fn with_toolchain(env: &mut Environment) {
     let real = std::env::var("HOME").unwrap_or_default();
     for (name, below) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
@@ -692,7 +691,7 @@ fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
       aiw extension add target/wasm32-wasip2/release/my_market.wasm
     ");
     let project = env.path("my-market");
-    // Dependencies compile once for all runs of this test.
+    // Share the target directory, so that dependencies compile once for all runs of this test.
     let shared = binary.parent().unwrap().join("extension-new");
     fs::create_dir_all(&shared).unwrap();
     std::os::unix::fs::symlink(&shared, project.join("target")).unwrap();
@@ -701,7 +700,7 @@ fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
     for command in &commands {
         match command[..] {
             ["cd", "my-market"] => {}
-            // It reaches for the network; the set-up has done it.
+            // This command needs the network, and the setup has already run it.
             ["rustup", "target", "add", "wasm32-wasip2"] => {}
             ["cargo", ..] => {
                 let run: Run =

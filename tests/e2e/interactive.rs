@@ -26,7 +26,7 @@ fn fake() -> (Environment, FakeClis) {
     (env, clis)
 }
 
-/// Files that settings are passed in, of this user.
+/// Returns the in-memory files that pass settings with this test's secret.
 fn memory_files() -> Vec<std::path::PathBuf> {
     let all = fs::read_dir("/dev/shm").unwrap().flatten().map(|entry| entry.path());
     all.filter(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("sk-of-this-test"))).collect()
@@ -39,7 +39,7 @@ fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
     {
         let mut terminal = Terminal::start(&env, arguments);
         terminal.wait_for("interactive CLI of");
-        // The same process: its terminal, group and signals are its own.
+        // The CLI runs in the same process, so the terminal, group and signals are its own.
         let pid = terminal.child.process_id().unwrap();
         terminal.wait_for(&format!("/{pid}"));
         terminal.press("7\r");
@@ -51,7 +51,7 @@ fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
     assert_eq!(seen[1].environment["AIW_CODEX_KEY"], "sk-of-this-test");
     assert_eq!(seen[2].environment["GEMINI_API_KEY"], "sk-of-this-test");
     assert!(seen[2].settings.contains("gemini-api-key"), "{}", seen[2].settings);
-    // Where Node does not close it when Gemini CLI starts itself again.
+    // Node does not close so high a descriptor when Gemini CLI restarts itself.
     let settings = &seen[2].environment["GEMINI_CLI_SYSTEM_SETTINGS_PATH"];
     let fd: Option<u32> = settings.strip_prefix("/proc/self/fd/").and_then(|fd| fd.parse().ok());
     assert!(fd.is_none_or(|fd| fd >= 100), "{settings}");
@@ -130,7 +130,7 @@ fn a_hidden_question_that_is_stopped_leaves_the_terminal_as_it_was_and_comes_bac
     terminal.wait_for("code 0");
     assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
     assert!(terminal.ends().success());
-    // Nobody would continue what has the terminal to itself.
+    // A program that has the terminal to itself is not suspended, because nobody could resume it.
     let mut terminal = Terminal::start(&env, &["secret", "set", "y"]);
     terminal.wait_for("Secret");
     terminal.press("\u{1a}");

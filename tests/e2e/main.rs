@@ -1,4 +1,4 @@
-//! End to end: the real binary, real components, real git, real servers on loopback.
+//! End-to-end tests: the real binary, real components, real git, and real servers on loopback.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 

@@ -1,5 +1,5 @@
-//! A key that a CLI writes in disguise: escaped as JSON allows, cut by escape codes, in pieces of a stream.
-//! It stands whole nowhere that is kept or shown, however it is put together again.
+//! A key that a CLI writes in disguise: escaped as JSON allows, split by escape codes, or in pieces of a stream. It
+//! must not be recoverable from anything that is stored or shown.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +11,9 @@ use crate::mcp::Client;
 
 const KEY: &str = "sk-canary/5d1e90c7-44aa";
 
-/// A prompt that makes a CLI write these lines to standard output; after `raw ` with the escapes of
-/// `printf`, after `2> ` those to standard error. The prompt itself is the user's, and not masked, so
-/// they come from a file.
+/// Returns a prompt that makes a CLI write these lines to standard output. A line after `raw ` uses the escapes of
+/// `printf`; one after `2> ` does too, and goes to standard error. The lines come from a file, because the prompt
+/// itself belongs to the user and is not masked.
 fn prompt(env: &Environment, lines: &[&str]) -> String {
     let print = |line: &&str| match line.split_once(' ') {
         Some(("sleep" | "exit", _)) => format!("{line}\n"),
@@ -26,7 +26,7 @@ fn prompt(env: &Environment, lines: &[&str]) -> String {
     FakeClis::script(&format!(". '{}'", path.display()))
 }
 
-/// A text without escapes, escape codes and what nobody sees.
+/// Removes escapes, escape codes and invisible characters from a text.
 fn naked(text: &str) -> String {
     let mut decoded = String::new();
     let mut rest = text;
@@ -49,7 +49,7 @@ fn naked(text: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\u{1b}' => {
-                // `ESC [ … letter`, or one character after ESC.
+                // Either `ESC [ … letter`, or one character after ESC.
                 if chars.next() == Some('[') {
                     chars.by_ref().find(|c| ('\u{40}'..='\u{7e}').contains(c));
                 }
@@ -61,7 +61,7 @@ fn naked(text: &str) -> String {
     seen
 }
 
-/// All strings of a JSON value, those of one place put together.
+/// Collects all strings in a JSON value, concatenating those at the same path.
 fn join(value: &Value, path: &str, joined: &mut BTreeMap<String, String>) {
     match value {
         Value::String(text) => joined.entry(path.to_owned()).or_default().push_str(text),
@@ -83,7 +83,7 @@ fn assert_clean(what: &str, text: &str) {
     }
 }
 
-/// Runs a CLI that writes these lines, looks everywhere, and gives what was shown of the answer.
+/// Runs a CLI that writes these lines, checks everything, and returns the answer that was shown.
 fn run(cli: &str, lines: &[&str]) -> String {
     let (env, _) = FakeClis::environment();
     let script = prompt(&env, lines);
@@ -97,7 +97,7 @@ fn run(cli: &str, lines: &[&str]) -> String {
     for task in env.json(&["task", "list"])["tasks"].as_array().unwrap() {
         let id = task["id"].as_str().unwrap();
         for entry in fs::read_dir(env.home().join("tasks").join(id)).unwrap().flatten() {
-            // What the user typed is the user's.
+            // The prompt is the user's own text.
             if entry.file_name() != "prompt" {
                 let text = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
                 assert_clean(&entry.path().display().to_string(), &text);
@@ -133,7 +133,7 @@ fn a_key_in_pieces_of_a_stream_is_masked_wherever_it_is_cut() {
         ],
     );
     assert_eq!(said, "it is [secret], well\n");
-    // The pieces come slowly, a character or two at a time, and something else between them.
+    // The pieces arrive slowly, a few characters at a time, with something else in between.
     let said = run(
         "gemini",
         &[
@@ -203,7 +203,7 @@ fn a_key_that_escape_codes_cut_is_masked() {
                 &line(first),
                 &line(second),
                 &format!(r#"{{"type":"tool_result","status":"success","output":"{cut}"}}"#),
-                // The code itself is cut.
+                // The escape code itself is split.
                 &line(if code.contains("[3") { &within } else { "x" }),
                 &line(&if code.contains("[3") { format!("{after}{}", &KEY[6..]) } else { "x".into() }),
             ],

@@ -9,7 +9,7 @@ use aiw_tests::{Environment, FakeClis};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// What has not come by then does not come.
+/// The time after which a missing answer counts as a hang.
 const HANGS: Duration = Duration::from_secs(60);
 
 /// The first line that Claude Code 2.1.328 sends, byte for byte.
@@ -39,7 +39,7 @@ impl Client {
         Self { server, stdin, lines, id: 0 }
     }
 
-    /// A session of the version that most clients speak.
+    /// Starts a session of the version that most clients speak.
     pub(crate) fn initialized(env: &Environment) -> Self {
         let mut client = Self::start(env);
         let answer = client.initialize("2025-06-18");
@@ -66,7 +66,7 @@ impl Client {
         stdin.flush().unwrap();
     }
 
-    /// Sends a request and gives its id.
+    /// Sends a request and returns its id.
     fn send(&mut self, method: &str, params: &Value) -> i64 {
         self.id += 1;
         let request = json!({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params});
@@ -74,7 +74,7 @@ impl Client {
         self.id
     }
 
-    /// The next message; nothing but messages is written.
+    /// Returns the next message. The server must write nothing but messages.
     fn next(&self) -> Value {
         let line = self.lines.recv_timeout(HANGS).unwrap();
         let message: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
@@ -93,7 +93,7 @@ impl Client {
         self.ask("tools/call", &json!({"name": tool, "arguments": arguments}))["result"].clone()
     }
 
-    /// The answer of a call that succeeds: the same facts as structure and as text.
+    /// Makes a call that must succeed, and checks that its structured result and its text agree.
     pub(crate) fn good(&mut self, tool: &str, arguments: Value) -> Value {
         let result = self.call(tool, arguments);
         assert_eq!(result["isError"], false, "{tool}: {result:#}");
@@ -102,27 +102,27 @@ impl Client {
         text
     }
 
-    /// The text of a call that fails.
+    /// Makes a call that must fail, and returns its text.
     fn bad(&mut self, tool: &str, arguments: Value) -> String {
         let result = self.call(tool, arguments);
         assert_eq!(result["isError"], true, "{tool}: {result:#}");
-        // It would have to fit the output schema, which some clients check.
+        // Structured content would have to match the output schema, which some clients check.
         assert_eq!(result["structuredContent"], Value::Null);
         result["content"][0]["text"].as_str().unwrap().to_owned()
     }
 
-    /// Starts a task and gives its id.
+    /// Starts a task and returns its id.
     fn task(&mut self, cli: &str, text: &str) -> String {
         let started = self.good("start_task", json!({"ai_type": cli, "task": FakeClis::script(text)}));
         started["task"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Nothing is written for so long.
+    /// Checks that nothing is written for this time.
     fn is_silent(&self, time: Duration) {
         assert_eq!(self.lines.recv_timeout(time), Err(RecvTimeoutError::Timeout));
     }
 
-    /// Goes away as clients do, and gives what the server wrote since, and its exit code.
+    /// Disconnects as clients do. Returns what the server wrote since then, and its exit code.
     fn leave(mut self) -> (Vec<String>, Option<i32>) {
         drop(self.stdin.take());
         let code = self.end();
@@ -164,7 +164,7 @@ fn every_version_has_its_beginning() {
         ("2025-03-26", "2025-03-26"),
         ("2025-06-18", "2025-06-18"),
         ("2025-11-25", "2025-11-25"),
-        // The newest that begins so.
+        // This version has no `initialize`, so the answer is the newest version that has one.
         ("2026-07-28", "2025-11-25"),
         ("1999-01-01", "2025-11-25"),
         ("x", "2025-11-25"),
@@ -183,7 +183,7 @@ fn every_version_has_its_beginning() {
         assert_eq!(client.ask("nothing/known", &json!({}))["error"]["code"], -32601);
         assert_eq!(client.leave(), (Vec::new(), Some(0)));
     }
-    // Nothing had to be made for it.
+    // Answering did not create a home.
     assert!(!env.home().exists());
 }
 
@@ -196,7 +196,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     assert_eq!(answer["id"], "server-discover-probe-1");
     let versions = answer["result"]["supportedVersions"].as_array().unwrap();
     assert_eq!((versions.first(), versions.last()), (Some(&json!("2024-11-05")), Some(&json!("2026-07-28"))));
-    // The version without `initialize`: each request says all by itself.
+    // The version without `initialize`: each request is self-contained.
     let probe: Value = serde_json::from_str(PROBE).unwrap();
     let meta = &probe["params"]["_meta"];
     let tools = client.ask("tools/list", &json!({"_meta": meta}));
@@ -209,7 +209,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     assert!(client.ask("tools/list", &json!({"_meta": unknown}))["error"].is_object());
     assert_eq!(client.leave(), (Vec::new(), Some(0)));
 
-    // A client that takes the probe back and begins in the older way.
+    // A client that cancels the probe and starts in the older way.
     let mut client = Client::start(&env);
     client.line(PROBE);
     client.next();
@@ -223,7 +223,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
 #[test]
 fn a_client_is_answered_at_once() {
     let env = Environment::cold();
-    // Codex offers no server that needs long to start. The machine may be busy: the best counts.
+    // Codex drops servers that start slowly. The machine may be busy, so the best time counts.
     let times = (0..10).map(|_| {
         let start = Instant::now();
         let mut client = Client::start(&env);
@@ -268,14 +268,14 @@ fn the_tools_are_as_clients_need_them() {
     let mut client = Client::initialized(&env);
     let tools = client.ask("tools/list", &json!({}))["result"].clone();
     for tool in tools["tools"].as_array().unwrap() {
-        // Claude Code keeps others behind a search; Codex runs only what reads without being told.
+        // Claude Code hides other tools behind a search. Without being told, Codex runs only tools that read.
         assert_eq!(tool["_meta"], json!({"anthropic/alwaysLoad": true}));
         let reads =
             ["list_roles", "list_tasks", "get_task_logs", "wait_task"].contains(&tool["name"].as_str().unwrap());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{}", tool["name"]);
         assert_eq!(tool["inputSchema"]["additionalProperties"], false);
     }
-    // On one page: Gemini reads no other.
+    // All on one page, because Gemini reads no other pages.
     assert_eq!(tools["nextCursor"], Value::Null);
     insta::assert_snapshot!("tools", format!("{tools:#}"));
 }
@@ -301,7 +301,7 @@ fn a_task_is_started_seen_waited_for_and_read() {
 
     assert!(client.bad("stop_task", json!({"id": &id[..2]})).starts_with("there is no task"));
 
-    // By the beginning of its id, and by its process id; nothing is marked as read by looking.
+    // By a prefix of its id and by its process id. Looking does not mark anything as read.
     let listed = client.good("list_tasks", json!({}));
     assert_eq!((listed["tasks"].as_array().unwrap().len(), &listed["tasks"][0]["id"]), (1, &json!(id)));
     let all = client.good("list_tasks", json!({"all": true}));
@@ -320,7 +320,7 @@ fn a_task_is_started_seen_waited_for_and_read() {
     assert_eq!((&log["earlier_lines"], &log["log"]), (&json!(false), &task["log"]));
 
     let waits = client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": id}}));
-    // Others are answered meanwhile.
+    // Other requests are answered in the meantime.
     assert_eq!(client.ask("ping", &json!({}))["result"], json!({}));
     std::fs::write(env.path("go"), "\n").unwrap();
     let answer = client.next();
@@ -329,7 +329,7 @@ fn a_task_is_started_seen_waited_for_and_read() {
     assert_eq!((&report["done"], &report["standing"]), (&json!(true), &json!("succeeded")), "{report:#}");
     assert_eq!(report["task"]["final_message"], "The work is done.");
     assert_eq!(report["task"]["usage"], json!({"input": 10, "output": 5}));
-    // That was a report.
+    // That counted as a report.
     assert_eq!(client.good("list_tasks", json!({}))["tasks"][0]["unread"], false);
     assert_eq!(env.json(&["status"])["tasks"], json!([]));
 
@@ -349,7 +349,7 @@ fn a_task_is_stopped_by_its_process_id() {
     let started = client.good("start_task", json!({"ai_type": "codex", "task": FakeClis::script("sleep 300")}));
     let stopped = client.good("stop_task", json!({"pid": started["task"]["pid"]}));
     assert_eq!((&stopped["result"], &stopped["task"]["outcome"]), (&json!("stopped"), &json!("signalled")));
-    // As models write it: the number as the id, and as text.
+    // As models write it: the process id as the id, and numbers as text.
     let again = client.good("stop_task", json!({"id": started["task"]["pid"].to_string()}));
     assert_eq!(again["result"], "had already ended");
     let both = client.bad("stop_task", json!({"id": started["task"]["id"], "pid": 1}));
@@ -429,7 +429,7 @@ fn what_cannot_be_done_is_an_answer_that_says_why() {
         ("start_task", json!({"ai_type": "claude", "task": "x", "provider": "nobody"})),
         ("start_task", json!({"ai_type": "codex", "task": "x", "provider": "local"})),
         ("start_task", json!({"ai_type": "claude", "task": "x", "role": "nobody"})),
-        // What would lift a CLI's guards.
+        // Attempts to lift a CLI's safeguards.
         ("start_task", json!({"ai_type": "claude", "task": "x", "permission": "bypassPermissions"})),
         ("start_task", json!({"ai_type": "claude", "task": "x", "model": "--dangerously-skip-permissions"})),
         ("start_task", json!({"ai_type": "claude", "task": "x", "provider": "local", "model": "-yolo"})),
@@ -454,7 +454,7 @@ fn what_cannot_be_done_is_an_answer_that_says_why() {
     }
     insta::assert_snapshot!("errors", env.stable(&errors));
     assert!(clis.seen().is_empty());
-    // Parameters that are no call at all.
+    // Parameters that are not a valid call.
     for params in [json!({}), json!({"name": 5}), json!({"name": "list_tasks", "arguments": [1]}), json!([]), json!(7)]
     {
         let answer = client.ask("tools/call", &params);
@@ -492,7 +492,7 @@ fn a_client_that_leaves_ends_the_server_at_once_and_no_task() {
     assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
     assert_eq!(env.json(&["task", "show", &id])["task"]["state"], "running");
 
-    // So does a signal, while a call waits.
+    // So does a signal while a call is waiting.
     let mut client = Client::initialized(&env);
     client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": id}}));
     std::thread::sleep(Duration::from_millis(200));
@@ -512,7 +512,7 @@ fn a_client_that_does_not_read_holds_nothing_up_once_it_leaves() {
     let mut stdin = server.stdin.take().unwrap();
     let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
     writeln!(stdin, "{begin}").unwrap();
-    // More than a pipe holds.
+    // More than fits in a pipe.
     for id in 1..200 {
         writeln!(stdin, "{}", json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"})).unwrap();
     }
@@ -585,16 +585,16 @@ fn hostile_input_neither_ends_nor_hangs_the_server() {
     client.bytes(b"\xff\xfe\x00\n{\"jsonrpc\":\"2.0\",\"id\":\"\xff\",\"method\":\"ping\"}\n\r\n");
     let huge = json!({"jsonrpc": "2.0", "id": 78, "method": "tools/call", "params": {"name": long, "arguments": {long.clone(): long}}});
     client.line(&huge.to_string());
-    // Every byte cut off a good message, and every byte of it turned over.
+    // Truncate a good message at every byte, and flip every byte of it.
     let good = json!({"jsonrpc": "2.0", "id": 79, "method": "tools/call", "params": {"name": "list_tasks", "arguments": {"all": true}}}).to_string();
     for at in 0..good.len() {
         client.line(&good[..at]);
         let mut bytes = good.clone().into_bytes();
         bytes[at] ^= 0x15;
-        // A line break in it makes two lines of it.
+        // If the flip makes a line break, there are two lines.
         client.bytes(&[bytes.as_slice(), b"\n"].concat());
     }
-    // All that came was messages, and the server still answers.
+    // The server wrote only messages, and it still answers.
     let id = client.send("tools/list", &json!({}));
     let mut answers = Vec::new();
     loop {
@@ -604,7 +604,7 @@ fn hostile_input_neither_ends_nor_hangs_the_server() {
         }
         answers.push(answer);
     }
-    // Whoever asked was answered, however deep or long it was.
+    // Requests with an id were answered, however deep or long they were.
     for asked in [77, 78] {
         assert!(answers.iter().any(|answer| answer["id"] == asked), "{asked}");
     }
@@ -615,7 +615,7 @@ fn hostile_input_neither_ends_nor_hangs_the_server() {
 #[test]
 fn an_id_that_is_none_is_answered_in_the_words_of_the_version() {
     let env = Environment::cold();
-    // JSON-RPC 2.0 says `null`; MCP's newer schemas have no such id, and leave it out.
+    // JSON-RPC 2.0 requires `null`. Newer schemas of MCP do not allow it, and leave the id out.
     for (version, has_null) in [("2025-06-18", true), ("2025-11-25", false)] {
         let mut client = Client::start(&env);
         client.initialize(version);
@@ -656,13 +656,13 @@ fn a_thousand_calls_that_wait_hold_nobody_up() {
     for n in 0..1000 {
         client.send("tools/call", &json!({"name": "wait_task", "arguments": {"id": ids[n % 2]}}));
     }
-    // Each of these is the next that is answered, before all who wait.
+    // Each of these is answered next, before all the waiting calls.
     let listed = client.good("list_tasks", json!({}));
     assert_eq!(listed["tasks"].as_array().unwrap().len(), 2);
     client.good("get_task_logs", json!({"id": ids[0]}));
     let early = client.good("wait_task", json!({"id": ids[0], "timeout_seconds": 0}));
     assert_eq!(early["done"], false);
-    // The ends are heard by all who wait for them.
+    // Every waiting call learns of the end of its task.
     let stops = ids.clone().map(|id| client.send("tools/call", &json!({"name": "stop_task", "arguments": {"id": id}})));
     let (mut ended, mut stopped) = (0, 0);
     while ended + stopped < 1002 {
@@ -704,13 +704,13 @@ fn its_standard_output_is_the_protocols_alone() {
     let env = Environment::cold();
     let run = env.run(&["mcp", "serve", "--json"]);
     assert_eq!(run.code, 64, "{}", run.whole());
-    // Without a client, as from /dev/null, it ends.
+    // Without a client, as with /dev/null, the server ends.
     let run = env.run(&["mcp", "serve"]);
     assert_eq!(run.whole(), "------- stderr -------\n------- exit code 0 -------\n");
 }
 
 impl Client {
-    /// What the server had to say beside the protocol.
+    /// Returns what the server wrote besides the protocol.
     fn stderr_after_leaving(mut self) -> String {
         drop(self.stdin.take());
         self.end();
@@ -718,12 +718,12 @@ impl Client {
     }
 }
 
-/// Whoever is killed, at whatever moment: no task is stuck, none is lost sight of, nothing of it
-/// runs on, and what had been read is in the log.
+/// Whatever is killed at whatever moment: no task is stuck or lost, none of its processes keeps running, and
+/// everything read so far is in the log.
 #[test]
 fn servers_shims_and_clis_that_are_killed_leave_nothing_behind() {
     let (env, _) = FakeClis::environment();
-    // The same moments in each run; another seed shows others.
+    // The same moments in each run. Another seed gives other moments.
     let mut seed: u64 = 0x5eed_5eed;
     let mut next = |below: u64| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -758,7 +758,7 @@ fn servers_shims_and_clis_that_are_killed_leave_nothing_behind() {
             let task = env.json(&["task", "show", id])["task"].clone();
             assert_eq!(task["state"], "ended", "round {round}: {task:#}");
             assert_ne!(task["outcome"], "succeeded", "round {round}: {task:#}");
-            // Whole lines in their order, from the first.
+            // The log has whole lines in order, from the first one.
             let log = env.run(&["task", "logs", id, "--raw"]).ok().stdout;
             let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("line ")).collect();
             for (number, line) in lines.iter().enumerate().take(lines.len().saturating_sub(1)) {
@@ -783,7 +783,7 @@ fn client_pid(env: &Environment, id: &str) -> Option<u32> {
         .and_then(|task| u32::try_from(task["pid"].as_u64()?).ok())
 }
 
-/// The shim above a CLI; where it is gone, nothing above is meant.
+/// Returns the shim that is the parent of a CLI, or `None` if it is gone.
 fn shim_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;

@@ -1,5 +1,5 @@
-//! The real Claude Code, Codex and Gemini CLI as clients of `aiw mcp serve`: the model, a script
-//! on loopback, starts a real CLI as a task, waits for it and reads its log.
+//! The real Claude Code, Codex and Gemini CLI as clients of `aiw mcp serve`. The model is a script on loopback. It
+//! starts a real CLI as a task, waits for it and reads its log.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -11,10 +11,10 @@ use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-/// A client that has not ended by then hangs.
+/// The time after which a client counts as hanging.
 const HANGS: Duration = Duration::from_secs(150);
 
-/// The scripted model, which names the task that it was told of: `TASK_ID` in its turns.
+/// The scripted model, which replaces `TASK_ID` in its turns with the id of the task that it was told about.
 const MODEL: &str = r#"
 import json, os, re, sys
 sys.path.insert(0, os.path.dirname(sys.argv.pop(1)))
@@ -33,19 +33,19 @@ const PROMPT: &str = "Have the greeting done by another";
 const TASK: &str = "Greet whoever asks";
 const GREETING: &str = "Greetings from the other one.";
 
-/// The bodies of the requests that offered aiw's tools, as they came.
+/// Returns the raw bodies of the requests that offered aiw's tools.
 fn asked(model: &ModelApi) -> Vec<String> {
     let bodies = model.requests().into_iter().map(|request| request["body"].to_string());
     bodies.filter(|body| body.contains("get_task_logs") && body.contains(PROMPT)).collect()
 }
 
-/// The first of the CLIs that is installed, for the task.
+/// Returns the first of the CLIs that is installed, to run the task.
 fn worker(wanted: [&'static str; 3]) -> Option<&'static str> {
     wanted.into_iter().find(|cli| real_cli(cli).is_some())
 }
 
 fn with_limit(mut command: Command) -> Run {
-    // Two of the three are parents of what does the work: the group is ended.
+    // Two of the three clients are parents of the process that does the work, so the whole group is killed.
     let mut child =
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let group = Pid::from_child(&child);
@@ -67,7 +67,8 @@ fn with_limit(mut command: Command) -> Run {
     Run { code, stdout: out.join().unwrap(), stderr: err.join().unwrap() }
 }
 
-/// `tool` is how a client's model calls one of aiw's tools; `command` is the client's line.
+/// Tests a client. `tool` makes a call to one of aiw's tools, as the client's model would; `command` is the
+/// client's command line.
 fn client(
     cli: &str,
     worker: [&'static str; 3],
@@ -115,7 +116,7 @@ fn client(
         || format!("{}\n{}", run.whole(), asked.last().map_or("", |body| &body[body.len().saturating_sub(6000)..]));
     assert_eq!(run.code, 0, "{}", seen());
     assert!(run.stdout.contains("It is done."), "{}", seen());
-    // One request for each turn; each shows the model what the call before it answered.
+    // There is one request for each turn, and each shows the model the answer to its previous call.
     assert_eq!(asked.len(), 4, "{}", seen());
     let task =
         env.json(&["task", "list"])["tasks"].as_array().unwrap().iter().find(|task| task["prompt"] == TASK).cloned();
@@ -130,11 +131,11 @@ fn client(
         (&task["cli"], &task["outcome"], &task["provider"]),
         (&json!(worker), &json!("succeeded"), &json!("gw"))
     );
-    // The report was one.
+    // Waiting marked the report as read.
     assert_eq!(task["unread"], false);
 }
 
-/// What the server needs and a client may not pass on.
+/// Returns the variables that the server needs, which a client may not pass on.
 fn variables(env: &Environment) -> Value {
     let (_, variables) = env.parts();
     let names = [

@@ -1,5 +1,5 @@
-//! Providers, secrets, trust: `aiw provider`, `aiw secret`, `aiw trust`, and which provider a run
-//! gets. The CLIs are scripts that write down what they were given.
+//! Providers, secrets and trust: `aiw provider`, `aiw secret`, `aiw trust`, and which provider a run gets. The CLIs
+//! are scripts that record what they were given.
 
 use std::fs;
 use std::io::Write;
@@ -58,7 +58,7 @@ fn a_token_does_not_follow_to_another_place_unasked() {
     add(&env, "x", &["--preset", "custom", "--base-url", "anthropic=http://127.0.0.1:9/v1"]);
     let file = || serde_json::from_str::<Value>(&env.read("providers.json")).unwrap()["providers"]["x"].clone();
     let before = file();
-    // The same host is the same place.
+    // An address on the same host is the same place.
     env.run(&["provider", "edit", "x", "--base-url", "anthropic=http://127.0.0.1:9/other"]).ok();
     assert_eq!(file()["token"], before["token"]);
     for elsewhere in [
@@ -73,7 +73,7 @@ fn a_token_does_not_follow_to_another_place_unasked() {
     }
     env.run(&["claude", "-p", "x", "hello"]).ok();
     assert_eq!(clis.only().environment["ANTHROPIC_AUTH_TOKEN"], "sk-canary-x");
-    // A new one takes its place, and nothing of the old one is left.
+    // A new token replaces the old one and leaves nothing of it behind.
     env.run_with_input(&["provider", "edit", "x", "--preset", "deepseek", "--token-stdin"], "sk-new\n").ok();
     let name = file()["token"]["secret"].as_str().unwrap().to_owned();
     assert_eq!(env.json(&["secret", "list"]), json!({"secrets": [{"name": name}]}));
@@ -161,7 +161,7 @@ fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
     add(&env, "x", &["--preset", "openai"]);
     let mut command = env.command(&["provider", "edit", "x", "--token-stdin"]);
     let mut editing = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It has read the provider by then, and waits for the token.
+    // By now it has read the provider and waits for the token.
     std::thread::sleep(std::time::Duration::from_secs(1));
     env.run(&["provider", "edit", "x", "--preset", "openrouter", "--token-env", "K"]).ok();
     editing.stdin.take().unwrap().write_all(b"sk-for-openai\n").unwrap();
@@ -314,7 +314,7 @@ fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
     assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
     assert!(clis.seen().iter().all(|seen| !seen.arguments.join(" ").contains("canary")));
 
-    // Without a provider, nothing is touched.
+    // Without a provider, nothing is changed.
     env.run(&["claude", "-p", "own", "hello"]).ok();
     let seen = clis.seen().pop().unwrap();
     assert_eq!((seen.environment["ANTHROPIC_API_KEY"].as_str(), seen.settings.as_str()), ("sk-users-own", ""));
@@ -401,7 +401,7 @@ fn what_decides_about_the_provider_is_said() {
     assert_eq!(explained(&[]), (json!("one"), json!("default"), true));
     let text = env.run(&["claude", "--explain", "hello"]).ok().stdout;
     assert!(text.contains("provider: one (the default)") && !text.contains("canary"), "{text}");
-    // A hundred names are read by their beginnings.
+    // A hundred variables are listed by their prefixes.
     assert!(text.lines().any(|line| line.starts_with("  OTEL_…: ")), "{text}");
     assert!(clis.seen().is_empty());
 }
@@ -476,7 +476,7 @@ fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
     for name in ["KEY_A", "KEY_B", "KEY_C"] {
         env.set(name, format!("the-{name}"));
     }
-    // At the same time, so that each has to see the others.
+    // Start them at the same time, so that each has to see the others.
     let arguments = ["claude", "-p", "acme", "--detach", "--json", "#!\nsleep 30"];
     let starting: Vec<_> = (0..6).map(|_| env.start(&arguments)).collect();
     let mut tags: Vec<String> = Vec::new();
@@ -510,7 +510,8 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
     let prompt = format!("#!\nfor p in own other; do '{}' claude -p $p inner >&2 || true; done", aiw.display());
     let run = env.run_with_input(&["claude", "-p", "gw", "-"], &prompt);
     let seen = clis.seen();
-    // The other provider's key is in no environment but its own run's; here it is not available.
+    // A provider's key is only in the environment of that provider's own runs, so the inner run of `other` has
+    // none.
     assert_eq!(seen.len(), 2, "{}", run.whole());
     let outer = seen.iter().find(|seen| seen.environment.contains_key("ANTHROPIC_MODEL")).unwrap();
     for name in ["OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "OTHER_KEY"] {
@@ -532,12 +533,12 @@ fn what_the_user_gives_behind_a_double_dash_of_their_own_does_not_undo_the_provi
     assert!(seen.settings.contains("sk-canary-gw"));
 }
 
-/// Adds the hostile provider with an address for its preset, or another one in its place.
+/// Adds or updates the hostile provider, with an address for its preset.
 fn third_party(env: &Environment, url: &str) {
     describing(env, &format!("url={url}"));
 }
 
-/// Adds the hostile provider with this description, or puts it in its place.
+/// Adds or updates the hostile provider, with this description.
 fn describing(env: &Environment, mode: &str) {
     let path = env.path("third-party.wasm");
     let update = path.exists();
@@ -557,7 +558,7 @@ fn a_token_does_not_follow_a_preset_that_moves() {
     assert!(added.whole().contains("https://one.example/v1"), "{}", added.whole());
     let run = || env.run(&["codex", "-p", "x", "hello"]);
     run().ok();
-    // Another path at the same place is none.
+    // Another path on the same host is not another place.
     third_party(&env, "https://one.example/v2");
     run().ok();
     third_party(&env, "https://two.example/v1");
@@ -569,7 +570,7 @@ fn a_token_does_not_follow_a_preset_that_moves() {
         assert!(stopped.stderr.contains("aiw provider edit x --keep-token"), "{}", stopped.whole());
     }
     assert_eq!(clis.seen().len(), 2);
-    // It is in lists, which send nothing.
+    // Lists include the provider, because they send nothing.
     env.run(&["provider", "list"]).ok();
     env.run(&["provider", "edit", "x", "--keep-token"]).ok();
     run().ok();
@@ -585,14 +586,14 @@ fn an_address_that_a_preset_gains_is_not_used_until_it_is_agreed_to() {
     let refused = env.run(&["gemini", "-p", "x", "hello"]);
     assert_eq!(refused.code, 2, "{}", refused.whole());
     assert!(refused.stderr.contains("now leads to `https://two.example`"), "{}", refused.whole());
-    // The other CLIs go on as before, and no change of something else agrees to it.
+    // Other CLIs work as before, and changing something else does not agree to the new address.
     env.run(&["codex", "-p", "x", "hello"]).ok();
     let edited = env.run(&["provider", "edit", "x", "--model", "m"]);
     assert_eq!(edited.code, 2, "{}", edited.whole());
     assert_eq!(env.run(&["gemini", "-p", "x", "hello"]).code, 2);
     env.run(&["provider", "edit", "x", "--keep-token"]).ok();
     env.run(&["gemini", "-p", "x", "hello"]).ok();
-    // At a place that the user agreed to, it is used at once.
+    // An address at a place that the user already agreed to is used at once.
     describing(&env, "url=https://one.example/v1");
     env.run_with_input(&["provider", "add", "y", "--preset", "polite", "--token-stdin"], "sk-canary\n").ok();
     describing(&env, "also=https://one.example/v2");
@@ -616,7 +617,7 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
         assert!(clis.seen().pop().unwrap().arguments.join(" ").contains(&url));
         env.run(&["provider", "remove", "x"]).ok();
     }
-    // A name is not private until it is looked up: then nothing is sent.
+    // Whether a name is private is known only when it is resolved. Then nothing is sent.
     third_party(&env, "https://localhost/v1");
     let add = ["provider", "add", "y", "--preset", "polite", "--token-stdin", "--yes"];
     env.run_with_input(&add, "sk-canary\n").ok();
@@ -624,7 +625,7 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
     let mut file: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     if let Some(urls) = file["providers"]["y"].as_object_mut() {
         urls.remove("base_urls");
-        // As if it were written by hand, where nothing is pinned yet.
+        // As if written by hand, with nothing pinned yet.
         urls.remove("id");
     }
     fs::write(&path, file.to_string()).unwrap();
@@ -633,7 +634,7 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
     assert_eq!(refused.code, 2, "{}", refused.whole());
     assert!(refused.stderr.contains("`localhost` resolves to `127.0.0.1`"), "{}", refused.whole());
     assert_eq!(clis.seen().len(), starts);
-    // The presets that are part of aiw and mean this machine stay.
+    // aiw's own presets for this machine keep working.
     for preset in ["ollama", "lmstudio"] {
         env.run(&["provider", "add", preset, "--preset", preset]).ok();
         env.run(&["codex", "-p", preset, "--model", "m", "hello"]).ok();
@@ -658,7 +659,7 @@ fn an_entry_that_was_written_by_hand_gets_what_is_pinned_at_its_first_start() {
     let first = id();
     env.run(&["codex", "-p", "x", "two"]).ok();
     assert_eq!(id(), first);
-    // Codex looks a session's provider up by this id, and `config.toml` can't hold a table of it.
+    // Codex looks up a session's provider by this id, and `config.toml` cannot contain a table with it.
     let seen = clis.seen();
     assert_eq!(seen.len(), 2);
     for seen in seen {

@@ -1,5 +1,5 @@
-//! The real Claude Code, Codex and Gemini CLI under aiw's providers, against a scripted model
-//! API on loopback, with the user's and the project's own settings pulling elsewhere.
+//! The real Claude Code, Codex and Gemini CLI under aiw's providers, against a scripted model API on loopback,
+//! while the user's and the project's own settings lead elsewhere.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
 
-/// What each test puts in the way: its address never gets a request.
+/// A hostile API whose address is in all settings. It must never get a request.
 struct Hostile {
     api: ModelApi,
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Hostile {
-    /// Settings of the user, of the project and of its `.env` that all lead to another API.
+    /// Writes settings for the user, for the project and for its `.env` that all lead to another API.
     fn set_up(env: &mut Environment, project: &Path, is_root: bool) -> Option<Self> {
         let api = ModelApi::start(&json!([]))?;
         let url = api.url().to_owned();
@@ -56,7 +56,7 @@ impl Hostile {
             (user.join(".gemini/.env"), &variables),
             (project.join(".env"), &variables),
         ] {
-            // Over that one only root's settings go: aiw refuses to start, as another test shows.
+            // Only root's settings override this file. For others, aiw refuses to start, as another test shows.
             if !is_root && path == project.join(".gemini/settings.json") {
                 continue;
             }
@@ -71,7 +71,7 @@ impl Hostile {
         Some(Self { api, files })
     }
 
-    /// Nobody came, and no file was touched.
+    /// Checks that the API got no request and that no file was changed.
     fn check(&self) {
         assert_eq!(self.api.requests(), Vec::<Value>::new());
         for (path, before) in &self.files {
@@ -80,12 +80,12 @@ impl Hostile {
     }
 }
 
-/// A run that reached the API: where, with which key, for which model.
+/// Checks that a run reaches the API: at this path, with this key, for this model.
 fn reaches(cli: &str, preset: &[&str], base_url: &str, path: &str, header: (&str, &str), model: &str) {
     reaches_as(None, cli, preset, base_url, path, header, model);
 }
 
-/// The same as another user.
+/// Like [`reaches`], but as another user.
 fn reaches_as(
     user: Option<u32>,
     cli: &str,
@@ -124,10 +124,10 @@ fn reaches_as(
     let cwd = project.display().to_string();
     let mut command = env.command(&[cli, "--cwd", &cwd, "-p", "right", "--timeout", "100s", "Say hello"]);
     if let Some(user) = user {
-        // All of it is theirs, and aiw too: its own place may be out of their reach.
+        // Everything belongs to that user, including a copy of aiw, whose own directory may be inaccessible.
         let aiw = env.path("bin/aiw");
         fs::create_dir_all(aiw.parent().unwrap()).unwrap();
-        // By another process: what this one has open to write, others that it starts have for a moment too.
+        // Copy in another process. A file open for writing here would briefly be open in other child processes too.
         assert!(Command::new("cp").arg(command.get_program()).arg(&aiw).status().unwrap().success());
         let own =
             Command::new("chown").args(["-R", &format!("{user}:{user}"), &env.path("").display().to_string()]).status();
@@ -161,11 +161,11 @@ fn reaches_as(
         for other in ["authorization", "x-api-key", "x-goog-api-key"].iter().filter(|other| **other != header.0) {
             assert_eq!(of(other), [""; 0], "{headers:?}");
         }
-        // Paths of the session's own files may be named so in a prompt; headers and models not.
+        // A prompt may contain paths of the session's own files with this word, but headers and models must not.
         assert!(!headers.iter().any(|(_, value)| value.contains("hostile")), "{headers:?}");
         assert!(!request["body"]["model"].to_string().contains("hostile"), "{}", request["body"]["model"]);
     }
-    // Gemini's stands in the path.
+    // Gemini's model is in the path.
     let asked = main["body"]["model"].as_str();
     assert!(asked.map_or(path.contains(model), |asked| asked == model), "{asked:?}");
     let task = env.json(&["task", "list"])["tasks"][0].clone();
@@ -225,7 +225,7 @@ fn gemini_cli_under_a_gateway() {
     );
 }
 
-/// Only root's files can go over a user's settings: others get a home of their own.
+/// Only root's files can override a user's settings, so other users get a separate home.
 #[test]
 fn gemini_cli_of_an_ordinary_user() {
     if !rustix::process::geteuid().is_root() {
@@ -236,7 +236,7 @@ fn gemini_cli_of_an_ordinary_user() {
     reaches_as(Some(65534), "gemini", &["google", "--model", "m-1"], "gemini=", path, key, "m-1");
 }
 
-/// Exit codes of the CLIs can't be trusted: what was asked of a task counts.
+/// The exit codes of the CLIs can't be trusted, so what counts is that the task was told to stop.
 #[test]
 fn a_stopped_cli_has_not_succeeded_whatever_its_exit_code() {
     for cli in ["claude", "codex", "gemini"] {
@@ -288,7 +288,7 @@ fn a_stopped_cli_has_not_succeeded_whatever_its_exit_code() {
     }
 }
 
-/// What stands behind a `--` is text to Claude Code: settings must not be there.
+/// Claude Code treats everything after `--` as text, so aiw's settings must not be placed there.
 #[test]
 fn a_double_dash_of_the_users_own_leads_nowhere_else() {
     let Some(real) = real_cli("claude") else { return not_run("claude is absent") };
@@ -323,7 +323,7 @@ fn gemini_cli_on_a_terminal_is_led_where_the_provider_is() {
         env.set(name, value);
     }
     fs::create_dir_all(env.user().join(".gemini")).unwrap();
-    // It asks the user's own account, if it may.
+    // Lead the CLI to the user's own account.
     let hostile = json!({"security": {"auth": {"selectedType": "oauth-personal"}}});
     fs::write(env.user().join(".gemini/settings.json"), hostile.to_string()).unwrap();
     let add = ["--preset", "litellm", "--base-url", api.url(), "--token-env", "THE_KEY", "--model", "m"];

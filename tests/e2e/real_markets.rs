@@ -1,4 +1,4 @@
-//! Facts about three real marketplaces, served as they really are.
+//! Facts about three real marketplaces, served unchanged.
 
 use aiw_tests::{Environment, Server, commit_all, corpus, git, git_backend};
 use serde_json::Value;

@@ -1,6 +1,6 @@
-//! Everything that the real Claude Code, Codex and Gemini CLI send under aiw's providers, for a user who
-//! is signed in everywhere and whose settings lead elsewhere. A proxy with a certificate authority of
-//! its own reads all that goes through it, and `strace` sees what goes around it.
+//! Everything that the real Claude Code, Codex and Gemini CLI send under aiw's providers, for a user who is signed
+//! in everywhere and whose settings lead elsewhere. A proxy with its own certificate authority reads all traffic
+//! through it, and `strace` sees what bypasses it.
 
 mod logins;
 
@@ -20,13 +20,13 @@ use crate::terminal::Terminal;
 
 const CLIS: [&str; 3] = ["claude", "codex", "gemini"];
 
-/// What every secret of a provider's begins with.
+/// The prefix of every secret of a provider.
 const PROVIDERS: &str = "providers-canary-";
 
-/// A run that has not ended by then hangs.
+/// The time after which a run counts as hanging.
 const HANGS: Duration = Duration::from_secs(240);
 
-/// The headers that say who somebody is, and those that hostile settings would add.
+/// The headers that identify someone, and those that hostile settings would add.
 const CREDENTIALS: [&str; 12] = [
     "api-key",
     "authorization",
@@ -51,12 +51,12 @@ struct Machine {
 /// What a run sent.
 struct Traffic {
     sent: Vec<Sent>,
-    /// Where it went beside the proxy.
+    /// The connections that bypassed the proxy.
     around: Vec<String>,
 }
 
 impl Machine {
-    /// One with these CLIs; none where something is missing, which is said.
+    /// Creates a machine with these CLIs. Prints a message and returns `None` if something is missing.
     fn with(clis: &[&str]) -> Option<Self> {
         let mut bins = Vec::new();
         for cli in clis {
@@ -84,9 +84,9 @@ impl Machine {
         Some(Self { env, project })
     }
 
-    /// Adds a provider with a token of its own, whose host answers by a script.
+    /// Adds a provider with its own token, whose host answers from a script. Returns the host.
     fn provider(&self, lane: &Lane, name: &str, preset: &str, turns: &Value) -> String {
-        // All tests share the proxy: no other has this lane.
+        // All tests share the proxy, but only this one has this lane.
         let host = format!("{name}.lane-{}.test", lane.address().port());
         lane.serve(&host, turns);
         let urls = [("anthropic", ""), ("openai", "/v1"), ("gemini", "")];
@@ -107,7 +107,7 @@ impl Machine {
         self.record(lane, self.env.command(&arguments))
     }
 
-    /// Runs a command through a lane, and traces it and all that it starts.
+    /// Runs a command through a lane, and traces it and its child processes.
     fn record(&self, lane: &Lane, mut command: Command) -> (Run, Traffic) {
         command.envs(lane.variables());
         let trace = self.env.path(&format!("trace-{}", lane.address().port()));
@@ -117,7 +117,7 @@ impl Machine {
     }
 }
 
-/// The token of a provider.
+/// Returns the token of a provider.
 fn token(provider: &str) -> String {
     format!("{PROVIDERS}token-{provider}")
 }
@@ -148,9 +148,8 @@ fn wait(child: &mut Child) -> i32 {
 }
 
 impl Traffic {
-    /// What was sent that should not have been: the user's to one of the providers, the provider's to
-    /// another, anything to anybody else, anything around the proxy. Of those who are asked `anyway` only
-    /// secrets count.
+    /// Returns what should not have been sent: the user's data to a provider, a provider's to another one, anything
+    /// to anyone else, anything around the proxy. For hosts in `anyway`, only secrets count.
     fn leaks(&self, hosts: &[(&str, &str)], anyway: &[&str]) -> BTreeSet<String> {
         let mut leaks: BTreeSet<String> = self.around.iter().cloned().collect();
         for sent in &self.sent {
@@ -170,18 +169,18 @@ impl Traffic {
         leaks
     }
 
-    /// Nothing of that.
+    /// Checks that nothing leaked.
     fn check(&self, hosts: &[(&str, &str)], said: &str) {
         assert_eq!(self.leaks(hosts, &[]), BTreeSet::new(), "{said}");
     }
 
-    /// The requests to a host.
+    /// Returns the requests to a host.
     fn to<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Sent> {
         self.sent.iter().filter(move |sent| sent.host == host && sent.request.is_some())
     }
 }
 
-/// The secrets in a text, each to its end.
+/// Finds the secrets in a text, each in full.
 fn canaries(text: &str) -> impl Iterator<Item = String> {
     let text = text.to_lowercase();
     let found: BTreeSet<String> = [USERS, PROVIDERS]
@@ -192,8 +191,8 @@ fn canaries(text: &str) -> impl Iterator<Item = String> {
     found.into_iter()
 }
 
-/// The headers that say who a CLI is, for a way in which its provider wants to know. Gemini CLI sends its key
-/// in its own header too; Claude Code would send the one that the user saved there.
+/// Returns the headers that identify a CLI, for each way in which a provider can expect a key. Gemini CLI also
+/// sends its key in its own header. Claude Code would send the key that the user saved there.
 fn expected(cli: &str, way: &str, token: &str) -> Vec<(&'static str, String)> {
     let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
     match (cli, way) {
@@ -213,7 +212,7 @@ fn expected(cli: &str, way: &str, token: &str) -> Vec<(&'static str, String)> {
     }
 }
 
-/// Runs a CLI under a provider of each kind, and then goes on with the session.
+/// Runs a CLI under a provider of each kind, and then continues the session.
 fn each_way(cli: &str) {
     let Some(machine) = Machine::with(&[cli]) else { return };
     for way in ["by-none", "by-bearer", "by-api-key", "by-header"] {
@@ -266,7 +265,7 @@ fn gemini_cli_sends_nothing_of_the_users_to_a_provider_and_nothing_elsewhere() {
     each_way("gemini");
 }
 
-/// On a terminal they ask more of others, and Claude Code asks whether to use a key that is not a login.
+/// On a terminal, the CLIs contact more hosts, and Claude Code asks whether to use a key that is not a login.
 #[test]
 fn on_a_terminal_too_nothing_of_the_users_goes_to_a_provider_and_nothing_elsewhere() {
     for (cli, prompt) in [("claude", "'Say hello'"), ("codex", "'Say hello'"), ("gemini", "-i 'Say hello'")] {
@@ -285,9 +284,10 @@ fn on_a_terminal_too_nothing_of_the_users_goes_to_a_provider_and_nothing_elsewhe
         let script = format!("{} {cli} --cwd {project} -p seen -- {prompt}", words.join(" "));
         let terminal = Terminal::shell(&machine.env, &script);
         terminal.wait_for("Hello from the model.");
-        // Codex asks for its maker's announcement, which nothing switches off, and itself, by way of the proxy.
+        // Codex fetches its maker's announcement, which cannot be switched off, and contacts itself through the
+        // proxy.
         let anyway = if cli == "codex" { vec!["raw.githubusercontent.com", "127.0.0.1"] } else { Vec::new() };
-        // What it does in the background, it does soon.
+        // Whatever the CLI does in the background, it does soon.
         std::thread::sleep(Duration::from_secs(2));
         let traffic = Traffic { sent: lane.sent(), around: lane.around(&trace) };
         assert_eq!(traffic.leaks(&[(&host, "seen")], &anyway), BTreeSet::new(), "{cli}: {}", terminal.shown());
@@ -295,7 +295,7 @@ fn on_a_terminal_too_nothing_of_the_users_goes_to_a_provider_and_nothing_elsewhe
     }
 }
 
-/// A CLI that is refused, or not heard, tries neither the user's login nor another host.
+/// A CLI that is refused or gets no answer tries neither the user's login nor another host.
 #[test]
 fn a_provider_that_fails_sends_no_cli_elsewhere() {
     let failures = [
@@ -323,7 +323,7 @@ fn a_provider_that_fails_sends_no_cli_elsewhere() {
     }
 }
 
-/// A CLI under one provider starts CLIs under another: neither gets anything of the other's.
+/// A CLI under one provider starts CLIs under another. Neither gets anything that belongs to the other.
 #[test]
 fn a_run_within_a_run_keeps_to_its_own_provider() {
     let Some(machine) = Machine::with(&CLIS) else { return };
@@ -353,7 +353,7 @@ fn a_run_within_a_run_keeps_to_its_own_provider() {
     }
 }
 
-/// Without aiw, the same user's CLIs send her secrets: the record can show them, and what they mean.
+/// Without aiw, the same user's CLIs do send her secrets. This shows that the record can detect them.
 #[test]
 fn the_record_shows_what_the_clis_send_without_aiw() {
     if let (Some(machine), Ok(lane)) = (Machine::with(&[]), Lane::open()) {

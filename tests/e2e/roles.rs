@@ -1,4 +1,4 @@
-//! `aiw role …`: roles of aiw's own and Claude Code's subagents.
+//! `aiw role …`: aiw's own roles, and Claude Code's subagents.
 
 use std::fs;
 use std::io::Read;
@@ -10,7 +10,7 @@ use aiw_tests::Environment;
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
-/// A terminal that has not ended by then hangs.
+/// The time after which a process on a terminal counts as hanging.
 const HANGS: Duration = Duration::from_secs(30);
 
 const REVIEWER: &str = "Reviews code\n------------\nYou review.\n\nBe kind.\n";
@@ -25,7 +25,7 @@ fn role(env: &Environment, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     write(env.home().join(format!("role/{name}.md")), bytes)
 }
 
-/// Tests start in their own directory: that is the project.
+/// Creates a subagent of the project, which is the directory that tests start in.
 fn project(env: &Environment, name: &str, bytes: &str) -> PathBuf {
     write(env.path(&format!(".claude/agents/{name}.md")), bytes)
 }
@@ -265,15 +265,15 @@ fn validate_checks_all_or_one() {
     assert_eq!(env.run(&["role", "validate", "nobody"]).code, 2);
 }
 
-/// An editor that does this to the file in `$1`.
+/// Sets an editor that runs this script on the file in `$2`.
 fn editor(env: &mut Environment, script: &str) {
     let path = write(env.path("an editor"), format!("#!/bin/sh\n{script}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    // With a blank in its path, and an argument before the file.
+    // With a space in its path, and an argument before the file.
     env.set("EDITOR", format!("'{}' --wait", path.display()));
 }
 
-/// Runs the binary on a terminal; what is on it in the end, and the exit code.
+/// Runs the binary on a terminal. Returns the final output and the exit code.
 fn on_a_terminal(env: &Environment, arguments: &[&str]) -> (String, u32) {
     let pair = native_pty_system().openpty(PtySize { rows: 24, cols: 200, pixel_width: 0, pixel_height: 0 }).unwrap();
     let (binary, variables) = env.parts();
@@ -289,7 +289,7 @@ fn on_a_terminal(env: &Environment, arguments: &[&str]) -> (String, u32) {
     let mut output = pair.master.try_clone_reader().unwrap();
     let reader = std::thread::spawn(move || {
         let (mut text, mut piece) = (Vec::new(), [0; 4096]);
-        // The terminal of a process that ended is an error to read.
+        // Reading the terminal of a process that has ended is an error.
         while let Ok(read @ 1..) = output.read(&mut piece) {
             text.extend_from_slice(&piece[..read]);
         }
@@ -311,7 +311,7 @@ fn on_a_terminal(env: &Environment, arguments: &[&str]) -> (String, u32) {
 fn an_edited_role_is_replaced_when_it_is_one() {
     let mut env = Environment::cold();
     role(&env, "mine", REVIEWER);
-    // The editor has the terminal, and a copy that others can't read.
+    // The editor gets the terminal, and a copy that other users can't read.
     let seen = env.path("seen").display().to_string();
     let script =
         format!("test -t 0 && test -t 1 && stat -c %a \"$(dirname \"$2\")\" > {seen}; basename \"$2\" >> {seen}");
@@ -323,7 +323,7 @@ fn an_edited_role_is_replaced_when_it_is_one() {
 
     editor(&mut env, "true");
     assert_eq!(on_a_terminal(&env, &["role", "edit", "mine"]), ("mine is unchanged\n".into(), 0));
-    // VISUAL goes first, and a broken role can be mended.
+    // VISUAL takes precedence, and a broken role can be repaired.
     role(&env, "mine", b"\xff");
     editor(&mut env, "printf 'd\\n------------\\nmended\\n' > \"$2\"");
     let visual = env.parts().1["EDITOR"].clone();
@@ -348,7 +348,7 @@ fn an_invalid_edit_is_kept_aside() {
     assert_eq!(fs::read_to_string(path).unwrap(), "no role any more\n");
     assert_eq!(env.read("role/mine.md"), REVIEWER);
 
-    // Somebody else was faster.
+    // Another program changed the role first.
     let mine = env.home().join("role/mine.md");
     editor(&mut env, &format!("sed -i s/kind/brief/ \"$2\"; echo >> {}", mine.display()));
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
@@ -356,13 +356,13 @@ fn an_invalid_edit_is_kept_aside() {
     assert!(said.contains("was changed by another program") && said.contains("kept in"), "{said}");
     assert_eq!(env.read("role/mine.md"), REVIEWER.to_owned() + "\n");
 
-    // An editor that fails means that nothing should be changed; what it wrote is not lost.
+    // An editor that fails means that nothing should be changed. What it wrote is kept.
     editor(&mut env, "echo more >> \"$2\"; exit 3");
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("the editor exited with exit status: 3") && said.contains("kept in"), "{said}");
 
-    // What nobody needs is not left behind.
+    // Copies that are not needed are removed.
     let left = fs::read_dir(env.path("tmp")).unwrap().count();
     editor(&mut env, "exit 1");
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
@@ -411,7 +411,7 @@ fn editing_says_what_it_needs() {
 fn a_signal_of_the_editors_keys_does_not_end_us() {
     let mut env = Environment::cold();
     role(&env, "mine", REVIEWER);
-    // As Ctrl-C on the terminal does it: to the editor and to who started it.
+    // Like Ctrl-C on the terminal, which signals both the editor and the process that started it.
     editor(&mut env, "trap : INT; kill -INT 0; sed -i s/kind/brief/ \"$2\"");
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert_eq!((said.as_str(), code), ("Changed mine\n", 0));

@@ -1,5 +1,5 @@
-//! Tasks: `aiw claude|codex|gemini PROMPT`, `aiw task`, `aiw status`, `aiw wait`. The CLIs are
-//! scripts that write down what they were given and run their prompt.
+//! Tasks: `aiw claude|codex|gemini PROMPT`, `aiw task`, `aiw status`, `aiw wait`. The CLIs are scripts that record
+//! what they were given and run their prompt.
 
 use std::io::Read;
 use std::path::Path;
@@ -10,7 +10,7 @@ use aiw_tests::{Environment, FakeClis};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// What has not come by then does not come.
+/// The time after which something missing counts as a hang.
 const HANGS: Duration = Duration::from_secs(60);
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -42,7 +42,7 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     let (env, clis) = FakeClis::environment();
     let say = r#"printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"I see."},{"type":"tool_use","name":"Bash","input":{"command":"ls"}}]},"parent_tool_use_id":null}'; echo odd >&2"#;
     let run = env.run(&["claude", &FakeClis::script(say)]).ok();
-    // The last message was none of the model's in the stream: it is the answer all the same.
+    // The final message was not one of the model's messages in the stream, but it is the answer anyway.
     assert_eq!(run.stdout, "I see.\nThe work is done.\n");
     assert_eq!(run.stderr, "> Bash ls\nodd\n");
     let seen = clis.only();
@@ -109,7 +109,7 @@ fn how_a_cli_ended_is_how_the_task_ended() {
         ("exit 137", "failed", json!(137), json!(null), 137),
         ("exit 143", "failed", json!(143), json!(null), 143),
         ("kill -9 $$", "signalled", json!(null), json!(9), 137),
-        // What the stream does not end with is not a success, whatever the exit code says.
+        // Without a final message in the stream, a task has not succeeded, whatever its exit code says.
         ("exit 0", "failed", json!(0), json!(null), 1),
     ] {
         let run = env.run(&["claude", &FakeClis::script(text)]);
@@ -140,7 +140,7 @@ fn a_detached_task_is_waited_for_and_reported_once() {
     assert!(report.stdout.contains(&format!("{bad} codex failed (exit code 7)")), "{}", report.stdout);
     assert!(report.stdout.contains(&format!("tasks/{bad}/log")), "{}", report.stdout);
     assert_eq!(env.run(&["wait", &good]).code, 0);
-    // Reported once, the stopped one by what stopped it.
+    // Each was reported once, and the stopped one was reported by the command that stopped it.
     assert_eq!(env.run(&["wait"]).ok().stdout, "no tasks to wait for\n");
     assert_eq!(env.json(&["status"]), json!({"tasks": [], "running": 0, "queued": 0, "unread": 0}));
     assert_eq!(env.run(&["wait", "zzzzzzzzzzzz"]).code, 2);
@@ -154,7 +154,7 @@ fn waiting_for_any_ends_with_the_first() {
     let answer = env.json(&["wait", "--any", &long, &short]);
     let states: Vec<&str> = answer["tasks"].as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["running", "ended"]);
-    // Its own child is not this shell's: it is found and ended all the same.
+    // The task is not a child of this process, but it is found and stopped anyway.
     let stopped = env.json(&["task", "stop", &long]);
     assert_eq!(stopped["tasks"][0]["outcome"], "signalled");
 }
@@ -184,7 +184,7 @@ fn prompts_arrive_byte_for_byte_by_standard_input() {
         let run = env.run_with_input(&["codex", "-"], empty);
         assert_eq!((run.code, run.stderr.contains("the prompt is empty")), (2, true), "{}", run.whole());
     }
-    // Words on the line are joined.
+    // The words of the command line are joined.
     env.run(&["codex", "fix", "the test"]).ok();
     assert_eq!(clis.seen().pop().unwrap().stdin, b"fix the test");
 }
@@ -318,7 +318,7 @@ fn ctrl_c_stops_the_task_and_a_hang_up_leaves_it() {
 fn what_the_disk_does_not_take_is_answered_all_the_same() {
     let (env, _) = FakeClis::environment();
     let (aiw, _) = env.parts();
-    // Of the log, 40 blocks of 512 bytes; the session's memory is there before.
+    // The limit of 40 blocks of 512 bytes is for the log. The session's shared memory exists before.
     detach(&env, "claude", "true");
     let mut shell = env.program(Path::new("/bin/sh"));
     let line = format!("ulimit -f 40; exec {} claude \"$0\"", aiw.display());
@@ -386,7 +386,7 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
     let (env, _) = FakeClis::environment();
     let (aiw, _) = env.parts();
     let aiw = aiw.display();
-    // Each starts the next and waits for it.
+    // Each starts the next one and waits for it.
     let mut inner = "true".to_owned();
     for _ in 0..4 {
         inner = format!(
@@ -398,7 +398,7 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
     assert_eq!(run.code, 9, "{}", run.whole());
     let list = env.json(&["task", "list"]);
     let tasks = list["tasks"].as_array().unwrap();
-    // The fourth below the first is refused, and so all above it fail.
+    // The fourth below the first is refused, so all above it fail.
     assert_eq!(tasks.len(), 4, "{list}");
     assert!(tasks.iter().all(|task| task["root_pid"] == tasks[0]["root_pid"]));
     let log = env.run(&["task", "logs", tasks[3]["id"].as_str().unwrap()]).ok().stdout;
@@ -409,7 +409,7 @@ fn a_task_within_a_task_shares_its_session_three_deep() {
 fn without_the_leader_of_its_terminal_session_a_script_is_one_session() {
     let (env, _) = FakeClis::environment();
     let (aiw, _) = env.parts();
-    // The leader starts the script and is gone: so it is with services, containers and `nohup`.
+    // The leader starts the script and exits, as with services, containers and `nohup`.
     let leader = format!(
         r#"( while kill -0 $$; do sleep 0.02; done 2>/dev/null
         "{0}" claude --detach one; "{0}" wait; "{0}" codex --detach two; "{0}" wait; : > "$HOME/end" ) &"#,
@@ -434,7 +434,7 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
     assert_eq!((refused.code, refused.stderr.contains("2 tasks run already")), (2, true), "{}", refused.whole());
     env.run(&["task", "stop", &first[0]]).ok();
     env.run(&["wait", &third]).ok();
-    // A queued one can be stopped, too.
+    // A queued task can be stopped too.
     let fourth = detach(&env, "claude", "sleep 30");
     let fifth = detach(&env, "claude", "true");
     assert_eq!(env.json(&["task", "stop", &fifth])["tasks"][0]["outcome"], "signalled");
@@ -458,7 +458,7 @@ fn a_damaged_record_is_said_and_can_be_removed() {
     assert_eq!(env.json(&["task", "list"])["tasks"][0]["id"], good.as_str());
     env.run(&["task", "remove", &bad]).ok();
     assert_eq!(env.run(&["task", "list"]).ok().stderr, "");
-    // Not while somebody supervises it.
+    // It cannot be removed while it is supervised.
     let running = detach(&env, "claude", "sleep 60");
     let path = env.home().join(format!("tasks/{running}/task.json"));
     until("the start", || (task(&env, &running)["state"] == "running").then_some(()));
@@ -473,7 +473,7 @@ fn record(env: &Environment, id: &str) -> Value {
     serde_json::from_str(&env.read(&format!("tasks/{id}/task.json"))).unwrap()
 }
 
-/// A task whose CLI and supervisor were killed, and that nobody has looked at since.
+/// Creates a task whose CLI and supervisor were killed, and that nothing has looked at since.
 fn killed(env: &Environment) -> String {
     let id = detach(env, "claude", "exec sleep 60");
     until("the start", || (task(env, &id)["state"] == "running").then_some(()));
@@ -494,7 +494,7 @@ fn a_forged_record_gets_no_process_signalled() {
     let (env, _) = FakeClis::environment();
     for (who, start) in [("child", None), ("child", Some(0)), ("shim", None), ("shim", Some(0))] {
         let id = killed(&env);
-        // It shows nothing of itself, so nothing speaks against it.
+        // The process reveals nothing about itself, so nothing contradicts the record.
         let mut stranger = std::process::Command::new("sleep").arg("100").env_clear().spawn().unwrap();
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", stranger.id())).unwrap();
         let own: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
@@ -601,7 +601,7 @@ fn what_a_limit_of_memory_is_worth_is_said() {
     env.run(&["codex", "--memory", "512M", "--cpu", "150", "hello"]).ok();
     let list = env.json(&["task", "list"]);
     let note = task(&env, list["tasks"][0]["id"].as_str().unwrap())["note"].clone();
-    // Kept by a cgroup of the task's own, or said not to be.
+    // Either the task has its own cgroup, or the note says that it is not limited.
     assert!(note.is_null() || note.as_str().unwrap().contains("not limited"), "{note}");
     assert_eq!(env.run(&["codex", "--memory", "lots", "hello"]).code, 64);
 }
@@ -612,7 +612,7 @@ fn a_wait_that_is_told_to_end_says_by_what() {
     detach(&env, "claude", "sleep 60");
     for (sent, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
         let mut waiting = env.start(&["wait"]);
-        // It is asleep before long.
+        // It is waiting by now.
         std::thread::sleep(Duration::from_millis(300));
         signal(&waiting, sent);
         assert_eq!(until("the end of waiting", || waiting.try_wait().unwrap()).code(), Some(code));

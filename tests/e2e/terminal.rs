@@ -1,4 +1,4 @@
-//! The program on a terminal of its own.
+//! Runs the program on its own terminal.
 
 use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
@@ -9,16 +9,16 @@ use aiw_tests::Environment;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A screen that does not show it by then never will.
+/// The time after which a missing screen counts as a hang.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// The program on a terminal of its own.
+/// The program on its own terminal.
 pub struct Terminal {
     pub master: Box<dyn MasterPty + Send>,
     pub child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     pub screen: Arc<Mutex<vt100::Parser>>,
-    /// The terminal's modes before the program had it.
+    /// The terminal's modes before the program started.
     modes: String,
 }
 
@@ -29,7 +29,7 @@ impl Terminal {
         Self::with(env, command)
     }
 
-    /// A shell with the terminal; the program is its `$0`.
+    /// Runs a shell script on the terminal, with the program as `$0`.
     pub fn shell(env: &Environment, script: &str) -> Self {
         let mut command = CommandBuilder::new("bash");
         command.args(["--norc", "-c", script]);
@@ -48,7 +48,7 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.cwd(env.path(""));
         let child = pair.slave.spawn_command(command).unwrap();
-        // Held by the program alone, so that its end is the terminal's end.
+        // Only the program holds the terminal, so its end is the terminal's end.
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 100, 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
@@ -72,7 +72,7 @@ impl Terminal {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until the screen is as expected.
     pub fn wait(&self, what: &str, is: impl Fn(&str) -> bool) {
         let start = Instant::now();
         while !is(&self.shown()) {
@@ -90,7 +90,7 @@ impl Terminal {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// The program ends by itself and leaves the terminal as it found it.
+    /// Waits until the program ends by itself, and checks that it restored the terminal.
     pub fn ends(&mut self) -> ExitStatus {
         let start = Instant::now();
         let status = loop {

@@ -1,15 +1,15 @@
-//! Where the recorded real-world material is, if it is there.
+//! Finds the recorded real-world data, if it is present.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A real marketplace: some of its files, and the list of all of them.
+/// A real marketplace: some of its files, and a list of all of them.
 pub struct Corpus {
     directory: PathBuf,
 }
 
-/// A real marketplace by its directory's name, from `AIW_CORPORA`, else from the folder beside
-/// the repository; `None` (and a line that says so) where it is absent.
+/// Finds a real marketplace by the name of its directory in `AIW_CORPORA`, otherwise in the folder beside the
+/// repository. If it is absent, prints a line and returns `None`.
 pub fn corpus(name: &str) -> Option<Corpus> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpora");
     let corpora = std::env::var_os("AIW_CORPORA").map_or(beside, PathBuf::from);
@@ -23,8 +23,8 @@ pub fn corpus(name: &str) -> Option<Corpus> {
 }
 
 impl Corpus {
-    /// Writes the marketplace as it is in its repository: the kept files, and an empty one for
-    /// each that is only listed.
+    /// Writes the marketplace as it is in its repository: the recorded files, and an empty file for each that is
+    /// only listed.
     pub fn write(&self, to: &Path) {
         let tree = fs::read_to_string(self.directory.join("TREE.txt")).unwrap();
         for line in tree.lines() {

@@ -1,4 +1,4 @@
-//! A home of its own in which a test runs the real binary.
+//! A separate home in which a test runs the real binary.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,24 +10,25 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The repository.
+/// Returns the root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned()
 }
 
-/// Components that `cargo xtask test` builds for tests.
+/// Returns the directory of the components that `cargo xtask test` builds for tests.
 pub fn components_dir() -> PathBuf {
     root().join(".components/test")
 }
 
-/// A component for tests; its absence is an error of the set-up, not a reason to skip.
+/// Returns the path of a test component. A missing component is an error in the setup, not a reason to skip a test.
 pub fn component(name: &str) -> PathBuf {
     let path = components_dir().join(format!("{name}.wasm"));
     assert!(path.is_file(), "`{}` is not built: run `cargo xtask test`", path.display());
     path
 }
 
-/// The hostile provider with a mode of its `describe` written into it, which may ask nobody for one.
+/// Returns a component with a mode of `describe` written into its bytes, because `describe` cannot ask the host for
+/// one.
 pub fn describing(name: &str, mode: &str) -> Vec<u8> {
     let mut bytes = fs::read(component(name)).unwrap();
     let marker = b"hostile-describe:";
@@ -36,7 +37,7 @@ pub fn describing(name: &str, mode: &str) -> Vec<u8> {
     bytes
 }
 
-/// The real binary, built beside this test binary.
+/// Returns the path of the real binary, built beside this test binary.
 fn binary() -> PathBuf {
     let exe = std::env::current_exe().expect("a test binary");
     let path = exe.parent().and_then(Path::parent).expect("a target directory").join("aiw");
@@ -44,7 +45,7 @@ fn binary() -> PathBuf {
     path
 }
 
-/// Compiled code of the bundled components, so that not every test compiles them again.
+/// Returns a home with compiled code of the bundled components, so that not every test compiles them again.
 fn warm() -> &'static Path {
     static WARM: OnceLock<TempDir> = OnceLock::new();
     WARM.get_or_init(|| {
@@ -60,10 +61,10 @@ fn warm() -> &'static Path {
     .path()
 }
 
-/// What one run of the binary gave.
+/// The result of one run of the binary.
 #[derive(Debug)]
 pub struct Run {
-    /// The exit code; 128 + n for signal n.
+    /// The exit code, or 128 + n for signal n.
     pub code: i32,
     /// Standard output.
     pub stdout: String,
@@ -72,31 +73,31 @@ pub struct Run {
 }
 
 impl Run {
-    /// Both outputs and the code, as a snapshot holds them.
+    /// Formats both outputs and the exit code for a snapshot.
     pub fn whole(&self) -> String {
         format!("{}------- stderr -------\n{}------- exit code {} -------\n", self.stdout, self.stderr, self.code)
     }
 
-    /// The standard output as JSON.
+    /// Parses the standard output as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.whole()))
     }
 
-    /// The run, which must have succeeded.
+    /// Checks that the run succeeded, and returns it.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{}", self.whole());
         self
     }
 }
 
-/// A machine of its own: home, variables, git configuration.
+/// A separate machine: a home, variables and a git configuration.
 pub struct Environment {
     dir: TempDir,
     variables: BTreeMap<String, String>,
 }
 
 impl Drop for Environment {
-    /// The session outlives the test: its shared memory would stay, and `/dev/shm` may be small.
+    /// The session's shared memory would outlive the test, and `/dev/shm` may be small.
     fn drop(&mut self) {
         let names = fs::read_dir(self.dir.path().join("run")).into_iter().flatten().flatten();
         for id in names.filter_map(|link| fs::read_to_string(link.path()).ok()) {
@@ -114,7 +115,7 @@ impl Default for Environment {
 }
 
 impl Environment {
-    /// An empty home with warm components.
+    /// Creates an empty home with compiled components.
     pub fn new() -> Self {
         let environment = Self::cold();
         let cache = environment.home().join("cache/compiled-v1");
@@ -129,7 +130,7 @@ impl Environment {
         environment
     }
 
-    /// An empty home.
+    /// Creates an empty home.
     pub fn cold() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let user = dir.path().join("user");
@@ -151,7 +152,7 @@ impl Environment {
             ("LANG", "C.UTF-8"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
             ("RUST_BACKTRACE", "0"),
-            // 2026-01-01T00:00:00Z
+            // This is 2026-01-01T00:00:00Z.
             ("SOURCE_DATE_EPOCH", "1767225600"),
         ] {
             variables.insert(name.to_owned(), value.to_owned());
@@ -159,17 +160,17 @@ impl Environment {
         Self { dir, variables }
     }
 
-    /// aiw's home.
+    /// Returns aiw's home.
     pub fn home(&self) -> PathBuf {
         self.dir.path().join("aiw")
     }
 
-    /// The user's home.
+    /// Returns the user's home.
     pub fn user(&self) -> PathBuf {
         self.dir.path().join("user")
     }
 
-    /// A place for anything else.
+    /// Returns a path for anything else.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -197,37 +198,37 @@ impl Environment {
         fs::write(self.home().join("settings.json"), value.to_string()).unwrap();
     }
 
-    /// Writes mcp.json as it stands.
+    /// Writes mcp.json verbatim.
     pub fn write_mcp(&self, text: &str) {
         fs::create_dir_all(self.home()).unwrap();
         fs::write(self.home().join("mcp.json"), text).unwrap();
     }
 
-    /// A file of aiw's home as text.
+    /// Reads a file in aiw's home as text.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.home().join(name)).unwrap_or_default()
     }
 
-    /// mcp.json as JSON.
+    /// Reads mcp.json as JSON.
     pub fn mcp(&self) -> Value {
         serde_json::from_str(&self.read("mcp.json")).unwrap_or(Value::Null)
     }
 
-    /// A command of the binary in this environment, without a terminal.
+    /// Returns a command that runs the binary in this environment, without a terminal.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(&binary());
         command.args(arguments);
         command
     }
 
-    /// Another program in this environment.
+    /// Returns a command that runs another program in this environment.
     pub fn program(&self, path: &Path) -> Command {
         let mut command = Command::new(path);
         command.env_clear().envs(&self.variables).current_dir(self.dir.path()).stdin(Stdio::null());
         command
     }
 
-    /// The binary's path and variables, for those who start it themselves (a pty).
+    /// Returns the binary's path and the variables, for tests that start it themselves (on a pty).
     pub fn parts(&self) -> (PathBuf, &BTreeMap<String, String>) {
         (binary(), &self.variables)
     }
@@ -237,13 +238,13 @@ impl Environment {
         finish(self.command(arguments).output().expect("aiw starts"))
     }
 
-    /// Runs the binary with `--json` and takes its answer.
+    /// Runs the binary with `--json` and parses its answer.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         self.run(&arguments).json()
     }
 
-    /// Runs the binary with something on its standard input, which it need not read to the end.
+    /// Runs the binary with standard input, which it need not read to the end.
     pub fn run_with_input(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Run {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -268,10 +269,10 @@ impl Environment {
         self.run(&["plugin", "marketplace", "add", &market.display().to_string()])
     }
 
-    /// An output with what changes from run to run made constant.
+    /// Replaces everything in an output that changes from run to run with constants.
     pub fn stable(&self, text: &str) -> String {
         let mut text = text.replace(&self.dir.path().display().to_string(), "[TMP]");
-        // The revision of a plain directory is made of its files' times.
+        // The revision of a plain directory depends on its files' times.
         let revision = |c: char| c.is_ascii_hexdigit();
         for (at, _) in text.clone().rmatch_indices("\"dir-") {
             let from = at + "\"dir-".len();
@@ -295,7 +296,7 @@ impl Environment {
     }
 }
 
-/// What a process that ended gave.
+/// Converts the output of a process that ended.
 pub(crate) fn finish(output: std::process::Output) -> Run {
     use std::os::unix::process::ExitStatusExt;
 

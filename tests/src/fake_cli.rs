@@ -1,4 +1,4 @@
-//! AI CLIs that write down how they were started.
+//! Fake AI CLIs that record how they were started.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use crate::Environment;
 
-/// `claude`, `codex` and `gemini` that write down what they were given, run their prompt as a
-/// shell script, and say the rest in the CLI's own stream.
+/// Fake `claude`, `codex` and `gemini` commands. They record what they were given, run their prompt as a shell
+/// script, and print the rest in the CLI's own stream format.
 pub struct FakeClis {
     seen: PathBuf,
 }
 
-/// What one start of a fake CLI was given.
+/// What a fake CLI was given when it started.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// The arguments.
@@ -22,7 +22,7 @@ pub struct Seen {
     pub environment: BTreeMap<String, String>,
     /// The standard input.
     pub stdin: Vec<u8>,
-    /// The file after `--settings`, or in `GEMINI_CLI_SYSTEM_SETTINGS_PATH`.
+    /// The content of the file after `--settings`, or in `GEMINI_CLI_SYSTEM_SETTINGS_PATH`.
     pub settings: String,
     /// The working directory.
     pub cwd: String,
@@ -55,19 +55,19 @@ echo 'END'
 "##;
 
 impl FakeClis {
-    /// An empty home whose `PATH` they are on.
+    /// Creates an empty home with the fake CLIs on its `PATH`.
     pub fn environment() -> (Environment, Self) {
         let mut env = Environment::new();
         let clis = Self::install(&mut env);
         (env, clis)
     }
 
-    /// A prompt that they run.
+    /// Returns a prompt that the fake CLIs run as a script.
     pub fn script(text: &str) -> String {
         format!("#!\n{text}\n")
     }
 
-    /// Puts them first on the environment's `PATH`.
+    /// Puts the fake CLIs first on the environment's `PATH`.
     pub fn install(env: &mut Environment) -> Self {
         let (bin, seen) = (env.path("fake-bin"), env.path("seen"));
         fs::create_dir_all(&bin).unwrap();
@@ -103,7 +103,7 @@ impl FakeClis {
         Self { seen }
     }
 
-    /// What each start was given, the oldest first.
+    /// Returns what each start was given, the oldest first.
     pub fn seen(&self) -> Vec<Seen> {
         let mut found: Vec<_> = fs::read_dir(&self.seen)
             .unwrap()
@@ -115,7 +115,7 @@ impl FakeClis {
         found.into_iter().map(|(_, path)| read(&path)).collect()
     }
 
-    /// What the only start was given.
+    /// Returns what the only start was given.
     pub fn only(&self) -> Seen {
         let mut seen = self.seen();
         assert_eq!(seen.len(), 1, "one CLI was started");

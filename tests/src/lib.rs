@@ -1,7 +1,7 @@
-//! What the end-to-end tests stand on: a home of its own, the real binary, marketplaces made
-//! on the spot, git and HTTP servers on loopback.
+//! Support for the end-to-end tests: a separate home, the real binary, marketplaces created on the fly, and git and
+//! HTTP servers on loopback.
 //!
-//! Nothing here asserts; tests do.
+//! Nothing here checks results; the tests do.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support ends a test by a panic")]
 

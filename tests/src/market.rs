@@ -6,14 +6,14 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// A marketplace in a directory, made for one test.
+/// A marketplace in a directory, created for one test.
 pub struct Market {
     root: PathBuf,
     document: Value,
 }
 
 impl Market {
-    /// An empty one.
+    /// Creates an empty marketplace.
     pub fn new(root: PathBuf, name: &str) -> Self {
         fs::create_dir_all(root.join(".claude-plugin")).unwrap();
         let market =
@@ -22,12 +22,12 @@ impl Market {
         market
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Its marketplace.json.
+    /// Returns the path of its marketplace.json.
     pub fn document_path(&self) -> PathBuf {
         self.root.join(".claude-plugin/marketplace.json")
     }
@@ -52,7 +52,7 @@ impl Market {
         self
     }
 
-    /// Adds a local plugin `plugins/NAME` with these servers in `.mcp.json`.
+    /// Adds a local plugin `plugins/NAME` with these servers in its `.mcp.json`.
     #[must_use]
     pub fn plugin(self, name: &str, version: &str, servers: Value) -> Self {
         self.file(
@@ -86,7 +86,7 @@ impl Market {
     }
 }
 
-/// Runs git in a directory, with nothing of the machine's configuration; its output.
+/// Runs git in a directory, without the machine's configuration. Returns its output.
 pub fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args([
@@ -112,7 +112,7 @@ pub fn git(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Makes a directory a repository, or commits what changed; the commit.
+/// Turns a directory into a repository if needed, and commits all changes. Returns the commit.
 pub fn commit_all(directory: &Path) -> String {
     if !directory.join(".git").exists() {
         git(directory, &["init", "-q"]);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// `tests/fake_model_api.py` on loopback; gone when dropped.
+/// A server that runs `tests/fake_model_api.py` on loopback. It ends when dropped.
 pub struct ModelApi {
     server: Child,
     url: String,
@@ -16,12 +16,12 @@ pub struct ModelApi {
 }
 
 impl ModelApi {
-    /// Serves the turns of a script; `None` without python3.
+    /// Starts a server for the turns of a script. Returns `None` without python3.
     pub fn start(turns: &Value) -> Option<Self> {
         Self::start_with("import runpy, sys; runpy.run_path(sys.argv.pop(1), run_name='__main__')", turns)
     }
 
-    /// The same by another program of Python's, whose first argument is the server's path.
+    /// Like [`ModelApi::start`], but with another Python program, whose first argument is the path of the server.
     pub fn start_with(program: &str, turns: &Value) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("turns.json"), turns.to_string()).unwrap();
@@ -42,12 +42,12 @@ impl ModelApi {
         Some(Self { server, url: said["url"].as_str().unwrap().to_owned(), dir })
     }
 
-    /// Its address, without a `/` at the end.
+    /// Returns the address, without a trailing `/`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Every request so far: `method`, `path`, `headers`, `body`.
+    /// Returns all requests so far: `method`, `path`, `headers`, `body`.
     pub fn requests(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.dir.path().join("requests.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -61,20 +61,20 @@ impl Drop for ModelApi {
     }
 }
 
-/// Says that a test did not run.
+/// Prints that a test did not run.
 pub fn not_run(why: &str) {
     std::io::stderr().write_all(format!("not run: {why}\n").as_bytes()).unwrap();
 }
 
-/// The real interpreter: a shim on the `PATH` would look for its own things in the home.
+/// Returns the real interpreter, because a shim on the `PATH` would look for its own files in the home.
 pub fn python() -> Option<PathBuf> {
     let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().ok()?;
     let path = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
     path.is_file().then_some(path)
 }
 
-/// A real CLI: `AIW_TEST_CLAUDE` and the like, else the one that npm put below `target/clients`,
-/// else the `PATH`'s.
+/// Returns the path of a real CLI: from `AIW_TEST_CLAUDE` and the like, otherwise the one that npm installed below
+/// `target/clients`, otherwise the one on the `PATH`.
 pub fn real_cli(name: &str) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(format!("AIW_TEST_{}", name.to_uppercase())) {
         return Some(path.into());

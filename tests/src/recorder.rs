@@ -1,4 +1,4 @@
-//! A proxy that records what a run sends, and `strace` for what goes around it.
+//! A proxy that records what a run sends, and `strace` for what bypasses it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -11,60 +11,60 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The runs that one proxy can tell apart.
+/// The number of runs that one proxy can tell apart.
 const LANES: u8 = 60;
 
-/// `tests/record_proxy.py` on loopback: a proxy that writes down every request of a run, also those
-/// within TLS. All tests that run at a time share one; gone with the last of them.
+/// `tests/record_proxy.py` on loopback: a proxy that records every request of a run, including those inside TLS.
+/// Tests that run at the same time share one proxy, which ends with the last of them.
 struct Proxy {
     child: Child,
     dir: TempDir,
-    /// The one that was given back last is the last to be used again: its run may still say something.
+    /// Free addresses. The one returned last is reused last, because its run may still send something.
     free: Mutex<VecDeque<SocketAddr>>,
 }
 
-/// A run's own way into the proxy.
+/// A separate address of the proxy for one run.
 pub struct Lane {
     proxy: Arc<Proxy>,
     address: SocketAddr,
 }
 
-/// What a run sent to whom.
+/// What a run sent, and to which host.
 #[derive(Debug)]
 pub struct Sent {
-    /// The host, for which a tunnel was asked, or in the request.
+    /// The host, from the request for a tunnel or from the request itself.
     pub host: String,
-    /// Everything of the request, decoded; `None` for a tunnel.
+    /// The whole request, decoded; `None` for a tunnel.
     pub request: Option<Value>,
 }
 
 impl Sent {
-    /// Whether the request says this anywhere: in its path, headers or body, or in base64 there.
+    /// Returns whether the request contains a text anywhere: in its path, headers or body, also in base64.
     pub fn says(&self, text: &str) -> bool {
-        // A proxy may keep no letters' case in names; what is sent by JSON may be escaped.
+        // Ignore case, because a proxy may change the case of names. Text sent as JSON may be escaped.
         self.request.as_ref().is_some_and(|request| request.to_string().to_lowercase().contains(&text.to_lowercase()))
     }
 
-    /// The values of a header.
+    /// Returns the values of a header.
     pub fn header(&self, name: &str) -> Vec<&str> {
         let headers = self.request.as_ref().and_then(|request| request["headers"].as_array());
         let pairs = headers.into_iter().flatten().filter_map(|pair| Some((pair[0].as_str()?, pair[1].as_str()?)));
         pairs.filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
     }
 
-    /// The body, as text.
+    /// Returns the body as text.
     pub fn body(&self) -> &str {
         self.request.as_ref().and_then(|request| request["body"].as_str()).unwrap_or_default()
     }
 
-    /// The path with its query.
+    /// Returns the path with its query.
     pub fn path(&self) -> &str {
         self.request.as_ref().and_then(|request| request["path"].as_str()).unwrap_or_default()
     }
 }
 
 impl Lane {
-    /// A way into the proxy; `Err` says what is not there.
+    /// Reserves an address of the proxy. The error says what is missing.
     pub fn open() -> Result<Self, &'static str> {
         static SHARED: Mutex<Weak<Proxy>> = Mutex::new(Weak::new());
 
@@ -83,12 +83,12 @@ impl Lane {
         Ok(Self { proxy, address })
     }
 
-    /// The proxy's address.
+    /// Returns the address of the proxy.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The variables of a user who is behind this proxy, whose certificates her company signs.
+    /// Returns the variables of a user who is behind this proxy, and whose company signs its certificates.
     pub fn variables(&self) -> [(&'static str, String); 5] {
         let url = format!("http://{}", self.address);
         let authority = self.proxy.dir.path().join("mitmproxy-ca-cert.pem").display().to_string();
@@ -101,13 +101,13 @@ impl Lane {
         ]
     }
 
-    /// Makes a host answer by a script of `fake_model_api.py`; `{"close": true}` breaks connections.
+    /// Lets a host answer from a script of `fake_model_api.py`. `{"close": true}` breaks connections.
     pub fn serve(&self, host: &str, turns: &Value) {
         let path = self.proxy.dir.path().join("hosts").join(format!("{host}.json"));
         fs::write(path, turns.to_string()).unwrap();
     }
 
-    /// What came in so far.
+    /// Returns everything sent so far.
     pub fn sent(&self) -> Vec<Sent> {
         let text = fs::read_to_string(self.record()).unwrap_or_default();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -119,7 +119,7 @@ impl Lane {
             .collect()
     }
 
-    /// Forgets what came in.
+    /// Forgets everything sent so far.
     pub fn clear(&self) {
         let _ = fs::remove_file(self.record());
     }
@@ -128,8 +128,8 @@ impl Lane {
         self.proxy.dir.path().join(format!("{}.jsonl", self.address.ip()))
     }
 
-    /// A command under `strace`, which writes to a file what it and all that it starts connects to,
-    /// or sends to without a connection.
+    /// Wraps a command in `strace`, which records to a file where the command and its child processes connect to,
+    /// or send to without a connection.
     pub fn traced(command: &Command, to: &Path) -> Command {
         let mut traced = Command::new(strace().expect("strace"));
         traced.args(["-f", "--seccomp-bpf", "-qq", "-s", "0", "-e", "signal=none"]);
@@ -142,8 +142,8 @@ impl Lane {
         traced
     }
 
-    /// Where the traced went beside this lane, other than to sockets of the machine's own kinds:
-    /// `AF_UNIX` (files here) and `AF_NETLINK` (the kernel).
+    /// Returns the connections that bypassed this lane. Ignores sockets inside the machine: `AF_UNIX` (files) and
+    /// `AF_NETLINK` (the kernel).
     pub fn around(&self, trace: &Path) -> Vec<String> {
         let proxy = format!("sin_port=htons({}), sin_addr=inet_addr(\"{}\")", self.address.port(), self.address.ip());
         let text = fs::read_to_string(trace).unwrap();
@@ -173,7 +173,7 @@ impl Proxy {
         for lane in 1..=LANES {
             command.args(["--mode", &format!("regular@127.0.0.{lane}:0")]);
         }
-        // It ends when its standard input does, and so with this process.
+        // The proxy ends when its standard input closes, so it ends with this process.
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -191,7 +191,8 @@ impl Drop for Proxy {
     }
 }
 
-/// `AIW_TEST_MITMDUMP`, else the one that `.ci/run` put below `target/tools`, else the `PATH`'s.
+/// Returns `AIW_TEST_MITMDUMP`, otherwise the one that `.ci/run` installed below `target/tools`, otherwise the one
+/// on the `PATH`.
 fn mitmdump() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("AIW_TEST_MITMDUMP") {
         return Some(path.into());

@@ -9,53 +9,53 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A request, as a handler sees it.
+/// A request as a handler sees it.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// `GET`, `POST`.
+    /// The method, such as `GET` or `POST`.
     pub method: String,
-    /// Without the query.
+    /// The path without the query.
     pub path: String,
-    /// After the question mark.
+    /// The query after the question mark.
     pub query: String,
-    /// Names in small letters.
+    /// The headers, with lowercase names.
     pub headers: BTreeMap<String, String>,
-    /// Whole.
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
-/// An answer, also an odd one.
+/// An answer, which may be faulty.
 pub enum Answer {
     /// Status, headers, body.
     Plain(u16, Vec<(String, String)>, Vec<u8>),
     /// A body that never ends.
     Endless,
-    /// A few bytes a second.
+    /// A body of a few bytes per second.
     Trickle,
-    /// Nothing, while the client waits.
+    /// No answer while the client waits.
     Silence,
-    /// Headers that promise more than comes.
+    /// Headers that promise more than is sent.
     Cut,
 }
 
 impl Answer {
-    /// 200 with a body.
+    /// Creates an answer with status 200 and a body.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self::Plain(200, Vec::new(), body.into())
     }
 
-    /// A status without a body.
+    /// Creates an answer with a status and no body.
     pub fn status(status: u16) -> Self {
         Self::Plain(status, Vec::new(), Vec::new())
     }
 
-    /// A redirect.
+    /// Creates a redirect.
     pub fn redirect(to: impl Into<String>) -> Self {
         Self::Plain(302, vec![("location".into(), to.into())], Vec::new())
     }
 }
 
-/// An HTTP server on loopback, a thread a connection; gone when dropped.
+/// An HTTP server on loopback, with a thread for each connection. It ends when dropped.
 pub struct Server {
     port: u16,
     stop: Arc<AtomicBool>,
@@ -63,7 +63,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it.
+    /// Starts the server.
     pub fn start(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
         let port = listener.local_addr().unwrap().port();
@@ -85,12 +85,12 @@ impl Server {
         Self { port, stop, seen }
     }
 
-    /// `http://127.0.0.1:PORT`
+    /// Returns the address: `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// `METHOD PATH` of each request so far.
+    /// Returns `METHOD PATH` of each request so far.
     pub fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
@@ -183,7 +183,7 @@ fn serve(
     }
 }
 
-/// Smart HTTP for the bare or plain repositories below a directory, by git's own backend.
+/// Serves the bare or plain repositories below a directory over smart HTTP, with git's own backend.
 pub fn git_backend(root: PathBuf) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
     move |request| {
         let mut child = Command::new("git")

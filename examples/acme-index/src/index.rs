@@ -1,11 +1,11 @@
-//! Acme's own format, and the marketplace document made of it.
+//! Acme's own format, and its conversion to a marketplace document.
 
 use serde::{Deserialize, Serialize};
 
 /// The `source` word of our entries.
 pub const FORM: &str = "acme";
 
-/// What `…/NAME/index.json` holds.
+/// The content of `…/NAME/index.json`.
 #[derive(Deserialize)]
 struct Index {
     title: String,
@@ -68,7 +68,7 @@ impl From<Tool> for Entry {
     }
 }
 
-/// The marketplace document of the index called `name`.
+/// Converts the index called `name` to a marketplace document.
 pub fn to_marketplace(name: &str, index: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
     let index: Index = serde_json::from_slice(index)?;
     serde_json::to_vec(&Marketplace {

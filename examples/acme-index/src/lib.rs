@@ -1,5 +1,5 @@
-//! Marketplaces of the Acme plugin index: `acme:NAME` is `https://plugins.acme.example/NAME/index.json`,
-//! a JSON file of Acme's own form. Each tool in it is released as a commit of a git repository.
+//! Marketplaces from the Acme plugin index: `acme:NAME` is `https://plugins.acme.example/NAME/index.json`, a JSON
+//! file in Acme's own format. Each tool in it is released as a commit of a git repository.
 
 mod index;
 
@@ -28,7 +28,7 @@ impl MarketSource for AcmeIndex {
         let response = http::get(&url)?.success()?;
         let document = index::to_marketplace(&at.location, &response.body)
             .map_err(|error| Error::malformed(format!("`{url}` is not an Acme index: {error}")))?;
-        // Entries are pinned: the document changes with every release.
+        // Entries are pinned to commits, so the document changes with every release.
         Ok(Snapshot { revision: digest(&document), document })
     }
 

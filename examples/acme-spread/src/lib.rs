@@ -1,5 +1,5 @@
-//! A provider with several keys. Each start takes the key with the fewest tasks that have not ended, so
-//! that ten tasks at once do not run into one key's limits.
+//! A provider with several keys. Each start takes the key with the fewest tasks that have not ended, so that ten
+//! tasks at once do not reach the limits of one key.
 
 use aiw_extension::{
     Account, Error, Family, Health, Intent, Listing, Model, Need, Preset, Provider, ProviderInfo, Target, tasks,
@@ -13,7 +13,7 @@ impl Provider for AcmeSpread {
             Preset::new("acme-spread", "Acme, over several keys")
                 .at(Family::Anthropic, "https://llm.acme.example")
                 .at(Family::Openai, "https://llm.acme.example/v1")
-                // Its secrets are the keys.
+                // The secrets are the keys.
                 .token(Need::Optional),
         )
     }
@@ -24,7 +24,7 @@ impl Provider for AcmeSpread {
         let tags: Vec<String> = ours.filter_map(|task| task.tag).collect();
         let key = least_used(&account.secrets, &tags).ok_or_else(|| no_key(account))?;
         let note = format!("key `{key}` of {}", account.secrets.len());
-        // The tag is how the next start knows.
+        // The tag tells the next start which key this task uses.
         Ok(Intent::new(account, target)?.secret(key).tag(tag(key)).note(note))
     }
 
@@ -37,7 +37,7 @@ impl Provider for AcmeSpread {
     }
 }
 
-/// They all belong to one provider: the first key is asked.
+/// Lists models with the first key, because all keys belong to one provider.
 fn listing(account: &Account) -> Result<Listing, Error> {
     let key = account.secrets.first().ok_or_else(|| no_key(account))?;
     Ok(Listing::new(account)?.with_secret(key))
@@ -47,12 +47,12 @@ fn no_key(account: &Account) -> Error {
     Error::invalid(format!("provider `{}` has no key: each of its secrets is one", account.name))
 }
 
-/// A tag is at most 32 characters long.
+/// Shortens a key's name to a tag, which has at most 32 characters.
 fn tag(key: &str) -> String {
     key.chars().take(32).collect()
 }
 
-/// The key with the fewest tasks; of several, the first.
+/// Returns the key with the fewest tasks; the first of several.
 fn least_used<'a>(keys: &'a [String], tags: &[String]) -> Option<&'a str> {
     let tasks = |key: &&String| tags.iter().filter(|used| **used == tag(key)).count();
     keys.iter().min_by_key(tasks).map(String::as_str)

@@ -1,42 +1,43 @@
-//! Why a file is not a component for this aiw, and how large one may be.
+//! Errors for files that are not components for this aiw, and the size limits of components.
 
-/// The largest component that is read: a JavaScript guest brings its engine (12 MB), a
-/// Python guest too (18 MB); compiling one cannot be interrupted.
+/// The maximum size of a component. A JavaScript guest includes its engine (12 MB), and so does a Python guest (18
+/// MB). Compiling a component cannot be interrupted.
 pub const MAX_COMPONENT_BYTES: u64 = 32 << 20;
 
-/// Parts of a component once they are in place. Components from JavaScript and Python have some thousands.
+/// The maximum number of parts of an expanded component. Components from JavaScript and Python have some thousands.
 pub const MAX_PARTS: u64 = 200_000;
 
 /// Why a file is not a component for this aiw.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtensionError {
-    /// Native code can't be checked; it is never loaded from outside.
+    /// The file is native code, which cannot be checked and is never loaded from outside.
     #[error("is precompiled native code, which is never loaded; ask its author for the .wasm component")]
     Precompiled,
-    /// A core module: the last build step is missing.
+    /// The file is a core module: the last build step is missing.
     #[error(
         "is a core module, not a component; build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`"
     )]
     CoreModule,
-    /// Not WebAssembly, or damaged.
+    /// The file is not WebAssembly, or is damaged.
     #[error("is not a WebAssembly component: {0}")]
     NotWasm(String),
-    /// Larger than [`MAX_COMPONENT_BYTES`].
+    /// The file is larger than [`MAX_COMPONENT_BYTES`].
     #[error("is larger than {} MiB", MAX_COMPONENT_BYTES >> 20)]
     TooLarge,
-    /// Put together, it has more than [`MAX_PARTS`] parts.
+    /// The expanded component has more than [`MAX_PARTS`] parts.
     #[error("is too complex: put together, it has more than {MAX_PARTS} parts")]
     TooComplex,
-    /// A component may be handed another one; how large that one is shows only when it is put together.
+    /// The component instantiates a component that is passed to it. The size of that one is known only when it is
+    /// expanded.
     #[error("instantiates a component that is passed to it, which aiw does not support")]
     Handed,
     /// There is no section `aiw:manifest`.
     #[error("has no manifest (section `aiw:manifest`)")]
     NoManifest,
-    /// The section `aiw:manifest` is doubled or wrong.
+    /// The section `aiw:manifest` is duplicated or invalid.
     #[error("has a manifest (section `aiw:manifest`) that {0}")]
     Manifest(String),
-    /// It was built against a contract that this aiw does not offer.
+    /// The component was built against a contract that this aiw does not offer.
     #[error("{0}")]
     Contract(String),
 }

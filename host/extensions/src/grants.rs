@@ -1,30 +1,30 @@
-//! What a component wants to do and what the user allowed.
+//! What a component wants to do, and what the user allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::{About, INTERFACES};
 
-/// What a capability is about: a list of the manifest, or the imports.
+/// The kind of a capability: a list in the manifest, or the imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CapabilityKind {
-    /// Hosts that it asks over HTTPS.
+    /// Hosts that the component contacts over HTTPS.
     Hosts,
-    /// Interfaces that it imports.
+    /// Interfaces that the component imports.
     Imports,
-    /// Kinds of places that it reads files from.
+    /// Kinds of places that the component reads files from.
     Origins,
-    /// Its settings.
+    /// The component's settings.
     Settings,
-    /// What it does with tasks.
+    /// What the component does with tasks.
     Tasks,
 }
 
 impl CapabilityKind {
-    /// All of them, in the order of their names.
+    /// All kinds, sorted by name.
     pub const ALL: [Self; 5] = [Self::Hosts, Self::Imports, Self::Origins, Self::Settings, Self::Tasks];
 
-    /// Its name in manifests and in the lock file.
+    /// Returns the name used in manifests and in the lock file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hosts => "hosts",
@@ -39,7 +39,7 @@ impl CapabilityKind {
 /// One thing that a component may do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capability {
-    /// What it is about.
+    /// The kind.
     pub kind: CapabilityKind,
     /// The interface, host pattern, origin or key.
     pub value: String,
@@ -69,13 +69,13 @@ impl fmt::Display for Capability {
 pub struct Grants(BTreeSet<Capability>);
 
 impl Grants {
-    /// What a component asks for: its imports and its manifest.
+    /// Returns what a component asks for: its imports and the lists of its manifest.
     pub fn wanted(about: &About) -> Self {
         let manifest = &about.manifest;
         let of = |kind: CapabilityKind, values: &[String]| {
             values.iter().map(move |value| Capability { kind, value: value.clone() }).collect::<Vec<_>>()
         };
-        // `types` is an import of every component and gives nothing.
+        // Every component imports `types`, which allows nothing.
         let imports: Vec<String> = about.interfaces().into_iter().filter(|name| name != "types").collect();
         let lists = [
             of(CapabilityKind::Imports, &imports),
@@ -87,14 +87,14 @@ impl Grants {
         Self(lists.into_iter().flatten().collect())
     }
 
-    /// As the lock file has them. A kind that is not known allows nothing.
+    /// Parses the form used in the lock file. An unknown kind allows nothing.
     pub fn from_map(map: &BTreeMap<String, Vec<String>>) -> Self {
         let known = CapabilityKind::ALL.into_iter().filter_map(|kind| Some((kind, map.get(kind.as_str())?)));
         let each = known.flat_map(|(kind, values)| values.iter().map(move |value| (kind, value)));
         Self(each.map(|(kind, value)| Capability { kind, value: value.clone() }).collect())
     }
 
-    /// For the lock file.
+    /// Returns the form used in the lock file.
     pub fn to_map(&self) -> BTreeMap<String, Vec<String>> {
         let mut map: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for capability in &self.0 {
@@ -103,22 +103,22 @@ impl Grants {
         map
     }
 
-    /// The values of one kind.
+    /// Returns the values of one kind.
     pub fn values(&self, kind: CapabilityKind) -> Vec<String> {
         self.0.iter().filter(|c| c.kind == kind).map(|c| c.value.clone()).collect()
     }
 
-    /// Whether a capability is among them.
+    /// Returns whether a capability is included.
     pub fn allows(&self, kind: CapabilityKind, value: &str) -> bool {
         self.0.contains(&Capability { kind, value: value.to_owned() })
     }
 
-    /// What is in `self` and not in `agreed`: what an update asks for in addition.
+    /// Returns the capabilities in `self` that are not in `agreed`: what an update asks for in addition.
     pub fn beyond(&self, agreed: &Self) -> Vec<Capability> {
         self.0.difference(&agreed.0).cloned().collect()
     }
 
-    /// All of them, in order.
+    /// Iterates over all capabilities in order.
     pub fn iter(&self) -> impl Iterator<Item = &Capability> {
         self.0.iter()
     }

@@ -1,4 +1,4 @@
-//! Reads what a component imports, exports and says of itself, without running it.
+//! Reads a component's imports, exports and manifest without running it.
 
 use sha2::{Digest, Sha256};
 use wasmparser::{Encoding, Parser, Payload};
@@ -7,7 +7,7 @@ use crate::error::{ExtensionError, MAX_COMPONENT_BYTES};
 use crate::structure::Structure;
 use crate::{CONTRACT, INTERFACES, Manifest};
 
-/// Nesting of modules and components inside a component; a composed one has three levels.
+/// The maximum nesting of modules and components inside a component. A composed component has three levels.
 const MAX_DEPTH: usize = 16;
 
 /// A kind of component.
@@ -15,12 +15,12 @@ const MAX_DEPTH: usize = 16;
 pub enum World {
     /// Reads one kind of plugin marketplace.
     MarketSource,
-    /// Makes AI CLIs speak to one kind of API provider.
+    /// Makes AI CLIs work with one kind of API provider.
     Provider,
 }
 
 impl World {
-    /// Its name in the contract.
+    /// Returns the name in the contract.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MarketSource => "market-source",
@@ -28,7 +28,7 @@ impl World {
         }
     }
 
-    /// The interface whose export makes a component one of this kind.
+    /// Returns the interface whose export makes a component one of this kind.
     pub const fn interface(self) -> &'static str {
         match self {
             Self::MarketSource => "market",
@@ -36,29 +36,29 @@ impl World {
         }
     }
 
-    /// All of them.
+    /// All worlds.
     pub const ALL: [Self; 2] = [Self::MarketSource, Self::Provider];
 }
 
-/// What can be read off a component before anything of it is compiled or run.
+/// What can be read from a component before any of it is compiled or run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
-    /// Names of the imported interfaces, as they stand: `aiw:plugin/http@0.1.0`.
+    /// The full names of the imported interfaces, such as `aiw:plugin/http@0.1.0`.
     pub imports: Vec<String>,
-    /// Names of the exported interfaces.
+    /// The full names of the exported interfaces.
     pub exports: Vec<String>,
-    /// The worlds that it offers.
+    /// The worlds that the component offers.
     pub worlds: Vec<World>,
-    /// What it says of itself.
+    /// The component's description of itself.
     pub manifest: Manifest,
-    /// Of the whole file, hexadecimal.
+    /// The SHA-256 of the whole file, in hexadecimal.
     pub sha256: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
 impl About {
-    /// The imported interfaces, short where they are ours: `http`; else whole.
+    /// Returns the names of the imported interfaces: short names such as `http` for ours, full names for others.
     pub fn interfaces(&self) -> Vec<String> {
         let short = |name: &String| match interface_of(name) {
             Some((short, _)) => short.to_owned(),
@@ -67,18 +67,18 @@ impl About {
         self.imports.iter().map(short).collect()
     }
 
-    /// Whether it imports something of WASI (which is then linked empty).
+    /// Returns whether the component imports anything from WASI (which is then linked empty).
     pub fn wants_wasi(&self) -> bool {
         self.imports.iter().any(|name| name.starts_with("wasi:"))
     }
 }
 
-/// sha256 as the lock file has it.
+/// Returns the SHA-256 in the form used in the lock file.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     aiw_core::hex(&Sha256::digest(bytes))
 }
 
-/// `aiw:plugin/http@0.1.0` → (`http`, (0, 1, 0)).
+/// Splits a name: `aiw:plugin/http@0.1.0` → (`http`, (0, 1, 0)).
 fn interface_of(name: &str) -> Option<(&str, (u32, u32, u32))> {
     let (interface, version) = name.strip_prefix("aiw:plugin/")?.split_once('@')?;
     let mut numbers = version.split('.').map(|n| n.parse().ok());
@@ -91,13 +91,13 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
     if bytes.len() as u64 > MAX_COMPONENT_BYTES {
         return Err(ExtensionError::TooLarge);
     }
-    // wasmtime's precompiled artefacts are ELF images; so is every other native library.
+    // wasmtime's precompiled artifacts are ELF images, and so are all other native libraries.
     if bytes.starts_with(b"\x7fELF") {
         return Err(ExtensionError::Precompiled);
     }
     let not_wasm = |e: wasmparser::BinaryReaderError| ExtensionError::NotWasm(aiw_core::one_line(e.message(), 240));
     let (mut imports, mut exports, mut manifests) = (Vec::new(), Vec::new(), Vec::new());
-    // The kinds (component or module) of the parsers that are open.
+    // The kinds (component or module) of the open parsers.
     let mut open: Vec<Encoding> = Vec::new();
     let mut structure = Structure::default();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -146,7 +146,7 @@ pub fn inspect(bytes: &[u8]) -> Result<About, ExtensionError> {
     Ok(About { imports, exports, worlds, manifest, sha256: sha256_hex(bytes), size: bytes.len() as u64 })
 }
 
-/// The one manifest: at the component's own level if there, else in its core module.
+/// Finds the only manifest: at the component's own level if there is one, otherwise in its core module.
 fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, ExtensionError> {
     let at = |depth: usize| found.iter().filter(move |(d, _)| *d == depth).map(|(_, bytes)| bytes);
     let depth = if at(1).next().is_some() { 1 } else { 2 };
@@ -158,7 +158,8 @@ fn manifest(found: &[(usize, Vec<u8>)]) -> Result<Manifest, ExtensionError> {
     Manifest::parse(bytes).map_err(ExtensionError::Manifest)
 }
 
-/// Patch versions add imports: a component may need what we have, or less.
+/// Checks that we offer the contract. Patch versions only add imports, so a component may need all that we have, or
+/// less.
 fn check_contract(imports: &[String], exports: &[String]) -> Result<(), ExtensionError> {
     let ours = format!("{}.{}.{}", CONTRACT.0, CONTRACT.1, CONTRACT.2);
     let fail = |problem: String| Err(ExtensionError::Contract(problem));
@@ -222,7 +223,7 @@ mod tests {
         assert!(check(&["aiw:plugin/http@x"]).is_err());
     }
 
-    /// Any JSON, most of it of a manifest's words.
+    /// Generates any JSON, mostly with the names used in manifests.
     fn any_json() -> impl Strategy<Value = Value> {
         let text = prop_oneof![
             3 => prop::sample::select(vec![
@@ -256,7 +257,7 @@ mod tests {
         aiw_core::printable(text) == text && !text.contains('\n')
     }
 
-    /// A manifest that is nearly right.
+    /// Generates a manifest that is nearly valid.
     fn any_manifest() -> impl Strategy<Value = Value> {
         let list = || {
             prop::collection::vec(
@@ -272,7 +273,7 @@ mod tests {
         )
     }
 
-    /// What has the form of a component, with these names and this manifest.
+    /// Encodes something in the form of a component, with these names and this manifest.
     fn component(imports: &[String], exports: &[String], manifest: &[u8]) -> Vec<u8> {
         use wasm_encoder::{
             Component, ComponentExportKind, ComponentExportSection, ComponentImportSection, ComponentTypeRef,
@@ -293,7 +294,7 @@ mod tests {
         component.finish()
     }
 
-    /// The name of an interface, most of them nearly ours.
+    /// Generates the name of an interface, mostly one close to ours.
     fn any_interface() -> impl Strategy<Value = String> {
         let name = prop::sample::select(vec!["market", "adapter", "http", "trees", "types", "nails", ""]);
         let version =
@@ -365,7 +366,7 @@ mod tests {
                 bytes[at] = byte;
                 let _ = inspect(&bytes);
                 let _ = inspect(&bytes[..at]);
-                // Components within components, however deep.
+                // Nest components to any depth.
                 for _ in 0..nested {
                     let mut outer = wasm_encoder::Component::new();
                     outer.section(&wasm_encoder::RawSection { id: 4, data: &bytes });

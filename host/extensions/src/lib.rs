@@ -1,7 +1,6 @@
-//! What a component says of itself, and what it was allowed: manifests, imports, grants.
+//! What a component says about itself and what it is allowed to do: manifests, imports and grants.
 //!
-//! Pure: bytes in, facts out. Running components is the business of `aiw-wasm`; the lock
-//! file is kept by `aiw-home`.
+//! This crate is pure: bytes in, facts out. `aiw-wasm` runs components, and `aiw-home` keeps the lock file.
 //!
 //! ```no_run
 //! let bytes = std::fs::read("acme.wasm").unwrap();
@@ -23,7 +22,7 @@ pub use manifest::{Manifest, is_lower};
 /// The version of `aiw:plugin` that this aiw offers.
 pub const CONTRACT: (u32, u32, u32) = (0, 1, 0);
 
-/// The host interfaces of [`CONTRACT`], and what each lets a component do, for people.
+/// The host interfaces of [`CONTRACT`], with a description for people of what each lets a component do.
 pub const INTERFACES: [(&str, &str); 8] = [
     ("types", "share the words of the contract"),
     ("http", "read over HTTPS from the hosts it names"),

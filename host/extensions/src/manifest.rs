@@ -1,23 +1,23 @@
-//! The manifest inside a component.
+//! The manifest of a component.
 
 use aiw_core::ExtensionId;
 use serde::Deserialize;
 
-/// A component's manifest: the custom section `aiw:manifest`. What a component may do is
-/// read off its imports; this says what imports can't say.
+/// A component's manifest, from the custom section `aiw:manifest`. The imports show which interfaces a component
+/// may use; the manifest says what the imports cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Its name everywhere.
+    /// The component's id, which names it everywhere.
     pub id: ExtensionId,
-    /// Its own version.
+    /// The component's own version.
     pub version: String,
     /// A few words for people.
     pub label: String,
-    /// Who made it.
+    /// The author or organization that made it.
     #[serde(default)]
     pub publisher: Option<String>,
-    /// Where to read more.
+    /// A page with more information.
     #[serde(default)]
     pub homepage: Option<String>,
     /// What `http` may reach: `example.com`, `example.com:8443`, `*.example.com`, `*`.
@@ -29,23 +29,23 @@ pub struct Manifest {
     /// The keys that `settings` may read.
     #[serde(default)]
     pub settings: Vec<String>,
-    /// What `tasks` may do beside looking: `start`.
+    /// What `tasks` may do besides looking: `start`.
     #[serde(default)]
     pub tasks: Vec<String>,
 }
 
-/// Bounds: a manifest is shown to people, who read it before they agree.
+/// The limits. A manifest is shown to people, who read it before they agree.
 const MAX_TEXT: usize = 200;
 const MAX_ITEMS: usize = 64;
 
-/// Whether a version is lower than another; no where one of them is not a version of semver's.
+/// Returns whether a version is lower than another, or `false` if either is not a semver version.
 pub fn is_lower(version: &str, than: &str) -> bool {
     let parsed = |text: &str| semver::Version::parse(text.strip_prefix('v').unwrap_or(text)).ok();
     matches!((parsed(version), parsed(than)), (Some(version), Some(than)) if version.cmp_precedence(&than).is_lt())
 }
 
 impl Manifest {
-    /// Parses a manifest; the error is the end of a sentence.
+    /// Parses a manifest. The error is the end of a sentence.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > 16 << 10 {
             return Err("is larger than 16 KiB".into());

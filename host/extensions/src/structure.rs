@@ -1,9 +1,9 @@
-//! How much a component becomes once its parts are put in place.
+//! Computes how large a component becomes when it is expanded.
 //!
-//! A compiler of components writes out each instance, with everything inside it, and each type as often as
-//! it is named. So some kilobytes of parts that hold each other twice become gigabytes. This counts what
-//! would be written, without writing it: how large an instance is, and what making it costs, are linear in
-//! the largest instance that is handed to it.
+//! A compiler of components expands each instance with everything inside it, and each type as often as it is named.
+//! So a few kilobytes of parts that each contain another one twice become gigabytes. This module counts what would
+//! be written, without writing it. The size of an instance and the cost of creating it are linear in the largest
+//! instance that is passed to it.
 
 use wasmparser::{
     BinaryReader, BinaryReaderError, CanonicalFunction, ComponentAlias, ComponentDefinedType, ComponentExternalKind,
@@ -13,16 +13,16 @@ use wasmparser::{
 
 use crate::error::{ExtensionError, MAX_PARTS};
 
-/// Nesting of component and instance types: the format's own bound.
+/// The maximum nesting of component and instance types, as set by the format itself.
 const MAX_TYPE_DEPTH: usize = 100;
 
 type Result<T> = std::result::Result<T, ExtensionError>;
 
-/// A number of parts, as a function of the largest instance that the component around it is handed.
+/// A number of parts, as a function of the largest instance passed to the surrounding component.
 #[derive(Debug, Clone, Copy, Default)]
 struct Size {
     own: u64,
-    /// How many times over what is handed.
+    /// The factor of the size of that instance.
     handed: u64,
 }
 
@@ -39,7 +39,7 @@ impl Size {
         Self { own: self.own.max(other.own), handed: self.handed.max(other.handed) }
     }
 
-    /// With an instance of the size `largest` handed to it.
+    /// Returns the size if an instance of the size `largest` is passed.
     const fn given(self, largest: Self) -> Self {
         Self::of(self.own).plus(Self {
             own: self.handed.saturating_mul(largest.own),
@@ -48,37 +48,37 @@ impl Size {
     }
 }
 
-/// What is known of an instance.
+/// What is known about an instance.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// Of its type.
+    /// The size of its type.
     declared: u64,
-    /// Of the instance.
+    /// The size of the instance.
     size: Size,
 }
 
-/// What instantiating a component costs and gives.
+/// The cost and the result of instantiating a component.
 #[derive(Debug, Clone, Copy)]
 struct Recipe {
     cost: Size,
     result: Known,
 }
 
-/// The index spaces of a component, or of a component type or instance type.
+/// The index spaces of a component, a component type or an instance type.
 #[derive(Debug, Default)]
 struct Scope {
-    /// Nothing of a module is counted here.
+    /// Whether this is a module, in which nothing is counted.
     module: bool,
     types: Vec<u64>,
     core_types: Vec<u64>,
     functions: Vec<u64>,
     instances: Vec<Known>,
-    /// `None` for one that it is handed.
+    /// `None` for a component that is passed in.
     components: Vec<Option<Recipe>>,
-    /// Of putting it in place.
+    /// The cost of instantiation.
     cost: Size,
     exports: Size,
-    /// Of its imports and exports.
+    /// The size of the imports and exports.
     declared: u64,
 }
 
@@ -86,12 +86,12 @@ struct Scope {
 #[derive(Debug, Default)]
 pub(crate) struct Structure {
     scopes: Vec<Scope>,
-    /// Parts as they stand in the file.
+    /// The number of parts in the file.
     parts: u64,
 }
 
 impl Structure {
-    /// Counts one piece of the file. They come in its order.
+    /// Counts one payload. Payloads come in the order of the file.
     pub(crate) fn read(&mut self, payload: &Payload<'_>, bytes: &[u8]) -> Result<()> {
         match payload {
             Payload::Version { encoding, .. } => {
@@ -183,7 +183,7 @@ impl Structure {
         self.scopes.last_mut().ok_or_else(outside)
     }
 
-    /// The innermost scope, to which one part is added.
+    /// Adds one part to the innermost scope and returns the scope.
     fn part(&mut self) -> Result<&mut Scope> {
         self.parts += 1;
         if self.parts > MAX_PARTS {
@@ -201,7 +201,7 @@ impl Structure {
         Ok(())
     }
 
-    /// The scope `count` levels out.
+    /// Returns the scope `count` levels out.
     fn outer(&self, count: u32) -> Result<&Scope> {
         let level = self.scopes.len().checked_sub(1 + count as usize).ok_or_else(outside)?;
         self.scopes.get(level).ok_or_else(outside)
@@ -238,7 +238,7 @@ impl Structure {
         }
     }
 
-    /// What stands at an index.
+    /// Returns what is at an index.
     fn item(&mut self, kind: ComponentExternalKind, index: u32) -> Result<Known> {
         let scope = self.top()?;
         let declared = match kind {
@@ -284,7 +284,7 @@ impl Structure {
         self.add(kind, known, component)
     }
 
-    /// Something of this size is part of the outside of the component.
+    /// Adds something of this size to the component's imports and exports.
     fn declare(&mut self, size: u64) -> Result<()> {
         let scope = self.top()?;
         scope.declared = scope.declared.saturating_add(size).saturating_add(1);
@@ -294,7 +294,7 @@ impl Structure {
     fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<()> {
         match *alias {
             ComponentAlias::InstanceExport { kind, instance_index, .. } => {
-                // At most all of it.
+                // The export is at most as large as the whole instance.
                 let known = at(&self.top()?.instances, instance_index)?;
                 self.costs(known.size)?;
                 self.add(kind, known, None)
@@ -322,7 +322,7 @@ impl Structure {
         }
     }
 
-    /// The size of what an import or an export refers to.
+    /// Returns the size of the type of an import or an export.
     fn reference(&self, ty: &ComponentTypeRef) -> Result<u64> {
         match *ty {
             ComponentTypeRef::Module(index) => at(&self.outer(0)?.core_types, index),
@@ -346,7 +346,8 @@ impl Structure {
         types.into_iter().try_fold(1_u64, |sum, ty| Ok(sum.saturating_add(self.value_type(ty)?)))
     }
 
-    /// A type, written out. The library's own reader calls itself for each level of the file's.
+    /// Returns the size of an expanded type. The library's own reader recurses once for each level of nesting in
+    /// the file.
     fn component_type(&mut self, reader: &mut BinaryReader<'_>, depth: usize) -> Result<u64> {
         let whole = reader.clone();
         let kind = reader.read_u8().map_err(damaged)?;
@@ -370,7 +371,7 @@ impl Structure {
         }
     }
 
-    /// One declaration of a component type or an instance type.
+    /// Reads one declaration of a component type or an instance type.
     fn declaration(&mut self, reader: &mut BinaryReader<'_>, depth: usize) -> Result<()> {
         match reader.read_u8().map_err(damaged)? {
             0x00 => {
@@ -408,7 +409,7 @@ impl Structure {
             }
             ComponentDefinedType::Tuple(types) => self.value_types(types.iter().copied()),
             ComponentDefinedType::List(ty) | ComponentDefinedType::Option(ty) => self.value_types([*ty]),
-            // Flattened, each element is a part.
+            // When flattened, each element is a part.
             ComponentDefinedType::FixedLengthList(ty, length) => {
                 Ok(self.value_type(*ty)?.saturating_mul(u64::from(*length).max(1)))
             }
@@ -460,7 +461,7 @@ mod tests {
         Ok(cost)
     }
 
-    /// Components in components, each of which instantiates the one before it twice.
+    /// Nests components, each of which instantiates the previous one twice.
     fn doubling(levels: usize) -> String {
         let mut text = "(component (component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
         for level in 1..=levels {
@@ -475,7 +476,7 @@ mod tests {
         text
     }
 
-    /// Instances of instances: each holds the one before it twice.
+    /// Nests instances, each of which contains the previous one twice.
     fn holding(levels: usize) -> String {
         let mut text = "(component (import \"f\" (func $f)) (instance $i0 (export \"f\" (func $f)))".to_owned();
         for level in 1..=levels {
@@ -488,7 +489,7 @@ mod tests {
         text + ")"
     }
 
-    /// The same through a component that is given an instance and gives it back twice.
+    /// Like [`holding`], but through a component that takes an instance and exports it twice.
     fn handing(levels: usize) -> String {
         let mut text = "(component (import \"i\" (instance $i0)) \
             (component $twice (import \"i\" (instance $i)) (export \"a\" (instance $i)) (export \"b\" (instance $i)))"
@@ -499,7 +500,7 @@ mod tests {
         text + ")"
     }
 
-    /// Types of types.
+    /// Nests types.
     fn types(levels: usize) -> String {
         let mut text = "(component (type $t0 (instance (export \"f\" (func))))".to_owned();
         for level in 1..=levels {

@@ -1,4 +1,4 @@
-//! Why something outside could not be read.
+//! Errors of reading something outside aiw.
 
 use std::error::Error;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_core::ErrorKind;
 
-/// What a failure came from, in words and as an error. Two that say the same are equal.
+/// The cause of a failure, as text and as an error. Two causes with the same text are equal.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
@@ -42,59 +42,59 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
-/// Why something outside could not be read. Each message is one sentence for the user and holds
+/// The reason that something outside aiw could not be read. Each message is one sentence for the user and contains
 /// no query, password or header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
-    /// What was asked for makes no sense as it stands, or its content cannot be used.
+    /// The request makes no sense as it stands, or the content it names cannot be used.
     #[error("{message}")]
     Invalid {
-        /// The sentence.
+        /// The message.
         message: String,
     },
     /// There is no such repository, ref, commit or file.
     #[error("{message}")]
     NotFound {
-        /// The sentence.
+        /// The message.
         message: String,
     },
-    /// The policy, or the far end, refuses.
+    /// The policy or the far end refuses.
     #[error("{message}")]
     Denied {
-        /// The sentence.
+        /// The message.
         message: String,
     },
-    /// The far end, or the disk, does not answer as it should; later it may.
+    /// The far end or the disk does not answer as it should. Trying again later may help.
     #[error("{message}")]
     Unavailable {
-        /// The sentence.
+        /// The message.
         message: String,
-        /// Seconds to wait, where the far end said so.
+        /// Seconds to wait, if the far end gave a number.
         retry_after: Option<u32>,
-        /// What it came from, if that was an error.
+        /// The error that caused this one, if any.
         source: Option<Cause>,
     },
-    /// The far end answered, and the answer makes no sense.
+    /// The far end answered, but the answer makes no sense.
     #[error("{message}")]
     Malformed {
-        /// The sentence.
+        /// The message.
         message: String,
-        /// What it came from, if that was an error.
+        /// The error that caused this one, if any.
         source: Option<Cause>,
     },
-    /// More than the limit, whatever was announced.
+    /// There was more data than the limit allows, whatever size was announced.
     #[error("{message}")]
     TooLarge {
-        /// The sentence.
+        /// The message.
         message: String,
     },
-    /// Stopped by whoever asked.
+    /// The caller stopped the operation.
     #[error("stopped before it was done")]
     Cancelled,
 }
 
 impl NetError {
-    /// What sort of failure it is.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. } | Self::NotFound { .. } | Self::Denied { .. } | Self::TooLarge { .. } => {
@@ -125,7 +125,7 @@ impl NetError {
         Self::Malformed { message: message.into(), source: None }
     }
 
-    /// The same with what it came from.
+    /// Adds the error that caused this one.
     pub(crate) fn because(self, error: impl Error + Send + Sync + 'static) -> Self {
         let source = Some(Cause::new(error));
         match self {
@@ -140,7 +140,7 @@ impl NetError {
     }
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),

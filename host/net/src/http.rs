@@ -16,40 +16,40 @@ use crate::error::NetError;
 use crate::place::shown;
 use crate::policy::{Hosts, Policy, bare_name};
 
-/// No body of a [`Client::get`] is longer, whatever the caller's limit: a component that brings its language
-/// along (JavaScript 12 MB, Python 18 MB) is the longest thing that is read in one piece.
+/// The maximum length of a [`Client::get`] body, whatever limit the caller sets. The longest files read in one
+/// piece are components that include their language runtime (JavaScript 12 MB, Python 18 MB).
 const MAX_BODY: u64 = 32 << 20;
 
-/// The limit of a request that names none: the largest known index is 5 MB.
+/// The limit of a request that names none. The largest known index is 5 MB.
 const DOCUMENT_BODY: u64 = 8 << 20;
 
-/// As many as browsers' common sense needs; a longer chain is a loop.
+/// The maximum number of redirects. Sensible sites need no more; a longer chain is a loop.
 const MAX_REDIRECTS: usize = 5;
 
-/// How long things may take. The defaults are the product's; a test shortens them.
+/// How long requests may take and how much they may return. The defaults are for production; tests lower them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Name, connection and TLS: a host that is up answers within a few round trips.
+    /// Name resolution, connection and TLS: a host that is up answers within a few round trips.
     pub connect: Duration,
-    /// Without a byte: longer than a proxy's or a server's usual pause.
+    /// The longest time without a byte: more than the usual pause of a proxy or a server.
     pub idle: Duration,
-    /// A whole [`Client::get`]: 8 MiB at 70 kB a second, 32 MiB at 280.
+    /// A whole [`Client::get`]. The default allows 8 MiB at 70 kB a second, or 32 MiB at 280 kB a second.
     pub get: Duration,
-    /// A whole tree: 1 GiB at 1.8 MB a second.
+    /// A whole tree. The default allows 1 GiB at 1.8 MB a second.
     pub tree: Duration,
-    /// The bytes that a repository may send: the largest marketplaces' history is a tenth of it.
+    /// The bytes that a repository may send. The history of the largest marketplaces is a tenth of the default.
     pub pack: u64,
-    /// The branches and tags that a repository may list: GitHub lists two a pull request, and the busiest
-    /// repository that holds plugins has a hundredth of these.
+    /// The branches and tags that a repository may list. GitHub lists two for each pull request, and the busiest
+    /// repository with plugins lists a hundredth of the default.
     pub refs: usize,
-    /// The bytes of that list.
+    /// The maximum size of that list in bytes.
     pub listing: u64,
-    /// The objects that a repository may send: each costs libgit2 some 200 bytes of memory.
+    /// The objects that a repository may send. Each costs libgit2 some 200 bytes of memory.
     pub objects: u32,
-    /// The bytes that all objects of one transfer may unpack to: libgit2 hashes each of them.
+    /// The bytes that all objects of one transfer may unpack to. libgit2 hashes each object.
     pub unpacked: u64,
-    /// The bytes that libgit2 may unpack on its way to them: for each large delta, all that it builds upon. A minute
-    /// or two.
+    /// The bytes that libgit2 may unpack to build them: for each large delta, everything that the delta is based
+    /// on. The default takes a minute or two.
     pub work: u64,
 }
 
@@ -70,7 +70,7 @@ impl Default for Limits {
     }
 }
 
-/// What a request does. Only a `GET` follows redirects: a body goes where it was sent, or nowhere.
+/// The method of a request. Only `GET` follows redirects: a body is never sent on to another address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// Reads.
@@ -85,23 +85,23 @@ pub enum Method {
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What it does.
+    /// The method.
     pub method: Method,
-    /// Where to: `https`, or what the policy grants.
+    /// The URL: `https`, or anything that the policy grants.
     pub url: String,
-    /// Headers; on a redirect to another origin only `accept`, `accept-language` and `user-agent` go along.
+    /// Headers. A redirect to another origin takes along only `accept`, `accept-language` and `user-agent`.
     pub headers: Vec<(String, String)>,
-    /// Headers that are secrets: no other origin gets them, and without encryption only an address of this
-    /// machine or of its own networks.
+    /// Headers that are secrets. They are never sent to another origin, and never without encryption except to this
+    /// machine or its private networks.
     pub secrets: Vec<(String, Secret)>,
-    /// What is sent.
+    /// The body to send.
     pub body: Vec<u8>,
-    /// The longest body that is wanted, decoded, in bytes; never more than 32 MiB.
+    /// The maximum length of the decoded response body in bytes, never more than 32 MiB.
     pub limit: u64,
 }
 
 impl Request {
-    /// A `GET` without headers, for a document of at most 8 MiB.
+    /// Returns a `GET` request without headers, for a document of at most 8 MiB.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             method: Method::Get,
@@ -126,27 +126,27 @@ impl Request {
     }
 }
 
-/// An answer, of whatever status.
+/// A response of any status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// Headers, names in small letters.
+    /// The headers, with lowercase names.
     pub headers: Vec<(String, String)>,
-    /// The body, decoded.
+    /// The decoded body.
     pub body: Vec<u8>,
-    /// Where it came from, after redirects.
+    /// The URL that answered, after redirects.
     pub url: String,
 }
 
 impl Response {
-    /// The first header of that name.
+    /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 
-/// The one way out by HTTP. Cheap to make and to clone: certificates are loaded by the first request.
+/// The only way out over HTTP. Cheap to create and to clone: the first request loads the certificates.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -155,11 +155,11 @@ pub struct Client {
 struct Shared {
     limits: Limits,
     proxies: Matcher,
-    /// A proxy that goes before the environment's.
+    /// A proxy that takes precedence over the proxies of the environment.
     proxy: Option<reqwest::Proxy>,
-    /// The names of proxies that were chosen, which alone may resolve to anything when proxied.
+    /// The host names of the proxies in use. On proxied connections only these names may resolve to any address.
     proxy_names: Arc<Mutex<HashSet<String>>>,
-    // One client for each trust in addresses: pooled connections never cross from one to another.
+    // One client for each level of trust in addresses, so that pooled connections are never shared between levels.
     public: OnceLock<reqwest::Client>,
     granted: OnceLock<reqwest::Client>,
     inner: OnceLock<reqwest::Client>,
@@ -170,12 +170,12 @@ struct Shared {
 enum Route {
     Public,
     Granted,
-    /// To this machine and its networks alone.
+    /// Only to this machine and its private networks.
     Inner,
     Proxied,
 }
 
-/// A streamed answer and where it came from.
+/// A streamed response and its URL.
 pub(crate) struct Stream {
     pub(crate) response: reqwest::Response,
     pub(crate) url: Url,
@@ -183,51 +183,51 @@ pub(crate) struct Stream {
     deadline: Instant,
 }
 
-/// An answer whose body is read piece by piece: a stream of events, or what is too long to hold.
+/// A response whose body is read piece by piece: a stream of events, or a body too long to hold in memory.
 pub struct Streamed {
     /// The HTTP status.
     pub status: u16,
-    /// Headers, names in small letters.
+    /// The headers, with lowercase names.
     pub headers: Vec<(String, String)>,
-    /// Where it came from, after redirects.
+    /// The URL that answered, after redirects.
     pub url: String,
     stream: Stream,
 }
 
 impl Streamed {
-    /// The first header of that name.
+    /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The next piece of the body, decoded; none at its end.
+    /// Returns the next piece of the decoded body, or `None` at its end.
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, NetError> {
         Ok(self.stream.chunk().await?.map(|piece| piece.to_vec()))
     }
 }
 
-/// What goes out.
+/// A request as it is sent.
 pub(crate) struct Outgoing {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
-    /// Those of [`Request::secrets`].
+    /// The headers from [`Request::secrets`].
     pub(crate) secrets: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
 impl Client {
-    /// A client with the product's limits.
+    /// Creates a client with the default limits.
     pub fn new() -> Result<Self, NetError> {
         Self::with_limits(Limits::default())
     }
 
-    /// A client with other limits.
+    /// Creates a client with other limits.
     pub fn with_limits(limits: Limits) -> Result<Self, NetError> {
         Ok(Self::of(limits, Matcher::from_system(), None))
     }
 
-    /// The same by a proxy of its own; the environment still says what needs none.
+    /// Returns a client that uses `proxy`. The environment's `NO_PROXY` still applies.
     pub(crate) fn through(&self, proxy: &str) -> Result<Self, NetError> {
         let none = ["NO_PROXY", "no_proxy"].into_iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
         let chosen = reqwest::Proxy::all(proxy)
@@ -255,10 +255,11 @@ impl Client {
         self.shared.limits
     }
 
-    /// Sends a request and reads the head of the answer; the body follows piece by piece. Any status is an answer.
-    /// `patience` is the longest pause before and between pieces: a stream of events may be quiet for long.
+    /// Sends a request and reads the head of the response; the body follows piece by piece. Any status is returned
+    /// as a response. `patience` is the longest pause before and between pieces, because a stream of events may be
+    /// quiet for long.
     pub async fn open(&self, policy: &Policy, request: &Request, patience: Duration) -> Result<Streamed, NetError> {
-        /// The caller ends it: a stream may go on for days.
+        /// The caller ends the stream, which may go on for days.
         const NO_END: Duration = Duration::from_secs(365 * 24 * 3600);
 
         let mut stream = self.send(policy, request.outgoing()?, Instant::now() + NO_END, patience).await?;
@@ -267,8 +268,8 @@ impl Client {
         Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
     }
 
-    /// Sends a request and reads the whole answer. Any status is an answer; the redirects of a `GET` are followed,
-    /// each checked as the first was.
+    /// Sends a request and reads the whole response. Any status is returned as a response. The redirects of a `GET`
+    /// are followed, and each is checked like the first URL.
     pub async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {
         let limits = self.shared.limits;
         let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
@@ -294,7 +295,8 @@ impl Client {
         })
     }
 
-    /// Sends and follows (a `GET` only), up to the head of the answer, which may take `patience`.
+    /// Sends a request and reads up to the head of the response, which may take `patience`. Follows the redirects
+    /// of a `GET`.
     pub(crate) async fn send(
         &self,
         policy: &Policy,
@@ -312,7 +314,7 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let route = self.admit(policy, &url, !secrets.is_empty())?;
             let mut sent = headers.clone();
-            // Beside what has the same name, not in its place.
+            // Append the secrets; do not replace headers of the same name.
             for (name, value) in &secrets {
                 sent.append(name, value.clone());
             }
@@ -321,7 +323,7 @@ impl Client {
                 request = request.body(body.clone());
             }
             let limits = self.shared.limits;
-            // Connecting has its own limit; the head may take as long again as any pause.
+            // Connecting has its own limit. After that, the head of the response may take as long as any pause.
             let response = within(limits.connect + patience, patience, deadline, &url, request.send()).await?;
             let next = match response.headers().get("location") {
                 Some(to) if follows && matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) => {
@@ -332,7 +334,7 @@ impl Client {
                 }
                 _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
             };
-            // Any header of the caller's may be a key; another origin gets only what says nothing.
+            // Any of the caller's headers may be a key, so another origin gets only harmless ones.
             if next.origin() != url.origin() {
                 secrets.clear();
                 let kept = ["accept", "accept-language", "user-agent"];
@@ -347,11 +349,11 @@ impl Client {
         Err(NetError::malformed(format!("`{}`: more than {MAX_REDIRECTS} redirects", shown(&url))))
     }
 
-    /// Whether a program that is about to be started may be led to an address: what [`Client::get`] checks,
-    /// the name resolved as well. A name that does not resolve now leads nowhere, and is not an error. Nothing
-    /// is sent.
+    /// Checks whether a program that is about to start may be pointed at an address. The checks are those of
+    /// [`Client::get`], including the addresses that the name resolves to. A name that does not resolve now leads
+    /// nowhere and is not an error. Nothing is sent.
     pub async fn check_address(&self, policy: &Policy, url: &str) -> Result<(), NetError> {
-        /// Name servers of a network that is gone answer after many seconds.
+        /// When a network is gone, its name servers take many seconds to answer.
         const PATIENCE: Duration = Duration::from_secs(2);
 
         let url = parse_http(url)?;
@@ -364,7 +366,7 @@ impl Client {
         }
     }
 
-    /// Everything that can be checked before a name is resolved.
+    /// Makes all checks that need no name resolution, and chooses the route.
     fn admit(&self, policy: &Policy, url: &Url, secret: bool) -> Result<Route, NetError> {
         let secure = match url.scheme() {
             "https" => true,
@@ -398,7 +400,7 @@ impl Client {
                 return Err(private(&name, address));
             }
         }
-        // Only a resolver sees where a name leads, and a literal does not pass it.
+        // A name is checked when it is resolved; an address literal is never resolved, so it is checked here.
         let inner = secret && !secure;
         if inner && literal.is_some_and(is_public) {
             return Err(unencrypted(&name));
@@ -408,7 +410,7 @@ impl Client {
             Err(_) => return Err(NetError::invalid(format!("`{}` is not a URL", shown(url)))),
         };
         if let Some(intercept) = intercept {
-            // The proxy resolves: where a name leads, nobody here knows.
+            // The proxy resolves the name, so aiw cannot know where it leads.
             if inner && literal.is_none() && bare_name(&name) != "localhost" {
                 return Err(unencrypted(&name));
             }
@@ -443,7 +445,7 @@ impl Client {
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        // Fails where another crate was first: any provider will do.
+        // This fails if another crate has installed a provider already. Any provider will do.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -463,7 +465,7 @@ impl Client {
 }
 
 impl Stream {
-    /// The next piece of the body.
+    /// Returns the next piece of the body.
     pub(crate) async fn chunk(
         &mut self,
     ) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<>>, NetError> {
@@ -471,7 +473,7 @@ impl Stream {
     }
 }
 
-/// Waits for at most `pause`, and not past the deadline.
+/// Waits for `work` for at most `pause`, and never past the deadline.
 async fn within<T>(
     pause: Duration,
     said: Duration,
@@ -513,7 +515,7 @@ fn headers(response: &reqwest::Response) -> Vec<(String, String)> {
     response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
-/// The innermost cause says most; those around it repeat that something failed.
+/// Returns the innermost cause, which says the most: the errors around it only repeat that something failed.
 fn causes(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -522,7 +524,7 @@ fn causes(error: &dyn Error) -> String {
     one_line(&last.to_string(), 200)
 }
 
-/// Whether a host is among those that the caller declared.
+/// Checks that a host is among those that the caller declared.
 pub(crate) fn check_host(policy: &Policy, host: &str, port: u16, default_port: u16) -> Result<(), NetError> {
     if policy.hosts.matches(host, port, default_port) {
         return Ok(());
@@ -546,7 +548,7 @@ fn private(host: &str, address: IpAddr) -> NetError {
     NetError::denied(format!("`{}` {address} not a public address and was not granted", one_line(host, 120)))
 }
 
-/// Every address of a name, or an error if one of them may not be reached.
+/// Returns all addresses of a name, or an error if one of them is not public.
 pub(crate) fn resolve_public(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     let addresses = resolve(host)?;
     match addresses.iter().find(|address| !is_public(address.ip())) {
@@ -567,7 +569,7 @@ fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     }
 }
 
-/// The secret of a request would be read by whoever stands in between.
+/// Returns the error for a secret that would be sent unencrypted, where anyone in between could read it.
 fn unencrypted(host: &str) -> NetError {
     NetError::denied(format!(
         "`{}` is not reached over `https`, and only this machine and private networks get a key without encryption",
@@ -575,7 +577,7 @@ fn unencrypted(host: &str) -> NetError {
     ))
 }
 
-/// Every address of a name, or an error if one of them is elsewhere than on this machine and its networks.
+/// Returns all addresses of a name, or an error if one of them is outside this machine and its private networks.
 fn resolve_inner(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     let addresses = resolve(host)?;
     match addresses.iter().any(|address| is_public(address.ip())) {
@@ -584,7 +586,7 @@ fn resolve_inner(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     }
 }
 
-/// What a name may lead to.
+/// The addresses that a name may resolve to.
 #[derive(Clone, Copy)]
 enum Addresses {
     Public,
@@ -594,7 +596,7 @@ enum Addresses {
 
 struct Resolver {
     to: Addresses,
-    /// Names that may lead anywhere.
+    /// Names that may resolve to any address.
     except: Option<Arc<Mutex<HashSet<String>>>>,
 }
 
@@ -618,18 +620,18 @@ impl Resolve for Resolver {
     }
 }
 
-/// A URL of HTTP, or why it is none.
+/// Parses an HTTP URL, or says why it is not one.
 pub(crate) fn parse_http(text: &str) -> Result<Url, NetError> {
     match Url::parse(text) {
         Ok(url) if url.has_host() => Ok(url),
-        // The text may hold what a URL would have let us cut off.
+        // The messages do not repeat the text: it may contain a secret, which cannot be cut out of an invalid URL.
         Ok(_) => Err(NetError::invalid("the URL names no host")),
         Err(error) => Err(NetError::invalid(format!("not a URL: {error}"))),
     }
 }
 
-/// Headers, in small letters, that no caller may set: they would change where a request goes, how it is framed
-/// or how it is read.
+/// Headers, in lowercase, that no caller may set: they would change where a request goes, how it is framed or how
+/// it is read.
 pub const RESERVED_HEADERS: [&str; 12] = [
     "accept-encoding",
     "connection",

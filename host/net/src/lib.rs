@@ -1,10 +1,10 @@
-//! Everything that leaves the machine: the egress policy, HTTP, git. What it yields are trees.
+//! Everything that leaves the machine: the egress policy, HTTP and git. Sets of files are provided as trees.
 //!
-//! A [`Policy`] says what one caller may reach. [`Client`] reads over HTTP under it, [`Trees`] opens
-//! immutable sets of files: a git repository at a commit, or a directory that the user named. A [`Tree`]
-//! is read in place, or written out by [`Tree::materialize`].
+//! A [`Policy`] says what one caller may reach. [`Client`] reads over HTTP under a policy. [`Trees`] opens
+//! immutable sets of files: a git repository at a commit, or a directory that the user named. A [`Tree`] is read in
+//! place, or written out by [`Tree::materialize`].
 //!
-//! Not for file formats, for caches of documents, or for anything that knows what a plugin is.
+//! This crate is not the place for file formats, document caches, or anything that knows what a plugin is.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), aiw_net::NetError> {

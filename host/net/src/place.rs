@@ -1,4 +1,4 @@
-//! Where a URL leads: a web server, an ssh server, a path of this machine.
+//! Where a URL leads: to a web server, an ssh server or a path on this machine.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::error::NetError;
 
-/// Where a git URL leads.
+/// The destination of a git URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Http(Url),
@@ -16,7 +16,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Reads a git URL. Credentials are let through only where the user's own configuration wrote them.
+    /// Parses a git URL. Credentials are allowed only if the user's own git configuration put them there.
     pub(crate) fn of(url: &str, credentials: bool) -> Result<Self, NetError> {
         let refuse = |why: &str| Err(NetError::invalid(format!("git URL `{}` {why}", shown_git(url))));
         if url.is_empty() || url.len() > 2048 {
@@ -25,7 +25,7 @@ impl Place {
         if url.chars().any(|c| c.is_control() || c == ' ') {
             return refuse("contains a space or a control character");
         }
-        // As an argument of git or ssh it would be an option.
+        // git or ssh would read it as an option.
         if url.starts_with('-') {
             return refuse("begins with `-`");
         }
@@ -52,7 +52,7 @@ impl Place {
                     if host.is_empty() {
                         return refuse("names no host");
                     }
-                    // Hosts of ssh are not decoded by the parser, and git decodes them.
+                    // The URL parser does not decode the host of an ssh URL, but git does.
                     let odd = |text: &str| text.starts_with('-') || text.contains('%');
                     if odd(host) || odd(parsed.username()) || parsed.path().starts_with("/-") {
                         return refuse("has a part that ssh or git would mistake for an option");
@@ -89,19 +89,19 @@ impl Place {
     }
 }
 
-/// A git URL for messages, without what may be secret in it.
+/// Formats a git URL for messages, without its secret parts.
 pub(crate) fn shown_git(url: &str) -> String {
     if !url.contains("://") {
         return one_line(url, 200);
     }
     match Url::parse(url) {
         Ok(parsed) => shown(&parsed),
-        // What cannot be read cannot be cut: only the scheme.
+        // The secret parts of an unreadable URL cannot be found, so show only the scheme.
         Err(_) => one_line(&format!("{}://…", url.split("://").next().unwrap_or_default()), 40),
     }
 }
 
-/// A URL without what may be secret in it.
+/// Formats a URL without its secret parts.
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);

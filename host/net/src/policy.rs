@@ -14,24 +14,24 @@ use crate::place::Place;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("host pattern `{}` {why}", one_line(.pattern, 80))]
 pub struct InvalidPattern {
-    /// What was given.
+    /// The pattern as given.
     pub pattern: String,
-    /// The rule that it breaks.
+    /// The rule that the pattern breaks.
     pub why: &'static str,
 }
 
-/// Which hosts: `example.com`, `*.example.com` (any name beneath it), `*`, each with `:port`
-/// where the port is not the scheme's own.
+/// A pattern for host names: `example.com`, `*.example.com` (any name beneath it) or `*`, each with `:port` if the
+/// port is not the scheme's default.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostPattern {
-    /// Without `*.`; empty for `*`.
+    /// The name without `*.`; empty for `*`.
     name: String,
     beneath: bool,
     port: Option<u16>,
 }
 
 impl HostPattern {
-    /// Takes `example.com`, `example.com:8443`, `*.example.com`, `*`, `[::1]:8080`.
+    /// Parses a pattern such as `example.com`, `example.com:8443`, `*.example.com`, `*` or `[::1]:8080`.
     pub fn parse(pattern: &str) -> Result<Self, InvalidPattern> {
         let fail = |why| Err(InvalidPattern { pattern: pattern.to_owned(), why });
         if pattern.len() > 260 {
@@ -54,7 +54,7 @@ impl HostPattern {
         if name.contains('*') {
             return fail("has a `*` that is not before the first dot");
         }
-        // The parser that requests go through, so that both see the same name.
+        // Use the parser that requests use, so that both see the same name.
         let parsed = match url::Host::parse(name) {
             Ok(parsed) => parsed,
             Err(_) => return fail("is not a valid host name"),
@@ -69,7 +69,7 @@ impl HostPattern {
         Ok(Self { name, beneath, port })
     }
 
-    /// Whether `host` and `port` fit. A pattern without a port means the scheme's own.
+    /// Returns whether `host` and `port` match. A pattern without a port means the scheme's default port.
     pub fn matches(&self, host: &str, port: u16, default_port: u16) -> bool {
         if port != self.port.unwrap_or(default_port) {
             return false;
@@ -103,12 +103,13 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// A host's name as it is compared: small letters, without the root's dot.
+/// Normalizes a host name for comparison: lowercase, without the trailing dot of the root.
 pub(crate) fn bare_name(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// Where a URL leads: `https`, `http`, `ssh`, `git@host:path`. `None` for what has no host.
+/// Returns the host and port that a URL (`https`, `http`, `ssh` or `git@host:path`) leads to, or `None` if it has
+/// no host.
 pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     if let Ok(parsed) = Url::parse(url)
         && matches!(parsed.scheme(), "http" | "https")
@@ -121,8 +122,8 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     }
 }
 
-/// Scheme, host and port of a web address, in one form: `https://a.example:443`. `None` for what is not an `http` or
-/// `https` URL, and for one that holds a user or a password.
+/// Returns the scheme, host and port of a web address in one form, such as `https://a.example:443`. Returns `None`
+/// if the address is not an `http` or `https` URL, or if it contains a user or a password.
 pub fn origin(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
     let plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
@@ -135,7 +136,7 @@ pub fn origin(url: &str) -> Option<String> {
 pub enum Hosts {
     /// Any host, at any port.
     Any,
-    /// Those that match one of the patterns.
+    /// Hosts that match one of the patterns.
     Only(Vec<HostPattern>),
 }
 
@@ -151,28 +152,28 @@ impl Hosts {
 /// What one caller may reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Hosts that may be asked, where their addresses are public.
+    /// Hosts that may be contacted if their addresses are public.
     pub hosts: Hosts,
-    /// Host and port that the user named: allowed whatever `hosts` says, private or not,
-    /// encrypted or not.
+    /// Hosts and ports that the user named. They are allowed whatever `hosts` says, private or not, encrypted or
+    /// not.
     pub granted: BTreeSet<(String, u16)>,
-    /// Directories that the user named; what lies beneath may be opened.
+    /// Directories that the user named. Anything beneath them may be opened.
     pub directories: Vec<PathBuf>,
 }
 
 impl Policy {
-    /// All of the public internet, encrypted, and nothing else.
+    /// Allows the whole public internet, encrypted only, and nothing else.
     pub fn public() -> Self {
         Self { hosts: Hosts::Any, granted: BTreeSet::new(), directories: Vec::new() }
     }
 
-    /// Nothing, until something is granted.
+    /// Allows nothing until something is granted.
     pub fn none() -> Self {
         Self { hosts: Hosts::Only(Vec::new()), granted: BTreeSet::new(), directories: Vec::new() }
     }
 
-    /// Grants what the user typed: the host and port of a URL or of `git@host:path`, or a directory.
-    /// What is neither is left alone.
+    /// Grants what the user typed: the host and port of a URL or of `git@host:path`, or a directory. Ignores
+    /// anything else.
     pub fn grant_url(&mut self, url: &str) {
         match (host_and_port(url), Place::of(url, true)) {
             (Some(place), _) => {
@@ -183,7 +184,7 @@ impl Policy {
         }
     }
 
-    /// Whether a host is among those that the caller declared.
+    /// Returns whether a host is among those that the caller declared.
     pub fn declares(&self, host: &str, port: u16, default_port: u16) -> bool {
         self.hosts.matches(host, port, default_port)
     }

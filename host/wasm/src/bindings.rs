@@ -1,6 +1,6 @@
-//! What wasmtime generates from `wit/`; nothing else describes the contract.
+//! The code that wasmtime generates from `wit/`, which alone defines the contract.
 
-/// Contract 0.1: one world that holds all of them, so that what they share is one type.
+/// Contract 0.1: one world that includes all worlds, so that they share their types.
 pub(crate) mod v0_1 {
     wasmtime::component::bindgen!({
         path: "../../wit/aiw-plugin-0.1",

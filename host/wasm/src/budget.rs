@@ -1,4 +1,4 @@
-//! What a call is for, what it may take, and the secrets that go along.
+//! The purpose of a call, what it may use, and the secrets that it may send.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,28 +7,28 @@ use aiw_core::Secret;
 
 use crate::limits::{COMMAND_CPU, COMMAND_WALL, Limits};
 
-/// A limit of a call that is over. The text is the end of a sentence.
+/// An error for a call that exceeded a limit. The text is the end of a sentence.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct OverLimit(pub String);
 
-/// A secret, and where it may be sent.
+/// A secret and the places that it may be sent to.
 #[derive(Debug, Clone)]
 pub struct BoundSecret {
-    /// The value.
+    /// The secret.
     pub value: Secret,
-    /// URLs whose scheme, host and port get it; nothing else does.
+    /// The secret may be sent only to the scheme, host and port of these URLs.
     pub urls: Vec<String>,
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// An answer, which may take requests.
+    /// An answer that may need requests.
     Answer,
-    /// What the named function can say without the host.
+    /// What the named function can answer without the host.
     Pure(&'static str),
-    /// A plan: before every start, at once, so that nothing is asked for or started.
+    /// A plan. It is made before every start and must be immediate, so it may not send requests or start tasks.
     Plan,
 }
 
@@ -41,12 +41,12 @@ impl Purpose {
     }
 }
 
-/// What all calls for one command may take together: a marketplace may have thousands of entries.
+/// What all calls for one command may use together: a marketplace may have thousands of entries.
 #[derive(Debug)]
 pub struct Budget {
-    /// Microseconds of guest code.
+    /// Microseconds spent in guest code.
     guest: AtomicU64,
-    /// When the command's time for the component is over.
+    /// When the command's time for the component runs out.
     end: Instant,
 }
 

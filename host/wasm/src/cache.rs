@@ -1,10 +1,9 @@
-//! Compiled code on disk.
+//! A cache of compiled code on disk.
 //!
-//! wasmtime does not check compiled code: a flipped byte runs. So each file begins with a
-//! header of ours that holds a sha256 of the rest; it is checked over the very bytes that
-//! are loaded. Nothing but our own compiler writes here: precompiled code from outside is
-//! refused by name (`aiw_extensions::inspect`). Another program of the same user could forge
-//! a file; that user can replace the aiw binary as well.
+//! wasmtime does not check compiled code: a flipped byte runs. So each file begins with a header of ours that holds
+//! the SHA-256 of the rest, and the exact bytes that are loaded are checked against it. Only our own compiler
+//! writes here: precompiled code from outside is refused by `aiw_extensions::inspect`. Another program of the same
+//! user could forge a file, but that user can replace the aiw binary as well.
 
 use std::fs;
 use std::io::Write;
@@ -20,20 +19,20 @@ use crate::limits;
 const MAGIC: &[u8; 16] = b"aiw-compiled-v1\n";
 const HEADER: usize = MAGIC.len() + 32;
 
-/// A directory of compiled components, least recently used out at
-/// [`limits::COMPILED_CACHE`]. Whatever is wrong with it, code is compiled in memory.
+/// A directory of compiled components. At [`limits::COMPILED_CACHE`], the least recently used are deleted. If
+/// anything is wrong with the directory, code is compiled in memory.
 #[derive(Debug, Clone)]
 pub struct CompiledCache {
     dir: Option<PathBuf>,
 }
 
 impl CompiledCache {
-    /// A cache in a directory, which is made private if it does not exist.
+    /// Creates a cache in a directory, which is created private if it does not exist.
     pub fn at(dir: PathBuf) -> Self {
         Self { dir: Some(dir) }
     }
 
-    /// No cache: everything is compiled in memory.
+    /// Disables the cache: everything is compiled in memory.
     pub fn none() -> Self {
         Self { dir: None }
     }
@@ -42,7 +41,7 @@ impl CompiledCache {
         Some(self.dir.as_ref()?.join(format!("{key}.cwasm")))
     }
 
-    /// Code that was compiled for this engine, if it is there and whole.
+    /// Returns the code compiled for this engine, if it is in the cache and intact.
     pub(crate) fn load(&self, engine: &wasmtime::Engine, key: &str) -> Option<Component> {
         let path = self.file(key)?;
         if !is_ours(self.dir.as_ref()?, true) || !is_ours(&path, false) {
@@ -58,7 +57,7 @@ impl CompiledCache {
             let _ = fs::remove_file(&path);
             return None;
         }
-        // The order of use, for the limit; once an hour is often enough.
+        // Record the use for evicting the least recently used. Once an hour is often enough.
         let now = SystemTime::now();
         if let Ok(file) = fs::File::open(&path)
             && file
@@ -71,7 +70,7 @@ impl CompiledCache {
         component
     }
 
-    /// Keeps compiled code. A failure is not an error: the next process compiles again.
+    /// Stores compiled code. A failure is not an error: the next process compiles again.
     pub(crate) fn store(&self, key: &str, code: &[u8]) {
         let (Some(dir), Some(path)) = (&self.dir, self.file(key)) else { return };
         let _ = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
@@ -95,7 +94,7 @@ impl CompiledCache {
     }
 }
 
-/// Owned by us, not a link, writable by nobody else.
+/// Returns whether a path is owned by us, is not a link, and is writable by nobody else.
 fn is_ours(path: &Path, directory: bool) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| {
         let kind = if directory { meta.is_dir() } else { meta.is_file() };
@@ -103,14 +102,13 @@ fn is_ours(path: &Path, directory: bool) -> bool {
     })
 }
 
-/// The one `unsafe` of this crate.
+/// Loads compiled code. This is the only `unsafe` in this crate.
 #[expect(unsafe_code, reason = "wasmtime runs compiled code as it is")]
 pub(crate) fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> Option<Component> {
-    // SAFETY: `code` is what `Engine::precompile_component` of this program made. It came through a
-    // pipe from a child of ours that ran nothing else, or out of a file that `store` wrote: that file
-    // lies in a private directory of ours, carries our magic, and the sha256 in its header was checked
-    // over exactly these bytes, which nobody else can change while they are read. Code for another
-    // engine or version is refused by wasmtime itself.
+    // SAFETY: `code` was made by `Engine::precompile_component` of this program. It came through a pipe from a
+    // child of ours that ran nothing else, or out of a file that `store` wrote. That file is in a private directory
+    // of ours and carries our magic, and the SHA-256 in its header was checked against exactly these bytes, which
+    // nobody else can change while they are read. wasmtime itself refuses code for another engine or version.
     unsafe { Component::deserialize(engine, code) }.ok()
 }
 

@@ -1,5 +1,5 @@
-//! What components are given, as plain traits: the real ones come from the capability
-//! crates, tests bring their own.
+//! What components can use, as plain traits. The capability crates provide the real implementations; tests bring
+//! their own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::error::Refusal;
 /// Reads over HTTP.
 #[async_trait]
 pub trait Http: Send + Sync {
-    /// A GET within a policy.
+    /// Sends a GET request within a policy.
     async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError>;
 }
 
-/// Where a tree comes from.
+/// The origin of a tree.
 #[derive(Debug, Clone)]
 pub enum Origin {
     /// A git repository.
@@ -30,37 +30,37 @@ pub enum Origin {
 /// Opens trees.
 #[async_trait]
 pub trait Trees: Send + Sync {
-    /// A tree within a policy.
+    /// Opens a tree within a policy.
     async fn open(&self, policy: &Policy, origin: &Origin) -> Result<Tree, NetError>;
 }
 
 /// The clock that components see.
 pub trait Clock: Send + Sync {
-    /// The time.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 }
 
-/// Where a component's log lines go.
+/// The destination of a component's log lines.
 pub trait Log: Send + Sync {
-    /// One line, already bounded and printable.
+    /// Writes one line, which is already limited in length and printable.
     fn write(&self, component: &str, level: Level, line: &str);
 }
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// For the component's author.
+    /// Details for the component's author.
     Debug,
-    /// For whoever looks.
+    /// Information for anyone who reads the log.
     Info,
-    /// Something is off.
+    /// Something is wrong.
     Warn,
     /// Something failed.
     Error,
 }
 
 impl Level {
-    /// As it stands in a log.
+    /// Returns the name used in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Debug => "debug",
@@ -73,79 +73,79 @@ impl Level {
 
 /// A component's settings, by key.
 pub trait Settings: Send + Sync {
-    /// `sources.<component>.<key>`
+    /// Returns the setting `sources.<component>.<key>`.
     fn get(&self, component: &str, key: &str) -> Option<String>;
 }
 
-/// The tasks of the user's session.
+/// The tasks in the user's session.
 #[async_trait]
 pub trait Tasks: Send + Sync {
-    /// Those that have not been removed, the newest first.
+    /// Returns the tasks that have not been removed, the newest first.
     async fn list(&self) -> Result<Vec<Task>, TaskError>;
 
-    /// One of them.
+    /// Returns one task.
     async fn get(&self, id: TaskId) -> Result<Task, TaskError>;
 
-    /// The task as it is once it has ended, or after `time`.
+    /// Returns the task once it has ended, or after `time`.
     async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, TaskError>;
 
-    /// Starts one, as a component asked for it: with the CLI's own safe permissions.
+    /// Starts a task for a component, with the CLI's own safe permissions.
     async fn start(&self, request: &StartTask) -> Result<Task, TaskError>;
 }
 
-/// A task, as components see it.
+/// A task as components see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
-    /// What runs.
+    /// The CLI that runs.
     pub cli: CliKind,
-    /// The provider; none is the CLI's own configuration.
+    /// The provider; `None` for the CLI's own configuration.
     pub provider: Option<ProviderName>,
-    /// The role, or several as they were given.
+    /// The role, or several roles as they were given.
     pub role: Option<String>,
-    /// What the provider's plan kept with it.
+    /// The tag that the provider's plan stored with the task.
     pub tag: Option<String>,
-    /// Where it stands.
+    /// The current state.
     pub state: TaskState,
-    /// How it ended; none until then.
+    /// How the task ended; `None` until then.
     pub outcome: Option<TaskOutcome>,
-    /// The CLI's own, where it had one.
+    /// The CLI's own exit code, if it had one.
     pub exit_code: Option<i32>,
-    /// When it was started.
+    /// When the task was started.
     pub started: SystemTime,
-    /// When it ended.
+    /// When the task ended.
     pub ended: Option<SystemTime>,
 }
 
-/// A task to be started.
+/// A task to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartTask {
-    /// What is to run.
+    /// The CLI to run.
     pub cli: CliKind,
-    /// What is asked of it; not checked.
+    /// The prompt for the CLI; not checked.
     pub prompt: String,
-    /// The provider; the default one if none is named.
+    /// The provider; the default one if `None`.
     pub provider: Option<ProviderName>,
-    /// The role that goes before it.
+    /// The role to apply.
     pub role: Option<RoleName>,
-    /// An absolute path; aiw's own directory if none is named.
+    /// An absolute path; aiw's own directory if `None`.
     pub cwd: Option<PathBuf>,
-    /// The model; the provider's if none is named.
+    /// The model; the provider's if `None`.
     pub model: Option<String>,
 }
 
-/// Why tasks gave no answer.
+/// Why a call of [`Tasks`] failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TaskError {
-    /// Which of the contract's errors.
+    /// Which error of the contract it is.
     pub refusal: Refusal,
-    /// The sentence.
+    /// The message.
     pub message: String,
 }
 
-/// A place without tasks: there are none, and none can be started.
+/// An implementation without tasks: none exist, and none can be started.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTasks;
 
@@ -174,22 +174,22 @@ impl Tasks for NoTasks {
     }
 }
 
-/// All of them together.
+/// All capabilities together.
 #[derive(Clone)]
 pub struct Capabilities {
-    /// `http`
+    /// For the interface `http`.
     pub http: Arc<dyn Http>,
-    /// `trees`
+    /// For the interface `trees`.
     pub trees: Arc<dyn Trees>,
-    /// `clock`
+    /// For the interface `clock`.
     pub clock: Arc<dyn Clock>,
-    /// `log`
+    /// For the interface `log`.
     pub log: Arc<dyn Log>,
-    /// `settings`
+    /// For the interface `settings`.
     pub settings: Arc<dyn Settings>,
-    /// `tasks`
+    /// For the interface `tasks`.
     pub tasks: Arc<dyn Tasks>,
-    /// `cache`: each component has a directory of its own beneath the home's.
+    /// For the interface `cache`. Each component has its own directory beneath the home's.
     pub home: aiw_home::Home,
 }
 
@@ -210,7 +210,7 @@ impl Trees for aiw_net::Trees {
     }
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -1,7 +1,7 @@
-//! From a component's bytes to code.
+//! Compiles components.
 //!
-//! Cranelift can't be interrupted, and some kilobytes can be made to cost it gigabytes. So what comes from
-//! outside is compiled in a process of its own, with limits that end it.
+//! Cranelift cannot be interrupted, and a few kilobytes can be crafted to cost it gigabytes. So foreign components
+//! are compiled in a separate process with hard limits.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -13,19 +13,19 @@ use wasmtime::component::Component;
 use crate::error::one_line;
 use crate::{Engine, LoadError, limits};
 
-/// Whose code a component is.
+/// Who provides a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Part of aiw.
+    /// The component is part of aiw.
     Bundled,
-    /// Somebody else's.
+    /// The component is from someone else.
     Foreign,
 }
 
-/// The first argument with which a program of [`Engine::compile_with`] is started.
+/// The first argument passed to the program given to [`Engine::compile_with`].
 pub const COMPILE_ARGUMENT: &str = "__compile";
 
-/// A component ready for linking: out of the cache, or compiled and put there.
+/// Returns a component ready for linking, from the cache if possible. Otherwise compiles and caches it.
 pub(crate) async fn component(
     engine: &Engine,
     bytes: &[u8],
@@ -37,7 +37,7 @@ pub(crate) async fn component(
     if let Some(component) = engine.cache.load(&engine.inner, &key) {
         return Ok(component);
     }
-    // Seconds for a JavaScript guest, and it can't be interrupted: off this thread.
+    // A JavaScript guest takes seconds to compile and cannot be interrupted, so use another thread.
     let (engine, bytes, id) = (engine.clone(), bytes.to_owned(), id.to_owned());
     let fail = |id: &str, reason: String| LoadError::Compile { id: id.to_owned(), reason };
     let name = id.clone();
@@ -45,7 +45,7 @@ pub(crate) async fn component(
         (Origin::Foreign, Some(program)) => {
             let code = in_child(program, &bytes).map_err(|reason| fail(&id, reason))?;
             engine.cache.store(&key, &code);
-            // Our own compiler made it, a moment ago, for this engine.
+            // Our own compiler made this code a moment ago for this engine.
             crate::cache::deserialize(&engine.inner, &code)
                 .ok_or_else(|| fail(&id, "the compiled code does not load".into()))
         }
@@ -60,11 +60,11 @@ pub(crate) async fn component(
     compiled.await.unwrap_or_else(|e| Err(fail(&name, e.to_string())))
 }
 
-/// Compiles in a process that may take only so much. The error is a sentence.
+/// Compiles in a process with limited memory and time. The error is a sentence.
 fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut command = Command::new(program);
     command.arg(COMPILE_ARGUMENT).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // The compiler starts a thread for each processor, and each has memory of its own.
+    // The compiler starts a thread for each processor, and each thread uses memory of its own.
     command.env("RAYON_NUM_THREADS", std::thread::available_parallelism().map_or(2, |n| n.get().min(8)).to_string());
     let mut child = command.spawn().map_err(|e| format!("the compiler failed to start: {e}"))?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -99,13 +99,13 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let (code, words) = (code.join().unwrap_or_default(), words.join().unwrap_or_default());
     match status.code() {
         Some(0) => Ok(code),
-        // Its own sentence; a death for want of memory has none.
+        // The compiler explained the failure. A process that runs out of memory cannot.
         Some(1) => Err(aiw_core::one_line(&String::from_utf8_lossy(&words), 400)),
         _ => Err(format!("it needs more than {} GiB of memory, or crashes the compiler", limits::COMPILE_MEMORY >> 30)),
     }
 }
 
-/// The whole of a process that compiles one component: from standard input to standard output.
+/// The main function of a process that compiles one component, from standard input to standard output.
 pub fn compile_main() -> ExitCode {
     match compile_here() {
         Ok(()) => ExitCode::SUCCESS,
@@ -126,8 +126,8 @@ fn compile_here() -> Result<(), String> {
     std::io::stdout().lock().write_all(&code).map_err(|e| format!("cannot write it: {e}"))
 }
 
-/// Memory that is written to, processor time, and no core file. What a system does not know is not
-/// limited; the parent's clock still is.
+/// Limits the memory that is written to and the processor time, and disables core files. Limits that the system
+/// does not know are not set, but the parent's timeout still applies.
 fn limit_this_process() {
     use rustix::process::{Resource, Rlimit, setrlimit};
 

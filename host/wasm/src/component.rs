@@ -1,4 +1,4 @@
-//! One component: loading, linking, calling.
+//! Loads, links and calls components.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,23 +20,23 @@ use crate::error::{CallError, LoadError};
 use crate::host::{Call, State};
 use crate::limits::{COMMAND_WALL, Limits};
 
-/// What the user named for one call: it is granted whatever the manifest says.
+/// What the user named for one call. It is granted whatever the manifest says.
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
-    /// URLs whose host and port may be asked, private addresses included.
+    /// URLs whose host and port may be contacted, including private addresses.
     pub urls: Vec<String>,
-    /// URLs that a component named and nobody typed: their host and port may be asked where they are
-    /// public and encrypted.
+    /// URLs that a component named and nobody typed. Their host and port may be contacted if they are public and
+    /// encrypted.
     pub public_urls: Vec<String>,
     /// Directories that may be read.
     pub directories: Vec<PathBuf>,
-    /// Secrets that the component may name in a header, by the name that it knows.
+    /// Secrets that the component may put into a header, by the names that it knows.
     pub secrets: BTreeMap<String, BoundSecret>,
-    /// What this call shares with others of the same command.
+    /// The budget that this call shares with the other calls of the same command.
     pub budget: Option<Arc<Budget>>,
 }
 
-/// Where the functions of each world that a component offers are.
+/// The exported functions of each world that a component offers.
 struct Exports {
     market: Option<market::GuestIndices>,
     adapter: Option<adapter::GuestIndices>,
@@ -64,10 +64,10 @@ pub struct Component {
 }
 
 impl Component {
-    /// Compiles a component, or loads what was compiled before, and links it.
+    /// Compiles a component, or loads the compiled code from the cache, and links it.
     ///
-    /// `about` must come from `inspect` over the same bytes; `granted` is what the user agreed
-    /// to (for a bundled component, what it wants).
+    /// `about` must come from `inspect` of the same bytes. `granted` is what the user agreed to; for a bundled
+    /// component, it is what the component wants.
     pub async fn load(
         engine: &Engine,
         bytes: &[u8],
@@ -102,12 +102,12 @@ impl Component {
         Ok(Self { id, wanted, granted, engine: engine.clone(), pre, exports, capabilities })
     }
 
-    /// Its id.
+    /// Returns the component's id.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// What was agreed to and asked for: both keys.
+    /// Returns the values that the component asks for and the user agreed to. Both are needed.
     fn both_keys(&self, kind: CapabilityKind) -> Vec<String> {
         let granted = self.granted.values(kind);
         self.wanted.values(kind).into_iter().filter(|value| granted.contains(value)).collect()
@@ -127,7 +127,7 @@ impl Component {
         if origins.iter().any(|origin| origin == "directory" || origin.starts_with("git:")) {
             trees.directories = reach.directories.clone();
         }
-        // An address in the component's settings was typed by the user as well.
+        // The user typed the addresses in the component's settings as well.
         let settings = self.both_keys(CapabilityKind::Settings);
         let set = settings.iter().filter_map(|key| self.capabilities.settings.get(&self.id, key));
         for url in set.chain(reach.urls.iter().cloned()) {
@@ -141,7 +141,7 @@ impl Component {
         exports.as_ref().ok_or_else(|| CallError::NotOffered { component: self.id.to_string(), world: world.as_str() })
     }
 
-    /// One call of a marketplace source.
+    /// Makes one call to a marketplace source.
     pub(crate) async fn market<T>(
         &self,
         reach: &Reach,
@@ -156,7 +156,7 @@ impl Component {
         self.call(reach, purpose, &Limits::MARKET_SOURCE, run).await
     }
 
-    /// One call of a provider.
+    /// Makes one call to a provider.
     pub(crate) async fn adapter<T>(
         &self,
         reach: &Reach,
@@ -171,7 +171,7 @@ impl Component {
         self.call(reach, purpose, &Limits::PROVIDER, run).await
     }
 
-    /// One call in a store of its own, within all limits.
+    /// Makes one call in its own store, within all limits.
     async fn call<T>(
         &self,
         reach: &Reach,
@@ -194,7 +194,7 @@ impl Component {
             limits,
         });
         let mut store = Store::new(&self.engine.inner, state);
-        // All limits before instantiation: initial memory counts, and start functions run.
+        // Set all limits before instantiation: the initial memory counts, and start functions run.
         store.limiter(|state| &mut state.usage);
         store.set_hostcall_fuel(limits.hostcall_bytes);
         store.set_max_component_handles(limits.handles);
@@ -233,20 +233,20 @@ impl Component {
     }
 }
 
-/// One sentence for whatever ended a guest.
+/// Describes in one sentence what ended a guest.
 fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &Limits) -> String {
     if let Some(over) = error.downcast_ref::<OverLimit>() {
         return over.to_string();
     }
     match error.downcast_ref::<Trap>() {
-        // The SDK's panic hook logs the panic's text as the guest's last error.
+        // The SDK's panic hook logs the panic message as the guest's last error.
         Some(Trap::UnreachableCodeReached) => match last_error {
             Some(line) => format!("gave up: {line}"),
             None => "gave up without a message (a panic, or out of memory)".into(),
         },
         Some(trap) => trapped(*trap),
         None => {
-            // The contexts around it are addresses in the guest's code.
+            // The outer contexts are addresses in the guest's code.
             let text = aiw_core::one_line(&error.root_cause().to_string(), 400);
             if text.contains("hostcalls has been exhausted") {
                 format!("handed over more than {} MiB in one call", limits.hostcall_bytes >> 20)
@@ -263,7 +263,7 @@ fn explain(error: &wasmtime::Error, last_error: Option<&str>, limits: &Limits) -
     }
 }
 
-/// A trap in words.
+/// Describes a trap in words.
 fn trapped(trap: Trap) -> String {
     match trap {
         Trap::StackOverflow | Trap::MemoryOutOfBounds => {

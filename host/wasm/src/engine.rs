@@ -13,13 +13,13 @@ use crate::{CompiledCache, LoadError, limits};
 pub struct Engine {
     pub(crate) inner: wasmtime::Engine,
     pub(crate) cache: CompiledCache,
-    /// The program that compiles what comes from outside.
+    /// The program that compiles foreign components.
     pub(crate) compiler: Option<PathBuf>,
     ticker: Arc<OnceLock<()>>,
 }
 
 impl Engine {
-    /// An engine whose compiled code is kept in `cache`.
+    /// Creates an engine that stores its compiled code in `cache`.
     pub fn new(cache: CompiledCache) -> Result<Self, LoadError> {
         let mut config = Config::new();
         config
@@ -27,11 +27,11 @@ impl Engine {
             .epoch_interruption(true)
             .cranelift_opt_level(OptLevel::Speed)
             .max_wasm_stack(limits::STACK)
-            // Small machines can't map the default 4 GiB a memory.
+            // Small machines cannot map the default of 4 GiB for each memory.
             .memory_reservation(limits::MEMORY as u64)
             .allocation_strategy(InstanceAllocationStrategy::OnDemand)
             .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-            // What no guest needs is not a surface.
+            // Disable features that no guest needs, to reduce the attack surface.
             .wasm_relaxed_simd(false)
             .wasm_gc(false)
             .wasm_function_references(false)
@@ -44,15 +44,15 @@ impl Engine {
         Ok(Self { inner, cache, compiler: None, ticker: Arc::new(OnceLock::new()) })
     }
 
-    /// Compiles what comes from outside in a process of its own: `program` calls
-    /// [`compile_main`](crate::compile_main) when [`COMPILE_ARGUMENT`](crate::COMPILE_ARGUMENT) is its
-    /// first argument. Without it, everything is compiled in this process.
+    /// Compiles foreign components in a separate process. `program` must call [`compile_main`](crate::compile_main)
+    /// if its first argument is [`COMPILE_ARGUMENT`](crate::COMPILE_ARGUMENT). Without this, everything is compiled
+    /// in this process.
     #[must_use]
     pub fn compile_with(self, program: PathBuf) -> Self {
         Self { compiler: Some(program), ..self }
     }
 
-    /// The epoch's clock starts with the first call and ends with the engine.
+    /// Starts the epoch clock on the first call. It stops when the engine is dropped.
     pub(crate) fn tick(&self) {
         self.ticker.get_or_init(|| {
             let engine = self.inner.weak();
@@ -66,7 +66,7 @@ impl Engine {
         });
     }
 
-    /// sha256 of everything that decides whether compiled code fits this engine.
+    /// Returns the SHA-256 of everything that decides whether compiled code fits this engine.
     pub(crate) fn fingerprint(&self) -> String {
         use std::hash::Hash;
 
@@ -79,7 +79,7 @@ impl Engine {
                 sha2::Digest::update(&mut self.0, bytes);
             }
         }
-        // A stable digest: `DefaultHasher` may change with the Rust release.
+        // `DefaultHasher` may change with the Rust release, but this digest is stable.
         let mut hasher = Sha(<sha2::Sha256 as sha2::Digest>::new());
         self.inner.precompile_compatibility_hash().hash(&mut hasher);
         aiw_core::hex(&sha2::Digest::finalize(hasher.0))

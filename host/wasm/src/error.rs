@@ -1,4 +1,4 @@
-//! Why a component cannot be loaded, or a call failed.
+//! Errors of loading and calling components.
 
 use aiw_core::ErrorKind;
 use aiw_extensions::ExtensionError;
@@ -6,28 +6,29 @@ use aiw_extensions::ExtensionError;
 /// Why a component cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It is not a component for this aiw.
+    /// The file is not a component for this aiw.
     #[error(transparent)]
     Extension(#[from] ExtensionError),
-    /// Its digest is not the one that was agreed to.
+    /// The digest differs from the one that the user agreed to.
     #[error("component `{id}` is not the file that you agreed to: its sha256 is {found}, the lock file says {pinned}")]
     Digest {
         /// The component.
         id: String,
-        /// What the lock file says.
+        /// The digest in the lock file.
         pinned: String,
-        /// What the file has.
+        /// The digest of the file.
         found: String,
     },
-    /// The compiler refuses it.
+    /// The compiler refuses the component.
     #[error("component `{id}` cannot be compiled: {reason}")]
     Compile {
         /// The component.
         id: String,
-        /// What wasmtime says, in one line.
+        /// The message of wasmtime, in one line.
         reason: String,
     },
-    /// It imports what the lock file does not grant: both keys are needed.
+    /// The component imports an interface that the lock file does not grant. A component needs both its own request
+    /// and the user's agreement.
     #[error(
         "component `{id}` imports `{import}`, which you did not agree to: run `aiw extension update {id} --accept-changes`"
     )]
@@ -37,52 +38,52 @@ pub enum LoadError {
         /// The interface.
         import: String,
     },
-    /// The engine itself does not start.
+    /// The engine itself failed to start.
     #[error("the WebAssembly engine failed to start: {reason}")]
     Engine {
-        /// What wasmtime says, in one line.
+        /// The message of wasmtime, in one line.
         reason: String,
     },
 }
 
-/// What a component answered instead of a result: the contract's `error`.
+/// The reason that a component gave instead of a result: the contract's `error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The request or its settings must change.
+    /// The request or the settings must change.
     Invalid,
-    /// What was asked for does not exist.
+    /// The requested item does not exist.
     NotFound,
-    /// The far end, or a grant, refuses.
+    /// The far end refuses, or a grant is missing.
     Denied,
-    /// The far end is down or throttling.
+    /// The far end is down or throttles requests.
     Unavailable {
-        /// Seconds after which another try makes sense.
+        /// Seconds after which to try again.
         retry_after: Option<u32>,
     },
     /// The far end's answer makes no sense.
     Malformed,
 }
 
-/// Why a call gave no result.
+/// Why a call returned no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The component says so.
+    /// The component returned an error.
     #[error("{message}")]
     Refused {
-        /// Which of the contract's errors.
+        /// Which error of the contract it is.
         refusal: Refusal,
-        /// Its sentence, made printable.
+        /// The component's message, made printable.
         message: String,
     },
-    /// The component broke a limit or itself.
+    /// The component exceeded a limit or failed.
     #[error("component `{component}` {what}")]
     Misbehaved {
         /// The component.
         component: String,
-        /// What it did, as the end of a sentence.
+        /// What happened, as the end of a sentence.
         what: String,
     },
-    /// It was called as what it is not.
+    /// The component does not offer the world that was called.
     #[error("component `{component}` is not a `{world}`")]
     NotOffered {
         /// The component.
@@ -90,13 +91,13 @@ pub enum CallError {
         /// The world whose function was called.
         world: &'static str,
     },
-    /// It could not be loaded.
+    /// The component could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
 }
 
 impl CallError {
-    /// The kind, for the exit code.
+    /// Returns the kind of error, which decides the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { refusal: Refusal::Unavailable { .. }, .. } => ErrorKind::Unavailable,
@@ -107,7 +108,7 @@ impl CallError {
     }
 }
 
-/// The whole chain of an error on one printable line.
+/// Formats an error with all its causes on one printable line.
 pub(crate) fn one_line(error: &wasmtime::Error) -> String {
     aiw_core::one_line(&format!("{error:#}"), 400)
 }

@@ -1,12 +1,12 @@
-//! Runs components: engine, limits, compiled-code cache, one binding file per WIT interface.
+//! Runs components: the engine, limits, the compiled-code cache, and one binding file for each WIT interface.
 //!
-//! One component may offer each world: marketplaces ([`market`]) and providers ([`provider`]).
+//! One component may offer several worlds: marketplaces ([`market`]) and providers ([`provider`]).
 //!
-//! The only crate that names wasmtime. What a component asks for is done by the capability
-//! crates behind the traits of [`capabilities`]; what may be asked is decided by its grants.
+//! This is the only crate that uses wasmtime directly. The capability crates do what a component asks for, behind
+//! the traits of [`capabilities`]. The component's grants decide what it may ask for.
 //!
-//! A call gets a fresh store, which is thrown away after it, whatever happened: a component
-//! that loops, traps, eats memory or talks nonsense costs its own call one clear error.
+//! Each call gets a fresh store, which is discarded afterward in any case. A component that loops, traps, exhausts
+//! memory or returns nonsense only makes its own call fail with one clear error.
 
 mod bindings;
 mod budget;

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: the release build against its limits, and against Claude Code's own
-//! `claude plugin` in the same run. Figures depend on the machine; the limits do not.
+//! `cargo xtask bench`: measures the release build against its limits, and against Claude Code's own `claude
+//! plugin` in the same run. The figures depend on the machine; the limits do not.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,10 +14,10 @@ use wait4::Wait4;
 
 use crate::command::{host_cargo, root, run as run_command};
 
-/// Runs of each command; the median counts.
+/// The number of runs of each command. The median counts.
 const RUNS: usize = 15;
 
-/// Memory that a command may take, in MB.
+/// The maximum memory of a command, in MB.
 const MEMORY_MB: f64 = 40.0;
 
 struct Sample {
@@ -25,7 +25,7 @@ struct Sample {
     megabytes: f64,
 }
 
-/// A table row: what, ours, limit, the peer's.
+/// A row of the table: what was measured, our figures, the limit, the peer's figures.
 struct Row {
     what: String,
     ours: Sample,
@@ -97,7 +97,7 @@ pub fn run() -> Result<bool> {
     Ok(good)
 }
 
-/// How a home is prepared, and what is run in it.
+/// How to prepare a home, and what to run in it.
 type Step<'a> = (&'a dyn Fn(&Path) -> Result<()>, &'a [&'a str]);
 
 struct Bench {
@@ -105,9 +105,9 @@ struct Bench {
     market: PathBuf,
     aiw: PathBuf,
     peer: Option<PathBuf>,
-    /// A home whose components are compiled.
+    /// A home with compiled components.
     warm: PathBuf,
-    /// The `PATH`, with a CLI that only says that it is done before it.
+    /// The `PATH`, with a fake CLI first that only says that it is done.
     path: OsString,
 }
 
@@ -152,12 +152,12 @@ impl Bench {
         command
     }
 
-    /// The median of some runs; `prepare` makes the home before each, outside the clock.
+    /// Measures the median of some runs. `prepare` sets up the home before each run and is not measured.
     fn measure(&self, program: &Path, prepare: impl Fn(&Path) -> Result<()>, arguments: &[&str]) -> Result<Sample> {
         let mut samples = Vec::new();
         for _ in 0..RUNS {
             let home = self.dir.path().join("home");
-            // What runs on after a command may still write there.
+            // A process that outlives its command may still write there.
             let start = Instant::now();
             while home.exists() {
                 let gone = fs::remove_dir_all(&home);
@@ -193,7 +193,7 @@ impl Bench {
         let market = self.market.to_str().context("a path in UTF-8")?;
         let url = format!("file://{market}");
         let nothing = |_: &Path| Ok(());
-        // The peer takes no `file://` URL: git's own configuration leads there for both.
+        // The peer accepts no `file://` URL, so git's configuration redirects an `https` URL there for both.
         let git_url = "https://git.example.com/bench.git";
         let git_config = format!("[url \"{url}\"]\n\tinsteadOf = {git_url}\n");
         let mirrored = |home: &Path| Ok(fs::write(home.join(".gitconfig"), &git_config)?);
@@ -271,7 +271,7 @@ impl Bench {
             ran(
                 &mut self.aiw(home, &["provider", "add", "router", "--preset", "openrouter", "--token-env", "THE_KEY"])
             )?;
-            // A CLI that no file tells about is asked for its version once.
+            // A CLI whose version no file tells is run once to ask for it.
             ran(&mut self.aiw(home, &["cli", "list"]))
         };
         let tasks = self.dir.path().join("tasks");
@@ -301,7 +301,8 @@ impl Bench {
         Ok(rows)
     }
 
-    /// From the last end of ten tasks until `aiw wait` in another process is over, in milliseconds.
+    /// Returns the time from the end of the last of ten tasks until `aiw wait` in another process returns, in
+    /// milliseconds.
     fn waiting(&self) -> Result<f64> {
         let home = self.dir.path().join("waiting");
         copy(&self.warm, &home)?;
@@ -330,7 +331,7 @@ impl Bench {
         Ok(over[over.len() / 2])
     }
 
-    /// `git fetch` of a repository into an empty bare one.
+    /// Measures `git fetch` of a repository into an empty bare one.
     fn bare_fetch(&self, url: &str) -> Result<f64> {
         let mut times = Vec::new();
         for n in 0..RUNS {
@@ -346,7 +347,7 @@ impl Bench {
     }
 }
 
-/// A `codex` that does nothing, ahead on the `PATH`.
+/// Creates a `codex` that does nothing, first on the `PATH`.
 fn with_codex(dir: &Path) -> Result<OsString> {
     let bin = dir.join("bin");
     fs::create_dir(&bin)?;
@@ -374,7 +375,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The copy of the real marketplace bears a name that nobody owns.
+/// Gives the copy of the real marketplace a name that nobody owns.
 fn rename(market: &Path, name: &str) -> Result<()> {
     let path = market.join(".claude-plugin/marketplace.json");
     let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;

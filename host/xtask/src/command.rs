@@ -1,4 +1,4 @@
-//! Running other programs from the repository's root.
+//! Runs other programs from the repository's root.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 
-/// The repository's root.
+/// Returns the repository's root.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
-/// `cargo` in a directory beneath the root, as if it was typed there: what the cargo that runs
-/// this program set for its own package would lead the inner one astray.
+/// Returns a `cargo` command for a directory beneath the root, as if typed there. Removes the variables that the
+/// cargo running this program set for its own package, because they would confuse the inner one.
 pub fn cargo(directory: impl AsRef<Path>) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let access = ["CARGO_HOME", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTR", "CARGO_TERM_"];
@@ -27,7 +27,7 @@ pub fn cargo(directory: impl AsRef<Path>) -> Command {
     cargo
 }
 
-/// `cargo` for the host's own workspace, with the target directory that the user chose.
+/// Returns a `cargo` command for the host's own workspace, with the target directory that the user chose.
 pub fn host_cargo() -> Command {
     let mut cargo = cargo("");
     if let Some(target) = std::env::var_os("CARGO_TARGET_DIR") {
@@ -36,7 +36,7 @@ pub fn host_cargo() -> Command {
     cargo
 }
 
-/// `cargo build` of a guest's release; flags that are meant for the host are not passed on.
+/// Returns a `cargo build` command for a guest's release build, without the flags that are meant for the host.
 pub fn guest_cargo(directory: impl AsRef<Path>, target: &str) -> Command {
     let mut cargo = cargo(directory);
     cargo.env_remove("RUSTFLAGS");
@@ -44,7 +44,7 @@ pub fn guest_cargo(directory: impl AsRef<Path>, target: &str) -> Command {
     cargo
 }
 
-/// Runs a command; its output goes where ours goes.
+/// Runs a command with our output streams. A failure is an error.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = status(command)?;
     if !status.success() {
@@ -53,12 +53,12 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command and says how it ended.
+/// Runs a command and returns its exit status.
 pub fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("cannot run `{}`", line(command)))
 }
 
-/// Runs a command for what it writes to its output.
+/// Runs a command and returns its output.
 pub fn output(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run `{}`", line(command)))?;
     if !output.status.success() {
@@ -67,7 +67,7 @@ pub fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{}` wrote what is not UTF-8", line(command)))
 }
 
-/// A command as it would be typed.
+/// Formats a command as one would type it.
 pub fn line(command: &Command) -> String {
     let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let words: Vec<_> = std::iter::once(name).chain(command.get_args()).map(OsStr::to_string_lossy).collect();

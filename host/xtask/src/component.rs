@@ -1,4 +1,4 @@
-//! Makes components: wraps a core module, lifts its manifest, keeps out what is not needed.
+//! Makes components: wraps a core module, moves its manifest out, and strips what is not needed.
 
 use std::borrow::Cow;
 
@@ -6,28 +6,28 @@ use anyhow::{Context, Result, bail, ensure};
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::BinaryReader;
 
-/// The custom section that holds a component's manifest.
+/// The custom section that contains a component's manifest.
 const MANIFEST: &str = "aiw:manifest";
 
-/// `\0asm` and the version.
+/// The length of `\0asm` and the version.
 const HEADER: usize = 8;
 
-/// A core module made with wit-bindgen, and its manifest, which is no longer part of it.
+/// A core module built with wit-bindgen and wrapped as a component, and its manifest, separately.
 pub struct Parts {
     /// The component without a manifest.
     pub component: Vec<u8>,
-    /// What stood in the section `aiw:manifest`.
+    /// The content of the section `aiw:manifest`.
     pub manifest: Vec<u8>,
 }
 
-/// Wraps a core module as a component. It may ask for nothing but the contract.
+/// Wraps a core module as a component, which may import only the contract.
 pub fn wrap(module: &[u8]) -> Result<Parts> {
     let mut manifests = Vec::new();
     let module = filter_custom(module, |name, data| {
         if name == MANIFEST {
             manifests.push(data.to_vec());
         }
-        // wit-bindgen's message to wit-component; names and tool versions are of no use to a user.
+        // Keep wit-bindgen's message to wit-component. Names and tool versions are of no use to users.
         name.starts_with("component-type")
     })?;
     let manifest = match (manifests.pop(), manifests.is_empty()) {
@@ -44,7 +44,7 @@ pub fn wrap(module: &[u8]) -> Result<Parts> {
     Ok(Parts { component: filter_custom(&component, |_, _| false)?, manifest })
 }
 
-/// Adds a manifest at the component's own level.
+/// Adds a manifest at the component's top level.
 pub fn with_manifest(mut component: Vec<u8>, manifest: &[u8]) -> Vec<u8> {
     CustomSection { name: Cow::Borrowed(MANIFEST), data: Cow::Borrowed(manifest) }.append_to_component(&mut component);
     component
@@ -61,8 +61,8 @@ pub fn check(component: &[u8], name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Copies a module or a component without those custom sections of its own level that are not
-/// to be kept. Sections look the same in both: a byte, a length, the data.
+/// Copies a module or a component without the custom sections at its top level that `keep` rejects. Sections look
+/// the same in both: a byte, a length, the data.
 fn filter_custom(bytes: &[u8], mut keep: impl FnMut(&str, &[u8]) -> bool) -> Result<Vec<u8>> {
     ensure!(bytes.len() >= HEADER && bytes.starts_with(b"\0asm"), "is not WebAssembly");
     let mut out = bytes[..HEADER].to_vec();

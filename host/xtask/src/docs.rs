@@ -1,4 +1,4 @@
-//! The documents that the binary writes about itself: `aiw __docs DIRECTORY`.
+//! The documents that the binary generates about itself: `aiw __docs DIRECTORY`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,12 +8,12 @@ use anyhow::{Result, ensure};
 use crate::command::{self, root};
 use crate::tour::build_aiw;
 
-/// Writes them into `docs/`.
+/// Writes the generated documents into `docs/`.
 pub fn write() -> Result<()> {
     write_into(&root().join("docs"))
 }
 
-/// Which of them are not as the binary would write them.
+/// Returns which generated documents differ from what the binary would write.
 pub fn stale() -> Result<Vec<String>> {
     let fresh = tempfile::tempdir()?;
     write_into(fresh.path())?;

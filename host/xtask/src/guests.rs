@@ -1,5 +1,5 @@
-//! Components that only tests need: hostile guests, files that are no component of ours, and the
-//! examples for third parties as their authors would build them.
+//! Components that only tests need: hostile guests, files that are not components of ours, and the third-party
+//! examples, built as their authors would.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::command::{self, root};
 use crate::component::{self, Parts};
 use crate::plugins::{PLAIN, WASI, compile, need, write_if_changed};
 
-/// Where the tests look for them, beneath the repository's root.
+/// The directory beneath the repository's root in which the tests look for them.
 const OUT: &str = ".components/test";
 
 /// Builds all of them.
@@ -31,7 +31,7 @@ pub fn build() -> Result<()> {
     Ok(())
 }
 
-/// The guests that misbehave, and what can be wrong with a file before it runs.
+/// Builds the misbehaving guests, and files with everything that can be wrong before they run.
 fn hostile(out: &Path) -> Result<()> {
     let guests = compile(Path::new("tests/components/hostile"))?;
     let wrap = |name: &str| -> Result<(Vec<u8>, Parts)> {
@@ -70,7 +70,7 @@ fn hostile(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A component in which one name is another of the same length: it stays well-formed.
+/// Replaces a name in a component with another of the same length, which keeps the component well-formed.
 fn replaced(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
     ensure!(from.len() == to.len(), "`{from}` and `{to}` differ in length");
     let (from, to) = (from.as_bytes(), to.as_bytes());
@@ -85,7 +85,7 @@ fn replaced(component: &[u8], from: &str, to: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// As its README says: WASI, and the manifest where the SDK's macro put it.
+/// Builds an example as its README says: for WASI, with the manifest where the SDK's macro put it.
 fn example(out: &Path, name: &str) -> Result<()> {
     let example = Path::new("examples").join(name);
     command::run(&mut command::guest_cargo(&example, WASI))?;
@@ -93,13 +93,13 @@ fn example(out: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// A component that the toolchain made whole.
+/// Reads a component that the toolchain built on its own.
 fn built(workspace: &Path, library: &str) -> Result<Vec<u8>> {
     let path = root().join(workspace).join("target").join(WASI).join("release").join(library).with_extension("wasm");
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
-/// By node and npm, which need not be there. Says why where it is not built.
+/// Builds the JavaScript example with node and npm, which may be missing. Returns the reason if it was not built.
 fn acme_index_js(out: &Path) -> Result<Option<String>> {
     let example = root().join("examples/acme-index-js");
     let (built, wanted) = (example.join("dist/acme-index-js.wasm"), out.join("acme-index-js.wasm"));
@@ -110,7 +110,7 @@ fn acme_index_js(out: &Path) -> Result<Option<String>> {
     if modified(&built) < newest {
         let why = npm(&example).err();
         if let Some(why) = why {
-            // An older one would be tested in its place.
+            // Otherwise, tests would use an older build in its place.
             let _ = std::fs::remove_file(&wanted);
             return Ok(Some(format!("{why:#}")));
         }

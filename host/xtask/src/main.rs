@@ -1,7 +1,7 @@
-//! Every chore of this repository: `cargo xtask setup`, `plugins`, `test`, `check`, …
+//! The chores of this repository: `cargo xtask setup`, `plugins`, `test`, `check`, …
 //!
-//! Not for the product: nothing here is part of the binary. A chore is one module; [`command`]
-//! runs other programs, [`component`] makes components of core modules.
+//! Nothing here is part of the product's binary. Each chore is one module. [`command`] runs other programs, and
+//! [`component`] turns core modules into components.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a chore says, it says to a terminal")]
 
@@ -61,7 +61,7 @@ enum Chore {
 fn main() -> ExitCode {
     match run(Arguments::parse().chore) {
         Ok(true) => ExitCode::SUCCESS,
-        // What is wrong has been said.
+        // The chore has already said what is wrong.
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             eprintln!("error: {e:#}");
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is well.
+/// Runs a chore. Returns whether all is well.
 fn run(chore: Chore) -> Result<bool> {
     match chore {
         Chore::Setup => plugins::setup()?,

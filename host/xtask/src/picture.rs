@@ -1,4 +1,4 @@
-//! `cargo xtask picture`: the README's terminal picture, drawn from what aiw really prints.
+//! `cargo xtask picture`: draws the README's terminal picture from the real output of aiw.
 
 use std::fmt::Write as _;
 
@@ -7,19 +7,19 @@ use anyhow::Result;
 use crate::command::root;
 use crate::tour;
 
-/// Where the picture is.
+/// The path of the picture.
 const FILE: &str = "docs/terminal.svg";
 
 /// The size of a character cell, in pixels.
 const CELL: (usize, usize) = (8, 19);
 
-/// Around the text, in pixels.
+/// The margin around the text, in pixels.
 const MARGIN: usize = 18;
 
-/// The widest line; longer ones are cut.
+/// The maximum length of a line. Longer lines are cut.
 const COLUMNS: usize = 104;
 
-/// Runs the commands of the picture and draws what they print.
+/// Runs the commands of the picture and draws their output.
 pub fn draw() -> Result<()> {
     let lines = tour::recorded()?;
     std::fs::write(root().join(FILE), svg(&lines))?;
@@ -56,7 +56,7 @@ fn escaped(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            // What a terminal would act on has no place in XML.
+            // XML cannot contain control characters.
             c if c.is_control() => {}
             c => escaped.push(c),
         }

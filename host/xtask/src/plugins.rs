@@ -1,4 +1,4 @@
-//! Components: those that are part of the binary, and the targets that building them needs.
+//! The components in the binary, and the targets needed to build them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,15 +8,15 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{self, root};
 use crate::component;
 
-/// What bundled guests are compiled for: nothing is there but the contract.
+/// The target for bundled guests, which have nothing but the contract.
 pub const PLAIN: &str = "wasm32-unknown-unknown";
-/// What third parties in Rust compile for.
+/// The target for third-party guests in Rust.
 pub const WASI: &str = "wasm32-wasip2";
 
-/// A first-party component is small; more means that something crept in.
+/// The maximum size of a first-party component. A larger one contains something unintended.
 const MAX_BYTES: usize = 150_000;
 
-/// Installs the wasm targets that are missing, then builds the components.
+/// Installs missing wasm targets, then builds the components.
 pub fn setup() -> Result<()> {
     let missing: Vec<&str> = [PLAIN, WASI].into_iter().filter(|target| !installed(target)).collect();
     if !missing.is_empty() {
@@ -34,14 +34,14 @@ pub fn setup() -> Result<()> {
     build()
 }
 
-/// Builds the components that are part of the binary into `.components`.
+/// Builds the components of the binary into `.components`.
 pub fn build() -> Result<()> {
     let written = wrap_workspace(Path::new("plugins"), &root().join(".components"))?;
     println!("components: {}", written.join(", "));
     Ok(())
 }
 
-/// Fails in one line where a target is not installed.
+/// Fails with one line if a target is not installed.
 pub fn need(target: &str) -> Result<()> {
     ensure!(installed(target), "Rust's target `{target}` is not installed: `cargo xtask setup` installs it");
     Ok(())
@@ -54,7 +54,7 @@ fn installed(target: &str) -> bool {
     command::output(&mut rustc).is_ok_and(|path| Path::new(path.trim()).is_dir())
 }
 
-/// Builds every guest of a workspace and writes it as `OUT/NAME.wasm`; says what it did to each.
+/// Builds all guests of a workspace and writes each as `OUT/NAME.wasm`. Returns one line about each.
 pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
     let mut said = Vec::new();
     for guest in compile(workspace)? {
@@ -69,11 +69,11 @@ pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
     Ok(said)
 }
 
-/// A guest as cargo left it.
+/// A guest as built by cargo.
 pub struct Guest {
-    /// The package's name.
+    /// The name of the package.
     pub name: String,
-    /// Its core module.
+    /// The path of its core module.
     pub module: PathBuf,
 }
 
@@ -98,14 +98,14 @@ pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
     Ok(guests)
 }
 
-/// Writes a file unless it holds these bytes: what is built from it is not built again.
+/// Writes a file unless it already has this content, so that its dependents are not rebuilt.
 pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool> {
     if std::fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(false);
     }
     let parent = path.parent().context("a file has a directory")?;
     std::fs::create_dir_all(parent)?;
-    // Renamed into place: a build that reads it at this moment reads the old or the new one.
+    // Rename into place, so that a build that reads the file at this moment gets either the old or the new one.
     let new = path.with_extension("wasm.new");
     std::fs::write(&new, bytes)?;
     std::fs::rename(&new, path)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that tests need, then all tests, then one line.
+//! `cargo xtask test`: builds everything that tests need, runs all tests, and prints one line.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::{command, guests, plugins};
 
-/// Workspaces beside the host's, whose tests run on this machine as well.
+/// Workspaces besides the host's, whose tests also run on this machine.
 const GUESTS: [&str; 4] = ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread"];
 
 #[derive(Default)]
@@ -18,7 +18,7 @@ struct Count {
     failed: u64,
 }
 
-/// Builds what tests need and runs them; whether all passed.
+/// Builds what tests need and runs them. Returns whether all passed.
 pub fn run() -> Result<bool> {
     plugins::setup()?;
     guests::build()?;
@@ -34,11 +34,12 @@ pub fn run() -> Result<bool> {
     Ok(count.failed == 0)
 }
 
-/// The tests that kill, for longer, then property tests for as long as was asked for; whether all passed.
+/// Runs the tests that kill processes, with many rounds, and then property tests for the given time. Returns
+/// whether all passed.
 ///
-/// Each round of property tests has a seed of its own, which is printed and kept in
-/// `target/soak-seeds.txt`: `PROPTEST_RNG_SEED=SEED PROPTEST_CASES=2000 cargo test fuzz::` does it again.
-/// What fails, proptest adds to `proptest-regressions`, and every later run of the tests begins with it.
+/// Each round of property tests has its own seed, which is printed and stored in `target/soak-seeds.txt`.
+/// `PROPTEST_RNG_SEED=SEED PROPTEST_CASES=2000 cargo test fuzz::` repeats a round. proptest adds failures to
+/// `proptest-regressions`, and every later run of the tests begins with them.
 pub fn soak(minutes: u64) -> Result<bool> {
     let mut count = Count::default();
     let mut cargo = command::host_cargo();
@@ -58,7 +59,7 @@ pub fn soak(minutes: u64) -> Result<bool> {
         let mut file = OpenOptions::new().create(true).append(true).open(&seeds)?;
         writeln!(file, "{seed} {verdict}")?;
         seed += 1;
-        // What failed fails again from here on.
+        // From here on, a failed case would fail in every round.
         if Instant::now() >= end || count.failed > 0 {
             break;
         }
@@ -67,7 +68,7 @@ pub fn soak(minutes: u64) -> Result<bool> {
     Ok(count.failed == 0)
 }
 
-/// Runs one `cargo test`, hands its output on and counts.
+/// Runs one `cargo test`, prints its output and counts the results.
 fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
     println!("\n# {}, in {name}", command::line(cargo));
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
@@ -81,7 +82,7 @@ fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
             count.failed += failed;
         }
     }
-    // Tests that do not compile, or die, say nothing that could be counted.
+    // Tests that do not compile or that crash print nothing that could be counted.
     if !child.wait()?.success() && count.failed == failed_before {
         println!("failed: {} in {name}", command::line(cargo));
         count.failed += 1;
@@ -89,7 +90,7 @@ fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
     Ok(())
 }
 
-/// `test result: ok. 3 passed; 0 failed; …` → (3, 0)
+/// Parses a line: `test result: ok. 3 passed; 0 failed; …` → (3, 0).
 fn result(line: &str) -> Option<(u64, u64)> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut counts = counts.split("; ").map(|count| count.split(' ').next().and_then(|n| n.parse().ok()));

@@ -1,4 +1,4 @@
-//! `cargo xtask try`: what aiw does, seen in a minute and without a trace.
+//! `cargo xtask try`: shows what aiw does, in a minute and without leaving a trace.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,13 +19,13 @@ const PLUGINS: [&[&str]; 5] = [
 
 const PROMPT: &str = "Greet whoever tries this";
 
-/// Builds aiw and runs it in a home of its own, which is removed afterwards.
+/// Builds aiw and runs it in a temporary home, which is removed afterward.
 pub fn run() -> Result<()> {
     plugins::setup()?;
     let tour = Tour { aiw: build_aiw()?, home: tempfile::Builder::new().prefix("aiw-try-").tempdir()? };
     tour.walk(&PLUGINS)?;
     tour.walk(&[&["cli", "list"]])?;
-    // A model that says what is written here, on loopback: a key would be needed for a real one.
+    // A scripted model on loopback, because a real one needs a key.
     let turns = serde_json::json!([{"match": PROMPT, "text": "Hello. This was a task of aiw's.", "repeat": true}]);
     let Some(cli) = ["claude", "codex", "gemini"].into_iter().find(|cli| real_cli(cli).is_some()) else {
         println!("To see one run as a task: npm install -g @anthropic-ai/claude-code");
@@ -46,7 +46,7 @@ pub fn run() -> Result<()> {
     ])
 }
 
-/// What the README's picture shows: each command and what it prints, line by line.
+/// Returns the content of the README's picture: each command and its output, line by line.
 pub fn recorded() -> Result<Vec<String>> {
     plugins::setup()?;
     let tour = Tour { aiw: build_aiw()?, home: tempfile::Builder::new().prefix("aiw-picture-").tempdir()? };
@@ -68,7 +68,7 @@ pub fn recorded() -> Result<Vec<String>> {
     ] {
         lines.push(shown(step));
         let said = tour.output(step)?;
-        // The throw-away home is nobody's: it is shown as the user's own.
+        // Show the temporary home as the user's own.
         let home = tour.home.path().display().to_string();
         lines.extend(said.replace(&home, "~").lines().map(str::to_owned));
     }
@@ -80,7 +80,7 @@ fn shown(step: &[&str]) -> String {
     format!("$ aiw {}", step.iter().map(quoted).collect::<Vec<_>>().join(" "))
 }
 
-/// A home that nobody else has, and the binary.
+/// The binary and a temporary home for it.
 struct Tour {
     aiw: PathBuf,
     home: tempfile::TempDir,
@@ -96,7 +96,7 @@ impl Tour {
         if let ["cat", file] = step {
             println!("$ cat ~/.aiw/{file}");
             let text = std::fs::read(home.join(".aiw").join(file))?;
-            // On one line: it is the content that matters here.
+            // On one line, because only the content matters here.
             println!("{}", serde_json::from_slice::<serde_json::Value>(&text)?);
             return Ok(());
         }
@@ -104,7 +104,7 @@ impl Tour {
         command::run(&mut self.command(step)?)
     }
 
-    /// Standard output and standard error of a command, in this order.
+    /// Returns the standard output of a command, followed by its standard error.
     fn output(&self, step: &[&str]) -> Result<String> {
         let done = self.command(step)?.output()?;
         let said = [done.stdout, done.stderr].concat();
@@ -116,7 +116,7 @@ impl Tour {
     fn command(&self, step: &[&str]) -> Result<Command> {
         let home = self.home.path();
         let mut aiw = Command::new(&self.aiw);
-        // Nothing of the user's own: no settings, no marketplaces of Claude Code, no git configuration.
+        // Use nothing of the user's own: no settings, no Claude Code marketplaces, no git configuration.
         aiw.args(step).env_clear().current_dir(root());
         for name in ["TERM", "LANG", "NO_COLOR"] {
             aiw.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -126,7 +126,7 @@ impl Tour {
         let clis: Vec<PathBuf> = clis.filter_map(|path| path.parent().map(Path::to_owned)).collect();
         let path = std::env::var_os("PATH").unwrap_or_default();
         aiw.env("PATH", std::env::join_paths(std::env::split_paths(&path).chain(clis))?);
-        // The CLIs ask nobody for what is new.
+        // Keep the CLIs from checking for updates.
         for name in ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "GEMINI_CLI_TRUST_WORKSPACE"] {
             aiw.env(name, "true");
         }
@@ -135,7 +135,7 @@ impl Tour {
     }
 }
 
-/// Builds the binary and says where it is.
+/// Builds the binary and returns its path.
 pub fn build_aiw() -> Result<PathBuf> {
     command::run(command::host_cargo().args(["build", "--quiet", "--package", "agentic-warden"]))?;
     let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;

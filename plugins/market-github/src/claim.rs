@@ -1,10 +1,10 @@
-//! Which sources are GitHub repositories.
+//! Recognizes references to GitHub repositories.
 
 use aiw_extension::{Registration, is_ref};
 
 pub const KIND: &str = "github";
 
-/// `owner/repo`, both by GitHub's rules.
+/// `owner/repo`, both valid by GitHub's rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repository<'a> {
     pub owner: &'a str,
@@ -12,7 +12,7 @@ pub struct Repository<'a> {
 }
 
 impl<'a> Repository<'a> {
-    /// Takes `owner/repo` and `owner/repo.git`.
+    /// Parses `owner/repo` or `owner/repo.git`.
     pub fn parse(text: &'a str) -> Option<Self> {
         let (owner, name) = text.split_once('/')?;
         let name = name.strip_suffix(".git").unwrap_or(name);
@@ -20,8 +20,8 @@ impl<'a> Repository<'a> {
     }
 }
 
-/// 1–39 letters, digits and hyphens. Older accounts have hyphens where new ones may not; the host reads
-/// the entries of marketplaces by the same rule.
+/// Returns whether a name is 1–39 letters, digits and hyphens. Older accounts have hyphens in places where new ones
+/// may not. The host uses the same rule for the entries of marketplaces.
 fn is_owner(owner: &str) -> bool {
     (1..=39).contains(&owner.len())
         && !owner.starts_with('-')
@@ -44,8 +44,8 @@ pub fn claim(reference: &str) -> Option<Registration> {
         None => (text, None),
     };
     let mut path = if url.is_some() { path.strip_suffix('/').unwrap_or(path) } else { path };
-    // A branch may hold `/`: all that follows `tree` is one. Copied from a browser, it may be a
-    // branch and a directory as well; git then says that there is no such branch.
+    // A branch name may contain `/`, so everything after `tree` is taken as the branch. In a URL copied from a
+    // browser, it may be a branch and a directory. Then git says that there is no such branch.
     if let (Some((repository, name)), Some(_), None) = (path.split_once("/tree/"), url, branch_or_tag) {
         (path, branch_or_tag) = (repository, Some(name));
     }
@@ -56,7 +56,7 @@ pub fn claim(reference: &str) -> Option<Registration> {
     Some(Registration::new(KIND, format!("{owner}/{name}"), branch_or_tag))
 }
 
-/// Scheme and host are the same in any case.
+/// Strips a prefix of scheme and host, which are case-insensitive.
 fn strip_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let (head, rest) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(rest)
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The same table stands in `host/markets/src/source.rs`.
+    /// The same table is in `host/markets/src/source.rs`.
     #[test]
     fn repositories_of_github_are_told_by_their_names() {
         let long = ["a".repeat(39), "a".repeat(40), "b".repeat(100), "b".repeat(101)];

@@ -8,7 +8,7 @@ struct GitHub;
 
 impl GitHub {
     fn market(at: &Registration) -> Result<GitMarket, Error> {
-        // The registration may have been written by hand.
+        // The registration may have been written by hand, so check it.
         let repository = claim::Repository::parse(&at.location)
             .filter(|_| at.kind == claim::KIND)
             .ok_or_else(|| Error::invalid(format!("`{}` is not a GitHub repository (`owner/repo`)", at.location)))?;

@@ -1,11 +1,11 @@
-//! Which sources are directories.
+//! Recognizes references to directories.
 
 use aiw_extension::Registration;
 
 pub const DIRECTORY: &str = "directory";
 pub const FILE: &str = "file";
 
-/// Paths as they were typed: the host makes them absolute.
+/// Claims paths as typed. The host makes them absolute.
 pub fn claim(reference: &str) -> Option<Registration> {
     let path = matches!(reference, "." | ".." | "~")
         || ["./", "../", "~/", "/", ".\\", "..\\", "~\\"].iter().any(|prefix| reference.starts_with(prefix))
@@ -17,22 +17,22 @@ pub fn claim(reference: &str) -> Option<Registration> {
     Some(Registration::new(kind, reference, None))
 }
 
-/// `C:\…` or `C:/…`
+/// Returns whether a path begins with a drive: `C:\…` or `C:/…`.
 fn has_drive(path: &str) -> bool {
     matches!(path.as_bytes(), [drive, b':', b'\\' | b'/', ..] if drive.is_ascii_alphabetic())
 }
 
-/// Where a marketplace and its document are.
+/// The location of a marketplace and its document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Document<'a> {
-    /// What relative entries are relative to.
+    /// The directory that relative entries are relative to.
     pub root: &'a str,
-    /// The document beneath the root, where it was named.
+    /// The path of the document beneath the root, if it was given.
     pub path: Option<String>,
 }
 
 impl<'a> Document<'a> {
-    /// The root of a file is the parent of its `.claude-plugin`, else its directory.
+    /// Finds the root for a document: the parent of its `.claude-plugin`, otherwise its own directory.
     pub fn of_file(file: &'a str) -> Option<Self> {
         let (directory, name) = split_last(file)?;
         if let Some((root, ".claude-plugin")) = split_last(directory) {
@@ -42,7 +42,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// An absolute path's parent and last name. A backslash separates on Windows only.
+/// Splits an absolute path into its parent and its last name. A backslash is a separator on Windows only.
 fn split_last(path: &str) -> Option<(&str, &str)> {
     let separators: &[char] = if has_drive(path) { &['/', '\\'] } else { &['/'] };
     let end = path.rfind(separators)?;

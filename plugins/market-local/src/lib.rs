@@ -1,4 +1,4 @@
-//! Marketplaces in directories of this machine.
+//! Marketplaces in directories on this machine.
 
 mod claim;
 
@@ -35,7 +35,7 @@ impl MarketSource for Local {
         }
     }
 
-    /// A directory has no past: an entry's files are those of now, whatever its revision was.
+    /// A directory has no history, so an entry's files are the current ones, whatever its revision was.
     fn download_plugin(at: &Registration, entry: &EntryRef) -> Result<Tree, Error> {
         let path = trees::entry_path(entry.source.relative()?)?;
         trees::entry_tree(trees::open_directory(document(at)?.root)?, &path)

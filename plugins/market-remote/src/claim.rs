@@ -1,11 +1,11 @@
-//! Which sources are URLs.
+//! Recognizes references that are URLs.
 
 use aiw_extension::{Registration, is_ref};
 
 pub const GIT: &str = "git";
 pub const URL: &str = "url";
 
-/// Forges whose repositories are known without `.git`. GitHub's are another source's.
+/// Forges whose repositories are recognized without `.git`. GitHub's belong to another source.
 const FORGES: [&str; 3] = ["gitlab.com", "bitbucket.org", "codeberg.org"];
 
 pub fn claim(reference: &str) -> Option<Registration> {
@@ -23,7 +23,7 @@ pub fn claim(reference: &str) -> Option<Registration> {
     Some(Registration::new(kind, location, branch_or_tag))
 }
 
-/// What a reference without its `#ref` is, and the URL behind it.
+/// Returns the kind of a reference without its `#ref`, and its URL.
 fn kind(location: &str) -> Option<(&'static str, &str)> {
     let Some((scheme, rest)) = location.split_once("://") else {
         let (host, path) = location.strip_prefix("git@")?.split_once(':')?;
@@ -50,12 +50,12 @@ fn kind(location: &str) -> Option<(&'static str, &str)> {
     }
 }
 
-/// `git+https://…` as `https://…`.
+/// Removes the prefix `git+`: `git+https://…` becomes `https://…`.
 fn without_git(location: &str) -> &str {
     location.split_at_checked(4).filter(|(head, _)| head.eq_ignore_ascii_case("git+")).map_or(location, |(_, url)| url)
 }
 
-/// `.git` at the end, or Azure's `/_git/`.
+/// Returns whether a path ends with `.git` or contains Azure's `/_git/`.
 fn is_git_path(path: &str) -> bool {
     path.strip_suffix('/').unwrap_or(path).ends_with(".git") || path.contains("/_git/")
 }
@@ -64,7 +64,7 @@ fn is_forge(authority: &str) -> bool {
     FORGES.iter().any(|forge| authority.eq_ignore_ascii_case(forge))
 }
 
-/// Two names or more, and no address of a single file.
+/// Returns whether a path has two or more names and is not the address of a single file.
 fn is_forge_repository(path: &str) -> bool {
     path.split('/').filter(|name| !name.is_empty()).count() >= 2
         && !path.contains("/raw/")
@@ -72,7 +72,8 @@ fn is_forge_repository(path: &str) -> bool {
         && !path.ends_with(".json")
 }
 
-/// A name or an address, and a port. A `-` in front would be an option to ssh.
+/// Returns whether the text is a name or an address, optionally with a port. ssh would take a leading `-` as an
+/// option.
 fn is_host(host: &str) -> bool {
     host.starts_with(|c: char| c.is_alphanumeric() || c == '[')
         && host.chars().all(|c| c.is_alphanumeric() || ".-_:[]".contains(c))
@@ -86,8 +87,8 @@ fn is_path(path: &str) -> bool {
     !path.trim_matches('/').is_empty() && !path.starts_with('-') && !path.contains('?')
 }
 
-/// Repositories at github.com are market-github's, whether it takes the name or not; other
-/// addresses there are files.
+/// Returns whether a reference is a repository at github.com. These belong to market-github, whether it accepts the
+/// name or not; other addresses there are files.
 fn is_github_repository(reference: &str) -> bool {
     const GITHUB: &str = "https://github.com/";
     let Some((head, rest)) = reference.split_at_checked(GITHUB.len()) else { return false };

@@ -1,4 +1,4 @@
-//! Marketplaces in any git repository, and at the URL of a marketplace.json.
+//! Marketplaces in any git repository, or at the URL of a marketplace.json.
 
 mod claim;
 
@@ -57,7 +57,7 @@ fn fetch_json(at: &Registration) -> Result<Snapshot, Error> {
     snapshot(url, http::get(url)?.success()?)
 }
 
-/// For messages: a query may hold a key.
+/// Removes the query for messages, because it may contain a key.
 fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
@@ -70,7 +70,7 @@ fn snapshot(url: &str, response: Response) -> Result<Snapshot, Error> {
             "`{url}` is a web page, not JSON; if it shows a git repository, add it with `.git` at the end"
         )));
     }
-    // A weak etag may stand for two documents.
+    // Two different documents may share a weak etag.
     let etag = response.header("etag").filter(|etag| etag.starts_with('"') && etag.len() > 2);
     let revision = etag.map_or_else(|| digest(&response.body), str::to_owned);
     Ok(Snapshot { revision, document: response.body })

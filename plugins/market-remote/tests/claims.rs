@@ -1,4 +1,4 @@
-//! No reference belongs to two first-party sources, and none makes a source panic.
+//! Tests that no two first-party sources claim the same reference, and that no reference makes a source panic.
 
 use aiw_extension::Registration;
 
@@ -85,7 +85,7 @@ fn no_odd_reference_belongs_to_two_sources() {
         "+",
         "",
     ];
-    // xorshift, so that a failure comes again.
+    // xorshift with a fixed seed, so that a failure is reproducible.
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut below = |limit: usize| {
         state ^= state << 13;

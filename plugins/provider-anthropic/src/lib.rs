@@ -1,4 +1,4 @@
-//! Anthropic itself: Claude Code with a key of the Console.
+//! Anthropic itself: Claude Code with a key from the Console.
 
 use aiw_extension::{Account, Error, Family, Health, Intent, Listing, Model, Preset, Provider, ProviderInfo, Target};
 

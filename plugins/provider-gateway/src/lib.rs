@@ -1,5 +1,5 @@
-//! Everything that speaks an API of the AI CLIs and is not its maker: gateways, compatible
-//! providers, servers on this machine. Each takes its key as `Authorization: Bearer`.
+//! Everything that speaks an API of the AI CLIs but is not its vendor: gateways, compatible providers, and servers
+//! on this machine. Each takes its key as `Authorization: Bearer`.
 
 mod presets;
 
@@ -30,7 +30,7 @@ impl Provider for Gateway {
     }
 }
 
-/// Where the gateway itself says, as long as the user has not moved it elsewhere.
+/// Returns the gateway's own listing, unless the user has changed the preset's addresses.
 fn listing(account: &Account, place: impl Fn(&presets::Gateway) -> Option<&'static str>) -> Result<Listing, Error> {
     let listing = Listing::new(account)?;
     let own = presets::find(account).filter(|gateway| gateway.preset.base_urls == account.base_urls);

@@ -1,13 +1,13 @@
-//! The gateways and self-hosted servers that have a preset.
+//! Presets for gateways and self-hosted servers.
 
 use aiw_extension::{Account, Family, Need, Preset};
 
-/// A preset, and what its own API knows beside that of the CLIs.
+/// A preset, and the addresses that the gateway has besides the APIs of the CLIs.
 pub struct Gateway {
     pub preset: Preset,
-    /// Its list of models, where it does not stand beside the CLIs' API.
+    /// The URL of the list of models, if it is not next to the CLIs' API.
     pub models: Option<&'static str>,
-    /// What answers only to a good key, where its list of models answers to anybody.
+    /// A URL that answers only with a good key, for gateways whose list of models answers anyone.
     pub key_check: Option<&'static str>,
 }
 
@@ -17,12 +17,13 @@ impl From<Preset> for Gateway {
     }
 }
 
-/// The gateway that an account was made of.
+/// Returns the gateway that an account is based on.
 pub fn find(account: &Account) -> Option<Gateway> {
     all().into_iter().find(|gateway| gateway.preset.id == account.preset)
 }
 
-/// Codex speaks Responses only: an API of OpenAI's form stands here where it has those.
+/// Returns all gateways. Codex speaks only Responses, so an OpenAI address is listed only if the gateway supports
+/// those.
 pub fn all() -> [Gateway; 9] {
     [
         // https://openrouter.ai/docs/guides/coding-agents/claude-code-integration

@@ -1,4 +1,4 @@
-//! The Gemini API itself: Gemini CLI with a key of AI Studio.
+//! The Gemini API itself: Gemini CLI with a key from AI Studio.
 
 use aiw_extension::{Account, Error, Family, Intent, Preset, Provider, ProviderInfo, Target};
 

@@ -1,4 +1,4 @@
-//! OpenAI itself: Codex with a key of the platform.
+//! OpenAI itself: Codex with a key from the OpenAI platform.
 
 use aiw_extension::{Account, Error, Family, Intent, Preset, Provider, ProviderInfo, Target};
 

@@ -1,4 +1,4 @@
-//! Places in git repositories.
+//! Marketplaces in git repositories, and the names of branches and tags.
 
 use crate::{EntryRef, EntrySource, Error, GitOrigin, Origin, Snapshot, Tree, market_document, trees};
 
@@ -15,14 +15,14 @@ impl GitMarket {
         Self { url: url.into(), revision: revision.map(str::to_owned) }
     }
 
-    /// The document at the repository's root; its revision is the commit.
+    /// Fetches the document at the repository's root. Its revision is the commit.
     pub fn fetch(&self) -> Result<Snapshot, Error> {
         market_document(&self.open(None)?, &self.url)
     }
 
-    /// The files of an entry whose source is a relative path, at the commit of its document.
+    /// Fetches the files of an entry whose source is a relative path, at the commit of its document.
     pub fn plugin(&self, entry: &EntryRef) -> Result<Tree, Error> {
-        // Before anything is fetched.
+        // Check the path before anything is fetched.
         let path = trees::entry_path(entry.source.relative()?)?;
         trees::entry_tree(self.open(Some(&entry.revision))?, &path)
     }
@@ -31,7 +31,7 @@ impl GitMarket {
         let pinned = self.revision.as_deref().filter(|name| is_sha(name));
         trees::open(&Origin::Git(GitOrigin {
             url: self.url.clone(),
-            // Beside a commit as well: not every server gives a commit by its id alone.
+            // Kept along with a commit, because not every server serves a commit by its id alone.
             ref_: self.revision.clone().filter(|name| !is_sha(name)),
             sha: commit.or(pinned).map(str::to_owned),
             path: None,
@@ -40,7 +40,7 @@ impl GitMarket {
 }
 
 impl EntrySource {
-    /// The path of an entry that is relative to its marketplace; an error for any other.
+    /// Returns the path of an entry that is relative to its marketplace. Any other entry is an error.
     pub fn relative(&self) -> Result<&str, Error> {
         match self {
             Self::Relative(path) => Ok(path),
@@ -55,7 +55,7 @@ fn is_sha(name: &str) -> bool {
     name.len() == 40 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Whether git accepts the text as the name of a branch or tag, for use in `claim`. Stricter than `git
+/// Returns whether git accepts the text as the name of a branch or tag, for use in `claim`. Stricter than `git
 /// check-ref-format`: at most 255 bytes, no leading `-` or `.`.
 pub fn is_ref(name: &str) -> bool {
     let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"~^:?*[\\".contains(c);

@@ -4,7 +4,7 @@
 use crate::__wit::aiw::plugin::http;
 use crate::{Error, Request, RequestHeader, Response, Value};
 
-/// The longest body that the host returns: 8 MiB.
+/// The maximum length of a body that the host returns: 8 MiB.
 pub const MAX_BODY: u32 = 8 << 20;
 
 /// Reads a URL. Any status counts as an answer; see [`Response::success`].
@@ -18,7 +18,7 @@ pub fn get_with(request: &Request) -> Result<Response, Error> {
 }
 
 impl Request {
-    /// A request without headers, for a body of at most [`MAX_BODY`].
+    /// Creates a request without headers, for a body of at most [`MAX_BODY`].
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), headers: Vec::new(), limit: MAX_BODY }
     }
@@ -39,14 +39,14 @@ impl Request {
 }
 
 impl Response {
-    /// The first header with that name, ignoring case.
+    /// Returns the first header with that name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value.as_str())
     }
 
-    /// The answer if its status is a success, otherwise the error that the status stands for.
+    /// Returns the answer if its status is a success, otherwise the error that the status stands for.
     pub fn success(self) -> Result<Self, Error> {
-        // A query may hold a key.
+        // A query may contain a key.
         let url = self.url.split(['?', '#']).next().unwrap_or_default();
         let status = self.status;
         Err(match status {

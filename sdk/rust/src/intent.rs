@@ -29,8 +29,8 @@ use crate::{
 /// # Ok::<(), aiw_extension::Error>(())
 /// ```
 impl Intent {
-    /// The first API of the CLI that the account has an address for; its secret `token`, if there is one, sent as
-    /// that API's own tools do; the model of this run, else of the account.
+    /// Plans for the first API of the CLI that the account has an address for. Uses the secret `token`, if there is
+    /// one, the way the API's own tools send it, and the model of this run or else of the account.
     pub fn new(account: &Account, target: &Target) -> Result<Self, Error> {
         let api = target.speaks.iter().copied().find(|api| account.base_url(api.family()).is_some());
         let Some(api) = api else {
@@ -88,7 +88,7 @@ impl Intent {
         self
     }
 
-    /// The same intent, or an error if there is no secret to send.
+    /// Returns an error if there is no secret to send, otherwise the same intent.
     pub fn needs_secret(self, account: &Account) -> Result<Self, Error> {
         match self.auth {
             Auth::None => Err(Error::invalid(format!("provider `{}` has no token", account.name))),
@@ -103,21 +103,21 @@ impl Intent {
         self
     }
 
-    /// The model for hard work, for CLIs that have one.
+    /// Sets the model for hard work, for CLIs that have one.
     #[must_use]
     pub fn large_model(mut self, id: impl Into<String>) -> Self {
         self.models.large = Some(id.into());
         self
     }
 
-    /// The model for everyday work, for CLIs that have one.
+    /// Sets the model for everyday work, for CLIs that have one.
     #[must_use]
     pub fn medium_model(mut self, id: impl Into<String>) -> Self {
         self.models.medium = Some(id.into());
         self
     }
 
-    /// The model for small, quick work, for CLIs that have one.
+    /// Sets the model for small, quick work, for CLIs that have one.
     #[must_use]
     pub fn small_model(mut self, id: impl Into<String>) -> Self {
         self.models.small = Some(id.into());
@@ -131,14 +131,14 @@ impl Intent {
         self
     }
 
-    /// A tag that the task keeps, for later plans.
+    /// Sets a tag that the task keeps, for later plans.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tag = Some(tag.into());
         self
     }
 
-    /// A sentence that the user sees before the CLI starts.
+    /// Adds a sentence that the user sees before the CLI starts.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
@@ -147,7 +147,7 @@ impl Intent {
 }
 
 impl Api {
-    /// The family whose address it uses.
+    /// Returns the family whose address the API uses.
     pub const fn family(self) -> Family {
         match self {
             Self::Messages => Family::Anthropic,
@@ -156,7 +156,7 @@ impl Api {
         }
     }
 
-    /// The API's own name.
+    /// Returns the API's own name.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Messages => "Anthropic Messages",
@@ -168,13 +168,13 @@ impl Api {
 }
 
 impl Account {
-    /// The address of an API; `None` if the provider doesn't speak it.
+    /// Returns the address of an API, or `None` if the provider doesn't speak it.
     pub fn base_url(&self, family: Family) -> Option<&str> {
         let found = self.base_urls.iter().find(|at| at.family == family && !at.url.is_empty());
         found.map(|at| at.url.trim_end_matches('/'))
     }
 
-    /// Whether it has a secret with that name.
+    /// Returns whether the account has a secret with that name.
     pub fn has_secret(&self, name: &str) -> bool {
         self.secrets.iter().any(|secret| secret == name)
     }

@@ -70,7 +70,7 @@ mod value;
 pub mod http;
 pub mod trees;
 
-/// The generated bindings, for [`export_market_source!`] and for what both worlds share.
+/// The generated bindings for [`export_market_source!`], and the types that both worlds share.
 #[doc(hidden)]
 pub mod __wit {
     wit_bindgen::generate!({
@@ -84,7 +84,7 @@ pub mod __wit {
     });
 }
 
-/// The same for [`export_provider!`].
+/// The generated bindings for [`export_provider!`].
 #[doc(hidden)]
 pub mod __wit_provider {
     wit_bindgen::generate!({
@@ -130,7 +130,7 @@ pub mod cache {
 
     use crate::__wit::aiw::plugin::cache;
 
-    /// What [`put`] stored; `None` if missing, expired or unreadable.
+    /// Returns what [`put`] stored, or `None` if it is missing, expired or unreadable.
     pub fn get(key: &str) -> Option<Vec<u8>> {
         cache::get(key)
     }
@@ -143,32 +143,32 @@ pub mod cache {
 
 /// The user's settings for this extension: `sources.<id>` in `settings.json`.
 pub mod settings {
-    /// The value as text; `None` if the user set none. The manifest names the keys.
+    /// Returns the value as text, or `None` if the user set none. The manifest must name the key.
     pub fn get(key: &str) -> Option<String> {
         crate::__wit::aiw::plugin::settings::get(key)
     }
 }
 
-/// Lines for the user's log. The host limits their size and rate.
+/// Lines for the user's log. The host limits the length of each line and the bytes logged in one call.
 pub mod log {
     use crate::__wit::aiw::plugin::log::{Level, write};
 
-    /// For debugging a failure.
+    /// Logs a detail for debugging a failure.
     pub fn debug(message: impl AsRef<str>) {
         write(Level::Debug, message.as_ref());
     }
 
-    /// What happened.
+    /// Logs what happened.
     pub fn info(message: impl AsRef<str>) {
         write(Level::Info, message.as_ref());
     }
 
-    /// A problem that didn't stop the work.
+    /// Logs a problem that didn't stop the work.
     pub fn warn(message: impl AsRef<str>) {
         write(Level::Warn, message.as_ref());
     }
 
-    /// A problem that stopped the work.
+    /// Logs a problem that stopped the work.
     pub fn error(message: impl AsRef<str>) {
         write(Level::Error, message.as_ref());
     }
@@ -183,17 +183,17 @@ pub mod tasks {
     pub use crate::__wit_provider::aiw::plugin::tasks::{Outcome, StartRequest, State, Task};
     use crate::Error;
 
-    /// Tasks that have not been removed, newest first.
+    /// Returns the tasks that have not been removed, newest first.
     pub fn list() -> Result<Vec<Task>, Error> {
         tasks::list()
     }
 
-    /// One task.
+    /// Returns one task.
     pub fn get(id: &str) -> Result<Task, Error> {
         tasks::get(id)
     }
 
-    /// The task once it has ended, or after `time`, 45 seconds at most.
+    /// Returns the task once it has ended, or after `time`, 45 seconds at most.
     pub fn wait(id: &str, time: Duration) -> Result<Task, Error> {
         tasks::wait(id, u32::try_from(time.as_secs()).unwrap_or(u32::MAX))
     }
@@ -208,13 +208,13 @@ pub mod tasks {
 pub mod clock {
     use std::time::{Duration, SystemTime};
 
-    /// The time of the user's machine, in milliseconds.
+    /// Returns the time of the user's machine, in milliseconds.
     pub fn now() -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(crate::__wit::aiw::plugin::clock::now())
     }
 }
 
-/// For the host, a panic is a bare trap: its text reaches the user only through the log.
+/// Logs panics: the host sees a panic as a bare trap, so its message reaches the user only through the log.
 fn log_panics() {
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -242,8 +242,8 @@ macro_rules! export_market_source {
     };
 }
 
-/// Makes the crate an extension: exports a [`Provider`] and writes the manifest, as
-/// [`export_market_source!`] does.
+/// Makes the crate an extension: exports a [`Provider`] and writes the manifest into the component, like
+/// [`export_market_source!`].
 ///
 /// ```ignore
 /// aiw_extension::export_provider!(Acme, manifest = "manifest.json");
@@ -268,13 +268,13 @@ macro_rules! __manifest {
 
         #[cfg(target_family = "wasm")]
         const _: () = {
-            // The section must be written in the crate that is linked: from a dependency it is lost.
+            // The section must be in the crate that is linked; one in a dependency would be lost.
             #[unsafe(link_section = "aiw:manifest")]
             #[used]
             static SECTION: [u8; MANIFEST.len()] = *MANIFEST.as_array().unwrap();
         };
 
-        // Elsewhere nothing is exported, but what is wrong is said by `cargo check` too.
+        // On other targets nothing is exported, but `cargo check` still reports errors.
         #[cfg(not(target_family = "wasm"))]
         const _: (&[u8], ()) = (MANIFEST, AiwExported::CHECK);
     };

@@ -1,4 +1,4 @@
-//! What a marketplace lists.
+//! Lists of the models that a provider offers.
 
 use serde::Deserialize;
 
@@ -9,22 +9,22 @@ use crate::{Account, Error, Family, Health, KeyState, Model, Request, Response, 
 pub struct Listing {
     /// The API.
     pub family: Family,
-    /// Where the list is.
+    /// The URL of the list.
     pub url: String,
-    /// The secret that holds the key; if none, no key is sent.
+    /// The secret that holds the key. If `None`, no key is sent.
     pub secret: Option<String>,
     /// Whether an Anthropic API expects the key as `x-api-key` instead of `Authorization: Bearer`.
     pub x_api_key: bool,
 }
 
-/// More than any provider offers, and fewer than the host refuses.
+/// The maximum number of models: more than any provider offers, and fewer than the host refuses.
 const MAX_MODELS: usize = 1000;
 
-/// As the host has it.
+/// The host's limit on the length of a name.
 const MAX_NAME: usize = 200;
 
 impl Listing {
-    /// The list of an account's first API, requested with its secret `token` if there is one.
+    /// Creates the listing of an account's first API, requested with its secret `token` if there is one.
     pub fn new(account: &Account) -> Result<Self, Error> {
         let Some(at) = account.base_urls.iter().find(|at| !at.url.is_empty()) else {
             return Err(Error::invalid(format!("provider `{}` has no address", account.name)));
@@ -68,7 +68,7 @@ impl Listing {
         self.judge(http::get_with(&self.request())?)
     }
 
-    /// The models, at most 1000. Leaves out models that the server says can't produce text.
+    /// Requests the models, at most 1000. Leaves out models that the server says can't produce text.
     pub fn models(&self) -> Result<Vec<Model>, Error> {
         let response = http::get_with(&self.request())?.success()?;
         parse(&response.body).ok_or_else(|| Error::malformed(format!("`{}` is not a list of models", self.place())))
@@ -87,7 +87,7 @@ impl Listing {
         }
     }
 
-    /// For messages.
+    /// Returns the URL without its query, for messages.
     fn place(&self) -> &str {
         self.url.split(['?', '#']).next().unwrap_or_default()
     }
@@ -103,7 +103,7 @@ impl Listing {
             200..=299 => health(KeyState::Unknown, format!("`{place}` answers without a key")),
             401 | 403 if sent => health(KeyState::Refused, format!("`{place}` refuses the key (status {status})")),
             401 | 403 => health(KeyState::Refused, format!("`{place}` wants a key (status {status})")),
-            // Google's way to refuse one.
+            // This is how Google refuses a key.
             400 if self.family == Family::Gemini && contains(&response.body, b"API_KEY_INVALID") => {
                 health(KeyState::Refused, format!("`{place}` refuses the key (status {status})"))
             }
@@ -120,7 +120,7 @@ fn contains(body: &[u8], word: &[u8]) -> bool {
     body.windows(word.len()).any(|part| part == word)
 }
 
-/// `{"data": […]}` of Anthropic and OpenAI, `{"models": […]}` of Gemini.
+/// The answer: `{"data": […]}` from Anthropic and OpenAI, `{"models": […]}` from Gemini.
 #[derive(Deserialize)]
 struct Listed {
     data: Option<Vec<ListedModel>>,
@@ -142,7 +142,7 @@ impl ListedModel {
         if self.methods.is_some_and(|methods| !methods.iter().any(|method| method == "generateContent")) {
             return None;
         }
-        // Gemini has `models/x` as name and no id; others have a name for people.
+        // Gemini has `models/x` as the name and no id; for the others, the name is for people.
         let (id, label) = match self.id {
             Some(id) => (id, self.display_name.or(self.name)),
             None => {
@@ -154,7 +154,7 @@ impl ListedModel {
     }
 }
 
-/// The host refuses a list because of one name that it can't show.
+/// Returns whether the host can show a name. It refuses the whole list because of one that it cannot show.
 fn is_shown(name: &str) -> bool {
     let odd = |c: char| c.is_control() || !(c.is_alphanumeric() || c.is_ascii() || "–—’·".contains(c));
     !name.trim().is_empty() && name.chars().count() <= MAX_NAME && !name.contains(odd)

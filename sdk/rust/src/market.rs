@@ -1,4 +1,4 @@
-//! The world of marketplaces as a trait.
+//! The world of marketplaces, as a trait.
 
 use std::marker::PhantomData;
 
@@ -15,7 +15,7 @@ pub trait MarketSource {
     /// What this source reads.
     fn describe() -> SourceInfo;
 
-    /// Whether this source handles a reference, and what it means. Pure: it must not call the host.
+    /// Whether this source handles a reference, and what it means. It may call only [`log`](crate::log) on the host.
     fn claim(reference: &str) -> Option<Registration>;
 
     /// Reads the marketplace document. Return it unchanged: the host parses it.
@@ -38,11 +38,12 @@ pub trait MarketSource {
     }
 }
 
-/// The host's own limit for a marketplace document.
+/// The host's own limit on a marketplace document.
 const MAX_DOCUMENT: u32 = 8 << 20;
 const MAX_MANIFEST: u32 = 1 << 20;
 
-/// The `.claude-plugin/marketplace.json` of a tree, at the tree's revision. `name` is the tree's name in messages.
+/// Reads the `.claude-plugin/marketplace.json` of a tree, at the tree's revision. `name` is the tree's name in
+/// messages.
 pub fn market_document(tree: &Tree, name: &str) -> Result<Snapshot, Error> {
     let path = ".claude-plugin/marketplace.json";
     let document = tree.read(path, MAX_DOCUMENT).map_err(|error| match error {
@@ -52,7 +53,7 @@ pub fn market_document(tree: &Tree, name: &str) -> Result<Snapshot, Error> {
     Ok(Snapshot { document, revision: tree.revision() })
 }
 
-/// The manifests of a plugin whose files are available.
+/// Reads the manifests of a plugin whose files are available.
 pub fn plugin_manifests(tree: Tree) -> Result<Manifests, Error> {
     let read = |path| match tree.read(path, MAX_MANIFEST) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -63,7 +64,8 @@ pub fn plugin_manifests(tree: Tree) -> Result<Manifests, Error> {
     Ok(Manifests { plugin_json, mcp_json, files: Some(tree) })
 }
 
-/// A revision for a document without one: 128-bit FNV-1a in hexadecimal. It tells versions apart, but proves nothing.
+/// Computes a revision for a document without one: 128-bit FNV-1a in hexadecimal. It tells versions apart, but
+/// proves nothing.
 pub fn digest(bytes: &[u8]) -> String {
     const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
@@ -72,7 +74,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 impl SourceInfo {
-    /// What the source reads, in a few words: `GitHub repositories`.
+    /// Creates a description with a label: what the source reads, in a few words, such as `GitHub repositories`.
     pub fn new(label: &str) -> Self {
         Self { label: label.to_owned(), references: Vec::new(), entry_forms: Vec::new() }
     }
@@ -93,14 +95,14 @@ impl SourceInfo {
 }
 
 impl Registration {
-    /// A marketplace at a location, at a branch or tag.
+    /// Creates a marketplace at a location, at a branch or tag.
     pub fn new(kind: &str, location: impl Into<String>, branch_or_tag: Option<&str>) -> Self {
         Self { kind: kind.to_owned(), location: location.into(), ref_: branch_or_tag.map(str::to_owned) }
     }
 }
 
 impl OwnSource {
-    /// A field's value as text; if it is missing, an error that names the form and the field.
+    /// Returns a field's value as text. A missing field is an error that names the form and the field.
     pub fn field(&self, name: &str) -> Result<&str, Error> {
         let field = self.fields.iter().find(|field: &&Field| field.name == name);
         field
@@ -109,7 +111,7 @@ impl OwnSource {
     }
 }
 
-/// What the component exports for a source.
+/// The exports of a component for a source.
 #[doc(hidden)]
 pub struct Exported<T>(PhantomData<T>);
 

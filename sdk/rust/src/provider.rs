@@ -1,4 +1,4 @@
-//! The world of providers as a trait.
+//! The world of providers, as a trait.
 
 use std::marker::PhantomData;
 
@@ -36,7 +36,7 @@ pub trait Provider {
 }
 
 impl ProviderInfo {
-    /// What it connects to, in a few words: `Anthropic`.
+    /// Creates a description with a label: what the component connects to, in a few words, such as `Anthropic`.
     pub fn new(label: &str) -> Self {
         Self { label: label.to_owned(), presets: Vec::new() }
     }
@@ -50,7 +50,7 @@ impl ProviderInfo {
 }
 
 impl Preset {
-    /// A provider known by its `id` (1 to 64 of `a-z 0-9 -`, starting with a letter) that needs a token.
+    /// Creates a provider known by its `id` (1 to 64 of `a-z 0-9 -`, starting with a letter) that needs a token.
     pub fn new(id: &str, label: &str) -> Self {
         Self {
             id: id.to_owned(),
@@ -62,35 +62,35 @@ impl Preset {
         }
     }
 
-    /// The address of an API: by convention without `/v1` for Anthropic's, with it for OpenAI's, without a version
-    /// for Gemini's.
+    /// Adds the address of an API: by convention without `/v1` for Anthropic, with it for OpenAI, and without a
+    /// version for Gemini.
     #[must_use]
     pub fn at(mut self, family: Family, url: &str) -> Self {
         self.base_urls.push(BaseUrl { family, url: url.to_owned() });
         self
     }
 
-    /// An API that it speaks at an address that the user must give.
+    /// Adds an API whose address the user must give.
     #[must_use]
     pub fn at_users(self, family: Family) -> Self {
         self.at(family, "")
     }
 
-    /// Whether it takes a token.
+    /// Sets whether it takes a token.
     #[must_use]
     pub fn token(mut self, need: Need) -> Self {
         self.token = need;
         self
     }
 
-    /// The page where you get tokens.
+    /// Sets the page where users get tokens.
     #[must_use]
     pub fn token_page(mut self, url: &str) -> Self {
         self.token_page = Some(url.to_owned());
         self
     }
 
-    /// The model if the user names none.
+    /// Sets the model to use if the user names none.
     #[must_use]
     pub fn model(mut self, id: &str) -> Self {
         self.model = Some(id.to_owned());
@@ -98,7 +98,7 @@ impl Preset {
     }
 }
 
-/// What the component exports for a provider.
+/// The exports of a component for a provider.
 #[doc(hidden)]
 pub struct Exported<T>(PhantomData<T>);
 

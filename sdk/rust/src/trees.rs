@@ -1,5 +1,5 @@
-//! Immutable sets of files at a revision. The host fetches, checks and keeps them; an extension
-//! reads with [`Tree::list`], [`Tree::read`] and [`Tree::subtree`].
+//! Immutable sets of files at a revision. The host fetches, checks and stores them; an extension reads them with
+//! [`Tree::list`], [`Tree::read`] and [`Tree::subtree`].
 
 use crate::__wit::aiw::plugin::trees;
 use crate::{Error, GitOrigin, Origin, Tree};
@@ -25,7 +25,7 @@ pub fn open_directory(path: impl Into<String>) -> Result<Tree, Error> {
     open(&Origin::Directory(path.into()))
 }
 
-/// The tree below the path of an entry: `./plugins/x`, or the tree itself for `./` and `""`.
+/// Returns the tree below the path of an entry: `./plugins/x`, or the tree itself for `./` and `""`.
 pub fn entry_tree(tree: Tree, path: &str) -> Result<Tree, Error> {
     match entry_path(path)?.as_str() {
         "" => Ok(tree),
@@ -33,7 +33,8 @@ pub fn entry_tree(tree: Tree, path: &str) -> Result<Tree, Error> {
     }
 }
 
-/// `./a//b/` as `a/b`, and the root as `""`. A path that leaves the tree is an error.
+/// Normalizes the path of an entry: `./a//b/` becomes `a/b`, and the root becomes `""`. A path that leaves the tree
+/// is an error.
 pub fn entry_path(path: &str) -> Result<String, Error> {
     if path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..") {
         return Err(Error::invalid(format!("path `{path}` leaves the marketplace")));

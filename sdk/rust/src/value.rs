@@ -3,12 +3,12 @@
 use crate::{Secret, Value};
 
 impl Secret {
-    /// A secret by its name in the account: `token`.
+    /// Names a secret of the account, such as `token`.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), prefix: String::new() }
     }
 
-    /// The same, prefixed with `Bearer `, for an `authorization` header.
+    /// Names a secret and prefixes it with `Bearer `, for an `authorization` header.
     pub fn bearer(name: impl Into<String>) -> Self {
         Self { name: name.into(), prefix: "Bearer ".to_owned() }
     }

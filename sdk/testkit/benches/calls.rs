@@ -1,5 +1,5 @@
-//! What a call of a component costs. Prints a row each for `cargo xtask bench`:
-//! name, measured, limit, unit.
+//! Measures what a call to a component costs. Prints one row for each measurement, for `cargo xtask bench`: name,
+//! measured, limit, unit.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints a table and ends on any error")]
 

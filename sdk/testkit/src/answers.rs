@@ -8,24 +8,24 @@ use serde_json::Value;
 
 use crate::TestkitError;
 
-/// What the server answers.
+/// An answer from the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// Header fields, names in lower case.
+    /// The header fields, with lowercase names.
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
 
 impl Answer {
-    /// Status 200 with a body.
+    /// Creates an answer with status 200 and a body.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
         Self { status: 200, headers: Vec::new(), body: body.into() }
     }
 
-    /// A status without a body.
+    /// Creates an answer with a status and no body.
     pub fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
@@ -41,7 +41,7 @@ impl Answer {
 /// Recorded answers by URL.
 pub type Answers = BTreeMap<String, Answer>;
 
-/// An answer in its file format.
+/// An answer in the file format.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Recorded {

@@ -21,83 +21,83 @@ pub struct Driver {
     pub(crate) http: Arc<PlayedHttp>,
     pub(crate) tasks: Arc<PlayedTasks>,
     pub(crate) log: Arc<Kept>,
-    /// Removed with the driver: the component's cache, and repositories.
+    /// Holds the component's cache and repositories. Removed with the driver.
     pub(crate) _home: TempDir,
 }
 
 impl Driver {
-    /// What the source reads.
+    /// Returns what the source reads.
     pub async fn describe(&self) -> Result<SourceInfo, CallError> {
         self.component.describe().await
     }
 
-    /// Whether this source handles a reference, and what it means.
+    /// Returns what a reference means, or `None` if this source does not handle it.
     pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
         self.component.claim(reference).await
     }
 
-    /// The marketplace document and its revision.
+    /// Fetches the marketplace document and its revision.
     pub async fn fetch_marketplace(&self, at: &Registration) -> Result<Snapshot, CallError> {
         self.component.fetch_marketplace(&self.reach, at).await
     }
 
-    /// An entry's manifests.
+    /// Fetches an entry's manifests.
     pub async fn fetch_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Manifests, CallError> {
         self.component.fetch_plugin(&self.reach, at, entry).await
     }
 
-    /// All files of an entry.
+    /// Fetches all files of an entry.
     pub async fn download_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Tree, CallError> {
         self.component.download_plugin(&self.reach, at, entry).await
     }
 
-    /// The current document; `None` if `known` is still its revision.
+    /// Returns the current document, or `None` if `known` is still its revision.
     pub async fn update(&self, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
         self.component.update(&self.reach, at, known).await
     }
 
-    /// What a provider connects to.
+    /// Returns what a provider connects to.
     pub async fn provider_info(&self) -> Result<ProviderInfo, CallError> {
         self.component.provider_info().await
     }
 
-    /// What to tell a CLI so that it reaches a provider.
+    /// Returns what to tell a CLI so that it reaches a provider.
     pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
         self.component.plan(account, target).await
     }
 
-    /// Whether a provider is reachable and accepts the key, with the kit's secrets.
+    /// Checks whether a provider is reachable and accepts the key, with the kit's secrets.
     pub async fn check_provider(&self, account: &Account) -> Result<Health, CallError> {
         self.component.check_provider(account, &self.secrets).await
     }
 
-    /// The models of a provider, with the kit's secrets.
+    /// Returns the models of a provider, with the kit's secrets.
     pub async fn provider_models(&self, account: &Account) -> Result<Vec<Model>, CallError> {
         self.component.provider_models(account, &self.secrets).await
     }
 
-    /// The tasks that the component asked to start.
+    /// Returns the tasks that the component asked to start.
     pub fn started(&self) -> Vec<StartTask> {
         self.tasks.started.all()
     }
 
-    /// `count` calls of `describe` in one instance, for `cargo xtask bench`.
+    /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
         self.component.time_calls(count).await
     }
 
-    /// What the component has logged so far.
+    /// Returns what the component has logged so far.
     pub fn log(&self) -> Vec<LogLine> {
         self.log.0.all()
     }
 
-    /// The URLs that it has requested so far, without those that were refused.
+    /// Returns the URLs that the component has requested so far, without refused requests.
     pub fn requests(&self) -> Vec<String> {
         self.http.requests.all().into_iter().map(|asked| asked.url).collect()
     }
 
-    /// The same with their headers; secrets appear as the server would get them.
+    /// Returns the same requests with their headers. Secrets appear as the server would get them.
     pub fn asked(&self) -> Vec<Asked> {
         self.http.requests.all()
     }

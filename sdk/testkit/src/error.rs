@@ -1,4 +1,4 @@
-//! Why a test can't continue.
+//! Errors of the testkit.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use aiw_extensions::ExtensionError;
 use aiw_net::NetError;
 use aiw_wasm::LoadError;
 
-/// Why a component can't be driven.
+/// The reason that a component can't be driven.
 #[derive(Debug, thiserror::Error)]
 pub enum TestkitError {
     /// A file can't be read.
@@ -14,7 +14,7 @@ pub enum TestkitError {
     Read {
         /// The component, or the recorded answers.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// A file does not contain recorded answers.
@@ -28,10 +28,10 @@ pub enum TestkitError {
     /// The file is not a component for this aiw.
     #[error("the component {0}")]
     Component(#[from] ExtensionError),
-    /// It does not load.
+    /// The component can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The reader of trees can't start.
+    /// The network client or the reader of trees can't start.
     #[error(transparent)]
     Net(#[from] NetError),
     /// A temporary directory can't be created.

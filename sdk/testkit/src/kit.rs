@@ -33,7 +33,7 @@ pub struct Testkit {
 }
 
 impl Testkit {
-    /// A component from its bytes. It is not compiled or run yet.
+    /// Creates the setup from a component's bytes. The component is not compiled or run yet.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Result<Self, TestkitError> {
         let bytes = bytes.into();
         let about = inspect(&bytes)?;
@@ -54,13 +54,13 @@ impl Testkit {
         })
     }
 
-    /// A component from its file.
+    /// Creates the setup from a component's file.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, TestkitError> {
         let path = path.as_ref();
         Self::new(std::fs::read(path).map_err(|source| TestkitError::Read { path: path.to_owned(), source })?)
     }
 
-    /// What the component says about itself.
+    /// Returns what the component says about itself.
     pub fn about(&self) -> &About {
         &self.about
     }
@@ -72,14 +72,14 @@ impl Testkit {
         self
     }
 
-    /// What the user agreed to, as in `extensions.lock`: `{"hosts": ["example.com"], …}`.
+    /// Sets what the user agreed to, as in `extensions.lock`: `{"hosts": ["example.com"], …}`.
     #[must_use]
     pub fn grants(mut self, grants: &BTreeMap<String, Vec<String>>) -> Self {
         self.grants = Grants::from_map(grants);
         self
     }
 
-    /// The server's answer at a URL. A URL without a recorded answer can't be reached.
+    /// Adds the server's answer for a URL. A URL without a recorded answer can't be reached.
     #[must_use]
     pub fn answer(mut self, url: impl Into<String>, answer: Answer) -> Self {
         self.answers.insert(url.into(), answer);
@@ -93,71 +93,71 @@ impl Testkit {
         Ok(self)
     }
 
-    /// The time that the component sees.
+    /// Sets the time that the component sees.
     #[must_use]
     pub fn clock(mut self, now: SystemTime) -> Self {
         self.clock = now;
         self
     }
 
-    /// A user's setting.
+    /// Adds a setting of the user.
     #[must_use]
     pub fn setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.insert(key.into(), value.into());
         self
     }
 
-    /// A directory that the user named, so it may be read.
+    /// Adds a directory that the user named, so it may be read.
     #[must_use]
     pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.reach.directories.push(path.into());
         self
     }
 
-    /// A URL that the user typed: its host and port are allowed, whatever the manifest says.
+    /// Adds a URL that the user typed: its host and port are allowed, whatever the manifest says.
     #[must_use]
     pub fn reach(mut self, url: impl Into<String>) -> Self {
         self.reach.urls.push(url.into());
         self
     }
 
-    /// A directory that stands in for a git repository, at every commit. Its revision is that of a directory.
+    /// Adds a directory that stands in for a git repository, at every commit. Its revision is that of a directory.
     #[must_use]
     pub fn repository(mut self, url: impl Into<String>, directory: impl Into<PathBuf>) -> Self {
         self.repositories.insert(url.into(), directory.into());
         self
     }
 
-    /// Whether to fetch git repositories without a stand-in, as aiw does.
+    /// Sets whether to fetch git repositories without a stand-in, as aiw does.
     #[must_use]
     pub fn git(mut self, real: bool) -> Self {
         self.real_git = real;
         self
     }
 
-    /// Whether to send real requests, as aiw does, instead of using recorded answers.
+    /// Sets whether to send real requests, as aiw does, instead of using recorded answers.
     #[must_use]
     pub fn http(mut self, real: bool) -> Self {
         self.real_http = real;
         self
     }
 
-    /// One of the provider's secrets. The component knows only its name; a request carries it only to the place that
-    /// it is bound to.
+    /// Adds one of the provider's secrets. The component knows only its name. A request carries it only to the
+    /// place that it is bound to.
     #[must_use]
     pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.secrets.insert(name.into(), Secret::new(value));
         self
     }
 
-    /// A task that the component sees in addition to those that it starts; newest last.
+    /// Adds a task that the component sees, besides those that it starts. Add the newest task last.
     #[must_use]
     pub fn task(mut self, task: Task) -> Self {
         self.tasks.insert(0, task);
         self
     }
 
-    /// Where to keep compiled code; without it, the component is compiled at each [`load`](Self::load).
+    /// Sets where to keep compiled code. Without it, the component is compiled at each [`load`](Self::load).
     #[must_use]
     pub fn compiled_cache(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache = CompiledCache::at(directory.into());

@@ -1,8 +1,8 @@
 //! Drives an extension in the real host, with the grants, clock, settings and answers that you choose.
 //!
 //! The component runs in aiw's engine, within the same limits. Only the network is simulated: an address has a
-//! recorded [`Answer`] or can't be reached. A test sees what a user would see, with errors word for word. Not for the
-//! host's own network code: recorded answers have no redirects or proxies.
+//! recorded [`Answer`] or can't be reached. A test sees what a user would see, with errors word for word. The
+//! testkit is not for the host's own network code: recorded answers have no redirects or proxies.
 //!
 //! ```no_run
 //! use aiw_testkit::{Answer, Testkit};

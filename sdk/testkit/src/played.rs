@@ -36,13 +36,13 @@ impl<T: Clone> Notes<T> {
 /// A request that the server would have received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Where.
+    /// The URL.
     pub url: String,
-    /// With these headers, secrets put in.
+    /// The headers, with the secrets filled in.
     pub headers: BTreeMap<String, String>,
 }
 
-/// Recorded answers, and what was requested.
+/// Recorded answers, and the requests so far.
 pub(crate) struct PlayedHttp {
     pub(crate) answers: Answers,
     pub(crate) requests: Notes<Asked>,
@@ -72,7 +72,7 @@ impl Http for PlayedHttp {
     }
 }
 
-/// What the real client says before it resolves a name.
+/// Checks a URL as the real client does before it resolves a name.
 fn admit(policy: &Policy, url: &str) -> Result<(), NetError> {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     let default_port = match scheme.as_deref() {

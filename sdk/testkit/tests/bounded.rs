@@ -1,4 +1,4 @@
-//! Alone in its process: what a hundred bad calls leave behind.
+//! Tests that a hundred bad calls leave no memory behind. They are alone in their process to measure its memory.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -7,7 +7,7 @@ mod common;
 
 use common::{fetch, hostile};
 
-/// Resident memory of this process, in bytes.
+/// Returns the resident memory of this process in bytes.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
@@ -20,7 +20,7 @@ async fn a_hundred_bad_calls_leave_no_memory_behind() {
     let hostile = hostile().directory(directory.path()).load().await.unwrap();
     let trees = format!("many-trees:{}", directory.path().display());
     let modes = ["memory", "recursion", "panic", "big-answer", "big-error", "many-requests", &trees, "rubbish"];
-    // Allocators keep what they have had once.
+    // Warm up first, because allocators keep the memory that they once had.
     for mode in modes {
         fetch(&hostile, mode).await;
     }

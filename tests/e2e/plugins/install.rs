@@ -1,4 +1,4 @@
-//! `aiw plugin install` and `remove`: from a search to nothing left.
+//! `aiw plugin install` and `remove`: from a search until nothing is left.
 
 use std::fs;
 
@@ -218,8 +218,6 @@ fn an_installed_tree_that_was_changed_is_made_whole_by_an_install() {
     assert!(tree.join(".mcp.json").is_file());
 }
 
-// ---- validate ----
-
 #[test]
 fn install_and_remove_give_mcp_json_back_byte_for_byte() {
     let (env, _market) =
@@ -362,8 +360,6 @@ fn without_a_terminal_nothing_is_asked_and_the_flag_is_named() {
     market.put("plugins/a/.claude-plugin/plugin.json", r#"{"name": "a", "version": "2.0.0"}"#);
     refused(&["plugin", "update"], "--accept-changes`");
 }
-
-// ---- remote entries, without cloning ----
 
 #[test]
 fn what_is_written_into_enabled_plugins_by_hand_is_carried_out() {

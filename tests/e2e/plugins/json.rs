@@ -1,4 +1,4 @@
-//! `--json` of the commands about plugins.
+//! `--json` for the plugin commands.
 
 use serde_json::json;
 
@@ -288,9 +288,7 @@ fn errors_are_json_on_standard_output_with_the_same_exit_code() {
             assert_eq!(keys(&answer), ["installed", "failed"]);
             assert!(error["error"].is_string() && error["id"].is_string(), "{answer:#}");
         }
-        // What would be installed is shown all the same.
+        // The message about what would be installed is shown anyway.
         assert!(run.stderr.is_empty() || arguments[1] == "install", "{}", run.whole());
     }
 }
-
-// ---- without a terminal ----

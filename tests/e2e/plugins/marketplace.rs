@@ -92,7 +92,7 @@ fn a_repository_is_added_over_smart_http_by_file_url_and_by_plain_path() {
         let installed = env.json(&["plugin", "install", &format!("a@{name}"), "--yes"]);
         assert_eq!(installed["installed"][0]["commit"], commit.as_str());
     }
-    // The same declaration from two markets is one entry.
+    // The same declaration in two markets is one entry.
     assert_eq!(keys(&env.mcp()["mcpServers"]), ["a"]);
 }
 
@@ -119,7 +119,7 @@ fn a_repository_of_github_is_read_at_the_branch_or_tag_that_is_named() {
         let added = listed["marketplaces"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap();
         assert_eq!((&added["revision"], &added["source"]), (&json!(revision), &json!(source)));
     }
-    // An update stays at the ref.
+    // An update stays at the same ref.
     env.run(&["plugin", "marketplace", "update", "at"]).ok();
     let installed = env.json(&["plugin", "install", "a@at", "--yes"]);
     assert_eq!(installed["installed"][0]["version"], "1.0.0");
@@ -234,8 +234,6 @@ fn a_rename_is_followed() {
     ------- exit code 2 -------
     ");
 }
-
-// ---- install, list, remove: whole outputs ----
 
 #[test]
 fn a_repository_that_leads_elsewhere_by_its_git_file_is_refused() {

@@ -19,7 +19,7 @@ pub(super) fn whole(env: &Environment, run: &Run) -> String {
     env.stable(&run.whole())
 }
 
-/// A home with the market `m`, which has these plugins at version 1.0.0.
+/// Creates a home with the market `m`, which has these plugins at version 1.0.0.
 pub(super) fn market(plugins: &[(&str, Value)]) -> (Environment, Market) {
     let env = Environment::new();
     let mut market = Market::new(env.path("m"), "m");
@@ -34,12 +34,12 @@ pub(super) fn install(env: &Environment, plugin: &str) -> Run {
     env.run(&["plugin", "install", plugin, "--yes"]).ok()
 }
 
-/// The names of a JSON object's keys, in order.
+/// Returns the keys of a JSON object, in order.
 pub(super) fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// A bare repository `srv/OWNER/NAME.git` made of a directory; the commit.
+/// Publishes a directory as the bare repository `srv/OWNER/NAME.git`. Returns the commit.
 pub(super) fn publish(env: &Environment, directory: &Path, repository: &str) -> String {
     let commit = commit_all(directory);
     let bare = env.path("srv").join(format!("{repository}.git"));
@@ -52,7 +52,7 @@ pub(super) fn publish(env: &Environment, directory: &Path, repository: &str) -> 
     commit
 }
 
-/// What GitHub is: git below `/`, single files of a commit below `/raw`.
+/// Imitates GitHub: git below `/`, and single files of a commit below `/raw`.
 pub(super) fn hub(env: &Environment) -> impl Fn(&Request) -> Answer + Send + Sync + 'static {
     let root = env.path("srv");
     fs::create_dir_all(&root).unwrap();
@@ -72,7 +72,7 @@ pub(super) fn hub(env: &Environment) -> impl Fn(&Request) -> Answer + Send + Syn
     }
 }
 
-/// Points GitHub at a loopback server.
+/// Redirects GitHub to a loopback server.
 pub(super) fn point(env: &Environment, server: &Server, raw: bool) {
     let mut source = json!({"base_url": server.url()});
     if raw {
@@ -81,7 +81,7 @@ pub(super) fn point(env: &Environment, server: &Server, raw: bool) {
     env.settings(&json!({"extraKnownMarketplaces": {}, "sources": {"market-github": source}}));
 }
 
-/// Every file of the home that holds a text.
+/// Returns all files in the home that contain a text.
 pub(super) fn files_with(env: &Environment, text: &str) -> Vec<PathBuf> {
     let (mut ahead, mut found) = (vec![env.home(), env.user()], Vec::new());
     while let Some(dir) = ahead.pop() {
@@ -96,5 +96,3 @@ pub(super) fn files_with(env: &Environment, text: &str) -> Vec<PathBuf> {
     }
     found
 }
-
-// ---- adding a marketplace ----

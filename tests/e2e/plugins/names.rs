@@ -1,4 +1,4 @@
-//! Names of servers in mcp.json: clashes, answers, and what comes back.
+//! Names of servers in mcp.json: conflicts, their resolution, and what is restored.
 
 use serde_json::{Value, json};
 
@@ -211,8 +211,6 @@ fn keys_are_safe_and_never_collide() {
     assert_eq!(env.mcp(), json!({"mcpServers": {}}));
 }
 
-// ---- update ----
-
 #[test]
 fn two_servers_of_one_plugin_never_get_one_key() {
     let (env, mut market) = market(&[("p", json!({"x y": {"command": "one"}}))]);
@@ -228,7 +226,7 @@ fn two_servers_of_one_plugin_never_get_one_key() {
     env.run(&["plugin", "remove", "p"]).ok();
     assert_eq!(env.mcp(), json!({"mcpServers": {}}));
 
-    // A rename keeps clear of the plugin's own other servers.
+    // A rename avoids the names of the plugin's other servers.
     env.write_mcp(r#"{"mcpServers": {"gh": {"command": "mine"}}}"#);
     market.put(
         "plugins/p/.mcp.json",

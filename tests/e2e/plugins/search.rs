@@ -1,4 +1,4 @@
-//! `aiw plugin search` and `info`: what is found, and what is read for it.
+//! `aiw plugin search` and `info`: what they find, and what they read for it.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ fn a_search_wants_all_words_and_puts_names_first() {
     assert_eq!(env.run(&["plugin", "search", "--market", "nope"]).code, 2);
 }
 
-/// A repository `o/NAME` with these files; the commit.
+/// Publishes a repository `o/NAME` with these files. Returns the commit.
 fn remote(env: &Environment, name: &str, files: &[(&str, &str)]) -> String {
     let directory = env.path(name);
     for (path, text) in files {
@@ -147,9 +147,9 @@ fn a_pinned_entry_is_inspected_by_two_reads_and_a_third_where_plugin_json_names_
     assert_eq!(found("two")["mcp_servers"], json!([{"name": "two", "type": "stdio"}]));
     assert_eq!(found("two")["version"], "1.1.0");
     assert_eq!(found("three")["mcp_servers"], json!([{"name": "three", "type": "http"}]));
-    // No file at all says nothing of a plugin: a private repository answers so as well.
+    // No file at all says nothing about a plugin, because a private repository answers in the same way.
     assert_eq!(found("none")["mcp_servers"], Value::Null);
-    // Its other files were not seen.
+    // The plugins' other files were not read.
     assert!(plugins.iter().all(|p| p["brings"].is_null()));
 
     let before = (raw_reads(&server, "two").len(), raw_reads(&server, "three").len());

@@ -1,4 +1,4 @@
-//! What a plugin declares and what mcp.json gets of it.
+//! What a plugin declares, and what of that is written to mcp.json.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -186,8 +186,6 @@ fn options_of_the_plugin_are_given_by_name_by_default_or_by_variable() {
     insta::assert_snapshot!(run.stderr, @"`CLAUDE_PLUGIN_OPTION_OPEN` is not set: export CLAUDE_PLUGIN_OPTION_OPEN, or give it with --env open=VALUE");
     assert_eq!(env.mcp()["mcpServers"]["s"]["args"], json!(["eu", "5", "${CLAUDE_PLUGIN_OPTION_OPEN}"]));
 }
-
-// ---- JSON ----
 
 #[test]
 fn a_value_that_looks_like_a_secret_is_kept_nowhere() {

@@ -152,5 +152,3 @@ fn an_update_keeps_the_answers_of_the_install() {
     env.run(&["plugin", "update", "p"]).ok();
     assert_eq!(env.mcp()["mcpServers"]["s"]["args"], args);
 }
-
-// ---- entry forms ----

@@ -57,5 +57,3 @@ fn the_example_marketplace_validates() {
     let run = env.run(&["plugin", "validate", &example.display().to_string()]).ok();
     assert_eq!(run.stdout, "The marketplace is valid\n");
 }
-
-// ---- mcp.json is the user's ----

@@ -1,5 +1,5 @@
-//! A user who is signed in everywhere, with settings that send every CLI elsewhere. Each value of hers
-//! says where it stands, after [`USERS`]; each host of hers has a name of its own below `users.test`.
+//! A user who is signed in everywhere, with settings that send every CLI elsewhere. Each of her values begins with
+//! [`USERS`] and says where it is stored. Each of her hosts has its own name below `users.test`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use aiw_tests::Environment;
 use serde_json::{Value, json};
 
-/// What every secret of the user's begins with.
+/// The prefix of every secret of the user.
 pub const USERS: &str = "users-canary-";
 
-/// Puts them into the home, the project and the environment.
+/// Writes the logins and settings into the home, the project and the environment.
 pub fn sign_in(env: &mut Environment, project: &Path) {
     let home = env.user();
     for (path, text) in claude(&home, project).into_iter().chain(codex(&home, project)).chain(gemini(&home, project)) {
@@ -29,7 +29,7 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// A JSON web token, as a sign-in with OpenAI or Google leaves it, that holds for long.
+/// Creates a JSON web token that is valid for long, like one from a sign-in with OpenAI or Google.
 fn web_token(of: &str) -> String {
     let part = |value: Value| base64url(value.to_string().as_bytes());
     let claims = json!({
@@ -121,7 +121,7 @@ fn codex(home: &Path, project: &Path) -> Vec<(PathBuf, String)> {
             "id_token": web_token("codex-id"), "access_token": web_token("codex-access"),
             "refresh_token": format!("{USERS}codex-refresh"), "account_id": format!("{USERS}codex-account"),
         },
-        // Long ago: it would be fetched anew.
+        // Long ago, so that it would be refreshed.
         "last_refresh": "2025-01-01T00:00:00Z",
     });
     let exporter = |signal: &str| {
@@ -165,7 +165,7 @@ fn gemini(home: &Path, project: &Path) -> Vec<(PathBuf, String)> {
         let mut settings = json!({
             "selectedAuthType": "oauth-personal", "telemetry": telemetry, "privacy": {"usageStatisticsEnabled": true},
             "model": {"name": format!("{USERS}{place}-model")},
-            // A provider that fails is asked once.
+            // A provider that fails gets only one request.
             "general": {"maxAttempts": 1, "retryFetchErrors": false},
         });
         if !auth {
@@ -195,7 +195,8 @@ fn gemini(home: &Path, project: &Path) -> Vec<(PathBuf, String)> {
             canary("header"),
         )
     };
-    // Over a project's settings only root's can go: of others, aiw refuses those that say otherwise.
+    // Only root's settings can override those of a project. For other users, aiw refuses projects with conflicting
+    // settings.
     let root = rustix::process::geteuid().is_root();
     vec![
         (home.join(".gemini/settings.json"), settings(true, "gemini-user")),
@@ -251,7 +252,7 @@ fn variables(home: &Path) -> Vec<(String, String)> {
         ("AWS_PROFILE", "work".into()),
         ("AWS_REGION", "eu-west-1".into()),
         ("CLAUDE_CODE_ENABLE_TELEMETRY", "1".into()),
-        // A provider that fails is asked once more.
+        // A provider that fails gets only one more request.
         ("CLAUDE_CODE_MAX_RETRIES", "1".into()),
         ("GEMINI_CLI_TRUST_WORKSPACE", "true".into()),
         ("GEMINI_TELEMETRY_ENABLED", "true".into()),

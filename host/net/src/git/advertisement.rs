@@ -1,6 +1,6 @@
-//! What a server lists before anything is fetched: its refs, and what it can do. It is read here, and libgit2 is
-//! given what was understood in its own plain form: nothing that a server writes reaches libgit2's parser, which
-//! holds all of it in memory, and whose names must be UTF-8.
+//! What a server lists before anything is fetched: its refs and its capabilities. The list is parsed here, and
+//! libgit2 gets only what was understood, in its own plain form. Nothing that a server writes reaches libgit2's
+//! parser, which keeps all of it in memory and requires names in UTF-8.
 
 use aiw_core::{is_git_ref, one_line};
 
@@ -10,8 +10,8 @@ use super::transfer::Refused;
 use crate::error::{NetError, size};
 use crate::http::Limits;
 
-/// What libgit2 may know of a server's abilities; each leads to a request that we can read the answer of.
-/// `thin-pack` is not among them: a pack that stands by itself can be checked by itself.
+/// The server capabilities that libgit2 may know of. Each leads to a request whose answer we can read. `thin-pack`
+/// is not among them, because only a self-contained pack can be checked on its own.
 const KNOWN: [&str; 8] = [
     "multi_ack",
     "multi_ack_detailed",
@@ -23,7 +23,7 @@ const KNOWN: [&str; 8] = [
     "allow-reachable-sha1-in-want",
 ];
 
-/// A list of refs that was read to its end.
+/// A list of refs that was read completely.
 #[derive(Debug)]
 pub(super) struct Advertisement {
     pub(super) refs: Vec<GitRef>,
@@ -31,12 +31,12 @@ pub(super) struct Advertisement {
 }
 
 impl Advertisement {
-    /// Whether commits may be asked for by their ids.
+    /// Returns whether the server accepts requests for commits by id.
     pub(super) fn takes_ids(&self) -> bool {
         self.capabilities.iter().any(|known| known.ends_with("-sha1-in-want"))
     }
 
-    /// For libgit2, as git's own server would write it.
+    /// Encodes the list for libgit2 as git's own server would write it.
     pub(super) fn to_wire(&self) -> Vec<u8> {
         let mut wire = packet(b"# service=git-upload-pack\n");
         wire.extend_from_slice(b"0000");
@@ -56,15 +56,15 @@ impl Advertisement {
 enum Stage {
     /// `# service=git-upload-pack`
     Service,
-    /// The end of that.
+    /// The flush packet after that line.
     ServiceEnd,
-    /// The first ref, and the abilities.
+    /// The first ref with the capabilities.
     First,
     Refs,
     Done,
 }
 
-/// Reads an advertisement while it comes.
+/// Parses an advertisement as it arrives.
 pub(super) struct Reader {
     /// The repository, for messages.
     shown: String,
@@ -120,7 +120,7 @@ impl Reader {
         match self.stage {
             Stage::Service if line(content) == b"# service=git-upload-pack" => self.stage = Stage::ServiceEnd,
             Stage::Service => return Err(self.malformed("the list of branches and tags has an invalid start")),
-            // A server may say which version of the protocol it speaks.
+            // A server may name the version of the protocol that it speaks.
             Stage::First if line(content) == b"version 1" => {}
             Stage::First => {
                 let (first, capabilities) = match content.iter().position(|byte| *byte == 0) {
@@ -150,7 +150,7 @@ impl Reader {
 
     fn reference(&mut self, content: &[u8]) -> Result<(), Refused> {
         let content = line(content);
-        // Where the history of a shallow repository ends.
+        // Such a line says where the history of a shallow repository ends.
         if content.starts_with(b"shallow ") {
             return Ok(());
         }
@@ -166,8 +166,8 @@ impl Reader {
     }
 }
 
-/// A line of a list: an id, something between, and a name. None where the name is not one that could be asked for:
-/// git would not take it, or it is not UTF-8.
+/// Parses a line of a list: an id, a separator and a name. Returns `None` if the name could not be requested,
+/// because git would not accept it or it is not UTF-8.
 pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<GitRef>, Refused> {
     let mut halves = line.splitn(2, |byte| *byte == between);
     let (id, name) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
@@ -181,40 +181,40 @@ pub(super) fn reference(shown: &str, line: &[u8], between: u8) -> Result<Option<
     Ok(name.map(|name| GitRef { name: name.to_owned(), sha }))
 }
 
-/// A repository with more refs than are taken.
+/// Returns the error for a repository with too many refs.
 pub(super) fn too_many(shown: &str, limits: &Limits) -> NetError {
     NetError::too_large(format!("`{shown}` lists more than {} branches and tags", limits.refs))
 }
 
-/// A list of more bytes than are taken.
+/// Returns the error for a list with too many bytes.
 pub(super) fn too_long(shown: &str, limits: &Limits) -> NetError {
     let limit = size(limits.listing);
     NetError::too_large(format!("`{shown}` sends a list of branches and tags that is longer than {limit}"))
 }
 
-/// A ref's whole name, or what a tag stands for.
+/// Returns whether a name is the full name of a ref, or of what a tag stands for.
 fn is_name(name: &str) -> bool {
     let name = name.strip_suffix("^{}").unwrap_or(name);
     name == "HEAD" || (name.starts_with("refs/") && is_git_ref(name))
 }
 
-/// What comes is not git's protocol.
+/// Returns the error for an answer that is not git's protocol.
 pub(super) fn malformed(shown: &str, why: &str) -> Refused {
     Refused::ByFarEnd(NetError::malformed(format!("`{shown}` does not speak git's protocol: {}", one_line(why, 120))))
 }
 
-/// The far end says no, in its own words.
+/// Returns the error for a refusal of the far end, in its own words.
 pub(super) fn refused(shown: &str, said: &[u8]) -> Refused {
     let said = one_line(String::from_utf8_lossy(said).trim(), 200);
     Refused::ByFarEnd(NetError::malformed(format!("`{shown}` refuses: {said}")))
 }
 
-/// A repository whose ids are not SHA-1.
+/// Returns the error for a repository whose ids are not SHA-1.
 fn other_format(shown: &str, format: &str) -> Refused {
     Refused::ByUs(unsupported_format(shown, format))
 }
 
-/// The same for a repository on this machine.
+/// Like [`other_format`], but for a repository on this machine.
 pub(super) fn unsupported_format(shown: &str, format: &str) -> NetError {
     let format = match format {
         "sha256" => "SHA-256 ids".to_owned(),
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(names, ["HEAD", "refs/heads/main"]);
         let again = wire(&[format!("{ID} HEAD\0multi_ack\n").as_bytes(), main.as_bytes()]);
         assert_eq!(String::from_utf8(found.to_wire()).unwrap(), String::from_utf8(again).unwrap());
-        // Without refs, the abilities still have their line.
+        // Without refs, the capabilities still get a line.
         let none = read(&wire(&[]), Limits::default(), 99).unwrap();
         let again = read(&none.to_wire(), Limits::default(), 99).unwrap();
         assert!(none.refs.is_empty() && again.refs.is_empty());

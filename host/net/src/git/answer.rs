@@ -1,6 +1,6 @@
-//! What a server answers to a request for commits: lines of agreement, and a pack. libgit2 is given it piece by
-//! piece, once it was understood here, and nothing but what it waits for: both must take the same bytes for the
-//! pack. <https://git-scm.com/docs/pack-protocol#_packfile_negotiation>
+//! A server's answer to a request for commits: the lines of the negotiation, and a pack. libgit2 gets it piece by
+//! piece, once it was checked here, and gets nothing but what it waits for: both must take the same bytes for
+//! the pack. <https://git-scm.com/docs/pack-protocol#_packfile_negotiation>
 
 use super::advertisement::{malformed, refused};
 use super::pack::{BadPack, PackCheck};
@@ -9,30 +9,31 @@ use super::transfer::Refused;
 use crate::error::NetError;
 use crate::http::Limits;
 
-/// The most lines of agreement: libgit2 offers 256 commits, and keeps a line a commit where history was cut off.
+/// The maximum number of negotiation lines. libgit2 offers 256 commits, and keeps a line for each commit where
+/// history was cut off.
 const MAX_LINES: u32 = 10_000;
 
-/// The line that ends a request which wants the pack.
+/// The line that ends a request for the pack.
 const DONE: &[u8] = b"0009done\n";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Lines of agreement.
+    /// Lines of the negotiation.
     Lines,
-    /// The agreement has ended; the pack may come.
+    /// The negotiation is over, and the pack may follow.
     Agreed,
-    /// The pack comes in packets.
+    /// The pack arrives in packets.
     Packets,
-    /// The pack comes as it is.
+    /// The pack arrives without packets.
     Raw,
     Done,
 }
 
-/// Looks through an answer while it comes.
+/// Checks an answer as it arrives.
 pub(super) struct Answer {
     /// The repository, for messages.
     shown: String,
-    /// The request asked for the pack.
+    /// Whether the request asked for the pack.
     is_last: bool,
     packets: Packets,
     stage: Stage,
@@ -52,7 +53,7 @@ impl Answer {
         }
     }
 
-    /// Takes what has come, and gives what libgit2 may see of it.
+    /// Takes the bytes that arrived and returns what libgit2 may see of them.
     pub(super) fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Refused> {
         let mut seen = Vec::new();
         self.packets.push(bytes);
@@ -71,7 +72,7 @@ impl Answer {
         Ok(seen)
     }
 
-    /// Nothing comes any more.
+    /// Checks that the answer may end here.
     pub(super) fn end(&self) -> Result<(), Refused> {
         match self.stage {
             Stage::Done => Ok(()),
@@ -82,7 +83,7 @@ impl Answer {
         }
     }
 
-    /// Whether a pack that was asked for has come.
+    /// Checks that a requested pack is complete.
     fn has_all(&self) -> Result<(), Refused> {
         match self.stage {
             Stage::Packets | Stage::Raw if !self.pack.is_done() => Err(self.damaged("it ends too early")),
@@ -110,7 +111,7 @@ impl Answer {
                 seen.extend(packet(&content));
                 return Ok(());
             }
-            // How far the server is, for people.
+            // Progress messages for people.
             Some((2, _)) => return Ok(()),
             Some((3, said)) => return Err(refused(&self.shown, said)),
             _ => {}
@@ -126,7 +127,7 @@ impl Answer {
             [b"ACK", id, b"continue" | b"common" | b"ready"] if self.stage != Stage::Packets && is_id(id) => {}
             _ => return Err(malformed(&self.shown, "the answer contains an unrequested packet")),
         }
-        // libgit2 takes a line of history with its break for none.
+        // libgit2 does not recognize a `shallow` line that ends with a line break.
         seen.extend(packet(text));
         self.count()
     }
@@ -196,13 +197,13 @@ mod tests {
         let data = [band(1, &EMPTY[..5]), band(1, &EMPTY[5..]), b"0000".to_vec()].concat();
         let talk = [band(2, b"counting\r"), ready.clone(), band(2, b"\x1b[31m done")].concat();
         for piece in [1, 3, 1000] {
-            // In packets; in the middle of them words for people; and whatever comes after the end.
+            // In packets, with messages for people in between and extra bytes after the end.
             let wire = [agreed.as_slice(), &talk, &data, b"0008NAK\n", &band(1, b"more")].concat();
             assert_eq!(take(b"...0009done\n", &wire, piece), Ok([plain.as_slice(), &nak, &data].concat()));
-            // As it is.
+            // Without packets.
             let wire = [agreed.as_slice(), &ready, EMPTY].concat();
             assert_eq!(take(b"...0009done\n", &wire, piece), Ok([plain.as_slice(), &nak, EMPTY].concat()));
-            // A step on the way.
+            // An intermediate step.
             assert_eq!(take(b"...0000", &agreed, piece), Ok(plain.clone()));
         }
     }

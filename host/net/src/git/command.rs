@@ -1,4 +1,4 @@
-//! The user's own `git`, for what only it can do: ssh, and credential helpers.
+//! The user's own `git`, for what only it can do: ssh and credential helpers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -13,26 +13,27 @@ use url::Url;
 use super::transfer::Cancel;
 use crate::error::NetError;
 
-/// How often a running command is looked at: short for a person, long for a processor.
+/// How often a running command is checked: a short time for a person, a long one for a processor.
 const TICK: Duration = Duration::from_millis(20);
 
-/// More than a list of refs may be long, so that one which is too long is known by its length.
+/// The maximum output. It is more than a list of refs may have, so that a list that is too long is recognized by
+/// its length.
 const MAX_OUTPUT: u64 = 64 << 20;
 
-/// How much memory a command may take.
+/// The amount of memory that a command may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// As much as it likes: it is the user's own.
+    /// Any amount, because the command is the user's own.
     Any,
-    /// So much as unpacks any repository that is taken: `git` holds objects as libgit2 does, and believes what
-    /// they say of their sizes as well.
+    /// Enough to unpack any repository that is accepted. Like libgit2, `git` holds whole objects in memory and
+    /// trusts the sizes that they declare.
     Bounded,
 }
 
 #[cfg(target_os = "linux")]
 const MAX_MEMORY: u64 = 1 << 30;
 
-/// A `git` that asks nothing, runs no hooks and belongs to no repository of the caller's.
+/// Returns a `git` command that asks nothing, runs no hooks and belongs to none of the caller's repositories.
 pub(super) fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
     for inherited in [
@@ -51,28 +52,28 @@ pub(super) fn git(directory: &Path) -> Command {
     }
     command
         .current_dir(directory)
-        // Its complaints are looked into.
+        // Its error messages are parsed.
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ASKPASS", "true")
         .env("SSH_ASKPASS_REQUIRE", "never")
         .env("GCM_INTERACTIVE", "never")
-        // The cache lies beneath the home directory, which some people keep in a repository.
+        // The cache is beneath the home directory, which some people keep in a repository.
         .env("GIT_CEILING_DIRECTORIES", directory.parent().unwrap_or(directory))
         .args(["-c", "core.hooksPath=/dev/null"]);
     command
 }
 
-/// Its ends: how it went, what it said, and what it complained of last.
+/// The end of a command: its status, its output and its last error message.
 pub(super) struct Ended {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
     pub(super) complaint: String,
-    /// It, or what it started, did not get the memory that it wanted.
+    /// Whether the command, or a process that it started, ran out of memory.
     pub(super) lacks_memory: bool,
 }
 
-/// Kills the whole group of a command that is dropped before its end.
+/// A running command. Dropping it before its end kills the whole process group.
 struct Running(Child);
 
 impl Drop for Running {
@@ -88,7 +89,7 @@ impl Drop for Running {
     }
 }
 
-/// Runs to the end, to `deadline`, or until nobody waits; `watch` may end it too.
+/// Runs a command until it ends, until `deadline`, or until nobody waits any more. `watch` may end it too.
 pub(super) fn run(
     mut command: Command,
     input: &[u8],
@@ -109,7 +110,7 @@ pub(super) fn run(
     let output = running.0.stdout.take().map(|pipe| drain(pipe, MAX_OUTPUT));
     let complaints = running.0.stderr.take().map(|pipe| drain(pipe, 1 << 20));
     if let Some(mut pipe) = running.0.stdin.take() {
-        // Whoever does not read its input says why by its exit.
+        // A command that does not read its input explains that by its exit status.
         let _ = pipe.write_all(input);
     }
     let status = loop {
@@ -138,19 +139,19 @@ pub(super) fn run(
     Ok(Ended { status, output: collected(output, cancel)?, complaint, lacks_memory })
 }
 
-/// Bounds what `git` and whatever it starts take, before the far end can have sent anything.
+/// Limits the memory of `git` and its child processes, before the far end can have sent anything.
 #[cfg(target_os = "linux")]
 fn bound_memory(child: &Child) {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
     let limit = Rlimit { current: Some(MAX_MEMORY), maximum: Some(MAX_MEMORY) };
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = prlimit(Some(pid), Resource::Data, limit);
     }
 }
 
-/// Other systems bound no process from outside.
+/// Other systems cannot limit a process from outside.
 #[cfg(not(target_os = "linux"))]
 fn bound_memory(_: &Child) {}
 
@@ -158,13 +159,13 @@ fn drain(mut pipe: impl Read + Send + 'static, limit: u64) -> JoinHandle<Vec<u8>
     std::thread::spawn(move || {
         let mut kept = Vec::new();
         let _ = pipe.by_ref().take(limit).read_to_end(&mut kept);
-        // The rest is read too, so that its writer does not stand still.
+        // Read the rest too, so that the writer is not blocked.
         let _ = std::io::copy(&mut pipe, &mut std::io::sink());
         kept
     })
 }
 
-/// What was read. A helper that lives on with the pipe (a credential daemon) is not waited for.
+/// Returns the bytes read. Does not wait for a helper that keeps the pipe open (a credential daemon).
 fn collected(reader: Option<JoinHandle<Vec<u8>>>, cancel: &Cancel) -> Result<Vec<u8>, NetError> {
     let Some(reader) = reader else { return Ok(Vec::new()) };
     let patience = Instant::now() + Duration::from_secs(2);
@@ -178,7 +179,7 @@ fn collected(reader: Option<JoinHandle<Vec<u8>>>, cancel: &Cancel) -> Result<Vec
     Ok(reader.join().unwrap_or_default())
 }
 
-/// What the user's credential helpers know of a repository.
+/// Asks the user's credential helpers for the user and password of a repository.
 pub(super) fn credentials(
     repository: &Url,
     directory: &Path,
@@ -202,6 +203,6 @@ pub(super) fn credentials(
     let value =
         |key: &str| answer.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default();
     let (user, password) = (value("username"), value("password"));
-    // Where nothing is known, `true` has answered the prompt with nothing.
+    // If no helper knows a password, `true` has answered the prompt with nothing.
     Ok((!password.is_empty()).then(|| (user.to_owned(), password.to_owned())))
 }

@@ -1,4 +1,4 @@
-//! The smart protocol over HTTP: two requests, one for what a repository lists, one for commits of it.
+//! The smart protocol over HTTP. It has two requests: one for a repository's list of refs, one for commits.
 
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::io::{self, Read, Write};
@@ -16,31 +16,31 @@ use crate::error::NetError;
 use crate::http::{Method, Outgoing, Stream, parse_http};
 use crate::place::shown;
 
-/// As much of an answer as tells what sort of list it is.
+/// The number of bytes of an answer that show which kind of list it is.
 const BEGINNING: usize = 200;
 
-/// What libgit2 writes is a request, what it reads an answer that was looked through.
+/// One request and its answer. libgit2 writes the request and reads an answer that was checked.
 pub(super) struct Exchange {
     session: Arc<Session>,
     remote: String,
-    /// The refs are asked for, not commits.
+    /// Whether the request is for refs rather than commits.
     advertise: bool,
     out: Vec<u8>,
     stream: Option<(Stream, Answer)>,
-    /// Everything was handed over.
+    /// Whether everything was handed over.
     is_told: bool,
     chunk: Vec<u8>,
     at: usize,
 }
 
-/// What a repository lists; asked for once a session.
+/// Returns a repository's list of refs, which is requested once per session.
 pub(super) fn advertised(session: &Arc<Session>, remote: &str) -> Result<Arc<Advertisement>, Refused> {
     if let Some(known) = session.state().advertised.clone() {
         return Ok(known);
     }
     let mut stream = Exchange::listing(session.clone(), remote).start()?;
     let mut reader = Reader::new(session.shown.clone(), session.client.limits());
-    // To its end: only then is the connection free for what comes next.
+    // Read to the end: only then is the connection free for the next request.
     while let Some(piece) = session.wait(stream.chunk())? {
         session.receive(piece.len() as u64)?;
         reader.push(&piece)?;
@@ -51,12 +51,12 @@ pub(super) fn advertised(session: &Arc<Session>, remote: &str) -> Result<Arc<Adv
 }
 
 impl Exchange {
-    /// Asks for the refs.
+    /// Creates a request for the refs.
     pub(super) fn listing(session: Arc<Session>, remote: &str) -> Self {
         Self::new(session, remote, true)
     }
 
-    /// Asks for commits.
+    /// Creates a request for commits.
     pub(super) fn pack(session: Arc<Session>, remote: &str) -> Self {
         Self::new(session, remote, false)
     }
@@ -74,7 +74,8 @@ impl Exchange {
         }
     }
 
-    /// The repository's URL, its last slash cut, and the credentials that the user's configuration put into it.
+    /// Returns the repository's URL without its trailing slash, and the credentials that the user's configuration
+    /// put into it.
     fn base(&self) -> Result<(Url, Option<HeaderValue>), NetError> {
         let mut base = match self.session.state().base.clone() {
             Some(base) => base,
@@ -102,7 +103,7 @@ impl Exchange {
             if status == 401 && !asked {
                 asked = true;
                 authorization = Some(self.credentials(&repository)?);
-                // Straight to where they belong: a redirect would lose them.
+                // Send them straight to the repository they belong to, because a redirect would lose them.
                 base = repository;
                 continue;
             }
@@ -121,7 +122,7 @@ impl Exchange {
 
     fn request(&self, base: &Url, authorization: Option<HeaderValue>) -> Result<Stream, NetError> {
         let mut headers = HeaderMap::new();
-        // Some servers speak the smart protocol only to what calls itself git.
+        // Some servers speak the smart protocol only to a client that calls itself git.
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("git/2.0 (aiw ", env!("CARGO_PKG_VERSION"), ")")));
         let mut url = base.clone();
         let path = base.path().trim_end_matches('/');
@@ -202,7 +203,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Whether an answer is the list that `git update-server-info` leaves for servers of files: an id, a tab, a ref.
+    /// Returns whether an answer is the list that `git update-server-info` writes for static file servers: an id, a
+    /// tab, a ref.
     fn is_static(&self, stream: &mut Stream) -> Result<bool, NetError> {
         let mut beginning = Vec::new();
         while beginning.len() < BEGINNING
@@ -215,7 +217,7 @@ impl Exchange {
         Ok(matches!(id.len(), 40 | 64) && id.iter().all(u8::is_ascii_hexdigit) && name.starts_with(b"refs/"))
     }
 
-    /// The next piece that libgit2 may see; empty at the end.
+    /// Gets the next piece that libgit2 may see; empty at the end.
     fn fill(&mut self) -> Result<(), Refused> {
         (self.at, self.chunk) = (0, Vec::new());
         if self.advertise && !self.is_told {
@@ -270,7 +272,7 @@ impl Write for Exchange {
     }
 }
 
-/// The repository that answered, from the URL that answered.
+/// Derives the URL of the repository from the URL that answered.
 fn base_of(answered: &Url) -> Url {
     let mut base = answered.clone();
     let path = base.path().strip_suffix("/info/refs").unwrap_or(base.path()).to_owned();
@@ -288,7 +290,7 @@ fn basic(user: &str, password: &str) -> Result<HeaderValue, NetError> {
     Ok(value)
 }
 
-/// `%xx` undone, as git does for the user and password of a URL.
+/// Decodes `%xx`, as git does for the user and password of a URL.
 fn decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);

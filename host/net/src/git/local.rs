@@ -1,8 +1,8 @@
-//! Repositories on this machine: read where they are. Nothing is copied, since a commit never changes.
+//! Repositories on this machine, read in place. Nothing is copied, since a commit never changes.
 //!
-//! libgit2 opens whatever has the name of a file: on a pipe it waits forever. So everything that it may open is
-//! looked at first, and what it does is done on a thread that can be left behind, should a file change its kind
-//! meanwhile.
+//! libgit2 opens whatever has the name of a file it expects, and waits forever on a pipe. So everything that it may
+//! open is checked first. Its work runs on a thread that can be abandoned, in case a file changes its kind in the
+//! meantime.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -25,22 +25,23 @@ use super::transport;
 use crate::error::NetError;
 use crate::http::Limits;
 
-/// More files than git leaves before it packs them, many times over.
+/// The maximum number of files: many times more than git leaves before it packs them.
 const MAX_FILES: usize = 1_000_000;
 
-/// A configuration is a page or two.
+/// The maximum size of a configuration file. Such files are a page or two.
 const MAX_CONFIG: u64 = 1 << 20;
 
-/// libgit2 follows ten includes from one to the next, and five alternates.
+/// The maximum depth of nested files. libgit2 follows ten nested includes and five nested alternates.
 const MAX_DEPTH: usize = 10;
 
-/// More files than any configuration is made of; each may include all the others again.
+/// The maximum number of configuration files, more than any configuration has. Each may include all the others
+/// again.
 const MAX_CONFIGS: usize = 100;
 
-/// How often a thread is looked for that waits for a file.
+/// How often to check on a thread that may be waiting for a file.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Does `work` on a thread of its own, which is left behind if it does not end within `limit`.
+/// Runs `work` on its own thread, which is abandoned if it does not end within `limit`.
 pub(super) fn within<T: Send + 'static>(
     limit: Duration,
     shown: &str,
@@ -71,7 +72,7 @@ pub(super) fn within<T: Send + 'static>(
     }
 }
 
-/// A bare repository, or a directory with `.git`; none above it is looked for.
+/// Opens a bare repository or a directory with `.git`. Does not search the directories above.
 pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
     let (seen, alternates) = (BTreeSet::new(), BTreeSet::new());
     Looking { path, shown, files: MAX_FILES, configs: MAX_CONFIGS, seen, alternates }.look()?;
@@ -79,7 +80,7 @@ pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
     let opened = Repository::open_ext(path, RepositoryOpenFlags::NO_SEARCH, nothing_above);
     opened.map_err(|error| match error.code() {
         ErrorCode::NotFound => NetError::not_found(format!("there is no git repository at `{shown}`")),
-        // git's own protection: what another user put there may have been made to be read.
+        // This is git's own protection: another user may have crafted the repository for others to read.
         ErrorCode::Owner => NetError::denied(format!(
             "the git repository at `{shown}` belongs to another user, and git's `safe.directory` does not list it"
         )),
@@ -87,28 +88,28 @@ pub(super) fn open(path: &Path, shown: &str) -> Result<Repository, NetError> {
     })
 }
 
-/// Looks at everything that libgit2 is going to open.
+/// Checks everything that libgit2 is going to open.
 struct Looking<'a> {
     /// The only directory that was granted.
     path: &'a Path,
     shown: &'a str,
-    /// So many files more.
+    /// The number of files that may still be checked.
     files: usize,
-    /// So many files of the configuration more.
+    /// The number of configuration files that may still be read.
     configs: usize,
-    /// Directories that were looked at, by their real paths.
+    /// The real paths of the directories that were checked.
     seen: BTreeSet<PathBuf>,
-    /// Directories of objects whose alternates were looked at.
+    /// The object directories whose alternates were checked.
     alternates: BTreeSet<PathBuf>,
 }
 
 impl Looking<'_> {
     fn look(mut self) -> Result<(), NetError> {
-        // As libgit2 looks for it: inside, and then the directory itself.
+        // In libgit2's order: `.git` inside, then the directory itself.
         let inner = self.path.join(".git");
         match fs::metadata(&inner) {
             Ok(metadata) if metadata.is_dir() => self.git_directory(&inner)?,
-            // Where the repository is: `gitdir: PATH`.
+            // The file says where the repository is: `gitdir: PATH`.
             Ok(metadata) if metadata.is_file() => {
                 if let Some(place) = self.leads_to(&inner, b"gitdir:")? {
                     self.git_directory(&place)?;
@@ -123,7 +124,7 @@ impl Looking<'_> {
         }
     }
 
-    /// The files of a repository that libgit2 opens by their names, and all of refs and objects.
+    /// Checks the files that libgit2 opens by name in a repository, and everything in refs and objects.
     fn git_directory(&mut self, directory: &Path) -> Result<(), NetError> {
         let real = self.beneath(directory)?;
         if !self.seen.insert(real.clone()) {
@@ -145,7 +146,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Everything in a directory and beneath it.
+    /// Checks everything in and beneath a directory.
     fn tree(&mut self, directory: &Path) -> Result<(), NetError> {
         let mut ahead = vec![directory.to_owned()];
         while let Some(path) = ahead.pop() {
@@ -165,19 +166,22 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Whether an entry is a directory, or a link to one; what is neither that nor a file is an error.
+    /// Returns whether an entry is a directory or a link to one. Anything that is neither a directory nor a file is
+    /// an error.
     fn is_directory(&mut self, entry: &DirEntry) -> Result<bool, NetError> {
         let more =
             |shown| NetError::too_large(format!("the git repository at `{shown}` has more than {MAX_FILES} files"));
         self.files = self.files.checked_sub(1).ok_or_else(|| more(self.shown))?;
         match entry.file_type() {
-            // Of most, the directory itself tells: a repository may have a hundred thousand objects.
+            // The directory entry usually tells the kind, which saves time: a repository may have a hundred
+            // thousand objects.
             Ok(kind) if kind.is_file() => Ok(false),
             _ => self.is_directory_at(&entry.path()),
         }
     }
 
-    /// The same of a path. What is not there is not opened either.
+    /// Like [`Self::is_directory`], but for a path. A path that does not exist is fine, because libgit2 cannot open
+    /// it either.
     fn is_directory_at(&self, path: &Path) -> Result<bool, NetError> {
         let Ok(metadata) = fs::metadata(path) else { return Ok(false) };
         if !metadata.is_dir() && !metadata.is_file() {
@@ -186,7 +190,7 @@ impl Looking<'_> {
         Ok(metadata.is_dir())
     }
 
-    /// Where a file says that something is; none where there is no such file.
+    /// Returns the place that a file points to, or `None` if there is no such file.
     fn leads_to(&self, file: &Path, before: &[u8]) -> Result<Option<PathBuf>, NetError> {
         let Some(text) = self.read(file)? else { return Ok(None) };
         let Some(place) = text.trim_ascii_end().strip_prefix(before) else { return Ok(None) };
@@ -194,8 +198,8 @@ impl Looking<'_> {
         self.beneath(&parent.join(OsStr::from_bytes(place.trim_ascii_start()))).map(Some)
     }
 
-    /// The real path of something that is to be read. A `.git` file, a link or `alternates` may lead anywhere; only
-    /// the path itself was granted.
+    /// Returns the real path of a place that is going to be read. A `.git` file, a link or `alternates` may lead
+    /// anywhere, but only the path itself was granted.
     fn beneath(&self, place: &Path) -> Result<PathBuf, NetError> {
         fs::canonicalize(place).ok().filter(|real| real.starts_with(self.path)).ok_or_else(|| {
             let place = one_line(&place.display().to_string(), 200);
@@ -206,7 +210,7 @@ impl Looking<'_> {
         })
     }
 
-    /// Directories of objects beside the repository's own, as libgit2 finds them.
+    /// Checks the additional object directories that libgit2 would find.
     fn alternates(&mut self, objects: &Path, deeper: usize) -> Result<(), NetError> {
         let Some(deeper) = deeper.checked_sub(1) else { return Ok(()) };
         let Some(text) = self.read(&objects.join("info/alternates"))? else { return Ok(()) };
@@ -215,7 +219,7 @@ impl Looking<'_> {
             let place = match line.first() {
                 None | Some(b'#') => continue,
                 Some(b'.') => self.beneath(&objects.join(place))?,
-                // Without a dot in front it counts from where aiw was started.
+                // Without a leading dot, the path is relative to aiw's working directory.
                 Some(_) => self.beneath(place)?,
             };
             if self.alternates.insert(place.clone()) {
@@ -226,7 +230,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// A configuration, and those that it includes.
+    /// Checks a configuration file and the files that it includes.
     fn config(&mut self, file: &Path, deeper: usize) -> Result<(), NetError> {
         let Some(text) = self.read(file)? else { return Ok(()) };
         let more = |shown| {
@@ -239,7 +243,7 @@ impl Looking<'_> {
             if (section.as_str(), key.as_str()) == ("extensions", "objectformat") && value != b"sha1" {
                 return Err(unsupported_format(self.shown, &String::from_utf8_lossy(&value)));
             }
-            // Whatever the section: one file too many that is looked at does no harm.
+            // Do not look at the section: checking one file too many does no harm.
             if key != "path" {
                 continue;
             }
@@ -257,7 +261,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// A small file, without waiting for it; none where there is none.
+    /// Reads a small file without blocking. Returns `None` if there is no such file.
     fn read(&self, file: &Path) -> Result<Option<Vec<u8>>, NetError> {
         let failed = |error: std::io::Error| {
             let file = one_line(&file.display().to_string(), 200);
@@ -299,7 +303,7 @@ impl Looking<'_> {
     }
 }
 
-/// A line of a configuration; section and key in small letters.
+/// A setting in a configuration file, with the section and the key in lowercase.
 #[derive(Debug, PartialEq, Eq)]
 struct Setting {
     section: String,
@@ -307,17 +311,17 @@ struct Setting {
     value: Vec<u8>,
 }
 
-/// The settings of a configuration, and perhaps what git would not read as one.
+/// Returns the settings in a configuration file, possibly including some that git would not recognize.
 /// <https://git-scm.com/docs/git-config#_syntax>
 fn settings(text: &[u8]) -> Vec<Setting> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    // A character a byte: paths need not be UTF-8.
+    // Map each byte to a character, because paths need not be UTF-8.
     let text: String = text.iter().copied().map(char::from).collect();
     let text = text.replace("\\\r\n", "").replace("\\\n", "");
     let mut section = String::new();
     let mut settings = Vec::new();
     for line in text.lines() {
-        // The condition of an include is quoted, and may hold anything.
+        // The condition of an include is quoted and may contain anything.
         let mut quoted = false;
         let sign = line.find(|character| {
             quoted ^= character == '"';
@@ -328,7 +332,7 @@ fn settings(text: &[u8]) -> Vec<Setting> {
             let end = name.find(|character: char| !character.is_ascii_alphanumeric() && !"-.".contains(character));
             section = name[..end.unwrap_or(name.len())].to_ascii_lowercase();
         }
-        // A setting may stand behind its section.
+        // A setting may follow its section on the same line.
         let key = before.trim_end().rsplit([' ', '\t', ']']).next().unwrap_or_default().to_ascii_lowercase();
         if let Some(value) = value.strip_prefix('=') {
             settings.push(Setting { section: section.clone(), key, value: plain(value.trim()) });
@@ -337,7 +341,7 @@ fn settings(text: &[u8]) -> Vec<Setting> {
     settings
 }
 
-/// A value without its quotes, escapes and comment.
+/// Returns a value without its quotes, escapes and comment.
 fn plain(value: &str) -> Vec<u8> {
     let (mut plain, mut quoted, mut characters) = (String::new(), false, value.chars());
     while let Some(character) = characters.next() {
@@ -356,7 +360,8 @@ fn plain(value: &str) -> Vec<u8> {
     plain.trim_end().chars().filter_map(|character| u8::try_from(character).ok()).collect()
 }
 
-/// The commit of a branch, a tag or a whole ref name, or of `HEAD`; none where the refs as a whole have to say.
+/// Returns the commit of a branch, a tag, a full ref name or `HEAD`. Returns `None` if it takes the list of all
+/// refs to decide.
 pub(super) fn resolve(repository: &Repository, reference: Option<&str>) -> Option<Sha> {
     let commit = |name: &str| {
         let found = repository.find_reference(name).ok()?;
@@ -369,13 +374,13 @@ pub(super) fn resolve(repository: &Repository, reference: Option<&str>) -> Optio
     }
 }
 
-/// What a far end would list of the same repository.
+/// Returns the refs that a server would list for the same repository.
 pub(super) fn refs(repository: &Repository, shown: &str, limits: &Limits) -> Result<Vec<GitRef>, NetError> {
     let failed = |error: git2::Error| unreadable(shown, &error);
     let git_ref =
         |name: String, oid: git2::Oid| -> Option<GitRef> { Some(GitRef { name, sha: oid.to_string().parse().ok()? }) };
     let mut refs = Vec::new();
-    // Without a commit, `HEAD` names a branch that is not there.
+    // In a repository without commits, `HEAD` names a branch that does not exist.
     let head = repository.find_reference("HEAD").and_then(|head| head.resolve()).ok();
     refs.extend(head.and_then(|head| git_ref("HEAD".to_owned(), head.target()?)));
     for reference in repository.references().map_err(failed)? {
@@ -383,7 +388,7 @@ pub(super) fn refs(repository: &Repository, shown: &str, limits: &Limits) -> Res
         if refs.len() >= limits.refs {
             return Err(too_many(shown, limits));
         }
-        // What is not UTF-8, or leads nowhere, can't be asked for.
+        // Skip refs that cannot be requested: names that are not UTF-8, and refs that lead nowhere.
         let Some(target) = reference.resolve().ok().and_then(|resolved| resolved.target()) else { continue };
         let Ok(name) = reference.name() else { continue };
         refs.extend(git_ref(name.to_owned(), target));

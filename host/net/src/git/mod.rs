@@ -1,5 +1,5 @@
-//! Git repositories: of this machine, read where they are; from elsewhere, fetched bare into a cache and read
-//! there. Nothing is ever checked out, and no hook, filter or template runs.
+//! Git repositories. Those on this machine are read in place; others are fetched bare into a cache and read there.
+//! Nothing is ever checked out, and no hook, filter or template runs.
 
 mod advertisement;
 mod answer;
@@ -38,32 +38,32 @@ use crate::place::{Place, shown_git};
 use crate::policy::Policy;
 use crate::tree::Tree;
 
-/// Opens trees: of git repositories, those from elsewhere through a cache, and of directories.
+/// Opens trees of directories and of git repositories. Repositories from elsewhere go through a cache.
 #[derive(Clone)]
 pub struct Trees {
     client: Client,
     cache: PathBuf,
     progress: Option<OnProgress>,
-    /// What was found out before. A marketplace is asked for dozens of times in a row, and each
-    /// time git's configuration would be read and the repository opened again.
+    /// What earlier calls found. A marketplace is asked for dozens of times in a row. Without this, each call would
+    /// read git's configuration and open the repository again.
     known: Arc<Mutex<Known>>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// Where the user's configuration leads a URL.
+    /// The URL to which the user's git configuration rewrites a URL.
     rewritten: BTreeMap<String, Option<String>>,
-    /// The commit that was opened last: real URL, commit, its tree.
+    /// The commit that was opened last: the real URL, the commit and its tree.
     last: Option<(String, Sha, Tree)>,
 }
 
 impl Trees {
-    /// `cache_dir` is made when first needed.
+    /// Creates the opener. `cache_dir` is created when it is first needed.
     pub fn new(client: Client, cache_dir: PathBuf) -> Self {
         Self { client, cache: cache_dir, progress: None, known: Arc::default() }
     }
 
-    /// Tells of transfers while they run.
+    /// Calls `tell` with the progress of transfers.
     #[must_use]
     pub fn on_progress(mut self, tell: Arc<dyn Fn(Progress) + Send + Sync>) -> Self {
         self.progress = Some(tell);
@@ -74,15 +74,16 @@ impl Trees {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tree of a commit: of a repository on this machine, where it is; of another, in the cache. Where `sha`
-    /// is given and was fetched before, nothing is asked of the network; dropping the future stops the transfer.
+    /// Opens the tree of a commit. A repository on this machine is read in place; any other is fetched into the
+    /// cache. If `sha` is given and was fetched before, the network is not used. Dropping the future stops the
+    /// transfer.
     pub async fn open_git(&self, policy: &Policy, origin: &GitOrigin) -> Result<Tree, NetError> {
         let origin = origin.clone();
         let tree = self.blocking(policy, origin.url.clone(), move |job| job.open(&origin)).await?;
         Ok(tree)
     }
 
-    /// The tree of a directory that the user named, or beneath one.
+    /// Opens the tree of a directory that the user named, or of one beneath it.
     pub async fn open_directory(&self, policy: &Policy, path: &Path) -> Result<Tree, NetError> {
         let shown = one_line(&path.display().to_string(), 200);
         if !path.is_absolute() {
@@ -96,12 +97,12 @@ impl Trees {
         .await
     }
 
-    /// Every ref of a repository, `HEAD` included.
+    /// Returns all refs of a repository, including `HEAD`.
     pub async fn list_refs(&self, policy: &Policy, url: &str) -> Result<GitRefs, NetError> {
         self.blocking(policy, url.to_owned(), |job| job.refs()).await
     }
 
-    /// Runs on a thread that may block; when the future is dropped, so is the guard, and the job stops.
+    /// Runs `work` on a thread that may block. Dropping the future drops the guard, which stops the job.
     async fn blocking<T: Send + 'static>(
         &self,
         policy: &Policy,
@@ -125,7 +126,7 @@ async fn spawn<T: Send + 'static>(work: impl FnOnce() -> Result<T, NetError> + S
     }
 }
 
-/// Whether the user's git configuration leads a URL elsewhere (`insteadOf`), and where.
+/// Returns the URL to which the user's git configuration rewrites `url` (`insteadOf`), if it does.
 pub fn rewritten(url: &str) -> Option<String> {
     transport::prepare().ok()?;
     let remote = git2::Remote::create_detached(url).ok()?;
@@ -133,14 +134,14 @@ pub fn rewritten(url: &str) -> Option<String> {
     (to != url).then(|| to.to_owned())
 }
 
-/// One repository under one policy, on a thread that may block.
+/// One repository under one policy. Runs on a thread that may block.
 struct Job {
     trees: Trees,
     cancel: Cancel,
     deadline: Instant,
     remote: Remote,
     shown: String,
-    /// The cache's repository.
+    /// The repository in the cache.
     path: PathBuf,
 }
 
@@ -153,7 +154,7 @@ impl Job {
         runtime: tokio::runtime::Handle,
     ) -> Result<Self, NetError> {
         transport::prepare()?;
-        // Both as it was written, and as the user's configuration has it.
+        // Check the URL both as written and as the user's configuration rewrites it.
         Place::of(&url, false)?;
         let known = trees.known().rewritten.get(&url).cloned();
         let to = known.unwrap_or_else(|| rewritten(&url));
@@ -164,8 +165,8 @@ impl Job {
             policy.grant_url(&real);
         }
         match &mut place {
-            // Checked by the client, redirects and addresses included; here only so that a cached
-            // tree is not given to one who may not ask.
+            // The client checks each request, including redirects and addresses. This check only keeps a cached
+            // tree from a caller that may not contact the host.
             Place::Http(at) => {
                 let (host, port) = (at.host_str().unwrap_or_default(), at.port_or_known_default().unwrap_or(443));
                 if !policy.is_granted(host, port) {
@@ -174,7 +175,7 @@ impl Job {
             }
             Place::Ssh { host, port } if !policy.is_granted(host, *port) => check_host(&policy, host, *port, 22)?,
             Place::Ssh { .. } => {}
-            // From here on the path that was checked, wherever its links lead later.
+            // Use the checked path from here on, wherever its links lead later.
             Place::Local(path) => *path = allowed_path(&policy, path, to.is_some())?,
         }
         let deadline = Instant::now() + trees.client.limits().tree;
@@ -194,7 +195,7 @@ impl Job {
         Ok(Self { trees, cancel, deadline, remote, shown, path })
     }
 
-    /// Does something with the repository itself, if it is on this machine.
+    /// Runs `work` on the repository itself if it is on this machine.
     fn local<T: Send + 'static>(
         &self,
         work: impl FnOnce(Repository, &str) -> Result<T, NetError> + Send + 'static,
@@ -247,7 +248,7 @@ impl Job {
         }
     }
 
-    /// The commit, which is in the cache then.
+    /// Returns the commit after making sure that it is in the cache.
     fn find_remote(&self, origin: &GitOrigin) -> Result<Sha, NetError> {
         match &origin.sha {
             Some(sha) => {
@@ -267,7 +268,8 @@ impl Job {
         }
     }
 
-    /// ssh resolves by itself; look first. (A name in the user's ssh configuration has to be granted.)
+    /// Checks the host's addresses first, because ssh resolves names itself. (A name from the user's ssh
+    /// configuration has to be granted.)
     fn reach(&self) -> Result<(), NetError> {
         match &self.remote.place {
             Place::Ssh { host, port } if !self.remote.session.policy.is_granted(host, *port) => {
@@ -277,14 +279,14 @@ impl Job {
         }
     }
 
-    /// Whether the commit is in the cache, anchored: it was fetched whole.
+    /// Returns whether the commit is in the cache and anchored, which means that it was fetched completely.
     fn has(&self, sha: &Sha) -> bool {
         let Ok(repository) = Repository::open_bare(&self.path) else { return false };
         repository.find_reference(&anchor(sha)).is_ok() && has_commit(&repository, sha)
     }
 
-    /// From the cheapest way to the surest. What the far end promises is not believed: each step ends
-    /// with a look for the commit itself.
+    /// Fetches a commit, trying the cheapest way first and the surest last. The far end's answer is not trusted:
+    /// after each step, the commit itself is looked up.
     fn fetch(&self, sha: &Sha, reference: Option<&str>, is_tip: bool) -> Result<(), NetError> {
         self.make_cache()?;
         let _lock = self.lock()?;
@@ -297,14 +299,14 @@ impl Job {
         let mut ways: Vec<(Vec<String>, Depth)> = Vec::new();
         let exact = vec![sha.to_string()];
         let takes_ids = self.remote.takes_ids()?;
-        // A ref's tip needs no server that allows commits to be asked for by id.
+        // A ref's tip can be fetched from any server, even one that does not accept commit ids.
         if !is_tip && takes_ids {
             ways.push((exact.clone(), Depth::One));
         }
         match reference {
             Some(reference) => {
                 let sources = sources(reference);
-                // One of them exists; the others are an error of their own.
+                // One of the sources exists. Fetching any other is an error on its own.
                 for source in &sources {
                     ways.push((vec![format!("+{source}:refs/aiw/tip")], Depth::One));
                 }
@@ -348,26 +350,27 @@ impl Job {
         })
     }
 
-    /// The cache's repository, made if need be: bare, and without the templates, whose hooks would come along.
+    /// Opens the cache's repository, and creates it if needed: bare, and without templates, which would bring hooks
+    /// along.
     fn repository(&self) -> Result<Repository, NetError> {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
         Repository::init_opts(&self.path, &options).map_err(|error| self.broken(&error))
     }
 
-    /// Removes what a killed fetch has left, which may be large; under the lock.
+    /// Removes what a killed fetch left behind, which may be large. The caller holds the lock.
     fn sweep(&self) {
         let Ok(entries) = std::fs::read_dir(self.path.join("objects/pack")) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
             if ["tmp_", "pack_git2_"].iter().any(|left| name.as_encoded_bytes().starts_with(left.as_bytes())) {
-                // If it stays, it is only in the way of the disk.
+                // A file that stays only takes up disk space.
                 let _ = std::fs::remove_file(entry.path());
             }
         }
     }
 
-    /// Holds off other processes that fetch the same repository.
+    /// Keeps other processes from fetching the same repository.
     fn lock(&self) -> Result<File, NetError> {
         let failed =
             |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}")).because(error);
@@ -398,7 +401,7 @@ fn no_commit(shown: &str, sha: &Sha) -> NetError {
         .unwrap_or_else(|| NetError::not_found(format!("commit `{sha}` is not in `{shown}`")))
 }
 
-/// The commit that is meant, of a repository on this machine.
+/// Finds the requested commit in a repository on this machine.
 fn find_local(repository: &Repository, shown: &str, origin: &GitOrigin, limits: &Limits) -> Result<Sha, NetError> {
     let reference = origin.reference.as_deref();
     let sha = match origin.sha.clone().or_else(|| local::resolve(repository, reference)) {
@@ -417,14 +420,14 @@ fn anchor(sha: &Sha) -> String {
 
 fn has_commit(repository: &Repository, sha: &Sha) -> bool {
     let Ok(oid) = git2::Oid::from_str(sha.as_str()) else { return false };
-    // The objects may have come since the database was opened.
+    // The objects may have arrived after the database was opened.
     let Ok(odb) = repository.odb() else { return false };
     let _ = odb.refresh();
     matches!(odb.read_header(oid), Ok((_, ObjectType::Commit)))
         && repository.find_commit(oid).and_then(|commit| commit.tree()).is_ok()
 }
 
-/// What a reference may stand for, the likeliest first.
+/// Returns the full ref names that a reference may stand for, the likeliest first.
 fn sources(reference: &str) -> Vec<String> {
     if reference == "HEAD" || reference.starts_with("refs/") {
         return vec![reference.to_owned()];
@@ -432,14 +435,14 @@ fn sources(reference: &str) -> Vec<String> {
     vec![format!("refs/heads/{reference}"), format!("refs/tags/{reference}")]
 }
 
-/// The real path, if the user named it or what it lies beneath.
+/// Returns the real path if the user named it or a directory above it.
 fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, NetError> {
     let shown = one_line(&path.display().to_string(), 200);
     let denied = || NetError::denied(format!("`{shown}` is not inside a directory that was granted"));
     let lexically = granted || policy.directories.iter().any(|directory| path.starts_with(directory));
     let real = match std::fs::canonicalize(path) {
         Ok(real) => real,
-        // What is there or not is nobody's business who may not look.
+        // A caller that may not look must not learn whether the path exists.
         Err(_) if !lexically => return Err(denied()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(NetError::not_found(format!("there is no `{shown}`")));
@@ -451,7 +454,7 @@ fn allowed_path(policy: &Policy, path: &Path, granted: bool) -> Result<PathBuf, 
     if granted || policy.directories.iter().any(beneath) { Ok(real) } else { Err(denied()) }
 }
 
-/// `<16 hex of the URL's digest>-<its last part>`: unique, and readable.
+/// Returns a unique and readable name: `<16 hex of the URL's digest>-<its last part>`.
 fn cache_name(url: &str) -> String {
     let last = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
     let last: String = last.strip_suffix(".git").unwrap_or(last).chars().take(64).collect();

@@ -1,7 +1,7 @@
-//! A pack, looked through while it arrives and before libgit2 unpacks anything of it. An object is a head that says
-//! how large it is, and zlib's stream of it; a delta says at its beginning how large its result will be. libgit2
-//! believes these numbers and asks for so much memory, so they are held against bounds here, and the streams
-//! against the numbers. <https://git-scm.com/docs/gitformat-pack>
+//! Checks a pack while it arrives and before libgit2 unpacks any of it. An object is a header with its size, and a
+//! zlib stream. A delta begins with the size of its result. libgit2 trusts these numbers and allocates that much
+//! memory. So the numbers are checked against limits here, and the streams against the numbers.
+//! <https://git-scm.com/docs/gitformat-pack>
 
 use std::collections::HashMap;
 
@@ -10,24 +10,24 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::error::size;
 use crate::http::Limits;
 
-/// The largest object: GitHub takes no file of more than 100 MiB.
+/// The maximum size of an object. GitHub accepts no file over 100 MiB.
 pub(super) const MAX_OBJECT: u64 = 128 << 20;
 
-/// Unpacked pieces, of which only the beginnings of deltas are looked at.
+/// The size of the buffer for unpacked bytes. Only the beginnings of deltas are examined.
 const PIECE: usize = 32 << 10;
 
-/// The most bytes of a number in a delta: nine of seven bits each are more than any size.
+/// The maximum length of a number in a delta. Nine bytes of seven bits each hold more than any size.
 const MAX_DIGITS: usize = 9;
 
-/// libgit2 keeps what it unpacked up to this size, and unpacks what is larger anew for each delta upon it.
+/// libgit2 caches unpacked objects up to this size, and unpacks larger ones again for each delta based on them.
 const LARGE: u64 = 1 << 20;
 
-/// What is wrong with a pack: the end of a sentence about the repository.
+/// What is wrong with a pack. The text is the end of a sentence about the repository.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BadPack {
-    /// It breaks the format.
+    /// The pack breaks the format.
     Damaged(&'static str),
-    /// It is more than is taken.
+    /// The pack exceeds a limit.
     TooLarge(String),
 }
 
@@ -37,40 +37,40 @@ enum Stage {
     Head,
     /// Kind and size of an object.
     Object,
-    /// Where the base of a delta is, as a distance.
+    /// The base of a delta, as a distance.
     Distance,
-    /// The base of a delta, by its id.
+    /// The base of a delta, as an id.
     Base,
-    /// zlib's stream of an object.
+    /// The zlib stream of an object.
     Stream,
-    /// The checksum, which libgit2 compares.
+    /// The checksum, which libgit2 verifies.
     Checksum,
     Done,
 }
 
-/// Looks through a pack.
+/// Checks a pack.
 pub(super) struct PackCheck {
     limits: Limits,
     stage: Stage,
-    /// What has come of a head, a distance, an id or the checksum.
+    /// The bytes received so far of a header, a distance, an id or the checksum.
     head: Vec<u8>,
     objects_left: u32,
-    /// What the object's head says of its stream, and what came of it.
+    /// The length of the stream according to the object's header, and the length received so far.
     declared: u64,
     unpacked: u64,
-    /// The beginning of a delta's stream, until its two sizes were read.
+    /// The beginning of a delta's stream, until its two sizes are known.
     delta: Option<Vec<u8>>,
     total: u64,
-    /// How many bytes have come, and where the object began.
+    /// The number of bytes received, and the offset of the current object.
     at: u64,
     start: u64,
-    /// What libgit2 unpacks for an object, by where it begins; of small ones nothing is counted.
+    /// What libgit2 unpacks for an object, by the object's offset. Small objects are not recorded.
     costs: HashMap<u64, u64>,
-    /// What it unpacks for the base of the delta that comes.
+    /// What libgit2 unpacks for the base of the current delta.
     base_cost: u64,
-    /// The base of the delta that comes is named by its id.
+    /// Whether the current delta names its base by id.
     names_base: bool,
-    /// All large deltas whose bases are named by their ids: any of them may build upon all others.
+    /// The total for all large deltas that name their bases by id. Any of them may be based on all the others.
     by_id: u64,
     work: u64,
     stream: Decompress,
@@ -100,12 +100,12 @@ impl PackCheck {
         }
     }
 
-    /// Whether all of it has come.
+    /// Returns whether the pack is complete.
     pub(super) fn is_done(&self) -> bool {
         self.stage == Stage::Done
     }
 
-    /// Looks at what comes next.
+    /// Checks the next bytes.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), BadPack> {
         while let Some((first, rest)) = bytes.split_first() {
             if self.stage == Stage::Stream {
@@ -124,7 +124,7 @@ impl PackCheck {
         match self.stage {
             Stage::Head if self.head.len() == 12 => self.begin(),
             Stage::Object if byte & 0x80 == 0 => self.object(),
-            // libgit2 reads a size of as many bits as the machine has.
+            // libgit2 reads a size into a machine word.
             Stage::Object | Stage::Distance if self.head.len() >= MAX_DIGITS && byte & 0x80 != 0 => {
                 Err(BadPack::Damaged("a number in it is too long"))
             }
@@ -160,7 +160,7 @@ impl PackCheck {
         Ok(())
     }
 
-    /// What comes after an object, or after the head.
+    /// Starts the next object, or the checksum after the last one.
     fn next(&mut self) {
         self.head.clear();
         self.stage = match self.objects_left {
@@ -202,7 +202,7 @@ impl PackCheck {
         Ok(())
     }
 
-    /// Unpacks as much of an object as has come, and gives what is behind it.
+    /// Unpacks as much of an object as has arrived, and returns the bytes after it.
     fn unpack<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], BadPack> {
         const NOT_ZLIB: BadPack = BadPack::Damaged("an object can't be unpacked");
         loop {
@@ -237,7 +237,7 @@ impl PackCheck {
         }
     }
 
-    /// Reads the two sizes at the beginning of a delta: of its base, and of what it makes.
+    /// Reads the two sizes at the beginning of a delta: that of its base and that of its result.
     fn sizes(&mut self, written: usize) -> Result<(), BadPack> {
         let Some(delta) = &mut self.delta else { return Ok(()) };
         let wanted = 2 * MAX_DIGITS - delta.len();
@@ -266,7 +266,7 @@ impl PackCheck {
         Ok(())
     }
 
-    /// Notes what libgit2 unpacks for the object, if that is worth it.
+    /// Records what libgit2 unpacks for the object, unless it is small.
     fn cost(&mut self, bytes: u64) {
         if bytes > LARGE {
             self.costs.insert(self.start, bytes);
@@ -289,7 +289,8 @@ impl PackCheck {
     }
 }
 
-/// How far back the base of a delta begins: seven bits a byte, the highest first, each but the last less by one.
+/// Decodes how far back the base of a delta begins: seven bits per byte, the highest first, each but the last less
+/// by one.
 fn distance(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |far, byte| {
         let more = u64::from(byte & 0x80 != 0);
@@ -297,7 +298,7 @@ fn distance(bytes: &[u8]) -> u64 {
     })
 }
 
-/// A number of a delta: seven bits a byte, the lowest first.
+/// Decodes a number in a delta: seven bits per byte, the lowest first.
 fn number(bytes: &mut &[u8]) -> Option<u64> {
     let end = bytes.iter().take(MAX_DIGITS).position(|byte| byte & 0x80 == 0)?;
     let (digits, rest) = bytes.split_at(end + 1);
@@ -331,7 +332,7 @@ mod tests {
         digits
     }
 
-    /// The head of an object.
+    /// Encodes the header of an object.
     fn object(kind: u8, size: u64) -> Vec<u8> {
         let mut head = vec![kind << 4 | (size & 0x0f) as u8];
         if size > 0x0f {
@@ -350,7 +351,7 @@ mod tests {
         [object(3, content.len() as u64), zlib(content)].concat()
     }
 
-    /// A delta against the object `distance` bytes before it; it may say what it likes.
+    /// Returns a delta against the object `distance` bytes before it. The sizes may be false.
     fn delta(distance: u8, base: u64, result: u64) -> Vec<u8> {
         let content = [digits(base), digits(result), vec![0x90, 1]].concat();
         [object(6, content.len() as u64), vec![distance], zlib(&content)].concat()
@@ -371,7 +372,7 @@ mod tests {
             };
             [object(6, content.len() as u64), distance, zlib(&content)].concat()
         };
-        // A chain of ten: the first builds upon one, the last upon ten.
+        // A chain of ten: the first is based on one object, the last on ten.
         let mut objects = vec![zeros.clone()];
         for _ in 0..10 {
             objects.push(upon(objects.last().unwrap()));
@@ -382,7 +383,7 @@ mod tests {
         assert_eq!(at(expected), Ok(true));
         let sentence = "builds so many large files on each other that it takes too long";
         assert_eq!(at(expected - 1), Err(BadPack::TooLarge(sentence.to_owned())));
-        // By their ids, each may build upon all before it.
+        // When named by id, each may be based on all before it.
         let by_id =
             || [object(7, delta), vec![9; 20], zlib(&[digits(BIG), digits(BIG), vec![0x90, 1]].concat())].concat();
         let objects = [vec![zeros], (0..10).map(|_| by_id()).collect()].concat();

@@ -1,19 +1,19 @@
-//! git's packets (pkt-lines): four hexadecimal digits of length, which counts them too, and the content.
+//! git's packets (pkt-lines): four hexadecimal digits of length, which includes the digits, and the content.
 //! <https://git-scm.com/docs/protocol-common#_pkt_line_format>
 
-/// The longest packet that git sends.
+/// The length of the longest packet that git sends.
 const MAX_PACKET: usize = 65520;
 
-/// One packet.
+/// A packet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Packet {
     /// `0000`
     Flush,
-    /// What stands after the length.
+    /// The content after the length.
     Content(Vec<u8>),
 }
 
-/// Takes bytes as they come, and gives whole packets. At most one packet and one arrival are held.
+/// Splits a byte stream into packets. Holds at most one packet and one arrival.
 #[derive(Default)]
 pub(super) struct Packets {
     bytes: Vec<u8>,
@@ -27,24 +27,25 @@ impl Packets {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What has come and was not taken.
+    /// Returns the bytes that have arrived but were not taken.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.at..]
     }
 
-    /// Takes all that has come, packet or not.
+    /// Takes all bytes that have arrived, whether they form a packet or not.
     pub(super) fn take_rest(&mut self) -> Vec<u8> {
         let rest = self.rest().to_vec();
         self.at = self.bytes.len();
         rest
     }
 
-    /// The next packet, or none until more has come. The error is the end of a sentence about the far end.
+    /// Returns the next packet, or `None` until more bytes arrive. The error is the end of a sentence about the far
+    /// end.
     pub(super) fn next(&mut self) -> Result<Option<Packet>, String> {
         let rest = self.rest();
         let Some((digits, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         let bad = || format!("a packet has the length `{}`", digits.escape_ascii());
-        // `from_str_radix` takes a sign as well.
+        // `from_str_radix` would accept a sign.
         if !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(bad());
         }
@@ -54,7 +55,7 @@ impl Packets {
             self.at += 4;
             return Ok(Some(Packet::Flush));
         }
-        // 1 to 3 are of a newer version of the protocol, which was not asked for; 4 is an empty packet.
+        // 1 to 3 belong to a newer version of the protocol, which was not requested; 4 is an empty packet.
         if !(5..=MAX_PACKET).contains(&length) {
             return Err(bad());
         }
@@ -65,14 +66,14 @@ impl Packets {
     }
 }
 
-/// A packet as it is sent.
+/// Encodes a packet.
 pub(super) fn packet(content: &[u8]) -> Vec<u8> {
     let mut packet = format!("{:04x}", content.len() + 4).into_bytes();
     packet.extend_from_slice(content);
     packet
 }
 
-/// A line without its break.
+/// Returns a line without its line break.
 pub(super) fn line(content: &[u8]) -> &[u8] {
     content.strip_suffix(b"\n").unwrap_or(content)
 }

@@ -4,33 +4,33 @@ use aiw_core::{RelPath, Sha, is_git_ref, one_line};
 
 use crate::error::NetError;
 
-/// A place in a git repository.
+/// A location in a git repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitOrigin {
-    /// `https`, `ssh`, `file:` URL, absolute path or `git@host:path`.
+    /// An `https`, `ssh` or `file:` URL, an absolute path, or `git@host:path`.
     pub url: String,
     /// A branch or tag; the default branch if absent.
     pub reference: Option<String>,
-    /// The commit. It wins over `reference`.
+    /// The commit. It takes precedence over `reference`.
     pub sha: Option<Sha>,
     /// A directory inside the repository.
     pub path: Option<RelPath>,
 }
 
 impl GitOrigin {
-    /// The default branch of a repository.
+    /// Returns the default branch of a repository.
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), reference: None, sha: None, path: None }
     }
 }
 
-/// A ref of a repository. `name` is whole (`refs/heads/main`), or `HEAD`; a `^{}` at its end is
-/// what a tag stands for.
+/// A ref of a repository. `name` is the full name (`refs/heads/main`) or `HEAD`. A trailing `^{}` marks what a tag
+/// stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitRef {
-    /// The whole name.
+    /// The full name.
     pub name: String,
-    /// What it points at.
+    /// The id that it points at.
     pub sha: Sha,
 }
 
@@ -42,17 +42,17 @@ pub struct GitRefs {
 }
 
 impl GitRefs {
-    /// Every ref, `HEAD` first where there is one.
+    /// Iterates over all refs, with `HEAD` first if there is one.
     pub fn iter(&self) -> std::slice::Iter<'_, GitRef> {
         self.refs.iter()
     }
 
-    /// The commit of a branch, a tag or a whole ref name; of the default branch if `None`.
+    /// Returns the commit of a branch, a tag or a full ref name, or of the default branch for `None`.
     pub fn resolve(&self, reference: Option<&str>) -> Result<Sha, NetError> {
         self.find(reference).map(|(_, sha)| sha)
     }
 
-    /// The ref's whole name, and the commit that it stands for.
+    /// Returns the full name of the ref and the commit that it stands for.
     pub(super) fn find(&self, reference: Option<&str>) -> Result<(String, Sha), NetError> {
         if self.refs.is_empty() {
             return Err(NetError::not_found(format!("`{}` is an empty repository: it has no commits", self.url)));

@@ -16,20 +16,20 @@ use super::{advertisement, command, exchange, transport};
 use crate::error::{NetError, size};
 use crate::place::{Place, shown_git};
 
-/// How often the user's git's download is measured.
+/// How often to measure the download of the user's git.
 const MEASURE: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
     One,
-    /// The whole history, also of what was fetched at depth 1 before.
+    /// The whole history, also of commits that were fetched with depth 1 before.
     Whole,
 }
 
 pub(super) struct Remote {
-    /// As it was asked for.
+    /// The URL as requested.
     pub(super) url: String,
-    /// As the user's configuration has it.
+    /// The URL as rewritten by the user's configuration.
     pub(super) real: String,
     pub(super) place: Place,
     pub(super) session: Arc<Session>,
@@ -45,7 +45,7 @@ impl Remote {
         listed.map(|listed| listed.refs.clone()).map_err(Refused::into_error)
     }
 
-    /// Whether commits may be asked for by their ids. By ssh `git` finds out.
+    /// Returns whether commits may be requested by id. Over ssh, `git` finds out by itself.
     pub(super) fn takes_ids(&self) -> Result<bool, NetError> {
         match self.place {
             Place::Ssh { .. } => Ok(true),
@@ -72,7 +72,7 @@ impl Remote {
         .map_err(Refused::ByUs)?
     }
 
-    /// libgit2 rewrites a URL by itself: it must come to what the policy was asked about.
+    /// Checks that libgit2, which rewrites URLs itself, arrives at the URL that the policy was checked for.
     fn checked<'r>(&self, remote: Result<git2::Remote<'r>, git2::Error>) -> Result<git2::Remote<'r>, Refused> {
         let remote = remote.map_err(|error| self.unwrap(error))?;
         if remote.url().ok() != Some(self.real.as_str()) {
@@ -98,7 +98,7 @@ impl Remote {
             }
             true
         });
-        // What the far end says while it counts.
+        // Called with the far end's messages while it counts objects.
         callbacks.sideband_progress(|_| self.session.check().is_ok());
         callbacks
     }
@@ -128,7 +128,7 @@ impl Remote {
         Refused::ByFarEnd(NetError::malformed(format!("cannot fetch `{}`: {why}", shown_git(&self.real))))
     }
 
-    /// `git`, speaking ssh only, and asking nobody.
+    /// Returns a `git` command that speaks only ssh and asks nothing.
     fn git(&self, directory: &Path) -> std::process::Command {
         let mut git = command::git(directory);
         git.env("GIT_ALLOW_PROTOCOL", "ssh");
@@ -170,7 +170,7 @@ impl Remote {
         git.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"]);
         match depth {
             Depth::One => drop(git.arg("--depth=1")),
-            // An error in a repository that is not shallow.
+            // `--unshallow` is an error in a repository that is not shallow.
             Depth::Whole if repository.join("shallow").exists() => drop(git.arg("--unshallow")),
             Depth::Whole => {}
         }
@@ -212,7 +212,7 @@ impl Remote {
     }
 }
 
-/// What the user's git has written of a pack that is not yet whole.
+/// Returns the number of bytes that the user's git has written of an incomplete pack.
 fn incoming(packs: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(packs) else { return 0 };
     let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));

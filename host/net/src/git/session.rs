@@ -1,4 +1,4 @@
-//! One repository over HTTP: what may be done for it, and what became of that.
+//! The session with one repository over HTTP: its limits and its state.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,14 +16,14 @@ use crate::error::{NetError, size};
 use crate::http::Client;
 use crate::policy::Policy;
 
-/// What one fetch may do, and what became of it.
+/// What one fetch may do, and its state.
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) policy: Policy,
     pub(super) runtime: Handle,
     pub(super) cancel: Cancel,
     pub(super) deadline: Instant,
-    /// Where `git credential` runs: no repository of the user's is there.
+    /// The directory in which `git credential` runs. It is in none of the user's repositories.
     pub(super) directory: PathBuf,
     /// The repository, for messages.
     pub(super) shown: String,
@@ -33,13 +33,13 @@ pub(super) struct Session {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// libgit2 passes on only the text of an error.
+    /// The reason for our own failure, because libgit2 passes on only the text of an error.
     failure: Option<Refused>,
-    /// Where the far end sent us, instead of the remote's URL.
+    /// The URL to which the far end redirected us, in place of the remote's URL.
     pub(super) base: Option<Url>,
-    /// `Basic …`, once the far end has asked.
+    /// `Basic …`, once the far end has asked for it.
     pub(super) authorization: Option<HeaderValue>,
-    /// What is listed first and fetched then is asked for once.
+    /// The list of refs. Listing and fetching both need it, but it is requested only once.
     pub(super) advertised: Option<Arc<Advertisement>>,
 }
 
@@ -70,18 +70,18 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Our own reason for the last failure, if it was ours.
+    /// Takes the reason for the last failure, if it was ours.
     pub(super) fn failure(&self) -> Option<Refused> {
         self.state().failure.take()
     }
 
-    /// Notes why, and gives libgit2 something to fail with.
+    /// Records the reason, and returns an error for libgit2 to fail with.
     pub(super) fn fail(&self, error: impl Into<Refused>) -> io::Error {
         self.state().failure.get_or_insert(error.into());
         io::Error::other("stopped by aiw")
     }
 
-    /// Whether there is still someone who waits, and time.
+    /// Checks that someone still waits for the result and that there is time left.
     pub(super) fn check(&self) -> Result<(), NetError> {
         self.cancel.check()?;
         if Instant::now() >= self.deadline {
@@ -90,7 +90,7 @@ impl Session {
         Ok(())
     }
 
-    /// Counts what has come.
+    /// Counts received bytes against the limit.
     pub(super) fn receive(&self, bytes: u64) -> Result<(), NetError> {
         let limit = self.client.limits().pack;
         if self.received.fetch_add(bytes, Ordering::Relaxed) + bytes > limit {
@@ -99,7 +99,7 @@ impl Session {
         Ok(())
     }
 
-    /// Runs to its end, unless the one who asked goes away.
+    /// Runs `work` to its end, unless the caller goes away.
     pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
         self.check()?;
         let mut cancel = self.cancel.clone();

@@ -1,4 +1,4 @@
-//! What is told of a transfer, what stops it, and whose no ends it.
+//! Progress, cancellation and refusal of transfers.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use tokio::sync::watch;
 
 use crate::error::NetError;
 
-/// How far a transfer is. Objects are known only once the far end has counted.
+/// The progress of a transfer. The number of objects is known only after the far end has counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Objects that have arrived.
     pub received_objects: u64,
-    /// Objects that will.
+    /// Objects in total.
     pub total_objects: u64,
     /// Bytes that have arrived.
     pub received_bytes: u64,
 }
 
-/// What is told of a transfer while it runs, on the thread that transfers.
+/// The callback for the progress of a transfer. It is called on the thread that transfers.
 pub(super) type OnProgress = Arc<dyn Fn(Progress) + Send + Sync>;
 
-/// Whose no it is: after the far end's another way may still lead there.
+/// Which side refused. After a refusal by the far end, another way may still work.
 pub(super) enum Refused {
     ByFarEnd(NetError),
     ByUs(NetError),
@@ -40,7 +40,7 @@ impl From<NetError> for Refused {
     }
 }
 
-/// Whether anyone still waits for the result.
+/// Tells whether anyone still waits for the result.
 #[derive(Clone)]
 pub(super) struct Cancel(pub(super) watch::Receiver<()>);
 

@@ -1,5 +1,5 @@
-//! What libgit2 is given of ours: HTTP by our own client, so that the egress policy, the limits and cancellation
-//! hold; and memory, an amount at a time.
+//! What aiw provides to libgit2: HTTP through our own client, so that the egress policy, the limits and
+//! cancellation apply; and a bounded amount of memory.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int, c_void};
@@ -14,35 +14,35 @@ use super::pack::MAX_OBJECT;
 use super::session::Session;
 use crate::error::{NetError, size};
 
-/// The most memory that libgit2 gets in one piece: an object, and what it adds to one. It holds three at once: the
-/// base of a delta, the delta, and what comes of them.
+/// The most memory that libgit2 gets in one piece: an object, and what libgit2 adds to one. It holds three at once:
+/// the base of a delta, the delta, and the result.
 const MAX_PIECE: usize = (MAX_OBJECT as usize) + (1 << 20);
 
-/// The most that it holds at all: those three, its caches, what it notes of a million objects, and as much again. It
-/// loses the memory of an object that comes twice in a pack, each time that it looks at it.
+/// The most memory that libgit2 holds in total: those three, its caches, its records of a million objects, and as
+/// much again. It leaks the memory of an object that appears twice in a pack each time it looks at the object.
 const MAX_HELD: usize = 1 << 30;
 
-/// What libgit2 holds.
+/// The amount of memory that libgit2 holds.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// libgit2 hands nothing through to a transport: what it may do is found here.
+    /// libgit2 passes no context to a transport, so the transport finds its session here.
     static SESSION: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
 
-    /// Memory that was refused: libgit2 passes on that there was none, or nothing.
+    /// The reason that memory was refused. libgit2 reports at most that there was none.
     static REFUSED: Cell<Option<Refusal>> = const { Cell::new(None) };
 }
 
-/// Why libgit2 did not get a piece of memory.
+/// Why libgit2 was refused a piece of memory.
 #[derive(Debug, Clone, Copy)]
 enum Refusal {
-    /// It alone is larger than any may be.
+    /// The piece alone is too large.
     Piece,
-    /// With it, all of them would be.
+    /// With this piece, the total would be too large.
     Held,
 }
 
-/// Runs `work`, whose HTTP is then the session's.
+/// Runs `work`, and serves its HTTP requests through the session.
 pub(super) fn with<T>(session: &Arc<Session>, work: impl FnOnce() -> T) -> Result<T, NetError> {
     struct Reset;
     impl Drop for Reset {
@@ -57,7 +57,7 @@ pub(super) fn with<T>(session: &Arc<Session>, work: impl FnOnce() -> T) -> Resul
     Ok(work())
 }
 
-/// Whether libgit2 asked for too much memory on this thread since this was last asked: the sentence then.
+/// Returns an error if libgit2 asked for too much memory on this thread since the last call.
 pub(crate) fn too_large(repository: &str) -> Option<NetError> {
     let message = match REFUSED.take()? {
         Refusal::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
@@ -66,7 +66,7 @@ pub(crate) fn too_large(repository: &str) -> Option<NetError> {
     Some(NetError::too_large(message))
 }
 
-/// Puts our memory and our transport before libgit2's own, once; whatever is to use libgit2 comes here first.
+/// Installs our allocator and our transport in libgit2, once. Call this before any use of libgit2.
 pub(crate) fn prepare() -> Result<(), NetError> {
     static PREPARED: OnceLock<Result<(), NetError>> = OnceLock::new();
     PREPARED
@@ -82,9 +82,9 @@ pub(crate) fn prepare() -> Result<(), NetError> {
 #[expect(unsafe_code, reason = "libgit2's table of transports is not locked")]
 fn register_transports() -> Result<(), git2::Error> {
     for scheme in ["http", "https"] {
-        // SAFETY: registering must not run beside the creation of transports. Only this crate uses
-        // git2; every remote is connected inside `with`, which comes here first, and `OnceLock` lets one thread
-        // in and holds back the others.
+        // SAFETY: transports must not be registered while others are created. Only this crate uses git2. Every
+        // remote is connected inside `with`, which calls `prepare` first, and `OnceLock` lets one thread in and
+        // blocks the others.
         unsafe { git2::transport::register(scheme, |remote| Transport::smart(remote, true, Net::of_thread()?)) }?;
     }
     Ok(())
@@ -98,7 +98,7 @@ struct Allocator {
     free: extern "C" fn(*mut c_void),
 }
 
-/// Whether libgit2 gets so much, in the place of what it has.
+/// Returns whether libgit2 may have `size` bytes in place of `instead_of` bytes.
 fn may_have(size: usize, instead_of: usize) -> bool {
     let refusal = if size > MAX_PIECE {
         Refusal::Piece
@@ -112,7 +112,7 @@ fn may_have(size: usize, instead_of: usize) -> bool {
     false
 }
 
-/// The size of a piece of memory; 0 for none.
+/// Returns the size of a piece of memory; 0 for null.
 fn size_of(piece: *mut c_void) -> usize {
     #[expect(unsafe_code, reason = "the system's allocator alone knows it")]
     // SAFETY: `piece` is null or came from `malloc`, and is not freed yet.
@@ -122,7 +122,7 @@ fn size_of(piece: *mut c_void) -> usize {
     // SAFETY: as above.
     #[cfg(target_vendor = "apple")]
     let size = unsafe { libc::malloc_size(piece) };
-    // Elsewhere only the pieces are bound.
+    // Elsewhere only single pieces are limited.
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     let size = {
         let _ = piece;
@@ -131,14 +131,14 @@ fn size_of(piece: *mut c_void) -> usize {
     size
 }
 
-/// Counts what is held from now on in the place of so much.
+/// Counts a piece as held, in place of `instead_of` bytes.
 fn held(piece: *mut c_void, instead_of: usize) -> *mut c_void {
     HELD.fetch_add(size_of(piece), Ordering::Relaxed);
     let_go(instead_of);
     piece
 }
 
-/// Never below zero: what the system gave libgit2 past us was not counted.
+/// Subtracts from the count, but never below zero: memory that libgit2 got without our allocator was not counted.
 fn let_go(size: usize) {
     let _ = HELD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(size)));
 }
@@ -159,9 +159,9 @@ extern "C" fn reallocate(old: *mut c_void, size: usize, _: *const c_char, _: c_i
         return std::ptr::null_mut();
     }
     #[expect(unsafe_code, reason = "libgit2 frees by itself what it gets")]
-    // SAFETY: `old` is null or came from `malloc`: from here, or from libgit2's own allocator, which is that.
+    // SAFETY: `old` is null or came from `malloc`: from here, or from libgit2's own allocator, which is `malloc`.
     let piece = unsafe { libc::realloc(old, size.max(1)) };
-    // Where there is no more, the old piece stays.
+    // If there is no more memory, the old piece stays.
     if piece.is_null() { piece } else { held(piece, before) }
 }
 
@@ -174,18 +174,18 @@ extern "C" fn free(old: *mut c_void) {
     }
 }
 
-/// libgit2 believes what an object says of its size, whoever wrote it, and takes that much memory before it reads
-/// the object. What it is refused is an error of the call, which it passes on.
+/// Installs our allocator. libgit2 trusts the size that an object declares, whoever wrote it, and allocates that
+/// much before it reads the object. If the allocator refuses, the call fails and libgit2 returns the error.
 #[expect(unsafe_code, reason = "git2 has no safe way to say it")]
 fn bound_memory() {
     let ours = Allocator { allocate, reallocate, free };
     let option = raw::GIT_OPT_SET_ALLOCATOR as c_int;
-    // SAFETY: the option takes a pointer to a `git_allocator`, and copies what is there. Nothing of libgit2 runs
-    // yet: whatever is to use it comes through `prepare` first.
+    // SAFETY: the option takes a pointer to a `git_allocator` and copies it. libgit2 is not running yet: every use
+    // of libgit2 goes through `prepare` first.
     let _ = unsafe { raw::git_libgit2_opts(option, &raw const ours) };
 }
 
-/// HTTP of the thread's session.
+/// HTTP through the thread's session.
 struct Net {
     session: Arc<Session>,
 }

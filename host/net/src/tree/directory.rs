@@ -15,7 +15,7 @@ use super::files::{Entry, Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink,
 use super::git::longer;
 use crate::error::NetError;
 
-/// Beneath a handle: whatever the paths and links say, nothing outside is opened.
+/// The files beneath a directory handle. Whatever paths and links say, nothing outside the directory is opened.
 pub(super) struct DirectoryFiles {
     directory: Dir,
     revision: OnceLock<String>,
@@ -32,7 +32,7 @@ impl DirectoryFiles {
         if path.is_empty() { self.directory.try_clone() } else { self.directory.open_dir(path) }
     }
 
-    /// A line an entry: enough to see that something has changed, without reading it.
+    /// Returns one line for each entry, enough to notice a change without reading the files.
     fn stats(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let Ok(root) = self.directory.try_clone() else { return lines };
@@ -51,7 +51,7 @@ impl DirectoryFiles {
                 let whole = format!("{path}/{name}");
                 let kind = metadata.mode() & 0o170_111;
                 if metadata.is_dir() {
-                    // A directory's own time changes with what it holds, and that is seen anyway.
+                    // A directory's own time changes when its entries do, and those have lines of their own.
                     lines.push(format!("{whole}\0{kind:o}"));
                     if depth < MAX_DEPTH
                         && let Ok(below) = entry.open_dir()
@@ -96,7 +96,7 @@ fn described(name: String, metadata: &Metadata) -> Entry {
         name,
         kind,
         size: if file { metadata.len() } else { 0 },
-        // As git has it: the owner's bit.
+        // git goes by the owner's bit too.
         executable: file && metadata.mode() & 0o100 != 0,
     }
 }
@@ -131,7 +131,7 @@ impl Files for DirectoryFiles {
             }
             match entry.metadata() {
                 Ok(metadata) => children.push(described(name, &metadata)),
-                // Gone meanwhile.
+                // The file was removed in the meantime.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(failed(error)),
             }
@@ -150,7 +150,7 @@ impl Files for DirectoryFiles {
     fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {
         let failed = |error: io::Error| unreadable(path, error);
         let mut options = OpenOptions::new();
-        // Not to wait for a pipe's writer, should one have taken the file's place.
+        // If a pipe has replaced the file, do not wait for its writer.
         options.read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
         let mut file = self.directory.open_with(path, &options).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -168,7 +168,7 @@ impl Files for DirectoryFiles {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(failed(error)),
             };
-            // It may grow while it is read.
+            // The file may grow while it is read.
             length += read as u64;
             if length > limit {
                 return Err(longer(path, limit));

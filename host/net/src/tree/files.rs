@@ -1,10 +1,10 @@
-//! What a tree is read through: files of a directory or of a commit.
+//! The files that a tree reads: those of a directory or of a commit.
 
 use std::sync::Arc;
 
 use crate::error::NetError;
 
-/// What an item of a tree is.
+/// The kind of an item in a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItemKind {
     /// A file.
@@ -13,21 +13,21 @@ pub enum ItemKind {
     Directory,
     /// A symbolic link.
     Link,
-    /// Another repository's commit, which is never followed.
+    /// The commit of another repository, which is never followed.
     Submodule,
 }
 
-/// What a tree may be made of. Paths are physical: `a/b`, `""` for the root, no links on the way.
+/// The source of a tree's files. Paths are physical: `a/b`, or `""` for the root, with no links on the way.
 pub(super) trait Files: Send + Sync {
-    /// What is at a path, a link itself included.
+    /// Returns the entry at a path. A link is returned as a link.
     fn entry(&self, path: &str) -> Result<Option<Entry>, NetError>;
-    /// What is in a directory, `.git` left out, in any order.
+    /// Returns the entries of a directory in any order, without `.git`.
     fn children(&self, path: &str) -> Result<Vec<Entry>, NetError>;
-    /// Where a link points.
+    /// Returns the target of a link.
     fn link_target(&self, path: &str) -> Result<String, NetError>;
-    /// Hands over a file's bytes; more than `limit` are an error, before or while they come.
+    /// Passes a file's bytes to `sink`. Returns an error before or during that if there are more than `limit`.
     fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError>;
-    /// The same beneath a directory, which is then the root that nothing leaves.
+    /// Returns the files beneath a directory, which becomes the root that nothing can leave.
     fn beneath(&self, path: &str) -> Result<Arc<dyn Files>, NetError>;
 }
 
@@ -43,7 +43,7 @@ impl Revision for String {
     }
 }
 
-/// [`Item`], and what is none: devices, sockets, pipes.
+/// Like [`Item`], but also for devices, sockets and pipes, which have no kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: String,
@@ -58,13 +58,13 @@ impl Entry {
     }
 }
 
-/// More than the largest plugin by far; 12,000 files are a whole node_modules.
+/// The maximum number of items, far more than in the largest plugin. A whole node_modules has 12,000 files.
 pub(super) const MAX_ITEMS: usize = 20_000;
 
-/// Deeper than any source tree; a path of them stays below `PATH_MAX`.
+/// The maximum depth, greater than in any source tree. A path of this depth stays below `PATH_MAX`.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// A link's target is a path.
+/// The maximum length of a link's target, which is a path.
 pub(super) const MAX_TARGET: u64 = 4096;
 
 pub(super) fn is_git(name: Option<&String>) -> bool {

@@ -11,7 +11,7 @@ use crate::git::transport::too_large;
 
 /// The files of a commit, or of a directory in it.
 pub(super) struct GitFiles {
-    // A handle is not to be used by two threads at once.
+    // Two threads must not use a handle at once.
     repository: Arc<Mutex<Repository>>,
     root: Oid,
 }
@@ -29,7 +29,7 @@ impl GitFiles {
         self.repository.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The id and mode of what is at a path.
+    /// Returns the id and mode of the entry at a path.
     fn find(&self, repository: &Repository, path: &str) -> Result<Option<(Oid, i32)>, NetError> {
         let mut at = (self.root, DIRECTORY);
         for part in path.split('/').filter(|part| !part.is_empty()) {
@@ -56,7 +56,7 @@ impl GitFiles {
         let repository = self.lock();
         let Some((oid, _)) = self.find(&repository, path)? else { return Err(missing(path)) };
         let odb = repository.odb().map_err(|error| unreadable(&error))?;
-        // The size first: a megabyte of pack can be a gigabyte of zeros.
+        // Check the size first: a megabyte of pack can be a gigabyte of zeros.
         let (size, kind) = odb.read_header(oid).map_err(|error| unreadable(&error))?;
         if kind != ObjectType::Blob {
             return Err(NetError::malformed(format!("`{}` has no file content", one_line(path, 120))));
@@ -75,7 +75,7 @@ fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<Ent
     let (kind, executable) = match mode {
         DIRECTORY => (ItemKind::Directory, false),
         0o100_755 => (ItemKind::File, true),
-        // The last is what very old gits wrote.
+        // Very old versions of git wrote the second mode.
         0o100_644 | 0o100_664 => (ItemKind::File, false),
         0o120_000 => (ItemKind::Link, false),
         0o160_000 => (ItemKind::Submodule, false),
@@ -143,8 +143,8 @@ impl Files for GitFiles {
     }
 }
 
-/// Names that git itself refuses, since a checkout of them would leave the tree or write into `.git`;
-/// as file systems see them that fold case, drop what is invisible, or have short names.
+/// Returns whether git itself refuses a name because checking it out would leave the tree or write into `.git`.
+/// Considers file systems that fold case, drop invisible characters or have short names.
 fn is_trap(name: &str) -> bool {
     let seen: String = name
         .chars()

@@ -12,29 +12,29 @@ use sha2::{Digest, Sha256};
 use super::{ItemKind, MAX_BYTES, Plan, Tree, WalkItem};
 use crate::error::NetError;
 
-/// What of a tree was written.
+/// The result of writing a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Materialized {
-    /// [`Tree::digest`] of what was written.
+    /// The [`Tree::digest`] of the written files.
     pub digest: String,
-    /// How many files and links.
+    /// The number of files and links.
     pub files: u32,
-    /// Their bytes.
+    /// The size of the files in bytes.
     pub bytes: u64,
-    /// What was not, by path.
+    /// The items that were not written, sorted by path.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Something that was not written.
+/// An item that was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Where it is in the tree.
+    /// The path in the tree.
     pub path: RelPath,
-    /// Why, in a few words.
+    /// The reason, in a few words.
     pub reason: String,
 }
 
-/// The digest of a tree while it is read in the order of paths. Directories do not count: git knows no empty ones.
+/// The digest of a tree that is read in path order. Directories do not count, because git has no empty ones.
 struct TreeDigest(Sha256);
 
 impl TreeDigest {
@@ -87,7 +87,7 @@ pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetE
     for item in &items {
         let path = item.path.as_str();
         match (item.kind, &item.link_target) {
-            // By path, a directory comes before what it holds.
+            // Sorted by path, a directory comes before its contents.
             (ItemKind::Directory, _) => root.create_dir(path).map_err(|error| unwritable(path, error))?,
             (ItemKind::File, _) => {
                 let mut options = OpenOptions::new();
@@ -118,15 +118,15 @@ pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetE
     Ok(Materialized { digest: hex(&digest.0.finalize()), files, bytes, left_out })
 }
 
-/// Whether a file system tells of a full disk or a quota only when a file is closed, which the standard
-/// library does without listening: there each file is flushed.
+/// Returns whether a file system may report a full disk or an exceeded quota only when a file is closed. The
+/// standard library ignores errors of closing, so files on such a file system are flushed.
 fn fails_late(directory: &Dir) -> bool {
     // NFS, SMB and CIFS, FUSE, AFS, Ceph (statfs(2)).
     const REMOTE: [u32; 7] = [0x6969, 0x517b, 0xfe53_4d42, 0xff53_4d42, 0x6573_5546, 0x5346_414f, 0x00c3_6400];
     rustix::fs::fstatfs(directory).is_ok_and(|stat| REMOTE.contains(&(stat.f_type as u32)))
 }
 
-/// Two names that are one on a file system that folds case.
+/// Refuses two names that are the same on a file system that folds case.
 fn check_case(items: &[WalkItem]) -> Result<(), NetError> {
     let mut seen: HashMap<String, &RelPath> = HashMap::with_capacity(items.len());
     for item in items {

@@ -1,4 +1,4 @@
-//! Immutable sets of files at a revision, from git or from a directory.
+//! Immutable sets of files at a revision, from git or a directory.
 
 mod directory;
 mod files;
@@ -19,51 +19,51 @@ use files::{Entry, Files, MAX_DEPTH, MAX_ITEMS, Revision, is_git};
 use git::GitFiles;
 pub use materialize::{LeftOut, Materialized};
 
-/// All files of a tree together: what a cache can hold and a user can wait for.
+/// The maximum size of all files of a tree: what a cache can hold and a user can wait for.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// More links in a row are a loop.
+/// The maximum number of links in a row. More are a loop.
 const MAX_HOPS: usize = 8;
 
 /// An item of one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its name there.
+    /// The name in its directory.
     pub name: String,
-    /// What it is.
+    /// The kind of the item.
     pub kind: ItemKind,
-    /// Bytes of a file; 0 for the rest.
+    /// The size of a file in bytes; 0 for other kinds.
     pub size: u64,
-    /// Whether it is a file that may be run.
+    /// Whether the item is an executable file.
     pub executable: bool,
 }
 
 /// An item anywhere in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WalkItem {
-    /// Where it is, from the tree's root.
+    /// The path from the root of the tree.
     pub path: RelPath,
-    /// What it is.
+    /// The kind of the item.
     pub kind: ItemKind,
-    /// Bytes of a file; 0 for the rest.
+    /// The size of a file in bytes; 0 for other kinds.
     pub size: u64,
-    /// Whether it is a file that may be run.
+    /// Whether the item is an executable file.
     pub executable: bool,
-    /// Where a link points, as it is written there.
+    /// The target of a link, as written.
     pub link_target: Option<String>,
 }
 
-/// An immutable set of files at a revision. (A directory's files may change under it: what is read is
-/// then what is there, and never outside of it.)
+/// An immutable set of files at a revision. (The files of a directory may change in the meantime. Then the tree
+/// reads their new content, but never anything outside the directory.)
 #[derive(Clone)]
 pub struct Tree {
     files: Arc<dyn Files>,
-    /// Of the whole, for a subtree too.
+    /// The revision of the whole tree, also in a subtree.
     revision: Arc<dyn Revision>,
     commit: Option<Sha>,
 }
 
-/// How following links ended.
+/// The result of following links.
 enum Followed {
     Found { path: String, entry: Entry },
     Missing,
@@ -71,36 +71,37 @@ enum Followed {
     TooManyLinks,
 }
 
-/// A walk's yield: what can be written, and what cannot and why.
+/// The result of a walk: the items that can be written, and those that cannot, with reasons.
 struct Plan {
     items: Vec<WalkItem>,
     left_out: Vec<LeftOut>,
 }
 
 impl Tree {
-    /// The tree of a commit.
+    /// Opens the tree of a commit.
     pub(crate) fn git(repository: Repository, commit: Sha) -> Result<Self, NetError> {
         let files = GitFiles::open(repository, &commit)?;
         Ok(Self { files: Arc::new(files), revision: Arc::new(commit.to_string()), commit: Some(commit) })
     }
 
-    /// The tree of a directory, which is opened once.
+    /// Opens the tree of a directory. The directory is opened only once.
     pub(crate) fn directory(path: &Path) -> Result<Self, NetError> {
         let files = Arc::new(DirectoryFiles::open(path)?);
         Ok(Self { files: files.clone(), revision: files, commit: None })
     }
 
-    /// The commit id of a git tree; for a directory `dir-` and a digest of its files' paths, sizes and times.
+    /// Returns the commit id of a git tree. For a directory, returns `dir-` and a digest of its files' paths, sizes
+    /// and times.
     pub fn revision(&self) -> &str {
         self.revision.text()
     }
 
-    /// The commit, if it is a git tree.
+    /// Returns the commit of a git tree.
     pub fn commit(&self) -> Option<&Sha> {
         self.commit.as_ref()
     }
 
-    /// The items of a directory, by name.
+    /// Returns the items of a directory, sorted by name.
     pub fn list(&self, path: &RelPath) -> Result<Vec<Item>, NetError> {
         let (at, entry) = self.find(path)?;
         if entry.kind != Some(ItemKind::Directory) {
@@ -116,8 +117,8 @@ impl Tree {
         Ok(items)
     }
 
-    /// A file's bytes; more than `limit` of them are an error. Links are followed inside the tree,
-    /// and refused where they leave it.
+    /// Reads a file of at most `limit` bytes; a longer one is an error. Links are followed inside the tree, and
+    /// refused if they leave it.
     pub fn read(&self, path: &RelPath, limit: u64) -> Result<Vec<u8>, NetError> {
         let (at, entry) = self.find(path)?;
         if entry.kind != Some(ItemKind::File) {
@@ -131,8 +132,8 @@ impl Tree {
         Ok(bytes)
     }
 
-    /// The tree beneath a directory, of the same revision. What leaves the directory is then refused,
-    /// even where it stays in the repository.
+    /// Returns the tree beneath a directory, at the same revision. A link that leaves the directory is then
+    /// refused, even if it stays in the repository.
     pub fn subtree(&self, path: &RelPath) -> Result<Self, NetError> {
         if path.is_root() {
             return Ok(self.clone());
@@ -149,30 +150,31 @@ impl Tree {
         }
     }
 
-    /// Every item, by path; directories come before what they hold.
+    /// Returns all items, sorted by path. Directories come before their contents.
     pub fn walk(&self) -> Result<Vec<WalkItem>, NetError> {
         Ok(self.scan()?.items)
     }
 
-    /// A sha256, in hexadecimal, over the paths, kinds, executable bits and contents of all that
-    /// [`Tree::materialize`] would write; the same from git and from a directory.
+    /// Returns a SHA-256 digest, in hexadecimal, of the paths, kinds, executable bits and contents of everything
+    /// that [`Tree::materialize`] would write. It is the same for git and for a directory.
     pub fn digest(&self) -> Result<String, NetError> {
         materialize::digest(self)
     }
 
-    /// Writes the tree into an empty directory. What cannot be written safely is left out and listed, or is an error.
+    /// Writes the tree into an empty directory. An item that cannot be written safely is left out and listed, or is
+    /// an error.
     pub fn materialize(&self, into: &Path) -> Result<Materialized, NetError> {
         materialize::materialize(self, into)
     }
 
-    /// What is at a path, links followed.
+    /// Returns the entry at a path, after following links.
     fn find(&self, path: &RelPath) -> Result<(String, Entry), NetError> {
         match self.follow("", path.as_str(), true)? {
             Followed::Found { path: _, entry: Entry { kind: None, .. } } => {
                 Err(NetError::invalid(format!("`{path}` is neither a file nor a directory nor a link")))
             }
             Followed::Found { path: at, entry } => {
-                // Only the end of the way may be one, and only itself be looked at.
+                // Only the last part of the path may be a submodule, and only if no link led there.
                 if entry.kind == Some(ItemKind::Submodule) && at != path.as_str() {
                     return Err(submodule(path));
                 }
@@ -189,8 +191,8 @@ impl Tree {
         NetError::denied(format!("link `{path}` leaves the plugin{}", target.unwrap_or_default()))
     }
 
-    /// Goes from the directory `from` along `way`, part by part, as a file system would, but never up
-    /// from the root. With `strict`, a way through a submodule is an error of its own.
+    /// Follows `way` from the directory `from`, part by part, as a file system would, but never above the root.
+    /// With `strict`, a path through a submodule is an error.
     fn follow(&self, from: &str, way: &str, strict: bool) -> Result<Followed, NetError> {
         let mut at: Vec<String> = from.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let mut ahead: VecDeque<String> = way.split('/').map(str::to_owned).collect();
@@ -223,7 +225,7 @@ impl Tree {
                 None
             };
             let Some(entry) = found else {
-                // Where nothing is, nobody can say what `..` would lead to.
+                // Nothing exists here, so it is unknown where `..` would lead.
                 let unknown = ahead.iter().any(|part| part == "..");
                 return Ok(if unknown { Followed::Leaves } else { Followed::Missing });
             };
@@ -248,7 +250,7 @@ impl Tree {
         Ok(Followed::Found { path: at.join("/"), entry: here })
     }
 
-    /// Walks, within the limits.
+    /// Walks the tree within the limits.
     fn scan(&self) -> Result<Plan, NetError> {
         let mut plan = Plan { items: Vec::new(), left_out: Vec::new() };
         let mut bytes = 0_u64;
@@ -289,7 +291,7 @@ impl Tree {
         Ok(plan)
     }
 
-    /// What [`Tree::materialize`] writes.
+    /// Returns what [`Tree::materialize`] writes.
     fn plan(&self) -> Result<Plan, NetError> {
         let Plan { items, mut left_out } = self.scan()?;
         let mut kept = Vec::with_capacity(items.len());

@@ -26,7 +26,7 @@ fn text(tree: &Tree, path: &str) -> String {
     String::from_utf8(tree.read(&RelPath::parse(path).unwrap(), 1 << 20).unwrap()).unwrap()
 }
 
-/// Three commits on `main`, the first also `v1` (annotated) and `old` (a branch).
+/// Three commits on `main`. The first is also `v1` (an annotated tag) and `old` (a branch).
 fn history() -> (World, [String; 3]) {
     let world = World::with_repository();
     let first = world.git(&["rev-parse", "HEAD"]);
@@ -40,7 +40,7 @@ fn history() -> (World, [String; 3]) {
 }
 
 fn every_way_in(world: &World, url: &str, policy: &Policy, [first, second, third]: &[String; 3]) {
-    // Each with a cache of its own: the way there is what is tested.
+    // Each case has its own cache, because the way to the commit is what is tested.
     for (n, (reference, sha, commit, content)) in [
         (None, None, third, "three"),
         (Some("main"), None, third, "three"),
@@ -113,7 +113,7 @@ fn a_local_repository_is_read_where_it_is() {
         assert!(listed[0].ends_with(" HEAD"));
     }
     assert!(!world.path("cache").exists());
-    // A directory inside a repository is none.
+    // A directory inside a repository is not a repository.
     let inside = format!("{}/sub", world.url());
     match run(trees.open_git(&world.policy(), &GitOrigin::new(&inside))) {
         Err(NetError::NotFound { message }) => {
@@ -183,7 +183,7 @@ fn a_server_that_allows_commits_is_asked_for_one() {
     let trees = world.trees();
     let tree = run(trees.open_git(&server.granted(), &wanted)).unwrap();
     assert_eq!(text(&tree, "a.txt"), "two");
-    // One listing; then where history ends, and the pack of one commit.
+    // One request for the list, one for the ends of the history, and one for the pack of a single commit.
     assert_eq!(server.requests(), 3);
     let shallow = std::fs::read_dir(world.path("cache"))
         .unwrap()
@@ -203,7 +203,7 @@ fn what_was_fetched_is_opened_without_the_network() {
     let before = server.requests();
     run(trees.open_git(&server.granted(), &wanted)).unwrap();
     assert_eq!(server.requests(), before);
-    // Not for one who may not ask.
+    // A caller without permission gets nothing from the cache.
     assert!(matches!(run(trees.open_git(&Policy::none(), &wanted)), Err(NetError::Denied { .. })));
 }
 
@@ -219,7 +219,7 @@ fn nothing_of_the_repository_runs_or_is_checked_out() {
     for absent in ["a.txt", "refs/tags/v1", "refs/heads/main"] {
         assert!(!cache.join(absent).exists(), "{absent}");
     }
-    // libgit2 empties it before each fetch, and writes nothing.
+    // libgit2 empties the file before each fetch and writes nothing to it.
     assert_eq!(std::fs::read(cache.join("FETCH_HEAD")).unwrap(), b"");
     let hooks = std::fs::read_dir(cache.join("hooks")).unwrap().flatten();
     let hooks: Vec<_> = hooks.map(|entry| entry.file_name()).collect();
@@ -391,7 +391,7 @@ fn a_stalled_server_is_left_when_the_future_is_dropped() {
             tokio::time::timeout(Duration::from_millis(400), trees.open_git(&policy, &wanted)).await
         });
         assert!(done.is_err());
-        // Ends only when the blocking thread has.
+        // Dropping the runtime waits for the blocking thread.
         let dropped = Instant::now();
         drop(runtime);
         assert!(dropped.elapsed() < Duration::from_millis(500), "{stalls}: {:?}", dropped.elapsed());
@@ -454,7 +454,7 @@ fn instead_of_is_the_users_grant() {
         &[("T_COMMIT", &commits[2]), ("T_SERVER", &server.url("/")), ("T_CACHE", cache.to_str().unwrap())],
     );
     let seen = server.seen.lock().unwrap();
-    // me:p@ss
+    // This is `me:p@ss`.
     let sent =
         seen.iter().filter(|request| request.headers.get("authorization").is_some_and(|v| v == "Basic bWU6cEBzcw=="));
     assert_eq!(sent.count(), 3, "one listing, and a pack in two steps");
@@ -471,7 +471,7 @@ fn child_with_instead_of() {
         let tree = run(trees.open_git(&Policy::none(), &GitOrigin::new(url))).unwrap();
         assert_eq!(tree.revision(), commit, "{url}");
     }
-    // The grant is for what the configuration rewrites, not for whoever asks there directly.
+    // The grant is for the rewritten URL, not for a direct request to the same place.
     assert!(run(trees.open_git(&Policy::public(), &GitOrigin::new(format!("{server}r")))).is_err());
 }
 
@@ -532,7 +532,7 @@ fn child_with_a_credential_helper() {
 fn ssh_is_the_users_git() {
     let (world, commits) = history();
     world.git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
-    // What comes last is the command for the far end.
+    // The last argument is the command for the far end.
     world.write("ssh", "#!/bin/sh\nfor last; do :; done\nexec sh -c \"$last\"\n");
     std::fs::set_permissions(world.path("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::write(world.path("home/.gitconfig"), "[safe]\n\tdirectory = *\n").unwrap();
@@ -590,7 +590,7 @@ fn the_proxy_of_gits_configuration_is_used() {
 fn child_with_a_proxy() {
     let (url, mut policy) = ("http://forge.example/r", Policy::none());
     policy.grant_url(url);
-    // On a runtime of one thread, as a small command has it.
+    // On a single-threaded runtime, as in a small command.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let trees = Trees::new(Client::new().unwrap(), variable("T_CACHE").into());
     let tree = runtime.block_on(trees.open_git(&policy, &GitOrigin::new(url))).unwrap();

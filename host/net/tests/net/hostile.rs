@@ -1,4 +1,4 @@
-//! Repositories that were made to do harm: from servers, and on this machine.
+//! Malicious repositories, on servers and on this machine.
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -21,10 +21,10 @@ const ID: &str = "1111111111111111111111111111111111111111";
 const LISTING: (&str, &str) = ("Content-Type", "application/x-git-upload-pack-advertisement");
 const RESULT: (&str, &str) = ("Content-Type", "application/x-git-upload-pack-result");
 
-/// What has not come by then does not come.
+/// The time after which an operation counts as hanging.
 const HANGS: Duration = Duration::from_secs(20);
 
-/// A process that holds a client, a runtime and libgit2, and a few pieces of what comes.
+/// The memory of a process that holds a client, a runtime, libgit2 and a few pieces of a pack.
 const MODEST: u64 = 256 << 20;
 
 fn packet(content: &[u8]) -> Vec<u8> {
@@ -52,7 +52,7 @@ fn digits(mut number: usize) -> Vec<u8> {
     digits
 }
 
-/// The head of an object in a pack.
+/// Encodes the header of an object in a pack.
 fn head(kind: u8, size: usize) -> Vec<u8> {
     let low = kind << 4 | (size & 0x0f) as u8;
     if size > 0x0f { [vec![low | 0x80], digits(size >> 4)].concat() } else { vec![low] }
@@ -62,8 +62,8 @@ fn blob(content: &[u8]) -> Vec<u8> {
     [head(3, content.len()), zlib(content)].concat()
 }
 
-/// A delta against the object that ends where it begins, whose bytes in the pack are `before`: it repeats the
-/// first MiB of it so often.
+/// Returns a delta that repeats the first MiB of its base `times` times. The base ends where the delta begins, and
+/// `before` is the base's bytes in the pack.
 fn repeats(before: &[u8], base: usize, times: usize) -> Vec<u8> {
     let copy = [0x80 | 0x40, 0x10].repeat(times);
     delta(before, base, times * MIB, &copy)
@@ -99,7 +99,8 @@ fn sha1(bytes: &[u8]) -> Vec<u8> {
     said[..40].chunks(2).map(hex).collect()
 }
 
-/// A server with one branch, at a commit that nobody has, and this pack for whoever asks.
+/// Starts a server with one branch at a commit that does not exist, which sends this pack in answer to every
+/// request.
 fn serves(pack: Vec<u8>) -> Server {
     Server::start(move |request, stream| {
         if request.method == "GET" {
@@ -123,14 +124,14 @@ fn open(trees: &Trees, server: &Server) -> NetError {
     run(trees.open_git(&server.granted(), &GitOrigin::new(server.url("/r")))).err().unwrap()
 }
 
-/// The most memory that this process has held; 0 where the system does not tell.
+/// Returns the peak memory of this process, or 0 if the system does not tell.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-/// Opens a repository in a process of its own, which holds little memory at any time, and fails with a sentence.
+/// Opens a repository in its own process. The process must use little memory at all times and fail with `sentence`.
 fn refused_modestly(world: &World, url: &str, sentence: &str) {
     let cache = world.path("cache");
     let variables = [("T_URL", url), ("T_CACHE", cache.to_str().unwrap()), ("T_SENTENCE", sentence)];
@@ -175,7 +176,7 @@ fn a_blob_of_zeros_without_end_costs_little() {
 
 #[test]
 fn an_object_that_comes_again_and_again_costs_no_more_each_time() {
-    // Within all bounds; libgit2 loses the memory of each that it has already, and tries them all again.
+    // Within all limits. libgit2 leaks the memory of each object that it has already, and tries them all again.
     let mut objects = vec![blob(&vec![0; MIB])];
     let mut base = MIB;
     for _ in 0..20 {
@@ -196,7 +197,7 @@ fn deltas_are_refused_by_what_all_of_them_unpack_to() {
     let (mut chain, mut beside) = (vec![base.clone()], vec![base]);
     let mut size = MIB;
     for _ in 0..140 {
-        // Each upon the one before it; and each upon the first.
+        // In one pack each object is based on the one before it, in the other each is based on the first.
         chain.push(repeats(chain.last().unwrap(), size, 120));
         beside.push(repeats(&beside.concat(), MIB, 120));
         size = 120 * MIB;
@@ -250,7 +251,7 @@ fn a_ref_whose_name_is_not_text_stands_in_nobodys_way() {
     let commit = world.git(&["rev-parse", "HEAD"]);
     let name = Path::new(OsStr::from_bytes(b"caf\xe9"));
     let file = world.path("r/.git/refs/heads").join(name);
-    // Some file systems take no such name.
+    // Some file systems do not accept such a name.
     if std::fs::write(file, format!("{commit}\n")).is_err() {
         return;
     }
@@ -334,12 +335,12 @@ fn a_server_of_files_is_told_from_what_is_no_repository() {
     assert_eq!(open(&world.trees(), &server), NetError::Invalid { message });
 }
 
-/// Opens a repository on this machine; a hang is a failure.
+/// Opens a repository on this machine. A hang is a failure.
 fn open_here(world: &World, limits: Limits) -> Result<Tree, NetError> {
     let trees = Trees::new(Client::with_limits(limits).unwrap(), world.path("cache"));
     let (policy, url) = (world.policy(), world.url());
     let (done, result) = mpsc::channel();
-    // On threads that may stay behind.
+    // On threads that may be left behind.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let opened = runtime.block_on(trees.open_git(&policy, &GitOrigin::new(url)));
@@ -377,7 +378,7 @@ fn a_pipe_in_the_place_of_a_repositorys_file_is_refused() {
             format!("the git repository at `{}` can't be read: `{}` is not a file", world.url(), path.display());
         assert_eq!(open_here(&world, Limits::default()).err(), Some(NetError::Invalid { message }), "{file}");
     }
-    // A repository may be nothing but a pipe; and links lead to pipes.
+    // A repository may be nothing but a pipe, and links may lead to pipes.
     for (link, to) in [(".git", "pipe"), (".git/config", "../pipe"), (".git/refs/heads/x", "../../../pipe")] {
         let world = World::with_repository();
         pipe(&world.path("r/pipe"));
@@ -405,7 +406,7 @@ fn a_configuration_that_includes_a_pipe_is_refused() {
         let world = World::with_repository();
         let root = world.path("");
         let path = root.join(OsStr::from_bytes(name));
-        // Some file systems take no such name.
+        // Some file systems do not accept such a name.
         if std::fs::write(&path, "").is_err() {
             continue;
         }
@@ -419,7 +420,7 @@ fn a_configuration_that_includes_a_pipe_is_refused() {
         assert!(matches!(error, NetError::Invalid { .. }), "{shown}: {error}");
         let place = shown.rsplit('/').next().unwrap();
         assert!(error.to_string().ends_with(&format!("{place}` is not a file")), "{shown}: {error}");
-        // The same with a file is as good as ever.
+        // With a file in place of the pipe, opening works.
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "[user]\n\tname = x\n").unwrap();
         assert_eq!(open_here(&world, Limits::default()).err(), None, "{shown}");
@@ -443,7 +444,7 @@ fn objects_are_not_read_from_elsewhere_in_however_many_steps() {
     for (first, second) in [
         (outside.as_str(), ""),
         ("./../beside", outside.as_str()),
-        // Where aiw was started.
+        // Relative to aiw's working directory.
         ("src", ""),
         ("#\r./../beside", outside.as_str()),
     ] {
@@ -454,7 +455,7 @@ fn objects_are_not_read_from_elsewhere_in_however_many_steps() {
         assert!(matches!(error, NetError::Denied { .. }), "{error}");
         assert!(error.to_string().contains("keeps its objects elsewhere, in `"), "{error}");
     }
-    // Beside them in the repository they may be, and lead round in a circle.
+    // Alternates inside the repository are allowed, even if they form a cycle.
     let world = World::with_repository();
     world.write("r/.git/objects/info/alternates", "# beside\n./../beside\n");
     world.write("r/.git/beside/info/alternates", "./../objects\n./.\n");
@@ -476,7 +477,7 @@ fn a_small_file_behind_a_huge_one_costs_little() {
     let small = delta(&huge, 700 * MIB, 5, &[0x90, 5]);
     let packed = pack(&[base, huge, small]);
     world.git_with(&["index-pack", "--stdin"], &packed);
-    // Five zeros.
+    // The content is five zeros.
     let id = world.git_with(&["hash-object", "--stdin"], &[0; 5]);
     world.git(&["update-index", "--cacheinfo", &format!("100644,{id},a.txt")]);
     world.commit_index("small");

@@ -50,7 +50,7 @@ fn only_what_is_public_or_granted_is_asked() {
     some.hosts = Hosts::Only(vec![HostPattern::parse("a.example").unwrap()]);
     let message = ask(&some, "https://b.example/secret?token=hunter2".to_owned());
     assert_eq!(message, "host `b.example` is not among the allowed ones: `a.example`");
-    // Granted at one port is not granted at another.
+    // A grant for one port is not a grant for another.
     let message = ask(&server.granted(), format!("http://127.0.0.1:{}/", port ^ 1));
     assert!(message.contains("is not among the allowed ones: none"), "{message}");
     assert_eq!(server.requests(), 0);
@@ -137,7 +137,7 @@ fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
     policy.grant_url(&other.url("/"));
     let ask = |path: &str| {
         let mut request = Request::new(server.url(path));
-        // These would go along if they were no secrets.
+        // These would be sent along if they were not secrets.
         for name in ["user-agent", "accept", "authorization"] {
             request.secrets.push((name.to_owned(), Secret::new("hunter2")));
         }
@@ -150,7 +150,7 @@ fn a_secret_stays_with_its_origin_in_whatever_header_and_for_good() {
     };
     assert_eq!(ask("/v1").body, b"there");
     assert_eq!((with(&server), with(&other)), (vec![3, 3], vec![0]));
-    // Back where it came from, it is another's redirect that led there.
+    // The redirect back to the first server came from another server, so the secrets are not sent.
     assert_eq!(ask(&format!("/{}", server.url("/back"))).body, b"again");
     assert_eq!((with(&server), with(&other)), (vec![3, 3, 3, 0], vec![0, 0]));
 }
@@ -321,7 +321,7 @@ fn child_behind_a_proxy() {
     assert_eq!(response.body, b"by proxy");
     denied(get(&policy, &Request::new("https://10.0.0.1/")));
     denied(get(&policy, &Request::new("http://other.example/")));
-    // The proxy is asked to connect, since it resolves; this one does not know how.
+    // aiw asks the proxy to connect, because the proxy resolves names. This proxy cannot connect.
     assert!(get(&policy, &Request::new("https://encrypted.example/")).is_err());
 }
 
@@ -344,7 +344,7 @@ fn a_certificate_is_checked_against_the_systems_store() {
         .stderr(Stdio::null())
         .status();
     if !made.is_ok_and(|status| status.success()) {
-        // Without openssl there is nobody to answer.
+        // Without openssl there is no server to test with.
         return;
     }
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! The public surface against hostile servers and real repositories.
+//! Tests of the public API against hostile servers and real repositories.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod git;

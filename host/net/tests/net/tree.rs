@@ -23,7 +23,7 @@ fn from_directory(world: &World) -> Tree {
     run(world.trees().open_directory(&world.policy(), &world.path("r"))).unwrap()
 }
 
-/// The same files in git and in the directory that it was made of.
+/// Returns the same files as a git tree and as the directory that it was made from.
 fn both(world: &World) -> [Tree; 2] {
     world.commit("all");
     [from_git(world), from_directory(world)]
@@ -132,7 +132,7 @@ fn links_that_leave_are_refused_and_left_out() {
         let expected = ["absolute", "chain", "loop", "round", "sub/up", "unknown", "up"];
         assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), expected);
         assert_eq!(std::fs::read(into.path().join("sub/inside")).unwrap(), b"one");
-        // A link that stayed in the repository leaves the plugin.
+        // A link that stays in the repository may still leave the plugin.
         let sub = tree.subtree(&at("sub")).unwrap();
         assert!(matches!(sub.read(&at("inside"), 99), Err(NetError::Denied { .. })));
         let (_, done) = materialized(&sub);
@@ -230,7 +230,7 @@ fn too_many_too_deep_and_too_large_end_in_an_error() {
     let into = tempfile::tempdir().unwrap();
     assert!(matches!(from_directory(&world).materialize(into.path()), Err(NetError::TooLarge { .. })));
     let world = World::with_repository();
-    // The same directory of directories, again and again: 10^6 files in a handful of objects.
+    // The same directory of directories, over and over: 10^6 files in a handful of objects.
     let blob = world.git_with(&["hash-object", "-w", "--stdin"], b"x");
     let (mut kind, mut id) = ("100644 blob", blob);
     for _ in 0..6 {
@@ -254,7 +254,7 @@ fn a_directory_has_a_revision_that_changes_with_its_files() {
     let revision = || from_directory(&world).revision().to_owned();
     let start = Instant::now();
     let first = revision();
-    // 3 ms on an idle machine.
+    // This takes 3 ms on an idle machine.
     assert!(start.elapsed() < Duration::from_millis(100));
     assert!(first.starts_with("dir-") && first.len() == 20, "{first}");
     world.write("r/.git/x", "y");

@@ -1,4 +1,4 @@
-//! What the tests stand on: servers that do as they are told, repositories, directories.
+//! Fixtures: scripted servers, repositories and directories.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aiw_net::{Client, Limits, Policy, Trees};
 
-/// A request as a server sees it.
+/// A request as the server received it.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: String,
@@ -19,7 +19,7 @@ pub struct Seen {
     pub body: Vec<u8>,
 }
 
-/// An HTTP server on this machine; its thread ends with the test's process.
+/// An HTTP server on this machine. Its thread ends with the test process.
 pub struct Server {
     pub port: u16,
     pub seen: Arc<Mutex<Vec<Seen>>>,
@@ -54,7 +54,7 @@ impl Server {
         self.seen.lock().unwrap().len()
     }
 
-    /// A policy that grants this server, and nothing else.
+    /// Returns a policy that grants this server and nothing else.
     pub fn granted(&self) -> Policy {
         let mut policy = Policy::none();
         policy.grant_url(&self.url("/"));
@@ -81,7 +81,7 @@ fn read_request(stream: &TcpStream) -> Option<Seen> {
     Some(Seen { method, target, headers, body })
 }
 
-/// Writes a whole answer; a client that has gone is nobody's fault.
+/// Writes a whole response. A client that has gone is not an error.
 pub fn reply(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)], body: &[u8]) {
     let mut head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -91,7 +91,7 @@ pub fn reply(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)], bod
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
 
-/// Limits that a test can wait for.
+/// Limits short enough for a test.
 pub fn short() -> Limits {
     Limits {
         connect: Duration::from_millis(500),
@@ -105,7 +105,7 @@ pub fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(work)
 }
 
-/// A directory with a repository `r`, a cache, and a home of its own.
+/// A directory with a repository `r`, a cache and its own home directory.
 pub struct World {
     pub root: tempfile::TempDir,
 }
@@ -121,7 +121,7 @@ impl World {
         self.root.path().canonicalize().unwrap().join(path)
     }
 
-    /// A repository with one commit, on `main`.
+    /// Creates a world whose repository has one commit, on `main`.
     pub fn with_repository() -> Self {
         let world = Self::new();
         std::fs::create_dir(world.path("r")).unwrap();
@@ -138,7 +138,7 @@ impl World {
         std::fs::write(path, content).unwrap();
     }
 
-    /// Commits all that is there.
+    /// Commits all files.
     pub fn commit(&self, message: &str) -> String {
         self.git(&["add", "-A"]);
         self.commit_index(message)
@@ -170,7 +170,7 @@ impl World {
         Trees::new(Client::new().unwrap(), self.path("cache"))
     }
 
-    /// A policy that grants what lies in this world.
+    /// Returns a policy that grants everything in this world.
     pub fn policy(&self) -> Policy {
         let mut policy = Policy::none();
         policy.directories.push(self.path(""));
@@ -188,7 +188,7 @@ impl World {
     }
 }
 
-/// git without anybody's configuration.
+/// Runs git without anyone's configuration.
 fn plain(command: &mut Command, home: &Path) {
     command
         .env("HOME", home)
@@ -199,7 +199,7 @@ fn plain(command: &mut Command, home: &Path) {
         .env("GIT_COMMITTER_EMAIL", "a@b");
 }
 
-/// What it wrote, and what it complained of if it failed.
+/// Runs a command with `input`. Returns its output, and its error output if it failed.
 pub fn feed(mut command: Command, input: &[u8]) -> (Vec<u8>, Result<(), String>) {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("git is installed");
@@ -210,7 +210,7 @@ pub fn feed(mut command: Command, input: &[u8]) -> (Vec<u8>, Result<(), String>)
     (output.stdout, output.status.success().then_some(()).ok_or_else(|| String::from_utf8_lossy(&output.stderr).into()))
 }
 
-/// `git http-backend`, asked as CGI.
+/// `git http-backend`, run as CGI.
 #[derive(Clone)]
 pub struct Backend {
     root: PathBuf,
@@ -230,7 +230,7 @@ impl Backend {
             .envs([("QUERY_STRING", query), ("REQUEST_METHOD", &request.method)])
             .env("CONTENT_TYPE", header("content-type"))
             .env("CONTENT_LENGTH", request.body.len().to_string());
-        // A refusal is written into the answer, and is a failure as well.
+        // The backend writes a refusal into its answer and fails as well.
         let (output, _) = feed(command, &request.body);
         let end = output.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
         let head = String::from_utf8_lossy(&output[..end]).into_owned();
@@ -241,8 +241,8 @@ impl Backend {
     }
 }
 
-/// Runs one ignored test of this binary in a process of its own: libgit2 reads the home directory once
-/// a process, and a test may not change its own environment.
+/// Runs one ignored test of this binary in its own process: libgit2 reads the home directory once per process, and
+/// a test must not change its own environment.
 pub fn in_child(test: &str, home: &Path, variables: &[(&str, &str)]) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])

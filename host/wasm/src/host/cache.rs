@@ -7,7 +7,8 @@ use crate::bindings::v0_1::aiw::plugin::cache;
 use crate::limits;
 
 impl State {
-    /// Beneath the component's own directory: one can't read or push out another's.
+    /// Returns the cache in the component's own directory, so that one component cannot read or evict another's
+    /// entries.
     fn cache(&self) -> aiw_home::Cache {
         self.call.capabilities.home.byte_cache(&format!("components/{}", self.call.id), limits::CACHE_QUOTA)
     }

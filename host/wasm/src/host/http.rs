@@ -26,7 +26,7 @@ impl http::Host for State {
 }
 
 impl State {
-    /// The request as the capability takes it, its secrets put in.
+    /// Converts the request for the capability and fills in its secrets.
     fn admit(&self, request: http::Request) -> Result<Request, types::Error> {
         if let Some(refused) = self.check_host(&self.call.http, aiw_extensions::CapabilityKind::Hosts, &request.url) {
             return Err(refused);
@@ -45,7 +45,7 @@ impl State {
         Ok(Request { headers, secrets, limit, ..Request::new(request.url) })
     }
 
-    /// What stands for a named secret in a request to `url`.
+    /// Returns the value of a named secret for a request to `url`.
     fn secret(&self, named: &types::Secret, url: &str) -> Result<Secret, types::Error> {
         let id = &self.call.id;
         let name = aiw_core::one_line(&named.name, 60);
@@ -64,11 +64,11 @@ impl State {
         Ok(Secret::new(format!("{}{}", named.prefix, bound.value.expose())))
     }
 
-    /// Far ends repeat keys in their complaints: the component does not see them there either.
+    /// Removes the secrets from a response, because servers repeat keys in their error messages.
     fn blind(&self, mut response: Response) -> Response {
         for bound in self.call.secrets.values() {
             let secret = bound.value.expose();
-            // Shorter ones are no secret, and stand everywhere.
+            // Shorter values are not secrets, and occur everywhere.
             if secret.len() < 8 {
                 continue;
             }
@@ -82,7 +82,7 @@ impl State {
     }
 }
 
-/// What stands where a secret stood.
+/// The replacement for a secret.
 const HIDDEN: &str = "(secret)";
 
 fn without(body: Vec<u8>, secret: &[u8]) -> Vec<u8> {

@@ -14,17 +14,17 @@ impl log::Host for State {
         };
         let before = self.logged;
         self.logged = before.saturating_add(message.len().max(16));
-        // What is neither kept nor the last words of a panic is not read either.
+        // A message that is neither logged nor the last words of a panic need not be read.
         if before > self.call.limits.log_bytes && level != Level::Error {
             return Ok(());
         }
-        // A line takes at most four bytes a character.
+        // A character takes at most four bytes.
         let start = &message[..message.floor_char_boundary(self.call.limits.log_line * 4)];
         let line = aiw_core::one_line(start, self.call.limits.log_line);
         if level == Level::Error {
             self.last_error = Some(aiw_core::one_line(&line, 300));
         }
-        // A flood costs one last line that says so.
+        // When the limit is exceeded, one last line says so.
         if self.logged <= self.call.limits.log_bytes {
             self.call.capabilities.log.write(&self.call.id, level, &line);
         } else if before <= self.call.limits.log_bytes {

@@ -1,4 +1,4 @@
-//! The host side of a call: its state, its budget, and one file an interface.
+//! The host side of a call: its state, its budget, and one file for each interface.
 
 mod cache;
 mod clock;
@@ -24,7 +24,7 @@ use crate::capabilities::Capabilities;
 use crate::error::{CallError, Refusal};
 use crate::limits::{self, Limits};
 
-/// Whose call it is, and what it may do.
+/// One call: the component that it belongs to, and what it may do.
 pub(crate) struct Call {
     pub(crate) id: Arc<str>,
     pub(crate) wanted: Arc<Grants>,
@@ -38,14 +38,14 @@ pub(crate) struct Call {
     pub(crate) limits: &'static Limits,
 }
 
-/// What one call has.
+/// The state of one call.
 pub(crate) struct State {
     pub(crate) table: ResourceTable,
     pub(crate) usage: usage::Usage,
     wasi: Option<WasiCtx>,
     call: Call,
     ticks: u128,
-    /// A host function was slow since the last tick: the tick is not the guest's.
+    /// Whether a host function was slow since the last tick. Then the tick is not charged to the guest.
     waited: bool,
     requests: u32,
     reads: u32,
@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// One epoch tick passed while the guest ran.
+    /// Charges one epoch tick that passed while the guest ran.
     pub(crate) fn charge_tick(&mut self) -> Result<(), OverLimit> {
         if std::mem::take(&mut self.waited) {
             return Ok(());
@@ -91,7 +91,7 @@ impl State {
         Ok(())
     }
 
-    /// Only a wait of a tick or more excuses a tick: many short host calls do not.
+    /// Waits for a host function. Only a wait of a tick or more excuses a tick; many short host calls do not.
     async fn waiting<T>(&mut self, wait: impl Future<Output = T>) -> T {
         let start = std::time::Instant::now();
         let result = wait.await;
@@ -123,8 +123,8 @@ impl State {
         Ok(())
     }
 
-    /// A function that answers without the host may call it for almost nothing: what it is asked about
-    /// reaches nobody. Anything else ends the call.
+    /// Checks that the exported function may call `function`. An exported function that answers without the host
+    /// may call almost nothing, so its input reaches nobody. A forbidden call ends the whole call.
     fn allow(&self, function: &str) -> Result<(), OverLimit> {
         let (exported, allowed) = match self.call.purpose {
             Purpose::Answer => return Ok(()),
@@ -138,12 +138,13 @@ impl State {
         Err(OverLimit(format!("called `{function}` in `{exported}`, where it may call only {}", may.join(", "))))
     }
 
-    /// The last line that the guest logged as an error.
+    /// Returns the last line that the guest logged as an error.
     pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
-    /// Why a host or origin may not be reached, naming both keys and the command that grants.
+    /// Explains why a host or origin may not be reached. The message names the missing part and the command to
+    /// agree.
     fn refused(&self, kind: CapabilityKind, what: &str, covers: impl Fn(&str) -> bool) -> Option<types::Error> {
         let id = &self.call.id;
         let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
@@ -162,13 +163,13 @@ impl State {
         Some(types::Error::Denied(message))
     }
 
-    /// The two keys for a host.
+    /// Checks that the component names a host and the user agreed to it.
     fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Option<types::Error> {
         let (host, port) = aiw_net::host_and_port(url)?;
         if policy.granted.contains(&(host.clone(), port)) {
             return None;
         }
-        // A pattern without a port means the port of the scheme.
+        // A pattern without a port means the default port of the scheme.
         let default_port = match url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
             Some("https") => 443,
             Some("http") => 80,
@@ -195,7 +196,7 @@ impl WasiView for State {
 
 impl types::Host for State {}
 
-/// A capability's error in the contract's words.
+/// Converts a capability's error to an error of the contract.
 fn to_wit(error: NetError) -> types::Error {
     let message = error.to_string();
     match error {
@@ -210,7 +211,7 @@ fn to_wit(error: NetError) -> types::Error {
     }
 }
 
-/// A component's error in the host's words.
+/// Converts a component's error to an error of the host.
 pub(crate) fn refusal(error: types::Error) -> CallError {
     let (refusal, message) = match error {
         types::Error::Invalid(message) => (Refusal::Invalid, message),

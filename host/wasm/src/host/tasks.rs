@@ -57,7 +57,8 @@ impl tasks::Host for State {
 }
 
 impl State {
-    /// The two keys of `start`; a refusal names both and the command that agrees.
+    /// Checks that the component asks for `start` and the user agreed to it. The error names both, and the command
+    /// to agree.
     fn may_start(&self) -> Result<(), types::Error> {
         let id = &self.call.id;
         match (

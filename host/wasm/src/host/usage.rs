@@ -1,12 +1,12 @@
-//! What the guest of one call holds, all its instances together.
+//! The memory that the guest of one call holds, in all its instances.
 
 use wasmtime::ResourceLimiter;
 
 use super::OverLimit;
 use crate::limits::Limits;
 
-/// Counts linear memory and table entries over the whole store: a component may bring dozens of
-/// memories, and each may be as large as the limit of one.
+/// Counts linear memory and table entries over the whole store, because a component may have dozens of memories,
+/// each as large as the limit for one.
 #[derive(Debug)]
 pub(crate) struct Usage {
     limits: &'static Limits,
@@ -28,7 +28,8 @@ impl Usage {
     }
 }
 
-/// An error of these ends the call: what a guest does after a refused growth is nothing to rely on.
+/// An error from these functions ends the call, because the behavior of a guest after a refused growth is
+/// unreliable.
 impl ResourceLimiter for Usage {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(self.grow(current, desired, 1)?)

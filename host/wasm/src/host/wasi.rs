@@ -1,5 +1,5 @@
-//! WASI, empty: no files, no variables, no arguments, no network; output goes nowhere. The time is the
-//! time only for a component that was granted `clock`.
+//! An empty WASI: no files, no variables, no arguments, no network; output is discarded. Only a component that was
+//! granted `clock` sees the real time.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -30,7 +30,7 @@ impl HostWallClock for Wall {
     }
 }
 
-/// The time since the call began, in steps that measure nothing.
+/// The time since the call began, in steps too coarse to measure anything.
 struct Coarse(Instant);
 
 const STEP: Duration = Duration::from_millis(10);

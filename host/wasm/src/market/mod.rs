@@ -1,4 +1,4 @@
-//! The world `market-source`, as the rooms above see it: typed words, and every answer checked.
+//! The world `market-source`, as other crates see it: typed, with every answer checked.
 
 mod read;
 
@@ -14,65 +14,66 @@ use crate::component::{Component, Reach};
 use crate::error::CallError;
 use crate::host::{State, refusal};
 
-/// What a source reads.
+/// A description of a market source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceInfo {
-    /// In a few words: `GitHub repositories`.
+    /// A few words, such as `GitHub repositories`.
     pub label: String,
-    /// The references that it takes.
+    /// The forms of references that the source accepts.
     pub references: Vec<ReferenceForm>,
-    /// Entry source forms of its own. They are not checked yet: some may be the host's.
+    /// The source's own forms of entry sources. They are not checked yet: some may be the host's.
     pub entry_forms: Vec<String>,
 }
 
-/// A form of reference, as help shows it.
+/// A form of reference, as shown in help.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceForm {
-    /// `owner/repo[@ref]`
+    /// The form, such as `owner/repo[@ref]`.
     pub form: String,
-    /// One that it takes.
+    /// An example of the form.
     pub example: String,
 }
 
-/// What a reference means: a marketplace as settings.json keeps it.
+/// The meaning of a reference: a marketplace as stored in settings.json.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
-    /// How it is reached.
+    /// The kind of marketplace.
     pub kind: MarketKind,
-    /// `owner/repo`, a URL, a path, or what the component understands. At most 4096 printable bytes.
+    /// `owner/repo`, a URL, a path, or another location that the component understands. At most 4096 printable
+    /// bytes.
     pub location: String,
     /// A branch or tag.
     pub reference: Option<String>,
 }
 
-/// A marketplace document as the source has it now.
+/// The current document of a marketplace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The bytes of the document; the host parses them.
     pub document: Vec<u8>,
-    /// What changes when the document or what it refers to changes.
+    /// A text that changes when the document, or anything that it refers to, changes.
     pub revision: String,
 }
 
 /// A field of an entry's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its value as text.
+    /// The value as text.
     pub value: String,
 }
 
-/// Where an entry's files are.
+/// The location of an entry's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntrySource {
     /// A path below the marketplace's root; empty for the root itself.
     Relative(String),
-    /// A form of the component's own.
+    /// A form that the component defines.
     Own {
-        /// Its word.
+        /// The name of the form.
         form: String,
-        /// Its fields of text, numbers and truth values.
+        /// The fields with text, numbers and booleans.
         fields: Vec<Field>,
     },
 }
@@ -80,36 +81,36 @@ pub enum EntrySource {
 /// One entry of a marketplace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRef {
-    /// Its name.
+    /// The name of the entry.
     pub name: String,
-    /// Where its files are.
+    /// The location of the files.
     pub source: EntrySource,
-    /// The revision of the snapshot that holds it.
+    /// The revision of the snapshot that contains the entry.
     pub revision: String,
 }
 
 type Answer<T> = Result<T, types::Error>;
 
-/// What could be had of a plugin at the lowest cost.
+/// The parts of a plugin that could be read most cheaply.
 #[derive(Default)]
 pub struct Manifests {
-    /// `.claude-plugin/plugin.json`
+    /// The content of `.claude-plugin/plugin.json`.
     pub plugin_json: Option<Vec<u8>>,
-    /// `.mcp.json`
+    /// The content of `.mcp.json`.
     pub mcp_json: Option<Vec<u8>>,
-    /// All its files, where they are at hand.
+    /// All files, if they are at hand.
     pub files: Option<Tree>,
 }
 
 impl Component {
-    /// What the source reads.
+    /// Returns what the source reads.
     pub async fn describe(&self) -> Result<SourceInfo, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("describe"));
         let answer = self.market(&reach, pure, async |market, store| market.call_describe(store).await);
         read::info(answer.await?).map_err(|why| self.misbehaved(format!("describes itself with {why}")))
     }
 
-    /// Whether a reference is this source's, and what it means.
+    /// Returns what a reference means, or `None` if it does not belong to this source.
     pub async fn claim(&self, reference: &str) -> Result<Option<Registration>, CallError> {
         let (reach, pure) = (Reach::default(), Purpose::Pure("claim"));
         let answer = self.market(&reach, pure, async |market, store| market.call_claim(store, reference).await);
@@ -117,7 +118,7 @@ impl Component {
         claimed.map_err(|why| self.misbehaved(format!("answers with {why}")))
     }
 
-    /// The marketplace document and its revision.
+    /// Fetches the marketplace document and its revision.
     pub async fn fetch_marketplace(&self, reach: &Reach, at: &Registration) -> Result<Snapshot, CallError> {
         let at = &registration_to_wit(at);
         let answer =
@@ -125,7 +126,7 @@ impl Component {
         self.snapshot(answer.await?.map_err(refusal)?)
     }
 
-    /// An entry's manifests, the cheapest way.
+    /// Fetches an entry's manifests in the cheapest way.
     pub async fn fetch_plugin(
         &self,
         reach: &Reach,
@@ -149,7 +150,7 @@ impl Component {
         answer.await?.map_err(refusal)
     }
 
-    /// All files of an entry.
+    /// Fetches all files of an entry.
     pub async fn download_plugin(&self, reach: &Reach, at: &Registration, entry: &EntryRef) -> Result<Tree, CallError> {
         let (at, entry) = (&registration_to_wit(at), &entry_to_wit(entry));
         let answer = self.market(reach, Purpose::Answer, async |market, store| {
@@ -161,7 +162,7 @@ impl Component {
         answer.await?.map_err(refusal)
     }
 
-    /// The document as it is now; `None` if `known` still is the revision.
+    /// Returns the current document, or `None` if its revision still is `known`.
     pub async fn update(&self, reach: &Reach, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
         let at = &registration_to_wit(at);
         let answer =
@@ -175,7 +176,7 @@ impl Component {
 }
 
 impl Component {
-    /// `count` calls of `describe` in one instance, for `cargo xtask bench`: how long they took.
+    /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
         self.market(&Reach::default(), Purpose::Answer, async |market, store| {
@@ -208,7 +209,7 @@ fn entry_to_wit(entry: &EntryRef) -> market::EntryRef {
     }
 }
 
-/// A tree that the guest handed back leaves the store before the store goes.
+/// Takes a tree that the guest returned out of the store before the store is dropped.
 fn take(store: &mut Store<State>, files: Resource<Tree>) -> wasmtime::Result<Tree> {
     Ok(store.data_mut().table.delete(files)?)
 }

@@ -1,5 +1,5 @@
-//! Answers of a market source, read into words that cannot be wrong. What breaks a rule is refused with the
-//! end of a sentence.
+//! Parses the answers of a market source into types that cannot hold invalid values. An answer that breaks a rule
+//! is refused with the end of a sentence.
 
 use aiw_core::{InvalidName, is_git_ref, one_line, printable};
 
@@ -7,7 +7,7 @@ use super::{ReferenceForm, Registration, Snapshot, SourceInfo};
 use crate::bindings::v0_1::exports::aiw::plugin::market;
 use crate::limits::Limits;
 
-/// The end of a sentence.
+/// The end of a sentence that says what is wrong.
 type Bad = String;
 
 const LABEL: usize = 100;
@@ -50,7 +50,7 @@ pub(super) fn snapshot(snapshot: market::Snapshot) -> Result<Snapshot, Bad> {
     Ok(Snapshot { document: snapshot.document, revision: snapshot.revision })
 }
 
-/// Text that is shown: one line, nothing that steers a terminal.
+/// Checks text for display: one line, without terminal control characters.
 fn line(what: &str, text: String, limit: usize) -> Result<String, Bad> {
     let plain = !text.trim().is_empty() && !text.contains(char::is_control) && printable(&text) == text.as_str();
     match plain && text.len() <= limit {

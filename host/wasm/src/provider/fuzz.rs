@@ -1,4 +1,4 @@
-//! Any answer of a component is read or refused, and what was read keeps the rules.
+//! Every answer of a component is either parsed or refused, and a parsed answer follows the rules.
 
 use aiw_core::Family;
 use proptest::prelude::*;

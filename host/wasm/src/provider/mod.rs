@@ -1,7 +1,7 @@
-//! The world `provider`, as the rooms above see it: typed words, and every answer checked.
+//! The world `provider`, as other crates see it: typed, with every answer checked.
 //!
-//! A component's answer is hostile until it was read: counts and lengths are bounded, names are names,
-//! and an intent names only what its account has.
+//! A component's answer is hostile until it is checked. Counts and lengths are limited, names must be valid, and an
+//! intent may use only what its account has.
 
 #[cfg(test)]
 mod fuzz;
@@ -20,7 +20,7 @@ use crate::component::{Component, Reach};
 use crate::error::CallError;
 use crate::host::refusal;
 
-/// What a call for a provider may reach: its addresses, and by them alone the secrets that it has.
+/// Returns what a call for a provider may reach: its addresses, and its secrets bound to those addresses.
 fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
     let urls = |granted: bool| {
         let of = account.base_urls.iter().filter(move |(family, _)| account.granted.contains(family) == granted);
@@ -38,7 +38,7 @@ fn reach(account: &Account, secrets: &BTreeMap<String, Secret>) -> Reach {
 }
 
 impl Component {
-    /// What the component can speak to.
+    /// Returns what the component can speak to.
     pub async fn provider_info(&self) -> Result<ProviderInfo, CallError> {
         let reach = Reach::default();
         let answer =
@@ -46,7 +46,7 @@ impl Component {
         read::info(answer.await?).map_err(|why| self.misbehaved(format!("describes itself with {why}")))
     }
 
-    /// What a CLI should be told. The component can't ask for an address or start a task meanwhile.
+    /// Returns what to tell a CLI. During this call, the component cannot send requests or start tasks.
     pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
         let (given, wanted) = (account_to_wit(account), target_to_wit(target));
         let reach = Reach::default();
@@ -56,8 +56,8 @@ impl Component {
         read::intent(intent, account).map_err(|why| self.misbehaved(format!("made a plan that {why}")))
     }
 
-    /// Asks the far end once: is it there, is the key good? Secrets of other names than the
-    /// account's are left out.
+    /// Asks the far end once whether it is reachable and whether the key is good. Secrets that the account does not
+    /// name are left out.
     pub async fn check_provider(
         &self,
         account: &Account,
@@ -70,7 +70,7 @@ impl Component {
         Ok(read::health(answer.await?.map_err(refusal)?))
     }
 
-    /// The models that the far end offers.
+    /// Returns the models that the far end offers.
     pub async fn provider_models(
         &self,
         account: &Account,

@@ -1,5 +1,5 @@
-//! Answers of a component, read into words that cannot be wrong. What breaks a rule is refused
-//! with the end of a sentence.
+//! Parses the answers of a component into types that cannot hold invalid values. An answer that breaks a rule is
+//! refused with the end of a sentence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use super::{
 use crate::bindings::v0_1::aiw::plugin::types;
 use crate::bindings::v0_1::exports::aiw::plugin::adapter;
 
-/// The end of a sentence.
+/// The end of a sentence that says what is wrong.
 type Bad = String;
 
 const LABEL: usize = 100;
@@ -24,11 +24,11 @@ const HEADERS: usize = 16;
 const HEADER: usize = 4096;
 const PREFIX: usize = 64;
 const PRESETS: usize = 64;
-/// The largest gateway known lists some 500.
+/// The largest known gateway lists some 500.
 const MODELS: usize = 2000;
 const TAG: usize = 32;
 const NOTES: usize = 8;
-/// More than any model reads or writes, and a wait that no CLI should be told to exceed.
+/// More than any model reads or writes, and a longer wait than any CLI should be configured with.
 const TOKENS: u32 = 100_000_000;
 const SECONDS: u32 = 24 * 60 * 60;
 
@@ -43,7 +43,7 @@ pub(super) fn info(info: adapter::ProviderInfo) -> Result<ProviderInfo, Bad> {
 }
 
 fn preset(preset: adapter::Preset) -> Result<Preset, Bad> {
-    // The same rule as for a component's own id.
+    // Preset ids follow the same rule as component ids.
     let id: ExtensionId = preset.id.parse().map_err(|e: InvalidName| format!("a preset whose {e}"))?;
     let mut base_urls = BTreeMap::new();
     for at in preset.base_urls {
@@ -70,7 +70,7 @@ fn preset(preset: adapter::Preset) -> Result<Preset, Bad> {
     })
 }
 
-/// An address that nobody typed: encrypted, or on this machine.
+/// Checks an address that nobody typed: it must be encrypted, or on this machine.
 fn preset_url(url: String) -> Result<String, Bad> {
     let url = line("an address", url, URL)?;
     let bad = |why: &str| Err(format!("an address `{}` that {why}", one_line(&url, 80)));
@@ -181,7 +181,7 @@ fn tuning(tuning: adapter::Tuning) -> Result<Tuning, Bad> {
     })
 }
 
-/// The name of a secret that the account has.
+/// Checks that the account has a secret with this name.
 fn secret(name: String, account: &Account) -> Result<String, Bad> {
     match account.secrets.contains(&name) {
         true => Ok(name),
@@ -192,7 +192,7 @@ fn secret(name: String, account: &Account) -> Result<String, Bad> {
     }
 }
 
-/// The value of a header: nothing that ends it or begins another.
+/// Checks the value of a header: it must not end the header or begin another one.
 fn value(header: &HeaderName, value: types::Value, account: &Account) -> Result<Value, Bad> {
     let is_plain = |text: &str| text.bytes().all(|b| matches!(b, b' '..=b'~'));
     match value {
@@ -243,7 +243,7 @@ fn at_most(limit: usize, count: usize, what: &str) -> Result<(), Bad> {
     if count > limit { Err(format!("more than {limit} {what}")) } else { Ok(()) }
 }
 
-/// Text that is shown: one line, nothing that steers a terminal.
+/// Checks text for display: one line, without terminal control characters.
 fn line(what: &str, text: String, limit: usize) -> Result<String, Bad> {
     let plain = !text.trim().is_empty() && !text.contains(['\n', '\t']) && printable(&text) == text.as_str();
     if !plain || text.chars().count() > limit {

@@ -1,4 +1,4 @@
-//! No files of a crate import each other in a circle.
+//! Checks that no files of a crate import each other in a cycle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use anyhow::Result;
 
 use crate::command::root;
 
-/// A module's path inside its crate; empty for the root.
+/// The path of a module inside its crate; empty for the root.
 type Module = Vec<String>;
 
-/// The circles of all crates of the host and of what third parties build on.
+/// Returns the cycles in all crates of the host, and in those that third parties build on.
 pub fn check() -> Result<Vec<String>> {
     let mut crates: Vec<PathBuf> = vec![root().join("sdk/rust/src"), root().join("sdk/testkit/src")];
     for entry in std::fs::read_dir(root().join("host"))? {
@@ -34,7 +34,7 @@ fn shown(module: &Module) -> String {
     if module.is_empty() { "the root".into() } else { module.join("/") }
 }
 
-/// The text of each file, without its tests.
+/// Reads the text of each file, without its tests.
 fn read(dir: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>) -> Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
@@ -54,7 +54,7 @@ fn read(dir: &Path, at: &mut Module, files: &mut BTreeMap<Module, String>) -> Re
     Ok(())
 }
 
-/// Without comments and what only tests have.
+/// Removes comments and code that only tests have.
 fn code(text: &str) -> String {
     let tests = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     let lines = text[..tests].lines().map(|line| line.split("//").next().unwrap_or_default());
@@ -72,7 +72,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// The paths of a `use`, one each.
+/// Expands a `use` into single paths.
 fn paths(tree: &str) -> Vec<String> {
     let tree = tree.trim();
     let Some((prefix, inner)) = tree.split_once('{') else {
@@ -100,7 +100,7 @@ fn paths(tree: &str) -> Vec<String> {
     parts.flat_map(|part| paths(&close(part))).map(|path| format!("{}{path}", prefix.trim())).collect()
 }
 
-/// The `use` declarations of a file: whether they are public, and their paths.
+/// Returns the `use` declarations of a file: whether each is public, and its paths.
 fn uses(code: &str) -> Vec<(bool, String)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("use ") {
@@ -115,7 +115,7 @@ fn uses(code: &str) -> Vec<(bool, String)> {
     found
 }
 
-/// Where a path leads, from a module: its parts from the root of the crate; none if it leads outside.
+/// Resolves a path in a module to its parts from the root of the crate, or `None` if it leads outside.
 fn absolute(module: &Module, path: &str, files: &BTreeMap<Module, String>) -> Option<Module> {
     let mut parts: Vec<String> = path.split("::").map(str::to_owned).collect();
     let mut base = module.clone();
@@ -142,7 +142,7 @@ fn absolute(module: &Module, path: &str, files: &BTreeMap<Module, String>) -> Op
     Some(base)
 }
 
-/// The file in which a path's item is, past what other files hand on.
+/// Returns the file that defines the item at a path, following re-exports.
 fn file_of(
     path: &Module,
     files: &BTreeMap<Module, String>,
@@ -159,7 +159,7 @@ fn file_of(
     Some(path[..length].to_vec())
 }
 
-/// Groups of files each of which reaches the others.
+/// Returns groups of files in which each file reaches all others.
 fn circles(files: &BTreeMap<Module, String>) -> Vec<Vec<Module>> {
     let mut handed = BTreeMap::new();
     for (module, code) in files {

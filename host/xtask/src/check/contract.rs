@@ -1,5 +1,5 @@
-//! The contract: what is frozen stays, and the two tools that talk through a custom section are of
-//! one line.
+//! Checks the contract: frozen files stay unchanged, and the two tools that communicate through a custom section
+//! have matching versions.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,18 +8,18 @@ use anyhow::{Context, Result};
 
 use crate::command::root;
 
-/// Where guests are built, each with a lock file of its own.
+/// The workspaces that build guests, each with its own lock file.
 const GUESTS: [&str; 5] =
     ["plugins", "sdk/rust", "examples/acme-index", "examples/acme-spread", "tests/components/hostile"];
 
-/// The rules that are broken.
+/// Returns the violations.
 pub fn check() -> Result<Vec<String>> {
     let mut problems = frozen(&root().join("wit"))?;
     problems.extend(versions()?);
     Ok(problems)
 }
 
-/// `frozen.toml`: a table a directory, in it sha256 by file.
+/// Checks `frozen.toml`: one table for each directory, with the SHA-256 of each file.
 fn frozen(wit: &Path) -> Result<Vec<String>> {
     let list = wit.join("frozen.toml");
     let text = std::fs::read_to_string(&list).with_context(|| list.display().to_string())?;
@@ -45,8 +45,8 @@ fn frozen(wit: &Path) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// wit-component here is of the line that wit-bindgen brings along there, and wit-bindgen is the same
-/// everywhere.
+/// Checks that wit-component here matches the version that wit-bindgen depends on in the guests, and that
+/// wit-bindgen is the same everywhere.
 fn versions() -> Result<Vec<String>> {
     let text = std::fs::read_to_string(root().join("Cargo.toml"))?;
     let manifest: toml::Table = text.parse()?;

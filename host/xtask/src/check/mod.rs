@@ -1,4 +1,4 @@
-//! `cargo xtask check`: house rules that would otherwise be a matter of memory.
+//! `cargo xtask check`: house rules that people would otherwise have to remember.
 
 mod circles;
 mod contract;
@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::{docs, plugins};
 
-/// Says what breaks a rule; whether nothing does.
+/// Prints all violations. Returns whether there are none.
 pub fn run() -> Result<bool> {
     let mut problems = Vec::new();
     problems.extend(rooms::check()?);

@@ -1,4 +1,5 @@
-//! Who may depend on whom: edges between rooms lead down, and what is foreign enters by one door.
+//! Checks which crates may depend on which: dependencies between rooms lead down, and each foreign crate enters
+//! through certain rooms only.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::command;
 
-/// The rooms from the top down, each with the rooms that it may name.
+/// The rooms from the top down, each with the rooms that it may depend on.
 const ROOMS: [(&str, &[&str]); 19] = [
     (
         "agentic-warden",
@@ -29,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "aiw-wasm",
         ],
     ),
-    // Views. What a screen shows comes through a trait of its own.
+    // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
     ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-tasks"]),
     // Domains.
@@ -46,11 +47,11 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
     // The runtime.
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
-    // Capabilities. What `mcp` serves comes through a trait of its own; as a client it goes out by `net`.
+    // Capabilities. What `mcp` serves comes through a trait; as a client, it uses `net` for the network.
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
     ("aiw-net", &["aiw-core"]),
     ("aiw-supervisor", &["aiw-core", "aiw-home"]),
-    // The ground.
+    // Foundations.
     ("aiw-extensions", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
@@ -58,10 +59,10 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("xtask", &["aiw-extensions", "aiw-tests"]),
 ];
 
-/// Edges that only tests have.
+/// Dependencies that only tests have.
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
-/// Foreign crates and the only rooms that may name them; a `*` stands for any end.
+/// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
 const DOORS: [(&str, &[&str]); 18] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
@@ -83,7 +84,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("age", &["aiw-home"]),
 ];
 
-/// The rules that the workspace's manifests break.
+/// Returns the violations in the workspace's manifests.
 pub fn check() -> Result<Vec<String>> {
     let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: Value = serde_json::from_str(&metadata)?;
@@ -112,7 +113,7 @@ fn edges(room: &str, dependencies: &[(&str, bool)]) -> Vec<String> {
     for (dependency, dev) in dependencies {
         let ours = ROOMS.iter().any(|(name, _)| name == dependency);
         let for_tests = *dev && TESTS.contains(&(room, dependency));
-        // A crate names itself to switch on what only its tests have.
+        // A crate depends on itself to enable what only its tests need.
         if ours && *dependency != room && !allowed.contains(dependency) && !for_tests {
             problems.push(format!("`{room}` may not depend on `{dependency}`"));
         }
@@ -129,7 +130,7 @@ fn edges(room: &str, dependencies: &[(&str, bool)]) -> Vec<String> {
     problems
 }
 
-/// Every package is under its workspace's lints.
+/// Checks that a package uses its workspace's lints.
 fn lints(name: &str, package: &Value) -> Result<Option<String>> {
     let manifest = Path::new(package["manifest_path"].as_str().context("a package has a manifest")?);
     let text = std::fs::read_to_string(manifest)?;

@@ -1,4 +1,4 @@
-//! What every file keeps to: it says what it is for, and names nobody's machine.
+//! Checks every file: it must say what it is for, and must not name a path of anyone's machine.
 
 use std::process::Command;
 
@@ -6,17 +6,17 @@ use anyhow::Result;
 
 use crate::command::{self, root};
 
-/// Names that stand for any user in an example.
+/// User names that stand for anyone in examples.
 const ANYBODY: [&str; 4] = ["me", "you", "user", "someone"];
 
-/// The rules that are broken.
+/// Returns the violations.
 pub fn check() -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
     let listed = command::output(&mut git)?;
     let mut problems = Vec::new();
     for name in listed.split_terminator('\0') {
-        // Gone but not committed yet, a link to a directory, or not text: nothing to say.
+        // Skip files that are deleted but not committed yet, links to directories, and files that are not text.
         let Ok(text) = std::fs::read_to_string(root().join(name)) else { continue };
         for (number, line) in text.lines().enumerate() {
             if let Some(path) = machine_path(line) {
@@ -30,12 +30,12 @@ pub fn check() -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// A path of somebody's home or checkout.
+/// Finds a path in someone's home or checkout.
 fn machine_path(line: &str) -> Option<&str> {
     ["root", "home", "work", "Users"].iter().find_map(|top| {
         let marker = format!("/{top}/");
         line.match_indices(&marker).find_map(|(at, _)| {
-            // `https://example.com/home/x` and `$X/root/y` are of another kind.
+            // URLs such as `https://example.com/home/x` and variables such as `$X/root/y` are fine.
             let before = line[..at].chars().next_back();
             if before.is_some_and(|c| c.is_alphanumeric() || "/._-}~*>)".contains(c)) {
                 return None;

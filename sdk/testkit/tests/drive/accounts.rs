@@ -1,4 +1,4 @@
-//! Accounts and CLIs, for tests of components that are providers.
+//! Accounts and CLIs for tests of provider components.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use aiw_core::{Api, CliKind, Family};
 use aiw_testkit::Testkit;
 use aiw_testkit::provider::{Account, Target};
 
-/// A component of the binary.
+/// Loads a bundled component.
 pub fn bundled(name: &str) -> Testkit {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository's root");
     let path = root.join(".components").join(name).with_extension("wasm");
     Testkit::read(path).expect("`cargo xtask plugins` builds it")
 }
 
-/// The provider `mine`, made of a preset, with secrets, at addresses that the user typed.
+/// Returns the provider `mine`, based on a preset, with secrets, at addresses that the user typed.
 pub fn account(preset: &str, base_urls: &[(Family, &str)], secrets: &[&str]) -> Account {
     Account {
         name: "mine".parse().unwrap(),
@@ -25,7 +25,7 @@ pub fn account(preset: &str, base_urls: &[(Family, &str)], secrets: &[&str]) -> 
     }
 }
 
-/// A CLI that speaks one API, without a model of its own.
+/// Returns a CLI that speaks one API and has no model of its own.
 pub fn target(api: Api) -> Target {
     let cli = match api {
         Api::Messages => CliKind::Claude,

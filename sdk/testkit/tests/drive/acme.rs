@@ -1,4 +1,4 @@
-//! Extensions of third parties, as their authors build them: in Rust for WASI, in JavaScript.
+//! Third-party extensions as their authors build them: in Rust for WASI, and in JavaScript.
 
 use crate::common::{bytes, path};
 use aiw_core::RelPath;
@@ -13,7 +13,7 @@ fn index(about: &str) -> Answer {
     ))
 }
 
-/// What the two have in common, whatever they are written in.
+/// Tests what all versions of the extension have in common, whatever language they are written in.
 async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     let files = tempfile::tempdir().unwrap();
     std::fs::create_dir(files.path().join(".claude-plugin")).unwrap();
@@ -30,7 +30,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
         .unwrap();
     let claim = async |name: &str| acme.claim(&format!("{scheme}:{name}")).await.unwrap();
 
-    // What it is.
+    // The description and the claims.
     let about = acme.describe().await.unwrap();
     assert_eq!(about.references[0].example, format!("{scheme}:data"));
     assert!(claim("../x").await.is_none());
@@ -47,7 +47,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     assert!(acme.update(&at, &snapshot.revision).await.unwrap().is_none());
     assert_eq!(acme.update(&at, "older").await.unwrap().unwrap().revision, snapshot.revision);
 
-    // An entry of its own form.
+    // An entry of the extension's own form.
     let form = plugin["source"]["source"].as_str().unwrap().to_owned();
     assert_eq!(about.entry_forms, std::slice::from_ref(&form));
     let field = |name: &str| Field { name: name.into(), value: plugin["source"][name].as_str().unwrap().into() };
@@ -70,7 +70,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
     assert_eq!(kind, Refusal::Denied);
     assert!(message.contains("may not reach `gitlab.com`: its manifest does not name it under `origins`"), "{message}");
 
-    // What the far end can do wrong.
+    // What can go wrong at the server.
     let fetch = async |name: &str| refusal(acme.fetch_marketplace(&claim(name).await.unwrap()).await.unwrap_err());
     let (kind, message) = fetch("gone").await;
     assert_eq!(kind, Refusal::NotFound);
@@ -86,7 +86,7 @@ async fn reads_an_index(component: Vec<u8>, scheme: &str) {
         )
     );
 
-    // A mirror that the user set.
+    // A mirror set by the user.
     let mirrored = kit()
         .setting("base_url", "https://mirror.example:8443/acme/")
         .answer("https://mirror.example:8443/acme/data/index.json", index("Mirrored"))

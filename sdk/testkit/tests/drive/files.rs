@@ -1,4 +1,4 @@
-//! Files that are no component for this aiw are refused in readable words before they are compiled;
+//! Files that are not components for this aiw are refused with readable messages before they are compiled, and
 //! compiled code is checked before it runs.
 
 use std::path::Path;
@@ -59,7 +59,7 @@ fn what_is_no_component_is_named() {
     }
 }
 
-/// Any damage is an error in words, never a crash. What is still well-formed may be what it was.
+/// Any damage ends in an error message, never in a crash. A file that is still well-formed may load as before.
 #[tokio::test]
 async fn a_damaged_component_is_an_error() {
     let whole = bytes("hostile");

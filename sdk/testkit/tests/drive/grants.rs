@@ -1,5 +1,4 @@
-//! What a component may reach: what its manifest names and the user agreed to, and what the user
-//! named.
+//! What a component may reach: what its manifest names and the user agreed to, and what the user named.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,7 +7,7 @@ use crate::common::{fetch, hostile, mode};
 use aiw_core::RelPath;
 use aiw_testkit::{Answer, EntryRef, EntrySource, Grants};
 
-/// Grants as the lock file has them: every import, and some lists.
+/// Returns grants as in the lock file: all imports, and these lists.
 fn grants(lists: &[(&str, &[&str])]) -> BTreeMap<String, Vec<String>> {
     let imports: &[&str] = &["http", "trees", "cache", "settings", "log", "clock"];
     let lists = lists.iter().copied().chain([("imports", imports)]);
@@ -33,7 +32,7 @@ async fn both_keys_open_a_host() {
 
 #[tokio::test]
 async fn a_host_that_the_manifest_does_not_name_is_refused() {
-    // The user's agreement alone is not enough either.
+    // The user's agreement alone is not enough.
     let hostile = hostile().grants(&grants(&[("hosts", &["*", "other.example"])])).load().await.unwrap();
     for host in ["other.example", "wild.example", "declared.example.other.example"] {
         let url = format!("https://{host}/");
@@ -42,7 +41,7 @@ async fn a_host_that_the_manifest_does_not_name_is_refused() {
             format!("denied: component `hostile` may not reach `{host}`: its manifest does not name it under `hosts`"),
         );
     }
-    // A pattern without a port means the port of `https`.
+    // A pattern without a port means the default port of `https`.
     let other_port = fetch(&hostile, "http:https://declared.example:8443/").await;
     assert!(other_port.starts_with("denied: "), "{other_port}");
     assert_eq!(hostile.requests(), [""; 0]);
@@ -131,7 +130,7 @@ async fn a_directory_is_read_where_the_user_named_it() {
         let said = fetch(&hostile, &format!("read:{origin}!{path}")).await;
         assert!(said.starts_with("denied: ") || said.starts_with("invalid: "), "{origin} {path}: {said}");
     }
-    // A tree that is handed back outlives its call.
+    // A returned tree outlives its call.
     let entry = EntryRef { name: "x".into(), source: EntrySource::Relative("./".into()), revision: "1".into() };
     let tree = hostile.download_plugin(&mode(&format!("tree:{at}")), &entry).await.unwrap();
     assert_eq!(tree.read(&RelPath::parse("readme").unwrap(), 100).unwrap(), b"hello");
@@ -139,7 +138,7 @@ async fn a_directory_is_read_where_the_user_named_it() {
     assert!(manifests.plugin_json.is_none() && manifests.files.is_some());
 }
 
-/// A repository with one file, made by the user's git.
+/// Creates a repository with one file, using the user's git.
 fn make_repository(at: &std::path::Path) -> String {
     std::fs::create_dir(at).unwrap();
     std::fs::write(at.join("readme"), "hello").unwrap();
@@ -198,7 +197,7 @@ async fn the_cache_keeps_between_calls_and_within_its_quota() {
     assert_eq!(fetch(&one, "cache-get:key").await, "none");
     assert_eq!(fetch(&one, "cache:key").await, "kept");
     assert_eq!(fetch(&one, "cache-get:key").await, "kept");
-    // A key is a name, never a path.
+    // A key is a name and never a path.
     assert_eq!(fetch(&one, "cache:../../../../escape").await, "kept");
     let kept: usize = fetch(&one, "cache-big").await.parse().unwrap();
     assert!((1..=16).contains(&kept), "{kept} MiB of a quota of 16");

@@ -1,4 +1,4 @@
-//! A component that misbehaves costs its own call one clear error; the next call works.
+//! A component that misbehaves only makes its own call fail with one clear error; the next call works.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A provider whose answers break the rules costs its own call one clear error.
+//! A provider whose answers break the rules only makes its own call fail with one clear error.
 
 use aiw_core::{Api, Family};
 use aiw_testkit::provider::{Auth, Value};
@@ -11,7 +11,8 @@ fn kit() -> Testkit {
     Testkit::new(bytes("hostile-provider")).unwrap()
 }
 
-/// The component with a mode of `describe` written into it: it may ask nobody for one.
+/// Returns the component with a mode of `describe` written into its bytes, because `describe` cannot ask the host
+/// for one.
 fn describing(mode: &str) -> Testkit {
     let (mut bytes, marker) = (bytes("hostile-provider"), b"hostile-describe:");
     let at = bytes.windows(marker.len()).position(|window| window == marker).expect("the marker is in the component");
@@ -22,7 +23,7 @@ fn describing(mode: &str) -> Testkit {
 const URLS: [(Family, &str); 2] =
     [(Family::Anthropic, "https://own.example"), (Family::Openai, "https://own.example/v1")];
 
-/// What came of a plan: its notes, or the error's words without those that all have.
+/// Returns the notes of a plan, or the error message without its common parts.
 async fn plan(driver: &Driver, preset: &str) -> String {
     match driver.plan(&account(preset, &URLS, &["token"]), &target(Api::Messages)).await {
         Ok(intent) => match intent.notes.join(" ") {

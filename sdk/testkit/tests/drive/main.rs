@@ -1,5 +1,5 @@
-//! Drives components in the real host: those that misbehave, those of third parties, and files that
-//! are none. `cargo xtask test` builds them.
+//! Drives components in the real host: misbehaving ones, third-party ones, and files that are not components.
+//! `cargo xtask test` builds them.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 

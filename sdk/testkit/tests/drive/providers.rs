@@ -1,4 +1,4 @@
-//! The providers of the binary: what they know, and the whole intent for each CLI that fits.
+//! The bundled providers: what they know, and the whole intent for each CLI that fits.
 
 use aiw_core::{Api, Family};
 use aiw_testkit::provider::{Account, Auth, Intent, KeyState, Need, Preset, Value};
@@ -8,7 +8,7 @@ use crate::accounts::{account, bundled, target};
 
 const BUNDLED: [&str; 4] = ["provider-anthropic", "provider-gateway", "provider-google", "provider-openai"];
 
-/// An intent as text.
+/// Formats an intent as text.
 fn shown(intent: &Intent) -> String {
     let auth = match &intent.auth {
         Auth::None => "no key".to_owned(),
@@ -35,7 +35,7 @@ fn shown(intent: &Intent) -> String {
     parts.join(", ")
 }
 
-/// The intent, or the words that refuse it.
+/// Returns the intent, or the message that refuses it.
 async fn plan(component: &str, account: &Account, api: Api) -> String {
     let driver = bundled(component).load().await.unwrap();
     match driver.plan(account, &target(api)).await {

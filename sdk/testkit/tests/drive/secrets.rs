@@ -1,5 +1,5 @@
-//! A component never holds a secret: the host puts it in, towards the provider's addresses only.
-//! With real servers on this machine, and the real client.
+//! A component never holds a secret: the host inserts it, and only for the provider's addresses. These tests use
+//! real servers on this machine and the real client.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -16,8 +16,8 @@ const CANARY: &str = "canary-5e1f-secret";
 
 type Headers = BTreeMap<String, String>;
 
-/// A server that redirects where a path begins with `/to/`, and otherwise repeats the request's
-/// headers in its body and its own headers.
+/// A server that redirects if a path begins with `/to/`, and otherwise repeats the request's headers in its body
+/// and its own headers.
 struct Server {
     port: u16,
     seen: Arc<Mutex<Vec<Headers>>>,
@@ -57,7 +57,7 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// What came last, of one header.
+    /// Returns the value of one header in the last request.
     fn last(&self, header: &str) -> Option<String> {
         self.seen.lock().unwrap().last().unwrap().get(header).cloned()
     }
@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// What the hostile provider at `base` got by sending its secret.
+/// Makes the hostile provider at `base` send its secret, and returns what it got.
 async fn send(base: &str, mode: &str) -> String {
     let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true);
     let kit = kit.secret("token", CANARY).secret("other", "another-secret");
@@ -84,7 +84,7 @@ async fn a_secret_goes_to_the_provider_and_does_not_come_back() {
     let server = Server::start();
     let said = send(&server.url("/v1"), &format!("send:{}", server.url("/elsewhere/models"))).await;
     assert_eq!(server.last("authorization").unwrap(), format!("Bearer {CANARY}"));
-    // The far end repeats it; the component does not see it there either.
+    // The server repeats the secret, but the component does not see it in the answer either.
     assert!(said.starts_with("200 {") && said.contains(r#""authorization": "Bearer (secret)""#), "{said}");
     assert!(said.ends_with("x-repeated=Bearer (secret)"), "{said}");
 }
@@ -92,7 +92,7 @@ async fn a_secret_goes_to_the_provider_and_does_not_come_back() {
 #[tokio::test]
 async fn a_secret_goes_nowhere_else() {
     let (own, other) = (Server::start(), Server::start());
-    // Granted as the provider's second address would be, and not bound.
+    // These addresses are granted, as the provider's second address would be, but the secret is not bound to them.
     for (url, to) in [
         (other.url("/"), other.url("")),
         (format!("http://localhost:{}/", own.port), format!("http://localhost:{}", own.port)),
@@ -125,7 +125,8 @@ async fn a_redirect_takes_no_secret_along_in_any_header() {
         let header = if mode == "send" { "authorization" } else { "user-agent" };
         let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true).secret("token", CANARY);
         let driver = kit.load().await.unwrap();
-        // Both are addresses of the provider: each could be sent the secret, a redirect may not.
+        // Both are addresses of the provider. The secret could be sent to each, but must not follow a redirect
+        // between them.
         let base_urls = [(Family::Openai, own.url("/v1")), (Family::Gemini, other.url(""))];
         let base_urls = base_urls.each_ref().map(|(family, url)| (*family, url.as_str()));
         let within = account(&format!("{mode}:{}", own.url(&format!("/to/{}", own.url("/x")))), &base_urls, &["token"]);

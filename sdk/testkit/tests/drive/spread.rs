@@ -1,4 +1,4 @@
-//! An extension of a third party that looks at tasks: a provider with several keys.
+//! A third-party extension that looks at tasks: a provider with several keys.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
     }
 }
 
-/// The key that a start takes, beside these tasks.
+/// Returns the key that a new start uses while these tasks exist.
 async fn key(tasks: &[Task]) -> String {
     let kit = Testkit::new(bytes("acme-spread")).unwrap();
     let spread = tasks.iter().cloned().fold(kit, Testkit::task).load().await.unwrap();
@@ -44,7 +44,7 @@ async fn a_start_takes_the_key_with_the_fewest_tasks() {
     assert_eq!(key(&[]).await, "key-a");
     let mut tasks = vec![task(1, "mine", "key-a", Running)];
     assert_eq!(key(&tasks).await, "key-b");
-    // One of another provider, and one that has ended, take nothing away.
+    // A task of another provider and a task that has ended do not count.
     tasks.extend([task(2, "other", "key-b", Running), task(3, "mine", "key-b", Ended)]);
     assert_eq!(key(&tasks).await, "key-b");
     tasks.push(task(4, "mine", "key-b", Queued));

@@ -1,6 +1,6 @@
-//! A component that misbehaves: `hostile:MODE` is claimed, and whatever is then asked of the
-//! marketplace is answered in the way that the mode says. A mode that the host is to survive never
-//! answers; one that asks the host for something answers with a document that says what it got.
+//! A misbehaving component. It claims `hostile:MODE`, and then answers every request to the marketplace as the mode
+//! says. A mode that the host has to survive never answers. A mode that asks the host for something answers with a
+//! document that says what it got.
 
 use std::hint::black_box;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,7 +17,7 @@ struct Hostile;
 
 impl MarketSource for Hostile {
     fn describe() -> SourceInfo {
-        // A test makes the host's own word of the form, which is as long.
+        // A test replaces this form with one of the host's own that has the same length.
         SourceInfo::new("Misbehaves on request").reference("hostile:MODE", "hostile:loop").entry_form("mygits")
     }
 
@@ -79,7 +79,7 @@ impl MarketSource for Hostile {
         Ok(Snapshot { revision: aiw_extension::digest(&document), document })
     }
 
-    /// Misbehaves as the document does, or hands out the tree of a mode `tree:ORIGIN`.
+    /// Misbehaves like the document, or returns the tree of a mode `tree:ORIGIN`.
     fn download_plugin(at: &Registration, _entry: &EntryRef) -> Result<Tree, Error> {
         if at.location == "entries" {
             burn(Duration::from_millis(1500));
@@ -91,7 +91,7 @@ impl MarketSource for Hostile {
     }
 }
 
-/// What the host answered, or the case and the words of its error.
+/// Formats the host's answer, or the kind and the message of its error.
 fn said(answer: Result<String, Error>) -> Vec<u8> {
     let text = answer.unwrap_or_else(|error| {
         let case = match &error {
@@ -117,7 +117,7 @@ fn open(origin: &str) -> Result<Tree, Error> {
     }
 }
 
-/// `DIRECTORY!PATH`
+/// Reads a file, given as `DIRECTORY!PATH`.
 fn read(argument: &str) -> Result<String, Error> {
     let (origin, path) = argument.split_once('!').unwrap_or((argument, ""));
     Ok(String::from_utf8_lossy(&open(origin)?.read(path, http::MAX_BODY)?).into_owned())
@@ -130,7 +130,7 @@ fn spin() -> ! {
     }
 }
 
-/// A document of twenty entries.
+/// Returns a document with twenty entries.
 fn entries() -> Vec<u8> {
     let entry = |at| format!(r#"{{"name": "p{at}", "source": "./p{at}"}}"#);
     let entries: Vec<String> = (0..20).map(entry).collect();
@@ -147,7 +147,7 @@ fn burn(time: Duration) {
     }
 }
 
-/// By WASI: no instruction of its own runs meanwhile.
+/// Sleeps through WASI, so no instruction of the guest runs meanwhile.
 fn sleep() -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(3600));
@@ -181,7 +181,7 @@ fn many_requests() -> Vec<u8> {
     }
 }
 
-/// Leaks a handle at each step.
+/// Leaks a handle on each iteration.
 fn many_trees(directory: &str) -> Result<Vec<u8>, Error> {
     let tree = trees::open_directory(directory)?;
     loop {
@@ -196,7 +196,7 @@ fn many_reads(directory: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Never computes, asks the host forever.
+/// Asks the host forever without computing anything.
 fn slow_clock() -> Vec<u8> {
     loop {
         black_box(clock::now());

@@ -1,5 +1,5 @@
-//! A provider that misbehaves: the account's preset says how, as `MODE:ARGUMENT`. What asks the host
-//! for something answers with a note or a message that says what it got.
+//! A misbehaving provider. The account's preset says how, as `MODE:ARGUMENT`. A mode that asks the host for
+//! something answers with a note or a message that says what it got.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use aiw_extension::{
 
 struct Hostile;
 
-/// How `describe` misbehaves. It may ask the host for nothing: tests write over these bytes.
+/// How `describe` misbehaves. `describe` cannot ask the host, so tests overwrite these bytes.
 static DESCRIBE: [u8; 128] = *b"hostile-describe:                                                                                                               ";
 
 impl Provider for Hostile {
@@ -69,7 +69,7 @@ impl Provider for Hostile {
             "auth-header" => {
                 intent.auth = Auth::Header(NamedSecret { header: name.to_owned(), secret: value.to_owned() });
             }
-            // Everything that an intent can say, with each way of proving who one is.
+            // Everything that an intent can contain, with each way of authenticating.
             "by-none" | "by-bearer" | "by-api-key" | "by-header" => {
                 let secret = "token".to_owned();
                 intent.auth = match mode {
@@ -155,7 +155,7 @@ impl Provider for Hostile {
     }
 }
 
-/// One call of the host.
+/// Makes one call to the host.
 fn ask(what: &str) -> String {
     match what {
         "settings" => settings::get("describe").unwrap_or_default(),

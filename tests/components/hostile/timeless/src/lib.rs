@@ -1,4 +1,4 @@
-//! Answers with the time that WASI tells it, in seconds. It does not import the contract's clock.
+//! Answers with the time from WASI, in seconds. It does not import the contract's clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
