@@ -40,8 +40,8 @@ impl Launcher {
         Self { home, search, providers }
     }
 
-    /// Returns everything needed to start a run, or the reason why it can't be started. Nothing is started or
-    /// changed.
+    /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
+    /// nothing but caches and the directory for `--isolated`.
     pub async fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
         let request = &checked(request)?;
         let cli = clis::of(request.cli);

@@ -111,7 +111,7 @@ pub(crate) fn pass(command: &mut Command, fd: RawFd) {
     let before_exec = move || {
         rustix::process::setsid()?;
         #[expect(unsafe_code, reason = "a descriptor by its number")]
-        // SAFETY: whoever starts the process keeps the descriptor open until it has.
+        // SAFETY: the caller keeps the descriptor open until the process has started.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
         rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
         Ok(())
@@ -127,7 +127,7 @@ pub(crate) fn pass(command: &mut Command, fd: RawFd) {
 pub(crate) fn passed(fd: RawFd) -> OwnedFd {
     use std::os::fd::FromRawFd;
     #[expect(unsafe_code, reason = "a descriptor by its number")]
-    // SAFETY: whoever started this process has left it open for us, and nobody else here knows of it.
+    // SAFETY: the process that started this one left the descriptor open for us, and nothing else here uses it.
     unsafe {
         OwnedFd::from_raw_fd(fd)
     }

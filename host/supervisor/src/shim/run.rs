@@ -104,7 +104,7 @@ impl Supervisor {
         self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
         self.record.state = State::Running;
         self.record.running_since = Some(aiw_home::now_millis());
-        // Published first, so that whoever is told that the process runs finds it running.
+        // Published first, so that a starter that gets the answer finds the process running.
         self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         self.streams.say(&format!("started: process {pid}"));
