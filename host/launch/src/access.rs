@@ -1,5 +1,5 @@
-//! How one CLI gets to one provider: the intent of the provider's component, with the address and
-//! the secrets that only the host has.
+//! How one CLI reaches one provider: the intent of the provider's component, with the address and the secrets that
+//! only the host has.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::LaunchError;
 pub(crate) struct Access<'a> {
     /// The provider's name.
     pub(crate) provider: &'a str,
-    /// A random word that stands for the provider where its name could mean something else.
+    /// A random word that identifies the provider where its name could be ambiguous.
     pub(crate) id: &'a str,
     /// The account's address for the intent's API.
     pub(crate) base_url: &'a str,
@@ -20,8 +20,8 @@ pub(crate) struct Access<'a> {
     secrets: &'a BTreeMap<String, Secret>,
 }
 
-/// What stands in a credential's place where there is none: a CLI that has none takes the user's own
-/// login, and would send that to the provider.
+/// The placeholder for a missing credential: a CLI without a credential uses the user's own login, and would send
+/// that to the provider.
 const NO_KEY: &str = "none";
 
 impl<'a> Access<'a> {
@@ -45,7 +45,7 @@ impl<'a> Access<'a> {
         })
     }
 
-    /// The key; a word that is none where no key is sent, or where a header carries it.
+    /// Returns the key, or a placeholder if no key is sent or a header carries it.
     pub(crate) fn key(&self) -> Result<&'a str, LaunchError> {
         match &self.intent.auth {
             Auth::Bearer(name) | Auth::ApiKey(name) => self.secret(name),
@@ -53,7 +53,7 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// The extra headers, and the one that carries the key where it is one of its own.
+    /// Returns the extra headers, including the one that carries the key, if there is one.
     pub(crate) fn headers(&self) -> Result<Vec<(&'a str, String)>, LaunchError> {
         let mut headers = Vec::new();
         if let Auth::Header { header, secret } = &self.intent.auth {
@@ -72,7 +72,7 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Something of the intent that a CLI has no way to do.
+    /// Returns the error for a part of the intent that a CLI cannot carry out.
     pub(crate) fn cannot(&self, cli: CliKind, what: &str) -> LaunchError {
         LaunchError::invalid(
             format!("`{cli}` has no way to {what}, which provider `{}` needs", self.provider),

@@ -1,8 +1,8 @@
-//! A user's own arguments for a CLI, and what they mean.
+//! A user's own arguments for a CLI, and their meaning.
 
 use std::ffi::{OsStr, OsString};
 
-/// The values of some flags, wherever they stand: `--flag value`, `--flag=value`.
+/// Returns the values of some flags, wherever they are: `--flag value`, `--flag=value`.
 pub(crate) fn values_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Vec<&'a OsStr> {
     let value = |(at, argument): (usize, &'a OsString)| {
         let text = argument.to_str()?;
@@ -18,12 +18,12 @@ pub(crate) fn values_of<'a>(arguments: &'a [OsString], flags: &[&str]) -> Vec<&'
     arguments.iter().enumerate().filter_map(value).collect()
 }
 
-/// Whether a flag is given.
+/// Returns whether a flag is given.
 pub(crate) fn has(arguments: &[OsString], flags: &[&str]) -> bool {
     !values_of(arguments, flags).is_empty()
 }
 
-/// The first of some flags that is given, as it was typed; values after `=` count.
+/// Returns the first of some flags that is given, as it was typed, including a value after `=`.
 pub(crate) fn first_of(arguments: &[OsString], flags: &[&str]) -> Option<String> {
     let is =
         |text: &str, flag: &str| text.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
@@ -31,7 +31,7 @@ pub(crate) fn first_of(arguments: &[OsString], flags: &[&str]) -> Option<String>
     texts.find(|text| flags.iter().any(|flag| is(text, flag))).map(str::to_owned)
 }
 
-/// A flag with a value, if it is given: `--sandbox danger-full-access`.
+/// Returns a flag with a value, if it is given: `--sandbox danger-full-access`.
 pub(crate) fn pair(arguments: &[OsString], flags: &[&str], value: &str) -> Option<String> {
     let given = values_of(arguments, flags).iter().any(|given| *given == value);
     given.then(|| format!("{} {value}", flags.last().copied().unwrap_or_default()))

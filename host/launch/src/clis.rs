@@ -1,5 +1,5 @@
-//! The AI CLIs that aiw knows, one file each behind [`AiCli`]. A new one is a file, a line in
-//! [`ALL`], and a name in [`CliKind`].
+//! The AI CLIs that aiw knows, one file each behind [`AiCli`]. A new CLI needs a file, a line in [`ALL`], and a name
+//! in [`CliKind`].
 
 mod claude;
 mod codex;
@@ -22,104 +22,104 @@ use crate::draft::Draft;
 use crate::stream::CliStream;
 use crate::{LaunchError, Permission};
 
-/// What is particular to one AI CLI.
+/// The properties of one AI CLI.
 pub(crate) trait AiCli: Sync {
-    /// Which it is.
+    /// Returns which CLI it is.
     fn kind(&self) -> CliKind;
 
-    /// Its package in the npm registry.
+    /// Returns the CLI's package in the npm registry.
     fn npm_package(&self) -> &'static str;
 
-    /// The APIs that it speaks, the preferred one first.
+    /// Returns the APIs that the CLI speaks, the preferred one first.
     fn speaks(&self) -> &'static [Api];
 
-    /// The variable that names its directory of configuration, for `--isolated`.
+    /// Returns the variable that names the CLI's configuration directory, for `--isolated`.
     fn config_variable(&self) -> &'static str;
 
-    /// Turns an intent into variables, arguments and settings, and neutralises what the user's own
-    /// environment and settings could add. Errors if the CLI has no way to do what the intent asks.
+    /// Turns an intent into variables, arguments and settings, and neutralizes what the user's own environment and
+    /// settings could add. Returns an error if the CLI has no way to do what the intent asks.
     fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError>;
 
-    /// Gives it a variable of the user's, which beats what was cleared.
+    /// Gives the CLI a variable of the user's, which takes precedence over cleared variables.
     fn give(&self, name: &str, value: &str, draft: &mut Draft) {
         draft.give(name, value);
     }
 
-    /// Passes the servers of `mcp.json` on.
+    /// Passes on the servers of `mcp.json`.
     fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError>;
 
-    /// Its command line, with what the user's own arguments mean for it.
+    /// Returns the command line, including the meaning of the user's own arguments.
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;
 
-    /// How it is told of the settings over the user's own.
+    /// Returns how to pass the CLI settings that override the user's own.
     fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError>;
 
-    /// Whether it looks up the real name of a file that it is given, which a descriptor does not have.
+    /// Returns whether the CLI looks up the real path of a file that it is given, which a descriptor does not have.
     fn wants_file_names(&self, _version: Option<&str>) -> bool {
         false
     }
 
-    /// The reader of its structured stream.
+    /// Returns a reader of the CLI's structured stream.
     fn stream(&self) -> Box<dyn CliStream>;
 
-    /// The arguments that resume a session of its own.
+    /// Returns the arguments that resume a session of the CLI.
     fn resume(&self, session: &str) -> String;
 }
 
-/// All of them, in the order of lists.
+/// All CLIs, in the order of lists.
 const ALL: [&dyn AiCli; 3] = [&claude::Claude, &codex::Codex, &gemini::Gemini];
 
-/// The module of a CLI.
+/// Returns the module of a CLI.
 pub(crate) fn of(kind: CliKind) -> &'static dyn AiCli {
     ALL.into_iter().find(|cli| cli.kind() == kind).unwrap_or(ALL[0])
 }
 
-/// All CLIs with the APIs that they speak, in the order of lists.
+/// Returns all CLIs with the APIs that they speak, in the order of lists.
 pub fn apis() -> Clis {
     Clis::new(ALL.map(|cli| CliApis { cli: cli.kind(), apis: cli.speaks() }))
 }
 
-/// The APIs that a CLI speaks, the preferred one first.
+/// Returns the APIs that a CLI speaks, the preferred one first.
 pub fn speaks(cli: CliKind) -> &'static [Api] {
     of(cli).speaks()
 }
 
-/// What a command line is made of.
+/// The input for a command line.
 pub(crate) struct Line<'a> {
-    /// The prompt comes on standard input; else the CLI talks to the terminal.
+    /// Whether the prompt comes on standard input. Otherwise the CLI talks to the terminal.
     pub(crate) task: bool,
     pub(crate) permission: Permission,
-    /// Where no provider passes it.
+    /// The model, if no provider passes it.
     pub(crate) model: Option<&'a str>,
-    /// The provider that the run must keep to.
+    /// The provider that the run must use.
     pub(crate) provider: Option<&'a str>,
     /// The user's own arguments.
     pub(crate) own: &'a [OsString],
 }
 
-/// A command line, but for where the settings are.
+/// A command line without the location of the settings.
 #[derive(Default)]
 pub(crate) struct CommandLine {
-    /// Before the settings: aiw's.
+    /// aiw's arguments, before the settings.
     pub(crate) before: Vec<OsString>,
-    /// After them: the user's. What stands behind a `--` of the user's would be text to the CLI.
+    /// The user's arguments, after the settings. Anything after a `--` of the user's would be text to the CLI.
     pub(crate) after: Vec<OsString>,
-    /// The user's own argument that lifts the CLI's guards, as it was typed. aiw adds none.
+    /// The user's own argument that disables the CLI's guards, as it was typed. aiw adds none.
     pub(crate) bypass: Option<String>,
 }
 
-/// How a CLI is told of settings.
+/// How settings are passed to a CLI.
 #[derive(Clone)]
 pub(crate) enum Passed {
-    /// As a file in memory, after this argument.
+    /// As a file in memory, named after this argument.
     Argument(&'static str),
-    /// As a file in memory, in this variable, over what that file holds already.
+    /// As a file in memory, named by this variable, on top of what the variable's original file contains.
     Variable(&'static str, Value),
-    /// As the settings of a home of its own.
+    /// As the settings of a separate home.
     Home(GeminiHome),
 }
 
-/// Words as arguments.
+/// Converts words to arguments.
 fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }

@@ -1,4 +1,4 @@
-//! Finding CLIs. Where each installer puts them was measured; see the tests.
+//! Finding CLIs. The paths that each installer uses were measured; see the tests.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -27,12 +27,12 @@ pub enum Install {
     NpmLocal,
     /// By Homebrew.
     Brew,
-    /// Some other way.
+    /// In some other way.
     Unknown,
 }
 
 impl Install {
-    /// As it stands in JSON.
+    /// Returns the word in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -44,39 +44,39 @@ impl Install {
     }
 }
 
-/// One AI CLI on this machine.
+/// An AI CLI on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cli {
-    /// Which.
+    /// The CLI.
     pub kind: CliKind,
-    /// What a shell would start; none when it is not installed.
+    /// The file that a shell would start, or `None` if the CLI is not installed.
     pub path: Option<PathBuf>,
-    /// The file behind it.
+    /// The file after resolving links.
     pub real_path: Option<PathBuf>,
-    /// Its version, where it could be told.
+    /// The version, if it could be determined.
     pub version: Option<String>,
-    /// How it was installed.
+    /// How the CLI was installed.
     pub install: Option<Install>,
 }
 
-/// Where to look.
+/// Where to look for CLIs.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// Directories in their order; relative ones are not used.
+    /// The directories in their order. Relative ones are not used.
     pub directories: Vec<PathBuf>,
 }
 
-/// Installers put commands here without telling `PATH`, seen from a home.
+/// Directories below a home where installers put commands without adding them to `PATH`.
 const BESIDE_PATH: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local", ".bun/bin", ".volta/bin"];
 
 impl Search {
-    /// `PATH`, then where installers put CLIs beside it.
+    /// Returns `PATH`, followed by the directories where installers put CLIs outside of it.
     pub fn from_environment() -> Self {
         let path = env::var_os("PATH").unwrap_or_default();
         Self::new(&path, aiw_home::user_home().as_deref())
     }
 
-    /// The same for given values.
+    /// Like [`Search::from_environment`], for given values.
     pub fn new(path: &OsString, home: Option<&Path>) -> Self {
         let beside = BESIDE_PATH.iter().filter_map(|dir| Some(home?.join(dir)));
         let directories = env::split_paths(path).chain(beside).filter(|dir| dir.is_absolute()).collect();
@@ -92,7 +92,7 @@ impl Search {
     }
 }
 
-/// What a command's file may end with.
+/// The extensions of a command's file.
 const ENDINGS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
 
 #[cfg(unix)]
@@ -107,12 +107,12 @@ fn is_program(meta: &fs::Metadata) -> bool {
     meta.is_file()
 }
 
-/// How to install a CLI that is missing.
+/// Returns the command that installs a missing CLI.
 pub fn install_command(kind: CliKind) -> String {
     format!("npm install -g {}", clis::of(kind).npm_package())
 }
 
-/// Finds all CLIs. With a home, versions that only running tells are remembered there.
+/// Finds all CLIs. With a home, versions that only running a CLI reveals are remembered there.
 pub fn detect(search: &Search, home: Option<&Home>) -> Vec<Cli> {
     let mut memory = Memory::load(home);
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
@@ -137,7 +137,7 @@ fn one(kind: CliKind, search: &Search, memory: &mut Memory) -> Cli {
     Cli { kind, path: Some(path), real_path: Some(real), version, install: Some(install) }
 }
 
-/// What the place of the file says.
+/// Returns what the path of the file reveals.
 fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
     let parts: Vec<&str> = real.iter().filter_map(|part| part.to_str()).collect();
     if let Some(at) = parts.iter().position(|part| matches!(*part, "Cellar" | "Caskroom")) {
@@ -157,8 +157,8 @@ fn by_place(kind: CliKind, real: &Path) -> (Install, Option<String>) {
     (Install::Unknown, None)
 }
 
-/// The version in the nearest package.json of the right name: the package itself, or the one
-/// beside it that holds the binary of the platform.
+/// Returns the version in the nearest package.json of the right name: that of the package itself, or of the package
+/// next to it that contains the platform's binary.
 fn package_version(kind: CliKind, real: &Path) -> Option<String> {
     let ours = |name: &str| {
         name.strip_prefix(clis::of(kind).npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
@@ -171,13 +171,13 @@ fn package_version(kind: CliKind, real: &Path) -> Option<String> {
     })
 }
 
-/// A version without anything that could surprise a terminal.
+/// Returns a version if it contains nothing that could confuse a terminal.
 fn plain_version(text: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-+_".contains(c);
     (!text.is_empty() && text.len() <= 64 && text.chars().all(plain)).then(|| text.to_owned())
 }
 
-/// Versions that were asked of the CLI itself, by path, size and time of change.
+/// Versions that were asked of the CLI itself, keyed by path, size and modification time.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     known: BTreeMap<String, Option<String>>,
@@ -185,7 +185,7 @@ struct Memory {
     changed: bool,
 }
 
-/// How long a CLI may take to tell its version; Gemini takes 1.2 s.
+/// How long a CLI may take to print its version. Gemini takes 1.2 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Memory {
@@ -217,7 +217,7 @@ impl Memory {
     }
 }
 
-/// `--version` of the CLI: the first word that begins like one.
+/// Runs the CLI with `--version`, and returns the first word that looks like a version.
 fn ask(real: &Path) -> Option<String> {
     let mut command = Command::new(real);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -241,7 +241,7 @@ fn ask(real: &Path) -> Option<String> {
     plain_version(word.trim_start_matches('v'))
 }
 
-/// Ends a CLI that does not answer, with what it started.
+/// Kills a CLI that does not answer, with the processes it started.
 fn end(child: &mut Child) {
     #[cfg(unix)]
     let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
@@ -280,7 +280,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let modules = dir.path().join("lib/node_modules");
         package(&modules.join("@openai/codex"), "@openai/codex", "0.169.0");
-        // Would print something else if it were run.
+        // Running it would print another version.
         executable(&modules.join("@openai/codex/bin/codex.js"), "#!/bin/sh\necho 9.9.9\n");
         let bin = dir.path().join("bin");
         link(&bin.join("codex"), &modules.join("@openai/codex/bin/codex.js"));

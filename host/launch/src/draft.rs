@@ -11,70 +11,70 @@ use serde_json::Value;
 use crate::environment::Environment;
 use crate::overlay;
 
-/// What will be started, step by step.
+/// A run that will be started, built step by step.
 pub(crate) struct Draft {
     pub(crate) home: Home,
-    /// The provider's name; [`aiw_home::OWN`] without one.
+    /// The provider's name, or [`aiw_home::OWN`] without a provider.
     pub(crate) provider: String,
-    /// Where the CLI works; absolute, without links.
+    /// The working directory of the CLI, absolute and without links.
     pub(crate) cwd: PathBuf,
-    /// A configuration directory of its own.
+    /// Whether the CLI gets a separate configuration directory.
     pub(crate) isolated: bool,
     pub(crate) environment: Environment,
-    /// Settings over the user's own, in the CLI's own form.
+    /// Settings that override the user's own, in the CLI's own form.
     pub(crate) settings: Option<Value>,
-    /// Before the user's own.
+    /// The arguments before the user's own.
     pub(crate) arguments: Vec<OsString>,
     /// Sentences for the user.
     pub(crate) notes: Vec<String>,
-    /// Variables that send the CLI to the provider: nobody else sets them.
+    /// Variables that send the CLI to the provider. They can't be set in any other way.
     pub(crate) set: BTreeSet<String>,
-    /// Variables of the user's own that could compete with those: taken away or emptied.
+    /// The user's own variables that could compete with those. They were removed or emptied.
     pub(crate) cleared: BTreeSet<String>,
-    /// Variables for this CLI alone, not for those that it starts.
+    /// Variables for this CLI alone, not for CLIs that it starts.
     pub(crate) own: BTreeSet<String>,
-    /// What is masked in all that a task writes.
+    /// The byte strings to mask in everything a task writes.
     pub(crate) secrets: Vec<Vec<u8>>,
 }
 
 impl Draft {
-    /// The configuration directory of a CLI's own.
+    /// Returns the separate configuration directory of a CLI.
     pub(crate) fn isolated_dir(&self, cli: CliKind) -> PathBuf {
         self.home.root().join("isolated").join(cli.as_str())
     }
 
-    /// Sends the CLI to the provider by a variable.
+    /// Sets a variable that sends the CLI to the provider.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.set(name, value);
         self.cleared.remove(name);
         self.set.insert(name.to_owned());
     }
 
-    /// Takes a variable away that could compete.
+    /// Removes a variable that could compete.
     pub(crate) fn unset(&mut self, name: &str) {
         self.environment.unset(name);
         self.cleared.insert(name.to_owned());
     }
 
-    /// Empties it: for a CLI that fills in what is not there.
+    /// Empties a variable that could compete, for a CLI that fills in missing variables.
     pub(crate) fn empty(&mut self, name: &str) {
         self.environment.set(name, "");
         self.cleared.insert(name.to_owned());
     }
 
-    /// A variable that a user gave for the run or the provider; it beats what was cleared.
+    /// Sets a variable that a user gave for the run or the provider. It takes precedence over cleared variables.
     pub(crate) fn give(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.set(name, value);
         self.cleared.remove(name);
     }
 
-    /// Puts settings over those that are there.
+    /// Merges settings on top of the existing ones.
     pub(crate) fn put_over(&mut self, settings: Value) {
         let below = self.settings.take().unwrap_or_else(|| Value::Object(Default::default()));
         self.settings = Some(overlay::merge(below, settings));
     }
 
-    /// Puts settings beneath those that are there.
+    /// Merges settings below the existing ones.
     pub(crate) fn put_beneath(&mut self, settings: Value) {
         let over = self.settings.take().unwrap_or_else(|| Value::Object(Default::default()));
         self.settings = Some(overlay::merge(settings, over));

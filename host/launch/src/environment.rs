@@ -1,13 +1,13 @@
-//! The environment of a CLI: the user's, without what makes a CLI think that it runs inside
-//! another one, with what sends it to the provider.
+//! The environment of a CLI: the user's, without the variables that make a CLI think that it runs inside another one,
+//! and with those that send it to the provider.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use aiw_core::EnvName;
 
-/// What CLIs tell their children of themselves. A CLI that finds them refuses to start, answers
-/// as a helper of the one above, or writes into its session.
+/// The variables by which CLIs describe themselves to their children. A CLI that finds them refuses to start, answers
+/// as a helper of the CLI above, or writes into its session.
 const NESTING: [&str; 13] = [
     "CLAUDECODE",
     "CLAUDE_CODE_CHILD_SESSION",
@@ -24,10 +24,10 @@ const NESTING: [&str; 13] = [
     aiw_tasks::TASK_VARIABLE,
 ];
 
-/// Names the variables that aiw has set for a CLI: they are not for the CLIs that this one starts.
+/// The variable that names those that aiw has set for a CLI. They are not for CLIs that this one starts.
 const SET: &str = "AIW_SET";
 
-/// Keys of API providers. A CLI that runs under one provider gets no other's.
+/// The keys of API providers. A CLI that runs under one provider does not get another provider's key.
 const KEYS: [&str; 24] = [
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
@@ -60,7 +60,7 @@ const KEYS: [&str; 24] = [
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
 
 impl Environment {
-    /// The given variables without those of a CLI above.
+    /// Returns the given variables without those of a CLI above.
     pub(crate) fn inherited(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut all = Self(variables.filter(|(name, _)| !NESTING.iter().any(|nesting| name == nesting)).collect());
         let set = all.0.remove(OsStr::new(SET)).and_then(|names| names.into_string().ok()).unwrap_or_default();
@@ -70,18 +70,18 @@ impl Environment {
         all
     }
 
-    /// Takes the keys of all providers away, and the variables that hold those of the user's.
+    /// Removes the keys of all providers, and the variables that the user's own providers take their keys from.
     pub(crate) fn take_keys<'a>(&mut self, of_providers: impl Iterator<Item = &'a EnvName>) {
         KEYS.iter().for_each(|name| drop(self.0.remove(OsStr::new(name))));
         of_providers.for_each(|name| self.unset(name.as_str()));
     }
 
-    /// Whether a variable is one that holds a provider's key.
+    /// Returns whether a variable is one that holds a provider's key.
     pub(crate) fn is_key(name: &str) -> bool {
         KEYS.contains(&name)
     }
 
-    /// Notes which variables are for this CLI alone.
+    /// Records which variables are for this CLI alone.
     pub(crate) fn mark<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         let names: Vec<&str> = names.filter(|name| self.get(name).is_some()).collect();
         if !names.is_empty() {
@@ -97,7 +97,7 @@ impl Environment {
         self.0.remove(OsStr::new(name));
     }
 
-    /// The names that are text.
+    /// Returns the names that are valid text.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(|name| name.to_str())
     }

@@ -1,4 +1,4 @@
-//! Why an AI CLI cannot be started.
+//! The errors of starting an AI CLI.
 
 use std::path::PathBuf;
 
@@ -9,54 +9,54 @@ use aiw_tasks::TaskError;
 
 use crate::RoleError;
 
-/// Why a CLI is not started. Nothing has been started when one of these is returned.
+/// An error that prevents a CLI from being started. Nothing has been started when one of these is returned.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
-    /// A file of the home.
+    /// An error in a file of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// The provider.
+    /// An error of the provider.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// A role.
+    /// An error of a role.
     #[error(transparent)]
     Role(#[from] RoleError),
-    /// The CLI is not on this machine.
+    /// The CLI is not installed on this machine.
     #[error("`{0}` is not installed")]
     NotInstalled(CliKind),
-    /// No provider has that name.
+    /// No provider has this name.
     #[error("there is no provider `{}`{}", one_line(.name, 80), from(.source_name))]
     UnknownProvider {
         /// The name.
         name: String,
-        /// What named it, where it was not the command line.
+        /// What named the provider, if it was not the command line.
         source_name: Option<String>,
         /// The CLI that was to be started.
         cli: CliKind,
-        /// Names of providers that fit it.
+        /// The names of providers that work with the CLI.
         fits: Vec<String>,
     },
-    /// The provider does not speak the CLI's API, or was not meant for it.
+    /// The provider does not speak the CLI's API, or was not meant for the CLI.
     #[error("provider `{provider}`{} does not work with `{cli}`: {reason}", from(.source_name))]
     DoesNotFit {
         /// The provider.
         provider: String,
-        /// What named it, where it was not the command line.
+        /// What named the provider, if it was not the command line.
         source_name: Option<String>,
         /// The CLI.
         cli: CliKind,
-        /// The end of a sentence.
+        /// The reason, as the end of a sentence.
         reason: String,
-        /// Names of providers that do.
+        /// The names of providers that work with the CLI.
         fits: Vec<String>,
     },
-    /// The task.
+    /// An error of the task.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// Something that was asked for can't be passed on.
+    /// A part of the request can't be passed on.
     #[error("{message}")]
     Invalid {
-        /// A sentence.
+        /// The problem, as a sentence.
         message: String,
         /// What to do next.
         hint: Option<String>,
@@ -66,7 +66,7 @@ pub enum LaunchError {
     Start {
         /// The executable.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -80,7 +80,7 @@ impl LaunchError {
         Self::Invalid { message: message.into(), hint: Some(hint.into()) }
     }
 
-    /// The kind, for the exit code.
+    /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Home(e) => e.kind(),
@@ -92,7 +92,7 @@ impl LaunchError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// Returns what to do next, if there is one obvious step.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Home(e) => e.hint(),

@@ -1,4 +1,4 @@
-//! From a request to what is started, in named steps.
+//! From a request to a run that is ready to start, in named steps.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,29 +18,30 @@ use crate::prepared::Prepared;
 use crate::request::{MAX_PROMPT_BYTES, Request};
 use crate::{Cli, LaunchError, Permission, Roles, Search};
 
-/// Makes ready what is to be started. Starts nothing itself.
+/// Prepares runs of CLIs, without starting anything itself.
 pub struct Launcher {
     home: Home,
     search: Search,
     providers: Providers,
 }
 
-/// The provider of a run, with what its component knows.
+/// The provider of a run, with what its component knows about it.
 struct Chosen {
     provider: Provider,
     account: Account,
     component: ExtensionId,
-    /// It was written by hand: where it leads is noted at the start.
+    /// Whether the provider was written by hand, so that its origins are recorded at the start.
     is_unpinned: bool,
 }
 
 impl Launcher {
-    /// A launcher over a home, the CLIs of a search path, and providers.
+    /// Returns a launcher with a home, the CLIs of a search path, and providers.
     pub fn new(home: Home, search: Search, providers: Providers) -> Self {
         Self { home, search, providers }
     }
 
-    /// All that is needed to start a run, or why it can't be. Nothing is started or changed.
+    /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
+    /// nothing but caches and the directory for `--isolated`.
     pub async fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
         let request = &checked(request)?;
         let cli = clis::of(request.cli);
@@ -104,7 +105,7 @@ impl Launcher {
         })
     }
 
-    /// Roles and prompt, byte for byte; none for the interactive mode.
+    /// Returns roles and prompt, byte for byte, or `None` for the interactive mode.
     fn stdin(&self, request: &Request, settings: &Settings) -> Result<Option<Vec<u8>>, LaunchError> {
         let Some(prompt) = request.prompt.as_deref() else {
             return match request.roles.as_slice() {
@@ -128,7 +129,7 @@ impl Launcher {
         Ok(Some(stdin))
     }
 
-    /// The provider of a run, if it has one, and if it fits.
+    /// Returns the provider of a run, if it has one. Returns an error if the provider does not fit.
     async fn chosen(
         &self,
         providers: &ProvidersFile,
@@ -164,7 +165,7 @@ impl Launcher {
         Ok(Some(Chosen { provider, account, component: known.component, is_unpinned }))
     }
 
-    /// Names of the providers that fit a CLI.
+    /// Returns the names of the providers that work with a CLI.
     async fn that_fit(&self, providers: &ProvidersFile, cli: CliKind) -> Vec<String> {
         let mut fits = Vec::new();
         for provider in providers.providers() {
@@ -199,7 +200,7 @@ impl Launcher {
         }
     }
 
-    /// What the provider's component plans for the CLI.
+    /// Returns what the provider's component plans for the CLI.
     async fn intent(
         &self,
         cli: &dyn AiCli,
@@ -213,7 +214,8 @@ impl Launcher {
         let target = Target { cli: cli.kind(), version, speaks: cli.speaks().to_vec(), model: request.model.clone() };
         let mut intent =
             self.providers.adapters().plan(&chosen.component, account, &target).await.map_err(ProviderError::from)?;
-        // A tag is for the plans after this one: each has to see what was started before it.
+        // A tag is meant for later plans: each has to see what was started before it, so the plan is repeated under
+        // the lock.
         if intent.tag.is_some() && is_task {
             *turn = Some(self.home.turn()?);
             intent = self
@@ -239,7 +241,7 @@ impl Launcher {
         Ok(intent)
     }
 
-    /// Sends the draft to the provider.
+    /// Adds to the draft what sends the CLI to the provider.
     fn under(
         &self,
         cli: &dyn AiCli,
@@ -258,7 +260,7 @@ impl Launcher {
         self.give_provider_variables(cli, provider, draft)
     }
 
-    /// The provider's own variables, which beat what was cleared and not what was set.
+    /// Adds the provider's own variables, which override cleared variables, but not those that were set.
     fn give_provider_variables(
         &self,
         cli: &dyn AiCli,
@@ -306,9 +308,9 @@ impl Launcher {
     }
 }
 
-/// The request with a real directory, or what is wrong with it.
+/// Returns the request with a canonical directory, or an error if the request is invalid.
 fn checked(request: &Request) -> Result<Request, LaunchError> {
-    // Without links and dots: what is above it decides what counts.
+    // Without links and dots, because the directories above it decide which settings apply.
     let cwd = std::fs::canonicalize(&request.cwd).map_err(|e| LaunchError::Invalid {
         message: format!("cannot work in `{}`: {e}", request.cwd.display()),
         hint: None,
@@ -323,7 +325,7 @@ fn checked(request: &Request) -> Result<Request, LaunchError> {
     Ok(Request { cwd, ..request.clone() })
 }
 
-/// The variables of this run alone.
+/// Adds the variables of this run.
 fn give_variables(cli: &dyn AiCli, request: &Request, draft: &mut Draft) -> Result<(), LaunchError> {
     for (name, value) in &request.env {
         if draft.set.contains(name.as_str()) {
@@ -340,7 +342,7 @@ fn give_variables(cli: &dyn AiCli, request: &Request, draft: &mut Draft) -> Resu
     Ok(())
 }
 
-/// What the run may do: what was asked for, else the settings' word for it.
+/// Returns what the run may do: as requested, or else as the settings say.
 fn permission(request: &Request, settings: &Settings, notes: &mut Vec<String>) -> Permission {
     let word = settings.cli(request.cli).permission.filter(|_| request.permission.is_none());
     let set = word.and_then(|word| {
@@ -353,7 +355,7 @@ fn permission(request: &Request, settings: &Settings, notes: &mut Vec<String>) -
     request.permission.or(set).unwrap_or_default()
 }
 
-/// The variables of the environment that a provider's secrets are taken from.
+/// Returns the variables of the environment that a provider's secrets are taken from.
 fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
     provider.references().filter_map(|reference| match reference {
         SecretRef::Variable(name) => Some(name),

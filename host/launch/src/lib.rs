@@ -1,7 +1,6 @@
-//! AI CLIs: which are installed, how, in which version; and the roles that go before their
-//! tasks. What is launched later stands on it.
+//! AI CLIs: which are installed, how, and in which version; the roles that go before their tasks; and starting them.
 //!
-//! Reads files; runs a CLI only where no file tells its version, and then remembers.
+//! Detection reads files. It runs a CLI only if no file tells its version, and then remembers the answer.
 //!
 //! ```no_run
 //! let search = aiw_launch::Search::from_environment();

@@ -1,4 +1,4 @@
-//! Settings that a CLI reads over the user's own: reading, joining, comparing them.
+//! Settings that override the user's own: reading, merging and comparing them.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::LaunchError;
 
-/// Settings that the user gave: a path or JSON itself, as Claude Code takes them.
+/// Reads settings that the user gave as a path or as JSON, the two forms that Claude Code takes.
 pub(crate) fn given(settings: &OsStr, cwd: &Path) -> Result<Value, LaunchError> {
     let inline = settings.to_str().filter(|text| text.trim_start().starts_with('{'));
     let invalid = |problem: String| LaunchError::Invalid { message: problem, hint: None };
@@ -24,7 +24,7 @@ pub(crate) fn given(settings: &OsStr, cwd: &Path) -> Result<Value, LaunchError> 
     }
 }
 
-/// A file of settings; `None` if it is not there.
+/// Reads a file of settings. Returns `None` if it does not exist.
 pub(crate) fn read(path: &Path) -> Result<Option<Value>, LaunchError> {
     let Some(bytes) = aiw_home::read_capped(path, aiw_home::json::MAX_BYTES)? else { return Ok(None) };
     let invalid =
@@ -36,7 +36,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Value>, LaunchError> {
     }
 }
 
-/// The first key of `over` that another file of settings gives another value: its path.
+/// Returns the path of the first key in `over` that other settings set to another value.
 pub(crate) fn contradiction(over: &Value, other: &Value) -> Option<String> {
     let (Value::Object(over), Value::Object(other)) = (over, other) else { return None };
     over.iter().find_map(|(key, value)| match (value, other.get(key)?) {
@@ -45,7 +45,7 @@ pub(crate) fn contradiction(over: &Value, other: &Value) -> Option<String> {
     })
 }
 
-/// `over` on top of `base`: objects are joined, all else is replaced.
+/// Merges `over` on top of `base`: objects are merged, all other values are replaced.
 pub(crate) fn merge(base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(mut base), Value::Object(over)) => {
@@ -62,7 +62,7 @@ pub(crate) fn merge(base: Value, over: Value) -> Value {
     }
 }
 
-/// The paths of all values that are not objects, joined by dots.
+/// Returns the paths of all values that are not objects, joined by dots.
 pub(crate) fn keys(value: &Value) -> Vec<String> {
     let Some(map) = value.as_object() else { return Vec::new() };
     map.iter()

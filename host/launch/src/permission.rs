@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Permission {
-    /// What the CLI allows by itself.
+    /// Whatever the CLI allows by default.
     #[default]
     Default,
     /// Editing files of the project: `acceptEdits`, `workspace-write`, `auto_edit`.
@@ -18,7 +18,7 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// The word on the command line and in settings.
+    /// Returns the word on the command line and in settings.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",

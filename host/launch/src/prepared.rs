@@ -1,4 +1,4 @@
-//! A run that is ready to start, and how it starts.
+//! A run that is ready to start, and how it is started.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -17,46 +17,46 @@ use aiw_providers::Decision;
 
 use crate::{Cli, LaunchError, Permission, Request, Session, overlay};
 
-/// A run that only has to be started. It holds secrets: it has no `Debug`.
+/// A run that only has to be started. It contains secrets, so it has no `Debug`.
 pub struct Prepared {
     /// The CLI.
     pub cli: Cli,
-    /// Its provider; none for its own configuration.
+    /// The provider, or `None` for the CLI's own configuration.
     pub provider: Option<ProviderName>,
-    /// What decided about the provider.
+    /// What determined the provider.
     pub decision: Decision,
-    /// Sentences for the user, before the start.
+    /// Sentences for the user, to be shown before the start.
     pub notes: Vec<String>,
     /// What the CLI may do.
     pub permission: Permission,
-    /// A flag of the user's own that lifts the CLI's guards.
+    /// The user's own flag that disables the CLI's guards.
     pub bypass: Option<String>,
     pub(crate) path: PathBuf,
-    /// The provider with what is noted at its first start: its id, and where its preset leads.
+    /// The provider, completed with what is recorded at its first start: its id, and where its preset leads.
     pub(crate) pins: Option<Provider>,
-    /// Before the settings.
+    /// The arguments before the settings.
     pub(crate) before: Vec<OsString>,
-    /// After them: the user's own.
+    /// The user's own arguments, after the settings.
     pub(crate) after: Vec<OsString>,
     pub(crate) environment: Environment,
-    /// Settings over the user's own, and how the CLI is told of them.
+    /// Settings that override the user's own, and how they are passed to the CLI.
     pub(crate) settings: Option<(Passed, Value)>,
     /// Variables that send the CLI to the provider.
     pub(crate) set: BTreeSet<String>,
-    /// Variables of the user's own that were taken away or emptied.
+    /// The user's own variables that were removed or emptied.
     pub(crate) cleared: BTreeSet<String>,
     /// Variables for this CLI alone.
     pub(crate) own: BTreeSet<String>,
     pub(crate) stdin: Option<Vec<u8>>,
-    /// What is masked in all that a task writes.
+    /// The byte strings to mask in everything a task writes.
     pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) tag: Option<String>,
-    /// Held until it has been started, or not.
+    /// Held until the run has been started, or has failed to start.
     pub(crate) turn: Option<Turn>,
     pub(crate) request: Request,
 }
 
-/// What would be started, for `--explain`: names of variables, no values of secrets.
+/// What would be started, for `--explain`. It contains the names of variables, but no values of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// Which AI CLI
@@ -88,12 +88,12 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
-/// The number of a passed file. Below, CLIs keep files of their own, and Node closes what it finds when
-/// it starts itself again, up to the first gap.
+/// The number of a passed file. CLIs use lower numbers for files of their own, and Node, when it restarts itself,
+/// closes the descriptors it finds up to the first gap.
 const PASSED_FILE: i32 = 100;
 
 impl Prepared {
-    /// What would be started.
+    /// Returns what would be started.
     pub fn explain(&self) -> Explanation {
         let (arguments, _) = self.with_settings(|_| Ok::<_, ()>(PathBuf::from("…")), |_, _| Ok(())).unwrap_or_default();
         let arguments = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
@@ -120,7 +120,8 @@ impl Prepared {
         }
     }
 
-    /// The arguments, and the variable that tells where the settings are; `place` and `home` make them.
+    /// Returns the arguments, and the variable with the location of the settings. `place` and `home` create the
+    /// settings.
     #[expect(clippy::type_complexity, reason = "arguments and a variable, used right here")]
     fn with_settings<E>(
         &self,
@@ -148,11 +149,10 @@ impl Prepared {
         Ok((arguments, variable))
     }
 
-    /// Starts the run as a task of a session. `aiw` is the executable whose `shim` command
-    /// supervises it.
+    /// Starts the run as a task of a session. `aiw` is the executable whose `shim` command supervises it.
     pub fn start(mut self, home: &Home, session: &Session, aiw: &Path, queue: Queue) -> Result<Task, LaunchError> {
         let depth = match session.task {
-            // The record of a task that was removed says nothing; it was one above at least.
+            // If the task above was removed, its record can't tell its depth; at least one task is above.
             Some(id) => Tasks::open(home, Scope::All)?.get(id).map_or(1, |above| above.depth.saturating_add(1)),
             None => 0,
         };
@@ -165,7 +165,7 @@ impl Prepared {
         Ok(started?)
     }
 
-    /// The run as a supervised task. Errors if it has no prompt.
+    /// Returns the run as a supervised task. Returns an error if it has no prompt.
     fn into_task(mut self) -> Result<(About, NewProcess, Program), LaunchError> {
         let (mut files, mut named_files) = (Vec::new(), Vec::new());
         let (by_name, executable) = (self.wants_names(), self.path.clone());
@@ -207,12 +207,12 @@ impl Prepared {
         Ok((about, process, program))
     }
 
-    /// Notes what is missing of a provider that was written by hand.
+    /// Records what is missing in a provider that was written by hand.
     fn write_pins(&self, home: &Home) -> Result<(), HomeError> {
         let Some(pinned) = &self.pins else { return Ok(()) };
         let lock = home.lock()?;
         let mut providers = home.providers()?;
-        // Changed by another command meanwhile: the next start notes it.
+        // If another command has changed the provider meanwhile, the next start records it.
         let Some(now) = providers.get(pinned.name.as_str())?.cloned() else { return Ok(()) };
         if (&now.preset, &now.component, &now.base_urls) == (&pinned.preset, &pinned.component, &pinned.base_urls) {
             providers.set(&Provider { id: pinned.id.clone(), origins: pinned.origins.clone(), ..now })?;
@@ -221,7 +221,7 @@ impl Prepared {
         Ok(())
     }
 
-    /// Says where the settings are, and which variables are for this CLI alone.
+    /// Sets the variable with the location of the settings, and marks the variables that are for this CLI alone.
     fn set_place(&mut self, variable: Option<(&'static str, PathBuf)>) {
         if let Some((name, path)) = variable {
             self.environment.set(name, path);
@@ -231,16 +231,16 @@ impl Prepared {
         self.environment.mark(names);
     }
 
-    /// Whether the CLI looks up the real name of a file that it is given, which a descriptor does not
-    /// have; elsewhere than on Linux there are no such descriptors.
+    /// Returns whether the CLI looks up the real path of a file that it is given, which a descriptor does not have.
+    /// Systems other than Linux have no such descriptors.
     fn wants_names(&self) -> bool {
         let by_name = clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref());
         matches!(self.settings, Some((Passed::Argument(_), _))) && (by_name || cfg!(not(target_os = "linux")))
     }
 
-    /// Starts the CLI in the foreground of this terminal: in this process's place, so that its exit
-    /// code and its signals are its own. Where it needs files that somebody has to take away
-    /// again, this process waits for it: only then, or if it fails, does this return.
+    /// Starts the CLI in the foreground of this terminal, replacing this process, so that its exit code and its
+    /// signals are its own. If the CLI needs files that have to be removed afterwards, this process waits for the CLI
+    /// instead. This function returns only then, or if it fails.
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<i32, LaunchError> {
         self.write_pins(home)?;
@@ -258,7 +258,7 @@ impl Prepared {
         files.run(command).map_err(|e| failed(self.path, e))
     }
 
-    /// Runs the CLI in this terminal; its exit code.
+    /// Runs the CLI in this terminal. Returns its exit code.
     #[cfg(not(unix))]
     pub fn exec(self, home: &Home) -> Result<i32, LaunchError> {
         self.write_pins(home)?;
@@ -278,7 +278,7 @@ impl Prepared {
     }
 }
 
-/// A name for a file in memory, for a CLI that is about to start.
+/// Returns a path for a file in memory, for a CLI that is about to start.
 fn memory_path(executable: &Path) -> Result<PathBuf, LaunchError> {
     aiw_tasks::memory_path().ok_or_else(|| LaunchError::Start {
         path: executable.to_owned(),
@@ -305,7 +305,7 @@ mod platform {
     }
 
     impl Files {
-        /// Makes one, with a name or without; where it is.
+        /// Creates a file, with or without a name. Returns its path.
         pub(super) fn place(&mut self, bytes: &[u8], name: Option<PathBuf>) -> io::Result<PathBuf> {
             if let Some(path) = name {
                 let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
@@ -318,12 +318,13 @@ mod platform {
             Ok(path)
         }
 
-        /// In this process's place where nothing has to be taken away afterwards; else beneath it.
+        /// Runs the command in place of this process if no files have to be removed afterwards, and otherwise as a
+        /// child.
         pub(super) fn run(self, mut command: Command) -> io::Result<i32> {
             if self.named.is_empty() {
                 return Err(command.exec());
             }
-            // What the terminal sends reaches the CLI as well; this process only has to survive it.
+            // The CLI also receives the terminal's signals; this process only has to survive them.
             for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGQUIT] {
                 signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
             }
@@ -358,7 +359,7 @@ mod platform {
 
         let file = aiw_tasks::memory_file()?;
         let mut file = File::from(rustix::io::fcntl_dupfd_cloexec(&file, super::PASSED_FILE)?);
-        // It stays open across the exec: that is how the CLI finds it.
+        // The descriptor stays open across the exec, so that the CLI finds the file.
         rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
         file.write_all(bytes)?;
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));

@@ -6,7 +6,7 @@ use aiw_tasks::{Facts, Interpreter, Stream};
 use crate::clis;
 use crate::stream::{CliStream, Event, Findings, stripped};
 
-/// Lines longer than this are not looked into; they are in the log all the same.
+/// Longer lines are not parsed, but they are in the log nevertheless.
 const MAX_LINE: usize = 8 << 20;
 
 /// Reads the stream of one run.
@@ -16,12 +16,12 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader for a CLI's stream.
+    /// Returns a reader for a CLI's stream.
     pub fn new(cli: CliKind) -> Self {
         Self { stream: clis::of(cli).stream(), found: Findings::default() }
     }
 
-    /// What a line says, without its line break.
+    /// Returns the events of a line without its line break.
     pub fn read(&mut self, stream: Stream, line: &[u8]) -> Vec<Event> {
         let text = || Event::Line(String::from_utf8_lossy(line).into_owned());
         if stream == Stream::Stderr {
@@ -35,7 +35,7 @@ impl Reader {
 
 impl Interpreter for Reader {
     fn line(&mut self, stream: Stream, line: &[u8]) {
-        // Most of a stream is of no consequence for the facts; a run may write gigabytes.
+        // Standard error contributes no facts, and a run may write gigabytes.
         if stream == Stream::Stdout {
             self.read(stream, line);
         }
@@ -51,7 +51,7 @@ impl Interpreter for Reader {
     }
 }
 
-/// The reader of a task's shim.
+/// Returns the interpreter for a task's shim.
 pub fn interpreter(cli: CliKind) -> Box<dyn Interpreter> {
     Box::new(Reader::new(cli))
 }

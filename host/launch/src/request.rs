@@ -1,4 +1,4 @@
-//! What is to be started, as it is asked for.
+//! The request to start a CLI.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,39 +9,39 @@ use aiw_tasks::Limits;
 
 use crate::Permission;
 
-/// What is to be started.
+/// A request to start a CLI.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Which CLI.
+    /// The CLI.
     pub cli: CliKind,
-    /// The provider's name; [`aiw_home::OWN`] for the CLI's own configuration.
+    /// The provider's name, or [`aiw_home::OWN`] for the CLI's own configuration.
     pub provider: Option<String>,
-    /// What goes before the prompt.
+    /// The roles that go before the prompt.
     pub roles: Vec<RoleName>,
-    /// The prompt, byte for byte; none for the CLI's interactive mode.
+    /// The prompt, byte for byte, or `None` for the CLI's interactive mode.
     pub prompt: Option<Vec<u8>>,
-    /// Where the CLI works; absolute.
+    /// The working directory of the CLI, as an absolute path.
     pub cwd: PathBuf,
-    /// Variables of this run.
+    /// Variables for this run.
     pub env: Vec<(EnvName, String)>,
     /// How long a task may run.
     pub timeout: Option<Duration>,
-    /// What a task may use of the machine.
+    /// How much of the machine a task may use.
     pub limits: Limits,
-    /// The model of this run.
+    /// The model for this run.
     pub model: Option<String>,
-    /// What the CLI may do; the settings' word for it where absent.
+    /// What the CLI may do. If absent, the settings decide.
     pub permission: Option<Permission>,
-    /// Pass `mcp.json` on.
+    /// Whether to pass on the servers of `mcp.json`.
     pub mcp: bool,
-    /// A configuration directory of its own.
+    /// Whether the CLI gets a separate configuration directory.
     pub isolated: bool,
     /// The user's own arguments for the CLI.
     pub arguments: Vec<OsString>,
 }
 
 impl Request {
-    /// A run of a CLI in a directory, with nothing else asked for.
+    /// Returns a run of a CLI in a directory, without any other options.
     pub fn new(cli: CliKind, cwd: impl Into<PathBuf>) -> Self {
         Self {
             cli,
@@ -61,5 +61,5 @@ impl Request {
     }
 }
 
-/// The longest standard input of a CLI: roles and prompt.
+/// The maximum size of a CLI's standard input, which consists of roles and prompt.
 pub const MAX_PROMPT_BYTES: usize = 32 << 20;

@@ -1,10 +1,9 @@
-//! Roles: what goes before a task. Files of aiw's own, and Claude Code's subagents.
+//! Roles: texts that go before a task. They are files of aiw's own, or Claude Code's subagents.
 //!
-//! aiw's own are `role/*.md` of its home: a description, a line of exactly 12 dashes, the
-//! content. At most 1 MB of UTF-8. A byte order mark is not a part of it; line ends stay as they
-//! are in the content. Claude Code's are `.claude/agents/*.md` of the current directory and of
-//! the user's home: front matter, then the content. They are read, never written. Of several
-//! with one name the first counts, in this order.
+//! aiw's own are `role/*.md` of its home: a description, a line of exactly 12 dashes, the content. At most 1 MB of
+//! UTF-8. A byte order mark is not part of the role; line endings in the content are preserved. Claude Code's are
+//! `.claude/agents/*.md` of the current directory and of the user's home: front matter, then the content. They are
+//! read, never written. If several have the same name, the first one in this order counts.
 
 mod error;
 mod folder;
@@ -29,19 +28,19 @@ use parse::Text;
 /// Where Claude Code keeps subagents, below a project and below the user's home.
 const AGENTS: &str = ".claude/agents";
 
-/// Whose file a role is.
+/// Where a role comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleSource {
     /// aiw's own.
     Aiw,
     /// A subagent of the current directory.
     Project,
-    /// A subagent of the user's.
+    /// A subagent of the user.
     User,
 }
 
 impl RoleSource {
-    /// As it stands in JSON.
+    /// Returns the word in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Aiw => "aiw",
@@ -54,53 +53,53 @@ impl RoleSource {
 /// A role that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
-    /// Its name.
+    /// The name.
     pub name: RoleName,
-    /// What it is for.
+    /// What the role is for.
     pub description: String,
-    /// What the AI is told.
+    /// The text for the AI.
     pub content: String,
-    /// Whose file it is.
+    /// Where the role comes from.
     pub source: RoleSource,
     /// The file.
     pub path: PathBuf,
-    /// Its size.
+    /// The size of the file.
     pub bytes: u64,
-    /// Whether it may go before a task: not so of a project whose directory is not trusted.
+    /// Whether the role may go before a task. A project's role may not if its directory is not trusted.
     pub trusted: bool,
 }
 
-/// A role as lists show it, or a file that should be one.
+/// A role as lists show it, or a file that should be a role.
 #[derive(Debug)]
 pub struct Listed {
-    /// Its name; the file's, where nothing better is known.
+    /// The name, or that of the file if nothing better is known.
     pub name: String,
-    /// What it is for, if it can be used.
+    /// What the role is for, if it can be used.
     pub description: Option<String>,
-    /// Whose file it is.
+    /// Where the role comes from.
     pub source: RoleSource,
     /// The file.
     pub path: PathBuf,
-    /// Its size.
+    /// The size of the file.
     pub bytes: u64,
-    /// Why it can't be used.
+    /// Why the role can't be used.
     pub problem: Option<RoleProblem>,
-    /// The file that goes before it.
+    /// The file that takes precedence over it.
     pub shadowed_by: Option<PathBuf>,
-    /// As a role's.
+    /// Like [`Role::trusted`].
     pub trusted: bool,
 }
 
 /// All roles.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// By source, then by name.
+    /// The roles, by source, then by name.
     pub roles: Vec<Listed>,
-    /// Folders that could not be read; the others were.
+    /// Folders that could not be read. The others were.
     pub unread: Vec<RoleError>,
 }
 
-/// The folders that hold roles.
+/// The folders that contain roles.
 #[derive(Debug)]
 pub struct Roles {
     home: Home,
@@ -108,14 +107,14 @@ pub struct Roles {
     user: Option<PathBuf>,
 }
 
-/// A directory that may have roles of its own.
+/// A directory that may have its own roles.
 #[derive(Debug)]
 struct Project {
     root: PathBuf,
     trusted: bool,
 }
 
-/// A folder of Claude Code's.
+/// A folder of Claude Code's subagents.
 struct Agents {
     source: RoleSource,
     trusted: bool,
@@ -123,7 +122,7 @@ struct Agents {
 }
 
 impl Roles {
-    /// The roles of aiw's home, of a directory, which is trusted or not, and of the user.
+    /// Returns the roles of aiw's home, of a directory (whether trusted or not), and of the user.
     pub fn at(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
         let project = directory.map(|root| Project { root: root.to_owned(), trusted: settings.trusts(root) });
         Self::new(home, project, user_home())
@@ -132,12 +131,12 @@ impl Roles {
     fn new(home: Home, project: Option<Project>, user: Option<PathBuf>) -> Self {
         let agents = |root: &Path| fs::canonicalize(root.join(AGENTS)).ok();
         let users = user.as_deref().and_then(agents);
-        // In the user's home both are one folder.
+        // In the user's home, both are the same folder.
         let project = project.filter(|project| users.is_none() || agents(&project.root) != users);
         Self { home, project, user }
     }
 
-    /// Where aiw's own are.
+    /// Returns the folder of aiw's own roles.
     pub fn own_dir(&self) -> PathBuf {
         self.home.root().join("role")
     }
@@ -146,7 +145,7 @@ impl Roles {
         Folder::open(&self.own_dir())
     }
 
-    /// Claude Code's folders; those that there are. What does not count comes last.
+    /// Returns those of Claude Code's folders that exist. Untrusted ones come last.
     fn agents(&self) -> Vec<Agents> {
         let project = self.project.as_ref().and_then(|project| {
             let folder = Folder::open_beneath(&project.root, AGENTS).transpose()?;
@@ -161,7 +160,7 @@ impl Roles {
         all
     }
 
-    /// Everything that is there, what is broken too.
+    /// Returns all roles, including broken ones.
     pub fn list(&self) -> Listing {
         let mut listing = Listing::default();
         let mut first: HashMap<RoleName, PathBuf> = HashMap::new();
@@ -180,8 +179,8 @@ impl Roles {
         listing
     }
 
-    /// The role of a name, to go before a task. One that is broken is an error, also where another
-    /// of that name would work: nobody gets another role than the one that counts.
+    /// Returns the role with a name, to go before a task. A broken role is an error even if another role with that
+    /// name would work: no other role is used in its place.
     pub fn find(&self, name: &RoleName) -> Result<Role, RoleError> {
         match (self.look(name)?, &self.project) {
             (role, Some(project)) if !role.trusted => {
@@ -191,7 +190,7 @@ impl Roles {
         }
     }
 
-    /// The role of a name, to be looked at: also one of a directory that is not trusted.
+    /// Returns the role with a name, for viewing: this may be a role of a directory that is not trusted.
     pub fn look(&self, name: &RoleName) -> Result<Role, RoleError> {
         if let Some(file) = self.own()?.and_then(|folder| folder.file(name)) {
             return match file.content.and_then(|bytes| Ok((bytes.len() as u64, parse::own(&bytes)?))) {
@@ -201,7 +200,7 @@ impl Roles {
         }
         let mut broken = None;
         for Agents { source, trusted, folder } in self.agents() {
-            // A folder that can't be read holds no role that anybody meant; `list` says so.
+            // A folder that can't be read cannot contain a role that the user meant. `list` reports the folder.
             for file in folder.and_then(|folder| folder.files()).unwrap_or_default() {
                 match file.content.and_then(|bytes| parse::subagent(&bytes, &file.name)) {
                     Ok((found, text)) if found == *name => {
@@ -217,7 +216,7 @@ impl Roles {
         Err(broken.unwrap_or_else(|| RoleError::Unknown { name: name.clone() }))
     }
 
-    /// The bytes of a role of aiw's own, to be edited: they need not be a good role.
+    /// Returns the bytes of a role of aiw's own, for editing. They need not be a valid role.
     pub fn own_bytes(&self, name: &RoleName) -> Result<Vec<u8>, RoleError> {
         let folder = self.own()?;
         let Some((folder, file)) = folder.and_then(|folder| folder.file(name).map(|file| (folder, file))) else {
@@ -232,7 +231,7 @@ impl Roles {
         file.content.map_err(|problem| RoleError::Broken { path: file.path, problem })
     }
 
-    /// Writes a role of aiw's own, if the bytes are one.
+    /// Writes a role of aiw's own, if the bytes are a valid role.
     pub fn write(&self, name: &RoleName, bytes: &[u8], over: Overwrite<'_>) -> Result<Role, RoleError> {
         let text = parse::own(bytes).map_err(|problem| RoleError::Invalid { name: name.clone(), problem })?;
         let _lock = self.home.lock()?;
@@ -247,7 +246,7 @@ impl Roles {
         Ok(role(name.clone(), text, RoleSource::Aiw, path, bytes.len() as u64))
     }
 
-    /// The bytes of a role's file with this description and content.
+    /// Returns the bytes of a role's file with this description and content.
     pub fn text(description: &str, content: &[u8]) -> Result<Vec<u8>, RoleError> {
         let description = description.trim();
         if description.contains(['\n', '\r']) || description == DELIMITER {
@@ -269,7 +268,7 @@ fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>
     let name = stem.parse::<RoleName>().map_err(|source| RoleProblem::Name { source });
     let read = match source {
         RoleSource::Aiw => name.and_then(|name| {
-            // It has its name whatever is in it: see `find`.
+            // The file takes its name regardless of its content; see `find`.
             let before = before(first, &name, &path);
             Ok((name, parse::own(&content?)?, before))
         }),
@@ -303,7 +302,7 @@ fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>
     }
 }
 
-/// The file that has this name already; else the name is this file's.
+/// Returns the file that has this name already. If there is none, the name becomes this file's.
 fn before(first: &mut HashMap<RoleName, PathBuf>, name: &RoleName, path: &Path) -> Option<PathBuf> {
     match first.get(name) {
         Some(other) => Some(other.clone()),
@@ -314,7 +313,7 @@ fn before(first: &mut HashMap<RoleName, PathBuf>, name: &RoleName, path: &Path) 
     }
 }
 
-/// The prompt: what the roles say, then the task, parted by `---`; the task byte for byte.
+/// Returns the prompt: the texts of the roles, then the task byte for byte, separated by `---`.
 pub fn compose(roles: &[Role], task: &[u8]) -> Vec<u8> {
     let parts: Vec<&[u8]> = roles.iter().map(|role| role.content.as_bytes()).chain([task]).collect();
     parts.join(&b"\n\n---\n\n"[..])

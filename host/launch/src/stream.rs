@@ -1,61 +1,61 @@
-//! What the CLIs write in their structured streams (`stream-json`, JSONL), as events and facts. The
-//! shapes of each are in its own module. A line of an unknown shape is ignored.
+//! The CLIs' structured streams (`stream-json`, JSONL), as events and facts. The formats of each CLI are in its own
+//! module. A line of an unknown format is ignored.
 
 use aiw_core::one_line;
 use aiw_tasks::Facts;
 use serde_json::Value;
 
-/// One thing that happened.
+/// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The model said something; whole, or a piece that the next one goes on from.
+    /// The model said something, either complete or a part that the next event continues.
     Said {
-        /// Its words.
+        /// The text.
         text: String,
-        /// Whether more of the same may follow.
+        /// Whether more of the same text may follow.
         part: bool,
     },
     /// The model called a tool.
     Called {
         /// The tool's name.
         tool: String,
-        /// What it was given, as JSON or as a command line.
+        /// The input of the tool, as JSON or as a command line.
         input: String,
     },
     /// A tool answered.
     Returned {
-        /// Its answer.
+        /// The answer.
         text: String,
-        /// Whether it failed.
+        /// Whether the tool failed.
         failed: bool,
     },
-    /// The run failed, or a request of it did.
+    /// The run failed, or one of its requests did.
     Failed(String),
-    /// A line that is not a part of the stream: standard error, mostly.
+    /// A line that is not part of the stream, mostly from standard error.
     Line(String),
 }
 
 impl Event {
-    /// Something said; nothing where there are no words.
+    /// Returns the event for a text, or `None` if the text is empty.
     pub(crate) fn said(text: &str, part: bool) -> Option<Self> {
         (!text.is_empty()).then(|| Self::Said { text: text.to_owned(), part })
     }
 }
 
-/// The structured stream of one CLI, a line at a time.
+/// Reads the structured stream of one CLI, one line at a time.
 pub(crate) trait CliStream: Send {
-    /// What a line says.
+    /// Returns the events of a line.
     fn read(&mut self, line: &Value, found: &mut Findings) -> Vec<Event>;
 }
 
-/// What a stream has told so far.
+/// The facts that a stream has told so far.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) facts: Facts,
 }
 
 impl Findings {
-    /// The CLI's own session, by its id.
+    /// Records the id of the CLI's own session.
     pub(crate) fn session(&mut self, id: &Value) {
         self.facts.structured = true;
         if let Some(id) = id.as_str().filter(|id| is_session(id)) {
@@ -63,7 +63,7 @@ impl Findings {
         }
     }
 
-    /// The end that the stream itself tells.
+    /// Records the end of the run as the stream itself reports it.
     pub(crate) fn end(&mut self, failed: bool) {
         self.facts.structured = true;
         self.facts.complete = true;
@@ -75,7 +75,7 @@ pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The text of a string, of a block with a `text`, or of a list of them.
+/// Returns the text of a string, of a block with a `text`, or of a list of them.
 pub(crate) fn flat(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -85,7 +85,7 @@ pub(crate) fn flat(value: &Value) -> String {
     }
 }
 
-/// Session ids go back into a command line.
+/// Returns whether a session id is safe to use in a command line.
 fn is_session(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -95,20 +95,20 @@ fn is_session(id: &str) -> bool {
 /// Where a piece of rendered text belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// What the model said: the answer.
+    /// The answer: what the model said.
     Answer,
-    /// What it did on the way.
+    /// The progress: what it did on the way.
     Progress,
 }
 
-/// Events as text for people.
+/// Renders events as text for people.
 #[derive(Debug, Default)]
 pub struct Renderer {
-    /// The last piece of what was said did not end its line.
+    /// Whether the last part of what was said did not end its line.
     open: bool,
 }
 
-/// Without colors and cursor movements; what else could steer a terminal is made visible.
+/// Removes colors and cursor movements, and makes other characters visible that could control a terminal.
 pub(crate) fn plain(text: &str) -> String {
     aiw_core::printable(&stripped(text)).into_owned()
 }
@@ -117,11 +117,11 @@ pub(crate) fn stripped(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
-/// Longer lines about tools are cut.
+/// Longer lines about tools are truncated.
 const WIDTH: usize = 160;
 
 impl Renderer {
-    /// The text of an event, with its line breaks; printable.
+    /// Returns the printable text of an event, with its line breaks.
     pub fn render(&mut self, event: &Event) -> Vec<(Place, String)> {
         let mut pieces = Vec::new();
         if let Event::Said { text, part } = event {
@@ -145,7 +145,7 @@ impl Renderer {
         pieces
     }
 
-    /// The line break that what was said last still needs.
+    /// Returns the line break that the last text still needs.
     pub fn finish(&mut self) -> Option<String> {
         std::mem::take(&mut self.open).then(|| "\n".to_owned())
     }

@@ -1,4 +1,4 @@
-//! Logs as text: what a CLI's stream says, in lines for people.
+//! Logs as text: the content of a CLI's stream, in lines for people.
 
 use std::collections::VecDeque;
 
@@ -8,35 +8,35 @@ use aiw_tasks::{Entry, Stream, Task, TaskError, Tasks};
 use crate::stream::plain;
 use crate::{Event, Place, Reader, Renderer};
 
-/// A log as lines of text.
+/// Converts a log to lines of text.
 pub struct Text {
     reader: Reader,
     renderer: Renderer,
     line: String,
-    /// What the model said last, its beginning.
+    /// The beginning of what the model said last.
     said: String,
     /// Whether more of it may follow.
     saying: bool,
 }
 
-/// More than a record keeps of the last message.
+/// More than a record keeps of the final message.
 const SAID: usize = 64 << 10;
 
-/// A longer line is cut: a model may say gigabytes without a line break.
+/// A longer line is split: a model may write gigabytes without a line break.
 const LINE: usize = 1 << 20;
 
-/// A line of text of a log.
+/// A line of text from a log.
 pub struct TextLine {
-    /// When its end was read, in milliseconds since 1970.
+    /// When the end of the line was read, in milliseconds since 1970.
     pub time: u64,
-    /// Where it came from.
+    /// The stream that the line came from.
     pub stream: Stream,
-    /// Printable, without the line break.
+    /// The printable text, without the line break.
     pub text: String,
 }
 
 impl Text {
-    /// The text of a task's log, from any entry on.
+    /// Returns a converter for a task's log, which may begin at any entry.
     pub fn new(task: &Task) -> Self {
         Self::of(task.about.cli)
     }
@@ -51,7 +51,7 @@ impl Text {
         }
     }
 
-    /// The pieces of text of an entry, where each belongs.
+    /// Returns the pieces of text of an entry, and where each belongs.
     pub fn pieces(&mut self, entry: &Entry) -> Vec<(Place, String)> {
         if entry.stream == Stream::Aiw {
             let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
@@ -78,19 +78,19 @@ impl Text {
         }
     }
 
-    /// The last message of a task that has ended, where the log did not tell it: it may not be whole,
-    /// and not all that a CLI answers is something that its model said.
+    /// Returns the final message of an ended task, if the log did not contain it: the log may be incomplete, and a
+    /// CLI's answer is not always something that its model said.
     pub fn untold(&self, task: &Task) -> Option<String> {
         let message = plain(task.about.final_message.as_deref()?.trim());
         (!self.said.trim().starts_with(message.trim_end_matches('…'))).then_some(message)
     }
 
-    /// The line break that what was said last still needs.
+    /// Returns the line break that the last text still needs.
     pub fn finish(&mut self) -> Option<String> {
         self.renderer.finish()
     }
 
-    /// The lines that an entry completes.
+    /// Returns the lines that an entry completes.
     pub fn lines(&mut self, entry: &Entry) -> Vec<TextLine> {
         let mut lines = Vec::new();
         for (_, piece) in self.pieces(entry) {
@@ -107,7 +107,7 @@ impl Text {
     }
 }
 
-/// The last lines of text of a task's log, at whatever size.
+/// Returns the last lines of text of a task's log, whatever its size.
 pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, TaskError> {
     let log = tasks.log(task.id)?;
     let mut read = wanted.saturating_mul(2).max(16);
@@ -115,7 +115,7 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
         let entries = log.tail(read)?;
         let mut text = Text::new(task);
         let mut lines: VecDeque<TextLine> = entries.iter().flat_map(|entry| text.lines(entry)).collect();
-        // Most entries make a line or more; a stream of many that make none is read further back.
+        // Most entries make at least one line. If many make none, more of the log is read.
         if lines.len() >= wanted || entries.len() < read || read > 100_000 {
             lines.drain(..lines.len().saturating_sub(wanted));
             return Ok(lines.into());
@@ -130,7 +130,7 @@ mod tests {
     use aiw_tasks::{Interpreter, testing::masked};
     use proptest::prelude::*;
 
-    /// The lines of a CLI that says these pieces, however it does.
+    /// Returns the lines of a CLI that says these pieces, in the format of each CLI.
     fn lines(cli: CliKind, pieces: &[String]) -> String {
         let whole = pieces.concat();
         match cli {

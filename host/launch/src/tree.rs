@@ -1,8 +1,8 @@
-//! The session that a command belongs to: which AI CLI, IDE or shell stands above it.
+//! The session that a command belongs to: which AI CLI, IDE or shell is above it.
 //!
-//! Only the ancestors are looked at, so the number of processes does not count. What can't be
-//! read (a container, another user's process) ends the search; the answer is then what was
-//! found so far, or the command's own terminal session: its leader, or the highest process left of it.
+//! Only the ancestors are examined, so the number of processes does not matter. The search ends at a process that
+//! can't be read (in a container, or another user's). The answer is then what was found so far, or the command's own
+//! terminal session: its leader, or the highest process left in it.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use aiw_tasks::Root;
 
 use crate::clis;
 
-/// What stands at the root of a session.
+/// What is at the root of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RootKind {
     /// An AI CLI.
@@ -25,28 +25,28 @@ pub enum RootKind {
 /// The session of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
-    /// The process that names it.
+    /// The process that identifies the session.
     pub root: Root,
-    /// What that is.
+    /// What the root is.
     pub kind: RootKind,
-    /// The task within which the process runs, where it does.
+    /// The task that the process runs in, if any.
     pub task: Option<TaskId>,
 }
 
-/// One process on the way up.
+/// A process on the way up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ancestor {
     root: Root,
     parent: u32,
-    /// The name of its executable's file, where it could be read, else of its first argument.
+    /// The file name of its executable, if it could be read, or else of its first argument.
     name: String,
     arguments: Vec<String>,
 }
 
-/// No real tree is deeper.
+/// No real process tree is deeper.
 const MAX_DEPTH: usize = 128;
 
-/// The session of this process.
+/// Returns the session of this process.
 pub fn session() -> Session {
     let own = std::process::id();
     find(platform::ancestors(own), || platform::session_leader(own))
@@ -55,7 +55,7 @@ pub fn session() -> Session {
 fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32) -> Session {
     let (mut cli, mut ide) = (None, None);
     for ancestor in ancestors.take(MAX_DEPTH) {
-        // Above a shim there is nothing of the task's: it has left the tree of its starter.
+        // Nothing above a shim belongs to the task: the shim has left the tree of its starter.
         if let Some((root, task)) = shim(&ancestor) {
             return Session { root, kind: RootKind::Session, task: Some(task) };
         }
@@ -72,10 +72,10 @@ fn find(ancestors: impl Iterator<Item = Ancestor>, leader: impl FnOnce() -> u32)
     }
 }
 
-/// `aiw shim ROOT ID INSTANCE`, as `aiw-tasks` starts it.
+/// Parses `aiw shim ROOT ID INSTANCE`, as `aiw-tasks` starts it.
 fn shim(process: &Ancestor) -> Option<(Root, TaskId)> {
     let [_, word, root, task, ..] = process.arguments.as_slice() else { return None };
-    // Whatever the file is called: a copy of aiw by another name supervises as well.
+    // The file name may differ: a copy of aiw with another name supervises as well.
     let own = std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
     if word != "shim" || (process.name != "aiw" && Some(&process.name) != own.as_ref()) {
         return None;
@@ -84,13 +84,13 @@ fn shim(process: &Ancestor) -> Option<(Root, TaskId)> {
     Some((Root::of(root.parse().ok()?), task))
 }
 
-/// The CLI that a process is: by its name, or by the script that Node runs.
+/// Returns the CLI that a process is, by its name or by the script that Node runs.
 fn cli_of(process: &Ancestor) -> Option<CliKind> {
     let named = |name: &str| {
         let stem = name.strip_suffix(".exe").unwrap_or(name);
         CliKind::ALL.into_iter().find(|kind| kind.as_str() == stem)
     };
-    // The native installer's executable is called as its version; its first argument is `claude`.
+    // The native installer's executable is named after its version; its first argument is `claude`.
     let first = process.arguments.first().and_then(|argument| file_name(argument));
     if let Some(kind) = named(&process.name).or_else(|| named(first?)) {
         return Some(kind);
@@ -98,7 +98,7 @@ fn cli_of(process: &Ancestor) -> Option<CliKind> {
     if !matches!(process.name.as_str(), "node" | "nodejs" | "bun" | "deno" | "MainThread") {
         return None;
     }
-    // Options of Node stand before the script; what follows the script is the CLI's own.
+    // Node's options are before the script; the arguments after the script are the CLI's own.
     let script = process.arguments.iter().skip(1).find(|argument| !argument.starts_with('-'))?;
     CliKind::ALL
         .into_iter()
@@ -154,7 +154,7 @@ mod platform {
 
     use super::{Ancestor, MAX_DEPTH, file_name};
 
-    /// The process itself is none of its ancestors.
+    /// Returns the ancestors of a process, without the process itself.
     pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = Ancestor> {
         let mut next = stat(pid).map(|stat| stat.parent);
         std::iter::from_fn(move || {
@@ -169,8 +169,8 @@ mod platform {
         if own.session > 0 && stat(own.session).is_some_and(|leader| leader.state != "Z") {
             return own.session;
         }
-        // The leader is gone, or outside of the container: the highest process of its session that
-        // is left stands for it, so that commands of one script or service are of one session.
+        // The leader is gone, or outside of the container. The highest remaining process of its session takes its
+        // place, so that the commands of a script or service belong to one session.
         let mut highest = (pid, own.parent);
         for _ in 0..MAX_DEPTH {
             match stat(highest.1).filter(|parent| parent.session == own.session) {
@@ -192,7 +192,7 @@ mod platform {
     fn stat(pid: u32) -> Option<Stat> {
         let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let text = String::from_utf8_lossy(&text);
-        // The name stands in parentheses and may hold any of them.
+        // The name is in parentheses, and may itself contain parentheses.
         let (head, tail) = text.rsplit_once(')')?;
         let name = head.split_once('(')?.1.to_owned();
         let mut fields = tail.split_ascii_whitespace();
@@ -208,7 +208,7 @@ mod platform {
         let stat = stat(pid)?;
         let mut bytes = Vec::new();
         if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
-            // The first arguments tell; a prompt may follow them.
+            // The first arguments are enough; a prompt may follow them.
             let _ = file.take(16 << 10).read_to_end(&mut bytes);
         }
         let arguments: Vec<String> = bytes
@@ -229,7 +229,7 @@ mod platform {
     }
 }
 
-/// Without `/proc` a command sees no ancestors: its terminal session is its session.
+/// Without `/proc` a command sees no ancestors, so its terminal session is its session.
 #[cfg(all(unix, not(target_os = "linux")))]
 mod platform {
     use super::Ancestor;

@@ -1,5 +1,6 @@
-//! The table, waking, looking, shims and the queue against their limits: rows of what, measured, limit and unit,
-//! parted by tabs, for `cargo xtask bench`. `AIW_BENCH_SHIM` names the binary that shims are started from.
+//! Compares the table, waking, listing, shims and the queue with their limits. Prints tab-separated rows of name,
+//! measured value, limit and unit, for `cargo xtask bench`. `AIW_BENCH_SHIM` names the binary that shims are started
+//! from.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench says what it measured, or ends")]
 
@@ -13,7 +14,7 @@ use aiw_home::Home;
 use aiw_supervisor::{NewProcess, Processes, Program, Queue, Root, Scope, State, Supervised, WaitMode, testing};
 
 const SHIMS: usize = 50;
-/// The queue: so many processes of so long, through so many places.
+/// The queue: this many processes of this length, through this many places.
 const QUEUED: u32 = 1000;
 const LENGTH: Duration = Duration::from_millis(100);
 const PLACES: u32 = 64;
@@ -47,7 +48,7 @@ fn sleep(seconds: &str) -> Program {
 
 fn shims(dir: &Path, aiw: &Path) {
     let processes = processes(&dir.join("shims"));
-    // What was built or run just now still writes, and ends.
+    // Lets the writes of preceding builds and runs finish.
     Command::new("sync").status().unwrap();
     std::thread::sleep(Duration::from_secs(3));
     let (mut ours, mut plain) = (Vec::new(), Vec::new());
@@ -65,7 +66,7 @@ fn shims(dir: &Path, aiw: &Path) {
     plain.sort();
     let over = ours[SHIMS / 2].saturating_sub(plain[SHIMS / 2]);
     println!("start a process, over a plain spawn\t{:.2}\t5\tms", over.as_secs_f64() * 1e3);
-    // Pages that were just written count as a process's own until then.
+    // Pages that were just written count as a process's own until they are synced.
     Command::new("sync").status().unwrap();
     let pss: Vec<u64> = started.iter().filter_map(|one| pss_kb(one.record.shim.pid)).collect();
     let mean = pss.iter().sum::<u64>() / u64::try_from(pss.len().max(1)).unwrap();
@@ -81,8 +82,8 @@ fn shims(dir: &Path, aiw: &Path) {
     }
 }
 
-/// Fills all places with processes that wait for a gate, queues the others behind them, sees what waiting costs, and
-/// opens the gate.
+/// Fills all places with processes that wait for a gate, queues the others behind them, measures the cost of waiting,
+/// and opens the gate.
 fn queue(dir: &Path, aiw: &Path) {
     let dir = dir.join("queue");
     fs::create_dir(&dir).unwrap();
@@ -122,7 +123,7 @@ fn queue(dir: &Path, aiw: &Path) {
     println!("{what}\t{:.2}\t1.3\ttimes", took.as_secs_f64() / ideal.as_secs_f64());
 }
 
-/// The processor time that a process has used.
+/// Returns the processor time that a process has used.
 fn processor_time(pid: u32) -> Duration {
     let times = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     Duration::from_nanos(times.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0))

@@ -1,8 +1,8 @@
-//! Attached processes: they talk to their owner alone, and go with it.
+//! Attached processes talk only to their owner and end with it.
 //!
-//! Between owner and process stands a reaper, a shim of another kind. It has none of their pipes and writes no log; it
-//! holds a socket to the owner. When that closes, however the owner has ended, it ends the process and all that the
-//! process has started.
+//! Between the owner and the process stands a reaper, which is a different kind of shim. The reaper has none of the
+//! process's pipes and writes no log; it holds a socket to the owner. When that socket closes, however the owner
+//! ended, the reaper ends the process and everything the process has started.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
@@ -21,43 +21,44 @@ use crate::program::Program;
 use crate::request::{ATTACHED, Attachment, Report};
 use crate::signal::{Proof, Target, end_marked};
 
-/// The variable by which all that an attached process starts is known as its own.
+/// The variable that marks everything an attached process starts.
 const VARIABLE: &str = "AIW_ATTACHED";
 
-/// A process that is this one's alone. When this is dropped, or this process ends in whatever way, the process and
-/// all that it has started are ended too: by SIGTERM, and after a time by SIGKILL.
+/// A process that belongs to this process alone. When the value is dropped, or this process ends in any way, the
+/// attached process and everything it has started are ended too: by SIGTERM, and after the grace period by SIGKILL.
 #[derive(Debug)]
 pub struct Attached {
-    /// Taken when this is dropped.
+    /// Taken on drop.
     reaper: Option<Child>,
     control: BufReader<UnixStream>,
     pid: u32,
-    /// Tells what this process starts from all else.
+    /// Distinguishes the processes it starts from all others.
     mark: String,
     /// When the reaper started.
     since: u64,
     exit: Option<Exit>,
-    /// Its standard input.
+    /// The standard input of the process.
     pub stdin: Option<ChildStdin>,
-    /// Its standard output, as it is: nothing is masked or kept.
+    /// The standard output of the process, unchanged: nothing is masked or kept.
     pub stdout: Option<ChildStdout>,
-    /// Its standard error. Whoever doesn't read it must drop it: a full pipe holds the process.
+    /// The standard error of the process. A caller that doesn't read it must drop it: a full pipe blocks the
+    /// process.
     pub stderr: Option<ChildStderr>,
 }
 
-/// How an attached process has ended.
+/// How an attached process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
-    /// Its exit code, if it exited.
+    /// The exit code, if the process exited.
     pub code: Option<i32>,
-    /// The signal that ended it. Neither, if the reaper was killed, and nobody saw it.
+    /// The signal that ended it. Both fields are `None` if the reaper was killed, because nobody saw the end.
     pub signal: Option<i32>,
 }
 
 impl Attached {
     /// Starts a process in a directory. `aiw` is the executable whose `shim` command is
-    /// [`shim_main`](crate::shim_main); `grace` is the time between SIGTERM and SIGKILL. The program's `stdin` is not
-    /// used.
+    /// [`shim_main`](crate::shim_main); `grace` is the time between SIGTERM and SIGKILL. The program's `stdin` is
+    /// not used.
     pub fn start(aiw: &Path, cwd: &Path, program: Program, grace: Duration) -> Result<Self, SupervisorError> {
         crate::request::check(&program)?;
         let failed = |source| SupervisorError::Shim { source };
@@ -75,7 +76,7 @@ impl Attached {
         platform::pass(&mut command, theirs.as_raw_fd());
         let not_run = |source| failed(ShimProblem::NotRun { path: aiw.to_owned(), source });
         let mut reaper = command.spawn().map_err(not_run)?;
-        // Ours alone is open from now on: the reaper's end tells of its death.
+        // From now on only our end is open, so that a closed socket means the reaper has died.
         drop(theirs);
         let mark = format!("{:016x}", random());
         let (stdin, stdout, stderr) = (reaper.stdin.take(), reaper.stdout.take(), reaper.stderr.take());
@@ -98,25 +99,26 @@ impl Attached {
         }
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Asks it to end: SIGTERM to its group, and SIGKILL when the grace is over.
+    /// Asks the process to end: SIGTERM to its group, and SIGKILL once the grace period is over.
     pub fn stop(&mut self) {
         let _ = self.control.get_ref().write_all(b"s");
     }
 
-    /// Waits for its end, and for that of all that it has started. `None` if that takes longer.
+    /// Waits until the process and everything it has started have ended. Returns `None` if that takes longer than
+    /// `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<Exit> {
         if self.exit.is_none() {
-            // A limit of no time would be none at all.
+            // A zero timeout would mean no limit.
             let _ = self.control.get_ref().set_read_timeout(Some(limit.max(Duration::from_millis(1))));
             let mut line = Vec::new();
             self.exit = match self.control.read_until(b'\n', &mut line) {
                 Ok(0) => {
-                    // The reaper was killed, and the process with it; what that has started knows of nothing.
+                    // The reaper was killed, and the process with it, but the processes it started don't know that.
                     self.end_orphans();
                     Some(Exit { code: None, signal: None })
                 }
@@ -159,7 +161,7 @@ impl Drop for Attached {
     fn drop(&mut self) {
         let _ = self.control.get_ref().shutdown(Shutdown::Both);
         if let Some(mut reaper) = self.reaper.take().filter(|_| self.exit.is_none()) {
-            // It has work to do yet, and must be no zombie afterwards.
+            // The reaper still has work to do, and must not stay as a zombie afterwards.
             let wait = move || drop(reaper.wait());
             let _ = std::thread::Builder::new().name("aiw-attached".into()).stack_size(64 << 10).spawn(wait);
         }

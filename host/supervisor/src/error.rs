@@ -1,44 +1,44 @@
-//! What can go wrong with supervised processes.
+//! The errors of supervised processes.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{TaskId, TaskState};
 
-/// What can go wrong with supervised processes.
+/// An error that concerns supervised processes.
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
-    /// There is no such process (or it was removed).
+    /// The process does not exist, or was removed.
     #[error("there is no process `{id}`")]
     Absent {
-        /// What was asked for.
+        /// The requested id.
         id: TaskId,
     },
-    /// The process is there, but this aiw cannot tell what it is.
+    /// The process exists, but this aiw cannot read its record.
     #[error("process `{id}` cannot be read: {source}")]
     Unreadable {
         /// The process.
         id: TaskId,
-        /// Why.
+        /// The reason.
         source: RecordProblem,
     },
-    /// In the place of a process' directory is a link.
+    /// A link is in the place of a process's directory.
     #[error("`{}` is a symbolic link, and aiw does not follow it", .path.display())]
     Link {
-        /// Where it is.
+        /// The path of the link.
         path: PathBuf,
     },
-    /// In the place of the process' directory is something else.
+    /// Something other than a directory is in the place of a process's directory.
     #[error("`{}` is {what}, not the directory of a process", .path.display())]
     NoDirectory {
-        /// The process that it is called after.
+        /// The process that the path is named after.
         id: TaskId,
-        /// Where it is.
+        /// The path.
         path: PathBuf,
-        /// What it is.
+        /// What the path is.
         what: &'static str,
     },
-    /// A process whose record cannot be read is supervised.
+    /// A process whose record cannot be read still has a supervisor.
     #[error("process `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
     Supervised {
         /// The process.
@@ -46,49 +46,49 @@ pub enum SupervisorError {
         /// The lock.
         lock: PathBuf,
     },
-    /// Processes are started in a session, not in all of them.
+    /// A process is started in one session, not in all of them.
     #[error("a process is started in one session, and none was given")]
     NoSession,
-    /// As many run as may run, and it was not to wait.
+    /// The limit of running processes is reached, and the process was not allowed to wait.
     #[error("{limit} processes run already")]
     Limit {
-        /// How many may run.
+        /// How many processes may run.
         limit: u32,
     },
-    /// The session's table has no room.
+    /// The session's table is full.
     #[error("all {slots} places for running and queued processes of this session are taken")]
     Full {
-        /// How many places there are.
+        /// The number of slots.
         slots: usize,
     },
-    /// The program could not be started. The process' record says so too.
+    /// The program could not be started. The process's record says so too.
     #[error("cannot start `{}`: {source}", .path.display())]
     NotStarted {
-        /// The process whose record tells it.
+        /// The process whose record says so.
         id: TaskId,
         /// The executable.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The directory to work in is none.
+    /// The working directory cannot be used.
     #[error("cannot work in `{}`: {source}", .path.display())]
     Cwd {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What was given cannot be passed on.
+    /// A value cannot be passed to the process.
     #[error("{problem}")]
     Invalid {
         /// What is wrong, as a sentence.
         problem: String,
     },
-    /// The supervisor did not come up.
+    /// The supervisor did not start.
     #[error("the supervisor did not start: {source}")]
     Shim {
-        /// Why.
+        /// The reason.
         source: ShimProblem,
     },
     /// The process has not ended.
@@ -99,15 +99,15 @@ pub enum SupervisorError {
         /// Its state.
         state: TaskState,
     },
-    /// The processes are out of reach.
+    /// The process cannot be signaled.
     #[error("process `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
         /// The process.
         id: TaskId,
-        /// Why.
+        /// The reason.
         source: Refusal,
     },
-    /// The runtime directory, or what lies in it, is not what it must be.
+    /// The runtime directory, or a file in it, is not what it must be.
     #[error("`{}` {problem}", .path.display())]
     Runtime {
         /// The file or directory.
@@ -115,7 +115,7 @@ pub enum SupervisorError {
         /// What is wrong with it, as the end of a sentence.
         problem: String,
     },
-    /// Another process has decided about a session for too long.
+    /// Another process has held the lock of a session for too long.
     #[error("another process has held the lock `{}` for {seconds} s", .path.display())]
     Busy {
         /// The lock.
@@ -126,15 +126,15 @@ pub enum SupervisorError {
     /// `AIW_RUNTIME_DIR` is relative.
     #[error("`AIW_RUNTIME_DIR` is not an absolute path: `{}`", .path.display())]
     RelativeRuntime {
-        /// What it says.
+        /// The value of the variable.
         path: PathBuf,
     },
-    /// The shared memory cannot be had.
+    /// The shared memory cannot be used.
     #[error("cannot use shared memory `{name}`: {source}")]
     Memory {
-        /// Its name.
+        /// The name of the shared memory.
         name: String,
-        /// Why.
+        /// The reason.
         source: MemoryProblem,
     },
     /// The system refused an operation.
@@ -144,10 +144,10 @@ pub enum SupervisorError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// This system has no supervised processes.
+    /// This system does not support supervised processes.
     #[error("supervised processes do not work on this system yet")]
     Unsupported,
 }
@@ -158,79 +158,79 @@ impl SupervisorError {
     }
 }
 
-/// Why a record tells nothing.
+/// Why a record cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordProblem {
-    /// Its fields may mean something else by now.
+    /// A newer version of aiw wrote it, so its fields may have another meaning.
     #[error("a newer version of aiw has written its record")]
     Newer,
-    /// It was copied here.
+    /// It was copied here from another process.
     #[error("its record is of another one")]
     Foreign,
-    /// It is not a record.
+    /// It is not a valid record.
     #[error("its record makes no sense: {0}")]
     Nonsense(#[from] serde_json::Error),
-    /// It is too large, or no file.
+    /// It is too large, or not a plain file.
     #[error(transparent)]
     Home(#[from] aiw_home::HomeError),
-    /// The system does not let us.
+    /// The system refuses to read it.
     #[error(transparent)]
     System(#[from] io::Error),
 }
 
-/// Why shared memory cannot be had.
+/// Why shared memory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryProblem {
-    /// The system's own words.
+    /// The system's error.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// The words of the crate that maps it.
+    /// An error of the crate that maps the memory.
     #[cfg(unix)]
     #[error("{0}")]
     Mapping(#[from] shared_memory::ShmemError),
-    /// There is no place for segments at all.
+    /// The directory for segments does not exist.
     #[error("there is no `{}`; mount a tmpfs at `{}`", .0.display(), .0.display())]
     NoPlace(PathBuf),
-    /// Its pages cannot be had.
+    /// There is not enough memory for the segment's pages.
     #[error("{bytes} bytes cannot be had: {source}")]
     NoRoom {
-        /// How many.
+        /// The number of bytes.
         bytes: usize,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// What is there is not what it must be.
+    /// The segment that was found cannot be used.
     #[error("{0}")]
     Unfit(&'static str),
-    /// As the shim has said it.
+    /// The reason that the shim gave.
     #[error("{0}")]
     Told(String),
 }
 
-/// Why a shim did not come up.
+/// Why a shim did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ShimProblem {
-    /// It could not be run.
+    /// The executable could not be run.
     #[error("`{}`: {source}", .path.display())]
     NotRun {
         /// The executable.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// It could not be told what to run.
+    /// The starter could not tell the shim what to run.
     #[error(transparent)]
     NotTold(io::Error),
-    /// It ended without a word.
+    /// The shim ended without an answer.
     #[error("`{}` ended without an answer", .0.display())]
     Silent(PathBuf),
-    /// It said something else.
+    /// The shim's answer could not be understood.
     #[error("`{}` answered something else", .0.display())]
     Strange(PathBuf),
-    /// Its directory was gone before it had begun.
+    /// The shim's directory was removed before the shim had begun.
     #[error("it was swept away")]
     SweptAway,
-    /// As the shim has said it.
+    /// The reason that the shim gave.
     #[error("{0}")]
     Told(String),
 }
@@ -238,28 +238,28 @@ pub enum ShimProblem {
 /// Why a process gets no signal.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Its number means nothing here.
+    /// Its process id has no meaning here.
     #[error("it belongs to another container, or to an earlier start of the system")]
     Elsewhere,
-    /// A number alone is not a process.
+    /// The record has no start time, and a process id alone does not identify a process.
     #[error("the record does not say when process {pid} started")]
     NoStart {
         /// The process.
         pid: u32,
     },
-    /// Nothing can be known of it.
+    /// The system does not show what the process is.
     #[error("process {pid} cannot be inspected")]
     Hidden {
         /// The process.
         pid: u32,
     },
-    /// It does not show what it has to.
+    /// The process does not show the expected marks.
     #[error("process {pid} does not belong to it, whatever the record says")]
     Stranger {
         /// The process.
         pid: u32,
     },
-    /// The system refuses it.
+    /// The system refuses the signal.
     #[error("{0}")]
     System(#[from] io::Error),
 }

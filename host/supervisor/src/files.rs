@@ -1,4 +1,4 @@
-//! Small files of our own: private, whole or absent.
+//! Small files of our own: private, and either complete or absent.
 
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::SupervisorError;
 
-/// A number that nobody else comes up with. The standard library seeds its hashers from the
-/// system, once for each thread.
+/// Returns a number that no other process comes up with. The standard library seeds its hashers from the system, once
+/// for each thread.
 pub(crate) fn random() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u32(std::process::id());
@@ -17,7 +17,7 @@ pub(crate) fn random() -> u64 {
     hasher.finish()
 }
 
-/// A new file that only we may read.
+/// Creates a file that only this user may read.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -25,14 +25,14 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Puts new content in the place of a file. It is not forced to the disk: what a power cut takes
-/// is the end of a task that it took as well, and forcing costs more than starting the task.
+/// Replaces the content of a file. The new content is not forced to the disk: a power cut that loses it has ended the
+/// task as well, and forcing costs more than starting the task.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), SupervisorError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
     let write = || -> io::Result<()> {
-        // One writer at a time, by the callers' locks: what is there is of one that was killed.
+        // The callers' locks allow one writer at a time, so an existing file was left by a writer that was killed.
         match fs::remove_file(&new) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -41,13 +41,13 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Supervis
         fs::rename(&new, path)
     };
     write().map_err(|e| {
-        // Half of it is of no use, and takes room that may be short.
+        // A partly written file is of no use, and takes space that may be short.
         let _ = fs::remove_file(&new);
         SupervisorError::io("write", path, e)
     })
 }
 
-/// Makes a file that has its room on the disk, whatever happens to the rest of it.
+/// Creates a file and reserves its space on the disk, even if the disk fills up later.
 pub(crate) fn reserve(path: &Path, bytes: usize) -> io::Result<()> {
     let mut file = create_private(path)?;
     let allocated = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes as u64);
@@ -58,7 +58,7 @@ pub(crate) fn reserve(path: &Path, bytes: usize) -> io::Result<()> {
     written
 }
 
-/// Puts new content in the place of a file, within the room of a reserved one, which is used up by it.
+/// Replaces the content of a file, using the space of a reserved file. That uses up the reserved file.
 pub(crate) fn write_into(reserve: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();

@@ -1,29 +1,28 @@
-//! What somebody else understands of a process' output.
+//! How another room interprets the output of a process.
 
 use crate::log::Stream;
 use crate::record::Labels;
 
-/// What the output of a process has told.
+/// What the output of a process has revealed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Findings {
-    /// What goes into the record, beside the labels of the start.
+    /// Labels to add to the record, next to those from the start.
     pub labels: Labels,
-    /// Why a process that exited with 0 has not succeeded all the same, as a sentence.
+    /// Why a process that exited with 0 has failed nevertheless, as a sentence.
     pub doubt: Option<String>,
 }
 
-/// Understands what a process writes. It is asked in the shim, and what it does wrong costs what it would
-/// have found, and nothing else.
+/// Interprets what a process writes. It runs in the shim; if it fails, only its own findings are lost.
 pub trait Interpreter {
     /// Takes one line, without its line break.
     fn line(&mut self, stream: Stream, line: &[u8]);
 
-    /// What is worth knowing while the process runs, once there is such; then it isn't asked again. `mask` takes
-    /// secrets out of a text that was put together from several lines.
+    /// Returns labels that are worth knowing while the process runs, once they are available; after that it is not
+    /// called again. `mask` removes secrets from a text that was put together from several lines.
     fn early(&self, _mask: &dyn Fn(&str) -> String) -> Option<Labels> {
         None
     }
 
-    /// What all lines together say, at the end.
+    /// Returns what all lines together mean, once the output has ended.
     fn findings(&self, mask: &dyn Fn(&str) -> String) -> Findings;
 }

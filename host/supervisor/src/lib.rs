@@ -1,12 +1,13 @@
-//! Supervised processes: each beneath a small process of its own, seen by all of the session, and lost by nobody.
+//! Supervised processes: each runs below a small process of its own, is visible to the whole session, and is never
+//! lost track of.
 //!
-//! What runs has a shim above it. The shim holds its pipes, writes its log, ends what it leaves behind and
-//! records how it ended; whoever started it may die. What runs just now stands in a segment of shared
-//! memory, one for each session; the truth about a process is its directory. A process may also be
-//! [`Attached`]: then it talks to its owner alone, and goes with it.
+//! Above each process runs a shim. The shim holds the pipes of the process, writes its log, ends the processes that
+//! it leaves behind, and records how it ended; the process that started it may die. A segment of shared memory, one
+//! for each session, holds what is running now; the directory of a process is the authority on that process. A
+//! process may also be [`Attached`]: then it talks only to its owner and ends with it.
 //!
-//! Not for what a process is. Its labels, and what its output means, are the business of the room that has it
-//! supervised: `aiw-tasks` for AI CLIs.
+//! Not for the meaning of a process. Its labels and the meaning of its output are the business of the room that has
+//! it supervised: `aiw-tasks` for AI CLIs.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -70,5 +71,5 @@ pub use record::{Labels, Record};
 pub use root::{Root, Scope};
 pub use shim::shim_main;
 
-/// How many may stand above one.
+/// The maximum number of processes above another one.
 pub const MAX_ABOVE: usize = 4;

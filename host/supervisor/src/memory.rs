@@ -1,4 +1,4 @@
-//! Files in memory: with a name, for programs that look up the real name of what they are given, and without.
+//! Files in memory: with a name, for programs that look up the real path of the files they are given, and without.
 
 #[cfg(unix)]
 use std::path::Path;
@@ -9,16 +9,16 @@ use crate::files::{create_private, random};
 #[cfg(unix)]
 use crate::program::NamedFile;
 
-/// What the names of [`memory_path`] begin with.
+/// The prefix of the file names of [`memory_path`].
 #[cfg(unix)]
 const MEMORY_PREFIX: &str = "aiw-file-";
 
-/// Where files in memory have names.
+/// The directory of named files in memory.
 #[cfg(unix)]
 const MEMORY: &str = "/dev/shm";
 
-/// A path that nothing has, in a file system that is memory; `None` where there is no such. It
-/// names this process: what its file is called after has died, and no task holds, is swept away.
+/// Returns an unused path in a file system in memory, or `None` if there is no such file system. The path names this
+/// process: once this process has died and no task holds the file, it is swept.
 #[cfg(unix)]
 pub fn memory_path() -> Option<PathBuf> {
     let pid = std::process::id();
@@ -28,23 +28,23 @@ pub fn memory_path() -> Option<PathBuf> {
     directory.is_dir().then(|| directory.join(format!("{MEMORY_PREFIX}{pid}-{start}-{one:016x}{two:016x}.json")))
 }
 
-/// No other system has tasks.
+/// Returns `None`: no other system has tasks.
 #[cfg(not(unix))]
 pub fn memory_path() -> Option<PathBuf> {
     None
 }
 
-/// An empty file in memory, without a name, for its owner alone.
+/// Creates an empty, unnamed file in memory that only its owner can use.
 #[cfg(unix)]
 pub fn memory_file() -> std::io::Result<std::fs::File> {
     crate::platform::memory_file()
 }
 
-/// Removes files of [`memory_path`] whose makers are dead, but those that are to be kept, or that a
-/// shim holds: of another home there may be one.
+/// Removes the files of [`memory_path`] whose makers are dead, except those to keep and those that a shim holds: a
+/// shim of another home may hold one.
 #[cfg(unix)]
 pub(crate) fn sweep_memory(keep: impl FnOnce() -> Vec<PathBuf>) {
-    // Hardly ever is there such a file, and the records need time to read.
+    // There is rarely such a file, and reading the records takes time.
     let keep = std::cell::LazyCell::new(keep);
     for entry in std::fs::read_dir(MEMORY).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -70,19 +70,19 @@ fn remove_left(path: &Path) {
     }
 }
 
-/// Removes named files. A forged record removes nothing else, and nothing that a shim holds.
+/// Removes named files. A forged record cannot make this remove any other file, or a file that a shim holds.
 #[cfg(unix)]
 pub(crate) fn remove_all(files: &mut Vec<PathBuf>) {
     files.drain(..).for_each(|path| remove_left(&path));
 }
 
-/// Locks a named file, as its shim does while the CLI runs; whether nobody else has.
+/// Locks a named file, as its shim does while the CLI runs. Returns whether nobody else holds the lock.
 #[cfg(unix)]
 fn hold(file: &std::fs::File) -> bool {
     rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-/// The process that a file in memory is called after.
+/// Returns the process that a file in memory is named after.
 #[cfg(unix)]
 fn owner(path: &Path) -> Option<(u32, u64)> {
     let mut parts = path.file_name()?.to_str()?.strip_prefix(MEMORY_PREFIX)?.split('-');
@@ -90,13 +90,13 @@ fn owner(path: &Path) -> Option<(u32, u64)> {
     (parts.next().is_some() && parts.next().is_none()).then_some(owner)
 }
 
-/// Whether a path is of [`memory_path`]: no other is made or removed.
+/// Returns whether a path is one of [`memory_path`]. No other file is created or removed.
 #[cfg(unix)]
 pub(crate) fn is_memory_path(path: &Path) -> bool {
     path.parent() == Some(Path::new(MEMORY)) && owner(path).is_some()
 }
 
-/// Named files that are made, and locked so that nobody sweeps them away. They go when this is dropped.
+/// Named files that were created, and locked so that nobody sweeps them. They are removed on drop.
 #[cfg(unix)]
 pub(crate) struct Named {
     files: Vec<(PathBuf, std::fs::File)>,
@@ -104,7 +104,7 @@ pub(crate) struct Named {
 
 #[cfg(unix)]
 impl Named {
-    /// Makes them, all or none.
+    /// Creates all of the files, or none.
     pub fn make(files: &[NamedFile]) -> std::io::Result<Self> {
         use std::io::Write;
         let mut named = Self { files: Vec::new() };

@@ -1,4 +1,4 @@
-//! What is said of a process when it is started, besides the program.
+//! How to start a process, apart from the program itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,34 +8,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::Labels;
 
-/// What is known of a process before it starts. All of it may be shown: secrets belong in
+/// What is known about a process before it starts. All of it may be shown: secrets belong in
 /// [`Program`](crate::Program).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewProcess {
-    /// What it is, in words of whoever starts it. They stand in its record as they are.
+    /// A description of the process, in the starter's terms. The labels are stored in its record unchanged.
     pub labels: Labels,
-    /// The same in a few bytes, for the table in shared memory.
+    /// The labels in a few bytes, for the table in shared memory.
     pub label: Vec<u8>,
-    /// Where it works.
+    /// The working directory.
     #[serde(skip)]
     pub cwd: PathBuf,
-    /// How long it may run.
+    /// How long the process may run.
     pub timeout: Option<Duration>,
-    /// How many processes stand above it.
+    /// The number of processes above it.
     pub depth: u8,
-    /// The process right above it. Those above one may wait for it, so they do not count when it is looked
-    /// whether there is a place for it.
+    /// The process directly above it. The processes above one may wait for it, so they do not count against the limit
+    /// of running processes.
     pub parent: Option<TaskId>,
-    /// Whether it is started again when it has ended.
+    /// Whether the process is started again after it ends.
     pub restart: Restart,
-    /// The terminal that it has; else it has pipes.
+    /// The terminal of the process. Without one it has pipes.
     pub terminal: Option<Terminal>,
-    /// How much is kept of what it writes.
+    /// How much of its output is kept.
     pub log: LogPolicy,
 }
 
 impl NewProcess {
-    /// A process that runs once in a directory, with nothing else said of it.
+    /// Returns a process that runs once in a directory, with defaults for everything else.
     pub fn within(cwd: impl Into<PathBuf>) -> Self {
         Self {
             labels: Labels::new(),
@@ -56,9 +56,9 @@ impl NewProcess {
 pub struct Restart {
     /// After which ends.
     pub when: RestartWhen,
-    /// How long after its end.
+    /// The delay after an end.
     pub delay: Duration,
-    /// How often at most.
+    /// The maximum number of restarts.
     pub limit: Option<u32>,
 }
 
@@ -68,12 +68,12 @@ impl Default for Restart {
     }
 }
 
-/// After which ends a process is started again. One that was told to end, or ran out of time, never is.
+/// After which ends a process is started again. A process that was stopped or that timed out is never started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestartWhen {
     /// After none.
     Never,
-    /// After those that are no success.
+    /// After those that are not a success.
     Failed,
     /// After all.
     Ended,
@@ -82,18 +82,18 @@ pub enum RestartWhen {
 /// The size of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {
-    /// Lines.
+    /// The number of lines.
     pub rows: u16,
-    /// Characters in a line.
+    /// The number of characters in a line.
     pub columns: u16,
 }
 
-/// How much of what a process writes is kept.
+/// How much of a process's output is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPolicy {
-    /// When a file of the log is full and the next one begins, in bytes.
+    /// The size at which a log file is full and the next one begins, in bytes.
     pub file_bytes: u64,
-    /// How many files there are at most, the live one included: 16 at most. Without any there is no log.
+    /// The maximum number of files, including the live one; at most 16. With 0 there is no log.
     pub files: u8,
 }
 
@@ -103,12 +103,12 @@ impl Default for LogPolicy {
     }
 }
 
-/// What happens when enough processes run already.
+/// What happens when the limit of running processes is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queue {
-    /// How many of the session may run at once.
+    /// How many processes of the session may run at once.
     pub limit: u32,
-    /// Whether the process waits for its turn; else it is refused.
+    /// Whether the process waits for its turn. Otherwise it is refused.
     pub may_queue: bool,
 }
 

@@ -1,32 +1,32 @@
-//! What runs, and what it is given.
+//! The program that runs, and what it is given.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What runs. It holds secrets, so its `Debug` shows counts only.
+/// A program to run. It holds secrets, so its `Debug` output shows only counts.
 #[derive(Clone)]
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
-    /// Its arguments, without its own name.
+    /// The arguments, without the name of the program.
     pub arguments: Vec<OsString>,
-    /// The whole environment of the CLI.
+    /// The complete environment of the CLI.
     pub environment: Vec<(OsString, OsString)>,
-    /// What the CLI reads from its standard input.
+    /// The bytes that the CLI reads from its standard input.
     pub stdin: Vec<u8>,
-    /// Files that exist in memory only.
+    /// Files that exist only in memory.
     pub files: Vec<PassedFile>,
-    /// Files in memory that have a name, while the CLI runs.
+    /// Files in memory that have a name while the CLI runs.
     pub named_files: Vec<NamedFile>,
-    /// What it may use.
+    /// The resources that it may use.
     pub limits: Limits,
-    /// What is masked in all that it writes.
+    /// The byte strings to mask in everything it writes.
     pub secrets: Vec<Vec<u8>>,
 }
 
 impl Program {
-    /// An executable without arguments, environment or input.
+    /// Returns an executable without arguments, environment or input.
     pub fn of(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -43,7 +43,7 @@ impl Program {
 
 #[cfg(unix)]
 impl Program {
-    /// Overwrites what may be secret before its memory is given back.
+    /// Overwrites everything that may be secret before its memory is freed.
     pub(crate) fn wipe(&mut self) {
         use std::os::unix::ffi::OsStringExt;
         let arguments = self.arguments.drain(..);
@@ -54,38 +54,38 @@ impl Program {
         let texts = arguments.chain(environment).map(OsString::into_vec).chain(self.secrets.drain(..));
         for mut bytes in texts.chain(files).chain(named_files).chain(stdin) {
             bytes.fill(0);
-            // Else the compiler may leave out what nobody reads.
+            // Otherwise the compiler may leave out writes that nobody reads.
             std::hint::black_box(&bytes);
         }
     }
 }
 
-/// A file in memory, which the CLI finds at `/proc/self/fd/N`.
+/// A file in memory that the CLI finds at `/proc/self/fd/N`.
 #[derive(Clone)]
 pub struct PassedFile {
-    /// N, from 3 to 255.
+    /// The number N, from 3 to 255.
     pub fd: i32,
     /// The content.
     pub bytes: Vec<u8>,
 }
 
-/// A file with a path of [`memory_path`], for a CLI that looks up the real name of what it is
-/// given. The shim makes it, and takes it away when the CLI has ended.
+/// A file with a path of [`memory_path`], for a CLI that looks up the real path of the files it is given. The shim
+/// creates the file, and removes it when the CLI has ended.
 #[derive(Clone)]
 pub struct NamedFile {
-    /// Where the CLI finds it.
+    /// The path where the CLI finds the file.
     pub path: PathBuf,
     /// The content.
     pub bytes: Vec<u8>,
 }
 
-/// What a task may use of the machine. Kept by cgroup v2; where that is not ours to use, the
+/// How much of the machine a task may use. cgroup v2 enforces the limits; where no cgroup is delegated to us, the
 /// task's note says that there is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory.
+    /// The memory in bytes.
     pub memory: Option<u64>,
-    /// Hundredths of a processor: 150 is one and a half.
+    /// Hundredths of a processor: 150 is one and a half processors.
     pub cpu_percent: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! The record of a process: the truth about it, replaced as a whole.
+//! The record of a process. It is the authority on the process, and is always replaced as a whole.
 
 use std::path::PathBuf;
 
@@ -7,83 +7,83 @@ use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
 
-/// What a process is, in words that mean nothing here. What a newer aiw has put into a record is among them, and
-/// stays when this one writes it.
+/// A description of a process that has no meaning in this crate. Fields that a newer aiw has added to a record are
+/// part of the labels, and are kept when this version writes the record.
 pub type Labels = serde_json::Map<String, serde_json::Value>;
 
-/// A process as it is recorded.
+/// A process in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pid {
-    /// Its id.
+    /// The process id.
     pub pid: u32,
-    /// When it started.
+    /// When the process started.
     pub start: u64,
 }
 
-/// What is known of a supervised process.
+/// What is known about a supervised process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// How it is to be read.
+    /// The version of the format.
     pub version: u32,
-    /// Its id, which names its directory.
+    /// The id, which is also the name of the directory.
     pub id: TaskId,
-    /// The root of its session.
+    /// The root of the process's session.
     pub root: Root,
-    /// Where it is in its life.
+    /// The state of the process.
     pub state: TaskState,
-    /// How it ended.
+    /// How the process ended.
     #[serde(default)]
     pub outcome: Option<TaskOutcome>,
-    /// The exit code, if it exited.
+    /// The exit code, if the process exited.
     #[serde(default)]
     pub exit_code: Option<i32>,
-    /// The signal that ended it, or that it was asked to end by.
+    /// The signal that ended the process, or that asked it to end.
     #[serde(default)]
     pub signal: Option<i32>,
-    /// When it was started, in milliseconds since 1970.
+    /// When the process was started, in milliseconds since 1970.
     pub started: u64,
-    /// Since when it runs.
+    /// Since when the process runs.
     #[serde(default)]
     pub running_since: Option<u64>,
-    /// When it ended.
+    /// When the process ended.
     #[serde(default)]
     pub ended: Option<u64>,
-    /// Where it works.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// What else is to be known: why it failed to start or was lost, that memory is not limited.
+    /// Other notable facts: why the process failed to start or was lost, or that memory is not limited.
     #[serde(default)]
     pub note: Option<String>,
-    /// How many stand above it.
+    /// The number of processes above it.
     #[serde(default)]
     pub depth: u8,
-    /// The process right above it.
+    /// The process directly above it.
     #[serde(default)]
     pub parent: Option<TaskId>,
-    /// How long it may run, in milliseconds.
+    /// How long the process may run, in milliseconds.
     #[serde(default)]
     pub timeout: Option<u64>,
-    /// How often it was started again after it had ended by itself.
+    /// How often the shim has started the process again after an end.
     #[serde(default, skip_serializing_if = "is_none")]
     pub restarts: u32,
-    /// How often somebody has started it again under its id.
+    /// How often a caller has started the process again under its id.
     #[serde(default, skip_serializing_if = "is_none")]
     pub incarnation: u32,
-    /// What supervises it.
+    /// The shim that supervises the process.
     pub shim: Pid,
-    /// The process, which is also the leader of its group.
+    /// The process, which is also the leader of its process group.
     #[serde(default)]
     pub child: Option<Pid>,
-    /// Tells it from any other with its id.
+    /// Distinguishes the process from any other with the same id.
     pub instance: u64,
-    /// Named files in memory, which go when it has ended.
+    /// Named files in memory, which are removed when the process has ended.
     #[serde(default)]
     pub files: Vec<PathBuf>,
-    /// The namespace that the process ids belong to.
+    /// The namespace of the process ids.
     pub pid_namespace: u64,
-    /// The system's start that they belong to, too.
+    /// The boot of the system that the process ids belong to.
     #[serde(default)]
     pub boot: Option<String>,
-    /// All else.
+    /// All other fields.
     #[serde(flatten)]
     pub labels: Labels,
 }

@@ -1,4 +1,4 @@
-//! The records of a room: a directory for each process, and its record in it.
+//! The records of a room: one directory for each process, with its record.
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,31 +15,31 @@ use crate::files::{create_private, write_atomically};
 use crate::names::Names;
 use crate::record::{Labels, Record};
 
-/// The version of the records that this aiw writes and understands. What older ones would
-/// misunderstand is a new version; what they may leave alone is a new field.
+/// The version of the records that this aiw writes and understands. A change that older versions would misread needs
+/// a new version; a change that they can ignore is a new field.
 pub(crate) const VERSION: u32 = 1;
-/// A record is small: what is long has files of its own.
+/// The maximum size of a record. Records are small, because long texts have files of their own.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Whether somebody else understands the labels of a record.
+/// Checks whether the room above understands the labels of a record.
 pub(crate) type Understands = fn(&Labels) -> Result<(), serde_json::Error>;
 
-/// What is found where a record should be.
+/// What was found in place of a record.
 #[derive(Debug)]
 pub(crate) enum Found {
     /// A record.
     Record(Box<Record>),
     /// Nothing, or an empty file.
     Nothing,
-    /// Something that this aiw does not understand, or cannot read just now.
+    /// A record that this aiw does not understand, or cannot read at the moment.
     Unreadable(RecordProblem),
     /// A link, which is not followed.
     Link,
-    /// Something else that is not a directory; what it is.
+    /// Something else that is not a directory, with its kind.
     NoDirectory(&'static str),
 }
 
-/// `tasks/`, or whatever a room calls it.
+/// The directory `tasks/`, or whatever a room calls it.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
     root: PathBuf,
@@ -56,7 +56,7 @@ impl Records {
         Self { root, names, understands: |_| Ok(()) }
     }
 
-    /// Records with labels that somebody else has to understand.
+    /// Restricts these to records whose labels `understands` accepts.
     pub fn understood_by(self, understands: Understands) -> Self {
         Self { understands, ..self }
     }
@@ -69,22 +69,22 @@ impl Records {
         &self.root
     }
 
-    /// The directory of a task.
+    /// Returns the directory of a task.
     pub fn directory(&self, id: TaskId) -> PathBuf {
         self.root.join(id.as_str())
     }
 
-    /// Where a task's directory is made, before it is whole.
+    /// Returns the path where a task's directory is made until it is complete.
     pub fn staging(&self, id: TaskId) -> PathBuf {
         self.root.join(format!("{STAGING}{id}"))
     }
 
-    /// All tasks that have a directory.
+    /// Returns all tasks that have a directory.
     pub fn ids(&self) -> Result<Vec<TaskId>, SupervisorError> {
         Ok(self.file_names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// Those whose directories are being made, or were when their makers died.
+    /// Returns the tasks whose directories are being made, or were when their makers died.
     pub fn staged(&self) -> Result<Vec<TaskId>, SupervisorError> {
         Ok(self.file_names()?.iter().filter_map(|name| name.strip_prefix(STAGING)?.parse().ok()).collect())
     }
@@ -97,7 +97,7 @@ impl Records {
         }
     }
 
-    /// A record; `None` if there is none, or none that can be read.
+    /// Reads a record. Returns `None` if it does not exist or cannot be read.
     pub fn read(&self, id: TaskId) -> Option<Record> {
         match self.find(id) {
             Found::Record(record) => Some(*record),
@@ -105,7 +105,7 @@ impl Records {
         }
     }
 
-    /// The tasks above one, nearest first, as far as their records are there.
+    /// Returns the tasks above one, nearest first, as far as their records exist.
     pub fn above(&self, record: &Record) -> Vec<TaskId> {
         let mut above = Vec::new();
         let mut next = record.parent;
@@ -116,10 +116,10 @@ impl Records {
         above
     }
 
-    /// What is there in the place of a task's record. Everything that is done with a task begins here, so
-    /// a directory that is a link is never followed.
+    /// Returns what is in place of a task's record. Every operation on a task begins here, so a directory that is a
+    /// link is never followed.
     pub fn find(&self, id: TaskId) -> Found {
-        /// The part that all versions have.
+        /// The part that all versions have in common.
         #[derive(Deserialize)]
         struct Head {
             version: u32,
@@ -152,7 +152,7 @@ impl Records {
         }
     }
 
-    /// The record that was found, or why it is none.
+    /// Returns the record that was found, or the error for what was found instead.
     pub fn understood(&self, id: TaskId, found: Found) -> Result<Record, SupervisorError> {
         let path = || self.directory(id);
         Err(match found {
@@ -164,22 +164,23 @@ impl Records {
         })
     }
 
-    /// Writes the first record, into a directory that nobody looks into yet.
+    /// Writes the first record, into a directory that nobody reads yet.
     pub fn create(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
         let path = directory.join(&*self.names.record);
         let write = || create_private(&path)?.write_all(&serde_json::to_vec(record)?);
         write().map_err(|e| SupervisorError::io("write", &path, e))
     }
 
-    /// Replaces the record in a directory. Only the shim does, or whoever holds its lock after it.
+    /// Replaces the record in a directory. Only the shim may call this, or a process that took the lock after the
+    /// shim.
     pub fn save(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
         let path = directory.join(&*self.names.record);
         let bytes = serde_json::to_vec(record).map_err(|e| SupervisorError::io("write", &path, e.into()))?;
         write_atomically(&path, &bytes)
     }
 
-    /// Writes the record of an end, on a full disk into the room that was set apart for it; without the longest of
-    /// its labels, if need be.
+    /// Writes the final record. If the disk is full, it is written into the reserved space, without its longest label
+    /// if necessary.
     pub fn save_last(&self, directory: &Path, record: &Record) -> Result<(), SupervisorError> {
         let reserve = Reserve::of(directory);
         self.save(directory, record).or_else(|error| {
@@ -201,7 +202,7 @@ impl Records {
     }
 }
 
-/// The name of a kind of file that is neither a directory nor a link.
+/// Returns the name of a kind of file that is neither a directory nor a link.
 fn name_of(kind: fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     match kind {
@@ -212,7 +213,7 @@ fn name_of(kind: fs::FileType) -> &'static str {
     }
 }
 
-/// Of labels that are longer one may be left out, on a disk that is full.
+/// On a full disk, the longest label is left out if it is longer than this.
 const TEXT: usize = 1 << 10;
-/// What the names of directories begin with that are being made.
+/// The prefix of directories that are being made.
 const STAGING: &str = ".new-";

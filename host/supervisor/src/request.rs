@@ -1,4 +1,4 @@
-//! What a starter tells its shim, over a pipe: the only place that secrets pass through.
+//! The request that a starter sends to its shim over a pipe: the only channel that carries secrets.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -15,12 +15,12 @@ use crate::program::{Limits, NamedFile, PassedFile, Program};
 use crate::record::Record;
 use crate::root::Root;
 
-/// Begins every request, and says how it is to be read.
+/// The first bytes of every request, which identify its format.
 const MAGIC: &[u8; 8] = b"aiwshim4";
-/// The most that is taken in: a prompt may have megabytes.
+/// The maximum length of a request. A prompt may have megabytes.
 const LONGEST: u64 = 256 << 20;
 
-/// All that a shim has to know.
+/// Everything that a shim has to know.
 pub(crate) struct Request {
     pub head: Head,
     /// The directory of the records.
@@ -29,44 +29,44 @@ pub(crate) struct Request {
     pub program: Program,
 }
 
-/// What of it is text.
+/// The part of a request that is text.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub root: Root,
     pub names: Names,
     pub queue: Queue,
-    /// How long a process has between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
     pub new: NewProcess,
-    /// Whether the directory is there already, of one that has ended.
+    /// Whether the directory exists already, from a process that has ended.
     pub again: bool,
 }
 
-/// What a shim answers.
+/// The answer of a shim.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Answer {
-    /// It runs, or waits for its turn.
+    /// The process runs, or waits for its turn.
     Started(Box<Record>),
-    /// The program could not be run, and why; the record tells it.
+    /// The program could not be run, and why. The record says so too.
     NotStarted(Told),
     Limit(u32),
     Full(usize),
-    /// The one whose directory is to be used has not ended.
+    /// The process whose directory is to be reused has not ended.
     StillRunning(aiw_core::TaskState),
-    /// The shared memory with this name, and why it cannot be had.
+    /// The shared memory with this name cannot be used, and why.
     Memory(String, String),
-    /// The cwd cannot be entered.
+    /// The working directory cannot be entered.
     Cwd(Told),
     /// A file of the home cannot be written.
     Io(PathBuf, Told),
-    /// What is wrong with a file of the runtime directory.
+    /// A file of the runtime directory is wrong, and how.
     Runtime(PathBuf, String),
-    /// Somebody has held a lock for so many seconds.
+    /// Another process has held a lock for this many seconds.
     Busy(PathBuf, u64),
     Failed(String),
 }
 
-/// An error of the system, as it goes over a pipe.
+/// A system error, as it is sent over a pipe.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Told {
     Number(i32),
@@ -89,7 +89,7 @@ impl From<Told> for io::Error {
 }
 
 impl Request {
-    /// The request as bytes, behind its length.
+    /// Returns the request as bytes, preceded by its length.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = begun(&self.program);
         let head = serde_json::to_vec(&self.head).unwrap_or_default();
@@ -101,7 +101,7 @@ impl Request {
         sealed(out)
     }
 
-    /// Reads a whole request. Of a starter that died half-way there is none.
+    /// Reads a complete request. The partial request of a starter that died is an error.
     pub fn read(from: impl Read) -> io::Result<Self> {
         read(from, Self::parse)
     }
@@ -116,19 +116,19 @@ impl Request {
     }
 }
 
-/// What an attached process is to be.
+/// The request for an attached process.
 pub(crate) struct Attachment {
     pub grace: Duration,
     pub cwd: PathBuf,
-    /// The variables of all that it starts.
+    /// The variables of everything that the process starts.
     pub mark: [(String, String); 1],
     pub program: Program,
 }
 
-/// The word in the place of a root, on the command line of a reaper.
+/// The word that takes the place of the root on the command line of a reaper.
 pub(crate) const ATTACHED: &str = "attached";
 
-/// What a reaper says to its owner, each on a line.
+/// The reports of a reaper to its owner, one on each line.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Report {
     Started(u32),
@@ -138,7 +138,7 @@ pub(crate) enum Report {
 }
 
 impl Attachment {
-    /// It as bytes, behind its length.
+    /// Returns the request as bytes, preceded by its length.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = begun(&self.program);
         number(&mut out, u64::try_from(self.grace.as_millis()).unwrap_or(u64::MAX));
@@ -150,7 +150,7 @@ impl Attachment {
         sealed(out)
     }
 
-    /// Reads it whole.
+    /// Reads a complete request.
     pub fn read(from: impl Read) -> io::Result<Self> {
         read(from, |body| {
             let grace = Duration::from_millis(body.number()?);
@@ -207,9 +207,9 @@ impl Program {
     }
 }
 
-/// The beginning of a request, without its length.
+/// Returns the beginning of a request, without its length.
 fn begun(program: &Program) -> Vec<u8> {
-    // At once: each growth would leave a copy of the secrets behind.
+    // Allocated at once: each growth would leave a copy of the secrets behind.
     let room: usize = program.named_files.iter().map(|file| file.bytes.len()).sum();
     let mut out = Vec::with_capacity(program.stdin.len() + room + 65536);
     out.extend_from_slice(MAGIC);
@@ -217,14 +217,14 @@ fn begun(program: &Program) -> Vec<u8> {
     out
 }
 
-/// The request with its length.
+/// Fills in the length of a request.
 fn sealed(mut out: Vec<u8>) -> Vec<u8> {
     let length = (out.len() - 16) as u64;
     out[8..16].copy_from_slice(&length.to_le_bytes());
     out
 }
 
-/// Reads all that stands behind a length.
+/// Reads everything after the length.
 fn read<T>(mut from: impl Read, parse: impl FnOnce(&mut Body<'_>) -> Option<T>) -> io::Result<T> {
     let mut head = [0; 16];
     from.read_exact(&mut head)?;
@@ -234,7 +234,7 @@ fn read<T>(mut from: impl Read, parse: impl FnOnce(&mut Body<'_>) -> Option<T>) 
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not the request of this version of aiw"));
     }
     let mut body = Vec::new();
-    // At once: each growth would leave a copy of the secrets behind.
+    // Allocated at once: each growth would leave a copy of the secrets behind.
     let room = usize::try_from(length).unwrap_or(usize::MAX);
     body.try_reserve_exact(room).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
     from.take(length).read_to_end(&mut body)?;
@@ -256,7 +256,7 @@ fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Refuses what cannot be passed on, before anything is started.
+/// Refuses values that cannot be passed on, before anything is started.
 pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
     let invalid = |problem: String| Err(SupervisorError::Invalid { problem });
     if program.path.as_os_str().as_bytes().contains(&0) {
@@ -284,7 +284,7 @@ pub(crate) fn check(program: &Program) -> Result<(), SupervisorError> {
     Ok(())
 }
 
-/// What is left to parse.
+/// The bytes that are left to parse.
 struct Body<'a>(&'a [u8]);
 
 impl<'a> Body<'a> {

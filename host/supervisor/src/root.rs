@@ -1,4 +1,4 @@
-//! Whose processes: sessions and their roots.
+//! Sessions and their roots: whose processes they are.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 pub struct Root {
     /// Its process id.
     pub pid: u32,
-    /// When it started, in the system's ticks since boot; 0 where that is not known.
+    /// When it started, in the system's ticks since boot, or 0 if that is not known.
     pub start: u64,
 }
 
 impl Root {
-    /// The root with this process id, its start looked up.
+    /// Returns the root with this process id, after looking up its start.
     pub fn of(pid: u32) -> Self {
         Self { pid, start: crate::platform::start_of(pid).unwrap_or(0) }
     }
 
-    /// Whether both are one process, as far as is known.
+    /// Returns whether both are the same process, as far as is known.
     #[cfg(unix)]
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.pid == other.pid && (self.start == other.start || self.start == 0 || other.start == 0)
     }
 }
 
-/// Whose processes.
+/// The scope of a set of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of one session.
+    /// The processes of one session.
     Session(Root),
-    /// All of the user's.
+    /// All processes of the user.
     All,
 }

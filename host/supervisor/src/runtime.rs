@@ -1,4 +1,4 @@
-//! The runtime directory: where the sessions' segments are named.
+//! The runtime directory, which holds the link files of the sessions' segments.
 
 use std::borrow::Cow;
 use std::fs;
@@ -10,20 +10,20 @@ use rustix::process::geteuid;
 use crate::error::SupervisorError;
 use crate::platform;
 
-/// The directory of this user, checked: ours, private, not a link.
+/// The runtime directory of this user, checked to be ours, private and not a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RuntimeDir {
     path: PathBuf,
-    /// The word in the names of its room's segments.
+    /// The word in the names of the room's segments.
     table: Cow<'static, str>,
 }
 
 impl RuntimeDir {
-    /// Finds it without creating anything. `XDG_RUNTIME_DIR` is not asked: some CLIs pass it on to
-    /// their children and some do not, and one session would fall apart.
+    /// Finds the directory without creating anything. `XDG_RUNTIME_DIR` is not used: some CLIs pass it on to their
+    /// children and some do not, which would split a session.
     pub fn find(table: Cow<'static, str>) -> Result<Self, SupervisorError> {
         if let Some(path) = std::env::var_os("AIW_RUNTIME_DIR").filter(|v| !v.is_empty()).map(PathBuf::from) {
-            // Relative to the current directory, sessions would fall apart.
+            // A path relative to the current directory would split sessions.
             return if path.is_absolute() {
                 Ok(Self { path, table })
             } else {
@@ -38,22 +38,22 @@ impl RuntimeDir {
         Ok(Self { path, table })
     }
 
-    /// A given one, as a starter names it to its shim.
+    /// Returns the given directory, as a starter names it to its shim.
     pub fn at(path: PathBuf, table: Cow<'static, str>) -> Self {
         Self { path, table }
     }
 
-    /// The word in the names of its room's segments.
+    /// Returns the word in the names of the room's segments.
     pub fn table(&self) -> &str {
         &self.table
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether it is there, and fit to use.
+    /// Checks that the directory is fit to use. Returns whether it exists.
     pub fn check(&self) -> Result<bool, SupervisorError> {
         let meta = match fs::symlink_metadata(&self.path) {
             Ok(meta) => meta,
@@ -74,7 +74,7 @@ impl RuntimeDir {
         Err(SupervisorError::Runtime { path: self.path.clone(), problem: problem.into() })
     }
 
-    /// Creates it if it is not there.
+    /// Creates the directory if it does not exist.
     pub fn create(&self) -> Result<(), SupervisorError> {
         if self.check()? {
             return Ok(());

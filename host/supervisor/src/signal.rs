@@ -1,6 +1,6 @@
-//! The only place that signals processes. A record is a file, and may be forged: anybody who can write it
-//! can name any process in it. So a process gets a signal only if its id and its start are right and if it
-//! shows, by what the system tells about it, the task and the instance. What cannot be read does not count.
+//! The only place that signals processes. A record is a file, and may be forged: anybody who can write it can name
+//! any process in it. So a process gets a signal only if its id and its start match, and if the system's information
+//! about it shows the task and the instance. Information that cannot be read does not count.
 
 use std::time::{Duration, Instant};
 
@@ -14,24 +14,24 @@ use crate::record::Record;
 /// How a process shows that it belongs to a task.
 #[derive(Clone, Copy)]
 pub(crate) enum Proof<'a> {
-    /// By its command line: the supervisor of this record's task.
+    /// By its command line: it is the supervisor of this record's task.
     Supervisor(&'a Record),
-    /// By its environment: started by this record's task.
+    /// By its environment: it was started by this record's task.
     Marked(&'a Record, &'a Names),
-    /// By its environment: these variables.
+    /// By its environment: it has these variables.
     Shows(&'a [(&'a str, String)]),
-    /// By its parents: a descendant of this process.
+    /// By its parents: it is a descendant of this process.
     Descendant,
 }
 
-/// A process that may be signalled.
+/// A process that may be signaled.
 #[derive(Debug)]
 pub(crate) struct Target {
     process: Process,
 }
 
 impl Target {
-    /// The process with this id and start, if it shows what it has to; `None` if it is gone.
+    /// Returns the process with this id and start if it gives the proof, or `None` if it is gone.
     pub fn of(pid: u32, start: u64, proof: Proof<'_>) -> Result<Option<Self>, Refusal> {
         if let Proof::Supervisor(record) | Proof::Marked(record, _) = proof
             && !is_here(record)
@@ -41,7 +41,7 @@ impl Target {
         if start == 0 && platform::KNOWS_STARTS {
             return Err(Refusal::NoStart { pid });
         }
-        // The handle comes first, so that what is read below is true of the process behind it.
+        // The handle is opened first, so that the information read below belongs to the process behind it.
         let process = match Process::open(pid, start)? {
             Opened::Gone => return Ok(None),
             Opened::Hidden(_) => return Err(Refusal::Hidden { pid }),
@@ -60,58 +60,58 @@ impl Target {
         }
     }
 
-    /// Sends it a signal; that it is gone is fine.
+    /// Sends the process a signal. It is not an error if the process is gone.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
         self.process.signal(signal)
     }
 
-    /// Waits for its end; whether that came.
+    /// Waits for the process to end. Returns whether it did.
     pub fn wait(&self, limit: Duration) -> bool {
         self.process.wait(limit)
     }
 }
 
-/// Whether the process ids of a record are valid here: same container, same start of the system.
+/// Returns whether the process ids of a record are valid here: same container, same boot of the system.
 pub(crate) fn is_here(record: &Record) -> bool {
     record.pid_namespace == platform::pid_namespace() && record.boot.as_deref() == platform::boot()
 }
 
-/// The arguments of the supervisor of a task.
+/// Returns the arguments of the supervisor of a task.
 pub(crate) fn supervisor(record: &Record) -> [String; 4] {
     ["shim".into(), record.root.pid.to_string(), record.id.to_string(), instance(record.instance)]
 }
 
-/// The variables of all that a process starts, under the names that its room gives them.
+/// Returns the variables of everything that a process starts, under the names that its room gives them.
 pub(crate) fn marks<'a>(record: &Record, names: &'a Names) -> [(&'a str, String); 2] {
     let [id, instance_name] = &names.variables;
     [(id, record.id.to_string()), (instance_name, instance(record.instance))]
 }
 
-/// An instance as it is written in command lines and variables.
+/// Returns an instance as it is written in command lines and variables.
 pub(crate) fn instance(number: u64) -> String {
     format!("{number:016x}")
 }
 
-/// Signals the group of a child of this process. The child was not waited for, so its id is still its own.
+/// Signals the process group of our child. The child has not been reaped, so its id cannot have been reused.
 pub(crate) fn signal_group_of_child(pid: u32, signal: Signal) {
     if let Some(group) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         let _ = kill_process_group(group, signal);
     }
 }
 
-/// So many looks must find nothing before nothing is left.
+/// How many checks in a row must find nothing before nothing counts as left.
 pub(crate) const QUIET: usize = 3;
 
-/// What became of descendants that were told to end.
+/// The result of ending descendants.
 pub(crate) enum Descendants {
-    /// So many have ended.
+    /// This many have ended.
     Ended(usize),
-    /// Of so many, some are there still.
+    /// Of this many, some still exist.
     Stay(usize),
 }
 
-/// Ends all descendants of this process that are not to be left alone, and theirs: by SIGTERM at first, by SIGKILL
-/// from `kill_at` on. `reap` takes notice of those that have ended, and says whether any child is left.
+/// Ends all descendants of this process except those that `leave` selects and their descendants: by SIGTERM at first,
+/// by SIGKILL from `kill_at` on. `reap` reaps children that have ended, and returns whether any child is left.
 pub(crate) fn end_descendants(
     leave: &dyn Fn(u32, u64) -> bool,
     kill_at: Instant,
@@ -119,7 +119,7 @@ pub(crate) fn end_descendants(
 ) -> Descendants {
     let give_up = kill_at + Duration::from_secs(5);
     let mut told = Vec::new();
-    // Who has just started another and ended hides it from one look.
+    // A process that starts another and exits can hide the new one from a single check.
     let mut quiet = 0;
     loop {
         let left = platform::descendants(std::process::id(), leave);
@@ -154,9 +154,9 @@ pub(crate) fn end_descendants(
     }
 }
 
-/// Ends all that carries the marks of a record whose shim is dead. How many that were.
+/// Ends all processes that carry the marks of a record whose shim is dead. Returns how many that were.
 pub(crate) fn end_orphans(record: &Record, names: &Names) -> usize {
-    // Nothing outlives the system that it ran on.
+    // No process survives a reboot of the system.
     if !is_here(record) {
         return 0;
     }
@@ -165,11 +165,12 @@ pub(crate) fn end_orphans(record: &Record, names: &Names) -> usize {
     })
 }
 
-/// Ends all processes with these variables that started no earlier than `since`, as far as they are `targets`.
+/// Ends all processes with these variables that started no earlier than `since`, if `target` returns a handle to
+/// them. Returns how many that were.
 pub(crate) fn end_marked(marks: &[(&str, String)], since: u64, target: &dyn Fn(u32, u64) -> Option<Target>) -> usize {
     let mut ended = Vec::new();
-    // What is being ended may start others, and who has just done so is gone when it is looked at:
-    // once is not enough to say that nothing is left.
+    // A process being ended may start others, and may be gone when it is checked, so a single check is not enough to
+    // know that nothing is left.
     let mut quiet = 0;
     for _ in 0..100 {
         let (left, unsure) = platform::marked(marks, since);

@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` measures, and what tests look into. It is not a part of the product.
+//! Code that `cargo xtask bench` measures and that tests inspect. It is not part of the product.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,25 +16,25 @@ use crate::root::Root;
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Owner, Segment, open};
 
-/// What tests and benches call what they have supervised.
+/// The names of processes in tests and benches.
 pub const NAMES: Names = Names::new("tested", "record.json", "test", ["AIW_TESTED_ID", "AIW_TESTED_INSTANCE"]);
 
 /// How long the operations on a segment take, each as the mean of many.
 #[derive(Debug, Clone, Copy)]
 pub struct Figures {
-    /// Taking a slot and saying what runs.
+    /// The time to take a slot and publish a process.
     pub register: Duration,
-    /// Changing what a slot says.
+    /// The time to change a slot.
     pub update: Duration,
-    /// Reading a slot.
+    /// The time to read a slot.
     pub read: Duration,
-    /// Reading a thousand slots, what they say understood.
+    /// The time to read a thousand slots and decode their states.
     pub scan: Duration,
-    /// From one thread's wake until another is awake.
+    /// The time from one thread's wake until another thread is awake.
     pub wake: Duration,
 }
 
-/// Measures in a segment of its own, made in `directory`, which must not be there yet.
+/// Measures in a segment of its own, created in `directory`, which must not exist yet.
 pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
     const TIMES: u32 = 100_000;
     let pid = std::process::id();
@@ -45,7 +45,7 @@ pub fn measure(directory: &Path) -> Result<Figures, SupervisorError> {
     for _ in 0..10_000 {
         drop(segment.claim(&live)?);
     }
-    // Freeing wakes, which is a system call; claiming alone is what registering is.
+    // Freeing includes a wake, which is a system call; registering is the claim alone.
     let with_wake = start.elapsed() / 10_000;
     let mut slots = Vec::with_capacity(1000);
     let start = Instant::now();
@@ -92,7 +92,7 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     });
     let mut total = Duration::ZERO;
     for _ in 0..TIMES {
-        // Time to fall asleep.
+        // Gives the sleeper time to fall asleep.
         std::thread::sleep(Duration::from_micros(200));
         let start = Instant::now();
         segment.wake();
@@ -106,7 +106,7 @@ fn wake(segment: &Arc<Segment>) -> Duration {
     total / TIMES
 }
 
-/// Masks a stream that arrives in parts, with a pause after each of them if it comes `slowly`.
+/// Masks a stream that arrives in parts, with a pause after each part if `slowly` is set.
 pub fn masked(secrets: &[Vec<u8>], parts: &[&[u8]], slowly: bool) -> Vec<u8> {
     let mut mask = Mask::of(secrets);
     let mut out = Vec::new();
@@ -120,7 +120,7 @@ pub fn masked(secrets: &[Vec<u8>], parts: &[&[u8]], slowly: bool) -> Vec<u8> {
     out
 }
 
-/// How long it takes to mask a mebibyte of a CLI's stream, and of one in which every line is suspicious.
+/// Returns how long it takes to mask a mebibyte of a CLI's stream, and of a stream in which every line is suspicious.
 pub fn masking() -> (Duration, Duration) {
     const BYTES: usize = 1 << 20;
     let secrets =
@@ -146,20 +146,20 @@ pub fn masking() -> (Duration, Duration) {
     (usual, suspicious)
 }
 
-/// How many slots of a session are taken by tasks.
+/// Returns how many slots of a session are taken by tasks.
 pub fn taken(runtime: &Path, names: &Names, root: Root) -> usize {
     let segment = open(&at(runtime, names), root).ok().flatten();
     segment.map_or(0, |segment| segment.scan().filter_map(|slot| slot.decode()).count())
 }
 
-/// Fills a session's table with slots that this process owns, until there is no room; how many those were.
+/// Fills a session's table with slots that this process owns, until it is full. Returns how many those were.
 pub fn fill(runtime: &Path, names: &Names, root: Root) -> Result<usize, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     let pid = std::process::id();
     let live = live(pid, platform::start_of(pid).unwrap_or(0));
     let mut count = 0;
     while let Ok(slot) = segment.claim(&live) {
-        // It stays taken as long as this process lives.
+        // The slot stays taken for as long as this process lives.
         std::mem::forget(slot);
         count += 1;
     }
@@ -183,8 +183,8 @@ fn live(pid: u32, start: u64) -> Live {
     }
 }
 
-/// Makes or finds a session's segment as starters do, its link gone or not, again and again; for
-/// tests that kill whoever does so.
+/// Creates or finds a session's segment as starters do, whether or not its link exists, again and again, for tests
+/// that kill the process in between.
 pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), SupervisorError> {
     let runtime = at(runtime, names);
     loop {
@@ -194,13 +194,13 @@ pub fn attach_forever(runtime: &Path, names: &Names, root: Root) -> Result<(), S
     }
 }
 
-/// The name of a session's segment, made if it has none.
+/// Returns the name of a session's segment, creating the segment if it does not exist.
 pub fn attach(runtime: &Path, names: &Names, root: Root) -> Result<String, SupervisorError> {
     let segment = crate::segment::attach(&at(runtime, names), root)?;
     Ok(segment.name().to_owned())
 }
 
-/// Makes this process, and nobody else, one of the next version of aiw, as far as segments go.
+/// Makes only this process act as the next version of aiw, as far as segments are concerned.
 pub fn be_newer() {
     crate::segment::NEWER.store(1, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with tasks, and what to do then.
+//! The errors of tasks, and what to do about them.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,34 +6,34 @@ use std::path::PathBuf;
 use aiw_core::{ErrorKind, TaskId, TaskState};
 use aiw_supervisor::{RecordProblem, Refusal, ShimProblem, SupervisorError};
 
-/// What can go wrong with tasks.
+/// An error that concerns tasks.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
-    /// There is no such task (or it was removed).
+    /// The task does not exist, or was removed.
     #[error("there is no task `{id}`")]
     NoTask {
-        /// What was asked for.
+        /// The requested id.
         id: String,
     },
-    /// The task is there, but this aiw cannot tell what it is.
+    /// The task exists, but this aiw cannot read its record.
     #[error("task `{id}` cannot be read: {source}")]
     Unreadable {
         /// The task.
         id: TaskId,
-        /// Why.
+        /// The reason.
         source: RecordProblem,
     },
-    /// In the place of the task's directory is something else.
+    /// Something other than a directory is in the place of the task's directory.
     #[error("`{}` is {what}, not the directory of a task", .path.display())]
     NoDirectory {
-        /// The task that it is called after.
+        /// The task that the path is named after.
         id: TaskId,
-        /// Where it is.
+        /// The path.
         path: PathBuf,
-        /// What it is.
+        /// What the path is.
         what: &'static str,
     },
-    /// A task whose record cannot be read is supervised.
+    /// A task whose record cannot be read still has a supervisor.
     #[error("task `{id}` cannot be removed: its record cannot be read, and a process holds its lock `{}`", .lock.display())]
     Supervised {
         /// The task.
@@ -41,41 +41,41 @@ pub enum TaskError {
         /// The lock.
         lock: PathBuf,
     },
-    /// What was asked for means several tasks.
+    /// The given text matches several tasks.
     #[error("`{text}` means several tasks")]
     Ambiguous {
-        /// What was asked for.
+        /// The given text.
         text: String,
-        /// Those that it means; not all, if they are many.
+        /// The matching tasks, or some of them if there are many.
         ids: Vec<TaskId>,
     },
-    /// Tasks are started in a session, not in all of them.
+    /// A task is started in one session, not in all of them.
     #[error("a task is started in one session, and none was given")]
     NoSession,
-    /// Tasks start tasks that start tasks.
+    /// Tasks start each other too deeply.
     #[error("tasks may start tasks only {limit} deep, and this would be number {depth}")]
     Depth {
-        /// How deep it would be.
+        /// The depth that the task would have.
         depth: u8,
-        /// How deep it may be.
+        /// The maximum depth.
         limit: u8,
     },
-    /// As many run as may run, and it was not to wait.
+    /// The limit of running tasks is reached, and the task was not allowed to wait.
     #[error("{limit} tasks run already")]
     Limit {
-        /// How many may run.
+        /// How many tasks may run.
         limit: u32,
     },
-    /// The session's table has no room.
+    /// The session's table is full.
     #[error("all {slots} places for running and queued tasks of this session are taken")]
     Full {
-        /// How many places there are.
+        /// The number of slots.
         slots: usize,
     },
-    /// The task's supervisor did not come up.
+    /// The task's supervisor did not start.
     #[error("the task's supervisor did not start: {source}")]
     Shim {
-        /// Why.
+        /// The reason.
         source: ShimProblem,
     },
     /// The task is still running.
@@ -86,18 +86,18 @@ pub enum TaskError {
         /// Its state.
         state: TaskState,
     },
-    /// The task's processes are out of reach.
+    /// The task cannot be signaled.
     #[error("task `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
         /// The task.
         id: TaskId,
-        /// Why.
+        /// The reason.
         source: Refusal,
     },
-    /// This system has no supervised tasks.
+    /// This system does not support supervised tasks.
     #[error("supervised tasks do not work on this system yet")]
     Unsupported,
-    /// What else can go wrong with a process, whatever it is.
+    /// Any other error that concerns a process.
     #[error(transparent)]
     Process(SupervisorError),
 }
@@ -122,7 +122,7 @@ impl From<SupervisorError> for TaskError {
 }
 
 impl TaskError {
-    /// The kind, for the exit code.
+    /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoTask { .. }
@@ -146,7 +146,7 @@ impl TaskError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// Returns what to do next, if there is one obvious step.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoTask { .. } => "`aiw task list` shows the tasks".into(),

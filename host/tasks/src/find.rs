@@ -1,4 +1,4 @@
-//! Finding the task that somebody means.
+//! Finding the task that the user means.
 
 use aiw_supervisor::{Scope, State};
 
@@ -6,18 +6,19 @@ use crate::error::TaskError;
 use crate::task::Task;
 use crate::tasks::Tasks;
 
-/// Shorter beginnings of an id are likelier a mistake, and some commands end what they name.
+/// A shorter beginning of an id is likely a mistake, and some commands end the task they name.
 const SHORTEST: usize = 4;
 
 impl Tasks {
-    /// The task whose CLI has, or had, this process id; the newest of several.
+    /// Returns the task whose CLI has, or had, this process id. Of several, it is one that is alive, or else the
+    /// newest.
     pub fn find_by_pid(&self, pid: u32) -> Result<Task, TaskError> {
         let all = self.of_all_sessions()?;
         by_pid(&all, pid).cloned().ok_or_else(|| TaskError::NoTask { id: pid.to_string() })
     }
 
-    /// The task that is meant by its id, by the beginning of one (four characters at least), or by
-    /// a process id. Tasks of other sessions are found too: whoever names one knows it.
+    /// Returns the task with this id, beginning of an id (at least four characters), or process id. Tasks of other
+    /// sessions are found too, because the user knows their ids.
     pub fn find(&self, text: &str) -> Result<Task, TaskError> {
         if let Ok(id) = text.parse::<aiw_core::TaskId>() {
             return self.get(id);
@@ -26,7 +27,7 @@ impl Tasks {
         let mut meant: Vec<&Task> =
             all.iter().filter(|task| text.len() >= SHORTEST && task.id.as_str().starts_with(text)).collect();
         if let Some(task) = text.parse().ok().and_then(|pid| by_pid(&all, pid)) {
-            // A process that lives is meant rather than a beginning that happens to be a number.
+            // A live process takes precedence over an id that happens to begin with this number.
             if task.state != State::Ended {
                 return Ok(task.clone());
             }
@@ -49,7 +50,7 @@ impl Tasks {
     }
 }
 
-/// Among several that had a process id, one that lives is meant, else the newest.
+/// Of several tasks that had a process id, returns one that is alive, or else the newest.
 fn by_pid(tasks: &[Task], pid: u32) -> Option<&Task> {
     let had = tasks.iter().filter(|task| task.pid == Some(pid));
     had.max_by_key(|task| (task.state != State::Ended, task.started))

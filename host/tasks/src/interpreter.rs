@@ -1,4 +1,4 @@
-//! What the structured stream of a CLI tells, and what of it becomes part of the task.
+//! The facts in the structured stream of a CLI, and which of them become part of the task.
 
 use std::sync::OnceLock;
 
@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 
 use crate::task::{About, Usage};
 
-/// The most bytes of a final message that a record keeps; all of it is in the log.
+/// The maximum number of bytes of a final message in a record. The complete message is in the log.
 const FINAL_MESSAGE: usize = 32 << 10;
-/// The most characters of a session's id.
+/// The maximum number of characters of a session's id.
 const SESSION: usize = 200;
 
-/// What a CLI's structured stream has told so far.
+/// The facts that a CLI's structured stream has told so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Facts {
-    /// A structured stream was seen at all: then success needs `complete`.
+    /// Whether a structured stream was seen at all. If so, success requires `complete`.
     pub structured: bool,
     /// The CLI's own session id.
     pub session: Option<String>,
-    /// Its last words.
+    /// The final message of the CLI.
     pub final_message: Option<String>,
-    /// The stream's own verdict.
+    /// Whether the stream itself reports a failure.
     pub failed: Option<bool>,
-    /// The stream reached its final record.
+    /// Whether the stream reached its final record.
     pub complete: bool,
     /// The tokens used.
     pub usage: Option<Usage>,
@@ -33,7 +33,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Why a CLI that ended with 0 has not succeeded all the same.
+    /// Returns why a CLI that exited with 0 has failed nevertheless.
     fn doubt(&self, expects_structure: bool) -> Option<String> {
         let doubt = if self.failed == Some(true) {
             "it ended with exit code 0, but its own last record says that it failed"
@@ -48,13 +48,14 @@ impl Facts {
     }
 }
 
-/// Understands the structured stream of a CLI.
+/// Interprets the structured stream of a CLI.
 pub trait Interpreter {
     /// Takes one line, without its line break.
     fn line(&mut self, stream: Stream, line: &[u8]);
-    /// What the lines so far say.
+    /// Returns the facts of the lines so far.
     fn facts(&self) -> Facts;
-    /// Whether this CLI, run as aiw runs it, always writes a structured stream. Then silence is not a success.
+    /// Returns whether this CLI, run as aiw runs it, always writes a structured stream. If so, silence is not a
+    /// success.
     fn expects_structure(&self) -> bool {
         false
     }
@@ -96,15 +97,15 @@ fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-/// What makes interpreters in this process.
+/// The function that makes the interpreters of this process.
 static MAKE: OnceLock<fn(CliKind) -> Box<dyn Interpreter>> = OnceLock::new();
 
-/// Says what makes the interpreters of this process. The first word counts.
+/// Sets the function that makes the interpreters of this process. Only the first call counts.
 pub(crate) fn use_for_all(make: fn(CliKind) -> Box<dyn Interpreter>) {
     let _ = MAKE.set(make);
 }
 
-/// The interpreter of what has these labels, if it is a task.
+/// Returns the interpreter for a process with these labels, if it is a task.
 pub(crate) fn of(labels: &Labels) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
     let about = About::of(labels).ok()?;
     let make = MAKE.get()?;

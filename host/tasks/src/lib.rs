@@ -1,8 +1,8 @@
-//! Tasks: AI CLIs that run supervised, that anyone of the session can see, and that nothing loses.
+//! Tasks: AI CLIs that run supervised, are visible to the whole session, and are never lost track of.
 //!
-//! `aiw-supervisor` runs a process beneath a shim, keeps its log and its record, and knows nothing of what it
-//! is. This room says what a task is: which CLI under which provider does what, how its stream is
-//! understood, how deep tasks may start tasks. The truth about a task is its directory, `~/.aiw/tasks/<id>/`.
+//! `aiw-supervisor` runs a process below a shim and keeps its log and its record, without knowing what the process
+//! is. This room defines what a task is: which CLI runs under which provider and for which work, how its stream is
+//! interpreted, and how deep tasks may start tasks. The directory `~/.aiw/tasks/<id>/` is the authority on a task.
 //!
 //! Not for what a CLI is, where it is found or which provider it gets: `aiw-launch` knows that.
 //!
@@ -41,10 +41,10 @@ pub use names::{INSTANCE_VARIABLE, TASK_VARIABLE};
 pub use task::{About, Stopped, Task, Usage, Waited};
 pub use tasks::{MAX_DEPTH, Tasks};
 
-/// The whole life of `aiw shim …`, with interpreters for the streams of CLIs. It must be the first thing that `main`
-/// does: whatever stands before it is paid by every task.
+/// Runs the whole life of `aiw shim …`, with interpreters for the streams of CLIs. This must be the first thing that
+/// `main` does, because every task pays for anything that comes before it.
 pub fn shim_main(arguments: std::env::ArgsOs, interpreter: fn(CliKind) -> Box<dyn Interpreter>) -> ExitCode {
-    // The shim asks a function, which can hold nothing: this is the one that its binary has.
+    // The supervisor takes a plain function, which cannot capture this one, so it is stored in a static.
     interpreter::use_for_all(interpreter);
     aiw_supervisor::shim_main(arguments, interpreter::of)
 }

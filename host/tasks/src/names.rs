@@ -1,11 +1,12 @@
-//! What tasks are called where they are supervised.
+//! The names of tasks for the supervisor.
 
 use aiw_supervisor::Names;
 
-/// The variable that holds a task's id in the environment of all that the task runs.
+/// The variable that holds a task's id in the environment of everything the task runs.
 pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
 
-/// The variable that holds the instance of a task, which no forged record with the same id has by chance.
+/// The variable that holds the instance of a task. A forged record with the same id does not have the same instance
+/// by chance.
 pub const INSTANCE_VARIABLE: &str = "AIW_TASK_INSTANCE";
 
 /// `~/.aiw/tasks/<id>/task.json`, and `<pid>_task…` in the runtime directory.

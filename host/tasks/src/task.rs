@@ -1,4 +1,4 @@
-//! What a task is.
+//! The definition of a task.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use aiw_core::{CliKind, TaskId, TaskOutcome, TaskState, one_line};
 use aiw_supervisor::{Labels, Record, Supervised};
 use serde::{Deserialize, Serialize};
 
-/// The most characters of each text that a task is told by.
+/// The maximum number of characters of each text that describes a task.
 const TEXT: usize = 400;
 
-/// Tokens that a CLI says it used.
+/// The tokens that a CLI says it used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Read by the model, cached ones included where the CLI counts so.
+    /// Read by the model, including cached tokens if the CLI counts them.
     pub input: u64,
     /// Written by the model.
     pub output: u64,
@@ -24,51 +24,51 @@ pub struct Usage {
     pub reasoning: Option<u64>,
 }
 
-/// What a task is, besides a process: what is said of it when it is started, and what its CLI's stream tells later.
-/// It stands in the record as labels. All of it may be shown: secrets belong in [`Program`](crate::Program). Texts
-/// are those of the record: [`aiw_core::printable`] is for whoever prints them.
+/// The properties of a task that a plain process does not have: those given at the start, and those that its CLI's
+/// stream reveals later. They are stored in the record as labels. All of it may be shown: secrets belong in
+/// [`Program`](crate::Program). Texts are as in the record; callers that print them use [`aiw_core::printable`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// Which CLI.
+    /// The CLI.
     pub cli: CliKind,
-    /// The provider's name.
+    /// The name of the provider.
     #[serde(default)]
     pub provider: Option<String>,
-    /// The role's name, or names.
+    /// The name of the role, or the names.
     #[serde(default)]
     pub role: Option<String>,
-    /// A word of the user's own.
+    /// A word that the user chose.
     #[serde(default)]
     pub tag: Option<String>,
-    /// The model that was asked for.
+    /// The requested model.
     #[serde(default)]
     pub model: Option<String>,
     /// What the CLI may do: `default`, `edit`, ….
     pub permission: String,
-    /// A flag that the user passed through and that lifts the CLI's own guards.
+    /// A flag that the user passed through and that disables the CLI's own guards.
     #[serde(default)]
     pub bypass: Option<String>,
-    /// The beginning of the prompt; it is put on one line and cut.
+    /// The beginning of the prompt, put on one line and cut.
     pub prompt: String,
-    /// The CLI's own session, chosen for it or told by it.
+    /// The CLI's own session, either chosen for it or reported by it.
     #[serde(default)]
     pub session: Option<String>,
     /// Whether the CLI has a configuration directory of its own.
     #[serde(default)]
     pub isolated: bool,
-    /// The CLI's last words, cut at 32 KiB.
+    /// The final message of the CLI, cut at 32 KiB.
     #[serde(default)]
     pub final_message: Option<String>,
-    /// The tokens that it used.
+    /// The tokens that the CLI used.
     #[serde(default)]
     pub usage: Option<Usage>,
-    /// What it cost, in US dollars.
+    /// The cost in US dollars.
     #[serde(default)]
     pub cost_usd: Option<f64>,
 }
 
 impl About {
-    /// A run of a CLI, with nothing else said of it.
+    /// Returns a run of a CLI without any other properties.
     pub fn new(cli: CliKind, permission: impl Into<String>, prompt: impl Into<String>) -> Self {
         Self {
             cli,
@@ -87,7 +87,7 @@ impl About {
         }
     }
 
-    /// The labels of a record, each text on one line and cut.
+    /// Returns the labels for the record, with each text on one line and cut.
     pub(crate) fn labels(&self) -> Labels {
         let Ok(serde_json::Value::Object(mut labels)) = serde_json::to_value(self) else { return Labels::new() };
         for value in labels.values_mut() {
@@ -98,58 +98,58 @@ impl About {
         labels
     }
 
-    /// The same in a few bytes, for the table in shared memory.
+    /// Returns a short form for the table in shared memory.
     pub(crate) fn label(&self) -> Vec<u8> {
         let provider = self.provider.as_deref().unwrap_or("-");
         format!("{} {provider} {}", self.cli, one_line(&self.prompt, TEXT)).into_bytes()
     }
 
-    /// What labels say; an error if they are of no task that this aiw knows.
+    /// Reads the properties from labels. Returns an error if the labels are not those of a task that this aiw knows.
     pub(crate) fn of(labels: &Labels) -> Result<Self, serde_json::Error> {
         use serde::de::IntoDeserializer;
         Self::deserialize(serde_json::Value::Object(labels.clone()).into_deserializer())
     }
 }
 
-/// A task, as it was when it was looked at.
+/// A task, as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Task {
-    /// Its id.
+    /// The id.
     pub id: TaskId,
-    /// What it is.
+    /// The properties of the task.
     #[serde(flatten)]
     pub about: About,
-    /// The CLI's process, once there is one.
+    /// The process id of the CLI, once there is one.
     pub pid: Option<u32>,
-    /// The process at the root of its session.
+    /// The process id of the root of the session.
     pub root_pid: u32,
-    /// Where it is in its life.
+    /// The state of the task.
     pub state: TaskState,
-    /// How it ended.
+    /// How the task ended.
     pub outcome: Option<TaskOutcome>,
     /// The CLI's exit code, if it exited.
     pub exit_code: Option<i32>,
-    /// The signal that ended the CLI, or that it was asked to end by.
+    /// The signal that ended the CLI, or that asked it to end.
     pub signal: Option<i32>,
-    /// When it was started, in milliseconds since 1970.
+    /// When the task was started, in milliseconds since 1970.
     pub started: u64,
-    /// When its CLI was started, in milliseconds since 1970; later than `started` if it was queued.
+    /// When the CLI was started, in milliseconds since 1970; later than `started` if the task was queued.
     pub running_since: Option<u64>,
-    /// When it ended, in milliseconds since 1970.
+    /// When the task ended, in milliseconds since 1970.
     pub ended: Option<u64>,
-    /// It has ended and no report has shown that.
+    /// Whether the task has ended and no report has shown that.
     pub unread: bool,
-    /// Where the CLI works.
+    /// The working directory of the CLI.
     pub cwd: PathBuf,
     /// The live log file.
     pub log: PathBuf,
-    /// What else is to be known: why it failed to start or was lost, that memory is not limited.
+    /// Other notable facts: why the task failed to start or was lost, or that memory is not limited.
     pub note: Option<String>,
-    /// How many tasks stand above it.
+    /// The number of tasks above it.
     pub depth: u8,
-    /// The task right above it.
+    /// The task directly above it.
     pub parent: Option<TaskId>,
-    /// How long it may run, in milliseconds.
+    /// How long the task may run, in milliseconds.
     pub timeout: Option<u64>,
 }
 
@@ -185,5 +185,5 @@ impl TryFrom<Supervised> for Task {
 /// How waiting for tasks ended.
 pub type Waited = aiw_supervisor::Waited<Task>;
 
-/// What became of a request to stop a task.
+/// The result of a request to stop a task.
 pub type Stopped = aiw_supervisor::Stopped<Task>;

@@ -1,4 +1,4 @@
-//! What anyone may do with tasks.
+//! The operations on tasks.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -17,21 +17,21 @@ use crate::task::{About, Stopped, Task, Waited};
 /// How deep tasks may start tasks.
 pub const MAX_DEPTH: u8 = 3;
 
-/// The tasks of a session, or of all.
+/// The tasks of one session, or of all.
 #[derive(Debug, Clone)]
 pub struct Tasks {
     pub(crate) processes: Processes,
 }
 
 impl Tasks {
-    /// The tasks of a scope. Nothing is created until a task is started.
+    /// Returns the tasks of a scope. Nothing is created until a task is started.
     pub fn open(home: &Home, scope: Scope) -> Result<Self, TaskError> {
         let processes = Processes::open(home, NAMES, scope)?;
         Ok(Self { processes: processes.understood_by(|labels| About::of(labels).map(drop)) })
     }
 
-    /// Starts a task beneath a shim of its own, and returns once it runs, is queued or has been
-    /// refused. `aiw` is the executable whose `shim` command is [`shim_main`](crate::shim_main).
+    /// Starts a task below a shim of its own, and returns once the task runs, is queued or has been refused. `aiw` is
+    /// the executable whose `shim` command is [`shim_main`](crate::shim_main).
     pub fn start(
         &self,
         aiw: &Path,
@@ -47,20 +47,20 @@ impl Tasks {
         task(self.processes.start(aiw, process, program, queue)?)
     }
 
-    /// All of them, oldest first. Nothing is changed by that: what dead shims have left is for [`Self::sweep`], and
-    /// whoever looks often sweeps seldom.
+    /// Returns all tasks, oldest first. This changes nothing: [`Self::sweep`] cleans up after dead shims, and a
+    /// caller that lists often needs to sweep only rarely.
     pub fn list(&self) -> Result<Vec<Task>, TaskError> {
         self.list_with_problems().map(|(tasks, _)| tasks)
     }
 
-    /// The same, and an error for each task whose record can't be read.
+    /// Like [`list`](Self::list), but also returns an error for each task whose record can't be read.
     pub fn list_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
         let (all, problems) = self.processes.list_with_problems()?;
         let tasks: Result<Vec<Task>, TaskError> = all.into_iter().map(task).collect();
         Ok((tasks?, problems.into_iter().map(TaskError::from).collect()))
     }
 
-    /// All of them, once what dead shims have left has been ended and recorded, if there is such.
+    /// Returns all tasks, after ending and recording what dead shims have left behind, if there is anything.
     pub fn list_settled(&self) -> Result<Vec<Task>, TaskError> {
         let mut all = self.processes.list()?;
         if all.iter().any(|one| !one.settled) {
@@ -70,38 +70,37 @@ impl Tasks {
         all.into_iter().map(task).collect()
     }
 
-    /// Ends and records what dead shims have left, and removes what ended sessions have.
+    /// Ends and records what dead shims have left behind, and removes the files of ended sessions.
     pub fn sweep(&self) -> Result<(), TaskError> {
         Ok(self.processes.sweep()?)
     }
 
-    /// Whether the session's shared memory is fit to use. Lists do without it; starting does not.
+    /// Checks whether the session's shared memory is fit to use. Listing works without it; starting does not.
     pub fn check(&self) -> Result<(), TaskError> {
         Ok(self.processes.check()?)
     }
 
-    /// One of them. A task of another session is found too: its id was known.
+    /// Returns one task. A task of another session is found too, because its id was known.
     pub fn get(&self, id: TaskId) -> Result<Task, TaskError> {
         task(self.processes.get(id)?)
     }
 
-    /// The log of a task.
+    /// Returns the log of a task.
     pub fn log(&self, id: TaskId) -> Result<Log, TaskError> {
         Ok(self.processes.log(id)?)
     }
 
-    /// Asks a task to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is
-    /// done. The shim does it; of a dead shim, what is left is ended here. A shim that was stopped
-    /// goes on for it, and one that does nothing is killed after 15 s more. One that cannot be
-    /// inspected is asked by a file, which it sees within 5 s.
+    /// Asks a task to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is done. The shim
+    /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
+    /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
+    /// a file, which it sees within 5 s.
     pub fn stop(&self, id: TaskId, wait: bool) -> Result<Stopped, TaskError> {
         self.processes.stop(id, wait)?.map(task)
     }
 
-    /// Waits until one or all of the tasks have ended, until the deadline, or until `cancelled` is
-    /// set, which is seen within a second. `on_change` is called at the start and after each
-    /// change of a state. A task that is removed meanwhile stays as it was last known; one that is named
-    /// twice is reported once.
+    /// Waits until one or all of the tasks have ended, until the deadline, or until `cancelled` is set, which is
+    /// noticed within a second. `on_change` is called at the start and after each change of a state. A task that is
+    /// removed meanwhile is reported as last known; a task that is named twice is reported once.
     pub fn wait(
         &self,
         ids: &[TaskId],
@@ -112,7 +111,7 @@ impl Tasks {
     ) -> Result<Waited, TaskError> {
         let mut known: Vec<(Supervised, Task)> = Vec::new();
         let mut tell = |all: &[Supervised]| {
-            // Of many that are waited for, few change at once.
+            // Even if many tasks are waited for, few change at once.
             let same = |at: usize, one: &Supervised| known.get(at).filter(|(before, _)| before == one).cloned();
             let again = |(at, one): (usize, &Supervised)| {
                 same(at, one).or_else(|| Some((one.clone(), task(one.clone()).ok()?)))
@@ -126,14 +125,14 @@ impl Tasks {
         Ok(Waited { all: all?, done: waited.done, cancelled: waited.cancelled })
     }
 
-    /// Marks ended tasks as shown by a report. Others are left as they are. That a mark cannot be
-    /// written, or a task is gone, is not an error: the report was shown, and that is what counts.
+    /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task
+    /// that is gone, is not an error: what counts is that the report was shown.
     pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), TaskError> {
         Ok(self.processes.mark_read(ids)?)
     }
 
-    /// Removes the directory of an ended task, or what is in its place: a directory with a damaged record
-    /// that nobody supervises, or a file, FIFO or socket. A link is refused.
+    /// Removes the directory of an ended task, or whatever is in its place: a directory with a damaged record that
+    /// nobody supervises, or a file, FIFO or socket. A link is refused.
     pub fn remove(&self, id: TaskId) -> Result<(), TaskError> {
         Ok(self.processes.remove(id)?)
     }
@@ -143,19 +142,19 @@ impl Tasks {
         Ok(self.processes.prune(keep)?)
     }
 
-    /// Another runtime directory than the environment names.
+    /// Uses another runtime directory than the one from the environment.
     #[must_use]
     pub fn with_runtime(self, directory: impl Into<std::path::PathBuf>) -> Self {
         Self { processes: self.processes.with_runtime(directory) }
     }
 
-    /// Another time between SIGTERM and SIGKILL than 5 s.
+    /// Uses another time between SIGTERM and SIGKILL than 5 s.
     #[must_use]
     pub fn with_grace(self, grace: Duration) -> Self {
         Self { processes: self.processes.with_grace(grace) }
     }
 
-    /// Another time until a shim is taken for stuck.
+    /// Uses another time until a shim is considered stuck.
     #[cfg(all(unix, feature = "testing"))]
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
@@ -163,7 +162,7 @@ impl Tasks {
     }
 }
 
-/// A process as the task that it is.
+/// Converts a process to the task that it is.
 fn task(one: Supervised) -> Result<Task, TaskError> {
     let id = one.record.id;
     let source = |error| SupervisorError::Unreadable { id, source: RecordProblem::Nonsense(error) };

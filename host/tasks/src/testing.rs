@@ -1,4 +1,4 @@
-//! What tests look into. It is not a part of the product.
+//! Code that tests inspect. It is not part of the product.
 
 use std::path::Path;
 
@@ -7,22 +7,22 @@ use aiw_supervisor::{Root, SupervisorError, testing};
 
 use crate::names::NAMES;
 
-/// How many slots of a session are taken by tasks.
+/// Returns how many slots of a session are taken by tasks.
 pub fn taken(runtime: &Path, root: Root) -> usize {
     testing::taken(runtime, &NAMES, root)
 }
 
-/// Fills a session's table with slots that this process owns, until there is no room; how many those were.
+/// Fills a session's table with slots that this process owns, until it is full. Returns how many those were.
 pub fn fill(runtime: &Path, root: Root) -> Result<usize, SupervisorError> {
     testing::fill(runtime, &NAMES, root)
 }
 
-/// Makes or finds a session's segment as starters do, its link gone or not, again and again.
+/// Creates or finds a session's segment as starters do, whether or not its link exists, again and again.
 pub fn attach_forever(runtime: &Path, root: Root) -> Result<(), SupervisorError> {
     testing::attach_forever(runtime, &NAMES, root)
 }
 
-/// The name of a session's segment, made if it has none.
+/// Returns the name of a session's segment, creating the segment if it does not exist.
 pub fn attach(runtime: &Path, root: Root) -> Result<String, SupervisorError> {
     testing::attach(runtime, &NAMES, root)
 }

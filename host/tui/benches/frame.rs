@@ -1,5 +1,5 @@
-//! What a frame of the browser costs. Prints a row each for `cargo xtask bench`:
-//! name, measured, limit, unit.
+//! Measures the cost of a frame of the browser. Prints one row for `cargo xtask bench`: name, measured value, limit,
+//! unit.
 
 #![expect(clippy::print_stdout, reason = "a bench prints a table")]
 

@@ -1,4 +1,4 @@
-//! The browser over invented plugins, to try it by hand or in a pseudo-terminal.
+//! The browser with invented plugins, to try it by hand or in a pseudo-terminal.
 //!
 //! `cargo run -p aiw-tui --example browse -- [how many]`. Installing `panic-*` panics.
 

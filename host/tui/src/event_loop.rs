@@ -1,4 +1,4 @@
-//! The one loop under every screen: keys, signals, time, work on threads, frames.
+//! The loop behind every screen: keys, signals, time, work on threads, frames.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -15,22 +15,22 @@ use crate::terminal;
 
 /// How often a frame shows that work goes on.
 const TICK: Duration = Duration::from_millis(80);
-/// How often an idle browser looks whether its terminal is still there.
+/// How often an idle browser checks that its terminal still exists.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Shows a screen on the terminal that standard output must be, until the user leaves.
+/// Shows a screen until the user leaves. Standard output must be a terminal.
 ///
-/// The terminal is given back as it was on every way out, panics included. Signals that were
-/// caught stay caught (and unheard) after it returns: they cannot be given back, so this should be
-/// the last thing that a process does.
+/// The terminal is restored on every way out, including panics. Signals that were caught stay caught (and unhandled)
+/// after this function returns: the previous handlers cannot be restored, so this should be the last thing that a
+/// process does.
 ///
 /// # Errors
 ///
-/// [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT; [`ScreenError::Terminal`]
-/// where the terminal fails.
+/// Returns [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT, and [`ScreenError::Terminal`] if the
+/// terminal fails.
 pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     let (sender, messages) = channel();
-    // Signals first: one that comes in the middle of taking the terminal is heard after it.
+    // Signals come first, so that a signal that arrives while the terminal is being taken is handled afterwards.
     #[cfg(unix)]
     let signals = terminal::Signals::hear(sender.clone(), Message::Signal)?;
     let hook = terminal::PanicHook::set();
@@ -38,7 +38,7 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
         terminal::take()?;
         let input = terminal::Input::read(sender.clone(), Message::Input)?;
         let outcome = catch_unwind(AssertUnwindSafe(|| run(screen, &sender, &messages)));
-        // Before the reader is stopped: a terminal that hung up may hold it for a while.
+        // Before the reader is stopped, because a terminal that hung up may block it for a while.
         terminal::give_back();
         input.stop();
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
@@ -50,7 +50,7 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// What the loop wakes up for.
+/// What wakes up the loop.
 enum Message<R> {
     Input(io::Result<Event>),
     #[cfg(unix)]
@@ -58,20 +58,20 @@ enum Message<R> {
     Reply(R),
 }
 
-/// How the loop goes on after a message.
+/// How the loop continues after a message.
 enum Next {
     Nothing,
     Draw,
-    /// Draw every cell: someone else has written on the screen.
+    /// Draw every cell, because another program has written on the screen.
     Repaint,
     Leave,
 }
 
-/// What the loop and its work share.
+/// The state that the loop and its work share.
 struct Desk<S: Screen> {
     worker: Worker<S::Job, S::Reply>,
     sender: Sender<Message<S::Reply>>,
-    /// The newest step; the ones before it need not be seen.
+    /// The latest step. Earlier steps need not be shown.
     progress: Arc<Mutex<Option<Progress>>>,
 }
 
@@ -81,8 +81,8 @@ fn run<S: Screen>(
     messages: &Receiver<Message<S::Reply>>,
 ) -> Result<(), ScreenError> {
     let desk = Desk::<S> { worker: screen.worker(), sender: sender.clone(), progress: Arc::default() };
-    // Never dropped: ratatui's drop says on standard error that it could not show the cursor, and
-    // panics where that has hung up too. The cursor is `give_back`'s business.
+    // Never dropped: ratatui's drop reports on standard error that it could not show the cursor, and panics if
+    // standard error has hung up too. `give_back` takes care of the cursor.
     let mut terminal = ManuallyDrop::new(terminal::screen()?);
     if let Some(first) = screen.begin() {
         desk.start(first);
@@ -103,7 +103,7 @@ fn run<S: Screen>(
         if first.is_none() && !screen.is_working() && !terminal::is_there() {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         }
-        // Everything that has come makes one frame: keys may repeat faster than it is drawn.
+        // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
             match desk.handle(&mut screen, message)? {
                 Next::Nothing => {}
@@ -161,7 +161,7 @@ impl<S: Screen> Desk<S> {
         Ok(Next::Draw)
     }
 
-    /// Gives a job to a thread; its end comes back as a message.
+    /// Runs a job on a thread. Its end arrives as a message.
     fn start(&self, job: S::Job) {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (worker, sender, progress) = (Arc::clone(&self.worker), self.sender.clone(), Arc::clone(&self.progress));
@@ -170,7 +170,7 @@ impl<S: Screen> Desk<S> {
             let report = |step: Progress| *progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &report)))
                 .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
-            // Nobody listens any more: the user has left.
+            // If the user has left, nobody receives it.
             let _ = sender.send(Message::Reply(reply));
         });
         if let Err(error) = thread {

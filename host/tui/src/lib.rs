@@ -1,7 +1,7 @@
 //! Full-screen views: `aiw plugin browse` is the first.
 //!
-//! This room knows keys, cells and the terminal. What a screen shows comes through a trait of its own, such as
-//! [`Backend`]; not for prompts, tables or anything printed line by line.
+//! This room knows keys, cells and the terminal. Each screen gets its content through a trait of its own, such as
+//! [`Backend`]. Not for prompts, tables or anything printed line by line.
 //!
 //! ```no_run
 //! use std::sync::Arc;

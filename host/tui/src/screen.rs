@@ -1,22 +1,22 @@
-//! What a full-screen view is: state, keys, drawing, and the work that it gives away.
+//! The definition of a full-screen view: state, keys, drawing, and the work that it delegates.
 
 use std::io;
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
 
-/// A step of work under way.
+/// A step of work that is under way.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// The step, in a few words.
     pub what: String,
-    /// How much of it is done, in any unit.
+    /// How much of the step is done, in any unit.
     pub done: u64,
-    /// Of how much, where that is known.
+    /// The total amount, if it is known.
     pub total: Option<u64>,
 }
 
-/// What a key or an ended job asks of the loop.
+/// What a key or an ended job asks the loop to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect<J> {
     Start(J),
@@ -26,56 +26,56 @@ pub(crate) enum Effect<J> {
     Abandon,
 }
 
-/// One full-screen view. The loop gives it keys and time, and its jobs to a thread.
+/// A full-screen view. The loop passes it keys and time, and runs its jobs on threads.
 pub(crate) trait Screen {
     /// Work that may block.
     type Job: Clone + Send + 'static;
-    /// What came of a job.
+    /// The result of a job.
     type Reply: Send + 'static;
 
-    /// What is to be done first.
+    /// Returns the first job.
     fn begin(&mut self) -> Option<Self::Job>;
 
-    /// Does a job, on a thread of its own.
+    /// Returns the function that does jobs, on a thread of its own.
     fn worker(&self) -> Worker<Self::Job, Self::Reply>;
 
-    /// The reply where a job could not be done at all.
+    /// Returns the reply for a job that could not be done at all.
     fn failed(job: Self::Job, why: &str) -> Self::Reply;
 
-    /// A key was pressed.
+    /// Handles a key press.
     fn key(&mut self, key: KeyEvent) -> Option<Effect<Self::Job>>;
 
-    /// Text was pasted.
+    /// Handles pasted text.
     fn paste(&mut self, text: &str);
 
-    /// A job has ended.
+    /// Handles the end of a job.
     fn reply(&mut self, reply: Self::Reply) -> Option<Effect<Self::Job>>;
 
-    /// Whether a job is under way: then time is told.
+    /// Returns whether a job is under way. If so, the loop calls `tick`.
     fn is_working(&self) -> bool;
 
-    /// Time has passed, and perhaps a step.
+    /// Handles the passage of time, and a step of the work if there is one.
     fn tick(&mut self, progress: Option<Progress>);
 
-    /// Draws it.
+    /// Draws the screen.
     fn draw(&mut self, frame: &mut Frame<'_>);
 }
 
-/// Does a screen's jobs; it tells of steps.
+/// A function that does a screen's jobs and reports their steps.
 pub(crate) type Worker<J, R> = std::sync::Arc<dyn Fn(J, &dyn Fn(Progress)) -> R + Send + Sync>;
 
-/// Why a screen ended otherwise than by leaving.
+/// Why a screen ended other than by the user leaving.
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
-    /// The terminal cannot be used, or has gone.
+    /// The terminal cannot be used, or no longer exists.
     #[error("the terminal cannot be used: {source}")]
     Terminal {
-        /// What it said.
+        /// The error of the terminal.
         #[from]
         source: io::Error,
     },
-    /// A signal asked the process to end (2 also where Ctrl-C abandoned work under way). The
-    /// terminal has been given back; ending with 128 + the number is left to the caller.
+    /// A signal asked the process to end (2 also if Ctrl-C abandoned work under way). The terminal has been restored;
+    /// exiting with 128 + the number is up to the caller.
     #[error("stopped by signal {0}")]
     Signal(i32),
 }

@@ -1,4 +1,4 @@
-//! Takes the terminal and gives it back as it was: on leaving, on errors, on panics, on signals.
+//! Takes the terminal and restores it: on leaving, on errors, on panics, on signals.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::panic::{PanicHookInfo, set_hook, take_hook};
@@ -15,25 +15,25 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use crossterm::{event, execute};
 use ratatui::backend::CrosstermBackend;
 
-/// Whether the screen is ours. The panic hook has to know without a guard at hand.
+/// Whether the screen is ours. This is a static because the panic hook has no access to a guard.
 static OURS: AtomicBool = AtomicBool::new(false);
 
-/// The terminal as ratatui draws on it: a frame is one write.
+/// The terminal as ratatui draws on it. A frame is a single write.
 pub(crate) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
-/// A screen to draw on; the terminal must have been taken.
+/// Returns a screen to draw on. The terminal must have been taken.
 pub(crate) fn screen() -> io::Result<Screen> {
     Screen::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))
 }
 
-/// Draws everything anew with the next frame. (`Terminal::clear` would ask the terminal for the
-/// cursor and wait for an answer that the input thread takes.)
+/// Redraws everything with the next frame. (`Terminal::clear` would ask the terminal for the cursor and wait for an
+/// answer that the input thread takes.)
 pub(crate) fn repaint(screen: &mut Screen) -> io::Result<()> {
     let size = screen.size()?;
     screen.resize(size.into())
 }
 
-/// Raw mode and the alternate screen. Does nothing when they are on.
+/// Turns on raw mode and the alternate screen. Does nothing if they are on already.
 pub(crate) fn take() -> io::Result<()> {
     if OURS.swap(true, Ordering::SeqCst) {
         return Ok(());
@@ -46,17 +46,17 @@ pub(crate) fn take() -> io::Result<()> {
     taken
 }
 
-/// The terminal as it was before [`take`]. Does nothing the second time.
+/// Restores the terminal to its state before [`take`]. Does nothing the second time.
 pub(crate) fn give_back() {
     if OURS.swap(false, Ordering::SeqCst) {
-        // Each step alone: a terminal that refuses one may still take the other, and nobody is
-        // left to tell.
+        // Each step runs independently: a terminal that refuses one may still accept the other, and nobody is left to
+        // receive an error.
         let _ = execute!(io::stdout(), DisableBracketedPaste, Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
 }
 
-/// Back in the foreground: the shell, or whoever stopped us, may have changed the modes.
+/// Takes the terminal again in the foreground: the shell, or whatever stopped us, may have changed the modes.
 pub(crate) fn take_again() -> io::Result<()> {
     if OURS.load(Ordering::SeqCst) {
         disable_raw_mode()?;
@@ -67,17 +67,17 @@ pub(crate) fn take_again() -> io::Result<()> {
     }
 }
 
-/// Whether anybody can still see what is drawn.
+/// Returns whether anybody can still see what is drawn.
 pub(crate) fn is_there() -> bool {
     io::stdout().is_terminal()
 }
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 
-/// While it lives, a panic gives the terminal back before anything is said about it.
+/// As long as this exists, a panic restores the terminal before anything is printed about it.
 pub(crate) struct PanicHook {
     previous: Arc<Hook>,
-    /// What other threads panicked with while the screen was not theirs to write on.
+    /// The panics of other threads while the screen was in use.
     kept: Arc<Mutex<Vec<String>>>,
 }
 
@@ -100,11 +100,11 @@ impl PanicHook {
         Self { previous, kept }
     }
 
-    /// Puts the hook back that was there, and says what was kept. Not from a panicking thread,
-    /// and after [`give_back`].
+    /// Restores the previous hook, and prints the kept panics. Must not be called from a panicking thread, and only
+    /// after [`give_back`].
     pub(crate) fn unset(self) {
         drop(take_hook());
-        // A panic elsewhere at this very moment may still hold ours.
+        // A thread that is panicking at this moment may still hold our hook.
         set_hook(match Arc::try_unwrap(self.previous) {
             Ok(previous) => previous,
             Err(shared) => Box::new(move |info| shared(info)),
@@ -122,12 +122,12 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Sends what is read, made into messages, until stopped or nobody listens.
+    /// Sends what is read as messages, until it is stopped or nobody receives them.
     pub(crate) fn read<M: Send + 'static>(
         sender: Sender<M>,
         message: impl Fn(io::Result<Event>) -> M + Send + 'static,
     ) -> io::Result<Self> {
-        // On Unix a signal ends the wait; elsewhere only time does.
+        // On Unix a signal ends the wait; on other systems only the timeout does.
         const WAIT: Duration = if cfg!(unix) { Duration::from_secs(3_600) } else { Duration::from_millis(100) };
         let stop = Arc::new(AtomicBool::new(false));
         let (end, ended) = channel();
@@ -149,10 +149,10 @@ impl Input {
         Ok(Self { stop, ended })
     }
 
-    /// Ends the thread, so that no key typed later is taken by it.
+    /// Ends the thread, so that it takes no keys that are typed later.
     pub(crate) fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);
-        // A terminal that hung up keeps crossterm reading forever; the process ends soon then.
+        // A terminal that hung up keeps crossterm reading forever, but then the process ends soon.
         for _ in 0..10 {
             #[cfg(unix)]
             let _ = signal_hook::low_level::raise(signal_hook::consts::SIGWINCH);
@@ -163,7 +163,7 @@ impl Input {
     }
 }
 
-/// The thread that hears signals.
+/// The thread that receives signals.
 #[cfg(unix)]
 pub(crate) struct Signals {
     handle: signal_hook::iterator::Handle,
@@ -217,7 +217,7 @@ impl Asks {
     }
 }
 
-/// Stops the process as Ctrl-Z would have, and goes on when it is continued.
+/// Stops the process as Ctrl-Z would, and returns when it is continued.
 #[cfg(unix)]
 pub(crate) fn suspend() -> io::Result<()> {
     give_back();

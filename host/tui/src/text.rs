@@ -1,13 +1,13 @@
-//! Text from outside, made fit for a cell grid, and broken into lines.
+//! Prepares untrusted text for a cell grid, and breaks it into lines.
 
 use aiw_core::one_line;
 use ratatui::buffer::CellWidth;
 
-/// More marks than this on one base character is an attack on the line above, not a language.
+/// More marks than this on one base character are an attack on the line above, not a language.
 const MARKS: usize = 2;
 
-/// `text` on one line of at most `limit` characters, with nothing left that steers a terminal,
-/// turns the reading direction, or hides.
+/// Returns `text` on one line of at most `limit` characters, without anything that controls a terminal, changes the
+/// reading direction, or hides.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let line = one_line(text, limit);
     if line.is_ascii() {
@@ -16,7 +16,7 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut safe = String::with_capacity(line.len());
     let mut marks = 0;
     for c in line.chars() {
-        // Terminals disagree on how wide a character with a variation selector is.
+        // Terminals disagree on the width of a character with a variation selector.
         if matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}') {
             continue;
         }
@@ -36,7 +36,7 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
     safe
 }
 
-/// Characters that show nothing, and so make two different names look the same.
+/// Returns whether a character shows nothing, and so can make two different names look the same.
 fn is_blank(c: char) -> bool {
     matches!(
         c,
@@ -45,23 +45,23 @@ fn is_blank(c: char) -> bool {
     )
 }
 
-/// The cells that `c` takes.
+/// Returns the number of cells that `c` takes.
 pub(crate) fn char_width(c: char) -> usize {
     if c.is_ascii() { 1 } else { usize::from(c.encode_utf8(&mut [0; 4]).cell_width()) }
 }
 
-/// The cells that `text` takes.
+/// Returns the number of cells that `text` takes.
 pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char_width).sum() }
 }
 
-/// Cuts clean text into lines of at most `width` cells, at spaces where there are any.
+/// Breaks clean text into lines of at most `width` cells, at spaces where possible.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut start = 0;
     let mut cells = 0;
-    // The last place to cut: the space's offset, and the cells up to after it.
+    // The last place to break: the offset of the space, and the number of cells up to and including it.
     let mut space: Option<(usize, usize)> = None;
     for (at, c) in text.char_indices() {
         let wide = char_width(c);
@@ -82,7 +82,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
             };
         }
         if c == ' ' && at == start && !lines.is_empty() {
-            // The space at which the line before was cut.
+            // The space at which the previous line was broken.
             start = at + 1;
             continue;
         }

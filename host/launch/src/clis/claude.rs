@@ -1,7 +1,7 @@
 //! Claude Code. Seen in 2.1.197 and 2.1.328.
 //!
-//! The `env` of the user's settings beats the process environment, and `--settings` beats those. So
-//! what is set for the provider stands in both, and what could compete is emptied in both.
+//! The `env` of the user's settings overrides the process environment, and `--settings` overrides the user's
+//! settings. So the provider's variables are set in both places, and competing variables are emptied in both.
 
 mod login;
 
@@ -22,24 +22,23 @@ use crate::{LaunchError, Permission, overlay};
 
 pub(super) struct Claude;
 
-/// Says that the provider is aiw's business: settings then can't set what chooses one. Versions that
-/// do not know it are held by the settings over the user's own.
+/// Tells Claude Code that the provider is managed by aiw, so that settings can't choose one. In versions that don't
+/// know this variable, the settings that override the user's own have to do.
 const MANAGED: &str = "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST";
 
-/// What it asks of hosts other than the provider's: telemetry, feature flags, updates, surveys.
+/// Disables requests to hosts other than the provider's: telemetry, feature flags, updates, surveys.
 const NO_OTHER_TRAFFIC: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
 
-/// On a terminal it fetches its maker's marketplace of plugins, that switch or not.
+/// On a terminal it fetches its maker's plugin marketplace even with that switch set.
 const NO_MARKETPLACE: &str = "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL";
 
-/// The models by which it calls the three sizes.
+/// The variables with the models for the three sizes.
 const LARGE: [&str; 2] = ["ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_FABLE_MODEL"];
 const MEDIUM: &str = "ANTHROPIC_DEFAULT_SONNET_MODEL";
 const SMALL: &str = "ANTHROPIC_DEFAULT_HAIKU_MODEL";
 
-/// Everything of the user's own that could send it elsewhere, with another key, for another model, or
-/// tell another host of the run. <https://code.claude.com/docs/en/env-vars>, and the names in its
-/// binary. The user's proxies stay.
+/// The user's own variables that could send it elsewhere, with another key or for another model, or tell another host
+/// about the run. <https://code.claude.com/docs/en/env-vars>, and the names in its binary. The user's proxies stay.
 const COMPETES: &[&str] = &[
     // Addresses, headers, sockets.
     "ANTHROPIC_BASE_URL",
@@ -55,7 +54,7 @@ const COMPETES: &[&str] = &[
     "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
     "USE_LOCAL_OAUTH",
     "USE_STAGING_OAUTH",
-    // Logins and keys. Where it thinks that it runs remotely, a login beats the token.
+    // Logins and keys. Where Claude Code thinks that it runs remotely, a login overrides the token.
     KEY,
     TOKEN,
     "CLAUDE_CODE_REMOTE",
@@ -130,7 +129,7 @@ const COMPETES: &[&str] = &[
     "CLAUDE_CODE_BG_CLASSIFIER_MODEL",
     "CLAUDE_CODE_SUBAGENT_MODEL",
     "CLAUDE_CONTEXT_COLLAPSE_MODEL",
-    // Telemetry: what it tells of the run, and where.
+    // Telemetry: what it reports about the run, and where.
     "BETA_TRACING_ENDPOINT",
     "CLAUDE_CODE_BYOC_ENABLE_DATADOG",
     "CLAUDE_CODE_ENABLE_TELEMETRY",
@@ -154,10 +153,11 @@ const COMPETES: &[&str] = &[
     "OTEL_TRACES_EXPORTER",
 ];
 
-/// Regions by model: `VERTEX_REGION_CLAUDE_4_5_SONNET`.
+/// Regions by model, such as `VERTEX_REGION_CLAUDE_4_5_SONNET`.
 const REGIONS: &str = "VERTEX_REGION_CLAUDE_";
 
-/// Commands in the user's settings that fetch credentials or headers. `null` would break the file.
+/// Commands in the user's settings that fetch credentials or headers. They are set to an empty string, because `null`
+/// would break the file.
 const HELPERS: [&str; 5] =
     ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"];
 
@@ -193,7 +193,7 @@ impl AiCli for Claude {
             draft.put_over(json!({"env": {name: value}}));
         };
         set("ANTHROPIC_BASE_URL", access.base_url);
-        // Exactly one: of both, it would send both.
+        // Exactly one: if both were set, it would send both.
         match access.intent.auth {
             Auth::ApiKey(_) => set(KEY, access.key()?),
             Auth::None | Auth::Bearer(_) | Auth::Header { .. } => set(TOKEN, access.key()?),
@@ -279,7 +279,8 @@ impl AiCli for Claude {
                 draft.put_beneath(settings);
             }
         }
-        // Of two, it keeps the last: without ours, the user's stay where they are.
+        // If `--settings` is given twice, the last one counts. Without settings of ours, the user's stay where they
+        // are.
         let after = if draft.settings.is_some() { rest } else { line.own.to_vec() };
         Ok(CommandLine { before, after, bypass })
     }
@@ -288,7 +289,7 @@ impl AiCli for Claude {
         Ok(Passed::Argument("--settings"))
     }
 
-    /// 2.1.197 looks names up, 2.1.328 does not; the versions between them were not tried.
+    /// 2.1.197 looks up names, 2.1.328 does not; the versions between them were not tried.
     fn wants_file_names(&self, version: Option<&str>) -> bool {
         const TAKES_DESCRIPTORS: [u64; 3] = [2, 1, 328];
 
@@ -306,7 +307,8 @@ impl AiCli for Claude {
     }
 }
 
-/// Takes the user's own `--settings` out of the arguments; what they were: paths or JSON.
+/// Takes the user's own `--settings` out of the arguments. Returns the other arguments, and the values: paths or
+/// JSON.
 fn take_settings(own: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
     let (mut rest, mut settings) = (Vec::new(), Vec::new());
     let mut arguments = own.iter();
@@ -320,13 +322,13 @@ fn take_settings(own: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
     (rest, settings)
 }
 
-/// What lifts the guards in settings that the user gave.
+/// Returns what disables the guards in settings that the user gave.
 fn bypass_in(settings: &Value) -> Option<String> {
     let mode = &settings["permissions"]["defaultMode"];
     (mode == "bypassPermissions").then(|| "--settings permissions.defaultMode bypassPermissions".to_owned())
 }
 
-/// Its `stream-json`.
+/// Reads its `stream-json`.
 struct Stream;
 
 impl CliStream for Stream {
@@ -336,7 +338,7 @@ impl CliStream for Stream {
             found.session(&value["session_id"]);
         }
         match kind {
-            // What a subagent says is its caller's business.
+            // What a subagent says concerns only its caller.
             "assistant" | "user" if value["parent_tool_use_id"].is_null() => {
                 let content = &value["message"]["content"];
                 let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();

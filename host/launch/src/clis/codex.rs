@@ -1,9 +1,9 @@
 //! Codex. Seen in 0.169.0.
 //!
-//! It takes providers from its configuration alone, and settings on the command line beat the user's
-//! `config.toml`. A provider there is merged with the user's own of the same id, headers and query
-//! included: so ours has an id that nobody can guess, made when the provider is added and kept, since
-//! Codex resumes a session only where its provider is configured.
+//! It takes providers only from its configuration, and settings on the command line override the user's
+//! `config.toml`. A provider on the command line is merged with the user's own provider of the same id, including
+//! headers and query. So ours has an id that nobody can guess. The id is made when the provider is added, and kept,
+//! because Codex resumes a session only if its provider is configured.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ pub(super) struct Codex;
 
 /// The variable that holds the provider's key.
 const KEY: &str = "AIW_CODEX_KEY";
-/// The variables that hold its headers, with a number each: a command line is no place for them.
+/// The variables that hold its headers, with a number each, because headers must not be on a command line.
 const HEADER: &str = "AIW_CODEX_HEADER_";
 
-/// It does not honour all of them, but hands them on to what it runs.
+/// It does not use all of these itself, but passes them on to the commands it runs.
 const COMPETES: &[&str] = &[
     "AWS_BEARER_TOKEN_BEDROCK",
     "AZURE_OPENAI_API_KEY",
@@ -44,9 +44,9 @@ const COMPETES: &[&str] = &[
     "OPENAI_PROJECT_ID",
 ];
 
-/// What it would tell others of the run: the exporters of the user's own, the maker's analytics (which
-/// go to the provider's address), the question whether there is a newer version. And the user's own login: with
-/// it, it asks ChatGPT for settings, plugins and apps, and offers those to the provider's model.
+/// Disables what it would tell others about the run: the user's own exporters, the maker's analytics (which go to the
+/// provider's address), and the check for a newer version. Also disables the user's own login: with it, Codex asks
+/// ChatGPT for settings, plugins and apps, and offers those to the provider's model.
 const QUIET: [&str; 7] = [
     "cli_auth_credentials_store=\"ephemeral\"",
     "otel.exporter=\"none\"",
@@ -94,7 +94,7 @@ impl AiCli for Codex {
             format!("base_url={}", toml_string(access.base_url)),
             "wire_api=\"responses\"".to_owned(),
         ];
-        // Without a key it gets no `env_key`: it fails where that is unset.
+        // Without a key, `env_key` is left out: Codex fails if the variable that it names is unset.
         if let Auth::Bearer(_) | Auth::ApiKey(_) = access.intent.auth {
             draft.set(KEY, access.key()?);
             fields.push(format!("env_key={}", toml_string(KEY)));
@@ -116,7 +116,7 @@ impl AiCli for Codex {
             vec![format!("model_provider=\"{id}\""), format!("model_providers.{id}={{{}}}", fields.join(","))];
         settings.extend(tuning.context_tokens.map(|tokens| format!("model_context_window={tokens}")));
         settings.extend(QUIET.map(str::to_owned));
-        // Without plugins of the user's own, they are only a reason to fetch its maker's list of them.
+        // If the user has no plugins, the feature only makes Codex fetch its maker's list of them.
         if users.table.get("plugins").is_none() {
             settings.push("features.plugins=false".to_owned());
         }
@@ -157,7 +157,7 @@ impl AiCli for Codex {
         }
         before.append(&mut draft.arguments);
         let flags = ["--dangerously-bypass-approvals-and-sandbox", "--yolo", "--dangerously-bypass-hook-trust"];
-        // `-c sandbox_mode="danger-full-access"`, in whatever spelling.
+        // `-c sandbox_mode="danger-full-access"`, in any spelling.
         let setting = || {
             let mut texts = line.own.iter().filter_map(|argument| argument.to_str());
             texts.find(|text| text.contains("danger-full-access") || text.contains("dangerously")).map(str::to_owned)
@@ -192,7 +192,7 @@ struct UsersConfig {
     table: toml::Table,
 }
 
-/// What can't be read is empty here: Codex refuses it itself.
+/// Reads the user's configuration. A file that can't be read counts as empty here: Codex refuses it itself.
 fn users_config(draft: &Draft) -> UsersConfig {
     let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let dir = match draft.isolated {
@@ -206,10 +206,10 @@ fn users_config(draft: &Draft) -> UsersConfig {
     UsersConfig { path, table }
 }
 
-/// A profile there chooses its own provider over the one that is given: old versions go there silently,
-/// newer ones refuse to start.
+/// Refuses a profile in the user's configuration, because it chooses its own provider over ours: old versions use
+/// that provider silently, newer ones refuse to start.
 fn refuse_profile(users: &UsersConfig, draft: &Draft) -> Result<(), LaunchError> {
-    // `--isolated` is what is advised against it.
+    // The error message recommends `--isolated`.
     if draft.isolated || !users.table.contains_key("profile") {
         return Ok(());
     }
@@ -219,7 +219,7 @@ fn refuse_profile(users: &UsersConfig, draft: &Draft) -> Result<(), LaunchError>
     ))
 }
 
-/// Refuses arguments that would undo what a provider is for.
+/// Refuses arguments that would choose another provider.
 fn refuse_another_provider(own: &[OsString], provider: &str) -> Result<(), LaunchError> {
     let refuse = |argument: &str| {
         Err(LaunchError::invalid(
@@ -229,7 +229,7 @@ fn refuse_another_provider(own: &[OsString], provider: &str) -> Result<(), Launc
     };
     for (at, argument) in own.iter().enumerate() {
         let text = argument.to_string_lossy();
-        // A flag of one letter may have its value right behind it.
+        // The value of a one-letter flag may follow it directly.
         let short = text.starts_with("-p") && !text.starts_with("--");
         let long = ["--profile", "--oss", "--local-provider"]
             .iter()
@@ -257,8 +257,8 @@ fn chooses_provider(key: &str) -> bool {
     ["model_provider", "model_providers", "profile", "profiles", "openai_base_url", "chatgpt_base_url"].contains(&first)
 }
 
-/// A setting `mcp_servers.NAME={…}`. Every user of the machine can read it, so no value of a
-/// variable stands there: it goes through the environment, and Codex is told its name.
+/// Returns a setting `mcp_servers.NAME={…}`. Every user of the machine can read it, so it contains no values of
+/// variables: those go through the environment, and Codex is told only their names.
 fn mcp_setting(name: &str, server: &Value, draft: &mut Draft) -> Result<String, String> {
     if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') || name.is_empty() {
         return Err("Codex does not accept such a name".into());
@@ -315,8 +315,8 @@ fn mcp_setting(name: &str, server: &Value, draft: &mut Draft) -> Result<String, 
     Ok(format!("mcp_servers.{name}={{{}}}", fields.join(",")))
 }
 
-/// Whether a variable changes what the CLI itself does, or holds its key: `mcp.json` is written by
-/// plugins, and Codex hands its servers variables only by way of its own environment.
+/// Returns whether a variable changes what the CLI itself does, or holds its key. `mcp.json` is written by plugins,
+/// and Codex passes variables to its servers only through its own environment.
 fn means_something(name: &str, draft: &Draft) -> bool {
     const BEGINNINGS: [&str; 15] = [
         "AIW_",
@@ -345,7 +345,7 @@ fn means_something(name: &str, draft: &Draft) -> bool {
         || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
 }
 
-/// A basic string of TOML. <https://toml.io/en/v1.0.0#string>
+/// Returns a basic string of TOML. <https://toml.io/en/v1.0.0#string>
 fn toml_string(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
@@ -359,7 +359,7 @@ fn toml_string(text: &str) -> String {
     quoted
 }
 
-/// Its JSON lines.
+/// Reads its JSON lines.
 struct Stream;
 
 impl CliStream for Stream {
@@ -398,7 +398,7 @@ impl CliStream for Stream {
             "turn.failed" => {
                 found.end(true);
                 let message = text(&value["error"]["message"]).to_owned();
-                // `error` has said it already.
+                // An `error` event has reported it already.
                 found.facts.final_message.get_or_insert(message);
                 Vec::new()
             }

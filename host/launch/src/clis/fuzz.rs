@@ -1,4 +1,4 @@
-//! Whatever an intent holds, a CLI is told of its provider and of nothing else.
+//! Tests that, whatever an intent contains, a CLI is told of its provider and nothing else.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use serde_json::Value;
 use super::speaks;
 use super::tests::{arguments, draft, express, variable};
 
-/// Names that the contract lets through.
+/// Generates names that the contract allows.
 fn header_name() -> impl Strategy<Value = HeaderName> {
     "[A-Za-z][0-9A-Za-z-]{0,30}".prop_filter_map("a header that a plan may set", |name| {
         name.parse::<HeaderName>().ok().filter(|name| !name.is_reserved())
     })
 }
 
-/// What steers somebody: TOML, JSON, shells, settings, variables, other hosts.
+/// Generates texts that try to inject something: TOML, JSON, shells, settings, variables, other hosts.
 fn steering() -> impl Strategy<Value = String> {
     sample::select(vec![
         "x\"}, evil={base_url=\"https://evil.example\"",
@@ -76,7 +76,7 @@ fn tuning() -> impl Strategy<Value = Tuning> {
     )
 }
 
-/// An intent that the contract lets through, for one of the CLI's APIs.
+/// Generates an intent that the contract allows, for one of the CLI's APIs.
 fn intent(kind: CliKind) -> impl Strategy<Value = Intent> {
     let header = (header_name(), value()).prop_map(|(name, value)| Header { name, value });
     let models = (model(), model(), model(), model()).prop_map(|(main, large, medium, small)| Models {
@@ -102,7 +102,7 @@ fn started() -> impl Strategy<Value = (CliKind, Intent)> {
     sample::select(CliKind::ALL.to_vec()).prop_flat_map(|kind| (Just(kind), intent(kind)))
 }
 
-/// How many headers the intent sends beside those of the API.
+/// Returns how many headers the intent sends in addition to those of the API.
 fn headers(intent: &Intent) -> usize {
     intent.headers.len() + usize::from(matches!(intent.auth, Auth::Header { .. }))
 }
@@ -120,7 +120,7 @@ proptest! {
         let mut draft = draft(dir.path(), &[("ANTHROPIC_API_KEY", "users"), ("GOOGLE_API_KEY", "users")]);
         let Ok(()) = express(kind, &intent, &mut draft) else { return Ok(()) };
         let arguments = arguments(&draft);
-        // Every user of the machine can read them.
+        // Every user of the machine can read the arguments.
         prop_assert!(!arguments.concat().contains("canary"), "{arguments:?}");
         let base_url = match kind {
             CliKind::Claude => claude(&intent, &draft, &arguments)?,
@@ -147,7 +147,7 @@ fn claude(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) ->
         prop_assert!(known, "{}", name);
     }
     for name in &draft.set {
-        // Both places say the same.
+        // Both places contain the same value.
         prop_assert_eq!(variable(draft, name).unwrap(), settings["env"][name].as_str().unwrap());
     }
     let sent = variable(draft, "ANTHROPIC_CUSTOM_HEADERS").unwrap_or_default();
@@ -169,7 +169,7 @@ fn codex(intent: &Intent, draft: &crate::draft::Draft, arguments: &[String]) -> 
             continue;
         }
         prop_assert_eq!(flag, "-c");
-        // It reads them as TOML: nothing of the intent may end a value and begin another key.
+        // Codex reads the values as TOML: no part of the intent may end a value and begin another key.
         let table: toml::Table = toml::from_str(value).map_err(|e| TestCaseError::fail(format!("{e}: {value}")))?;
         prop_assert_eq!(table.len(), 1);
         let (key, value) = table.iter().next().unwrap();

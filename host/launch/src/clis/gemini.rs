@@ -1,7 +1,7 @@
 //! Gemini CLI. Seen in 0.61.0.
 //!
-//! It fills in from `.env` files whatever variable is not there: so what could compete is emptied, not
-//! taken away. How it signs in stands in its settings alone.
+//! It fills in missing variables from `.env` files, so competing variables are emptied instead of removed. How it
+//! signs in is determined only by its settings.
 
 mod home;
 
@@ -28,7 +28,7 @@ const BASE_URL: &str = "GOOGLE_GEMINI_BASE_URL";
 const HEADERS: &str = "GEMINI_CLI_CUSTOM_HEADERS";
 const MECHANISM: &str = "GEMINI_API_KEY_AUTH_MECHANISM";
 
-/// The variable that names a file of settings over the user's own, and where that file is otherwise.
+/// The variable that names a file of settings that override the user's own, and the default path of that file.
 const SYSTEM_SETTINGS: &str = "GEMINI_CLI_SYSTEM_SETTINGS_PATH";
 const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
     "/Library/Application Support/GeminiCli/settings.json"
@@ -36,9 +36,9 @@ const SYSTEM_FILE: &str = if cfg!(target_os = "macos") {
     "/etc/gemini-cli/settings.json"
 };
 
-/// Everything of the user's own that could send it elsewhere, with another login, for another model, or
-/// tell another host of the run. <https://geminicli.com/docs/reference/configuration>, and the names in
-/// its bundle. The user's proxies stay.
+/// The user's own variables that could send it elsewhere, with another login or for another model, or tell another
+/// host about the run. <https://geminicli.com/docs/reference/configuration>, and the names in its bundle. The user's
+/// proxies stay.
 const COMPETES: &[&str] = &[
     "CLOUD_SHELL",
     "CODE_ASSIST_API_VERSION",
@@ -93,7 +93,7 @@ impl AiCli for Gemini {
 
     fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
         let cannot = |what: &str| Err(access.cannot(self.kind(), what));
-        // Betas, caching and tool search are nothing that it asks for.
+        // It never asks for betas, caching or tool search, so those need no check.
         match &access.intent.tuning {
             tuning if tuning.context_tokens.is_some() => return cannot("limit what a model reads"),
             tuning if tuning.output_tokens.is_some() => return cannot("limit what a model writes"),
@@ -116,8 +116,8 @@ impl AiCli for Gemini {
             let pairs: Vec<String> = headers.iter().map(|(name, value)| format!("{name}:{value}")).collect();
             draft.set(HEADERS, pairs.join(","));
         }
-        // It sends what it does while it starts where the settings say, and only then reads these variables. It
-        // ends at a target or a protocol that it does not know, an empty one too.
+        // While starting, it sends telemetry to where the settings say, and only then reads these variables. It exits
+        // if the target or the protocol is unknown or empty.
         draft.set("GEMINI_TELEMETRY_ENABLED", "false");
         draft.set("GEMINI_TELEMETRY_OTLP_PROTOCOL", "grpc");
         draft.set("GEMINI_TELEMETRY_TARGET", "local");
@@ -151,7 +151,7 @@ impl AiCli for Gemini {
             before.extend(words(&["--model", model]));
         }
         before.append(&mut draft.arguments);
-        // Flags of one letter stand together: `-dy`.
+        // One-letter flags can be combined: `-dy`.
         let cluster = || {
             let is_cluster = |text: &&str| {
                 text.strip_prefix('-')
@@ -159,14 +159,14 @@ impl AiCli for Gemini {
             };
             line.own.iter().filter_map(|argument| argument.to_str()).find(is_cluster).map(str::to_owned)
         };
-        // Its parser takes `--approvalMode` as well.
+        // Its parser accepts `--approvalMode` as well.
         let bypass = arguments::first_of(line.own, &["--yolo", "--skip-trust", "--skipTrust"])
             .or_else(|| arguments::pair(line.own, &["--approvalMode", "--approval-mode"], "yolo"))
             .or_else(cluster);
         Ok(CommandLine { before, after: line.own.to_vec(), bypass })
     }
 
-    /// Over a user's settings go only those of root's files: other users get a home of its own for it.
+    /// Only a file that belongs to root overrides the user's settings, so other users get a separate home.
     fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError> {
         if is_root() {
             let present = draft.environment.get(SYSTEM_SETTINGS).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -189,7 +189,7 @@ impl AiCli for Gemini {
     }
 }
 
-/// It tells transports apart by the key of the address.
+/// Converts servers to its own form, which distinguishes transports by the key of the address.
 fn its_own_form(servers: &Map<String, Value>) -> Value {
     let convert = |server: &Value| {
         let mut server = server.clone();
@@ -207,7 +207,7 @@ fn its_own_form(servers: &Map<String, Value>) -> Value {
     servers.iter().map(|(name, server)| (name.clone(), convert(server))).collect::<Map<_, _>>().into()
 }
 
-/// Whether files of ours pass for the system's own.
+/// Returns whether our files count as the system's own.
 fn is_root() -> bool {
     #[cfg(unix)]
     return rustix::process::geteuid().is_root();
@@ -215,13 +215,13 @@ fn is_root() -> bool {
     return false;
 }
 
-/// More than a record keeps of the last message. A model may say gigabytes.
+/// More than a record keeps of the final message. A model may write gigabytes.
 const SAYING: usize = 1 << 20;
 
-/// Its `stream-json`.
+/// Reads its `stream-json`.
 #[derive(Default)]
 struct Stream {
-    /// What it has said since it last did something else.
+    /// What the model has said since it last did something else.
     saying: String,
 }
 

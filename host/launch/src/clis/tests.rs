@@ -1,4 +1,4 @@
-//! What each CLI is started with, for every intent.
+//! Tests of what each CLI is started with, for every intent.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::environment::Environment;
 
-/// A run of a user whose own environment says `variables`.
+/// Returns a run of a user whose own environment contains `variables`.
 pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> Draft {
     let pairs = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     Draft {
@@ -92,7 +92,7 @@ fn claude_gets_one_credential_in_both_places() {
     }
 }
 
-/// Each would send it elsewhere, with another key, for another model, or tell another host of the run.
+/// Each of these would send it elsewhere, with another key or for another model, or tell another host about the run.
 #[test]
 fn nothing_of_the_users_own_competes_with_a_provider_of_claude() {
     let dir = tempfile::tempdir().unwrap();
@@ -124,7 +124,7 @@ fn nothing_of_the_users_own_competes_with_a_provider_of_claude() {
     for helper in ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"] {
         assert_eq!(settings[helper], "");
     }
-    // What a user gives for the provider or the run is the user's word.
+    // Variables that the user gives for the provider or the run are the user's choice.
     of(CliKind::Claude).give("CLAUDE_CODE_USE_BEDROCK", "1", &mut draft);
     assert_eq!(variable(&draft, "CLAUDE_CODE_USE_BEDROCK").as_deref(), Some("1"));
     assert_eq!(draft.settings.unwrap()["env"]["CLAUDE_CODE_USE_BEDROCK"], "1");
@@ -260,7 +260,7 @@ fn no_login_of_the_users_own_takes_the_place_of_claudes_key() {
     };
     let (key, bearer) = (|| Auth::ApiKey("token".into()), || Auth::Bearer("token".into()));
     let saved = r#"{"primaryApiKey": "users"}"#;
-    // A task is not asked whether to use the key.
+    // In a task, Claude Code does not ask whether to use the key.
     assert_eq!(given(key(), true, saved), ["canary-1", "", ""]);
     for state in [saved, "{}"] {
         assert_eq!(given(key(), false, state), ["", "canary-1", "x-api-key: canary-1"], "{state}");
@@ -476,7 +476,7 @@ fn the_users_settings_go_beneath_aiws() {
     let (after, settings) = line(Some(json!({"env": {"K": "ours"}})));
     assert_eq!(after, os(&["--a", "b"]));
     assert_eq!(settings, Some(json!({"c": 2, "a": 1, "env": {"K": "ours", "L": "users"}})));
-    // Without ours, the user's stay where they are.
+    // Without settings of ours, the user's stay where they are.
     assert_eq!(line(None), (own.clone(), None));
 }
 

@@ -1,4 +1,4 @@
-//! Why a role cannot be used.
+//! The errors of roles.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,108 +6,108 @@ use std::path::PathBuf;
 use aiw_core::{ErrorKind, InvalidName, RoleName, one_line};
 use aiw_home::HomeError;
 
-/// The most bytes that a role's file may have: 1 MB.
+/// The maximum size of a role's file: 1 MB.
 pub const MAX_ROLE_BYTES: u64 = 1 << 20;
 
 /// What is wrong with one role's file, as the end of a sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum RoleProblem {
-    /// More bytes than a role may have.
+    /// The file is larger than a role may be.
     #[error("is larger than 1 MB: it has {bytes} bytes, and {MAX_ROLE_BYTES} are allowed")]
     TooLarge {
-        /// How many it has; those that were seen, where the file grows.
+        /// The size, or the bytes that were seen if the file is growing.
         bytes: u64,
     },
-    /// Its bytes are no text.
+    /// The bytes are not text.
     #[error("is not UTF-8: byte {at} doesn't begin a character")]
     NotUtf8 {
-        /// The first such byte, counted from 0.
+        /// The first invalid byte, counted from 0.
         at: usize,
     },
-    /// Nothing parts the description from the content.
+    /// No line separates the description from the content.
     #[error("has no line of exactly 12 dashes{near}")]
     NoDelimiter {
-        /// The line that was perhaps meant, as the end of the sentence; else empty.
+        /// The line that may have been meant, as the end of the sentence; empty if there is none.
         near: String,
     },
-    /// There is nothing to tell an AI.
+    /// The content is empty.
     #[error("has a description but no content")]
     NoContent,
-    /// A directory, a pipe, a socket, a device.
+    /// The file is a directory, a pipe, a socket or a device.
     #[error("is not a regular file")]
     NotAFile,
-    /// A link, absolute or past the folder's edge.
+    /// The file is a link that is absolute or leads out of the folder.
     #[error("is a link that leaves its folder")]
     LeadsOut,
-    /// A subagent's file that does not begin like one.
+    /// A subagent's file does not begin with front matter.
     #[error("does not begin with front matter (a line `---`)")]
     NoFrontMatter,
-    /// The front matter's second line of dashes is missing.
+    /// The closing line of the front matter is missing.
     #[error("has front matter without a closing line `---`")]
     OpenFrontMatter,
-    /// Front matter is a few lines; this is something else.
+    /// The front matter is too long: usually it is a few lines.
     #[error("has front matter of more than 64 KiB")]
     LongFrontMatter,
-    /// The front matter is not what it must be.
+    /// The front matter is not valid.
     #[error("has front matter that can't be read: {why}")]
     FrontMatter {
-        /// What the YAML parser said, on one line.
+        /// The message of the YAML parser, on one line.
         why: String,
     },
-    /// The name, of the file or in the front matter, is none.
+    /// The name of the file, or in the front matter, is not valid.
     #[error("has a name that can't be used: {source}")]
     Name {
-        /// The rule that it breaks.
+        /// The rule that the name breaks.
         source: InvalidName,
     },
     /// The system refused to read it.
     #[error("cannot be read: {source}")]
     Io {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Why a role can't be had or written.
+/// An error of reading or writing a role.
 #[derive(Debug, thiserror::Error)]
 pub enum RoleError {
     /// No folder has a role of this name.
     #[error("there is no role `{name}`")]
     Unknown {
-        /// What was asked for.
+        /// The requested name.
         name: RoleName,
     },
-    /// It is of a directory that the user has not trusted.
+    /// The role belongs to a directory that the user has not trusted.
     #[error("role `{name}` belongs to a project whose directory is not trusted")]
     NotTrusted {
-        /// What was asked for.
+        /// The requested name.
         name: RoleName,
         /// The directory.
         directory: PathBuf,
     },
-    /// Its file is not what it must be.
+    /// The file of the role is not valid.
     #[error("`{}` {problem}", .path.display())]
     Broken {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         problem: RoleProblem,
     },
-    /// What should be written is not a role.
+    /// The text to write is not a valid role.
     #[error("the text given for the role `{name}` {problem}")]
     Invalid {
-        /// The role that it would be.
+        /// The role to write.
         name: RoleName,
-        /// What is wrong.
+        /// What is wrong with it.
         problem: RoleProblem,
     },
-    /// A description that could not be told from what follows it.
+    /// The description cannot be distinguished from what follows it.
     #[error("the description must be one line: `{}`", one_line(.description, 80))]
     Description {
-        /// What was given.
+        /// The given description.
         description: String,
     },
-    /// A role of this name is there, and was not to be replaced.
+    /// The role already exists and was not to be replaced.
     #[error("the role `{name}` already exists: `{}`", .path.display())]
     Exists {
         /// The name.
@@ -123,24 +123,24 @@ pub enum RoleError {
         /// Its file.
         path: PathBuf,
     },
-    /// Where the role would be written stands something else.
+    /// The path of the role is taken by something that is not a regular file.
     #[error("`{}` is a link or not a regular file, so aiw does not replace it", .path.display())]
     InTheWay {
-        /// What stands there.
+        /// The path.
         path: PathBuf,
     },
-    /// Somebody else changed the role while it was edited.
+    /// Another program changed the role while it was being edited.
     #[error("the role `{name}` was changed by another program in the meantime")]
     Changed {
         /// The name.
         name: RoleName,
     },
-    /// A folder holds more files than anybody writes.
+    /// A folder contains implausibly many files.
     #[error("`{}` contains more than {limit} files", .path.display())]
     TooMany {
         /// The folder.
         path: PathBuf,
-        /// How many it may hold.
+        /// The maximum number of files.
         limit: usize,
     },
     /// The system refused an operation.
@@ -150,7 +150,7 @@ pub enum RoleError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// aiw's home can't be used.
@@ -159,7 +159,7 @@ pub enum RoleError {
 }
 
 impl RoleError {
-    /// The kind, for the exit code.
+    /// Returns the kind of the error, for the exit code.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Io { .. } => ErrorKind::Unavailable,
@@ -168,7 +168,7 @@ impl RoleError {
         }
     }
 
-    /// What to do next, where there is one thing to do.
+    /// Returns what to do next, if there is one obvious step.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { name } => {

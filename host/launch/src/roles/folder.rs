@@ -1,4 +1,4 @@
-//! A folder of role files. Whatever names and links say, nothing outside it is opened.
+//! A folder of role files. Whatever names and links say, nothing outside the folder is opened.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,22 +9,22 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use super::error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 
-/// What happens to a role that is there already.
+/// What happens to a role that already exists.
 #[derive(Debug, Clone, Copy)]
 pub enum Overwrite<'a> {
-    /// It stays, and that is an error.
+    /// The role stays, and writing it is an error.
     Never,
-    /// It is replaced.
+    /// The role is replaced.
     Always,
-    /// It is replaced if its file still has these bytes.
+    /// The role is replaced if its file still has these bytes.
     IfStill(&'a [u8]),
 }
 
-/// More than anybody writes by hand, and few enough to read them all.
+/// More files than anybody writes by hand, but few enough to read them all.
 const MAX_FILES: usize = 4096;
 
-/// New content before it is in its place. Written under the home's lock alone, so that one
-/// name is enough; what a killed process left there is written over.
+/// New content before it is put in place. It is written only under the home's lock, so one name is enough; a file
+/// left by a killed process is replaced.
 const STAGED: &str = ".aiw-new";
 
 /// An open folder.
@@ -33,7 +33,7 @@ pub(super) struct Folder {
     path: PathBuf,
 }
 
-/// A role's file and what was read of it.
+/// A role's file and its content.
 pub(super) struct File {
     pub name: String,
     pub path: PathBuf,
@@ -42,12 +42,12 @@ pub(super) struct File {
 }
 
 impl Folder {
-    /// The folder itself may be a link: people keep their configuration in a repository.
+    /// Opens a folder. The folder itself may be a link, because people keep their configuration in a repository.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, RoleError> {
         Self::opened(path, Dir::open_ambient_dir(path, ambient_authority()))
     }
 
-    /// A folder of somebody else's project, which must not lead out of it.
+    /// Opens a folder in somebody else's project, which must not lead out of the project.
     pub(super) fn open_beneath(root: &Path, below: &str) -> Result<Option<Self>, RoleError> {
         let dir = Dir::open_ambient_dir(root, ambient_authority()).and_then(|root| root.open_dir(below));
         Self::opened(&root.join(below), dir)
@@ -61,7 +61,7 @@ impl Folder {
         }
     }
 
-    /// All `*.md` of the folder by name, but for hidden ones: those are of editors, and ours.
+    /// Returns all `*.md` files of the folder by name. Hidden ones are left out: they belong to editors, or to us.
     pub(super) fn files(&self) -> Result<Vec<File>, RoleError> {
         let failed = |source| RoleError::Io { action: "read", path: self.path.clone(), source };
         let mut names = Vec::new();
@@ -88,7 +88,7 @@ impl Folder {
         Ok(names.into_iter().map(file).collect())
     }
 
-    /// The role's file, if there is one.
+    /// Returns the role's file, if it exists.
     pub(super) fn file(&self, name: &RoleName) -> Option<File> {
         let file = format!("{name}.md");
         let bytes = self.dir.symlink_metadata(&file).ok()?.len();
@@ -100,11 +100,11 @@ impl Folder {
     fn read(&self, file: &Path) -> Result<Vec<u8>, RoleProblem> {
         let mut options = OpenOptions::new();
         options.read(true);
-        // Opening a pipe would wait for whoever writes into it.
+        // Opening a pipe would otherwise wait for its writer.
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits() as i32);
         let opened = self.dir.open_with(file, &options).map_err(|source| {
-            // A way out is refused by cap-std itself, without the system's number.
+            // cap-std itself refuses a path that leads out, without a system error number.
             if source.kind() == ErrorKind::PermissionDenied && source.raw_os_error().is_none() {
                 RoleProblem::LeadsOut
             } else if self.dir.metadata(file).is_ok_and(|meta| !meta.is_file()) {
@@ -126,7 +126,7 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// Whether nothing, or a file that may be replaced, stands in the role's place.
+    /// Checks that the role's path is free, or that its file may be replaced.
     pub(super) fn check(&self, name: &RoleName, over: Overwrite<'_>) -> Result<(), RoleError> {
         let file = format!("{name}.md");
         let path = self.path.join(&file);
@@ -146,7 +146,7 @@ impl Folder {
         }
     }
 
-    /// Puts the role's file in its place as a whole. The home's lock must be held.
+    /// Replaces the role's file atomically. The home's lock must be held.
     pub(super) fn replace(&self, name: &RoleName, bytes: &[u8]) -> Result<PathBuf, RoleError> {
         let file = format!("{name}.md");
         let write = || -> io::Result<()> {
@@ -165,7 +165,7 @@ impl Folder {
             staged.write_all(bytes)?;
             staged.sync_all()?;
             self.dir.rename(STAGED, &self.dir, &file)?;
-            // The handle itself is a mere path to the system.
+            // The handle itself only has a path to the directory, which cannot be synced.
             self.dir.open(".")?.sync_all()
         };
         let path = self.path.join(&file);

@@ -1,23 +1,23 @@
-//! The two forms of a role's file. Bytes in, text or a problem out.
+//! The two forms of a role's file. They are parsed from bytes to a text or a problem.
 
 use aiw_core::{RoleName, one_line};
 use serde::Deserialize;
 
 use super::error::{MAX_ROLE_BYTES, RoleProblem};
 
-/// What parts a role's description from its content, on a line of its own.
+/// The line that separates a role's description from its content.
 pub const DELIMITER: &str = "------------";
 
-/// What a role's file says.
+/// The parts of a role's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text {
-    /// Before the delimiter, without the blanks around it.
+    /// The text before the delimiter, without surrounding blanks.
     pub description: String,
-    /// After it, without the empty lines around it; line ends as they are.
+    /// The text after the delimiter, without surrounding empty lines. Line endings are preserved.
     pub content: String,
 }
 
-/// aiw's own form: description, a line of exactly 12 dashes, content.
+/// Parses aiw's own form: description, a line of exactly 12 dashes, content.
 pub(super) fn own(bytes: &[u8]) -> Result<Text, RoleProblem> {
     let text = utf8(bytes)?;
     let mut at = 0;
@@ -31,7 +31,7 @@ pub(super) fn own(bytes: &[u8]) -> Result<Text, RoleProblem> {
     Err(RoleProblem::NoDelimiter { near: near(text) })
 }
 
-/// A subagent of Claude Code: front matter between two lines `---`, and the rest.
+/// Parses a subagent of Claude Code: front matter between two lines `---`, and the rest.
 pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, Text), RoleProblem> {
     let text = utf8(bytes)?;
     let mut lines = text.split_inclusive('\n');
@@ -40,7 +40,7 @@ pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, Text), Rol
     for line in lines {
         if is_fence(line) {
             let front = front_matter(&text[first.len()..end])?;
-            // Claude Code wants a name; without one, the file has one still.
+            // Claude Code requires a name. Without one, the name of the file is used.
             let name = front.name.as_deref().unwrap_or(stem).trim();
             let name = name.parse().map_err(|source| RoleProblem::Name { source })?;
             return Ok((name, parts(front.description.as_deref().unwrap_or_default(), &text[end + line.len()..])?));
@@ -50,7 +50,7 @@ pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, Text), Rol
     Err(RoleProblem::OpenFrontMatter)
 }
 
-/// The text of a file: some editors put a byte order mark before it, which belongs to nothing.
+/// Returns the text of a file, without the byte order mark that some editors put in front of it.
 fn utf8(bytes: &[u8]) -> Result<&str, RoleProblem> {
     let length = bytes.len() as u64;
     if length > MAX_ROLE_BYTES {
@@ -77,7 +77,7 @@ fn is_fence(line: &str) -> bool {
     line.trim_end() == "---"
 }
 
-/// The line that was perhaps meant to be the delimiter.
+/// Returns the line that may have been meant as the delimiter.
 fn near(text: &str) -> String {
     let dashes = |line: &str| line.len() > 3 && line.bytes().all(|b| b == b'-');
     let found = text.lines().enumerate().find(|(_, line)| dashes(line.trim()));
@@ -88,14 +88,14 @@ fn near(text: &str) -> String {
     }
 }
 
-/// What of the front matter is ours to know; `tools`, `model` and the like are Claude Code's.
+/// The fields of the front matter that concern us. Others, such as `tools` and `model`, are Claude Code's.
 #[derive(Debug, Default, Deserialize)]
 struct FrontMatter {
     name: Option<String>,
     description: Option<String>,
 }
 
-/// The largest seen in the wild has 4 kB.
+/// The largest front matter seen in the wild has 4 kB.
 const MAX_FRONT_MATTER: usize = 64 << 10;
 
 fn front_matter(text: &str) -> Result<FrontMatter, RoleProblem> {
@@ -106,7 +106,7 @@ fn front_matter(text: &str) -> Result<FrontMatter, RoleProblem> {
         return Ok(FrontMatter::default());
     }
     yaml(text).or_else(|why| {
-        // Claude Code takes `description: Use it so: …`, which YAML does not.
+        // Claude Code accepts `description: Use it so: …`, which is not valid YAML.
         quoted_description(text).and_then(|text| yaml(&text).ok()).ok_or(RoleProblem::FrontMatter { why })
     })
 }
@@ -134,7 +134,7 @@ fn yaml(text: &str) -> Result<FrontMatter, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|e| one_line(&e.to_string(), 200))
 }
 
-/// The same front matter with its description in quotes, if that is a plain line.
+/// Returns the same front matter with its description in quotes, if that is a plain line.
 fn quoted_description(text: &str) -> Option<String> {
     let mut quoted = String::with_capacity(text.len() + 16);
     let mut changed = false;

@@ -1,4 +1,4 @@
-//! Roles on disk: sources, order, sizes, trust.
+//! Tests of roles on disk: sources, order, sizes, trust.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -39,7 +39,7 @@ impl Machine {
         self.roles().find(&name(role))
     }
 
-    /// What is said of a role that can't be used, by `find` and by `list` alike.
+    /// Returns the problem of a role that can't be used, as reported by both `find` and `list`.
     fn problem(&self, role: &str) -> String {
         let RoleError::Broken { problem, .. } = self.find(role).unwrap_err() else { panic!("it is not a broken one") };
         let listing = self.roles().list();
@@ -107,7 +107,7 @@ fn what_may_stand_in_a_file_and_what_may_not() {
             Err(problem) => assert_eq!(machine.problem(role), problem, "{role}"),
         }
     }
-    // One broken file keeps none from being read.
+    // One broken file does not prevent the others from being read.
     assert_eq!(machine.roles().list().roles.iter().filter(|listed| listed.problem.is_none()).count(), 8);
 }
 
@@ -122,7 +122,7 @@ fn a_role_has_at_most_one_megabyte() {
     machine.write("home/role/more.md", &text);
     let told = "is larger than 1 MB: it has 1048577 bytes, and 1048576 are allowed";
     assert_eq!(machine.problem("more"), told);
-    // A file of a terabyte is not read to find that out.
+    // A file of a terabyte is not read to find out its size.
     fs::File::create(machine.path("home/role/huge.md")).unwrap().set_len(1 << 40).unwrap();
     assert_eq!(machine.roles().list().roles[1].bytes, 1 << 40);
     let written = machine.roles().write(&name("new"), &text, Overwrite::Never).unwrap_err();
@@ -195,7 +195,7 @@ fn nothing_outside_the_folder_is_opened() {
     assert!(machine.problem("dangling").starts_with("cannot be read: "));
     symlink("loop.md", role("loop")).unwrap();
     assert!(machine.problem("loop").starts_with("cannot be read: "));
-    // And nothing is written through a link.
+    // Nothing is written through a link either.
     for link in ["absolute", "within", "dangling"] {
         let result = machine.roles().write(&name(link), good.as_bytes(), Overwrite::Always);
         assert!(matches!(result, Err(RoleError::InTheWay { .. })), "{link}: {result:?}");
@@ -238,7 +238,7 @@ fn the_folder_may_be_missing_a_link_or_no_folder() {
     assert!(matches!(machine.find("x"), Err(RoleError::Io { .. })));
 }
 
-/// Name, description and content; or how the problem begins.
+/// Name, description and content, or the beginning of the problem.
 type Answer = Result<(&'static str, &'static str, &'static str), &'static str>;
 
 #[test]
@@ -327,7 +327,7 @@ fn the_first_of_a_name_counts_and_shadows_the_others() {
     let own = machine.write("home/role/x.md", format!("d\n{DELIMITER}\nown"));
     assert_eq!(machine.find("x").unwrap().content, "own");
     assert_eq!(by(&machine.roles().list()), [None, Some(own.clone()), Some(own.clone()), Some(own.clone())]);
-    // A broken one counts too: nobody gets another role than the one that is meant.
+    // A broken role counts too, so that no other role is used in its place.
     fs::write(&own, "broken").unwrap();
     machine.problem("x");
     assert_eq!(by(&machine.roles().list())[1], Some(own));
@@ -351,7 +351,7 @@ fn roles_of_a_directory_that_is_not_trusted_are_seen_and_not_used() {
     let Err(RoleError::NotTrusted { directory, .. }) = roles.find(&name("x")) else { panic!("it is used") };
     assert_eq!(directory, machine.path("project"));
     assert_eq!(roles.look(&name("x")).unwrap().content, "theirs");
-    // It takes no name away.
+    // An untrusted role takes no name away.
     let ours = machine.write("user/.claude/agents/x.md", "---\nname: x\n---\nours");
     assert_eq!(roles.find(&name("x")).unwrap().content, "ours");
     let listing = roles.list();
@@ -369,7 +369,7 @@ fn a_projects_folder_leads_not_out_of_the_project() {
     assert!(listing.roles.is_empty(), "{listing:?}");
     assert_eq!(listing.unread.len(), 1);
     assert!(matches!(machine.find("x"), Err(RoleError::Unknown { .. })));
-    // The user's own may: people keep their configuration in a repository.
+    // The user's own folder may lead elsewhere: people keep their configuration in a repository.
     fs::create_dir_all(machine.path("user/.claude")).unwrap();
     symlink("../../elsewhere", machine.path("user/.claude/agents")).unwrap();
     assert_eq!(machine.find("x").unwrap().source, RoleSource::User);
@@ -393,7 +393,7 @@ fn a_role_is_written_as_a_whole_and_only_when_it_is_one() {
     assert_eq!(fs::read(&role.path).unwrap(), text);
 
     fs::set_permissions(&role.path, fs::Permissions::from_mode(0o644)).unwrap();
-    // What a killed process left behind is in nobody's way.
+    // A file left by a killed process does no harm.
     machine.write("home/role/.aiw-new", "cut o");
     let other = Roles::text("Another", b"c").unwrap();
     let changed = roles.write(&name("x"), &other, Overwrite::IfStill(b"what it never was"));
@@ -435,7 +435,7 @@ fn only_what_is_aiws_own_can_be_edited() {
         assert!(matches!(result, Err(RoleError::NotOurs { .. })), "{result:?}");
     }
     assert!(matches!(machine.roles().own_bytes(&name("none")), Err(RoleError::Unknown { .. })));
-    // A broken one can be mended.
+    // A broken role can be repaired.
     machine.write("home/role/broken.md", b"\xff");
     assert_eq!(machine.roles().own_bytes(&name("broken")).unwrap(), b"\xff");
 }
@@ -451,7 +451,7 @@ fn the_prompt_is_the_roles_a_rule_and_the_task() {
     assert_eq!(compose(&[], b"  Do it"), b"  Do it");
 }
 
-/// Pieces that the two formats are made of, and bytes that they are not.
+/// Generates pieces of the two formats, and other bytes.
 fn any_file() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(format!("{DELIMITER}\n").into_bytes()),
@@ -485,7 +485,7 @@ mod fuzz {
         }
     }
     proptest! {
-        // Each of them waits for the disk.
+        // Each case waits for the disk.
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
         #[test]

@@ -1,15 +1,15 @@
-//! How a log stands in its file: one text line for each piece of a line.
+//! The format of a log file: one text line for each piece of an output line.
 //!
 //! ```text
 //! 1732104000123 o= {"type":"init"}      a whole line of standard output
 //! 1732104000124 e< Warn                 the beginning of a line of standard error,
 //! 1732104000190 e~ ing: no              a piece from its middle,
 //! 1732104000200 e> thing                and its end
-//! 1732104000201 a= ended: exit code 0   aiw's own word
+//! 1732104000201 a= ended: exit code 0   written by aiw itself
 //! ```
 //!
-//! What a CLI writes cannot contain a line break within a piece, so every line break in the file
-//! ends a piece, and the file can be read from any place, backwards too.
+//! A piece of a CLI's output cannot contain a line break, so every line break in the file ends a piece. The file can
+//! therefore be read from any place, backwards too.
 
 use super::{Entry, Stream};
 
@@ -24,7 +24,7 @@ pub(super) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Appends it as it stands in the file.
+    /// Appends the piece as it is written in the file.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let stream = match self.stream {
@@ -45,7 +45,7 @@ impl Piece<'_> {
     }
 }
 
-/// Reads a line of the file, without its line break; `None` if it is not one of ours.
+/// Parses a line of the file, without its line break. Returns `None` if the line is not valid.
 pub(super) fn parse(line: &[u8]) -> Option<Piece<'_>> {
     let space = line.iter().take(21).position(|b| *b == b' ')?;
     let time = str::from_utf8(&line[..space]).ok()?.parse().ok()?;
@@ -66,25 +66,25 @@ pub(super) fn parse(line: &[u8]) -> Option<Piece<'_>> {
     Some(Piece { time, stream, begins, ends, bytes })
 }
 
-/// A line longer than this is handed out in parts.
+/// A longer line is returned in parts.
 const LONGEST: usize = 16 << 20;
 
-/// Puts pieces together to lines.
+/// Joins pieces into lines.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
     open: [Option<(u64, Vec<u8>)>; 3],
-    /// Whether reading began in the middle of the log: then a piece without a beginning is of a
-    /// line that is left out. At the start of a log it is what rotation has left of a line.
+    /// Whether reading began in the middle of the log. A piece without a beginning then belongs to a line that is
+    /// left out. At the start of a log it is the rest of a line that rotation has cut.
     midway: bool,
 }
 
 impl Assembler {
-    /// For reading that begins in the middle of a log.
+    /// Returns an assembler for reading that begins in the middle of a log.
     pub fn midway() -> Self {
         Self { midway: true, ..Self::default() }
     }
 
-    /// Takes a piece; appends what is complete.
+    /// Takes a piece, and appends the line to `out` if it is complete.
     pub fn take(&mut self, piece: Piece<'_>, out: &mut Vec<Entry>) {
         let open = &mut self.open[piece.stream as usize];
         if piece.begins
@@ -108,7 +108,7 @@ impl Assembler {
         }
     }
 
-    /// Takes the lines of a buffer, up to its last line break; how many bytes that were.
+    /// Takes the lines of a buffer, up to its last line break. Returns how many bytes that were.
     pub fn take_all(&mut self, buffer: &[u8], out: &mut Vec<Entry>) -> usize {
         let Some(end) = buffer.iter().rposition(|b| *b == b'\n') else { return 0 };
         for piece in buffer[..end].split(|b| *b == b'\n').filter_map(parse) {
@@ -117,7 +117,7 @@ impl Assembler {
         end + 1
     }
 
-    /// What has no line break yet, oldest first.
+    /// Returns the lines that have no line break yet, oldest first.
     pub fn rest(self) -> Vec<Entry> {
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Aiw];
         let open = self.open.into_iter().zip(streams);

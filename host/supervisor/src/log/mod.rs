@@ -1,4 +1,4 @@
-//! A task's log: what it holds, how it is written and read.
+//! The log of a task: its entries, and how it is written and read.
 
 mod format;
 mod read;
@@ -17,9 +17,9 @@ pub(crate) use write::Writer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
-    /// The process' standard output.
+    /// The process's standard output.
     Stdout,
-    /// The process' standard error.
+    /// The process's standard error.
     Stderr,
     /// aiw itself: started, asked to stop, ended.
     Aiw,
@@ -28,9 +28,9 @@ pub enum Stream {
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When its end was read, in milliseconds since 1970.
+    /// When the end of the line was read, in milliseconds since 1970.
     pub time: u64,
-    /// Where it came from.
+    /// The stream that the line came from.
     pub stream: Stream,
     /// The raw bytes, without the line break.
     pub bytes: Vec<u8>,
@@ -41,11 +41,11 @@ pub struct Entry {
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
-    /// At the oldest line that is kept.
+    /// At the oldest line that was kept.
     Start,
-    /// At the last so many lines.
+    /// At the last `n` lines.
     Tail(usize),
-    /// At the first line that is not older than this, in milliseconds since 1970.
+    /// At the first line that is not older than this time, in milliseconds since 1970.
     Since(u64),
 }
 
@@ -61,16 +61,16 @@ impl Log {
         Self { directory: directory.to_owned() }
     }
 
-    /// The live file. Older parts stand beside it, as `log.1` and so on.
+    /// Returns the path of the live file. Older parts are next to it, as `log.1` and so on.
     pub fn path(&self) -> PathBuf {
         self.directory.join("log")
     }
 }
 
-/// How many files a log has at most, the live one included.
+/// The maximum number of files of a log, including the live one.
 const FILES: usize = 16;
 
-/// The name of an older part.
+/// Returns the path of an older part.
 fn numbered(path: &Path, age: usize) -> PathBuf {
     path.with_file_name(format!("log.{age}"))
 }

@@ -1,4 +1,4 @@
-//! Reading a log: from its end, and while it is written.
+//! Reading a log, from its end and while it is being written.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,12 +13,12 @@ use super::{Entry, FILES, From, Log, Stream};
 use crate::error::SupervisorError;
 use crate::platform::{self, Watch};
 
-/// How much is read at first when reading from the end.
+/// How much to read at first when reading from the end.
 const WINDOW: u64 = 64 << 10;
-/// How much is read at once when reading on.
+/// How much to read at once when reading on.
 const CHUNK: usize = 256 << 10;
 
-/// The length of a file up to its last line break.
+/// Returns the length of a file up to its last line break.
 #[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
 pub(super) fn whole_length(mut file: &File) -> io::Result<u64> {
     let mut end = file.seek(SeekFrom::End(0))?;
@@ -36,7 +36,7 @@ pub(super) fn whole_length(mut file: &File) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The files of a log that are there, newest first, each once however they are renamed meanwhile.
+/// Opens the existing files of a log, newest first. Each file appears once, even if files are renamed meanwhile.
 fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
     let mut files: Vec<File> = Vec::new();
     for age in 0..FILES {
@@ -51,7 +51,7 @@ fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
     Ok(files)
 }
 
-/// The end of a log: its entries, and where the live file goes on.
+/// The end of a log: its entries, and the position where reading of the live file continues.
 struct End {
     entries: Vec<Entry>,
     assembler: Assembler,
@@ -59,12 +59,12 @@ struct End {
 }
 
 impl Log {
-    /// Reads backwards, more and more, until `enough` says so of what was found or all is read.
+    /// Reads backwards in growing windows, until `enough` accepts the entries or everything is read.
     fn end(&self, enough: impl Fn(&[Entry]) -> bool) -> Result<End, SupervisorError> {
         let path = self.path();
         let fail = |e| SupervisorError::io("read", &path, e);
         let mut files = files(&path)?;
-        // What is written from now on is left to whoever reads on.
+        // What is written from now on is left to `Follow`.
         let lengths = files.iter().map(|file| file.metadata().map(|m| m.len())).collect::<io::Result<Vec<u64>>>();
         let lengths = lengths.map_err(fail)?;
         let total: u64 = lengths.iter().sum();
@@ -85,7 +85,7 @@ impl Log {
             let mut entries = Vec::new();
             let mut live_end = 0;
             for (age, part) in parts.iter().enumerate().rev() {
-                // A window begins within a line of the file.
+                // A window may begin in the middle of a line of the file.
                 let first_end = part.iter().position(|b| *b == b'\n').map_or(part.len(), |at| at + 1);
                 let from = if cut && age + 1 == parts.len() { first_end } else { 0 };
                 let taken = assembler.take_all(&part[from..], &mut entries);
@@ -101,7 +101,7 @@ impl Log {
         }
     }
 
-    /// The last lines, oldest first. It reads from the end, so the size of the log does not matter.
+    /// Returns the last lines, oldest first. It reads from the end, so the size of the log does not matter.
     pub fn tail(&self, lines: usize) -> Result<Vec<Entry>, SupervisorError> {
         let End { mut entries, assembler, .. } = self.end(|entries| entries.len() >= lines)?;
         entries.extend(assembler.rest());
@@ -109,9 +109,9 @@ impl Log {
         Ok(entries)
     }
 
-    /// Lines from a place on, and those that will be written.
+    /// Returns a reader of the lines from a position on, including those still to be written.
     pub fn follow(&self, from: From) -> Result<Follow, SupervisorError> {
-        // Watching begins before reading, so that nothing falls between.
+        // Watching begins before reading, so that no change is missed.
         let watch = Watch::new(&self.directory);
         let path = self.path();
         let mut follow = Follow {
@@ -148,24 +148,24 @@ fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
     Ok(part)
 }
 
-/// Reads a log while it is written.
+/// Reads a log while it is being written.
 #[derive(Debug)]
 pub struct Follow {
     path: PathBuf,
     watch: Watch,
     ready: Vec<Entry>,
     assembler: Assembler,
-    /// The file being read, and the place in it.
+    /// The file being read, and the position in it.
     current: Option<(File, u64)>,
-    /// The files after it, oldest first; whether others were between.
+    /// The files after it, oldest first, and whether files before each of them are missing.
     newer: VecDeque<(File, bool)>,
     missed: bool,
 }
 
 impl Follow {
-    /// The next lines, some hundreds at most of a usual log. Where there are none, it waits for at most
-    /// `patience` for something to happen to the task, its end too, or for a signal, and may answer
-    /// with none: ask whether the task has ended, and ask again.
+    /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
+    /// change in the task's directory (including the task's end) or for a signal, and may still return none. The
+    /// caller then checks whether the task has ended, and calls again.
     pub fn next(&mut self, patience: Duration) -> Result<Vec<Entry>, SupervisorError> {
         if !self.read_on()? && !patience.is_zero() {
             self.watch.wait(patience);
@@ -174,18 +174,18 @@ impl Follow {
         Ok(std::mem::take(&mut self.ready))
     }
 
-    /// Whether there are lines.
+    /// Reads until there are lines. Returns whether there are any.
     fn read_on(&mut self) -> Result<bool, SupervisorError> {
         while self.ready.is_empty() && self.advance()? {}
         Ok(!self.ready.is_empty())
     }
 
-    /// What is left of lines that have no line break, once the task has ended.
+    /// Returns the lines that have no line break, once the task has ended.
     pub fn rest(self) -> Vec<Entry> {
         self.assembler.rest()
     }
 
-    /// Reads on; whether there was anything.
+    /// Reads on. Returns whether there was anything to read.
     fn advance(&mut self) -> Result<bool, SupervisorError> {
         self.look()?;
         let fail = |e| SupervisorError::io("read", &self.path, e);
@@ -201,20 +201,20 @@ impl Follow {
             if (part.len() as u64) < size {
                 break;
             }
-            // No line break in all of that: a piece is never that long, but a file may be anything.
+            // There is no line break in the whole part. A piece is never that long, but the file may hold anything.
             size *= 4;
         }
         if self.newer.is_empty() {
             return Ok(false);
         }
-        // All that will ever be in it is read, unless it was written since.
+        // A newer file exists, so this one is finished, unless something was appended to it since.
         if read_part(file, *at, 1).map_err(fail)?.is_empty() {
             self.go_on();
         }
         Ok(true)
     }
 
-    /// To the next file, if there is one.
+    /// Goes on to the next file, if there is one.
     fn go_on(&mut self) -> bool {
         let Some((file, gap)) = self.newer.pop_front() else { return false };
         if gap {
@@ -226,7 +226,7 @@ impl Follow {
         true
     }
 
-    /// Opens the files that came since: what is open can be read, however often the log is rotated.
+    /// Opens the files that are new. An open file stays readable, however often the log is rotated.
     fn look(&mut self) -> Result<(), SupervisorError> {
         let files = files(&self.path)?;
         let known = self.newer.back().map(|(file, _)| file).or(self.current.as_ref().map(|(file, _)| file));
@@ -242,7 +242,7 @@ impl Follow {
         Ok(())
     }
 
-    /// Whether there were lines that can't be read any more: it was read too slowly.
+    /// Returns whether reading was too slow and lines were lost.
     pub fn has_missed(&self) -> bool {
         self.missed
     }

@@ -11,7 +11,7 @@ use super::format::Piece;
 use super::{FILES, Stream};
 use crate::new::LogPolicy;
 
-/// The one writer of a log.
+/// The only writer of a log.
 pub(crate) struct Writer {
     path: PathBuf,
     file: File,
@@ -23,7 +23,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the log of a task's directory, and cuts off what a killed writer left unfinished.
+    /// Opens the log in a task's directory, and cuts off the unfinished line of a writer that was killed.
     pub fn open(directory: &Path, policy: LogPolicy) -> io::Result<Self> {
         let path = directory.join("log");
         let file = open(&path)?;
@@ -32,7 +32,7 @@ impl Writer {
         Ok(Self { path, file, length, policy, open: [false; 3], buffer: Vec::new() })
     }
 
-    /// Appends what was read from a stream, in one write: when it returns, no death of ours takes it away.
+    /// Appends bytes of a stream in a single write. Once it returns, the death of this process does not lose them.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         if self.policy.files == 0 {
             return Ok(());
@@ -52,17 +52,17 @@ impl Writer {
             self.rotate()?;
         }
         if let Err(error) = self.file.write_all(&self.buffer) {
-            // A disk that is full: what is there stays readable.
+            // The disk is full. Cutting off the partial write keeps the log readable.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }
         self.length += self.buffer.len() as u64;
-        // A long line is not a reason to hold its memory forever.
+        // Do not keep the memory of a long line forever.
         self.buffer.shrink_to(64 << 10);
         Ok(())
     }
 
-    /// A line of aiw's own.
+    /// Writes a line of aiw's own.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         self.write(Stream::Aiw, format!("{}\n", text.replace('\n', " ")).as_bytes())
     }

@@ -1,13 +1,13 @@
-//! Escapes, and characters that are not visible.
+//! Escapes, and invisible characters.
 
 use std::ops::ControlFlow;
 
 /// What begins at a backslash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escape {
-    /// No escape.
+    /// Not an escape.
     None,
-    /// The rest of it has not arrived.
+    /// An escape whose rest has not arrived yet.
     Cut,
     /// A character, and the length of its escape.
     Of(Character, usize),
@@ -36,7 +36,7 @@ impl Character {
     }
 }
 
-/// The escape at the start of a text: those of JSON, and those that shells and languages print (`\xNN`,
+/// Reads the escape at the start of a text: the escapes of JSON, and those that shells and languages print (`\xNN`,
 /// `\u{…}`, `\UNNNNNNNN`).
 pub(super) fn escape(text: &[u8]) -> Escape {
     let Some(kind) = text.get(1) else { return Escape::Cut };
@@ -79,7 +79,7 @@ fn character(code: u32, length: usize) -> Escape {
     char::from_u32(code).map_or(Escape::None, |c| Escape::Of(Character::of(c), length))
 }
 
-/// The value of so many hexadecimal digits.
+/// Returns the value of `count` hexadecimal digits.
 fn hex(text: &[u8], from: usize, count: usize) -> Result<u32, Escape> {
     let mut code = 0;
     for at in from..from + count {
@@ -89,7 +89,7 @@ fn hex(text: &[u8], from: usize, count: usize) -> Result<u32, Escape> {
     Ok(code)
 }
 
-/// `\u{…}`
+/// Reads `\u{…}`.
 fn braced(text: &[u8]) -> Escape {
     let mut code = 0;
     for (at, digit) in text.iter().enumerate().skip(3).take(7) {
@@ -102,8 +102,8 @@ fn braced(text: &[u8]) -> Escape {
     if text.len() < 10 { Escape::Cut } else { Escape::None }
 }
 
-/// The invisible character at the start of a text, and its length. `Break(())` if the rest of the character
-/// has not arrived.
+/// Returns the invisible character at the start of a text, and its length. Returns `Break(())` if the rest of the
+/// character has not arrived yet.
 pub(super) fn unseen(text: &[u8]) -> ControlFlow<(), Option<(char, usize)>> {
     let length = match text.first() {
         Some(0..0x20 | 0x7f) => 1,

@@ -1,19 +1,19 @@
-//! Takes secrets out of what a CLI writes, before it is kept or shown: a model may well run `env`.
+//! Masks secrets in what a CLI writes, before it is kept or shown: a model may well run `env`.
 //!
-//! Nobody may be able to read a secret by decoding or joining the log either. So the search sees the text
-//! as a reader does: it decodes escapes, skips terminal codes and invisible characters, and goes on from a
-//! string of JSON to the next string at the same place of a later line, which is how models stream. A
-//! match is replaced in the raw bytes. Everything else is passed on byte for byte.
+//! Decoding or joining the log must not reveal a secret either. So the search sees the text as a reader does: it
+//! decodes escapes, skips terminal codes and invisible characters, and continues from a JSON string to the next
+//! string at the same place of a later line, which is how models stream. A match is replaced in the raw bytes.
+//! Everything else is passed on byte for byte.
 //!
-//! What may be the beginning of a secret is held back:
+//! Bytes that may begin a secret are held back:
 //!
-//! - In a line that is not complete, until the line shows what it is. Readers see complete lines only, so
-//!   this delays nothing.
-//! - At the end of a string of JSON, until the next string of the same text, but no longer than
-//!   [`PATIENCE`] and no more than [`HELD`] bytes. After that a long beginning ([`matters`]) is masked: to
-//!   mask an innocent word does no harm, to show most of a key does. A short one is passed on.
-//! - Fewer than [`RARE`] characters at the end of a string are not held back. Ordinary words end like
-//!   that all the time, and the output has to stay live.
+//! - In an incomplete line, until the line shows what they are. Readers see complete lines only, so this delays
+//!   nothing.
+//! - At the end of a JSON string, until the next string of the same text, but no longer than [`PATIENCE`] and no more
+//!   than [`HELD`] bytes. After that a long beginning ([`matters`]) is masked: masking an innocent word does no harm,
+//!   but showing most of a key does. A short beginning is passed on.
+//! - Fewer than [`RARE`] characters at the end of a string are not held back. Ordinary words end like that all the
+//!   time, and the output has to stay live.
 //!
 //! When the rest of a secret follows a beginning that was passed on, the rest is masked.
 
@@ -30,51 +30,51 @@ use escape::Escape;
 use shape::{Edge, Place, Shape, Site};
 use trail::{Here, Span, Trail, Way};
 
-/// What stands in a secret's place.
+/// The replacement for a secret.
 const MASK: &[u8] = b"[secret]";
-/// Shorter ones are words that may mean anything.
+/// Shorter secrets are not masked: they may be ordinary words.
 const SHORTEST: usize = 8;
-/// How long whole lines are held back.
+/// How long complete lines are held back.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A string rarely ends with so many bytes of a secret by chance.
+/// A string rarely ends with this many bytes of a secret by chance.
 const RARE: usize = 3;
-/// How many bytes are held back.
+/// The maximum number of bytes that are held back.
 const HELD: usize = 64 << 10;
-/// At how many places beginnings are remembered, and how many at each.
+/// The number of places where beginnings are remembered, and of beginnings at each place.
 const PLACES: usize = 256;
 const BEGINNINGS: usize = 64;
 
-/// How many bytes of a secret must not be shown even without the rest.
+/// Returns how many bytes of a secret must not be shown even without the rest.
 fn matters(secret: &[u8]) -> usize {
     secret.len().div_ceil(2).min(SHORTEST)
 }
 
-/// What is masked.
+/// The secrets to mask.
 struct Secrets {
     secrets: Vec<Vec<u8>>,
-    /// The bytes that the fast scan stops at: those that may begin a secret, end a string or a line.
+    /// The bytes that the fast scan stops at: those that may begin a secret, or end a string or a line.
     stops: [bool; 256],
 }
 
-/// The masking of one stream.
+/// Masks one stream.
 pub(crate) struct Mask {
     secrets: Rc<Secrets>,
     shape: Shape,
-    /// Bytes that were not passed on yet. The first one is at offset `base` of the stream.
+    /// Bytes that were not passed on yet. The first byte is at offset `base` of the stream.
     text: Vec<u8>,
     base: u64,
-    /// How many of them were searched.
+    /// How many bytes of `text` were searched.
     at: usize,
     /// The last escape that was found.
     escape: Span,
     /// Possible secrets in the current line.
     trails: Vec<Trail>,
-    /// Possible secrets that a later string may continue, by the path of the string.
+    /// Possible secrets that a later string may continue, keyed by the path of the string.
     parked: HashMap<u64, Vec<Parked>>,
-    /// Numbers the strings that left something in `parked`.
+    /// Numbers the strings that left an entry in `parked`.
     parkings: u64,
     hits: Vec<Hit>,
-    /// From which offset on complete lines are held back, and since when.
+    /// The offset from which complete lines are held back, and since when.
     since: Option<(u64, Instant)>,
 }
 
@@ -85,19 +85,19 @@ struct Parked {
     number: u64,
 }
 
-/// Bytes that are replaced.
+/// Bytes to replace.
 struct Hit {
     from: u64,
     to: u64,
-    /// Whether [`MASK`] takes their place. Of a secret in pieces only the first is replaced by it.
+    /// Whether [`MASK`] replaces them. If a secret is in pieces, only the first piece is replaced by it.
     is_said: bool,
-    /// Whether a quote of JSON has to be written before it, and after it.
+    /// Whether a JSON quote has to be written before the replacement, and after it.
     opens: bool,
     closes: bool,
 }
 
 impl Mask {
-    /// Masks these. Of a secret with several lines, each counts by itself.
+    /// Returns a mask for these secrets. Each line of a secret with several lines counts as a secret.
     pub fn of(secrets: &[Vec<u8>]) -> Self {
         let lines = secrets.iter().flat_map(|secret| secret.split(|byte| *byte == b'\n')).map(<[u8]>::trim_ascii);
         let mut secrets: Vec<Vec<u8>> = lines.filter(|line| line.len() >= SHORTEST).map(<[u8]>::to_vec).collect();
@@ -110,7 +110,7 @@ impl Mask {
         Self::with(Rc::new(Secrets { secrets, stops }))
     }
 
-    /// The masking of another stream, or of a text.
+    /// Returns a mask with the same secrets for another stream, or for a text.
     pub fn again(&self) -> Self {
         Self::with(self.secrets.clone())
     }
@@ -131,12 +131,12 @@ impl Mask {
         }
     }
 
-    /// Whether there is anything to mask.
+    /// Returns whether there are no secrets to mask.
     pub fn is_empty(&self) -> bool {
         self.secrets.secrets.is_empty()
     }
 
-    /// The next bytes of the stream, masked.
+    /// Takes the next bytes of the stream. Returns the masked bytes that can be passed on.
     pub fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.text.extend_from_slice(bytes);
         self.look(false);
@@ -154,12 +154,12 @@ impl Mask {
         out
     }
 
-    /// When the lines that are held back have to be passed on.
+    /// Returns when the lines that are held back have to be passed on.
     pub fn due(&self) -> Option<Instant> {
         self.since.map(|(_, since)| since + PATIENCE)
     }
 
-    /// The complete lines that were held back. They have waited long enough.
+    /// Returns the complete lines that were held back and have waited long enough.
     pub fn release(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         let lines = self.text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -169,7 +169,7 @@ impl Mask {
         out
     }
 
-    /// What was held back, at the end of the stream.
+    /// Returns what was held back, at the end of the stream.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         self.look(true);
@@ -179,7 +179,7 @@ impl Mask {
         out
     }
 
-    /// Masks a text that was put together from the stream. It is complete: a beginning of a secret at its
+    /// Masks a text that was put together from the stream. The text is complete, so the beginning of a secret at its
     /// end stays, as it does in the middle.
     pub fn text(&self, text: &str) -> String {
         let mut mask = self.again();
@@ -191,7 +191,7 @@ impl Mask {
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    /// Searches all bytes that can be judged by now.
+    /// Searches all bytes that can be judged already.
     fn look(&mut self, ended: bool) {
         while self.at < self.text.len() {
             if self.trails.is_empty() && self.shape.is_steady() {
@@ -221,7 +221,7 @@ impl Mask {
         }
     }
 
-    /// What is at the current position; `None` if that depends on bytes that have not arrived.
+    /// Returns what is at the current position, or `None` if that depends on bytes that have not arrived yet.
     fn here(&mut self, ended: bool) -> Option<Here> {
         let text = &self.text[self.at..];
         let byte = text[0];
@@ -251,7 +251,7 @@ impl Mask {
         Some(Here { at, whole, byte, escape, unseen: unseen.continue_value().flatten() })
     }
 
-    /// Moves the possible secrets over what is here.
+    /// Moves the possible secrets past the current position.
     fn follow(&mut self, here: &Here) {
         if self.trails.is_empty() {
             return;
@@ -265,7 +265,7 @@ impl Mask {
                 trails.push(trail);
             }
         }
-        // Of those that continue alike, the one that began first covers the others.
+        // Of trails that continue in the same way, the one that began first covers the others.
         trails.sort_by_key(|trail| (trail.key(), trail.start().unwrap_or(u64::MAX)));
         trails.dedup_by_key(|trail| trail.key());
         for trail in trails {
@@ -283,7 +283,7 @@ impl Mask {
             return;
         }
         let second = self.text.get(self.at + 1).copied();
-        // The second byte may be an escape, be skipped, or be the end of a piece.
+        // The second byte may be an escape, be skipped, or end a piece.
         let open = second.is_none_or(|byte| !(0x20..0x7f).contains(&byte) || matches!(byte, b'\\' | b'"'));
         for (number, secret) in self.secrets.secrets.iter().enumerate() {
             if secret[0] == here.byte && (open || second == secret.get(1).copied()) {
@@ -298,7 +298,7 @@ impl Mask {
         }
     }
 
-    /// A string has ended. A later one may continue what it ended with.
+    /// Handles the end of a string: a later string may continue a secret at its end.
     fn park(&mut self, place: Place) {
         let mut parked: Vec<Trail> =
             self.trails.iter().filter(|trail| trail.way != Way::Bytes).flat_map(Trail::park).collect();
@@ -324,7 +324,7 @@ impl Mask {
         }
     }
 
-    /// Forgets the place that was not used for the longest time.
+    /// Forgets the place that has been unused for the longest time.
     fn forget_oldest(&mut self) {
         let last = |there: &[Parked]| there.last().map_or(0, |parked| parked.number);
         let oldest = self.parked.iter().min_by_key(|(_, there)| last(there)).map(|(path, _)| *path);
@@ -333,9 +333,9 @@ impl Mask {
         }
     }
 
-    /// A string begins. It may continue what earlier strings at its path ended with. If it belongs to the
-    /// same text, it decides what that was. If not, it decides nothing, and only a long rest counts: a short
-    /// one would match too easily.
+    /// Handles the beginning of a string. It may continue a secret that earlier strings at its path ended with. If it
+    /// belongs to the same text, it settles whether that was a secret. If not, it settles nothing, and only a long
+    /// rest counts as a match: a short one would match too easily.
     fn wake(&mut self, place: Place, next: u64) {
         let Some(there) = self.parked.get_mut(&place.path) else { return };
         let may_go_on = |parked: &&Parked| {
@@ -349,7 +349,7 @@ impl Mask {
         }
     }
 
-    /// Stops holding back what begins before an offset.
+    /// Stops holding back secrets that begin before an offset.
     fn let_go(&mut self, before: u64) {
         let parked = self.parked.values_mut().flatten().map(|parked| &mut parked.trail);
         for trail in self.trails.iter_mut().chain(parked).filter(|trail| trail.start().is_some_and(|at| at < before)) {
@@ -389,13 +389,13 @@ impl Mask {
         self.text.drain(..passed);
         self.base += passed as u64;
         self.at -= passed;
-        // A long line is not a reason to hold its memory forever.
+        // Do not keep the memory of a long line forever.
         self.text.shrink_to(2 * HELD);
     }
 }
 
-/// Records that a secret was found. `next` is the site of the byte after it; where it takes quotes of JSON
-/// with it, they are written again.
+/// Records that a secret was found. `next` is the site of the byte after it. Where the match includes JSON quotes,
+/// they are written again.
 fn hit(hits: &mut Vec<Hit>, trail: &Trail, next: Site) {
     for (number, (from, to)) in trail.spans().enumerate() {
         let is_said = number == 0 && !trail.is_masked;
@@ -405,7 +405,7 @@ fn hit(hits: &mut Vec<Hit>, trail: &Trail, next: Site) {
     }
 }
 
-/// Stops holding back a beginning. A long one is masked.
+/// Stops holding back a beginning, masking it if it is long.
 fn give_up(secrets: &Secrets, hits: &mut Vec<Hit>, trail: &mut Trail) {
     if trail.matched >= matters(&secrets.secrets[trail.secret]) {
         hit(hits, trail, trail.site);

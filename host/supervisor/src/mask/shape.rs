@@ -1,37 +1,38 @@
-//! Tells where the strings are in a line of JSON. Any other line is text.
+//! Finds the strings in a line of JSON. Any other line is text.
 
-/// Lines that nest deeper are text. `serde_json` refuses them, too.
+/// Lines with deeper nesting are text. `serde_json` refuses them, too.
 const DEEPEST: usize = 128;
-/// Longer strings are not names of a kind or of a text.
+/// Longer strings do not name a kind or a text.
 const WORD: usize = 40;
 
 /// The place of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The keys that lead to it. All items of a list have the same path.
+    /// A hash of the keys that lead to the string. All items of a list have the same path.
     pub path: u64,
-    /// The same, with the names before it that tell one text from another: `"role":"user"`, `"id":"item_3"`.
+    /// Like `path`, but with the names before the string that distinguish one text from another: `"role":"user"`,
+    /// `"id":"item_3"`.
     pub shape: u64,
 }
 
-/// What a byte does.
+/// The effect of a byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {
     None,
-    /// A value that is a string begins after it.
+    /// A string value begins after the byte.
     Opens(Place),
-    /// A string ended before it. A key has no place.
+    /// A string ended before the byte. A key has no place.
     Closes(Option<Place>),
-    /// The line ended before it.
+    /// The line ended before the byte.
     LineEnd,
 }
 
 /// What a byte is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Site {
-    /// A string of JSON, or the quote that ends it.
+    /// A JSON string, or the quote that ends it.
     String,
-    /// The start of a value of JSON, or a value without quotes.
+    /// The start of a JSON value, or a value without quotes.
     Value,
     Other,
 }
@@ -55,7 +56,7 @@ enum Kind {
     Json,
 }
 
-/// An object or a list that is open.
+/// An open object or list.
 #[derive(Debug)]
 struct Level {
     is_object: bool,
@@ -65,7 +66,7 @@ struct Level {
     at_key: bool,
 }
 
-/// A string that is open.
+/// An open string.
 #[derive(Debug)]
 struct Text {
     is_key: bool,
@@ -73,7 +74,7 @@ struct Text {
     hash: u64,
     length: usize,
     is_word: bool,
-    /// Whether a backslash is before the next byte.
+    /// Whether an unescaped backslash precedes the next byte.
     is_escaped: bool,
 }
 
@@ -94,7 +95,7 @@ impl Shape {
                 self.kind = Kind::Text;
                 return Edge::None;
             }
-            // JSON escapes control characters.
+            // JSON escapes control characters, so this line is not JSON.
             (Kind::Json, 0..0x20) if self.string.is_some() || !byte.is_ascii_whitespace() => {
                 self.be_text();
                 return Edge::None;
@@ -104,7 +105,7 @@ impl Shape {
         if self.string.is_some() { self.within(byte) } else { self.between(byte) }
     }
 
-    /// Whether no byte but `"`, backslash and line break has an effect.
+    /// Returns whether no byte but `"`, backslash and line break has an effect.
     pub fn is_steady(&self) -> bool {
         match &self.string {
             Some(text) => text.length >= WORD && !text.is_escaped,
@@ -112,7 +113,7 @@ impl Shape {
         }
     }
 
-    /// What the next byte is part of.
+    /// Returns what the next byte is part of.
     pub fn site(&self) -> Site {
         match (&self.string, self.at_value) {
             (Some(_), _) => Site::String,
@@ -131,7 +132,7 @@ impl Shape {
             text.is_escaped = !text.is_escaped && byte == b'\\';
             if text.length < WORD {
                 text.hash = mix(text.hash, byte.into());
-                // A time is not: it differs from line to line.
+                // A timestamp is not a word: it differs from line to line.
                 text.is_word &= byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
                 text.length += 1;
             }
@@ -183,7 +184,7 @@ impl Shape {
         Edge::None
     }
 
-    /// The place of the value that comes next.
+    /// Returns the place of the next value.
     fn place(&self) -> Place {
         match self.levels.last() {
             None => Place { path: SEED, shape: SEED },
@@ -195,7 +196,7 @@ impl Shape {
     }
 }
 
-/// FNV-1a. To take two places for one does no harm.
+/// FNV-1a. Mistaking one place for another does no harm.
 const SEED: u64 = 0xcbf2_9ce4_8422_2325;
 
 fn mix(hash: u64, more: u64) -> u64 {
@@ -206,7 +207,7 @@ fn mix(hash: u64, more: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// The places of the strings of lines, a list for each.
+    /// Returns the places of the strings, a list for each line.
     fn places(lines: &[&str]) -> Vec<Vec<Place>> {
         let mut shape = Shape::default();
         let places = |line: &&str| {

@@ -1,4 +1,4 @@
-//! What is masked and what is not, whole and in pieces.
+//! Tests of what is masked and what is not, in whole and in pieces.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -76,14 +76,14 @@ fn a_secret_in_pieces_is_masked_and_what_only_looks_like_one_is_not() {
     assert_eq!(whole(&["it is sk-1", "234", "5678."]), delta("it is [secret]") + &delta("") + &delta("."));
     assert_eq!(whole(&["it is sk-1", "234", "5679."]), delta("it is sk-1") + &delta("234") + &delta("5679."));
     assert_eq!(whole(&["it is s", "k-12345678."]), delta("it is s") + &delta("[secret]."));
-    // What ends with much of a secret is masked, for nothing shows that it is none.
+    // A string that ends with most of a secret is masked, because nothing shows that it is not one.
     assert_eq!(whole(&["it is sk-1234567"]), delta("it is [secret]"));
     assert_eq!(whole(&["it is sk-12"]), delta("it is sk-12"));
-    // An escape code that ends with its piece, or does not.
+    // Escape codes that end with their piece, or do not.
     for (one, two) in [("sk-123\u{1b}[3", "1m45678."), ("sk-123\u{1b}[3", "45678."), ("sk-123\u{1b}]0;x", "45678.")] {
         assert_eq!(whole(&[one, two]), delta(&one.replace("sk-123", "[secret]")) + &delta(&two.replace("45678", "")));
     }
-    // Nobody knows which of the words beside it name the text.
+    // Nothing tells which of the words next to a string name its text.
     let lines = ["sk-12", "345678."].map(|text| format!("{{\"at\":\"{text}\",\"text\":\"{text}\"}}\n")).concat();
     assert!(!masked(&["sk-12345678"], &[&lines]).contains("345678"));
 }
@@ -120,7 +120,7 @@ fn held_lines_are_passed_on_after_a_while_and_what_follows_is_masked_still() {
     assert_eq!(take(&mut mask, "1234", true), delta("[secret]"));
     assert_eq!(take(&mut mask, "56", true), delta(""));
     assert_eq!(take(&mut mask, "78 and more", false), delta(" and more"));
-    // A line that is not whole is nothing to wait for.
+    // There is no need to wait for an incomplete line.
     assert!(mask.take(b"sk-1234").is_empty());
     assert_eq!(mask.due(), None);
     assert!(mask.release().is_empty());
@@ -152,11 +152,11 @@ enum Form {
     Upper,
 }
 
-/// A text of a secret: what stands before each of its characters, how it is written, and whether a
-/// piece ends before it.
+/// A secret in disguise: the code before each of its characters, how the character is written, and whether a piece
+/// ends before it.
 type Hidden = Vec<(Option<&'static str>, Form, bool)>;
 
-/// What nobody sees, as it stands in JSON.
+/// Invisible codes, as written in JSON.
 const CODES: [&str; 9] = [
     r"\u001b[31m",
     r"\u001B[0;38;2;1;22;133m",
@@ -181,7 +181,7 @@ fn secret() -> impl Strategy<Value = String> {
     prop_oneof![any, usual].prop_filter("long enough", |secret| secret.trim() == secret)
 }
 
-/// The pieces of a text with a secret, as they stand between the quotes of JSON.
+/// Returns the pieces of a text with a secret, as written between JSON quotes.
 fn pieces(secret: &str, hidden: &Hidden) -> Vec<String> {
     let mut pieces = vec!["it is ".to_owned()];
     for (c, (code, form, cut)) in secret.chars().zip(hidden) {
@@ -209,7 +209,7 @@ fn pieces(secret: &str, hidden: &Hidden) -> Vec<String> {
     pieces
 }
 
-/// The lines of a CLI that says these pieces.
+/// Returns the lines of a CLI that writes these pieces.
 fn lines(kind: usize, pieces: &[String]) -> String {
     let line = |piece: &String| match kind {
         0 => format!(r#"{{"type":"message","role":"assistant","content":"{piece}","delta":true}}"#),
@@ -225,12 +225,12 @@ fn lines(kind: usize, pieces: &[String]) -> String {
     pieces.iter().enumerate().map(with_other).collect()
 }
 
-/// What is seen of a text.
+/// Returns the visible part of a text.
 fn seen(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string().chars().filter(|c| !aiw_core::is_unsafe(*c)).collect()
 }
 
-/// All strings of a value, keys too.
+/// Collects all strings of a value, including keys.
 fn strings(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => found.push(text.clone()),
@@ -243,14 +243,14 @@ fn strings(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The text of a delta, of a stream of [`lines`].
+/// Returns the text of a delta in a stream of [`lines`].
 fn said(value: &Value) -> &str {
     let role = value["role"] != "user";
     let places = [&value["content"], &value["event"]["delta"]["text"], &value["item"]["text"][0]["text"]];
     places.into_iter().filter(|_| role).find_map(Value::as_str).unwrap_or_default()
 }
 
-/// Takes a text in parts, and sometimes time passes.
+/// Passes a text through a mask in parts; time passes after some of them.
 fn take(mask: &mut Mask, text: &[u8], cuts: &[(usize, bool)]) -> String {
     let (mut out, mut rest) = (Vec::new(), text);
     for (cut, pause) in cuts.iter().copied().chain([(usize::MAX, false)]) {
@@ -289,7 +289,7 @@ mod fuzz {
                 strings(&value, &mut found);
                 prop_assert!(found.iter().all(|text| !text.contains(&secret) && !seen(text).contains(&secret)), "{}", line);
                 prop_assert_eq!(said(&before).is_empty() && !said(&value).is_empty(), false);
-                // Put together before codes are taken away, and after.
+                // Joined before codes are removed, and after.
                 first.push_str(said(&value));
                 last.push_str(&seen(said(&value)));
             }
@@ -303,7 +303,7 @@ mod fuzz {
         ) {
             let uncut: Hidden = hidden.iter().map(|(code, form, _)| (*code, *form, false)).collect();
             let disguised = pieces(&secret, &uncut).concat();
-            // As a program prints it that knows no JSON.
+            // As printed by a program that knows no JSON.
             let naked: String = secret.chars().zip(&hidden).flat_map(|(c, (code, _, _))| {
                 let code: Option<String> = code.map(|code| serde_json::from_str(&format!("\"{code}\"")).unwrap());
                 code.unwrap_or_default().chars().chain([c]).collect::<Vec<_>>()

@@ -5,31 +5,31 @@ use anstyle_parse::state::{Action, State, state_change};
 use super::escape::Escape;
 use super::shape::Site;
 
-/// From one offset of the stream to another.
+/// A range of offsets in the stream.
 pub(super) type Span = (u64, u64);
 
-/// The beginning of a secret was found.
+/// A possible secret whose beginning was found.
 #[derive(Debug, Clone)]
 pub(super) struct Trail {
-    /// Which secret.
+    /// The index of the secret.
     pub secret: usize,
-    /// How many of its bytes.
+    /// The number of its bytes that have matched.
     pub matched: usize,
     /// The state within a terminal code.
     code: State,
-    /// The offset at which it continues.
+    /// The offset at which the match continues.
     pub next: u64,
-    /// Its bytes that were not passed on: in earlier strings, and in this one.
+    /// The matched bytes that were not passed on: in earlier strings, and in the current one.
     before: Vec<Span>,
     now: Option<Span>,
-    /// Whether its beginning was passed on masked.
+    /// Whether the beginning was masked and passed on.
     pub is_masked: bool,
-    /// What its first byte is part of.
+    /// What the first byte is part of.
     pub site: Site,
     pub way: Way,
 }
 
-/// What it is followed through.
+/// What a trail leads through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Way {
     /// The text of one string.
@@ -40,10 +40,10 @@ pub(super) enum Way {
     Bytes,
 }
 
-/// What is at an offset of the stream.
+/// The current position in the stream.
 pub(super) struct Here {
     pub at: u64,
-    /// The bytes that have to be replaced with it: half an escape would damage what follows.
+    /// The bytes that have to be replaced together with this one: half an escape would damage what follows.
     pub whole: Span,
     pub byte: u8,
     pub escape: Escape,
@@ -52,7 +52,7 @@ pub(super) struct Here {
 }
 
 impl Trail {
-    /// A secret whose first `matched` bytes are here, written with `length` bytes.
+    /// Returns the trail of a secret whose first `matched` bytes are here, written with `length` bytes.
     pub fn begin(secret: usize, matched: usize, here: &Here, length: usize, site: Site) -> Self {
         let trail = Self {
             secret,
@@ -68,8 +68,8 @@ impl Trail {
         trail.advance(matched, here, length)
     }
 
-    /// Moves it one step; each way to continue goes to `out`. A backslash may stand for itself, begin an
-    /// escape, or belong to an escape of an escape.
+    /// Moves the trail one step, and adds each way to continue to `out`. A backslash may stand for itself, begin an
+    /// escape, or belong to an escaped escape.
     pub fn step(mut self, secret: &[u8], here: &Here, out: &mut Vec<Self>) {
         let rest = &secret[self.matched..];
         if self.is_in_code() {
@@ -120,8 +120,8 @@ impl Trail {
         out.push(Self { next, code, ..self.clone() });
     }
 
-    /// Moves within a terminal code, by the same rules as `anstream` strips. A line break or blank in one is
-    /// shown, and ends the match.
+    /// Moves within a terminal code, by the same rules as `anstream` strips codes. A line break or blank in a code is
+    /// visible, and ends the match.
     fn within_code(mut self, bytes: &[u8], at: u64, length: usize) -> Option<Self> {
         for byte in bytes {
             let (code, action) = state_change(self.code, *byte);
@@ -140,15 +140,15 @@ impl Trail {
         self.code != State::Ground
     }
 
-    /// Moves over the quote that ends a string; whether it continues there.
+    /// Moves past the quote that ends a string. Returns whether the trail continues there.
     pub fn leave_string(&mut self) -> bool {
         let goes_on = self.way != Way::Texts && !self.is_in_code();
         self.way = Way::Bytes;
         goes_on
     }
 
-    /// What a later string may continue. A reader who strips each piece sees a terminal code end with its
-    /// piece, a reader who joins the pieces first does not.
+    /// Returns the trails that a later string may continue. A reader who strips each piece sees a terminal code end
+    /// with its piece; a reader who joins the pieces first does not.
     pub fn park(&self) -> impl Iterator<Item = Self> {
         let before: Vec<Span> = self.spans().collect();
         let states = [Some(self.code), Some(State::Ground).filter(|code| *code != self.code)];
@@ -156,28 +156,28 @@ impl Trail {
         states.into_iter().flatten().map(move |code| Self { code, before: before.clone(), now: None, ..parked.clone() })
     }
 
-    /// The same, continued by the string that begins at an offset.
+    /// Returns this trail, continued by the string that begins at an offset.
     pub fn wake(&self, next: u64) -> Self {
         Self { next, way: Way::Texts, ..self.clone() }
     }
 
-    /// Its bytes that were not passed on.
+    /// Returns the matched bytes that were not passed on.
     pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
         self.before.iter().copied().chain(self.now)
     }
 
-    /// The first offset that must not be passed on.
+    /// Returns the first offset that must not be passed on.
     pub fn start(&self) -> Option<u64> {
         self.spans().next().map(|(from, _)| from)
     }
 
-    /// Its bytes so far are passed on.
+    /// Marks the bytes so far as passed on.
     pub fn let_go(&mut self) {
         self.before = Vec::new();
         self.now = None;
     }
 
-    /// Equal for two that continue alike.
+    /// Returns a key that is equal for two trails that continue in the same way.
     pub fn key(&self) -> (u64, usize, usize, u8, Way) {
         (self.next, self.secret, self.matched, self.code as u8, self.way)
     }

@@ -1,4 +1,4 @@
-//! cgroup v2, where one has been delegated to this user: limits, and an end that nothing escapes.
+//! cgroup v2, where a cgroup has been delegated to this user: limits, and an end that no process escapes.
 
 use std::fs;
 use std::io;
@@ -18,8 +18,8 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// A group for a task, beneath our own, and the sentence about limits that it cannot keep. It
-    /// is only made where limits are asked for: without, the subreaper finds everything as well.
+    /// Creates a group for a task, below our own group. Also returns a sentence about limits that cannot be enforced.
+    /// The group is only created if limits are requested: without limits, the subreaper finds all processes as well.
     pub fn create(id: TaskId, limits: Limits) -> (Option<Self>, Option<String>) {
         if limits.memory.is_none() && limits.cpu_percent.is_none() {
             return (None, None);
@@ -33,8 +33,8 @@ impl Group {
     }
 
     fn beneath(ours: &Path, id: TaskId, limits: Limits) -> io::Result<Self> {
-        // A group that holds processes cannot give controllers to its children, so the task's
-        // group stands beside ours if the parent is ours too.
+        // A group that holds processes cannot delegate controllers to its children, so the task's group is created
+        // next to ours if the parent is ours too.
         let mut last = Err(io::ErrorKind::PermissionDenied.into());
         for parent in [Some(ours), ours.parent()].into_iter().flatten() {
             last = Self::within(parent, id, limits);
@@ -58,7 +58,7 @@ impl Group {
         let limit = || -> io::Result<()> {
             if let Some(bytes) = limits.memory {
                 fs::write(group.path.join("memory.max"), bytes.to_string())?;
-                // Where there is no swap accounting there is no such file.
+                // Without swap accounting this file does not exist.
                 let _ = fs::write(group.path.join("memory.swap.max"), "0");
             }
             if let Some(percent) = limits.cpu_percent {
@@ -73,12 +73,13 @@ impl Group {
         Ok(group)
     }
 
-    /// What a process writes `0` to, to enter.
+    /// Returns the file that a process writes `0` to in order to enter the group.
     pub fn entrance(&self) -> Option<OwnedFd> {
         fs::OpenOptions::new().write(true).open(self.path.join("cgroup.procs")).ok().map(Into::into)
     }
 
-    /// Ends all that is in it, and removes it. Tasks that the task started live on, and it with them.
+    /// Ends all processes in the group, and removes it. If the group contains a shim, because the task started other
+    /// tasks, those live on and the group remains.
     pub fn end(&self) {
         let members = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
         if members.lines().filter_map(|pid| pid.parse().ok()).any(is_shim) {
@@ -96,7 +97,7 @@ impl Group {
     }
 }
 
-/// Our own group, where the unified hierarchy is mounted.
+/// Returns our own group, if the unified hierarchy is mounted.
 fn own() -> Option<PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;

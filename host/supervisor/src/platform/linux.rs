@@ -19,12 +19,12 @@ use rustix::thread::futex;
 use super::procfs;
 use super::unix::{Condition, Opened, doze, timespec};
 
-/// When a process started, in ticks since boot; `None` if it is gone. A zombie is gone.
+/// Returns when a process started, in ticks since boot, or `None` if it is gone. A zombie counts as gone.
 pub(crate) fn start_of(pid: u32) -> Option<u64> {
     procfs::stat(pid).filter(|stat| stat.is_alive(0)).map(|stat| stat.start)
 }
 
-/// What tells this start of the system from others; process ids mean nothing across them.
+/// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
 pub(crate) fn boot() -> Option<&'static str> {
     static BOOT: OnceLock<Option<String>> = OnceLock::new();
     let read = || {
@@ -34,25 +34,25 @@ pub(crate) fn boot() -> Option<&'static str> {
     BOOT.get_or_init(read).as_deref()
 }
 
-/// Whether processes have starts that tell them apart.
+/// Whether process start times distinguish processes on this system.
 pub(crate) const KNOWS_STARTS: bool = true;
 
-/// Whether a process was started with these values of variables; `None` where that cannot be read.
+/// Returns whether a process was started with these values of variables, or `None` if that cannot be read.
 pub(crate) fn has_variables(pid: u32, wanted: &[(&str, String)]) -> Option<bool> {
     let variables = procfs::variables(pid).filter(|variables| !variables.is_empty())?;
     Some(procfs::has_all(&variables, wanted))
 }
 
-/// Whether a process was started with just these arguments; `None` where that cannot be read.
+/// Returns whether a process was started with exactly these arguments, or `None` if that cannot be read.
 pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
     let line = procfs::command_line(pid).filter(|line| !line.is_empty())?;
     let words = line.split(|byte| *byte == 0).skip(1);
     let wanted = arguments.iter().map(String::as_bytes);
-    // The last word is ended as well.
+    // The last word is NUL-terminated as well, which gives an empty word at the end.
     Some(words.eq(wanted.chain([&b""[..]])))
 }
 
-/// How the process that started then is doing. A start of 0 is not compared.
+/// Returns the condition of the process with this id and start. A start of 0 is not compared.
 pub(crate) fn condition(pid: u32, start: u64) -> Condition {
     match procfs::stat(pid) {
         None if is_hidden(pid) => Condition::Runs,
@@ -67,68 +67,68 @@ pub(crate) fn condition(pid: u32, start: u64) -> Condition {
     }
 }
 
-/// Whether the process that started then is there. A start of 0 is not compared.
+/// Returns whether the process with this id and start exists. A start of 0 is not compared.
 pub(crate) fn is_alive(pid: u32, start: u64) -> bool {
     condition(pid, start) != Condition::Gone
 }
 
-/// How long the system has been up.
+/// Returns how long the system has been up.
 pub(crate) fn uptime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// The namespace that our process ids belong to.
+/// Returns the namespace that our process ids belong to.
 pub(crate) fn pid_namespace() -> u64 {
     static NAMESPACE: OnceLock<u64> = OnceLock::new();
     *NAMESPACE.get_or_init(|| fs::metadata("/proc/self/ns/pid").map_or(0, |meta| meta.ino()))
 }
 
-/// Wakes all who sleep on a word, in whatever process.
+/// Wakes all processes that sleep on a word.
 pub(crate) fn wake(word: &AtomicU32) {
     let _ = futex::wake(word, futex::Flags::empty(), i32::MAX as u32);
 }
 
-/// Sleeps while a word holds a value, until a wake, a signal or the end of the time.
+/// Sleeps while a word holds a value, until a wake, a signal or the time limit.
 pub(crate) fn sleep_on(word: &AtomicU32, value: u32, limit: Duration) {
     let _ = futex::wait(word, futex::Flags::empty(), value, Some(&timespec(limit)));
 }
 
-/// The user's directory for what lives as long as a login.
+/// Returns the user's directory for files that live as long as a login.
 pub(crate) fn runtime_base(uid: u32) -> Option<PathBuf> {
     let base = PathBuf::from(format!("/run/user/{uid}"));
     let ours = fs::symlink_metadata(&base).is_ok_and(|meta| meta.is_dir() && meta.uid() == uid);
     ours.then_some(base)
 }
 
-/// The file of a segment.
+/// Returns the file of a segment.
 pub(crate) fn segment_file(id: &str) -> Option<PathBuf> {
     Some(Path::new("/dev/shm").join(id.trim_start_matches('/')))
 }
 
-/// Makes the system give a segment all its pages now.
+/// Makes the system allocate all pages of a segment now.
 pub(crate) fn allocate_segment(id: &str, bytes: u64) -> io::Result<()> {
     let Some(path) = segment_file(id) else { return Ok(()) };
     let file = fs::OpenOptions::new().write(true).open(path)?;
     Ok(rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?)
 }
 
-/// An empty file without a name.
+/// Creates an empty file without a name.
 pub(crate) fn memory_file() -> io::Result<fs::File> {
     let file = memfd_create("aiw", MemfdFlags::CLOEXEC)?;
-    // Made open to all, although nobody else can reach it; CLIs look at the mode.
+    // The system creates it with permissions for everybody, although nobody else can reach it; CLIs check the mode.
     rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o600))?;
     Ok(file.into())
 }
 
-/// A process that stays the one it is, whatever becomes of its id.
+/// A handle to a process that stays valid even if the process id is reused.
 #[derive(Debug)]
 pub(crate) struct Process {
     handle: OwnedFd,
 }
 
 impl Process {
-    /// The process with this id that started then. A start of 0 is not compared.
+    /// Opens the process with this id and start. A start of 0 is not compared.
     pub fn open(pid: u32, start: u64) -> io::Result<Opened<Self>> {
         let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(Opened::Gone) };
         let handle = match pidfd_open(id, PidfdFlags::empty()) {
@@ -136,7 +136,7 @@ impl Process {
             Err(rustix::io::Errno::SRCH) => return Ok(Opened::Gone),
             Err(e) => return Err(e.into()),
         };
-        // Looked up after it was opened: if the start is right now, the handle is of that process.
+        // This is read after opening: if the start matches now, the handle belongs to that process.
         Ok(match procfs::stat(pid) {
             None if is_hidden(pid) => Opened::Hidden(Self { handle }),
             Some(stat) if stat.is_alive(start) => Opened::Is(Self { handle }),
@@ -144,7 +144,7 @@ impl Process {
         })
     }
 
-    /// Sends it a signal; that it is gone is fine.
+    /// Sends the process a signal. It is not an error if the process is gone.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         match pidfd_send_signal(&self.handle, signal) {
             Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
@@ -152,26 +152,26 @@ impl Process {
         }
     }
 
-    /// Waits for its end; whether that came.
+    /// Waits for the process to end. Returns whether it did.
     pub fn wait(&self, limit: Duration) -> bool {
         let mut fds = [PollFd::new(&self.handle, PollFlags::IN)];
         poll(&mut fds, Some(&timespec(limit))).is_ok_and(|n| n > 0)
     }
 
-    /// Becomes readable when the process ends.
+    /// Returns a descriptor that becomes readable when the process ends.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.handle.as_fd())
     }
 }
 
-/// No core of this process is ever written, and its memory and environment are root's to read.
-/// What it executes is not affected.
+/// Disables core dumps of this process, and makes its memory and environment readable only by root. Programs that it
+/// executes are not affected.
 pub(crate) fn hide_memory() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// Whether a process of ours is there that `/proc` does not show: where it is mounted so that others'
-/// processes are hidden, those that hide their memory are as well.
+/// Returns whether a process of ours exists that `/proc` does not show: if `/proc` is mounted so that it hides the
+/// processes of other users, it also hides processes that hide their memory.
 fn is_hidden(pid: u32) -> bool {
     let id = i32::try_from(pid).ok().and_then(Pid::from_raw);
     id.is_some_and(|id| rustix::process::test_kill_process(id).is_ok())
@@ -182,14 +182,14 @@ pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
-/// Within a new child: it dies with this parent.
+/// Called in a new child: makes it die together with this parent.
 pub(super) fn die_with_parent(parent: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have died before that.
+    // The parent may have died before that.
     if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
 }
 
-/// The descendants of a process, each with its start, except those that `skip` names and theirs.
+/// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
 pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
     let mut children: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
     for pid in procfs::pids() {
@@ -212,9 +212,9 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
     found
 }
 
-/// The processes of this user that were started with these values of variables, and whether
-/// there may be more: a process that is just becoming another program shows no variables. Only
-/// those are looked at that started no earlier than `since`.
+/// Returns the processes of this user that were started with these values of variables, and whether there may be
+/// more: a process in the middle of an exec shows no variables. Only processes that started no earlier than `since`
+/// are examined.
 pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let mut unsure = false;
@@ -235,12 +235,12 @@ pub(crate) fn marked(wanted: &[(&str, String)], since: u64) -> (Vec<(u32, u64)>,
 /// The parent of the kernel's own threads.
 const KTHREADD: u32 = 2;
 
-/// Whether a process is a shim: this program, with `shim` as its first argument.
+/// Returns whether a process is a shim: this program, with `shim` as its first argument.
 pub(crate) fn is_shim(pid: u32) -> bool {
     let program = |process: &str| fs::read_link(format!("/proc/{process}/exe"));
     let command = procfs::command_line(pid).unwrap_or_default();
     let same = match (program("self"), program(&pid.to_string())) {
-        // Shims hide their memory, and what they run with it: the command line has to do.
+        // Shims hide their memory, and with it the path of their executable, so the command line has to do.
         (_, Err(e)) if e.kind() == io::ErrorKind::PermissionDenied => names_a_task(&command),
         // A new version may have replaced the file under a running shim.
         (Ok(ours), Ok(theirs)) => {
@@ -252,7 +252,7 @@ pub(crate) fn is_shim(pid: u32) -> bool {
     same && command.split(|b| *b == 0).nth(1) == Some(b"shim")
 }
 
-/// Whether a command line is that of a shim in all its words: `aiw shim ROOT TASK INSTANCE`.
+/// Returns whether all words of a command line are those of a shim: `aiw shim ROOT TASK INSTANCE`.
 fn names_a_task(command: &[u8]) -> bool {
     let mut words = command.split(|b| *b == 0).skip(2).map(|word| str::from_utf8(word).unwrap_or_default());
     words.next().is_some_and(|root| root.parse::<u32>().is_ok())
@@ -262,7 +262,7 @@ fn names_a_task(command: &[u8]) -> bool {
         && words.next().is_none()
 }
 
-/// Tells when something changes in a directory.
+/// Reports when something changes in a directory.
 #[derive(Debug)]
 pub(crate) struct Watch {
     queue: Option<OwnedFd>,
@@ -276,11 +276,11 @@ impl Watch {
             inotify::add_watch(&queue, directory, events)?;
             Ok(queue)
         };
-        // The user's watches may be used up: then waiting is only coarse.
+        // The user's watches may be used up. Then waiting is only coarse.
         Self { queue: open().ok() }
     }
 
-    /// Waits for a change since the last call, or a signal.
+    /// Waits for a change since the last call, or for a signal.
     pub fn wait(&mut self, limit: Duration) {
         let Some(queue) = &self.queue else { return doze(limit.min(Duration::from_secs(1))) };
         let mut fds = [PollFd::new(queue, PollFlags::IN)];

@@ -1,4 +1,4 @@
-//! macOS and other Unixes: signals and coarse sleeps, for there are no futexes and no pidfds.
+//! macOS and other Unixes: signals and coarse sleeps, because there are no futexes and no pidfds.
 
 use std::fs;
 use std::io;
@@ -13,38 +13,39 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use super::unix::{Condition, Opened, doze};
 use crate::program::Limits;
 
-/// Where a process' start cannot be had at a small price, its presence must do.
+/// Returns 0 for a process that exists: its start time cannot be read cheaply here.
 pub(crate) fn start_of(pid: u32) -> Option<u64> {
     let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
     test_kill_process(id).is_ok().then_some(0)
 }
 
-/// Starts of the system are not told apart.
+/// Returns `None`: boots of the system are not distinguished here.
 pub(crate) fn boot() -> Option<&'static str> {
     None
 }
 
-/// Whether processes have starts that tell them apart. What they show of their task has to do.
+/// Whether process start times distinguish processes on this system. They don't, so the marks that a process shows
+/// have to do.
 pub(crate) const KNOWS_STARTS: bool = false;
 
-/// Whether a process was started with these values of variables; `None` where that cannot be read.
+/// Returns whether a process was started with these values of variables, or `None` if that cannot be read.
 pub(crate) fn has_variables(pid: u32, wanted: &[(&str, String)]) -> Option<bool> {
     let line = Some(ps(&["-Ewwo", "command=", "-p", &pid.to_string()])).filter(|line| !line.trim().is_empty())?;
     Some(has_all(&line, wanted))
 }
 
-/// Whether a line of `ps` shows all of these variables with these values.
+/// Returns whether a line of `ps` shows all of these variables with these values.
 fn has_all(line: &str, wanted: &[(&str, String)]) -> bool {
     wanted.iter().all(|(name, value)| line.split_whitespace().any(|word| word == format!("{name}={value}")))
 }
 
-/// Whether a process was started with just these arguments; `None` where that cannot be read.
+/// Returns whether a process was started with exactly these arguments, or `None` if that cannot be read.
 pub(crate) fn was_started_as(pid: u32, arguments: &[String]) -> Option<bool> {
     let line = Some(ps(&["-wwo", "command=", "-p", &pid.to_string()])).filter(|line| !line.trim().is_empty())?;
     Some(line.trim_end().ends_with(&format!(" {}", arguments.join(" "))))
 }
 
-/// How the process is doing.
+/// Returns the condition of the process.
 pub(crate) fn condition(pid: u32, _start: u64) -> Condition {
     if start_of(pid).is_none() {
         return Condition::Gone;
@@ -53,48 +54,48 @@ pub(crate) fn condition(pid: u32, _start: u64) -> Condition {
     if stopped { Condition::Stopped } else { Condition::Runs }
 }
 
-/// Whether the process is there.
+/// Returns whether the process exists.
 pub(crate) fn is_alive(pid: u32, _start: u64) -> bool {
     start_of(pid).is_some()
 }
 
-/// How long the system has been up.
+/// Returns how long the system has been up.
 pub(crate) fn uptime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// There is one namespace of process ids.
+/// Returns 0: there is only one namespace of process ids.
 pub(crate) fn pid_namespace() -> u64 {
     0
 }
 
-/// Sleepers look for themselves.
+/// Does nothing: sleepers check for themselves.
 pub(crate) fn wake(_word: &AtomicU32) {}
 
-/// Sleeps while a word holds a value, a second at most.
+/// Sleeps while a word holds a value, for at most a second.
 pub(crate) fn sleep_on(word: &AtomicU32, value: u32, limit: Duration) {
     if word.load(Ordering::Acquire) == value {
         std::thread::sleep(limit.min(Duration::from_secs(1)));
     }
 }
 
-/// There is no such directory.
+/// Returns `None`: there is no such directory.
 pub(crate) fn runtime_base(_uid: u32) -> Option<PathBuf> {
     None
 }
 
-/// Segments are not files.
+/// Returns `None`: segments are not files.
 pub(crate) fn segment_file(_id: &str) -> Option<PathBuf> {
     None
 }
 
-/// Segments have their pages from the start.
+/// Does nothing: segments have their pages from the start.
 pub(crate) fn allocate_segment(_id: &str, _bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// An empty file without a name.
+/// Creates an empty file without a name.
 pub(crate) fn memory_file() -> io::Result<fs::File> {
     let path = std::env::temp_dir().join(format!("aiw-{}", crate::files::random()));
     let mut options = fs::OpenOptions::new();
@@ -111,13 +112,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// The process with this id.
+    /// Opens the process with this id.
     pub fn open(pid: u32, _start: u64) -> io::Result<Opened<Self>> {
         let id = i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|id| test_kill_process(*id).is_ok());
         Ok(id.map_or(Opened::Gone, |id| Opened::Is(Self { id })))
     }
 
-    /// Sends it a signal; that it is gone is fine.
+    /// Sends the process a signal. It is not an error if the process is gone.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         match kill_process(self.id, signal) {
             Err(rustix::io::Errno::SRCH) | Ok(()) => Ok(()),
@@ -125,7 +126,7 @@ impl Process {
         }
     }
 
-    /// Waits for its end; whether that came.
+    /// Waits for the process to end. Returns whether it did.
     pub fn wait(&self, limit: Duration) -> bool {
         let start = Instant::now();
         loop {
@@ -139,26 +140,26 @@ impl Process {
         }
     }
 
-    /// Nothing becomes readable when it ends.
+    /// Returns `None`: no descriptor becomes readable when the process ends.
     pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 }
 
-/// There is nothing to switch off.
+/// Does nothing: there is nothing to switch off.
 pub(crate) fn hide_memory() {}
 
-/// Orphans go to the first process here; what left the group is found by [`marked`].
+/// Does nothing: orphans go to process 1 here. Processes that left the group are found by [`marked`].
 pub(crate) fn become_subreaper() -> io::Result<()> {
     Ok(())
 }
 
-/// There is no such thing; the next sweep ends what is left.
+/// Does nothing: this system has no such feature. The next sweep ends what is left.
 pub(super) fn die_with_parent(_parent: Pid) -> io::Result<()> {
     Ok(())
 }
 
-/// The descendants of a process, each with its start, except those that `skip` names and theirs.
+/// Returns the descendants of a process, each with its start, except those that `skip` selects and their descendants.
 pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32, u64)> {
     let table = ps(&["-axo", "pid=,ppid="]);
     let pairs: Vec<(u32, u32)> = table
@@ -181,7 +182,8 @@ pub(crate) fn descendants(of: u32, skip: &dyn Fn(u32, u64) -> bool) -> Vec<(u32,
     found
 }
 
-/// The processes of this user that were started with these values of variables, and whether there may be more.
+/// Returns the processes of this user that were started with these values of variables, and whether there may be
+/// more.
 pub(crate) fn marked(wanted: &[(&str, String)], _since: u64) -> (Vec<(u32, u64)>, bool) {
     let ours = std::process::id();
     let pid = |line: &str| line.split_whitespace().next()?.parse().ok();
@@ -190,7 +192,7 @@ pub(crate) fn marked(wanted: &[(&str, String)], _since: u64) -> (Vec<(u32, u64)>
     (lines.filter_map(pid).filter(|pid| *pid != ours).map(|pid| (pid, 0)).collect(), false)
 }
 
-/// Whether a process is a shim: `shim` is its first argument.
+/// Returns whether a process is a shim: `shim` is its first argument.
 pub(crate) fn is_shim(pid: u32) -> bool {
     ps(&["-wwo", "command=", "-p", &pid.to_string()]).split_whitespace().nth(1) == Some("shim")
 }
@@ -200,7 +202,7 @@ fn ps(arguments: &[&str]) -> String {
     output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Tells when something may have changed in a directory.
+/// Reports when something may have changed in a directory.
 #[derive(Debug)]
 pub(crate) struct Watch {}
 
@@ -209,28 +211,28 @@ impl Watch {
         Self {}
     }
 
-    /// Sleeps, a quarter of a second at most, or until a signal comes.
+    /// Sleeps for at most a quarter of a second, or until a signal comes.
     pub fn wait(&mut self, limit: Duration) {
         doze(limit.min(Duration::from_millis(250)));
     }
 }
 
-/// There are no cgroups.
+/// A group that does nothing: there are no cgroups.
 #[derive(Debug)]
 pub(crate) struct Group {}
 
 impl Group {
-    /// None, and the sentence about limits that were asked for.
+    /// Returns no group, and a sentence about limits that were requested.
     pub fn create(_id: aiw_core::TaskId, limits: Limits) -> (Option<Self>, Option<String>) {
         let asked = limits.memory.is_some() || limits.cpu_percent.is_some();
         (None, asked.then(|| "memory and processor are not limited: this system has no cgroups".into()))
     }
 
-    /// What a process writes to, to enter.
+    /// Returns `None`: there is no group to enter.
     pub fn entrance(&self) -> Option<std::os::fd::OwnedFd> {
         None
     }
 
-    /// Ends all that is in it, and removes it.
+    /// Does nothing.
     pub fn end(&self) {}
 }

@@ -1,4 +1,4 @@
-//! What each system does in its own way: waking, liveness, groups, the runtime directory, files in memory.
+//! System-specific code: waking, liveness, groups, the runtime directory, files in memory.
 
 #[cfg(target_os = "linux")]
 mod cgroup;

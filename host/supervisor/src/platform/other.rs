@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-/// Nobody asks.
+/// Never called.
 pub(crate) fn start_of(_pid: u32) -> Option<u64> {
     None
 }
 
-/// Tells when something may have changed in a directory.
+/// Reports when something may have changed in a directory.
 #[derive(Debug)]
 pub(crate) struct Watch {}
 
@@ -17,13 +17,13 @@ impl Watch {
         Self {}
     }
 
-    /// Sleeps, a quarter of a second at most. No signal ends that.
+    /// Sleeps for at most a quarter of a second. Signals do not end the sleep.
     pub fn wait(&mut self, limit: Duration) {
         std::thread::sleep(limit.min(Duration::from_millis(250)));
     }
 }
 
-/// Logs are not rotated here.
+/// Returns `true`: logs are not rotated here.
 pub(crate) fn same_file(_one: &std::fs::File, _other: &std::fs::File) -> bool {
     true
 }

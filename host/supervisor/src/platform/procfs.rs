@@ -1,4 +1,4 @@
-//! What `/proc` tells about processes.
+//! Reading process information from `/proc`.
 
 use std::fs;
 use std::io::Read;
@@ -12,13 +12,13 @@ pub(super) struct Stat {
 }
 
 impl Stat {
-    /// Whether it is of the process that started then, and that is not a zombie. A start of 0 is not compared.
+    /// Returns whether this is the process with the given start, and not a zombie. A start of 0 is not compared.
     pub fn is_alive(&self, start: u64) -> bool {
         !matches!(self.state, b'Z' | b'X') && (start == 0 || self.start == start)
     }
 }
 
-/// Reads a process' `stat`; `None` if it is gone.
+/// Reads a process's `stat`. Returns `None` if the process is gone.
 pub(super) fn stat(pid: u32) -> Option<Stat> {
     let mut buffer = [0; 1024];
     let mut file = fs::File::open(format!("/proc/{pid}/stat")).ok()?;
@@ -27,7 +27,7 @@ pub(super) fn stat(pid: u32) -> Option<Stat> {
 }
 
 fn parse(stat: &[u8]) -> Option<Stat> {
-    // The name is in parentheses, and may hold some.
+    // The name is in parentheses, and may itself contain parentheses.
     let end = stat.iter().rposition(|b| *b == b')')?;
     let mut fields = str::from_utf8(stat.get(end + 2..)?).ok()?.split(' ');
     let state = *fields.next()?.as_bytes().first()?;
@@ -36,27 +36,27 @@ fn parse(stat: &[u8]) -> Option<Stat> {
     Some(Stat { state, parent, start })
 }
 
-/// All processes that can be seen.
+/// Returns all visible processes.
 pub(super) fn pids() -> impl Iterator<Item = u32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-/// A process' environment, as it was started; `None` if it is not ours to read.
+/// Returns a process's initial environment, or `None` if we may not read it.
 pub(super) fn variables(pid: u32) -> Option<Vec<u8>> {
-    // Larger ones are possible, and not ours.
+    // Larger environments are possible, but not ours.
     let mut variables = Vec::new();
     fs::File::open(format!("/proc/{pid}/environ")).ok()?.take(4 << 20).read_to_end(&mut variables).ok()?;
     Some(variables)
 }
 
-/// A process' command line, each word ended by a NUL; `None` if it cannot be read.
+/// Returns a process's command line, each word ended by a NUL, or `None` if it cannot be read.
 pub(super) fn command_line(pid: u32) -> Option<Vec<u8>> {
     let mut line = Vec::new();
     fs::File::open(format!("/proc/{pid}/cmdline")).ok()?.take(4 << 20).read_to_end(&mut line).ok()?;
     Some(line)
 }
 
-/// Whether an environment has all of these variables with these values.
+/// Returns whether an environment contains all of these variables with these values.
 pub(super) fn has_all(variables: &[u8], wanted: &[(&str, String)]) -> bool {
     let value = |name: &str| {
         variables.split(|b| *b == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))

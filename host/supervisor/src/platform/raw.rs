@@ -1,4 +1,4 @@
-//! The few calls that no safe crate offers.
+//! The few system calls that no safe crate offers.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -7,17 +7,17 @@ use std::process::Command;
 
 use rustix::process::{Resource, Rlimit, getpid, setrlimit};
 
-/// Which of the two processes it is after a fork.
+/// Which of the two processes this is after a fork.
 pub(crate) enum Fork {
     Parent,
     Child,
 }
 
-/// Splits this process in two. It must have one thread only.
+/// Forks this process, which must have only one thread.
 pub(crate) fn fork() -> io::Result<Fork> {
     #[expect(unsafe_code, reason = "no safe crate offers fork")]
-    // SAFETY: called as the first thing of `aiw shim`, before it has started a thread; so all
-    // locks (the allocator's too) are free in the child, which may go on as usual.
+    // SAFETY: called as the first thing of `aiw shim`, before it has started a thread; so all locks (the allocator's
+    // too) are free in the child, which may go on as usual.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Fork::Child),
@@ -25,7 +25,8 @@ pub(crate) fn fork() -> io::Result<Fork> {
     }
 }
 
-/// Closes all descriptors but the standard ones, and one: what a starter had open must not live as long as we do.
+/// Closes all descriptors except the standard ones and `keep`: the starter's open files must not live as long as this
+/// process.
 pub(crate) fn close_inherited(keep: Option<RawFd>) {
     let keep = keep.and_then(|fd| u32::try_from(fd).ok()).filter(|fd| *fd >= 3);
     let ranges = match keep {
@@ -40,8 +41,8 @@ pub(crate) fn close_inherited(keep: Option<RawFd>) {
 #[cfg(target_os = "linux")]
 fn close_range(first: u32, last: u32) {
     #[expect(unsafe_code, reason = "closing descriptors by their numbers")]
-    // SAFETY: called before this process has opened anything of its own, so no owner of a
-    // descriptor above 2 exists in it.
+    // SAFETY: called before this process has opened anything of its own, so no owner of a descriptor above 2 exists
+    // in it.
     unsafe {
         libc::syscall(libc::SYS_close_range, first, last, 0u32);
     }
@@ -58,12 +59,12 @@ fn close_range(first: u32, last: u32) {
     }
 }
 
-/// A second descriptor for a file, with this very number; what had it is closed. It is not passed on.
+/// Duplicates a descriptor to exactly this number, closing what had the number. The duplicate is not inherited.
 pub(crate) fn dup_to(file: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
     use std::os::fd::FromRawFd;
     #[expect(unsafe_code, reason = "a descriptor with a number of our choice")]
-    // SAFETY: the caller has nothing open in the range of these numbers; the new descriptor has
-    // no other owner than the one made here.
+    // SAFETY: the caller has nothing open in the range of these numbers; the new descriptor has no other owner than
+    // the one made here.
     let duplicate = unsafe {
         if libc::dup2(file.as_raw_fd(), number) < 0 {
             return Err(io::Error::last_os_error());
@@ -76,13 +77,14 @@ pub(crate) fn dup_to(file: &OwnedFd, number: RawFd) -> io::Result<OwnedFd> {
 
 /// What a new process enters.
 pub(crate) struct Entrance {
-    /// A cgroup, by the file that takes processes in.
+    /// The file that moves a process into a cgroup.
     pub cgroup: Option<OwnedFd>,
-    /// A session of its own, with its standard input as the terminal.
+    /// Whether it enters a session of its own, with its standard input as the terminal.
     pub terminal: bool,
 }
 
-/// What a process does between fork and exec: it dies with us, gets back its limit on core files, enters what is its own.
+/// Prepares what a process does between fork and exec: it is set to die with us, gets its core file limit back, and
+/// enters its cgroup and terminal.
 pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: Entrance) {
     let parent = getpid();
     let before_exec = move || {
@@ -104,12 +106,12 @@ pub(crate) fn prepare(command: &mut Command, core: Rlimit, entrance: Entrance) {
     }
 }
 
-/// Passes a descriptor on to a new process, under the number that it has here, and gives it a session of its own.
+/// Passes a descriptor to a new process under the same number, and gives the process a session of its own.
 pub(crate) fn pass(command: &mut Command, fd: RawFd) {
     let before_exec = move || {
         rustix::process::setsid()?;
         #[expect(unsafe_code, reason = "a descriptor by its number")]
-        // SAFETY: whoever starts the process keeps the descriptor open until it has.
+        // SAFETY: the caller keeps the descriptor open until the process has started.
         let fd = unsafe { BorrowedFd::borrow_raw(fd) };
         rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())?;
         Ok(())
@@ -121,11 +123,11 @@ pub(crate) fn pass(command: &mut Command, fd: RawFd) {
     }
 }
 
-/// A descriptor that was passed on to this process under this number.
+/// Returns a descriptor that was passed to this process under this number.
 pub(crate) fn passed(fd: RawFd) -> OwnedFd {
     use std::os::fd::FromRawFd;
     #[expect(unsafe_code, reason = "a descriptor by its number")]
-    // SAFETY: whoever started this process has left it open for us, and nobody else here knows of it.
+    // SAFETY: the process that started this one left the descriptor open for us, and nothing else here uses it.
     unsafe {
         OwnedFd::from_raw_fd(fd)
     }

@@ -1,4 +1,4 @@
-//! What Linux and macOS have in common.
+//! Code that Linux and macOS share.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -7,28 +7,28 @@ use std::time::Duration;
 use rustix::event::Timespec;
 pub(crate) use rustix::process::Signal;
 
-/// How a process is doing.
+/// The condition of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
     Runs,
-    /// A signal has stopped it, and it does nothing.
+    /// A signal has stopped the process, so it does nothing.
     Stopped,
     Gone,
 }
 
-/// What a process id leads to.
+/// What a process id refers to.
 pub(crate) enum Opened<P> {
-    /// The process that was meant.
+    /// The expected process.
     Is(P),
-    /// It is there, and shows nothing of itself.
+    /// A process that exists, but shows nothing about itself.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing hides elsewhere"))]
     Hidden(P),
-    /// It is there no more.
+    /// The process no longer exists.
     Gone,
 }
 
 impl<P> Opened<P> {
-    /// The process, if it is there.
+    /// Returns the process, if it exists.
     pub fn there(self) -> Option<P> {
         match self {
             Self::Is(process) | Self::Hidden(process) => Some(process),
@@ -41,13 +41,13 @@ pub(crate) fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
 }
 
-/// Whether both are open on one file.
+/// Returns whether both descriptors refer to the same file.
 pub(crate) fn same_file(one: &File, other: &File) -> bool {
     let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     identity(one).is_some() && identity(one) == identity(other)
 }
 
-/// Sleeps, until a signal at most. The standard library's sleep goes on after one.
+/// Sleeps until the time limit or a signal. The standard library's sleep continues after a signal.
 pub(super) fn doze(limit: Duration) {
     let _ = rustix::thread::nanosleep(&timespec(limit));
 }

@@ -1,4 +1,4 @@
-//! What is kept of ended tasks.
+//! Which ended tasks are kept.
 
 use std::fs;
 use std::path::Path;
@@ -14,15 +14,15 @@ use crate::error::SupervisorError;
 use crate::files::random;
 use crate::records::Found;
 
-/// Of tasks that no report has shown, so many times more are kept.
+/// How many times more tasks are kept that no report has shown.
 const UNREAD: usize = 5;
 
-/// What has no record and was not touched for so long never gets one.
+/// A directory without a record that was not touched for this long will never get one.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 impl Processes {
-    /// Marks ended tasks as shown by a report. Others are left as they are. That a mark cannot be
-    /// written, or a task is gone, is not an error: the report was shown, and that is what counts.
+    /// Marks ended tasks as shown by a report. Other tasks are not changed. A mark that cannot be written, or a task
+    /// that is gone, is not an error: what counts is that the report was shown.
     pub fn mark_read(&self, ids: &[TaskId]) -> Result<(), SupervisorError> {
         for id in ids {
             if self.records.read(*id).is_some_and(|record| record.state == State::Ended) {
@@ -32,8 +32,8 @@ impl Processes {
         Ok(())
     }
 
-    /// Removes the directory of an ended task, or what is in its place: a directory with a damaged record
-    /// that nobody supervises, or a file, FIFO or socket. A link is refused.
+    /// Removes the directory of an ended task, or whatever is in its place: a directory with a damaged record that
+    /// nobody supervises, or a file, FIFO or socket. A link is refused.
     pub fn remove(&self, id: TaskId) -> Result<(), SupervisorError> {
         let directory = self.records.directory(id);
         match self.records.find(id) {
@@ -44,7 +44,7 @@ impl Processes {
                 }
             }
             Found::Link => return Err(SupervisorError::Link { path: directory }),
-            // Should it be a link by now, the link itself is removed.
+            // If it has become a link by now, the link itself is removed.
             Found::NoDirectory(_) => {
                 return fs::remove_file(&directory).map_err(|e| SupervisorError::io("remove", &directory, e));
             }
@@ -55,7 +55,8 @@ impl Processes {
                 }
             }
         }
-        // Out of sight in one step: nobody sees half of it. `tidy` removes what a kill leaves here.
+        // Renamed first, so that nobody sees a half-removed directory. `tidy` removes what is left if we are killed
+        // here.
         let gone = self.records.staging(TaskId::from_number(random() >> 2));
         fs::rename(&directory, &gone).map_err(|e| SupervisorError::io("remove", &directory, e))?;
         fs::remove_dir_all(&gone).map_err(|e| SupervisorError::io("remove", &gone, e))
@@ -73,7 +74,7 @@ impl Processes {
                     ended.push((record.ended.unwrap_or(0), id, read));
                 }
                 Found::Record(_) => {}
-                // What a power cut has left of a record tells nothing. A shim that lives holds its lock.
+                // What a power cut left of a record is of no use. A live shim would hold the lock.
                 Found::Nothing => {
                     let directory = self.records.directory(id);
                     if is_old(&directory) && matches!(Alive::take(&directory), Ok(Some(_))) {
@@ -81,7 +82,7 @@ impl Processes {
                         removed.push(id);
                     }
                 }
-                // Of a newer aiw, or it cannot be read just now, or of somebody else: not ours to remove.
+                // Written by a newer aiw, temporarily unreadable, or not aiw's: not ours to remove.
                 Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => {}
             }
         }
@@ -90,7 +91,7 @@ impl Processes {
             let room = if read { keep.count } else { keep.count.saturating_mul(UNREAD) };
             if place >= room || time < oldest {
                 match self.remove(id) {
-                    // Somebody else prunes, too.
+                    // Another process may be pruning, too.
                     Ok(()) | Err(SupervisorError::Absent { .. } | SupervisorError::Io { .. }) => removed.push(id),
                     Err(error) => return Err(error),
                 }
@@ -100,7 +101,7 @@ impl Processes {
     }
 }
 
-/// Whether a directory was last changed long ago. One whose age is not known is young.
+/// Returns whether a directory was last changed long ago. A directory of unknown age counts as recent.
 fn is_old(directory: &Path) -> bool {
     let meta = fs::symlink_metadata(directory).ok().filter(fs::Metadata::is_dir);
     let changed = meta.and_then(|meta| meta.modified().ok());

@@ -1,4 +1,4 @@
-//! A listing that is kept: whoever looks each second pays for what has changed.
+//! A cached listing, so that a caller who lists every second pays only for what has changed.
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,26 +13,26 @@ use crate::root::{Root, Scope};
 use crate::runtime::RuntimeDir;
 use crate::segment::{Segment, open, sessions};
 
-/// Of a directory that was changed later than this before it was read, the next change may bear the same time.
+/// If a directory was changed less than this before it was read, the next change may have the same time stamp.
 const GRAIN: Duration = Duration::from_millis(100);
 
-/// What was seen last, if it can be known that it is so still.
+/// The last listing, if it can be checked that it is still current.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept(Arc<Mutex<Option<Listing>>>);
 
 #[derive(Debug)]
 struct Listing {
     all: Vec<Supervised>,
-    /// When the directory of all records was changed last: by a start, a removal, a report.
+    /// When the directory of all records was last changed: by a start, a removal or a report.
     changed: SystemTime,
-    /// The segments of those that live, and how often they had changed.
+    /// The segments of the live processes, and how often each had changed.
     segments: Vec<(Arc<Segment>, u32)>,
-    /// The shims of those that live.
+    /// The shims of the live processes.
     shims: Vec<Pid>,
 }
 
 impl Listing {
-    /// Whether nothing can have happened since.
+    /// Returns whether nothing can have changed since.
     fn is_current(&self, changed: SystemTime) -> bool {
         self.changed == changed
             && self.segments.iter().all(|(segment, seen)| segment.generation() == *seen && segment.is_current())
@@ -41,14 +41,15 @@ impl Listing {
 }
 
 impl Kept {
-    /// What was listed last, if nothing has happened since: a few system calls instead of reading all records.
+    /// Returns the last listing if nothing has changed since. That takes a few system calls instead of reading all
+    /// records.
     pub(super) fn current(&self, records: &Records) -> Option<Vec<Supervised>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let listing = kept.as_ref()?;
         listing.is_current(changed(records)?).then(|| listing.all.clone())
     }
 
-    /// Keeps a listing, if all changes of it will be seen.
+    /// Keeps a listing, if every change to it can be noticed.
     pub(super) fn keep(&self, before: Before, all: &[Supervised]) {
         let listing = before.listing(all);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = listing;
@@ -59,7 +60,7 @@ fn changed(records: &Records) -> Option<SystemTime> {
     fs::metadata(records.root()).and_then(|meta| meta.modified()).ok()
 }
 
-/// What was the case before all records were read.
+/// The state before all records were read.
 pub(super) struct Before {
     changed: Option<SystemTime>,
     time: SystemTime,
@@ -67,7 +68,7 @@ pub(super) struct Before {
 }
 
 impl Before {
-    /// Before the records are read: what tells later that they have changed.
+    /// Captures the state before the records are read, by which later changes are noticed.
     pub(super) fn looking(records: &Records, runtime: &RuntimeDir, scope: Scope) -> Self {
         let roots = match scope {
             Scope::Session(root) => vec![root],
@@ -89,7 +90,7 @@ impl Before {
             if record.state == State::Ended && *settled {
                 continue;
             }
-            // One that has no slot, or a dead shim, tells nobody of its changes.
+            // Changes to a process without a slot, or with a dead shim, cannot be noticed.
             let mut slots = self.segments.iter().flat_map(|(segment, _)| segment.scan());
             if !settled || !slots.any(|slot| slot.instance() == record.instance) {
                 return None;

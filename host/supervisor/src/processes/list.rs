@@ -1,4 +1,4 @@
-//! Looking at processes. It changes nothing.
+//! Looking at processes, which changes nothing.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::root::{Root, Scope};
 use crate::segment::{Snapshot, open, sessions};
 
 impl Processes {
-    /// All of them, oldest first. Whoever asks the same value again pays for it only if something has happened since.
+    /// Returns all processes, oldest first. Asking the same value again is cheap unless something has happened since.
     pub fn list(&self) -> Result<Vec<Supervised>, SupervisorError> {
         if let Some(kept) = self.kept.current(&self.records) {
             return Ok(kept);
@@ -23,7 +23,7 @@ impl Processes {
         self.list_with_problems().map(|(all, _)| all)
     }
 
-    /// The same, and an error for each whose record can't be read.
+    /// Like [`list`](Self::list), but also returns an error for each record that can't be read.
     pub fn list_with_problems(&self) -> Result<(Vec<Supervised>, Vec<SupervisorError>), SupervisorError> {
         let (mut all, mut problems) = (Vec::new(), Vec::new());
         let before = Before::looking(&self.records, &self.runtime, self.scope);
@@ -31,7 +31,7 @@ impl Processes {
         for id in self.records.ids()? {
             let record = match self.records.find(id) {
                 Found::Record(record) => *record,
-                // Removed in the meantime.
+                // It was removed in the meantime.
                 Found::Nothing => continue,
                 found => {
                     problems.extend(self.records.understood(id, found).err());
@@ -51,7 +51,7 @@ impl Processes {
         Ok((all, problems))
     }
 
-    /// Whether the session's shared memory is fit to use. Lists do without it; starting does not.
+    /// Checks whether the session's shared memory is fit to use. Listing works without it; starting does not.
     pub fn check(&self) -> Result<(), SupervisorError> {
         let roots = match self.scope {
             Scope::Session(root) => vec![root],
@@ -60,16 +60,17 @@ impl Processes {
         roots.into_iter().try_for_each(|root| open(&self.runtime, root).map(|_| ()))
     }
 
-    /// One of them. One of another session is found too: its id was known. If its shim has died, that is recorded.
+    /// Returns one process. A process of another session is found too, because its id was known. If its shim has
+    /// died, that is recorded.
     pub fn get(&self, id: TaskId) -> Result<Supervised, SupervisorError> {
         Ok(self.look(self.settled(id)?, &mut Segments::of(self)))
     }
 
-    /// A process as it is now: the record, and what the shim says in its slot.
+    /// Returns a process as it is now: the record, updated with what the shim wrote to its slot.
     pub(super) fn look(&self, mut record: Record, segments: &mut Segments) -> Supervised {
         let directory = self.records.directory(record.id);
         let has_ended = record.state == State::Ended;
-        // That it is about to start is told by the slot alone, an end by the record alone.
+        // Only the slot tells that a process is about to start; only the record tells an end.
         if !has_ended
             && let Some(slot) = segments.slot(&record)
             && let Some(state) = slot.state()
@@ -83,7 +84,7 @@ impl Processes {
     }
 }
 
-/// The segments that were looked into so far, one scan each.
+/// The segments that were read so far, with one scan of each.
 pub(super) struct Segments {
     processes: Processes,
     slots: HashMap<Root, HashMap<u64, Snapshot>>,
@@ -94,7 +95,7 @@ impl Segments {
         Self { processes: processes.clone(), slots: HashMap::new() }
     }
 
-    /// The slot of the shim of a record.
+    /// Returns the slot of a record's shim.
     pub fn slot(&mut self, record: &Record) -> Option<Snapshot> {
         let slots = self.slots.entry(record.root).or_insert_with(|| {
             let segment = open(&self.processes.runtime, record.root).ok().flatten();

@@ -1,4 +1,4 @@
-//! Processes whose shims have died: what is true of them, and what is done about it.
+//! Processes whose shims have died: how they are reported, and how they are cleaned up.
 
 use std::fs;
 use std::time::SystemTime;
@@ -16,17 +16,18 @@ use crate::record::Record;
 use crate::segment::open;
 use crate::signal::{Proof, Target, end_orphans};
 
-/// What the log of such a process ends with.
+/// The last log line of such a process.
 const LOST: &str = "lost: the supervisor died";
 
 impl Processes {
-    /// The record as it should be, and whether it is so already. Nothing is done: one of a shim that has died says so.
+    /// Returns the record as it should be, and whether it is recorded that way already. If the shim has died, the
+    /// returned record says so, but nothing is changed.
     pub(super) fn seen(&self, record: Record) -> (Record, bool) {
         let directory = self.records.directory(record.id);
         if record.state == State::Ended || !self.is_dead(&record, Alive::is_free(&directory)) {
             return (record, true);
         }
-        // It may have ended in good order since the record was read.
+        // The process may have ended normally since the record was read.
         let Ok(mut record) = self.record(record.id) else { return (record, true) };
         let settled = record.state == State::Ended;
         if !settled {
@@ -36,23 +37,23 @@ impl Processes {
         (record, settled)
     }
 
-    /// The record of a process, made good if its shim has died.
+    /// Reads the record of a process, and repairs it if the shim has died.
     pub(super) fn settled(&self, id: TaskId) -> Result<Record, SupervisorError> {
         self.settle(self.record(id)?)
     }
 
-    /// The record, made good if its shim has died. A shim that lives is left alone.
+    /// Returns the record, repaired if the shim has died. A live shim is left alone.
     pub(super) fn settle(&self, record: Record) -> Result<Record, SupervisorError> {
         if record.state == State::Ended {
             return Ok(record);
         }
         let directory = self.records.directory(record.id);
-        // The lock is the shim's as long as it lives: no process id can be mistaken here.
+        // The shim holds the lock for as long as it lives, so no process id can be mistaken here.
         let alive = Alive::take(&directory);
         if !self.is_dead(&record, alive.as_ref().map(Option::is_some)) {
             return Ok(record);
         }
-        // It may have ended in good order since the record was read.
+        // The process may have ended normally since the record was read.
         let mut record = self.record(record.id)?;
         if record.state == State::Ended {
             return Ok(record);
@@ -67,7 +68,7 @@ impl Processes {
         }
         crate::memory::remove_all(&mut record.files);
         record.ended = Some(now_millis());
-        // Where the record cannot be written, everybody comes by here again.
+        // If the record cannot be written, this code runs again for every caller, so the line may be there already.
         let last = Log::of(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
         if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST.as_bytes()))
             && let Ok(mut log) = Writer::open(&directory, LogPolicy::default())
@@ -75,8 +76,8 @@ impl Processes {
             let _ = log.say(LOST);
         }
         if self.records.save_last(&directory, &record).is_err() {
-            // The disk is full or may not be written: the answer is true all the same. Its time has
-            // to be the same for all who look.
+            // The disk is full or read-only, but the answer is true nevertheless. Its time has to be the same for all
+            // callers.
             record.ended = self.last_sign(&record);
         }
         if let Ok(Some(segment)) = open(&self.runtime, record.root) {
@@ -87,15 +88,16 @@ impl Processes {
         Ok(record)
     }
 
-    /// Whether the shim of a record is dead. `is_free` says whether nobody has its lock.
+    /// Returns whether the shim of a record is dead. `is_free` says whether nobody holds its lock.
     fn is_dead(&self, record: &Record, is_free: Result<bool, impl Sized>) -> bool {
         match is_free {
-            // Nobody holds the locks in a copy of a home, but the processes run.
+            // In a copy of a home nobody holds the locks, but the processes may still run.
             Ok(true) => {
                 !matches!(Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(record)), Ok(Some(_)))
             }
             Ok(false) => false,
-            // Who cannot even ask goes by the process; what is unknown of one must not hide the others.
+            // If the lock cannot be checked, the process decides. An error about one process must not hide the
+            // others.
             Err(_) => {
                 record.pid_namespace == platform::pid_namespace()
                     && !platform::is_alive(record.shim.pid, record.shim.start)
@@ -109,7 +111,7 @@ impl Processes {
         record.outcome = Some(Outcome::Lost);
     }
 
-    /// When a process was last heard of, in milliseconds since 1970: the same for all who ask.
+    /// Returns when a process was last heard of, in milliseconds since 1970: the same for all callers.
     fn last_sign(&self, record: &Record) -> Option<u64> {
         let directory = self.records.directory(record.id);
         let changed = |name: &str| fs::metadata(directory.join(name)).and_then(|meta| meta.modified()).ok();

@@ -1,4 +1,4 @@
-//! What anyone may do with supervised processes.
+//! The operations on supervised processes.
 
 #[cfg(unix)]
 mod keep;

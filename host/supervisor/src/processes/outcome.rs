@@ -1,24 +1,24 @@
-//! What is answered about supervised processes, and what is asked.
+//! The arguments and results of operations on supervised processes.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::record::Record;
 
-/// A supervised process, as it was when it was looked at.
+/// A supervised process, as it was when it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Supervised {
-    /// What is known of it. Of one whose supervisor has died it says so, recorded or not.
+    /// The record. If the supervisor has died, it says so, even if that is not yet written to disk.
     pub record: Record,
-    /// Where its files are.
+    /// The directory with its files.
     pub directory: PathBuf,
-    /// It has ended and no report has shown that.
+    /// Whether the process has ended and no report has shown that.
     pub unread: bool,
-    /// What is told of its end stands in its record. Else its supervisor has died, and nobody has swept yet.
+    /// Whether the end is written in the record on disk. If not, the supervisor has died and nobody has swept yet.
     pub settled: bool,
 }
 
-/// Which ends are waited for.
+/// Which ends to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitMode {
     /// The first.
@@ -30,27 +30,27 @@ pub enum WaitMode {
 /// How waiting ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waited<T> {
-    /// What was waited for as it is now, in the order asked for, each once.
+    /// The processes as they are now, in the requested order, each once.
     pub all: Vec<T>,
-    /// Whether what was waited for came true.
+    /// Whether the awaited ends have happened.
     pub done: bool,
-    /// Whether it ended because it was cancelled.
+    /// Whether waiting stopped because it was canceled.
     pub cancelled: bool,
 }
 
-/// What became of a request to stop.
+/// The result of a request to stop.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Stopped<T> {
-    /// It has ended; this is how.
+    /// The process has ended.
     Ended(T),
-    /// It was told to and still runs.
+    /// The process was told to stop and still runs.
     Stopping(T),
-    /// There was nothing to stop.
+    /// The process had already ended.
     AlreadyEnded(T),
 }
 
 impl<T> Stopped<T> {
-    /// The same of something else.
+    /// Converts the process that it contains.
     pub fn map<U, E>(self, change: impl FnOnce(T) -> Result<U, E>) -> Result<Stopped<U>, E> {
         Ok(match self {
             Self::Ended(one) => Stopped::Ended(change(one)?),
@@ -60,12 +60,12 @@ impl<T> Stopped<T> {
     }
 }
 
-/// Which ended processes are kept.
+/// Which ended processes to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
-    /// So many, the newest. Five times as many of those that no report has shown.
+    /// The number of newest processes to keep. Five times as many are kept that no report has shown.
     pub count: usize,
-    /// Those that ended no longer ago than this.
+    /// The maximum time since the end.
     pub age: Duration,
 }
 

@@ -16,15 +16,15 @@ use crate::program::Program;
 use crate::request::{Answer, Head, Request, check};
 use crate::root::Scope;
 
-/// What a shim has of our environment: where aiw's own files are, and how to print. Nothing that
-/// says whose process it is, and no secrets.
+/// The variables of our environment that a shim gets: where aiw's own files are, and how to print. None of them says
+/// whose process it is, and none is secret.
 const PASSED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "AIW_HOME", "AIW_RUNTIME_DIR"];
-/// The most that a shim answers.
+/// The maximum length of a shim's answer.
 const ANSWER: u64 = 1 << 20;
 
 impl Processes {
-    /// Starts a process beneath a shim of its own, and returns once it runs, is queued or has been refused. `aiw` is
-    /// the executable whose `shim` command is [`shim_main`](crate::shim_main).
+    /// Starts a process below a shim of its own, and returns once the process runs, is queued or has been refused.
+    /// `aiw` is the executable whose `shim` command is [`shim_main`](crate::shim_main).
     pub fn start(
         &self,
         aiw: &Path,
@@ -35,7 +35,7 @@ impl Processes {
         self.start_as(aiw, TaskId::from_number(random() >> 2), false, new, program, queue)
     }
 
-    /// Starts one again under its id, once it has ended: its log goes on, its record begins anew.
+    /// Starts an ended process again under the same id. Its log continues; its record begins anew.
     pub fn start_again(
         &self,
         aiw: &Path,
@@ -44,7 +44,7 @@ impl Processes {
         program: Program,
         queue: Queue,
     ) -> Result<Supervised, SupervisorError> {
-        // What a dead shim has left is ended first.
+        // What a dead shim left behind is ended first.
         self.settled(id)?;
         self.start_as(aiw, id, true, new, program, queue)
     }
@@ -92,7 +92,7 @@ impl Processes {
     }
 }
 
-/// Starts the shim and waits for what it says.
+/// Starts the shim and waits for its answer.
 fn ask(aiw: &Path, root: u32, id: TaskId, instance: u64, request: &[u8]) -> Result<Answer, ShimProblem> {
     let mut shim = Command::new(aiw)
         .arg("shim")
@@ -105,12 +105,13 @@ fn ask(aiw: &Path, root: u32, id: TaskId, instance: u64, request: &[u8]) -> Resu
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        // A Ctrl-C at the terminal is not meant for it, not even before it has left.
+        // A Ctrl-C at the terminal is not meant for the shim, not even before the shim has left the starter's
+        // session.
         .process_group(0)
         .spawn()
         .map_err(|source| ShimProblem::NotRun { path: aiw.to_owned(), source })?;
     let (stdin, stdout) = (shim.stdin.take(), shim.stdout.take());
-    // The first process forks and is gone at once: it must not stay as a zombie of a long-lived starter.
+    // The first process forks and exits at once. It must not stay as a zombie of a long-lived starter.
     let told = stdin.map(|mut pipe| pipe.write_all(request));
     let _ = shim.wait();
     let mut answer = Vec::new();

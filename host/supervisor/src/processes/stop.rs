@@ -12,14 +12,14 @@ use crate::error::{Refusal, SupervisorError};
 use crate::platform::Signal;
 use crate::signal::{Proof, Target};
 
-/// How long it has once it is.
+/// How long a shim has after it was resumed, and after it was killed.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
 
 impl Processes {
-    /// Asks a process to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is
-    /// done. The shim does it; of a dead shim, what is left is ended here. A shim that was stopped
-    /// goes on for it, and one that does nothing is killed after 15 s more. One that cannot be
-    /// inspected is asked by a file, which it sees within 5 s.
+    /// Asks a process to end: SIGTERM to its group, 5 s, SIGKILL. With `wait` it returns when that is done. The shim
+    /// does the work; if the shim is dead, the processes that are left are ended here. A stopped shim is resumed for
+    /// this, and a shim that does nothing is killed after 15 s more. A shim that cannot be inspected is asked through
+    /// a file, which it sees within 5 s.
     pub fn stop(&self, id: TaskId, wait: bool) -> Result<Stopped<Supervised>, SupervisorError> {
         let record = self.settled(id)?;
         if record.state == State::Ended {
@@ -28,7 +28,7 @@ impl Processes {
         let out_of_reach = |source: Refusal| SupervisorError::OutOfReach { id, source };
         let shim = match Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)) {
             Ok(shim) => shim,
-            // `/proc` may be mounted so that it hides supervisors. They read their directories all the same.
+            // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.
             Err(Refusal::Hidden { .. }) => {
                 ask_to_stop(&self.records.directory(id))?;
                 if wait {
@@ -41,12 +41,12 @@ impl Processes {
         };
         if let Some(shim) = shim {
             shim.signal(Signal::TERM).map_err(|e| out_of_reach(e.into()))?;
-            // It may be stopped, and not even hear the other.
+            // A stopped shim would not even handle the SIGTERM.
             let _ = shim.signal(Signal::CONT);
             if wait && !shim.wait(self.grace + self.patience) {
                 let _ = shim.signal(Signal::CONT);
                 if !shim.wait(LAST_CHANCE) && shim.signal(Signal::KILL).is_ok() {
-                    // What it leaves is ended by the look below.
+                    // The call of `get` below ends what the shim leaves behind.
                     shim.wait(LAST_CHANCE);
                 }
             }

@@ -1,4 +1,4 @@
-//! What dead shims have left behind is ended and recorded, by whoever sweeps next.
+//! The sweep: it ends and records what dead shims have left behind.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -13,12 +13,12 @@ use crate::records::Found;
 use crate::root::Scope;
 use crate::segment::sweep_dead;
 
-/// A shim makes its directory within milliseconds.
+/// After this time a half-made directory is abandoned. A shim makes its directory within milliseconds.
 const STAGING_AGE: Duration = Duration::from_secs(60);
 
 impl Processes {
-    /// Ends and records what dead shims have left, and removes what half-started processes and ended sessions have.
-    /// Looking does none of that: whoever looks often sweeps seldom.
+    /// Ends and records what dead shims have left behind, and removes the files of half-started processes and of
+    /// ended sessions. Listing does none of that, so a caller that lists often needs to sweep only rarely.
     pub fn sweep(&self) -> Result<(), SupervisorError> {
         for id in self.records.ids()? {
             let Found::Record(record) = self.records.find(id) else { continue };
@@ -34,11 +34,11 @@ impl Processes {
         Ok(())
     }
 
-    /// Removes what nobody has any more. Failing at this harms nobody.
+    /// Removes files that no process uses any more. Errors do no harm.
     fn tidy(&self) {
         for id in self.records.staged().unwrap_or_default() {
             let directory = self.records.staging(id);
-            // aiw makes nothing but directories here.
+            // aiw creates only directories here.
             let age = fs::symlink_metadata(&directory)
                 .ok()
                 .filter(fs::Metadata::is_dir)

@@ -15,10 +15,10 @@ use crate::records::{Records, Understands};
 use crate::root::Scope;
 use crate::runtime::RuntimeDir;
 
-/// How much longer than the grace a shim may take before it is taken for stuck.
+/// How much longer than the grace period a shim may take before it is considered stuck.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The supervised processes of a room, those of a session or of all.
+/// The supervised processes of a room, of one session or of all.
 #[derive(Debug, Clone)]
 pub struct Processes {
     pub(super) records: Records,
@@ -26,12 +26,12 @@ pub struct Processes {
     pub(super) scope: Scope,
     pub(super) grace: Duration,
     pub(super) patience: Duration,
-    /// What was listed last, of this scope.
+    /// The last listing of this scope.
     pub(super) kept: Kept,
 }
 
 impl Processes {
-    /// The processes of a scope. Nothing is created until one is started.
+    /// Returns the processes of a scope. Nothing is created until a process is started.
     pub fn open(home: &Home, names: Names, scope: Scope) -> Result<Self, SupervisorError> {
         Ok(Self {
             runtime: RuntimeDir::find(names.table.clone())?,
@@ -43,19 +43,20 @@ impl Processes {
         })
     }
 
-    /// Only those whose labels somebody understands; the others are said to be unreadable, and left alone.
+    /// Restricts these to processes whose labels `understands` accepts. Other processes are reported as unreadable,
+    /// and left alone.
     #[must_use]
     pub fn understood_by(self, understands: Understands) -> Self {
         Self { records: self.records.understood_by(understands), ..self }
     }
 
-    /// The same of another scope.
+    /// Returns the processes of another scope.
     #[must_use]
     pub fn of(&self, scope: Scope) -> Self {
         Self { scope, kept: Kept::default(), ..self.clone() }
     }
 
-    /// Another runtime directory than the environment names.
+    /// Uses another runtime directory than the one from the environment.
     #[must_use]
     pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
         self.kept = Kept::default();
@@ -63,14 +64,14 @@ impl Processes {
         self
     }
 
-    /// Another time between SIGTERM and SIGKILL than 5 s.
+    /// Uses another time between SIGTERM and SIGKILL than 5 s.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Another time until a shim is taken for stuck.
+    /// Uses another time until a shim is considered stuck.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
@@ -78,7 +79,7 @@ impl Processes {
         self
     }
 
-    /// The log of a process.
+    /// Returns the log of a process.
     pub fn log(&self, id: TaskId) -> Result<Log, SupervisorError> {
         self.record(id)?;
         Ok(Log::of(&self.records.directory(id)))

@@ -1,4 +1,4 @@
-//! Systems without supervised processes say so.
+//! Systems without supervised processes: every operation is refused.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -20,7 +20,7 @@ use crate::root::Scope;
 #[derive(Debug, Clone)]
 pub struct Processes {}
 
-/// An answer.
+/// The result of an operation.
 type Answer<T> = Result<T, SupervisorError>;
 
 impl Processes {
@@ -28,22 +28,22 @@ impl Processes {
     pub fn open(_home: &Home, _names: Names, _scope: Scope) -> Answer<Self> {
         Err(SupervisorError::Unsupported)
     }
-    /// The same: there is nothing to understand.
+    /// Returns `self`: there are no labels to understand.
     #[must_use]
     pub fn understood_by(self, _understands: fn(&Labels) -> Result<(), serde_json::Error>) -> Self {
         self
     }
-    /// The same: no scope has any.
+    /// Returns `self`: no scope has any processes.
     #[must_use]
     pub fn of(&self, _scope: Scope) -> Self {
         self.clone()
     }
-    /// The same: there is no runtime directory.
+    /// Returns `self`: there is no runtime directory.
     #[must_use]
     pub fn with_runtime(self, _directory: impl Into<PathBuf>) -> Self {
         self
     }
-    /// The same: nothing is ended.
+    /// Returns `self`: no process is ever ended.
     #[must_use]
     pub fn with_grace(self, _grace: Duration) -> Self {
         self

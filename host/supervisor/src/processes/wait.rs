@@ -1,4 +1,4 @@
-//! Waiting for the ends of processes: asleep on the sessions' futexes and on the shims themselves.
+//! Waiting for the ends of processes, by sleeping on the sessions' futexes and on the shims themselves.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -19,26 +19,26 @@ use crate::platform::{Opened, Process, timespec};
 use crate::root::Root;
 use crate::segment::open;
 
-/// How long a sleep lasts when nothing wakes it. Ends wake it at once, so this is for what cannot
-/// be heard from here: shims in other containers, and `cancelled`.
+/// The maximum time of a sleep. Ends wake the sleeper at once, so this is for events that cannot be noticed from
+/// here: shims in other containers, and `cancelled`.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// However fast changes come, so long passes between two looks.
+/// The minimum time between two checks, however fast changes come.
 const BREATH: Duration = Duration::from_millis(2);
 
-/// A process that is waited for.
+/// A process that is being waited for.
 struct Watched {
     seen: Supervised,
-    /// Its shim, which can be listened to.
+    /// Its shim, as a handle that can be polled.
     shim: Option<Process>,
-    /// What its slot held when it was last looked at.
+    /// The sequence of its slot when it was last checked.
     sequence: Option<u64>,
 }
 
 impl Processes {
-    /// Waits until one or all of the processes have ended, until the deadline, or until `cancelled` is
-    /// set, which is seen within a second. `on_change` is called at the start and after each change
-    /// of a state. One that is removed meanwhile stays as it was last known; one that is named twice is reported once.
+    /// Waits until one or all of the processes have ended, until the deadline, or until `cancelled` is set, which is
+    /// noticed within a second. `on_change` is called at the start and after each change of a state. A process that
+    /// is removed meanwhile is reported as last known; a process that is named twice is reported once.
     pub fn wait(
         &self,
         ids: &[TaskId],
@@ -54,7 +54,7 @@ impl Processes {
         let mut all: Vec<Supervised> = Vec::new();
         let mut over = HashSet::new();
         loop {
-            // Everything that can wake is listened to before it is looked: nothing falls between.
+            // Listening begins before checking, so that no change is missed.
             ears.forget();
             let mut segments = Segments::of(self);
             let mut has_changed = all.is_empty();
@@ -66,7 +66,7 @@ impl Processes {
                 let now = match (self.watch(*id, &mut segments, &mut ears), known) {
                     (Ok(now), _) => now,
                     (Err(SupervisorError::Absent { .. }), Some(known)) => Watched::unheard(gone(known.seen.clone())),
-                    // It may be readable again when it is looked next.
+                    // The record may be readable again at the next check.
                     (Err(_), Some(known)) => Watched::unheard(known.seen.clone()),
                     (Err(error), None) => return Err(error),
                 };
@@ -91,29 +91,30 @@ impl Processes {
         }
     }
 
-    /// Looks at one that is waited for, and listens to its shim and its session from now on.
+    /// Reads a process, and listens to its shim and its session from now on.
     fn watch(&self, id: TaskId, segments: &mut Segments, ears: &mut Ears) -> Result<Watched, SupervisorError> {
         let record = self.record(id)?;
-        // A slot is changed after the record: looked at before, it is never newer than what is known.
+        // A slot is changed after its record. Reading the slot first makes sure that it is never newer than the
+        // record.
         let sequence = segments.slot(&record).map(|slot| slot.sequence());
         let mut shim = None;
         if record.state != State::Ended {
             ears.listen(self, record.root);
             shim = Process::open(record.shim.pid, record.shim.start).ok().and_then(Opened::there);
         }
-        // Read again: it may have ended before its shim was listened to.
+        // Read again, because the process may have ended before we listened to its shim.
         let record = self.settled(id)?;
         Ok(Watched { seen: self.look(record, segments), shim, sequence })
     }
 }
 
 impl Watched {
-    /// One that nobody tells of: it is looked at each time.
+    /// Returns a process that we cannot listen to, so it is checked each time.
     fn unheard(seen: Supervised) -> Self {
         Self { seen, shim: None, sequence: None }
     }
 
-    /// Whether nothing can have happened to it: its shim lives, and its slot is as it was.
+    /// Returns whether nothing can have happened to the process: its shim lives, and its slot is unchanged.
     fn is_unchanged(&self, segments: &mut Segments) -> bool {
         let has_ended = self.seen.record.state == State::Ended;
         let is_heard = self.shim.as_ref().is_some_and(|shim| shim.as_fd().is_some()) && self.sequence.is_some();
@@ -121,7 +122,8 @@ impl Watched {
     }
 }
 
-/// One that was removed while it was waited for. Only what has ended is removed.
+/// Returns the last state of a process that was removed while it was being waited for. Only ended processes are
+/// removed.
 fn gone(mut one: Supervised) -> Supervised {
     let record = &mut one.record;
     if record.state != State::Ended {
@@ -134,7 +136,7 @@ fn gone(mut one: Supervised) -> Supervised {
     one
 }
 
-/// Turns the wakes of futexes into something that can be polled.
+/// Turns futex wakes into events that can be polled.
 struct Ears {
     heard: PipeReader,
     tell: Arc<PipeWriter>,
@@ -150,8 +152,8 @@ impl Ears {
         Ok(Self { heard, tell: Arc::new(tell), roots: Vec::new(), done: Arc::new(AtomicBool::new(false)) })
     }
 
-    /// Listens to a session, by a thread: a futex and a descriptor cannot be waited for at once.
-    /// Where that fails, the shims' ends are heard all the same.
+    /// Listens to a session with a thread, because a futex and a descriptor cannot be waited for at once. If that
+    /// fails, the ends of the shims are still noticed.
     fn listen(&mut self, processes: &Processes, root: Root) {
         if self.roots.contains(&root) {
             return;
@@ -166,7 +168,7 @@ impl Ears {
                 let now = segment.generation();
                 if now != seen {
                     seen = now;
-                    // A full pipe wakes as well.
+                    // A full pipe wakes the sleeper as well.
                     let _ = (&*tell).write(&[0]);
                 }
             }
@@ -179,7 +181,7 @@ impl Ears {
         while self.heard.read(&mut bytes).is_ok_and(|n| n > 0) {}
     }
 
-    /// Sleeps until something is heard; whose shims are over.
+    /// Sleeps until there is an event. Returns the processes whose shims have ended.
     fn sleep(&self, watched: &HashMap<TaskId, Watched>, limit: Duration) -> HashSet<TaskId> {
         let shims = watched.iter().filter_map(|(id, one)| Some((*id, one.shim.as_ref()?.as_fd()?)));
         let shims: Vec<_> = shims.filter(|(id, _)| watched[id].seen.record.state != State::Ended).collect();

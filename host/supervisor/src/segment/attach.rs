@@ -1,5 +1,5 @@
-//! How a segment comes to be, is found and goes: one lock decides, and `shared_memory` only makes
-//! and maps. The crate's own link files leave dead or doubled segments when a starter is killed.
+//! Creating, finding and removing segments. One lock decides, and `shared_memory` only creates and maps: the crate's
+//! own link files leave dead or duplicate segments when a starter is killed.
 
 use std::collections::HashMap;
 use std::fs;
@@ -19,20 +19,21 @@ use crate::platform;
 use crate::root::Root;
 use crate::runtime::RuntimeDir;
 
-/// Whoever holds the lock does so for microseconds; longer, and it is stopped.
+/// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How the names of a room's segments go on after the process id. No `-`: it ends the name within a segment's id.
+/// Returns how the names of a room's segments continue after the process id. They contain no `-`, because that ends
+/// the name within a segment's id.
 fn ending(dir: &RuntimeDir) -> String {
     format!("_{}{}", dir.table(), version())
 }
 
-/// The file that names a session's segment.
+/// Returns the file that names a session's segment.
 fn link_of(dir: &RuntimeDir, pid: u32) -> PathBuf {
     dir.path().join(format!("{pid}{}", ending(dir)))
 }
 
-/// The sessions that have a segment, by the process ids of their roots.
+/// Returns the sessions that have a segment, by the process ids of their roots.
 pub(crate) fn sessions(dir: &RuntimeDir) -> Result<Vec<u32>, SupervisorError> {
     if !dir.check()? {
         return Ok(Vec::new());
@@ -55,7 +56,7 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
             continue;
         }
         let Ok(lock) = SessionLock::of(&segment.link, Duration::ZERO) else { continue };
-        // Somebody may have come in the meantime.
+        // Another process may have joined in the meantime.
         if segment.is_current() && !in_use() {
             let _ = fs::remove_file(&segment.link);
             unlink(&segment.id);
@@ -66,13 +67,13 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
     Ok(())
 }
 
-/// Removes segments that no link leads to any more (their runtime directory is gone), once their
-/// root and shims are dead.
+/// Removes segments that no link leads to any more because their runtime directory is gone, once their root and shims
+/// are dead.
 fn sweep_strays(dir: &RuntimeDir) {
     let Some(directory) = platform::segment_file("/x").and_then(|p| p.parent().map(Path::to_owned)) else { return };
     let begin = format!("aiw-{}-", geteuid().as_raw());
     let middle = format!("{}_", ending(dir));
-    // Many may be of one root.
+    // Many segments may have the same root.
     let mut alive: HashMap<u32, bool> = HashMap::new();
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let Ok(name) = entry.file_name().into_string() else { continue };
@@ -90,13 +91,14 @@ fn sweep_strays(dir: &RuntimeDir) {
     }
 }
 
-/// The segment of a session, if it has one. Of a root whose start is not known, whatever is there.
+/// Opens the segment of a session, if it has one. If the start of the root is not known, any segment with its process
+/// id is accepted.
 pub(crate) fn open(dir: &RuntimeDir, root: Root) -> Result<Option<Arc<Segment>>, SupervisorError> {
     if !dir.check()? {
         return Ok(None);
     }
     let link = link_of(dir, root.pid);
-    // It may be replaced between the reading of its name and the mapping.
+    // The segment may be replaced between reading its name and mapping it.
     let mut last = Ok(None);
     for _ in 0..3 {
         let Some(id) = read_link(&link)? else { return Ok(None) };
@@ -108,11 +110,11 @@ pub(crate) fn open(dir: &RuntimeDir, root: Root) -> Result<Option<Arc<Segment>>,
     Ok(last?.map(Arc::new))
 }
 
-/// The segment of a session, made if it has none that is fit to use.
+/// Opens the segment of a session, and creates it if the session has none that is fit to use.
 pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, SupervisorError> {
     dir.create()?;
     let link = link_of(dir, root.pid);
-    // Hardly ever is there anything to decide.
+    // In most cases the segment exists, and no lock is needed.
     if let Ok(Some(segment)) = open(dir, root) {
         return Ok(segment);
     }
@@ -130,7 +132,8 @@ pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, Super
     Ok(Arc::new(segment))
 }
 
-/// Makes a new one, under the lock. Death at any point leaves the old link, or what the next one removes.
+/// Creates a segment, under the lock. If this process dies at any point, the old link remains, or a segment that the
+/// next call removes.
 fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
     let prefix = prefix_of(link);
     sweep_segments(&prefix, link);
@@ -138,7 +141,7 @@ fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
     let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.clone(), source };
     let memory =
         Memory::create(&id).map_err(|e| refuse(no_place().map_or_else(|| e.into(), MemoryProblem::NoPlace)))?;
-    // The file is sparse as yet: where its pages cannot be had, a later access would kill us.
+    // The file is still sparse: without allocating its pages now, a later access could kill us.
     if let Err(error) = platform::allocate_segment(&id, SIZE as u64) {
         unlink(&id);
         return Err(refuse(MemoryProblem::NoRoom { bytes: SIZE, source: error }));
@@ -152,19 +155,19 @@ fn make(link: &Path, root: Root) -> Result<Segment, SupervisorError> {
     Ok(Segment { memory, id, link: link.to_owned(), root })
 }
 
-/// Where segments should have their place, if there is none, which the system's own words do not tell.
+/// Returns the directory for segments if it does not exist, because the system's error does not say so.
 fn no_place() -> Option<PathBuf> {
     let directory = platform::segment_file("/x")?.parent()?.to_owned();
     let is_there = fs::metadata(&directory).is_ok_and(|meta| meta.is_dir());
     (!is_there).then_some(directory)
 }
 
-/// Short: macOS allows an id 31 characters.
+/// Returns a unique suffix. It is short because macOS limits an id to 31 characters.
 fn unique() -> String {
     aiw_core::TaskId::from_number(crate::files::random()).as_str()[4..].to_owned()
 }
 
-/// Removes all segments of a session: nobody can find them any more, and those who map one keep it.
+/// Removes all segments of a session. Nobody can find them any more, but processes that have mapped one keep it.
 fn sweep_segments(prefix: &str, link: &Path) {
     if let Ok(Some(id)) = read_link(link) {
         unlink(&id);

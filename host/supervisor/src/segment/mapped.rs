@@ -1,4 +1,4 @@
-//! A segment that is mapped: what it is called, and whether it is still the session's.
+//! A mapped segment: its name, and whether the session still uses it.
 
 use std::fs;
 use std::io::Read;
@@ -19,9 +19,9 @@ use crate::root::Root;
 /// A mapped segment.
 pub(crate) struct Segment {
     pub(super) memory: Memory,
-    /// Its name in the system.
+    /// The name of the segment in the system.
     pub(super) id: String,
-    /// The file that names it.
+    /// The link file that names the segment.
     pub(super) link: PathBuf,
     pub(super) root: Root,
 }
@@ -33,25 +33,25 @@ impl std::fmt::Debug for Segment {
 }
 
 impl Segment {
-    /// Whether the session still uses this segment; else a long-lived process attaches again.
+    /// Returns whether the session still uses this segment. If not, a long-lived process attaches again.
     pub fn is_current(&self) -> bool {
         matches!(read_link(&self.link), Ok(Some(id)) if id == self.id)
             && platform::segment_file(&self.id).is_none_or(|path| fs::symlink_metadata(path).is_ok())
     }
 
-    /// Its name in the system.
+    /// Returns the name of the segment in the system.
     #[cfg(any(test, feature = "testing"))]
     pub fn name(&self) -> &str {
         &self.id
     }
 
-    /// Loses its link, for tests: the next one makes another segment.
+    /// Removes the link, for tests: the next process creates another segment.
     #[cfg(feature = "testing")]
     pub fn forget(&self) {
         let _ = fs::remove_file(&self.link);
     }
 
-    /// Maps what a link names; `None` if it is of another process that had the root's id.
+    /// Maps the segment that a link names. Returns `None` if it belongs to another process that had the root's id.
     pub(super) fn map(id: &str, link: &Path, root: Root) -> Result<Option<Self>, SupervisorError> {
         let refuse = |source: MemoryProblem| SupervisorError::Memory { name: id.to_owned(), source };
         let unfit = |what: &'static str| refuse(MemoryProblem::Unfit(what));
@@ -80,8 +80,8 @@ impl Segment {
     }
 }
 
-/// How the ids of a session's segments begin: with the user, the session and, where segments are
-/// swept by this prefix, the runtime directory. Two of those are two worlds.
+/// Returns how the ids of a session's segments begin: with the user, the session and, where segments are swept by
+/// this prefix, the runtime directory. Two runtime directories are separate worlds.
 pub(super) fn prefix_of(link: &Path) -> String {
     let uid = geteuid().as_raw();
     let name = link.file_name().unwrap_or_default().to_string_lossy();
@@ -89,14 +89,14 @@ pub(super) fn prefix_of(link: &Path) -> String {
         return format!("/aiw-{uid}-{name}-");
     }
     let directory = link.parent().unwrap_or(link).as_os_str().as_encoded_bytes();
-    // FNV-1a: the same in every build.
+    // FNV-1a, because it is the same in every build.
     let hash = directory
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("/aiw-{uid}-{name}_{}-", &aiw_core::TaskId::from_number(hash).as_str()[4..])
 }
 
-/// The segment that a link file names.
+/// Reads the id of the segment that a link file names.
 pub(super) fn read_link(link: &Path) -> Result<Option<String>, SupervisorError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let refuse = |problem: &str| SupervisorError::Runtime { path: link.to_owned(), problem: problem.to_owned() };

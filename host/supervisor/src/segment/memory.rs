@@ -1,4 +1,4 @@
-//! The one place that turns shared memory into Rust references.
+//! The only place that turns shared memory into Rust references.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -7,10 +7,10 @@ use shared_memory::{Shmem, ShmemConf, ShmemError};
 use super::guard::Guard;
 use super::layout::{SIZE, WORDS};
 
-/// A mapping of at least [`SIZE`] bytes, seen as atomics only: other processes write to it at
-/// any time, so nothing in it is ever borrowed as plain data.
+/// A mapping of at least [`SIZE`] bytes, accessed only as atomics: other processes write to it at any time, so
+/// nothing in it is ever borrowed as plain data.
 pub(super) struct Memory {
-    /// Goes before the mapping does.
+    /// Dropped before the mapping.
     _guard: Guard,
     mapping: Shmem,
 }
@@ -24,14 +24,14 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// Makes a new segment. It stays when this process goes.
+    /// Creates a segment, which outlives this process.
     pub fn create(id: &str) -> Result<Self, ShmemError> {
         let mut mapping = ShmemConf::new().os_id(id).size(SIZE).create()?;
         mapping.set_owner(false);
         Ok(Self::of(mapping))
     }
 
-    /// Maps one that exists; `None` if it has another length than ours.
+    /// Maps an existing segment. Returns `None` if its length is not ours.
     pub fn open(id: &str) -> Result<Option<Self>, ShmemError> {
         let mapping = ShmemConf::new().os_id(id).open()?;
         Ok((mapping.len() == SIZE).then(|| Self::of(mapping)))
@@ -41,7 +41,7 @@ impl Memory {
         Self { _guard: Guard::over(mapping.as_ptr()), mapping }
     }
 
-    /// Removes its name. Those who map it keep it.
+    /// Removes the name of a segment. Processes that have mapped it keep it.
     #[cfg(not(target_os = "linux"))]
     pub fn unlink(id: &str) {
         if let Ok(mut mapping) = ShmemConf::new().os_id(id).open() {
@@ -49,7 +49,7 @@ impl Memory {
         }
     }
 
-    /// All of it.
+    /// Returns all words.
     pub fn words(&self) -> &[AtomicU64] {
         #[expect(unsafe_code, reason = "shared memory is reached by its address")]
         // SAFETY: the mapping holds SIZE bytes = WORDS words (checked when it was made), begins on
@@ -61,11 +61,12 @@ impl Memory {
         }
     }
 
-    /// The first half of a word, as others sleep on it. Such a word is used as 32 bits only.
+    /// Returns the first half of a word, which other processes sleep on. Such a word is used as 32 bits only.
     pub fn futex(&self, index: usize) -> &AtomicU32 {
         let word = std::ptr::from_ref(&self.words()[index]);
         #[expect(unsafe_code, reason = "a futex word has 32 bits")]
-        // SAFETY: it is half of a word of the mapping, aligned for more than it needs, and seen as an atomic.
+        // SAFETY: it is half of a word of the mapping, more strictly aligned than it needs, and accessed as an
+        // atomic.
         unsafe {
             &*word.cast::<AtomicU32>()
         }

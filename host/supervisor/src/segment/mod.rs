@@ -1,6 +1,6 @@
-//! The segment of a session: the index of what runs, in shared memory.
+//! The segment of a session: the index of running processes, in shared memory.
 //!
-//! Everything in it is untrusted input: a program of the same user may have written it.
+//! Everything in a segment is untrusted input: any program of the same user may have written it.
 
 mod attach;
 mod guard;

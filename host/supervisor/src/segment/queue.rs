@@ -1,9 +1,9 @@
-//! Who may run: places are handed on in order, and each who waits sleeps on a word of its own.
+//! The queue: places are handed on in order, and each waiter sleeps on a word of its own.
 //!
-//! Whoever comes, ends or gives up takes the session's lock and hands the free places to those who
-//! wait. A turn is a word in the slot of the one that waits, so it cannot be missed, and a place counts
-//! as taken as long as whoever has it, or was handed it, lives. The first of those who wait looks each
-//! second after those who died without a word; the others sleep for longer, in case it has died too.
+//! A process that joins, ends or gives up takes the session's lock and hands the free places to the waiters. A turn
+//! is a word in the waiter's slot, so it cannot be missed, and a place counts as taken as long as the process that
+//! has it, or was handed it, lives. The first waiter checks every second for processes that died silently; the others
+//! sleep for longer, in case the first waiter has died too.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -18,26 +18,28 @@ use super::slot::{Owner, Phase, Snapshot};
 use super::table::Slot;
 use crate::platform::{self, Condition};
 
-/// How often it is looked whether those that have a place are alive.
+/// How often the processes that have a place are checked for being alive.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-/// Whoever holds the lock does so for microseconds; longer, and it is stopped.
+/// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long those sleep who are not the first.
+/// How long a waiter sleeps that is not the first.
 const SLEEP: Duration = Duration::from_secs(5);
 
-/// One that waits.
+/// A process that waits for a place.
 struct Waiter {
     index: usize,
     slot: Snapshot,
 }
 
 impl Waiter {
-    /// Those beneath one keep their order. Others may wait for what this one, and who is above it, must do first.
+    /// Returns the waiter's line. Processes below the same parent keep their order. Other lines may have to wait for
+    /// what this process, and those above it, must do first.
     fn line(&self) -> (u8, Option<TaskId>) {
         (self.slot.depth(), self.slot.above().next())
     }
 
-    /// One that was stopped would not take its turn, and hold up all behind it.
+    /// Returns the condition of the waiter's shim. A stopped shim would not take its turn, and would hold up all
+    /// waiters behind it.
     fn condition(&self) -> Condition {
         let Owner { pid, start } = self.slot.shim();
         platform::condition(pid, start)
@@ -49,7 +51,7 @@ impl Segment {
         self.memory.futex(HEADER + (index % SLOTS) * SLOT + TURN)
     }
 
-    /// The word that says whose a slot is.
+    /// Returns the word that holds the owner of a slot.
     fn owner(&self, index: usize) -> &AtomicU64 {
         &self.slot(index)[OWNER]
     }
@@ -58,7 +60,7 @@ impl Segment {
         Phase::of(self.turn(index).load(Ordering::Acquire))
     }
 
-    /// From one phase to another, if it is still the same owner's, and wakes the owner.
+    /// Moves a waiter from one phase to another and wakes it, if the slot still has the same owner.
     fn change(&self, waiter: &Waiter, from: Phase, to: Phase) -> bool {
         let (word, ticket) = (self.turn(waiter.index), waiter.slot.ticket());
         let changed =
@@ -69,19 +71,21 @@ impl Segment {
         changed
     }
 
-    /// Hands free places on, now. Where that cannot be decided, the first of those who wait does it in a second.
+    /// Hands on free places now. If that cannot be decided, the first waiter does it within a second.
     pub fn hand_on(&self) {
         if let Ok(lock) = SessionLock::of(&self.link, PATIENCE) {
             self.advance(&lock);
         }
     }
 
-    /// Hands the free places to those who wait, in the order of their tickets. One at a time does so.
+    /// Hands the free places to the waiters, in the order of their tickets. The lock makes sure that one process at a
+    /// time does so.
     fn advance(&self, _lock: &SessionLock) {
         if self.is_due() {
             self.look_after();
         }
-        // Whoever is writing may just begin to run; if it does not, it comes by here itself.
+        // A slot that is being written may belong to a process that is about to run. If it does not run, it calls
+        // this itself.
         let mut unknown = 0;
         let mut running: Vec<Option<TaskId>> = Vec::new();
         let mut waiters = Vec::new();
@@ -105,7 +109,7 @@ impl Segment {
             if held_up.contains(&line) {
                 continue;
             }
-            // Those above may wait for this one, so this one does not wait for them.
+            // The processes above this one may wait for it, so they do not count.
             let above: Vec<TaskId> = waiter.slot.above().collect();
             let counts = |id: &&Option<TaskId>| !id.is_some_and(|id| above.contains(&id));
             let taken = u32::try_from(running.iter().filter(counts).count()).unwrap_or(u32::MAX);
@@ -131,7 +135,7 @@ impl Segment {
         }
     }
 
-    /// Whether it is time to look after those that have a place. Whoever asks first does so.
+    /// Returns whether the processes that have a place need to be checked. The first caller then does so.
     fn is_due(&self) -> bool {
         let due = self.is_unwatched_for(LOOK_AFTER);
         if due {
@@ -141,20 +145,20 @@ impl Segment {
         due
     }
 
-    /// Whether nobody has looked after them for so long.
+    /// Returns whether nobody has checked them for this long.
     fn is_unwatched_for(&self, limit: Duration) -> bool {
         let last = Duration::from_millis(self.memory.words()[LOOKED].load(Ordering::Relaxed));
-        // A time that is yet to come was not written by any of us.
+        // None of our processes wrote a time in the future.
         platform::uptime().checked_sub(last).is_none_or(|age| age >= limit)
     }
 
-    /// Frees the places of the dead, and takes back what was handed to one that was stopped since.
+    /// Frees the places of dead processes, and takes back a place that was handed to a waiter that was stopped since.
     fn look_after(&self) {
         for index in 0..SLOTS {
             let word = self.owner(index).load(Ordering::Relaxed);
             let slot = self.read(index);
             let waits = |slot: &Snapshot| slot.state() == Some(State::Queued);
-            // Of those who wait, only the next is looked at, when there is a place for it.
+            // Of the waiters, only the next one is checked, when there is a place for it.
             if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == Phase::Waits {
                 continue;
             }
@@ -170,20 +174,21 @@ impl Segment {
 }
 
 impl Slot {
-    /// Whether a place was handed to us; then it is ours.
+    /// Takes the place that was handed to us. Returns whether there was one.
     pub fn take_turn(&self) -> bool {
         let (has, taken) = (Phase::Has.word(self.ticket), Phase::Taken.word(self.ticket));
         let word = self.segment().turn(self.index());
         word.compare_exchange(has, taken, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether it is for us to look after the others: we are the first, or the first does not.
+    /// Returns whether it is up to us to check the others: we are the first waiter, or the first does not check.
     pub fn is_to_look(&self) -> bool {
         let phase = Phase::of(self.segment().turn(self.index()).load(Ordering::Acquire));
         phase == Phase::Watches || self.segment().is_unwatched_for(3 * LOOK_AFTER)
     }
 
-    /// Sleeps until a place is handed to us, a signal comes, or it is time to look; whether that is so.
+    /// Sleeps until a place is handed to us, a signal comes, or it is time to check. Returns `false` if a place was
+    /// handed to us, or our phase changed.
     pub fn sleep_until_turn(&self) -> bool {
         let word = self.segment().turn(self.index());
         let seen = word.load(Ordering::Acquire);
@@ -195,7 +200,7 @@ impl Slot {
         if seen == Phase::Has.word(self.ticket) {
             return false;
         }
-        // A word of somebody else's is not a reason to spin.
+        // A corrupted word must not make us spin.
         platform::sleep_on(word, seen, limit.max(Duration::from_millis(100)));
         word.load(Ordering::Acquire) == seen
     }

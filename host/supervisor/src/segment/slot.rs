@@ -1,4 +1,4 @@
-//! A slot: a process that runs or waits for its turn, as others see it.
+//! A slot: a process that runs or waits for its turn, as other processes see it.
 
 use aiw_core::{TaskId, TaskState as State};
 
@@ -8,7 +8,7 @@ use super::layout::{
 };
 use crate::MAX_ABOVE;
 
-/// A process that cannot be mistaken for another: its id is used again, its start is not.
+/// A unique identification of a process: its id may be reused, but not together with its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub pid: u32,
@@ -18,7 +18,7 @@ pub(crate) struct Owner {
 const PID_BITS: u32 = 22;
 
 impl Owner {
-    /// In one word: Linux' process ids have at most 22 bits.
+    /// Returns the owner in one word: Linux process ids have at most 22 bits.
     pub(super) fn word(self) -> u64 {
         u64::from(self.pid) & ((1 << PID_BITS) - 1) | self.start << PID_BITS
     }
@@ -28,20 +28,21 @@ impl Owner {
     }
 }
 
-/// Where one that waits is on its way to a place.
+/// The phase of a waiter on its way to a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Waits,
-    /// It waits, and is the first: it looks after the dead.
+    /// It waits and is the first, so it checks for dead processes.
     Watches,
-    /// It was handed a place.
+    /// A place was handed to it.
     Has,
-    /// It knows.
+    /// It has taken the place.
     Taken,
 }
 
 impl Phase {
-    /// With the ticket, so that a word is of one owner of a slot and not of the next.
+    /// Returns the phase with the ticket, so that the word of one owner of a slot is not mistaken for that of the
+    /// next.
     pub(super) fn word(self, ticket: u64) -> u32 {
         #[expect(clippy::cast_possible_truncation, reason = "the low bits of a ticket tell neighbors apart")]
         let ticket = ticket as u32;
@@ -53,7 +54,7 @@ impl Phase {
     }
 }
 
-/// What a shim tells of what it supervises.
+/// What a shim publishes about its process.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Live {
     pub id: TaskId,
@@ -63,17 +64,17 @@ pub(crate) struct Live {
     pub depth: u8,
     pub pid: Option<u32>,
     pub ticket: u64,
-    /// How many may run at once.
+    /// How many processes may run at once.
     pub limit: u32,
-    /// Those above it, the nearest first. They may wait for this one, so it does not wait for them.
+    /// The processes above it, the nearest first. They may wait for this one, so it does not wait for them.
     pub above: Vec<TaskId>,
     pub started: u64,
     pub running_since: Option<u64>,
-    /// What it is, in words that mean nothing here.
+    /// A description of the process that has no meaning in this crate.
     pub label: Vec<u8>,
 }
 
-/// A consistent copy of a slot's words; what they mean is not yet checked.
+/// A consistent copy of a slot's words, whose meaning is not checked yet.
 #[derive(Clone, Copy)]
 pub(crate) struct Snapshot {
     pub(super) words: [u64; SLOT],
@@ -84,7 +85,7 @@ impl Snapshot {
         Owner::of(self.words[OWNER])
     }
 
-    /// How often the slot was written; even.
+    /// Returns how often the slot was written, as an even number.
     pub fn sequence(&self) -> u64 {
         self.words[SEQUENCE]
     }
@@ -97,12 +98,12 @@ impl Snapshot {
         self.words[TICKET]
     }
 
-    /// Its id, if the words are one.
+    /// Returns the id, if the words are a valid id.
     pub fn id(&self) -> Option<TaskId> {
         id(&self.words[ID..])
     }
 
-    /// How many stand above it.
+    /// Returns the number of processes above it.
     pub fn depth(&self) -> u8 {
         (self.words[KIND] >> 8 & 0xff) as u8
     }
@@ -111,28 +112,28 @@ impl Snapshot {
         State::ALL.get((self.words[KIND] & 0xff) as usize).copied()
     }
 
-    /// How many may run at once, as it was told.
+    /// Returns how many processes may run at once, as the owner was told.
     pub fn limit(&self) -> u32 {
         u32::try_from(self.words[LIMIT]).unwrap_or(u32::MAX)
     }
 
-    /// Those above it, the nearest first.
+    /// Returns the processes above it, the nearest first.
     pub fn above(&self) -> impl Iterator<Item = TaskId> + '_ {
         (0..MAX_ABOVE).map_while(|i| id(&self.words[ABOVE + 2 * i..]))
     }
 
-    /// Its process, once there is one.
+    /// Returns the process id, once there is a process.
     #[cfg(any(test, feature = "testing"))]
     pub fn pid(&self) -> Option<u32> {
         Some(self.words[CHILD]).filter(|pid| *pid != 0).and_then(|pid| u32::try_from(pid).ok())
     }
 
-    /// Since when it runs, in milliseconds since 1970.
+    /// Returns since when it runs, in milliseconds since 1970.
     pub fn running_since(&self) -> Option<u64> {
         Some(self.words[RUNNING]).filter(|time| *time != 0)
     }
 
-    /// All that it says; `None` where that makes no sense.
+    /// Returns everything in the slot, or `None` if that makes no sense.
     #[cfg(any(test, feature = "testing"))]
     pub fn decode(&self) -> Option<Live> {
         let length = usize::try_from(self.words[LENGTH]).ok().filter(|length| *length <= LABEL_BYTES)?;
@@ -170,23 +171,23 @@ fn put_id(words: &mut [u64], id: TaskId) {
     }
 }
 
-/// What [`CHECK`] must hold.
+/// Returns the value that [`CHECK`] must hold.
 pub(super) fn check_word(words: &[u64; SLOT]) -> u64 {
     words[OWNER].rotate_left(17) ^ words[INSTANCE]
 }
 
-/// How many words a slot with a label of this length has that say something.
+/// Returns how many words of a slot with a label of this length are in use.
 pub(super) fn used(length: u64) -> usize {
     LABEL + usize::try_from(length.div_ceil(8)).unwrap_or(SLOT).min(SLOT - LABEL)
 }
 
-/// The word of [`KIND`].
+/// Returns the word at [`KIND`].
 pub(super) fn kind_word(live: &Live) -> u64 {
     let state = State::ALL.iter().position(|state| *state == live.state).unwrap_or(0) as u64;
     state | u64::from(live.depth) << 8
 }
 
-/// The words of a slot that says this. The sequence is left to whoever stores them.
+/// Returns the words of a slot with this content. The caller stores the sequence.
 pub(super) fn encode(live: &Live) -> [u64; SLOT] {
     let mut words = [0; SLOT];
     put_id(&mut words[ID..], live.id);

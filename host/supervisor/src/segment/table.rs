@@ -1,4 +1,4 @@
-//! The table of slots: each written by its owner alone, read by all, with nobody waiting on anybody.
+//! The table of slots. Each slot is written only by its owner and read by all, and nobody waits for anybody.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -12,7 +12,7 @@ use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
 use crate::error::SupervisorError;
 use crate::platform;
 
-/// How often a reader looks again at a slot that is being written. A writer may be stopped or dead in there.
+/// How often a reader retries a slot that is being written. The writer may have been stopped or killed meanwhile.
 const PATIENCE: usize = 64;
 
 impl Segment {
@@ -21,7 +21,7 @@ impl Segment {
         &self.memory.words()[at..at + SLOT]
     }
 
-    /// Reads a slot; `None` if it is free, or its owner will not finish.
+    /// Reads a slot. Returns `None` if the slot is free, or if its owner does not finish writing.
     pub fn read(&self, index: usize) -> Option<Snapshot> {
         let slot = self.slot(index);
         for _ in 0..PATIENCE {
@@ -46,17 +46,17 @@ impl Segment {
         None
     }
 
-    /// All slots that are taken and readable.
+    /// Returns all slots that are taken and readable.
     pub fn scan(&self) -> impl Iterator<Item = Snapshot> + '_ {
         (0..SLOTS).filter_map(|index| self.read(index))
     }
 
-    /// Whether any slot has an owner.
+    /// Returns whether any slot has an owner.
     pub fn is_taken(&self) -> bool {
         (0..SLOTS).any(|index| self.slot(index)[OWNER].load(Ordering::Relaxed) != 0)
     }
 
-    /// Takes a free slot and says there what is told. Owners that are dead give way when there is no other room.
+    /// Takes a free slot and writes `live` to it. If there is none, the slots of dead owners are freed first.
     pub fn claim(self: &Arc<Self>, live: &Live) -> Result<Slot, SupervisorError> {
         let word = live.shim.word();
         let words = encode(live);
@@ -64,7 +64,7 @@ impl Segment {
             if sweep {
                 self.reclaim();
             }
-            // Neighbours start at different places, so they do not race for the same one.
+            // Different shims start at different places, so that they do not race for the same slot.
             let first = (live.shim.pid as usize).wrapping_mul(31) % SLOTS;
             for index in (0..SLOTS).map(|i| (first + i) % SLOTS) {
                 let slot = self.slot(index);
@@ -85,13 +85,13 @@ impl Segment {
         Err(SupervisorError::Full { slots: SLOTS })
     }
 
-    /// Frees the slots whose owners are dead; how many that were.
+    /// Frees the slots whose owners are dead. Returns how many that were.
     pub fn reclaim(&self) -> usize {
         let taken = (0..SLOTS).map(|index| (index, self.slot(index)[OWNER].load(Ordering::Relaxed)));
         taken.filter(|(index, word)| *word != 0 && self.free_if_dead(*index, *word)).count()
     }
 
-    /// Frees a slot if this owner of it is dead; whether it was.
+    /// Frees a slot if this owner of it is dead. Returns whether it was freed.
     pub(super) fn free_if_dead(&self, index: usize, word: u64) -> bool {
         let Owner { pid, start } = Owner::of(word);
         let freed = !platform::is_alive(pid, start)
@@ -113,7 +113,7 @@ impl Segment {
         }
     }
 
-    /// The next number in the queue. Numbers begin at 1.
+    /// Returns the next number in the queue. Numbers begin at 1.
     pub fn ticket(&self) -> u64 {
         self.memory.words()[TICKETS].fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -122,27 +122,28 @@ impl Segment {
         self.memory.futex(GENERATION)
     }
 
-    /// Tells all who listen that something changed.
+    /// Tells all listeners that something changed.
     pub fn wake(&self) {
         let word = self.generation_word();
         word.fetch_add(1, Ordering::Release);
         platform::wake(word);
     }
 
-    /// The number of changes so far.
+    /// Returns the number of changes so far.
     pub fn generation(&self) -> u32 {
         self.generation_word().load(Ordering::Acquire)
     }
 
-    /// Sleeps until something has changed since `seen`, or a signal comes, or the time is over.
+    /// Sleeps until something has changed since `seen`, a signal comes, or the time is over.
     pub fn sleep(&self, seen: u32, limit: Duration) {
         platform::sleep_on(self.generation_word(), seen, limit);
     }
 }
 
-/// Brackets changes of a slot, so that no reader takes a mixture for the truth. Only the owner calls this.
+/// Brackets the changes of a slot, so that no reader mistakes a mixture for a consistent state. Only the owner calls
+/// this.
 fn write(slot: &[AtomicU64], change: impl FnOnce(&[AtomicU64])) {
-    // A predecessor killed in here has left it odd.
+    // A previous owner that was killed in here has left it odd.
     let odd = slot[SEQUENCE].load(Ordering::Relaxed) | 1;
     slot[SEQUENCE].store(odd, Ordering::Relaxed);
     fence(Ordering::Release);
@@ -150,13 +151,13 @@ fn write(slot: &[AtomicU64], change: impl FnOnce(&[AtomicU64])) {
     slot[SEQUENCE].store(odd.wrapping_add(1), Ordering::Release);
 }
 
-/// A slot of our own.
+/// A slot that we own.
 pub(crate) struct Slot {
     segment: Arc<Segment>,
     index: usize,
     owner: u64,
     instance: u64,
-    /// Its number in the queue.
+    /// The slot's number in the queue.
     pub(super) ticket: u64,
 }
 
@@ -169,7 +170,7 @@ impl Slot {
         self.index
     }
 
-    /// Says what is the case now. All else is as it was claimed.
+    /// Publishes the current state. All other words stay as they were claimed.
     pub fn update(&self, live: &Live) {
         let slot = self.segment.slot(self.index);
         if !self.is_ours(slot) {
@@ -183,7 +184,8 @@ impl Slot {
         });
     }
 
-    /// Somebody may have overwritten the table: then what stands there is not ours to change.
+    /// Returns whether the slot is still ours. If another program has overwritten the table, the slot must not be
+    /// changed.
     fn is_ours(&self, slot: &[AtomicU64]) -> bool {
         slot[OWNER].load(Ordering::Relaxed) == self.owner && slot[INSTANCE].load(Ordering::Relaxed) == self.instance
     }
@@ -228,7 +230,7 @@ mod tests {
         };
         let slot = segment.claim(&live).unwrap();
         assert_eq!((segment.scan().count(), segment.is_taken()), (1, true));
-        // Its owner is held up in the middle of a change.
+        // The owner is held up in the middle of a change.
         segment.slot(slot.index)[SEQUENCE].fetch_or(1, Ordering::Relaxed);
         assert_eq!((segment.scan().count(), segment.is_taken()), (0, true));
         drop(slot);

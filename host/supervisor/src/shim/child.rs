@@ -17,29 +17,29 @@ use crate::new::Terminal;
 use crate::platform::{self, Entrance};
 use crate::program::{PassedFile, Program};
 
-/// Passed files have numbers below this; what is open besides them has numbers from here on, or
-/// lower ones that no passed file wants.
+/// Passed files have numbers below this. Other open files have numbers from here on, or lower numbers that no passed
+/// file needs.
 pub(super) const ABOVE_PASSED: i32 = 256;
 
-/// The process and what it writes to.
+/// A started process and its output.
 pub(super) struct Started {
     pub pid: u32,
     pub stdout: File,
-    /// A terminal is one for all that is written.
+    /// `None` for a terminal, which carries all output.
     pub stderr: Option<File>,
-    /// What is still to be typed at the terminal, in reverse.
+    /// The input still to be typed at the terminal, in reverse.
     pub typed: Option<(File, Vec<u8>)>,
 }
 
 impl Started {
-    /// Types at the terminal as much as it takes just now.
+    /// Types as much at the terminal as it accepts at the moment.
     pub fn type_on(&mut self) {
         let Some((terminal, left)) = &mut self.typed else { return };
         let part: Vec<u8> = left.iter().rev().take(1 << 10).copied().collect();
         match terminal.write(&part) {
             Ok(typed) => left.truncate(left.len() - typed),
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            // Nobody is there any more who could read it.
+            // Nobody is left to read it.
             Err(_) => left.clear(),
         }
         if left.is_empty() {
@@ -48,21 +48,21 @@ impl Started {
     }
 }
 
-/// How a process is started, besides what it is.
+/// How to start a process, apart from the program itself.
 pub(super) struct Setting<'a> {
     pub marks: [(&'a str, String); 2],
     pub cwd: &'a Path,
     pub files: &'a [OwnedFd],
-    /// The file with its standard input.
+    /// The file with the standard input.
     pub prompt: &'a Path,
     pub terminal: Option<Terminal>,
     pub core: Rlimit,
     pub cgroup: Option<OwnedFd>,
 }
 
-/// Makes the passed files, each at its number. Nothing else may be open in the range of those numbers.
+/// Creates the passed files, each at its number. Nothing else may be open in the range of those numbers.
 pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
-    // All are made above the range first, so that none stands where another belongs.
+    // All files are created above the range first, so that none takes a number that belongs to another.
     let mut made = Vec::new();
     for file in files {
         let mut memory = platform::memory_file()?;
@@ -73,7 +73,7 @@ pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
     made.iter().zip(files).map(|(memory, file)| platform::dup_to(memory, file.fd)).collect()
 }
 
-/// Runs the program: its own group, whole environment, `prompt` as its standard input.
+/// Runs the program with its own group, its complete environment, and `prompt` as its standard input.
 pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Started> {
     let mut command = Command::new(&program.path);
     command
@@ -94,9 +94,9 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
         }
     };
     platform::prepare(&mut command, setting.core, Entrance { cgroup: setting.cgroup, terminal: master.is_some() });
-    // From here on they are passed on; nothing else is started by this process.
+    // From here on the files are inherited; this process starts nothing else.
     for file in setting.files {
-        // An earlier one may have read them.
+        // An earlier process may have read the files.
         rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
         rustix::io::fcntl_setfd(file, FdFlags::empty())?;
     }
@@ -123,7 +123,7 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
     Ok(started)
 }
 
-/// A new terminal: our end, and that of the process.
+/// Opens a new terminal. Returns our end, and that of the process.
 fn terminal(size: Terminal) -> io::Result<(File, File)> {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
     rustix::io::fcntl_setfd(&master, FdFlags::CLOEXEC)?;
@@ -136,7 +136,7 @@ fn terminal(size: Terminal) -> io::Result<(File, File)> {
     Ok((File::from(master), File::from(slave)))
 }
 
-/// How a process is started that has our own standard streams.
+/// How to start a process that inherits our own standard streams.
 pub(super) struct Inherited<'a> {
     pub marks: &'a [(String, String)],
     pub cwd: &'a Path,

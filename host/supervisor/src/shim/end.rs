@@ -1,4 +1,4 @@
-//! How a process ends: nothing is left behind, and the record says what happened.
+//! The end of a process: nothing is left behind, and the record says what happened.
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use super::supervisor::Supervisor;
 use crate::platform::{self, Signal};
 use crate::signal::{Descendants, end_descendants};
 
-/// How long what a process left behind has between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL for processes that were left behind.
 const GRACE: Duration = Duration::from_secs(1);
 
 impl Supervisor {
-    /// After the end of the process; what that end means.
+    /// Cleans up after the end of the process. Returns the outcome.
     pub fn finish(&mut self, running: &mut Running) -> Outcome {
         self.drain(running);
         let left = self.end_leftovers(running);
@@ -38,7 +38,7 @@ impl Supervisor {
         outcome
     }
 
-    /// What the end means; the exit code and the signal go to the record.
+    /// Returns the outcome of the process, and stores the exit code and the signal in the record.
     fn judge(&mut self, running: &Running, doubt: Option<String>) -> Outcome {
         let status = running.status;
         self.record.exit_code = status.and_then(|s| s.exit_status());
@@ -57,7 +57,7 @@ impl Supervisor {
         if self.record.exit_code != Some(0) {
             return Outcome::Failed;
         }
-        // Some end with 0 when they are interrupted, too: what they wrote must agree.
+        // Some CLIs also exit with 0 when they are interrupted, so their output must agree.
         match doubt {
             None => Outcome::Succeeded,
             Some(doubt) => {
@@ -67,8 +67,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends all that descends from the process, wherever it went: orphans become our children. Other shims do too, and
-    /// are left alone. How many there were.
+    /// Ends all descendants of the process, wherever they went: orphans become our children. Other shims are
+    /// descendants too, but are left alone. Returns the number of descendants.
     fn end_leftovers(&mut self, running: &mut Running) -> usize {
         if !self.reap(running) {
             return 0;
@@ -79,7 +79,7 @@ impl Supervisor {
                 || segment.as_ref().is_some_and(|s| s.scan().any(|o| (o.shim().pid, o.shim().start) == (pid, start)))
         };
         let kill_at = Instant::now() + GRACE.min(self.grace);
-        // What they say last is part of the log, and a full pipe would hold them.
+        // The descendants' last output belongs in the log, and a full pipe would block them.
         let ended = end_descendants(&is_shim, kill_at, &mut || {
             self.drain(running);
             self.reap(running)

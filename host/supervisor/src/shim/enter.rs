@@ -1,4 +1,4 @@
-//! From a starter's child to a process of its own.
+//! The path of a shim from the starter's child to an independent process.
 
 use std::fs::File;
 use std::io;
@@ -27,7 +27,7 @@ pub(super) fn enter(
     let instance = instance.ok_or_else(|| invalid("no instance"))?;
 
     platform::close_inherited(None);
-    // The starter waits for the parent, so that it has no zombie; a group leader could not leave its session.
+    // The starter waits for the parent, which leaves no zombie; and a group leader could not leave its session.
     if let Fork::Parent = platform::fork()? {
         return Ok(());
     }
@@ -49,30 +49,31 @@ pub(super) fn enter(
     Ok(())
 }
 
-/// A word on the command line that means nothing.
+/// Returns the error for an invalid word on the command line.
 pub(super) fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what.to_owned())
 }
 
-/// Holds no directory, leaves no core, shows its memory to nobody, and gets all orphans among its descendants. The
-/// limit on core files that the process it supervises is to have.
+/// Isolates this process: it holds no directory, writes no core file, hides its memory, and adopts all orphans among
+/// its descendants. Returns the limit on core files that the supervised process gets.
 pub(super) fn keep_to_itself() -> io::Result<Rlimit> {
     std::env::set_current_dir("/")?;
-    // A core file of ours would hold secrets; the limit of what we start is its own business.
+    // A core file of ours would contain secrets. The process that we start keeps the original limit.
     let core = getrlimit(Resource::Core);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: core.maximum });
-    // Where cores are piped to a program, the limit means nothing. Nor does anybody of this user read our memory.
+    // The limit has no effect where core files are piped to a program. Hiding the memory also keeps this user's other
+    // processes from reading it.
     platform::hide_memory();
     platform::become_subreaper()?;
     Ok(core)
 }
 
-/// The pipe to the starter, away from where it is expected.
+/// Moves the pipe to the starter away from the standard output.
 fn take_stdout() -> io::Result<File> {
     Ok(File::from(rustix::io::fcntl_dupfd_cloexec(io::stdout(), ABOVE_PASSED)?))
 }
 
-/// The standard streams lead nowhere from now on.
+/// Redirects the standard streams to `/dev/null`.
 pub(super) fn leave_stdio() -> io::Result<()> {
     let nowhere = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nowhere)?;

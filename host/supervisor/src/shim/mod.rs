@@ -1,4 +1,4 @@
-//! `aiw shim`: the small process above each supervised one.
+//! `aiw shim`: the small process above each supervised process.
 
 #[cfg(unix)]
 mod child;
@@ -28,10 +28,10 @@ use std::process::ExitCode;
 use crate::interpreter::Interpreter;
 use crate::record::Labels;
 
-/// The whole life of `aiw shim ROOT ID INSTANCE`, and of `aiw shim attached FD`. It must be the first thing that
-/// `main` does: whatever stands before it is paid by every process. `arguments` are those of this one, its own name
-/// and the word `shim` included; what runs comes over a pipe. `interpreter` makes what understands the output of a
-/// process with these labels, if anything does.
+/// Runs the whole life of `aiw shim ROOT ID INSTANCE`, and of `aiw shim attached FD`. This must be the first thing
+/// that `main` does, because every process pays for anything that comes before it. `arguments` are those of this
+/// process, including its own name and the word `shim`; the program to run comes over a pipe. `interpreter` returns
+/// the interpreter for the output of a process with the given labels, if there is one.
 #[cfg(unix)]
 pub fn shim_main(arguments: std::env::ArgsOs, interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>) -> ExitCode {
     let mut words = arguments.skip(2).map(|word| word.into_string().unwrap_or_default()).peekable();
@@ -45,7 +45,7 @@ pub fn shim_main(arguments: std::env::ArgsOs, interpreter: fn(&Labels) -> Option
     }
 }
 
-/// There are no shims here.
+/// Fails: there are no shims on this system.
 #[cfg(not(unix))]
 pub fn shim_main(_arguments: std::env::ArgsOs, _interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>) -> ExitCode {
     ExitCode::FAILURE

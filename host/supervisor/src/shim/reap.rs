@@ -1,4 +1,4 @@
-//! The reaper of an attached process: it sees that nothing is left when the owner is gone.
+//! The reaper of an attached process, which makes sure that nothing is left when the owner is gone.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,12 +17,12 @@ use crate::platform::{self, Group, Signal, timespec};
 use crate::request::{Attachment, Report, Told};
 use crate::signal::{end_descendants, signal_group_of_child};
 
-/// How long what a process left behind has between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL for processes that were left behind.
 const LEFTOVERS: Duration = Duration::from_secs(1);
-/// How long it sleeps when nothing happens.
+/// How long the reaper sleeps when nothing happens.
 const SLEEP: Duration = Duration::from_secs(3600);
 
-/// Runs a process that has our standard streams, until it or its owner has ended.
+/// Runs a process with our standard streams, until the process or its owner has ended.
 pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let fd = words.next().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2).ok_or_else(|| invalid("no owner"))?;
     platform::close_inherited(Some(fd));
@@ -70,7 +70,7 @@ impl Reaper {
             Err(e) => return Err(Report::Cwd(e.into())),
         }
         let named = memory::Named::make(&program.named_files).map_err(failed)?;
-        // Limits that cannot be kept are not: there is no record to say so in.
+        // Limits that cannot be enforced are ignored: there is no record to say so in.
         let (group, _) = Group::create(aiw_core::TaskId::from_number(random() >> 2), program.limits);
         let entrance = group.as_ref().and_then(Group::entrance);
         let started =
@@ -90,7 +90,7 @@ impl Reaper {
         }
     }
 
-    /// Until the process has ended, by itself or because it had to.
+    /// Watches until the process has ended, by itself or because it was told to.
     fn watch(&mut self) {
         let mut kill_at: Option<Instant> = None;
         let mut listens = true;
@@ -116,7 +116,7 @@ impl Reaper {
                 fds.push(PollFd::new(&self.owner, PollFlags::IN));
             }
             let _ = poll(&mut fds, Some(&timespec(limit)));
-            // A word means the same as an end.
+            // Data from the owner means the same as the end of the stream.
             if listens && fds.get(1).is_some_and(|fd| !fd.revents().is_empty()) {
                 let _ = (&self.owner).read(&mut [0; 64]);
                 listens = false;
@@ -124,7 +124,7 @@ impl Reaper {
         }
     }
 
-    /// Takes notice of children that ended, adopted ones too; whether any child is left.
+    /// Reaps children that have ended, including adopted ones. Returns whether any child is left.
     fn reap(&mut self) -> bool {
         loop {
             match wait(WaitOptions::NOHANG) {

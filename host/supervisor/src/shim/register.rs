@@ -1,4 +1,4 @@
-//! A process' registration: its directory, its place in the table, its log.
+//! Registering a process: its directory, its slot in the table, its log.
 
 use std::fs::{self, DirBuilder};
 use std::io::Write;
@@ -26,7 +26,7 @@ use crate::request::{Answer, Request};
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Owner, attach};
 
-/// Registers a process; nobody sees half of it.
+/// Registers a process. Nobody ever sees a half-registered one.
 pub(super) fn register(
     identity: Identity,
     request: Request,
@@ -36,7 +36,7 @@ pub(super) fn register(
 ) -> Result<Supervisor, Answer> {
     let Request { head, records, runtime, mut program } = request;
     let stdin = std::mem::take(&mut program.stdin);
-    // First of all, as long as little is open that could stand in their places.
+    // This comes first, while few descriptors are open that could take these numbers.
     let files = place(&program.files).map_err(|e| Answer::Failed(e.to_string()))?;
     match fs::metadata(&head.new.cwd) {
         Ok(meta) if meta.is_dir() => {}
@@ -101,7 +101,7 @@ pub(super) fn register(
     })
 }
 
-/// The record of a process that begins.
+/// Returns the first record of a process.
 fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
     Record {
         version: VERSION,
@@ -131,9 +131,9 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
     }
 }
 
-/// A directory that is to be the process'.
+/// The directory that a process is going to have.
 struct Place {
-    /// Where it is just now.
+    /// The current path of the directory.
     at: PathBuf,
     /// The record of an earlier incarnation.
     before: Option<Record>,
@@ -141,7 +141,7 @@ struct Place {
 }
 
 impl Place {
-    /// A new one. It appears whole or not at all.
+    /// Creates a new directory, which appears completely or not at all.
     fn made(records: &Records, record: &Record, stdin: &[u8]) -> Result<Self, Answer> {
         let at = records.staging(record.id);
         let make = || -> std::io::Result<()> {
@@ -159,7 +159,7 @@ impl Place {
         Ok(Self { at, before: None, alive })
     }
 
-    /// That of one that has ended.
+    /// Takes the directory of a process that has ended.
     fn taken(records: &Records, record: &Record) -> Result<Self, Answer> {
         let at = records.directory(record.id);
         let found = records.find(record.id);
@@ -169,7 +169,7 @@ impl Place {
         Ok(Self { at, before: Some(before), alive })
     }
 
-    /// Makes it what everybody sees.
+    /// Makes the process visible to everybody.
     fn appear(&self, records: &Records, record: &Record, stdin: &[u8]) -> Result<PathBuf, SupervisorError> {
         let directory = records.directory(record.id);
         if self.before.is_some() {
@@ -185,7 +185,7 @@ impl Place {
         Ok(directory)
     }
 
-    /// Takes a new one away.
+    /// Removes the directory, if it is new.
     fn give_up(&self) {
         if self.before.is_none() {
             let _ = fs::remove_dir_all(&self.at);
@@ -193,7 +193,7 @@ impl Place {
     }
 }
 
-/// What the starter is told instead of a start.
+/// Converts an error to the answer for the starter.
 fn refusal(error: SupervisorError) -> Answer {
     match error {
         SupervisorError::Full { slots } => Answer::Full(slots),

@@ -27,23 +27,23 @@ pub(super) enum Stop {
     Timeout,
 }
 
-/// A process that runs.
+/// A running process.
 pub(super) struct Running {
     pub started: Started,
     pub group: Option<Group>,
     pub named: Option<Named>,
     pub stop: Option<Stop>,
     pub status: Option<WaitStatus>,
-    /// When it must have ended by itself.
+    /// When the process has to have ended by itself.
     deadline: Option<Instant>,
-    /// When it is killed.
+    /// When the process is killed.
     kill_at: Option<Instant>,
     stdout_open: bool,
     stderr_open: bool,
 }
 
 impl Supervisor {
-    /// Waits for a turn, runs the process, as often as it is to be, and sees it to its end.
+    /// Waits for a turn, runs the process as often as it is to run, and handles each end.
     pub fn live(mut self, starter: &mut Starter) {
         if !self.wait_for_turn(starter) {
             return;
@@ -64,7 +64,7 @@ impl Supervisor {
         }
     }
 
-    /// Runs the process. Where that fails, everything has been said.
+    /// Runs the process. If that fails, the failure has already been recorded and reported.
     fn begin(&mut self, starter: &mut Starter, again: bool) -> Option<Running> {
         let (group, unlimited) = Group::create(self.record.id, self.program.limits);
         if let Some(sentence) = unlimited {
@@ -104,7 +104,7 @@ impl Supervisor {
         self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
         self.record.state = State::Running;
         self.record.running_since = Some(aiw_home::now_millis());
-        // First, so that who is told that it runs finds it so.
+        // Published first, so that a starter that gets the answer finds the process running.
         self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         self.streams.say(&format!("started: process {pid}"));
@@ -123,7 +123,7 @@ impl Supervisor {
         })
     }
 
-    /// Whether a process that has ended is to be started again.
+    /// Returns whether a process that has ended is to be started again.
     fn goes_on(&self, outcome: Outcome, running: &Running) -> bool {
         let restart = self.new.restart;
         let wanted = match restart.when {
@@ -135,7 +135,7 @@ impl Supervisor {
         wanted && !told && restart.limit.is_none_or(|limit| self.record.restarts < limit)
     }
 
-    /// Between an end and the next start; whether there is to be one.
+    /// Waits between an end and the next start. Returns whether the process is to be started.
     fn pause(&mut self) -> bool {
         self.record.restarts += 1;
         self.record.state = State::Starting;
@@ -157,7 +157,7 @@ impl Supervisor {
         }
     }
 
-    /// Until the process has ended.
+    /// Watches until the process has ended.
     fn watch(&mut self, running: &mut Running) {
         let mut looked = Instant::now();
         loop {
@@ -191,7 +191,7 @@ impl Supervisor {
         }
     }
 
-    /// Sleeps until there is something to read or a signal, and reads.
+    /// Sleeps until there is output or a signal, and reads the output.
     fn poll(&mut self, running: &mut Running, limit: Duration) {
         let Running { started, stdout_open, stderr_open, .. } = running;
         let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
@@ -204,7 +204,7 @@ impl Supervisor {
         if let Some((terminal, _)) = &started.typed {
             fds.push(PollFd::new(terminal, PollFlags::OUT));
         }
-        // Rounded up: a remainder of microseconds must not become a busy loop.
+        // Rounded up: a remainder of microseconds must not cause a busy loop.
         if poll(&mut fds, Some(&timespec(limit + Duration::from_millis(1)))).is_err() {
             return;
         }
@@ -225,7 +225,7 @@ impl Supervisor {
         }
     }
 
-    /// What is worth knowing while the process runs.
+    /// Records labels that are worth knowing while the process runs.
     fn learn(&mut self) {
         if let Some(labels) = self.streams.early() {
             self.record.labels.extend(labels);
@@ -233,9 +233,9 @@ impl Supervisor {
         }
     }
 
-    /// Reads what the pipes hold, and does not wait for more: somebody who left may keep them open.
+    /// Reads what the pipes hold without waiting for more: a process that was left behind may keep them open.
     pub fn drain(&mut self, running: &mut Running) {
-        // Somebody may also write without end.
+        // Such a process may also write without end.
         let limit = Instant::now() + Duration::from_secs(2);
         while running.stdout_open && Instant::now() < limit {
             match self.streams.read(Stream::Stdout, &mut running.started.stdout) {
@@ -253,7 +253,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes notice of children that ended, adopted ones too; whether any child is left.
+    /// Reaps children that have ended, including adopted ones. Returns whether any child is left.
     pub fn reap(&mut self, running: &mut Running) -> bool {
         loop {
             match wait(WaitOptions::NOHANG) {
@@ -284,12 +284,12 @@ impl Supervisor {
     fn kill(&mut self, running: &mut Running) {
         self.streams.say("it did not end: SIGKILL");
         signal_group(running, Signal::KILL);
-        // It is dead then, or in the hands of the kernel.
+        // After that the process is dead, or stuck in the kernel.
         running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
     }
 }
 
-/// Signals the process' group, as long as its leader was not waited for.
+/// Signals the process's group, as long as its leader has not been reaped.
 fn signal_group(running: &Running, signal: Signal) {
     if running.status.is_none() {
         signal_group_of_child(running.started.pid, signal);

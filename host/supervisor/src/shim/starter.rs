@@ -1,4 +1,4 @@
-//! The one that has started a shim, and waits for a word from it.
+//! The process that started a shim and waits for its answer.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,15 +8,15 @@ use aiw_core::TaskId;
 use crate::request::Answer;
 use crate::root::Root;
 
-/// What a shim was started for.
+/// The identity of the process that a shim was started for.
 pub(super) struct Identity {
     pub id: TaskId,
-    /// Tells it from any other that may have its id.
+    /// Distinguishes the process from any other with the same id.
     pub instance: u64,
     pub root: Root,
 }
 
-/// Where the starter listens; gone once it was told.
+/// The pipe to the starter, which is closed after the answer.
 pub(super) struct Starter {
     pipe: Option<File>,
 }
@@ -26,7 +26,7 @@ impl Starter {
         Self { pipe: Some(pipe) }
     }
 
-    /// Answers, once. That the starter is dead is fine: the process lives without it.
+    /// Answers once. It is not an error if the starter is dead: the process lives without it.
     pub fn answer(&mut self, answer: &Answer) {
         if let Some(mut pipe) = self.pipe.take()
             && let Ok(bytes) = serde_json::to_vec(answer)

@@ -1,4 +1,4 @@
-//! What the process writes: into the log first, then to the interpreter, line by line.
+//! The output of the process: it goes to the log first, then to the interpreter, line by line.
 
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,29 +9,29 @@ use crate::log::{Stream, Writer};
 use crate::mask::Mask;
 use crate::record::Labels;
 
-/// A longer line is logged, and not interpreted.
+/// A longer line is logged, but not interpreted.
 const LONGEST: usize = 8 << 20;
-/// How much is read at once: what a pipe holds.
+/// How much to read at once: the capacity of a pipe.
 const CHUNK: usize = 64 << 10;
 
-/// The log, and what reads along.
+/// The log and the interpreter of a process's output.
 pub(super) struct Streams {
     pub log: Writer,
     interpreter: Option<Box<dyn Interpreter>>,
-    /// Whether the interpreter has told what is worth knowing early.
+    /// Whether the interpreter has already returned its early labels.
     told_early: bool,
     lines: [Line; 2],
     masks: [Mask; 2],
     buffer: Vec<u8>,
-    /// Why the log is not whole.
+    /// Why the log is incomplete.
     pub trouble: Option<String>,
 }
 
-/// A line that is not yet complete.
+/// An incomplete line.
 #[derive(Default)]
 struct Line {
     bytes: Vec<u8>,
-    /// It is too long.
+    /// Whether the line is too long.
     skipped: bool,
 }
 
@@ -49,7 +49,7 @@ impl Streams {
         }
     }
 
-    /// Reads once from a pipe that does not block. `None` when it is empty for now, 0 at its end.
+    /// Reads once from a nonblocking pipe. Returns `None` if the pipe is empty for now, and 0 at its end.
     pub fn read(&mut self, stream: Stream, pipe: &mut impl Read) -> Option<usize> {
         let length = loop {
             match pipe.read(&mut self.buffer) {
@@ -72,7 +72,7 @@ impl Streams {
         Some(length)
     }
 
-    /// Into the log, then to the interpreter.
+    /// Passes bytes to the log, then to the interpreter.
     fn pass(&mut self, stream: Stream, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -88,12 +88,12 @@ impl Streams {
         }
     }
 
-    /// When lines that are held back have waited for long enough.
+    /// Returns when the held-back lines will have waited long enough.
     pub fn due(&self) -> Option<Instant> {
         self.masks.iter().filter_map(Mask::due).min()
     }
 
-    /// Passes on what has waited for long enough.
+    /// Passes on the lines that have waited long enough.
     pub fn release_due(&mut self, time: Instant) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let mask = self.masks.get_mut(stream as usize).filter(|mask| mask.due().is_some_and(|due| due <= time));
@@ -103,14 +103,14 @@ impl Streams {
         }
     }
 
-    /// A line of aiw's own.
+    /// Writes a line of aiw's own.
     pub fn say(&mut self, text: &str) {
         if let Err(error) = self.log.say(text) {
             self.trouble.get_or_insert_with(|| format!("the log is not whole: {error}"));
         }
     }
 
-    /// The output of a process that is started again, with an interpreter of its own.
+    /// Prepares for the output of a process that is started again, with a new interpreter.
     pub fn begin_again(&mut self, interpreter: Option<Box<dyn Interpreter>>) {
         self.interpreter = interpreter;
         self.told_early = false;
@@ -118,7 +118,7 @@ impl Streams {
         self.masks = [self.masks[0].again(), self.masks[1].again()];
     }
 
-    /// What is worth knowing already, once.
+    /// Returns labels that are worth knowing already, once.
     pub fn early(&mut self) -> Option<Labels> {
         if self.told_early {
             return None;
@@ -128,13 +128,13 @@ impl Streams {
         Some(self.masked(labels))
     }
 
-    /// What all of it has told.
+    /// Returns the interpreter's findings about all output.
     pub fn findings(&mut self) -> Findings {
         let findings = self.ask(|interpreter, mask| interpreter.findings(mask)).unwrap_or_default();
         Findings { labels: self.masked(findings.labels), ..findings }
     }
 
-    /// An answer of the interpreter, if it has one. It joins texts, so they are masked again.
+    /// Asks the interpreter, if there is one. It joins texts, so it gets a function to mask them again.
     fn ask<T>(&mut self, question: impl FnOnce(&dyn Interpreter, &dyn Fn(&str) -> String) -> T) -> Option<T> {
         let interpreter = self.interpreter.as_deref()?;
         let mask = &self.masks[0];
@@ -146,7 +146,7 @@ impl Streams {
         answer
     }
 
-    /// Nothing that an interpreter forgot to mask is kept.
+    /// Masks labels, in case the interpreter forgot to.
     fn masked(&self, mut labels: Labels) -> Labels {
         let mask = &self.masks[0];
         for value in labels.values_mut().filter(|_| !mask.is_empty()) {
@@ -157,10 +157,10 @@ impl Streams {
         labels
     }
 
-    /// Hands over lines that the streams ended without ending.
+    /// Passes on the last lines, which have no line break.
     pub fn finish(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
-            // Of a pipe that others still hold there is no end.
+            // A pipe that other processes still hold open has no end, so the mask may still hold bytes back.
             let rest = self.masks.get_mut(stream as usize).map(Mask::rest).unwrap_or_default();
             self.pass(stream, &rest);
         }
@@ -174,7 +174,7 @@ impl Streams {
         }
     }
 
-    /// An interpreter that panics has a defect; the task is not to suffer from it.
+    /// Drops an interpreter that panicked. Its defect must not affect the task.
     fn give_up(&mut self) {
         self.interpreter = None;
         self.trouble.get_or_insert_with(|| "its stream could not be understood".to_owned());

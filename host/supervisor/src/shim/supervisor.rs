@@ -1,4 +1,4 @@
-//! A shim with a process of its own: what it knows, and how it says so.
+//! A shim with its process: its state, and how the state is published.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -20,13 +20,13 @@ use crate::records::Records;
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Slot, attach, open};
 
-/// How long it is tried to record an end.
+/// How long to retry recording an end.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
-/// A shim with a process of its own.
+/// A shim with its process.
 pub(super) struct Supervisor {
     pub record: Record,
-    /// What its directory held before, if it was there already.
+    /// The previous record of the directory, if the directory existed already.
     pub before: Option<Record>,
     pub new: NewProcess,
     pub directory: PathBuf,
@@ -47,7 +47,7 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Says in the record and in the slot what is the case now, in this order: who is woken finds both.
+    /// Publishes the current state in the record, then in the slot: a process that is woken finds both.
     pub fn publish(&mut self) {
         self.live.state = self.record.state;
         self.live.pid = self.record.child.map(|child| child.pid);
@@ -61,14 +61,14 @@ impl Supervisor {
         }
     }
 
-    /// Goes over to the session's new segment, if it has got one (its files may vanish at a logout).
+    /// Moves to the session's new segment, if there is one (the files of a segment may vanish at a logout).
     pub fn stay_attached(&mut self) {
         let segment = self.slot.as_ref().map(Slot::segment);
         if segment.is_some_and(|segment| segment.is_current()) {
             return;
         }
         let root = self.record.root;
-        // Another process may have the root's id by now: its session is not ours to found.
+        // Another process may have the root's id by now. Creating a segment for its session is not up to us.
         let attached = if platform::is_alive(root.pid, root.start) {
             attach(&self.runtime, root).ok()
         } else {
@@ -90,7 +90,7 @@ impl Supervisor {
         }
     }
 
-    /// Leaves everything as it was before this shim came.
+    /// Restores everything to its state before this shim started.
     pub fn withdraw(&mut self) {
         match self.before.take() {
             None => {
@@ -103,7 +103,7 @@ impl Supervisor {
         self.leave_table();
     }
 
-    /// Records the end. The slot goes last: who is woken by that finds the record whole.
+    /// Records the end. The slot is freed last, so that a process that this wakes finds the complete record.
     pub fn close(&mut self, outcome: Outcome) {
         crate::memory::remove_all(&mut self.record.files);
         self.record.state = State::Ended;
@@ -112,7 +112,8 @@ impl Supervisor {
         if let Some(trouble) = self.streams.trouble.take() {
             self.record.note(&trouble);
         }
-        // Whoever looks after our death takes it for lost; a full disk may have room again by then.
+        // If the record cannot be written, the process counts as lost after our death. A full disk may have space
+        // again soon.
         let start = Instant::now();
         while self.records.save_last(&self.directory, &self.record).is_err() {
             if start.elapsed() >= LAST_WORDS || !self.directory.exists() {

@@ -9,7 +9,7 @@ use crate::request::Answer;
 use crate::segment::Slot;
 
 impl Supervisor {
-    /// Waits until it has a place; whether it is to run at all. Else it has ended, or was never there.
+    /// Waits until the process has a place. Returns whether it is to run. Otherwise it has ended or was withdrawn.
     pub fn wait_for_turn(&mut self, starter: &mut Starter) -> bool {
         self.hand_on();
         if self.take_turn() {
@@ -34,7 +34,7 @@ impl Supervisor {
                 return true;
             }
             if has_slept {
-                // Nobody tells of the deaths of others, and nobody of a segment that was replaced.
+                // Nothing wakes us for the death of another process, or for a replaced segment.
                 self.stay_attached();
                 if self.slot.as_ref().is_some_and(Slot::is_to_look) {
                     self.hand_on();
@@ -43,7 +43,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether it has a place. Without a segment there is no limit to keep.
+    /// Returns whether the process has a place. Without a segment there is no limit to enforce.
     fn take_turn(&mut self) -> bool {
         let Some(slot) = &self.slot else { return true };
         let has = slot.take_turn();
@@ -54,7 +54,7 @@ impl Supervisor {
         has
     }
 
-    /// Hands free places to those who wait, ourselves among them.
+    /// Hands free places to the waiters, including ourselves.
     fn hand_on(&self) {
         if let Some(slot) = &self.slot {
             slot.segment().hand_on();

@@ -1,4 +1,4 @@
-//! Attached processes: they have their owner's pipes, and go with it.
+//! Attached processes: they use their owner's pipes, and end with the owner.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
@@ -12,7 +12,8 @@ fn attach(script: &str) -> Attached {
     Attached::start(shim(), "/".as_ref(), program(script), Duration::from_millis(200)).unwrap()
 }
 
-/// A process that has left the group, the session and its parents, and ignores SIGTERM; its id goes to a file.
+/// Returns a script that starts a process which leaves the group, the session and its parents, ignores SIGTERM, and
+/// writes its id to a file.
 fn away(path: &std::path::Path) -> String {
     format!("(setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' &)", path.display())
 }
@@ -105,7 +106,7 @@ fn it_has_its_environment_and_no_descriptor_of_others() {
     let mut attached = Attached::start(shim(), "/".as_ref(), program, GUARD).unwrap();
     let mut said = String::new();
     attached.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    // The standard ones, the passed one, and that by which `ls` reads the list.
+    // The standard ones, the passed one, and the one through which `ls` reads the directory.
     assert_eq!(said, "1\n5\nseven");
     attached.wait(GUARD).unwrap();
 }

@@ -1,4 +1,4 @@
-//! A home and a runtime directory of a test's own.
+//! A separate home and runtime directory for each test.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -10,7 +10,7 @@ use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Root, Scope, 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Nothing here takes that long; it is there so that a defect is a failure and not a hang.
+/// Nothing here takes this long. The limit turns a defect into a failure instead of a hang.
 pub const GUARD: Duration = Duration::from_secs(60);
 
 pub const SERVERS: Names = Names::new("servers", "server.json", "server", ["TEST_SERVER_ID", "TEST_SERVER_INSTANCE"]);
@@ -46,7 +46,7 @@ impl Environment {
         waited.all.into_iter().next().unwrap()
     }
 
-    /// The lines of the log from one stream.
+    /// Returns the lines of the log from one stream.
     pub fn lines(&self, id: TaskId, stream: aiw_supervisor::Stream) -> Vec<String> {
         let entries = self.servers().log(id).unwrap().tail(usize::MAX).unwrap();
         let of = entries.into_iter().filter(|entry| entry.stream == stream);
@@ -80,7 +80,7 @@ pub fn program(script: &str) -> Program {
     }
 }
 
-/// What is there sooner or later.
+/// Waits until a value appears.
 pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -92,13 +92,13 @@ pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether a process is there, and no zombie.
+/// Returns whether a process exists and is not a zombie.
 pub fn is_there(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
-/// A number that a script writes into a file, with a line break.
+/// Returns a number that a script writes into a file, with a line break.
 pub fn number(path: &Path) -> u32 {
     until(|| std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))?.trim().parse().ok())
 }

@@ -1,4 +1,4 @@
-//! The queue, while those in it are killed at seeded random moments.
+//! The queue, while its processes are killed at seeded random moments.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -8,7 +8,7 @@ use aiw_supervisor::{NewProcess, Outcome, Queue, State, WaitMode};
 
 use crate::environment::{Environment, GUARD, kill, program, shim, until};
 
-/// The same numbers every time.
+/// A random number generator with the same numbers every time.
 struct Seed(u64);
 
 impl Seed {
@@ -20,7 +20,7 @@ impl Seed {
 
 #[test]
 fn a_queue_of_which_some_are_killed_loses_no_place() {
-    // `cargo xtask soak` asks for more.
+    // `cargo xtask soak` runs more rounds.
     let rounds = std::env::var("AIW_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(4);
     const PLACES: u32 = 4;
     const COUNT: usize = 40;
@@ -29,7 +29,7 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
         let env = Environment::new();
         let (running, most) = (env.path("running"), env.path("most"));
         std::fs::create_dir(&running).unwrap();
-        // Each says how many run while it does. What a killed one leaves here is taken away by the next look.
+        // Each process records how many run along with it. The entry of a killed process is removed by the next one.
         let script = format!(
             "touch {0}/$$; sleep 0.03; for p in {0}/*; do \
              case \"$(cat /proc/${{p##*/}}/stat 2>/dev/null)\" in ''|*') Z '*) rm -f $p;; esac; done; \
@@ -41,7 +41,7 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
         let start = || env.servers().start(shim(), NewProcess::within("/"), program(&script), queue);
         let started: Vec<_> = (0..COUNT).map(|_| start().unwrap()).collect();
         let mut killed = HashSet::new();
-        // Those that wait, those that are just handed a place, those that run: whoever it is.
+        // Whether they wait, were just handed a place, or run.
         for _ in 0..8 {
             std::thread::sleep(Duration::from_micros(seed.below(40_000)));
             let at = seed.below(COUNT as u64) as usize;
@@ -61,7 +61,7 @@ fn a_queue_of_which_some_are_killed_loses_no_place() {
         }
         let most = std::fs::read_to_string(most).unwrap();
         assert!(most.lines().all(|count| count.trim().parse::<u32>().unwrap() <= PLACES), "round {round}: {most}");
-        // All places are there still, and none is taken by the dead.
+        // All places still exist, and none is taken by a dead process.
         let gate = env.path("gate");
         let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
         let all: Vec<_> = (0..PLACES)

@@ -1,4 +1,4 @@
-//! Looking changes nothing; sweeping does.
+//! Listing changes nothing; sweeping does.
 
 use aiw_supervisor::{NewProcess, Outcome, State};
 
@@ -14,13 +14,13 @@ fn a_list_that_is_asked_again_sees_all_that_has_happened() {
         assert!(kept.list().unwrap().iter().any(|seen| seen.record.id == one.record.id));
         servers.push(one);
     }
-    // Long enough that the list is kept.
+    // Long enough for the list to be kept.
     std::thread::sleep(std::time::Duration::from_millis(150));
     let states = || kept.list().unwrap().iter().map(|one| (one.record.state, one.unread)).collect::<Vec<_>>();
     for _ in 0..3 {
         assert_eq!(states(), [(State::Running, false); 3]);
     }
-    // An end, a report, a death, a removal.
+    // An end, a report, a death and a removal.
     env.servers().stop(servers[0].record.id, true).unwrap();
     assert_eq!(states()[0], (State::Ended, true));
     std::thread::sleep(std::time::Duration::from_millis(150));

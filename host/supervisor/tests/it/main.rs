@@ -1,4 +1,4 @@
-//! Supervised processes that are no AI CLIs: real shims, shell scripts, and nothing of tasks.
+//! Supervised processes that are not AI CLIs: real shims and shell scripts, without tasks.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 

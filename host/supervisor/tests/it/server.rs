@@ -1,4 +1,5 @@
-//! A supervised server: it is started again, has a terminal, another log, and several lives under one id.
+//! A supervised server: it is restarted, has a terminal and a log of another size, and has several incarnations under
+//! one id.
 
 use std::time::Duration;
 
@@ -20,12 +21,12 @@ fn what_fails_is_started_again_as_often_as_it_may_be() {
     let script = |until: u32| {
         format!("echo x >> {0}; [ $(wc -l < {0}) -ge {until} ] && exit 0; echo failing; exit 7", count.display())
     };
-    // It is well the third time.
+    // It succeeds the third time.
     let new = NewProcess { restart: restart(RestartWhen::Failed, Some(9)), ..NewProcess::within("/") };
     let one = env.ended(env.start(new.clone(), &script(3)).record.id);
     assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Succeeded), Some(0), 2));
     assert_eq!(env.lines(one.record.id, Stream::Stdout), ["failing", "failing"]);
-    // It never is.
+    // It never succeeds.
     let new = NewProcess { restart: restart(RestartWhen::Failed, Some(2)), ..new };
     let one = env.ended(env.start(new, &script(1000)).record.id);
     assert_eq!((one.record.outcome, one.record.exit_code, one.record.restarts), (Some(Outcome::Failed), Some(7), 2));
@@ -73,7 +74,7 @@ fn a_terminal_is_one_and_is_typed_at() {
 #[test]
 fn a_log_is_as_large_as_it_is_to_be() {
     let env = Environment::new();
-    // What a pipe holds goes into one file, and this is many times as much.
+    // A single read, up to the capacity of a pipe, goes into one file; this output is many times as large.
     let script = "seq 1 200000";
     let of = |files| NewProcess { log: LogPolicy { file_bytes: 2048, files }, ..NewProcess::within("/") };
     for (files, expected) in [(1, 1), (2, 2), (7, 7)] {
@@ -84,7 +85,7 @@ fn a_log_is_as_large_as_it_is_to_be() {
         let kept: u64 = logs.iter().map(|file| file.metadata().unwrap().len()).sum();
         assert!(kept < u64::from(files) * (400 << 10), "{kept}");
         assert_eq!(env.lines(one.record.id, Stream::Aiw).last().unwrap(), "ended: succeeded, exit code 0");
-        // What is said last takes the place of all else where there is one file alone.
+        // With a single file, the last message replaces everything else.
         assert!(files == 1 || env.lines(one.record.id, Stream::Stdout).last().unwrap() == "200000");
     }
     let none = env.ended(env.start(of(0), script).record.id);
@@ -105,12 +106,12 @@ fn an_id_has_one_life_after_the_other() {
     let second = again("echo second; exec sleep 1000").unwrap();
     assert_eq!((second.record.id, second.record.incarnation, second.record.exit_code), (id, 1, None));
     assert_ne!(second.record.instance, first.record.instance);
-    // One at a time.
+    // Only one incarnation runs at a time.
     let error = again("echo never").unwrap_err();
     assert!(matches!(error, SupervisorError::StillRunning { .. }), "{error}");
     let running = env.servers().get(id).unwrap();
     assert_eq!((running.record.state, running.record.incarnation), (State::Running, 1));
-    // One that dies without a word makes way as well.
+    // A process whose shim died silently makes way as well.
     kill(second.record.shim.pid);
     until(|| (!is_there(second.record.shim.pid)).then_some(()));
     let third = again("echo third").unwrap();
@@ -120,7 +121,7 @@ fn an_id_has_one_life_after_the_other() {
     assert_eq!(env.lines(id, Stream::Stdout), ["first", "second", "third"]);
     assert_eq!(third.record.labels["name"], "web");
     assert_eq!(env.servers().list().unwrap().len(), 1);
-    // Who may not queue leaves what was there.
+    // A start that is refused because it may not queue leaves the previous state as it was.
     let other = env.start(NewProcess::within("/"), "exec sleep 1000");
     let queue = Queue { limit: 1, may_queue: false };
     let refused = env.servers().start_again(shim(), id, new.clone(), program("echo never"), queue).unwrap_err();
@@ -140,7 +141,7 @@ fn labels_are_kept_and_what_somebody_understands_is_added() {
     let doubted = env.ended(env.start(new, "echo no").record.id);
     assert_eq!((doubted.record.outcome, doubted.record.exit_code), (Some(Outcome::Failed), Some(0)));
     assert_eq!(doubted.record.note.as_deref(), Some("its last line says no"));
-    // Nobody understands what bears no such label.
+    // There is no interpreter for a process without that label.
     let plain = env.ended(env.start(NewProcess::within("/"), "echo no").record.id);
     assert_eq!((plain.record.outcome, plain.record.labels.is_empty()), (Some(Outcome::Succeeded), true));
 }

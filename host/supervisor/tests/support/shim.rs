@@ -1,5 +1,5 @@
-//! `shim …` is the supervisor, as in `aiw`; `own SCRIPT` starts an attached process, prints its id, and then what it
-//! writes, until that ends or this is killed.
+//! `shim …` is the supervisor, as in `aiw`. `own SCRIPT` starts an attached process, then prints its id and its
+//! output, until the process ends or this one is killed.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Somebody who counts the lines of what is labelled so.
+/// An interpreter that counts lines, for processes with the label `counts`.
 #[cfg(unix)]
 mod counter {
     use aiw_supervisor::{Findings, Interpreter, Labels, Stream};

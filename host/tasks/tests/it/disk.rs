@@ -1,4 +1,4 @@
-//! Disks that are full, or may not be written.
+//! Disks that are full or read-only.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::environment::{Environment, GUARD, assert_ended, is_there, kill, shim, shim_of, until};
 
-/// A small disk of a test's own. Only root may have one.
+/// A small disk for one test. Only root can mount one.
 struct Disk(PathBuf);
 
 impl Disk {
@@ -21,7 +21,7 @@ impl Disk {
         mounted.is_ok_and(|status| status.success()).then(|| Self(path.to_owned()))
     }
 
-    /// Leaves no room at all.
+    /// Fills the disk completely.
     fn fill(&self) {
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(self.0.join("filler")).unwrap();
         for length in [4096, 1] {
@@ -62,7 +62,7 @@ fn a_task_that_ends_well_on_a_full_disk_is_recorded_so() {
 #[test]
 fn a_limit_on_the_size_of_files_ends_the_cli_and_not_its_shim() {
     let env = Environment::new();
-    // The session's shared memory is larger than that.
+    // The session's shared memory is larger than the limit.
     env.run("exit 0");
     let start = |script: &str| {
         let limited = "ulimit -f 40; exec \"$0\" start \"$@\"";
@@ -93,7 +93,8 @@ fn a_lost_task_that_cannot_be_recorded_hides_no_others() {
     disk.read_only();
     let tasks = env.tasks();
     for _ in 0..2 {
-        // A process that another test is starting holds for a moment what is locked here: then it lives still.
+        // A process that another test is starting may briefly inherit the lock taken here. The task then still counts
+        // as alive.
         let all = until(|| Some(tasks.list().unwrap()).filter(|all| all[1].state == State::Ended));
         assert_eq!(all.iter().map(|task| task.id).collect::<Vec<_>>(), [good.id, lost.id]);
         assert_eq!(all[1].outcome, Some(Outcome::Lost));

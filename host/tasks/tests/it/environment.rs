@@ -1,4 +1,4 @@
-//! A home and a runtime directory of a test's own.
+//! A separate home and runtime directory for each test.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,7 @@ use aiw_home::Home;
 use aiw_tasks::{About, NewProcess, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
 use tempfile::TempDir;
 
-/// Nothing here takes that long; it is there so that a defect is a failure and not a hang.
+/// Nothing here takes this long. The limit turns a defect into a failure instead of a hang.
 pub const GUARD: Duration = Duration::from_secs(60);
 
 pub struct Environment {
@@ -53,7 +53,7 @@ impl Environment {
         self.tasks().start(shim(), &task.about, task.process, program, queue)
     }
 
-    /// The task once it has ended.
+    /// Waits until a task has ended, and returns it.
     pub fn ended(&self, id: TaskId) -> Task {
         let tasks = self.of(Scope::All);
         let waited = tasks
@@ -67,19 +67,19 @@ impl Environment {
         self.ended(self.start(script).id)
     }
 
-    /// What the task wrote to its standard output, line by line.
+    /// Returns what the task wrote to its standard output, line by line.
     pub fn stdout(&self, id: TaskId) -> Vec<String> {
         let entries = self.tasks().log(id).unwrap().tail(usize::MAX).unwrap();
         let stdout = entries.into_iter().filter(|entry| entry.stream == aiw_tasks::Stream::Stdout);
         stdout.map(|entry| String::from_utf8(entry.bytes).unwrap()).collect()
     }
 
-    /// A file that a script writes.
+    /// Returns the text of a file that a script writes.
     pub fn file(&self, name: &str) -> String {
         until(|| std::fs::read_to_string(self.path(name)).ok().filter(|text| text.ends_with('\n')))
     }
 
-    /// Segments of this test in shared memory.
+    /// Returns the segments of this test in shared memory.
     pub fn segments(&self) -> Vec<PathBuf> {
         let Ok(link) = std::fs::read_to_string(self.link()) else { return Vec::new() };
         let prefix = link[1..].rsplit_once('-').unwrap().0.to_owned();
@@ -109,7 +109,7 @@ pub fn shim() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_aiw-task-shim"))
 }
 
-/// A task that is to be.
+/// A task to start.
 pub struct NewTask {
     pub about: About,
     pub process: NewProcess,
@@ -120,7 +120,7 @@ pub fn task() -> NewTask {
     NewTask { about: About { provider: Some("openrouter".into()), ..about }, process: NewProcess::within("/") }
 }
 
-/// All tasks, once what dead shims have left was swept away.
+/// Returns all tasks, after sweeping what dead shims have left behind.
 pub fn swept(tasks: &Tasks) -> Vec<Task> {
     tasks.sweep().unwrap();
     tasks.list().unwrap()
@@ -134,7 +134,7 @@ pub fn program(script: &str) -> Program {
     }
 }
 
-/// What is there sooner or later.
+/// Waits until a value appears.
 pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -146,7 +146,7 @@ pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether a process is there, and no zombie.
+/// Returns whether a process exists and is not a zombie.
 pub fn is_there(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
@@ -165,12 +165,12 @@ pub fn assert_ended(task: &Task, outcome: Outcome, exit_code: Option<i32>, signa
     );
 }
 
-/// A task's record.
+/// Returns a task's record.
 pub fn record_of(task: &Task) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(task.log.with_file_name("task.json")).unwrap()).unwrap()
 }
 
-/// The shim above a task's CLI.
+/// Returns the shim above a task's CLI.
 pub fn shim_of(task: &Task) -> u32 {
     record_of(task)["shim"]["pid"].as_u64().unwrap().try_into().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Records and directories that no aiw has made so.
+//! Forged records and directories.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -21,7 +21,7 @@ use crate::environment::{Environment, is_there, kill, record_of, shim_of, swept,
 struct Stranger(Child);
 
 impl Stranger {
-    /// One that shows nothing of itself: it has no environment.
+    /// Starts a process that shows nothing about itself, because it has no environment.
     fn bare() -> Self {
         Self(Command::new("sleep").arg("1000").env_clear().spawn().unwrap())
     }
@@ -36,7 +36,7 @@ impl Stranger {
     }
 
     fn assert_lives(&mut self, what: &str) {
-        // A signal has done its work by the time that this one's parent is asked.
+        // Time for a signal to take effect, before the process is asked for its status.
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(self.0.try_wait().unwrap(), None, "{what}");
     }
@@ -60,7 +60,7 @@ fn tamper(env: &Environment, id: TaskId, change: impl FnOnce(&mut Value)) {
     fs::write(path, serde_json::to_vec(&record).unwrap()).unwrap();
 }
 
-/// A task that was killed with its shim, and that nobody has looked at since.
+/// Returns a task that was killed with its shim, and that has not been read since.
 fn dead(env: &Environment) -> TaskId {
     let task = env.start("exec sleep 1000");
     kill(shim_of(&task), Signal::KILL);
@@ -148,7 +148,7 @@ fn files_that_a_record_names_stay_unless_they_are_its_own() {
     for path in &paths {
         fs::write(path, "mine").unwrap();
     }
-    // As the shim of another task holds it.
+    // Locked as by the shim of another task.
     let held = File::open(&other).unwrap();
     flock(&held, FlockOperation::LockExclusive).unwrap();
     tamper(&env, id, |record| record["files"] = json!(paths));
@@ -192,7 +192,7 @@ fn a_directory_that_is_a_link_is_followed_by_nothing() {
     assert_eq!(tasks.prune(Keep { count: 0, age: Duration::ZERO }).unwrap(), []);
     assert!(directory(&env, id).is_symlink());
     assert_eq!(before(&target), files);
-    // Nor is one that stands where directories are made.
+    // A link in the place where directories are made is not followed either.
     let staged = env.home().join("tasks").join(format!(".new-{id}"));
     let (outside, old) = (env.path("outside"), std::time::SystemTime::now() - Duration::from_secs(3600));
     fs::create_dir(&outside).unwrap();
@@ -256,14 +256,14 @@ fn a_directory_with_a_damaged_record_can_be_removed_unless_it_is_supervised() {
         },
         &|path| {
             fs::write(path.join("task.json"), "0").unwrap();
-            // What half a removal may have left in the way.
+            // An obstacle that an interrupted removal may have left.
             let staged = path.with_file_name(format!(".new-{}", path.file_name().unwrap().to_str().unwrap()));
             fs::create_dir_all(staged.join("deep")).unwrap();
         },
     ];
     for (number, damage) in damage.iter().enumerate() {
         let task = env.run("exit 0");
-        // It holds its lock a moment longer than its record says.
+        // The shim holds its lock a moment longer than its record says.
         until(|| (!is_there(shim_of(&task))).then_some(()));
         let id = task.id;
         damage(&directory(&env, id));
@@ -295,7 +295,7 @@ fn a_task_that_is_named_twice_is_reported_once() {
     assert_eq!(waited.all.iter().map(|task| task.id).collect::<Vec<_>>(), [one, two]);
 }
 
-/// What a record says somewhere: anything, and what would be worst.
+/// Returns any value that a record may contain, including the worst ones.
 fn anything(depth: u32) -> BoxedStrategy<Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -316,7 +316,7 @@ fn anything(depth: u32) -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// The fields of a record, each of which may be anything.
+/// The fields of a record, each of which may have any value.
 const FIELDS: [&str; 32] = [
     "version",
     "id",
@@ -352,7 +352,7 @@ const FIELDS: [&str; 32] = [
     "boot",
 ];
 
-/// All that anyone may do with a task, whatever that gives.
+/// Calls all operations on a task, ignoring most results.
 fn do_all(env: &Environment, id: TaskId, runs: bool) {
     let tasks = env.of(Scope::All).with_grace(Duration::ZERO).with_patience(Duration::ZERO);
     let _ = tasks.list_with_problems();

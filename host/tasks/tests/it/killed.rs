@@ -1,4 +1,4 @@
-//! SIGKILL for everybody, at seeded random moments.
+//! SIGKILL for all kinds of processes, at seeded random moments.
 
 use std::collections::HashSet;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use crate::environment::{Environment, is_there, kill, shim, shim_of, swept, until};
 
-/// The same numbers every time.
+/// A random number generator with the same numbers every time.
 struct Seed(u64);
 
 impl Seed {
@@ -19,7 +19,7 @@ impl Seed {
     }
 }
 
-/// Processes that carry the mark of one of this test's homes.
+/// Returns the processes that carry the mark of one of this test's homes.
 fn alive(marker: &str) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     let ours = |pid: &u32| {
@@ -41,7 +41,7 @@ fn a_killed_shim_is_recorded_and_leaves_no_orphan() {
     until(|| (env.stdout(task.id).len() == 2).then_some(()));
     let orphan = env.file("away").trim().parse().unwrap();
     kill(shim_of(&task), Signal::KILL);
-    // The CLI dies with its shim; nobody has looked yet.
+    // The CLI dies with its shim, before anybody has checked.
     until(|| (!is_there(task.pid.unwrap())).then_some(()));
     let lost = until(|| swept(&env.tasks()).pop().filter(|task| task.state == State::Ended));
     assert_eq!((lost.outcome, lost.exit_code), (Some(Outcome::Lost), None));
@@ -102,7 +102,7 @@ fn creators_of_a_segment_may_be_killed_whenever() {
             .collect();
         for creator in &mut creators {
             std::thread::sleep(Duration::from_micros(seed.below(8_000)));
-            // None has given up by itself.
+            // No creator has given up by itself.
             assert!(creator.try_wait().unwrap().is_none(), "round {round}");
             creator.kill().unwrap();
             creator.wait().unwrap();
@@ -121,13 +121,13 @@ fn creators_of_a_segment_may_be_killed_whenever() {
 
 #[test]
 fn whoever_is_killed_whenever_nothing_leaks() {
-    // `cargo xtask soak` asks for more.
+    // `cargo xtask soak` runs more rounds.
     let rounds = std::env::var("AIW_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let mut lost = 0;
     for round in 0..rounds {
         let mut seed = Seed(round);
         let mut env = Environment::new();
-        // A session of its own: shims are known by their session.
+        // The test needs a session of its own, because shims are identified by their session.
         let mut root = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         env.root = aiw_tasks::Root::of(root.id());
         let marker = format!("AIW_TEST_ROUND={}", env.home().display());
@@ -151,7 +151,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
                     let which = seed.below(3) as usize;
                     let _ = starters[which].kill();
                 }
-                // One that may not even be registered.
+                // A shim that may not even be registered yet.
                 3 => {
                     let shims = shims(&env);
                     if !shims.is_empty() {
@@ -174,7 +174,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
         for starter in &mut starters {
             starter.wait().unwrap();
         }
-        // A shim may just have been told; then it is there in a moment, or never was.
+        // A shim may have just received its request. Then its task appears in a moment, or never.
         let mut seen = HashSet::new();
         until(|| {
             let tasks = swept(&env.of(Scope::All));
@@ -206,7 +206,7 @@ fn whoever_is_killed_whenever_nothing_leaks() {
     assert!(lost > 0);
 }
 
-/// The shims of a session, which their command lines name.
+/// Returns the shims of a session, which are identified by their command lines.
 fn shims(env: &Environment) -> Vec<u32> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     let root = env.root.pid.to_string();

@@ -1,4 +1,4 @@
-//! From start to end.
+//! The life of a task, from start to end.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::AtomicBool;
@@ -167,7 +167,7 @@ fn the_child_has_its_environment_and_files_and_nothing_else() {
     let core =
         String::from_utf8(std::process::Command::new("sh").args(["-c", "ulimit -c"]).output().unwrap().stdout).unwrap();
     let mut seen = env.stdout(task.id);
-    // The descriptor that ls itself reads the list by.
+    // Without the descriptor through which `ls` itself reads the directory.
     let fds: Vec<String> = seen.drain(7..seen.len() - 2).collect();
     let fds: Vec<&str> = fds.iter().map(String::as_str).filter(|fd| !["5", "6", "7"].contains(fd)).collect();
     let mut fds: Vec<u32> = fds.iter().map(|fd| fd.parse().unwrap()).collect();
@@ -211,7 +211,7 @@ fn a_named_file_whose_maker_is_dead_is_swept_away() {
     let Root { pid, start } = Root::of(maker.id());
     let path = |word: &str| ours.with_file_name(format!("aiw-file-{pid}-{start}-{word}.json"));
     let stranger = ours.with_file_name(format!("aiw-file-{pid}-{start}.json"));
-    // One of a task in this home, one of a task in another, and one that nobody has.
+    // A file of a task in this home, one of a task in another home, and one of no task.
     let (here, there, left) = (path("here"), path("there"), path("left"));
     let other = Environment::new();
     for (env, path) in [(&env, &here), (&other, &there)] {
@@ -266,7 +266,7 @@ fn secrets_are_on_no_command_line_and_in_no_file() {
 fn a_shim_hides_its_memory_and_is_known_all_the_same() {
     use std::os::unix::process::CommandExt;
     let env = Environment::new();
-    // Root may read everything.
+    // Root may read everything, so this test runs as another user.
     let user = rustix::process::geteuid();
     let user = if user.is_root() { 65534 } else { user.as_raw() };
     let directory = env.path("");
@@ -287,16 +287,16 @@ fn a_shim_hides_its_memory_and_is_known_all_the_same() {
         command.args(arguments).current_dir("/").uid(user).output().unwrap()
     };
     if run("/bin/sh", &["-c", &format!("test -x {}", shim().display())]).status.code() != Some(0) {
-        // It was built where that user may not look.
+        // The binary is in a directory that the other user cannot read.
         return;
     }
     let outer = String::from_utf8(run("/bin/sh", &["-c", &script]).stdout).unwrap();
     assert_ended(&env.ended(outer.trim().parse().unwrap()), Outcome::Succeeded, Some(0), None);
-    // The one above took it for no leftover.
+    // The outer shim did not end the inner shim as a leftover.
     let inner = env.tasks().get(env.file("id").trim().parse().unwrap()).unwrap();
     assert_eq!(inner.state, State::Running);
     assert!(!run("cat", &[&format!("/proc/{}/environ", shim_of(&inner))]).status.success());
-    // The CLI is as it would be without.
+    // The CLI's memory is not hidden.
     assert!(run("cat", &[&format!("/proc/{}/environ", inner.pid.unwrap())]).status.success());
     env.tasks().stop(inner.id, true).unwrap();
 }
@@ -307,10 +307,11 @@ fn a_supervisor_that_proc_hides_is_asked_and_not_signalled() {
     let env = Environment::new();
     std::fs::set_permissions(env.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     let copy = env.path("shim");
-    // By another process: what this one has open to write, others that it starts have for a moment too.
+    // Copied by another process: while this process has a file open for writing, its other children briefly have it
+    // open too.
     assert!(std::process::Command::new("cp").arg(shim()).arg(&copy).status().unwrap().success());
     let run = |command: &str, last: &[&str]| {
-        // Only root may mount, and what root runs is hidden from nobody who is root.
+        // Only root may mount, and nothing is hidden from root, so the command runs as another user.
         let script =
             "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
         let mut run = std::process::Command::new("unshare");
@@ -364,7 +365,7 @@ fn what_cannot_be_started_says_why() {
         env.of(Scope::All).start(shim(), &about, task().process, program(""), Queue::default()),
         Err(TaskError::NoSession)
     ));
-    // Only what had a task's directory by then is listed.
+    // Only a task that already had its directory is listed.
     assert_eq!(env.tasks().list().unwrap().len(), 1);
 }
 
@@ -494,14 +495,14 @@ fn what_another_version_wrote_is_left_alone() {
     std::fs::write(path(0), &word).unwrap();
     std::fs::write(path(1), &version).unwrap();
     std::fs::remove_file(path(2)).unwrap();
-    // As if it could not be read for a moment.
+    // As if the record could not be read for a moment.
     std::fs::remove_file(path(3)).unwrap();
     std::fs::create_dir(path(3)).unwrap();
     let old = std::time::SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
     let age = |at: usize| std::fs::File::open(path(at).parent().unwrap()).unwrap().set_modified(old).unwrap();
     [0, 1, 3].into_iter().for_each(age);
     std::thread::sleep(Duration::from_millis(5));
-    // What has no record may be in the making.
+    // A directory without a record may be in the making.
     assert_eq!(env.tasks().prune(Keep { count: 9, age: Duration::ZERO }).unwrap(), [ids[4]]);
     assert_eq!((text(0), text(1)), (word, version));
     assert!(path(2).parent().unwrap().exists() && path(3).exists());

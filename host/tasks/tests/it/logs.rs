@@ -1,4 +1,4 @@
-//! Logs of any size, whatever became of their writers.
+//! Logs of any size, however their writers ended.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use aiw_tasks::{From, LogPolicy, NewProcess, Outcome, Queue, Stream};
 
 use crate::environment::{Environment, NewTask, program, shim, task};
 
-/// A task whose log has small files.
+/// Returns a task whose log has small files.
 fn small() -> NewTask {
     let log = LogPolicy { file_bytes: 4096, ..LogPolicy::default() };
     NewTask { process: NewProcess { log, ..task().process }, ..task() }
@@ -107,7 +107,7 @@ fn long_lines_and_bytes_that_are_no_text_come_back_as_they_were() {
         [(300_000, true), (4, true), (4, false)]
     );
     assert_eq!((stdout[1].bytes.as_slice(), stdout[2].bytes.as_slice()), (&b"a\0\xff\r"[..], &b"rest"[..]));
-    // From the end, with a window that begins within the long line.
+    // Read from the end, with a window that begins within the long line.
     let tail = env.tasks().log(task.id).unwrap().tail(4).unwrap();
     assert_eq!(tail[0].bytes.len(), 300_000);
 }
@@ -135,7 +135,7 @@ fn a_signal_ends_the_sleep_of_a_follower() {
     let mut follower = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut ready = [0; 5];
     std::io::Read::read_exact(follower.stdout.as_mut().unwrap(), &mut ready).unwrap();
-    // It may not sleep yet, so one signal may come too early.
+    // The follower may not sleep yet, so one signal may come too early.
     let status = crate::environment::until(|| {
         crate::environment::kill(follower.id(), rustix::process::Signal::USR1);
         follower.try_wait().unwrap()

@@ -1,4 +1,4 @@
-//! Tasks as their users see them: real shims, shell scripts in the place of CLIs.
+//! Tasks as their users see them: real shims, with shell scripts in place of CLIs.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 

@@ -1,4 +1,4 @@
-//! Many at once, and taking turns.
+//! Many tasks at once, and tasks that take turns.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -95,7 +95,7 @@ fn a_task_that_waits_for_one_beneath_it_does_not_hold_it_up() {
     let queue = Queue { limit: 1, may_queue: true };
     let (inner, innermost, other) = (env.path("inner"), env.path("innermost"), env.path("other"));
     let await_file = |path: &std::path::Path| format!("while [ ! -e {0} ]; do sleep 0.01; done", path.display());
-    // Starts a task beneath itself, and waits for what that does.
+    // A script that starts a task below its own, and waits for a file that shows its end.
     let nest = |script: &str, done: &std::path::Path| {
         format!(
             "{} start {} {} {} 1 1 '{script}'; {}",
@@ -106,12 +106,12 @@ fn a_task_that_waits_for_one_beneath_it_does_not_hold_it_up() {
             await_file(done)
         )
     };
-    // The one in the middle has the quotes of a shell within a shell.
+    // The middle task is quoted as a shell command within a shell command.
     let middle = nest(&format!("touch {}", innermost.display()), &innermost).replace('\'', "\"");
     let middle = format!("{middle}; touch {}", inner.display());
     let outer = format!("{}; {}", await_file(&other), nest(&middle, &inner));
     let outer = env.try_start(task(), program(&outer), queue).unwrap();
-    // It came before those beneath.
+    // This task was queued before those below the outer task.
     let waiting = env.try_start(task(), program("exit 0"), queue).unwrap();
     assert_eq!(waiting.state, State::Queued);
     std::fs::write(other, "").unwrap();
@@ -162,7 +162,7 @@ fn a_stopped_shim_holds_up_nobody_and_can_be_ended() {
     };
     stop(&second);
     stop(&first);
-    // One that is stopped hears all the same.
+    // A stopped shim handles the request nevertheless.
     let Stopped::Ended(first) = env.tasks().stop(first.id, true).unwrap() else { panic!() };
     assert_ended(&first, Outcome::Signalled, None, Some(15));
     assert_ended(&env.ended(third.id), Outcome::Succeeded, Some(0), None);
@@ -182,7 +182,7 @@ fn a_shim_that_does_nothing_is_killed() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // It has no time to do anything in between.
+            // The shim has no time to do anything in between.
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 kill(shim, Signal::STOP);
             }
@@ -222,7 +222,8 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
     let mut root = Command::new("sleep").arg("1000").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     env.root = aiw_tasks::Root::of(root.id());
     let next = env.path("aiw-next");
-    // By another process: what this one has open to write, others that it starts have for a moment too.
+    // Copied by another process: while this process has a file open for writing, its other children briefly have it
+    // open too.
     assert!(Command::new("cp").arg(shim()).arg(&next).status().unwrap().success());
     let starter = |newer: bool, script: &str| {
         let mut starter = Command::new(if newer { next.as_path() } else { shim() });
@@ -238,7 +239,7 @@ fn two_versions_of_the_table_do_not_disturb_each_other() {
         assert_ended(&env.ended(*id), Outcome::Succeeded, Some(0), None);
     }
     let long = ids(&starter(true, "exec sleep 1000").wait_with_output().unwrap().stdout);
-    // It has a table of its own, and is seen all the same.
+    // The newer task has a table of its own, and is visible nevertheless.
     assert_eq!(aiw_tasks::testing::taken(&env.runtime(), env.root), 0);
     until(|| (env.tasks().get(long[0]).unwrap().state == State::Running).then_some(()));
     let link = env.link().with_file_name(format!("{}_task3", env.root.pid));
@@ -303,7 +304,7 @@ fn whoever_waits_is_asleep_and_whoever_ends_wakes_the_next() {
     until(|| (env.tasks().get(started[59].id).unwrap().state == State::Queued).then_some(()));
     let before = used();
     std::thread::sleep(Duration::from_secs(2));
-    // Of 59 that wait, each second, in nanoseconds: less than a hundredth of a processor, on any machine.
+    // In nanoseconds, for 59 waiting tasks and two seconds: less than a hundredth of a processor, on any machine.
     assert!(used() - before < 20_000_000, "{} ns", used() - before);
     std::fs::write(gate, "").unwrap();
     for task in &started {
@@ -314,7 +315,7 @@ fn whoever_waits_is_asleep_and_whoever_ends_wakes_the_next() {
     assert!(order.iter().copied().eq(0..60), "{order:?}");
 }
 
-/// The processor time that a process has used, in nanoseconds.
+/// Returns the processor time that a process has used, in nanoseconds.
 fn processor_time(pid: u32) -> u64 {
     let times = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     times.split(' ').next().and_then(|time| time.parse().ok()).unwrap_or(0)
@@ -325,7 +326,7 @@ fn a_place_is_never_lost_whoever_of_the_queue_is_killed() {
     let env = Environment::new();
     let queue = Queue { limit: 3, may_queue: true };
     let started: Vec<_> = (0..24).map(|_| env.try_start(task(), program("sleep 0.2"), queue).unwrap()).collect();
-    // Of those that run, of those that are next, and of those that wait long.
+    // Some that run, some that are next, and some that wait for long.
     for at in [0, 3, 4, 10, 11, 12, 23] {
         kill(shim_of(&started[at]), Signal::KILL);
     }
@@ -338,7 +339,7 @@ fn a_place_is_never_lost_whoever_of_the_queue_is_killed() {
         }
     }
     assert!((1..=7).contains(&lost), "{lost}");
-    // All three places are there still.
+    // All three places still exist.
     let gate = env.path("gate");
     let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
     let three: Vec<_> = (0..3).map(|_| env.try_start(task(), program(&script), queue).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Secrets in what a CLI writes.
+//! Secrets in the output of a CLI.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ fn a_line_that_may_go_on_is_shown_after_a_while_and_others_at_once() {
         seen.extend(entries.into_iter().filter(|entry| entry.stream == aiw_tasks::Stream::Stdout));
         (seen.len() == 2).then_some(())
     });
-    // Nothing has come since, and the CLI runs.
+    // Nothing has arrived since, and the CLI is running.
     assert_eq!(env.tasks().get(task.id).unwrap().state, State::Running);
     std::fs::write(go, "").unwrap();
     env.ended(task.id);

@@ -1,4 +1,4 @@
-//! Segments that are not what they should be.
+//! Segments that are damaged or not private.
 
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -9,7 +9,7 @@ use aiw_tasks::{Outcome, State, TaskError, WaitMode};
 
 use crate::environment::{Environment, assert_ended, program, task, until};
 
-/// A session with a segment and nothing in it.
+/// Returns a session with an empty segment.
 fn used() -> Environment {
     let env = Environment::new();
     env.run("exit 0");
@@ -55,7 +55,7 @@ fn a_segment_that_is_cut_off_in_use_ends_nobody() {
     });
     std::thread::sleep(std::time::Duration::from_millis(100));
     fs::OpenOptions::new().write(true).open(&env.segments()[0]).unwrap().set_len(0).unwrap();
-    // Another one is made, and its limit counts the task that was there.
+    // A new segment is created, and its limit counts the task that already existed.
     assert_works(&env);
     assert_eq!(env.tasks().get(id).unwrap().state, State::Running);
     env.tasks().stop(id, true).unwrap();
@@ -75,7 +75,7 @@ fn a_table_full_of_garbage_harms_nobody() {
     }
     file.write_all_at(&noise, 4096).unwrap();
     assert_eq!(env.tasks().list().unwrap().len(), 1);
-    // The owners that it names are dead.
+    // The owners in the garbage are dead.
     assert_works(&env);
 }
 
@@ -142,7 +142,7 @@ fn a_system_without_shared_memory_is_told_what_to_do() {
     let env = Environment::new();
     let devices = env.path("devices");
     fs::create_dir(&devices).unwrap();
-    // A `/dev` that has nothing but `/dev/null`. Only root may have one.
+    // A `/dev` that contains nothing but `/dev/null`. Only root can mount one.
     let script = "mount -t tmpfs aiw \"$1\" && touch \"$1/null\" && mount --bind /dev/null \"$1/null\" && \
                   mount --rbind \"$1\" /dev || exit 42; shift; exec \"$@\"";
     let output = std::process::Command::new("unshare")
@@ -172,7 +172,7 @@ fn a_runtime_directory_of_others_is_refused() {
     fs::set_permissions(env.runtime(), fs::Permissions::from_mode(0o755)).unwrap();
     let error = env.try_start(task(), program("exit 0"), aiw_tasks::Queue::default()).unwrap_err();
     assert!(error.to_string().ends_with("is open to others; its mode must be 0700"), "{error}");
-    // Looking does not need it.
+    // Listing does not need it.
     assert_eq!(env.tasks().list().unwrap().len(), 1);
     fs::set_permissions(env.runtime(), fs::Permissions::from_mode(0o700)).unwrap();
 }
@@ -181,7 +181,7 @@ fn a_runtime_directory_of_others_is_refused() {
 fn tasks_survive_the_loss_of_their_segment_and_come_back() {
     let env = Environment::new();
     let task = env.start("sleep 100");
-    // As a logout does.
+    // As at a logout.
     for segment in env.segments() {
         fs::remove_file(segment).unwrap();
     }

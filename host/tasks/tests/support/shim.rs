@@ -1,12 +1,12 @@
 //! `shim …` is the supervisor, as in `aiw`; `start HOME RUNTIME ROOT COUNT LIMIT SCRIPT` starts tasks and prints
-//! their ids; `follow HOME RUNTIME ROOT ID` reads a log until there is nothing more for minutes;
-//! `stop HOME RUNTIME ROOT ID` ends a task; `attach RUNTIME ROOT` makes segments until it is killed.
+//! their ids; `follow HOME RUNTIME ROOT ID` follows a log until SIGUSR1; `stop HOME RUNTIME ROOT ID` ends a task;
+//! `attach RUNTIME ROOT` makes segments until it is killed.
 
 use std::process::ExitCode;
 
 #[cfg(unix)]
 fn main() -> ExitCode {
-    // Under this name it is the next version.
+    // Under this name it acts as the next version.
     if std::env::current_exe().is_ok_and(|path| path.ends_with("aiw-next")) {
         aiw_tasks::testing::be_newer();
     }
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A stream of words, in the place of a CLI's JSON.
+/// An interpreter for a stream of words, in place of a CLI's JSON.
 #[cfg(unix)]
 mod words {
     use aiw_tasks::{Facts, Interpreter, Stream, Usage};
@@ -79,7 +79,7 @@ mod start {
         let words: Vec<String> = std::env::args().skip(2).collect();
         let [runtime, root] = words.as_slice() else { return ExitCode::FAILURE };
         let Ok(pid) = root.parse() else { return ExitCode::FAILURE };
-        // It only comes back with an error.
+        // It returns only with an error.
         let _ = aiw_tasks::testing::attach_forever(runtime.as_ref(), Root::of(pid));
         ExitCode::FAILURE
     }

@@ -1,4 +1,4 @@
-//! What the browser shows and how keys change it: no terminal, no threads, no drawing.
+//! The state of the browser and how keys change it: no terminal, no threads, no drawing.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +10,17 @@ use super::search::Search;
 use crate::screen::{self, Progress};
 use crate::text::clean;
 
-/// What a key asks of the loop.
+/// What a key asks the loop to do.
 pub(crate) type Effect = screen::Effect<Job>;
 
-/// The most characters of a query.
+/// The maximum number of characters in a query.
 const QUERY: usize = 100;
-/// The most characters of a message, a step, a line of a preview.
+/// The maximum number of characters in a message, a step or a line of a preview.
 const LINE: usize = 4_000;
-/// The most lines of a preview.
+/// The maximum number of lines in a preview.
 const LINES: usize = 2_000;
 
-/// Work for the rooms below; it may block, so the loop gives it to a thread.
+/// Work for the rooms below. It may block, so the loop gives it to a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Job {
     Load,
@@ -30,7 +30,7 @@ pub(crate) enum Job {
     Enable(String, bool),
 }
 
-/// The list as a job read it.
+/// The list as read by a job.
 pub(crate) struct Loaded {
     entries: Vec<Entry>,
     search: Search,
@@ -40,7 +40,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Everything that takes time with thousands of plugins happens here, off the loop.
+    /// Prepares the list. Everything that takes time with thousands of plugins happens here, outside of the loop.
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
         let entries = Entry::all(plugins);
         let mut markets = BTreeSet::new();
@@ -57,14 +57,14 @@ impl Loaded {
     }
 }
 
-/// What came of a job.
+/// The result of a job.
 pub(crate) enum Reply {
     Loaded(Result<Box<Loaded>, String>),
     Previewed(String, Result<Preview, String>),
     Done(Result<String, String>),
 }
 
-/// What keys mean at the moment.
+/// What keys currently mean.
 #[derive(Debug)]
 pub(crate) enum Mode {
     List,
@@ -73,7 +73,7 @@ pub(crate) enum Mode {
     Confirm(Confirm),
 }
 
-/// A question with what speaks for and against.
+/// A question, with warnings and details to decide on.
 #[derive(Debug)]
 pub(crate) struct Confirm {
     pub(crate) job: Job,
@@ -82,7 +82,7 @@ pub(crate) struct Confirm {
     pub(crate) lines: Vec<String>,
 }
 
-/// Which pane the arrows move; below the width for two, which pane is shown.
+/// The pane that the arrows move. If the screen is too narrow for two panes, the pane that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Focus {
     List,
@@ -101,14 +101,14 @@ pub(crate) struct Work {
     changes: bool,
 }
 
-/// The last thing said.
+/// The last message.
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) text: String,
     pub(crate) bad: bool,
 }
 
-/// What the list is narrowed to, besides the query.
+/// The filters of the list, besides the query.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     pub(crate) market: Option<String>,
@@ -126,22 +126,22 @@ impl Filter {
     }
 }
 
-/// The whole state of the browser.
+/// The complete state of the browser.
 pub(crate) struct App {
     pub(crate) color: bool,
     pub(crate) loaded: Loaded,
     pub(crate) load_error: Option<String>,
     pub(crate) filter: Filter,
     pub(crate) query: String,
-    /// The rows that pass the query and the filters, as indices of entries.
+    /// The rows that pass the query and the filters, as indices into the entries.
     visible: Vec<usize>,
     pub(crate) selected: usize,
     /// The first row on the screen.
     pub(crate) top: usize,
-    /// The rows that fit on the screen.
+    /// The number of rows that fit on the screen.
     page: usize,
     pub(crate) focus: Focus,
-    /// The first line shown of the details, the help or a question.
+    /// The first visible line of the details, the help or a question.
     pub(crate) scroll: usize,
     pub(crate) mode: Mode,
     pub(crate) work: Option<Work>,
@@ -150,7 +150,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// The browser before its list has been read; the job reads it.
+    /// Returns the browser before its list has been read, and the job that reads it.
     pub(crate) fn new(options: Options) -> (Self, Job) {
         let mut app = Self {
             color: options.color,
@@ -173,27 +173,27 @@ impl App {
         (app, Job::Load)
     }
 
-    /// How many plugins there are, shown or not.
+    /// Returns the number of all plugins, shown or not.
     pub(crate) fn count(&self) -> usize {
         self.loaded.entries.len()
     }
 
-    /// How many rows pass the query and the filters.
+    /// Returns the number of rows that pass the query and the filters.
     pub(crate) fn shown(&self) -> usize {
         self.visible.len()
     }
 
-    /// The row at `position` of the list.
+    /// Returns the row at `position` of the list.
     pub(crate) fn row(&self, position: usize) -> Option<&Entry> {
         self.visible.get(position).and_then(|&index| self.loaded.entries.get(index))
     }
 
-    /// The row that the keys act on.
+    /// Returns the row that the keys act on.
     pub(crate) fn current(&self) -> Option<&Entry> {
         self.row(self.selected)
     }
 
-    /// Tells the state how many rows fit, and keeps the selected one among them.
+    /// Sets how many rows fit, and scrolls so that the selected row is visible.
     pub(crate) fn fit(&mut self, rows: u16) {
         self.page = usize::from(rows).max(1);
         self.selected = self.selected.min(self.visible.len().saturating_sub(1));
@@ -205,7 +205,7 @@ impl App {
         self.top = self.top.min(self.visible.len().saturating_sub(self.page));
     }
 
-    /// A key was pressed.
+    /// Handles a key press.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Effect> {
         if key.kind == KeyEventKind::Release {
             return None;
@@ -217,7 +217,7 @@ impl App {
             _ if key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) => return None,
             _ => {}
         }
-        // What is said about leaving stays while the work goes on.
+        // A message about leaving stays while the work goes on.
         if !self.leaving {
             self.status = None;
         }
@@ -233,7 +233,7 @@ impl App {
         }
     }
 
-    /// Text was pasted: only a search takes it, so that it cannot press keys.
+    /// Handles pasted text. Only a search accepts it, so that pasted text cannot press keys.
     pub(crate) fn paste(&mut self, text: &str) {
         if matches!(self.mode, Mode::Search) {
             let text = clean(text, QUERY);
@@ -241,7 +241,7 @@ impl App {
         }
     }
 
-    /// Time has passed, and perhaps a step.
+    /// Handles the passage of time, and a step of the work if there is one.
     pub(crate) fn tick(&mut self, progress: Option<Progress>) {
         if let Some(work) = &mut self.work {
             work.ticks = work.ticks.wrapping_add(1);
@@ -253,7 +253,7 @@ impl App {
         }
     }
 
-    /// A job has ended.
+    /// Handles the end of a job.
     pub(crate) fn reply(&mut self, reply: Reply) -> Option<Effect> {
         self.work = None;
         match reply {
@@ -265,7 +265,7 @@ impl App {
             }
             Reply::Loaded(Err(error)) => {
                 let text = clean(&error, LINE);
-                // An empty list shows it in the list's place.
+                // If the list is empty, the error is shown in its place.
                 if self.count() > 0 {
                     self.status = Some(Status { text: text.clone(), bad: true });
                 }
@@ -274,7 +274,7 @@ impl App {
             Reply::Previewed(id, Ok(preview)) => {
                 let shown = clean(&id, 120);
                 if !matches!(self.mode, Mode::List) {
-                    // A question that appears under typing fingers would be answered by them.
+                    // A question that appears while the user is typing would be answered by the next keys.
                     self.say(format!("`{shown}` is ready to install, press i again"));
                     return None;
                 }
@@ -299,7 +299,7 @@ impl App {
                 return Some(Effect::Start(Job::Load));
             }
             Reply::Previewed(_, Err(error)) | Reply::Done(Err(error)) => {
-                // Whoever wanted to leave should still see what went wrong.
+                // A user who wanted to leave should still see what went wrong.
                 self.leaving = false;
                 self.status = Some(Status { text: clean(&error, LINE), bad: true });
             }
@@ -398,7 +398,7 @@ impl App {
         None
     }
 
-    /// Whether a job may start; says why not.
+    /// Returns whether a job may start. If not, the status says why.
     fn idle(&mut self) -> bool {
         match &self.work {
             Some(work) => {
@@ -476,7 +476,7 @@ impl App {
                 let kept = query.trim_end().rfind(' ').map_or(0, |at| at + 1);
                 query.truncate(kept);
             }),
-            // What some terminals send for Backspace.
+            // Some terminals send this for Backspace.
             KeyCode::Char('h') if control => self.retype(backspace),
             KeyCode::Backspace => self.retype(backspace),
             KeyCode::Char(c) if !control => self.retype(|query| type_char(query, c)),
@@ -486,7 +486,7 @@ impl App {
         None
     }
 
-    /// Changes the query and goes to its best match.
+    /// Changes the query and selects its best match.
     fn retype(&mut self, change: impl FnOnce(&mut String)) {
         change(&mut self.query);
         self.refine(None);
@@ -507,7 +507,7 @@ impl App {
             KeyCode::Char('y' | 'Y') => {
                 self.scroll = 0;
                 let Mode::Confirm(confirm) = std::mem::replace(&mut self.mode, Mode::List) else { return None };
-                // The question may have stood while the list was read again.
+                // The question may have been open while the list was read again.
                 if !self.idle() {
                     return None;
                 }
@@ -529,7 +529,7 @@ impl App {
         None
     }
 
-    /// Moves through a text; the drawing keeps `scroll` within it.
+    /// Scrolls through a text. Drawing keeps `scroll` within the text.
     fn scroll_by(&mut self, code: KeyCode) -> bool {
         self.scroll = match code {
             KeyCode::Up | KeyCode::Char('k') => self.scroll.saturating_sub(1),
@@ -558,7 +558,7 @@ impl App {
         self.scroll = 0;
     }
 
-    /// Applies query and filters, keeping the selected row if it is still there.
+    /// Applies the query and the filters, keeping the selected row if it still passes.
     fn refine_here(&mut self) {
         let selected = self.current().map(|entry| entry.id.clone());
         self.refine(selected.as_deref());
@@ -574,7 +574,7 @@ impl App {
             .and_then(|id| self.visible.iter().position(|&index| entries.get(index).is_some_and(|e| e.id == id)))
             .unwrap_or(0);
         self.top = 0;
-        // A question or the help may stand over the list while it is read again.
+        // A question or the help may cover the list while it is read again.
         if matches!(self.mode, Mode::List | Mode::Search) {
             self.scroll = 0;
         }
@@ -590,14 +590,14 @@ fn type_char(query: &mut String, c: char) {
         return;
     }
     if c == ' ' {
-        // `clean` would fold it away.
+        // `clean` would remove it.
         query.push(c);
     } else {
         query.push_str(&clean(c.encode_utf8(&mut [0; 4]), QUERY));
     }
 }
 
-/// The choice after `current`: each in turn, then none.
+/// Returns the choice after `current`: each in turn, then none.
 fn next(current: Option<String>, choices: &[String]) -> Option<String> {
     match current {
         None => choices.first().cloned(),

@@ -15,7 +15,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// With these plugins, all of them shown, `width` by `height` cells.
+    /// Returns a browser of `width` by `height` cells with these plugins, all of them shown.
     #[must_use]
     pub fn new(plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
         let (mut app, _) = App::new(Options { color: true, query: String::new(), all: true });
@@ -23,14 +23,14 @@ impl Frame {
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok() }
     }
 
-    /// Moves a row down (from the last to the first) and draws the frame.
+    /// Selects the next row (after the last row, the first) and draws the frame.
     pub fn draw(&mut self) {
         let last = self.app.selected + 1 >= self.app.shown();
         self.key(if last { KeyCode::Home } else { KeyCode::Down });
         self.frame();
     }
 
-    /// Types `query` letter by letter, drawing after each; then clears it.
+    /// Types `query` letter by letter, drawing a frame after each letter, and then clears it.
     pub fn search(&mut self, query: &str) {
         self.key(KeyCode::Char('/'));
         for c in query.chars() {

@@ -1,16 +1,16 @@
-//! A [`Plugin`] as it is shown: every string cleaned once, when the list is read, not per frame.
+//! A [`Plugin`] prepared for display: every string is cleaned once, when the list is read, instead of in every frame.
 
 use super::model::Plugin;
 use crate::text::clean;
 
-/// The most characters of a name in the list.
+/// The maximum number of characters in a name in the list.
 const NAME: usize = 120;
-/// The most characters of a description, a target, a note.
+/// The maximum number of characters in a description, a target or a note.
 const LONG: usize = 2_000;
-/// The most servers, notes or kinds of one plugin that are shown.
+/// The maximum number of servers, notes or kinds that are shown for one plugin.
 const MANY: usize = 100;
 
-/// How a line of the details is meant.
+/// The style of a line in the details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     Title,
@@ -19,7 +19,7 @@ pub(crate) enum Tone {
     Bad,
 }
 
-/// One paragraph of the details.
+/// A paragraph of the details.
 #[derive(Debug)]
 pub(crate) struct Fact {
     pub(crate) label: &'static str,
@@ -27,7 +27,7 @@ pub(crate) struct Fact {
     pub(crate) tone: Tone,
 }
 
-/// What stands before a name in the list.
+/// The mark before a name in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
     None,
@@ -36,10 +36,10 @@ pub(crate) enum Mark {
     Broken,
 }
 
-/// One row of the list with its details.
+/// A row of the list with its details.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// As the backend knows it: never shown.
+    /// The id for the backend. It is never shown.
     pub(crate) id: String,
     pub(crate) title: String,
     pub(crate) name: String,
@@ -51,10 +51,10 @@ pub(crate) struct Entry {
     pub(crate) installed: bool,
     pub(crate) enabled: bool,
     pub(crate) broken: Option<String>,
-    /// Whether it brings an MCP server, or might (nobody looked yet).
+    /// Whether the plugin brings an MCP server, or might bring one because nobody has looked yet.
     pub(crate) serves: bool,
     pub(crate) facts: Vec<Fact>,
-    /// What the search looks through besides the name.
+    /// The text that the search covers besides the name.
     pub(crate) words: String,
 }
 
@@ -140,7 +140,7 @@ impl Entry {
         }
     }
 
-    /// The plugins as rows, by name and then by market.
+    /// Converts the plugins to rows, sorted by name and then by market.
     pub(crate) fn all(plugins: Vec<Plugin>) -> Vec<Self> {
         let mut entries: Vec<Self> = plugins.into_iter().map(Self::new).collect();
         entries.sort_by_cached_key(|entry| (entry.name.to_lowercase(), entry.market.to_lowercase()));

@@ -1,4 +1,4 @@
-//! `aiw plugin browse`: a list, details, a search as one types, and work with progress.
+//! `aiw plugin browse`: a list, details, search as you type, and work with progress.
 
 mod app;
 #[doc(hidden)]
@@ -20,16 +20,16 @@ use crate::screen::{Effect, Progress, Screen, ScreenError, Worker};
 use app::{App, Job, Loaded, Reply};
 pub use model::{Backend, BackendError, Options, Plugin, Preview, Server};
 
-/// Lets the user browse, on the terminal that standard output must be, until they leave.
+/// Lets the user browse until they leave. Standard output must be a terminal.
 ///
-/// The terminal is given back as it was on every way out, panics included. Signals that were
-/// caught stay caught (and unheard) after it returns: they cannot be given back, so this should be
-/// the last thing that a process does.
+/// The terminal is restored on every way out, including panics. Signals that were caught stay caught (and unhandled)
+/// after this function returns: the previous handlers cannot be restored, so this should be the last thing that a
+/// process does.
 ///
 /// # Errors
 ///
-/// [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT; [`ScreenError::Terminal`]
-/// where the terminal fails.
+/// Returns [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT, and [`ScreenError::Terminal`] if the
+/// terminal fails.
 pub fn browse(backend: Arc<dyn Backend>, options: Options) -> Result<(), ScreenError> {
     let (app, first) = App::new(options);
     show(Browse { app, first: Some(first), backend })

@@ -1,47 +1,47 @@
-//! What the browser shows, and what it asks for it.
+//! The data that the browser shows, and the trait that provides it.
 
 use std::error::Error;
 
 use crate::screen::Progress;
 
-/// One plugin in the list. Nothing of it needs to be fit to print: the view sees to that.
+/// A plugin in the list. Its strings need not be printable: the view takes care of that.
 #[derive(Debug, Clone, Default)]
 pub struct Plugin {
-    /// `name@market`: what [`Backend`] is asked with.
+    /// `name@market`, which is passed to [`Backend`].
     pub id: String,
-    /// Its name in the market.
+    /// The plugin's name in the market.
     pub name: String,
     /// The market that lists it.
     pub market: String,
-    /// As the market or the plugin says.
+    /// The version, according to the market or the plugin.
     pub version: Option<String>,
-    /// What it is for, in its author's words.
+    /// What the plugin is for, in its author's words.
     pub description: String,
-    /// As the market sorts it.
+    /// The category, according to the market.
     pub category: Option<String>,
-    /// What it brings: `mcp`, `skills`, `commands`, `agents`, `hooks`, `lsp`. `None` when nobody
-    /// has looked yet.
+    /// What the plugin brings: `mcp`, `skills`, `commands`, `agents`, `hooks`, `lsp`. `None` if nobody has looked
+    /// yet.
     pub kinds: Option<Vec<String>>,
-    /// Where its files come from.
+    /// The source of the plugin's files.
     pub source: String,
-    /// Its page.
+    /// The plugin's home page.
     pub homepage: Option<String>,
-    /// The MCP servers it brings, as far as known.
+    /// The MCP servers that the plugin brings, as far as known.
     pub servers: Vec<Server>,
-    /// Anything else worth a line.
+    /// Other notable facts.
     pub notes: Vec<String>,
-    /// Why it cannot be installed.
+    /// Why the plugin cannot be installed.
     pub broken: Option<String>,
-    /// Whether it is installed.
+    /// Whether the plugin is installed.
     pub installed: bool,
-    /// Whether its servers are in use; means nothing unless installed.
+    /// Whether the plugin's servers are in use. Meaningless unless the plugin is installed.
     pub enabled: bool,
 }
 
 /// An MCP server of a plugin.
 #[derive(Debug, Clone, Default)]
 pub struct Server {
-    /// Its name in `mcpServers`.
+    /// The server's name in `mcpServers`.
     pub name: String,
     /// `stdio`, `http`, `sse`.
     pub transport: String,
@@ -49,27 +49,27 @@ pub struct Server {
     pub target: String,
 }
 
-/// What an install would do, for the user to agree to.
+/// What an install would do, for the user to confirm.
 #[derive(Debug, Clone, Default)]
 pub struct Preview {
-    /// What it would add and run.
+    /// What the install would add and run.
     pub lines: Vec<String>,
-    /// Variables that are missing, clashes; shown first.
+    /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
 }
 
-/// How to browse.
+/// The options of the browser.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Whether to use color; without it bold, inversion and underlines are left.
+    /// Whether to use color. Without color, bold, inversion and underlines remain.
     pub color: bool,
-    /// What to search for at the start.
+    /// The initial search query.
     pub query: String,
     /// Whether to show plugins without MCP servers.
     pub all: bool,
 }
 
-/// Why something could not be done.
+/// An error of an operation of the backend.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct BackendError {
@@ -78,32 +78,32 @@ pub struct BackendError {
 }
 
 impl BackendError {
-    /// A sentence for the status line.
+    /// Returns an error with a sentence for the status line.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None }
     }
 
-    /// The same with what it came from.
+    /// Adds the cause of the error.
     #[must_use]
     pub fn because(self, source: impl Error + Send + Sync + 'static) -> Self {
         Self { source: Some(Box::new(source)), ..self }
     }
 }
 
-/// What the view asks of the rooms below. Every call may block: it is made on a thread of its
-/// own, one at a time. An error goes to the status line.
+/// The operations that the view needs from the rooms below. Every call may block: calls are made on a separate
+/// thread, one at a time. An error is shown in the status line.
 ///
-/// Where the user insists on leaving, or a signal comes, [`browse`](crate::browse) returns while a call is under
-/// way; the process is expected to end then, so a change must survive being cut off.
+/// If the user insists on leaving, or a signal arrives, [`browse`](crate::browse) returns while a call is still
+/// running. The process is expected to end then, so a change must survive being interrupted.
 pub trait Backend: Send + Sync {
-    /// Every plugin of every market. Called at the start and after each change.
+    /// Returns every plugin of every market. Called at the start and after each change.
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError>;
-    /// What an install would add; an error where it cannot be done.
+    /// Returns what an install would add, or an error if the plugin cannot be installed.
     fn preview(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<Preview, BackendError>;
-    /// Installs what the preview showed; one line is said at the end.
+    /// Installs what the preview showed. Returns a line for the status.
     fn install(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError>;
-    /// Removes it; one line is said at the end.
+    /// Removes a plugin. Returns a line for the status.
     fn remove(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError>;
-    /// Enables or disables it; one line is said at the end.
+    /// Enables or disables a plugin. Returns a line for the status.
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError>;
 }

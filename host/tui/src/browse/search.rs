@@ -1,28 +1,27 @@
-//! Fuzzy search over the rows, a keystroke at a time.
+//! Fuzzy search over the rows, updated with each keystroke.
 
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32String};
 
 use super::entry::Entry;
 
-/// A row that matches.
+/// A matching row.
 #[derive(Debug, Clone, Copy)]
 struct Hit {
     index: usize,
     score: u32,
 }
 
-/// What one row is searched by.
+/// The searchable text of a row.
 struct Haystack {
     name: Utf32String,
     words: Utf32String,
 }
 
-/// The matcher, what it looks through, and what it found for the present query.
+/// The matcher, the text that it searches, and the hits for the current query.
 ///
-/// Every word of the query must be found: with gaps in the name, or as it stands in the market,
-/// the category, the kinds, the servers and the description. (With gaps, a long description
-/// would match nearly everything.)
+/// Every word of the query must match: with gaps in the name, or without gaps in the market, the category, the kinds,
+/// the servers and the description. (With gaps, a long description would match nearly everything.)
 pub(crate) struct Search {
     haystacks: Vec<Haystack>,
     matcher: Matcher,
@@ -40,8 +39,8 @@ impl Search {
         Self { haystacks, matcher: Matcher::new(Config::DEFAULT), query: String::new(), hits }
     }
 
-    /// Searches for `query`. What extends the query before can only narrow what that one found,
-    /// so a typed letter looks at the present hits alone.
+    /// Searches for `query`. A query that extends the previous one can only narrow its hits, so after a typed letter
+    /// only the current hits are searched.
     pub(crate) fn find(&mut self, query: &str) {
         if query == self.query {
             return;
@@ -70,7 +69,7 @@ impl Search {
         self.hits.sort_unstable_by_key(|hit| (std::cmp::Reverse(hit.score), hit.index));
     }
 
-    /// The rows that match, best first.
+    /// Returns the matching rows, best first.
     pub(crate) fn hits(&self) -> impl Iterator<Item = usize> {
         self.hits.iter().map(|hit| hit.index)
     }

@@ -1,4 +1,4 @@
-//! The browser from the outside of its parts: keys in, frames out.
+//! Tests of the whole browser: keys in, frames out.
 
 use std::fmt::Write as _;
 
@@ -82,7 +82,7 @@ impl Screen {
         self.app.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL))
     }
 
-    /// Presses a key for each letter; what the last one asked for.
+    /// Presses a key for each letter. Returns the effect of the last one.
     fn keys(&mut self, keys: &str) -> Option<Effect> {
         keys.chars().map(|c| self.key(KeyCode::Char(c))).last().flatten()
     }
@@ -528,7 +528,7 @@ fn assert_plain(buffer: &Buffer) {
             );
         }
         assert!(cell.symbol().chars().count() <= 4, "{:?}", cell.symbol());
-        // A wide character is followed by a blank: else the terminal is one cell off.
+        // A wide character is followed by a blank. Otherwise the terminal would be one cell off.
         if cell.cell_width() == 2 {
             assert_ne!(at as u16 % buffer.area.width, buffer.area.width - 1);
             assert_eq!(buffer.content[at + 1].symbol(), " ");

@@ -1,4 +1,4 @@
-//! Draws the state: the rows on the screen and no others.
+//! Draws the state, including only the rows on the screen.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -9,9 +9,9 @@ use super::app::{App, Focus, Mode};
 use super::entry::{Fact, Mark, Tone};
 use crate::text::{width, wrap};
 
-/// Below this many columns list and details take turns.
+/// If there are fewer columns, only the list or the details are shown.
 const TWO_PANES: u16 = 80;
-/// The cells that labels take in the details.
+/// The number of cells for labels in the details.
 const LABEL: usize = 10;
 
 const HELP: &[(&str, &str)] = &[
@@ -37,13 +37,13 @@ const HELP: &[(&str, &str)] = &[
     ("?", "not inspected yet"),
 ];
 
-/// Where things stand on the screen; what has no room is empty.
+/// The areas of the screen. An area that does not fit is empty.
 struct Areas {
     title: Rect,
     list: Rect,
     rule: Rect,
     details: Rect,
-    /// List, rule and details together.
+    /// The list, rule and details together.
     body: Rect,
     status: Rect,
     keys: Rect,
@@ -53,7 +53,7 @@ impl Areas {
     fn of(screen: Rect, focus: Focus) -> Self {
         let row = |y: u16| Rect { y: screen.y + y, height: 1, ..screen };
         let height = screen.height;
-        // The list goes last: without it nothing can be done.
+        // The list is the last to be dropped: without it nothing can be done.
         let title = if height >= 3 { row(0) } else { Rect::ZERO };
         let keys = if height >= 4 { row(height - 1) } else { Rect::ZERO };
         let status = if height >= 2 { row(height - 1 - keys.height) } else { Rect::ZERO };
@@ -73,7 +73,7 @@ impl Areas {
     }
 }
 
-/// Styles; without color only weight, inversion and underlines are left.
+/// The styles. Without color, only weight, inversion and underlines remain.
 #[derive(Clone, Copy)]
 struct Theme {
     color: bool,
@@ -138,8 +138,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
     }
 }
 
-/// Writes clean text into the first row of `area`, from the cell `x` of it on, and says where it
-/// ended.
+/// Writes clean text into the first row of `area`, beginning at its cell `x`. Returns where the text ended.
 fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> u16 {
     let area = area.intersection(buffer.area);
     if area.is_empty() || x >= area.width {
@@ -150,7 +149,7 @@ fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> u16
     end - area.x
 }
 
-/// The row `y` of `area`.
+/// Returns the row `y` of `area`.
 fn row(area: Rect, y: usize) -> Option<Rect> {
     let y = u16::try_from(y).ok().filter(|&y| y < area.height)?;
     Some(Rect { y: area.y + y, height: 1, ..area })
@@ -182,7 +181,7 @@ fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
         empty(buffer, area, app, theme);
         return;
     }
-    // Marker and mark, then name, market and kinds in shares of what is left.
+    // Marker and mark, then name, market and kinds in shares of the remaining width.
     let room = usize::from(area.width.saturating_sub(4));
     let (name_width, market_width) = match room {
         0..24 => (room, 0),
@@ -211,7 +210,7 @@ fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     }
 }
 
-/// One cell of the table: cut with `…`, a space kept to the next one.
+/// Draws one cell of the table. The text is cut with `…`, and a space is kept before the next cell.
 fn column(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, cells: usize, style: Style) {
     let room = cells.saturating_sub(1);
     let start = *x;
@@ -228,7 +227,7 @@ fn column(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, cells: usize
     }
 }
 
-/// The start of `text` that takes at most `cells`.
+/// Returns the longest start of `text` that takes at most `cells`.
 fn wrap_hard(text: &str, cells: usize) -> &str {
     let mut used = 0;
     for (at, c) in text.char_indices() {
@@ -256,7 +255,7 @@ fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     }
 }
 
-/// A line of a text that scrolls.
+/// A line of a scrollable text.
 struct Line<'a> {
     label: &'static str,
     indent: usize,
@@ -274,7 +273,7 @@ fn details(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> usize {
     text(buffer, area, &lines, app.scroll)
 }
 
-/// A fact as lines: its label before the first where there is room, else above.
+/// Converts a fact to lines. Its label is in front of the first line if there is room, and otherwise above it.
 fn paragraph<'a>(lines: &mut Vec<Line<'a>>, fact: &'a Fact, room: usize, theme: Theme) {
     let style = theme.tone(fact.tone);
     let continues = fact.label.is_empty() && lines.last().is_some_and(|line| line.indent > 0);
@@ -326,8 +325,8 @@ fn help(theme: Theme) -> Vec<Line<'static>> {
     HELP.iter().map(line).collect()
 }
 
-/// Draws the lines from `scroll` on, and says from which it really did: no further than needed
-/// to see the last.
+/// Draws the lines beginning at `scroll`, but scrolls no further than needed to see the last line. Returns the actual
+/// first line.
 fn text(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], scroll: usize) -> usize {
     let scroll = scroll.min(lines.len().saturating_sub(usize::from(area.height)));
     for (y, line) in lines.iter().skip(scroll).enumerate() {
@@ -338,13 +337,13 @@ fn text(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], scroll: usize) -> u
     scroll
 }
 
-/// The line of what is typed, done or said; answers where the cursor stands.
+/// Draws the status line, which shows what is typed, done or said. Returns the position of the cursor.
 fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Position> {
     if area.is_empty() {
         return None;
     }
     if matches!(app.mode, Mode::Search) {
-        // The end is what is being typed: a long query loses its start.
+        // The user is typing at the end, so a long query loses its start.
         let room = usize::from(area.width.saturating_sub(2));
         let mut shown = app.query.as_str();
         while width(shown) > room {

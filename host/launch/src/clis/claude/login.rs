@@ -1,5 +1,4 @@
-//! Logins of the user's own that Claude Code would send to a provider, whatever its variables say. Seen in
-//! 2.1.197.
+//! The user's own logins, which Claude Code would send to a provider regardless of its variables. Seen in 2.1.197.
 
 use std::path::{Path, PathBuf};
 
@@ -11,12 +10,12 @@ pub(super) const KEY: &str = "ANTHROPIC_API_KEY";
 pub(super) const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 pub(super) const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 
-/// Keeps two of them out:
+/// Keeps two of these logins out:
 ///
-/// - On a terminal it asks whether to use a key that it finds in a variable, recommends "no", and keeps the
-///   answer; then it takes the login instead. A token it does not ask about: so the key goes as one there, and in
-///   its own header beside it, as a key of `apiKeyHelper` does.
-/// - Beside a token it sends the key that `/login` saved for the Console. A header of that name beats it.
+/// - On a terminal, Claude Code asks whether to use a key that it finds in a variable, recommends "no", and keeps the
+///   answer; then it uses the login instead. It does not ask about a token. So on a terminal the key is passed as a
+///   token, and also in its own header, as Claude Code does with a key of `apiKeyHelper`.
+/// - Next to a token, it sends the key that `/login` saved for the Console. A header with that name overrides it.
 pub(super) fn outdo(task: bool, draft: &mut Draft) {
     let has = |name: &str, draft: &Draft| {
         let value = draft.environment.get(name).and_then(|value| value.to_str());
@@ -38,8 +37,8 @@ pub(super) fn outdo(task: bool, draft: &mut Draft) {
     draft.put_over(json!({"env": {HEADERS: lines.join("\n")}}));
 }
 
-/// Whether `/login` has saved a key: in its file, or, on macOS, maybe where nobody else can look. What can't
-/// be read may hold one.
+/// Returns whether `/login` may have saved a key: in its file or, on macOS, perhaps where nobody else can look. A
+/// file that can't be read may contain one.
 fn has_saved_key(draft: &Draft) -> bool {
     let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let (dir, home) = (set("CLAUDE_CONFIG_DIR"), set("HOME"));

@@ -1,9 +1,8 @@
-//! A home of its own for Gemini CLI.
+//! A separate home for Gemini CLI.
 //!
-//! Gemini reads settings over the user's only from a file that belongs to root, as do all
-//! directories above it: nobody else can hand it one. So it gets a home whose settings are the
-//! user's with ours over them, and where all else is a link to the user's own.
-//! (`GEMINI_CLI_HOME`; seen in 0.61.0.)
+//! Gemini reads settings that override the user's only from a file that belongs to root, as must all directories
+//! above it, so other users can't provide one. Instead it gets a home whose settings are the user's, overridden by
+//! ours, and where everything else is a link to the user's own file. (`GEMINI_CLI_HOME`; seen in 0.61.0.)
 
 use std::env;
 use std::fs;
@@ -16,7 +15,7 @@ use crate::LaunchError;
 use crate::environment::Environment;
 use crate::overlay;
 
-/// The variable that names it.
+/// The variable that names the home.
 pub(super) const VARIABLE: &str = "GEMINI_CLI_HOME";
 const DIRECTORY: &str = ".gemini";
 const SETTINGS: &str = "settings.json";
@@ -26,19 +25,19 @@ const SETTINGS: &str = "settings.json";
 pub(crate) struct GeminiHome {
     home: Home,
     root: PathBuf,
-    /// The user's: what holds `.gemini`.
+    /// The user's home, which contains `.gemini`.
     base: PathBuf,
 }
 
 impl GeminiHome {
-    /// The home for runs under a name, over the one that the environment names.
+    /// Returns the home for runs under a name, on top of the home that the environment names.
     pub(crate) fn new(home: &Home, name: &str, environment: &Environment) -> Self {
         let set = |variable: &str| environment.get(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = set(VARIABLE).or_else(|| set("HOME")).unwrap_or_else(env::temp_dir);
         Self { home: home.clone(), root: home.root().join("gemini").join(name), base }
     }
 
-    /// The variable that leads the CLI there, and where it is.
+    /// Returns the variable that leads the CLI to the home, and the home's path.
     pub(crate) fn variable(&self) -> (&'static str, &Path) {
         (VARIABLE, &self.root)
     }
@@ -48,15 +47,15 @@ impl GeminiHome {
         &self.root
     }
 
-    /// Refuses a project whose own settings, which go over a user's, say otherwise of how it signs in, or of
-    /// whom it tells of the run.
+    /// Refuses a project whose own settings contradict ours about how it signs in or whom it tells about the run:
+    /// project settings override a user's.
     pub(crate) fn check(&self, content: &Value, cwd: &Path) -> Result<(), LaunchError> {
         let path = cwd.join(DIRECTORY).join(SETTINGS);
         // The user's home is not a project.
         if cwd == self.base {
             return Ok(());
         }
-        // What can't be read, Gemini does not read either.
+        // Gemini can't read a file either that we can't read.
         let Ok(Some(project)) = overlay::read(&path) else { return Ok(()) };
         let named = |key: &&str| content.get(*key).map(|value| ((*key).to_owned(), value.clone()));
         let ours = Value::Object(["security", "privacy", "telemetry"].iter().filter_map(named).collect());
@@ -69,12 +68,12 @@ impl GeminiHome {
         }
     }
 
-    /// Makes it, or brings it up to date.
+    /// Creates the home, or brings it up to date.
     pub(crate) fn make(&self, content: &Value) -> Result<(), LaunchError> {
         let (own, users) = (self.root.join(DIRECTORY), self.base.join(DIRECTORY));
         self.home.make_dir(&own)?;
         let io = |action: &'static str, path: &Path, source| HomeError::Io { action, path: path.to_owned(), source };
-        // Links into a home of before lead elsewhere now.
+        // Removes links that lead to a previous home.
         for entry in fs::read_dir(&own).into_iter().flatten().flatten() {
             let to = fs::read_link(entry.path());
             if to.is_ok_and(|to| to.parent() != Some(&users)) {
@@ -85,7 +84,7 @@ impl GeminiHome {
             Ok(entries) => {
                 for entry in entries.flatten().filter(|entry| entry.file_name() != SETTINGS) {
                     let link = own.join(entry.file_name());
-                    // What Gemini has made here itself stays.
+                    // Files that Gemini has created here itself stay.
                     if fs::symlink_metadata(&link).is_err()
                         && let Err(e) = symlink(&entry.path(), &link)
                         && e.kind() != std::io::ErrorKind::AlreadyExists
