@@ -7,7 +7,7 @@ use aiw_extensions::World;
 use aiw_home::{Home, HomeError};
 use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
-use aiw_wasm::capabilities::{Capabilities, Settings, SystemClock};
+use aiw_wasm::capabilities::{Capabilities, SettingsSource, SystemClock};
 
 use crate::component_tasks::ComponentTasks;
 use crate::executable::own_executable;
@@ -37,7 +37,7 @@ const fn provider(id: &'static str, bytes: &'static [u8]) -> Bundled {
 /// Reads settings.json when a component asks.
 struct HomeSettings(Home);
 
-impl Settings for HomeSettings {
+impl SettingsSource for HomeSettings {
     fn get(&self, component: &str, key: &str) -> Option<String> {
         self.0.settings().ok()?.source(component).get(key)
     }

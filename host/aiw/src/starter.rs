@@ -8,7 +8,7 @@ use aiw_core::provider::{Account, Health, Intent, Model, Target};
 use aiw_core::{ErrorKind, ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_home::{Home, HomeError};
-use aiw_launch::{LaunchError, Launcher, Prepared, Request, Search, Session};
+use aiw_launch::{LaunchError, Launcher, Prepared, RunRequest, Search, Session};
 use aiw_net::{Client, Policy};
 use aiw_providers::{AdapterError, Adapters, KnownPreset, Providers};
 use aiw_tasks::{Keep, Queue, Scope, Task, Tasks};
@@ -167,7 +167,7 @@ impl Starter {
         Ok(Self { home, launcher, session: aiw_launch::session(), runtime })
     }
 
-    pub fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
+    pub fn prepare(&self, request: &RunRequest) -> Result<Prepared, LaunchError> {
         self.runtime.block_on(self.launcher.prepare(request))
     }
 

@@ -12,12 +12,12 @@ use tokio::sync::watch;
 
 use crate::context::{Context, LaunchSource};
 use crate::error::CallError;
-use crate::table::{Entry, INSTRUCTIONS, table};
+use crate::table::{INSTRUCTIONS, ToolEntry, table};
 
 /// The tools over the tasks of a session.
 pub struct Gateway {
     context: Arc<Context>,
-    table: Vec<Entry>,
+    table: Vec<ToolEntry>,
     tools: Arc<[Tool]>,
     changes: watch::Sender<()>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aiw_core::CliKind;
-use aiw_launch::{Permission, Request, Roles, TaskDetails};
+use aiw_launch::{Permission, Roles, RunRequest, TaskDetails};
 use aiw_mcp::Cancelled;
 use aiw_tasks::{Queue, State};
 use schemars::JsonSchema;
@@ -52,7 +52,7 @@ pub(crate) struct Started {
 }
 
 /// What to start, as requested.
-fn request(context: &Context, asked: StartTask) -> Result<Request, CallError> {
+fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let model = given(asked.model);
     if model.as_deref().is_some_and(|model| !aiw_core::is_model(model)) {
@@ -64,13 +64,13 @@ fn request(context: &Context, asked: StartTask) -> Result<Request, CallError> {
     }
     let roles = asked.role.unwrap_or_default();
     let names = roles.split(',').map(str::trim).filter(|name| !name.is_empty());
-    Ok(Request {
+    Ok(RunRequest {
         provider: given(asked.provider),
         roles: names.map(str::parse).collect::<Result<_, _>>()?,
         prompt: Some(asked.task.into_bytes()),
         model,
         permission: asked.permission.map(|word| word.parse::<Permission>()).transpose()?,
-        ..Request::new(asked.ai_type.parse()?, path)
+        ..RunRequest::new(asked.ai_type.parse()?, path)
     })
 }
 

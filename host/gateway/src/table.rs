@@ -20,12 +20,12 @@ and get_task_logs to see what it does or did. Several tasks run in parallel. \
 Tasks do not see this conversation: put everything they need to know into `task`. \
 They keep running when this session ends; stop_task ends one.";
 
-pub(crate) fn table() -> Vec<Entry> {
+pub(crate) fn table() -> Vec<ToolEntry> {
     const LOOKS: Effect = Effect::Reads;
     const STARTS: Effect = Effect::Changes { idempotent: false, open_world: true };
     const STOPS: Effect = Effect::Changes { idempotent: true, open_world: false };
     vec![
-        Entry::new(
+        ToolEntry::new(
             "list_roles",
             "List roles",
             "Lists the roles that start_task can put before a task: who the AI is and how it works. Call it \
@@ -33,7 +33,7 @@ pub(crate) fn table() -> Vec<Entry> {
             LOOKS,
             start::list_roles,
         ),
-        Entry::new(
+        ToolEntry::new(
             "start_task",
             "Start a task",
             "Starts an AI coding CLI with its own task and returns at once with the task's id, process id and log \
@@ -42,7 +42,7 @@ pub(crate) fn table() -> Vec<Entry> {
             STARTS,
             start::start_task,
         ),
-        Entry::new(
+        ToolEntry::new(
             "wait_task",
             "Wait for a task",
             "Waits until a task has ended, at most 45 seconds, and reports how it ended and the AI CLI's final \
@@ -50,7 +50,7 @@ pub(crate) fn table() -> Vec<Entry> {
             LOOKS,
             tasks::wait_task,
         ),
-        Entry::new(
+        ToolEntry::new(
             "get_task_logs",
             "Read a task's log",
             "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards. The result \
@@ -58,7 +58,7 @@ pub(crate) fn table() -> Vec<Entry> {
             LOOKS,
             tasks::get_task_logs,
         ),
-        Entry::new(
+        ToolEntry::new(
             "list_tasks",
             "List tasks",
             "Lists the tasks of this session, no matter who started them: running tasks first, then the most \
@@ -66,7 +66,7 @@ pub(crate) fn table() -> Vec<Entry> {
             LOOKS,
             tasks::list_tasks,
         ),
-        Entry::new(
+        ToolEntry::new(
             "stop_task",
             "Stop a task",
             "Stops a task and all its processes: asks them to exit, and kills them after 5 seconds. Unsaved work \
@@ -81,12 +81,12 @@ type Run =
     dyn Fn(Arc<Context>, Map<String, Value>, Cancelled) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
 
 /// One tool.
-pub(crate) struct Entry {
+pub(crate) struct ToolEntry {
     pub(crate) tool: Tool,
     run: Box<Run>,
 }
 
-impl Entry {
+impl ToolEntry {
     fn new<I, O, F>(
         name: &str,
         title: &str,

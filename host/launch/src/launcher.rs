@@ -15,7 +15,7 @@ use crate::clis::{self, AiCli, Line};
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::prepared::Prepared;
-use crate::request::{MAX_PROMPT_BYTES, Request};
+use crate::request::{MAX_PROMPT_BYTES, RunRequest};
 use crate::{Cli, LaunchError, Permission, Roles, Search};
 
 /// Prepares runs of CLIs, without starting anything itself.
@@ -42,7 +42,7 @@ impl Launcher {
 
     /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
     /// nothing but caches and the directory for `--isolated`.
-    pub async fn prepare(&self, request: &Request) -> Result<Prepared, LaunchError> {
+    pub async fn prepare(&self, request: &RunRequest) -> Result<Prepared, LaunchError> {
         let request = &checked(request)?;
         let cli = clis::of(request.cli);
         let settings = self.home.settings()?;
@@ -106,7 +106,7 @@ impl Launcher {
     }
 
     /// Returns roles and prompt, byte for byte, or `None` for the interactive mode.
-    fn stdin(&self, request: &Request, settings: &Settings) -> Result<Option<Vec<u8>>, LaunchError> {
+    fn stdin(&self, request: &RunRequest, settings: &Settings) -> Result<Option<Vec<u8>>, LaunchError> {
         let Some(prompt) = request.prompt.as_deref() else {
             return match request.roles.as_slice() {
                 [] => Ok(None),
@@ -183,7 +183,7 @@ impl Launcher {
         Ok((found, path))
     }
 
-    fn draft(&self, request: &Request, choice: &Choice, chosen: Option<&Chosen>) -> Draft {
+    fn draft(&self, request: &RunRequest, choice: &Choice, chosen: Option<&Chosen>) -> Draft {
         Draft {
             home: self.home.clone(),
             provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.provider.name.as_str()).to_owned(),
@@ -206,7 +206,7 @@ impl Launcher {
         cli: &dyn AiCli,
         chosen: &Chosen,
         version: Option<String>,
-        request: &Request,
+        request: &RunRequest,
         is_task: bool,
         turn: &mut Option<Turn>,
     ) -> Result<Intent, LaunchError> {
@@ -309,7 +309,7 @@ impl Launcher {
 }
 
 /// Returns the request with a canonical directory, or an error if the request is invalid.
-fn checked(request: &Request) -> Result<Request, LaunchError> {
+fn checked(request: &RunRequest) -> Result<RunRequest, LaunchError> {
     // Without links and dots, because the directories above it decide which settings apply.
     let cwd = std::fs::canonicalize(&request.cwd).map_err(|e| LaunchError::Invalid {
         message: format!("cannot work in `{}`: {e}", request.cwd.display()),
@@ -322,11 +322,11 @@ fn checked(request: &Request) -> Result<Request, LaunchError> {
     if request.arguments.iter().any(|argument| argument.as_encoded_bytes().contains(&0)) {
         return Err(LaunchError::Invalid { message: "an argument contains a NUL byte".into(), hint: None });
     }
-    Ok(Request { cwd, ..request.clone() })
+    Ok(RunRequest { cwd, ..request.clone() })
 }
 
 /// Adds the variables of this run.
-fn give_variables(cli: &dyn AiCli, request: &Request, draft: &mut Draft) -> Result<(), LaunchError> {
+fn give_variables(cli: &dyn AiCli, request: &RunRequest, draft: &mut Draft) -> Result<(), LaunchError> {
     for (name, value) in &request.env {
         if draft.set.contains(name.as_str()) {
             return Err(LaunchError::invalid(
@@ -343,7 +343,7 @@ fn give_variables(cli: &dyn AiCli, request: &Request, draft: &mut Draft) -> Resu
 }
 
 /// Returns what the run may do: as requested, or else as the settings say.
-fn permission(request: &Request, settings: &Settings, notes: &mut Vec<String>) -> Permission {
+fn permission(request: &RunRequest, settings: &Settings, notes: &mut Vec<String>) -> Permission {
     let word = settings.cli(request.cli).permission.filter(|_| request.permission.is_none());
     let set = word.and_then(|word| {
         let parsed = word.parse();

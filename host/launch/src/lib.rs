@@ -37,7 +37,7 @@ pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
 pub use reader::{Reader, interpreter};
 pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
-pub use request::{MAX_PROMPT_BYTES, Request};
+pub use request::{MAX_PROMPT_BYTES, RunRequest};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };

@@ -15,7 +15,7 @@ use crate::clis::{self, GeminiHome, Passed};
 use crate::environment::Environment;
 use aiw_providers::Decision;
 
-use crate::{Cli, LaunchError, Permission, Request, Session, overlay};
+use crate::{Cli, LaunchError, Permission, RunRequest, Session, overlay};
 
 /// A run that only has to be started. It contains secrets, so it has no `Debug`.
 pub struct Prepared {
@@ -53,7 +53,7 @@ pub struct Prepared {
     pub(crate) tag: Option<String>,
     /// Held until the run has been started, or has failed to start.
     pub(crate) turn: Option<Turn>,
-    pub(crate) request: Request,
+    pub(crate) request: RunRequest,
 }
 
 /// What would be started, for `--explain`. It contains the names of variables, but no values of secrets.

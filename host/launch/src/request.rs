@@ -11,7 +11,7 @@ use crate::Permission;
 
 /// A request to start a CLI.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct RunRequest {
     /// The CLI.
     pub cli: CliKind,
     /// The provider's name, or [`aiw_home::OWN`] for the CLI's own configuration.
@@ -40,7 +40,7 @@ pub struct Request {
     pub arguments: Vec<OsString>,
 }
 
-impl Request {
+impl RunRequest {
     /// Returns a run of a CLI in a directory, without any other options.
     pub fn new(cli: CliKind, cwd: impl Into<PathBuf>) -> Self {
         Self {

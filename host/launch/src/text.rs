@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use aiw_core::{CliKind, one_line};
-use aiw_tasks::{Entry, Stream, Task, TaskError, Tasks};
+use aiw_tasks::{LogEntry, Stream, Task, TaskError, Tasks};
 
 use crate::stream::plain;
 use crate::{Event, Place, Reader, Renderer};
@@ -52,7 +52,7 @@ impl Text {
     }
 
     /// Returns the pieces of text of an entry, and where each belongs.
-    pub fn pieces(&mut self, entry: &Entry) -> Vec<(Place, String)> {
+    pub fn pieces(&mut self, entry: &LogEntry) -> Vec<(Place, String)> {
         if entry.stream == Stream::Aiw {
             let text = format!("aiw: {}\n", one_line(&String::from_utf8_lossy(&entry.bytes), 1000));
             let mut pieces: Vec<_> = self.renderer.finish().map(|end| (Place::Answer, end)).into_iter().collect();
@@ -91,7 +91,7 @@ impl Text {
     }
 
     /// Returns the lines that an entry completes.
-    pub fn lines(&mut self, entry: &Entry) -> Vec<TextLine> {
+    pub fn lines(&mut self, entry: &LogEntry) -> Vec<TextLine> {
         let mut lines = Vec::new();
         for (_, piece) in self.pieces(entry) {
             for part in piece.split_inclusive('\n') {
@@ -164,7 +164,7 @@ mod tests {
     fn a_model_that_never_ends_its_line_is_held_in_bounded_memory() {
         let piece = "x".repeat(64 << 10);
         let line = format!(r#"{{"type":"message","role":"assistant","content":"{piece}","delta":true}}"#);
-        let entry = Entry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), whole: true };
+        let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), whole: true };
         let (mut text, mut reader, mut lines) = (Text::of(CliKind::Gemini), Reader::new(CliKind::Gemini), 0);
         for _ in 0..100 {
             lines += text.lines(&entry).iter().map(|line| line.text.len()).sum::<usize>();
@@ -207,7 +207,7 @@ mod tests {
                     let log = masked(&[secret.clone().into_bytes()], &parts, slowly);
                     let (mut text, mut reader, mut shown) = (Text::of(cli), Reader::new(cli), String::new());
                     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                        let entry = Entry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };
+                        let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };
                         shown.extend(text.pieces(&entry).into_iter().map(|(_, piece)| piece));
                         reader.line(Stream::Stdout, line);
                     }

@@ -201,7 +201,7 @@ pub(crate) mod testing {
         fn write(&self, _: &str, _: Level, _: &str) {}
     }
 
-    impl aiw_wasm::capabilities::Settings for Nothing {
+    impl aiw_wasm::capabilities::SettingsSource for Nothing {
         fn get(&self, _: &str, _: &str) -> Option<String> {
             None
         }

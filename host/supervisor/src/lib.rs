@@ -59,7 +59,7 @@ pub use aiw_core::{TaskOutcome as Outcome, TaskState as State};
 pub use attached::{Attached, Exit};
 pub use error::{MemoryProblem, RecordProblem, Refusal, ShimProblem, SupervisorError};
 pub use interpreter::{Findings, Interpreter};
-pub use log::{Entry, Follow, From, Log, Stream};
+pub use log::{Follow, FollowFrom, Log, LogEntry, Stream};
 #[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;

@@ -21,7 +21,7 @@ const MAGIC: &[u8; 8] = b"aiwshim4";
 const LONGEST: u64 = 256 << 20;
 
 /// Everything that a shim has to know.
-pub(crate) struct Request {
+pub(crate) struct StartRequest {
     pub head: Head,
     /// The directory of the records.
     pub records: PathBuf,
@@ -88,7 +88,7 @@ impl From<Told> for io::Error {
     }
 }
 
-impl Request {
+impl StartRequest {
     /// Returns the request as bytes, preceded by its length.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = begun(&self.program);
@@ -328,7 +328,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn request(stdin: Vec<u8>, text: Option<String>, argument: Vec<u8>) -> Request {
+    fn request(stdin: Vec<u8>, text: Option<String>, argument: Vec<u8>) -> StartRequest {
         let mut labels = crate::record::Labels::new();
         labels.insert("text".into(), text.clone().into());
         let new = NewProcess {
@@ -341,7 +341,7 @@ mod tests {
         };
         let names = Names::new("tasks", "task.json", "task", ["A", "B"]);
         let (root, queue, grace) = (Root { pid: 7, start: 9 }, Queue::default(), Duration::from_secs(5));
-        Request {
+        StartRequest {
             head: Head { root, names, queue, grace, new, again: false },
             records: "/h/tasks".into(),
             runtime: "/r".into(),
@@ -364,7 +364,7 @@ mod tests {
             #[test]
             fn a_request_arrives_as_it_was_sent(stdin: Vec<u8>, text: Option<String>, argument: Vec<u8>) {
                 let sent = request(stdin, text, argument.clone()).encode();
-                let got = Request::read(&sent[..]).unwrap();
+                let got = StartRequest::read(&sent[..]).unwrap();
                 prop_assert_eq!(&got.head.new.cwd, &request(vec![], None, argument.clone()).head.new.cwd);
                 prop_assert_eq!(got.encode(), sent);
             }
@@ -372,7 +372,7 @@ mod tests {
             #[test]
             fn half_a_request_is_none(cut in 0usize..400) {
                 let sent = request(vec![1; 100], Some("x".into()), b"y".to_vec()).encode();
-                prop_assert!(Request::read(&sent[..cut.min(sent.len() - 1)]).is_err());
+                prop_assert!(StartRequest::read(&sent[..cut.min(sent.len() - 1)]).is_err());
             }
 
             #[test]
@@ -380,7 +380,7 @@ mod tests {
                 let mut bytes = MAGIC.to_vec();
                 bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
                 bytes.extend_from_slice(&body);
-                let _ = Request::read(&bytes[..]);
+                let _ = StartRequest::read(&bytes[..]);
             }
         }
     }

@@ -32,8 +32,8 @@ use aiw_core::CliKind;
 #[cfg(unix)]
 pub use aiw_supervisor::memory_file;
 pub use aiw_supervisor::{
-    Entry, Follow, From, Keep, Limits, Log, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue,
-    Root, Scope, State, Stream, WaitMode, memory_path,
+    Follow, FollowFrom, Keep, Limits, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile, Program,
+    Queue, Root, Scope, State, Stream, WaitMode, memory_path,
 };
 pub use error::TaskError;
 pub use interpreter::{Facts, Interpreter};

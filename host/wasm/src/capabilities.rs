@@ -72,7 +72,7 @@ impl Level {
 }
 
 /// A component's settings, by key.
-pub trait Settings: Send + Sync {
+pub trait SettingsSource: Send + Sync {
     /// Returns the setting `sources.<component>.<key>`.
     fn get(&self, component: &str, key: &str) -> Option<String>;
 }
@@ -186,7 +186,7 @@ pub struct Capabilities {
     /// For the interface `log`.
     pub log: Arc<dyn Log>,
     /// For the interface `settings`.
-    pub settings: Arc<dyn Settings>,
+    pub settings: Arc<dyn SettingsSource>,
     /// For the interface `tasks`.
     pub tasks: Arc<dyn Tasks>,
     /// For the interface `cache`. Each component has its own directory beneath the home's.

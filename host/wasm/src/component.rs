@@ -17,7 +17,7 @@ use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
 use crate::capabilities::Capabilities;
 use crate::compile::{self, Origin};
 use crate::error::{CallError, LoadError};
-use crate::host::{Call, State};
+use crate::host::{Call, CallState};
 use crate::limits::{COMMAND_WALL, Limits};
 
 /// What the user named for one call. It is granted whatever the manifest says.
@@ -43,7 +43,7 @@ struct Exports {
 }
 
 impl Exports {
-    fn find(about: &About, pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+    fn find(about: &About, pre: &InstancePre<CallState>) -> wasmtime::Result<Self> {
         let offers = |world: World| about.worlds.contains(&world);
         Ok(Self {
             market: offers(World::MarketSource).then(|| market::GuestIndices::new(pre)).transpose()?,
@@ -58,7 +58,7 @@ pub struct Component {
     wanted: Arc<Grants>,
     granted: Arc<Grants>,
     engine: Engine,
-    pre: InstancePre<State>,
+    pre: InstancePre<CallState>,
     exports: Exports,
     capabilities: Capabilities,
 }
@@ -89,8 +89,8 @@ impl Component {
         let fail = |e: &wasmtime::Error| LoadError::Compile { id: id.to_string(), reason: crate::error::one_line(e) };
         let component = compile::component(engine, bytes, &about.sha256, &id, origin).await?;
         let mut linker = Linker::new(&engine.inner);
-        let link = |linker: &mut Linker<State>| -> wasmtime::Result<InstancePre<State>> {
-            Every::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?;
+        let link = |linker: &mut Linker<CallState>| -> wasmtime::Result<InstancePre<CallState>> {
+            Every::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
             if about.wants_wasi() {
                 wasmtime_wasi::p2::add_to_linker_async(linker)?;
             }
@@ -146,10 +146,10 @@ impl Component {
         &self,
         reach: &Reach,
         purpose: Purpose,
-        call: impl AsyncFnOnce(&market::Guest, &mut Store<State>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&market::Guest, &mut Store<CallState>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let market = self.offered(World::MarketSource, &self.exports.market)?;
-        let run = async |instance: &Instance, store: &mut Store<State>| {
+        let run = async |instance: &Instance, store: &mut Store<CallState>| {
             let market = market.load(&mut *store, instance)?;
             call(&market, store).await
         };
@@ -161,10 +161,10 @@ impl Component {
         &self,
         reach: &Reach,
         purpose: Purpose,
-        call: impl AsyncFnOnce(&adapter::Guest, &mut Store<State>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&adapter::Guest, &mut Store<CallState>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let adapter = self.offered(World::Provider, &self.exports.adapter)?;
-        let run = async |instance: &Instance, store: &mut Store<State>| {
+        let run = async |instance: &Instance, store: &mut Store<CallState>| {
             let adapter = adapter.load(&mut *store, instance)?;
             call(&adapter, store).await
         };
@@ -177,11 +177,11 @@ impl Component {
         reach: &Reach,
         purpose: Purpose,
         limits: &'static Limits,
-        call: impl AsyncFnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
+        call: impl AsyncFnOnce(&Instance, &mut Store<CallState>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         self.engine.tick();
         let (http, trees) = self.policies(reach);
-        let state = State::new(Call {
+        let state = CallState::new(Call {
             id: self.id.clone(),
             wanted: self.wanted.clone(),
             granted: self.granted.clone(),

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{TaskId, TaskState};
 use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Settings, StartTask, Task, TaskError, Tasks, Trees};
+use aiw_wasm::capabilities::{
+    Clock, Http, Level, Log, Origin, SettingsSource, StartTask, Task, TaskError, Tasks, Trees,
+};
 use async_trait::async_trait;
 
 use crate::Answers;
@@ -170,7 +172,7 @@ impl Log for Kept {
 /// Settings by key.
 pub(crate) struct Given(pub(crate) BTreeMap<String, String>);
 
-impl Settings for Given {
+impl SettingsSource for Given {
     fn get(&self, _component: &str, key: &str) -> Option<String> {
         self.0.get(key).cloned()
     }

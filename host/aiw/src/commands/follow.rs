@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use aiw_tasks::{Entry, From, State, Task, TaskError, Tasks};
+use aiw_tasks::{FollowFrom, LogEntry, State, Task, TaskError, Tasks};
 
 use crate::failure::Failure;
 
 /// What the loop comes upon.
 pub enum Step<'a> {
     /// A line was written.
-    Entry(&'a Entry),
+    Entry(&'a LogEntry),
     /// Everything that was written so far has been read. Told once.
     CaughtUp,
     /// The task as it is now, each time the loop goes on.
@@ -28,7 +28,7 @@ pub struct Followed {
 pub fn follow(
     tasks: &Tasks,
     task: &Task,
-    from: From,
+    from: FollowFrom,
     wait: bool,
     mut each: impl FnMut(Step<'_>) -> Result<(), Failure>,
 ) -> Result<Followed, Failure> {

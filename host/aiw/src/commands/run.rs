@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
-use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, Request, TaskDetails, Text, standing};
+use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, RunRequest, TaskDetails, Text, standing};
 use aiw_providers::Decision;
-use aiw_tasks::{Entry, From, Limits, Outcome, Queue, Scope, State, Stream, Task, Tasks};
+use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use crate::cli::run::{RunArgs, RunOutput};
@@ -101,7 +101,7 @@ fn prompt(cli: CliKind, args: &RunArgs) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Request, Failure> {
+fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunRequest, Failure> {
     let cwd = match &args.cwd {
         Some(dir) if dir.is_absolute() => dir.clone(),
         dir => {
@@ -122,7 +122,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Requ
         };
         env.push((name.clone(), value));
     }
-    Ok(Request {
+    Ok(RunRequest {
         provider: args.provider.clone(),
         roles: args.role.clone(),
         prompt,
@@ -134,7 +134,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<Requ
         mcp: args.mcp,
         isolated: args.isolated,
         arguments: args.arguments.clone(),
-        ..Request::new(cli, cwd)
+        ..RunRequest::new(cli, cwd)
     })
 }
 
@@ -235,7 +235,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
     let form = if output.is_json() { RunOutput::Json } else { form };
     let tasks = Tasks::open(home, Scope::All)?;
     let mut text = Text::new(task);
-    let mut show = |entry: &Entry| match form {
+    let mut show = |entry: &LogEntry| match form {
         RunOutput::Json => {}
         RunOutput::Text => {
             // What aiw itself notes is for the log.
@@ -254,7 +254,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         }
     };
     let mut told = false;
-    let followed = follow(&tasks, task, From::Start, true, |step| {
+    let followed = follow(&tasks, task, FollowFrom::Start, true, |step| {
         match step {
             Step::Entry(entry) => show(entry),
             Step::CaughtUp => {}

@@ -12,7 +12,7 @@ use aiw_home::{Home, rfc3339};
 use aiw_launch::{
     LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail,
 };
-use aiw_tasks::{From, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
+use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
 use serde_json::json;
 
 use crate::answers::{Status, TaskLog, TaskRemove, Wait};
@@ -171,7 +171,7 @@ fn logs(tasks: &Tasks, args: &LogArgs, output: &Output) -> Result<(), Failure> {
         let lines: Vec<TextLine> = tail(tasks, &task, wanted)?.into_iter().filter(|line| !old(line)).collect();
         return print_lines(&task, &lines, output);
     }
-    let from = args.since.map_or(From::Start, From::Since);
+    let from = args.since.map_or(FollowFrom::Start, FollowFrom::Since);
     let mut text = Text::new(&task);
     let (mut lines, mut live) = (VecDeque::new(), false);
     follow(tasks, &task, from, args.follow, |step| {
@@ -226,9 +226,9 @@ fn write_bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// Standard output and standard error of the CLI, as they were.
 fn raw(tasks: &Tasks, task: &Task, args: &LogArgs) -> Result<(), Failure> {
     let from = match (args.tail, args.since) {
-        (Some(lines), _) => From::Tail(lines),
-        (None, Some(since)) => From::Since(since),
-        (None, None) => From::Start,
+        (Some(lines), _) => FollowFrom::Tail(lines),
+        (None, Some(since)) => FollowFrom::Since(since),
+        (None, None) => FollowFrom::Start,
     };
     let write = |step: Step<'_>| match step {
         Step::Entry(entry) if entry.stream != Stream::Aiw => {

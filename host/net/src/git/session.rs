@@ -28,11 +28,11 @@ pub(super) struct Session {
     /// The repository, for messages.
     pub(super) shown: String,
     received: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<SessionState>,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct SessionState {
     /// The reason for our own failure, because libgit2 passes on only the text of an error.
     failure: Option<Refused>,
     /// The URL to which the far end redirected us, in place of the remote's URL.
@@ -66,7 +66,7 @@ impl Session {
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -11,7 +11,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use super::files::{Entry, Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, is_git};
+use super::files::{Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, TreeEntry, is_git};
 use super::git::longer;
 use crate::error::NetError;
 
@@ -84,7 +84,7 @@ impl Revision for DirectoryFiles {
     }
 }
 
-fn described(name: String, metadata: &Metadata) -> Entry {
+fn described(name: String, metadata: &Metadata) -> TreeEntry {
     let kind = match metadata.file_type() {
         kind if kind.is_symlink() => Some(ItemKind::Link),
         kind if kind.is_dir() => Some(ItemKind::Directory),
@@ -92,7 +92,7 @@ fn described(name: String, metadata: &Metadata) -> Entry {
         _ => None,
     };
     let file = kind == Some(ItemKind::File);
-    Entry {
+    TreeEntry {
         name,
         kind,
         size: if file { metadata.len() } else { 0 },
@@ -102,9 +102,9 @@ fn described(name: String, metadata: &Metadata) -> Entry {
 }
 
 impl Files for DirectoryFiles {
-    fn entry(&self, path: &str) -> Result<Option<Entry>, NetError> {
+    fn entry(&self, path: &str) -> Result<Option<TreeEntry>, NetError> {
         if path.is_empty() {
-            return Ok(Some(Entry::root()));
+            return Ok(Some(TreeEntry::root()));
         }
         let name = path.rsplit('/').next().unwrap_or_default();
         match self.directory.symlink_metadata(path) {
@@ -114,7 +114,7 @@ impl Files for DirectoryFiles {
         }
     }
 
-    fn children(&self, path: &str) -> Result<Vec<Entry>, NetError> {
+    fn children(&self, path: &str) -> Result<Vec<TreeEntry>, NetError> {
         let failed = |error: io::Error| unreadable(path, error);
         let mut children = Vec::new();
         for entry in self.at(path).and_then(|directory| directory.entries()).map_err(failed)? {

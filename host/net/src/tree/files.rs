@@ -20,9 +20,9 @@ pub enum ItemKind {
 /// The source of a tree's files. Paths are physical: `a/b`, or `""` for the root, with no links on the way.
 pub(super) trait Files: Send + Sync {
     /// Returns the entry at a path. A link is returned as a link.
-    fn entry(&self, path: &str) -> Result<Option<Entry>, NetError>;
+    fn entry(&self, path: &str) -> Result<Option<TreeEntry>, NetError>;
     /// Returns the entries of a directory in any order, without `.git`.
-    fn children(&self, path: &str) -> Result<Vec<Entry>, NetError>;
+    fn children(&self, path: &str) -> Result<Vec<TreeEntry>, NetError>;
     /// Returns the target of a link.
     fn link_target(&self, path: &str) -> Result<String, NetError>;
     /// Passes a file's bytes to `sink`. Returns an error before or during that if there are more than `limit`.
@@ -45,14 +45,14 @@ impl Revision for String {
 
 /// Like [`Item`], but also for devices, sockets and pipes, which have no kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct TreeEntry {
     pub(super) name: String,
     pub(super) kind: Option<ItemKind>,
     pub(super) size: u64,
     pub(super) executable: bool,
 }
 
-impl Entry {
+impl TreeEntry {
     pub(super) fn root() -> Self {
         Self { name: String::new(), kind: Some(ItemKind::Directory), size: 0, executable: false }
     }

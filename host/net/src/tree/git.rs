@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
 
-use super::files::{Entry, Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink};
+use super::files::{Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink, TreeEntry};
 use crate::error::NetError;
 use crate::git::transport::too_large;
 
@@ -71,7 +71,7 @@ impl GitFiles {
 
 const DIRECTORY: i32 = 0o040_000;
 
-fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<Entry, NetError> {
+fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<TreeEntry, NetError> {
     let (kind, executable) = match mode {
         DIRECTORY => (ItemKind::Directory, false),
         0o100_755 => (ItemKind::File, true),
@@ -88,11 +88,11 @@ fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<Ent
         }
         _ => 0,
     };
-    Ok(Entry { name: name.to_owned(), kind: Some(kind), size, executable })
+    Ok(TreeEntry { name: name.to_owned(), kind: Some(kind), size, executable })
 }
 
 impl Files for GitFiles {
-    fn entry(&self, path: &str) -> Result<Option<Entry>, NetError> {
+    fn entry(&self, path: &str) -> Result<Option<TreeEntry>, NetError> {
         let repository = self.lock();
         let name = path.rsplit('/').next().unwrap_or_default();
         match self.find(&repository, path)? {
@@ -101,7 +101,7 @@ impl Files for GitFiles {
         }
     }
 
-    fn children(&self, path: &str) -> Result<Vec<Entry>, NetError> {
+    fn children(&self, path: &str) -> Result<Vec<TreeEntry>, NetError> {
         let repository = self.lock();
         let tree = self.tree(&repository, path)?;
         if tree.len() > MAX_ITEMS {

@@ -9,7 +9,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use sha2::{Digest, Sha256};
 
-use super::{ItemKind, MAX_BYTES, Plan, Tree, WalkItem};
+use super::{ItemKind, MAX_BYTES, Tree, Walk, WalkItem};
 use crate::error::NetError;
 
 /// The result of writing a tree.
@@ -78,7 +78,7 @@ pub(super) fn digest(tree: &Tree) -> Result<String, NetError> {
 }
 
 pub(super) fn materialize(tree: &Tree, into: &Path) -> Result<Materialized, NetError> {
-    let Plan { items, left_out } = tree.plan()?;
+    let Walk { items, left_out } = tree.plan()?;
     check_case(&items)?;
     let root = Dir::open_ambient_dir(into, ambient_authority()).map_err(|error| unwritable(".", error))?;
     let late = fails_late(&root);

@@ -15,7 +15,7 @@ use git2::Repository;
 use crate::error::NetError;
 use directory::DirectoryFiles;
 pub use files::ItemKind;
-use files::{Entry, Files, MAX_DEPTH, MAX_ITEMS, Revision, is_git};
+use files::{Files, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, is_git};
 use git::GitFiles;
 pub use materialize::{LeftOut, Materialized};
 
@@ -65,14 +65,14 @@ pub struct Tree {
 
 /// The result of following links.
 enum Followed {
-    Found { path: String, entry: Entry },
+    Found { path: String, entry: TreeEntry },
     Missing,
     Leaves,
     TooManyLinks,
 }
 
 /// The result of a walk: the items that can be written, and those that cannot, with reasons.
-struct Plan {
+struct Walk {
     items: Vec<WalkItem>,
     left_out: Vec<LeftOut>,
 }
@@ -111,7 +111,7 @@ impl Tree {
             .files
             .children(&at)?
             .into_iter()
-            .filter_map(|Entry { name, kind, size, executable }| Some(Item { name, kind: kind?, size, executable }))
+            .filter_map(|TreeEntry { name, kind, size, executable }| Some(Item { name, kind: kind?, size, executable }))
             .collect();
         items.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(items)
@@ -168,9 +168,9 @@ impl Tree {
     }
 
     /// Returns the entry at a path, after following links.
-    fn find(&self, path: &RelPath) -> Result<(String, Entry), NetError> {
+    fn find(&self, path: &RelPath) -> Result<(String, TreeEntry), NetError> {
         match self.follow("", path.as_str(), true)? {
-            Followed::Found { path: _, entry: Entry { kind: None, .. } } => {
+            Followed::Found { path: _, entry: TreeEntry { kind: None, .. } } => {
                 Err(NetError::invalid(format!("`{path}` is neither a file nor a directory nor a link")))
             }
             Followed::Found { path: at, entry } => {
@@ -196,7 +196,7 @@ impl Tree {
     fn follow(&self, from: &str, way: &str, strict: bool) -> Result<Followed, NetError> {
         let mut at: Vec<String> = from.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let mut ahead: VecDeque<String> = way.split('/').map(str::to_owned).collect();
-        let mut here = Entry::root();
+        let mut here = TreeEntry::root();
         let mut hops = 0;
         if way.starts_with('/') {
             return Ok(Followed::Leaves);
@@ -208,7 +208,7 @@ impl Tree {
                     if at.pop().is_none() {
                         return Ok(Followed::Leaves);
                     }
-                    here = Entry::root();
+                    here = TreeEntry::root();
                     continue;
                 }
                 _ => {}
@@ -239,7 +239,7 @@ impl Tree {
                     return Ok(Followed::Leaves);
                 }
                 at.pop();
-                here = Entry::root();
+                here = TreeEntry::root();
                 for part in target.split('/').rev() {
                     ahead.push_front(part.to_owned());
                 }
@@ -251,15 +251,15 @@ impl Tree {
     }
 
     /// Walks the tree within the limits.
-    fn scan(&self) -> Result<Plan, NetError> {
-        let mut plan = Plan { items: Vec::new(), left_out: Vec::new() };
+    fn scan(&self) -> Result<Walk, NetError> {
+        let mut plan = Walk { items: Vec::new(), left_out: Vec::new() };
         let mut bytes = 0_u64;
         let mut ahead = vec![(RelPath::root(), 0_usize)];
         while let Some((directory, depth)) = ahead.pop() {
             if depth > MAX_DEPTH {
                 return Err(NetError::too_large(format!("`{directory}` is more than {MAX_DEPTH} directories deep")));
             }
-            for Entry { name, kind, size, executable } in self.files.children(directory.as_str())? {
+            for TreeEntry { name, kind, size, executable } in self.files.children(directory.as_str())? {
                 let whole = if directory.is_root() { name } else { format!("{directory}/{name}") };
                 let path = RelPath::parse(&whole).map_err(|error| NetError::invalid(error.to_string()))?;
                 if plan.items.len() + plan.left_out.len() >= MAX_ITEMS {
@@ -292,8 +292,8 @@ impl Tree {
     }
 
     /// Returns what [`Tree::materialize`] writes.
-    fn plan(&self) -> Result<Plan, NetError> {
-        let Plan { items, mut left_out } = self.scan()?;
+    fn plan(&self) -> Result<Walk, NetError> {
+        let Walk { items, mut left_out } = self.scan()?;
         let mut kept = Vec::with_capacity(items.len());
         for item in items {
             let reason = match item.kind {
@@ -316,7 +316,7 @@ impl Tree {
             }
         }
         left_out.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(Plan { items: kept, left_out })
+        Ok(Walk { items: kept, left_out })
     }
 }
 

@@ -11,7 +11,7 @@
 //! A piece of a CLI's output cannot contain a line break, so every line break in the file ends a piece. The file can
 //! therefore be read from any place, backwards too.
 
-use super::{Entry, Stream};
+use super::{LogEntry, Stream};
 
 /// A piece of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +85,12 @@ impl Assembler {
     }
 
     /// Takes a piece, and appends the line to `out` if it is complete.
-    pub fn take(&mut self, piece: Piece<'_>, out: &mut Vec<Entry>) {
+    pub fn take(&mut self, piece: Piece<'_>, out: &mut Vec<LogEntry>) {
         let open = &mut self.open[piece.stream as usize];
         if piece.begins
             && let Some((time, bytes)) = open.take()
         {
-            out.push(Entry { time, stream: piece.stream, bytes, whole: false });
+            out.push(LogEntry { time, stream: piece.stream, bytes, whole: false });
         }
         if self.midway && !piece.begins && open.is_none() {
             return;
@@ -101,7 +101,7 @@ impl Assembler {
         if (piece.ends || bytes.len() > LONGEST)
             && let Some((time, bytes)) = open.take()
         {
-            out.push(Entry { time, stream: piece.stream, bytes, whole: piece.ends });
+            out.push(LogEntry { time, stream: piece.stream, bytes, whole: piece.ends });
             if !piece.ends {
                 *open = Some((time, Vec::new()));
             }
@@ -109,7 +109,7 @@ impl Assembler {
     }
 
     /// Takes the lines of a buffer, up to its last line break. Returns how many bytes that were.
-    pub fn take_all(&mut self, buffer: &[u8], out: &mut Vec<Entry>) -> usize {
+    pub fn take_all(&mut self, buffer: &[u8], out: &mut Vec<LogEntry>) -> usize {
         let Some(end) = buffer.iter().rposition(|b| *b == b'\n') else { return 0 };
         for piece in buffer[..end].split(|b| *b == b'\n').filter_map(parse) {
             self.take(piece, out);
@@ -118,11 +118,11 @@ impl Assembler {
     }
 
     /// Returns the lines that have no line break yet, oldest first.
-    pub fn rest(self) -> Vec<Entry> {
+    pub fn rest(self) -> Vec<LogEntry> {
         let streams = [Stream::Stdout, Stream::Stderr, Stream::Aiw];
         let open = self.open.into_iter().zip(streams);
-        let mut rest: Vec<Entry> = open
-            .filter_map(|(open, stream)| open.map(|(time, bytes)| Entry { time, stream, bytes, whole: false }))
+        let mut rest: Vec<LogEntry> = open
+            .filter_map(|(open, stream)| open.map(|(time, bytes)| LogEntry { time, stream, bytes, whole: false }))
             .collect();
         rest.sort_by_key(|entry| entry.time);
         rest

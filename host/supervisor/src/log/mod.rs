@@ -27,7 +27,7 @@ pub enum Stream {
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LogEntry {
     /// When the end of the line was read, in milliseconds since 1970.
     pub time: u64,
     /// The stream that the line came from.
@@ -40,7 +40,7 @@ pub struct Entry {
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum FollowFrom {
     /// At the oldest line that was kept.
     Start,
     /// At the last `n` lines.

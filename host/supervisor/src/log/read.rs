@@ -9,7 +9,7 @@ use std::time::Duration;
 use aiw_home::now_millis;
 
 use super::format::Assembler;
-use super::{Entry, FILES, From, Log, Stream};
+use super::{FILES, FollowFrom, Log, LogEntry, Stream};
 use crate::error::SupervisorError;
 use crate::platform::{self, Watch};
 
@@ -53,14 +53,14 @@ fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
 
 /// The end of a log: its entries, and the position where reading of the live file continues.
 struct End {
-    entries: Vec<Entry>,
+    entries: Vec<LogEntry>,
     assembler: Assembler,
     live: Option<(File, u64)>,
 }
 
 impl Log {
     /// Reads backwards in growing windows, until `enough` accepts the entries or everything is read.
-    fn end(&self, enough: impl Fn(&[Entry]) -> bool) -> Result<End, SupervisorError> {
+    fn end(&self, enough: impl Fn(&[LogEntry]) -> bool) -> Result<End, SupervisorError> {
         let path = self.path();
         let fail = |e| SupervisorError::io("read", &path, e);
         let mut files = files(&path)?;
@@ -102,7 +102,7 @@ impl Log {
     }
 
     /// Returns the last lines, oldest first. It reads from the end, so the size of the log does not matter.
-    pub fn tail(&self, lines: usize) -> Result<Vec<Entry>, SupervisorError> {
+    pub fn tail(&self, lines: usize) -> Result<Vec<LogEntry>, SupervisorError> {
         let End { mut entries, assembler, .. } = self.end(|entries| entries.len() >= lines)?;
         entries.extend(assembler.rest());
         entries.drain(..entries.len().saturating_sub(lines));
@@ -110,7 +110,7 @@ impl Log {
     }
 
     /// Returns a reader of the lines from a position on, including those still to be written.
-    pub fn follow(&self, from: From) -> Result<Follow, SupervisorError> {
+    pub fn follow(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
         // Watching begins before reading, so that no change is missed.
         let watch = Watch::new(&self.directory);
         let path = self.path();
@@ -124,14 +124,14 @@ impl Log {
             missed: false,
         };
         match from {
-            From::Start => {}
-            From::Tail(lines) => {
+            FollowFrom::Start => {}
+            FollowFrom::Tail(lines) => {
                 let End { mut entries, assembler, live } = self.end(|entries| entries.len() >= lines)?;
                 entries.drain(..entries.len().saturating_sub(lines));
                 (follow.ready, follow.assembler, follow.current) = (entries, assembler, live);
             }
-            From::Since(time) => {
-                let old = |entries: &[Entry]| entries.first().is_some_and(|entry| entry.time < time);
+            FollowFrom::Since(time) => {
+                let old = |entries: &[LogEntry]| entries.first().is_some_and(|entry| entry.time < time);
                 let End { mut entries, assembler, live } = self.end(old)?;
                 entries.retain(|entry| entry.time >= time);
                 (follow.ready, follow.assembler, follow.current) = (entries, assembler, live);
@@ -153,7 +153,7 @@ fn read_part(file: &mut File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 pub struct Follow {
     path: PathBuf,
     watch: Watch,
-    ready: Vec<Entry>,
+    ready: Vec<LogEntry>,
     assembler: Assembler,
     /// The file being read, and the position in it.
     current: Option<(File, u64)>,
@@ -166,7 +166,7 @@ impl Follow {
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
     /// change in the task's directory (including the task's end) or for a signal, and may still return none. The
     /// caller then checks whether the task has ended, and calls again.
-    pub fn next(&mut self, patience: Duration) -> Result<Vec<Entry>, SupervisorError> {
+    pub fn next(&mut self, patience: Duration) -> Result<Vec<LogEntry>, SupervisorError> {
         if !self.read_on()? && !patience.is_zero() {
             self.watch.wait(patience);
             self.read_on()?;
@@ -181,7 +181,7 @@ impl Follow {
     }
 
     /// Returns the lines that have no line break, once the task has ended.
-    pub fn rest(self) -> Vec<Entry> {
+    pub fn rest(self) -> Vec<LogEntry> {
         self.assembler.rest()
     }
 
@@ -220,7 +220,7 @@ impl Follow {
         if gap {
             self.missed = true;
             let bytes = b"lines are missing here: they were written faster than they were read".to_vec();
-            self.ready.push(Entry { time: now_millis(), stream: Stream::Aiw, bytes, whole: true });
+            self.ready.push(LogEntry { time: now_millis(), stream: Stream::Aiw, bytes, whole: true });
         }
         self.current = Some((file, 0));
         true

@@ -13,7 +13,7 @@ use crate::error::{MemoryProblem, ShimProblem, SupervisorError};
 use crate::files::random;
 use crate::new::{NewProcess, Queue};
 use crate::program::Program;
-use crate::request::{Answer, Head, Request, check};
+use crate::request::{Answer, Head, StartRequest, check};
 use crate::root::Scope;
 
 /// The variables of our environment that a shim gets: where aiw's own files are, and how to print. None of them says
@@ -63,7 +63,7 @@ impl Processes {
         self.runtime.create()?;
         let (path, cwd) = (program.path.clone(), new.cwd.clone());
         let names = self.records.names().clone();
-        let request = Request {
+        let request = StartRequest {
             head: Head { root, names, queue, grace: self.grace, new, again },
             records: self.records.root().to_owned(),
             runtime: self.runtime.path().to_owned(),

@@ -49,7 +49,7 @@ impl Processes {
     ) -> Result<Waited<Supervised>, SupervisorError> {
         let mut named = HashSet::new();
         let ids: Vec<TaskId> = ids.iter().copied().filter(|id| named.insert(*id)).collect();
-        let mut ears = Ears::new().map_err(|e| SupervisorError::io("wait for", self.records.root(), e))?;
+        let mut ears = FutexPoll::new().map_err(|e| SupervisorError::io("wait for", self.records.root(), e))?;
         let mut watched: HashMap<TaskId, Watched> = HashMap::new();
         let mut all: Vec<Supervised> = Vec::new();
         let mut over = HashSet::new();
@@ -92,7 +92,7 @@ impl Processes {
     }
 
     /// Reads a process, and listens to its shim and its session from now on.
-    fn watch(&self, id: TaskId, segments: &mut Segments, ears: &mut Ears) -> Result<Watched, SupervisorError> {
+    fn watch(&self, id: TaskId, segments: &mut Segments, ears: &mut FutexPoll) -> Result<Watched, SupervisorError> {
         let record = self.record(id)?;
         // A slot is changed after its record. Reading the slot first makes sure that it is never newer than the
         // record.
@@ -137,14 +137,14 @@ fn gone(mut one: Supervised) -> Supervised {
 }
 
 /// Turns futex wakes into events that can be polled.
-struct Ears {
+struct FutexPoll {
     heard: PipeReader,
     tell: Arc<PipeWriter>,
     roots: Vec<Root>,
     done: Arc<AtomicBool>,
 }
 
-impl Ears {
+impl FutexPoll {
     fn new() -> std::io::Result<Self> {
         let (heard, tell) = std::io::pipe()?;
         rustix::io::ioctl_fionbio(&heard, true)?;
@@ -197,7 +197,7 @@ impl Ears {
     }
 }
 
-impl Drop for Ears {
+impl Drop for FutexPoll {
     fn drop(&mut self) {
         // The threads see it when they next wake, within a second.
         self.done.store(true, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use super::starter::{Identity, Starter};
 use crate::interpreter::Interpreter;
 use crate::platform::{self, Fork};
 use crate::record::Labels;
-use crate::request::Request;
+use crate::request::StartRequest;
 use crate::root::Root;
 
 /// Leaves the starter's session, learns what to run, and supervises it to its end.
@@ -35,7 +35,7 @@ pub(super) fn enter(
     let core = keep_to_itself()?;
     let signals = Signals::install()?;
 
-    let request = Request::read(io::stdin().lock())?;
+    let request = StartRequest::read(io::stdin().lock())?;
     let mut starter = Starter::at(take_stdout()?);
     leave_stdio()?;
     if request.head.root.pid != root {

@@ -22,19 +22,19 @@ use crate::new::NewProcess;
 use crate::platform;
 use crate::record::{Labels, Pid, Record};
 use crate::records::{Records, VERSION};
-use crate::request::{Answer, Request};
+use crate::request::{Answer, StartRequest};
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Owner, attach};
 
 /// Registers a process. Nobody ever sees a half-registered one.
 pub(super) fn register(
     identity: Identity,
-    request: Request,
+    request: StartRequest,
     interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
     signals: Signals,
     core: Rlimit,
 ) -> Result<Supervisor, Answer> {
-    let Request { head, records, runtime, mut program } = request;
+    let StartRequest { head, records, runtime, mut program } = request;
     let stdin = std::mem::take(&mut program.stdin);
     // This comes first, while few descriptors are open that could take these numbers.
     let files = place(&program.files).map_err(|e| Answer::Failed(e.to_string()))?;

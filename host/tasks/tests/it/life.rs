@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use aiw_core::ErrorKind;
 use aiw_supervisor::SupervisorError;
 use aiw_tasks::{
-    From, INSTANCE_VARIABLE, Keep, Limits, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue, Root, Scope,
-    State, Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
+    FollowFrom, INSTANCE_VARIABLE, Keep, Limits, NamedFile, NewProcess, Outcome, PassedFile, Program, Queue, Root,
+    Scope, State, Stopped, Stream, TASK_VARIABLE, TaskError, WaitMode, memory_path,
 };
 use rustix::process::Signal;
 
@@ -431,7 +431,7 @@ fn a_task_that_is_removed_meanwhile_ends_no_wait() {
 fn a_log_is_followed_to_its_end() {
     let env = Environment::new();
     let task = env.start("for i in 1 2 3; do echo line $i; sleep 0.05; done; printf end >&2");
-    let mut follow = env.tasks().log(task.id).unwrap().follow(From::Start).unwrap();
+    let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
     let mut seen = Vec::new();
     loop {
         let ended = env.tasks().get(task.id).unwrap().state == State::Ended;
@@ -457,7 +457,7 @@ fn the_end_of_a_task_wakes_its_follower() {
         let task = env.start("true");
         let tasks = env.tasks();
         let following = std::thread::spawn(move || {
-            let mut follow = tasks.log(task.id).unwrap().follow(From::Start).unwrap();
+            let mut follow = tasks.log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
             while tasks.get(task.id).unwrap().state != State::Ended {
                 follow.next(Duration::from_secs(3600)).unwrap();
             }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use aiw_core::TaskId;
-use aiw_tasks::{From, LogPolicy, NewProcess, Outcome, Queue, Stream};
+use aiw_tasks::{FollowFrom, LogPolicy, NewProcess, Outcome, Queue, Stream};
 
 use crate::environment::{Environment, NewTask, program, shim, task};
 
@@ -38,7 +38,7 @@ fn a_log_is_rotated_and_read_across_its_parts() {
         assert_eq!(lines, expected);
     }
     let mut all = Vec::new();
-    let mut follow = log.follow(From::Start).unwrap();
+    let mut follow = log.follow(FollowFrom::Start).unwrap();
     loop {
         let entries = follow.next(Duration::ZERO).unwrap();
         if entries.is_empty() {
@@ -55,7 +55,7 @@ fn who_reads_too_slowly_is_told_that_lines_are_missing() {
     let go = env.path("go");
     let script = format!("echo first; while [ ! -e {} ]; do sleep 0.01; done; seq 40000", go.display());
     let task = env.try_start(small(), program(&script), Queue::default()).unwrap();
-    let mut follow = env.tasks().log(task.id).unwrap().follow(From::Start).unwrap();
+    let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
     let read = |follow: &mut aiw_tasks::Follow, until: &str| {
         let mut lines = Vec::new();
         while lines.last().is_none_or(|line| line != until) {
@@ -122,7 +122,7 @@ fn lines_since_a_moment_are_those() {
     let late = all.iter().find(|entry| entry.bytes == b"late").unwrap().time;
     for since in [late, all[2000].time, 0] {
         let expected: Vec<_> = all.iter().filter(|entry| entry.time >= since).cloned().collect();
-        assert_eq!(log.follow(From::Since(since)).unwrap().next(Duration::ZERO).unwrap(), expected);
+        assert_eq!(log.follow(FollowFrom::Since(since)).unwrap().next(Duration::ZERO).unwrap(), expected);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_tasks::{From, Outcome, Program, Queue, State};
+use aiw_tasks::{FollowFrom, Outcome, Program, Queue, State};
 
 use crate::environment::{Environment, program, task, until};
 
@@ -35,7 +35,7 @@ fn a_line_that_may_go_on_is_shown_after_a_while_and_others_at_once() {
         delta("78-abcd")
     );
     let task = env.try_start(task(), masking(&script), Queue::default()).unwrap();
-    let mut follow = env.tasks().log(task.id).unwrap().follow(From::Start).unwrap();
+    let mut follow = env.tasks().log(task.id).unwrap().follow(FollowFrom::Start).unwrap();
     let mut seen = Vec::new();
     until(|| {
         let entries = follow.next(Duration::from_millis(100)).unwrap();

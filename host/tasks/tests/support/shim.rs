@@ -90,7 +90,7 @@ mod start {
         let (Ok(pid), Ok(id)) = (root.parse(), id.parse()) else { return ExitCode::FAILURE };
         let follow = || {
             let tasks = Tasks::open(&Home::at(home), Scope::Session(Root::of(pid)))?.with_runtime(runtime);
-            let mut follow = tasks.log(id)?.follow(aiw_tasks::From::Start)?;
+            let mut follow = tasks.log(id)?.follow(aiw_tasks::FollowFrom::Start)?;
             while !follow.next(Duration::ZERO)?.is_empty() {}
             let told = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
             let _ = signal_hook::flag::register(signal_hook::consts::SIGUSR1, told.clone());
@@ -99,7 +99,7 @@ mod start {
             while !told.load(std::sync::atomic::Ordering::Relaxed) {
                 follow.next(Duration::from_secs(300))?;
             }
-            Ok(Vec::<aiw_tasks::Entry>::new())
+            Ok(Vec::<aiw_tasks::LogEntry>::new())
         };
         let followed: Result<_, aiw_tasks::TaskError> = follow();
         if followed.is_ok_and(|entries| entries.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::entry::Entry;
 use super::model::{Options, Plugin, Preview};
+use super::row::Row;
 use super::search::Search;
 use crate::screen::{self, Progress};
 use crate::text::clean;
@@ -32,7 +32,7 @@ pub(crate) enum Job {
 
 /// The list as read by a job.
 pub(crate) struct Loaded {
-    entries: Vec<Entry>,
+    rows: Vec<Row>,
     search: Search,
     markets: Vec<String>,
     categories: Vec<String>,
@@ -42,18 +42,18 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Prepares the list. Everything that takes time with thousands of plugins happens here, outside of the loop.
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
-        let entries = Entry::all(plugins);
+        let rows = Row::all(plugins);
         let mut markets = BTreeSet::new();
         let mut categories = BTreeSet::new();
         let mut kinds = BTreeSet::new();
-        for entry in &entries {
+        for entry in &rows {
             markets.insert(entry.market.as_str());
             categories.extend(entry.category.as_deref());
             kinds.extend(entry.kinds.iter().map(String::as_str));
         }
         let owned = |set: BTreeSet<&str>| set.into_iter().map(str::to_owned).collect();
         let (markets, categories, kinds) = (owned(markets), owned(categories), owned(kinds));
-        Self { search: Search::new(&entries), entries, markets, categories, kinds }
+        Self { search: Search::new(&rows), rows, markets, categories, kinds }
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    fn shows(&self, entry: &Entry) -> bool {
+    fn shows(&self, entry: &Row) -> bool {
         (self.all || entry.serves)
             && self.market.as_ref().is_none_or(|market| *market == entry.market)
             && self.category.as_ref().is_none_or(|category| Some(category) == entry.category.as_ref())
@@ -133,7 +133,7 @@ pub(crate) struct App {
     pub(crate) load_error: Option<String>,
     pub(crate) filter: Filter,
     pub(crate) query: String,
-    /// The rows that pass the query and the filters, as indices into the entries.
+    /// The rows that pass the query and the filters, as indices into all rows.
     visible: Vec<usize>,
     pub(crate) selected: usize,
     /// The first row on the screen.
@@ -175,7 +175,7 @@ impl App {
 
     /// Returns the number of all plugins, shown or not.
     pub(crate) fn count(&self) -> usize {
-        self.loaded.entries.len()
+        self.loaded.rows.len()
     }
 
     /// Returns the number of rows that pass the query and the filters.
@@ -184,12 +184,12 @@ impl App {
     }
 
     /// Returns the row at `position` of the list.
-    pub(crate) fn row(&self, position: usize) -> Option<&Entry> {
-        self.visible.get(position).and_then(|&index| self.loaded.entries.get(index))
+    pub(crate) fn row(&self, position: usize) -> Option<&Row> {
+        self.visible.get(position).and_then(|&index| self.loaded.rows.get(index))
     }
 
     /// Returns the row that the keys act on.
-    pub(crate) fn current(&self) -> Option<&Entry> {
+    pub(crate) fn current(&self) -> Option<&Row> {
         self.row(self.selected)
     }
 
@@ -565,13 +565,13 @@ impl App {
     }
 
     fn refine(&mut self, keep: Option<&str>) {
-        let Loaded { entries, search, .. } = &mut self.loaded;
+        let Loaded { rows, search, .. } = &mut self.loaded;
         search.find(&self.query);
         self.visible.clear();
         let filter = &self.filter;
-        self.visible.extend(search.hits().filter(|&index| entries.get(index).is_some_and(|entry| filter.shows(entry))));
+        self.visible.extend(search.hits().filter(|&index| rows.get(index).is_some_and(|entry| filter.shows(entry))));
         self.selected = keep
-            .and_then(|id| self.visible.iter().position(|&index| entries.get(index).is_some_and(|e| e.id == id)))
+            .and_then(|id| self.visible.iter().position(|&index| rows.get(index).is_some_and(|e| e.id == id)))
             .unwrap_or(0);
         self.top = 0;
         // A question or the help may cover the list while it is read again.

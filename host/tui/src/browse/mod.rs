@@ -3,8 +3,8 @@
 mod app;
 #[doc(hidden)]
 pub mod bench;
-mod entry;
 mod model;
+mod row;
 mod search;
 #[cfg(test)]
 mod tests;

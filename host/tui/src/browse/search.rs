@@ -3,7 +3,7 @@
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization};
 use nucleo_matcher::{Config, Matcher, Utf32String};
 
-use super::entry::Entry;
+use super::row::Row;
 
 /// A matching row.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +30,7 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    pub(crate) fn new(entries: &[Entry]) -> Self {
+    pub(crate) fn new(entries: &[Row]) -> Self {
         let haystacks: Vec<Haystack> = entries
             .iter()
             .map(|entry| Haystack { name: entry.name.as_str().into(), words: entry.words.as_str().into() })
@@ -84,13 +84,13 @@ mod tests {
     use super::*;
     use crate::browse::tests::plugin;
 
-    fn search(names: &[&str]) -> (Vec<Entry>, Search) {
-        let entries = Entry::all(names.iter().map(|name| plugin(name)).collect());
+    fn search(names: &[&str]) -> (Vec<Row>, Search) {
+        let entries = Row::all(names.iter().map(|name| plugin(name)).collect());
         let search = Search::new(&entries);
         (entries, search)
     }
 
-    fn found<'a>(entries: &'a [Entry], search: &Search) -> Vec<&'a str> {
+    fn found<'a>(entries: &'a [Row], search: &Search) -> Vec<&'a str> {
         search.hits().map(|index| entries[index].name.as_str()).collect()
     }
 

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
 use super::app::{App, Focus, Mode};
-use super::entry::{Fact, Mark, Tone};
+use super::row::{Fact, Mark, Tone};
 use crate::text::{width, wrap};
 
 /// If there are fewer columns, only the list or the details are shown.

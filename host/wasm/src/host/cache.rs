@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::State;
+use super::CallState;
 use crate::bindings::v0_1::aiw::plugin::cache;
 use crate::limits;
 
-impl State {
+impl CallState {
     /// Returns the cache in the component's own directory, so that one component cannot read or evict another's
     /// entries.
     fn cache(&self) -> aiw_home::Cache {
@@ -14,7 +14,7 @@ impl State {
     }
 }
 
-impl cache::Host for State {
+impl cache::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
         self.allow("cache.get")?;
         self.charge_read()?;

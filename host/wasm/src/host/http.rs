@@ -3,10 +3,10 @@
 use aiw_core::Secret;
 use aiw_net::{RESERVED_HEADERS, Request, Response, origin};
 
-use super::{State, to_wit};
+use super::{CallState, to_wit};
 use crate::bindings::v0_1::aiw::plugin::{http, types};
 
-impl http::Host for State {
+impl http::Host for CallState {
     async fn get(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, types::Error>> {
         self.allow("http.get")?;
         self.charge_request()?;
@@ -25,7 +25,7 @@ impl http::Host for State {
     }
 }
 
-impl State {
+impl CallState {
     /// Converts the request for the capability and fills in its secrets.
     fn admit(&self, request: http::Request) -> Result<Request, types::Error> {
         if let Some(refused) = self.check_host(&self.call.http, aiw_extensions::CapabilityKind::Hosts, &request.url) {

@@ -1,10 +1,10 @@
 //! The interface `log`.
 
-use super::State;
+use super::CallState;
 use crate::bindings::v0_1::aiw::plugin::log;
 use crate::capabilities::Level;
 
-impl log::Host for State {
+impl log::Host for CallState {
     async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         let level = match level {
             log::Level::Debug => Level::Debug,

@@ -39,7 +39,7 @@ pub(crate) struct Call {
 }
 
 /// The state of one call.
-pub(crate) struct State {
+pub(crate) struct CallState {
     pub(crate) table: ResourceTable,
     pub(crate) usage: usage::Usage,
     wasi: Option<WasiCtx>,
@@ -54,7 +54,7 @@ pub(crate) struct State {
     last_error: Option<String>,
 }
 
-impl State {
+impl CallState {
     pub(crate) fn new(call: Call) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(call.limits.handles);
@@ -186,7 +186,7 @@ impl State {
     }
 }
 
-impl WasiView for State {
+impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let call = &self.call;
         let ctx = self.wasi.get_or_insert_with(|| wasi::empty(call));
@@ -194,7 +194,7 @@ impl WasiView for State {
     }
 }
 
-impl types::Host for State {}
+impl types::Host for CallState {}
 
 /// Converts a capability's error to an error of the contract.
 fn to_wit(error: NetError) -> types::Error {

@@ -1,9 +1,9 @@
 //! The interface `settings`.
 
-use super::State;
+use super::CallState;
 use crate::bindings::v0_1::aiw::plugin::settings;
 
-impl settings::Host for State {
+impl settings::Host for CallState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         self.allow("settings.get")?;
         self.charge_read()?;

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use aiw_core::{TaskOutcome, TaskState};
 
-use super::State;
+use super::CallState;
 use crate::bindings::v0_1::aiw::plugin::{tasks, types};
 use crate::capabilities::{StartTask, Task, TaskError};
 use crate::error::Refusal;
 
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
-impl tasks::Host for State {
+impl tasks::Host for CallState {
     async fn list(&mut self) -> Answer<Vec<tasks::Task>> {
         self.allow("tasks.list")?;
         self.charge_read()?;
@@ -56,7 +56,7 @@ impl tasks::Host for State {
     }
 }
 
-impl State {
+impl CallState {
     /// Checks that the component asks for `start` and the user agreed to it. The error names both, and the command
     /// to agree.
     fn may_start(&self) -> Result<(), types::Error> {

@@ -6,7 +6,7 @@ use aiw_core::RelPath;
 use aiw_net::{GitOrigin, ItemKind, Tree};
 use wasmtime::component::Resource;
 
-use super::{State, to_wit};
+use super::{CallState, to_wit};
 use crate::bindings::v0_1::aiw::plugin::{trees, types};
 use crate::capabilities::Origin;
 
@@ -26,13 +26,13 @@ fn git_origin(origin: trees::GitOrigin) -> Result<GitOrigin, types::Error> {
     })
 }
 
-impl State {
+impl CallState {
     fn tree(&self, tree: &Resource<Tree>) -> wasmtime::Result<Tree> {
         Ok(self.table.get(tree)?.clone())
     }
 }
 
-impl trees::Host for State {
+impl trees::Host for CallState {
     async fn open(&mut self, origin: trees::Origin) -> Answer<Resource<Tree>> {
         self.allow("trees.open")?;
         self.charge_request()?;
@@ -65,7 +65,7 @@ impl trees::Host for State {
     }
 }
 
-impl trees::HostTree for State {
+impl trees::HostTree for CallState {
     async fn revision(&mut self, tree: Resource<Tree>) -> wasmtime::Result<String> {
         self.charge_read()?;
         Ok(self.tree(&tree)?.revision().to_owned())

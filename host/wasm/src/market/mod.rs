@@ -12,7 +12,7 @@ use crate::bindings::v0_1::exports::aiw::plugin::market;
 use crate::budget::Purpose;
 use crate::component::{Component, Reach};
 use crate::error::CallError;
-use crate::host::{State, refusal};
+use crate::host::{CallState, refusal};
 
 /// A description of a market source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,6 +210,6 @@ fn entry_to_wit(entry: &EntryRef) -> market::EntryRef {
 }
 
 /// Takes a tree that the guest returned out of the store before the store is dropped.
-fn take(store: &mut Store<State>, files: Resource<Tree>) -> wasmtime::Result<Tree> {
+fn take(store: &mut Store<CallState>, files: Resource<Tree>) -> wasmtime::Result<Tree> {
     Ok(store.data_mut().table.delete(files)?)
 }

@@ -38,7 +38,7 @@ pub(crate) enum Mark {
 
 /// A row of the list with its details.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct Row {
     /// The id for the backend. It is never shown.
     pub(crate) id: String,
     pub(crate) title: String,
@@ -58,7 +58,7 @@ pub(crate) struct Entry {
     pub(crate) words: String,
 }
 
-impl Entry {
+impl Row {
     pub(crate) fn new(plugin: Plugin) -> Self {
         let inspected = plugin.kinds.is_some();
         let kinds: Vec<String> =
