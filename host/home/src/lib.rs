@@ -36,7 +36,7 @@ pub use document::Document;
 pub use error::HomeError;
 pub use files::{Mode, make_private_dir, open_plain, publish_dir, read_capped, remove_tree, replace};
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
-pub use lock::{Lock, Turn, lock_within};
+pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::{Home, user_home};
 pub use project::Project;

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -45,21 +45,56 @@ impl Lock {
 /// Locks a file exclusively, as soon as its holder releases it. `None` if that takes longer than `patience`; the file
 /// is then closed.
 pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) if patience.is_zero() => return Ok(None),
-            Err(TryLockError::WouldBlock) => break,
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(e)) => return Err(e),
+    LockWait::start(file).within(patience)
+}
+
+/// A wait for an exclusive lock on a file. Dropping it gives the wait up.
+#[derive(Debug)]
+pub struct LockWait {
+    file: Option<File>,
+    /// Tells when the waiting thread has the lock. Absent until there was something to wait for.
+    told: Option<Receiver<io::Result<()>>>,
+}
+
+impl LockWait {
+    /// Starts to wait for the lock of `file`. Its holders are other open files, usually of other processes.
+    pub fn start(file: File) -> Self {
+        Self { file: Some(file), told: None }
+    }
+
+    /// Waits up to `patience`, and returns the locked file. `None` if somebody else still holds the lock; you can go
+    /// on waiting then. After the file or an error was returned, there is nothing left to wait for.
+    pub fn within(&mut self, patience: Duration) -> io::Result<Option<File>> {
+        let Some(file) = &self.file else { return Ok(None) };
+        let told = match &self.told {
+            Some(told) => told,
+            None => {
+                loop {
+                    match file.try_lock() {
+                        Ok(()) => return Ok(self.file.take()),
+                        Err(TryLockError::WouldBlock) if patience.is_zero() => return Ok(None),
+                        Err(TryLockError::WouldBlock) => break,
+                        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+                        Err(TryLockError::Error(e)) => return Err(e),
+                    }
+                }
+                self.told.insert(wait_for(file.try_clone()?)?)
+            }
+        };
+        match told.recv_timeout(patience) {
+            Ok(locked) => locked.map(|()| self.file.take()),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the thread that waited for the lock is gone")),
         }
     }
-    // No system offers a lock with a timeout. A sleeping thread waits for it, at no cost.
-    let waiting = file.try_clone()?;
+}
+
+/// No system offers a lock with a timeout. A sleeping thread waits for it, at no cost.
+fn wait_for(file: File) -> io::Result<Receiver<io::Result<()>>> {
     let (tell, told) = mpsc::sync_channel(1);
     let wait = move || {
         let locked = loop {
-            match waiting.lock() {
+            match file.lock() {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 locked => break locked,
             }
@@ -68,10 +103,7 @@ pub fn lock_within(file: File, patience: Duration) -> io::Result<Option<File>> {
         let _ = tell.send(locked);
     };
     thread::Builder::new().name("aiw-lock".into()).stack_size(64 << 10).spawn(wait)?;
-    match told.recv_timeout(patience) {
-        Ok(locked) => locked.map(|()| Some(file)),
-        Err(_) => Ok(None),
-    }
+    Ok(told)
 }
 
 #[cfg(test)]
@@ -96,6 +128,13 @@ mod tests {
             drop(held);
             assert!(waiting.into_iter().all(|thread| thread.join().unwrap()));
         });
+        // A wait can go on after it ran out of patience.
+        let held = lock_within(open(&path), Duration::from_secs(60)).unwrap().unwrap();
+        let mut wait = LockWait::start(open(&path));
+        assert!(wait.within(Duration::from_millis(1)).unwrap().is_none());
+        assert!(wait.within(Duration::from_millis(1)).unwrap().is_none());
+        drop(held);
+        drop(wait.within(Duration::from_secs(60)).unwrap().unwrap());
         // A waiter that gave up holds nothing.
         assert!(lock_within(open(&path), Duration::from_secs(60)).unwrap().is_some());
     }

@@ -64,6 +64,11 @@ pub(crate) trait AiCli: Sync {
 
     /// Returns the arguments that resume a session of the CLI.
     fn resume(&self, session: &str) -> String;
+
+    /// Returns the lines of a stream in which the CLI says these pieces, in each way that it can. They are parts of
+    /// JSON strings.
+    #[cfg(test)]
+    fn says(&self, pieces: &[String]) -> String;
 }
 
 /// All CLIs, in the order of lists.

@@ -130,36 +130,6 @@ mod tests {
     use aiw_tasks::{Interpreter, testing::masked};
     use proptest::prelude::*;
 
-    /// Returns the lines of a CLI that says these pieces, in the format of each CLI.
-    fn lines(cli: CliKind, pieces: &[String]) -> String {
-        let whole = pieces.concat();
-        match cli {
-            CliKind::Claude => format!(
-                r#"{{"type":"assistant","message":{{"content":[{{"type":"text","text":"{whole}"}},{{"type":"tool_use","name":"Bash","input":{{"command":"{whole}","{whole}":1}}}}]}},"parent_tool_use_id":null}}
-{{"type":"user","message":{{"content":[{{"type":"tool_result","content":[{{"type":"text","text":"{whole}"}}],"is_error":true}}]}},"parent_tool_use_id":null}}
-{{"type":"result","is_error":false,"result":"{whole}","session_id":"a"}}
-"#
-            ),
-            CliKind::Codex => format!(
-                r#"{{"type":"item.started","item":{{"type":"command_execution","command":"{whole}"}}}}
-{{"type":"item.completed","item":{{"type":"command_execution","aggregated_output":"{whole}\n","exit_code":1}}}}
-{{"type":"item.completed","item":{{"type":"agent_message","text":"{whole}"}}}}
-{{"type":"error","message":"{whole}"}}
-"#
-            ),
-            CliKind::Gemini => {
-                let delta = |piece: &String| {
-                    format!(
-                        "{{\"type\":\"message\",\"role\":\"assistant\",\"content\":\"{piece}\",\"delta\":true}}\n\
-                         {{\"type\":\"message\",\"role\":\"user\",\"content\":\"go on\"}}\n"
-                    )
-                };
-                let end = r#"{"type":"result","status":"success","stats":{}}"#;
-                pieces.iter().map(delta).collect::<String>() + end + "\n"
-            }
-        }
-    }
-
     #[test]
     fn a_model_that_never_ends_its_line_is_held_in_bounded_memory() {
         let piece = "x".repeat(64 << 10);
@@ -202,7 +172,7 @@ mod tests {
                     pieces.last_mut().unwrap().extend([code, &c]);
                 }
                 for cli in CliKind::ALL {
-                    let stream = lines(cli, &pieces);
+                    let stream = crate::clis::of(cli).says(&pieces);
                     let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
                     let log = masked(&[secret.clone().into_bytes()], &parts, slowly);
                     let (mut text, mut reader, mut shown) = (Text::of(cli), Reader::new(cli), String::new());

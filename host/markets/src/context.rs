@@ -28,6 +28,7 @@ impl Observer for Quiet {
 }
 
 /// Everything that the domain uses.
+#[derive(Clone)]
 pub struct Markets {
     pub(crate) home: Home,
     pub(crate) library: Arc<Library>,

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use aiw_core::PluginId;
-use aiw_home::{AddedServer, InstalledPlugin, Lock};
+use aiw_home::{AddedServer, InstalledPlugin, Lock, blocking};
 use aiw_servers::{Released, Values};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -62,13 +62,22 @@ pub struct SwitchedPlugin {
 
 impl Markets {
     /// Installs a plan that the user has seen. Puts back entries that the user had removed.
-    pub fn install(&self, plan: InstallPlan, answers: &Answers) -> Result<Installed, MarketError> {
-        self.apply(plan, answers, true)
+    pub async fn install(&self, plan: InstallPlan, answers: Answers) -> Result<Installed, MarketError> {
+        self.commit(move |markets| markets.apply(plan, &answers, true)).await
     }
 
     /// Updates to a plan whose changes the user has agreed to. Entries that the user removed stay removed.
-    pub fn update_to(&self, plan: InstallPlan, answers: &Answers) -> Result<Installed, MarketError> {
-        self.apply(plan, answers, false)
+    pub async fn update_to(&self, plan: InstallPlan, answers: Answers) -> Result<Installed, MarketError> {
+        self.commit(move |markets| markets.apply(plan, &answers, false)).await
+    }
+
+    /// Changes documents under the lock, where waiting for it holds up nothing else.
+    pub(crate) async fn commit<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Self) -> Result<T, MarketError> + Send + 'static,
+    ) -> Result<T, MarketError> {
+        let markets = self.clone();
+        blocking(move || change(&markets)).await
     }
 
     fn apply(&self, plan: InstallPlan, answers: &Answers, repair: bool) -> Result<Installed, MarketError> {
@@ -155,7 +164,12 @@ impl Markets {
     }
 
     /// Removes an installed plugin: exactly what it added.
-    pub fn uninstall(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
+    pub async fn uninstall(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
+        let name = name.to_owned();
+        self.commit(move |markets| markets.take_out(&name)).await
+    }
+
+    fn take_out(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
         let lock = self.home.lock()?;
         let id = self.find_installed(name)?;
         let mut documents = Documents::load(&self.home)?;
@@ -186,10 +200,19 @@ impl Markets {
     }
 
     /// Enables or disables an installed plugin. Its record and files stay.
-    pub fn set_enabled(&self, name: &str, enabled: bool, answers: &Answers) -> Result<SwitchedPlugin, MarketError> {
-        let lock = self.home.lock()?;
-        let id = self.find_installed(name)?;
-        self.switch(&lock, id, enabled, answers)
+    pub async fn set_enabled(
+        &self,
+        name: &str,
+        enabled: bool,
+        answers: Answers,
+    ) -> Result<SwitchedPlugin, MarketError> {
+        let name = name.to_owned();
+        self.commit(move |markets| {
+            let lock = markets.home.lock()?;
+            let id = markets.find_installed(&name)?;
+            markets.switch(&lock, id, enabled, &answers)
+        })
+        .await
     }
 
     fn switch(
@@ -232,7 +255,11 @@ impl Markets {
 
     /// Applies what the user wrote into `enabledPlugins` by hand; returns one sentence for each plugin that was
     /// switched, or could not be.
-    pub fn reconcile(&self) -> Result<Vec<String>, MarketError> {
+    pub async fn reconcile(&self) -> Result<Vec<String>, MarketError> {
+        self.commit(Self::switch_by_hand).await
+    }
+
+    fn switch_by_hand(&self) -> Result<Vec<String>, MarketError> {
         // Without the lock, the two documents may be from different moments: this is only a hint.
         if self.switched_by_hand()?.is_empty() {
             return Ok(Vec::new());
@@ -240,16 +267,16 @@ impl Markets {
         let lock = self.home.lock()?;
         let mut notes = Vec::new();
         for (id, wanted) in self.switched_by_hand()? {
-            let documents = if wanted { "enabled" } else { "disabled" };
+            let state = if wanted { "enabled" } else { "disabled" };
             match self.switch(&lock, id.clone(), wanted, &Answers::default()) {
                 Ok(done) => {
-                    notes.push(format!("{id}: {documents}, as settings.json says"));
+                    notes.push(format!("{id}: {state}, as settings.json says"));
                     notes.extend(done.notes);
                 }
                 Err(e) => {
                     let hint =
                         if wanted { format!(" (`aiw plugin enable {id} --on-conflict …`)") } else { String::new() };
-                    notes.push(format!("{id} is not {documents}, as settings.json says: {e}{hint}"));
+                    notes.push(format!("{id} is not {state}, as settings.json says: {e}{hint}"));
                 }
             }
         }

@@ -424,7 +424,12 @@ impl Markets {
     }
 
     /// Removes a marketplace. Its installed plugins stay, and are listed.
-    pub fn remove(&self, name: &str) -> Result<RemovedMarket, MarketError> {
+    pub async fn remove(&self, name: &str) -> Result<RemovedMarket, MarketError> {
+        let name = name.to_owned();
+        self.commit(move |markets| markets.forget(&name)).await
+    }
+
+    fn forget(&self, name: &str) -> Result<RemovedMarket, MarketError> {
         let lock = self.home.lock()?;
         let mut settings = self.home.settings()?;
         let market = settings.market(name).cloned().ok_or_else(|| MarketError::UnknownMarket { name: name.into() })?;

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{TaskId, TaskState as State};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::SupervisorError;
 use crate::files::random;
 use crate::mask::Mask;
 use crate::names::Names;
 use crate::platform;
+use crate::program::Program;
 use crate::root::Root;
 use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Owner, Segment, open};
@@ -207,4 +209,41 @@ pub fn be_newer() {
 
 fn at(runtime: &Path, names: &Names) -> RuntimeDir {
     RuntimeDir::at(runtime.to_owned(), names.table.clone())
+}
+
+/// Nothing in a test takes this long. The limit turns a defect into a failure instead of a hang.
+pub const GUARD: Duration = Duration::from_secs(60);
+
+/// Returns a program that runs a shell script.
+pub fn program(script: &str) -> Program {
+    Program {
+        arguments: vec!["-c".into(), script.into()],
+        environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
+        ..Program::of("/bin/sh")
+    }
+}
+
+/// Waits until a value appears.
+pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = there() {
+            return value;
+        }
+        assert!(start.elapsed() < GUARD, "it does not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns whether a process exists and is not a zombie.
+pub fn is_there(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Sends a signal to a process that may be gone.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
 }

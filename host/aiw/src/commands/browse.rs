@@ -24,12 +24,12 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
     }
     let latest = Arc::new(Latest::default());
     let host = Host::open_with(latest.clone())?;
-    // What could not be carried out is said by every other command.
-    host.markets.reconcile()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
+    // What could not be carried out is said by every other command.
+    runtime.block_on(host.markets.reconcile())?;
     let backend = Arc::new(Domain { host, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
@@ -127,18 +127,19 @@ impl Backend for Domain {
             None => self.plan(id, tell)?,
         };
         let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done = self.host.markets.install(plan, &answers).map_err(backend_error)?;
+        let done = self.block_on(tell, self.host.markets.install(plan, answers)).map_err(backend_error)?;
         Ok(format!("installed {} as {}", done.id, keys(&done.record)))
     }
 
-    fn remove(&self, id: &str, _: &dyn Fn(Progress)) -> Result<String, BackendError> {
-        let done = self.host.markets.uninstall(id).map_err(backend_error)?;
+    fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
+        let done = self.block_on(tell, self.host.markets.uninstall(id)).map_err(backend_error)?;
         Ok(std::iter::once(format!("removed {}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
         let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done = self.host.markets.set_enabled(id, enabled, &answers).map_err(backend_error)?;
+        let done =
+            self.block_on(&|_| {}, self.host.markets.set_enabled(id, enabled, answers)).map_err(backend_error)?;
         let state = if enabled { "enabled" } else { "disabled" };
         Ok(std::iter::once(format!("{}: {state}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
     }

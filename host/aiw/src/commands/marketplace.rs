@@ -15,7 +15,7 @@ use crate::terminal;
 pub async fn run(host: &Host, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
     match command {
         MarketplaceCommand::Add(args) => add(host, args, output).await,
-        MarketplaceCommand::Remove { name } => remove(host, &name, output),
+        MarketplaceCommand::Remove { name } => remove(host, &name, output).await,
         MarketplaceCommand::Update { name, no_inspect } => update(host, name.as_deref(), !no_inspect, output).await,
         MarketplaceCommand::List => list(host, output),
     }
@@ -85,8 +85,8 @@ pub fn not_inspected(count: usize) -> String {
     }
 }
 
-fn remove(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
-    let done = host.markets.remove(name)?;
+async fn remove(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
+    let done = host.markets.remove(name).await?;
     output.line(format!("Removed marketplace {}", done.removed));
     if !done.installed_plugins.is_empty() {
         let left: Vec<String> = done.installed_plugins.iter().map(ToString::to_string).collect();

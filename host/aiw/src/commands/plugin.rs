@@ -22,12 +22,14 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
         PluginCommand::Info { plugin } => on_host(output, async |host| look::info(host, &plugin, output).await),
         PluginCommand::Install(args) => on_host(output, async |host| install::install(host, args, output).await),
         PluginCommand::Update(args) => on_host(output, async |host| install::update(host, args, output).await),
-        PluginCommand::Remove { plugins } => on_host(output, async |host| install::remove(host, &plugins, output)),
-        PluginCommand::Enable(EnableArgs { plugins, on_conflict }) => {
-            on_host(output, async |host| install::toggle(host, &plugins, true, on_conflict.map(Into::into), output))
+        PluginCommand::Remove { plugins } => {
+            on_host(output, async |host| install::remove(host, &plugins, output).await)
         }
+        PluginCommand::Enable(EnableArgs { plugins, on_conflict }) => on_host(output, async |host| {
+            install::toggle(host, &plugins, true, on_conflict.map(Into::into), output).await
+        }),
         PluginCommand::Disable { plugins } => {
-            on_host(output, async |host| install::toggle(host, &plugins, false, None, output))
+            on_host(output, async |host| install::toggle(host, &plugins, false, None, output).await)
         }
         PluginCommand::Validate { path } => on_host(output, async |host| install::validate(host, &path, output).await),
     }
@@ -37,7 +39,7 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
 fn on_host(output: &Output, work: impl AsyncFnOnce(&Host) -> Result<(), Failure>) -> Result<(), Failure> {
     runtime::run(output, async {
         let host = Host::open(output)?;
-        host.markets.reconcile()?.iter().for_each(|note| output.note(note));
+        host.markets.reconcile().await?.iter().for_each(|note| output.note(note));
         work(&host).await
     })
 }

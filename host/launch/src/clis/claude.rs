@@ -305,6 +305,17 @@ impl AiCli for Claude {
     fn resume(&self, session: &str) -> String {
         format!("--resume {session}")
     }
+
+    #[cfg(test)]
+    fn says(&self, pieces: &[String]) -> String {
+        let whole = pieces.concat();
+        format!(
+            r#"{{"type":"assistant","message":{{"content":[{{"type":"text","text":"{whole}"}},{{"type":"tool_use","name":"Bash","input":{{"command":"{whole}","{whole}":1}}}}]}},"parent_tool_use_id":null}}
+{{"type":"user","message":{{"content":[{{"type":"tool_result","content":[{{"type":"text","text":"{whole}"}}],"is_error":true}}]}},"parent_tool_use_id":null}}
+{{"type":"result","is_error":false,"result":"{whole}","session_id":"a"}}
+"#
+        )
+    }
 }
 
 /// Takes the user's own `--settings` out of the arguments. Returns the other arguments, and the values: paths or

@@ -183,6 +183,18 @@ impl AiCli for Codex {
     fn resume(&self, session: &str) -> String {
         format!("resume {session}")
     }
+
+    #[cfg(test)]
+    fn says(&self, pieces: &[String]) -> String {
+        let whole = pieces.concat();
+        format!(
+            r#"{{"type":"item.started","item":{{"type":"command_execution","command":"{whole}"}}}}
+{{"type":"item.completed","item":{{"type":"command_execution","aggregated_output":"{whole}\n","exit_code":1}}}}
+{{"type":"item.completed","item":{{"type":"agent_message","text":"{whole}"}}}}
+{{"type":"error","message":"{whole}"}}
+"#
+        )
+    }
 }
 
 /// The user's `config.toml`.

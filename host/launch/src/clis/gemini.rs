@@ -187,6 +187,18 @@ impl AiCli for Gemini {
     fn resume(&self, session: &str) -> String {
         format!("--resume {session}")
     }
+
+    #[cfg(test)]
+    fn says(&self, pieces: &[String]) -> String {
+        let delta = |piece: &String| {
+            format!(
+                "{{\"type\":\"message\",\"role\":\"assistant\",\"content\":\"{piece}\",\"delta\":true}}\n\
+                 {{\"type\":\"message\",\"role\":\"user\",\"content\":\"go on\"}}\n"
+            )
+        };
+        let end = r#"{"type":"result","status":"success","stats":{}}"#;
+        pieces.iter().map(delta).collect::<String>() + end + "\n"
+    }
 }
 
 /// Converts servers to its own form, which distinguishes transports by the key of the address.

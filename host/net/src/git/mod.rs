@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_core::{Sha, hex, one_line};
+use aiw_home::LockWait;
 use git2::{ObjectType, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -376,17 +377,16 @@ impl Job {
             |error: std::io::Error| NetError::unavailable(format!("cannot lock the cache: {error}")).because(error);
         let path = self.path.with_extension("lock");
         let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+        let mut wait = LockWait::start(file);
         loop {
-            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(file),
-                Err(rustix::io::Errno::WOULDBLOCK) => {}
-                Err(error) => return Err(failed(error.into())),
+            // How soon a cancellation is noticed.
+            if let Some(file) = wait.within(Duration::from_millis(50)).map_err(failed)? {
+                return Ok(file);
             }
             self.cancel.check()?;
             if Instant::now() >= self.deadline {
                 return Err(NetError::unavailable(format!("another aiw is still fetching `{}`", self.shown)));
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 

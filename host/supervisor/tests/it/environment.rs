@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 
 use aiw_core::TaskId;
 use aiw_home::Home;
-use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Root, Scope, State, Supervised, WaitMode};
-use rustix::process::{Pid, Signal, kill_process};
+use aiw_supervisor::{Names, NewProcess, Processes, Queue, Root, Scope, State, Supervised, WaitMode};
 use tempfile::TempDir;
 
-/// Nothing here takes this long. The limit turns a defect into a failure instead of a hang.
-pub const GUARD: Duration = Duration::from_secs(60);
+pub use aiw_supervisor::testing::{GUARD, is_there, program, until};
 
 pub const SERVERS: Names = Names::new("servers", "server.json", "server", ["TEST_SERVER_ID", "TEST_SERVER_INSTANCE"]);
 
@@ -72,37 +70,11 @@ pub fn shim() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_aiw-test-shim"))
 }
 
-pub fn program(script: &str) -> Program {
-    Program {
-        arguments: vec!["-c".into(), script.into()],
-        environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
-        ..Program::of("/bin/sh")
-    }
-}
-
-/// Waits until a value appears.
-pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = there() {
-            return value;
-        }
-        assert!(start.elapsed() < GUARD, "it does not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Returns whether a process exists and is not a zombie.
-pub fn is_there(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
 /// Returns a number that a script writes into a file, with a line break.
 pub fn number(path: &Path) -> u32 {
     until(|| std::fs::read_to_string(path).ok().filter(|text| text.ends_with('\n'))?.trim().parse().ok())
 }
 
 pub fn kill(pid: u32) {
-    let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
+    aiw_supervisor::testing::signal(pid, rustix::process::Signal::KILL);
 }

@@ -9,8 +9,7 @@ use aiw_home::Home;
 use aiw_tasks::{About, NewProcess, Outcome, Program, Queue, Root, Scope, State, Task, TaskError, Tasks, WaitMode};
 use tempfile::TempDir;
 
-/// Nothing here takes this long. The limit turns a defect into a failure instead of a hang.
-pub const GUARD: Duration = Duration::from_secs(60);
+pub use aiw_tasks::testing::{GUARD, is_there, program, signal as kill, until};
 
 pub struct Environment {
     directory: TempDir,
@@ -124,37 +123,6 @@ pub fn task() -> NewTask {
 pub fn swept(tasks: &Tasks) -> Vec<Task> {
     tasks.sweep().unwrap();
     tasks.list().unwrap()
-}
-
-pub fn program(script: &str) -> Program {
-    Program {
-        arguments: vec!["-c".into(), script.into()],
-        environment: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
-        ..Program::of("/bin/sh")
-    }
-}
-
-/// Waits until a value appears.
-pub fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(value) = there() {
-            return value;
-        }
-        assert!(start.elapsed() < GUARD, "it does not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Returns whether a process exists and is not a zombie.
-pub fn is_there(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
-}
-
-pub fn kill(pid: u32, signal: rustix::process::Signal) {
-    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
-    let _ = rustix::process::kill_process(pid, signal);
 }
 
 pub fn assert_ended(task: &Task, outcome: Outcome, exit_code: Option<i32>, signal: Option<i32>) {

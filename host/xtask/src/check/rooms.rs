@@ -49,7 +49,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
     // Capabilities. What `mcp` serves comes through a trait; as a client, it uses `net` for the network.
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
-    ("aiw-net", &["aiw-core"]),
+    ("aiw-net", &["aiw-core", "aiw-home"]),
     ("aiw-supervisor", &["aiw-core", "aiw-home"]),
     // Foundations.
     ("aiw-extensions", &["aiw-core"]),

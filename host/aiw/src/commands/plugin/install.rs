@@ -95,7 +95,7 @@ async fn install_one(
 ) -> Result<Installed, Failure> {
     let plan = host.markets.plan(name).await?;
     if plan.unchanged && answers.values.is_empty() && answers.on_conflict.is_none() {
-        return Ok(host.markets.install(plan, answers)?);
+        return Ok(host.markets.install(plan, answers.clone()).await?);
     }
     preview(&plan, answers).iter().for_each(|line| output.before_question(line));
     output.flush();
@@ -106,7 +106,7 @@ async fn install_one(
         return Err(MarketError::Declined.into());
     }
     let answers = complete(&plan, answers, output).await?;
-    Ok(host.markets.install(plan, &answers)?)
+    Ok(host.markets.install(plan, answers).await?)
 }
 
 /// What an install would add, for people to judge: nothing is folded, cut or left out.
@@ -264,14 +264,14 @@ async fn update_one(
     }
     let answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
     let from = check.from.clone();
-    Ok(Some((from, host.markets.update_to(check.plan, &answers)?)))
+    Ok(Some((from, host.markets.update_to(check.plan, answers).await?)))
 }
 
-pub(super) fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {
+pub(super) async fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {
     let mut removed = Vec::new();
     let mut failures = Failures::default();
     for name in names {
-        match host.markets.uninstall(name) {
+        match host.markets.uninstall(name).await {
             Ok(done) => {
                 let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
                 output.line(format!("Removed {}: {servers}", done.id));
@@ -284,7 +284,7 @@ pub(super) fn remove(host: &Host, names: &[String], output: &Output) -> Result<(
     output.conclude(PluginRemove { removed, failed: failures.failed }, failures.first)
 }
 
-pub(super) fn toggle(
+pub(super) async fn toggle(
     host: &Host,
     names: &[String],
     enabled: bool,
@@ -295,7 +295,7 @@ pub(super) fn toggle(
     let mut failures = Failures::default();
     let answers = Answers { on_conflict, ..Answers::default() };
     for name in names {
-        match host.markets.set_enabled(name, enabled, &answers) {
+        match host.markets.set_enabled(name, enabled, answers.clone()).await {
             Ok(done) => {
                 let state = if enabled { "enabled" } else { "disabled" };
                 let already = if done.changed { "" } else { "already " };
