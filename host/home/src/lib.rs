@@ -44,6 +44,8 @@ pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, new_provider_id, origin,
     providers_schema,
 };
-pub use settings::{CliSettings, MarketSettings, Settings, SourceSettings, TaskSettings};
+pub use settings::{
+    CliSettings, MarketSettings, PluginSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
+};
 pub use time::{now_millis, now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

@@ -124,7 +124,7 @@ struct Agents {
 impl Roles {
     /// Returns the roles of aiw's home, of a directory (whether trusted or not), and of the user.
     pub fn at(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
-        let project = directory.map(|root| Project { root: root.to_owned(), trusted: settings.trusts(root) });
+        let project = directory.map(|root| Project { root: root.to_owned(), trusted: settings.trust().covers(root) });
         Self::new(home, project, user_home())
     }
 

@@ -152,7 +152,7 @@ impl Markets {
             values: values.clone(),
         };
         documents.plugins.set(&plan.id, &record)?;
-        documents.settings.set_plugin_enabled(&plan.id, Some(enabled))?;
+        documents.settings.set_plugin(&plan.id, Some(enabled))?;
         let missing = missing(&plan, &values);
         let id = plan.id.clone();
         aiw_home::publish_dir(plan.staged.path(), &self.home.tree(&plan.digest))?;
@@ -189,7 +189,7 @@ impl Markets {
             }
         }
         documents.plugins.remove(&id);
-        documents.settings.set_plugin_enabled(&id, None)?;
+        documents.settings.set_plugin(&id, None)?;
         documents.commit(&self.home, &lock)?;
         notes.extend(documents.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
@@ -248,7 +248,7 @@ impl Markets {
             }
             documents.plugins.set(&id, &record)?;
         }
-        documents.settings.set_plugin_enabled(&id, Some(enabled))?;
+        documents.settings.set_plugin(&id, Some(enabled))?;
         documents.commit(&self.home, lock)?;
         Ok(SwitchedPlugin { id, enabled, changed, servers, notes })
     }
@@ -285,9 +285,9 @@ impl Markets {
 
     /// Installed plugins whose state differs from settings.json.
     fn switched_by_hand(&self) -> Result<Vec<(PluginId, bool)>, MarketError> {
-        let settings = self.home.settings()?;
+        let enabled = self.home.settings()?.plugins();
         let wanted = |(id, record): (PluginId, InstalledPlugin)| {
-            let wanted = settings.plugin_enabled(&id).filter(|wanted| *wanted != record.enabled)?;
+            let wanted = enabled.enabled(&id).filter(|wanted| *wanted != record.enabled)?;
             Some((id, wanted))
         };
         Ok(self.installed()?.into_iter().filter_map(wanted).collect())

@@ -90,7 +90,7 @@ fn project(
         Err(HomeError::Invalid { path, .. } | HomeError::Io { path, .. }) => path.parent().unwrap_or(path).to_owned(),
         Err(_) => cwd.to_owned(),
     };
-    if settings.trusts(&root) {
+    if settings.trust().covers(&root) {
         return found;
     }
     let root = root.display();
@@ -122,7 +122,9 @@ mod tests {
         fs::write(home.providers_path(), r#"{"version": 1, "default": "mine"}"#).unwrap();
         assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("mine".into()), Decision::Default, true));
         let mut settings = home.settings().unwrap();
-        settings.trust(&project).unwrap();
+        let mut trust = settings.trust();
+        trust.add(&project);
+        settings.set_trust(&trust).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let theirs = Decision::Project(project.clone());
         assert_eq!(choose(&home, CliKind::Claude, None, &cwd), (Some("theirs".into()), theirs.clone(), false));
@@ -143,7 +145,9 @@ mod tests {
         fs::write(project.join(".aiw.json"), "{").unwrap();
         assert_eq!(choose(&home, CliKind::Claude, None, &project), (None, Decision::Own, true));
         let mut settings = home.settings().unwrap();
-        settings.trust(&project).unwrap();
+        let mut trust = settings.trust();
+        trust.add(&project);
+        settings.set_trust(&trust).unwrap();
         settings.save(&home.lock().unwrap()).unwrap();
         let providers = home.providers().unwrap();
         assert!(Choice::make(&home.settings().unwrap(), &providers, CliKind::Claude, None, &project).is_err());

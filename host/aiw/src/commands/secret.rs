@@ -79,14 +79,17 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
             let directory = whole(directory)?;
             let lock = home.lock()?;
             let mut settings = home.settings()?;
-            let news = settings.trust(&directory)?;
+            let mut trust = settings.trust();
+            let news = trust.add(&directory);
+            settings.set_trust(&trust)?;
             settings.save(&lock)?;
             let word = if news { "Trusted" } else { "Already trusted" };
             output.line(format!("{word}: `{}`", directory.display()));
             output.answer(json!({"trusted": directory.to_string_lossy(), "new": news}));
         }
         TrustCommand::List => {
-            let all = home.settings()?.trusted();
+            let trust = home.settings()?.trust();
+            let all = trust.directories();
             all.iter().for_each(|directory| output.line(directory.display().to_string()));
             if all.is_empty() {
                 output.line("no directory is trusted");
@@ -101,10 +104,12 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
             };
             let lock = home.lock()?;
             let mut settings = home.settings()?;
-            if !settings.distrust(&directory)? {
+            let mut trust = settings.trust();
+            if !trust.remove(&directory) {
                 let failure = Failure::user(format!("`{}` is not in the list", directory.display()));
                 return Err(failure.with_hint("`aiw trust list` shows it"));
             }
+            settings.set_trust(&trust)?;
             settings.save(&lock)?;
             output.line(format!("No longer trusted: `{}`", directory.display()));
             output.answer(json!({"removed": directory.to_string_lossy()}));

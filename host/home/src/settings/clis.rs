@@ -1,0 +1,24 @@
+//! `clis`: settings of each AI CLI.
+
+use aiw_core::CliKind;
+use serde_json::Value;
+
+use super::Settings;
+
+/// Settings of one AI CLI: `clis.<cli>`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CliSettings {
+    /// `default` or `edit`, for runs that don't say. A value that isn't text appears as JSON.
+    pub permission: Option<String>,
+}
+
+impl Settings {
+    /// `clis.<cli>`
+    pub fn cli(&self, cli: CliKind) -> CliSettings {
+        let permission = self.document.get(&["clis", cli.as_str(), "permission"]).map(|word| match word {
+            Value::String(word) => word.clone(),
+            other => other.to_string(),
+        });
+        CliSettings { permission }
+    }
+}

@@ -1,0 +1,168 @@
+//! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
+//! `trustedDirectories`, `clis` and `tasks`.
+
+mod clis;
+mod markets;
+mod plugins;
+mod sources;
+mod tasks;
+mod trust;
+
+use std::path::Path;
+
+use aiw_core::one_line;
+use serde_json::Value;
+
+pub use clis::CliSettings;
+pub use markets::MarketSettings;
+pub use plugins::PluginSettings;
+pub use sources::SourceSettings;
+pub use tasks::TaskSettings;
+pub use trust::TrustSettings;
+
+use crate::{Document, HomeError, Lock};
+
+/// `settings.json`. Each section has a file in this folder.
+#[derive(Debug)]
+pub struct Settings {
+    document: Document,
+    markets: Vec<MarketSettings>,
+    problems: Vec<String>,
+}
+
+impl Settings {
+    pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
+        let document = Document::load(path, "{}\n")?;
+        if let Some(problem) = misshapen(document.value()) {
+            return Err(HomeError::invalid(path, problem));
+        }
+        let (markets, problems) = markets::read(&document)?;
+        Ok(Self { document, markets, problems })
+    }
+
+    /// The document itself, for [`Home::commit`](crate::Home::commit).
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// Writes the file if something changed.
+    pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
+        self.document.save(lock)
+    }
+}
+
+/// What has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
+fn misshapen(settings: &Value) -> Option<String> {
+    let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
+    let objects = ["enabledPlugins", "sources", "clis", "tasks"];
+    if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
+        return Some(format!("has a `{key}` that is not an object"));
+    }
+    for key in ["sources", "clis"] {
+        let mut fields = settings[key].as_object().into_iter().flatten();
+        if let Some((name, _)) = fields.find(|(_, value)| !value.is_object()) {
+            return Some(format!("has a `{key}.{}` that is not an object", one_line(name, 60)));
+        }
+    }
+    let trusted = &settings["trustedDirectories"];
+    let is_list = trusted.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    (!trusted.is_null() && !is_list).then(|| "has a `trustedDirectories` that is not a list of paths".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Home;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        (dir, home)
+    }
+
+    #[test]
+    fn a_default_market_that_was_removed_stays_away() {
+        let (_dir, home) = home();
+        let mut settings = home.settings().unwrap();
+        assert_eq!(settings.markets().len(), 2);
+        assert!(!settings.market("aiw-official").unwrap().enabled);
+        assert!(settings.remove_market(&"aiw-official".parse().unwrap()).unwrap());
+        settings.save(&home.lock().unwrap()).unwrap();
+        let again = home.settings().unwrap();
+        assert_eq!(again.markets().len(), 1);
+        assert_eq!(again.markets()[0].name.as_str(), "claude-plugins-official");
+    }
+
+    #[test]
+    fn what_is_misshapen_is_said() {
+        let (_dir, home) = home();
+        for (text, said) in [
+            (r#"{"clis": []}"#, "`clis`"),
+            (r#"{"clis": {"claude": "edit"}}"#, "`clis.claude`"),
+            (r#"{"tasks": 3}"#, "`tasks`"),
+            (r#"{"sources": {"x": 1}}"#, "`sources.x`"),
+            (r#"{"trustedDirectories": "/x"}"#, "`trustedDirectories`"),
+            (r#"{"trustedDirectories": ["/x", 1]}"#, "`trustedDirectories`"),
+            (r#"{"extraKnownMarketplaces": []}"#, "`extraKnownMarketplaces`"),
+            (r#"{"extraKnownMarketplaces": null}"#, "`extraKnownMarketplaces`"),
+        ] {
+            std::fs::write(home.settings_path(), text).unwrap();
+            let error = home.settings().unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+        std::fs::write(home.settings_path(), r#"{"clis": null, "mine": 1}"#).unwrap();
+        home.settings().unwrap();
+    }
+
+    #[test]
+    fn a_limit_is_a_number_or_an_error() {
+        let (_dir, home) = home();
+        assert_eq!(home.settings().unwrap().tasks().unwrap().limit, 64);
+        for (text, limit) in [
+            ("3", Some(3)),
+            ("1000", Some(1000)),
+            ("0", None),
+            ("1001", None),
+            ("-1", None),
+            ("\"3\"", None),
+            ("2.5", None),
+        ] {
+            std::fs::write(home.settings_path(), format!(r#"{{"tasks": {{"limit": {text}}}}}"#)).unwrap();
+            assert_eq!(home.settings().unwrap().tasks().ok().map(|tasks| tasks.limit), limit, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_older_name_of_the_official_market_is_read_and_kept_as_it_stands() {
+        let (_dir, home) = home();
+        let text = r#"{"extraKnownMarketplaces":{"claude-code-official":{"source":{"source":"github","repo":"anthropics/claude-plugins-official"},"autoUpdate":true},"bad":{"source":3}}}"#;
+        std::fs::write(home.settings_path(), text).unwrap();
+        let mut settings = home.settings().unwrap();
+        assert_eq!(settings.problems().len(), 1);
+        let mut market = settings.market("claude-code-official").unwrap().clone();
+        assert_eq!(market.name.as_str(), "claude-plugins-official");
+        market.reference = Some("stable".into());
+        settings.set_market(market).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        let text = std::fs::read_to_string(home.settings_path()).unwrap();
+        assert!(text.contains("claude-code-official") && text.contains("autoUpdate") && text.contains("stable"));
+    }
+
+    #[test]
+    fn trust_covers_what_is_beneath_and_nothing_beside() {
+        let (dir, home) = home();
+        let project = std::fs::canonicalize(dir.path()).unwrap().join("project");
+        for path in ["project/src", "project-2"] {
+            std::fs::create_dir_all(dir.path().join(path)).unwrap();
+        }
+        let mut settings = home.settings().unwrap();
+        let mut trust = settings.trust();
+        assert!(trust.add(&project) && !trust.add(&project));
+        settings.set_trust(&trust).unwrap();
+        settings.save(&home.lock().unwrap()).unwrap();
+        let mut trust = home.settings().unwrap().trust();
+        assert!(trust.covers(&project) && trust.covers(&dir.path().join("project/src")));
+        assert!(!trust.covers(&dir.path().join("project-2")) && !trust.covers(dir.path()));
+        assert!(!trust.covers(&project.join("none/../../project-2")));
+        assert!(trust.remove(&project) && !trust.remove(&project) && !trust.covers(&project));
+    }
+}
