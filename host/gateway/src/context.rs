@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
+use aiw_tasks::{Scope, Tasks};
 use tokio::sync::Semaphore;
 
 use crate::error::{CallError, Unready};
@@ -27,12 +28,24 @@ pub(crate) struct Context {
     pub(crate) lanes: Lanes,
     pub(crate) watch: Watch,
     launcher: OnceLock<Launcher>,
+    everywhere: OnceLock<Tasks>,
+    here: OnceLock<Tasks>,
 }
 
 impl Context {
     pub(crate) fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>) -> Self {
         let watch = Watch::new(home.clone());
-        Self { home, session, cwd, source, lanes: Lanes::new(), watch, launcher: OnceLock::new() }
+        Self {
+            home,
+            session,
+            cwd,
+            source,
+            lanes: Lanes::new(),
+            watch,
+            launcher: OnceLock::new(),
+            everywhere: OnceLock::new(),
+            here: OnceLock::new(),
+        }
     }
 
     pub(crate) fn launcher(&self) -> Result<&Launcher, CallError> {
@@ -42,6 +55,24 @@ impl Context {
         // If two start at once, one is used. After a failure, the next call tries again.
         let launcher = self.source.launcher()?;
         Ok(self.launcher.get_or_init(|| launcher))
+    }
+
+    /// The tasks of all sessions. Tasks that were listed before are read again only if they can have changed.
+    pub(crate) fn everywhere(&self) -> Result<&Tasks, CallError> {
+        self.opened(&self.everywhere, Scope::All)
+    }
+
+    /// The tasks of this session.
+    pub(crate) fn here(&self) -> Result<&Tasks, CallError> {
+        self.opened(&self.here, Scope::Session(self.session.root))
+    }
+
+    fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: Scope) -> Result<&'a Tasks, CallError> {
+        if let Some(tasks) = tasks.get() {
+            return Ok(tasks);
+        }
+        let opened = Tasks::open(&self.home, scope)?;
+        Ok(tasks.get_or_init(|| opened))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The task that a call means.
 
-use aiw_home::Home;
-use aiw_tasks::{Scope, Task, Tasks};
+use aiw_tasks::{Task, Tasks};
 
 use crate::error::CallError;
 
@@ -26,8 +25,7 @@ impl Named {
 }
 
 /// The named task. Tasks of other sessions are found too: a caller that names one knows it.
-pub(crate) fn find(home: &Home, named: &Named) -> Result<Task, CallError> {
-    let tasks = Tasks::open(home, Scope::All)?;
+pub(crate) fn find(tasks: &Tasks, named: &Named) -> Result<Task, CallError> {
     let Named { id, pid } = named;
     let task = match (id, pid) {
         (Some(text), _) => tasks.find(text)?,

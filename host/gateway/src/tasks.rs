@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use aiw_core::TaskId;
 use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
 use aiw_mcp::Cancelled;
-use aiw_tasks::{Scope, State, Stopped, Task, Tasks};
+use aiw_tasks::{State, Stopped, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +51,8 @@ pub(crate) struct TaskList {
 pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Cancelled) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
-        let scope = if asked.all { Scope::All } else { Scope::Session(shared.session.root) };
-        let mut tasks = Tasks::open(&shared.home, scope)?.list_settled()?;
+        let tasks = if asked.all { shared.everywhere()? } else { shared.here()? };
+        let mut tasks = tasks.list_settled()?;
         tasks.reverse();
         tasks.sort_by_key(|task| task.state == State::Ended);
         let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::of).collect());
@@ -100,7 +100,7 @@ pub(crate) async fn wait_task(
     let received = Instant::now();
     let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
     let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT));
-    let task = context.lanes.wait.run(move || find(&shared.home, &named)).await?;
+    let task = context.lanes.wait.run(move || find(shared.everywhere()?, &named)).await?;
     let id = task.id;
     if task.state != State::Ended && !limit.is_zero() {
         let end = context.watch.end(id);
@@ -117,7 +117,7 @@ pub(crate) async fn wait_task(
 
 /// Reports the state of a task after a wait.
 fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
-    let tasks = Tasks::open(&context.home, Scope::All)?;
+    let tasks = context.everywhere()?;
     let task = tasks.get(id)?;
     let done = task.state == State::Ended;
     let next = if done {
@@ -125,7 +125,7 @@ fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
     } else {
         format!("it has not ended yet ({}): call wait_task again with id \"{id}\"", task.state)
     };
-    let lines: Vec<String> = tail(&tasks, &task, LAST_LINES)?.into_iter().map(|line| line.text).collect();
+    let lines: Vec<String> = tail(tasks, &task, LAST_LINES)?.into_iter().map(|line| line.text).collect();
     let last_lines = bounds::last_that_fit(lines);
     let report = Report { done, standing: standing(&task), task: whole(&task), last_lines, next };
     if done {
@@ -178,10 +178,10 @@ pub(crate) async fn get_task_logs(
 }
 
 fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, CallError> {
-    let task = find(&context.home, named)?;
-    let tasks = Tasks::open(&context.home, Scope::All)?;
+    let tasks = context.everywhere()?;
+    let task = find(tasks, named)?;
     // Read one more than is shown, to know whether there are more.
-    let mut lines: Vec<String> = tail(&tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
+    let mut lines: Vec<String> = tail(tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
     let read = lines.len();
     lines.drain(..read.saturating_sub(wanted));
     let lines = bounds::last_that_fit(lines);
@@ -233,8 +233,8 @@ pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Cancell
 }
 
 fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
-    let id = find(&context.home, named)?.id;
-    let tasks = Tasks::open(&context.home, Scope::All)?;
+    let tasks = context.everywhere()?;
+    let id = find(tasks, named)?.id;
     let (task, result) = match tasks.stop(id, true)? {
         Stopped::Ended(task) => (task, "stopped"),
         Stopped::Stopping(task) => (task, "still stopping"),
