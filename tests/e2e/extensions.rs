@@ -340,7 +340,7 @@ fn journey(id: &str, reference: &str, market: &str) {
 
     // Without its component, the market stays listed and its plugin stays installed.
     let run = env.run(&["extension", "remove", id]).ok();
-    assert_eq!(run.stderr, format!("marketplaces that only it reads: {market}\n"));
+    assert_eq!(run.stderr, format!("these marketplaces can't be fetched without it: {market}\n"));
     let run = env.run(&["plugin", "marketplace", "update", market]);
     assert_eq!(run.stderr.lines().next(), Some(&*format!("error: there is no component `{id}`")), "{}", run.whole());
     env.run(&["plugin", "list"]).ok();
@@ -649,7 +649,8 @@ fn the_json_of_extensions_has_its_shape() {
     insta::assert_snapshot!(json(&["extension", "remove", "acme-index"]), @r#"
     {
       "removed": "acme-index",
-      "marketplaces": []
+      "marketplaces": [],
+      "providers": []
     }
     "#);
     let listed = env.json(&["extension", "list"]);

@@ -103,7 +103,9 @@ fn the_json_of_every_command_has_its_shape() {
         "enabled": false,
         "broken": null,
         "commit": null,
-        "left_out": []
+        "left_out": [],
+        "installed_version": null,
+        "keys": []
       }
     }
     "#);
