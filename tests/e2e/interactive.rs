@@ -39,11 +39,21 @@ fn without_a_prompt_the_cli_has_the_terminal_and_its_exit_code_is_ours() {
     {
         let mut terminal = Terminal::start(&env, arguments);
         terminal.wait_for("interactive CLI of");
-        // The CLI runs in the same process, so the terminal, group and signals are its own.
-        let pid = terminal.child.process_id().unwrap();
-        terminal.wait_for(&format!("/{pid}"));
+        // Without a provider, the CLI runs in the same process, so the terminal, group and signals are its own.
+        if number == 0 {
+            let pid = terminal.child.process_id().unwrap();
+            terminal.wait_for(&format!("/{pid}"));
+        }
         terminal.press("7\r");
         assert_eq!(terminal.ends().exit_code(), 7);
+        // Under a provider, the CLI's own hint would lead elsewhere.
+        let resume = match number {
+            0 => "",
+            1 => "resume with: aiw codex -p gw -- resume --last",
+            _ => "resume with: aiw gemini -p gw -- --resume latest",
+        };
+        assert!(terminal.shown().contains(resume), "{}", terminal.shown());
+        assert_eq!(number == 0, !terminal.shown().contains("resume with"));
         assert_eq!(clis.seen().len(), number + 1);
     }
     let seen = clis.seen();

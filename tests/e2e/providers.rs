@@ -499,6 +499,121 @@ fn a_component_of_a_third_party_spreads_tasks_over_accounts() {
 }
 
 #[test]
+fn a_token_variable_is_hidden_from_other_providers_only_if_it_is_a_key_or_the_user_says_so() {
+    let (mut env, clis) = FakeClis::environment();
+    for name in ["GITHUB_TOKEN", "ROUTER_KEY", "DEEPSEEK_API_KEY"] {
+        env.set(name, "sk-canary");
+    }
+    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"]);
+    let added = env.run(&["provider", "add", "copilot", "--preset", "openrouter", "--token-env", "GITHUB_TOKEN"]).ok();
+    assert!(added.stderr.contains("`aiw provider edit copilot --withhold`"), "{}", added.whole());
+    let added = env.run(&["provider", "add", "router", "--preset", "openrouter", "--token-env", "ROUTER_KEY"]).ok();
+    assert!(added.stderr.contains("`aiw provider edit router --no-withhold`"), "{}", added.whole());
+    let explain = |more: &[&str]| {
+        let run = env.run(&[&["codex", "-p", "gw", "--explain", "--json"], more, &["hello"]].concat()).ok();
+        let explained = serde_json::from_str::<Value>(&run.stdout).unwrap()["explain"].clone();
+        assert!(!explained["unsets"].to_string().contains("ROUTER_KEY"), "{explained}");
+        explained["withholds"].clone()
+    };
+    let explained = || explain(&[]);
+    assert_eq!(explained(), json!(["DEEPSEEK_API_KEY", "ROUTER_KEY"]));
+    let shown = env.run(&["codex", "-p", "gw", "--explain", "hello"]).ok().stdout;
+    assert!(shown.contains("DEEPSEEK_API_KEY ROUTER_KEY"), "{shown}");
+    env.run(&["codex", "-p", "gw", "hello"]).ok();
+    let seen = clis.seen().pop().unwrap().environment;
+    assert_eq!(seen.get("GITHUB_TOKEN").map(String::as_str), Some("sk-canary"));
+    assert!(!seen.contains_key("ROUTER_KEY") && !seen.contains_key("DEEPSEEK_API_KEY"), "{seen:?}");
+    // The user decides either way, and can give a variable back to one run.
+    env.run(&["provider", "edit", "copilot", "--withhold"]).ok();
+    env.run(&["provider", "edit", "router", "--no-withhold"]).ok();
+    assert_eq!(explained(), json!(["DEEPSEEK_API_KEY", "GITHUB_TOKEN"]));
+    assert_eq!(env.json(&["provider", "show", "copilot"])["provider"]["withhold"], json!(["GITHUB_TOKEN"]));
+    assert_eq!(explain(&["--env", "GITHUB_TOKEN"]), json!(["DEEPSEEK_API_KEY"]));
+    // A nested run that needs a withheld variable says so.
+    let (aiw, _) = env.parts();
+    let prompt = format!("#!\n'{}' codex -p copilot inner >&2 || true", aiw.display());
+    let nested = env.run_with_input(&["codex", "-p", "gw", "-"], &prompt).whole();
+    assert!(nested.contains("the variable `GITHUB_TOKEN` is withheld from this run"), "{nested}");
+    assert!(nested.contains("`aiw provider edit copilot --token-stdin`"), "{nested}");
+    // No program works without these.
+    for name in ["HOME", "PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR", "https_proxy", "AIW_HOME"] {
+        let refused = env.run(&["provider", "add", "bad", "--preset", "openrouter", "--token-env", name]);
+        assert_eq!(refused.code, 2, "{}", refused.whole());
+        assert!(refused.stderr.contains("programs of every kind read it"), "{}", refused.whole());
+    }
+}
+
+#[test]
+fn headers_of_a_provider_reach_its_api_in_every_cli() {
+    let (mut env, clis) = FakeClis::environment();
+    env.set("TEAM", "blue");
+    env.run_with_input(&["secret", "set", "org"], "org-canary\n").ok();
+    let headers = ["--header", "X-Org=@org", "--header", "X-Team=${TEAM}", "--header", "X-Plain=a b"];
+    let gw = ["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"];
+    add(&env, "gw", &[&gw[..], &headers].concat());
+    for cli in ["claude", "codex", "gemini"] {
+        env.run(&[cli, "-p", "gw", "hello"]).ok();
+    }
+    let seen: Vec<_> = clis.seen().into_iter().map(|seen| (seen.environment, seen.arguments.join(" "))).collect();
+    assert_eq!(seen[0].0["ANTHROPIC_CUSTOM_HEADERS"], "X-Org: org-canary\nX-Team: blue\nX-Plain: a b");
+    assert!(seen[1].1.contains(r#"env_http_headers={"X-Org"="AIW_CODEX_HEADER_1""#), "{}", seen[1].1);
+    assert_eq!(seen[1].0["AIW_CODEX_HEADER_1"], "org-canary");
+    assert_eq!(seen[2].0["GEMINI_CLI_CUSTOM_HEADERS"], "X-Org:org-canary,X-Team:blue,X-Plain:a b");
+    assert!(!seen.iter().any(|(_, arguments)| arguments.contains("canary")));
+    let shown = env.run(&["provider", "show", "gw"]).ok().stdout;
+    assert!(shown.contains("sends X-Plain: a b") && shown.contains("sends X-Org with `org` in the vault"), "{shown}");
+    env.run(&["provider", "edit", "gw", "--unset-header", "x-plain", "--header", "x-team=red"]).ok();
+    assert_eq!(env.json(&["provider", "show", "gw"])["provider"]["headers"], json!(["X-Org", "x-team"]));
+    // A secret header was given for the old address.
+    let moved =
+        env.run_with_input(&["provider", "edit", "gw", "--base-url", "http://127.0.0.1:10", "--token-stdin"], "t\n");
+    assert!(moved.ok().stderr.contains("header `X-Org`"));
+    assert_eq!(env.json(&["provider", "show", "gw"])["provider"]["headers"], json!(["x-team"]));
+    // What can't be honoured is refused when it is given.
+    for (arguments, words) in [
+        (&["--header", "Authorization=Bearer x"][..], "the AI CLI sends it itself"),
+        (&["--header", "X-Api-Token=sk-ant-REDACTED"], "looks like a secret"),
+        (&["--header", "X-List=a,b"], "which `gemini` can't send"),
+        (&["--header", "X-Line=a\nb"], "visible ASCII"),
+        (&["--env", "ANTHROPIC_CUSTOM_HEADERS=X-A: b"], "`--header NAME=VALUE`"),
+        (&["--env", "GOOGLE_GEMINI_BASE_URL=http://127.0.0.1"], "`--base-url URL`"),
+    ] {
+        let refused = env.run(&[&["provider", "edit", "gw"][..], arguments].concat());
+        assert_eq!(refused.code, 2, "{}", refused.whole());
+        assert!(refused.stderr.contains(words), "{arguments:?}: {}", refused.whole());
+    }
+    env.run(&["provider", "edit", "gw", "--clis", "claude,codex", "--header", "X-List=a,b"]).ok();
+}
+
+#[test]
+fn providers_are_renamed_and_several_removed_at_once() {
+    let (env, clis) = FakeClis::environment();
+    let gw = ["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"];
+    add(&env, "old", &[&gw[..], &["--default"]].concat());
+    add(&env, "other", &gw);
+    let renamed = env.json(&["provider", "rename", "old", "new"]);
+    assert_eq!(renamed, json!({"renamed": "old", "name": "new"}));
+    assert_eq!(env.json(&["provider", "default"])["default"]["codex"], "new");
+    env.run(&["codex", "hello"]).ok();
+    assert_eq!(clis.only().environment["AIW_CODEX_KEY"], "sk-canary-old");
+    for (arguments, words) in [
+        (["provider", "rename", "new", "other"], "already exists"),
+        (["provider", "rename", "new", "own"], "own configuration"),
+        (["provider", "rename", "gone", "x"], "no provider `gone`"),
+    ] {
+        let refused = env.run(&arguments);
+        assert!(refused.code == 2 && refused.stderr.contains(words), "{}", refused.whole());
+    }
+    let removed = env.run(&["provider", "remove", "new", "gone", "other", "--json"]);
+    assert_eq!(removed.code, 2, "{}", removed.whole());
+    let answer: Value = serde_json::from_str(&removed.stdout).unwrap();
+    assert_eq!(answer["removed"][0]["name"], "new");
+    assert_eq!((answer["removed"].as_array().unwrap().len(), &answer["failed"][0]["name"]), (2, &json!("gone")));
+    assert_eq!(env.json(&["provider", "list"]), json!({"providers": []}));
+    assert_eq!(env.json(&["secret", "list"]), json!({"secrets": []}));
+}
+
+#[test]
 fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
     let (mut env, clis) = FakeClis::environment();
     env.set("OPENROUTER_API_KEY", "sk-users-own");

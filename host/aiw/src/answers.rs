@@ -5,6 +5,7 @@
 use aiw_components::{UpdatedExtension, VerifiedExtension};
 use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
+use aiw_providers::RemovedProvider;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -27,15 +28,39 @@ impl FailedId {
     }
 }
 
-/// One of several marketplaces for which a command failed.
+/// One of several things for which a command failed, by name.
 #[derive(Serialize, JsonSchema)]
-pub struct FailedMarket {
+pub struct FailedName {
     /// Its name
     pub name: String,
     /// What went wrong
     pub error: String,
     /// What to do about it
     pub hint: Option<String>,
+}
+
+impl FailedName {
+    pub fn of(name: &str, failure: &Failure) -> Self {
+        Self { name: name.to_owned(), error: failure.message().to_owned(), hint: failure.hint().map(str::to_owned) }
+    }
+}
+
+/// `aiw provider remove`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ProviderRemove {
+    /// The providers that were removed
+    pub removed: Vec<RemovedProvider>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
+
+/// `aiw role remove`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct RoleRemove {
+    /// The names of the roles that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
 }
 
 /// `aiw plugin install`
@@ -91,7 +116,7 @@ pub struct MarketUpdate {
     /// The marketplaces that were fetched
     pub marketplaces: Vec<UpdatedMarket>,
     /// Those that could not be
-    pub failed: Vec<FailedMarket>,
+    pub failed: Vec<FailedName>,
 }
 
 /// `aiw extension update`
@@ -170,4 +195,6 @@ pub struct TaskLog {
 pub struct TaskRemove {
     /// The ids of the tasks that were removed
     pub removed: Vec<String>,
+    /// Whether they would have been removed, but were not
+    pub dry_run: bool,
 }

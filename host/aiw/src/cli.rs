@@ -386,6 +386,12 @@ pub enum RoleCommand {
         /// Its name
         name: String,
     },
+    /// Remove roles; aiw leaves Claude Code's subagents alone
+    Remove {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
     /// Check a role, or all of them
     Validate {
         /// Its name

@@ -17,6 +17,12 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// How many rows and columns the terminal behind standard error has.
+pub fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok().filter(|size| size.ws_row > 0 && size.ws_col > 0);
+    size.map_or((24, 80), |size| (usize::from(size.ws_row), usize::from(size.ws_col)))
+}
+
 /// A line that belongs to a question.
 pub fn tell(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", aiw_core::printable(line));

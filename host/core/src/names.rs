@@ -210,7 +210,62 @@ name!(
     Sha, "commit id", check_sha
 );
 
+impl EnvName {
+    /// Returns whether programs of every kind read the variable. It can't hold a provider's token: aiw hides token
+    /// variables from runs with other providers, and no program works well without these.
+    pub fn is_general(&self) -> bool {
+        const NAMES: [&str; 36] = [
+            "APPDATA",
+            "COLORTERM",
+            "COMSPEC",
+            "DISPLAY",
+            "EDITOR",
+            "HOME",
+            "HOSTNAME",
+            "IFS",
+            "LANG",
+            "LANGUAGE",
+            "LOCALAPPDATA",
+            "LOGNAME",
+            "MAIL",
+            "MANPATH",
+            "NODE_OPTIONS",
+            "NODE_PATH",
+            "NO_COLOR",
+            "OLDPWD",
+            "PAGER",
+            "PATH",
+            "PATHEXT",
+            "PWD",
+            "PYTHONPATH",
+            "SHELL",
+            "SHLVL",
+            "SSH_AUTH_SOCK",
+            "SYSTEMROOT",
+            "TEMP",
+            "TERM",
+            "TMP",
+            "TMPDIR",
+            "TZ",
+            "USER",
+            "USERPROFILE",
+            "VISUAL",
+            "WAYLAND_DISPLAY",
+        ];
+        const BEGINNINGS: [&str; 7] = ["AIW_", "BASH_", "DYLD_", "LC_", "LD_", "SSL_", "XDG_"];
+        let upper = self.0.to_ascii_uppercase();
+        NAMES.contains(&upper.as_str())
+            || upper.ends_with("_PROXY")
+            || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
+    }
+}
+
 impl HeaderName {
+    /// Returns whether a value can be sent: visible ASCII and blanks, and not too long for an argument.
+    pub fn allows(value: &str) -> bool {
+        (1..=4096).contains(&value.len()) && value.bytes().all(|b| matches!(b, b' '..=b'~')) && value.trim() == value
+    }
+
     /// Whether it carries credentials, frames the message, or routes it. The program that sends the request writes
     /// such headers.
     pub fn is_reserved(&self) -> bool {

@@ -41,8 +41,8 @@ pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::{Home, user_home};
 pub use project::Project;
 pub use providers::{
-    Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, new_provider_id, origin,
-    providers_schema,
+    Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,
+    origin, providers_schema,
 };
 pub use settings::{
     CliSettings, MarketSettings, PluginSettings, Settings, SourceSettings, TaskSettings, TrustSettings,

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use aiw_core::{
-    CliKind, EnvName, ExtensionId, Family, InvalidName, ProviderName, SecretName, TaskId, is_model, one_line,
+    CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProviderName, SecretName, TaskId, is_model,
+    one_line,
 };
 use serde_json::{Map, Value, json};
 
@@ -152,10 +153,15 @@ pub struct Provider {
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     pub env: Vec<(EnvName, Text)>,
+    /// Headers that its CLIs send with each request.
+    pub headers: Vec<(HeaderName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
     /// Further secrets, for components that take several.
     pub secrets: BTreeMap<SecretName, SecretRef>,
+    /// The variables with its secrets that runs with other providers must not see; if absent, those whose names end in
+    /// `_KEY`.
+    pub withhold: Option<Vec<EnvName>>,
 }
 
 impl Provider {
@@ -172,8 +178,10 @@ impl Provider {
             clis: None,
             scenario: None,
             env: Vec::new(),
+            headers: Vec::new(),
             token: None,
             secrets: BTreeMap::new(),
+            withhold: None,
         }
     }
 
@@ -183,22 +191,27 @@ impl Provider {
         token.chain(self.secrets.iter().map(|(name, reference)| (name.as_str(), reference)))
     }
 
-    /// Everything that it refers to: its secrets, and what its variables read.
+    /// Everything that it refers to: its secrets, and what its variables and headers read.
     pub fn references(&self) -> impl Iterator<Item = &SecretRef> {
-        let env = self.env.iter().filter_map(|(_, text)| match text {
-            Text::Secret(reference) => Some(reference),
-            Text::Literal(_) => None,
-        });
-        self.secret_refs().map(|(_, reference)| reference).chain(env)
+        fn reference(text: &Text) -> Option<&SecretRef> {
+            match text {
+                Text::Secret(reference) => Some(reference),
+                Text::Literal(_) => None,
+            }
+        }
+        let env = self.env.iter().filter_map(|(_, text)| reference(text));
+        let headers = self.headers.iter().filter_map(|(_, text)| reference(text));
+        self.secret_refs().map(|(_, reference)| reference).chain(env).chain(headers)
     }
 
     /// Each field with its value; unset fields are absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 11] {
+    fn fields(&self) -> [(&'static str, Option<Value>); 13] {
         let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
         let by_family = |urls: &BTreeMap<Family, String>| {
             map(urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect())
         };
         let env = self.env.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
+        let headers = self.headers.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
         let secrets = self.secrets.iter().map(|(name, reference)| (name.to_string(), reference.to_json())).collect();
         [
             ("preset", Some(self.preset.clone().into())),
@@ -210,8 +223,10 @@ impl Provider {
             ("clis", self.clis.as_ref().map(|clis| json!(clis))),
             ("scenario", self.scenario.clone().map(Value::from)),
             ("env", map(env)),
+            ("headers", map(headers)),
             ("token", self.token.as_ref().map(SecretRef::to_json)),
             ("secrets", map(secrets)),
+            ("withhold", self.withhold.as_ref().map(|names| json!(names))),
         ]
     }
 
@@ -266,6 +281,12 @@ impl Provider {
             let value = Text::from_json(value).map_err(|problem| format!("has a variable `{key}` that {problem}"))?;
             provider.env.push((key, value));
         }
+        for (key, value) in map("headers")? {
+            let key: HeaderName = key.parse().map_err(said)?;
+            let value = Text::from_json(value).map_err(|problem| format!("has a header `{key}` that {problem}"))?;
+            check_header(&key, &value).map_err(|problem| format!("has a header `{key}` that {problem}"))?;
+            provider.headers.push((key, value));
+        }
         if let Some(token) = object.get("token").filter(|token| !token.is_null()) {
             provider.token =
                 Some(SecretRef::from_json(token).map_err(|problem| format!("has a `token` that {problem}"))?);
@@ -276,7 +297,28 @@ impl Provider {
                 SecretRef::from_json(value).map_err(|problem| format!("has a secret `{key}` that {problem}"))?;
             provider.secrets.insert(key, value);
         }
+        if let Some(names) = object.get("withhold").filter(|names| !names.is_null()) {
+            let names: Vec<EnvName> = serde_json::from_value(names.clone())
+                .map_err(|_| "has a `withhold` that is not a list of variables".to_owned())?;
+            if let Some(name) = names.iter().find(|name| name.is_general()) {
+                return Err(format!("withholds `{name}`, which programs of every kind read"));
+            }
+            provider.withhold = Some(names);
+        }
         Ok(provider)
+    }
+}
+
+/// Checks a header that a user adds to a provider's requests. The error is the end of a sentence.
+pub fn check_header(name: &HeaderName, value: &Text) -> Result<(), String> {
+    if name.is_reserved() {
+        return Err("is not yours to set: the AI CLI sends it itself".into());
+    }
+    match value {
+        Text::Literal(value) if !HeaderName::allows(value) => {
+            Err("has a value that is not 1 to 4096 visible ASCII characters and blanks".into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -408,6 +450,22 @@ impl ProvidersFile {
             }
         }
         Ok(there)
+    }
+
+    /// Gives a provider another name, and keeps its place as a default. Returns whether there is such a provider.
+    pub fn rename(&mut self, name: &str, new: &ProviderName) -> Result<bool, HomeError> {
+        let Some(value) = self.document.get(&["providers", name]).cloned() else { return Ok(false) };
+        self.document.set(&["providers", new.as_str()], &value)?;
+        self.document.remove(&["providers", name]);
+        for provider in self.providers.iter_mut().filter(|provider| provider.name.as_str() == name) {
+            provider.name = new.clone();
+        }
+        for cli in CliKind::ALL {
+            if self.default.of(cli) == Some(name) {
+                self.set_default(Some(&[cli]), Some(new.as_str()))?;
+            }
+        }
+        Ok(true)
     }
 
     /// Sets or clears the default, for some CLIs or (`None`) all of them.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::provider::{Account, Auth, Intent, Value};
-use aiw_core::{CliKind, Secret};
+use aiw_core::{CliKind, HeaderName, Secret};
 
 use crate::LaunchError;
 
@@ -18,6 +18,8 @@ pub(crate) struct Access<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) intent: &'a Intent,
     secrets: &'a BTreeMap<String, Secret>,
+    /// The headers that the user added.
+    own: &'a [(HeaderName, String)],
 }
 
 /// The placeholder for a missing credential: a CLI without a credential uses the user's own login, and would send
@@ -30,12 +32,13 @@ impl<'a> Access<'a> {
         id: &'a str,
         intent: &'a Intent,
         secrets: &'a BTreeMap<String, Secret>,
+        own: &'a [(HeaderName, String)],
     ) -> Result<Self, LaunchError> {
         let base_url = account.base_urls.get(&intent.api.family()).ok_or_else(|| LaunchError::Invalid {
             message: format!("provider `{}` has no address for {}", account.name, intent.api),
             hint: None,
         })?;
-        Ok(Self { provider: account.name.as_str(), id, base_url: base_url.trim_end_matches('/'), intent, secrets })
+        Ok(Self { provider: account.name.as_str(), id, base_url: base_url.trim_end_matches('/'), intent, secrets, own })
     }
 
     fn secret(&self, name: &str) -> Result<&'a str, LaunchError> {
@@ -53,7 +56,8 @@ impl<'a> Access<'a> {
         }
     }
 
-    /// Returns the extra headers, including the one that carries the key, if there is one.
+    /// Returns the extra headers: the one that carries the key, if there is one, the intent's, and the user's, which
+    /// replace the intent's.
     pub(crate) fn headers(&self) -> Result<Vec<(&'a str, String)>, LaunchError> {
         let mut headers = Vec::new();
         if let Auth::Header { header, secret } = &self.intent.auth {
@@ -61,6 +65,10 @@ impl<'a> Access<'a> {
         }
         for header in &self.intent.headers {
             headers.push((header.name.as_str(), self.text(&header.value)?));
+        }
+        for (name, value) in self.own {
+            headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name.as_str()));
+            headers.push((name.as_str(), value.clone()));
         }
         Ok(headers)
     }

@@ -36,6 +36,14 @@ pub(crate) trait AiCli: Sync {
     /// Returns the variable that names the CLI's configuration directory, for `--isolated`.
     fn config_variable(&self) -> &'static str;
 
+    /// Returns the variables that aiw itself sets for the CLI under a provider.
+    fn sets(&self) -> &'static [&'static str];
+
+    /// Returns the characters that the CLI can't send in a header's value.
+    fn not_in_headers(&self) -> &'static [char] {
+        &[]
+    }
+
     /// Turns an intent into variables, arguments and settings, and neutralizes what the user's own environment and
     /// settings could add. Returns an error if the CLI has no way to do what the intent asks.
     fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError>;
@@ -65,6 +73,9 @@ pub(crate) trait AiCli: Sync {
     /// Returns the arguments that resume a session of the CLI.
     fn resume(&self, session: &str) -> String;
 
+    /// Returns the arguments that resume the latest session of this directory.
+    fn resume_latest(&self) -> &'static str;
+
     /// Returns the lines of a stream in which the CLI says these pieces, in each way that it can. They are parts of
     /// JSON strings.
     #[cfg(test)]
@@ -81,7 +92,12 @@ pub(crate) fn of(kind: CliKind) -> &'static dyn AiCli {
 
 /// Returns all CLIs with the APIs that they speak, in the order of lists.
 pub fn apis() -> Clis {
-    Clis::new(ALL.map(|cli| CliApis { cli: cli.kind(), apis: cli.speaks() }))
+    Clis::new(ALL.map(|cli| CliApis {
+        cli: cli.kind(),
+        apis: cli.speaks(),
+        sets: cli.sets(),
+        not_in_headers: cli.not_in_headers(),
+    }))
 }
 
 /// Returns the APIs that a CLI speaks, the preferred one first.

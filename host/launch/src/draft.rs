@@ -31,6 +31,8 @@ pub(crate) struct Draft {
     pub(crate) set: BTreeSet<String>,
     /// The user's own variables that could compete with those. They were removed or emptied.
     pub(crate) cleared: BTreeSet<String>,
+    /// Variables with the keys of providers, which the CLI does not get.
+    pub(crate) withheld: BTreeSet<String>,
     /// Variables for this CLI alone, not for CLIs that it starts.
     pub(crate) own: BTreeSet<String>,
     /// The byte strings to mask in everything a task writes.

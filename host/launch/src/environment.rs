@@ -1,10 +1,10 @@
 //! The environment of a CLI: the user's, without the variables that make a CLI think that it runs inside another one,
 //! and with those that send it to the provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
-use aiw_core::EnvName;
+use aiw_providers::WITHHELD_VARIABLE;
 
 /// The variables by which CLIs describe themselves to their children. A CLI that finds them refuses to start, answers
 /// as a helper of the CLI above, or writes into its session.
@@ -27,34 +27,6 @@ const NESTING: [&str; 13] = [
 /// The variable that names those that aiw has set for a CLI. They are not for CLIs that this one starts.
 const SET: &str = "AIW_SET";
 
-/// The keys of API providers. A CLI that runs under one provider does not get another provider's key.
-const KEYS: [&str; 24] = [
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "AWS_BEARER_TOKEN_BEDROCK",
-    "AZURE_OPENAI_API_KEY",
-    "CEREBRAS_API_KEY",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CODEX_API_KEY",
-    "COHERE_API_KEY",
-    "DEEPSEEK_API_KEY",
-    "FIREWORKS_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GROQ_API_KEY",
-    "LITELLM_API_KEY",
-    "LITELLM_MASTER_KEY",
-    "MISTRAL_API_KEY",
-    "MOONSHOT_API_KEY",
-    "OPENAI_API_KEY",
-    "OPENROUTER_API_KEY",
-    "PERPLEXITY_API_KEY",
-    "TOGETHER_API_KEY",
-    "XAI_API_KEY",
-    "ZAI_API_KEY",
-    "ZHIPUAI_API_KEY",
-];
-
 /// Variables by name.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
@@ -70,15 +42,19 @@ impl Environment {
         all
     }
 
-    /// Removes the keys of all providers, and the variables that the user's own providers take their keys from.
-    pub(crate) fn take_keys<'a>(&mut self, of_providers: impl Iterator<Item = &'a EnvName>) {
-        KEYS.iter().for_each(|name| drop(self.0.remove(OsStr::new(name))));
-        of_providers.for_each(|name| self.unset(name.as_str()));
+    /// Removes variables that a run under a provider does not get. Returns those that were there.
+    pub(crate) fn withhold(&mut self, names: &[String]) -> BTreeSet<String> {
+        names.iter().filter(|name| self.0.remove(OsStr::new(name)).is_some()).cloned().collect()
     }
 
-    /// Returns whether a variable is one that holds a provider's key.
-    pub(crate) fn is_key(name: &str) -> bool {
-        KEYS.contains(&name)
+    /// Tells an aiw that this CLI starts which variables were withheld, here or further out.
+    pub(crate) fn tell_withheld(&mut self, names: &BTreeSet<String>) {
+        let outer = self.get(WITHHELD_VARIABLE).and_then(OsStr::to_str).unwrap_or_default().to_owned();
+        let outer = outer.split(',').filter(|name| !name.is_empty());
+        let all: BTreeSet<&str> = outer.chain(names.iter().map(String::as_str)).collect();
+        if !all.is_empty() {
+            self.set(WITHHELD_VARIABLE, all.into_iter().collect::<Vec<_>>().join(","));
+        }
     }
 
     /// Records which variables are for this CLI alone.

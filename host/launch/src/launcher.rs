@@ -1,13 +1,15 @@
 //! From a request to a run that is ready to start, in named steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::PathBuf;
 
 use aiw_core::provider::{Account, Intent, Target};
-use aiw_core::{CliKind, EnvName, ExtensionId, InvalidName, Secret, is_model, is_secret_name, one_line};
-use aiw_home::{Home, Provider, ProvidersFile, SecretRef, Settings, Text, Turn};
-use aiw_providers::{Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets};
+use aiw_core::{CliKind, ExtensionId, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
+use aiw_home::{Home, Provider, ProvidersFile, Settings, Text, Turn};
+use aiw_providers::{
+    Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
+};
 use aiw_servers::McpFile;
 
 use crate::access::Access;
@@ -67,6 +69,10 @@ impl Launcher {
         if request.mcp {
             self.pass_servers(cli, &mut draft)?;
         }
+        // What the run was given back is not withheld.
+        let is_missing = |name: &String| draft.environment.get(name).is_none();
+        let withheld: BTreeSet<String> = std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
+        draft.environment.tell_withheld(&withheld);
         let permission = permission(request, &settings, &mut draft.notes);
         let line = Line {
             task: stdin.is_some(),
@@ -95,6 +101,7 @@ impl Launcher {
             set: draft.set,
             cleared: draft.cleared,
             own: draft.own,
+            withheld,
             stdin,
             secrets: draft.secrets,
             notes: draft.notes,
@@ -195,6 +202,7 @@ impl Launcher {
             notes: choice.note.iter().cloned().collect(),
             set: Default::default(),
             cleared: Default::default(),
+            withheld: Default::default(),
             own: Default::default(),
             secrets: Vec::new(),
         }
@@ -253,11 +261,35 @@ impl Launcher {
         let provider = &chosen.provider;
         let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
         draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
-        draft.environment.take_keys(providers.providers().iter().flat_map(variables));
+        draft.withheld = draft.environment.withhold(&withheld(providers.providers()));
+        let headers = self.headers(provider, draft)?;
         let id = provider.id.as_deref().unwrap_or_default();
-        cli.express(&Access::new(&chosen.account, id, intent, &secrets)?, draft)?;
+        cli.express(&Access::new(&chosen.account, id, intent, &secrets, &headers)?, draft)?;
         draft.notes.extend(intent.notes.iter().cloned());
         self.give_provider_variables(cli, provider, draft)
+    }
+
+    /// Returns the headers that the user added to the provider's requests.
+    fn headers(&self, provider: &Provider, draft: &mut Draft) -> Result<Vec<(HeaderName, String)>, LaunchError> {
+        let mut headers = Vec::new();
+        for (name, text) in &provider.headers {
+            let value = match text {
+                Text::Literal(text) => text.clone(),
+                Text::Secret(reference) => {
+                    let secret = look_up(&self.home, provider, name.as_str(), reference)?;
+                    draft.secrets.push(secret.expose().into());
+                    secret.expose().to_owned()
+                }
+            };
+            if !HeaderName::allows(&value) {
+                return Err(LaunchError::invalid(
+                    format!("the header `{name}` of provider `{}` can't be sent with its value", provider.name),
+                    "a value is 1 to 4096 visible ASCII characters and blanks",
+                ));
+            }
+            headers.push((name.clone(), value));
+        }
+        Ok(headers)
     }
 
     /// Adds the provider's own variables, which override cleared variables, but not those that were set.
@@ -353,12 +385,4 @@ fn permission(request: &RunRequest, settings: &Settings, notes: &mut Vec<String>
         parsed.inspect_err(problem).ok()
     });
     request.permission.or(set).unwrap_or_default()
-}
-
-/// Returns the variables of the environment that a provider's secrets are taken from.
-fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
-    provider.references().filter_map(|reference| match reference {
-        SecretRef::Variable(name) => Some(name),
-        SecretRef::Vault(_) => None,
-    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use aiw_core::ProviderName;
+use aiw_core::{ProviderName, shell_word};
 use aiw_home::{Home, HomeError, Provider, Turn};
 use aiw_tasks::{About, NamedFile, NewProcess, PassedFile, Program, Queue, Scope, Task, Tasks};
 use schemars::JsonSchema;
@@ -47,6 +47,8 @@ pub struct Prepared {
     pub(crate) cleared: BTreeSet<String>,
     /// Variables for this CLI alone.
     pub(crate) own: BTreeSet<String>,
+    /// Variables with the keys of providers, which the CLI does not get.
+    pub(crate) withheld: BTreeSet<String>,
     pub(crate) stdin: Option<Vec<u8>>,
     /// The byte strings to mask in everything a task writes.
     pub(crate) secrets: Vec<Vec<u8>>,
@@ -82,6 +84,8 @@ pub struct Explanation {
     pub sets: Vec<String>,
     /// The names of the variables that aiw removes or empties
     pub unsets: Vec<String>,
+    /// The names of the variables with keys of providers that the CLI does not get
+    pub withholds: Vec<String>,
     /// The keys of the settings that aiw puts over yours, joined by dots
     pub settings: Vec<String>,
     /// What you should know, a sentence each
@@ -114,7 +118,8 @@ impl Prepared {
             permission: self.permission.to_string(),
             bypass: self.bypass.clone(),
             sets,
-            unsets: self.cleared.iter().cloned().collect(),
+            unsets: self.cleared.difference(&self.withheld).cloned().collect(),
+            withholds: self.withheld.iter().cloned().collect(),
             settings: self.settings.iter().flat_map(|(_, settings)| overlay::keys(settings)).collect(),
             notes: self.notes.clone(),
         }
@@ -238,12 +243,22 @@ impl Prepared {
         matches!(self.settings, Some((Passed::Argument(_), _))) && (by_name || cfg!(not(target_os = "linux")))
     }
 
-    /// Starts the CLI in the foreground of this terminal, replacing this process, so that its exit code and its
-    /// signals are its own. If the CLI needs files that have to be removed afterwards, this process waits for the CLI
-    /// instead. This function returns only then, or if it fails.
+    /// Returns the line that resumes an interactive run under its provider, for when it has ended.
+    pub fn resume_line(&self) -> Option<String> {
+        let provider = self.provider.as_ref()?;
+        let isolated = if self.request.isolated { " --isolated" } else { "" };
+        let model = self.request.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
+        let kind = self.cli.kind;
+        Some(format!("aiw {kind} -p {provider}{model}{isolated} -- {}", clis::of(kind).resume_latest()))
+    }
+
+    /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI replaces this process, so that its
+    /// exit code and its signals are its own. Otherwise this process waits for it, removes the files that it needed,
+    /// and returns its exit code.
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<i32, LaunchError> {
         self.write_pins(home)?;
+        let waits = self.provider.is_some();
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::Files::default(), self.wants_names());
         let executable = self.path.clone();
@@ -255,7 +270,7 @@ impl Prepared {
         self.set_place(variable);
         let mut command = std::process::Command::new(&self.path);
         command.args(arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
-        files.run(command).map_err(|e| failed(self.path, e))
+        files.run(command, waits).map_err(|e| failed(self.path, e))
     }
 
     /// Runs the CLI in this terminal. Returns its exit code.
@@ -291,11 +306,13 @@ mod platform {
     use std::fs::{self, File};
     use std::io::{self, Write};
     use std::os::unix::fs::OpenOptionsExt;
-    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::os::unix::process::CommandExt;
     use std::path::PathBuf;
     use std::process::Command;
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
+
+    use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, waitpid};
 
     /// Files that no other user can reach, for a CLI in the foreground.
     #[derive(Default)]
@@ -318,10 +335,10 @@ mod platform {
             Ok(path)
         }
 
-        /// Runs the command in place of this process if no files have to be removed afterwards, and otherwise as a
-        /// child.
-        pub(super) fn run(self, mut command: Command) -> io::Result<i32> {
-            if self.named.is_empty() {
+        /// Runs the command as a child, or in place of this process if nobody waits and no files have to be removed
+        /// afterwards.
+        pub(super) fn run(self, mut command: Command, waits: bool) -> io::Result<i32> {
+            if self.named.is_empty() && !waits {
                 return Err(command.exec());
             }
             // The CLI also receives the terminal's signals; this process only has to survive them.
@@ -330,18 +347,35 @@ mod platform {
             }
             let mut signals =
                 signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP])?;
-            let mut child = command.spawn()?;
-            let id = rustix::process::Pid::from_child(&child);
+            let child = command.spawn()?;
+            let id = Pid::from_child(&child);
             std::thread::spawn(move || {
                 for signal in &mut signals {
-                    if let Some(signal) = rustix::process::Signal::from_named_raw(signal) {
-                        let _ = rustix::process::kill_process(id, signal);
+                    if let Some(signal) = Signal::from_named_raw(signal) {
+                        let _ = kill_process(id, signal);
                     }
                 }
             });
-            let status = child.wait()?;
+            let status = ended(id)?;
             drop(self);
-            Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+            Ok(status.exit_status().unwrap_or_else(|| 128 + status.terminating_signal().unwrap_or(0)))
+        }
+    }
+
+    /// Waits until a child has ended. If the child stops itself, as on Ctrl-Z, this process stops as well, so that the
+    /// shell takes the terminal back.
+    fn ended(child: Pid) -> io::Result<WaitStatus> {
+        loop {
+            let status = match waitpid(Some(child), WaitOptions::UNTRACED) {
+                Ok(Some((_, status))) => status,
+                Ok(None) | Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if !status.stopped() {
+                return Ok(status);
+            }
+            let _ = kill_process(getpid(), Signal::STOP);
+            let _ = kill_process(child, Signal::CONT);
         }
     }
 

@@ -188,11 +188,12 @@ pub fn duration(task: &Task) -> Duration {
     )
 }
 
-/// How a task stands, in a few words: `succeeded`, `failed (exit code 1)`, `running`.
+/// How a task stands, in a few words: `succeeded`, `failed (exit code 1)`, `stopped`, `running`.
 pub fn standing(task: &Task) -> String {
     match (task.outcome, task.exit_code, task.signal) {
         (None, ..) => task.state.to_string(),
         (Some(Outcome::Failed), Some(code), _) => format!("failed (exit code {code})"),
+        (Some(Outcome::Signalled), ..) if task.stopped => "stopped".into(),
         (Some(Outcome::Signalled), _, Some(signal)) => format!("signalled ({signal})"),
         (Some(outcome), ..) => outcome.to_string(),
     }

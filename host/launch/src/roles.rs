@@ -246,6 +246,18 @@ impl Roles {
         Ok(role(name.clone(), text, RoleSource::Aiw, path, bytes.len() as u64))
     }
 
+    /// Removes a role of aiw's own. Returns its file.
+    pub fn remove(&self, name: &RoleName) -> Result<PathBuf, RoleError> {
+        // Errors for a role that isn't aiw's own. A role that can't be read can still be removed.
+        match self.own_bytes(name) {
+            Ok(_) | Err(RoleError::Broken { .. }) => {}
+            Err(e) => return Err(e),
+        }
+        let _lock = self.home.lock()?;
+        let folder = self.own()?.ok_or_else(|| RoleError::Unknown { name: name.clone() })?;
+        folder.remove(name)
+    }
+
     /// Returns the bytes of a role's file with this description and content.
     pub fn text(description: &str, content: &[u8]) -> Result<Vec<u8>, RoleError> {
         let description = description.trim();

@@ -98,6 +98,10 @@ pub struct CliApis {
     pub cli: CliKind,
     /// Its APIs.
     pub apis: &'static [Api],
+    /// The variables that aiw itself sets for it under a provider.
+    pub sets: &'static [&'static str],
+    /// The characters that it can't send in a header's value.
+    pub not_in_headers: &'static [char],
 }
 
 impl CliApis {
@@ -218,7 +222,7 @@ mod tests {
             (CliKind::Codex, &[Api::Responses]),
             (CliKind::Gemini, &[Api::GenerateContent]),
         ];
-        Clis::new(apis.map(|(cli, apis)| CliApis { cli, apis }))
+        Clis::new(apis.map(|(cli, apis)| CliApis { cli, apis, sets: &[], not_in_headers: &[] }))
     }
 
     #[test]

@@ -104,7 +104,7 @@ mod tests {
             ]
         );
         assert!(addresses(None, "http://h", &preset("custom"), &[]).is_err());
-        let codex = CliApis { cli: CliKind::Codex, apis: &[Api::Responses] };
+        let codex = CliApis { cli: CliKind::Codex, apis: &[Api::Responses], sets: &[], not_in_headers: &[] };
         let one = addresses(None, "http://h/x", &preset("custom"), &[codex]).ok().unwrap();
         assert_eq!(one, [(Family::Openai, "http://h/x".to_owned())]);
         let one = addresses(Some(Family::Gemini), "http://h", &preset("custom"), &[]).ok().unwrap();

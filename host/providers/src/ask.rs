@@ -1,6 +1,6 @@
 //! The questions asked while adding or changing a provider.
 
-use aiw_core::{CliKind, Family, Secret};
+use aiw_core::{CliKind, EnvName, Family, Secret};
 use async_trait::async_trait;
 
 use crate::KnownPreset;
@@ -10,6 +10,12 @@ use crate::KnownPreset;
 pub trait Ask: Send + Sync {
     /// Whether someone can answer. If not, only [`Ask::private_address`] and [`Ask::given_token`] are called.
     fn is_there(&self) -> bool;
+
+    /// Says why an answer is of no use, before the question is asked again.
+    fn again(&self, why: &str);
+
+    /// The name of a new provider. `usual` is the one for an empty answer.
+    async fn name(&self, usual: &str) -> Result<String, AskError>;
 
     /// Which preset a new provider starts from.
     async fn preset(&self, presets: &[KnownPreset]) -> Result<String, AskError>;
@@ -28,6 +34,10 @@ pub trait Ask: Send + Sync {
 
     /// The token that the user said is coming, from standard input for instance.
     async fn given_token(&self) -> Result<Secret, AskError>;
+
+    /// Whether runs with other providers must not see a variable that holds a secret. `usual` is the
+    /// answer of those who just press Enter.
+    async fn withhold(&self, variable: &EnvName, usual: bool) -> Result<bool, AskError>;
 
     /// Whether secrets may go to an address on this machine or in a private network that a third-party
     /// preset names.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, one_line};
-use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, origin};
+use aiw_core::{CliKind, EnvName, Family, HeaderName, ProviderName, Secret, SecretName, one_line};
+use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
 use crate::address::{addresses, base_url, is_loopback, is_private};
+use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
 use crate::secrets::{forget, free_name, in_vault};
 use crate::{Ask, KnownPreset, ProviderError, ProviderSummary, Providers};
 
@@ -30,6 +31,10 @@ pub struct Changes {
     pub env: Vec<(EnvName, String)>,
     /// Variables to remove.
     pub unset_env: Vec<EnvName>,
+    /// Headers of its requests.
+    pub headers: Vec<(HeaderName, Text)>,
+    /// Headers to remove.
+    pub unset_headers: Vec<HeaderName>,
     /// Where its token comes from.
     pub token: Option<TokenSource>,
     /// Further secrets, each read from a variable at each run.
@@ -38,6 +43,9 @@ pub struct Changes {
     pub unset_secrets: Vec<SecretName>,
     /// Keep its token and further secrets for another preset or address.
     pub keep_token: bool,
+    /// Whether runs with other providers must not see the variables that its secrets are read from. If absent, the
+    /// user is asked.
+    pub withhold: Option<bool>,
     /// Make it the default for the CLIs that it works with.
     pub default: bool,
 }
@@ -62,11 +70,21 @@ pub struct Added {
     pub notes: Vec<String>,
 }
 
+/// A provider that got another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RenamedProvider {
+    /// The name that it had
+    pub renamed: String,
+    /// Its name now
+    #[schemars(with = "String")]
+    pub name: ProviderName,
+}
+
 /// A provider that was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RemovedProvider {
     /// Its name
-    pub removed: String,
+    pub name: String,
     /// The names of the secrets that were removed with it
     #[schemars(with = "Vec<String>")]
     pub secrets: Vec<SecretName>,
@@ -108,6 +126,13 @@ struct Pending {
     notes: Vec<String>,
 }
 
+fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
+    match name.as_str() {
+        OWN => Err(ProviderError::Reserved),
+        _ => refuse_taken(file, name),
+    }
+}
+
 fn refuse_taken(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
     match file.get(name.as_str())? {
         Some(_) => Err(ProviderError::Taken { name: name.clone() }),
@@ -116,17 +141,24 @@ fn refuse_taken(file: &ProvidersFile, name: &ProviderName) -> Result<(), Provide
 }
 
 impl Providers {
-    /// Adds a provider. Asks for what was not given.
-    pub async fn add(&self, name: ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
-        if name.as_str() == OWN {
-            return Err(ProviderError::Reserved);
+    /// Adds a provider. Asks for what was not given, and asks again if an answer is of no use.
+    pub async fn add(
+        &self,
+        name: Option<ProviderName>,
+        changes: &Changes,
+        ask: &dyn Ask,
+    ) -> Result<Added, ProviderError> {
+        if let Some(name) = &name {
+            refuse_name(&self.file()?, name)?;
         }
-        refuse_taken(&self.file()?, &name)?;
-        let preset = match &changes.preset {
-            Some(preset) => preset.clone(),
-            None => ask.preset(&self.adapters.presets().await?.0).await?,
+        let known = match &changes.preset {
+            Some(preset) => self.adapters.preset(preset, None).await?,
+            None => self.ask_preset(ask).await?,
         };
-        let known = self.adapters.preset(&preset, None).await?;
+        let name = match name {
+            Some(name) => name,
+            None => self.ask_name(&known.preset.id, ask).await?,
+        };
         let mut provider = Provider::new(name.clone(), known.preset.id.clone());
         provider.component = Some(known.component.clone());
         let asks = ask.is_there() && changes.preset.is_none();
@@ -134,7 +166,9 @@ impl Providers {
         agree_to_private(&mut provider, &known, ask).await?;
         pin(&mut provider, &known.preset);
         let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
-        let pending = Pending { before: None, provider, known, token, default: changes.default, notes: Vec::new() };
+        let mut notes = Vec::new();
+        withhold(None, &mut provider, changes, ask, &mut notes).await?;
+        let pending = Pending { before: None, provider, known, token, default: changes.default, notes };
         let this = self.clone();
         blocking(move || {
             let lock = this.home.lock()?;
@@ -146,13 +180,36 @@ impl Providers {
         .await
     }
 
+    async fn ask_preset(&self, ask: &dyn Ask) -> Result<KnownPreset, ProviderError> {
+        let presets = self.adapters.presets().await?.0;
+        loop {
+            match self.adapters.preset(&ask.preset(&presets).await?, None).await {
+                Ok(known) => return Ok(known),
+                Err(error) => ask.again(&error.to_string()),
+            }
+        }
+    }
+
+    async fn ask_name(&self, preset: &str, ask: &dyn Ask) -> Result<ProviderName, ProviderError> {
+        loop {
+            let name = ask.name(preset).await?;
+            match name.parse::<ProviderName>() {
+                Ok(name) => match refuse_name(&self.file()?, &name) {
+                    Ok(()) => return Ok(name),
+                    Err(error) => ask.again(&error.to_string()),
+                },
+                Err(error) => ask.again(&error.to_string()),
+            }
+        }
+    }
+
     /// Changes only the given parts of a provider.
     pub async fn edit(&self, name: &ProviderName, changes: &Changes, ask: &dyn Ask) -> Result<Added, ProviderError> {
         let mut given: Option<Given> = None;
         loop {
             let before = Self::get(&self.file()?, name.as_str())?;
             let (mut provider, known, moved) = self.changed(&before, changes, ask).await?;
-            let (wanted, notes) = match moved && !changes.keep_token {
+            let (wanted, mut notes) = match moved && !changes.keep_token {
                 true => leave_behind(&mut provider, changes),
                 false => (Wanted::No, Vec::new()),
             };
@@ -164,6 +221,7 @@ impl Providers {
                 Some(given) => Some(given.token),
                 None => token(&mut provider, &known.preset, changes, wanted, ask).await?,
             };
+            withhold(Some(&before), &mut provider, changes, ask, &mut notes).await?;
             let renewed = changes.preset.is_some() || changes.default;
             if provider == before && token.is_none() && !renewed {
                 return Err(ProviderError::Unchanged);
@@ -202,7 +260,18 @@ impl Providers {
         }
         file.save(&lock)?;
         let secrets = forget(&self.home, &file, &lock, secrets)?;
-        Ok(RemovedProvider { removed: name.to_owned(), secrets, was_default_for })
+        Ok(RemovedProvider { name: name.to_owned(), secrets, was_default_for })
+    }
+
+    /// Gives a provider another name. Its secrets keep theirs.
+    pub fn rename(&self, name: &str, new: ProviderName) -> Result<RenamedProvider, ProviderError> {
+        let lock = self.home.lock()?;
+        let mut file = self.file()?;
+        Self::get(&file, name)?;
+        refuse_name(&file, &new)?;
+        file.rename(name, &new)?;
+        file.save(&lock)?;
+        Ok(RenamedProvider { renamed: name.to_owned(), name: new })
     }
 
     /// The default for each CLI.
@@ -259,6 +328,13 @@ impl Providers {
                 return Err(ProviderError::NoFurtherSecret { provider: before.name.clone(), name: name.clone() });
             }
         }
+        for name in &changes.unset_headers {
+            let count = provider.headers.len();
+            provider.headers.retain(|(known, _)| !is_same(known, name));
+            if provider.headers.len() == count {
+                return Err(ProviderError::NoHeader { provider: before.name.clone(), name: name.clone() });
+            }
+        }
         let mut moved = false;
         if let Some(preset) = &changes.preset {
             let KnownPreset { component, preset, .. } = self.adapters.preset(preset, None).await?;
@@ -301,8 +377,14 @@ impl Providers {
         }
         if let Some(ask) = ask.filter(|_| changes.base_urls.is_empty()) {
             for family in preset.base_urls.iter().filter(|(_, url)| url.is_none()).map(|(family, _)| *family) {
-                if let Some(url) = ask.address(family).await? {
-                    provider.base_urls.insert(family, base_url(&url)?);
+                while let Some(url) = ask.address(family).await? {
+                    match base_url(&url) {
+                        Ok(url) => {
+                            provider.base_urls.insert(family, url);
+                            break;
+                        }
+                        Err(error) => ask.again(&error.to_string()),
+                    }
                 }
             }
         }
@@ -315,7 +397,14 @@ impl Providers {
         if let Some(model) = &changes.model {
             provider.model = Some(model.clone()).filter(|model| !model.is_empty());
         } else if let Some(ask) = ask {
-            provider.model = ask.model().await?;
+            provider.model = loop {
+                match ask.model().await? {
+                    Some(model) if !aiw_core::is_model(&model) => {
+                        ask.again(&ProviderError::Model { model }.to_string())
+                    }
+                    model => break model,
+                }
+            };
         }
         if let Some(model) = provider.model.as_ref().filter(|model| !aiw_core::is_model(model)) {
             return Err(ProviderError::Model { model: model.clone() });
@@ -331,10 +420,51 @@ impl Providers {
             provider.env.retain(|(known, _)| known != name);
             provider.env.push((name.clone(), value));
         }
+        for (name, value) in &changes.headers {
+            self.check_header(provider, preset, name, value)?;
+            provider.headers.retain(|(known, _)| !is_same(known, name));
+            provider.headers.push((name.clone(), value.clone()));
+        }
+        for (name, _) in &changes.env {
+            self.check_variable(provider, preset, name)?;
+        }
         for (name, variable) in &changes.secrets {
+            refuse_general(variable)?;
             provider.secrets.insert(name.clone(), SecretRef::Variable(variable.clone()));
         }
         self.refuse_useless(provider, preset, changes)
+    }
+
+    /// Errors if a CLI that the provider works with can't send a header.
+    fn check_header(
+        &self,
+        provider: &Provider,
+        preset: &Preset,
+        name: &HeaderName,
+        value: &Text,
+    ) -> Result<(), ProviderError> {
+        let bad = |problem: String| ProviderError::BadHeader { name: name.clone(), problem };
+        check_header(name, value).map_err(bad)?;
+        if let Text::Literal(text) = value {
+            if aiw_core::is_secret(name.as_str(), text) {
+                return Err(ProviderError::SecretHeader { name: name.clone() });
+            }
+            let mut fitting = self.clis.of(&self.clis.fitting(provider, preset)).into_iter();
+            if let Some(known) = fitting.find(|known| text.contains(known.not_in_headers)) {
+                let problem = format!("has a comma in its value, which `{}` can't send", known.cli);
+                return Err(bad(problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// Errors for a variable that aiw itself sets for a CLI that the provider works with: the provider's would be lost.
+    fn check_variable(&self, provider: &Provider, preset: &Preset, name: &EnvName) -> Result<(), ProviderError> {
+        let mut fitting = self.clis.of(&self.clis.fitting(provider, preset)).into_iter();
+        match fitting.find(|known| known.sets.contains(&name.as_str())) {
+            Some(known) => Err(ProviderError::SetByAiw { name: name.clone(), cli: known.cli }),
+            None => Ok(()),
+        }
     }
 
     /// A provider that works with no CLI is useless.
@@ -417,6 +547,7 @@ async fn token(
 ) -> Result<Option<Secret>, ProviderError> {
     match &changes.token {
         Some(TokenSource::Variable(variable)) => {
+            refuse_general(variable)?;
             provider.token = Some(SecretRef::Variable(variable.clone()));
             return Ok(None);
         }
@@ -446,6 +577,61 @@ async fn token(
         }
         (true, _) => Err(ProviderError::NeedsToken { preset: preset.id.clone() }),
     }
+}
+
+fn refuse_general(variable: &EnvName) -> Result<(), ProviderError> {
+    match variable.is_general() {
+        true => Err(ProviderError::GeneralVariable { name: variable.clone() }),
+        false => Ok(()),
+    }
+}
+
+/// Header names are compared without case.
+fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
+}
+
+/// Decides whether runs with other providers get the variables that hold the provider's secrets. The keys of vendors
+/// are always withheld. Other variables may serve other programs as well, so the user decides.
+async fn withhold(
+    before: Option<&Provider>,
+    provider: &mut Provider,
+    changes: &Changes,
+    ask: &dyn Ask,
+    notes: &mut Vec<String>,
+) -> Result<(), ProviderError> {
+    let all: BTreeSet<EnvName> = variables(provider).filter(|name| !is_vendor_key(name.as_str())).cloned().collect();
+    let known: BTreeSet<EnvName> = before.into_iter().flat_map(variables).cloned().collect();
+    let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(|name| all.contains(name)).collect();
+    let mut decided = provider.withhold.is_some();
+    match changes.withhold {
+        Some(hide) => {
+            hidden = if hide { all } else { BTreeSet::new() };
+            decided = true;
+        }
+        None if ask.is_there() => {
+            for name in all.difference(&known) {
+                let is_hidden = ask.withhold(name, is_hidden_by_default(name)).await?;
+                let _ = if is_hidden { hidden.insert(name.clone()) } else { hidden.remove(name) };
+                decided = true;
+            }
+        }
+        None => notes.extend(all.difference(&known).map(|name| {
+            let provider = &provider.name;
+            match hidden.contains(name) {
+                true => format!(
+                    "runs with other providers don't get `{name}`; `aiw provider edit {provider} --no-withhold` lets them"
+                ),
+                false => format!(
+                    "runs with other providers see `{name}`; `aiw provider edit {provider} --withhold` hides it"
+                ),
+            }
+        })),
+    }
+    if decided {
+        provider.withhold = Some(hidden.into_iter().collect());
+    }
+    Ok(())
 }
 
 /// Where a provider's secrets go.
@@ -480,6 +666,13 @@ fn leave_behind(provider: &mut Provider, changes: &Changes) -> (Wanted, Vec<Stri
             left.push(format!("`{name}`"));
         }
         given
+    });
+    provider.headers.retain(|(name, value)| {
+        let stays = matches!(value, Text::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
+        if !stays {
+            left.push(format!("header `{name}`"));
+        }
+        stays
     });
     if !left.is_empty() {
         notes.push(format!("secrets for the old address do not go to the new one: {}", left.join(", ")));

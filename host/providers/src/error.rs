@@ -1,6 +1,6 @@
 //! What can go wrong with providers.
 
-use aiw_core::{CliKind, EnvName, ErrorKind, Family, ProviderName, SecretName, one_line};
+use aiw_core::{CliKind, EnvName, ErrorKind, Family, HeaderName, ProviderName, SecretName, one_line};
 use aiw_home::{HomeError, OWN, VaultError};
 
 use crate::{AdapterError, AskError};
@@ -151,6 +151,42 @@ pub enum ProviderError {
         /// The variable.
         name: EnvName,
     },
+    /// A variable that programs of every kind read.
+    #[error("`{name}` can't hold a token: programs of every kind read it")]
+    GeneralVariable {
+        /// The variable.
+        name: EnvName,
+    },
+    /// A variable that aiw itself sets for a CLI.
+    #[error("aiw itself sets `{name}` for `{cli}`")]
+    SetByAiw {
+        /// The variable.
+        name: EnvName,
+        /// The CLI.
+        cli: CliKind,
+    },
+    /// A header that can't be sent.
+    #[error("the header `{name}` {problem}")]
+    BadHeader {
+        /// The header.
+        name: HeaderName,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// A secret as an argument.
+    #[error("the value of `{name}` looks like a secret, and every user of this machine can read arguments")]
+    SecretHeader {
+        /// The header.
+        name: HeaderName,
+    },
+    /// The provider has no such header.
+    #[error("provider `{provider}` has no header `{name}`")]
+    NoHeader {
+        /// The provider.
+        provider: ProviderName,
+        /// The header.
+        name: HeaderName,
+    },
     /// The provider has no such further secret.
     #[error("provider `{provider}` has no secret `{name}`")]
     NoFurtherSecret {
@@ -239,7 +275,24 @@ impl ProviderError {
             Self::LooksSecret { name } => {
                 format!("`--env '{name}=${{{name}}}'` takes it from the environment at each run")
             }
-            Self::NoVariable { provider, .. } | Self::NoFurtherSecret { provider, .. } => {
+            Self::GeneralVariable { .. } => {
+                "name a variable of its own for the token, or store it with `--token-stdin`".into()
+            }
+            Self::SetByAiw { name, .. } => match name.as_str() {
+                name if name.ends_with("_HEADERS") => "`--header NAME=VALUE` adds a header".into(),
+                name if name.ends_with("_URL") => "`--base-url URL` sets the address".into(),
+                _ => "`--token-env VAR` or `--token-stdin` gives the token".into(),
+            },
+            Self::BadHeader { problem, .. } if problem.contains("comma") => {
+                "leave that CLI out with `--clis`, or send the header without a comma".into()
+            }
+            Self::BadHeader { .. } => return None,
+            Self::SecretHeader { name } => {
+                format!("store it with `aiw secret set NAME`, then `--header {name}=@NAME`")
+            }
+            Self::NoVariable { provider, .. }
+            | Self::NoFurtherSecret { provider, .. }
+            | Self::NoHeader { provider, .. } => {
                 format!("`aiw provider show {provider}` lists what it has")
             }
             Self::Unchanged => "`aiw provider edit --help` lists what you can change".into(),

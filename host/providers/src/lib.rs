@@ -11,6 +11,7 @@ mod ask;
 mod choice;
 mod edit;
 mod error;
+mod keys;
 mod list;
 mod secrets;
 mod test;
@@ -23,8 +24,9 @@ pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, uncheck
 pub use adapters::{AdapterError, Adapters, KnownPreset};
 pub use ask::{Ask, AskError};
 pub use choice::{Choice, Decision};
-pub use edit::{Added, Changes, RemovedProvider, TokenSource};
+pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
+pub use keys::{WITHHELD_VARIABLE, is_vendor_key, withheld};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
 pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};
 pub use test::{TestSummary, Tested};

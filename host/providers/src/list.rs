@@ -72,6 +72,10 @@ pub struct ProviderDetails {
     pub default_for: Vec<CliKind>,
     /// The names of the variables for its runs
     pub env: Vec<String>,
+    /// The names of the headers of its requests
+    pub headers: Vec<String>,
+    /// The variables that runs with other providers don't get
+    pub withhold: Vec<String>,
     /// The names of its secrets
     pub secrets: Vec<String>,
     /// Where each secret comes from.
@@ -80,6 +84,9 @@ pub struct ProviderDetails {
     /// The variables with their values.
     #[serde(skip)]
     pub variables: Vec<(String, Variable)>,
+    /// The headers with their values.
+    #[serde(skip)]
+    pub header_values: Vec<(String, Variable)>,
 }
 
 /// The value of a variable, in a form that may be shown.
@@ -143,14 +150,14 @@ impl Providers {
         let file = self.file()?;
         let provider = Self::get(&file, name)?;
         let known = self.preset_of(&provider).await?;
-        let variable = |(name, text): &(aiw_core::EnvName, Text)| {
+        fn variable(name: &str, text: &Text) -> (String, Variable) {
             let value = match text {
-                Text::Literal(text) if aiw_core::is_secret(name.as_str(), text) => Variable::LooksSecret,
+                Text::Literal(text) if aiw_core::is_secret(name, text) => Variable::LooksSecret,
                 Text::Literal(text) => Variable::Plain(text.clone()),
                 Text::Secret(reference) => Variable::Reference(reference.clone()),
             };
-            (name.to_string(), value)
-        };
+            (name.to_owned(), value)
+        }
         let references = provider.secret_refs().map(|(name, reference)| (name.to_owned(), reference.clone()));
         let is_default = |cli: &CliKind| file.default_for(*cli) == Some(provider.name.as_str());
         Ok(ProviderDetails {
@@ -163,7 +170,10 @@ impl Providers {
             env: provider.env.iter().map(|(name, _)| name.to_string()).collect(),
             secrets: provider.secret_refs().map(|(name, _)| name.to_owned()).collect(),
             references: references.collect(),
-            variables: provider.env.iter().map(variable).collect(),
+            variables: provider.env.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
+            headers: provider.headers.iter().map(|(name, _)| name.to_string()).collect(),
+            withhold: crate::keys::hidden(&provider).iter().map(ToString::to_string).collect(),
+            header_values: provider.headers.iter().map(|(name, text)| variable(name.as_str(), text)).collect(),
         })
     }
 

@@ -8,7 +8,7 @@ use aiw_home::{Home, Lock, Provider, ProvidersFile, SecretRef, VaultError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ProviderError;
+use crate::{ProviderError, WITHHELD_VARIABLE};
 
 /// The secrets of a provider by the names that its component uses. All that it refers to must exist: a run never
 /// starts without one.
@@ -46,13 +46,22 @@ pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &Secre
             Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value)),
             Ok(_) => Err(missing(format!("the variable `{name}` is empty"), format!("set `{name}`"))),
             Err(env::VarError::NotPresent) => {
-                Err(missing(format!("the variable `{name}` is not set"), format!("set `{name}`")))
+                let store = format!("`aiw provider edit {} --token-stdin` stores the token", provider.name);
+                Err(match is_withheld(name.as_str()) {
+                    true => missing(format!("the variable `{name}` is withheld from this run"), store),
+                    false => missing(format!("the variable `{name}` is not set"), format!("set `{name}`, or {store}")),
+                })
             }
             Err(env::VarError::NotUnicode(_)) => {
                 Err(missing(format!("the variable `{name}` is not valid UTF-8"), format!("set `{name}` again")))
             }
         },
     }
+}
+
+/// Whether an outer run under a provider did not get the variable.
+fn is_withheld(name: &str) -> bool {
+    env::var(WITHHELD_VARIABLE).is_ok_and(|names| names.split(',').any(|withheld| withheld == name))
 }
 
 /// The secrets of the vault that a provider refers to.

@@ -40,6 +40,9 @@ pub struct Record {
     /// The signal that ended the process, or that asked it to end.
     #[serde(default)]
     pub signal: Option<i32>,
+    /// Whether somebody asked it to end before it ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// When the process was started, in milliseconds since 1970.
     pub started: u64,
     /// Since when the process runs.

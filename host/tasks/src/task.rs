@@ -131,6 +131,8 @@ pub struct Task {
     pub exit_code: Option<i32>,
     /// The signal that ended the CLI, or that asked it to end.
     pub signal: Option<i32>,
+    /// Whether somebody stopped it.
+    pub stopped: bool,
     /// When the task was started, in milliseconds since 1970.
     pub started: u64,
     /// When the CLI was started, in milliseconds since 1970; later than `started` if the task was queued.
@@ -158,7 +160,7 @@ impl TryFrom<Supervised> for Task {
 
     fn try_from(Supervised { record, directory, unread, .. }: Supervised) -> Result<Self, Self::Error> {
         let about = About::of(&record.labels)?;
-        let Record { id, state, outcome, exit_code, signal, started, running_since, ended, note, .. } = record;
+        let Record { id, state, outcome, exit_code, signal, stopped, started, running_since, ended, note, .. } = record;
         Ok(Self {
             id,
             about,
@@ -168,6 +170,7 @@ impl TryFrom<Supervised> for Task {
             outcome,
             exit_code,
             signal,
+            stopped,
             started,
             running_since,
             ended,

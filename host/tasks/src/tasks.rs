@@ -142,6 +142,11 @@ impl Tasks {
         Ok(self.processes.prune(keep)?)
     }
 
+    /// Returns the ended tasks that [`prune`](Self::prune) would remove.
+    pub fn prunable(&self, keep: Keep) -> Result<Vec<TaskId>, TaskError> {
+        Ok(self.processes.prunable(keep)?)
+    }
+
     /// Uses another runtime directory than the one from the environment.
     #[must_use]
     pub fn with_runtime(self, directory: impl Into<std::path::PathBuf>) -> Self {

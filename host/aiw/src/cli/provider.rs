@@ -2,22 +2,31 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, EnvName, Family, ProviderName, SecretName};
+use aiw_core::{CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
+use aiw_home::{SecretRef, Text};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum ProviderCommand {
     /// Add a provider; asks for what you leave out
-    Add(ProviderArgs),
+    Add(AddProviderArgs),
     /// Change a provider; what you leave out stays as it is
     ///
     /// A token belongs to the address that you gave it for. If you change the preset or the host, aiw forgets the token
     /// and the other secrets and asks for new ones. `--keep-token` keeps the old ones.
     Edit(EditArgs),
-    /// Remove a provider and the secrets that only it uses
+    /// Remove providers and the secrets that only they use
     Remove {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Give a provider another name; its secrets keep theirs
+    Rename {
         /// Its name
         name: String,
+        /// Its new name
+        new: ProviderName,
     },
     /// List providers
     List,
@@ -44,9 +53,15 @@ pub enum ProviderCommand {
 }
 
 #[derive(Debug, Args)]
-pub struct ProviderArgs {
+pub struct AddProviderArgs {
     /// Its name
-    pub name: ProviderName,
+    pub name: Option<ProviderName>,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ProviderArgs {
     /// The preset; see `aiw provider presets`
     #[arg(long)]
     pub preset: Option<String>,
@@ -77,6 +92,18 @@ pub struct ProviderArgs {
     /// Set a variable for its runs; `K='${OTHER}'` reads it from another variable at each run
     #[arg(long, value_name = "K=V", value_parser = parse_variable)]
     pub env: Vec<(EnvName, String)>,
+    /// Send a header with each request; `NAME=@SECRET` takes the value from the vault, `NAME='${VAR}'` from a variable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header)]
+    pub header: Vec<(HeaderName, Text)>,
+    /// Hide the variables that hold its token and secrets from runs with other providers
+    ///
+    /// Names that vendors define for their keys, such as `OPENAI_API_KEY`, are always hidden. Leave a variable visible
+    /// if other programs need it, such as `GITHUB_TOKEN`.
+    #[arg(long, conflicts_with = "no_withhold")]
+    pub withhold: bool,
+    /// Let runs with other providers see those variables
+    #[arg(long)]
+    pub no_withhold: bool,
     /// Use it for runs without `-p`
     #[arg(long)]
     pub default: bool,
@@ -87,6 +114,8 @@ pub struct ProviderArgs {
 
 #[derive(Debug, Args)]
 pub struct EditArgs {
+    /// Its name
+    pub name: ProviderName,
     #[command(flatten)]
     pub provider: ProviderArgs,
     /// Keep the token and the other secrets although the address changes
@@ -95,6 +124,9 @@ pub struct EditArgs {
     /// Remove a variable
     #[arg(long, value_name = "K")]
     pub unset_env: Vec<EnvName>,
+    /// Remove a header
+    #[arg(long, value_name = "NAME")]
+    pub unset_header: Vec<HeaderName>,
     /// Remove a secret
     #[arg(long, value_name = "NAME")]
     pub unset_secret: Vec<SecretName>,
@@ -149,6 +181,16 @@ fn parse_base_url(text: &str) -> Result<(Option<Family>, String), String> {
 fn parse_variable(text: &str) -> Result<(EnvName, String), String> {
     let (name, value) = text.split_once('=').ok_or("expected `K=V`")?;
     Ok((name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, value.to_owned()))
+}
+
+fn parse_header(text: &str) -> Result<(HeaderName, Text), String> {
+    let (name, value) = text.split_once('=').ok_or("expected `NAME=VALUE` or `NAME=@SECRET`")?;
+    let said = |e: aiw_core::InvalidName| e.to_string();
+    let value = match value.strip_prefix('@') {
+        Some(secret) => Text::Secret(SecretRef::Vault(secret.parse().map_err(said)?)),
+        None => Text::parse(value),
+    };
+    Ok((name.parse().map_err(said)?, value))
 }
 
 fn parse_secret(text: &str) -> Result<(SecretName, EnvName), String> {

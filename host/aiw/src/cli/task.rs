@@ -89,6 +89,9 @@ pub struct PruneArgs {
     /// Keep them this long: 30days
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "30days")]
     pub age: Duration,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Milliseconds since 1970 of a time, or of a while ago.

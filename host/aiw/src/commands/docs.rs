@@ -10,7 +10,7 @@ use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
-use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, TestSummary};
+use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -68,6 +68,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RemovedPlugin
         RemovedProvider
         RemovedSecret
+        RenamedProvider
         RoleDetails
         ServerDetails
         Status

@@ -5,7 +5,7 @@ use aiw_home::MarketSettings;
 use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary};
 use serde_json::json;
 
-use crate::answers::{FailedMarket, MarketAdd, MarketUpdate};
+use crate::answers::{FailedName, MarketAdd, MarketUpdate};
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::components::Host;
 use crate::failure::Failure;
@@ -125,11 +125,7 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
                 // Of all of them, one that is out of reach is a line: the others are current.
                 let out_of_reach = name.is_none() && e.kind() == ErrorKind::Unavailable;
                 let failure = Failure::from(e);
-                answer.failed.push(FailedMarket {
-                    name: market.clone(),
-                    error: failure.message().to_owned(),
-                    hint: failure.hint().map(str::to_owned),
-                });
+                answer.failed.push(FailedName::of(&market, &failure));
                 if out_of_reach || first.is_some() {
                     output.note(format!("{market}: not updated: {}", failure.message()));
                 }

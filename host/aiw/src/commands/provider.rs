@@ -8,6 +8,7 @@ use aiw_providers::{Changes, ProviderError, Providers, TestSummary, TokenSource}
 use serde_json::json;
 
 use self::ask::Terminal;
+use crate::answers::{FailedName, ProviderRemove};
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
 use crate::components::Host;
 use crate::failure::Failure;
@@ -20,24 +21,25 @@ pub async fn run(command: ProviderCommand, output: &Output) -> Result<(), Failur
     let providers = starter::providers(&host);
     match command {
         ProviderCommand::Add(args) => {
-            refuse_token(&args)?;
-            let ask = Terminal { yes: args.yes };
-            let name = args.name.clone();
-            view::added(&providers.add(name, &changes(args), &ask).await?, output);
+            refuse_token(&args.provider)?;
+            let ask = Terminal { yes: args.provider.yes };
+            view::added(&providers.add(args.name, &changes(args.provider), &ask).await?, output);
         }
         ProviderCommand::Edit(args) => {
             refuse_token(&args.provider)?;
             let ask = Terminal { yes: args.provider.yes };
-            let name = args.provider.name.clone();
+            let name = args.name;
             let changes = Changes {
                 keep_token: args.keep_token,
                 unset_env: args.unset_env,
+                unset_headers: args.unset_header,
                 unset_secrets: args.unset_secret,
                 ..changes(args.provider)
             };
             view::added(&providers.edit(&name, &changes, &ask).await?, output);
         }
-        ProviderCommand::Remove { name } => view::removed(&providers.remove(&name)?, output),
+        ProviderCommand::Remove { names } => return remove(&providers, &names, output),
+        ProviderCommand::Rename { name, new } => view::renamed(&providers.rename(&name, new)?, output),
         ProviderCommand::List => view::list(&providers, output).await?,
         ProviderCommand::Show { name } => view::show(&providers.show(&name).await?, output),
         ProviderCommand::Default { name, clis } => {
@@ -65,11 +67,37 @@ fn changes(args: ProviderArgs) -> Changes {
         clis: args.clis,
         scenario: args.scenario,
         env: args.env,
+        headers: args.header,
+        withhold: match (args.withhold, args.no_withhold) {
+            (false, false) => None,
+            (withhold, _) => Some(withhold),
+        },
         token,
         secrets: args.secret_env,
         default: args.default,
         ..Changes::default()
     }
+}
+
+fn remove(providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
+    let (mut answer, mut first) = (ProviderRemove::default(), None);
+    for name in names {
+        match providers.remove(name) {
+            Ok(removed) => {
+                view::removed(&removed, output);
+                answer.removed.push(removed);
+            }
+            Err(e) => {
+                let failure = Failure::from(e);
+                answer.failed.push(FailedName::of(name, &failure));
+                if first.is_some() {
+                    output.note(format!("error: {}", failure.message()));
+                }
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    output.conclude(answer, first)
 }
 
 fn defaults(providers: &Providers, output: &Output) -> Result<(), Failure> {

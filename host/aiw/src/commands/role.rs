@@ -15,6 +15,7 @@ use aiw_home::Home;
 use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, RoleDetails, RoleError, RoleSummary, Roles};
 use serde_json::json;
 
+use crate::answers::{FailedName, RoleRemove};
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::failure::Failure;
 use crate::output::{Output, table};
@@ -32,6 +33,7 @@ pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
         RoleCommand::Show { name } => show(&roles, &name.parse()?, output),
         RoleCommand::New(args) => new(&roles, &args, output),
         RoleCommand::Edit { name } => edit(&roles, &name.parse()?, output),
+        RoleCommand::Remove { names } => remove(&roles, &names, output),
         RoleCommand::Validate { name } => validate(&roles, name.as_deref(), output),
     }
 }
@@ -95,6 +97,26 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     }
     output.answer(json!({"role": RoleSummary::of_role(&role)}));
     Ok(())
+}
+
+fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failure> {
+    let (mut answer, mut first) = (RoleRemove::default(), None);
+    for name in names {
+        match name.parse().map_err(Failure::from).and_then(|name| Ok(roles.remove(&name)?)) {
+            Ok(path) => {
+                output.line(format!("Removed `{}`", path.display()));
+                answer.removed.push(name.clone());
+            }
+            Err(failure) => {
+                answer.failed.push(FailedName::of(name, &failure));
+                if first.is_some() {
+                    output.note(format!("error: {}", failure.message()));
+                }
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    output.conclude(answer, first)
 }
 
 /// What the user gives us, from wherever; one byte more than a role may have tells that it is

@@ -55,8 +55,13 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         return Ok(());
     }
     if !is_task {
+        let resume = prepared.resume_line();
+        let code = prepared.exec(&starter.home)?;
+        if let Some(line) = resume {
+            output.note(format!("resume with: {line}"));
+        }
         // Its exit code is ours, whatever it is.
-        std::process::exit(prepared.exec(&starter.home)?);
+        std::process::exit(code);
     }
     let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
@@ -165,6 +170,9 @@ fn explain(prepared: &Prepared, output: &Output) {
     }
     for (word, names) in [("sets", &plan.sets), ("removes", &plan.unsets)] {
         groups(word, names, output);
+    }
+    if !plan.withholds.is_empty() {
+        output.line(format!("withholds, because they hold keys of providers: {}", plan.withholds.join(" ")));
     }
     // Claude Code's own settings hold variables too, and they beat the environment.
     let (variables, settings): (Vec<String>, Vec<String>) =

@@ -1,7 +1,7 @@
 //! `aiw task …`, `aiw status`, `aiw wait`. They read files and shared memory: neither components
 //! nor a runtime are set up for them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +20,7 @@ use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::commands::follow::{Step, follow};
 use crate::failure::Failure;
 use crate::output::{self, Output, table};
+use crate::terminal;
 
 pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -301,47 +302,87 @@ fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure>
         output.line(format!("Removed {id}"));
         removed.push(id);
     }
-    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect() });
+    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect(), dry_run: false });
     Ok(())
 }
 
 fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure> {
-    let removed = tasks.prune(Keep { count: args.keep, age: args.age })?;
+    let keep = Keep { count: args.keep, age: args.age };
+    let removed = if args.dry_run { tasks.prunable(keep)? } else { tasks.prune(keep)? };
+    if args.dry_run {
+        removed.iter().for_each(|id| output.line(id.as_str()));
+    }
+    let verb = if args.dry_run { "Would remove" } else { "Removed" };
     output.line(match removed.len() {
         0 => "nothing to remove".into(),
-        1 => "Removed 1 task".into(),
-        n => format!("Removed {n} tasks"),
+        1 => format!("{verb} 1 task"),
+        n => format!("{verb} {n} tasks"),
     });
-    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect() });
+    output.answer(TaskRemove { removed: removed.iter().map(ToString::to_string).collect(), dry_run: args.dry_run });
     Ok(())
 }
 
-/// A live line for each task on a terminal, drawn over.
+/// The tasks that are waited for, on a terminal, drawn over.
 struct Live {
-    lines: usize,
+    /// How many lines the last frame has.
+    drawn: usize,
     shown: bool,
+    /// The states that were seen last.
+    states: BTreeMap<TaskId, State>,
+    /// The tasks, those that changed last first.
+    order: Vec<TaskId>,
 }
 
 impl Live {
+    fn new(shown: bool) -> Self {
+        Self { drawn: 0, shown, states: BTreeMap::new(), order: Vec::new() }
+    }
+
     fn draw(&mut self, tasks: &[Task]) {
         if !self.shown {
             return;
         }
+        let (rows, columns) = terminal::size();
+        let frame = self.frame(tasks, rows, columns);
         let mut stderr = std::io::stderr().lock();
-        if self.lines > 0 {
-            let _ = write!(stderr, "\x1b[{}A", self.lines);
+        if self.drawn > 0 {
+            let _ = write!(stderr, "\x1b[{}A", self.drawn);
         }
-        // More than a screen can't be drawn over.
-        let (first, more) = tasks.split_at(tasks.len().min(20));
-        for row in table(&rows(first)) {
-            let _ = writeln!(stderr, "\r\x1b[K{}", one_line(&row, 100));
+        for line in &frame {
+            let _ = writeln!(stderr, "\r\x1b[K{line}");
         }
-        self.lines = first.len();
-        if !more.is_empty() {
-            let left = more.iter().filter(|task| task.state != State::Ended).count();
-            let _ = writeln!(stderr, "\r\x1b[K… and {} more, {left} of them not ended", more.len());
-            self.lines += 1;
+        // The last frame may have been taller: the terminal was resized, or fewer tasks are left.
+        let _ = write!(stderr, "\x1b[J");
+        self.drawn = frame.len();
+    }
+
+    /// Returns lines that fit: more than a screen can't be drawn over. The tasks that changed last come first, and the
+    /// rest are counted.
+    fn frame(&mut self, tasks: &[Task], rows: usize, columns: usize) -> Vec<String> {
+        for task in tasks {
+            if self.states.insert(task.id, task.state) != Some(task.state) {
+                self.order.retain(|id| *id != task.id);
+                self.order.insert(0, task.id);
+            }
         }
+        // One line stays free for the cursor.
+        let room = rows.saturating_sub(1).max(2);
+        let all = if tasks.len() <= room { tasks.len() } else { room - 1 };
+        let mut shown: Vec<&Task> =
+            self.order.iter().filter_map(|id| tasks.iter().find(|task| task.id == *id)).take(all).collect();
+        let place = |task: &Task| tasks.iter().position(|other| other.id == task.id);
+        shown.sort_by_key(|task| place(task));
+        let left: Vec<&Task> = tasks.iter().filter(|task| !shown.iter().any(|one| one.id == task.id)).collect();
+        let shown: Vec<Task> = shown.into_iter().cloned().collect();
+        let mut lines: Vec<String> =
+            table(&self::rows(&shown)).iter().map(|line| one_line(line, columns.saturating_sub(1).max(20))).collect();
+        if !left.is_empty() {
+            let queued = left.iter().filter(|task| task.state == State::Queued).count();
+            let ended = left.iter().filter(|task| task.state == State::Ended).count();
+            let running = left.len() - queued - ended;
+            lines.push(format!("… and {} more: {running} running, {queued} queued, {ended} ended", left.len()));
+        }
+        lines
     }
 }
 
@@ -371,7 +412,7 @@ pub fn wait(args: &WaitArgs, output: &Output) -> Result<(), Failure> {
         let _ = signal_hook::flag::register_usize(number, signal.clone(), number.unsigned_abs() as usize);
         let _ = signal_hook::flag::register(number, cancelled.clone());
     }
-    let mut live = Live { lines: 0, shown: std::io::stderr().is_terminal() && !output.is_json() };
+    let mut live = Live::new(std::io::stderr().is_terminal() && !output.is_json());
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, &cancelled, &mut |tasks| live.draw(tasks))?;
@@ -426,5 +467,50 @@ pub fn write_piece(place: Place, text: &str) {
         Place::Progress => {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(number: u64, state: State) -> Task {
+        Task {
+            id: TaskId::from_number(number),
+            about: aiw_tasks::About::new(aiw_core::CliKind::Codex, "default", format!("task {number}")),
+            pid: None,
+            root_pid: 1,
+            state,
+            outcome: None,
+            exit_code: None,
+            signal: None,
+            stopped: false,
+            started: number,
+            running_since: None,
+            ended: None,
+            unread: false,
+            cwd: "/".into(),
+            log: "/log".into(),
+            note: None,
+            depth: 0,
+            parent: None,
+            timeout: None,
+        }
+    }
+
+    #[test]
+    fn more_tasks_than_rows_are_counted_and_those_that_change_are_shown() {
+        let mut live = Live::new(true);
+        let mut tasks: Vec<Task> = (0..30).map(|number| task(number, State::Queued)).collect();
+        assert_eq!(live.frame(&tasks, 8, 80).len(), 7);
+        tasks[3].state = State::Running;
+        tasks[20].state = State::Ended;
+        let frame = live.frame(&tasks, 8, 80);
+        assert_eq!(frame.len(), 7);
+        assert!(frame.iter().any(|line| line.contains("task 3")) && frame.iter().any(|line| line.contains("task 20")));
+        assert_eq!(frame[6], "… and 24 more: 0 running, 24 queued, 0 ended");
+        assert!(live.frame(&tasks, 8, 30).iter().all(|line| line.chars().count() < 60));
+        // All that fit are shown as they are.
+        assert_eq!(live.frame(&tasks[..5], 8, 80).len(), 5);
     }
 }

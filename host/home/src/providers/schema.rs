@@ -75,10 +75,19 @@ pub fn providers_schema() -> Value {
                         "type": "object", "propertyNames": variable,
                         "additionalProperties": {"anyOf": [{"$ref": "#/$defs/reference"}, {"type": "string"}]}
                     },
+                    "headers": {
+                        "description": "Headers that its CLIs send with each request.",
+                        "type": "object", "propertyNames": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+                        "additionalProperties": {"anyOf": [{"$ref": "#/$defs/reference"}, {"type": "string"}]}
+                    },
                     "token": {"$ref": "#/$defs/reference"},
                     "secrets": {
                         "description": "Further secrets, for components that take several.",
                         "type": "object", "propertyNames": name, "additionalProperties": {"$ref": "#/$defs/reference"}
+                    },
+                    "withhold": {
+                        "description": "The variables with its secrets that runs with other providers must not see; if absent, those whose names end in `_KEY`.",
+                        "type": "array", "items": variable, "uniqueItems": true
                     }
                 },
                 "required": ["preset"]

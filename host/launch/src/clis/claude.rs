@@ -178,6 +178,10 @@ impl AiCli for Claude {
         "CLAUDE_CONFIG_DIR"
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &["ANTHROPIC_BASE_URL", HEADERS, KEY, TOKEN]
+    }
+
     fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
         let regions: Vec<String> =
             draft.environment.names().filter(|name| name.starts_with(REGIONS)).map(str::to_owned).collect();
@@ -304,6 +308,10 @@ impl AiCli for Claude {
 
     fn resume(&self, session: &str) -> String {
         format!("--resume {session}")
+    }
+
+    fn resume_latest(&self) -> &'static str {
+        "--continue"
     }
 
     #[cfg(test)]

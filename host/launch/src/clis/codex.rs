@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind, EnvName, one_line};
+use aiw_providers::is_vendor_key;
 use aiw_tasks::Usage;
 use serde_json::{Map, Value};
 
@@ -17,7 +18,6 @@ use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
-use crate::environment::Environment;
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission};
 
@@ -72,6 +72,10 @@ impl AiCli for Codex {
 
     fn config_variable(&self) -> &'static str {
         "CODEX_HOME"
+    }
+
+    fn sets(&self) -> &'static [&'static str] {
+        &[KEY]
     }
 
     fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
@@ -182,6 +186,10 @@ impl AiCli for Codex {
 
     fn resume(&self, session: &str) -> String {
         format!("resume {session}")
+    }
+
+    fn resume_latest(&self) -> &'static str {
+        "resume --last"
     }
 
     #[cfg(test)]
@@ -349,7 +357,7 @@ fn means_something(name: &str, draft: &Draft) -> bool {
     ];
     const NAMES: [&str; 9] = ["ENV", "HOME", "IFS", "LANG", "PATH", "PWD", "SHELL", "TMPDIR", "XDG_CONFIG_HOME"];
     let upper = name.to_ascii_uppercase();
-    Environment::is_key(&upper)
+    is_vendor_key(&upper)
         || draft.set.contains(name)
         || draft.cleared.contains(name)
         || NAMES.contains(&upper.as_str())

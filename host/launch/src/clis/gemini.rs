@@ -91,6 +91,14 @@ impl AiCli for Gemini {
         home::VARIABLE
     }
 
+    fn sets(&self) -> &'static [&'static str] {
+        &[KEY, BASE_URL, HEADERS, MECHANISM]
+    }
+
+    fn not_in_headers(&self) -> &'static [char] {
+        &[',']
+    }
+
     fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
         let cannot = |what: &str| Err(access.cannot(self.kind(), what));
         // It never asks for betas, caching or tool search, so those need no check.
@@ -109,7 +117,7 @@ impl AiCli for Gemini {
             draft.set(MECHANISM, "bearer");
         }
         let headers = access.headers()?;
-        if headers.iter().any(|(_, value)| value.contains(',')) {
+        if headers.iter().any(|(_, value)| value.contains(self.not_in_headers())) {
             return cannot("send a header with a comma in its value");
         }
         if !headers.is_empty() {
@@ -186,6 +194,10 @@ impl AiCli for Gemini {
 
     fn resume(&self, session: &str) -> String {
         format!("--resume {session}")
+    }
+
+    fn resume_latest(&self) -> &'static str {
+        "--resume latest"
     }
 
     #[cfg(test)]

@@ -25,6 +25,7 @@ pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> Draft 
         notes: Vec::new(),
         set: Default::default(),
         cleared: Default::default(),
+        withheld: Default::default(),
         own: Default::default(),
         secrets: Vec::new(),
     }
@@ -55,7 +56,7 @@ pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut Draft) -> Resu
     };
     let secrets =
         BTreeMap::from([("token".to_owned(), Secret::new("canary-1")), ("more".to_owned(), Secret::new("canary-2"))]);
-    of(kind).express(&Access::new(&account, "aiw-id", intent, &secrets)?, draft)
+    of(kind).express(&Access::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
 }
 
 pub(super) fn variable(draft: &Draft, name: &str) -> Option<String> {

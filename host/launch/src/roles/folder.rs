@@ -146,6 +146,16 @@ impl Folder {
         }
     }
 
+    /// Removes the role's file. The home's lock must be held.
+    pub(super) fn remove(&self, name: &RoleName) -> Result<PathBuf, RoleError> {
+        let file = format!("{name}.md");
+        let path = self.path.join(&file);
+        match self.dir.remove_file(&file) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(RoleError::Io { action: "remove", path, source }),
+        }
+    }
+
     /// Replaces the role's file atomically. The home's lock must be held.
     pub(super) fn replace(&self, name: &RoleName, bytes: &[u8]) -> Result<PathBuf, RoleError> {
         let file = format!("{name}.md");

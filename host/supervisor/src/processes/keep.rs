@@ -64,9 +64,36 @@ impl Processes {
 
     /// Removes the records and logs of ended tasks that are not to be kept, of all sessions.
     pub fn prune(&self, keep: Keep) -> Result<Vec<TaskId>, SupervisorError> {
-        let oldest = now_millis().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
-        let mut ended = Vec::new();
+        let (abandoned, ended) = self.spare(keep)?;
         let mut removed = Vec::new();
+        for id in abandoned {
+            let directory = self.records.directory(id);
+            // A live shim would hold the lock.
+            if matches!(Alive::take(&directory), Ok(Some(_))) {
+                let _ = fs::remove_dir_all(directory);
+                removed.push(id);
+            }
+        }
+        for id in ended {
+            match self.remove(id) {
+                // Another process may be pruning, too.
+                Ok(()) | Err(SupervisorError::Absent { .. } | SupervisorError::Io { .. }) => removed.push(id),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Returns what [`prune`](Self::prune) would remove.
+    pub fn prunable(&self, keep: Keep) -> Result<Vec<TaskId>, SupervisorError> {
+        let (abandoned, ended) = self.spare(keep)?;
+        Ok(abandoned.into_iter().chain(ended).collect())
+    }
+
+    /// Returns the directories that have no record and never will, and the ended tasks that are not to be kept.
+    fn spare(&self, keep: Keep) -> Result<(Vec<TaskId>, Vec<TaskId>), SupervisorError> {
+        let oldest = now_millis().saturating_sub(u64::try_from(keep.age.as_millis()).unwrap_or(u64::MAX));
+        let (mut ended, mut abandoned) = (Vec::new(), Vec::new());
         for id in self.records.ids()? {
             match self.records.find(id) {
                 Found::Record(record) if record.state == State::Ended => {
@@ -74,30 +101,20 @@ impl Processes {
                     ended.push((record.ended.unwrap_or(0), id, read));
                 }
                 Found::Record(_) => {}
-                // What a power cut left of a record is of no use. A live shim would hold the lock.
-                Found::Nothing => {
-                    let directory = self.records.directory(id);
-                    if is_old(&directory) && matches!(Alive::take(&directory), Ok(Some(_))) {
-                        let _ = fs::remove_dir_all(directory);
-                        removed.push(id);
-                    }
-                }
+                // What a power cut left of a record is of no use.
+                Found::Nothing if is_old(&self.records.directory(id)) => abandoned.push(id),
+                Found::Nothing => {}
                 // Written by a newer aiw, temporarily unreadable, or not aiw's: not ours to remove.
                 Found::Unreadable(_) | Found::Link | Found::NoDirectory(_) => {}
             }
         }
         ended.sort_unstable_by(|a, b| b.cmp(a));
-        for (place, (time, id, read)) in ended.into_iter().enumerate() {
-            let room = if read { keep.count } else { keep.count.saturating_mul(UNREAD) };
-            if place >= room || time < oldest {
-                match self.remove(id) {
-                    // Another process may be pruning, too.
-                    Ok(()) | Err(SupervisorError::Absent { .. } | SupervisorError::Io { .. }) => removed.push(id),
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(removed)
+        let is_spare = |(place, (time, _, read)): &(usize, (u64, TaskId, bool))| {
+            let room = if *read { keep.count } else { keep.count.saturating_mul(UNREAD) };
+            *place >= room || *time < oldest
+        };
+        let spare = ended.into_iter().enumerate().filter(is_spare).map(|(_, (_, id, _))| id).collect();
+        Ok((abandoned, spare))
     }
 }
 

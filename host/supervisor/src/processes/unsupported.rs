@@ -107,6 +107,10 @@ impl Processes {
         Err(SupervisorError::Unsupported)
     }
     /// Always refused.
+    pub fn prunable(&self, _keep: Keep) -> Answer<Vec<TaskId>> {
+        Err(SupervisorError::Unsupported)
+    }
+    /// Always refused.
     pub fn prune(&self, _keep: Keep) -> Answer<Vec<TaskId>> {
         Err(SupervisorError::Unsupported)
     }

@@ -46,6 +46,7 @@ impl Supervisor {
         match running.stop {
             Some(Stop::Timeout) => return Outcome::Timeout,
             Some(Stop::Requested) => {
+                self.record.stopped = true;
                 self.record.signal.get_or_insert(Signal::TERM.as_raw());
                 return Outcome::Signalled;
             }

@@ -111,6 +111,7 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> Record {
         outcome: None,
         exit_code: None,
         signal: None,
+        stopped: false,
         started: aiw_home::now_millis(),
         running_since: None,
         ended: None,

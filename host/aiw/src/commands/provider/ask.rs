@@ -1,6 +1,6 @@
 //! The questions about a provider, on the terminal.
 
-use aiw_core::{CliKind, Family, Secret, one_line};
+use aiw_core::{CliKind, EnvName, Family, Secret, one_line};
 use aiw_providers::{Ask, AskError, KnownPreset};
 use async_trait::async_trait;
 
@@ -19,6 +19,21 @@ pub struct Terminal {
 impl Ask for Terminal {
     fn is_there(&self) -> bool {
         terminal::can_ask()
+    }
+
+    fn again(&self, why: &str) {
+        terminal::tell(why);
+    }
+
+    async fn name(&self, usual: &str) -> Result<String, AskError> {
+        if !terminal::can_ask() {
+            return Err(AskError::Nobody {
+                question: "what to call it".into(),
+                hint: "give it a name: `aiw provider add NAME`".into(),
+            });
+        }
+        let name = answer(terminal::ask(&format!("Name (empty for {usual}):")).await)?;
+        Ok(if name.is_empty() { usual.to_owned() } else { name })
     }
 
     async fn preset(&self, presets: &[KnownPreset]) -> Result<String, AskError> {
@@ -68,6 +83,15 @@ impl Ask for Terminal {
 
     async fn given_token(&self) -> Result<Secret, AskError> {
         answer(secret::read("Token:").await)
+    }
+
+    async fn withhold(&self, variable: &EnvName, usual: bool) -> Result<bool, AskError> {
+        let choice = if usual { "[Y/n]" } else { "[y/N]" };
+        let question = format!(
+            "Hide `{variable}` from runs with other providers? Say no if other programs need it, such as git. {choice}"
+        );
+        let said = answer(terminal::ask(&question).await)?.to_lowercase();
+        Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
     }
 
     async fn private_address(&self, known: &KnownPreset, url: &str) -> Result<bool, AskError> {

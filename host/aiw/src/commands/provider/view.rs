@@ -4,7 +4,8 @@ use aiw_core::one_line;
 use aiw_core::provider::{KeyState, Model};
 use aiw_home::SecretRef;
 use aiw_providers::{
-    Added, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, SecretState, Tested, Variable,
+    Added, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, RenamedProvider, SecretState,
+    Tested, Variable,
 };
 use serde_json::json;
 
@@ -28,14 +29,18 @@ pub fn added(added: &Added, output: &Output) {
 
 pub fn removed(removed: &RemovedProvider, output: &Output) {
     let and = if removed.secrets.is_empty() { "" } else { " and its secret" };
-    output.line(format!("Removed provider `{}`{and}", one_line(&removed.removed, 80)));
+    output.line(format!("Removed provider `{}`{and}", one_line(&removed.name, 80)));
     if !removed.was_default_for.is_empty() {
         output.note(format!(
             "it was the default for {}; without `-p`, they now use their own configuration",
             clis(&removed.was_default_for, ", ")
         ));
     }
-    output.answer(removed);
+}
+
+pub fn renamed(renamed: &RenamedProvider, output: &Output) {
+    output.line(format!("Renamed provider `{}` to `{}`", one_line(&renamed.renamed, 80), renamed.name));
+    output.answer(renamed);
 }
 
 pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure> {
@@ -101,6 +106,18 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
             Variable::Plain(text) => format!("  sets {name}={text}"),
             Variable::Reference(secret) => format!("  sets {name} to {}", reference(secret)),
         });
+    }
+    for (name, value) in &provider.header_values {
+        output.line(match value {
+            Variable::LooksSecret => format!(
+                "  sends {name} with a value that looks like a secret; keep it with `aiw secret set NAME` and write `{{\"secret\": NAME}}`"
+            ),
+            Variable::Plain(text) => format!("  sends {name}: {text}"),
+            Variable::Reference(secret) => format!("  sends {name} with {}", reference(secret)),
+        });
+    }
+    if !provider.withhold.is_empty() {
+        output.line(format!("  hidden from runs with other providers: {}", provider.withhold.join(", ")));
     }
     if !provider.default_for.is_empty() {
         output.line(format!("  the default for {}", clis(&provider.default_for, ", ")));
