@@ -18,7 +18,7 @@ fn fake() -> (Environment, FakeClis) {
         "--preset",
         "litellm",
         "--base-url",
-        "http://127.0.0.1:9",
+        aiw_tests::listening(),
         "--token-env",
         "THE_KEY",
     ])

@@ -413,7 +413,7 @@ fn what_cannot_be_done_is_an_answer_that_says_why() {
         "--preset",
         "litellm",
         "--base-url",
-        "anthropic=http://127.0.0.1:9",
+        &format!("anthropic={}", aiw_tests::listening()),
         "--token-env",
         "THE_KEY",
     ])

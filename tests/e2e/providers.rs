@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use aiw_tests::{Answer, Environment, FakeClis, Run, Server};
+use aiw_tests::{Answer, Environment, FakeClis, Run, Server, listening};
 use serde_json::{Value, json};
 
 fn add(env: &Environment, name: &str, more: &[&str]) {
@@ -55,17 +56,17 @@ fn a_provider_is_added_listed_changed_and_removed_with_its_secret() {
 #[test]
 fn a_token_does_not_follow_to_another_place_unasked() {
     let (env, clis) = FakeClis::environment();
-    add(&env, "x", &["--preset", "custom", "--base-url", "anthropic=http://127.0.0.1:9/v1"]);
+    add(&env, "x", &["--preset", "custom", "--base-url", &format!("anthropic={}/v1", listening())]);
     let file = || serde_json::from_str::<Value>(&env.read("providers.json")).unwrap()["providers"]["x"].clone();
     let before = file();
     // An address on the same host is the same place.
-    env.run(&["provider", "edit", "x", "--base-url", "anthropic=http://127.0.0.1:9/other"]).ok();
+    env.run(&["provider", "edit", "x", "--base-url", &format!("anthropic={}/other", listening())]).ok();
     assert_eq!(file()["token"], before["token"]);
     for elsewhere in [
         &["--preset", "deepseek"][..],
         &["--base-url", "anthropic=http://127.0.0.1:10"],
         &["--base-url", "openai=http://127.0.0.2:9"],
-        &["--base-url", "anthropic=https://127.0.0.1:9"],
+        &["--base-url", &format!("anthropic={}", listening().replace("http", "https"))],
     ] {
         let arguments: Vec<&str> = ["provider", "edit", "x"].iter().chain(elsewhere).copied().collect();
         let run = env.run(&arguments);
@@ -79,7 +80,7 @@ fn a_token_does_not_follow_to_another_place_unasked() {
     assert_eq!(env.json(&["secret", "list"]), json!({"secrets": [{"name": name}]}));
     env.run(&["claude", "-p", "x", "hello"]).ok();
     assert_eq!(clis.seen().pop().unwrap().environment["ANTHROPIC_AUTH_TOKEN"], "sk-new");
-    let keep = ["provider", "edit", "x", "--base-url", "anthropic=http://127.0.0.1:9", "--keep-token"];
+    let keep = ["provider", "edit", "x", "--base-url", &format!("anthropic={}", listening()), "--keep-token"];
     env.run(&keep).ok();
     assert_eq!(file()["token"]["secret"], json!(name));
     assert_eq!(env.run(&["provider", "edit", "x", "--keep-token", "--token-env", "K"]).code, 64);
@@ -173,7 +174,7 @@ fn a_token_does_not_go_to_a_place_that_another_command_chose_meanwhile() {
 #[test]
 fn a_key_that_the_cli_prints_is_masked_in_the_log_and_on_the_screen() {
     let (env, clis) = FakeClis::environment();
-    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"]);
+    add(&env, "gw", &["--preset", "litellm", "--base-url", listening(), "--model", "m"]);
     let script = FakeClis::script(
         r#"env; env >&2; printf '{"type":"result","is_error":false,"result":"it is %s","session_id":"s"}\n' "$ANTHROPIC_AUTH_TOKEN""#,
     );
@@ -284,11 +285,11 @@ fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
     env.set("OPENAI_API_KEY", "sk-users-own");
     env.set("CODEX_API_KEY", "sk-users-own");
     env.set("GOOGLE_API_KEY", "sk-users-own");
-    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m-1", "--env", "X_ONE=1"]);
+    add(&env, "gw", &["--preset", "litellm", "--base-url", listening(), "--model", "m-1", "--env", "X_ONE=1"]);
 
     env.run(&["claude", "-p", "gw", "hello"]).ok();
     let seen = clis.seen().pop().unwrap();
-    assert_eq!(seen.environment["ANTHROPIC_BASE_URL"], "http://127.0.0.1:9");
+    assert_eq!(seen.environment["ANTHROPIC_BASE_URL"], listening());
     assert_eq!(seen.environment["ANTHROPIC_AUTH_TOKEN"], "sk-canary-gw");
     assert_eq!((seen.environment["ANTHROPIC_MODEL"].as_str(), seen.environment["X_ONE"].as_str()), ("m-1", "1"));
     assert!(!seen.environment.contains_key("ANTHROPIC_API_KEY"));
@@ -302,13 +303,16 @@ fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
     assert_eq!(seen.environment["AIW_CODEX_KEY"], "sk-canary-gw");
     assert!(!seen.environment.contains_key("OPENAI_API_KEY") && !seen.environment.contains_key("CODEX_API_KEY"));
     let arguments = seen.arguments.join(" ");
-    assert!(arguments.contains(r#"base_url="http://127.0.0.1:9/v1""#) && arguments.contains("-m m-2"), "{arguments}");
+    assert!(
+        arguments.contains(&format!(r#"base_url="{}/v1""#, listening())) && arguments.contains("-m m-2"),
+        "{arguments}"
+    );
     assert!(arguments.ends_with("--color never -"), "{arguments}");
 
     env.run(&["gemini", "-p", "gw", "hello"]).ok();
     let seen = clis.seen().pop().unwrap();
     assert_eq!(seen.environment["GEMINI_API_KEY"], "sk-canary-gw");
-    assert_eq!(seen.environment["GOOGLE_GEMINI_BASE_URL"], "http://127.0.0.1:9");
+    assert_eq!(seen.environment["GOOGLE_GEMINI_BASE_URL"], listening());
     assert_eq!(seen.environment["GOOGLE_API_KEY"], "");
     let settings: Value = serde_json::from_str(&seen.settings).unwrap();
     assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
@@ -323,13 +327,13 @@ fn the_launch_plan_reaches_the_cli_and_a_secret_only_the_cli() {
 #[test]
 fn a_users_own_settings_go_beneath_and_what_would_undo_the_provider_is_refused() {
     let (env, clis) = FakeClis::environment();
-    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9"]);
+    add(&env, "gw", &["--preset", "litellm", "--base-url", listening()]);
     let given = r#"{"model": "mine", "env": {"ANTHROPIC_BASE_URL": "http://evil", "KEPT": "1"}}"#;
     env.run(&["claude", "-p", "gw", "hello", "--", "--settings", given, "--add-dir", "/"]).ok();
     let seen = clis.seen().pop().unwrap();
     let settings: Value = serde_json::from_str(&seen.settings).unwrap();
     assert_eq!((&settings["model"], &settings["env"]["KEPT"]), (&json!("mine"), &json!("1")));
-    assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], "http://127.0.0.1:9");
+    assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], listening());
     assert_eq!(seen.arguments.iter().filter(|argument| *argument == "--settings").count(), 1);
     for arguments in [
         &["codex", "-p", "gw", "hello", "--", "-c", "model_provider=\"x\""][..],
@@ -410,9 +414,9 @@ fn what_decides_about_the_provider_is_said() {
 fn a_file_of_aiw_0_6_is_brought_up_to_date() {
     let (env, clis) = FakeClis::environment();
     fs::create_dir_all(env.home()).unwrap();
-    let old = r#"{"providers": {"router": {"token": "sk-canary-old", "base_url": "http://127.0.0.1:9", "scenario": "cheap",
-        "env": {"X_KEY": "canary-2"}, "compatible_with": ["claude"]}}}"#;
-    fs::write(env.home().join("providers.json"), old).unwrap();
+    let old = json!({"providers": {"router": {"token": "sk-canary-old", "base_url": listening(), "scenario": "cheap",
+        "env": {"X_KEY": "canary-2"}, "compatible_with": ["claude"]}}});
+    fs::write(env.home().join("providers.json"), old.to_string()).unwrap();
     let run = env.run(&["claude", "-p", "router", "hello"]).ok();
     assert!(run.stderr.contains("brought up to date") && !run.stderr.contains("canary"), "{}", run.stderr);
     let seen = clis.only();
@@ -504,7 +508,7 @@ fn a_token_variable_is_hidden_from_other_providers_only_if_it_is_a_key_or_the_us
     for name in ["GITHUB_TOKEN", "ROUTER_KEY", "DEEPSEEK_API_KEY"] {
         env.set(name, "sk-canary");
     }
-    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"]);
+    add(&env, "gw", &["--preset", "litellm", "--base-url", listening(), "--model", "m"]);
     let added = env.run(&["provider", "add", "copilot", "--preset", "openrouter", "--token-env", "GITHUB_TOKEN"]).ok();
     assert!(added.stderr.contains("`aiw provider edit copilot --withhold`"), "{}", added.whole());
     let added = env.run(&["provider", "add", "router", "--preset", "openrouter", "--token-env", "ROUTER_KEY"]).ok();
@@ -549,7 +553,7 @@ fn headers_of_a_provider_reach_its_api_in_every_cli() {
     env.set("TEAM", "blue");
     env.run_with_input(&["secret", "set", "org"], "org-canary\n").ok();
     let headers = ["--header", "X-Org=@org", "--header", "X-Team=${TEAM}", "--header", "X-Plain=a b"];
-    let gw = ["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"];
+    let gw = ["--preset", "litellm", "--base-url", listening(), "--model", "m"];
     add(&env, "gw", &[&gw[..], &headers].concat());
     for cli in ["claude", "codex", "gemini"] {
         env.run(&[cli, "-p", "gw", "hello"]).ok();
@@ -586,9 +590,37 @@ fn headers_of_a_provider_reach_its_api_in_every_cli() {
 }
 
 #[test]
+fn a_run_does_not_start_where_nothing_answers() {
+    let (env, clis) = FakeClis::environment();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, url) = (listener.local_addr().unwrap(), format!("http://{}", listener.local_addr().unwrap()));
+    add(&env, "gw", &["--preset", "litellm", "--base-url", &url, "--model", "m"]);
+    drop(listener);
+    for arguments in [&["codex", "-p", "gw", "hello"][..], &["claude", "-p", "gw", "--detach", "hello"]] {
+        let refused = env.run(arguments);
+        assert_eq!(refused.code, 69, "{}", refused.whole());
+        let words = format!("provider `gw` can't be reached: cannot connect to `{address}`: Connection refused");
+        assert!(refused.stderr.contains(&words) && refused.stderr.contains("`--no-check`"), "{}", refused.whole());
+    }
+    assert!(clis.seen().is_empty());
+    env.run(&["codex", "-p", "gw", "--explain", "hello"]).ok();
+    env.run(&["codex", "-p", "gw", "--no-check", "hello"]).ok();
+    // A connection that worked is not tried again for a minute.
+    let listener = TcpListener::bind(address).unwrap();
+    env.run(&["codex", "-p", "gw", "hello"]).ok();
+    drop(listener);
+    env.run(&["codex", "-p", "gw", "hello"]).ok();
+    assert_eq!(clis.seen().len(), 3);
+    // A name that the user typed and that does not exist is an error as well.
+    add(&env, "typo", &["--preset", "litellm", "--base-url", "http://nowhere.invalid", "--model", "m"]);
+    let refused = env.run(&["codex", "-p", "typo", "hello"]);
+    assert!(refused.code == 69 && refused.stderr.contains("`nowhere.invalid`"), "{}", refused.whole());
+}
+
+#[test]
 fn providers_are_renamed_and_several_removed_at_once() {
     let (env, clis) = FakeClis::environment();
-    let gw = ["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"];
+    let gw = ["--preset", "litellm", "--base-url", listening(), "--model", "m"];
     add(&env, "old", &[&gw[..], &["--default"]].concat());
     add(&env, "other", &gw);
     let renamed = env.json(&["provider", "rename", "old", "new"]);
@@ -619,7 +651,7 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
     env.set("OPENROUTER_API_KEY", "sk-users-own");
     env.set("DEEPSEEK_API_KEY", "sk-users-own");
     env.set("OTHER_KEY", "sk-of-another-provider");
-    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9", "--model", "m"]);
+    add(&env, "gw", &["--preset", "litellm", "--base-url", listening(), "--model", "m"]);
     env.run(&["provider", "add", "other", "--preset", "openrouter", "--token-env", "OTHER_KEY"]).ok();
     let (aiw, _) = env.parts();
     let prompt = format!("#!\nfor p in own other; do '{}' claude -p $p inner >&2 || true; done", aiw.display());
@@ -640,7 +672,7 @@ fn a_cli_that_a_cli_starts_gets_nothing_of_the_outer_provider() {
 #[test]
 fn what_the_user_gives_behind_a_double_dash_of_their_own_does_not_undo_the_provider() {
     let (env, clis) = FakeClis::environment();
-    add(&env, "gw", &["--preset", "litellm", "--base-url", "http://127.0.0.1:9"]);
+    add(&env, "gw", &["--preset", "litellm", "--base-url", listening()]);
     env.run(&["claude", "-p", "gw", "hello", "--", "--", "x"]).ok();
     let seen = clis.only();
     let at = |word: &str| seen.arguments.iter().position(|argument| argument == word).unwrap();
@@ -728,7 +760,7 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
         assert!(refused.stderr.contains("on this machine or in a private network"), "{}", refused.whole());
         assert_eq!(env.json(&["provider", "list"]), json!({"providers": []}));
         env.run_with_input(&[&add[..], &["--yes"]].concat(), "sk-canary\n").ok();
-        env.run(&["codex", "-p", "x", "hello"]).ok();
+        env.run(&["codex", "-p", "x", "--no-check", "hello"]).ok();
         assert!(clis.seen().pop().unwrap().arguments.join(" ").contains(&url));
         env.run(&["provider", "remove", "x"]).ok();
     }
@@ -752,7 +784,7 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
     // aiw's own presets for this machine keep working.
     for preset in ["ollama", "lmstudio"] {
         env.run(&["provider", "add", preset, "--preset", preset]).ok();
-        env.run(&["codex", "-p", preset, "--model", "m", "hello"]).ok();
+        env.run(&["codex", "-p", preset, "--model", "m", "--no-check", "hello"]).ok();
     }
 }
 
@@ -791,7 +823,7 @@ fn an_entry_that_was_written_by_hand_gets_what_is_pinned_at_its_first_start() {
 fn what_the_user_sets_for_a_provider_beats_what_is_cleared() {
     let (env, clis) = FakeClis::environment();
     let variables = ["--env", "CLAUDE_CODE_EFFORT_LEVEL=low", "--env", "OTEL_EXPORTER_OTLP_ENDPOINT=http://mine"];
-    add(&env, "gw", &[&["--preset", "litellm", "--base-url", "http://127.0.0.1:9"][..], &variables].concat());
+    add(&env, "gw", &[&["--preset", "litellm", "--base-url", listening()][..], &variables].concat());
     env.run(&["claude", "-p", "gw", "hello"]).ok();
     let seen = clis.only();
     assert_eq!(seen.environment["CLAUDE_CODE_EFFORT_LEVEL"], "low");

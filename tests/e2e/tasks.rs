@@ -44,7 +44,9 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     let run = env.run(&["claude", &FakeClis::script(say)]).ok();
     // The final message was not one of the model's messages in the stream, but it is the answer anyway.
     assert_eq!(run.stdout, "I see.\nThe work is done.\n");
-    assert_eq!(run.stderr, "> Bash ls\nodd\n");
+    let (started, rest) = run.stderr.split_once('\n').unwrap();
+    assert!(started.starts_with("task ") && started.ends_with(": claude with its own configuration"), "{started}");
+    assert_eq!(rest, "> Bash ls\nodd\n");
     let seen = clis.only();
     assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose"]);
     assert_eq!(seen.stdin, FakeClis::script(say).into_bytes());

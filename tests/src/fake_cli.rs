@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use crate::Environment;
 
@@ -53,6 +55,17 @@ echo 'BEGIN'
 if [ "$(head -c 2 "$seen/stdin")" = "#!" ]; then . "$seen/stdin"; fi
 echo 'END'
 "##;
+
+/// Returns the address of something on loopback that accepts connections and says nothing.
+pub fn listening() -> &'static str {
+    static LISTENER: OnceLock<(TcpListener, String)> = OnceLock::new();
+    let (_, url) = LISTENER.get_or_init(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        (listener, url)
+    });
+    url
+}
 
 impl FakeClis {
     /// Creates an empty home with the fake CLIs on its `PATH`.

@@ -15,7 +15,7 @@ mod server;
 
 pub use corpora::{Corpus, corpus};
 pub use environment::{Environment, Run, component, components_dir, describing};
-pub use fake_cli::{FakeClis, Seen};
+pub use fake_cli::{FakeClis, Seen, listening};
 pub use market::{Market, commit_all, git};
 pub use model_api::{ModelApi, not_run, python, real_cli};
 pub use recorder::{Lane, Sent};

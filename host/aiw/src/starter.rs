@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aiw_components::{Library, LibraryError};
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
@@ -9,7 +10,7 @@ use aiw_core::{ErrorKind, ExtensionId, Secret};
 use aiw_extensions::World;
 use aiw_home::{Home, HomeError};
 use aiw_launch::{LaunchError, Launcher, Prepared, RunRequest, Search, Session};
-use aiw_net::{Client, Policy};
+use aiw_net::{Client, Policy, Unreachable};
 use aiw_providers::{AdapterError, Adapters, KnownPreset, Providers};
 use aiw_tasks::{Keep, Queue, Scope, Task, Tasks};
 use aiw_wasm::{CallError, Component};
@@ -86,6 +87,17 @@ impl Adapters for LibraryAdapters {
     async fn check_address(&self, url: &str) -> Result<(), AdapterError> {
         let checked = self.client.check_address(&Policy::public(), url).await;
         checked.map_err(|e| AdapterError::Address { kind: e.kind(), source: Box::new(e) })
+    }
+
+    async fn try_connection(&self, url: &str, strict: bool) -> Result<(), AdapterError> {
+        /// A host that is up answers within a few round trips.
+        const PATIENCE: Duration = Duration::from_secs(3);
+
+        match self.client.try_connection(url, PATIENCE).await {
+            Err(Unreachable::Place(e)) => Err(AdapterError::Unreachable { source: Box::new(e) }),
+            Err(Unreachable::Name(e)) if strict => Err(AdapterError::Unreachable { source: Box::new(e) }),
+            _ => Ok(()),
+        }
     }
 
     async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError> {

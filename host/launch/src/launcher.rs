@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aiw_core::provider::{Account, Intent, Target};
-use aiw_core::{CliKind, ExtensionId, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
-use aiw_home::{Home, Provider, ProvidersFile, Settings, Text, Turn};
+use aiw_core::{CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
+use aiw_home::{Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
     Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
 };
@@ -55,12 +56,14 @@ impl Launcher {
         let (found, path) = self.find(request.cli)?;
 
         let mut draft = self.draft(request, &choice, chosen.as_ref());
-        let (mut tag, mut turn) = (None, None);
+        let (mut tag, mut turn, mut family, mut model) = (None, None, None, request.model.clone());
         if let Some(chosen) = &chosen {
             let version = found.version.clone();
             let intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
             self.under(cli, chosen, &providers, &intent, &mut draft)?;
             tag = intent.tag;
+            model = intent.models.main.or(model);
+            family = Some(intent.api.family());
         }
         give_variables(cli, request, &mut draft)?;
         if request.isolated {
@@ -86,12 +89,17 @@ impl Launcher {
             Some(settings) => Some((cli.pass_settings(&settings, &draft)?, settings)),
             None => None,
         };
+        // Last: what is wrong with the request is more useful to know.
+        if let (Some(chosen), Some(family), true) = (&chosen, family, request.check && stdin.is_some()) {
+            self.check_connection(chosen, family).await?;
+        }
         let pins = chosen.as_ref().filter(|chosen| chosen.is_unpinned).map(|chosen| chosen.provider.clone());
         Ok(Prepared {
             cli: found,
             path,
             provider: chosen.map(|chosen| chosen.provider.name),
             pins,
+            model,
             decision: choice.decision,
             before: command.before,
             after: command.after,
@@ -247,6 +255,24 @@ impl Launcher {
             self.providers.adapters().check_address(url).await.map_err(ProviderError::from)?;
         }
         Ok(intent)
+    }
+
+    /// Returns an error if nothing answers at an address. A CLI would try again for minutes, Codex for ten. A preset's
+    /// host name that does not resolve is no error: the CLI may have its own way out.
+    async fn check_connection(&self, chosen: &Chosen, family: Family) -> Result<(), LaunchError> {
+        /// How long a connection that worked is not tried again.
+        const FRESH: Duration = Duration::from_secs(60);
+
+        let (provider, Some(url)) = (&chosen.provider, chosen.account.base_urls.get(&family)) else { return Ok(()) };
+        let (cache, origin) = (self.home.byte_cache("connections", 64 << 10), origin(url));
+        if cache.get(&origin).is_some() {
+            return Ok(());
+        }
+        let is_typed = provider.base_urls.contains_key(&family);
+        let tried = self.providers.adapters().try_connection(url, is_typed).await;
+        tried.map_err(|source| ProviderError::Unreachable { provider: provider.name.to_string(), source })?;
+        cache.put(&origin, b"reached", FRESH);
+        Ok(())
     }
 
     /// Adds to the draft what sends the CLI to the provider.

@@ -23,6 +23,8 @@ pub struct Prepared {
     pub cli: Cli,
     /// The provider, or `None` for the CLI's own configuration.
     pub provider: Option<ProviderName>,
+    /// The model, if the run or its provider names one.
+    pub model: Option<String>,
     /// What determined the provider.
     pub decision: Decision,
     /// Sentences for the user, to be shown before the start.

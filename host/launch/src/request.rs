@@ -32,6 +32,8 @@ pub struct RunRequest {
     pub model: Option<String>,
     /// What the CLI may do. If absent, the settings decide.
     pub permission: Option<Permission>,
+    /// Whether to try a connection to the provider before a task starts, so that the CLI doesn't try for minutes.
+    pub check: bool,
     /// Whether to pass on the servers of `mcp.json`.
     pub mcp: bool,
     /// Whether the CLI gets a separate configuration directory.
@@ -54,6 +56,7 @@ impl RunRequest {
             limits: Limits::default(),
             model: None,
             permission: None,
+            check: true,
             mcp: false,
             isolated: false,
             arguments: Vec::new(),

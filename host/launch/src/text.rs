@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use aiw_core::{CliKind, one_line};
-use aiw_tasks::{LogEntry, Stream, Task, TaskError, Tasks};
+use aiw_tasks::{Interpreter, LogEntry, Stream, Task, TaskError, Tasks};
 
 use crate::stream::plain;
 use crate::{Event, Place, Reader, Renderer};
@@ -85,6 +85,11 @@ impl Text {
         (!self.said.trim().starts_with(message.trim_end_matches('…'))).then_some(message)
     }
 
+    /// Returns the tokens that the CLI has used so far, if it says so before its end.
+    pub fn tokens(&self) -> Option<u64> {
+        self.reader.facts().usage.map(|usage| usage.input.saturating_add(usage.output))
+    }
+
     /// Returns the line break that the last text still needs.
     pub fn finish(&mut self) -> Option<String> {
         self.renderer.finish()
@@ -127,7 +132,7 @@ pub fn tail(tasks: &Tasks, task: &Task, wanted: usize) -> Result<Vec<TextLine>, 
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use aiw_tasks::{Interpreter, testing::masked};
+    use aiw_tasks::testing::masked;
     use proptest::prelude::*;
 
     #[test]

@@ -366,6 +366,22 @@ impl Client {
         }
     }
 
+    /// Returns the host and port that a connection for a URL goes to first: those of the proxy, if there is one. `None`
+    /// if that can't be told.
+    pub(crate) fn first_hop(&self, url: &str) -> Result<Option<(String, u16)>, NetError> {
+        let url = parse_http(url)?;
+        if let Some(intercept) = url.as_str().parse().ok().and_then(|uri| self.shared.proxies.intercept(&uri)) {
+            let proxy = intercept.uri();
+            let port = proxy.port_u16().or(match proxy.scheme_str() {
+                Some("http") => Some(80),
+                Some("https") => Some(443),
+                _ => None,
+            });
+            return Ok(proxy.host().map(str::to_owned).zip(port));
+        }
+        Ok(url.host_str().map(str::to_owned).zip(url.port_or_known_default()))
+    }
+
     /// Makes all checks that need no name resolution, and chooses the route.
     fn admit(&self, policy: &Policy, url: &Url, secret: bool) -> Result<Route, NetError> {
         let secure = match url.scheme() {

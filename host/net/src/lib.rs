@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod connect;
 mod error;
 mod git;
 mod http;
@@ -26,6 +27,7 @@ mod place;
 mod policy;
 mod tree;
 
+pub use connect::Unreachable;
 pub use error::{Cause, NetError};
 pub use git::{GitOrigin, GitRef, GitRefs, Progress, Trees, rewritten};
 pub use http::{Client, Limits, Method, RESERVED_HEADERS, Request, Response, Streamed};

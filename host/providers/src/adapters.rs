@@ -30,6 +30,9 @@ pub trait Adapters: Send + Sync {
     /// Refuses an address that no one typed and that points to this machine or a private network.
     async fn check_address(&self, url: &str) -> Result<(), AdapterError>;
 
+    /// Connects to the host of a URL and sends nothing. A name that does not resolve is an error only if `strict`.
+    async fn try_connection(&self, url: &str, strict: bool) -> Result<(), AdapterError>;
+
     /// What a CLI should be told.
     async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError>;
 
@@ -67,6 +70,12 @@ pub enum AdapterError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// Nothing answers at an address.
+    #[error("{source}")]
+    Unreachable {
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The component could not be loaded or called.
     #[error("{source}")]
     Component {
@@ -84,6 +93,7 @@ impl AdapterError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownPreset { .. } => ErrorKind::User,
+            Self::Unreachable { .. } => ErrorKind::Unavailable,
             Self::Address { kind, .. } | Self::Component { kind, .. } => *kind,
         }
     }
@@ -95,6 +105,7 @@ impl AdapterError {
             Self::Address { .. } => {
                 Some("to agree to this address, run `aiw provider edit NAME --base-url FAMILY=URL`".into())
             }
+            Self::Unreachable { .. } => None,
             Self::Component { hint, .. } => hint.clone(),
         }
     }

@@ -71,6 +71,14 @@ pub enum ProviderError {
         /// Scheme, host and port.
         now: String,
     },
+    /// Nothing answers at the provider's address.
+    #[error("provider `{provider}` can't be reached: {source}")]
+    Unreachable {
+        /// The provider.
+        provider: String,
+        /// Why.
+        source: AdapterError,
+    },
     /// A secret that the provider refers to is missing.
     #[error("provider `{provider}` has no secret `{secret}`: {problem}")]
     NoSecret {
@@ -237,7 +245,7 @@ impl ProviderError {
         match self {
             Self::Home(e) => e.kind(),
             Self::Vault(e) | Self::Unreadable { source: e, .. } => e.kind(),
-            Self::Adapter(e) => e.kind(),
+            Self::Adapter(e) | Self::Unreachable { source: e, .. } => e.kind(),
             Self::Ask(AskError::Interrupted) => ErrorKind::Interrupted,
             _ => ErrorKind::User,
         }
@@ -262,6 +270,9 @@ impl ProviderError {
                 "if you trust the new address, `aiw provider edit {provider} --keep-token` sends the token there; `--token-stdin` gives another"
             ),
             Self::NoSecret { hint, .. } => hint.clone(),
+            Self::Unreachable { provider, .. } => {
+                format!("`aiw provider test {provider}` tries again; `--no-check` starts the CLI anyway")
+            }
             Self::WhichApi { url } => {
                 format!("`--base-url anthropic={url}`, `openai=…` or `gemini=…`; or name the CLIs with `--clis`")
             }

@@ -55,6 +55,9 @@ pub struct RunArgs {
     /// Fail instead of waiting if too many tasks are running
     #[arg(long)]
     pub no_queue: bool,
+    /// Start it even if nothing answers at the provider's address
+    #[arg(long)]
+    pub no_check: bool,
     /// Show what would start and why, without starting it
     #[arg(long)]
     pub explain: bool,

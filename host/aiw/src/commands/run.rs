@@ -1,6 +1,7 @@
 //! `aiw claude`, `aiw codex`, `aiw gemini`
 
 pub mod line;
+mod progress;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
 
+use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{Step, follow};
 use crate::commands::task::write_piece;
@@ -66,12 +68,14 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
     let signals = Signals::listen();
+    let (provider, model) = progress::describe(&prepared);
     let task = starter.start(prepared, queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
         output.answer(json!({"task": TaskDetails::of(&task)}));
         Ok(())
     } else {
+        output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
         attend(&starter.home, &task, args.output, &signals, output)
     };
     starter.make_room();
@@ -136,6 +140,8 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         limits: Limits { memory: args.memory, cpu_percent: args.cpu },
         model: args.model.clone(),
         permission: args.permission,
+        // `--explain` starts nothing.
+        check: !args.no_check && !args.explain,
         mcp: args.mcp,
         isolated: args.isolated,
         arguments: args.arguments.clone(),
@@ -242,37 +248,53 @@ impl Signals {
 fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: &Output) -> Result<(), Failure> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let tasks = Tasks::open(home, Scope::All)?;
-    let mut text = Text::new(task);
-    let mut show = |entry: &LogEntry| match form {
-        RunOutput::Json => {}
-        RunOutput::Text => {
-            // What aiw itself notes is for the log.
-            if entry.stream != Stream::Aiw {
-                text.pieces(entry).iter().for_each(|(place, piece)| write_piece(*place, piece));
-            }
+    let (mut text, mut live) = (Text::new(task), LiveLine::new());
+    let show = |entry: &LogEntry, text: &mut Text, live: &mut LiveLine| {
+        // What aiw itself notes is for the log.
+        if entry.stream == Stream::Aiw {
+            return;
         }
-        RunOutput::StreamJson => {
-            let end: &[u8] = if entry.whole { b"\n" } else { b"" };
-            let bytes = [entry.bytes.as_slice(), end].concat();
-            let _ = match entry.stream {
-                Stream::Stdout => std::io::stdout().lock().write_all(&bytes),
-                Stream::Stderr => std::io::stderr().lock().write_all(&bytes),
-                Stream::Aiw => Ok(()),
-            };
+        let pieces = text.pieces(entry);
+        pieces.iter().for_each(|(place, piece)| live.note(*place, piece));
+        match form {
+            RunOutput::Json => {}
+            RunOutput::Text => {
+                live.clear();
+                for (place, piece) in &pieces {
+                    write_piece(*place, piece);
+                    live.wrote(piece.as_bytes());
+                }
+            }
+            RunOutput::StreamJson => {
+                live.clear();
+                let end: &[u8] = if entry.whole { b"\n" } else { b"" };
+                let bytes = [entry.bytes.as_slice(), end].concat();
+                live.wrote(&bytes);
+                let _ = match entry.stream {
+                    Stream::Stdout => std::io::stdout().lock().write_all(&bytes),
+                    Stream::Stderr => std::io::stderr().lock().write_all(&bytes),
+                    Stream::Aiw => Ok(()),
+                };
+            }
         }
     };
     let mut told = false;
     let followed = follow(&tasks, task, FollowFrom::Start, true, |step| {
         match step {
-            Step::Entry(entry) => show(entry),
+            Step::Entry(entry) => show(entry, &mut text, &mut live),
             Step::CaughtUp => {}
             Step::Looked(now) => {
+                if now.state != State::Ended {
+                    live.draw(|| text.tokens());
+                }
                 if signals.hang_up.load(Ordering::Relaxed) {
+                    live.clear();
                     let failure = Failure::new(ErrorKind::Interrupted, format!("task {} keeps running", now.id));
                     return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
                 }
                 if signals.stop.load(Ordering::Relaxed) != 0 && !told && now.state != State::Ended {
                     told = true;
+                    live.clear();
                     output.note(format!("stopping {}…", now.id));
                     tasks.stop(now.id, false)?;
                 }
@@ -280,6 +302,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         }
         Ok(())
     })?;
+    live.clear();
     if followed.has_missed {
         output.note("note: some of its output is missing here: it was written faster than it could be shown");
     }

@@ -303,7 +303,7 @@ impl AiCli for Claude {
     }
 
     fn stream(&self) -> Box<dyn CliStream> {
-        Box::new(Stream)
+        Box::new(Stream::default())
     }
 
     fn resume(&self, session: &str) -> String {
@@ -348,7 +348,11 @@ fn bypass_in(settings: &Value) -> Option<String> {
 }
 
 /// Reads its `stream-json`.
-struct Stream;
+#[derive(Default)]
+struct Stream {
+    /// The message that was counted last. Each of its parts repeats what the whole message used.
+    message: Option<String>,
+}
 
 impl CliStream for Stream {
     fn read(&mut self, value: &Value, found: &mut Findings) -> Vec<Event> {
@@ -359,6 +363,7 @@ impl CliStream for Stream {
         match kind {
             // What a subagent says concerns only its caller.
             "assistant" | "user" if value["parent_tool_use_id"].is_null() => {
+                self.count(&value["message"], found);
                 let content = &value["message"]["content"];
                 let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
                 blocks.iter().filter_map(|block| event(kind, block)).collect()
@@ -377,21 +382,43 @@ impl CliStream for Stream {
     }
 }
 
+impl Stream {
+    /// Adds what a message used, for those who watch. The result has the final count.
+    fn count(&mut self, message: &Value, found: &mut Findings) {
+        let Some(id) = message["id"].as_str().filter(|id| self.message.as_deref() != Some(*id)) else { return };
+        let Some(usage) = usage(&message["usage"]) else { return };
+        let before = found.facts.usage.unwrap_or_default();
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        };
+        found.facts.usage = Some(Usage {
+            input: before.input.saturating_add(usage.input),
+            output: before.output.saturating_add(usage.output),
+            cached: sum(before.cached, usage.cached),
+            reasoning: sum(before.reasoning, usage.reasoning),
+        });
+        self.message = Some(id.to_owned());
+    }
+}
+
+fn usage(usage: &Value) -> Option<Usage> {
+    let count = |key: &str| usage[key].as_u64();
+    let (input, output) = (count("input_tokens")?, count("output_tokens")?);
+    let written = count("cache_creation_input_tokens").unwrap_or(0);
+    let cached = count("cache_read_input_tokens");
+    let input = input.saturating_add(written).saturating_add(cached.unwrap_or(0));
+    let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
+    Some(Usage { input, output, cached, reasoning })
+}
+
 fn result(value: &Value, found: &mut Findings) -> Vec<Event> {
     found.session(&value["session_id"]);
     let failed = value["is_error"] != false;
     found.end(failed);
     let said = text(&value["result"]).to_owned();
     found.facts.cost_usd = value["total_cost_usd"].as_f64().filter(|cost| cost.is_finite());
-    let usage = &value["usage"];
-    let count = |key: &str| usage[key].as_u64();
-    if let (Some(input), Some(output)) = (count("input_tokens"), count("output_tokens")) {
-        let written = count("cache_creation_input_tokens").unwrap_or(0);
-        let cached = count("cache_read_input_tokens");
-        let input = input.saturating_add(written).saturating_add(cached.unwrap_or(0));
-        let reasoning = usage["output_tokens_details"]["thinking_tokens"].as_u64();
-        found.facts.usage = Some(Usage { input, output, cached, reasoning });
-    }
+    found.facts.usage = usage(&value["usage"]).or(found.facts.usage);
     let mut events = Vec::new();
     if failed {
         let what = if said.is_empty() { text(&value["subtype"]).to_owned() } else { said.clone() };

@@ -1,0 +1,100 @@
+//! What a foreground run shows on standard error: a line at the start, and on a terminal a live line below the rest.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use aiw_core::one_line;
+use aiw_launch::{Place, Prepared};
+
+use crate::terminal;
+
+/// The line that says what was started.
+pub fn started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>) -> String {
+    let provider = provider.map_or_else(|| "its own configuration".to_owned(), |name| format!("provider `{name}`"));
+    let model = model.map(|model| format!(", model {}", one_line(model, 80))).unwrap_or_default();
+    format!("task {id}: {cli} with {provider}{model}")
+}
+
+/// Who runs the CLI, and with which model.
+pub fn describe(prepared: &Prepared) -> (Option<String>, Option<String>) {
+    (prepared.provider.as_ref().map(ToString::to_string), prepared.model.clone())
+}
+
+/// The live line: how long the run has taken, what it did last, and the tokens that it has used.
+pub struct LiveLine {
+    start: Instant,
+    action: String,
+    is_drawn: bool,
+    /// Whether the cursor is at the beginning of a line: there is no place for the live line beside unfinished text.
+    is_free: bool,
+    on_terminal: bool,
+    last: Instant,
+}
+
+/// Drawing more often helps nobody.
+const REDRAW: Duration = Duration::from_millis(100);
+
+impl LiveLine {
+    pub fn new() -> Self {
+        let on_terminal = std::io::stderr().is_terminal();
+        let now = Instant::now();
+        Self { start: now, action: "starting".into(), is_drawn: false, is_free: true, on_terminal, last: now }
+    }
+
+    /// Notes a piece of the run's text, which the caller writes after [`clear`](Self::clear).
+    pub fn note(&mut self, place: Place, text: &str) {
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        match (place, last) {
+            (Place::Progress, Some(line)) => self.action = line.to_owned(),
+            (Place::Answer, Some(_)) => self.action = "answering".into(),
+            (_, None) => {}
+        }
+    }
+
+    /// Remembers whether written text ended its line.
+    pub fn wrote(&mut self, text: &[u8]) {
+        if let Some(last) = text.last() {
+            self.is_free = *last == b'\n';
+        }
+    }
+
+    pub fn clear(&mut self) {
+        if std::mem::take(&mut self.is_drawn) {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+
+    pub fn draw(&mut self, tokens: impl FnOnce() -> Option<u64>) {
+        let is_early = self.is_drawn && self.last.elapsed() < REDRAW;
+        if !self.on_terminal || !self.is_free || is_early {
+            return;
+        }
+        let (_, columns) = terminal::size();
+        let line = line(self.start.elapsed().as_secs(), &self.action, tokens(), columns);
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "\r\x1b[K{line}");
+        let _ = stderr.flush();
+        self.is_drawn = true;
+        self.last = Instant::now();
+    }
+}
+
+/// Cuts the action, so that the line fits and can be drawn over.
+fn line(seconds: u64, action: &str, tokens: Option<u64>, columns: usize) -> String {
+    let elapsed = format!("{}:{:02}", seconds / 60, seconds % 60);
+    let tokens = tokens.map(|tokens| format!(" · {tokens} tokens")).unwrap_or_default();
+    let room = columns.saturating_sub(elapsed.len() + 3 + tokens.chars().count() + 1);
+    format!("{elapsed} · {}{tokens}", one_line(action, room.max(8)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_line_fits_the_terminal() {
+        let line = line(75, &"cargo test ".repeat(20), Some(1234), 60);
+        assert!(line.starts_with("1:15 · cargo test") && line.ends_with(" · 1234 tokens"), "{line}");
+        assert!(line.chars().count() < 60, "{line}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Trying a connection: whether an address answers at all, before a program is pointed at it.
+
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use aiw_core::one_line;
+
+use crate::error::NetError;
+use crate::http::Client;
+
+/// Why an address can't be reached.
+#[derive(Debug)]
+pub enum Unreachable {
+    /// The name has no address, or the name servers don't answer.
+    Name(NetError),
+    /// Nothing accepts a connection there.
+    Place(NetError),
+}
+
+impl Client {
+    /// Connects to the host of a URL, or to the proxy on the way to it, and sends nothing. Waits no longer than
+    /// `patience`.
+    pub async fn try_connection(&self, url: &str, patience: Duration) -> Result<(), Unreachable> {
+        let Some((host, port)) = self.first_hop(url).map_err(Unreachable::Place)? else { return Ok(()) };
+        let shown = one_line(&format!("{host}:{port}"), 120);
+        let slow = format!("`{shown}` does not answer within {} s", patience.as_secs());
+        let tried = tokio::task::spawn_blocking(move || connect(&host, port, patience));
+        match tokio::time::timeout(patience + Duration::from_secs(1), tried).await {
+            Ok(Ok(result)) => result,
+            _ => Err(Unreachable::Name(NetError::unavailable(slow))),
+        }
+    }
+}
+
+fn connect(host: &str, port: u16, patience: Duration) -> Result<(), Unreachable> {
+    let end = Instant::now() + patience;
+    let shown = one_line(&format!("{host}:{port}"), 120);
+    let named = |e: std::io::Error| {
+        let message = format!("cannot resolve `{}`: {e}", one_line(host, 120));
+        Unreachable::Name(NetError::unavailable(message).because(e))
+    };
+    let addresses: Vec<SocketAddr> = (host.trim_matches(['[', ']']), port).to_socket_addrs().map_err(named)?.collect();
+    let mut last = std::io::Error::from(std::io::ErrorKind::TimedOut);
+    for (tried, address) in addresses.iter().enumerate() {
+        // Each address gets its part of the time that is left.
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
+        let part = end.saturating_duration_since(Instant::now()) / left;
+        match TcpStream::connect_timeout(address, part.max(Duration::from_millis(1))) {
+            Ok(_) => return Ok(()),
+            Err(e) => last = e,
+        }
+    }
+    Err(Unreachable::Place(NetError::unavailable(format!("cannot connect to `{shown}`: {last}")).because(last)))
+}
