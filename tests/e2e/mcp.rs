@@ -176,7 +176,7 @@ fn every_version_has_its_beginning() {
         assert!(answer["serverInfo"]["version"].as_str().unwrap().starts_with("0."));
         assert_eq!(answer["capabilities"], json!({"tools": {"listChanged": true}}));
         assert!(answer["instructions"].as_str().unwrap().contains("wait_task"));
-        assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 6);
+        assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 7);
         assert_eq!(client.ask("ping", &json!({}))["result"], json!({}));
         assert_eq!(client.ask("prompts/list", &json!({}))["result"], json!({"prompts": []}));
         assert_eq!(client.ask("resources/list", &json!({}))["result"], json!({"resources": []}));
@@ -200,7 +200,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
     let probe: Value = serde_json::from_str(PROBE).unwrap();
     let meta = &probe["params"]["_meta"];
     let tools = client.ask("tools/list", &json!({"_meta": meta}));
-    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 6);
+    assert_eq!(tools["result"]["tools"].as_array().unwrap().len(), 7);
     let call = client.ask("tools/call", &json!({"name": "list_tasks", "arguments": {}, "_meta": meta}));
     assert_eq!(call["result"]["structuredContent"], json!({"tasks": [], "left_out": 0}));
     assert_eq!(client.ask("tools/list", &json!({}))["error"]["code"], -32602);
@@ -270,8 +270,8 @@ fn the_tools_are_as_clients_need_them() {
     for tool in tools["tools"].as_array().unwrap() {
         // Claude Code hides other tools behind a search. Without being told, Codex runs only tools that read.
         assert_eq!(tool["_meta"], json!({"anthropic/alwaysLoad": true}));
-        let reads =
-            ["list_roles", "list_tasks", "get_task_logs", "wait_task"].contains(&tool["name"].as_str().unwrap());
+        let reads = ["list_roles", "list_providers", "list_tasks", "get_task_logs", "wait_task"]
+            .contains(&tool["name"].as_str().unwrap());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{}", tool["name"]);
         assert_eq!(tool["inputSchema"]["additionalProperties"], false);
     }
@@ -400,6 +400,25 @@ fn roles_go_before_the_task() {
     assert_eq!(String::from_utf8(clis.only().stdin).unwrap(), "Be calm.\n\n---\n\nBe brief.\n\n---\n\nSay it");
     let error = client.bad("start_task", json!({"ai_type": "gemini", "task": "Say it", "role": "../calm"}));
     assert!(error.contains("role name `../calm`"), "{error}");
+}
+
+#[test]
+fn providers_are_listed_for_a_model_without_their_secrets() {
+    let (env, _) = FakeClis::environment();
+    let add = ["--preset", "litellm", "--base-url", aiw_tests::listening(), "--model", "m", "--scenario", "cheap work"];
+    env.run_with_input(&[&["provider", "add", "gw", "--token-stdin", "--default"][..], &add].concat(), "canary\n").ok();
+    env.run(&["provider", "add", "later", "--preset", "openrouter", "--token-env", "NOT_SET_KEY"]).ok();
+    let mut client = Client::initialized(&env);
+    let listed = client.good("list_providers", json!({}));
+    assert_eq!(
+        listed["providers"],
+        json!([
+            {"name": "gw", "scenario": "cheap work", "ai_types": ["claude", "codex", "gemini"], "default": true,
+             "ready": true},
+            {"name": "later", "scenario": null, "ai_types": ["claude", "codex"], "default": false, "ready": false}
+        ])
+    );
+    assert!(!listed.to_string().contains("canary"));
 }
 
 #[test]

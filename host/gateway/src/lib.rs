@@ -17,6 +17,7 @@ mod error;
 mod find;
 mod gateway;
 mod input;
+mod providers;
 mod start;
 mod table;
 mod tasks;

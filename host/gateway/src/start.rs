@@ -28,7 +28,7 @@ pub(crate) struct StartTask {
     /// What to do. The task doesn't see this conversation: name files, goals and limits, and what it should
     /// answer
     task: String,
-    /// The name of an API provider that aiw knows; `own` is the CLI's own login. Leave it out for the default
+    /// The name of an API provider from list_providers; `own` is the CLI's own login. Leave it out for the default
     provider: Option<String>,
     /// A role from list_roles, or several separated by commas; they go before the task
     role: Option<String>,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
-use crate::{start, tasks};
+use crate::{providers, start, tasks};
 
 pub(crate) const INSTRUCTIONS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -32,6 +32,14 @@ pub(crate) fn table() -> Vec<ToolEntry> {
              before you name a role.",
             LOOKS,
             start::list_roles,
+        ),
+        ToolEntry::new(
+            "list_providers",
+            "List API providers",
+            "Lists the API providers that start_task can run a CLI under: what the user uses each for, and the CLIs \
+             that it works with. Call it before you name a provider.",
+            LOOKS,
+            providers::list_providers,
         ),
         ToolEntry::new(
             "start_task",

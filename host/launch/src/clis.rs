@@ -53,8 +53,12 @@ pub(crate) trait AiCli: Sync {
         draft.give(name, value);
     }
 
-    /// Passes on the servers of `mcp.json`.
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError>;
+    /// Passes on the servers of `mcp.json`. Returns the names of those that were passed; a note says why others were
+    /// not.
+    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError>;
+
+    /// Returns what the CLI does with such servers in a run with a prompt, as the rest of a sentence.
+    fn about_servers(&self, passed: &[String]) -> String;
 
     /// Returns the command line, including the meaning of the user's own arguments.
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;

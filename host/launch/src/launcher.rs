@@ -43,6 +43,11 @@ impl Launcher {
         Self { home, search, providers }
     }
 
+    /// Returns the providers that runs can use.
+    pub fn providers(&self) -> &Providers {
+        &self.providers
+    }
+
     /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
     /// nothing but caches and the directory for `--isolated`.
     pub async fn prepare(&self, request: &RunRequest) -> Result<Prepared, LaunchError> {
@@ -70,7 +75,7 @@ impl Launcher {
             self.isolate(cli, &mut draft)?;
         }
         if request.mcp {
-            self.pass_servers(cli, &mut draft)?;
+            self.pass_servers(cli, stdin.is_some(), &mut draft)?;
         }
         // What the run was given back is not withheld.
         let is_missing = |name: &String| draft.environment.get(name).is_none();
@@ -356,13 +361,19 @@ impl Launcher {
         Ok(())
     }
 
-    fn pass_servers(&self, cli: &dyn AiCli, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn pass_servers(&self, cli: &dyn AiCli, is_task: bool, draft: &mut Draft) -> Result<(), LaunchError> {
         let servers = McpFile::load(&self.home)?.map();
         if servers.is_empty() {
             draft.notes.push("`--mcp` has no effect: mcp.json has no servers".into());
             return Ok(());
         }
-        cli.pass_servers(&servers, draft)
+        let passed = cli.pass_servers(&servers, draft)?;
+        if !passed.is_empty() {
+            let names: Vec<String> = passed.iter().map(|name| format!("`{}`", one_line(name, 60))).collect();
+            let catch = if is_task { cli.about_servers(&passed) } else { String::new() };
+            draft.notes.push(format!("MCP servers passed on to {}: {}{catch}", cli.kind(), names.join(", ")));
+        }
+        Ok(())
     }
 }
 

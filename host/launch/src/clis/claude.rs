@@ -8,7 +8,7 @@ mod login;
 use std::ffi::OsString;
 
 use aiw_core::provider::Auth;
-use aiw_core::{Api, CliKind};
+use aiw_core::{Api, CliKind, shell_word};
 use aiw_tasks::Usage;
 use serde_json::{Map, Value, json};
 
@@ -251,10 +251,16 @@ impl AiCli for Claude {
         draft.put_over(json!({"env": {name: value}}));
     }
 
-    fn pass_servers(&self, _servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError> {
         let path = draft.home.mcp_path();
         draft.arguments.extend(["--mcp-config".into(), path.into()]);
-        Ok(())
+        Ok(servers.keys().cloned().collect())
+    }
+
+    fn about_servers(&self, passed: &[String]) -> String {
+        let tools: Vec<String> = passed.iter().map(|name| format!("mcp__{name}")).collect();
+        let allow = shell_word(&tools.join(",")).into_owned();
+        format!("; with a prompt, Claude Code denies their calls unless you allow them: `-- --allowedTools {allow}`")
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {

@@ -133,16 +133,28 @@ impl AiCli for Codex {
         Ok(())
     }
 
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError> {
+        let mut passed = Vec::new();
         for (name, server) in servers {
             match mcp_setting(name, server, draft) {
-                Ok(setting) => draft.arguments.extend(["-c".into(), setting.into()]),
+                Ok(setting) => {
+                    draft.arguments.extend(["-c".into(), setting.into()]);
+                    passed.push(name.clone());
+                }
                 Err(problem) => {
                     draft.notes.push(format!("MCP server `{}` is not passed on: {problem}", one_line(name, 60)));
                 }
             }
         }
-        Ok(())
+        Ok(passed)
+    }
+
+    fn about_servers(&self, passed: &[String]) -> String {
+        let name = passed.first().map_or("NAME", String::as_str);
+        format!(
+            "; `codex exec` refuses tools that change something unless you approve them: \
+             `-- -c 'mcp_servers.{name}.default_tools_approval_mode=\"approve\"'`"
+        )
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {

@@ -141,10 +141,14 @@ impl AiCli for Gemini {
         Ok(())
     }
 
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError> {
         // It expands `${VAR}` in them as Claude Code does.
         draft.put_over(json!({"mcpServers": its_own_form(servers)}));
-        Ok(())
+        Ok(servers.keys().cloned().collect())
+    }
+
+    fn about_servers(&self, _passed: &[String]) -> String {
+        "; with a prompt, Gemini CLI offers a server's tools only if its own settings trust the server".into()
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {

@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-tasks"]),
+    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-tasks"]),
     // Domains.
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-servers", "aiw-tasks"]),
     (

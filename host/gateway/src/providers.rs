@@ -1,0 +1,66 @@
+//! `list_providers`.
+
+use std::sync::Arc;
+
+use aiw_launch::LaunchError;
+use aiw_mcp::Cancelled;
+use aiw_providers::SecretState;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use crate::bounds;
+use crate::context::Context;
+use crate::error::CallError;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListProviders {}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProviderList {
+    providers: Vec<ListedProvider>,
+    /// How many more there are
+    left_out: usize,
+    /// Providers that can't be used, and why
+    problems: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ListedProvider {
+    /// The name for start_task
+    name: String,
+    /// What the user uses it for, in their words
+    scenario: Option<String>,
+    /// The AI CLIs that it works with
+    ai_types: Vec<&'static str>,
+    /// Whether runs of some AI CLI use it if none is named
+    default: bool,
+    /// Whether its token is there
+    ready: bool,
+}
+
+/// The API providers that the user has added.
+pub(crate) async fn list_providers(
+    context: Arc<Context>,
+    _: ListProviders,
+    _: Cancelled,
+) -> Result<ProviderList, CallError> {
+    let (shared, runtime) = (context.clone(), Handle::current());
+    context.lanes.look.run(move || list(&shared, &runtime)).await
+}
+
+fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> {
+    let providers = context.launcher()?.providers();
+    let (listed, mut problems) = runtime.block_on(providers.list()).map_err(|e| LaunchError::from(e))?;
+    let providers = listed.into_iter().map(|provider| ListedProvider {
+        name: provider.name.to_string(),
+        scenario: provider.scenario.map(|scenario| bounds::cut(scenario, 400)),
+        ai_types: provider.clis.iter().map(|cli| cli.as_str()).collect(),
+        default: provider.default,
+        ready: provider.secret == SecretState::Set || provider.needs_none,
+    });
+    problems.truncate(20);
+    let (providers, left_out) = bounds::first_that_fit(providers.collect());
+    Ok(ProviderList { providers, left_out, problems })
+}
