@@ -273,7 +273,7 @@ fn a_cli_sees_nothing_of_the_one_above_it_and_what_the_user_gives() {
         env.set(name, "1");
     }
     env.set("MINE", "here");
-    std::fs::create_dir(env.path("work")).unwrap();
+    fs::create_dir(env.path("work")).unwrap();
     env.run(&["claude", "--cwd", "work", "--env", "A=b c", "--env", "MINE", "--isolated", "hello"]).ok();
     let seen = clis.only();
     for name in ["CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SESSION_ID", "GEMINI_CLI", "CODEX_THREAD_ID"] {
@@ -289,11 +289,11 @@ fn a_cli_sees_nothing_of_the_one_above_it_and_what_the_user_gives() {
 #[test]
 fn roles_go_before_the_prompt_and_a_projects_own_only_where_it_is_trusted() {
     let (env, clis) = FakeClis::environment();
-    std::fs::create_dir_all(env.home().join("role")).unwrap();
-    std::fs::write(env.home().join("role/one.md"), "First\n------------\nYou are one.\n").unwrap();
+    fs::create_dir_all(env.home().join("role")).unwrap();
+    fs::write(env.home().join("role/one.md"), "First\n------------\nYou are one.\n").unwrap();
     let agents = env.path("project/.claude/agents");
-    std::fs::create_dir_all(&agents).unwrap();
-    std::fs::write(agents.join("two.md"), "---\nname: two\ndescription: Second\n---\nYou are two.\n").unwrap();
+    fs::create_dir_all(&agents).unwrap();
+    fs::write(agents.join("two.md"), "---\nname: two\ndescription: Second\n---\nYou are two.\n").unwrap();
     let run = env.run(&["codex", "--cwd", "project", "-r", "two", "Do it"]);
     assert_eq!(run.code, 2, "{}", run.whole());
     env.run(&["trust", "add", "project"]).ok();
@@ -452,7 +452,7 @@ fn a_damaged_record_is_said_and_can_be_removed() {
     let (env, _) = FakeClis::environment();
     let (good, bad) = (detach(&env, "claude", "true"), detach(&env, "claude", "true"));
     env.run(&["wait"]).ok();
-    std::fs::write(env.home().join(format!("tasks/{bad}/task.json")), "{").unwrap();
+    fs::write(env.home().join(format!("tasks/{bad}/task.json")), "{").unwrap();
     for command in [&["task", "list"][..], &["status"]] {
         let run = env.run(command).ok();
         assert!(run.stderr.contains(&format!("task `{bad}` cannot be read")), "{}", run.whole());
@@ -465,10 +465,10 @@ fn a_damaged_record_is_said_and_can_be_removed() {
     let running = detach(&env, "claude", "sleep 60");
     let path = env.home().join(format!("tasks/{running}/task.json"));
     until("the start", || (task(&env, &running)["state"] == "running").then_some(()));
-    let whole = std::fs::read(&path).unwrap();
-    std::fs::write(&path, "{").unwrap();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, "{").unwrap();
     assert_ne!(env.run(&["task", "remove", &running]).code, 0);
-    std::fs::write(&path, whole).unwrap();
+    fs::write(&path, whole).unwrap();
     env.run(&["task", "stop", &running]).ok();
 }
 
@@ -485,8 +485,7 @@ fn killed(env: &Environment) -> String {
         let pid = Pid::from_raw(record[who]["pid"].as_i64().unwrap().try_into().unwrap()).unwrap();
         let _ = kill_process(pid, Signal::KILL);
         let gone = || !Path::new(&format!("/proc/{}/cmdline", pid.as_raw_nonzero())).exists();
-        let empty =
-            || std::fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).is_ok_and(|line| line.is_empty());
+        let empty = || fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).is_ok_and(|line| line.is_empty());
         until("its death", || (gone() || empty()).then_some(()));
     }
     id
@@ -499,13 +498,13 @@ fn a_forged_record_gets_no_process_signalled() {
         let id = killed(&env);
         // The process reveals nothing about itself, so nothing contradicts the record.
         let mut stranger = std::process::Command::new("sleep").arg("100").env_clear().spawn().unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", stranger.id())).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", stranger.id())).unwrap();
         let own: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
         let mut forged = record(&env, &id);
         forged[who] = json!({"pid": stranger.id(), "start": start.unwrap_or(own)});
         let directory = env.home().join("tasks").join(&id);
-        std::fs::write(directory.join("task.json"), forged.to_string()).unwrap();
-        let lock = std::fs::File::options().write(true).open(directory.join("alive")).unwrap();
+        fs::write(directory.join("task.json"), forged.to_string()).unwrap();
+        let lock = fs::File::options().write(true).open(directory.join("alive")).unwrap();
         if who == "shim" {
             rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         }
@@ -525,7 +524,7 @@ fn a_directory_of_a_task_that_is_a_link_is_refused() {
     let id = detach(&env, "claude", "true");
     env.run(&["wait", &id]).ok();
     let (directory, outside) = (env.home().join("tasks").join(&id), env.path("outside"));
-    std::fs::rename(&directory, &outside).unwrap();
+    fs::rename(&directory, &outside).unwrap();
     std::os::unix::fs::symlink(&outside, &directory).unwrap();
     let text = "`[TMP]/aiw/tasks/ID` is a symbolic link, and aiw does not follow it";
     let hint = "`rm [TMP]/aiw/tasks/ID` takes the link away, and leaves what it leads to";
@@ -539,7 +538,7 @@ fn a_directory_of_a_task_that_is_a_link_is_refused() {
     }
     env.run(&["task", "prune", "--keep", "0"]).ok();
     assert!(directory.is_symlink());
-    let mut files: Vec<_> = std::fs::read_dir(outside).unwrap().map(|file| file.unwrap().file_name()).collect();
+    let mut files: Vec<_> = fs::read_dir(outside).unwrap().map(|file| file.unwrap().file_name()).collect();
     files.sort();
     assert_eq!(files, ["alive", "log", "prompt", "read", "task.json"]);
 }
@@ -552,7 +551,7 @@ fn what_stands_in_the_place_of_a_task_is_said_and_can_be_removed() {
     let pipe = || assert!(env.program(Path::new("mkfifo")).arg(&path).status().unwrap().success());
     let socket = || drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     for (what, make) in
-        [("a FIFO", &pipe as &dyn Fn()), ("a socket", &socket), ("a file", &|| std::fs::write(&path, "").unwrap())]
+        [("a FIFO", &pipe as &dyn Fn()), ("a socket", &socket), ("a file", &|| fs::write(&path, "").unwrap())]
     {
         make();
         let text = format!("`[TMP]/aiw/tasks/zzzzzzzzzzzz` is {what}, not the directory of a task");
@@ -562,7 +561,7 @@ fn what_stands_in_the_place_of_a_task_is_said_and_can_be_removed() {
         let expected = format!("error: {text}\nhint: `aiw task remove zzzzzzzzzzzz` takes it away\n");
         assert_eq!((show.code, env.stable(&show.stderr)), (69, expected));
         assert_eq!(env.run(&["task", "remove", "zzzzzzzzzzzz"]).ok().stdout, "Removed zzzzzzzzzzzz\n");
-        assert!(std::fs::symlink_metadata(&path).is_err());
+        assert!(fs::symlink_metadata(&path).is_err());
     }
     assert_eq!(env.json(&["task", "list"])["tasks"].as_array().unwrap().len(), 1);
 }

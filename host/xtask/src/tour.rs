@@ -135,9 +135,9 @@ impl Tour {
     }
 }
 
-/// Builds the binary and returns its path.
+/// Builds the binary, with cargo's progress on standard error, and returns its path.
 pub fn build_aiw() -> Result<PathBuf> {
-    command::run(command::host_cargo().args(["build", "--quiet", "--package", "agentic-warden"]))?;
+    command::run(command::host_cargo().args(["build", "--package", "agentic-warden"]))?;
     let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let target = metadata["target_directory"].as_str().unwrap_or("target");
