@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use aiw_tests::{Environment, Market};
+use aiw_tests::{Environment, Market, Server, commit_all, git, git_backend};
 use portable_pty::PtySize;
 use rustix::process::Signal;
 use serde_json::json;
@@ -12,6 +12,8 @@ use crate::terminal::Terminal;
 
 fn market() -> Environment {
     let env = Environment::new();
+    // Without the default marketplace, which a terminal is asked about.
+    env.settings(&json!({"extraKnownMarketplaces": {}}));
     let market = Market::new(env.path("m"), "m")
         .plugin("alpha", "1.0.0", json!({"alpha": {"command": "true", "args": ["${ALPHA_REGION}"]}}))
         .plugin("beta", "1.0.0", json!({"beta": {"type": "http", "url": "https://b.example/mcp"}}))
@@ -57,7 +59,7 @@ fn a_plugin_is_found_installed_and_removed_in_place() {
 fn what_an_install_needs_is_said_before_it() {
     let env = market();
     let mut terminal = Terminal::start(&env, &["plugin", "browse", "alpha"]);
-    terminal.wait("the search", |shown| shown.contains("alpha") && !shown.contains("beta"));
+    terminal.wait("the list", |shown| shown.contains("alpha@m") && !shown.contains("beta"));
     terminal.press("i");
     terminal.wait_for("`ALPHA_REGION` is not set");
     terminal.press("n");
@@ -65,6 +67,100 @@ fn what_an_install_needs_is_said_before_it() {
     assert_eq!(env.read("mcp.json"), "");
     terminal.press("\u{3}");
     assert!(terminal.ends().success());
+}
+
+#[test]
+fn the_browser_asks_for_what_an_install_needs() {
+    let env = market();
+    let mut terminal = Terminal::start(&env, &["plugin", "browse", "alpha"]);
+    terminal.wait("the list", |shown| shown.contains("alpha@m") && !shown.contains("beta"));
+    for key in ["\u{1b}", "y"] {
+        terminal.press("i");
+        terminal.wait_for("Install alpha@m? (y/n)");
+        terminal.press("y");
+        terminal.wait_for("Value of `ALPHA_REGION`");
+        if key == "y" {
+            terminal.press("eux");
+            terminal.press("\u{7f}");
+            terminal.wait("what is typed", |shown| shown.contains("> eu") && !shown.contains("> eux"));
+            terminal.press("\r");
+        } else {
+            terminal.press(key);
+            terminal.wait_for("Nothing was changed");
+            assert_eq!(env.read("mcp.json"), "");
+        }
+    }
+    terminal.wait_for("installed alpha@m");
+    assert_eq!(env.mcp()["mcpServers"]["alpha"]["args"], json!(["${ALPHA_REGION:-eu}"]));
+    terminal.press("q");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    // What is left open is said, with the command that sets it.
+    env.run(&["plugin", "remove", "alpha"]).ok();
+    let mut terminal = Terminal::start(&env, &["plugin", "browse", "alpha"]);
+    terminal.wait("the list", |shown| shown.contains("alpha@m") && !shown.contains("beta"));
+    terminal.press("i");
+    terminal.wait_for("Install alpha@m? (y/n)");
+    terminal.press("y");
+    terminal.wait_for("Value of `ALPHA_REGION`");
+    terminal.press("\r");
+    terminal.wait_for("`ALPHA_REGION` is not set: export it, or");
+    assert_eq!(env.json(&["plugin", "list"])["plugins"][0]["missing_env"], json!(["ALPHA_REGION"]));
+}
+
+/// A new home whose default marketplace is on a loopback server.
+fn new_home() -> (Environment, Server) {
+    let env = Environment::new();
+    let market = Market::new(env.path("official"), "claude-plugins-official").plugin(
+        "alpha",
+        "1.0.0",
+        json!({"alpha": {"command": "true"}}),
+    );
+    commit_all(market.root());
+    let bare = env.path("srv/anthropics/claude-plugins-official.git");
+    git(market.root(), &["clone", "-q", "--bare", ".", &bare.display().to_string()]);
+    let server = Server::start(git_backend(env.path("srv")));
+    env.settings(&json!({"sources": {"market-github": {"base_url": server.url()}}}));
+    (env, server)
+}
+
+#[test]
+fn a_new_home_offers_its_marketplace_once() {
+    let question = "The marketplace `claude-plugins-official` was never fetched. Fetch it now? [y/N]";
+    let (env, _server) = new_home();
+    let mut terminal = Terminal::start(&env, &["plugin", "search"]);
+    terminal.wait_for(question);
+    terminal.press("n\r");
+    terminal.wait_for("`aiw plugin marketplace update claude-plugins-official` fetches it later");
+    assert!(terminal.ends().success());
+    // Only a search that finds nothing mentions it again, and nothing asks again.
+    for command in ["search", "browse"] {
+        let mut terminal = Terminal::start(&env, &["plugin", command]);
+        terminal.wait("the list", |shown| shown.contains("No plugins") && !shown.contains("[y/N]"));
+        if command == "browse" {
+            terminal.press("q");
+        }
+        assert!(terminal.ends().success());
+    }
+    let other = Market::new(env.path("m"), "m").plugin("b", "1.0.0", json!({"b": {"command": "true"}}));
+    env.add(other.root()).ok();
+    assert_eq!(env.run(&["plugin", "search"]).ok().stderr, "");
+    assert_eq!(env.json(&["plugin", "search"])["not_fetched"], json!(["claude-plugins-official"]));
+    assert!(env.run(&["plugin", "search", "alpha"]).ok().stderr.contains("is not fetched yet"));
+
+    for command in ["search", "browse"] {
+        let (env, _server) = new_home();
+        // Nobody is asked without a terminal.
+        assert!(env.run(&["plugin", "search"]).ok().stderr.contains("is not fetched yet"));
+        let mut terminal = Terminal::start(&env, &["plugin", command]);
+        terminal.wait_for(question);
+        terminal.press("y\r");
+        terminal.wait_for("alpha");
+        if command == "browse" {
+            terminal.press("q");
+        }
+        assert!(terminal.ends().success());
+    }
 }
 
 #[test]

@@ -182,6 +182,9 @@ pub struct UpdateArgs {
     /// What to do if a new server's name is taken in mcp.json
     #[arg(long, value_enum)]
     pub on_conflict: Option<OnConflict>,
+    /// Set a value that a server reads, as in `plugin install`
+    #[arg(long, value_name = "K=V", value_parser = parse_pair, requires = "plugins")]
+    pub env: Vec<(String, String)>,
     /// Don't fetch the marketplaces first
     #[arg(long)]
     pub no_fetch: bool,
@@ -227,6 +230,9 @@ pub enum MarketplaceCommand {
         name: String,
     },
     /// Fetch a marketplace again, or all of them
+    ///
+    /// If one of them can't be fetched, the others still are; aiw names it, and exits with the code of the first
+    /// failure: 69 if its source is out of reach.
     Update {
         /// Its name
         name: Option<String>,

@@ -31,6 +31,11 @@ impl Failure {
         self
     }
 
+    /// The same failure in other words, which need no hint.
+    pub fn saying(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, ..self }
+    }
+
     /// Prints this instead of `{"error":…}`.
     pub fn with_answer(mut self, answer: Value) -> Self {
         self.partial = Some(Box::new(answer));

@@ -219,6 +219,10 @@ impl Observer for ProgressLine {
         let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}{count}…", aiw_core::one_line(what, 60));
         let _ = std::io::stderr().flush();
     }
+
+    fn is_seen(&self) -> bool {
+        true
+    }
 }
 
 impl ProgressLine {

@@ -25,3 +25,16 @@ pub struct Answers {
     /// By key.
     pub conflicts: BTreeMap<String, OnConflict>,
 }
+
+impl Answers {
+    /// Takes what was typed for a value. Returns whether it is kept: a secret never is, as if it had not been given,
+    /// so that the placeholder stays.
+    pub fn give(&mut self, name: &str, value: &str) -> bool {
+        let given = Given::parse(value);
+        let is_kept = !matches!(&given, Given::Literal(value) if aiw_core::is_secret(name, value));
+        if is_kept {
+            self.values.insert(name.to_owned(), given);
+        }
+        is_kept
+    }
+}

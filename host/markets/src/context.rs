@@ -18,6 +18,11 @@ use crate::source::is_github_repo;
 pub trait Observer: Send + Sync {
     /// Reports `done` of `total` (0: unknown).
     fn progress(&self, what: &str, done: u64, total: u64);
+
+    /// Returns whether somebody sees the progress, and so knows what a command waits for.
+    fn is_seen(&self) -> bool {
+        false
+    }
 }
 
 /// Ignores progress.

@@ -15,7 +15,8 @@ use crate::answers::Answers;
 use crate::context::Markets;
 use crate::documents::{Documents, claim_of, note};
 use crate::error::MarketError;
-use crate::plan::{InstallPlan, Missing, defaults, given_options, given_variables, merged, missing, unused};
+use crate::needs::Missing;
+use crate::plan::{InstallPlan, defaults, given_options, given_variables, merged, missing, unused};
 
 /// A plugin that was installed.
 #[derive(Debug)]

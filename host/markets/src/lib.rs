@@ -18,6 +18,7 @@ mod install;
 mod listing;
 mod looks;
 mod market;
+mod needs;
 mod plan;
 mod remote;
 mod reserved;
@@ -35,7 +36,8 @@ pub use inspect::{Inspection, UserOption};
 pub use install::{Installed, RemovedPlugin, SwitchedPlugin};
 pub use listing::{Listed, Listing};
 pub use market::{AddOptions, Added, MarketStatus, RemovedMarket, UpdatedMarket};
-pub use plan::{InstallPlan, Missing, PlannedServer};
+pub use needs::Missing;
+pub use plan::{InstallPlan, PlannedServer};
 pub use search::{Found, Query, SearchResult};
 pub use source::Source;
 pub use summary::{

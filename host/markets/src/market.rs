@@ -100,6 +100,11 @@ pub struct MarketStatus {
 }
 
 impl MarketStatus {
+    /// Whether it is one of Anthropic's own.
+    pub fn is_official(&self) -> bool {
+        is_anthropic(&self.market)
+    }
+
     /// Whether the document uses one of Anthropic's names, but the source isn't Anthropic's.
     pub fn not_official(&self) -> bool {
         let claims = self.listing.as_ref().and_then(|l| l.document_name.as_deref()).is_some_and(is_reserved);
@@ -486,6 +491,29 @@ impl Markets {
             removed: missing(&before, &after),
             notes,
         })
+    }
+
+    /// A default marketplace that was never fetched, unless the user was asked before and said no.
+    pub fn offer(&self) -> Result<Option<MarketName>, MarketError> {
+        if !self.home.settings()?.offers_default() {
+            return Ok(None);
+        }
+        let (statuses, _) = self.statuses()?;
+        let mut offered = statuses
+            .into_iter()
+            .filter(|status| status.market.enabled && status.listing.is_none() && Settings::is_default(&status.market));
+        Ok(offered.next().map(|status| status.market.name))
+    }
+
+    /// Remembers that the user does not want the default marketplaces to be fetched.
+    pub async fn decline_offer(&self) -> Result<(), MarketError> {
+        self.commit(|markets| {
+            let lock = markets.home.lock()?;
+            let mut settings = markets.home.settings()?;
+            settings.decline_default()?;
+            Ok(settings.save(&lock)?)
+        })
+        .await
     }
 
     /// All registered marketplaces, with their cached listings. Reads files only.

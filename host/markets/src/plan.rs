@@ -1,6 +1,6 @@
 //! What an install would add: a plugin that is fetched and read, but not installed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
 use aiw_home::InstalledPlugin;
@@ -15,6 +15,7 @@ use crate::documents::Documents;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
+use crate::needs::{Missing, needed, options_of};
 use crate::search::Found;
 use crate::source::Source;
 
@@ -50,19 +51,6 @@ impl PlannedServer {
             plain: Values::default().plain(&self.declaration, self.transport),
         }
     }
-}
-
-/// A value that a server reads and that is missing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Missing {
-    /// The variable that will be read when a client starts the server.
-    pub variable: EnvName,
-    /// The option of `userConfig` behind it.
-    pub option: Option<String>,
-    /// A human-readable label.
-    pub title: Option<String>,
-    /// Whether it must not be typed on a command line or stored.
-    pub secret: bool,
 }
 
 /// A plugin that is fetched and read, but not installed.
@@ -112,6 +100,10 @@ impl Markets {
         let entry = &found.listed.entry;
         let files = Files::of_tree(&tree, entry).map_err(|e| unreadable(e.into()))?;
         let inspection = inspect(entry, &files, tree.commit().cloned());
+        // Whoever installs or looks at a plugin knows it from then on, in the listing too.
+        if found.listed.inspection.as_ref().is_none_or(|known| known.brings.is_none()) {
+            self.remember(found, &inspection).await?;
+        }
         if let Some(problem) = &inspection.broken {
             return Err(unusable(problem.clone()));
         }
@@ -215,22 +207,25 @@ impl Markets {
         let tree = self.tree(found, &usable.source).await?;
         let files = Files::of_tree(&tree, &found.listed.entry)?;
         let inspection = inspect(&found.listed.entry, &files, tree.commit().cloned());
-        let settings = self.home.settings()?;
-        if let Some(market) = settings.market(found.market.as_str()).cloned() {
-            let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
-            aiw_home::blocking(move || {
-                let lock = home.lock()?;
-                if let Some(mut listing) = crate::Listing::load(&home, &market)?
-                    && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == entry)
-                {
-                    listed.inspection = Some(seen);
-                    listing.save(&home, &market.name, &lock)?;
-                }
-                Ok::<_, MarketError>(())
-            })
-            .await?;
-        }
+        self.remember(found, &inspection).await?;
         Ok(inspection)
+    }
+
+    /// Keeps an inspection in the listing, unless its entry has changed in the meantime.
+    async fn remember(&self, found: &Found, inspection: &Inspection) -> Result<(), MarketError> {
+        let Some(market) = self.home.settings()?.market(found.market.as_str()).cloned() else { return Ok(()) };
+        let (home, entry, seen) = (self.home.clone(), found.listed.entry.clone(), inspection.clone());
+        aiw_home::blocking(move || {
+            let lock = home.lock()?;
+            if let Some(mut listing) = crate::Listing::load(&home, &market)?
+                && let Some(listed) = listing.plugins.iter_mut().find(|p| p.entry == entry)
+            {
+                listed.inspection = Some(seen);
+                listing.save(&home, &market.name, &lock)?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 
@@ -349,56 +344,12 @@ pub(crate) fn given_variables(values: &BTreeMap<String, String>) -> BTreeMap<Env
     values.iter().filter_map(|(name, text)| Some((name.parse().ok()?, Given::parse(text)))).collect()
 }
 
-/// Options: what the user gave (by the option's name or its variable's), else the default. An option that is or
-/// sounds sensitive is always a reference.
+/// The options of a plan's servers: see [`options_of`].
 pub(crate) fn given_options(plan: &InstallPlan, values: &BTreeMap<String, String>) -> BTreeMap<String, Given> {
-    let mut options = BTreeMap::new();
-    for name in plan.servers.iter().flat_map(|server| &server.reads.options) {
-        let declared = plan.options.get(name);
-        let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
-        let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
-        let secret = declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name);
-        let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
-        let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
-        if let Some(given) = given.or(default) {
-            options.insert(name.clone(), given);
-        }
-    }
-    options
+    options_of(&plan.servers.iter().map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
 }
 
 pub(crate) fn missing(plan: &InstallPlan, values: &BTreeMap<String, String>) -> Vec<Missing> {
-    let set = |name: &EnvName| std::env::var_os(name.as_str()).is_some_and(|value| !value.is_empty());
-    let options = given_options(plan, values);
-    let mut missing = BTreeSet::new();
-    for server in plan.servers.iter().filter(|server| !server.skipped) {
-        for (name, needed) in &server.reads.variables {
-            let variable = match values.get(name.as_str()).map(|text| Given::parse(text)) {
-                Some(Given::Literal(_)) => continue,
-                Some(Given::Reference(other)) => other,
-                None if *needed => name.clone(),
-                None => continue,
-            };
-            if !set(&variable) {
-                let secret = aiw_core::is_secret_name(name.as_str());
-                missing.insert(Missing { variable, option: None, title: None, secret });
-            }
-        }
-        for name in &server.reads.options {
-            let declared = plan.options.get(name);
-            let variable = match options.get(name) {
-                Some(Given::Literal(_)) => continue,
-                Some(Given::Reference(variable)) => Some(variable.clone()),
-                None => option_variable(name),
-            };
-            let Some(variable) = variable.filter(|v| !set(v)) else { continue };
-            missing.insert(Missing {
-                variable,
-                option: Some(name.clone()),
-                title: declared.map(|option| option.title.clone()),
-                secret: declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name),
-            });
-        }
-    }
-    missing.into_iter().collect()
+    let servers = plan.servers.iter().filter(|server| !server.skipped);
+    needed(&servers.map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiw_core::{RelPath, Sha};
 use aiw_home::{MarketSettings, Settings};
@@ -22,6 +22,10 @@ const AT_ONCE: usize = 12;
 
 /// Failures in a row after which the network, not the entry, is at fault.
 const GIVE_UP_AFTER: u32 = 3;
+
+/// How long a look waits for the next answer where nobody sees its progress: it must not hold up a command that has
+/// everything else. The next look goes on from there.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A commit never changes, so it is kept until space is needed.
 const FOR_GOOD: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
@@ -82,6 +86,39 @@ struct Wanted {
     raw: String,
 }
 
+/// When the last answer came.
+struct Heard {
+    start: Instant,
+    millis: AtomicU64,
+}
+
+impl Heard {
+    fn new() -> Self {
+        Self { start: Instant::now(), millis: AtomicU64::new(0) }
+    }
+
+    /// Any answer shows that the host is there, even one that says no.
+    fn now(&self) {
+        let millis = self.start.elapsed().as_millis();
+        self.millis.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Waits for work as long as answers keep coming; `None` if they stop.
+    async fn while_answers_come<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let due = self.start + Duration::from_millis(self.millis.load(Ordering::Relaxed)) + PATIENCE;
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            if let Ok(done) = tokio::time::timeout(left, &mut work).await {
+                return Some(done);
+            }
+        }
+    }
+}
+
 /// Why a round over the entries ended early.
 enum Stop {
     Throttled(Option<u32>),
@@ -132,13 +169,15 @@ impl Markets {
             .collect();
         let total = wanted.len() as u64;
         let (stopped, failures, done) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU64::new(0));
+        let heard = Heard::new();
         let jobs = wanted.into_iter().map(|wanted| {
             let (settings, policy, stopped, failures, done) = (&settings, &policy, &stopped, &failures, &done);
+            let heard = &heard;
             async move {
                 if stopped.load(Ordering::Relaxed) {
                     return (wanted.index, Ok(None));
                 }
-                let result = self.inspect_raw(settings, policy, &wanted).await;
+                let result = self.inspect_raw(settings, policy, &wanted, heard).await;
                 let stop = match &result {
                     Ok(_) => {
                         failures.store(0, Ordering::Relaxed);
@@ -154,8 +193,27 @@ impl Markets {
                 (wanted.index, result)
             }
         });
-        let results: Vec<_> = futures::stream::iter(jobs).buffer_unordered(AT_ONCE).collect().await;
-        let mut note = None;
+        let mut answers = futures::stream::iter(jobs).buffer_unordered(AT_ONCE);
+        let (mut results, mut note) = (Vec::new(), None);
+        loop {
+            let next = match self.observer.is_seen() {
+                true => Some(answers.next().await),
+                false => heard.while_answers_come(answers.next()).await,
+            };
+            match next {
+                Some(Some(result)) => results.push(result),
+                Some(None) => break,
+                None => {
+                    let name = &market.name;
+                    note = Some(format!(
+                        "some plugins could not be inspected: their host does not answer; `aiw plugin marketplace \
+                         update {name}` tries again"
+                    ));
+                    break;
+                }
+            }
+        }
+        drop(answers);
         let mut news = 0u32;
         for (index, result) in results {
             match result {
@@ -198,6 +256,7 @@ impl Markets {
         settings: &Settings,
         policy: &Policy,
         wanted: &Wanted,
+        heard: &Heard,
     ) -> Result<Option<Inspection>, Stop> {
         let Wanted { entry, seen, raw, .. } = wanted;
         let Ok(usable) = &entry.content else { return Ok(None) };
@@ -207,6 +266,7 @@ impl Markets {
             // Listing refs asks git's own server, not the rate-limited API.
             None => {
                 let refs = self.trees.list_refs(policy, &repository_url(settings, repository)).await;
+                heard.now();
                 match refs.and_then(|refs| refs.resolve(reference.as_deref())) {
                     Ok(sha) if seen.as_ref() == Some(&sha) => return Ok(None),
                     Ok(sha) => sha,
@@ -220,8 +280,8 @@ impl Markets {
             Some(kept) => kept,
             None => {
                 let (plugin_json, mcp_json) = futures::future::join(
-                    self.raw_file(policy, format!("{base}/{PLUGIN_JSON}")),
-                    self.raw_file(policy, format!("{base}/{MCP_JSON}")),
+                    self.raw_file(policy, format!("{base}/{PLUGIN_JSON}"), heard),
+                    self.raw_file(policy, format!("{base}/{MCP_JSON}"), heard),
                 )
                 .await;
                 let (Some(plugin_json), Some(mcp_json)) = (plugin_json?, mcp_json?) else { return Ok(None) };
@@ -233,7 +293,7 @@ impl Markets {
             return Ok(None);
         }
         for path in unasked {
-            match self.raw_file(policy, format!("{base}/{path}")).await? {
+            match self.raw_file(policy, format!("{base}/{path}"), heard).await? {
                 Some(found) => drop(kept.named.insert(path.as_str().to_owned(), found.map(text))),
                 None => return Ok(None),
             }
@@ -248,9 +308,11 @@ impl Markets {
     }
 
     /// One file: `Some(None)` means it is missing for certain, `None` that the answer is inconclusive.
-    async fn raw_file(&self, policy: &Policy, url: String) -> Result<Option<Option<Vec<u8>>>, Stop> {
+    async fn raw_file(&self, policy: &Policy, url: String, heard: &Heard) -> Result<Option<Option<Vec<u8>>>, Stop> {
         let request = Request { limit: MANIFEST_BYTES, ..Request::new(url) };
-        match self.client.get(policy, &request).await {
+        let answer = self.client.get(policy, &request).await;
+        heard.now();
+        match answer {
             Ok(response) => match response.status {
                 200 => Ok(Some(Some(response.body))),
                 404 => Ok(Some(None)),

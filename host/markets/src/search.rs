@@ -1,13 +1,14 @@
 //! Finding plugins in the cached listings. Reads files only.
 
 use aiw_core::{MarketName, PluginId};
-use aiw_home::InstalledPlugin;
+use aiw_home::{InstalledPlugin, Settings};
 
 use crate::context::{Markets, lookup};
 use crate::document::Document;
 use crate::error::MarketError;
 use crate::listing::Listed;
 use crate::market::MarketStatus;
+use crate::needs::Missing;
 
 /// What to search for.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,12 @@ impl Found {
     pub fn id(&self) -> Option<PluginId> {
         self.listed.id(&self.market)
     }
+
+    /// The values that its servers need and that are not set; none unless it is installed.
+    pub fn missing(&self) -> Vec<Missing> {
+        let options = self.listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
+        self.installed.as_ref().map(|record| Missing::of(record, &options)).unwrap_or_default()
+    }
 }
 
 /// What a search found, and what it did not show.
@@ -53,6 +60,8 @@ pub struct SearchResult {
     pub broken: usize,
     /// Marketplaces that were never fetched.
     pub not_fetched: Vec<MarketName>,
+    /// Those of them that the user did not want to fetch.
+    pub declined: Vec<MarketName>,
     /// Problems of the settings, one sentence each.
     pub problems: Vec<String>,
 }
@@ -76,12 +85,16 @@ impl Markets {
     pub fn search(&self, query: &Query) -> Result<SearchResult, MarketError> {
         let (listings, problems) = self.listings(query.market.as_deref())?;
         let installed = self.home.plugins()?.all()?;
+        let is_declined = !self.home.settings()?.offers_default();
         let words: Vec<String> =
             query.text.as_deref().unwrap_or_default().split_whitespace().map(str::to_lowercase).collect();
         let mut result = SearchResult { problems, ..SearchResult::default() };
         let mut found: Vec<(u32, Found)> = Vec::new();
         for MarketStatus { market, listing } in listings {
             let Some(listing) = listing else {
+                if is_declined && Settings::is_default(&market) {
+                    result.declined.push(market.name.clone());
+                }
                 result.not_fetched.push(market.name);
                 continue;
             };
@@ -90,20 +103,21 @@ impl Markets {
                 let wanted =
                     query.category.as_ref().is_none_or(|c| category.is_some_and(|own| own.eq_ignore_ascii_case(c)));
                 let Some(score) = score(&listed, &words).filter(|_| wanted) else { continue };
+                let id = listed.id(&market.name);
+                let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
                 if !query.all {
                     let counter = match (listed.broken().or(listed.refused()), listed.has_servers()) {
                         (Some(_), _) => Some(&mut result.broken),
                         (None, Some(false)) => Some(&mut result.without_servers),
-                        (None, None) => Some(&mut result.not_inspected),
-                        (None, Some(true)) => None,
+                        // What is installed was looked into.
+                        (None, None) if record.is_none() => Some(&mut result.not_inspected),
+                        (None, None | Some(true)) => None,
                     };
                     if let Some(counter) = counter {
                         *counter += 1;
                         continue;
                     }
                 }
-                let id = listed.id(&market.name);
-                let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
                 found.push((score, Found { market: market.name.clone(), listed, installed: record }));
             }
         }

@@ -1,12 +1,14 @@
 //! Plugins and marketplaces as programs see them.
 
+use std::collections::BTreeMap;
+
 use aiw_core::PluginId;
 use aiw_home::InstalledPlugin;
 use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Found, Installed, MarketStatus, SearchResult};
+use crate::{Found, Installed, MarketStatus, Missing, SearchResult};
 
 /// A marketplace in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -25,7 +27,7 @@ pub struct MarketSummary {
     pub not_inspected: Option<usize>,
     /// When it was fetched
     pub fetched_at: Option<String>,
-    /// False if it has a name of Anthropic's but another source
+    /// Whether it is one of Anthropic's own: a repository under github.com/anthropics
     pub official: bool,
 }
 
@@ -42,7 +44,7 @@ impl MarketSummary {
             enabled: status.market.enabled,
             not_inspected: listing.map(crate::Listing::not_inspected),
             fetched_at: listing.map(|listing| listing.fetched_at.clone()),
-            official: !status.not_official(),
+            official: status.is_official(),
         }
     }
 }
@@ -83,6 +85,8 @@ pub struct PluginSummary<S = ServerSummary> {
     pub installed: bool,
     /// Whether its servers are in mcp.json
     pub enabled: bool,
+    /// The values that its servers need and that are not set, as `--env` names them; empty unless it is installed
+    pub missing_env: Vec<String>,
     /// Why you can't install it
     pub broken: Option<String>,
 }
@@ -105,6 +109,7 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
             brings: inspection.and_then(|inspection| inspection.brings.clone()),
             installed: found.installed.is_some(),
             enabled: found.installed.as_ref().is_some_and(|record| record.enabled),
+            missing_env: found.missing().into_iter().map(|missing| missing.name).collect(),
             broken: listed.broken().or(listed.refused()).map(str::to_owned),
         }
     }
@@ -130,6 +135,7 @@ impl PluginSummary {
             brings: None,
             installed: true,
             enabled: record.enabled,
+            missing_env: Missing::of(record, &BTreeMap::new()).into_iter().map(|missing| missing.name).collect(),
             broken: None,
         }
     }
@@ -245,7 +251,7 @@ pub struct InstalledSummary {
     pub commit: Option<String>,
     /// Its keys in mcp.json; none while it is disabled
     pub servers: Vec<String>,
-    /// The variables that its servers read and that are not set
+    /// The values that its servers need and that are not set, as `--env` names them
     pub missing_env: Vec<String>,
     /// What went differently than expected, one sentence each
     pub notes: Vec<String>,
@@ -263,7 +269,7 @@ impl InstalledSummary {
             version: record.version.clone(),
             commit: record.commit.as_ref().map(ToString::to_string),
             servers: servers.map(|server| server.key.clone()).collect(),
-            missing_env: installed.missing.iter().map(|missing| missing.variable.to_string()).collect(),
+            missing_env: installed.missing.iter().map(|missing| missing.name.clone()).collect(),
             notes: installed.notes.clone(),
             unchanged: installed.unchanged,
         }

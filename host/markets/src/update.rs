@@ -8,9 +8,10 @@ use aiw_home::InstalledPlugin;
 use aiw_net::Tree;
 use serde_json::Value;
 
+use crate::answers::Answers;
 use crate::context::Markets;
 use crate::error::MarketError;
-use crate::plan::{InstallPlan, defaults};
+use crate::plan::{InstallPlan, defaults, merged};
 use crate::source::Source;
 use aiw_servers::{reads, visible, visible_json};
 
@@ -27,8 +28,9 @@ pub struct UpdateCheck {
 }
 
 impl Markets {
-    /// What an update of an installed plugin would do; `None` if it is up to date.
-    pub async fn check_update(&self, id: &PluginId) -> Result<Option<UpdateCheck>, MarketError> {
+    /// What an update of an installed plugin would do; `None` if it is up to date and the answers change none of its
+    /// values.
+    pub async fn check_update(&self, id: &PluginId, answers: &Answers) -> Result<Option<UpdateCheck>, MarketError> {
         let record = self.home.plugins()?.get(id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
         let found = self.find(&id.to_string())?;
         if found.id().as_ref() != Some(id) {
@@ -43,6 +45,7 @@ impl Markets {
             && let Source::Git { sha: Some(sha), .. } = &usable.source
             && record.commit.as_ref() == Some(sha)
             && found.listed.version().is_none_or(|version| version == record.version)
+            && answers.values.is_empty()
         {
             return Ok(None);
         }
@@ -51,7 +54,8 @@ impl Markets {
         let changes = changes(&record, &plan);
         // A commit elsewhere in the marketplace doesn't affect this plugin.
         let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
-        if same || (!moved && plan.commit.is_some()) {
+        let is_current = same || (!moved && plan.commit.is_some());
+        if is_current && merged(&plan, Some(&record), answers) == record.values {
             return Ok(None);
         }
         let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);

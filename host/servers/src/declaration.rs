@@ -58,9 +58,7 @@ impl Server {
 
     /// The variables and options that it reads, by name.
     pub fn reads(&self) -> Vec<String> {
-        let reads = crate::reads(&self.declaration);
-        let options = reads.options.iter().map(|option| format!("user_config.{option}"));
-        reads.variables.keys().map(ToString::to_string).chain(options).collect()
+        crate::reads(&self.declaration).names()
     }
 }
 

@@ -87,6 +87,13 @@ pub struct Reads {
     pub own_tree: bool,
 }
 
+impl Reads {
+    /// The variables, then the options, each by the name under which the user gives it.
+    pub fn names(&self) -> Vec<String> {
+        self.variables.keys().map(ToString::to_string).chain(self.options.iter().cloned()).collect()
+    }
+}
+
 /// Lists what a declaration reads.
 pub fn reads(declaration: &Map<String, Value>) -> Reads {
     let mut reads = Reads::default();

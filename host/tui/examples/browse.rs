@@ -26,10 +26,10 @@ impl Backend for Invented {
     fn preview(&self, id: &str, _: &dyn Fn(Progress)) -> Result<Preview, BackendError> {
         sleep(Duration::from_millis(200));
         let warnings = vec!["`TOKEN` is not set".to_owned()];
-        Ok(Preview { lines: vec![format!("server of {id} (stdio) runs: npx -y {id}")], warnings })
+        Ok(Preview { lines: vec![format!("server of {id} (stdio) runs: npx -y {id}")], warnings, asks: Vec::new() })
     }
 
-    fn install(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError> {
+    fn install(&self, id: &str, _: &[(String, String)], progress: &dyn Fn(Progress)) -> Result<String, BackendError> {
         for done in 0..20 {
             progress(Progress { what: "fetching".to_owned(), done, total: Some(20) });
             sleep(Duration::from_millis(50));

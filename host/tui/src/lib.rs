@@ -20,5 +20,5 @@ mod text;
 
 #[doc(hidden)]
 pub use browse::bench;
-pub use browse::{Backend, BackendError, Options, Plugin, Preview, Server, browse};
+pub use browse::{Ask, Backend, BackendError, Options, Plugin, Preview, Server, browse};
 pub use screen::{Progress, ScreenError};

@@ -58,7 +58,7 @@ fn a_plugin_goes_from_search_to_remove() {
     Installed tools@m 1.0.0: words, tracker
     Use it: claude --mcp-config [TMP]/aiw/mcp.json
     ------- stderr -------
-    `T_TOKEN` is not set: export T_TOKEN, or name another variable with --env T_TOKEN='${OTHER}'
+    `T_TOKEN` is not set: export it, or name another variable: `aiw plugin update tools@m --env T_TOKEN='${OTHER}'`
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(env.stable(&env.read("mcp.json")), @r#"
@@ -86,11 +86,11 @@ fn a_plugin_goes_from_search_to_remove() {
     Already installed: tools@m 1.0.0: words, tracker
     Use it: claude --mcp-config [TMP]/aiw/mcp.json
     ------- stderr -------
-    `T_TOKEN` is not set: export T_TOKEN, or name another variable with --env T_TOKEN='${OTHER}'
+    `T_TOKEN` is not set: export it, or name another variable: `aiw plugin update tools@m --env T_TOKEN='${OTHER}'`
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
-    tools@m  1.0.0  words, tracker
+    tools@m  1.0.0  words, tracker  not set: T_TOKEN
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -110,7 +110,7 @@ fn a_plugin_goes_from_search_to_remove() {
     let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
     assert_eq!(settings["enabledPlugins"], json!({"tools@m": false}));
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
-    tools@m  1.0.0  words, tracker  disabled
+    tools@m  1.0.0  words, tracker  disabled; not set: T_TOKEN
     ------- stderr -------
     ------- exit code 0 -------
     ");

@@ -29,7 +29,7 @@ fn the_json_of_every_command_has_its_shape() {
           "enabled": false,
           "not_inspected": null,
           "fetched_at": null,
-          "official": true
+          "official": false
         },
         {
           "name": "m",
@@ -39,7 +39,7 @@ fn the_json_of_every_command_has_its_shape() {
           "enabled": true,
           "not_inspected": 0,
           "fetched_at": "2026-01-01T00:00:00Z",
-          "official": true
+          "official": false
         }
       ]
     }
@@ -64,6 +64,7 @@ fn the_json_of_every_command_has_its_shape() {
           "brings": [],
           "installed": false,
           "enabled": false,
+          "missing_env": [],
           "broken": null
         }
       ],
@@ -101,6 +102,7 @@ fn the_json_of_every_command_has_its_shape() {
         "brings": [],
         "installed": false,
         "enabled": false,
+        "missing_env": [],
         "broken": null,
         "commit": null,
         "left_out": [],
@@ -155,6 +157,9 @@ fn the_json_of_every_command_has_its_shape() {
           "brings": [],
           "installed": true,
           "enabled": true,
+          "missing_env": [
+            "A_TOKEN"
+          ],
           "broken": null
         }
       ]
@@ -256,7 +261,7 @@ fn the_json_of_every_command_has_its_shape() {
           "enabled": true,
           "not_inspected": 0,
           "fetched_at": "2026-01-01T00:00:00Z",
-          "official": true
+          "official": false
         }
       ],
       "notes": []

@@ -222,6 +222,73 @@ fn a_market_that_is_removed_leaves_its_installed_plugins_and_says_so() {
 }
 
 #[test]
+fn an_update_of_all_goes_on_past_a_failure_and_ends_with_its_code() {
+    let (env, mut near) = market(&[("a", json!({"a": {"command": "true"}}))]);
+    let far = Market::new(env.path("far"), "far").plugin("f", "1.0.0", json!({"f": {"command": "true"}}));
+    publish(&env, far.root(), "o/far");
+    let server = Server::start(hub(&env));
+    let url = format!("{}/o/far.git", server.url());
+    env.run(&["plugin", "marketplace", "add", &url, "--yes"]).ok();
+    env.run(&["plugin", "marketplace", "remove", "claude-plugins-official"]).ok();
+    drop(server);
+    // It comes after the one that fails.
+    let last = Market::new(env.path("z"), "z").plugin("z", "1.0.0", json!({"z": {"command": "true"}}));
+    env.add(last.root()).ok();
+    near.edit(|document| document["plugins"][0]["description"] = "new".into());
+
+    let run = env.run(&["plugin", "marketplace", "update"]);
+    assert_eq!(run.code, 69, "{}", run.whole());
+    assert_eq!(run.stdout, "m: updated, 1 plugin\nz: unchanged, 1 plugin\n");
+    let told: Vec<&str> = run.stderr.lines().collect();
+    assert!(told[0].starts_with("far: not updated: "), "{}", run.whole());
+    assert_eq!(told[1..], ["error: 1 of 3 marketplaces could not be updated"], "{}", run.whole());
+    let run = env.run(&["plugin", "marketplace", "update", "--json"]);
+    assert_eq!((run.code, &run.json()["failed"][0]["name"]), (69, &json!("far")));
+    assert_eq!(run.json()["marketplaces"].as_array().unwrap().len(), 2);
+
+    // Another kind of failure before it decides.
+    fs::write(near.document_path(), "{").unwrap();
+    let run = env.run(&["plugin", "marketplace", "update"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert_eq!(run.stderr.lines().last(), Some("error: 2 of 3 marketplaces could not be updated"), "{}", run.whole());
+}
+
+#[test]
+fn only_anthropics_own_marketplaces_are_official() {
+    let (env, _market) = market(&[("a", json!({"a": {"command": "true"}}))]);
+    let listed = env.json(&["plugin", "marketplace", "list"]);
+    let official = |name: &str| {
+        let markets = listed["marketplaces"].as_array().unwrap();
+        markets.iter().find(|market| market["name"] == name).unwrap()["official"].clone()
+    };
+    assert_eq!((official("claude-plugins-official"), official("m")), (json!(true), json!(false)));
+}
+
+#[test]
+fn a_repository_over_the_dumb_protocol_is_named_as_such() {
+    let env = Environment::new();
+    let market = Market::new(env.path("m"), "m").plugin("a", "1.0.0", json!({"a": {"command": "true"}}));
+    publish(&env, market.root(), "o/m");
+    let root = env.path("srv");
+    git(&root.join("o/m.git"), &["update-server-info"]);
+    // A server of files: it knows nothing of git, and ignores the query.
+    let server = Server::start(move |request| match fs::read(root.join(request.path.trim_start_matches('/'))) {
+        Ok(content) => Answer::ok(content),
+        Err(_) => Answer::status(404),
+    });
+    for path in ["/o/m.git", "/o/m.git/"] {
+        let url = format!("{}{path}", server.url());
+        let run = env.run(&["plugin", "marketplace", "add", &url, "--yes"]);
+        let said = format!(
+            "error: `{}/o/m.git` offers only git's old \"dumb\" HTTP protocol, which aiw does not support: clone it and \
+             add the directory, or use a server with git's smart HTTP protocol\n",
+            server.url()
+        );
+        assert_eq!((run.code, run.stderr.as_str()), (2, said.as_str()), "{}", run.whole());
+    }
+}
+
+#[test]
 fn a_rename_is_followed() {
     let (env, mut market) = market(&[("new", json!({"new": {"command": "true"}}))]);
     market.edit(|document| document["renames"] = json!({"old": "mid", "mid": "new", "gone": null}));

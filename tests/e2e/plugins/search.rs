@@ -1,6 +1,8 @@
 //! `aiw plugin search` and `info`: what they find, and what they read for it.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aiw_tests::{Answer, Environment, Market, Server};
 use serde_json::{Value, json};
@@ -245,4 +247,64 @@ fn a_market_of_300_remote_entries_is_usable_at_once_where_their_host_is_away() {
     assert!(run.stdout.contains("300 are not yet inspected"), "{}", run.whole());
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.whole());
     install(&env, "local");
+}
+
+#[test]
+fn what_is_installed_was_inspected() {
+    let env = Environment::new();
+    let sha = remote(&env, "r", &[(".mcp.json", r#"{"r": {"command": "one"}}"#), ("skills/x/SKILL.md", "")]);
+    let server = Server::start(hub(&env));
+    point(&env, &server, true);
+    let market = Market::new(env.path("m"), "m")
+        .entry(json!({"name": "r", "source": {"source": "github", "repo": "o/r", "sha": sha}}));
+    env.run(&["plugin", "marketplace", "add", &market.root().display().to_string(), "--no-inspect"]).ok();
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
+    No plugins
+    ------- stderr -------
+    hidden: 1 not yet inspected (`--all` shows them)
+    ------- exit code 0 -------
+    ");
+    install(&env, "r");
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
+    ✓ r@m  mcp skills
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+    let listed = env.json(&["plugin", "search"]);
+    assert_eq!(listed["plugins"][0]["mcp_servers"], json!([{"name": "r", "type": "stdio"}]));
+    // Even where the listing lost it.
+    env.run(&["plugin", "marketplace", "remove", "m"]).ok();
+    env.run(&["plugin", "marketplace", "add", &market.root().display().to_string(), "--no-inspect"]).ok();
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "search"])), @"
+    ✓ r@m  mcp
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+}
+
+#[test]
+fn a_host_that_does_not_answer_holds_up_nothing_and_the_next_look_goes_on() {
+    let env = Environment::new();
+    let sha = remote(&env, "r", &[(".mcp.json", r#"{"r": {"command": "one"}}"#)]);
+    let backend = hub(&env);
+    let is_away = Arc::new(AtomicBool::new(true));
+    let away = is_away.clone();
+    let server = Server::start(move |request| match away.load(Ordering::Relaxed) {
+        true => Answer::Silence,
+        false => backend(request),
+    });
+    point(&env, &server, true);
+    let market = Market::new(env.path("m"), "m")
+        .plugin("local", "1.0.0", json!({"local": {"command": "true"}}))
+        .entry(json!({"name": "r", "source": {"source": "github", "repo": "o/r", "sha": sha}}));
+    let note = "some plugins could not be inspected: their host does not answer; `aiw plugin marketplace update m` \
+                tries again";
+    let run = env.add(market.root()).ok();
+    assert_eq!(run.stderr.trim_end(), note, "{}", run.whole());
+    let run = env.run(&["plugin", "marketplace", "update", "m"]).ok();
+    assert_eq!(run.stderr.trim_end(), format!("m: {note}"), "{}", run.whole());
+    is_away.store(false, Ordering::Relaxed);
+    env.run(&["plugin", "marketplace", "update", "m"]).ok();
+    let names = env.json(&["plugin", "search"])["plugins"].as_array().unwrap().len();
+    assert_eq!(names, 2);
 }

@@ -116,8 +116,8 @@ fn variables_are_kept_as_references_and_missing_ones_are_named_with_their_flag()
     env.set("C", "set");
     let run = install(&env, "p");
     insta::assert_snapshot!(run.stderr, @"
-    `A` is not set: export A, or give it with --env A=VALUE
-    `E_TOKEN` is not set: export E_TOKEN, or name another variable with --env E_TOKEN='${OTHER}'
+    `A` is not set: export it, or give it: `aiw plugin update p@m --env A=VALUE`
+    `E_TOKEN` is not set: export it, or name another variable: `aiw plugin update p@m --env E_TOKEN='${OTHER}'`
     ");
     let server = env.mcp()["mcpServers"]["s"].clone();
     assert_eq!(server["args"], json!(["${A}", "${B:-b}", "${C}", "$D", "${CLAUDE_PROJECT_DIR}"]));
@@ -160,9 +160,9 @@ fn a_secret_on_the_command_line_is_written_nowhere() {
             insta::assert_snapshot!(run.stderr, @"
             the value of `API_TOKEN` is not kept: export it where your client starts
             the value of `api_key` is not kept: export it where your client starts
-            `API_TOKEN` is not set: export API_TOKEN, or name another variable with --env API_TOKEN='${OTHER}'
-            `CLAUDE_PLUGIN_OPTION_API_KEY` is not set: export CLAUDE_PLUGIN_OPTION_API_KEY, or name another variable with --env api_key='${OTHER}'
-            `CLAUDE_PLUGIN_OPTION_PIN` is not set: export CLAUDE_PLUGIN_OPTION_PIN, or name another variable with --env pin='${OTHER}'
+            `API_TOKEN` is not set: export it, or name another variable: `aiw plugin update p@m --env API_TOKEN='${OTHER}'`
+            `api_key` is not set: export it as CLAUDE_PLUGIN_OPTION_API_KEY, or name another variable: `aiw plugin update p@m --env api_key='${OTHER}'`
+            `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
             ");
         }
     }
@@ -183,7 +183,7 @@ fn options_of_the_plugin_are_given_by_name_by_default_or_by_variable() {
     market.put("plugins/p/.claude-plugin/plugin.json", &manifest.to_string());
     env.run(&["plugin", "marketplace", "update", "m"]).ok();
     let run = env.run(&["plugin", "install", "p", "--yes", "--env", "region=eu"]).ok();
-    insta::assert_snapshot!(run.stderr, @"`CLAUDE_PLUGIN_OPTION_OPEN` is not set: export CLAUDE_PLUGIN_OPTION_OPEN, or give it with --env open=VALUE");
+    insta::assert_snapshot!(run.stderr, @"`open` is not set: `aiw plugin update p@m --env open=VALUE` sets it");
     assert_eq!(env.mcp()["mcpServers"]["s"]["args"], json!(["eu", "5", "${CLAUDE_PLUGIN_OPTION_OPEN}"]));
 }
 
@@ -201,4 +201,82 @@ fn a_value_that_looks_like_a_secret_is_kept_nowhere() {
         let everywhere = [run.stdout, run.stderr, env.read("mcp.json"), env.read("plugins.json")].concat();
         assert!(!everywhere.contains(secret), "{value}: {everywhere}");
     }
+}
+
+#[test]
+fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
+    let (env, market) = market(&[(
+        "p",
+        json!({"s": {"command": "c", "args": ["${user_config.directory}", "${REGION}"], "env": {"P": "${user_config.pin}"}}}),
+    )]);
+    let manifest = json!({"name": "p", "version": "1.0.0", "userConfig": {
+        "directory": {"title": "Where it looks", "required": true}, "pin": {"title": "The PIN", "sensitive": true}}});
+    market.put("plugins/p/.claude-plugin/plugin.json", &manifest.to_string());
+    env.run(&["plugin", "marketplace", "update", "m"]).ok();
+    insta::assert_snapshot!(whole(&env, &install(&env, "p")), @"
+    p@m 1.0.0 from ./plugins/p
+      s (stdio) runs: c ${user_config.directory} ${REGION}
+        env P: ${user_config.pin}
+        reads REGION, directory, pin
+    Installed p@m 1.0.0: s
+    Use it: claude --mcp-config [TMP]/aiw/mcp.json
+    ------- stderr -------
+    `REGION` is not set: export it, or give it: `aiw plugin update p@m --env REGION=VALUE`
+    `directory` is not set: `aiw plugin update p@m --env directory=VALUE` sets it
+    `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
+    ------- exit code 0 -------
+    ");
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
+    p@m  1.0.0  s  not set: REGION, directory, pin
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "info", "p"])), @"
+    p@m
+      The plugin p
+      version: 1.0.0
+      source: ./plugins/p
+      server s: stdio c ${user_config.directory} ${REGION}
+        env P: ${user_config.pin}
+        reads REGION, directory, pin
+      installed: 1.0.0 since 2026-01-01T00:00:00Z, as s
+      `REGION` is not set: export it, or give it: `aiw plugin update p@m --env REGION=VALUE`
+      `directory` is not set: `aiw plugin update p@m --env directory=VALUE` sets it
+      `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+    let unset = |command: &[&str]| {
+        let answer = env.json(command);
+        let plugin = answer.get("plugin").unwrap_or(&answer["plugins"][0]);
+        plugin["missing_env"].clone()
+    };
+    assert_eq!(unset(&["plugin", "list"]), json!(["REGION", "directory", "pin"]));
+    assert_eq!(unset(&["plugin", "info", "p"]), json!(["REGION", "directory", "pin"]));
+
+    // The advice is a command that works, and sets a value without a new version.
+    insta::assert_snapshot!(
+        whole(&env, &env.run(&["plugin", "update", "p@m", "--env", "directory=/d", "--env", "REGION=eu"])), @"
+    Updated p@m 1.0.0
+    ------- stderr -------
+    `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
+    ------- exit code 0 -------
+    ");
+    assert_eq!(env.mcp()["mcpServers"]["s"]["args"], json!(["/d", "${REGION:-eu}"]));
+    assert_eq!(unset(&["plugin", "list"]), json!(["pin"]));
+    insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p", "--env", "REGION=eu"])), @"
+    p@m is up to date
+    ------- stderr -------
+    ------- exit code 0 -------
+    ");
+    env.run(&["plugin", "update", "p", "--env", "pin=${PIN}"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["s"]["env"]["P"], "${PIN}");
+    let told = env.run(&["plugin", "info", "p"]).ok().stdout;
+    assert!(told.contains("`pin` is not set: export it as PIN, or"), "{told}");
+    // Without its marketplace, too.
+    env.run(&["plugin", "marketplace", "remove", "m"]).ok();
+    assert_eq!(unset(&["plugin", "list"]), json!(["pin"]));
+    assert!(env.run(&["plugin", "info", "p"]).ok().stdout.contains("`pin` is not set"));
+    // It is not known whose value it is.
+    assert_eq!(env.run(&["plugin", "update", "--env", "REGION=eu"]).code, 64);
 }

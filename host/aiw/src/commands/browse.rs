@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aiw_core::ErrorKind;
-use aiw_markets::{Answers, Found, InstallPlan, MarketError, Observer, OnConflict, Query};
-use aiw_tui::{Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
+use aiw_markets::{Answers, Found, InstallPlan, MarketError, Missing, Observer, OnConflict, Query};
+use aiw_tui::{Ask, Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
 
 use crate::commands::plugin::install::preview;
-use crate::commands::plugin::look::{keys, kinds};
+use crate::commands::plugin::look::{keys, kinds, offered};
 use crate::components::Host;
 use crate::failure::Failure;
+use crate::terminal;
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
@@ -30,6 +31,12 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
         .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
     // What could not be carried out is said by every other command.
     runtime.block_on(host.markets.reconcile())?;
+    if let Some(market) = runtime.block_on(offered(&host.markets))? {
+        terminal::tell(&format!("Fetching {market}…"));
+        if let Err(e) = runtime.block_on(host.markets.update(&market, true)) {
+            terminal::tell(&format!("{market} is not fetched: {e}"));
+        }
+    }
     let backend = Arc::new(Domain { host, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
@@ -111,24 +118,33 @@ impl Backend for Domain {
                 ))
             })
             .collect();
-        let missing = plan.missing(&Answers::default());
-        warnings
-            .extend(missing.iter().map(|m| format!("`{}` is not set: export it where your client starts", m.variable)));
+        let (secret, open): (Vec<_>, Vec<_>) =
+            plan.missing(&Answers::default()).into_iter().partition(|missing| missing.secret);
+        warnings.extend(secret.iter().map(|missing| missing.advice(&plan.id)));
+        let ask = |missing: Missing| Ask { name: missing.name, title: missing.title.unwrap_or_default() };
+        let asks: Vec<Ask> = open.into_iter().map(ask).collect();
+        warnings.extend(asks.iter().map(|ask| format!("`{}` is not set: you are asked for it next", ask.name)));
         warnings.extend(plan.left_out.iter().cloned());
         let lines = preview(&plan, &Answers::default());
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        Ok(Preview { lines, warnings })
+        Ok(Preview { lines, warnings, asks })
     }
 
-    fn install(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
+    fn install(&self, id: &str, values: &[(String, String)], tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
         let shown = self.plan.lock().unwrap_or_else(PoisonError::into_inner).take();
         let plan = match shown.filter(|plan| plan.id.to_string() == id) {
             Some(plan) => plan,
             None => self.plan(id, tell)?,
         };
-        let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
+        let mut answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
+        for (name, value) in values {
+            // A value that turns out to be a secret is dropped, and then missing.
+            answers.give(name, value);
+        }
         let done = self.block_on(tell, self.host.markets.install(plan, answers)).map_err(backend_error)?;
-        Ok(format!("installed {} as {}", done.id, keys(&done.record)))
+        let installed = format!("installed {} as {}", done.id, keys(&done.record));
+        let missing = done.missing.iter().map(|missing| missing.advice(&done.id));
+        Ok(std::iter::once(installed).chain(missing).collect::<Vec<_>>().join("; "))
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
@@ -165,7 +181,12 @@ fn plugin(found: &Found) -> Plugin {
         source: listed.entry.content.as_ref().map_or_else(|_| String::new(), |usable| usable.source.describe()),
         homepage: listed.entry.text("homepage"),
         servers: servers.collect(),
-        notes: inspection.map(|i| i.left_out.clone()).unwrap_or_default(),
+        notes: found
+            .id()
+            .into_iter()
+            .flat_map(|id| found.missing().into_iter().map(move |missing| missing.advice(&id)))
+            .chain(inspection.map(|i| i.left_out.clone()).unwrap_or_default())
+            .collect(),
         broken: listed.broken().map(str::to_owned),
         installed: found.installed.is_some(),
         enabled: found.installed.as_ref().is_some_and(|record| record.enabled),

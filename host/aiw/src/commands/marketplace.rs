@@ -1,6 +1,5 @@
 //! `aiw plugin marketplace …`
 
-use aiw_core::ErrorKind;
 use aiw_home::MarketSettings;
 use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary};
 use serde_json::json;
@@ -76,6 +75,11 @@ fn plugins(count: usize) -> String {
     if count == 1 { "1 plugin".into() } else { format!("{count} plugins") }
 }
 
+/// `1 marketplace`, `3 marketplaces`.
+fn marketplaces(count: usize) -> String {
+    if count == 1 { "1 marketplace".into() } else { format!("{count} marketplaces") }
+}
+
 /// `, 12 are not inspected yet`, or nothing.
 pub fn not_inspected(count: usize) -> String {
     match count {
@@ -105,7 +109,8 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
             statuses.iter().filter(|s| s.market.enabled).map(|s| s.market.name.to_string()).collect()
         }
     };
-    let (mut answer, mut first) = (MarketUpdate::default(), None);
+    let (mut answer, mut first) = (MarketUpdate::default(), None::<Failure>);
+    let count = names.len();
     for market in names {
         match host.markets.update(&market, inspect).await {
             Ok(done) => {
@@ -122,24 +127,23 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
                 answer.marketplaces.push(done);
             }
             Err(e) => {
-                // Of all of them, one that is out of reach is a line: the others are current.
-                let out_of_reach = name.is_none() && e.kind() == ErrorKind::Unavailable;
                 let failure = Failure::from(e);
                 answer.failed.push(FailedName::of(&market, &failure));
-                if out_of_reach || first.is_some() {
-                    output.note(format!("{market}: not updated: {}", failure.message()));
+                // Of one that was named, the error alone.
+                if name.is_some() {
+                    return Err(failure);
                 }
-                if !out_of_reach {
-                    first.get_or_insert(failure);
+                output.note(format!("{market}: not updated: {}", failure.message()));
+                if let Some(hint) = failure.hint() {
+                    output.note(format!("  hint: {hint}"));
                 }
+                first.get_or_insert(failure);
             }
         }
     }
-    match first {
-        // Of one that was named, the error alone.
-        Some(failure) if name.is_some() => Err(failure),
-        first => output.conclude(answer, first),
-    }
+    let failed = answer.failed.len();
+    let failure = first.map(|first| first.saying(format!("{failed} of {} could not be updated", marketplaces(count))));
+    output.conclude(answer, failure)
 }
 
 fn list(host: &Host, output: &Output) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ pub fn run(command: PluginCommand, output: &Output) -> Result<(), Failure> {
         PluginCommand::Marketplace(command) => {
             on_host(output, async |host| marketplace::run(host, command, output).await)
         }
-        PluginCommand::Search(args) => on_host(output, async |host| look::search(host, args, output)),
+        PluginCommand::Search(args) => on_host(output, async |host| look::search(host, args, output).await),
         PluginCommand::List(args) => on_host(output, async |host| look::list(host, &args, output)),
         PluginCommand::Info { plugin } => on_host(output, async |host| look::info(host, &plugin, output).await),
         PluginCommand::Install(args) => on_host(output, async |host| install::install(host, args, output).await),

@@ -155,6 +155,24 @@ impl Settings {
         &self.problems
     }
 
+    /// Whether a market is one that a new home has and uses.
+    pub fn is_default(market: &MarketSettings) -> bool {
+        market.kind == MarketKind::Github
+            && DEFAULT_MARKETS.iter().any(|(name, repo, enabled)| {
+                *enabled && market.name.as_str() == *name && market.location == *repo && market.extension.is_none()
+            })
+    }
+
+    /// Whether the user may still be asked to fetch the default market.
+    pub fn offers_default(&self) -> bool {
+        self.document.get(&["offerDefaultMarketplace"]) != Some(&Value::Bool(false))
+    }
+
+    /// Remembers that the user does not want to be asked again.
+    pub fn decline_default(&mut self) -> Result<(), HomeError> {
+        self.document.set(&["offerDefaultMarketplace"], &Value::Bool(false))
+    }
+
     /// The default markets become explicit before the first change, so that one of them can be removed.
     fn write_defaults(&mut self) -> Result<(), HomeError> {
         if self.document.get(&["extraKnownMarketplaces"]).is_none() {

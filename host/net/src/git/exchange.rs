@@ -194,8 +194,8 @@ impl Exchange {
             let found = aiw_core::one_line(&found, 80);
             if self.advertise && self.is_static(stream)? {
                 return Err(NetError::invalid(format!(
-                    "`{shown}` serves git over the old static protocol, which aiw does not speak: use a server with \
-                     git's smart HTTP protocol, or ssh"
+                    "`{shown}` offers only git's old \"dumb\" HTTP protocol, which aiw does not support: clone it and add \
+                     the directory, or use a server with git's smart HTTP protocol"
                 )));
             }
             return Err(NetError::malformed(format!("`{shown}` is not a git repository: it answered `{found}`")));

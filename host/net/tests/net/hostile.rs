@@ -329,8 +329,8 @@ fn a_server_of_files_is_told_from_what_is_no_repository() {
     });
     let url = server.url("/r");
     let message = format!(
-        "`{url}` serves git over the old static protocol, which aiw does not speak: use a server with git's smart HTTP \
-         protocol, or ssh"
+        "`{url}` offers only git's old \"dumb\" HTTP protocol, which aiw does not support: clone it and add the \
+         directory, or use a server with git's smart HTTP protocol"
     );
     assert_eq!(open(&world.trees(), &server), NetError::Invalid { message });
 }

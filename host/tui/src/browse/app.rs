@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::model::{Options, Plugin, Preview};
+use super::model::{Ask, Options, Plugin, Preview};
 use super::row::Row;
 use super::search::Search;
 use crate::screen::{self, Progress};
@@ -17,6 +17,8 @@ pub(crate) type Effect = screen::Effect<Job>;
 const QUERY: usize = 100;
 /// The maximum number of characters in a message, a step or a line of a preview.
 const LINE: usize = 4_000;
+/// The maximum number of characters in a value.
+const VALUE: usize = 1_000;
 /// The maximum number of lines in a preview.
 const LINES: usize = 2_000;
 
@@ -25,7 +27,8 @@ const LINES: usize = 2_000;
 pub(crate) enum Job {
     Load,
     Preview(String),
-    Install(String),
+    /// With the values that the user gave, by name.
+    Install(String, Vec<(String, String)>),
     Remove(String),
     Enable(String, bool),
 }
@@ -71,6 +74,7 @@ pub(crate) enum Mode {
     Search,
     Help,
     Confirm(Confirm),
+    Fill(Fill),
 }
 
 /// A question, with warnings and details to decide on.
@@ -80,6 +84,29 @@ pub(crate) struct Confirm {
     pub(crate) question: String,
     pub(crate) warnings: Vec<String>,
     pub(crate) lines: Vec<String>,
+    /// The values to ask for before an install.
+    asks: Vec<Ask>,
+}
+
+/// Values that an install asks for, one after the other.
+#[derive(Debug)]
+pub(crate) struct Fill {
+    id: String,
+    asks: Vec<Ask>,
+    given: Vec<(String, String)>,
+    pub(crate) typed: String,
+}
+
+impl Fill {
+    /// The value that is being typed: its name and what its author calls it.
+    pub(crate) fn current(&self) -> Option<&Ask> {
+        self.asks.get(self.given.len())
+    }
+
+    /// How many were asked for, including this one, and how many there are.
+    pub(crate) fn position(&self) -> (usize, usize) {
+        (self.given.len() + 1, self.asks.len())
+    }
 }
 
 /// The pane that the arrows move. If the screen is too narrow for two panes, the pane that is shown.
@@ -135,6 +162,8 @@ pub(crate) struct App {
     pub(crate) query: String,
     /// The rows that pass the query and the filters, as indices into all rows.
     visible: Vec<usize>,
+    /// Whether some of them were not inspected yet.
+    pub(crate) shows_unknown: bool,
     pub(crate) selected: usize,
     /// The first row on the screen.
     pub(crate) top: usize,
@@ -159,6 +188,7 @@ impl App {
             filter: Filter { all: options.all, ..Filter::default() },
             query: clean(&options.query, QUERY),
             visible: Vec::new(),
+            shows_unknown: false,
             selected: 0,
             top: 0,
             page: 1,
@@ -230,14 +260,18 @@ impl App {
                 None
             }
             Mode::Confirm(_) => self.key_in_question(key.code),
+            Mode::Fill(_) => self.key_in_fill(key.code, control),
         }
     }
 
-    /// Handles pasted text. Only a search accepts it, so that pasted text cannot press keys.
+    /// Handles pasted text. Only a search and a value accept it, so that pasted text cannot press keys.
     pub(crate) fn paste(&mut self, text: &str) {
+        if let Mode::Fill(fill) = &mut self.mode {
+            clean(text, VALUE).chars().for_each(|c| type_char(&mut fill.typed, c, VALUE));
+        }
         if matches!(self.mode, Mode::Search) {
             let text = clean(text, QUERY);
-            self.retype(|query| text.chars().for_each(|c| type_char(query, c)));
+            self.retype(|query| text.chars().for_each(|c| type_char(query, c, QUERY)));
         }
     }
 
@@ -283,8 +317,11 @@ impl App {
                 if lines.len() == LINES {
                     lines.push("… and more".to_owned());
                 }
+                let asks =
+                    preview.asks.iter().map(|ask| Ask { name: clean(&ask.name, 120), title: clean(&ask.title, 200) });
                 self.ask(Confirm {
-                    job: Job::Install(id),
+                    job: Job::Install(id, Vec::new()),
+                    asks: asks.collect(),
                     question: format!("Install {shown}? (y/n)"),
                     warnings: clean_all(preview.warnings),
                     lines,
@@ -322,7 +359,7 @@ impl App {
     }
 
     fn begin(&mut self, job: &Job, title: String) {
-        let changes = matches!(job, Job::Install(_) | Job::Remove(_) | Job::Enable(..));
+        let changes = matches!(job, Job::Install(..) | Job::Remove(_) | Job::Enable(..));
         self.work = Some(Work { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
     }
 
@@ -436,6 +473,7 @@ impl App {
             let lines = vec!["Its files and everything that it added will be removed".to_owned()];
             self.ask(Confirm {
                 job: Job::Remove(id),
+                asks: Vec::new(),
                 question: format!("Remove {title}? (y/n)"),
                 warnings: Vec::new(),
                 lines,
@@ -479,7 +517,7 @@ impl App {
             // Some terminals send this for Backspace.
             KeyCode::Char('h') if control => self.retype(backspace),
             KeyCode::Backspace => self.retype(backspace),
-            KeyCode::Char(c) if !control => self.retype(|query| type_char(query, c)),
+            KeyCode::Char(c) if !control => self.retype(|query| type_char(query, c, QUERY)),
             KeyCode::Char(_) => {}
             other => self.move_by(other),
         }
@@ -513,7 +551,12 @@ impl App {
                 }
                 let (verb, id) = match &confirm.job {
                     Job::Remove(id) => ("Removing", id),
-                    Job::Install(id) | Job::Preview(id) | Job::Enable(id, _) => ("Installing", id),
+                    Job::Install(id, _) if !confirm.asks.is_empty() => {
+                        let (id, asks) = (id.clone(), confirm.asks);
+                        self.mode = Mode::Fill(Fill { id, asks, given: Vec::new(), typed: String::new() });
+                        return None;
+                    }
+                    Job::Install(id, _) | Job::Preview(id) | Job::Enable(id, _) => ("Installing", id),
                     Job::Load => return None,
                 };
                 let title = format!("{verb} {}", clean(id, 120));
@@ -524,6 +567,39 @@ impl App {
                 self.mode = Mode::List;
                 self.say("Nothing was changed".to_owned());
             }
+            _ => {}
+        }
+        None
+    }
+
+    /// Takes a value letter by letter. Nothing is installed before the last one.
+    fn key_in_fill(&mut self, code: KeyCode, control: bool) -> Option<Effect> {
+        let Mode::Fill(fill) = &mut self.mode else { return None };
+        match code {
+            KeyCode::Esc => {
+                self.mode = Mode::List;
+                self.say("Nothing was changed".to_owned());
+            }
+            KeyCode::Enter => {
+                let typed = std::mem::take(&mut fill.typed).trim().to_owned();
+                let name = fill.current().map(|ask| ask.name.clone()).unwrap_or_default();
+                fill.given.push((name, typed));
+                if fill.current().is_some() {
+                    return None;
+                }
+                let Mode::Fill(fill) = std::mem::replace(&mut self.mode, Mode::List) else { return None };
+                if !self.idle() {
+                    return None;
+                }
+                let given = fill.given.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+                let title = format!("Installing {}", clean(&fill.id, 120));
+                return self.start(Job::Install(fill.id, given), title);
+            }
+            KeyCode::Char('u') if control => fill.typed.clear(),
+            // Some terminals send this for Backspace.
+            KeyCode::Char('h') if control => backspace(&mut fill.typed),
+            KeyCode::Backspace => backspace(&mut fill.typed),
+            KeyCode::Char(c) if !control => type_char(&mut fill.typed, c, VALUE),
             _ => {}
         }
         None
@@ -570,6 +646,8 @@ impl App {
         self.visible.clear();
         let filter = &self.filter;
         self.visible.extend(search.hits().filter(|&index| rows.get(index).is_some_and(|entry| filter.shows(entry))));
+        let unknown = |&index: &usize| rows.get(index).is_some_and(|entry| !entry.inspected);
+        self.shows_unknown = self.visible.iter().any(unknown);
         self.selected = keep
             .and_then(|id| self.visible.iter().position(|&index| rows.get(index).is_some_and(|e| e.id == id)))
             .unwrap_or(0);
@@ -585,15 +663,15 @@ fn backspace(query: &mut String) {
     query.pop();
 }
 
-fn type_char(query: &mut String, c: char) {
-    if query.chars().count() >= QUERY {
+fn type_char(query: &mut String, c: char, most: usize) {
+    if query.chars().count() >= most {
         return;
     }
     if c == ' ' {
         // `clean` would remove it.
         query.push(c);
     } else {
-        query.push_str(&clean(c.encode_utf8(&mut [0; 4]), QUERY));
+        query.push_str(&clean(c.encode_utf8(&mut [0; 4]), most));
     }
 }
 

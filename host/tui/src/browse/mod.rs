@@ -18,7 +18,7 @@ use ratatui::Frame;
 use crate::event_loop::show;
 use crate::screen::{Effect, Progress, Screen, ScreenError, Worker};
 use app::{App, Job, Loaded, Reply};
-pub use model::{Backend, BackendError, Options, Plugin, Preview, Server};
+pub use model::{Ask, Backend, BackendError, Options, Plugin, Preview, Server};
 
 /// Lets the user browse until they leave. Standard output must be a terminal.
 ///
@@ -59,7 +59,7 @@ impl Screen for Browse {
         match job {
             Job::Load => Reply::Loaded(Err(why.to_owned())),
             Job::Preview(id) => Reply::Previewed(id, Err(why.to_owned())),
-            Job::Install(_) | Job::Remove(_) | Job::Enable(..) => Reply::Done(Err(why.to_owned())),
+            Job::Install(..) | Job::Remove(_) | Job::Enable(..) => Reply::Done(Err(why.to_owned())),
         }
     }
 
@@ -98,7 +98,7 @@ fn perform(backend: &dyn Backend, job: Job, report: &dyn Fn(Progress)) -> Reply 
             let preview = text(backend.preview(&id, report));
             Reply::Previewed(id, preview)
         }
-        Job::Install(id) => Reply::Done(text(backend.install(&id, report))),
+        Job::Install(id, values) => Reply::Done(text(backend.install(&id, &values, report))),
         Job::Remove(id) => Reply::Done(text(backend.remove(&id, report))),
         Job::Enable(id, enabled) => Reply::Done(text(backend.set_enabled(&id, enabled))),
     }

@@ -56,6 +56,17 @@ pub struct Preview {
     pub lines: Vec<String>,
     /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
+    /// The values to ask for before the install.
+    pub asks: Vec<Ask>,
+}
+
+/// A value that a plugin's servers need. It is shown while it is typed, so it is never a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The name under which it is given.
+    pub name: String,
+    /// What its author calls it; may be empty.
+    pub title: String,
 }
 
 /// The options of the browser.
@@ -100,8 +111,13 @@ pub trait Backend: Send + Sync {
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError>;
     /// Returns what an install would add, or an error if the plugin cannot be installed.
     fn preview(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<Preview, BackendError>;
-    /// Installs what the preview showed. Returns a line for the status.
-    fn install(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError>;
+    /// Installs what the preview showed, with the values that the user gave, by name. Returns a line for the status.
+    fn install(
+        &self,
+        id: &str,
+        values: &[(String, String)],
+        progress: &dyn Fn(Progress),
+    ) -> Result<String, BackendError>;
     /// Removes a plugin. Returns a line for the status.
     fn remove(&self, id: &str, progress: &dyn Fn(Progress)) -> Result<String, BackendError>;
     /// Enables or disables a plugin. Returns a line for the status.

@@ -51,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) installed: bool,
     pub(crate) enabled: bool,
     pub(crate) broken: Option<String>,
+    /// Whether it is known what the plugin brings.
+    pub(crate) inspected: bool,
     /// Whether the plugin brings an MCP server, or might bring one because nobody has looked yet.
     pub(crate) serves: bool,
     pub(crate) facts: Vec<Fact>,
@@ -134,6 +136,7 @@ impl Row {
             installed: plugin.installed,
             enabled: plugin.enabled,
             broken,
+            inspected,
             serves,
             facts,
             words,

@@ -11,7 +11,7 @@ use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::Color;
 
 use super::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
-use super::{Options, Plugin, Preview, Server, view};
+use super::{Ask, Options, Plugin, Preview, Server, view};
 use crate::Progress;
 
 pub(crate) fn plugin(name: &str) -> Plugin {
@@ -121,6 +121,52 @@ fn an_empty_list_says_what_to_do() {
 }
 
 #[test]
+fn the_title_says_that_plugins_may_be_unknown() {
+    let unknown = Plugin { kinds: None, servers: Vec::new(), ..plugin("unknown") };
+    let mut screen = Screen::of(vec![plugin("time"), unknown], 90, 6);
+    let title = |screen: &mut Screen| screen.frame().lines().next().unwrap().to_owned();
+    assert_eq!(title(&mut screen), "aiw plugins  1/2 of 2 · with MCP servers or not inspected yet");
+    screen.keys("/time");
+    assert_eq!(title(&mut screen), "aiw plugins  1/1 of 2 · with MCP servers · search time");
+}
+
+#[test]
+fn values_are_asked_for_before_an_install() {
+    let mut screen = Screen::of(vec![plugin("time")], 70, 8);
+    screen.keys("i");
+    let ask = |name: &str, title: &str| Ask { name: name.to_owned(), title: title.to_owned() };
+    let asks = vec![ask("directory", "Where it looks"), ask("REGION", "")];
+    screen.app.reply(Reply::Previewed("time@official".to_owned(), Ok(Preview { asks, ..Preview::default() })));
+    assert_eq!(screen.keys("y"), None);
+    assert_snapshot!(screen.frame(), @"
+    aiw plugins  1/1 of 1 · with MCP servers
+    Value of `directory`, Where it looks (1 of 2)
+    The plugin's servers need it. Enter without a value leaves it unset
+    for now.
+
+
+    >
+    Enter next  Esc stop  Ctrl-C quit
+    ");
+    screen.keys("/tmq");
+    screen.key(KeyCode::Backspace);
+    screen.app.paste("p\n");
+    assert_eq!(screen.key(KeyCode::Enter), None);
+    assert_snapshot!(screen.frame(), @"
+    aiw plugins  1/1 of 1 · with MCP servers
+    Value of `REGION` (2 of 2)
+    The plugin's servers need it. Enter without a value leaves it unset
+    for now.
+
+
+    >
+    Enter next  Esc stop  Ctrl-C quit
+    ");
+    let given = vec![("directory".to_owned(), "/tmp".to_owned())];
+    assert_eq!(screen.key(KeyCode::Enter), Some(Effect::Start(Job::Install("time@official".to_owned(), given))));
+}
+
+#[test]
 fn before_the_list_is_read_it_says_so() {
     let (app, _) = App::new(Options::default());
     let mut screen = Screen { app, terminal: Terminal::new(TestBackend::new(60, 6)).unwrap() };
@@ -153,7 +199,7 @@ fn a_list_that_cannot_be_read_says_why() {
 #[test]
 fn list_and_details_stand_side_by_side() {
     assert_snapshot!(Screen::of(three(), 110, 20).frame(), @r#"
-        aiw plugins  1/3 of 4 · with MCP servers
+        aiw plugins  1/3 of 4 · with MCP servers or not inspected yet
         › ✓ github                official       mcp skills    │ github@official
           ! rusty                 official       mcp           │
             time                  acme           ?             │ All about github, for those who need it
@@ -180,7 +226,7 @@ fn list_and_details_stand_side_by_side() {
 fn on_a_narrow_screen_tab_turns_to_the_details() {
     let mut screen = Screen::of(three(), 50, 14);
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  1/3 of 4 · with MCP servers
+        aiw plugins  1/3 of 4 · with MCP servers or not in
         › ✓ github              official     mcp skills
           ! rusty               official     mcp
             time                acme         ?
@@ -197,7 +243,7 @@ fn on_a_narrow_screen_tab_turns_to_the_details() {
         "#);
     screen.key(KeyCode::Tab);
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  1/3 of 4 · with MCP servers
+        aiw plugins  1/3 of 4 · with MCP servers or not in
         github@official
 
         All about github, for those who need it
@@ -219,7 +265,7 @@ fn a_search_narrows_as_one_types() {
     let mut screen = Screen::of(three(), 100, 10);
     screen.keys("/tim");
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  1/1 of 4 · with MCP servers · search tim
+        aiw plugins  1/1 of 4 · with MCP servers or not inspected yet · search tim
         ›   time                acme         ?            │ time@acme
                                                           │
                                                           │ All about time, for those who need it
@@ -286,7 +332,7 @@ fn a_broken_plugin_says_why_and_is_not_installed() {
     screen.key(KeyCode::Down);
     assert_eq!(screen.keys("i"), None);
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  2/3 of 4 · with MCP servers
+        aiw plugins  2/3 of 4 · with MCP servers or not inspected yet
           ✓ github              official     mcp skills   │ rusty@official
         › ! rusty               official     mcp          │
             time                acme         ?            │ ! broken: no plugin.json
@@ -312,6 +358,7 @@ fn previewed(screen: &mut Screen) {
                     .to_owned(),
                 "with TIME_TOKEN=\u{1b}]0;evil\u{7}".to_owned(),
             ],
+            asks: vec![],
             warnings: vec!["TIME_TOKEN is not set".to_owned()],
         }),
     ));
@@ -322,7 +369,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
     let mut screen = Screen::of(three(), 80, 10);
     previewed(&mut screen);
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  3/3 of 4 · with MCP servers
+        aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
         Install time@acme? (y/n)
         ! TIME_TOKEN is not set
           server time (stdio) runs: uvx mcp-server-time --local-timezone=Europe/Zurich
@@ -333,10 +380,10 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
 
         y yes  n no  ↑↓ scroll
         "#);
-    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Install("time@acme".to_owned()))));
+    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Install("time@acme".to_owned(), Vec::new()))));
     screen.app.tick(Some(Progress { what: "fetching\u{1b}[31m".to_owned(), done: 30, total: Some(100) }));
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  3/3 of 4 · with MCP servers
+        aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
           ✓ github               official       │ time@acme
           ! rusty                official       │
         ›   time                 acme           │ All about time, for those who need it
@@ -353,7 +400,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
     plugins[1].installed = true;
     screen.app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins)))));
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  3/3 of 4 · with MCP servers
+        aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
           ✓ github               official       │ time@acme
           ! rusty                official       │
         › • time                 acme           │ All about time, for those who need it
@@ -385,7 +432,7 @@ fn a_long_preview_says_that_there_is_more() {
     screen.key(KeyCode::End);
     screen.keys("i");
     let lines = (1..=9).map(|n| format!("line {n}")).collect();
-    screen.app.reply(Reply::Previewed("time@acme".to_owned(), Ok(Preview { lines, warnings: vec![] })));
+    screen.app.reply(Reply::Previewed("time@acme".to_owned(), Ok(Preview { lines, warnings: vec![], asks: vec![] })));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  3/3 of 4 · with MCP servers
         Install time@acme? (y/n)
@@ -429,7 +476,7 @@ fn removing_asks_and_enabling_does_not() {
     let mut screen = Screen::of(three(), 80, 10);
     assert_eq!(screen.keys("d"), None);
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  1/3 of 4 · with MCP servers
+        aiw plugins  1/3 of 4 · with MCP servers or not inspected yet
         Remove github@official? (y/n)
           Its files and everything that it added will be removed
 
@@ -443,7 +490,7 @@ fn removing_asks_and_enabling_does_not() {
     assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Remove("github@official".to_owned()))));
     screen.app.reply(Reply::Done(Err("cannot: \u{202e}busy".to_owned())));
     assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  1/3 of 4 · with MCP servers
+        aiw plugins  1/3 of 4 · with MCP servers or not inspected yet
         › ✓ github               official       │ github@official
           ! rusty                official       │
             time                 acme           │ All about github, for those who need
@@ -603,32 +650,32 @@ fn a_tiny_screen_shows_what_fits() {
 fn the_help_names_every_key() {
     let mut screen = Screen::of(three(), 80, 24);
     screen.keys("?");
-    assert_snapshot!(screen.frame(), @r#"
-        aiw plugins  1/3 of 4 · with MCP servers
-        ↑ ↓ j k        move
-        PgUp PgDn      move a page
-        Home End g G   first, last
-        /              search as you type; Enter keeps it, Esc clears it
-        m              market: each in turn
-        c              category: each in turn
-        t              kind of what plugins bring: each in turn
-        a              all plugins, or those with MCP servers
-        i              install: shows what it would add, then asks
-        d              remove: asks
-        e              enable or disable
-        r              read the list again
-        Tab Enter      details and back; arrows scroll them
-        Ctrl-Z         to the background
-        q Esc Ctrl-C   leave
+    assert_snapshot!(screen.frame(), @"
+    aiw plugins  1/3 of 4 · with MCP servers or not inspected yet
+    ↑ ↓ j k        move
+    PgUp PgDn      move a page
+    Home End g G   first, last
+    /              search as you type; Enter keeps it, Esc clears it
+    m              market: each in turn
+    c              category: each in turn
+    t              kind of what plugins bring: each in turn
+    a              all plugins, or those with MCP servers or not inspected yet
+    i              install: shows what it would add, then asks
+    d              remove: asks
+    e              enable or disable
+    r              read the list again
+    Tab Enter      details and back; arrows scroll them
+    Ctrl-Z         to the background
+    q Esc Ctrl-C   leave
 
-        ✓              installed, enabled
-        •              installed, disabled
-        !              broken
-        ?              not inspected yet
+    ✓              installed, enabled
+    •              installed, disabled
+    !              broken
+    ?              not inspected yet
 
 
-        ↑↓ scroll  Esc back
-        "#);
+    ↑↓ scroll  Esc back
+    ");
 }
 
 #[test]
@@ -731,6 +778,7 @@ mod fuzz {
                             None => None,
                             Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(Loaded::new(plugins()))))),
                             Some(Job::Preview(id)) => screen.app.reply(Reply::Previewed(id, outcome.map(|said| Preview {
+                                asks: vec![Ask { name: hostile().name, title: hostile().description }],
                                 lines: vec![said; 30], warnings: vec![hostile().name],
                             }))),
                             Some(_) => screen.app.reply(Reply::Done(outcome)),

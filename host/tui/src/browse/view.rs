@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
-use super::app::{App, Focus, Mode};
+use super::app::{App, Fill, Focus, Mode};
 use super::row::{Fact, Mark, Tone};
 use crate::text::{width, wrap};
 
@@ -22,7 +22,7 @@ const HELP: &[(&str, &str)] = &[
     ("m", "market: each in turn"),
     ("c", "category: each in turn"),
     ("t", "kind of what plugins bring: each in turn"),
-    ("a", "all plugins, or those with MCP servers"),
+    ("a", "all plugins, or those with MCP servers or not inspected yet"),
     ("i", "install: shows what it would add, then asks"),
     ("d", "remove: asks"),
     ("e", "enable or disable"),
@@ -119,6 +119,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
                 put(buffer, areas.status, 0, &format!("▼ {below} more lines below"), BOLD);
             }
         }
+        Mode::Fill(fill) => value(buffer, areas.body, fill),
         Mode::List | Mode::Search => {
             list(buffer, areas.list, app, theme);
             let focused = app.focus == Focus::Details;
@@ -165,7 +166,14 @@ fn title(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
         x = put(buffer, area, x, name, Style::new());
         x = put(buffer, area, x, value, theme.paint(Color::Yellow).add_modifier(Modifier::UNDERLINED));
     };
-    part("", if filter.all { "all" } else { "with MCP servers" });
+    part(
+        "",
+        match (filter.all, app.shows_unknown) {
+            (true, _) => "all",
+            (false, false) => "with MCP servers",
+            (false, true) => "with MCP servers or not inspected yet",
+        },
+    );
     for (name, value) in [("market ", &filter.market), ("category ", &filter.category), ("kind ", &filter.kind)] {
         if let Some(value) = value {
             part(name, value);
@@ -320,6 +328,24 @@ fn question(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> (usize,
     (scroll, lines.len().saturating_sub(scroll + usize::from(area.height)))
 }
 
+/// Draws what is asked for. What is typed stands in the status line.
+fn value(buffer: &mut Buffer, area: Rect, fill: &Fill) {
+    let Some(ask) = fill.current() else { return };
+    let (at, count) = fill.position();
+    let number = if count > 1 { format!(" ({at} of {count})") } else { String::new() };
+    let question = match ask.title.is_empty() {
+        true => format!("Value of `{}`{number}", ask.name),
+        false => format!("Value of `{}`, {}{number}", ask.name, ask.title),
+    };
+    let room = usize::from(area.width);
+    let style = |text| Line { label: "", indent: 0, text, style: BOLD };
+    let mut lines: Vec<Line<'_>> = wrap(&question, room).into_iter().map(style).collect();
+    for text in wrap("The plugin's servers need it. Enter without a value leaves it unset for now.", room) {
+        lines.push(Line { label: "", indent: 0, text, style: Style::new() });
+    }
+    text(buffer, area, &lines, 0);
+}
+
 fn help(theme: Theme) -> Vec<Line<'static>> {
     let line = |&(label, text)| Line { label, indent: 15, text, style: theme.tone(Tone::Plain) };
     HELP.iter().map(line).collect()
@@ -342,16 +368,21 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Po
     if area.is_empty() {
         return None;
     }
-    if matches!(app.mode, Mode::Search) {
-        // The user is typing at the end, so a long query loses its start.
-        let room = usize::from(area.width.saturating_sub(2));
-        let mut shown = app.query.as_str();
+    let typed = match &app.mode {
+        Mode::Search => Some(("/", app.query.as_str())),
+        Mode::Fill(fill) => Some(("> ", fill.typed.as_str())),
+        _ => None,
+    };
+    if let Some((prompt, typed)) = typed {
+        // The user is typing at the end, so a long text loses its start.
+        let room = usize::from(area.width).saturating_sub(prompt.len() + 1);
+        let mut shown = typed;
         while width(shown) > room {
             let mut chars = shown.chars();
             chars.next();
             shown = chars.as_str();
         }
-        let x = put(buffer, area, 0, "/", BOLD);
+        let x = put(buffer, area, 0, prompt, BOLD);
         let x = put(buffer, area, x, shown, Style::new());
         return Some(Position { x: area.x + x.min(area.width - 1), y: area.y });
     }
@@ -403,6 +434,7 @@ fn keys(buffer: &mut Buffer, area: Rect, app: &App) {
         }
         (Mode::Search, _) => &[("Enter", "keep"), ("Esc", "clear"), ("↑↓", "move"), ("Ctrl-C", "quit")],
         (Mode::Help, _) => &[("↑↓", "scroll"), ("Esc", "back")],
+        (Mode::Fill(_), _) => &[("Enter", "next"), ("Esc", "stop"), ("Ctrl-C", "quit")],
         (Mode::Confirm(_), _) => &[("y", "yes"), ("n", "no"), ("↑↓", "scroll")],
     };
     let mut x = 0;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use aiw_core::{PluginId, shell_word};
 use aiw_markets::{
-    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Missing, OnConflict, PlannedServer, UpdatedSummary,
+    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Missing, OnConflict, UpdatedSummary,
 };
-use aiw_servers::{Given, Transport};
+use aiw_servers::Transport;
 
 use super::look::{keys, short};
 use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, PluginUpdate};
@@ -17,12 +17,7 @@ use crate::output::Output;
 use crate::terminal;
 
 pub(super) async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), Failure> {
-    let mut answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
-    for (name, value) in &args.env {
-        if let Some(given) = given(name, value, output) {
-            answers.values.insert(name.clone(), given);
-        }
-    }
+    let answers = answers(args.on_conflict.map(Into::into), &args.env, output);
     let (mut installed, mut failures) = (Vec::new(), Failures::default());
     for name in &args.plugins {
         match install_one(host, name, &answers, args.yes, output).await {
@@ -44,15 +39,18 @@ pub(super) async fn install(host: &Host, args: InstallArgs, output: &Output) -> 
     output.conclude(PluginInstall { installed, failed: failures.failed }, failures.first)
 }
 
-/// What was typed for a value. A secret is never kept: it is as if it had not been given, so
-/// that the placeholder stays.
-fn given(name: &str, value: &str, output: &Output) -> Option<Given> {
-    match Given::parse(value) {
-        Given::Literal(value) if aiw_core::is_secret(name, &value) => {
-            output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
-            None
-        }
-        given => Some(given),
+/// The answers that the flags give.
+fn answers(on_conflict: Option<OnConflict>, env: &[(String, String)], output: &Output) -> Answers {
+    let mut answers = Answers { on_conflict, ..Answers::default() };
+    for (name, value) in env {
+        give(&mut answers, name, value, output);
+    }
+    answers
+}
+
+fn give(answers: &mut Answers, name: &str, value: &str, output: &Output) {
+    if !answers.give(name, value) {
+        output.note(format!("the value of `{name}` is not kept: export it where your client starts"));
     }
 }
 
@@ -76,13 +74,7 @@ impl Failures {
 
 fn say_missing(done: &Installed, output: &Output) {
     for missing in &done.missing {
-        let flag = missing.option.as_deref().unwrap_or(missing.variable.as_str());
-        let how = if missing.secret {
-            format!("export {0}, or name another variable with --env {flag}='${{OTHER}}'", missing.variable)
-        } else {
-            format!("export {0}, or give it with --env {flag}=VALUE", missing.variable)
-        };
-        output.note(format!("`{}` is not set: {how}", missing.variable));
+        output.note(missing.advice(&done.id));
     }
 }
 
@@ -123,7 +115,7 @@ pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
         let verb = if server.transport == Transport::Stdio { "runs" } else { "reaches" };
         lines.push(format!("  {} ({}) {verb}: {}", server.key, server.transport, server.target));
         lines.extend(server.details.iter().map(|detail| format!("    {detail}")));
-        let reads = read_names(server);
+        let reads = server.reads.names();
         if !reads.is_empty() {
             lines.push(format!("    reads {}", reads.join(", ")));
         }
@@ -132,13 +124,8 @@ pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
         }
     }
     let options = plan.options_used(answers);
-    lines.extend(options.iter().map(|(name, value)| format!("  user_config.{name} is {}", value.escape_debug())));
+    lines.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
     lines
-}
-
-fn read_names(server: &PlannedServer) -> Vec<String> {
-    let variables = server.reads.variables.keys().map(ToString::to_string);
-    variables.chain(server.reads.options.iter().map(|option| format!("user_config.{option}"))).collect()
 }
 
 /// Asks on a terminal for what the flags left open.
@@ -165,20 +152,12 @@ async fn complete(plan: &InstallPlan, answers: &Answers, output: &Output) -> Res
         }
         answers.conflicts = conflicts;
     }
-    for Missing { variable, option, title, secret } in plan.missing(&answers) {
-        if secret {
-            output.note(format!("`{variable}` is a secret: export it where your client starts; aiw does not keep it"));
-            continue;
-        }
-        let name = option.clone().unwrap_or_else(|| variable.to_string());
+    // A secret can't be given here: how to set it is said at the end.
+    for Missing { name, title, .. } in plan.missing(&answers).into_iter().filter(|missing| !missing.secret) {
         let title = title.map_or(String::new(), |title| format!(" ({title})"));
-        let value =
-            terminal::ask(&format!("Value of `{name}`{title}, or nothing to read ${{{variable}}} at the start:"))
-                .await?;
-        if let Some(given) =
-            Some(value).filter(|value| !value.is_empty()).and_then(|value| given(&name, &value, output))
-        {
-            answers.values.insert(name, given);
+        let value = terminal::ask(&format!("Value of `{name}`{title}, or nothing to set it later:")).await?;
+        if !value.is_empty() {
+            give(&mut answers, &name, &value, output);
         }
     }
     Ok(answers)
@@ -186,6 +165,7 @@ async fn complete(plan: &InstallPlan, answers: &Answers, output: &Output) -> Res
 
 pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Failure> {
     let mut failures = Failures::default();
+    let answers = answers(args.on_conflict.map(Into::into), &args.env, output);
     let mut ids: Vec<PluginId> = Vec::new();
     if args.plugins.is_empty() {
         ids.extend(host.markets.installed()?.into_iter().map(|(id, _)| id));
@@ -216,10 +196,14 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
             unchanged.push(id.to_string());
             continue;
         }
-        let result = update_one(host, &id, &args, output).await;
+        let result = update_one(host, &id, &answers, args.accept_changes, output).await;
         match result {
             Ok(Some((from, installed))) => {
-                output.line(format!("Updated {id}: {} → {}", short(&from), short(&installed.record.version)));
+                let (before, after) = (short(&from), short(&installed.record.version));
+                output.line(match before == after {
+                    true => format!("Updated {id} {after}"),
+                    false => format!("Updated {id}: {before} → {after}"),
+                });
                 say_missing(&installed, output);
                 installed.notes.iter().for_each(|note| output.note(note));
                 updated.push(UpdatedSummary { plugin: InstalledSummary::of(&installed), from });
@@ -243,15 +227,16 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
 async fn update_one(
     host: &Host,
     id: &PluginId,
-    args: &UpdateArgs,
+    answers: &Answers,
+    accept_changes: bool,
     output: &Output,
 ) -> Result<Option<(String, Installed)>, Failure> {
-    let Some(check) = host.markets.check_update(id).await? else { return Ok(None) };
+    let Some(check) = host.markets.check_update(id, answers).await? else { return Ok(None) };
     if check.changed_files > 0 {
         let files = if check.changed_files == 1 { "1 file".into() } else { format!("{} files", check.changed_files) };
         output.line(format!("{id}: {files} changed in the plugin, which a server runs from"));
     }
-    if !check.changes.is_empty() && !args.accept_changes {
+    if !check.changes.is_empty() && !accept_changes {
         let changes = MarketError::Changes { id: id.clone(), changes: check.changes.clone() };
         if !terminal::can_ask() {
             return Err(changes.into());
@@ -262,9 +247,8 @@ async fn update_one(
             return Err(MarketError::Declined.into());
         }
     }
-    let answers = Answers { on_conflict: args.on_conflict.map(Into::into), ..Answers::default() };
     let from = check.from.clone();
-    Ok(Some((from, host.markets.update_to(check.plan, answers).await?)))
+    Ok(Some((from, host.markets.update_to(check.plan, answers.clone()).await?)))
 }
 
 pub(super) async fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {

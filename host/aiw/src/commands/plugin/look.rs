@@ -1,20 +1,49 @@
 //! `aiw plugin search|list|info`: what there is.
 
-use aiw_core::PluginId;
+use std::collections::BTreeMap;
+
+use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
-use aiw_markets::{Found, MarketError, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary};
+use aiw_markets::{
+    Found, MarketError, Markets, Missing, PluginDetails, PluginSummary, Query, SearchResult, SearchSummary,
+};
 use serde_json::json;
 
 use crate::cli::{ListArgs, SearchArgs};
 use crate::components::Host;
 use crate::failure::Failure;
 use crate::output::{Output, table};
+use crate::terminal;
 
-pub(super) fn search(host: &Host, args: SearchArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn search(host: &Host, args: SearchArgs, output: &Output) -> Result<(), Failure> {
+    if !output.is_json()
+        && args.market.is_none()
+        && let Some(market) = offered(&host.markets).await?
+    {
+        match host.markets.update(&market, true).await {
+            Ok(done) => done.notes.iter().for_each(|note| output.note(format!("{market}: {note}"))),
+            Err(e) => output.note(format!("{market} is not fetched: {e}")),
+        }
+    }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
     let query = Query { text, market: args.market, category: args.category, all: args.all };
     show(&host.markets.search(&query)?, query.text.is_some(), output);
     Ok(())
+}
+
+/// Offers, once, to fetch the default marketplace of a new home. Returns its name if the user wants it.
+pub async fn offered(markets: &Markets) -> Result<Option<String>, Failure> {
+    if !terminal::can_ask() {
+        return Ok(None);
+    }
+    let Some(market) = markets.offer()? else { return Ok(None) };
+    let question = format!("The marketplace `{market}` was never fetched. Fetch it now?");
+    if terminal::confirm(&question, "", false).await? {
+        return Ok(Some(market.to_string()));
+    }
+    markets.decline_offer().await?;
+    terminal::tell(&format!("`aiw plugin marketplace update {market}` fetches it later"));
+    Ok(None)
 }
 
 pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), Failure> {
@@ -30,12 +59,15 @@ pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), 
     let mut plugins: Vec<PluginSummary> = Vec::new();
     for (id, record) in &installed {
         let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
-        let state = if record.enabled { "" } else { "disabled" };
-        rows.push(vec![id.to_string(), short(&record.version), keys(record), state.into()]);
-        plugins.push(match found {
+        let summary = match found {
             Some(found) => PluginSummary::of(found),
             None => PluginSummary::of_installed(id, record),
-        });
+        };
+        let disabled = (!record.enabled).then(|| "disabled".to_owned());
+        let unset = (!summary.missing_env.is_empty()).then(|| format!("not set: {}", summary.missing_env.join(", ")));
+        let state: Vec<String> = disabled.into_iter().chain(unset).collect();
+        rows.push(vec![id.to_string(), short(&record.version), keys(record), state.join("; ")]);
+        plugins.push(summary);
     }
     table(&rows).iter().for_each(|line| output.line(line));
     if installed.is_empty() {
@@ -65,7 +97,8 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         let kind = match (found.listed.broken(), found.listed.has_servers()) {
             (Some(_), _) => "broken".into(),
             (None, _) if found.listed.refused().is_some() => "refused".into(),
-            (None, None) => "not yet inspected".into(),
+            (None, None) if found.installed.is_none() => "not yet inspected".into(),
+            (None, None) => "mcp".into(),
             (None, Some(_)) => kinds(found).join(" "),
         };
         let mark = match &found.installed {
@@ -96,7 +129,9 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
     if !hidden.is_empty() {
         output.note(format!("hidden: {} (`--all` shows them)", hidden.join(", ")));
     }
-    for market in &result.not_fetched {
+    // Whoever declined to fetch one need not hear of it, unless it may have what they looked for.
+    let is_said = |market: &&MarketName| result.plugins.is_empty() || !result.declined.contains(market);
+    for market in result.not_fetched.iter().filter(is_said) {
         output.note(format!("marketplace `{market}` is not fetched yet: `aiw plugin marketplace update {market}`"));
     }
     result.problems.iter().for_each(|problem| output.note(problem));
@@ -164,6 +199,9 @@ pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(),
     if let Some(record) = &found.installed {
         output.line(installed_line(record));
     }
+    if let Some(id) = found.id() {
+        found.missing().iter().for_each(|missing| output.line(format!("  {}", missing.advice(&id))));
+    }
     output.answer(json!({ "plugin": details }));
     Ok(())
 }
@@ -179,6 +217,8 @@ fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Fai
     output.line(id.to_string());
     output.line("  its marketplace no longer lists it");
     output.line(installed_line(&record));
+    let missing = Missing::of(&record, &BTreeMap::new());
+    missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(id))));
     output.answer(json!({ "plugin": PluginSummary::of_installed(id, &record) }));
     Ok(())
 }

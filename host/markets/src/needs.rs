@@ -1,0 +1,117 @@
+//! What servers need and nobody has set yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::{EnvName, PluginId};
+use aiw_home::InstalledPlugin;
+use aiw_servers::{Given, Reads, option_variable, reads};
+
+use crate::inspect::UserOption;
+
+/// A value that a server needs and that is not set.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// The name under which the user gives it: that of the variable, or of the option of `userConfig`.
+    pub name: String,
+    /// The variable that will be read when a client starts the server.
+    pub variable: EnvName,
+    /// A human-readable label.
+    pub title: Option<String>,
+    /// Whether it must not be typed on a command line or stored.
+    pub secret: bool,
+}
+
+impl Missing {
+    /// What to do about it once the plugin is installed: one sentence.
+    pub fn advice(&self, id: &PluginId) -> String {
+        let Self { name, variable, secret, .. } = self;
+        let export =
+            if variable.as_str() == name { "export it".to_owned() } else { format!("export it as {variable}") };
+        let give = format!("aiw plugin update {id} --env {name}=");
+        // The variable behind an option is only worth a word where the option can't be given itself.
+        let is_derived = option_variable(name).as_ref() == Some(variable);
+        match (secret, is_derived) {
+            (true, _) => format!("`{name}` is not set: {export}, or name another variable: `{give}'${{OTHER}}'`"),
+            (false, true) => format!("`{name}` is not set: `{give}VALUE` sets it"),
+            (false, false) => format!("`{name}` is not set: {export}, or give it: `{give}VALUE`"),
+        }
+    }
+
+    /// The values that an installed plugin's servers need and that are not set. What its author says about its options
+    /// is in `options`, as far as it is known.
+    pub fn of(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>) -> Vec<Self> {
+        let servers = record.servers.iter().filter(|server| !server.skipped);
+        let servers: Vec<Reads> = servers.filter_map(|server| Some(reads(server.declaration.as_object()?))).collect();
+        let known = |name: &String| UserOption {
+            // The installed version's, which the listing may have moved on from.
+            default: record.defaults.get(name).cloned(),
+            ..options.get(name).cloned().unwrap_or_default()
+        };
+        let names = servers.iter().flat_map(|reads| &reads.options);
+        let declared = names.map(|name| (name.clone(), known(name))).collect();
+        needed(&servers.iter().collect::<Vec<_>>(), &declared, &record.values)
+    }
+}
+
+/// Options: what the user gave (by the option's name or its variable's), else the default. An option that is or
+/// sounds sensitive is always a reference.
+pub(crate) fn options_of(
+    servers: &[&Reads],
+    declared: &BTreeMap<String, UserOption>,
+    values: &BTreeMap<String, String>,
+) -> BTreeMap<String, Given> {
+    let mut options = BTreeMap::new();
+    for name in servers.iter().flat_map(|reads| &reads.options) {
+        let declared = declared.get(name);
+        let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
+        let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
+        let secret = declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name);
+        let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
+        let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
+        if let Some(given) = given.or(default) {
+            options.insert(name.clone(), given);
+        }
+    }
+    options
+}
+
+/// What servers need that neither the values nor the environment give.
+pub(crate) fn needed(
+    servers: &[&Reads],
+    declared: &BTreeMap<String, UserOption>,
+    values: &BTreeMap<String, String>,
+) -> Vec<Missing> {
+    let set = |name: &EnvName| std::env::var_os(name.as_str()).is_some_and(|value| !value.is_empty());
+    let options = options_of(servers, declared, values);
+    let mut missing = BTreeSet::new();
+    for reads in servers {
+        for (name, needed) in &reads.variables {
+            let variable = match values.get(name.as_str()).map(|text| Given::parse(text)) {
+                Some(Given::Literal(_)) => continue,
+                Some(Given::Reference(other)) => other,
+                None if *needed => name.clone(),
+                None => continue,
+            };
+            if !set(&variable) {
+                let secret = aiw_core::is_secret_name(name.as_str());
+                missing.insert(Missing { name: name.to_string(), variable, title: None, secret });
+            }
+        }
+        for name in &reads.options {
+            let declared = declared.get(name);
+            let variable = match options.get(name) {
+                Some(Given::Literal(_)) => continue,
+                Some(Given::Reference(variable)) => Some(variable.clone()),
+                None => option_variable(name),
+            };
+            let Some(variable) = variable.filter(|v| !set(v)) else { continue };
+            missing.insert(Missing {
+                name: name.clone(),
+                variable,
+                title: declared.map(|option| option.title.clone()).filter(|title| !title.is_empty() && title != name),
+                secret: declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name),
+            });
+        }
+    }
+    missing.into_iter().collect()
+}
