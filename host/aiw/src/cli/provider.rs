@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use aiw_core::{CliKind, EnvName, Family, ProviderName, SecretName};
 use clap::{Args, Subcommand};
 
+use crate::complete;
+
 #[derive(Debug, Subcommand)]
 pub enum ProviderCommand {
     /// Add a provider; asks for what you leave out
@@ -17,6 +19,7 @@ pub enum ProviderCommand {
     /// Remove a provider and the secrets that only it uses
     Remove {
         /// Its name
+        #[arg(add = complete::providers())]
         name: String,
     },
     /// List providers
@@ -24,19 +27,22 @@ pub enum ProviderCommand {
     /// Show one provider
     Show {
         /// Its name
+        #[arg(add = complete::providers())]
         name: String,
     },
     /// Set or show the provider for runs without `-p`
     Default {
         /// Its name; `own` means the CLI's own configuration
+        #[arg(add = complete::providers_or_own())]
         name: Option<String>,
         /// Only for these CLIs
-        #[arg(long, value_delimiter = ',', value_name = "CLI")]
+        #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
         clis: Vec<CliKind>,
     },
     /// Check that a provider answers, accepts its key and lists models
     Test {
         /// Its name
+        #[arg(add = complete::providers())]
         name: String,
     },
     /// List the presets that you can add a provider from
@@ -46,6 +52,7 @@ pub enum ProviderCommand {
 #[derive(Debug, Args)]
 pub struct ProviderArgs {
     /// Its name
+    #[arg(add = complete::providers())]
     pub name: ProviderName,
     /// The preset; see `aiw provider presets`
     #[arg(long)]
@@ -57,7 +64,7 @@ pub struct ProviderArgs {
     #[arg(long)]
     pub model: Option<String>,
     /// Use it only for these CLIs
-    #[arg(long, value_delimiter = ',', value_name = "CLI")]
+    #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
     pub clis: Vec<CliKind>,
     /// What you use it for, in your words
     #[arg(long, value_name = "TEXT")]
