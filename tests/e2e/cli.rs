@@ -134,8 +134,8 @@ fn a_shell_is_offered_commands_ids_and_names() {
     assert!(completed(&env, &["aiw", "ta"]).contains(&"task".to_owned()));
     assert!(!completed(&env, &["aiw", ""]).contains(&"__docs".to_owned()));
     let id = env.run(&["codex", "--detach", "#!\nsleep 60"]).ok().stdout.trim().to_owned();
-    assert_eq!(completed(&env, &["aiw", "task", "logs", &id[..2]]), [id.clone()]);
-    assert_eq!(completed(&env, &["aiw", "task", "stop", &id[..2]]), [id.clone()]);
+    assert_eq!(completed(&env, &["aiw", "task", "logs", &id[..2]]), std::slice::from_ref(&id));
+    assert_eq!(completed(&env, &["aiw", "task", "stop", &id[..2]]), std::slice::from_ref(&id));
     assert!(completed(&env, &["aiw", "task", "remove", &id[..2]]).is_empty());
     env.run(&["task", "stop", &id]).ok();
 

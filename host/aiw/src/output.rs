@@ -451,8 +451,8 @@ mod tests {
         );
         assert_eq!(
             shown(60, prompt),
-            "ID            STATE    DIRECTORY   PROMPT\n\
-             a1b2c3d4e5f6  running  …/sub/site  fix the test that fails…\n"
+            "ID            STATE    DIRECTORY    PROMPT\n\
+             a1b2c3d4e5f6  running  …/sub/site   fix the test that fails…\n"
         );
         assert!(shown(200, prompt).contains(prompt));
         // Two columns wide, each of them.
