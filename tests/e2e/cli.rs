@@ -74,6 +74,91 @@ fn a_wrong_command_line_is_64_on_standard_error() {
 }
 
 #[test]
+fn a_task_command_without_its_noun_is_answered_with_the_whole_one() {
+    let env = Environment::cold();
+    for (words, right) in [
+        (&["logs", "2yg1", "--tail", "3"][..], "aiw task logs 2yg1 --tail 3"),
+        (&["list"], "aiw task list"),
+        (&["stop", "2yg1", "a b"], "aiw task stop 2yg1 'a b'"),
+        (&["--json", "stop", "2yg1"], "aiw task stop 2yg1"),
+    ] {
+        let run = env.run(words);
+        assert_eq!(run.code, 64, "{}", run.whole());
+        match words[0] {
+            "--json" => assert_eq!(run.json()["error"]["hint"], right),
+            _ => assert_eq!(run.stderr.lines().last(), Some(&*format!("hint: {right}"))),
+        }
+    }
+    assert!(!env.home().exists());
+}
+
+#[test]
+fn help_and_version_are_commands_too() {
+    let env = Environment::cold();
+    assert_eq!(env.run(&["help"]).ok().stdout, env.run(&["--help"]).ok().stdout);
+    assert_eq!(env.run(&["help", "task", "logs"]).ok().stdout, env.run(&["task", "logs", "--help"]).ok().stdout);
+    let run = env.run(&["help", "tusk"]);
+    assert!(run.code == 64 && run.stderr.contains("unrecognized subcommand 'tusk'"), "{}", run.whole());
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(env.run(&["version"]).ok().stdout, format!("aiw {version}\n"));
+    assert_eq!(env.json(&["version"]), json!({"version": version}));
+}
+
+#[test]
+fn a_manual_page_is_written_for_each_command() {
+    let env = Environment::cold();
+    env.run(&["__man", "man"]).ok();
+    let page = |name: &str| std::fs::read_to_string(env.path("man").join(name)).unwrap();
+    assert!(page("aiw.1").contains("aiw\\-task(1)"));
+    assert!(page("aiw-task-logs.1").contains("\\-\\-follow"));
+    assert!(!env.path("man/aiw-__docs.1").exists());
+}
+
+/// Presses TAB after these words in bash, with the script that aiw prints, and returns what is offered.
+fn completed(env: &Environment, words: &[&str]) -> Vec<String> {
+    let (binary, variables) = env.parts();
+    let path = format!("{}:{}", binary.parent().unwrap().display(), variables["PATH"]);
+    let script = r#"source <(aiw completions bash)
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_TYPE=9
+        _clap_complete_aiw aiw "${COMP_WORDS[COMP_CWORD]}" 2>/dev/null
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let mut bash = env.program(std::path::Path::new("bash"));
+    bash.args(["--norc", "-c", script, "bash"]).args(words).env("PATH", path);
+    let run: aiw_tests::Run = bash.output().unwrap().into();
+    run.stdout.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn a_shell_is_offered_commands_ids_and_names() {
+    let (env, _clis) = aiw_tests::FakeClis::environment();
+    assert!(completed(&env, &["aiw", "ta"]).contains(&"task".to_owned()));
+    assert!(!completed(&env, &["aiw", ""]).contains(&"__docs".to_owned()));
+    let id = env.run(&["codex", "--detach", "#!\nsleep 60"]).ok().stdout.trim().to_owned();
+    assert_eq!(completed(&env, &["aiw", "task", "logs", &id[..2]]), std::slice::from_ref(&id));
+    assert_eq!(completed(&env, &["aiw", "task", "stop", &id[..2]]), std::slice::from_ref(&id));
+    assert!(completed(&env, &["aiw", "task", "remove", &id[..2]]).is_empty());
+    env.run(&["task", "stop", &id]).ok();
+
+    let add = ["provider", "add", "my-router", "--preset", "litellm", "--base-url", "http://127.0.0.1:9"];
+    env.run(&[&add[..], &["--token-env", "X_KEY"]].concat()).ok();
+    assert_eq!(completed(&env, &["aiw", "provider", "show", "my"]), ["my-router"]);
+    assert_eq!(completed(&env, &["aiw", "claude", "-p", "my"]), ["my-router"]);
+    env.run(&["role", "new", "reviewer"]).ok();
+    assert_eq!(completed(&env, &["aiw", "role", "show", "rev"]), ["reviewer"]);
+    let market = Market::new(env.path("m"), "shelf").plugin("notes", "1.0.0", json!({"notes": {"command": "notes"}}));
+    env.add(market.root()).ok();
+    assert_eq!(completed(&env, &["aiw", "plugin", "marketplace", "update", "sh"]), ["shelf"]);
+    assert_eq!(completed(&env, &["aiw", "plugin", "install", "no"]), ["notes@shelf"]);
+    assert!(completed(&env, &["aiw", "plugin", "remove", "no"]).is_empty());
+    env.run(&["plugin", "install", "notes", "--yes"]).ok();
+    assert_eq!(completed(&env, &["aiw", "plugin", "remove", "no"]), ["notes@shelf"]);
+    for shell in ["zsh", "fish", "powershell"] {
+        let script = env.run(&["completions", shell]).ok().stdout;
+        assert!(script.contains("AIW_COMPLETE"), "{script}");
+    }
+}
+
+#[test]
 fn a_slip_of_the_finger_is_pointed_out() {
     let env = Environment::cold();
     insta::assert_snapshot!(env.run(&["plugin", "instal"]).whole(), @"

@@ -353,6 +353,64 @@ fn a_marketplace_of_a_strangers_kind_is_added_and_installed_from() {
 }
 
 #[test]
+fn the_references_of_an_extension_are_shown_where_they_are_needed() {
+    let env = with_acme();
+    let info = env.run(&["extension", "info", "acme-index"]).ok();
+    insta::assert_snapshot!(info.stdout.lines().skip_while(|line| !line.contains("references")).take(3).collect::<Vec<_>>().join("\n"), @"
+    references to marketplaces:
+      acme:NAME, for example `acme:data`
+    plugin sources: acme
+    ");
+    let answer = env.json(&["extension", "info", "acme-index"]);
+    assert_eq!(answer["extension"]["references"], json!([{"form": "acme:NAME", "example": "acme:data"}]));
+    assert_eq!(answer["extension"]["entry_forms"], json!(["acme"]));
+    assert_eq!(env.json(&["extension", "info", "provider-google"])["extension"]["presets"], json!(["google"]));
+    insta::assert_snapshot!(env.run(&["plugin", "marketplace", "add", "foo:bar"]).whole(), @"
+    ------- stderr -------
+    error: `foo:bar` is not a reference that any source knows
+    hint: use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json; your extensions read `acme:NAME`
+    ------- exit code 2 -------
+    ");
+    insta::assert_snapshot!(env.run(&["plugin", "marketplace", "add", "foo:bar", "--source", "acme-index"]).whole(), @"
+    ------- stderr -------
+    error: `foo:bar` is not a reference that any source knows
+    hint: `acme-index` reads `acme:NAME`
+    ------- exit code 2 -------
+    ");
+    // A disabled one reads nothing.
+    env.run(&["extension", "disable", "acme-index"]).ok();
+    let run = env.run(&["plugin", "marketplace", "add", "foo:bar"]);
+    assert!(!run.stderr.contains("acme:NAME"), "{}", run.whole());
+    assert_eq!(env.json(&["extension", "info", "acme-index"])["extension"]["references"], json!([]));
+}
+
+#[test]
+fn a_private_address_is_answered_with_how_to_grant_it() {
+    let env = Environment::new();
+    let here = altered(&env, "acme-index", "here.wasm", &[("plugins.acme.example", "[fd00::12:34:5]:8443")]);
+    add(&env, &here).ok();
+    insta::assert_snapshot!(env.run(&["plugin", "marketplace", "add", "acme:tools"]).whole(), @"
+    ------- stderr -------
+    error: `[fd00::12:34:5]` is not a public address and was not granted; an address that you set in settings.json is granted: `sources.acme-index.base_url`
+    ------- exit code 2 -------
+    ");
+}
+
+#[test]
+fn removing_an_extension_names_the_providers_that_need_it() {
+    let env = Environment::new();
+    add(&env, &component("acme-spread")).ok();
+    let provider = ["provider", "add", "mine", "--preset", "acme-spread", "--token-env", "X_KEY"];
+    env.run(&provider).ok();
+    env.run(&["provider", "add", "other", "--preset", "openrouter", "--token-env", "X_KEY"]).ok();
+    let run = env.run(&["extension", "remove", "acme-spread"]).ok();
+    assert_eq!(run.stderr, "these providers don't work without it: mine\n");
+    add(&env, &component("acme-spread")).ok();
+    let answer = env.json(&["extension", "remove", "acme-spread"]);
+    assert_eq!(answer, json!({"removed": "acme-spread", "marketplaces": [], "providers": ["mine"]}));
+}
+
+#[test]
 fn the_same_component_in_javascript_does_the_same() {
     if !components_dir().join("acme-index-js.wasm").is_file() {
         let line = "not run: acme-index-js is not built (node and npm build it)\n";
@@ -572,6 +630,79 @@ fn a_component_is_called_without_being_added() {
 }
 
 #[test]
+fn a_provider_is_called_without_being_added() {
+    let env = Environment::new();
+    let path = component("acme-spread").display().to_string();
+    let call = |arguments: &[&str]| {
+        let fixed = ["extension", "call", path.as_str()];
+        env.run(&fixed.iter().chain(arguments).copied().collect::<Vec<_>>())
+    };
+    insta::assert_snapshot!(call(&["describe"]).whole(), @r#"
+    {
+      "label": "Several keys of one provider",
+      "presets": [
+        {
+          "id": "acme-spread",
+          "label": "Acme, over several keys",
+          "base_urls": {
+            "anthropic": "https://llm.acme.example",
+            "openai": "https://llm.acme.example/v1"
+          },
+          "token": "optional",
+          "token_page": null,
+          "model": null
+        }
+      ]
+    }
+    ------- stderr -------
+    ------- exit code 0 -------
+    "#);
+    insta::assert_snapshot!(call(&["plan", "--secret", "key-a", "--model", "large"]).whole(), @r#"
+    {
+      "intent": {
+        "api": "messages",
+        "auth": {
+          "kind": "bearer",
+          "secret": "key-a"
+        },
+        "headers": [],
+        "models": {
+          "main": "large",
+          "large": null,
+          "medium": null,
+          "small": null
+        },
+        "tuning": {
+          "context_tokens": null,
+          "output_tokens": null,
+          "timeout_seconds": null,
+          "no_betas": false,
+          "no_prompt_caching": false,
+          "no_tool_search": false
+        },
+        "tag": "key-a",
+        "notes": [
+          "key `key-a` of 1"
+        ]
+      }
+    }
+    ------- stderr -------
+    ------- exit code 0 -------
+    "#);
+    insta::assert_snapshot!(call(&["plan", "nope"]).whole(), @"
+    ------- stderr -------
+    error: the component has no preset `nope`
+    hint: its presets: `acme-spread`
+    ------- exit code 2 -------
+    ");
+    let run = call(&["check", "--secret", "key-a"]);
+    assert!(run.code == 69 && run.stderr.contains("no recorded answer for"), "{}", run.whole());
+    let run = call(&["claim", "acme:x"]);
+    assert!(run.code == 2 && run.stderr.contains("is not a `market-source`"), "{}", run.whole());
+    assert!(!env.home().join("extensions.lock").exists());
+}
+
+#[test]
 fn the_json_of_extensions_has_its_shape() {
     let env = with_acme();
     let json = |arguments: &[&str]| {
@@ -614,7 +745,17 @@ fn the_json_of_extensions_has_its_shape() {
             "base_url"
           ]
         },
-        "problem": null
+        "problem": null,
+        "references": [
+          {
+            "form": "acme:NAME",
+            "example": "acme:data"
+          }
+        ],
+        "entry_forms": [
+          "acme"
+        ],
+        "presets": []
       }
     }
     "#);
@@ -674,6 +815,28 @@ fn with_toolchain(env: &mut Environment) {
         env.set(name, std::env::var(name).unwrap_or_else(|_| format!("{real}/{below}")));
     }
     env.set("CARGO_NET_OFFLINE", "true");
+}
+
+#[test]
+fn a_new_provider_builds_and_passes_its_tests() {
+    let mut env = Environment::new();
+    with_toolchain(&mut env);
+    let (binary, _) = env.parts();
+    env.set("AIW", binary.display().to_string());
+    env.run(&["extension", "new", "my-llm", "--kind", "provider"]).ok();
+    let project = env.path("my-llm");
+    let shared = binary.parent().unwrap().join("extension-new-provider");
+    fs::create_dir_all(&shared).unwrap();
+    std::os::unix::fs::symlink(&shared, project.join("target")).unwrap();
+    let run: Run = env.program(Path::new("cargo")).arg("test").current_dir(&project).output().unwrap().into();
+    assert_eq!(run.code, 0, "{}", run.whole());
+    // Of the pure functions, and of the component in aiw.
+    for test in ["tests::a_cli_gets_the_key_and_the_model ... ok", "a_key_is_checked ... ok"] {
+        assert!(run.stdout.contains(test), "{}", run.whole());
+    }
+    let file = shared.join("wasm32-wasip2/release/my_llm.wasm").display().to_string();
+    env.run(&["extension", "add", &file, "--yes"]).ok();
+    env.run(&["provider", "add", "llm", "--preset", "my-llm", "--token-env", "X_KEY"]).ok();
 }
 
 #[test]

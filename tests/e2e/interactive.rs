@@ -161,6 +161,70 @@ fn waiting_shows_a_live_line_for_each_task() {
 }
 
 #[test]
+fn a_list_on_a_terminal_has_headers_and_fits_it_and_in_a_pipe_is_the_rows_alone() {
+    let (mut env, _) = fake();
+    let prompt = "say why the test that fails only on Fridays fails, and only on Fridays, please";
+    let id = env.run(&["codex", "--detach", prompt]).ok().stdout.trim().to_owned();
+    env.run(&["wait", &id]).ok();
+    let listed = |env: &Environment, arguments: &[&str]| {
+        let mut terminal = Terminal::start(env, arguments);
+        assert!(terminal.ends().success());
+        terminal.wait_for("STATE");
+        terminal
+    };
+    let terminal = listed(&env, &["task", "list"]);
+    terminal.wait_for(&id);
+    let shown = terminal.shown();
+    let lines: Vec<&str> = shown.lines().collect();
+    let headers: Vec<&str> = lines[0].split_whitespace().collect();
+    assert_eq!(headers, ["ID", "STATE", "CLI", "PROVIDER", "TIME", "STARTED", "DIRECTORY", "PROMPT"]);
+    // One line for the task, cut at a word.
+    assert_eq!(lines.len(), 2, "{shown}");
+    assert!(lines[1].starts_with(&id) && lines[1].contains(" ago ") && lines[1].ends_with('…'), "{shown}");
+    let cut = lines[1].rsplit("  ").next().unwrap().trim_end_matches('…');
+    assert!(prompt.starts_with(cut) && prompt[cut.len()..].starts_with(' '), "{shown}");
+    let color = |terminal: &Terminal| {
+        let parser = terminal.screen.lock().unwrap();
+        parser.screen().cell(0, 0).unwrap().bold()
+    };
+    assert!(color(&terminal));
+    env.set("NO_COLOR", "1");
+    assert!(!color(&listed(&env, &["task", "list"])));
+
+    // A program gets what it got before, with the age and the directory.
+    let piped = env.run(&["task", "list"]).ok().stdout;
+    assert!(piped.starts_with(&id) && !piped.contains("PROMPT") && piped.contains(" ago "), "{piped}");
+    assert!(
+        piped.lines().next().unwrap().contains(&env.path("").display().to_string().trim_end_matches('/').to_owned())
+    );
+    for arguments in [&["provider", "list"][..], &["provider", "presets"], &["extension", "list"], &["cli", "list"]] {
+        let first = |text: &str| text.lines().next().unwrap_or_default().split_whitespace().next().map(str::to_owned);
+        let piped = env.run(arguments).ok().stdout;
+        let mut terminal = Terminal::start(&env, arguments);
+        assert!(terminal.ends().success());
+        let row = first(&piped).unwrap();
+        terminal.wait_for(&row);
+        let header = first(&terminal.shown()).unwrap();
+        assert!(header != row && header.chars().all(|c| c.is_ascii_uppercase()), "{arguments:?}: {header}");
+    }
+}
+
+#[test]
+fn an_mcp_server_that_a_person_starts_says_what_it_is() {
+    let env = Environment::cold();
+    let mut terminal = Terminal::start(&env, &["mcp", "serve"]);
+    terminal.wait_for("It waits for messages now; Ctrl-C ends it.");
+    for line in ["claude mcp add aiw -- aiw mcp serve", "codex mcp add aiw -- aiw mcp serve", "gemini mcp add aiw aiw"]
+    {
+        assert!(terminal.shown().contains(line), "{}", terminal.shown());
+    }
+    terminal.press("\u{3}");
+    assert_eq!(terminal.ends().exit_code(), 130);
+    // A client is told nothing.
+    assert_eq!(env.run(&["mcp", "serve"]).stderr, "");
+}
+
+#[test]
 fn a_name_that_looks_like_a_reserved_one_is_asked_for_on_a_terminal() {
     let env = Environment::new();
     let market = Market::new(env.path("m"), "claude-plugins-offical");

@@ -780,6 +780,7 @@ fn a_private_address_that_an_extension_names_is_agreed_to_or_not_reached() {
     let refused = env.run(&["codex", "-p", "y", "hello"]);
     assert_eq!(refused.code, 2, "{}", refused.whole());
     assert!(refused.stderr.contains("`localhost` resolves to `127.0.0.1`"), "{}", refused.whole());
+    assert!(refused.stderr.contains("hint: to agree to this address, run `aiw provider edit"), "{}", refused.whole());
     assert_eq!(clis.seen().len(), starts);
     // aiw's own presets for this machine keep working.
     for preset in ["ollama", "lmstudio"] {

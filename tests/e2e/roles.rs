@@ -188,10 +188,23 @@ fn a_new_role_comes_from_a_template_a_file_or_standard_input() {
     ------- stderr -------
     ------- exit code 0 -------
     ");
-    assert_eq!(env.run(&["role", "validate", "plain"]).ok().stdout, "plain: good\n");
+    // What nobody wrote yet is no good role.
+    insta::assert_snapshot!(env.stable(&env.run(&["role", "validate", "plain"]).whole()), @"
+    plain: still has the description and the content of the template: `aiw role edit plain`
+    ------- stderr -------
+    error: invalid: `[TMP]/aiw/role/plain.md`
+    ------- exit code 2 -------
+    ");
+    let run = env.run(&["role", "validate", "--json"]);
+    let problem = "still has the description and the content of the template: `aiw role edit plain`";
+    assert_eq!((run.code, &run.json()["roles"][0]["problem"]), (2, &json!(problem)));
 
     env.run(&["role", "new", "described", "--description", "Does it"]).ok();
     assert!(env.read("role/described.md").starts_with("Does it\n------------\n"));
+    let run = env.run(&["role", "validate", "described"]);
+    assert!(run.code == 2 && run.stdout.contains("still has the content of the template"), "{}", run.whole());
+    role(&env, "described", "Does it\n------------\nYou do it.\n");
+    assert_eq!(env.run(&["role", "validate", "described"]).ok().stdout, "described: good\n");
 
     let file = write(env.path("role.txt"), REVIEWER);
     let answer = env.json(&["role", "new", "copied", "--from", file.to_str().unwrap()]);
@@ -398,9 +411,17 @@ fn editing_says_what_it_needs() {
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert_eq!(code, 2);
     insta::assert_snapshot!(said, @"
-    error: neither `VISUAL` nor `EDITOR` names an editor
+    error: neither `VISUAL` nor `EDITOR` names an editor, and git has none
     hint: for example, `export EDITOR=nano`
     ");
+    // Then the editor of git is the user's.
+    let configured = write(env.path("configured"), "#!/bin/sh\nprintf 'Edited\\n------------\\nby git\\n' > \"$1\"\n");
+    fs::set_permissions(&configured, fs::Permissions::from_mode(0o755)).unwrap();
+    env.git_config(&format!("[core]\n\teditor = '{}'\n", configured.display()));
+    let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
+    assert_eq!((said.as_str(), code), ("Changed mine\n", 0));
+    assert!(env.read("role/mine.md").starts_with("Edited\n"));
+    role(&env, "mine", REVIEWER);
     env.set("VISUAL", "no-such-editor");
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert!(code == 2 && said.contains("exit status: 127"), "{said}");

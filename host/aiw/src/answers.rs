@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask docs` writes their fields into `docs/json.md`.
 
-use aiw_components::{UpdatedExtension, VerifiedExtension};
+use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::RemovedProvider;
@@ -10,6 +10,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
+
+/// `aiw version`
+#[derive(Serialize, JsonSchema)]
+pub struct Version {
+    /// The version
+    pub version: &'static str,
+}
 
 /// One of several things for which a command failed.
 #[derive(Serialize, JsonSchema)]
@@ -135,6 +142,29 @@ pub struct ExtensionUpdate {
 pub struct ExtensionVerify {
     /// The extensions
     pub extensions: Vec<VerifiedExtension>,
+}
+
+/// `aiw extension info`
+#[derive(Serialize, JsonSchema)]
+pub struct ExtensionDetails {
+    /// What lists show of it
+    #[serde(flatten)]
+    pub summary: ExtensionSummary,
+    /// The forms of references to marketplaces that it reads
+    pub references: Vec<Reference>,
+    /// The forms of plugin sources that only it understands
+    pub entry_forms: Vec<String>,
+    /// The presets of providers that it adds
+    pub presets: Vec<String>,
+}
+
+/// A form of reference to a marketplace.
+#[derive(Serialize, JsonSchema)]
+pub struct Reference {
+    /// The form: `owner/repo[@ref]`
+    pub form: String,
+    /// An example of it
+    pub example: String,
 }
 
 /// `aiw extension remove`

@@ -6,12 +6,26 @@ pub mod task;
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, ExtensionId, MarketName};
+use aiw_core::{CliKind, ExtensionId, Family, MarketName};
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::complete;
 
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::task::{ScopeArgs, TaskCommand, WaitArgs};
+
+/// The colours of cargo and uv.
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default())
+    .error(AnsiColor::Red.on_default().bold())
+    .valid(AnsiColor::Cyan.on_default().bold())
+    .invalid(AnsiColor::Yellow.on_default().bold());
 
 /// Run AI coding CLIs with any API provider, as background tasks that survive crashes and closed terminals
 ///
@@ -19,7 +33,7 @@ use self::task::{ScopeArgs, TaskCommand, WaitArgs};
 /// 3 one of aiw's own files is invalid, 64 the command line is invalid, 69 the network, a server or the disk is
 /// unavailable, 70 a bug in aiw or in an extension, 128+n ended by signal n.
 #[derive(Debug, Parser)]
-#[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true, styles = STYLES)]
 pub struct Cli {
     /// Print one JSON object to standard output, errors included
     #[arg(long, global = true)]
@@ -68,12 +82,43 @@ pub enum Command {
     /// Manage roles: instructions that go before a prompt
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Print the script that completes commands, ids and names in your shell
+    ///
+    /// bash: put `source <(aiw completions bash)` into ~/.bashrc. zsh: put `source <(aiw completions zsh)` into
+    /// ~/.zshrc. fish: put `aiw completions fish | source` into ~/.config/fish/config.fish. PowerShell: put `aiw
+    /// completions powershell | Out-String | Invoke-Expression` into $PROFILE.
+    Completions {
+        /// Your shell
+        shell: Shell,
+    },
+    /// Show the help of a command
+    Help {
+        /// The command: `task logs`
+        command: Vec<String>,
+    },
+    /// Show the version
+    Version,
+    /// Write the manual pages
+    #[command(name = "__man", hide = true)]
+    Man {
+        /// The directory to write to
+        directory: PathBuf,
+    },
     /// Write the generated part of the documentation
     #[command(name = "__docs", hide = true)]
     Docs {
         /// The directory to write to
         directory: PathBuf,
     },
+}
+
+/// A shell that can complete.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +133,7 @@ pub enum PluginCommand {
     /// Show what a plugin runs, what it reads and where it comes from
     Info {
         /// NAME or NAME@MARKET
+        #[arg(add = complete::available_plugins())]
         plugin: String,
     },
     /// Install plugins and add their servers to mcp.json
@@ -98,7 +144,7 @@ pub enum PluginCommand {
     #[command(visible_alias = "uninstall")]
     Remove {
         /// NAME or NAME@MARKET
-        #[arg(required = true)]
+        #[arg(required = true, add = complete::installed_plugins())]
         plugins: Vec<String>,
     },
     /// Add the servers of disabled plugins to mcp.json again
@@ -106,7 +152,7 @@ pub enum PluginCommand {
     /// Take the servers of plugins out of mcp.json but keep the plugins
     Disable {
         /// NAME or NAME@MARKET
-        #[arg(required = true)]
+        #[arg(required = true, add = complete::installed_plugins())]
         plugins: Vec<String>,
     },
     /// Browse plugins in a full-screen view
@@ -132,7 +178,7 @@ pub struct SearchArgs {
     /// Words that a plugin must all contain
     pub query: Vec<String>,
     /// Only this marketplace
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::marketplaces())]
     pub market: Option<String>,
     /// Only this category
     #[arg(long)]
@@ -148,7 +194,7 @@ pub struct ListArgs {
     #[arg(long)]
     pub available: bool,
     /// Only this marketplace
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::marketplaces())]
     pub market: Option<String>,
     /// With --available: include plugins without MCP servers
     #[arg(long, requires = "available")]
@@ -158,7 +204,7 @@ pub struct ListArgs {
 #[derive(Debug, Args)]
 pub struct InstallArgs {
     /// NAME or NAME@MARKET
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::available_plugins())]
     pub plugins: Vec<String>,
     /// Set a value that a server reads; `K='${OTHER}'` reads it from another variable.
     /// Secrets are never written: aiw keeps only the reference
@@ -175,6 +221,7 @@ pub struct InstallArgs {
 #[derive(Debug, Args)]
 pub struct UpdateArgs {
     /// NAME or NAME@MARKET [default: all installed plugins]
+    #[arg(add = complete::installed_plugins())]
     pub plugins: Vec<String>,
     /// Accept changed servers, commands, URLs and variables
     #[arg(long)]
@@ -193,7 +240,7 @@ pub struct UpdateArgs {
 #[derive(Debug, Args)]
 pub struct EnableArgs {
     /// NAME or NAME@MARKET
-    #[arg(required = true)]
+    #[arg(required = true, add = complete::installed_plugins())]
     pub plugins: Vec<String>,
     /// What to do if a server's name was taken in mcp.json meanwhile
     #[arg(long, value_enum)]
@@ -227,6 +274,7 @@ pub enum MarketplaceCommand {
     /// Remove a marketplace; its installed plugins stay
     Remove {
         /// Its name
+        #[arg(add = complete::marketplaces())]
         name: String,
     },
     /// Fetch a marketplace again, or all of them
@@ -235,6 +283,7 @@ pub enum MarketplaceCommand {
     /// failure: 69 if its source is out of reach.
     Update {
         /// Its name
+        #[arg(add = complete::marketplaces())]
         name: Option<String>,
         /// Don't inspect plugins in other repositories
         #[arg(long)]
@@ -245,6 +294,7 @@ pub enum MarketplaceCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Extensions add forms of their own; `aiw extension info ID` shows them.")]
 pub struct AddArgs {
     /// OWNER/REPO[@REF], a git URL, a directory or the URL of a marketplace.json
     pub reference: String,
@@ -280,11 +330,13 @@ pub enum ExtensionCommand {
     /// Show who made an extension and what it may do
     Info {
         /// Its id, or a file that you have not added yet
+        #[arg(add = complete::extensions())]
         id: String,
     },
     /// Update an extension from its source, or all of them
     Update {
         /// Its id
+        #[arg(add = complete::added_extensions())]
         id: Option<String>,
         /// Accept more permissions or a lower version
         #[arg(long)]
@@ -293,21 +345,25 @@ pub enum ExtensionCommand {
     /// Use an extension again
     Enable {
         /// Its id
+        #[arg(add = complete::added_extensions())]
         id: String,
     },
     /// Stop using an extension
     Disable {
         /// Its id
+        #[arg(add = complete::added_extensions())]
         id: String,
     },
     /// Remove an extension
     Remove {
         /// Its id
+        #[arg(add = complete::added_extensions())]
         id: String,
     },
     /// Check the files and grants of an extension, or of all of them
     Verify {
         /// Its id
+        #[arg(add = complete::added_extensions())]
         id: Option<String>,
     },
     /// Create an extension: a Rust project that builds and passes its tests
@@ -337,7 +393,7 @@ pub struct CallArgs {
     /// The function to call
     #[arg(value_enum)]
     pub function: Function,
-    /// A reference to a marketplace
+    /// A reference to a marketplace, or the preset of a provider [default: its first one]
     pub reference: Option<String>,
     /// Recorded answers: {"URL": {"status": 200, "body": "…"}}; without them, every request fails
     #[arg(long, value_name = "FILE")]
@@ -345,14 +401,41 @@ pub struct CallArgs {
     /// Set a setting of the extension
     #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub setting: Vec<(String, String)>,
+    /// With `plan`: the AI CLI that is to start [default: the first one that the preset fits]
+    #[arg(long, add = complete::clis())]
+    pub cli: Option<CliKind>,
+    /// With a provider: the address of an API family (anthropic, openai, gemini) [default: the preset's]
+    #[arg(long, value_name = "FAMILY=URL", value_parser = parse_family)]
+    pub base_url: Vec<(Family, String)>,
+    /// With a provider: the model
+    #[arg(long)]
+    pub model: Option<String>,
+    /// With a provider: the name of a secret that it has, with a made-up value [default: token]
+    #[arg(long, value_name = "NAME")]
+    pub secret: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Function {
+    /// What it adds
     Describe,
+    /// What a reference to a marketplace means
     Claim,
+    /// The marketplace document
     FetchMarketplace,
+    /// What an AI CLI is told so that it reaches a provider
+    Plan,
+    /// Whether a provider is reachable and accepts the key
+    Check,
+    /// The models of a provider
+    Models,
 }
+
+/// How the server gets into the configuration of the AI CLIs.
+pub const REGISTER: &str = "\
+Claude Code: claude mcp add aiw -- aiw mcp serve
+Codex:       codex mcp add aiw -- aiw mcp serve
+Gemini CLI:  gemini mcp add aiw aiw mcp serve";
 
 #[derive(Debug, Subcommand)]
 pub enum McpCommand {
@@ -361,7 +444,7 @@ pub enum McpCommand {
     /// Put this command into the configuration of an MCP client. Its tools start Claude Code, Codex and Gemini CLI as
     /// tasks, list them, wait for them, read their logs and stop them. The tasks belong to the session that the client
     /// runs in: `aiw task list` shows them too, and they keep running when the server ends.
-    #[command(after_help = "Claude Code: claude mcp add aiw -- aiw mcp serve")]
+    #[command(after_help = REGISTER)]
     Serve,
 }
 
@@ -372,6 +455,7 @@ pub enum CliCommand {
     /// Show one AI CLI
     Info {
         /// claude, codex or gemini
+        #[arg(add = complete::clis())]
         name: CliKind,
     },
 }
@@ -383,13 +467,15 @@ pub enum RoleCommand {
     /// Print a role
     Show {
         /// Its name
+        #[arg(add = complete::roles())]
         name: String,
     },
     /// Create a role: a description, a line of exactly 12 dashes, the content
     New(NewRoleArgs),
-    /// Edit a role in `$VISUAL` or `$EDITOR`
+    /// Edit a role in `$VISUAL`, `$EDITOR` or the editor that git uses
     Edit {
         /// Its name
+        #[arg(add = complete::roles())]
         name: String,
     },
     /// Remove roles; aiw leaves Claude Code's subagents alone
@@ -401,6 +487,7 @@ pub enum RoleCommand {
     /// Check a role, or all of them
     Validate {
         /// Its name
+        #[arg(add = complete::roles())]
         name: Option<String>,
     },
 }
@@ -418,6 +505,11 @@ pub struct NewRoleArgs {
     /// Replace an existing role
     #[arg(long)]
     pub force: bool,
+}
+
+fn parse_family(text: &str) -> Result<(Family, String), String> {
+    let (family, url) = text.split_once('=').ok_or("expected `FAMILY=URL`")?;
+    Ok((family.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, url.to_owned()))
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {

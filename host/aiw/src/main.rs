@@ -3,6 +3,7 @@
 mod answers;
 mod cli;
 mod commands;
+mod complete;
 mod component_tasks;
 mod components;
 mod executable;
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|a| a == aiw_wasm::COMPILE_ARGUMENT) {
         return aiw_wasm::compile_main();
     }
+    // A shell that completes a command line: nothing else may be printed.
+    if std::env::var_os(commands::general::COMPLETE).is_some() {
+        commands::general::complete();
+    }
     // The commonest question, before anything is set up.
     if std::env::args_os().len() == 2 && std::env::args_os().nth(1).is_some_and(|a| a == "--version" || a == "-V") {
         return output::write_line(&format!("aiw {}", env!("CARGO_PKG_VERSION")));
@@ -48,17 +53,24 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(e) if !e.use_stderr() => {
-            return output::write(&e.render().to_string());
+            return output::write(&output::rendered(&e.render(), &std::io::stdout()));
         }
         Err(mut e) => {
             let command = std::env::args_os().skip(1).find_map(|word| word.to_str()?.parse::<CliKind>().ok());
-            let hint = command.and_then(|command| commands::run::line::hint(command, &mut e));
+            let hint = match command {
+                Some(command) => commands::run::line::hint(command, &mut e),
+                None => commands::general::task_form(&e),
+            };
             return Output::new(json).usage(&e, hint.as_deref());
         }
     };
     let output = Output::new(cli.json);
     let result = match cli.command {
         Command::Docs { directory } => commands::docs::write(&directory),
+        Command::Man { directory } => commands::general::manual(&directory),
+        Command::Completions { shell } => commands::general::completions(shell),
+        Command::Help { command } => return commands::general::help(&command, &output),
+        Command::Version => commands::general::version(&output),
         Command::Plugin(command) => commands::plugin::run(command, &output),
         Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),

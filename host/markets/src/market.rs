@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, without_query};
+use aiw_core::{ErrorKind, ExtensionId, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
 use aiw_extensions::World;
 use aiw_home::{Home, MarketSettings, Settings, blocking};
 use aiw_wasm::market::{EntryRef, EntrySource, Field, Registration};
@@ -140,7 +140,27 @@ fn keep_again(home: &Home, market: &MarketSettings, listing: Listing) -> Result<
     Ok(listing)
 }
 
+/// As many forms as one line of a hint holds.
+const MAX_FORMS: usize = 8;
+
 impl Markets {
+    /// Returns the forms of references that an extension reads, or else all that were added, as they describe
+    /// themselves. One that can't be asked is left out.
+    async fn forms(&self, of: Option<&ExtensionId>) -> Vec<String> {
+        let ids = match of {
+            Some(id) => vec![id.clone()],
+            None => self.library.enabled(World::MarketSource).unwrap_or_default(),
+        };
+        let mut forms = Vec::new();
+        for id in ids.iter().filter(|id| of.is_some() || !self.library.is_bundled(id.as_str())) {
+            let Ok(component) = self.library.load(id.as_str()).await else { continue };
+            let Ok(info) = component.describe().await else { continue };
+            forms.extend(info.references.iter().map(|known| format!("`{}`", one_line(&known.form, 60))));
+        }
+        forms.truncate(MAX_FORMS);
+        forms
+    }
+
     /// Resolves a reference: which component reads it, and where it points.
     async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<Resolved, MarketError> {
         let bad = |why: &str, hint: Option<String>| MarketError::Reference {
@@ -168,6 +188,7 @@ impl Markets {
             }
         }
         let expanded = expand_home(reference);
+        let asked = options.source.as_ref();
         let ids = match &options.source {
             Some(id) => vec![id.clone()],
             None => self.library.enabled(World::MarketSource)?,
@@ -211,7 +232,12 @@ impl Markets {
                 let hint = if std::path::Path::new(reference).exists() {
                     format!("a path must begin with `./`: `./{reference}`")
                 } else {
-                    "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json".to_owned()
+                    let own = "use `owner/repo` (GitHub), a git URL, a directory, or the URL of a marketplace.json";
+                    match (asked, self.forms(asked).await) {
+                        (_, forms) if forms.is_empty() => own.to_owned(),
+                        (Some(id), forms) => format!("`{id}` reads {}", forms.join(", ")),
+                        (None, forms) => format!("{own}; your extensions read {}", forms.join(", ")),
+                    }
                 };
                 // The skipped component may be the one that knows it.
                 let why = match notes.first() {

@@ -1,11 +1,16 @@
 //! Extensions for aiw, written in Rust.
 //!
-//! An extension is a WebAssembly component. It says what a reference to a marketplace means, where the marketplace
-//! document is, and how to reach the entries that only it understands. It has no file system, network, clock or
-//! environment: the modules [`http`], [`trees`], [`cache`], [`settings`], [`log`] and [`clock`] call the host, which
-//! allows what the manifest declares and the user agreed to.
+//! An extension is a WebAssembly component that adds a kind of plugin marketplace ([`MarketSource`]) or a kind of API
+//! provider ([`Provider`]). It has no file system, network, clock or environment: the modules [`http`], [`trees`],
+//! [`cache`], [`settings`], [`log`], [`tasks`] and [`clock`] call the host, which allows what the manifest declares and
+//! the user agreed to.
 //!
-//! Implement [`MarketSource`] and export it:
+//! `aiw extension new NAME --kind market-source` or `--kind provider` creates a project with tests.
+//!
+//! # Marketplaces
+//!
+//! A market source says what a reference to a marketplace means, where the marketplace document is, and how to reach
+//! the entries that only it understands:
 //!
 //! ```
 //! use aiw_extension::{EntryRef, Error, GitMarket, MarketSource, Registration, Snapshot, SourceInfo, Tree};
@@ -46,16 +51,109 @@
 //! assert_eq!(Notes::claim("other:writing"), None);
 //! ```
 //!
-//! with `crate-type = ["cdylib"]` and a `manifest.json` beside `Cargo.toml`:
+//! The document is Claude Code's `marketplace.json`. A source may also write one from an index of its own. Each plugin
+//! has a `source`, which is one of these:
+//!
+//! | `source` | who resolves it | fields |
+//! |---|---|---|
+//! | `"./path"` | [`download_plugin`](MarketSource::download_plugin) | relative to the marketplace's root |
+//! | `{"source": "github", …}` | the host | `repo` (`owner/repo`), `ref`, `sha`, `path` |
+//! | `{"source": "url", …}` | the host | `url` of a git repository, `ref`, `sha`, `path` |
+//! | `{"source": "git-subdir", …}` | the host | `url`, `path` (required), `ref`, `sha` |
+//! | `{"source": "notes", …}` | `download_plugin`, if [`SourceInfo::entry_form`] names `notes` | your own: [`OwnSource::field`] |
+//!
+//! - `ref` is a branch or tag. Without it, the default branch counts.
+//! - `sha` is a full commit id of 40 hexadecimal digits. It pins the plugin and takes precedence over `ref`. If the
+//!   repository doesn't have the commit, the install fails. Write it if your index knows it.
+//! - `path` is the plugin's directory inside the repository, with `/` and without `..`. Without it, the plugin is the
+//!   whole repository.
+//!
+//! # Providers
+//!
+//! A provider says what to tell an AI CLI so that it reaches an API. [`describe`](Provider::describe) lists presets: the
+//! address for each API family, and whether a token is needed. [`plan`](Provider::plan) is called before every start and
+//! returns an [`Intent`]: which API, which secret by its name, headers, and models by size. aiw turns the intent into
+//! the variables, arguments and files of that CLI, so a plan need not know any CLI:
+//!
+//! ```
+//! use aiw_extension::{Account, Error, Family, Intent, Preset, Provider, ProviderInfo, Target};
+//!
+//! /// The gateway of one team. It wants to know the team, and has its own names for models.
+//! struct Gateway;
+//!
+//! impl Provider for Gateway {
+//!     fn describe() -> ProviderInfo {
+//!         ProviderInfo::new("Acme's gateway").preset(
+//!             Preset::new("acme", "Acme's gateway")
+//!                 .at(Family::Anthropic, "https://llm.acme.example")
+//!                 .at(Family::Openai, "https://llm.acme.example/v1")
+//!                 .token_page("https://llm.acme.example/keys")
+//!                 .model("acme-large"),
+//!         )
+//!     }
+//!
+//!     fn plan(account: &Account, target: &Target) -> Result<Intent, Error> {
+//!         let intent = Intent::new(account, target)?.needs_secret(account)?;
+//!         Ok(intent.header("x-acme-team", "tools").medium_model("acme-medium").small_model("acme-mini"))
+//!     }
+//! }
+//!
+//! # #[cfg(any())]
+//! aiw_extension::export_provider!(Gateway, manifest = "manifest.json");
+//! #
+//! # use aiw_extension::{Api, Auth};
+//! # let preset = Gateway::describe().presets.remove(0);
+//! # let account = Account { name: "acme".into(), preset: preset.id, base_urls: preset.base_urls, model: preset.model,
+//! #     secrets: vec!["token".into()] };
+//! # let claude = Target { cli: "claude".into(), version: None, speaks: vec![Api::Messages], model: None };
+//! # let intent = Gateway::plan(&account, &claude)?;
+//! # assert_eq!(intent.auth, Auth::Bearer("token".into()));
+//! # assert_eq!((intent.headers.len(), intent.models.small.as_deref()), (1, Some("acme-mini")));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! [`check`](Provider::check) and [`models`](Provider::models) ask the list of models that each API has at a known place.
+//! [`Listing`] helps if the provider has it elsewhere.
+//!
+//! The host refuses an intent, and the CLI doesn't start, if the intent
+//!
+//! - names an API that the CLI doesn't speak, or that the account has no address for. An intent has no addresses: those
+//!   are the user's or the preset's, and the user agrees to them when adding the provider;
+//! - names a secret that the account doesn't have. An extension never sees the value of a secret: aiw inserts it, and
+//!   only for the provider's own addresses;
+//! - sets a header twice, or one that carries credentials or frames the message (`authorization`, `x-api-key`, `cookie`,
+//!   `host`, …). [`Intent::secret`], [`Intent::as_api_key`] and [`Intent::in_header`] say how the secret is sent;
+//! - has more than 16 headers or 8 notes;
+//! - wants something that the CLI can't do, such as [`Quirks`] that it can't leave out.
+//!
+//! # The manifest
+//!
+//! A crate has `crate-type = ["cdylib"]` and a `manifest.json` beside `Cargo.toml`:
 //!
 //! ```json
 //! { "id": "notes", "version": "0.1.0", "label": "Notes team", "hosts": [], "origins": ["git:git.notes.example"], "settings": [] }
 //! ```
 //!
-//! `cargo build --release --target wasm32-wasip2` then builds the component. The crate also compiles natively, so
-//! that you can test pure functions, like `claim`, with `cargo test`; functions that call the host panic there.
+//! `hosts` are for [`http`], `origins` for [`trees`], `settings` for [`settings`]. A provider's own addresses need no
+//! entry. An address on the user's machine or in a private network is reached only if the user typed it: as a
+//! reference, as `--base-url`, or as the value of a setting that the manifest names.
 //!
-//! Users read the message of an [`Error`]: write one sentence without a period, with literals in backticks.
+//! `cargo build --release --target wasm32-wasip2` then builds the component. The crate also compiles natively, so
+//! that you can test pure functions, like `claim` and `plan`, with `cargo test`; functions that call the host panic
+//! there. `aiw extension call FILE FUNCTION` calls one function of the component as aiw does, with recorded answers for
+//! the network.
+//!
+//! # Rules
+//!
+//! - Each call runs in a fresh instance with 2 s of processor time, 64 MiB of memory, 200 requests and 64 KiB of log.
+//!   `describe`, `claim` and `plan` end after 5 s.
+//! - `describe` and `claim` may call only [`log`]; `plan` may also call [`settings`], [`tasks::list`] and
+//!   [`tasks::get`]. Any other call ends them.
+//! - A request goes only to hosts that the manifest names and the user agreed to, over HTTPS. An update that asks for
+//!   more needs the user's agreement again.
+//! - What aiw itself reads, it reads first: `owner/repo`, paths, git URLs, URLs of a `marketplace.json`, and the standard
+//!   forms of plugin sources are never an extension's.
+//! - Users read the message of an [`Error`]: write one sentence without a period, with literals in backticks.
 
 #![warn(missing_docs)]
 

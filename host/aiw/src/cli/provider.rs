@@ -6,6 +6,8 @@ use aiw_core::{CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
 use aiw_home::{SecretRef, Text};
 use clap::{Args, Subcommand};
 
+use crate::complete;
+
 #[derive(Debug, Subcommand)]
 pub enum ProviderCommand {
     /// Add a provider; asks for what you leave out
@@ -18,12 +20,13 @@ pub enum ProviderCommand {
     /// Remove providers and the secrets that only they use
     Remove {
         /// Their names
-        #[arg(required = true)]
+        #[arg(required = true, add = complete::providers())]
         names: Vec<String>,
     },
     /// Give a provider another name; its secrets keep theirs
     Rename {
         /// Its name
+        #[arg(add = complete::providers())]
         name: String,
         /// Its new name
         new: ProviderName,
@@ -33,19 +36,22 @@ pub enum ProviderCommand {
     /// Show one provider
     Show {
         /// Its name
+        #[arg(add = complete::providers())]
         name: String,
     },
     /// Set or show the provider for runs without `-p`
     Default {
         /// Its name; `own` means the CLI's own configuration
+        #[arg(add = complete::providers_or_own())]
         name: Option<String>,
         /// Only for these CLIs
-        #[arg(long, value_delimiter = ',', value_name = "CLI")]
+        #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
         clis: Vec<CliKind>,
     },
     /// Check that a provider answers, accepts its key and lists models
     Test {
         /// Its name
+        #[arg(add = complete::providers())]
         name: String,
     },
     /// List the presets that you can add a provider from
@@ -72,7 +78,7 @@ pub struct ProviderArgs {
     #[arg(long)]
     pub model: Option<String>,
     /// Use it only for these CLIs
-    #[arg(long, value_delimiter = ',', value_name = "CLI")]
+    #[arg(long, value_delimiter = ',', value_name = "CLI", add = complete::clis())]
     pub clis: Vec<CliKind>,
     /// What you use it for, in your words
     #[arg(long, value_name = "TEXT")]
@@ -115,6 +121,7 @@ pub struct ProviderArgs {
 #[derive(Debug, Args)]
 pub struct EditArgs {
     /// Its name
+    #[arg(add = complete::providers())]
     pub name: ProviderName,
     #[command(flatten)]
     pub provider: ProviderArgs,

@@ -8,16 +8,18 @@ use aiw_core::{EnvName, RoleName};
 use aiw_launch::Permission;
 use clap::{Args, ValueEnum};
 
+use crate::complete;
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "The CLI's own flags go after `--`: aiw codex -p openrouter \"fix the test\" -- --skip-git-repo-check"
 )]
 pub struct RunArgs {
     /// The API provider; `own` means the CLI's own configuration
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", add = complete::providers_or_own())]
     pub provider: Option<String>,
     /// Roles that go before the prompt
-    #[arg(short, long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(short, long, value_name = "NAME", value_delimiter = ',', add = complete::roles())]
     pub role: Vec<RoleName>,
     /// The model
     #[arg(short, long)]

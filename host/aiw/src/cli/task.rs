@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::run::parse_duration;
+use crate::complete;
 
 #[derive(Debug, Subcommand)]
 pub enum TaskCommand {
@@ -13,6 +14,7 @@ pub enum TaskCommand {
     /// Show how a task ended, what it said and how to resume it
     Show {
         /// Its id, the first four or more characters of it, or its process id
+        #[arg(add = complete::tasks())]
         id: String,
     },
     /// Print a task's output
@@ -20,7 +22,7 @@ pub enum TaskCommand {
     /// Stop tasks: SIGTERM, then SIGKILL after five seconds
     Stop {
         /// Ids, beginnings of ids, or process ids
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", add = complete::running_tasks())]
         ids: Vec<String>,
         /// All running tasks of this session
         #[arg(long, conflicts_with = "ids")]
@@ -31,7 +33,7 @@ pub enum TaskCommand {
     /// Delete finished tasks and their logs
     Remove {
         /// Ids, beginnings of ids, or process ids
-        #[arg(required = true)]
+        #[arg(required = true, add = complete::ended_tasks())]
         ids: Vec<String>,
     },
     /// Delete old tasks
@@ -48,6 +50,7 @@ pub struct ScopeArgs {
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// The task's id, the beginning of it, or its process id
+    #[arg(add = complete::tasks())]
     pub id: String,
     /// Keep printing until the task ends
     #[arg(short, long)]
@@ -69,6 +72,7 @@ pub struct LogArgs {
 #[derive(Debug, Args)]
 pub struct WaitArgs {
     /// Ids, beginnings of ids, or process ids [default: all that are running or finished since you last looked]
+    #[arg(add = complete::running_tasks())]
     pub ids: Vec<String>,
     /// Stop waiting when the first one ends
     #[arg(long)]

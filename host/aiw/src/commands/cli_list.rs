@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::CliCommand;
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::output::Output;
 
 pub fn run(command: &CliCommand, output: &Output) -> Result<(), Failure> {
     // Without a home nothing is remembered, and the answer is the same.
@@ -31,7 +31,7 @@ fn list(found: &[Cli], output: &Output) {
         }
     };
     let rows: Vec<Vec<String>> = found.iter().map(row).collect();
-    table(&rows).iter().for_each(|line| output.line(line));
+    output.table(&["CLI", "VERSION", "INSTALLED", "PATH"], &rows);
     output.answer(json!({"clis": found.iter().map(CliSummary::of).collect::<Vec<_>>()}));
 }
 

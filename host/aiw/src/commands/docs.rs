@@ -16,7 +16,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use crate::answers::{ExtensionRemove, FailedId, NewProject, Status, TaskLog, Wait};
+use crate::answers::{
+    ExtensionDetails, ExtensionRemove, FailedId, NewProject, Reference, Status, TaskLog, Version, Wait,
+};
 use crate::cli::Cli;
 use crate::failure::Failure;
 
@@ -52,6 +54,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     named![
         CliDetails
         ExtensionRemove
+        ExtensionDetails
         ExtensionSummary
         Explanation
         FailedId
@@ -64,6 +67,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         PluginSummary
         PresetSummary
         ProviderDetails
+        Reference
         RemovedMarket
         RemovedPlugin
         RemovedProvider
@@ -80,6 +84,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         UpdatedMarket
         UpdatedSummary
         Validation
+        Version
         VerifiedExtension
         Wait
         WaitedTask

@@ -6,12 +6,12 @@ use aiw_home::LockedExtension;
 use aiw_wasm::{CallError, Component};
 use serde_json::json;
 
-use crate::answers::{ExtensionRemove, ExtensionUpdate, ExtensionVerify, FailedId};
+use crate::answers::{ExtensionDetails, ExtensionRemove, ExtensionUpdate, ExtensionVerify, FailedId, Reference};
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, new};
 use crate::components::Host;
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::terminal;
 
 pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failure> {
@@ -105,7 +105,7 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
             vec![known.id.to_string(), version, state.into(), manifest.map_or_else(String::new, |m| m.label.clone())]
         })
         .collect();
-    table(&rows).iter().for_each(|line| output.line(line));
+    output.table(&["ID", "VERSION", "STATE", "LABEL"], &rows);
     known.iter().filter_map(|k| k.problem.as_ref()).for_each(|problem| output.note(problem));
     output.answer(json!({"extensions": known.iter().map(ExtensionSummary::of).collect::<Vec<_>>()}));
     Ok(())
@@ -125,8 +125,9 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
                 locked: None,
                 problem: None,
             };
+            // Nobody agreed to run it yet, so it is not asked what it reads.
             let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::of(&known) };
-            output.answer(json!({ "extension": summary }));
+            output.answer(json!({ "extension": details(summary) }));
             return Ok(());
         }
         None => return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into()),
@@ -140,8 +141,55 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
     if let Some(locked) = &known.locked {
         output.line(format!("  added: {}{}", locked.added_at, if locked.enabled { "" } else { ", disabled" }));
     }
-    output.answer(json!({"extension": ExtensionSummary::of(&known)}));
+    let mut details = details(ExtensionSummary::of(&known));
+    if known.problem.is_none() && known.enabled() {
+        match offers(host, &known, &mut details).await {
+            Ok(()) => show_offers(&details, output),
+            Err(failure) => output.note(format!("it does not say what it reads: {}", failure.message())),
+        }
+    }
+    output.answer(json!({"extension": details}));
     Ok(())
+}
+
+fn details(summary: ExtensionSummary) -> ExtensionDetails {
+    ExtensionDetails { summary, references: Vec::new(), entry_forms: Vec::new(), presets: Vec::new() }
+}
+
+/// Asks a component what it adds. Its words are those of others.
+async fn offers(host: &Host, known: &Known, details: &mut ExtensionDetails) -> Result<(), Failure> {
+    let word = |text: &str| aiw_core::one_line(text, 80);
+    let component = host.library.load(known.id.as_str()).await?;
+    for world in known.about.iter().flat_map(|about| &about.worlds) {
+        match world {
+            World::MarketSource => {
+                let info = component.describe().await?;
+                let forms = info.references.iter();
+                details.references =
+                    forms.map(|r| Reference { form: word(&r.form), example: word(&r.example) }).collect();
+                details.entry_forms = info.entry_forms.iter().map(|form| word(form)).collect();
+            }
+            World::Provider => {
+                let info = component.provider_info().await?;
+                details.presets = info.presets.iter().map(|preset| word(&preset.id)).collect();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show_offers(details: &ExtensionDetails, output: &Output) {
+    if !details.references.is_empty() {
+        output.line("  references to marketplaces:");
+        for Reference { form, example } in &details.references {
+            output.line(format!("    {form}, for example `{example}`"));
+        }
+    }
+    for (name, words) in [("plugin sources", &details.entry_forms), ("provider presets", &details.presets)] {
+        if !words.is_empty() {
+            output.line(format!("  {name}: {}", words.join(", ")));
+        }
+    }
 }
 
 async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) -> Result<(), Failure> {

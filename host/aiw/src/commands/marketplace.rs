@@ -8,7 +8,7 @@ use crate::answers::{FailedName, MarketAdd, MarketUpdate};
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::components::Host;
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::terminal;
 
 pub async fn run(host: &Host, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
@@ -162,7 +162,7 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
         };
         rows.push(vec![status.market.name.to_string(), aiw_core::one_line(&source(&status.market), 70), state]);
     }
-    table(&rows).iter().for_each(|line| output.line(line));
+    output.table(&["NAME", "SOURCE", "PLUGINS"], &rows);
     if statuses.is_empty() {
         output.line("No marketplaces; `aiw plugin marketplace add OWNER/REPO` adds one");
     }

@@ -1,5 +1,6 @@
 //! `aiw mcp …`
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use aiw_gateway::{Gateway, LaunchSource, Unready};
 use aiw_home::Home;
 use aiw_launch::Launcher;
 
-use crate::cli::McpCommand;
+use crate::cli::{McpCommand, REGISTER};
 use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -30,6 +31,13 @@ async fn serve(output: &Output) -> Result<(), Failure> {
     let cwd = std::env::current_dir()
         .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
     let gateway = Gateway::new(Home::find()?, aiw_launch::session(), cwd, Box::new(FromHere));
+    if std::io::stdin().is_terminal() {
+        output.note(
+            "This is an MCP server: AI CLIs start it and talk to it on standard input and output. Register it with:",
+        );
+        REGISTER.lines().for_each(|line| output.note(format!("  {line}")));
+        output.note("It waits for messages now; Ctrl-C ends it.");
+    }
     aiw_mcp::serve_stdio(Arc::new(gateway)).await;
     Ok(())
 }

@@ -6,6 +6,7 @@ pub mod cli_list;
 pub mod docs;
 pub mod extension;
 mod follow;
+pub mod general;
 pub mod marketplace;
 pub mod mcp;
 pub mod new;

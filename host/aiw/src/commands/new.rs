@@ -35,6 +35,8 @@ const PROVIDER: Template = &files![
     "README.md" <- "sdk/templates/provider/README.md.tmpl",
     ".gitignore" <- "sdk/templates/market-source/gitignore.tmpl",
     "src/lib.rs" <- "sdk/templates/provider/lib.rs.tmpl",
+    "tests/component.rs" <- "sdk/templates/provider/component.rs.tmpl",
+    "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
 ];
 
 /// Of the SDK; as they are.

@@ -4,9 +4,10 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, IsTerminal, Read};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -18,7 +19,7 @@ use serde_json::json;
 use crate::answers::{FailedName, RoleRemove};
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::output::Output;
 
 /// What a role begins with, where nothing was given.
 const DESCRIPTION: &str = "What this role is for, in a line";
@@ -50,7 +51,7 @@ fn list(roles: &Roles, output: &Output) -> Result<(), Failure> {
         vec![one_line(&listed.name, 129), listed.source.as_str().to_owned(), said]
     };
     let rows: Vec<Vec<String>> = listing.roles.iter().map(row).collect();
-    table(&rows).iter().for_each(|line| output.line(line));
+    output.table(&["NAME", "SOURCE", "DESCRIPTION"], &rows);
     if rows.is_empty() {
         output.line("no roles: `aiw role new NAME` creates one");
     }
@@ -141,8 +142,9 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
             .with_hint(format!("`aiw role new {name} --from FILE --force` replaces it without one")));
     }
     let set = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).ok_or_else(|| {
-        Failure::user("neither `VISUAL` nor `EDITOR` names an editor").with_hint("for example, `export EDITOR=nano`")
+    let editor = set("VISUAL").or_else(|| set("EDITOR")).or_else(editor_of_git).ok_or_else(|| {
+        Failure::user("neither `VISUAL` nor `EDITOR` names an editor, and git has none")
+            .with_hint("for example, `export EDITOR=nano`")
     })?;
     let copy = Copy::new(name, &old)?;
     let ended = copy.open_with(&editor)?;
@@ -166,6 +168,14 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
     output.line(format!("Changed {name}"));
     output.answer(json!({"role": name, "changed": true}));
     Ok(())
+}
+
+/// What git would open: its configuration or its own default.
+fn editor_of_git() -> Option<OsString> {
+    let said = Command::new("git").args(["var", "GIT_EDITOR"]).stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let mut editor = said.ok().filter(|said| said.status.success())?.stdout;
+    editor.truncate(editor.trim_ascii_end().len());
+    (!editor.is_empty()).then(|| OsString::from_vec(editor))
 }
 
 /// What the editor works on, in a directory that nobody else sees.
@@ -226,9 +236,10 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
     if let (Some(name), true) = (name, wanted.is_empty()) {
         return Err(RoleError::Unknown { name: name.parse()? }.into());
     }
-    let mut bad = Vec::new();
+    let (mut bad, mut summaries) = (Vec::new(), Vec::new());
     for listed in &wanted {
-        let problem = listed.problem.as_ref().map(ToString::to_string);
+        let problem = listed.problem.as_ref().map(ToString::to_string).or_else(|| unedited(roles, listed));
+        summaries.push(RoleSummary { problem: problem.clone(), ..RoleSummary::of(listed) });
         output.line(format!("{}: {}", one_line(&listed.name, 129), problem.as_deref().unwrap_or("good")));
         if problem.is_some() {
             bad.push(format!("`{}`", listed.path.display()));
@@ -239,7 +250,21 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
         output.line(unread.to_string());
         bad.push(unread.to_string());
     }
-    let answer = json!({"roles": wanted.iter().map(|listed| RoleSummary::of(listed)).collect::<Vec<_>>()});
+    let answer = json!({ "roles": summaries });
     let failure = (!bad.is_empty()).then(|| Failure::user(format!("invalid: {}", bad.join(", "))));
     output.conclude(answer, failure)
+}
+
+/// What is left of the text that a new role begins with. Such a role can be used, but says nothing.
+fn unedited(roles: &Roles, listed: &Listed) -> Option<String> {
+    let role = roles.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
+    let mut left = Vec::new();
+    if role.description.trim() == DESCRIPTION {
+        left.push("description");
+    }
+    if role.content.trim().as_bytes() == CONTENT.trim_ascii() {
+        left.push("content");
+    }
+    let hint = format!("`aiw role edit {}`", role.name);
+    (!left.is_empty()).then(|| format!("still has the {} of the template: {hint}", left.join(" and the ")))
 }

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
@@ -13,6 +14,7 @@ use aiw_launch::{
     LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail,
 };
 use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
+use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 
 use crate::answers::{Status, TaskLog, TaskRemove, Wait};
@@ -79,10 +81,52 @@ fn rows(tasks: &[Task]) -> Vec<Vec<String>> {
     tasks.iter().map(row).collect()
 }
 
+/// A list of tasks: the same, with when and where each was started.
+fn show_list(tasks: &[Task], output: &Output) {
+    let now = SystemTime::now();
+    let headers = ["ID", "STATE", "CLI", "PROVIDER", "TIME", "STARTED", "DIRECTORY", "PROMPT"];
+    let with_place = |(mut row, task): (Vec<String>, &Task)| {
+        let prompt = row.pop().unwrap_or_default();
+        row.extend([age(task.started, now), directory(task), prompt]);
+        row
+    };
+    let rows: Vec<Vec<String>> = rows(tasks).into_iter().zip(tasks).map(with_place).collect();
+    let style = |row: usize, column: usize| match tasks.get(row).map(|task| (task.state, task.outcome)) {
+        Some((State::Ended, Some(Outcome::Succeeded))) if column == 1 => AnsiColor::Green.on_default(),
+        Some((State::Ended, _)) if column == 1 => AnsiColor::Red.on_default(),
+        Some(_) if column == 1 => AnsiColor::Yellow.on_default(),
+        _ => Style::new(),
+    };
+    output.painted_table(&headers, &rows, style);
+}
+
+/// How long ago that was, in the largest unit that says something.
+fn age(started: u64, now: SystemTime) -> String {
+    let ago = now.duration_since(SystemTime::UNIX_EPOCH + Duration::from_millis(started)).unwrap_or_default();
+    match ago.as_secs() {
+        s @ 0..60 => format!("{s}s ago"),
+        s @ 60..3600 => format!("{}m ago", s / 60),
+        s @ 3600..86400 => format!("{}h ago", s / 3600),
+        s => format!("{}d ago", s / 86400),
+    }
+}
+
+/// Where a task runs, with `~` for your home.
+fn directory(task: &Task) -> String {
+    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    let below = home.and_then(|home| Some(task.cwd.strip_prefix(home).ok()?.to_owned()));
+    let shown = match below {
+        Some(below) if below.as_os_str().is_empty() => "~".into(),
+        Some(below) => Path::new("~").join(below),
+        None => task.cwd.clone(),
+    };
+    one_line(&shown.to_string_lossy(), 200)
+}
+
 fn list(tasks: &Tasks, output: &Output) -> Result<(), Failure> {
     tasks.sweep()?;
     let (all, problems) = tasks.list_with_problems()?;
-    table(&rows(&all)).iter().for_each(|line| output.line(line));
+    show_list(&all, output);
     say(&problems, output);
     if all.is_empty() && problems.is_empty() {
         output.line("no tasks: `aiw claude \"…\"` starts one");
@@ -109,7 +153,7 @@ pub fn status(all_namespaces: bool, output: &Output) -> Result<(), Failure> {
     let count = |state: State| shown.iter().filter(|task| task.state == state).count();
     let unread = shown.iter().filter(|task| task.unread).count();
     let running = count(State::Running) + count(State::Starting) + count(State::Stopping);
-    table(&rows(&shown)).iter().for_each(|line| output.line(line));
+    show_list(&shown, output);
     output.line(format!("{running} running, {} queued, {unread} finished since you last looked", count(State::Queued)));
     let tasks = shown.iter().map(TaskSummary::of).collect();
     output.answer(Status { tasks, running, queued: count(State::Queued), unread });

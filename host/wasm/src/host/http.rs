@@ -3,7 +3,7 @@
 use aiw_core::Secret;
 use aiw_net::{RESERVED_HEADERS, Request, Response, origin};
 
-use super::{CallState, to_wit};
+use super::CallState;
 use crate::bindings::v0_1::aiw::plugin::{http, types};
 
 impl http::Host for CallState {
@@ -16,7 +16,7 @@ impl http::Host for CallState {
         };
         let (http, policy) = (self.call.capabilities.http.clone(), self.call.http.clone());
         let answer = self.waiting(http.get(&policy, &request)).await;
-        Ok(answer.map(|response| self.blind(response)).map_err(to_wit).map(|response| http::Response {
+        Ok(answer.map(|response| self.blind(response)).map_err(|e| self.to_wit(e)).map(|response| http::Response {
             status: response.status,
             headers: response.headers.into_iter().map(|(name, value)| http::Header { name, value }).collect(),
             body: response.body,

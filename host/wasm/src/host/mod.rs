@@ -163,6 +163,20 @@ impl CallState {
         Some(types::Error::Denied(message))
     }
 
+    /// Converts a capability's error, and says how the user grants an address that is not public.
+    fn to_wit(&self, error: NetError) -> types::Error {
+        let mut error = to_wit(error);
+        if let types::Error::Denied(message) = &mut error
+            && message.ends_with("was not granted")
+            && let Some(setting) = self.call.wanted.values(CapabilityKind::Settings).first()
+        {
+            let id = &self.call.id;
+            message
+                .push_str(&format!("; an address that you set in settings.json is granted: `sources.{id}.{setting}`"));
+        }
+        error
+    }
+
     /// Checks that the component names a host and the user agreed to it.
     fn check_host(&self, policy: &Policy, kind: CapabilityKind, url: &str) -> Option<types::Error> {
         let (host, port) = aiw_net::host_and_port(url)?;

@@ -60,7 +60,7 @@ impl trees::Host for CallState {
         let (opener, policy) = (self.call.capabilities.trees.clone(), self.call.trees.clone());
         match self.waiting(opener.open(&policy, &origin)).await {
             Ok(tree) => Ok(Ok(self.table.push(tree)?)),
-            Err(e) => Ok(Err(to_wit(e))),
+            Err(e) => Ok(Err(self.to_wit(e))),
         }
     }
 }

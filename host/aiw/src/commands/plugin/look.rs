@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cli::{ListArgs, SearchArgs};
 use crate::components::Host;
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::terminal;
 
 pub(super) async fn search(host: &Host, args: SearchArgs, output: &Output) -> Result<(), Failure> {
@@ -69,7 +69,7 @@ pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), 
         rows.push(vec![id.to_string(), short(&record.version), keys(record), state.join("; ")]);
         plugins.push(summary);
     }
-    table(&rows).iter().for_each(|line| output.line(line));
+    output.table(&["PLUGIN", "VERSION", "SERVERS", "STATE"], &rows);
     if installed.is_empty() {
         output.line("No plugins are installed; `aiw plugin search` finds some");
     }
@@ -112,7 +112,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
         };
         rows.push(vec![format!("{mark} {id}"), kind, aiw_core::one_line(&text, 90)]);
     }
-    table(&rows).iter().for_each(|line| output.line(line));
+    output.table(&["  PLUGIN", "BRINGS", "DESCRIPTION"], &rows);
     if result.plugins.is_empty() {
         output.line(if searched { "No plugin matches" } else { "No plugins" });
     }

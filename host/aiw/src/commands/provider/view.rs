@@ -10,7 +10,7 @@ use aiw_providers::{
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::output::{Output, table};
+use crate::output::Output;
 
 fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     clis.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
@@ -55,7 +55,8 @@ pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure>
             one_line(provider.scenario.as_deref().unwrap_or_default(), 60),
         ]
     };
-    table(&summaries.iter().map(row).collect::<Vec<_>>()).iter().for_each(|line| output.line(line));
+    let headers = ["NAME", "PRESET", "CLIS", "TOKEN", "SCENARIO"];
+    output.table(&headers, &summaries.iter().map(row).collect::<Vec<_>>());
     if summaries.is_empty() {
         output.line("no providers: `aiw provider add NAME` adds one");
     }
@@ -154,7 +155,7 @@ pub async fn presets(providers: &Providers, output: &Output) -> Result<(), Failu
         let page = preset.token_page.clone().unwrap_or_default();
         vec![preset.id.clone(), preset.label.clone(), clis(&preset.clis, ","), page]
     };
-    table(&presets.iter().map(row).collect::<Vec<_>>()).iter().for_each(|line| output.line(line));
+    output.table(&["PRESET", "PROVIDER", "CLIS", "TOKENS"], &presets.iter().map(row).collect::<Vec<_>>());
     output.answer(json!({"presets": presets}));
     Ok(())
 }

@@ -1,0 +1,138 @@
+//! What a shell offers after TAB: ids and names as they are at that moment. Nothing here changes anything, and what
+//! can't be read is not offered.
+
+use std::sync::Arc;
+
+use aiw_components::Known;
+use aiw_core::one_line;
+use aiw_home::{Home, OWN};
+use aiw_launch::{Listed, Roles};
+use aiw_markets::{Query, Quiet};
+use aiw_tasks::{Scope, State, Task, Tasks};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+
+use crate::components::Host;
+
+/// A word, and what it stands for.
+type Offer = (String, String);
+
+fn candidates(offers: fn() -> Option<Vec<Offer>>) -> ArgValueCandidates {
+    ArgValueCandidates::new(move || {
+        let candidate = |(order, (word, about)): (usize, Offer)| {
+            let about = Some(one_line(&about, 60)).filter(|about| !about.is_empty());
+            CompletionCandidate::new(word).help(about.map(Into::into)).display_order(Some(order))
+        };
+        // A word that needs quotes, or could be taken for a flag, is for people to type.
+        let plain = |(word, _): &Offer| {
+            !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+        };
+        offers().into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
+    })
+}
+
+fn task_offers(wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
+    let home = Home::find().ok().filter(|home| home.root().is_dir())?;
+    let tasks = Tasks::open(&home, Scope::All).ok()?.list().ok()?;
+    let about = |task: &Task| format!("{} {}: {}", task.about.cli, task.state, task.about.prompt);
+    Some(tasks.iter().filter(|task| wanted(task)).map(|task| (task.id.to_string(), about(task))).collect())
+}
+
+/// Ids of tasks.
+pub fn tasks() -> ArgValueCandidates {
+    candidates(|| task_offers(|_| true))
+}
+
+/// Ids of tasks that have not ended.
+pub fn running_tasks() -> ArgValueCandidates {
+    candidates(|| task_offers(|task| task.state != State::Ended))
+}
+
+/// Ids of tasks that have ended.
+pub fn ended_tasks() -> ArgValueCandidates {
+    candidates(|| task_offers(|task| task.state == State::Ended))
+}
+
+fn provider_offers() -> Option<Vec<Offer>> {
+    let file = Home::find().ok()?.providers().ok()?;
+    let about = |provider: &aiw_home::Provider| provider.scenario.clone().unwrap_or_else(|| provider.preset.clone());
+    Some(file.providers().iter().map(|provider| (provider.name.to_string(), about(provider))).collect())
+}
+
+/// Names of providers.
+pub fn providers() -> ArgValueCandidates {
+    candidates(provider_offers)
+}
+
+/// Names of providers, and the word for the CLI's own configuration.
+pub fn providers_or_own() -> ArgValueCandidates {
+    candidates(|| {
+        let own = (OWN.to_owned(), "the CLI's own configuration".to_owned());
+        Some(provider_offers().into_iter().flatten().chain([own]).collect())
+    })
+}
+
+/// Names of roles that can be used.
+pub fn roles() -> ArgValueCandidates {
+    candidates(|| {
+        let home = Home::find().ok()?;
+        let here = std::env::current_dir().ok();
+        let listing = Roles::at(home.clone(), &home.settings().ok()?, here.as_deref()).list();
+        let counts = |role: &&Listed| role.problem.is_none() && role.shadowed_by.is_none();
+        let offer = |role: &Listed| (role.name.clone(), role.description.clone().unwrap_or_default());
+        Some(listing.roles.iter().filter(counts).map(offer).collect())
+    })
+}
+
+/// The host over a home that is there.
+fn host() -> Option<Host> {
+    Home::find().ok().filter(|home| home.root().is_dir())?;
+    Host::open_with(Arc::new(Quiet)).ok()
+}
+
+/// Ids of installed plugins.
+pub fn installed_plugins() -> ArgValueCandidates {
+    candidates(|| {
+        let installed = host()?.markets.installed().ok()?;
+        Some(installed.into_iter().map(|(id, _)| (id.to_string(), String::new())).collect())
+    })
+}
+
+/// Ids of plugins that the marketplaces offer.
+pub fn available_plugins() -> ArgValueCandidates {
+    candidates(|| {
+        let found = host()?.markets.search(&Query { all: true, ..Query::default() }).ok()?;
+        let offer = |found: &aiw_markets::Found| {
+            Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
+        };
+        Some(found.plugins.iter().filter_map(offer).collect())
+    })
+}
+
+/// Names of marketplaces.
+pub fn marketplaces() -> ArgValueCandidates {
+    candidates(|| {
+        let settings = Home::find().ok()?.settings().ok()?;
+        Some(settings.markets().iter().map(|market| (market.name.to_string(), market.location.clone())).collect())
+    })
+}
+
+fn extension_offers(wanted: fn(&Known) -> bool) -> Option<Vec<Offer>> {
+    let known = host()?.library.list().ok()?;
+    let label = |known: &Known| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
+    Some(known.iter().filter(|known| wanted(known)).map(|known| (known.id.to_string(), label(known))).collect())
+}
+
+/// Ids of extensions, aiw's own included.
+pub fn extensions() -> ArgValueCandidates {
+    candidates(|| extension_offers(|_| true))
+}
+
+/// Ids of extensions that were added.
+pub fn added_extensions() -> ArgValueCandidates {
+    candidates(|| extension_offers(|known| known.locked.is_some()))
+}
+
+/// Names of AI CLIs.
+pub fn clis() -> ArgValueCandidates {
+    candidates(|| Some(aiw_core::CliKind::ALL.iter().map(|cli| (cli.to_string(), String::new())).collect()))
+}
