@@ -217,7 +217,7 @@ fn the_probe_of_claude_code_is_answered_and_either_beginning_may_follow() {
         r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"server-discover-probe-1"}}"#,
     );
     assert_eq!(client.initialize("2025-11-25")["result"]["protocolVersion"], "2025-11-25");
-    assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 6);
+    assert_eq!(client.ask("tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 7);
 }
 
 #[test]
