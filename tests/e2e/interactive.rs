@@ -112,6 +112,51 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
 }
 
 #[test]
+fn adding_a_provider_asks_for_everything_and_again_after_a_typo() {
+    let (env, _) = fake();
+    let mut terminal = Terminal::start(&env, &["provider", "add"]);
+    for (question, wrong, said, right) in [
+        ("Preset:", "openruter", "there is no preset `openruter`", "litellm"),
+        ("Name (empty for litellm):", "gw", "provider `gw` already exists", "second"),
+        ("Address for the anthropic API", "nonsense", "`nonsense`", "http://127.0.0.1:9"),
+        ("Address for the openai API", "", "", ""),
+        ("Address for the gemini API", "", "", ""),
+        ("Model", "--yolo", "is not a valid model name", "m"),
+    ] {
+        terminal.wait_for(question);
+        if !wrong.is_empty() {
+            terminal.press(&format!("{wrong}\r"));
+            terminal.wait_for(said);
+        }
+        terminal.press(&format!("{right}\r"));
+    }
+    terminal.wait_for("Token");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    terminal.press("sk-typed-canary\r");
+    terminal.wait_for("Added provider `second`");
+    assert!(terminal.ends().success());
+    let provider = env.json(&["provider", "show", "second"])["provider"].clone();
+    assert_eq!((&provider["model"], &provider["clis"]), (&json!("m"), &json!(["claude"])));
+}
+
+#[test]
+fn a_run_on_a_terminal_shows_what_it_does_while_it_does_it() {
+    let (env, _) = fake();
+    let tool = r#"{"type":"assistant","message":{"id":"m1","usage":{"input_tokens":40,"output_tokens":2},"content":[{"type":"tool_use","name":"Bash","input":{"command":"cargo test"}}]},"parent_tool_use_id":null}"#;
+    let script = FakeClis::script(&format!("echo '{tool}'; read -r _ < \"$HOME/go\""));
+    let pipe = env.user().join("go");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    let mut terminal = Terminal::start(&env, &["claude", &script]);
+    terminal.wait_for(": claude with its own configuration");
+    terminal.wait_for(" · > Bash cargo test · 42 tokens");
+    fs::write(&pipe, "go\n").unwrap();
+    terminal.wait_for("The work is done.");
+    assert!(terminal.ends().success());
+    // The live line is gone.
+    assert!(!terminal.shown().contains(" tokens"), "{}", terminal.shown());
+}
+
+#[test]
 fn a_secret_is_typed_unseen_wherever_the_words_go_and_whoever_reads_it() {
     let (env, _) = fake();
     for (number, command) in ["secret set s1", "provider edit gw --token-stdin"].into_iter().enumerate() {

@@ -539,6 +539,17 @@ fn a_token_variable_is_hidden_from_other_providers_only_if_it_is_a_key_or_the_us
     let nested = env.run_with_input(&["codex", "-p", "gw", "-"], &prompt).whole();
     assert!(nested.contains("the variable `GITHUB_TOKEN` is withheld from this run"), "{nested}");
     assert!(nested.contains("`aiw provider edit copilot --token-stdin`"), "{nested}");
+    // The variable holds the outer provider's key, which is not for another provider.
+    env.set("GEMINI_API_KEY", "sk-canary-own");
+    env.run(&["provider", "add", "google", "--preset", "google", "--token-env", "GEMINI_API_KEY"]).ok();
+    let prompt = format!("#!\n'{}' gemini -p google inner >&2 || true", aiw.display());
+    let nested = env.run_with_input(&["gemini", "-p", "gw", "-"], &prompt).whole();
+    assert!(nested.contains("the variable `GEMINI_API_KEY` is withheld from this run"), "{nested}");
+    // What a provider reads for headers counts as well, and later changes keep what is hidden.
+    env.run(&["provider", "edit", "router", "--withhold"]).ok();
+    env.run(&["provider", "edit", "router", "--header", "X-Pass=${PASS_KEY}"]).ok();
+    env.run(&["provider", "edit", "router", "--model", "m"]).ok();
+    assert_eq!(env.json(&["provider", "show", "router"])["provider"]["withhold"], json!(["PASS_KEY", "ROUTER_KEY"]));
     // No program works without these.
     for name in ["HOME", "PATH", "SSH_AUTH_SOCK", "XDG_RUNTIME_DIR", "https_proxy", "AIW_HOME"] {
         let refused = env.run(&["provider", "add", "bad", "--preset", "openrouter", "--token-env", name]);

@@ -251,6 +251,20 @@ fn a_role_is_not_replaced_unasked_nor_by_what_is_none() {
 }
 
 #[test]
+fn roles_of_aiw_are_removed_and_those_of_others_stay() {
+    let env = Environment::new();
+    let mine = role(&env, "mine", REVIEWER);
+    let broken = role(&env, "broken", "no delimiter");
+    let theirs = user(&env, "theirs", "---\nname: theirs\ndescription: x\n---\nBe.\n");
+    env.run(&["role", "remove", "mine", "broken"]).ok();
+    assert!(!mine.exists() && !broken.exists());
+    let refused = env.run(&["role", "remove", "theirs", "gone"]);
+    assert_eq!(refused.code, 2, "{}", refused.whole());
+    assert!(refused.stderr.contains("belongs to Claude Code") && refused.stderr.contains("no role `gone`"));
+    assert!(theirs.exists());
+}
+
+#[test]
 fn validate_checks_all_or_one() {
     let env = Environment::cold();
     assert_eq!(env.json(&["role", "validate"]), json!({"roles": []}));

@@ -441,9 +441,13 @@ fn beyond_the_limit_tasks_wait_for_their_turn_or_are_refused() {
     let fourth = detach(&env, "claude", "sleep 30");
     let fifth = detach(&env, "claude", "true");
     assert_eq!(env.json(&["task", "stop", &fifth])["tasks"][0]["outcome"], "signalled");
+    let listed = env.run(&["task", "list"]).ok().stdout;
+    assert!(listed.lines().any(|line| line.contains(&fifth) && line.contains("stopped")), "{listed}");
     env.run(&["task", "stop", &fourth, &first[1]]).ok();
     assert_eq!(env.run(&["task", "remove", &fifth]).code, 0);
     assert_eq!(env.run(&["task", "show", &fifth]).code, 2);
+    let would = env.json(&["task", "prune", "--keep", "0", "--dry-run"]);
+    assert_eq!((would["removed"].as_array().unwrap().len(), &would["dry_run"]), (4, &json!(true)));
     assert_eq!(env.json(&["task", "prune", "--keep", "0"])["removed"].as_array().unwrap().len(), 4);
 }
 

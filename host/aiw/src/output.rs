@@ -382,7 +382,7 @@ fn fit(widths: &mut [usize], columns: usize) {
 }
 
 /// A cell of at most this width. A path loses its beginning, anything else its end, at a word where one is near.
-fn cut(text: &str, width: usize) -> String {
+pub fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
-use aiw_providers::WITHHELD_VARIABLE;
+use aiw_providers::{SET_VARIABLE, WITHHELD_VARIABLE};
 
 /// The variables by which CLIs describe themselves to their children. A CLI that finds them refuses to start, answers
 /// as a helper of the CLI above, or writes into its session.
@@ -24,9 +24,6 @@ const NESTING: [&str; 13] = [
     aiw_tasks::TASK_VARIABLE,
 ];
 
-/// The variable that names those that aiw has set for a CLI. They are not for CLIs that this one starts.
-const SET: &str = "AIW_SET";
-
 /// Variables by name.
 #[derive(Clone, Default)]
 pub(crate) struct Environment(BTreeMap<OsString, OsString>);
@@ -35,7 +32,7 @@ impl Environment {
     /// Returns the given variables without those of a CLI above.
     pub(crate) fn inherited(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut all = Self(variables.filter(|(name, _)| !NESTING.iter().any(|nesting| name == nesting)).collect());
-        let set = all.0.remove(OsStr::new(SET)).and_then(|names| names.into_string().ok()).unwrap_or_default();
+        let set = all.0.remove(OsStr::new(SET_VARIABLE)).and_then(|names| names.into_string().ok()).unwrap_or_default();
         for name in set.split(',') {
             all.0.remove(OsStr::new(name));
         }
@@ -61,7 +58,7 @@ impl Environment {
     pub(crate) fn mark<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         let names: Vec<&str> = names.filter(|name| self.get(name).is_some()).collect();
         if !names.is_empty() {
-            self.0.insert(SET.into(), names.join(",").into());
+            self.0.insert(SET_VARIABLE.into(), names.join(",").into());
         }
     }
 

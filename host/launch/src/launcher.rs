@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Launcher {
             self.pass_servers(cli, stdin.is_some(), &mut draft)?;
         }
         // What the run was given back is not withheld.
-        let is_missing = |name: &String| draft.environment.get(name).is_none();
+        let is_missing = |name: &String| draft.environment.get(name).is_none_or(OsStr::is_empty);
         let withheld: BTreeSet<String> = std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
         draft.environment.tell_withheld(&withheld);
         let permission = permission(request, &settings, &mut draft.notes);

@@ -245,13 +245,19 @@ impl Prepared {
         matches!(self.settings, Some((Passed::Argument(_), _))) && (by_name || cfg!(not(target_os = "linux")))
     }
 
-    /// Returns the line that resumes an interactive run under its provider, for when it has ended.
+    /// Returns the line that resumes an interactive run under its provider, for when it has ended. `None` if there may be
+    /// nothing to resume: the user's own arguments can mean anything.
     pub fn resume_line(&self) -> Option<String> {
-        let provider = self.provider.as_ref()?;
+        let provider = self.provider.as_ref().filter(|_| self.request.arguments.is_empty())?;
         let isolated = if self.request.isolated { " --isolated" } else { "" };
         let model = self.request.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
+        // The latest session is that of the directory.
+        let is_here = std::env::current_dir()
+            .is_ok_and(|here| std::fs::canonicalize(here).is_ok_and(|here| here == self.request.cwd));
+        let cwd =
+            if is_here { String::new() } else { format!(" --cwd {}", shell_word(&self.request.cwd.to_string_lossy())) };
         let kind = self.cli.kind;
-        Some(format!("aiw {kind} -p {provider}{model}{isolated} -- {}", clis::of(kind).resume_latest()))
+        Some(format!("aiw {kind} -p {provider}{model}{isolated}{cwd} -- {}", clis::of(kind).resume_latest()))
     }
 
     /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI replaces this process, so that its

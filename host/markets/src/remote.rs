@@ -206,8 +206,9 @@ impl Markets {
                 None => {
                     let name = &market.name;
                     note = Some(format!(
-                        "some plugins could not be inspected: their host does not answer; `aiw plugin marketplace \
-                         update {name}` tries again"
+                        "some plugins could not be inspected within {} s; `aiw plugin marketplace update {name}` goes \
+                         on, and waits longer on a terminal",
+                        PATIENCE.as_secs()
                     ));
                     break;
                 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 
+use crate::detached::detached;
 use crate::error::NetError;
 use crate::http::Client;
 
@@ -24,7 +25,7 @@ impl Client {
         let Some((host, port)) = self.first_hop(url).map_err(Unreachable::Place)? else { return Ok(()) };
         let shown = one_line(&format!("{host}:{port}"), 120);
         let slow = format!("`{shown}` does not answer within {} s", patience.as_secs());
-        let tried = tokio::task::spawn_blocking(move || connect(&host, port, patience));
+        let tried = detached(move || connect(&host, port, patience));
         match tokio::time::timeout(patience + Duration::from_secs(1), tried).await {
             Ok(Ok(result)) => result,
             _ => Err(Unreachable::Name(NetError::unavailable(slow))),

@@ -12,6 +12,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::detached::detached;
 use crate::error::NetError;
 use crate::place::shown;
 use crate::policy::{Hosts, Policy, bare_name};
@@ -359,7 +360,7 @@ impl Client {
         let url = parse_http(url)?;
         let (Route::Public, Some(host)) = (self.admit(policy, &url, true)?, url.host_str()) else { return Ok(()) };
         let host = host.to_owned();
-        let resolved = tokio::task::spawn_blocking(move || resolve_public(&host));
+        let resolved = detached(move || resolve_public(&host));
         match tokio::time::timeout(PATIENCE, resolved).await {
             Ok(Ok(Err(denied @ NetError::Denied { .. }))) => Err(denied),
             _ => Ok(()),

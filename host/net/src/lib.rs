@@ -20,6 +20,7 @@
 //! ```
 
 mod connect;
+mod detached;
 mod error;
 mod git;
 mod http;

@@ -600,14 +600,17 @@ async fn withhold(
     ask: &dyn Ask,
     notes: &mut Vec<String>,
 ) -> Result<(), ProviderError> {
-    let all: BTreeSet<EnvName> = variables(provider).filter(|name| !is_vendor_key(name.as_str())).cloned().collect();
+    let is_open = |name: &&EnvName| !is_vendor_key(name.as_str()) && !name.is_general();
+    let all: BTreeSet<EnvName> = variables(provider).filter(is_open).cloned().collect();
     let known: BTreeSet<EnvName> = before.into_iter().flat_map(variables).cloned().collect();
-    let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(|name| all.contains(name)).collect();
+    // Names that were written by hand stay; those that the provider no longer reads go.
+    let is_kept = |name: &EnvName| all.contains(name) || !known.contains(name);
+    let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(is_kept).collect();
     let mut decided = provider.withhold.is_some();
     match changes.withhold {
         Some(hide) => {
+            decided = decided || !all.is_empty();
             hidden = if hide { all } else { BTreeSet::new() };
-            decided = true;
         }
         None if ask.is_there() => {
             for name in all.difference(&known) {
@@ -618,6 +621,9 @@ async fn withhold(
         }
         None => notes.extend(all.difference(&known).map(|name| {
             let provider = &provider.name;
+            if is_hidden_by_default(name) {
+                hidden.insert(name.clone());
+            }
             match hidden.contains(name) {
                 true => format!(
                     "runs with other providers don't get `{name}`; `aiw provider edit {provider} --no-withhold` lets them"

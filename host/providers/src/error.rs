@@ -271,7 +271,7 @@ impl ProviderError {
             ),
             Self::NoSecret { hint, .. } => hint.clone(),
             Self::Unreachable { provider, .. } => {
-                format!("`aiw provider test {provider}` tries again; `--no-check` starts the CLI anyway")
+                format!("`aiw provider test {provider}` tries again")
             }
             Self::WhichApi { url } => {
                 format!("`--base-url anthropic={url}`, `openai=…` or `gemini=…`; or name the CLIs with `--clis`")

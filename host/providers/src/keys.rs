@@ -35,6 +35,10 @@ const VENDORS: [&str; 24] = [
 /// The variable that tells a nested aiw which variables a run did not get, as names with commas between them.
 pub const WITHHELD_VARIABLE: &str = "AIW_WITHHELD";
 
+/// The variable that names those that aiw has set for a run, with the key of its provider among them. They are not for
+/// CLIs that this run starts.
+pub const SET_VARIABLE: &str = "AIW_SET";
+
 /// Returns whether vendors of models define the variable to hold their key.
 pub fn is_vendor_key(name: &str) -> bool {
     VENDORS.contains(&name)
@@ -59,9 +63,9 @@ pub fn withheld(providers: &[Provider]) -> Vec<String> {
     VENDORS.into_iter().map(str::to_owned).chain(hidden).collect()
 }
 
-/// Returns the variables that a provider's token and secrets are read from.
+/// Returns the variables that a provider reads: for its token, its secrets, its headers and the variables of its runs.
 pub(crate) fn variables(provider: &Provider) -> impl Iterator<Item = &EnvName> {
-    provider.secret_refs().filter_map(|(_, reference)| match reference {
+    provider.references().filter_map(|reference| match reference {
         SecretRef::Variable(name) => Some(name),
         SecretRef::Vault(_) => None,
     })

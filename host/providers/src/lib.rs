@@ -26,7 +26,7 @@ pub use ask::{Ask, AskError};
 pub use choice::{Choice, Decision};
 pub use edit::{Added, Changes, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
-pub use keys::{WITHHELD_VARIABLE, is_vendor_key, withheld};
+pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, Variable};
 pub use secrets::{RemovedSecret, has_secrets, look_up, remove_secret, secrets};
 pub use test::{TestSummary, Tested};

@@ -8,7 +8,7 @@ use aiw_home::{Home, Lock, Provider, ProvidersFile, SecretRef, VaultError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{ProviderError, WITHHELD_VARIABLE};
+use crate::{ProviderError, SET_VARIABLE, WITHHELD_VARIABLE};
 
 /// The secrets of a provider by the names that its component uses. All that it refers to must exist: a run never
 /// starts without one.
@@ -23,7 +23,9 @@ pub fn secrets(home: &Home, provider: &Provider) -> Result<BTreeMap<String, Secr
 pub fn has_secrets(home: &Home, provider: &Provider) -> bool {
     provider.secret_refs().all(|(_, reference)| match reference {
         SecretRef::Vault(name) => home.vault().has(name),
-        SecretRef::Variable(name) => env::var_os(name.as_str()).is_some_and(|value| !value.is_empty()),
+        SecretRef::Variable(name) => {
+            !is_withheld(name.as_str()) && env::var_os(name.as_str()).is_some_and(|value| !value.is_empty())
+        }
     })
 }
 
@@ -42,15 +44,16 @@ pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &Secre
             }
             source => ProviderError::Unreadable { provider: provider.name.to_string(), source },
         }),
+        SecretRef::Variable(name) if is_withheld(name.as_str()) => Err(missing(
+            format!("the variable `{name}` is withheld from this run"),
+            format!("`aiw provider edit {} --token-stdin` stores the token", provider.name),
+        )),
         SecretRef::Variable(name) => match env::var(name.as_str()) {
             Ok(value) if !value.trim().is_empty() => Ok(Secret::new(value)),
             Ok(_) => Err(missing(format!("the variable `{name}` is empty"), format!("set `{name}`"))),
             Err(env::VarError::NotPresent) => {
                 let store = format!("`aiw provider edit {} --token-stdin` stores the token", provider.name);
-                Err(match is_withheld(name.as_str()) {
-                    true => missing(format!("the variable `{name}` is withheld from this run"), store),
-                    false => missing(format!("the variable `{name}` is not set"), format!("set `{name}`, or {store}")),
-                })
+                Err(missing(format!("the variable `{name}` is not set"), format!("set `{name}`, or {store}")))
             }
             Err(env::VarError::NotUnicode(_)) => {
                 Err(missing(format!("the variable `{name}` is not valid UTF-8"), format!("set `{name}` again")))
@@ -59,9 +62,10 @@ pub fn look_up(home: &Home, provider: &Provider, secret: &str, reference: &Secre
     }
 }
 
-/// Whether an outer run under a provider did not get the variable.
+/// Whether an outer run under a provider did not get the variable, or got the key of its own provider in it.
 fn is_withheld(name: &str) -> bool {
-    env::var(WITHHELD_VARIABLE).is_ok_and(|names| names.split(',').any(|withheld| withheld == name))
+    let lists = |variable: &str| env::var(variable).is_ok_and(|names| names.split(',').any(|listed| listed == name));
+    lists(WITHHELD_VARIABLE) || lists(SET_VARIABLE)
 }
 
 /// The secrets of the vault that a provider refers to.

@@ -18,6 +18,8 @@ pub struct Tested {
     pub health: Health,
     /// The models that it offers; none if the key is refused.
     pub models: Result<Vec<Model>, AdapterError>,
+    /// What the user should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What a provider answered, for programs.
@@ -62,6 +64,10 @@ impl Providers {
             KeyState::Refused => Ok(Vec::new()),
             _ => self.adapters.models(&known.component, &account, &secrets).await,
         };
-        Ok(Tested { latency, health, models })
+        let mut notes = Vec::new();
+        if !provider.headers.is_empty() {
+            notes.push("this test does not send the provider's own headers".to_owned());
+        }
+        Ok(Tested { latency, health, models, notes })
     }
 }

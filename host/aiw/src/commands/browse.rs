@@ -51,6 +51,10 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
 struct Latest(Mutex<Option<Progress>>);
 
 impl Observer for Latest {
+    fn is_seen(&self) -> bool {
+        true
+    }
+
     fn progress(&self, what: &str, done: u64, total: u64) {
         let progress = Progress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);

@@ -339,7 +339,7 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
     let how = match (task.outcome, task.signal) {
         (Some(Outcome::Timeout), _) => "timed out".to_owned(),
         (Some(Outcome::Lost), _) => "was lost".to_owned(),
-        (Some(Outcome::Signalled), _) if signal != 0 => "was stopped".to_owned(),
+        (Some(Outcome::Signalled), _) if signal != 0 || task.stopped => "was stopped".to_owned(),
         (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),
         _ => standing(&task),
     };

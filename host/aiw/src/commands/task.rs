@@ -418,8 +418,10 @@ impl Live {
         shown.sort_by_key(|task| place(task));
         let left: Vec<&Task> = tasks.iter().filter(|task| !shown.iter().any(|one| one.id == task.id)).collect();
         let shown: Vec<Task> = shown.into_iter().cloned().collect();
-        let mut lines: Vec<String> =
-            table(&self::rows(&shown)).iter().map(|line| one_line(line, columns.saturating_sub(1).max(20))).collect();
+        let mut lines: Vec<String> = table(&self::rows(&shown))
+            .iter()
+            .map(|line| output::cut(line, columns.saturating_sub(1).max(20)))
+            .collect();
         if !left.is_empty() {
             let queued = left.iter().filter(|task| task.state == State::Queued).count();
             let ended = left.iter().filter(|task| task.state == State::Ended).count();

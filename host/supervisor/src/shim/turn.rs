@@ -26,6 +26,7 @@ impl Supervisor {
             if self.signals.terminate() || is_asked_to_stop(&self.directory) {
                 self.streams.say("stopped before its turn came");
                 self.record.note("it was stopped before its turn came");
+                self.record.stopped = true;
                 self.close(Outcome::Signalled);
                 return false;
             }

@@ -128,7 +128,8 @@ pub fn show(provider: &ProviderDetails, output: &Output) {
 
 /// Prints what a test found.
 pub fn tested(name: &str, tested: &Tested, output: &Output) {
-    let Tested { latency, health, models } = tested;
+    let Tested { latency, health, models, notes } = tested;
+    notes.iter().for_each(|note| output.note(note));
     output.line(format!("{name} answered in {} ms: {}", latency.as_millis(), health.message));
     let models: &[Model] = match models {
         Ok(models) => models,

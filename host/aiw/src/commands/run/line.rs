@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use aiw_core::{CliKind, one_line, shell_word};
 use aiw_home::{Home, OWN};
 use aiw_launch::LaunchError;
+use aiw_providers::ProviderError;
 use clap::CommandFactory;
 
 use crate::cli::run::RunArgs;
@@ -152,7 +153,12 @@ fn p_is_provider(cli: CliKind, said: &str) -> String {
 pub fn misused_p(cli: CliKind, args: &RunArgs, error: LaunchError) -> Failure {
     let named =
         args.provider.as_deref().filter(|_| matches!(&error, LaunchError::UnknownProvider { source_name: None, .. }));
+    let is_unreachable = matches!(&error, LaunchError::Provider(ProviderError::Unreachable { .. }));
     let failure = Failure::from(error);
+    if is_unreachable {
+        let hint = failure.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+        return failure.with_hint(format!("{hint}`--no-check` starts the CLI anyway"));
+    }
     let Some(name) = named else { return failure };
     let said: Vec<String> = std::iter::once(name.to_owned())
         .chain(args.prompt.iter().map(|word| word.to_string_lossy().into_owned()))

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aiw_core::one_line;
 use aiw_launch::{Place, Prepared};
 
+use crate::output::cut;
 use crate::terminal;
 
 /// The line that says what was started.
@@ -79,12 +80,18 @@ impl LiveLine {
     }
 }
 
+impl Drop for LiveLine {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// Cuts the action, so that the line fits and can be drawn over.
 fn line(seconds: u64, action: &str, tokens: Option<u64>, columns: usize) -> String {
     let elapsed = format!("{}:{:02}", seconds / 60, seconds % 60);
     let tokens = tokens.map(|tokens| format!(" · {tokens} tokens")).unwrap_or_default();
     let room = columns.saturating_sub(elapsed.len() + 3 + tokens.chars().count() + 1);
-    format!("{elapsed} · {}{tokens}", one_line(action, room.max(8)))
+    format!("{elapsed} · {}{tokens}", cut(&one_line(action, 400), room.max(8)))
 }
 
 #[cfg(test)]
