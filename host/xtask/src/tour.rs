@@ -70,7 +70,8 @@ pub fn recorded() -> Result<Vec<String>> {
         let said = tour.output(step)?;
         // Show the temporary home as the user's own.
         let home = tour.home.path().display().to_string();
-        lines.extend(said.replace(&home, "~").lines().map(str::to_owned));
+        let said = said.replace(&home, "~").replace(&root().display().to_string(), "~/project");
+        lines.extend(said.lines().map(str::to_owned));
     }
     Ok(lines)
 }
