@@ -297,8 +297,8 @@ fn a_host_that_does_not_answer_holds_up_nothing_and_the_next_look_goes_on() {
     let market = Market::new(env.path("m"), "m")
         .plugin("local", "1.0.0", json!({"local": {"command": "true"}}))
         .entry(json!({"name": "r", "source": {"source": "github", "repo": "o/r", "sha": sha}}));
-    let note = "some plugins could not be inspected: their host does not answer; `aiw plugin marketplace update m` \
-                tries again";
+    let note = "some plugins could not be inspected within 1 s; `aiw plugin marketplace update m` goes on, and waits \
+                longer on a terminal";
     let run = env.add(market.root()).ok();
     assert_eq!(run.stderr.trim_end(), note, "{}", run.whole());
     let run = env.run(&["plugin", "marketplace", "update", "m"]).ok();
