@@ -301,18 +301,23 @@ impl Launcher {
         self.give_provider_variables(cli, provider, draft)
     }
 
+    /// Returns the value of a header or a variable of the provider's. A secret is masked in what the task writes.
+    fn value(&self, provider: &Provider, name: &str, text: &Text, draft: &mut Draft) -> Result<String, LaunchError> {
+        match text {
+            Text::Literal(text) => Ok(text.clone()),
+            Text::Secret(reference) => {
+                let secret = look_up(&self.home, provider, name, reference)?;
+                draft.secrets.push(secret.expose().into());
+                Ok(secret.expose().to_owned())
+            }
+        }
+    }
+
     /// Returns the headers that the user added to the provider's requests.
     fn headers(&self, provider: &Provider, draft: &mut Draft) -> Result<Vec<(HeaderName, String)>, LaunchError> {
         let mut headers = Vec::new();
         for (name, text) in &provider.headers {
-            let value = match text {
-                Text::Literal(text) => text.clone(),
-                Text::Secret(reference) => {
-                    let secret = look_up(&self.home, provider, name.as_str(), reference)?;
-                    draft.secrets.push(secret.expose().into());
-                    secret.expose().to_owned()
-                }
-            };
+            let value = self.value(provider, name.as_str(), text, draft)?;
             if !HeaderName::allows(&value) {
                 return Err(LaunchError::invalid(
                     format!("the header `{name}` of provider `{}` can't be sent with its value", provider.name),
@@ -340,14 +345,7 @@ impl Launcher {
                 ));
                 continue;
             }
-            let value = match text {
-                Text::Literal(text) => text.clone(),
-                Text::Secret(reference) => {
-                    let secret = look_up(&self.home, provider, name.as_str(), reference)?;
-                    draft.secrets.push(secret.expose().into());
-                    secret.expose().to_owned()
-                }
-            };
+            let value = self.value(provider, name.as_str(), text, draft)?;
             cli.give(name.as_str(), &value, draft);
             draft.own.insert(name.to_string());
         }

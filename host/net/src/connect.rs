@@ -1,13 +1,13 @@
 //! Trying a connection: whether an address answers at all, before a program is pointed at it.
 
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 
 use crate::detached::detached;
 use crate::error::NetError;
-use crate::http::Client;
+use crate::http::{Client, resolve};
 
 /// Why an address can't be reached.
 #[derive(Debug)]
@@ -19,8 +19,8 @@ pub enum Unreachable {
 }
 
 impl Client {
-    /// Connects to the host of a URL, or to the proxy on the way to it, and sends nothing. Waits no longer than
-    /// `patience`.
+    /// Connects to the host of a URL, or to the proxy on the way to it, and sends nothing. Waits for
+    /// `patience`, or a second longer where the name servers are slow.
     pub async fn try_connection(&self, url: &str, patience: Duration) -> Result<(), Unreachable> {
         let Some((host, port)) = self.first_hop(url).map_err(Unreachable::Place)? else { return Ok(()) };
         let shown = one_line(&format!("{host}:{port}"), 120);
@@ -36,17 +36,15 @@ impl Client {
 fn connect(host: &str, port: u16, patience: Duration) -> Result<(), Unreachable> {
     let end = Instant::now() + patience;
     let shown = one_line(&format!("{host}:{port}"), 120);
-    let named = |e: std::io::Error| {
-        let message = format!("cannot resolve `{}`: {e}", one_line(host, 120));
-        Unreachable::Name(NetError::unavailable(message).because(e))
-    };
-    let addresses: Vec<SocketAddr> = (host.trim_matches(['[', ']']), port).to_socket_addrs().map_err(named)?.collect();
+    let addresses = resolve(host).map_err(Unreachable::Name)?;
     let mut last = std::io::Error::from(std::io::ErrorKind::TimedOut);
-    for (tried, address) in addresses.iter().enumerate() {
+    let count = addresses.len();
+    for (tried, mut address) in addresses.into_iter().enumerate() {
+        address.set_port(port);
         // Each address gets its part of the time that is left.
-        let left = u32::try_from(addresses.len() - tried).unwrap_or(1);
+        let left = u32::try_from(count - tried).unwrap_or(1);
         let part = end.saturating_duration_since(Instant::now()) / left;
-        match TcpStream::connect_timeout(address, part.max(Duration::from_millis(1))) {
+        match TcpStream::connect_timeout(&address, part.max(Duration::from_millis(1))) {
             Ok(_) => return Ok(()),
             Err(e) => last = e,
         }

@@ -574,7 +574,8 @@ pub(crate) fn resolve_public(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     }
 }
 
-fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
+/// Returns all addresses of a name, without a port.
+pub(crate) fn resolve(host: &str) -> Result<Vec<SocketAddr>, NetError> {
     let found = (host.trim_matches(['[', ']']), 0).to_socket_addrs();
     let found = found.map(Iterator::collect::<Vec<_>>);
     match found {
