@@ -16,14 +16,17 @@
 //! # }
 //! ```
 
+mod caller;
 mod client;
 mod handler;
+mod incoming;
 mod offer;
 mod serve;
 mod tool;
 mod wire;
 
-pub use client::{Client, ClientError, ClientInfo, Endpoint, Events, RpcError};
-pub use offer::{About, Answer, Cancelled, Offer};
+pub use caller::{Call, Caller, Cancelled};
+pub use client::{Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError};
+pub use offer::{About, Answer, Offer};
 pub use serve::{serve, serve_stdio};
 pub use tool::{Effect, Tool};
