@@ -208,6 +208,11 @@ impl Home {
         Vault::at(vault::directory(&self.root))
     }
 
+    /// `servers/`: what is known about the MCP servers behind aiw, and what they wrote to standard error.
+    pub fn servers(&self) -> PathBuf {
+        self.root.join("servers")
+    }
+
     /// `tasks/`: one directory per task.
     pub fn tasks(&self) -> PathBuf {
         self.root.join("tasks")

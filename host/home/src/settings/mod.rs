@@ -3,6 +3,7 @@
 
 mod clis;
 mod markets;
+mod mcp;
 mod plugins;
 mod sources;
 mod tasks;
@@ -15,10 +16,11 @@ use serde_json::Value;
 
 pub use clis::CliSettings;
 pub use markets::MarketSettings;
+pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use tasks::TaskSettings;
-pub use trust::TrustSettings;
+pub use trust::{FileTrust, TrustSettings};
 
 use crate::{Document, HomeError, Lock};
 
@@ -54,7 +56,7 @@ impl Settings {
 /// What has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["enabledPlugins", "sources", "clis", "tasks"];
+    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "trustedFiles"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     (
         "agentic-warden",
         &[
@@ -23,6 +23,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "aiw-mcp",
             "aiw-net",
             "aiw-providers",
+            "aiw-routing",
             "aiw-servers",
             "aiw-tasks",
             "aiw-testkit",
@@ -32,13 +33,14 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-tasks"]),
+    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"]),
     // Domains.
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-servers", "aiw-tasks"]),
     (
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
     ),
+    ("aiw-routing", &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-servers", "aiw-supervisor"]),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
     ("aiw-servers", &["aiw-core", "aiw-home"]),
