@@ -28,6 +28,7 @@ mod project;
 mod providers;
 mod settings;
 mod time;
+mod token;
 mod vault;
 
 pub use blocking::blocking;
@@ -45,7 +46,7 @@ pub use providers::{
     origin, providers_schema,
 };
 pub use settings::{
-    CliSettings, MarketSettings, PluginSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
+    CliSettings, MarketSettings, McpSettings, PluginSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
 };
 pub use time::{now_millis, now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
