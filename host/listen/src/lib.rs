@@ -32,3 +32,6 @@ pub use http::{Method, Request, Response, StatusCode};
 pub use http_body_util::Full;
 pub use listener::Listener;
 pub use rules::{Limits, Route, Rules, TokenSource};
+
+#[cfg(test)]
+mod tests;

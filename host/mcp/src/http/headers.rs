@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderMap, Response, StatusCode};
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, GetMeta, JsonRpcMessage, ProtocolVersion, RequestId};
+use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVersion, RequestId};
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
@@ -27,8 +27,10 @@ pub(super) fn is_modern(message: &RxJsonRpcMessage<RoleServer>, header: Option<&
     let is_late = |version: &ProtocolVersion| !version.has_initialize();
     let named = match message {
         JsonRpcMessage::Request(request) => {
-            if matches!(request.request, rmcp::model::ClientRequest::InitializeRequest(_)) {
-                return false;
+            match request.request {
+                ClientRequest::InitializeRequest(_) => return false,
+                ClientRequest::DiscoverRequest(_) => return true,
+                _ => {}
             }
             let meta = request.request.get_meta();
             if meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty() {
@@ -83,6 +85,10 @@ pub(super) fn check(
     };
     let named = version_of(message);
     match (header, &named) {
+        (_, None) if id.is_some() => {
+            let message = "`params._meta` must name the protocol version and the client's capabilities";
+            return Err(refused(ErrorData::invalid_params(message, None), id));
+        }
         (None, Some(_)) => {
             return Err(mismatch("the header `MCP-Protocol-Version` is missing".into(), id));
         }
