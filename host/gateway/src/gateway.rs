@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::context::{Context, LaunchSource};
 use crate::error::CallError;
 use crate::table::{INSTRUCTIONS, ToolEntry, table};
+use crate::toolset::Toolset;
 
 /// The tools over the tasks of a session.
 pub struct Gateway {
@@ -27,6 +28,14 @@ impl Gateway {
         let tools = table.iter().map(|entry| entry.tool.clone()).collect();
         let context = Arc::new(Context::new(home, session, cwd, source));
         Self { context, table, tools }
+    }
+
+    /// The same with only the tools of these toolsets.
+    #[must_use]
+    pub fn with_toolsets(mut self, toolsets: &[Toolset]) -> Self {
+        self.table.retain(|entry| toolsets.contains(&entry.toolset));
+        self.tools = self.table.iter().map(|entry| entry.tool.clone()).collect();
+        self
     }
 
     async fn dispatch(

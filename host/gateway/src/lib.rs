@@ -21,8 +21,10 @@ mod providers;
 mod start;
 mod table;
 mod tasks;
+mod toolset;
 mod watch;
 
 pub use context::LaunchSource;
 pub use error::Unready;
 pub use gateway::Gateway;
+pub use toolset::{Toolset, UnknownToolset};

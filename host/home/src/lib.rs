@@ -28,6 +28,7 @@ mod project;
 mod providers;
 mod settings;
 mod time;
+mod token;
 mod vault;
 
 pub use blocking::blocking;

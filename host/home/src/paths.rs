@@ -20,6 +20,7 @@ use crate::{
 /// plugins/<digest>/    installed plugin trees; not a cache
 /// providers.json       API providers; their secrets are references
 /// vault/               the secrets, encrypted, and their key
+/// mcp-token            the token of `aiw mcp serve --http`
 /// tasks/<id>/          what ran: its record, its prompt, its log
 /// role/                roles
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)

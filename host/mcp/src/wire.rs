@@ -37,7 +37,7 @@ pub(crate) struct Wire {
 }
 
 #[derive(Debug)]
-enum Incoming {
+pub(crate) enum Incoming {
     Message(Box<RxJsonRpcMessage<RoleServer>>),
     /// Answers that need no handler.
     Refused(ErrorData, Option<RequestId>),
@@ -307,7 +307,7 @@ fn head(line: &[u8]) -> Option<Head> {
 }
 
 /// None if no one waits for an answer: noise, and unknown notifications.
-fn parse(line: &[u8]) -> Option<Incoming> {
+pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
     if line.first()? == &b'[' {

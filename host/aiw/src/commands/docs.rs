@@ -17,7 +17,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ExtensionDetails, ExtensionRemove, FailedId, NewProject, Reference, Status, TaskLog, Version, Wait,
+    ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, Status, TaskLog, Version,
+    Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -60,8 +61,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         FailedId
         Hidden
         InstalledSummary
+        Listening
         LogLine
         MarketSummary
+        McpToken
         NewProject
         PluginDetails
         PluginSummary

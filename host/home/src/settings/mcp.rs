@@ -11,6 +11,8 @@ use crate::HomeError;
 /// Settings of the MCP server: `mcp`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct McpSettings {
+    /// The names of the toolsets that it offers; none for all of them.
+    pub toolsets: Option<Vec<String>>,
     /// Those of single servers, by key: `servers`.
     pub servers: BTreeMap<String, ServerSettings>,
     /// Which tools a client may see: `profiles`.
@@ -108,7 +110,9 @@ impl Settings {
             .map(|(name, fields)| Ok((name.to_owned(), server_settings(name, fields)?)))
             .collect::<Result<_, String>>()?;
         let profiles = ProfileSettings::read_all(self.document.get(&["mcp", "profiles"]), "mcp.profiles")?;
-        Ok(McpSettings { servers, profiles })
+        let names = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let toolsets = self.document.get(&["mcp", "toolsets"]).and_then(Value::as_array).map(names);
+        Ok(McpSettings { toolsets, servers, profiles })
     }
 
     /// Offers a server to clients, or no longer.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     (
         "agentic-warden",
         &[
@@ -19,6 +19,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "aiw-gateway",
             "aiw-home",
             "aiw-launch",
+            "aiw-listen",
             "aiw-markets",
             "aiw-mcp",
             "aiw-net",
@@ -51,6 +52,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
     // Capabilities. What `mcp` serves comes through a trait; as a client, it uses `net` for the network.
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
+    ("aiw-listen", &["aiw-core"]),
     ("aiw-net", &["aiw-core", "aiw-home"]),
     ("aiw-supervisor", &["aiw-core", "aiw-home"]),
     // Foundations.
@@ -65,16 +67,19 @@ const ROOMS: [(&str, &[&str]); 20] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 18] = [
+const DOORS: [(&str, &[&str]); 21] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
-    ("hyper-util", &["aiw-net"]),
+    ("hyper", &["aiw-listen"]),
+    ("hyper-util", &["aiw-listen", "aiw-net"]),
     ("git2", &["aiw-net"]),
     ("libgit2-sys", &["aiw-net"]),
     ("rmcp", &["aiw-mcp"]),
     ("sse-stream", &["aiw-mcp"]),
-    ("http", &["aiw-mcp"]),
+    ("http", &["aiw-listen", "aiw-mcp"]),
+    ("http-body", &["aiw-listen", "aiw-mcp"]),
+    ("http-body-util", &["aiw-listen", "aiw-mcp"]),
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),
