@@ -46,7 +46,12 @@ impl Shared {
         own(&self.table, self.context.pool.has_servers())
     }
 
-    async fn dispatch(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, CallError> {
+    pub(crate) async fn dispatch(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+        call: Call,
+    ) -> Result<Answer, CallError> {
         if let Some(entry) = self.table.iter().find(|entry| entry.tool.name() == name) {
             return entry.call(self.context.clone(), arguments, call).await;
         }
