@@ -17,8 +17,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, Status, TaskLog, Version,
-    Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, ServerCheck,
+    ServerEntry, ServerStatus, ServerTool, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -53,6 +53,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
+        ChangedTool
         CliDetails
         ExtensionRemove
         ExtensionDetails
@@ -77,7 +78,11 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RemovedSecret
         RenamedProvider
         RoleDetails
+        ServerCheck
         ServerDetails
+        ServerEntry
+        ServerStatus
+        ServerTool
         Status
         SwitchedPlugin
         TaskDetails
