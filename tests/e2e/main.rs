@@ -22,5 +22,6 @@ mod real_clis;
 mod real_markets;
 mod recorded;
 mod roles;
+mod servers;
 mod tasks;
 mod terminal;

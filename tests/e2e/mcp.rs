@@ -21,22 +21,23 @@ pub(crate) struct Client {
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     id: i64,
+    /// Messages that were read while another was waited for.
+    early: Vec<Value>,
 }
 
 impl Client {
-    fn start(env: &Environment) -> Self {
-        let mut server = env
-            .command(&["mcp", "serve"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    pub(crate) fn start(env: &Environment) -> Self {
+        Self::start_with(env, &["mcp", "serve"])
+    }
+
+    pub(crate) fn start_with(env: &Environment, arguments: &[&str]) -> Self {
+        let mut server =
+            env.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let stdout = BufReader::new(server.stdout.take().unwrap());
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let stdin = server.stdin.take();
-        Self { server, stdin, lines, id: 0 }
+        Self { server, stdin, lines, id: 0, early: Vec::new() }
     }
 
     /// Starts a session of the version that most clients speak.
@@ -47,16 +48,89 @@ impl Client {
         client
     }
 
-    fn initialize(&mut self, version: &str) -> Value {
+    /// The same for a client that can answer a server.
+    pub(crate) fn with_capabilities(env: &Environment, capabilities: Value) -> Self {
+        let mut client = Self::start(env);
+        client.introduce("2025-06-18", capabilities);
+        client
+    }
+
+    pub(crate) fn initialize(&mut self, version: &str) -> Value {
+        self.introduce(version, json!({}))
+    }
+
+    fn introduce(&mut self, version: &str, capabilities: Value) -> Value {
         let answer = self.ask(
             "initialize",
-            &json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}),
+            &json!({"protocolVersion": version, "capabilities": capabilities,
+                "clientInfo": {"name": "test", "version": "1"}}),
         );
         self.line(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
         answer
     }
 
-    fn line(&mut self, line: &str) {
+    /// The first message of this kind, of those that came already and those that come.
+    fn wait_for(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        if let Some(at) = self.early.iter().position(&is_it) {
+            return self.early.remove(at);
+        }
+        loop {
+            let message = self.next();
+            if is_it(&message) {
+                return message;
+            }
+            self.early.push(message);
+        }
+    }
+
+    /// The answer to a request, whatever else comes.
+    pub(crate) fn answer(&mut self, id: i64) -> Value {
+        self.wait_for(|message| message["id"] == id && message.get("method").is_none())
+    }
+
+    /// The next request of the server.
+    pub(crate) fn next_request(&mut self) -> Value {
+        self.wait_for(|message| message.get("method").is_some() && message.get("id").is_some())
+    }
+
+    /// The first notification with this method.
+    pub(crate) fn told(&mut self, method: &str) -> Value {
+        self.wait_for(|message| message["method"] == method && message.get("id").is_none())
+    }
+
+    /// All notifications with this method that came already.
+    pub(crate) fn all_told(&mut self, method: &str) -> Vec<Value> {
+        let (told, rest) = std::mem::take(&mut self.early).into_iter().partition(|m: &Value| m["method"] == method);
+        self.early = rest;
+        told
+    }
+
+    /// Asks, whatever else comes.
+    pub(crate) fn request(&mut self, method: &str, params: &Value) -> Value {
+        let id = self.send(method, params);
+        self.answer(id)
+    }
+
+    /// The result of a request, whatever else comes.
+    pub(crate) fn result(&mut self, method: &str, params: Value) -> Value {
+        let answer = self.request(method, &params);
+        assert!(answer.get("result").is_some(), "{method}: {answer:#}");
+        answer["result"].clone()
+    }
+
+    /// Disconnects, whatever still comes.
+    pub(crate) fn leave_whatever_comes(mut self) {
+        drop(self.stdin.take());
+        self.end();
+    }
+
+    /// Kills the server.
+    pub(crate) fn kill(mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    pub(crate) fn line(&mut self, line: &str) {
         self.bytes(format!("{line}\n").as_bytes());
     }
 
@@ -67,7 +141,7 @@ impl Client {
     }
 
     /// Sends a request and returns its id.
-    fn send(&mut self, method: &str, params: &Value) -> i64 {
+    pub(crate) fn send(&mut self, method: &str, params: &Value) -> i64 {
         self.id += 1;
         let request = json!({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params});
         self.line(&request.to_string());
@@ -89,8 +163,8 @@ impl Client {
         answer
     }
 
-    fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", &json!({"name": tool, "arguments": arguments}))["result"].clone()
+    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        self.request("tools/call", &json!({"name": tool, "arguments": arguments}))["result"].clone()
     }
 
     /// Makes a call that must succeed, and checks that its structured result and its text agree.
@@ -103,7 +177,7 @@ impl Client {
     }
 
     /// Makes a call that must fail, and returns its text.
-    fn bad(&mut self, tool: &str, arguments: Value) -> String {
+    pub(crate) fn bad(&mut self, tool: &str, arguments: Value) -> String {
         let result = self.call(tool, arguments);
         assert_eq!(result["isError"], true, "{tool}: {result:#}");
         // Structured content would have to match the output schema, which some clients check.

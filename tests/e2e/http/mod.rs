@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 const HANGS: Duration = Duration::from_secs(60);
 
 /// A running server.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
     token: String,
 }
 
 impl Server {
-    fn start(env: &Environment) -> Self {
+    pub(crate) fn start(env: &Environment) -> Self {
         Self::with(env, &[])
     }
 
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Begins a session.
-    fn session(&self, version: &str) -> Session<'_> {
+    pub(crate) fn session(&self, version: &str) -> Session<'_> {
         let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": version,
             "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
         let answer = self.send("POST", &[], &begin.to_string());
@@ -121,7 +121,7 @@ impl Drop for Server {
 }
 
 /// A session with the server.
-struct Session<'a> {
+pub(crate) struct Session<'a> {
     server: &'a Server,
     id: String,
     version: String,
@@ -137,7 +137,7 @@ impl Session<'_> {
         self.server.send("POST", &self.headers(), &message.to_string())
     }
 
-    fn ask(&self, id: i64, method: &str, params: &Value) -> Value {
+    pub(crate) fn ask(&self, id: i64, method: &str, params: &Value) -> Value {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let mut answer = self.post(&message);
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -1,0 +1,74 @@
+//! `aiw mcp …`
+
+use serde_json::json;
+
+use super::Servers;
+
+#[test]
+fn a_server_is_added_looked_at_called_and_removed() {
+    let Some(servers) = Servers::new() else { return };
+    let env = &servers.env;
+    let entry = servers.entry("test", &[]);
+    let command: Vec<&str> = std::iter::once(&entry["command"])
+        .chain(entry["args"].as_array().unwrap())
+        .map(|word| word.as_str().unwrap())
+        .collect();
+    let add = |more: &[&str]| env.run(&[&["mcp", "add", "test"], more, &["--"], command.as_slice()].concat());
+    let added = add(&[]).ok();
+    assert_eq!(added.stdout, "Added `test`\n");
+    assert!(added.stderr.contains("It works and has 14 tools."), "{}", added.stderr);
+    assert_eq!(env.mcp()["mcpServers"]["test"], entry);
+    assert!(add(&[]).code == 0, "the same again changes nothing");
+    let other = add(&["--env", "A=b"]);
+    assert_eq!(other.code, 2);
+    assert!(other.stderr.contains("--force"), "{}", other.stderr);
+    assert_eq!(add(&["--env", "A=b", "--force"]).ok().stdout, "Replaced `test`\n");
+    let status = env.json(&["mcp", "status", "--json"]);
+    let status = &status["servers"][0];
+    assert_eq!(
+        (&status["name"], &status["transport"], &status["state"], &status["tools"], &status["version"]),
+        (&json!("test"), &json!("stdio"), &json!("ready"), &json!(14), &json!("1.2.3"))
+    );
+    assert!(status["latency_ms"].is_number() && status["error"].is_null() && status["tokens"].as_u64().unwrap() > 100);
+    let called = env.run(&["mcp", "call", "test", "echo", "a=1", "b=two", "c={\"d\":null}"]).ok().stdout;
+    assert_eq!(called, "{\"a\": 1, \"b\": \"two\", \"c\": {\"d\": null}}\n");
+    let called = env.json(&["mcp", "call", "test", "odd", "{}", "--json"]);
+    assert_eq!(called["result"]["unknown"], json!({"field": null}));
+    let failed = env.run(&["mcp", "call", "test", "fails"]);
+    assert_eq!((failed.code, failed.stderr.contains("not today")), (2, true));
+    assert_eq!(env.run(&["mcp", "call", "test", "none"]).code, 2);
+    assert!(env.run(&["mcp", "doctor"]).ok().stdout.contains("test: ready in "));
+    assert!(env.run(&["mcp", "list"]).ok().stdout.contains("14 tools"));
+    assert_eq!(env.run(&["mcp", "remove", "test"]).ok().stdout, "Removed `test`\n");
+    assert_eq!(env.json(&["mcp", "list", "--json"])["servers"], json!([]));
+    assert!(std::fs::read_dir(env.home().join("servers")).unwrap().next().is_none());
+}
+
+#[test]
+fn what_cannot_be_done_is_said_in_one_line() {
+    let Some(servers) = Servers::new() else { return };
+    let env = &servers.env;
+    for (args, code, says) in [
+        (&["mcp", "add", "a b", "--no-check", "--", "x"] as &[&str], 64, "can't be the name of a server"),
+        (&["mcp", "add", "aiw", "--no-check", "--", "x"], 64, "it is aiw's own"),
+        (&["mcp", "add", "a"], 64, "required"),
+        (&["mcp", "add", "a", "--url", "https://h", "--no-check", "--header", "X=@none"], 2, "no secret `none`"),
+        (&["mcp", "remove", "none"], 2, "there is no MCP server `none`"),
+        (&["mcp", "status", "none"], 2, "there is no MCP server `none`"),
+        (&["mcp", "logs", "none"], 2, "there is no MCP server `none`"),
+        (&["mcp", "approve", "none"], 2, "there is no MCP server `none`"),
+        (&["mcp", "call", "none", "x"], 2, "there is no MCP server `none`"),
+    ] {
+        let run = env.run(args);
+        assert_eq!(run.code, code, "{args:?}: {}", run.whole());
+        assert!(run.stderr.contains(says), "{args:?}: {}", run.whole());
+    }
+    env.write_mcp(&json!({"mcpServers": {"old": {"type": "sse", "url": "https://h/sse"}, "gone": {"command": "no-such-program"}}}).to_string());
+    let doctor = env.run(&["mcp", "doctor"]);
+    assert_eq!(doctor.code, 69);
+    assert!(
+        doctor.stdout.contains("SSE") && doctor.stdout.contains("there is no program `no-such-program`"),
+        "{}",
+        doctor.whole()
+    );
+}

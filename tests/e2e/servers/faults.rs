@@ -1,0 +1,98 @@
+//! Servers that do wrong: the others are answered meanwhile, and nothing stays.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Servers, is_there, names, text, until};
+use crate::mcp::Client;
+
+const FAULTS: [&str; 9] = ["exits", "hangs", "forks", "junk", "huge", "never", "floods", "lies", "silent"];
+
+fn all() -> Option<Servers> {
+    let servers = Servers::new()?.with("good", &[]);
+    servers.env.settings(&json!({"mcp": {"servers": {"never": {"timeout": 2}, "huge": {"timeout": 30}}}}));
+    Some(FAULTS.iter().fold(servers, |servers, fault| servers.faulty(fault)))
+}
+
+#[test]
+fn what_one_server_does_wrong_holds_up_no_other() {
+    let Some(servers) = all() else { return };
+    let mut client = servers.session("good__echo");
+    let call =
+        |server: &str| json!({"name": "call_tool", "arguments": {"server": server, "tool": "echo", "arguments": {}}});
+    let calls: Vec<(&str, i64)> =
+        FAULTS.iter().map(|fault| (*fault, client.send("tools/call", &call(fault)))).collect();
+    // While these fail in their ways, the good one answers at once.
+    for n in 0..50 {
+        let start = Instant::now();
+        assert_eq!(text(&client.call("good__echo", json!({"n": n}))), format!("{{\"n\": {n}}}"));
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+    let mut sentence = |fault: &str| {
+        let (_, id) = calls.iter().find(|(name, _)| *name == fault).unwrap();
+        text(&client.answer(*id)["result"]).to_owned()
+    };
+    assert!(sentence("exits").contains("it exited with code 1; it last wrote `no license`"), "{}", sentence("exits"));
+    assert!(sentence("never").contains("did not answer within 2 s"));
+    let huge = sentence("huge");
+    assert!(huge.contains("ended before it answered") || huge.contains("longer than"), "{huge}");
+    for works in ["forks", "junk", "floods", "lies", "silent"] {
+        assert_eq!(sentence(works), "{}", "{works}");
+    }
+    // What no client could use is left out, and the rest is listed.
+    let listed = names(&mut client);
+    assert!(listed.contains(&"lies__echo".to_owned()), "{listed:?}");
+    assert!(!listed.iter().any(|name| name.starts_with("lies__no_schema") || name.starts_with("lies__bad_schema")));
+    let processes = servers.processes();
+    assert!(processes.len() > FAULTS.len() && processes.iter().any(|pid| is_there(*pid)));
+    client.leave_whatever_comes();
+    until(|| !servers.processes().iter().any(|pid| is_there(*pid)));
+}
+
+#[test]
+fn a_server_that_dies_in_a_call_says_so_and_starts_again() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut client = servers.session("test__dies");
+    let died = client.call("test__dies", json!({}));
+    assert_eq!(died["isError"], true);
+    assert!(text(&died).contains("it exited with code 3; it last wrote `last words`"), "{died}");
+    assert_eq!(text(&client.call("test__echo", json!({}))), "{}");
+    let log = servers.env.run(&["mcp", "logs", "test"]).ok().stdout;
+    assert!(log.contains("last words"), "{log}");
+}
+
+#[test]
+fn a_server_that_fails_again_and_again_rests_and_says_so() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.faulty("exits");
+    let mut client = Client::initialized(&servers.env);
+    let mut last = String::new();
+    until(|| {
+        last = text(&client.call("call_tool", json!({"server": "exits", "tool": "echo"}))).to_owned();
+        last.contains("has failed 5 times in a row")
+    });
+    assert!(last.contains("no license") && last.contains("aiw mcp logs exits"), "{last}");
+    let starts = servers.starts("exits").len();
+    client.call("call_tool", json!({"server": "exits", "tool": "echo"}));
+    assert_eq!(servers.starts("exits").len(), starts);
+}
+
+/// How often aiw is killed.
+const ROUNDS: usize = 20;
+
+#[test]
+fn after_a_kill_no_server_stays() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).faulty("forks").known();
+    for round in 0..ROUNDS {
+        let mut client = Client::initialized(&servers.env);
+        client.send("tools/call", &json!({"name": "test__slow", "arguments": {"seconds": 30}}));
+        client.send("tools/call", &json!({"name": "forks__echo", "arguments": {}}));
+        // In the middle of a start, or of a call.
+        std::thread::sleep(Duration::from_millis(10 * (round as u64 % 20)));
+        client.kill();
+    }
+    until(|| !servers.processes().iter().any(|pid| is_there(*pid)));
+}

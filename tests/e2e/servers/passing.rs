@@ -1,0 +1,144 @@
+//! What passes through stays what it is.
+
+use serde_json::{Value, json};
+
+use super::{Servers, names, text};
+use crate::mcp::Client;
+
+#[test]
+fn definitions_results_and_errors_pass_unchanged() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut client = servers.session("test__echo");
+    let tools = client.result("tools/list", json!({}));
+    let echo = tools["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "test__echo").unwrap();
+    assert_eq!(
+        *echo,
+        json!({"name": "test__echo", "description": "Returns its arguments.", "inputSchema": {"type": "object"},
+            "annotations": {"readOnlyHint": true}, "title": "Echo", "odd": {"x": null}, "icons": [{"src": "data:,"}],
+            "_meta": {"odd/key": 1}})
+    );
+    let odd = client.call("test__odd", json!({}));
+    assert_eq!(odd["content"][1], json!({"type": "hologram", "depth": 3, "nested": {"a": null}}));
+    assert_eq!(odd["content"][0]["_meta"], json!({"x": 1}));
+    assert_eq!(odd["structuredContent"], json!({"n": 1.5, "deep": [null, {}]}));
+    assert_eq!((&odd["_meta"], &odd["unknown"]), (&json!({"odd/key": [1]}), &json!({"field": null})));
+    // The same through `call_tool`, whether a tool is listed or not.
+    let call = json!({"server": "test", "tool": "odd", "arguments": {}});
+    assert_eq!(client.call("call_tool", call), odd);
+    let arguments = json!({"deep": [{"a": null}], "n": 1.5, "ü": "\u{0}"});
+    let echoed = client.call("test__echo", arguments.clone());
+    assert_eq!(serde_json::from_str::<Value>(text(&echoed)).unwrap(), arguments);
+    // A server's error keeps its kind.
+    let failed = client.request("tools/call", &json!({"name": "test__fails", "arguments": {}}));
+    assert_eq!(failed["error"], json!({"code": -32099, "message": "not today", "data": {"odd": [1]}}));
+    assert_eq!(client.call("test__failed", json!({}))["isError"], true);
+    let meta = client
+        .request("tools/call", &json!({"name": "test__meta", "arguments": {}, "_meta": {"claudecode/toolUseId": "x"}}));
+    let meta: Value = serde_json::from_str(text(&meta["result"])).unwrap();
+    assert_eq!(meta["claudecode/toolUseId"], "x");
+}
+
+#[test]
+fn resources_prompts_and_completions_are_those_of_the_servers() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("a", &[]).with("b", &[]).known();
+    let mut client = servers.session("a__echo");
+    // What a server has besides tools is read behind the tools.
+    super::until(|| client.result("prompts/list", json!({}))["prompts"].as_array().unwrap().len() == 2);
+    super::until(|| client.result("resources/list", json!({}))["resources"].as_array().unwrap().len() == 2);
+    let prompts = client.result("prompts/list", json!({}));
+    assert_eq!(prompts["prompts"][0], json!({"name": "a__greet", "arguments": [{"name": "who"}], "odd": null}));
+    let got = client.result("prompts/get", json!({"name": "b__greet", "arguments": {"who": "you"}}));
+    let heard: Value = serde_json::from_str(got["messages"][0]["content"]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&heard["name"], &heard["arguments"], &got["odd"]),
+        (&json!("greet"), &json!({"who": "you"}), &json!(1))
+    );
+    let resources = client.result("resources/list", json!({}));
+    let uris: Vec<&str> =
+        resources["resources"].as_array().unwrap().iter().map(|r| r["uri"].as_str().unwrap()).collect();
+    assert_eq!(uris, ["test://one", "b__test://one"]);
+    for uri in ["test://one", "b__test://one", "test://item/7"] {
+        let read = client.result("resources/read", json!({"uri": uri}));
+        let own = uri.strip_prefix("b__").unwrap_or(uri);
+        assert_eq!((&read["contents"][0]["uri"], &read["contents"][0]["odd"]), (&json!(own), &Value::Null));
+    }
+    assert_eq!(client.request("resources/read", &json!({"uri": "none://x"}))["error"]["code"], -32002);
+    let reference =
+        json!({"ref": {"type": "ref/prompt", "name": "b__greet"}, "argument": {"name": "who", "value": "y"}});
+    let completed = client.result("completion/complete", reference);
+    assert!(completed["completion"]["values"][0].as_str().unwrap().contains("\"greet\""));
+    assert_eq!(client.result("resources/subscribe", json!({"uri": "test://one"})), json!({}));
+    let updated = client.told("notifications/resources/updated");
+    assert_eq!(updated["params"], json!({"uri": "test://one"}));
+    assert_eq!(client.result("logging/setLevel", json!({"level": "debug"})), json!({}));
+}
+
+#[test]
+fn progress_logs_questions_and_cancellation_are_relayed() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let capabilities = json!({"sampling": {}, "elicitation": {}, "roots": {"listChanged": true}});
+    let mut client = Client::with_capabilities(&servers.env, capabilities);
+    let arguments = json!({"steps": 3, "seconds": 0.05});
+    let asked = json!({"name": "test__slow", "arguments": arguments, "_meta": {"progressToken": "mine"}});
+    assert_eq!(text(&client.result("tools/call", asked)), "done");
+    let steps: Vec<Value> = client.all_told("notifications/progress").iter().map(|m| m["params"].clone()).collect();
+    let expected = |n: i64| json!({"progressToken": "mine", "progress": n as f64, "total": 3.0});
+    assert_eq!(steps, [expected(1), expected(2), expected(3)]);
+    assert_eq!(text(&client.call("test__logs", json!({}))), "logged");
+    let logged = client.told("notifications/message");
+    assert_eq!(logged["params"], json!({"level": "warning", "data": {"odd": [null]}, "logger": "test"}));
+    for (method, params, answer) in [
+        ("sampling/createMessage", json!({"messages": [], "odd": null}), json!({"role": "assistant", "odd": [null]})),
+        (
+            "elicitation/create",
+            json!({"message": "?", "odd": 1}),
+            json!({"action": "accept", "content": {"odd": null}}),
+        ),
+        ("roots/list", json!({}), json!({"roots": [{"uri": "file:///x", "odd": 1}]})),
+    ] {
+        let id = client
+            .send("tools/call", &json!({"name": "test__asks", "arguments": {"method": method, "params": params}}));
+        let asked = client.next_request();
+        assert_eq!(asked["method"], method);
+        for (key, value) in params.as_object().unwrap() {
+            assert_eq!(asked["params"][key], *value, "{asked}");
+        }
+        client.line(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": answer}).to_string());
+        let told = client.answer(id);
+        assert_eq!(serde_json::from_str::<Value>(text(&told["result"])).unwrap(), answer);
+    }
+    // A call that is cancelled is cancelled there too.
+    let id = client.send("tools/call", &json!({"name": "test__slow", "arguments": {"seconds": 30}}));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    client
+        .line(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}}).to_string());
+    super::until(|| text(&client.call("test__was_cancelled", json!({}))) != "[]");
+
+    // A client that can answer nothing is asked nothing.
+    let mut client = Client::initialized(&servers.env);
+    let refused = client.call("test__asks", json!({"method": "sampling/createMessage"}));
+    assert!(text(&refused).contains("-32601"), "{refused}");
+}
+
+#[test]
+fn a_result_that_is_too_long_is_cut_and_read_on() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut client = servers.session("test__big");
+    let cut = client.call("test__big", json!({"bytes": 200_000}));
+    let (mut read, note) = (text(&cut).len(), cut["content"][1]["text"].as_str().unwrap());
+    assert!(read < 100_000 && note.contains("of 200000 bytes"), "{note}");
+    let handle = note.split('"').nth(1).unwrap().to_owned();
+    let mut offset = Some(json!(read));
+    while let Some(at) = offset.filter(|at| !at.is_null()) {
+        let piece = client.good("read_result", json!({"handle": handle, "offset": at}));
+        read += piece["text"].as_str().unwrap().len();
+        offset = piece.get("next_offset").cloned();
+    }
+    assert_eq!(read, 200_000);
+    assert!(client.bad("read_result", json!({"handle": "r9"})).contains("no kept result"));
+    assert!(names(&mut client).contains(&"read_result".to_owned()));
+}
