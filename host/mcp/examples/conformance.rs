@@ -26,6 +26,7 @@ fn tools() -> Result<Arc<[Tool]>, Box<dyn Error>> {
         "$defs": {"address": {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}},
         "properties": {"name": {"type": "string"}, "address": {"$ref": "#/$defs/address"}},
         "additionalProperties": false});
+    let header = json!({"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}});
     let named = [
         ("test_simple_text", none.clone()),
         ("test_image_content", none.clone()),
@@ -39,7 +40,9 @@ fn tools() -> Result<Arc<[Tool]>, Box<dyn Error>> {
         ("test_elicitation", text("message")),
         ("test_elicitation_sep1034_defaults", none.clone()),
         ("test_elicitation_sep1330_enums", none.clone()),
-        ("test_reconnection", none),
+        ("test_reconnection", none.clone()),
+        ("test_missing_capability", none.clone()),
+        ("test_custom_header", header),
         ("json_schema_2020_12_tool", dialect),
     ];
     let tools = named.into_iter().map(|(name, schema)| {
@@ -145,6 +148,11 @@ impl Offer for Fixed {
                 let answer = ask(&call.caller, "elicitation/create", params).await?;
                 said(format!("Elicitation completed: action={}, content={}", answer["action"], answer["content"]))
             }
+            "test_missing_capability" if call.caller.capabilities().get("sampling").is_none() => {
+                let data = Some(json!({"requiredCapabilities": {"sampling": {}}}));
+                return Err(RpcError { code: -32021, message: "this needs sampling".into(), data });
+            }
+            "test_missing_capability" | "test_custom_header" => said("done"),
             "test_reconnection" => {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 said("Reconnection test completed successfully")

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,21 @@ use serde_json::Value;
 use crate::command;
 
 /// The suite, and the Node.js that it needs.
-const PACKAGES: [&str; 2] = ["@modelcontextprotocol/conformance@0.1", "node@22"];
+const PACKAGES: [&str; 3] = [
+    "@modelcontextprotocol/conformance@0.1",
+    "conformance-next@npm:@modelcontextprotocol/conformance@0.2.0-alpha.12",
+    "node@22",
+];
+
+/// Scenarios of the version without sessions, which only the suite's preview has. Its others are of extensions.
+const NEXT: [&str; 6] = [
+    "server-stateless",
+    "server-session-lifecycle",
+    "http-header-validation",
+    "http-custom-header-server-validation",
+    "caching",
+    "sep-2164-resource-not-found",
+];
 
 /// What needs no fixed tools.
 const OF_AIW: [&str; 4] = ["server-initialize", "ping", "tools-list", "server-sse-multiple-streams"];
@@ -21,8 +35,10 @@ const OF_AIW: [&str; 4] = ["server-initialize", "ping", "tools-list", "server-ss
 pub fn run() -> Result<bool> {
     let root = command::root();
     let place = root.join("target/conformance");
-    let suite = place.join("node_modules/.bin");
-    if !suite.join("conformance").is_file() || !suite.join("node").is_file() {
+    let modules = place.join("node_modules");
+    let suite = Suite { node: modules.join(".bin/node"), program: modules.join("@modelcontextprotocol/conformance") };
+    let next = Suite { node: suite.node.clone(), program: modules.join("conformance-next") };
+    if ![&suite.node, &suite.program, &next.program].iter().all(|path| path.exists()) {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&place).args(PACKAGES);
         command::run(&mut npm)?;
@@ -41,6 +57,10 @@ pub fn run() -> Result<bool> {
 
     let fixed = Server::start(&mut Command::new(binaries.join("examples/conformance")))?;
     let all = scenarios(&suite, &fixed.url, None)?;
+    let mut later = Vec::new();
+    for name in NEXT {
+        later.extend(scenarios(&next, &fixed.url, Some(name))?);
+    }
 
     let home = tempfile::tempdir()?;
     let aiw = |arguments: &[&str]| {
@@ -56,13 +76,24 @@ pub fn run() -> Result<bool> {
         own.extend(scenarios(&suite, &url, Some(name))?);
     }
 
-    let package = std::fs::read(place.join("node_modules/@modelcontextprotocol/conformance/package.json"))?;
-    let package: Value = serde_json::from_slice(&package)?;
-    let document = document(package["version"].as_str().unwrap_or_default(), &all, &own);
+    let document = document([&suite.version()?, &next.version()?], [&all, &later, &own]);
     std::fs::write(root.join("docs/conformance.md"), document)?;
-    let failed: Vec<_> = all.iter().chain(&own).filter(|result| result.failed > 0).collect();
-    println!("conformance: {} scenarios, {} failed", all.len() + own.len(), failed.len());
-    Ok(failed.is_empty() && !all.is_empty() && own.len() == OF_AIW.len())
+    let failed: Vec<_> = all.iter().chain(&later).chain(&own).filter(|outcome| outcome.failed > 0).collect();
+    println!("conformance: {} scenarios, {} failed", all.len() + later.len() + own.len(), failed.len());
+    Ok(failed.is_empty())
+}
+
+/// A version of the suite.
+struct Suite {
+    node: PathBuf,
+    program: PathBuf,
+}
+
+impl Suite {
+    fn version(&self) -> Result<String> {
+        let package: Value = serde_json::from_slice(&std::fs::read(self.program.join("package.json"))?)?;
+        Ok(package["version"].as_str().context("it has a version")?.to_owned())
+    }
 }
 
 /// A running server, which ends with this value.
@@ -93,10 +124,10 @@ struct Outcome {
 }
 
 /// Runs one scenario or all, and reads the results from the suite's files.
-fn scenarios(suite: &Path, url: &str, only: Option<&str>) -> Result<Vec<Outcome>> {
+fn scenarios(suite: &Suite, url: &str, only: Option<&str>) -> Result<Vec<Outcome>> {
     let results = tempfile::tempdir()?;
-    let mut run = Command::new(suite.join("node"));
-    run.arg(suite.join("conformance")).args(["server", "--url", url, "--output-dir"]).arg(results.path());
+    let mut run = Command::new(&suite.node);
+    run.arg(suite.program.join("dist/index.js")).args(["server", "--url", url, "--output-dir"]).arg(results.path());
     match only {
         Some(name) => run.args(["--scenario", name]),
         None => run.args(["--suite", "all"]),
@@ -179,13 +210,14 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-fn document(version: &str, all: &[Outcome], own: &[Outcome]) -> String {
+fn document([version, next]: [&str; 2], [all, later, own]: [&[Outcome]; 3]) -> String {
     let mut text = format!(
-        "# Conformance\n\nResults of the official suite, `@modelcontextprotocol/conformance` {version}. `cargo xtask \
-         conformance` writes this file.\n"
+        "# Conformance\n\nResults of the official suite, `@modelcontextprotocol/conformance` {version}, and of its preview \
+         {next}.\n`cargo xtask conformance` writes this file.\n"
     );
     for (title, outcomes) in [
         ("A server with the suite's fixed tools, over `aiw-mcp` and `aiw-listen`", all),
+        ("The same server, with the preview's scenarios for 2026-07-28", later),
         ("`aiw mcp serve --http`, through a forwarder that adds the token", own),
     ] {
         let _ = write!(text, "\n## {title}\n\n| scenario | passed | failed |\n|---|---|---|\n");

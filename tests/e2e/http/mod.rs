@@ -1,6 +1,7 @@
 //! `aiw mcp serve --http`: a client that writes every byte itself.
 
 mod forged;
+mod inspector;
 mod sessions;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -80,6 +81,11 @@ impl Server {
 
     fn send(&self, method: &str, more: &[(&str, &str)], body: &str) -> Answer {
         self.raw(&self.request(method, more, body)).unwrap()
+    }
+
+    /// How many tools it offers.
+    fn tools(&self) -> usize {
+        self.session("2025-11-25").ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len()
     }
 
     /// Begins a session.

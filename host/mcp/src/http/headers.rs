@@ -10,7 +10,7 @@ use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVer
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
-use super::reply::{Refusal, error, refused};
+use super::reply::{Refusal, error, no_method, refused};
 use super::sessions::Unbound;
 
 pub(super) const SESSION: &str = "mcp-session-id";
@@ -71,6 +71,9 @@ pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Refu
     }
 }
 
+/// What versions without sessions don't have any more.
+const REMOVED: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
 /// A message without a session: its headers repeat what its body says.
 pub(super) fn check(
     headers: &HeaderMap,
@@ -99,6 +102,10 @@ pub(super) fn check(
         _ => {}
     }
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
+    let method = body["method"].as_str().unwrap_or_default();
+    if id.is_some() && REMOVED.contains(&method) {
+        return Err(no_method(method, id));
+    }
     agree(headers, &body, |tool| unbound.schema(tool)).map_err(|problem| mismatch(problem, id))
 }
 

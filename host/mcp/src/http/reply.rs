@@ -11,7 +11,7 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, RequestId};
+use rmcp::model::{ErrorCode, ErrorData, RequestId};
 use rmcp::service::TxJsonRpcMessage;
 use serde_json::json;
 
@@ -54,6 +54,14 @@ pub(super) fn unavailable(why: &'static str) -> Refusal {
 pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Refusal {
     let message = TxJsonRpcMessage::<RoleServer>::error(problem, id);
     Box::new(json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default()))
+}
+
+/// The method is not one of this version's.
+pub(super) fn no_method(method: &str, id: Option<RequestId>) -> Refusal {
+    let problem = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None);
+    let mut response = refused(problem, id);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
 }
 
 pub(super) fn failed(problem: SessionError) -> Refusal {
