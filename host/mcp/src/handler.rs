@@ -54,7 +54,7 @@ impl Handler {
     }
 
     /// Introduces the client to the offer, once.
-    async fn introduce(&self, client: impl FnOnce(Session) -> Caller + Send) {
+    pub(crate) async fn introduce(&self, client: impl FnOnce(Session) -> Caller + Send) {
         if !self.has_begun.swap(true, Ordering::Relaxed) {
             self.offer.begun(client(self.session.clone())).await;
         }

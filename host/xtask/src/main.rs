@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod command;
 mod component;
+mod conformance;
 mod docs;
 mod guests;
 mod picture;
@@ -54,6 +55,8 @@ enum Chore {
         #[arg(long, default_value_t = 10)]
         minutes: u64,
     },
+    /// Run the official conformance suite of MCP and write docs/conformance.md; installs it with npm
+    Conformance,
     /// Measure a release build against its limits and its peer
     Bench,
 }
@@ -82,6 +85,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Docs => docs::write()?,
         Chore::Picture => picture::draw()?,
         Chore::Soak { minutes } => return test::soak(minutes),
+        Chore::Conformance => return conformance::run(),
         Chore::Bench => return bench::run(),
     }
     Ok(true)

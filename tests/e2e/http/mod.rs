@@ -1,6 +1,7 @@
 //! `aiw mcp serve --http`: a client that writes every byte itself.
 
 mod forged;
+mod inspector;
 mod sessions;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -29,8 +30,7 @@ impl Server {
 
     fn with(env: &Environment, arguments: &[&str]) -> Self {
         let arguments = [&["mcp", "serve", "--http", "127.0.0.1:0", "--json"], arguments].concat();
-        let mut process =
-            env.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("aiw starts");
+        let mut process = env.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
@@ -80,7 +80,12 @@ impl Server {
     }
 
     fn send(&self, method: &str, more: &[(&str, &str)], body: &str) -> Answer {
-        self.raw(&self.request(method, more, body)).expect("an answer")
+        self.raw(&self.request(method, more, body)).unwrap()
+    }
+
+    /// How many tools it offers.
+    fn tools(&self) -> usize {
+        self.session("2025-11-25").ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len()
     }
 
     /// Begins a session.
@@ -89,7 +94,7 @@ impl Server {
             "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
         let answer = self.send("POST", &[], &begin.to_string());
         assert_eq!(answer.status, 200, "{answer:?}");
-        let id = answer.header("mcp-session-id").expect("a session").to_owned();
+        let id = answer.header("mcp-session-id").unwrap().to_owned();
         let mut answer = answer;
         let result = answer.message()["result"].clone();
         let version = result["protocolVersion"].as_str().unwrap().to_owned();
@@ -233,7 +238,7 @@ impl Answer {
     fn message(&mut self) -> Value {
         let text = match self.header("content-type") {
             Some("text/event-stream") => loop {
-                let (_, data) = self.event().expect("an event");
+                let (_, data) = self.event().unwrap();
                 if !data.is_empty() {
                     break data;
                 }

@@ -71,6 +71,8 @@ fn the_version_without_sessions_answers_each_request_alone() {
     let (status, listed) = ask("tools/call", &[("Mcp-Name", "list_tasks")], call.clone());
     assert_eq!((status, &listed["result"]["structuredContent"]["tasks"]), (200, &json!([])), "{listed}");
     assert_eq!(ask("nothing/known", &[], json!({})).0, 404);
+    assert_eq!(ask("ping", &[], json!({})).0, 404);
+    assert_eq!(ask("initialize", &[], json!({})).1["error"]["code"], -32601);
     // Headers that differ from the body.
     for more in [&[][..], &[("Mcp-Name", "stop_task")], &[("Mcp-Name", "list_tasks"), ("Mcp-Name", "list_tasks")]] {
         let (status, refused) = ask("tools/call", more, call.clone());

@@ -2,22 +2,23 @@
 //!
 //! <https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http>
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use rmcp::RoleServer;
 use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVersion, RequestId};
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
-use super::reply::{Body, error, refused};
-use super::sessions::Sessions;
-use super::{VERSION, version_of};
+use super::reply::{Refusal, error, no_method, refused};
+use super::sessions::Unbound;
+
+pub(super) const SESSION: &str = "mcp-session-id";
+pub(super) const VERSION: &str = "mcp-protocol-version";
+pub(super) const LAST_EVENT: &str = "last-event-id";
 
 /// The version in the header, which may be one that nobody knows.
-pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Response<Body>> {
+pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Refusal> {
     let text = single(headers, VERSION).map_err(|problem| error(StatusCode::BAD_REQUEST, &problem))?;
     Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
 }
@@ -49,7 +50,7 @@ pub(super) fn check_handshake(
     header: Option<&ProtocolVersion>,
     body: &ProtocolVersion,
     id: &RequestId,
-) -> Result<(), Response<Body>> {
+) -> Result<(), Refusal> {
     if header.is_some_and(|header| header != body) {
         let message = "the header `MCP-Protocol-Version` and `params.protocolVersion` differ";
         return Err(refused(ErrorData::invalid_request(message, None), Some(id.clone())));
@@ -61,7 +62,7 @@ pub(super) fn check_handshake(
 }
 
 /// A message in a session: its version must be one that has sessions.
-pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Response<Body>> {
+pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Refusal> {
     match header {
         Some(version) if !ProtocolVersion::KNOWN_VERSIONS.contains(version) => {
             Err(error(StatusCode::BAD_REQUEST, &format!("`MCP-Protocol-Version: {version}` is not supported")))
@@ -70,14 +71,17 @@ pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Resp
     }
 }
 
+/// What versions without sessions don't have any more.
+const REMOVED: [&str; 5] = ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
 /// A message without a session: its headers repeat what its body says.
 pub(super) fn check(
     headers: &HeaderMap,
     header: Option<&ProtocolVersion>,
     message: &RxJsonRpcMessage<RoleServer>,
     body: &[u8],
-    sessions: &Arc<Sessions>,
-) -> Result<(), Response<Body>> {
+    unbound: &Unbound,
+) -> Result<(), Refusal> {
     let id = match message {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
         JsonRpcMessage::Notification(_) => None,
@@ -98,11 +102,22 @@ pub(super) fn check(
         _ => {}
     }
     let Ok(body) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
-    agree(headers, &body, |name| sessions.tool(name).map(|tool| tool.definition()["inputSchema"].clone()))
-        .map_err(|problem| mismatch(problem, id))
+    let method = body["method"].as_str().unwrap_or_default();
+    if id.is_some() && REMOVED.contains(&method) {
+        return Err(no_method(method, id));
+    }
+    agree(headers, &body, |tool| unbound.schema(tool)).map_err(|problem| mismatch(problem, id))
 }
 
-fn mismatch(problem: String, id: Option<RequestId>) -> Response<Body> {
+/// What a request says about itself in `_meta`.
+fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion> {
+    match message {
+        JsonRpcMessage::Request(request) => request.request.get_meta().protocol_version(),
+        _ => None,
+    }
+}
+
+fn mismatch(problem: String, id: Option<RequestId>) -> Refusal {
     refused(ErrorData::header_mismatch(problem, None), id)
 }
 

@@ -17,39 +17,22 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use rmcp::RoleServer;
-use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVersion};
+use rmcp::model::{ClientRequest, ErrorData, JsonRpcMessage};
 use rmcp::service::RxJsonRpcMessage;
 use tokio_util::sync::CancellationToken;
 
+use self::headers::{LAST_EVENT, SESSION};
 pub use self::reply::Body;
-use self::reply::{JSON, SSE, accepted, error, failed, refused};
+use self::reply::{JSON, Refusal, SSE, accepted, error, failed, refused, unavailable};
 use self::session::Session;
+pub use self::sessions::HttpLimits;
 use self::sessions::{STOPPING, Sessions};
 use crate::Offer;
 use crate::wire::{Incoming, parse};
 
-const SESSION: &str = "mcp-session-id";
-const VERSION: &str = "mcp-protocol-version";
-const LAST_EVENT: &str = "last-event-id";
-
 /// How long an answer may take to be sent as one JSON document. One that takes longer gets a stream, which survives a
 /// broken connection.
 const SOON: Duration = Duration::from_millis(20);
-
-/// How many sessions there may be, and how long unused ones stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HttpLimits {
-    /// Sessions at once. One more ends the one that has been unused for longest.
-    pub sessions: usize,
-    /// How long a session stays that nobody uses: no request, no open stream.
-    pub idle: Duration,
-}
-
-impl Default for HttpLimits {
-    fn default() -> Self {
-        Self { sessions: 64, idle: Duration::from_secs(30 * 60) }
-    }
-}
 
 /// A server of sessions over streamable HTTP. Its clones share them.
 #[derive(Clone)]
@@ -87,10 +70,10 @@ impl HttpServer {
             Method::DELETE => self.delete(headers),
             _ => Err(error(StatusCode::METHOD_NOT_ALLOWED, "only GET, POST and DELETE are allowed here")),
         };
-        result.unwrap_or_else(|response| response)
+        result.unwrap_or_else(|refusal| *refusal)
     }
 
-    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Response<Body>> {
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Refusal> {
         if !(accepts(headers, JSON) && accepts(headers, SSE)) {
             let message = "the header `Accept` must list application/json and text/event-stream";
             return Err(error(StatusCode::NOT_ACCEPTABLE, message));
@@ -104,8 +87,9 @@ impl HttpServer {
         };
         let version = headers::version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
-            headers::check(headers, version.as_ref(), &message, body, &self.sessions)?;
-            return Ok(modern::answer(&self.sessions, message, version).await);
+            let unbound = self.sessions.without_session().await;
+            headers::check(headers, version.as_ref(), &message, body, &unbound)?;
+            return Ok(modern::answer(unbound, message, version).await);
         }
         if let JsonRpcMessage::Request(request) = &message
             && let ClientRequest::InitializeRequest(begin) = &request.request
@@ -123,7 +107,7 @@ impl HttpServer {
         &self,
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
-    ) -> Result<Response<Body>, Response<Body>> {
+    ) -> Result<Response<Body>, Refusal> {
         if headers.contains_key(SESSION) {
             return Err(error(StatusCode::BAD_REQUEST, "this session has begun already"));
         }
@@ -141,7 +125,7 @@ impl HttpServer {
         Ok(response)
     }
 
-    fn get(&self, headers: &HeaderMap) -> Result<Response<Body>, Response<Body>> {
+    fn get(&self, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
         if !accepts(headers, SSE) {
             return Err(error(StatusCode::NOT_ACCEPTABLE, "the header `Accept` must list text/event-stream"));
         }
@@ -159,14 +143,14 @@ impl HttpServer {
         Ok(reply::stream(reader, session))
     }
 
-    fn delete(&self, headers: &HeaderMap) -> Result<Response<Body>, Response<Body>> {
+    fn delete(&self, headers: &HeaderMap) -> Result<Response<Body>, Refusal> {
         has_sessions(headers)?;
         self.session(headers)?.end();
         Ok(accepted())
     }
 
     /// The session that a request names.
-    fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Response<Body>> {
+    fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Refusal> {
         let mut ids = headers.get_all(SESSION).iter();
         let (Some(id), None) = (ids.next(), ids.next()) else {
             return Err(error(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing"));
@@ -177,10 +161,7 @@ impl HttpServer {
 }
 
 /// A message to a session that has begun.
-async fn speak(
-    session: &Arc<Session>,
-    message: RxJsonRpcMessage<RoleServer>,
-) -> Result<Response<Body>, Response<Body>> {
+async fn speak(session: &Arc<Session>, message: RxJsonRpcMessage<RoleServer>) -> Result<Response<Body>, Refusal> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
         session.tell(message).await.map_err(failed)?;
         return Ok(accepted());
@@ -194,7 +175,7 @@ async fn speak(
 }
 
 /// Versions with sessions have GET and DELETE; later ones have neither.
-fn has_sessions(headers: &HeaderMap) -> Result<(), Response<Body>> {
+fn has_sessions(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers::version(headers)? {
         Some(version) if !version.has_initialize() => {
             Err(error(StatusCode::METHOD_NOT_ALLOWED, "this version of the protocol has no sessions"))
@@ -203,23 +184,11 @@ fn has_sessions(headers: &HeaderMap) -> Result<(), Response<Body>> {
     }
 }
 
-fn unavailable(why: &'static str) -> Response<Body> {
-    error(StatusCode::SERVICE_UNAVAILABLE, why)
-}
-
 fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
     let any = format!("{}/*", wanted.split('/').next().unwrap_or_default());
     let listed = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut kinds = listed.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default());
     kinds.any(|kind| [wanted, "*/*", any.as_str()].iter().any(|known| kind.trim().eq_ignore_ascii_case(known)))
-}
-
-/// What a request says about itself in `_meta`.
-fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion> {
-    match message {
-        JsonRpcMessage::Request(request) => request.request.get_meta().protocol_version(),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

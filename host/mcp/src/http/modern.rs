@@ -1,7 +1,6 @@
 //! Requests of protocol versions without sessions, from 2026-07-28 on: each is complete in itself, and ends when its
 //! connection does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream;
@@ -18,16 +17,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::log::KEEP_ALIVE;
-use super::reply::{self, Body, accepted, events_of, frame, refused};
-use super::sessions::{InUse, STOPPING, Sessions};
-use super::unavailable;
+use super::reply::{self, Body, accepted, events_of, frame, refused, unavailable};
+use super::sessions::{STOPPING, Unbound};
 
 /// How long an answer's beginning may take. Then a stream begins, so that clients don't give up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers a request without a session.
 pub(super) async fn answer(
-    sessions: &Arc<Sessions>,
+    unbound: Unbound,
     message: RxJsonRpcMessage<RoleServer>,
     version: Option<ProtocolVersion>,
 ) -> Response<Body> {
@@ -36,16 +34,16 @@ pub(super) async fn answer(
         JsonRpcMessage::Notification(_) => return accepted(),
         JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {
             let problem = ErrorData::invalid_request("nothing was asked that this could answer", None);
-            return refused(problem, None);
+            return *refused(problem, None);
         }
     };
     let is_malformed = !request.request.get_meta().missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty();
-    let mut messages = begin(sessions, request, version);
+    let mut messages = begin(unbound, request, version);
     // The status says what went wrong, so it waits for the first message.
     let first = match tokio::time::timeout(PATIENCE, messages.next()).await {
         Ok(Some(first)) if is_last(&first) => return reply::json(status(&first, is_malformed), text(&first)),
         Ok(Some(first)) => Some(first),
-        Ok(None) => return unavailable(STOPPING),
+        Ok(None) => return *unavailable(STOPPING),
         Err(_) => None,
     };
     let events = stream::unfold((first, messages), |(first, mut messages)| async move {
@@ -65,7 +63,7 @@ pub(super) async fn answer(
 struct Messages {
     receiver: mpsc::Receiver<TxJsonRpcMessage<RoleServer>>,
     is_done: bool,
-    _in_use: InUse,
+    _unbound: Unbound,
     _cancel: DropGuard,
 }
 
@@ -80,22 +78,17 @@ impl Messages {
     }
 }
 
-fn begin(
-    sessions: &Arc<Sessions>,
-    request: JsonRpcRequest<ClientRequest>,
-    version: Option<ProtocolVersion>,
-) -> Messages {
+fn begin(unbound: Unbound, request: JsonRpcRequest<ClientRequest>, version: Option<ProtocolVersion>) -> Messages {
     let mut client = InitializeRequestParams::default();
     let meta = request.request.get_meta();
     client.protocol_version = version.or_else(|| meta.protocol_version()).unwrap_or_default();
-    let (front, in_use) = sessions.without_session();
     let (transport, receiver) = OneshotTransport::<RoleServer>::new(JsonRpcMessage::Request(request));
     let cancel = CancellationToken::new();
-    let running = serve_directly_with_ct(front, transport, Some(client), cancel.clone());
+    let running = serve_directly_with_ct(unbound.front(), transport, Some(client), cancel.clone());
     tokio::spawn(async move {
         let _ = running.waiting().await;
     });
-    Messages { receiver, is_done: false, _in_use: in_use, _cancel: cancel.drop_guard() }
+    Messages { receiver, is_done: false, _unbound: unbound, _cancel: cancel.drop_guard() }
 }
 
 fn is_last(message: &TxJsonRpcMessage<RoleServer>) -> bool {

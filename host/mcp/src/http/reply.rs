@@ -11,7 +11,7 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, RequestId};
+use rmcp::model::{ErrorCode, ErrorData, RequestId};
 use rmcp::service::TxJsonRpcMessage;
 use serde_json::json;
 
@@ -35,19 +35,36 @@ pub(super) fn accepted() -> Response<Body> {
     response
 }
 
+/// What is answered to a message that is not taken.
+pub(super) type Refusal = Box<Response<Body>>;
+
 /// A refusal that no id belongs to.
-pub(super) fn error(status: StatusCode, message: &str) -> Response<Body> {
+pub(super) fn error(status: StatusCode, message: &str) -> Refusal {
     let code = if status == StatusCode::NOT_FOUND { -32001 } else { -32000 };
-    json(status, json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}}).to_string())
+    let message = json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
+    Box::new(json(status, message.to_string()))
+}
+
+/// The server can't take it now.
+pub(super) fn unavailable(why: &'static str) -> Refusal {
+    error(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// A message that is not valid.
-pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Response<Body> {
+pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Refusal {
     let message = TxJsonRpcMessage::<RoleServer>::error(problem, id);
-    json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default())
+    Box::new(json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default()))
 }
 
-pub(super) fn failed(problem: SessionError) -> Response<Body> {
+/// The method is not one of this version's.
+pub(super) fn no_method(method: &str, id: Option<RequestId>) -> Refusal {
+    let problem = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None);
+    let mut response = refused(problem, id);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
+pub(super) fn failed(problem: SessionError) -> Refusal {
     match problem {
         SessionError::Ended => error(StatusCode::NOT_FOUND, "the session has ended: begin a new one"),
         SessionError::Busy => error(StatusCode::TOO_MANY_REQUESTS, "too many requests of this session are open"),

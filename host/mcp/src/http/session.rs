@@ -232,6 +232,11 @@ impl Session {
             }
             JsonRpcMessage::Notification(told) => match &told.notification {
                 ServerNotification::ProgressNotification(progress) => desk.tokens.get(&progress.params.progress_token),
+                ServerNotification::CustomNotification(told) if told.method == "notifications/progress" => {
+                    let token = told.params.as_ref().and_then(|params| params.get("progressToken")).cloned();
+                    let token = token.and_then(|token| serde_json::from_value(token).ok());
+                    token.and_then(|token: ProgressToken| desk.tokens.get(&token))
+                }
                 _ => None,
             },
             _ => None,

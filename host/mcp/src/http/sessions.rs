@@ -1,20 +1,39 @@
 //! The sessions of a server: how they begin, and how they end.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rmcp::serve_server;
+use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_directly};
+use rmcp::transport::Transport;
+use rmcp::{RoleServer, serve_server};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::HttpLimits;
 use super::session::{Link, Session};
+use crate::Offer;
+use crate::caller::Caller;
 use crate::handler::{Front, Handler};
-use crate::{Offer, Tool};
 
 /// How often unused sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
+
+/// How many sessions there may be, and how long unused ones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Sessions at once. One more ends the one that has been unused for longest.
+    pub sessions: usize,
+    /// How long a session stays that nobody uses: no request, no open stream.
+    pub idle: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { sessions: 64, idle: Duration::from_secs(30 * 60) }
+    }
+}
 
 /// Why nothing new begins.
 pub(super) const STOPPING: &str = "the server is stopping";
@@ -25,8 +44,8 @@ pub(super) struct Sessions {
     limits: HttpLimits,
     stop: CancellationToken,
     running: Mutex<HashMap<String, Arc<Session>>>,
-    /// The offer of requests without a session, and when it was used last.
-    shared: Mutex<Option<Shared>>,
+    /// The offer of requests without a session.
+    shared: tokio::sync::Mutex<Option<Shared>>,
     /// How many sessions have not quite ended.
     alive: watch::Sender<usize>,
 }
@@ -35,8 +54,13 @@ struct Shared {
     handler: Handler,
     offer: Arc<dyn Offer>,
     gone: CancellationToken,
-    used: Instant,
-    holds: usize,
+    uses: Arc<Mutex<Uses>>,
+}
+
+/// How many requests use the shared offer, and when the last one did.
+struct Uses {
+    now: usize,
+    last: Instant,
 }
 
 impl Sessions {
@@ -50,7 +74,7 @@ impl Sessions {
             limits,
             stop: stop.clone(),
             running: Mutex::default(),
-            shared: Mutex::default(),
+            shared: tokio::sync::Mutex::default(),
             alive: watch::Sender::new(0),
         });
         let swept = Arc::downgrade(&sessions);
@@ -62,7 +86,7 @@ impl Sessions {
                     () = stop.cancelled() => return,
                 }
                 let Some(sessions) = swept.upgrade() else { return };
-                sessions.sweep();
+                sessions.sweep().await;
             }
         });
         sessions
@@ -70,10 +94,6 @@ impl Sessions {
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shared(&self) -> MutexGuard<'_, Option<Shared>> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -110,56 +130,100 @@ impl Sessions {
     }
 
     /// Ends sessions that nobody has used for long.
-    fn sweep(&self) {
+    async fn sweep(&self) {
         let idle = self.limits.idle;
         let is_old = |since: Instant| since.elapsed() >= idle;
         let old: Vec<_> =
             self.running().values().filter(|session| session.unused_since().is_some_and(is_old)).cloned().collect();
         old.iter().for_each(|session| session.end());
-        let mut shared = self.shared();
-        if shared.as_ref().is_some_and(|shared| shared.holds == 0 && is_old(shared.used))
-            && let Some(old) = shared.take()
-        {
+        let mut shared = self.shared.lock().await;
+        let is_unused = |shared: &mut Shared| {
+            let uses = shared.uses.lock().unwrap_or_else(PoisonError::into_inner);
+            uses.now == 0 && is_old(uses.last)
+        };
+        if let Some(old) = shared.take_if(is_unused) {
             old.gone.cancel();
         }
     }
 
     /// What answers requests without a session: all of them have one offer, since they come with one token.
-    pub(super) fn without_session(self: &Arc<Self>) -> (Front, InUse) {
-        let mut shared = self.shared();
-        let current = shared.get_or_insert_with(|| {
-            let (offer, gone) = ((self.make)(), self.stop.child_token());
-            Shared { handler: Handler::new(offer.clone(), gone.clone()), offer, gone, used: Instant::now(), holds: 0 }
-        });
-        current.holds += 1;
-        (Front(current.handler.clone()), InUse(self.clone()))
+    pub(super) async fn without_session(&self) -> Unbound {
+        let mut shared = self.shared.lock().await;
+        let current = match shared.as_ref() {
+            Some(current) => current,
+            None => shared.insert(self.share().await),
+        };
+        current.uses.lock().unwrap_or_else(PoisonError::into_inner).now += 1;
+        let (handler, offer) = (current.handler.clone(), current.offer.clone());
+        Unbound { handler, offer, uses: current.uses.clone() }
     }
 
-    /// A tool that requests without a session can call.
-    pub(super) fn tool(self: &Arc<Self>, name: &str) -> Option<Tool> {
-        let in_use = self.without_session();
-        let offer = self.shared().as_ref().map(|shared| shared.offer.clone());
-        drop(in_use);
-        offer?.tools().iter().find(|tool| tool.name() == name).cloned()
+    async fn share(&self) -> Shared {
+        let (offer, gone) = ((self.make)(), self.stop.child_token());
+        let handler = Handler::new(offer.clone(), gone.clone());
+        // Requests come and go. What the offer tells its client outside of them goes to subscriptions, or nowhere.
+        let running = serve_directly(Front(handler.clone()), Nowhere(gone.clone()), None);
+        let peer = running.peer().clone();
+        tokio::spawn(running.waiting());
+        handler.introduce(|session| Caller::ready(peer, session)).await;
+        Shared { handler, offer, gone, uses: Arc::new(Mutex::new(Uses { now: 0, last: Instant::now() })) }
     }
 
     /// Waits until every session has ended.
     pub(super) async fn ended(&self) {
         let mut alive = self.alive.subscribe();
         let _ = alive.wait_for(|alive| *alive == 0).await;
-        self.shared().take();
+        self.shared.lock().await.take();
     }
 }
 
-/// The offer of requests without a session is in use.
-pub(super) struct InUse(Arc<Sessions>);
+/// The use of the shared offer by a request.
+pub(super) struct Unbound {
+    handler: Handler,
+    offer: Arc<dyn Offer>,
+    uses: Arc<Mutex<Uses>>,
+}
 
-impl Drop for InUse {
+impl Unbound {
+    pub(super) fn front(&self) -> Front {
+        Front(self.handler.clone())
+    }
+
+    /// The input schema of a tool.
+    pub(super) fn schema(&self, tool: &str) -> Option<Value> {
+        let tools = self.offer.tools();
+        tools.iter().find(|known| known.name() == tool).map(|tool| tool.definition()["inputSchema"].clone())
+    }
+}
+
+impl Drop for Unbound {
     fn drop(&mut self) {
-        if let Some(shared) = self.0.shared().as_mut() {
-            shared.holds = shared.holds.saturating_sub(1);
-            shared.used = Instant::now();
-        }
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.now -= 1;
+        uses.last = Instant::now();
+    }
+}
+
+/// A client that says nothing and hears nothing.
+struct Nowhere(CancellationToken);
+
+impl Transport<RoleServer> for Nowhere {
+    type Error = Infallible;
+
+    fn send(
+        &mut self,
+        _: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Infallible>> + Send + 'static {
+        std::future::ready(Ok(()))
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        self.0.cancelled().await;
+        None
+    }
+
+    async fn close(&mut self) -> Result<(), Infallible> {
+        Ok(())
     }
 }
 

@@ -64,7 +64,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
+const TESTS: [(&str, &str); 2] = [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
 const DOORS: [(&str, &[&str]); 21] = [

@@ -34,7 +34,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let shared = aiw_routing::Shared::default();
     let gateway = move || {
         let setting = Setting {
-            session: session.clone(),
+            session,
             ground: ground.clone(),
             profile: profile.clone(),
             shared: shared.clone(),
