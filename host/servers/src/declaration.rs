@@ -159,7 +159,7 @@ impl Collected {
     pub fn add(&mut self, servers: &Map<String, Value>, place: &str) {
         for (name, declaration) in servers {
             let shown = one_line(name, 60);
-            match server(name, declaration) {
+            match server(name, declaration).and_then(without_secrets) {
                 Err(why) => self.left_out.push(format!("server `{shown}` in {place} is left out: it {why}")),
                 Ok(new) => match self.servers.iter().position(|s| s.name == new.name) {
                     Some(at) if self.servers[at] == new => {}
@@ -178,6 +178,14 @@ impl Collected {
                 },
             }
         }
+    }
+}
+
+/// Refuses a server of somebody else's that asks for a secret of the user's vault by its name.
+fn without_secrets(server: Server) -> Result<Server, String> {
+    match crate::reads(&server.declaration).secrets.first() {
+        None => Ok(server),
+        Some(name) => Err(format!("asks for the secret `{name}`, which only you may give a server, in mcp.json")),
     }
 }
 
@@ -246,6 +254,16 @@ mod tests {
         assert_eq!(collected.left_out.len(), 6);
         assert!(collected.left_out[0].contains("`empty`") && collected.left_out[0].contains("empty `url`"));
         assert_eq!(collected.servers[4].declaration["odd"], 1);
+    }
+
+    #[test]
+    fn a_plugin_gets_no_secret_by_asking_for_it() {
+        let collected = collect(&json!({
+            "a": {"command": "x", "env": {"K": "${secret:openrouter}"}},
+            "b": {"type": "http", "url": "https://h/${secret:openrouter}"},
+        }));
+        assert_eq!((collected.servers.len(), collected.left_out.len()), (0, 2));
+        assert!(collected.left_out[0].contains("asks for the secret `openrouter`"), "{}", collected.left_out[0]);
     }
 
     #[test]

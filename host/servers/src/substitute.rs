@@ -1,12 +1,13 @@
 //! `${…}` in server declarations.
 //!
-//! Claude Code expands `${VAR}` and `${VAR:-default}` when it loads `mcp.json`; those stay.
+//! Claude Code expands `${VAR}` and `${VAR:-default}` when it loads `mcp.json`; those stay. `${secret:NAME}` is aiw's
+//! own: a secret of the vault, which only aiw resolves.
 //! `${CLAUDE_PLUGIN_ROOT}`, `${CLAUDE_PLUGIN_DATA}` and `${user_config.x}` mean nothing
 //! outside a plugin: they are resolved at install.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::EnvName;
+use aiw_core::{EnvName, Secret, SecretName};
 use serde_json::{Map, Value};
 
 use crate::Transport;
@@ -23,7 +24,11 @@ const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 enum Placeholder<'a> {
     Variable { name: EnvName, default: Option<&'a str> },
     Option(&'a str),
+    Secret(SecretName),
 }
+
+/// The beginning of a reference to the vault, after `${`.
+const SECRET: &str = "secret:";
 
 enum Piece<'a> {
     Text(&'a str),
@@ -37,10 +42,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     while let Some(start) = text[at..].find("${").map(|i| at + i) {
         let Some(end) = text[start..].find('}').map(|i| start + i) else { break };
         let inner = &text[start + 2..end];
-        let what = match inner.strip_prefix("user_config.") {
-            Some(option) if is_option_name(option) => Some(Placeholder::Option(option)),
-            Some(_) => None,
-            None => {
+        let what = match (inner.strip_prefix("user_config."), inner.strip_prefix(SECRET)) {
+            (Some(option), _) if is_option_name(option) => Some(Placeholder::Option(option)),
+            (Some(_), _) => None,
+            (None, Some(secret)) => secret.parse().ok().map(Placeholder::Secret),
+            (None, None) => {
                 let (name, default) = match inner.split_once(":-") {
                     Some((name, default)) => (name, Some(default)),
                     None => (inner, None),
@@ -83,6 +89,8 @@ pub struct Reads {
     pub variables: BTreeMap<EnvName, bool>,
     /// Options of `userConfig`.
     pub options: BTreeSet<String>,
+    /// Secrets of the vault.
+    pub secrets: BTreeSet<SecretName>,
     /// Whether it names the plugin's own directories.
     pub own_tree: bool,
 }
@@ -108,6 +116,7 @@ pub fn reads(declaration: &Map<String, Value>) -> Reads {
                 Piece::Placeholder { what: Placeholder::Option(option), .. } => {
                     reads.options.insert(option.to_owned());
                 }
+                Piece::Placeholder { what: Placeholder::Secret(name), .. } => drop(reads.secrets.insert(name)),
                 Piece::Text(_) => {}
             }
         }
@@ -116,22 +125,51 @@ pub fn reads(declaration: &Map<String, Value>) -> Reads {
     reads
 }
 
-/// A declaration with every `${VAR}` and `${VAR:-default}` replaced by what `value` returns, ready to start a server
-/// with. As in a shell, the default applies if there is no value or an empty one.
+/// The reference to a secret of the vault, as declarations contain it: `${secret:NAME}`.
+pub fn secret_reference(name: &SecretName) -> String {
+    format!("${{{SECRET}{name}}}")
+}
+
+/// Where the values of placeholders come from when a server starts. A function of a variable's name knows no secrets.
+pub trait Lookup {
+    /// The value of a variable.
+    fn variable(&self, name: &EnvName) -> Option<String>;
+
+    /// A secret of the vault.
+    fn secret(&self, _name: &SecretName) -> Option<Secret> {
+        None
+    }
+}
+
+impl<F: Fn(&EnvName) -> Option<String>> Lookup for F {
+    fn variable(&self, name: &EnvName) -> Option<String> {
+        self(name)
+    }
+}
+
+/// What a declaration reads and nobody has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Absent {
+    /// Variables without a value or a default.
+    pub variables: BTreeSet<EnvName>,
+    /// Secrets that are not in the vault, or can't be read.
+    pub secrets: BTreeSet<SecretName>,
+}
+
+/// A declaration with every `${VAR}`, `${VAR:-default}` and `${secret:NAME}` replaced by what `lookup` returns, ready
+/// to start a server with. As in a shell, the default applies if there is no value or an empty one. A value is never
+/// read for placeholders itself. The result may contain secrets: don't print it.
 ///
 /// # Errors
 ///
-/// The names that have neither a value nor a default.
-pub fn expand(
-    declaration: &Map<String, Value>,
-    value: &impl Fn(&EnvName) -> Option<String>,
-) -> Result<Map<String, Value>, BTreeSet<EnvName>> {
-    let mut missing = BTreeSet::new();
-    let expanded = declaration.iter().map(|(k, v)| (k.clone(), expanded(v, value, &mut missing))).collect();
-    if missing.is_empty() { Ok(expanded) } else { Err(missing) }
+/// The variables that have neither a value nor a default, and the secrets that are absent.
+pub fn expand(declaration: &Map<String, Value>, lookup: &impl Lookup) -> Result<Map<String, Value>, Absent> {
+    let mut absent = Absent::default();
+    let expanded = declaration.iter().map(|(k, v)| (k.clone(), expanded(v, lookup, &mut absent))).collect();
+    if absent == Absent::default() { Ok(expanded) } else { Err(absent) }
 }
 
-fn expanded(text: &Value, value: &impl Fn(&EnvName) -> Option<String>, missing: &mut BTreeSet<EnvName>) -> Value {
+fn expanded(text: &Value, lookup: &impl Lookup, absent: &mut Absent) -> Value {
     match text {
         Value::String(text) => {
             let mut result = String::with_capacity(text.len());
@@ -141,20 +179,24 @@ fn expanded(text: &Value, value: &impl Fn(&EnvName) -> Option<String>, missing: 
                         result.push_str(text);
                     }
                     Piece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
-                        match (value(&name), default) {
+                        match (lookup.variable(&name), default) {
                             (Some(found), _) if !found.is_empty() => result.push_str(&found),
                             (_, Some(default)) => result.push_str(default),
                             (Some(empty), None) => result.push_str(&empty),
-                            (None, None) => drop(missing.insert(name)),
+                            (None, None) => drop(absent.variables.insert(name)),
                         }
                     }
+                    Piece::Placeholder { what: Placeholder::Secret(name), .. } => match lookup.secret(&name) {
+                        Some(secret) => result.push_str(secret.expose()),
+                        None => drop(absent.secrets.insert(name)),
+                    },
                 }
             }
             Value::String(result)
         }
-        Value::Array(items) => items.iter().map(|item| expanded(item, value, missing)).collect(),
+        Value::Array(items) => items.iter().map(|item| expanded(item, lookup, absent)).collect(),
         Value::Object(map) => {
-            map.iter().map(|(k, v)| (k.clone(), expanded(v, value, missing))).collect::<Map<_, _>>().into()
+            map.iter().map(|(k, v)| (k.clone(), expanded(v, lookup, absent))).collect::<Map<_, _>>().into()
         }
         other => other.clone(),
     }
@@ -232,6 +274,7 @@ impl Values {
                             None => result.push_str(whole),
                         },
                     },
+                    Placeholder::Secret(_) => result.push_str(whole),
                 },
             }
         }
@@ -333,8 +376,41 @@ mod tests {
             map(&json!({"command": "x", "args": ["${A}-${EMPTY:-e}-${NONE:-}", "${EMPTY}", "$A ${ }"], "n": 1}));
         let wanted = map(&json!({"command": "x", "args": ["a$ {B}-e-", "", "$A ${ }"], "n": 1}));
         assert_eq!(expand(&given, &value), Ok(wanted));
-        let missing = expand(&map(&json!({"env": {"X": "${B} ${A}"}, "url": "${C}"})), &value).unwrap_err();
-        assert_eq!(missing.iter().map(EnvName::as_str).collect::<Vec<_>>(), ["B", "C"]);
+        let absent = expand(&map(&json!({"env": {"X": "${B} ${A}"}, "url": "${C}"})), &value).unwrap_err();
+        assert_eq!(absent.variables.iter().map(EnvName::as_str).collect::<Vec<_>>(), ["B", "C"]);
+    }
+
+    struct Vault;
+
+    impl Lookup for Vault {
+        fn variable(&self, _name: &EnvName) -> Option<String> {
+            Some("${secret:github}".into())
+        }
+
+        fn secret(&self, name: &SecretName) -> Option<Secret> {
+            (name.as_str() == "github").then(|| Secret::new("${A} ghp_1"))
+        }
+    }
+
+    #[test]
+    fn a_secret_of_the_vault_is_put_in_once_and_only_by_its_whole_name() {
+        let given = map(&json!({"headers": {"a": "Bearer ${secret:github}", "b": "${A}", "c": "${secret:} ${secret:a b}"}}));
+        assert_eq!(
+            expand(&given, &Vault),
+            Ok(map(&json!({"headers": {
+                // Values are not read again, so that nobody gets at a secret through a variable.
+                "a": "Bearer ${A} ghp_1", "b": "${secret:github}", "c": "${secret:} ${secret:a b}"
+            }})))
+        );
+        assert_eq!(reads(&given).secrets.iter().map(SecretName::as_str).collect::<Vec<_>>(), ["github"]);
+        let none = map(&json!({"env": {"X": "${secret:gitlab}"}}));
+        assert_eq!(expand(&none, &Vault).unwrap_err().secrets.first().map(SecretName::as_str), Some("gitlab"));
+        // A function knows no secrets.
+        assert!(expand(&given, &|_: &EnvName| Some(String::new())).is_err());
+        let name: SecretName = "github".parse().unwrap();
+        assert_eq!(secret_reference(&name), "${secret:github}");
+        // What an install resolves leaves them alone.
+        assert_eq!(Values::default().resolve(&given, Transport::Http)["headers"], given["headers"]);
     }
 
     mod fuzz {
