@@ -268,7 +268,9 @@ fn put(value: &mut Value, path: &[&str], new: &Value) -> Result<(), String> {
 
 /// A value inside the objects of a path.
 fn nested(path: &[&str], value: &Value) -> Value {
-    path.iter().rev().fold(value.clone(), |inner, key| Value::Object([((*key).to_owned(), inner)].into_iter().collect()))
+    path.iter()
+        .rev()
+        .fold(value.clone(), |inner, key| Value::Object([((*key).to_owned(), inner)].into_iter().collect()))
 }
 
 fn find<'a, 'b>(root: Option<&'a Object<'b>>, path: &[&str]) -> Option<&'a ObjectProp<'b>> {
@@ -284,8 +286,8 @@ fn newline(text: &str) -> &'static str {
 
 /// The indentation of one level: that of the first indented line.
 fn unit(text: &str) -> String {
-    let indents = text.lines().map(|line| &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]);
-    indents.filter(|indent| !indent.is_empty()).next().map_or("  ".to_owned(), |indent| {
+    let mut indents = text.lines().map(|line| &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]);
+    indents.find(|indent| !indent.is_empty()).map_or("  ".to_owned(), |indent| {
         if indent.starts_with('\t') { "\t".to_owned() } else { " ".repeat(indent.len().min(8)) }
     })
 }
@@ -449,7 +451,9 @@ mod tests {
         assert_eq!(set("{}"), format!("{{\n  \"servers\": {{\n    {entry}\n  }}\n}}"));
         assert_eq!(
             set("{\n  // mine\n  \"servers\": {\n    \"a\": {}, // first\n    // last\n  },\n}\n"),
-            format!("{{\n  // mine\n  \"servers\": {{\n    \"a\": {{}}, // first\n    // last\n    {entry},\n  }},\n}}\n")
+            format!(
+                "{{\n  // mine\n  \"servers\": {{\n    \"a\": {{}}, // first\n    // last\n    {entry},\n  }},\n}}\n"
+            )
         );
         assert_eq!(
             set("{\"x\": 1, \"servers\": {\"a\": {}}}"),
@@ -463,9 +467,8 @@ mod tests {
 
     #[test]
     fn an_entry_goes_and_comments_stay() {
-        let remove = |text: &str, key: &str| {
-            edited(text, |document| document.remove(&["s", key]).map(|there| assert!(there)))
-        };
+        let remove =
+            |text: &str, key: &str| edited(text, |document| document.remove(&["s", key]).map(|there| assert!(there)));
         let text = "{\"s\": {\n  \"a\": 1, // one\n  \"b\": 2,\n  \"c\": 3 // three\n}}";
         assert_eq!(remove(text, "b"), "{\"s\": {\n  \"a\": 1, // one\n  \"c\": 3 // three\n}}");
         assert_eq!(remove(text, "c"), "{\"s\": {\n  \"a\": 1, // one\n  \"b\": 2 // three\n}}");
@@ -503,12 +506,21 @@ mod tests {
 
     /// Objects as people write them: with comments, blanks, trailing commas, any line ends.
     fn texts() -> impl Strategy<Value = String> {
-        let blank = || prop_oneof![
-            Just(String::new()), Just(" ".to_owned()), Just("\n  ".to_owned()), Just("\r\n\t".to_owned()),
-            Just(" // , } \"x\n".to_owned()), Just("/* , ] */".to_owned()),
-        ];
+        let blank = || {
+            prop_oneof![
+                Just(String::new()),
+                Just(" ".to_owned()),
+                Just("\n  ".to_owned()),
+                Just("\r\n\t".to_owned()),
+                Just(" // , } \"x\n".to_owned()),
+                Just("/* , ] */".to_owned()),
+            ]
+        };
         let leaf = prop_oneof![
-            Just("null".to_owned()), Just("1.50".to_owned()), Just("\"a, // {\"".to_owned()), Just("\"\\u0041é\"".to_owned()),
+            Just("null".to_owned()),
+            Just("1.50".to_owned()),
+            Just("\"a, // {\"".to_owned()),
+            Just("\"\\u0041é\"".to_owned()),
         ];
         let value = leaf.prop_recursive(3, 12, 4, move |inner| {
             let part = (blank(), inner.clone(), blank());
@@ -516,25 +528,36 @@ mod tests {
             let array = (proptest::collection::vec(part, 0..4), blank(), any::<bool>());
             prop_oneof![
                 object.prop_map(|(parts, end, trailing)| {
-                    let parts: Vec<_> = parts.iter().enumerate()
-                        .map(|(at, (before, value, after))| format!("{before}\"{}\":{value}{after}", ["aiw", "s", "x", "y"][at]))
+                    let parts: Vec<_> = parts
+                        .iter()
+                        .enumerate()
+                        .map(|(at, (before, value, after))| {
+                            format!("{before}\"{}\":{value}{after}", ["aiw", "s", "x", "y"][at])
+                        })
                         .collect();
                     let comma = if trailing && !parts.is_empty() { "," } else { "" };
                     format!("{{{}{comma}{end}}}", parts.join(","))
                 }),
                 array.prop_map(|(parts, end, trailing)| {
-                    let parts: Vec<_> = parts.iter().map(|(before, value, after)| format!("{before}{value}{after}")).collect();
+                    let parts: Vec<_> =
+                        parts.iter().map(|(before, value, after)| format!("{before}{value}{after}")).collect();
                     let comma = if trailing && !parts.is_empty() { "," } else { "" };
                     format!("[{}{comma}{end}]", parts.join(","))
                 }),
             ]
         });
-        (blank(), proptest::collection::vec((blank(), value, blank()), 0..4), blank(), blank()).prop_map(|(a, parts, b, c)| {
-            let parts: Vec<_> = parts.iter().enumerate()
-                .map(|(at, (before, value, after))| format!("{before}\"{}\":{value}{after}", ["s", "aiw", "x", "y"][at]))
-                .collect();
-            format!("{a}{{{}{b}}}{c}", parts.join(","))
-        })
+        (blank(), proptest::collection::vec((blank(), value, blank()), 0..4), blank(), blank()).prop_map(
+            |(a, parts, b, c)| {
+                let parts: Vec<_> = parts
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (before, value, after))| {
+                        format!("{before}\"{}\":{value}{after}", ["s", "aiw", "x", "y"][at])
+                    })
+                    .collect();
+                format!("{a}{{{}{b}}}{c}", parts.join(","))
+            },
+        )
     }
 
     mod fuzz {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     (
         "agentic-warden",
         &[
@@ -24,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "aiw-net",
             "aiw-providers",
             "aiw-servers",
+            "aiw-setup",
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
@@ -34,7 +35,8 @@ const ROOMS: [(&str, &[&str]); 19] = [
     ("aiw-tui", &["aiw-core"]),
     ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-tasks"]),
     // Domains.
-    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-servers", "aiw-tasks"]),
+    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
+    ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
     (
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
@@ -63,7 +65,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 18] = [
+const DOORS: [(&str, &[&str]); 19] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -77,6 +79,7 @@ const DOORS: [(&str, &[&str]); 18] = [
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),
     ("jsonc-parser", &["aiw-home"]),
+    ("toml_edit", &["aiw-setup"]),
     ("notify", &["aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),

@@ -1,0 +1,308 @@
+//! Planning a setup, and writing what was planned.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Jsonc, Mode, json, read_capped, replace};
+use aiw_servers::McpFile;
+use serde_json::{Map, Value};
+
+use crate::SetupError;
+use crate::clients::{Approval, Client, Places};
+use crate::config::Config;
+use crate::import::Import;
+use crate::ours::{NAME, Ours};
+use crate::plan::{After, FileChange, Plan};
+use crate::record::{Imported, Kept, Record, digest};
+
+/// The key of the servers in `mcp.json`.
+pub(crate) const SERVERS: &str = "mcpServers";
+
+/// Whose configuration is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// The user's own.
+    User,
+    /// That of a project, by its directory.
+    Project(PathBuf),
+}
+
+/// What else a setup does.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Move the client's own servers to `mcp.json`.
+    pub import: bool,
+    /// Tell the client not to ask before any of aiw's tools.
+    pub approve_calls: bool,
+}
+
+/// Registers aiw in clients.
+pub struct Setup {
+    pub(crate) home: Home,
+    pub(crate) places: Places,
+    pub(crate) ours: Ours,
+}
+
+impl Setup {
+    /// A setup for a home, the user's directories, and what is to be registered.
+    pub fn new(home: Home, places: Places, ours: Ours) -> Self {
+        Self { home, places, ours }
+    }
+
+    /// The file in which a client keeps its servers.
+    pub fn file(&self, client: &Client, scope: &Scope) -> Result<PathBuf, SetupError> {
+        match scope {
+            Scope::User => Ok((client.user)(&self.places)),
+            Scope::Project(root) => match client.project {
+                Some(file) => Ok(root.join(file)),
+                None => Err(SetupError::NoProject { name: client.name }),
+            },
+        }
+    }
+
+    /// What registering aiw in a client would change.
+    pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
+        self.home.recover()?;
+        let path = self.file(client, scope)?;
+        let old = read_capped(&path, json::MAX_BYTES)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let mut config = Config::parse(client.format, old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let servers = config.servers(client.servers).map_err(invalid)?;
+        let mut plan = Plan {
+            client,
+            scope: scope.clone(),
+            file: path.clone(),
+            files: Vec::new(),
+            new_secrets: Vec::new(),
+            old_secrets: Vec::new(),
+            imported: Vec::new(),
+            after: After::Keep,
+            notes: Vec::new(),
+        };
+        let mut lines = Vec::new();
+        let entry = self.entry(client, options, servers.get(NAME)).ok_or(SetupError::Taken { path: path.clone() })?;
+        if servers.get(NAME) != Some(&Value::Object(entry.clone())) {
+            config.set(client.servers, NAME, &entry).map_err(invalid)?;
+            lines.push(format!("+ {}.{NAME} = {}", client.servers, Value::Object(entry)));
+        }
+        let mut imported = Vec::new();
+        if options.import {
+            imported = self.import(client, &servers, &mut config, &mut lines, &mut plan)?;
+        }
+        if !lines.is_empty() {
+            let is_shared = *scope != Scope::User;
+            plan.files.push(FileChange { path, old, new: Some(config.bytes()), lines, is_shared });
+        }
+        if options.approve_calls {
+            self.approve(client, scope, &mut plan)?;
+        }
+        if *scope != Scope::User {
+            plan.notes.extend(client.about_project.map(str::to_owned));
+        }
+        if !plan.is_empty() {
+            plan.after = After::Write(self.record(&plan, imported)?);
+        }
+        Ok(plan)
+    }
+
+    /// Our entry on top of one that is there: what the user added to it stays. None if that is another program's.
+    fn entry(&self, client: &Client, options: &Options, old: Option<&Value>) -> Option<Map<String, Value>> {
+        let mut entry = (client.entry)(&self.ours);
+        if let (Approval::Field(field, value), true) = (&client.approval, options.approve_calls) {
+            entry.insert((*field).to_owned(), value());
+        }
+        let Some(old) = old else { return Some(entry) };
+        let mut merged = old.as_object().filter(|_| self.ours.is_started_by(old))?.clone();
+        for group in ["env", "environment"] {
+            // From an earlier setup.
+            if !self.ours.env.contains_key("AIW_HOME")
+                && let Some(Value::Object(env)) = merged.get_mut(group)
+            {
+                env.shift_remove("AIW_HOME");
+                if env.is_empty() {
+                    merged.shift_remove(group);
+                }
+            }
+        }
+        for (key, value) in entry {
+            match (merged.get_mut(&key), value) {
+                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+                (_, value) => drop(merged.insert(key, value)),
+            }
+        }
+        Some(merged)
+    }
+
+    /// Moves servers from a client's configuration to `mcp.json`.
+    fn import(
+        &self,
+        client: &Client,
+        servers: &Map<String, Value>,
+        config: &mut Config,
+        lines: &mut Vec<String>,
+        plan: &mut Plan,
+    ) -> Result<Vec<Imported>, SetupError> {
+        let path = self.home.mcp_path();
+        // Strict, as whoever else reads it.
+        McpFile::load(&self.home)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let old = read_capped(&path, json::MAX_BYTES)?;
+        let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let import = Import::of(client, servers, &self.ours, &self.home.vault());
+        let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
+        plan.notes.extend(import.notes);
+        for moved in import.moved {
+            let name = aiw_core::one_line(&moved.name, 60);
+            let there = mcp.get(&[SERVERS, &moved.name]);
+            let is_new = there.is_none();
+            if there.is_some_and(|there| *there != moved.declaration) {
+                let note = format!("server `{name}` stays in {}: mcp.json has another one of that name", client.name);
+                plan.notes.push(note);
+                continue;
+            }
+            // What can't be taken out stays on both sides unchanged.
+            let mut without = config.clone();
+            if let Err(problem) = without.remove(client.servers, &moved.name) {
+                plan.notes.push(format!("server `{name}` stays in {}: the file {problem}", client.name));
+                continue;
+            }
+            if is_new {
+                mcp.set(&[SERVERS, &moved.name], &moved.declaration).map_err(invalid)?;
+                added.push(format!("+ {SERVERS}.{name}: {}", moved.target));
+                let hidden = moved.hidden.iter();
+                added.extend(hidden.map(|(field, secret)| format!("  {field} becomes ${{secret:{secret}}}")));
+            }
+            *config = without;
+            lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers));
+            used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
+            plan.imported.push(moved.name.clone());
+            let digest = digest(moved.declaration.to_string().as_bytes());
+            all.push(Imported { name: moved.name, added: is_new.then_some(digest) });
+        }
+        plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
+        if !added.is_empty() {
+            plan.files.push(FileChange { path, old, new: Some(mcp.bytes()), lines: added, is_shared: false });
+        }
+        Ok(all)
+    }
+
+    /// Tells the client in another file not to ask.
+    fn approve(&self, client: &Client, scope: &Scope, plan: &mut Plan) -> Result<(), SetupError> {
+        let Approval::Item { list, item, .. } = &client.approval else {
+            if !client.can_approve() {
+                plan.notes
+                    .push(format!("{} has no setting for this: it asks, and you can tell it to stop", client.name));
+            }
+            return Ok(());
+        };
+        let Some(path) = self.approval_file(client, scope) else { return Ok(()) };
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let old = read_capped(&path, json::MAX_BYTES)?;
+        let mut settings = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        settings.append(list, &Value::from(*item)).map_err(invalid)?;
+        let new = settings.bytes();
+        if old.as_ref() != Some(&new) {
+            let lines = vec![format!("+ {}: \"{item}\"", list.join("."))];
+            plan.files.push(FileChange { path, old, new: Some(new), lines, is_shared: *scope != Scope::User });
+        }
+        Ok(())
+    }
+
+    /// The other file in which a client is told not to ask.
+    pub(crate) fn approval_file(&self, client: &Client, scope: &Scope) -> Option<PathBuf> {
+        match (&client.approval, scope) {
+            (Approval::Item { user, .. }, Scope::User) => Some(user(&self.places)),
+            (Approval::Item { project, .. }, Scope::Project(root)) => Some(root.join(project)),
+            _ => None,
+        }
+    }
+
+    /// The record of what the plan does, on top of what was done before.
+    fn record(&self, plan: &Plan, imported: Vec<Imported>) -> Result<Record, SetupError> {
+        let before = Record::load(&self.home, plan.client, &plan.scope)?;
+        let mut record = before.unwrap_or_else(|| Record::new(plan.client, &plan.scope));
+        for file in &plan.files {
+            let (old, new) = (file.old.as_deref().map(digest), file.new.as_deref().map(digest));
+            match record.files.iter_mut().find(|kept| kept.path == file.path) {
+                Some(kept) => {
+                    let is_known = old == kept.original || (old.is_some() && old == kept.written);
+                    kept.written = new.filter(|_| is_known);
+                }
+                None => {
+                    let made = missing_directories(&file.path);
+                    let kept = Kept { path: file.path.clone(), backup: None, original: old, written: new, made };
+                    record.files.push(kept);
+                }
+            }
+        }
+        record.imported.retain(|old| !imported.iter().any(|new| new.name == old.name));
+        record.imported.extend(imported);
+        record.secrets.extend(plan.new_secrets.iter().map(|(name, _)| name.clone()));
+        Ok(record)
+    }
+
+    /// Writes what was planned, unless a file was changed meanwhile.
+    pub fn apply(&self, plan: &Plan) -> Result<(), SetupError> {
+        if plan.is_empty() && !matches!(plan.after, After::Remove(_)) {
+            return Ok(());
+        }
+        let lock = self.home.lock()?;
+        for file in &plan.files {
+            if read_capped(&file.path, json::MAX_BYTES)? != file.old {
+                return Err(SetupError::Changed { path: file.path.clone() });
+            }
+        }
+        if let After::Write(record) = &plan.after {
+            let mut record = record.clone();
+            for (number, kept) in record.files.iter_mut().enumerate() {
+                let file = plan.files.iter().find(|file| file.path == kept.path);
+                if let (Some(old), None) = (file.and_then(|file| file.old.as_deref()), &kept.backup)
+                    && kept.original.as_deref() == Some(digest(old).as_str())
+                {
+                    kept.backup = Some(Record::keep(&self.home, plan.client, &plan.scope, number, old)?);
+                }
+            }
+            // First: whatever happens afterwards can be undone.
+            record.save(&self.home, plan.client, &plan.scope)?;
+        }
+        let vault = self.home.vault();
+        for (name, secret) in &plan.new_secrets {
+            vault.set(&lock, name, secret)?;
+        }
+        for file in &plan.files {
+            write(file)?;
+        }
+        for name in &plan.old_secrets {
+            // One that is gone already is what was wanted.
+            let _ = vault.remove(&lock, name);
+        }
+        if let After::Remove(record) = &plan.after {
+            for dir in record.files.iter().flat_map(|kept| kept.made.iter().rev()) {
+                // Only where nothing is in it.
+                let _ = fs::remove_dir(dir);
+            }
+            record.remove(&self.home, plan.client, &plan.scope)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(file: &FileChange) -> Result<(), HomeError> {
+    let failed = |action, e| HomeError::Io { action, path: file.path.clone(), source: e };
+    match &file.new {
+        Some(bytes) => {
+            if let Some(parent) = file.path.parent() {
+                fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
+            }
+            replace(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })
+        }
+        None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),
+    }
+}
+
+/// The directories above a file that don't exist, the outermost first.
+fn missing_directories(path: &Path) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = path.ancestors().skip(1).take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
+    dirs.reverse();
+    dirs
+}
