@@ -21,5 +21,6 @@ mod real_clis;
 mod real_markets;
 mod recorded;
 mod roles;
+mod setup;
 mod tasks;
 mod terminal;

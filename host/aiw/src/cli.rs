@@ -2,6 +2,7 @@
 
 pub mod provider;
 pub mod run;
+pub mod setup;
 pub mod task;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::complete;
 
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
+use self::setup::SetupArgs;
 use self::task::{ScopeArgs, TaskCommand, WaitArgs};
 
 /// The colours of cargo and uv.
@@ -73,6 +75,11 @@ pub enum Command {
     /// Manage extensions, which add kinds of marketplaces and providers
     #[command(subcommand)]
     Extension(ExtensionCommand),
+    /// Register aiw as an MCP server in Claude Code, Codex, Gemini CLI, VS Code, Cursor and others
+    ///
+    /// Shows what it would add to each client's own configuration, and asks. Everything else in those files stays as
+    /// it is, byte for byte, and `--undo` gives them back as they were.
+    Setup(SetupArgs),
     /// Serve AI CLIs over the Model Context Protocol
     #[command(subcommand)]
     Mcp(McpCommand),
@@ -433,9 +440,9 @@ pub enum Function {
 
 /// How the server gets into the configuration of the AI CLIs.
 pub const REGISTER: &str = "\
-Claude Code: claude mcp add aiw -- aiw mcp serve
-Codex:       codex mcp add aiw -- aiw mcp serve
-Gemini CLI:  gemini mcp add aiw aiw mcp serve";
+Every client that is installed: aiw setup
+One of them:                    aiw setup claude
+For one run:                    aiw claude --mcp";
 
 #[derive(Debug, Subcommand)]
 pub enum McpCommand {

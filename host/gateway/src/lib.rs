@@ -26,3 +26,4 @@ mod watch;
 pub use context::LaunchSource;
 pub use error::Unready;
 pub use gateway::Gateway;
+pub use table::read_only_tools;

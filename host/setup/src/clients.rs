@@ -28,6 +28,8 @@ pub struct Client {
     pub cli: Option<CliKind>,
     /// What to know after a setup for a project.
     pub(crate) about_project: Option<&'static str>,
+    /// What it does about calls that nobody approved, and how to approve them.
+    pub(crate) about_calls: Option<&'static str>,
     pub(crate) format: Format,
     /// The key of its servers.
     pub(crate) servers: &'static str,

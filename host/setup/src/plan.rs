@@ -6,7 +6,7 @@ use aiw_core::{Secret, SecretName};
 
 use crate::clients::Client;
 use crate::record::Record;
-use crate::setup::Scope;
+use crate::setup::{Options, Scope};
 
 /// A file that would change. It may contain secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,11 +35,15 @@ pub struct Plan {
     /// The client.
     pub client: &'static Client,
     pub(crate) scope: Scope,
+    /// What was asked for; none if it undoes a setup.
+    pub(crate) options: Option<Options>,
     /// The client's own file of servers.
     pub(crate) file: PathBuf,
     /// In the order of writing.
     pub(crate) files: Vec<FileChange>,
     pub(crate) new_secrets: Vec<(SecretName, Secret)>,
+    /// Secrets that an import from another client stored.
+    pub(crate) shared_secrets: Vec<SecretName>,
     pub(crate) old_secrets: Vec<SecretName>,
     /// The names of the servers that move.
     pub(crate) imported: Vec<String>,

@@ -101,6 +101,11 @@ impl Record {
         Ok(records)
     }
 
+    /// Whether it added a server to `mcp.json`, in the form that it has there now.
+    pub(crate) fn added(&self, name: &str, digest: &str) -> bool {
+        self.imported.iter().any(|server| server.name == name && server.added.as_deref() == Some(digest))
+    }
+
     /// The copy of a file as it was.
     pub(crate) fn backup(home: &Home, kept: &Kept) -> Result<Option<Vec<u8>>, HomeError> {
         let Some(name) = &kept.backup else { return Ok(None) };

@@ -71,9 +71,11 @@ impl Setup {
         let mut plan = Plan {
             client,
             scope: scope.clone(),
+            options: Some(*options),
             file: path.clone(),
             files: Vec::new(),
             new_secrets: Vec::new(),
+            shared_secrets: Vec::new(),
             old_secrets: Vec::new(),
             imported: Vec::new(),
             after: After::Keep,
@@ -96,8 +98,9 @@ impl Setup {
         if options.approve_calls {
             self.approve(client, scope, &mut plan)?;
         }
-        if *scope != Scope::User {
-            plan.notes.extend(client.about_project.map(str::to_owned));
+        if !plan.is_empty() {
+            plan.notes.extend(client.about_project.filter(|_| *scope != Scope::User).map(str::to_owned));
+            plan.notes.extend(client.about_calls.filter(|_| !options.approve_calls).map(str::to_owned));
         }
         if !plan.is_empty() {
             plan.after = After::Write(self.record(&plan, imported)?);
@@ -149,6 +152,7 @@ impl Setup {
         let old = read_capped(&path, json::MAX_BYTES)?;
         let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
         let import = Import::of(client, servers, &self.ours, &self.home.vault());
+        let others = Record::others(&self.home, client, &plan.scope)?;
         let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
         plan.notes.extend(import.notes);
         for moved in import.moved {
@@ -177,8 +181,12 @@ impl Setup {
             used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
             plan.imported.push(moved.name.clone());
             let digest = digest(moved.declaration.to_string().as_bytes());
-            all.push(Imported { name: moved.name, added: is_new.then_some(digest) });
+            // What came from another client belongs to both: whichever is undone last takes it out.
+            let is_ours = is_new || others.iter().any(|other| other.added(&moved.name, &digest));
+            all.push(Imported { name: moved.name, added: is_ours.then_some(digest) });
         }
+        let others = others.iter().flat_map(|other| &other.secrets);
+        plan.shared_secrets = others.filter(|name| used.contains(name)).cloned().collect();
         plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
         if !added.is_empty() {
             plan.files.push(FileChange { path, old, new: Some(mcp.bytes()), lines: added, is_shared: false });
@@ -237,8 +245,34 @@ impl Setup {
         }
         record.imported.retain(|old| !imported.iter().any(|new| new.name == old.name));
         record.imported.extend(imported);
-        record.secrets.extend(plan.new_secrets.iter().map(|(name, _)| name.clone()));
+        let new = plan.new_secrets.iter().map(|(name, _)| name);
+        for name in new.chain(&plan.shared_secrets) {
+            if !record.secrets.contains(name) {
+                record.secrets.push(name.clone());
+            }
+        }
         Ok(record)
+    }
+
+    /// The same plan after others were carried out, which may have changed `mcp.json` too.
+    ///
+    /// # Errors
+    ///
+    /// A file of the client's was changed since the plan was made.
+    pub fn renewed(&self, plan: &Plan) -> Result<Plan, SetupError> {
+        let renewed = match &plan.options {
+            Some(options) => self.plan(plan.client, &plan.scope, options)?,
+            None => match self.plan_undo(plan.client, &plan.scope)? {
+                Some(renewed) => renewed,
+                None => return Err(SetupError::Changed { path: plan.file.clone() }),
+            },
+        };
+        for file in plan.files.iter().filter(|file| file.path != self.home.mcp_path()) {
+            if read_capped(&file.path, json::MAX_BYTES)? != file.old {
+                return Err(SetupError::Changed { path: file.path.clone() });
+            }
+        }
+        Ok(renewed)
     }
 
     /// Writes what was planned, unless a file was changed meanwhile.

@@ -1,5 +1,7 @@
 //! Undoing a setup: the files as they were, or without what aiw added if others changed them since.
 
+use std::path::PathBuf;
+
 use aiw_home::{Jsonc, json, read_capped};
 use serde_json::Value;
 
@@ -31,9 +33,11 @@ impl Setup {
         let mut plan = Plan {
             client,
             scope: scope.clone(),
+            options: None,
             file: self.file(client, scope)?,
             files: Vec::new(),
             new_secrets: Vec::new(),
+            shared_secrets: Vec::new(),
             old_secrets: Vec::new(),
             imported: Vec::new(),
             after: After::Keep,
@@ -62,6 +66,18 @@ impl Setup {
             };
             if new.as_ref() != Some(&now) {
                 plan.files.push(FileChange { path: kept.path.clone(), old: Some(now), new, lines, is_shared: false });
+            }
+        }
+        // It was another client's setup that wrote what came from both.
+        let path = self.home.mcp_path();
+        let is_there = |path: &PathBuf| record.files.iter().any(|kept| kept.path == *path);
+        if !is_there(&path)
+            && record.imported.iter().any(|server| server.added.is_some())
+            && let Some(now) = read_capped(&path, json::MAX_BYTES)?
+        {
+            let (new, lines) = self.without_imported(&record, &now, &is_needed)?;
+            if new.as_ref() != Some(&now) {
+                plan.files.push(FileChange { path, old: Some(now), new, lines, is_shared: false });
             }
         }
         // The client first: its servers are back before they go from mcp.json.

@@ -11,13 +11,14 @@ use aiw_markets::{
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
+use aiw_setup::{ClientChange, ClientSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ExtensionDetails, ExtensionRemove, FailedId, NewProject, Reference, Status, TaskLog, Version, Wait,
+    ExtensionDetails, ExtensionRemove, FailedId, NewProject, Reference, SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -52,6 +53,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
+        ClientChange
+        ClientSummary
         CliDetails
         ExtensionRemove
         ExtensionDetails
@@ -75,6 +78,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RenamedProvider
         RoleDetails
         ServerDetails
+        SetupAnswer
         Status
         SwitchedPlugin
         TaskDetails

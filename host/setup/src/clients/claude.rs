@@ -12,6 +12,9 @@ pub(super) static CLIENT: Client = Client {
     name: "Claude Code",
     cli: Some(CliKind::Claude),
     about_project: Some("Claude Code asks you once whether you trust the servers of a project"),
+    about_calls: Some(
+        "with a prompt (`-p`), Claude Code denies calls of aiw's tools; `aiw setup claude --approve-calls` allows them",
+    ),
     format: Format::Json,
     servers: "mcpServers",
     user: |places| places.claude.as_deref().unwrap_or(&places.home).join(".claude.json"),

@@ -10,6 +10,7 @@ pub(super) static CLIENT: Client = Client {
     name: "Claude Desktop",
     cli: None,
     about_project: None,
+    about_calls: None,
     format: Format::Json,
     servers: "mcpServers",
     user: |places| places.config.join("Claude/claude_desktop_config.json"),

@@ -12,6 +12,9 @@ pub(super) static CLIENT: Client = Client {
     name: "Codex",
     cli: Some(CliKind::Codex),
     about_project: Some("Codex reads `.codex/config.toml` only in projects that you trust"),
+    about_calls: Some(
+        "`codex exec` refuses those of aiw's tools that change something; `aiw setup codex --approve-calls` approves them",
+    ),
     format: Format::Toml,
     servers: "mcp_servers",
     user: |places| places.codex.clone().unwrap_or_else(|| places.home.join(".codex")).join("config.toml"),

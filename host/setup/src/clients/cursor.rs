@@ -10,6 +10,7 @@ pub(super) static CLIENT: Client = Client {
     name: "Cursor",
     cli: None,
     about_project: None,
+    about_calls: None,
     format: Format::Json,
     servers: "mcpServers",
     user: |places| places.home.join(".cursor/mcp.json"),

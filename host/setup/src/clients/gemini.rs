@@ -13,6 +13,9 @@ pub(super) static CLIENT: Client = Client {
     name: "Gemini CLI",
     cli: Some(CliKind::Gemini),
     about_project: Some("Gemini CLI reads the settings of a project only in folders that you trust"),
+    about_calls: Some(
+        "with a prompt (`-p`), Gemini CLI does not offer aiw's tools; `aiw setup gemini --approve-calls` makes it trust them",
+    ),
     format: Format::Json,
     servers: "mcpServers",
     user: |places| places.gemini.as_deref().unwrap_or(&places.home).join(".gemini/settings.json"),

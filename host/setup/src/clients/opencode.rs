@@ -12,6 +12,7 @@ pub(super) static CLIENT: Client = Client {
     name: "OpenCode",
     cli: None,
     about_project: None,
+    about_calls: None,
     format: Format::Json,
     servers: "mcp",
     user: |places| {

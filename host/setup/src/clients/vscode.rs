@@ -11,6 +11,7 @@ pub(super) static CLIENT: Client = Client {
     name: "VS Code",
     cli: None,
     about_project: None,
+    about_calls: None,
     format: Format::Json,
     servers: "servers",
     user: |places| places.config.join("Code/User/mcp.json"),

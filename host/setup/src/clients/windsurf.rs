@@ -12,6 +12,7 @@ pub(super) static CLIENT: Client = Client {
     name: "Windsurf",
     cli: None,
     about_project: None,
+    about_calls: None,
     format: Format::Json,
     servers: "mcpServers",
     user: |places| places.home.join(".codeium/windsurf/mcp_config.json"),

@@ -11,6 +11,7 @@ pub(super) static CLIENT: Client = Client {
     name: "Zed",
     cli: None,
     about_project: None,
+    about_calls: None,
     format: Format::Json,
     servers: "context_servers",
     user: |places| places.dot_config().join("zed/settings.json"),

@@ -102,7 +102,7 @@ fn check(id: &str, before: &str, options: Options) -> Result<bool, TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn json_is_given_back(text in json(), import in any::<bool>(), approve_calls in any::<bool>()) {

@@ -1,0 +1,273 @@
+//! `aiw setup` and `--mcp`: aiw in the configuration of clients, or as the only server of a run. The real Claude Code,
+//! Codex and Gemini CLI call a tool of it, and a scripted model gets the result.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_tests::{Environment, FakeClis, ModelApi, git, not_run, real_cli};
+use serde_json::{Value, json};
+
+use crate::terminal::Terminal;
+
+const PROMPT: &str = "Say which roles there are";
+const ROLE: &str = "A canary that sings";
+const ANSWER: &str = "There is a canary.";
+
+/// A real client with a model that calls `list_roles`, answers only if it got the role, and an own server that must
+/// not get lost.
+struct Client {
+    env: Environment,
+    project: PathBuf,
+    config: PathBuf,
+    marker: PathBuf,
+    model: ModelApi,
+    cli: &'static str,
+}
+
+impl Client {
+    fn new(cli: &'static str) -> Option<Self> {
+        let Some(real) = real_cli(cli) else {
+            not_run(&format!("{cli} is absent"));
+            return None;
+        };
+        let call = match cli {
+            "claude" => json!({"name": "mcp__aiw__list_roles", "input": {}}),
+            "codex" => json!({"name": "list_roles", "namespace": "mcp__aiw", "input": {}}),
+            _ => json!({"name": "mcp_aiw_list_roles", "input": {}}),
+        };
+        // The first that fits is taken: the call, unless its result is there.
+        let turns = json!([
+            {"match": PROMPT, "result": ROLE, "text": ANSWER, "repeat": true},
+            {"match": PROMPT, "offers": "list_roles", "tools": [call], "times": 2},
+        ]);
+        let Some(model) = ModelApi::start(&turns) else {
+            not_run("python3 is absent");
+            return None;
+        };
+        let mut env = Environment::new();
+        let (project, marker) = (env.path("project"), env.path("started"));
+        fs::create_dir_all(&project).unwrap();
+        git(&project, &["init", "-q"]);
+        fs::create_dir_all(env.home().join("role")).unwrap();
+        fs::write(env.home().join("role/canary.md"), format!("{ROLE}\n------------\nSing.\n")).unwrap();
+        let path = format!("{}:{}", real.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        for (name, value) in [
+            ("PATH", path.as_str()),
+            ("THE_KEY", "a-key"),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+            ("DISABLE_AUTOUPDATER", "1"),
+            ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+            ("TERM", "xterm-256color"),
+        ] {
+            env.set(name, value);
+        }
+        let gateway = ["--preset", "litellm", "--base-url", model.url(), "--token-env", "THE_KEY", "--model", "m"];
+        env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
+        // A server that only tells that it was started.
+        let touch = format!("touch '{}'", marker.display());
+        let config = env.user().join(match cli {
+            "claude" => ".claude.json",
+            "codex" => ".codex/config.toml",
+            _ => ".gemini/settings.json",
+        });
+        let text = match cli {
+            "codex" => format!("# mine\r\n[mcp_servers.other]\r\ncommand = \"sh\"\r\nargs = [\"-c\", \"{touch}\"]\r\n"),
+            _ => format!(
+                "{{\n    \"mcpServers\": {{\"other\": {{\"command\": \"sh\", \"args\": [\"-c\", \"{touch}\"], \"trust\": true}}}}\n}}"
+            ),
+        };
+        fs::create_dir_all(config.parent().unwrap()).unwrap();
+        fs::write(&config, text).unwrap();
+        Some(Self { env, project, config, marker, model, cli })
+    }
+
+    /// Runs a task, whose model has to get the result of the tool.
+    fn run(&self, flags: &[&str]) {
+        let project = self.project.display().to_string();
+        let line = [self.cli, "--cwd", &project, "-p", "gw", "--timeout", "140s"];
+        let run = self.env.run(&[&line[..], flags, &[PROMPT]].concat());
+        let last = self.model.requests().last().map_or(String::new(), |request| request["body"].to_string());
+        let end = &last[last.floor_char_boundary(last.len().saturating_sub(4000))..];
+        assert!(run.code == 0 && run.stdout.contains(ANSWER), "{}\n{end}", run.whole());
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(&self.config).unwrap()
+    }
+}
+
+/// With `--mcp`, aiw is the only server; after a setup, it is one of the user's; after undo, nothing is left.
+fn calls(cli: &'static str, approval: &[&str]) {
+    let Some(client) = Client::new(cli) else { return };
+    client.run(&["--mcp"]);
+    assert!(!client.marker.exists(), "another server was started");
+
+    let before = client.bytes();
+    client.env.run(&[&["setup", cli, "-y"], approval].concat()).ok();
+    assert_ne!(client.bytes(), before);
+    client.env.run(&["setup", cli, "--undo", "-y"]).ok();
+    assert_eq!(client.bytes(), before);
+
+    client.env.run(&[&["setup", cli, "-y"], approval].concat()).ok();
+    let written = client.bytes();
+    client.run(&[]);
+    assert!(client.marker.exists(), "the user's own server was not started");
+    let is_untouched = client.bytes() == written;
+    client.env.run(&["setup", cli, "--undo", "-y"]).ok();
+    if is_untouched {
+        assert_eq!(client.bytes(), before);
+    } else {
+        // Claude Code writes its own state there.
+        let now: Value = serde_json::from_slice(&client.bytes()).unwrap();
+        let servers: Vec<&String> = now["mcpServers"].as_object().unwrap().keys().collect();
+        assert_eq!(servers, ["other"]);
+    }
+    assert!(!client.env.home().join("setup").read_dir().is_ok_and(|mut records| records.next().is_some()));
+}
+
+#[test]
+fn claude_code_calls_a_tool_of_aiws() {
+    calls("claude", &["--approve-calls"]);
+}
+
+#[test]
+fn codex_calls_a_tool_of_aiws() {
+    // What only reads is approved by the setup itself.
+    calls("codex", &[]);
+}
+
+#[test]
+fn gemini_cli_calls_a_tool_of_aiws() {
+    calls("gemini", &["--approve-calls"]);
+}
+
+/// Keeps a file's bytes.
+fn write(path: &Path, text: &str) -> PathBuf {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    path.to_owned()
+}
+
+#[test]
+fn every_installed_client_is_set_up_after_a_question() {
+    let (env, _clis) = FakeClis::environment();
+    let cursor = write(&env.user().join(".cursor/mcp.json"), "{} // mine\n");
+    // Nobody can be asked.
+    let run = env.run(&["setup"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("hint: answer with `--yes`"), "{}", run.whole());
+    let shown = env.json(&["setup", "--dry-run"]);
+    let clients: Vec<&str> =
+        shown["clients"].as_array().unwrap().iter().map(|c| c["client"].as_str().unwrap()).collect();
+    assert_eq!(clients, ["claude", "codex", "gemini", "cursor"]);
+    assert_eq!((&shown["dry_run"], &shown["clients"][0]["changed"]), (&json!(true), &json!(true)));
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "{} // mine\n");
+    assert!(!env.user().join(".claude.json").exists() && !env.home().join("setup").exists());
+
+    let done = env.json(&["setup", "-y"]);
+    assert_eq!(done["failed"], json!([]));
+    let again = env.json(&["setup", "-y"]);
+    assert!(again["clients"].as_array().unwrap().iter().all(|client| client["changed"] == false), "{again}");
+    let claude: Value = serde_json::from_slice(&fs::read(env.user().join(".claude.json")).unwrap()).unwrap();
+    let (aiw, _) = env.parts();
+    assert_eq!(
+        claude["mcpServers"]["aiw"],
+        json!({"type": "stdio", "command": aiw, "args": ["mcp", "serve"], "env": {"AIW_HOME": env.home()}})
+    );
+    env.run(&["setup", "--undo", "-y"]).ok();
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "{} // mine\n");
+    assert!(!env.user().join(".claude.json").exists() && !env.user().join(".codex").exists());
+}
+
+#[test]
+fn a_plain_name_is_written_where_the_path_leads_to_this_file() {
+    let mut env = Environment::new();
+    let (aiw, variables) = env.parts();
+    let (bin, path) = (env.path("bin"), variables["PATH"].clone());
+    fs::create_dir_all(&bin).unwrap();
+    std::os::unix::fs::symlink(&aiw, bin.join("aiw")).unwrap();
+    env.set("PATH", format!("{}:{path}", bin.display()));
+    // The default home needs no variable.
+    env.unset("AIW_HOME");
+    env.run(&["setup", "gemini", "-y"]).ok();
+    let text = fs::read(env.user().join(".gemini/settings.json")).unwrap();
+    let settings: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(settings, json!({"mcpServers": {"aiw": {"command": "aiw", "args": ["mcp", "serve"]}}}));
+}
+
+#[test]
+fn what_fails_for_one_client_does_not_stop_the_others() {
+    let (env, _clis) = FakeClis::environment();
+    let codex = write(&env.user().join(".codex/config.toml"), "not toml");
+    let run = env.run(&["setup", "-y", "--json"]);
+    let answer = run.json();
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert_eq!((&answer["failed"][0]["name"], answer["clients"].as_array().unwrap().len()), (&json!("codex"), 2));
+    assert_eq!(fs::read_to_string(&codex).unwrap(), "not toml");
+    assert!(env.user().join(".claude.json").exists());
+}
+
+#[test]
+fn an_import_shows_no_secret_and_undo_brings_the_servers_back() {
+    let (env, _clis) = FakeClis::environment();
+    let text = "{\"mcpServers\": {\"gh\": {\"command\": \"npx\", \"env\": {\"GH_TOKEN\": \"ghp_canary\"}}}}";
+    let config = write(&env.user().join(".claude.json"), text);
+    let cursor = write(&env.user().join(".cursor/mcp.json"), text);
+    let mut said = String::new();
+    for flags in [&["--import", "--dry-run"][..], &["--import", "-y"], &["--import", "-y", "--json"]] {
+        said += &env.run(&[&["setup", "claude", "cursor"], flags].concat()).ok().whole();
+    }
+    assert_eq!(env.mcp()["mcpServers"]["gh"]["env"]["GH_TOKEN"], "${secret:gh-token}");
+    for path in [&config, &cursor] {
+        let now = fs::read_to_string(path).unwrap();
+        assert!(now.contains("aiw") && !now.contains("npx"), "{now}");
+    }
+    said += &env.run(&["setup", "--undo", "-y"]).ok().whole();
+    assert!(!said.contains("canary"), "{said}");
+    assert_eq!(
+        (fs::read_to_string(&config).unwrap(), fs::read_to_string(&cursor).unwrap()),
+        (text.into(), text.into())
+    );
+    assert_eq!(env.mcp(), json!({"mcpServers": {}}));
+    assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+}
+
+#[test]
+fn on_a_terminal_both_questions_are_asked() {
+    let (env, _clis) = FakeClis::environment();
+    let mut terminal = Terminal::start(&env, &["setup", "gemini", "--approve-calls"]);
+    terminal.wait("the question about calls", |screen| screen.contains("Approve all calls? [y/N]"));
+    terminal.press("n\r");
+    terminal.wait("the question about the file", |screen| screen.contains("Write these changes? [y/N]"));
+    terminal.press("y\r");
+    terminal.wait("the end", |screen| screen.contains("aiw is set up in Gemini CLI"));
+    let settings: Value = serde_json::from_slice(&fs::read(env.user().join(".gemini/settings.json")).unwrap()).unwrap();
+    assert_eq!(settings["mcpServers"]["aiw"].get("trust"), None);
+}
+
+#[test]
+fn a_run_gets_aiw_and_nothing_of_mcp_json() {
+    let (mut env, clis) = FakeClis::environment();
+    env.set("CANARY_TOKEN", "canary-1");
+    env.write_mcp(
+        &json!({"mcpServers": {"mine": {"command": "canary-2", "env": {"A": "canary-3", "B": "${secret:canary-4}"}}}})
+            .to_string(),
+    );
+    for cli in ["claude", "codex", "gemini"] {
+        env.run(&[cli, "--mcp=small", "hello"]).ok();
+    }
+    let seen = clis.seen();
+    assert_eq!(seen.len(), 3);
+    for start in &seen {
+        let line = start.arguments.join(" ");
+        let variables: Vec<&String> = start.environment.values().collect();
+        assert!(!line.contains("canary"), "{line}");
+        assert!(!format!("{variables:?}").contains("canary-3") && !start.environment.contains_key("A"));
+    }
+    let said: String =
+        seen.iter().map(|start| format!("{}\n{}\n", start.arguments.join("\n"), start.settings)).collect();
+    assert_eq!(said.matches("--profile").count(), if said.contains("\"trust\":true") { 3 } else { 2 }, "{said}");
+    assert!(said.contains("--strict-mcp-config") && said.contains("default_tools_approval_mode=\"approve\""));
+    assert_eq!(env.run(&["claude", "--mcp=-x", "hello"]).code, 64);
+    assert_eq!(env.run(&["claude", "--mcp=a b", "hello"]).code, 64);
+}
