@@ -6,7 +6,7 @@ use aiw_core::{Secret, SecretName};
 
 use crate::clients::Client;
 use crate::record::Record;
-use crate::setup::{Options, Scope};
+use crate::scope::{Options, Scope};
 
 /// A file that would change. It may contain secrets, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]

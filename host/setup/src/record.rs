@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clients::Client;
-use crate::setup::Scope;
+use crate::scope::Scope;
 
 const VERSION: u32 = 1;
 

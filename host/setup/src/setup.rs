@@ -14,27 +14,10 @@ use crate::import::Import;
 use crate::ours::{NAME, Ours};
 use crate::plan::{After, FileChange, Plan};
 use crate::record::{Imported, Kept, Record, digest};
+use crate::scope::{Options, Scope};
 
 /// The key of the servers in `mcp.json`.
 pub(crate) const SERVERS: &str = "mcpServers";
-
-/// Whose configuration is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// The user's own.
-    User,
-    /// That of a project, by its directory.
-    Project(PathBuf),
-}
-
-/// What else a setup does.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
-    /// Move the client's own servers to `mcp.json`.
-    pub import: bool,
-    /// Tell the client not to ask before any of aiw's tools.
-    pub approve_calls: bool,
-}
 
 /// Registers aiw in clients.
 pub struct Setup {

@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{After, FileChange, Plan};
 use crate::record::{Kept, Record, digest};
-use crate::setup::{SERVERS, Scope, Setup};
+use crate::scope::Scope;
+use crate::setup::{SERVERS, Setup};
 
 impl Setup {
     /// The clients that aiw was registered in.
