@@ -88,7 +88,10 @@ pub struct Places {
 impl Places {
     /// The directories that the environment names; none without a home.
     pub fn from_environment() -> Option<Self> {
-        let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let named = |name: &str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            std::path::absolute(value).ok()
+        };
         let home = aiw_home::user_home()?;
         let config = match std::env::consts::OS {
             "macos" => home.join("Library/Application Support"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_core::{Secret, SecretName};
 
 use crate::clients::Client;
-use crate::record::Record;
+use crate::record::{Record, Role};
 use crate::scope::{Options, Scope};
 
 /// A file that would change. It may contain secrets, so it has no `Debug`.
@@ -13,6 +13,7 @@ use crate::scope::{Options, Scope};
 pub struct FileChange {
     /// The file.
     pub path: PathBuf,
+    pub(crate) role: Role,
     /// What it is; none if it does not exist.
     pub(crate) old: Option<Vec<u8>>,
     /// What it will be; none if it will be removed.

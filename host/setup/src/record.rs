@@ -31,9 +31,23 @@ pub(crate) struct Record {
     pub(crate) secrets: Vec<SecretName>,
 }
 
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// The client's servers.
+    Servers,
+    /// What the client is told not to ask about.
+    Approval,
+    /// `mcp.json`
+    Mcp,
+}
+
 /// A file that was changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
+    /// What it is for. Its path alone does not tell: variables that name a client's directory change.
+    pub(crate) role: Role,
     /// The file.
     pub(crate) path: PathBuf,
     /// Its copy beside the record; none if aiw created it.

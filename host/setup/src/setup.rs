@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::import::Import;
 use crate::ours::{NAME, Ours};
 use crate::plan::{After, FileChange, Plan};
-use crate::record::{Imported, Kept, Record, digest};
+use crate::record::{Imported, Kept, Record, Role, digest};
 use crate::scope::{Options, Scope};
 
 /// The key of the servers in `mcp.json`.
@@ -76,7 +76,7 @@ impl Setup {
         }
         if !lines.is_empty() {
             let is_shared = *scope != Scope::User;
-            plan.files.push(FileChange { path, old, new: Some(config.bytes()), lines, is_shared });
+            plan.files.push(FileChange { path, role: Role::Servers, old, new: Some(config.bytes()), lines, is_shared });
         }
         if options.approve_calls {
             self.approve(client, scope, &mut plan)?;
@@ -113,6 +113,11 @@ impl Setup {
         for (key, value) in entry {
             match (merged.get_mut(&key), value) {
                 (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+                // `--profile NAME` and other arguments after ours.
+                (Some(Value::Array(old)), Value::Array(new)) => {
+                    let more = old.split_off(old.len().min(new.len()));
+                    *old = [new, more].concat();
+                }
                 (_, value) => drop(merged.insert(key, value)),
             }
         }
@@ -172,7 +177,14 @@ impl Setup {
         plan.shared_secrets = others.filter(|name| used.contains(name)).cloned().collect();
         plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
         if !added.is_empty() {
-            plan.files.push(FileChange { path, old, new: Some(mcp.bytes()), lines: added, is_shared: false });
+            plan.files.push(FileChange {
+                path,
+                role: Role::Mcp,
+                old,
+                new: Some(mcp.bytes()),
+                lines: added,
+                is_shared: false,
+            });
         }
         Ok(all)
     }
@@ -194,7 +206,8 @@ impl Setup {
         let new = settings.bytes();
         if old.as_ref() != Some(&new) {
             let lines = vec![format!("+ {}: \"{item}\"", list.join("."))];
-            plan.files.push(FileChange { path, old, new: Some(new), lines, is_shared: *scope != Scope::User });
+            let is_shared = *scope != Scope::User;
+            plan.files.push(FileChange { path, role: Role::Approval, old, new: Some(new), lines, is_shared });
         }
         Ok(())
     }
@@ -221,7 +234,8 @@ impl Setup {
                 }
                 None => {
                     let made = missing_directories(&file.path);
-                    let kept = Kept { path: file.path.clone(), backup: None, original: old, written: new, made };
+                    let (role, path) = (file.role, file.path.clone());
+                    let kept = Kept { role, path, backup: None, original: old, written: new, made };
                     record.files.push(kept);
                 }
             }
@@ -250,7 +264,7 @@ impl Setup {
                 None => return Err(SetupError::Changed { path: plan.file.clone() }),
             },
         };
-        for file in plan.files.iter().filter(|file| file.path != self.home.mcp_path()) {
+        for file in plan.files.iter().filter(|file| file.role != Role::Mcp) {
             if read_capped(&file.path, json::MAX_BYTES)? != file.old {
                 return Err(SetupError::Changed { path: file.path.clone() });
             }

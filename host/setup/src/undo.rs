@@ -1,7 +1,5 @@
 //! Undoing a setup: the files as they were, or without what aiw added if others changed them since.
 
-use std::path::PathBuf;
-
 use aiw_home::{Jsonc, json, read_capped};
 use serde_json::Value;
 
@@ -10,7 +8,7 @@ use crate::clients::{Approval, Client, all};
 use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{After, FileChange, Plan};
-use crate::record::{Kept, Record, digest};
+use crate::record::{Kept, Record, Role, digest};
 use crate::scope::Scope;
 use crate::setup::{SERVERS, Setup};
 
@@ -54,36 +52,34 @@ impl Setup {
             if digest == kept.original {
                 continue;
             }
-            let is_mcp = kept.path == self.home.mcp_path();
-            let is_shared_mcp = is_mcp && record.imported.iter().any(|server| is_needed(&server.name));
-            let (new, lines) = if digest == kept.written && !is_shared_mcp {
-                (Record::backup(&self.home, kept)?, vec!["as it was before".to_owned()])
-            } else if is_mcp {
-                self.without_imported(&record, &now, &is_needed)?
-            } else if kept.path == plan.file {
-                self.without_ours(client, &record, kept, &now)?
-            } else {
-                self.without_approval(client, kept, &now)?
+            let is_needed_mcp = kept.role == Role::Mcp && record.imported.iter().any(|server| is_needed(&server.name));
+            let (new, lines) = match kept.role {
+                _ if digest == kept.written && !is_needed_mcp => {
+                    (Record::backup(&self.home, kept)?, vec!["as it was before".to_owned()])
+                }
+                Role::Mcp => self.without_imported(&record, &now, &is_needed)?,
+                Role::Servers => self.without_ours(client, &record, kept, &now)?,
+                Role::Approval => self.without_approval(client, kept, &now)?,
             };
             if new.as_ref() != Some(&now) {
-                plan.files.push(FileChange { path: kept.path.clone(), old: Some(now), new, lines, is_shared: false });
+                let (role, path) = (kept.role, kept.path.clone());
+                plan.files.push(FileChange { path, role, old: Some(now), new, lines, is_shared: false });
             }
         }
         // It was another client's setup that wrote what came from both.
         let path = self.home.mcp_path();
-        let is_there = |path: &PathBuf| record.files.iter().any(|kept| kept.path == *path);
-        if !is_there(&path)
+        if !record.files.iter().any(|kept| kept.role == Role::Mcp)
             && record.imported.iter().any(|server| server.added.is_some())
             && let Some(now) = read_capped(&path, json::MAX_BYTES)?
         {
             let (new, lines) = self.without_imported(&record, &now, &is_needed)?;
             if new.as_ref() != Some(&now) {
-                plan.files.push(FileChange { path, old: Some(now), new, lines, is_shared: false });
+                plan.files.push(FileChange { path, role: Role::Mcp, old: Some(now), new, lines, is_shared: false });
             }
         }
         // The client first: its servers are back before they go from mcp.json.
         plan.files.reverse();
-        plan.files.sort_by_key(|file| file.path == self.home.mcp_path());
+        plan.files.sort_by_key(|file| file.role == Role::Mcp);
         plan.old_secrets = self.unused(&record, &plan)?;
         plan.after = After::Remove(record);
         Ok(Some(plan))
@@ -171,7 +167,7 @@ impl Setup {
     /// The stored secrets that nothing in `mcp.json` names any more.
     fn unused(&self, record: &Record, plan: &Plan) -> Result<Vec<aiw_core::SecretName>, SetupError> {
         let path = self.home.mcp_path();
-        let text = match plan.files.iter().find(|file| file.path == path) {
+        let text = match plan.files.iter().find(|file| file.role == Role::Mcp) {
             Some(file) => file.new.clone(),
             None => read_capped(&path, json::MAX_BYTES)?,
         };

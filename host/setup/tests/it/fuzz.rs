@@ -45,35 +45,47 @@ fn object(names: &'static [&'static str], value: impl Strategy<Value = String>) 
 }
 
 fn json() -> impl Strategy<Value = String> {
-    let servers = object(&["a", "b", "aiw", "odd name"], value());
-    let whole = object(&["mcpServers", "x", "servers"], prop_oneof![3 => servers, 1 => value()]);
-    (any::<bool>(), blank(), whole, blank())
-        .prop_map(|(bom, a, whole, b)| format!("{}{a}{whole}{b}", if bom { "\u{feff}" } else { "" }))
+    let servers = || prop_oneof![6 => object(&["a", "b", "c", "odd name", "aiw"], value()), 1 => value()];
+    let part = (blank(), blank(), servers(), blank());
+    let parts =
+        ((part, sample::select(vec!["mcpServers", "servers"])), object(&["mcpServers", "x", "servers"], servers()));
+    (any::<bool>(), blank(), parts, blank(), 0..3).prop_map(|(bom, a, (((b, c, servers, d), key), other), e, which)| {
+        let whole = match which {
+            0 => other,
+            1 => format!("{{{b}\"{key}\"{c}:{servers}{d}}}"),
+            _ => format!("{{{b}\"y\":{other},{a}\"{key}\"{c}:{servers}{d},{e}\"z\": [1]{b}}}"),
+        };
+        format!("{}{a}{whole}{e}", if bom { "\u{feff}" } else { "" })
+    })
 }
 
+/// Tables that may stand in any order, after lines that have to come first.
 fn toml() -> impl Strategy<Value = String> {
-    let line = sample::select(vec![
-        "# [mcp_servers.x]",
-        "",
-        "[features]",
-        "[mcp_servers.one]",
-        "[mcp_servers.one.env]",
-        "[mcp_servers . \"two\"] # 2",
-        "[[list]]",
-        "[mcp_servers]",
-        "command = \"a\" # b",
-        "args = [\"x\",\n  # in it\n  'y',\n]",
-        "env = { A_TOKEN = \"sk-1\" }",
-        "three = { url = \"https://h\" }",
-        "mcp_servers.four.command = \"u\"",
-        "text = '''\n[mcp_servers.x]\n'''",
-        "when = 1979-05-27T07:32:00Z",
-        "mcp_servers = { five = { command = \"c\" } }",
-        "A_KEY = \"sk-2\"",
-    ]);
-    (collection::vec(line, 0..14), any::<bool>(), any::<bool>()).prop_map(|(lines, crlf, end)| {
+    let first = sample::subsequence(
+        vec![
+            "# [mcp_servers.x]",
+            "model = \"m\" # mine",
+            "",
+            "text = '''\n[mcp_servers.x]\n'''",
+            "when = 1979-05-27T07:32:00Z",
+            "mcp_servers.four.command = \"u\"",
+        ],
+        0..=6,
+    );
+    let tables = vec![
+        "[features]\na = 1_000.50\n",
+        "[mcp_servers.one]\ncommand = \"a\" # b\nargs = [\"x\",\n  # in it\n  'y',\n]\n",
+        "[mcp_servers.one.env]\n# the key\nA_TOKEN = \"sk-1\"\n",
+        "[ mcp_servers . \"two\" ] # 2\nurl = \"https://h\"\nhttp_headers = { A = \"b\" }\ntool_timeout_sec = 5",
+        "[[list]]\nb = 1",
+        "[[list]]\n\n",
+        "[mcp_servers.three]\ncommand = \"c\"\nenv.B_KEY = \"sk-2\"\nenabled = false",
+        "\n# about five\n[mcp_servers.five]\ncommand = \"c\"\nenv_vars = [\"V\"]",
+    ];
+    let tables = sample::subsequence(tables, 0..=8).prop_shuffle();
+    (first, tables, any::<bool>(), any::<bool>()).prop_map(|(first, tables, crlf, end)| {
         let newline = if crlf { "\r\n" } else { "\n" };
-        lines.join("\n").replace('\n', newline) + if end { newline } else { "" }
+        [first, tables].concat().join("\n").replace('\n', newline) + if end { newline } else { "" }
     })
 }
 
@@ -102,7 +114,7 @@ fn check(id: &str, before: &str, options: Options) -> Result<bool, TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn json_is_given_back(text in json(), import in any::<bool>(), approve_calls in any::<bool>()) {

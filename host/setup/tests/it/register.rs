@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use aiw_setup::{Scope, SetupError, all, client};
+use aiw_setup::{Places, Scope, Setup, SetupError, all, client};
 
 use crate::world::{APPROVE, REGISTER, World, setup, text};
 
@@ -113,6 +113,40 @@ fn what_the_user_added_to_the_entry_stays_and_an_old_path_goes() {
     let plan = moved.plan_undo(client("cursor").unwrap(), &Scope::User).unwrap().unwrap();
     moved.apply(&plan).unwrap();
     assert!(!text(&path).contains("aiw"));
+}
+
+#[test]
+fn arguments_of_the_users_stay() {
+    let world = World::new();
+    let path = world
+        .write("codex", "[mcp_servers.aiw]\ncommand = \"aiw\"\nargs = [\"mcp\", \"serve\", \"--profile\", \"x\"]\n");
+    assert!(world.set_up("codex", &REGISTER));
+    assert!(text(&path).contains("command = \"/opt/aiw\""));
+    assert!(text(&path).contains("args = [\"mcp\", \"serve\", \"--profile\", \"x\"]"));
+    let path = world.write(
+        "opencode",
+        "{\"mcp\": {\"aiw\": {\"type\": \"local\", \"command\": [\"aiw\", \"mcp\", \"serve\", \"-x\"]}}}",
+    );
+    assert!(world.set_up("opencode", &REGISTER));
+    assert!(text(&path).contains("[\"/opt/aiw\", \"mcp\", \"serve\", \"-x\"]"), "{}", text(&path));
+}
+
+#[test]
+fn a_setup_is_undone_where_it_was_made() {
+    let world = World::new();
+    let places = |codex: &str| Places { codex: Some(world.dir.path().join(codex)), ..world.places() };
+    let setup = |codex: &str| Setup::new(world.home.clone(), places(codex), world.ours());
+    let codex = client("codex").unwrap();
+    for dir in ["one", "two"] {
+        let plan = setup(dir).plan(codex, &Scope::User, &REGISTER).unwrap();
+        setup(dir).apply(&plan).unwrap();
+    }
+    let one = world.dir.path().join("one/config.toml");
+    fs::write(&one, format!("a = 1\n{}", text(&one))).unwrap();
+    let plan = setup("three").plan_undo(codex, &Scope::User).unwrap().unwrap();
+    setup("three").apply(&plan).unwrap();
+    assert_eq!(text(&one), "a = 1\n");
+    assert!(!world.dir.path().join("two").exists());
 }
 
 #[test]

@@ -34,6 +34,14 @@ impl World {
         self.setup.file(client(id).unwrap(), &Scope::User).unwrap()
     }
 
+    pub fn places(&self) -> Places {
+        places(self.dir.path())
+    }
+
+    pub fn ours(&self) -> Ours {
+        ours(&self.home, "/opt/aiw")
+    }
+
     pub fn write(&self, id: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.file(id);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -60,11 +68,16 @@ impl World {
 }
 
 pub fn setup(home: &Home, user: &Path, command: &str) -> Setup {
-    let places =
-        Places { home: user.join("user"), config: user.join("user/.config"), claude: None, codex: None, gemini: None };
+    Setup::new(home.clone(), places(user), ours(home, command))
+}
+
+fn places(user: &Path) -> Places {
+    Places { home: user.join("user"), config: user.join("user/.config"), claude: None, codex: None, gemini: None }
+}
+
+fn ours(home: &Home, command: &str) -> Ours {
     let env = BTreeMap::from([("AIW_HOME".to_owned(), home.root().display().to_string())]);
-    let ours = Ours { command: command.into(), env, read_only: vec!["list_roles".into(), "wait_task".into()] };
-    Setup::new(home.clone(), places, ours)
+    Ours { command: command.into(), env, read_only: vec!["list_roles".into(), "wait_task".into()] }
 }
 
 pub fn text(path: &Path) -> String {
