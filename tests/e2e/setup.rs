@@ -2,9 +2,11 @@
 //! Codex and Gemini CLI call a tool of it, and a scripted model gets the result.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use aiw_tests::{Environment, FakeClis, ModelApi, git, not_run, real_cli};
+use aiw_tests::{Environment, FakeClis, ModelApi, Run, git, not_run, real_cli};
 use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
@@ -146,6 +148,53 @@ fn write(path: &Path, text: &str) -> PathBuf {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     path.to_owned()
+}
+
+/// Only root's settings go over a user's: for others, Gemini CLI gets a home of its own.
+#[test]
+fn gemini_cli_calls_a_tool_of_aiws_for_another_user() {
+    const USER: u32 = 65_534;
+
+    if !rustix::process::geteuid().is_root() {
+        return not_run("only root can become another user");
+    }
+    let Some(client) = Client::new("gemini") else { return };
+    let (aiw, root) = (client.env.path("bin/aiw"), client.env.path(""));
+    fs::create_dir_all(aiw.parent().unwrap()).unwrap();
+    // By another process: a file open for writing here would be open in other children for a moment too.
+    assert!(Command::new("cp").arg(client.env.parts().0).arg(&aiw).status().unwrap().success());
+    let owner = format!("{USER}:{USER}");
+    assert!(Command::new("chown").args(["-R", &owner]).arg(&root).status().unwrap().success());
+    let project = client.project.display().to_string();
+    let mut command = client.env.program(&aiw);
+    command.args(["gemini", "--cwd", &project, "-p", "gw", "--timeout", "140s", "--mcp", PROMPT]).uid(USER).gid(USER);
+    let run = Run::from(command.output().unwrap());
+    assert!(run.code == 0 && run.stdout.contains(ANSWER), "{}", run.whole());
+    assert!(!client.marker.exists(), "another server was started");
+}
+
+#[test]
+fn setups_at_the_same_time_leave_one_entry_and_undo_gives_everything_back() {
+    let (env, _clis) = FakeClis::environment();
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"env\": {\"A_KEY\": \"sk-1\"}}}}";
+    let files =
+        [".claude.json", ".cursor/mcp.json", ".gemini/settings.json"].map(|name| write(&env.user().join(name), text));
+    let started: Vec<_> = (0..6).map(|_| env.start(&["setup", "-y", "--import"])).collect();
+    for child in started {
+        let run = Run::from(child.wait_with_output().unwrap());
+        // One that came too late says so.
+        assert!(run.code == 0 || (run.code == 69 && run.stderr.contains("changed meanwhile")), "{}", run.whole());
+    }
+    for file in &files {
+        let now = fs::read_to_string(file).unwrap();
+        assert_eq!((now.matches("\"aiw\"").count(), now.contains("sk-1")), (1, false), "{now}");
+    }
+    assert_eq!(env.mcp()["mcpServers"]["a"]["env"]["A_KEY"], "${secret:a-key}");
+    env.run(&["setup", "--undo", "-y"]).ok();
+    for file in &files {
+        assert_eq!(fs::read_to_string(file).unwrap(), text);
+    }
+    assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
 }
 
 #[test]

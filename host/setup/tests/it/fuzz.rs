@@ -114,7 +114,7 @@ fn check(id: &str, before: &str, options: Options) -> Result<bool, TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn json_is_given_back(text in json(), import in any::<bool>(), approve_calls in any::<bool>()) {

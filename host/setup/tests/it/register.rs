@@ -150,6 +150,22 @@ fn a_setup_is_undone_where_it_was_made() {
 }
 
 #[test]
+fn what_was_written_before_a_failure_is_undone() {
+    let world = World::new();
+    let path = world.write("claude", "{\"theirs\": 1}");
+    // The second file can't be written.
+    let settings = world.dir.path().join("user/.claude/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    symlink(world.dir.path().join("nowhere/settings.json"), &settings).unwrap();
+    let plan = world.plan("claude", &APPROVE).unwrap();
+    assert!(world.setup.apply(&plan).is_err());
+    assert!(text(&path).contains("/opt/aiw"));
+    world.undo("claude");
+    assert_eq!(text(&path), "{\"theirs\": 1}");
+    assert!(settings.is_symlink() && !world.home.root().join("setup/claude.json").exists());
+}
+
+#[test]
 fn a_link_stays_a_link_and_a_mode_stays_as_it_is() {
     let world = World::new();
     let real = world.dir.path().join("dotfiles.json");
