@@ -19,6 +19,22 @@ pub struct Version {
     pub version: &'static str,
 }
 
+/// `aiw mcp serve --http`, printed once it listens
+#[derive(Serialize, JsonSchema)]
+pub struct Listening {
+    /// Where MCP clients reach it
+    pub url: String,
+}
+
+/// `aiw mcp token`
+#[derive(Serialize, JsonSchema)]
+pub struct McpToken {
+    /// The token
+    pub token: String,
+    /// The file that holds it
+    pub path: String,
+}
+
 /// One of several things for which a command failed.
 #[derive(Serialize, JsonSchema)]
 pub struct FailedId {

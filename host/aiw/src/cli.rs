@@ -5,6 +5,7 @@ pub mod run;
 pub mod setup;
 pub mod task;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ExtensionId, Family, MarketName};
@@ -446,13 +447,31 @@ For one run:                    aiw claude --mcp";
 
 #[derive(Debug, Subcommand)]
 pub enum McpCommand {
-    /// Run an MCP server on standard input and output
+    /// Run an MCP server on standard input and output, or over HTTP on this machine
     ///
     /// Put this command into the configuration of an MCP client. Its tools start Claude Code, Codex and Gemini CLI as
     /// tasks, list them, wait for them, read their logs and stop them. The tasks belong to the session that the client
     /// runs in: `aiw task list` shows them too, and they keep running when the server ends.
     #[command(after_help = REGISTER)]
-    Serve,
+    Serve(McpServeArgs),
+    /// Print the token that clients of `aiw mcp serve --http` show
+    Token {
+        /// Replace it: the old one is refused at once, by running servers too
+        #[arg(long)]
+        rotate: bool,
+    },
+}
+
+/// What an MCP server offers, and where.
+#[derive(Debug, Args)]
+pub struct McpServeArgs {
+    /// Serve any number of clients over streamable HTTP, on 127.0.0.1:4748 or the loopback address that you give; port 0
+    /// picks a free one
+    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4748")]
+    pub http: Option<SocketAddr>,
+    /// Offer only these of aiw's own tools: tasks [default: the setting `mcp.toolsets`, else all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub toolsets: Option<Vec<String>>,
 }
 
 #[derive(Debug, Subcommand)]

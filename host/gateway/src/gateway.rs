@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use aiw_home::Home;
 use aiw_launch::Session;
-use aiw_mcp::{About, Answer, Cancelled, Offer, Tool};
+use aiw_mcp::{About, Answer, Call, Caller, Cancelled, Offer, RpcError, Tool};
 use async_trait::async_trait;
-use serde_json::{Map, Value};
-use tokio::sync::watch;
+use serde_json::{Map, Value, json};
 
 use crate::context::{Context, LaunchSource};
 use crate::error::CallError;
 use crate::table::{INSTRUCTIONS, ToolEntry, table};
+use crate::toolset::Toolset;
 
 /// The tools over the tasks of a session.
 pub struct Gateway {
     context: Arc<Context>,
     table: Vec<ToolEntry>,
     tools: Arc<[Tool]>,
-    changes: watch::Sender<()>,
 }
 
 impl Gateway {
@@ -28,7 +27,15 @@ impl Gateway {
         let table = table();
         let tools = table.iter().map(|entry| entry.tool.clone()).collect();
         let context = Arc::new(Context::new(home, session, cwd, source));
-        Self { context, table, tools, changes: watch::Sender::new(()) }
+        Self { context, table, tools }
+    }
+
+    /// The same with only the tools of these toolsets.
+    #[must_use]
+    pub fn with_toolsets(mut self, toolsets: &[Toolset]) -> Self {
+        self.table.retain(|entry| toolsets.contains(&entry.toolset));
+        self.tools = self.table.iter().map(|entry| entry.tool.clone()).collect();
+        self
     }
 
     async fn dispatch(
@@ -50,18 +57,32 @@ impl Gateway {
 #[async_trait]
 impl Offer for Gateway {
     fn about(&self) -> About {
-        About { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), instructions: INSTRUCTIONS.into() }
+        About {
+            name: "aiw".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            instructions: INSTRUCTIONS.into(),
+            capabilities: Map::new(),
+        }
     }
 
     fn tools(&self) -> Arc<[Tool]> {
         self.tools.clone()
     }
 
-    fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
+    async fn begun(&self, _: Caller) {}
+
+    async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
+        let answer = self.dispatch(name, arguments, call.cancelled).await;
+        Ok(answer.unwrap_or_else(|e| Answer::error(e.text())))
     }
 
-    async fn call(&self, name: &str, arguments: Map<String, Value>, cancelled: Cancelled) -> Answer {
-        self.dispatch(name, arguments, cancelled).await.unwrap_or_else(|e| Answer::error(e.text()))
+    /// Some clients ask for every kind of list, whatever was declared.
+    async fn request(&self, method: &str, _: Option<Value>, _: Call) -> Result<Value, RpcError> {
+        match method {
+            "prompts/list" => Ok(json!({"prompts": []})),
+            "resources/list" => Ok(json!({"resources": []})),
+            "resources/templates/list" => Ok(json!({"resourceTemplates": []})),
+            other => Err(RpcError::no_method(other)),
+        }
     }
 }

@@ -21,9 +21,11 @@ mod providers;
 mod start;
 mod table;
 mod tasks;
+mod toolset;
 mod watch;
 
 pub use context::LaunchSource;
 pub use error::Unready;
 pub use gateway::Gateway;
 pub use table::read_only_tools;
+pub use toolset::{Toolset, UnknownToolset};

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
+use crate::toolset::Toolset;
 use crate::{providers, start, tasks};
 
 pub(crate) const INSTRUCTIONS: &str = "\
@@ -26,6 +27,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
     const STOPS: Effect = Effect::Changes { idempotent: true, open_world: false };
     vec![
         ToolEntry::new(
+            Toolset::Tasks,
             "list_roles",
             "List roles",
             "Lists the roles that start_task can put before a task: who the AI is and how it works. Call it \
@@ -34,6 +36,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             start::list_roles,
         ),
         ToolEntry::new(
+            Toolset::Tasks,
             "list_providers",
             "List API providers",
             "Lists the API providers that start_task can run a CLI under: what the user uses each for, and the CLIs \
@@ -42,6 +45,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             providers::list_providers,
         ),
         ToolEntry::new(
+            Toolset::Tasks,
             "start_task",
             "Start a task",
             "Starts an AI coding CLI with its own task and returns at once with the task's id, process id and log \
@@ -51,6 +55,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             start::start_task,
         ),
         ToolEntry::new(
+            Toolset::Tasks,
             "wait_task",
             "Wait for a task",
             "Waits until a task has ended, at most 45 seconds, and reports how it ended and the AI CLI's final \
@@ -59,6 +64,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             tasks::wait_task,
         ),
         ToolEntry::new(
+            Toolset::Tasks,
             "get_task_logs",
             "Read a task's log",
             "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards. The result \
@@ -67,6 +73,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             tasks::get_task_logs,
         ),
         ToolEntry::new(
+            Toolset::Tasks,
             "list_tasks",
             "List tasks",
             "Lists the tasks of this session, no matter who started them: running tasks first, then the most \
@@ -75,6 +82,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             tasks::list_tasks,
         ),
         ToolEntry::new(
+            Toolset::Tasks,
             "stop_task",
             "Stop a task",
             "Stops a task and all its processes: asks them to exit, and kills them after 5 seconds. Unsaved work \
@@ -96,12 +104,14 @@ type Run =
 
 /// One tool.
 pub(crate) struct ToolEntry {
+    pub(crate) toolset: Toolset,
     pub(crate) tool: Tool,
     run: Box<Run>,
 }
 
 impl ToolEntry {
     fn new<I, O, F>(
+        toolset: Toolset,
         name: &str,
         title: &str,
         text: &str,
@@ -125,7 +135,7 @@ impl ToolEntry {
             };
             Box::pin(work) as BoxFuture<'static, Result<Answer, CallError>>
         };
-        Self { tool, run: Box::new(run) }
+        Self { toolset, tool, run: Box::new(run) }
     }
 
     /// Calls it.

@@ -46,7 +46,8 @@ pub enum HomeError {
 }
 
 impl HomeError {
-    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    /// A failure to `action` (a verb, as in "cannot read") a file.
+    pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
 

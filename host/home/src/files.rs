@@ -144,6 +144,13 @@ pub fn make_private_dir(dir: &Path) -> Result<(), HomeError> {
     }
 }
 
+/// Takes a file from everyone but the owner, if it is there.
+pub(crate) fn make_private(path: &Path) {
+    if let Ok(file) = open_plain(path) {
+        let _ = platform::set_mode(&file, Mode::Private);
+    }
+}
+
 /// Whether anyone but the owner can read a file.
 pub(crate) fn others_may_read(path: &Path) -> bool {
     platform::others_may_read(path)

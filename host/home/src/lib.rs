@@ -29,6 +29,7 @@ mod project;
 mod providers;
 mod settings;
 mod time;
+mod token;
 mod vault;
 
 pub use blocking::blocking;
@@ -47,7 +48,8 @@ pub use providers::{
     origin, providers_schema,
 };
 pub use settings::{
-    CliSettings, MarketSettings, PluginSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
+    CliSettings, FileTrust, MarketSettings, McpSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
+    SourceSettings, TaskSettings, TrustSettings,
 };
 pub use time::{now_millis, now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

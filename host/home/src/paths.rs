@@ -20,6 +20,7 @@ use crate::{
 /// plugins/<digest>/    installed plugin trees; not a cache
 /// providers.json       API providers; their secrets are references
 /// vault/               the secrets, encrypted, and their key
+/// mcp-token            the token of `aiw mcp serve --http`
 /// tasks/<id>/          what ran: its record, its prompt, its log
 /// role/                roles
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
@@ -206,6 +207,11 @@ impl Home {
     /// The secrets.
     pub fn vault(&self) -> Vault {
         Vault::at(vault::directory(&self.root))
+    }
+
+    /// `servers/`: what is known about the MCP servers behind aiw, and what they wrote to standard error.
+    pub fn servers(&self) -> PathBuf {
+        self.root.join("servers")
     }
 
     /// `tasks/`: one directory per task.

@@ -1,12 +1,13 @@
 //! `.aiw.json` of a project.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
 use serde_json::Value;
 
 use crate::providers::Choice;
-use crate::{HomeError, json, read_capped};
+use crate::{HomeError, ProfileSettings, json, read_capped};
 
 /// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
 /// until the user trusts the directory.
@@ -15,6 +16,7 @@ pub struct Project {
     /// The directory that holds the file.
     pub root: PathBuf,
     provider: Choice,
+    profiles: BTreeMap<String, ProfileSettings>,
     unknown: Vec<String>,
 }
 
@@ -44,14 +46,21 @@ impl Project {
         };
         let provider = Choice::from_json(fields.get("provider"))
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
-        let known = |name: &str| matches!(name, "provider" | "$schema");
+        let profiles = ProfileSettings::read_all(parsed.value["mcp"].get("profiles"), "mcp.profiles")
+            .map_err(|problem| HomeError::invalid(path, problem))?;
+        let known = |name: &str| matches!(name, "provider" | "mcp" | "$schema");
         let unknown = fields.keys().filter(|name| !known(name)).cloned().collect();
-        Ok(Self { root: root.to_owned(), provider, unknown })
+        Ok(Self { root: root.to_owned(), provider, profiles, unknown })
     }
 
     /// The provider that the project names for a CLI.
     pub fn provider(&self, cli: CliKind) -> Option<&str> {
         self.provider.of(cli)
+    }
+
+    /// `mcp.profiles`: which tools a client may see, by name.
+    pub fn profiles(&self) -> &BTreeMap<String, ProfileSettings> {
+        &self.profiles
     }
 
     /// Unknown fields; probably typos.

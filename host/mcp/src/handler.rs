@@ -1,49 +1,62 @@
-//! The server's side of the protocol. rmcp handles versions, sessions and ids; tools and answers bypass it as JSON
-//! values.
+//! The server's side of the protocol. rmcp handles versions, sessions and ids; tools, answers and everything else that
+//! an offer has bypass it as JSON values.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ClientNotification, ClientRequest, CustomRequest,
-    CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-    ServerCapabilities, ServerConfig, ServerResult,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientNotification, ClientRequest, CustomNotification,
+    CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+    ServerCapabilities, ServerConfig, ServerResult, SubscriptionFilter,
 };
-use rmcp::service::{NotificationContext, Peer, RequestContext, Service};
+use rmcp::service::{NotificationContext, RequestContext, Service, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Answer, Cancelled, Offer, Tool};
+use crate::caller::{Call, Caller, Cancelled, Session, Subscriptions};
+use crate::incoming::{ASKED, TOLD, unwrapped};
+use crate::{Answer, Offer, RpcError, Tool};
 
+/// One session's.
 #[derive(Clone)]
 pub(crate) struct Handler {
-    pub(crate) offer: Arc<dyn Offer>,
-    /// The client has disconnected.
-    pub(crate) gone: CancellationToken,
+    offer: Arc<dyn Offer>,
+    session: Session,
+    /// The offer knows the client.
+    has_begun: Arc<AtomicBool>,
 }
 
 impl Handler {
-    async fn answer(&self, name: String, arguments: Map<String, Value>, request: CancellationToken) -> Answer {
-        let cancelled = Cancelled { request, gone: self.gone.clone() };
-        let offer = self.offer.clone();
-        // On its own task: a call that panics is one failed call, and its client doesn't wait forever.
-        let call = tokio::spawn(async move { offer.call(&name, arguments, cancelled).await });
-        call.await.unwrap_or_else(|_| Answer::error("a bug in aiw ended this call; see standard error"))
+    pub(crate) fn new(offer: Arc<dyn Offer>, gone: CancellationToken) -> Self {
+        let session = Session { subscriptions: Subscriptions::default(), gone };
+        Self { offer, session, has_begun: Arc::default() }
     }
 
-    /// Notifies the client of each change of the tools, until it disconnects.
-    async fn tell_changes(self, peer: Peer<RoleServer>) {
-        let mut changes = self.offer.changes();
-        loop {
-            tokio::select! {
-                changed = changes.changed() => {
-                    if changed.is_err() || peer.notify_tool_list_changed().await.is_err() {
-                        return;
-                    }
-                }
-                () = self.gone.cancelled() => return,
-            }
+    fn call_of(&self, context: &RequestContext<RoleServer>) -> Call {
+        Call {
+            caller: Caller::of(context, self.session.clone()),
+            cancelled: Cancelled { request: context.ct.clone(), gone: self.session.gone.clone() },
+            meta: match serde_json::to_value(&context.meta) {
+                Ok(Value::Object(meta)) => meta,
+                _ => Map::new(),
+            },
+        }
+    }
+
+    async fn answer(&self, name: String, arguments: Map<String, Value>, call: Call) -> Result<Answer, ErrorData> {
+        let offer = self.offer.clone();
+        // On its own task: a call that panics is one failed call, and its client doesn't wait forever.
+        let call = tokio::spawn(async move { offer.call(&name, arguments, call).await });
+        let defect = |_| Ok(Answer::error("a bug in aiw ended this call; see standard error"));
+        call.await.unwrap_or_else(defect).map_err(ErrorData::from)
+    }
+
+    /// Introduces the client to the offer, once.
+    async fn introduce(&self, client: impl FnOnce(Session) -> Caller + Send) {
+        if !self.has_begun.swap(true, Ordering::Relaxed) {
+            self.offer.begun(client(self.session.clone())).await;
         }
     }
 }
@@ -58,7 +71,11 @@ fn carried(answer: Answer) -> CallToolResult {
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
         let about = self.offer.about();
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        let mut capabilities = about.capabilities;
+        capabilities.insert("tools".into(), json!({"listChanged": true}));
+        let known = serde_json::from_value(capabilities.into());
+        let capabilities =
+            known.unwrap_or_else(|_| ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build());
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new(about.name, about.version))
             .with_instructions(about.instructions)
@@ -78,33 +95,67 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let call = self.call_of(&context);
         let arguments = request.arguments.unwrap_or_default();
-        Ok(carried(self.answer(request.name.into_owned(), arguments, context.ct).await).into())
+        Ok(carried(self.answer(request.name.into_owned(), arguments, call).await?).into())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        tokio::spawn(self.clone().tell_changes(context.peer));
+        self.introduce(|session| Caller::ready(context.peer, session)).await;
     }
 
-    /// Unknown methods, and known ones with invalid parameters.
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let sink = context.sink().clone();
+        self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).push(sink.clone());
+        tokio::select! {
+            () = context.cancelled() => {}
+            () = self.session.gone.cancelled() => {}
+        }
+        let mut sinks = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.retain(|other| other.id() != sink.id());
+        Ok(())
+    }
+
+    async fn on_custom_notification(&self, notification: CustomNotification, _: NotificationContext<RoleServer>) {
+        if notification.method == TOLD {
+            let (method, params) = unwrapped(notification.params);
+            self.offer.notified(&method, params).await;
+        }
+    }
+
+    /// What is wrapped, unknown methods, and known ones with invalid parameters.
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        const KNOWN: [&str; 4] = ["initialize", "tools/list", "prompts/list", "resources/list"];
         let method = request.method;
+        if method == ASKED {
+            let (method, params) = unwrapped(request.params);
+            let (offer, call) = (self.offer.clone(), self.call_of(&context));
+            let answer = tokio::spawn(async move { offer.request(&method, params, call).await });
+            let defect =
+                |_| Err(RpcError { code: -32603, message: "a bug in aiw ended this request".into(), data: None });
+            return Ok(CustomResult::new(answer.await.unwrap_or_else(defect)?));
+        }
         if method == "tools/call" {
             let answer = Answer::error("a call needs the tool's `name`, a string, and `arguments`, an object");
             return Ok(CustomResult::new(answer.into_value().into()));
         }
-        if KNOWN.contains(&method.as_str()) {
+        if ["initialize", "tools/list"].contains(&method.as_str()) {
             return Err(ErrorData::invalid_params(format!("the parameters of `{method}` are not valid"), None));
         }
         let message = format!("there is no method `{method}`");
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None))
     }
 }
+
+/// What tells a result that must say from 2026-07-28 on how long it may be cached.
+const CACHEABLE: [&str; 4] = ["prompts", "resources", "resourceTemplates", "contents"];
 
 /// [`Handler`] with its tools and answers inserted unchanged: rmcp's types drop unknown fields.
 pub(crate) struct Front(pub(crate) Handler);
@@ -115,6 +166,11 @@ impl Service<RoleServer> for Front {
         request: ClientRequest,
         context: RequestContext<RoleServer>,
     ) -> Result<ServerResult, ErrorData> {
+        if !matches!(request, ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_)) {
+            // From 2026-07-28 on there is no handshake.
+            self.0.introduce(|session| Caller::of(&context, session).at_large()).await;
+        }
+        let version = context.protocol_version();
         let result = Service::handle_request(&self.0, request, context).await?;
         // Keeps what rmcp adds for the negotiated version.
         let mut fields = match &result {
@@ -122,13 +178,26 @@ impl Service<RoleServer> for Front {
                 Ok(Value::Object(fields)) => fields,
                 _ => return Err(ErrorData::internal_error("an answer cannot be written", None)),
             },
+            ServerResult::CustomResult(CustomResult(Value::Object(fields))) => {
+                let mut fields = fields.clone();
+                if version.is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str()) {
+                    fields.entry("resultType").or_insert_with(|| "complete".into());
+                    if CACHEABLE.iter().any(|field| fields.contains_key(*field)) {
+                        fields.entry("ttlMs").or_insert_with(|| 0.into());
+                        fields.entry("cacheScope").or_insert_with(|| "private".into());
+                    }
+                }
+                fields
+            }
             _ => return Ok(result),
         };
         if matches!(result, ServerResult::ListToolsResult(_)) {
             // On one page: Gemini reads only the first.
             let tools = self.0.offer.tools();
             fields.insert("tools".into(), tools.iter().map(Tool::definition).cloned().collect());
-        } else if let Some(Value::Object(answer)) = fields.shift_remove("structuredContent") {
+        } else if matches!(result, ServerResult::CallToolResult(_))
+            && let Some(Value::Object(answer)) = fields.shift_remove("structuredContent")
+        {
             fields.shift_remove("isError");
             fields.extend(answer);
         }

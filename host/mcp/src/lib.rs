@@ -5,7 +5,7 @@
 //!
 //! A server is an [`Offer`]: what it says about itself, its current tools, and what a tool call answers.
 //! [`serve_stdio`] speaks the protocol for it, in every version from 2024-11-05 to 2026-07-28, until the client
-//! disconnects.
+//! disconnects. [`HttpServer`] does so over streamable HTTP, with an offer for each session.
 //!
 //! Not for what the tools do: `aiw-gateway` knows that.
 //!
@@ -16,14 +16,19 @@
 //! # }
 //! ```
 
+mod caller;
 mod client;
 mod handler;
+mod http;
+mod incoming;
 mod offer;
 mod serve;
 mod tool;
 mod wire;
 
-pub use client::{Client, ClientError, ClientInfo, Endpoint, Events, RpcError};
-pub use offer::{About, Answer, Cancelled, Offer};
+pub use caller::{Call, Caller, Cancelled};
+pub use client::{Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError};
+pub use http::{Body, HttpLimits, HttpServer};
+pub use offer::{About, Answer, Offer};
 pub use serve::{serve, serve_stdio};
 pub use tool::{Effect, Tool};

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use crate::Tool;
+use crate::{Call, Caller, RpcError, Tool};
 
 /// What a server says about itself.
 #[derive(Debug, Clone)]
@@ -18,6 +16,8 @@ pub struct About {
     pub version: String,
     /// What a model should know before it uses the tools.
     pub instructions: String,
+    /// What it offers besides tools, in the protocol's form: `{"prompts": {"listChanged": true}}`.
+    pub capabilities: Map<String, Value>,
 }
 
 /// What a server offers.
@@ -29,11 +29,22 @@ pub trait Offer: Send + Sync {
     /// The current tools. This must return at once.
     fn tools(&self) -> Arc<[Tool]>;
 
-    /// A signal that fires each time the tools change. The client is notified (`list_changed`).
-    fn changes(&self) -> watch::Receiver<()>;
+    /// A client has begun a session. The offer notifies it of changes: `notifications/tools/list_changed`.
+    async fn begun(&self, client: Caller);
 
-    /// Calls a tool. A failure is also an answer, because clients hide protocol errors from the model.
-    async fn call(&self, name: &str, arguments: Map<String, Value>, cancelled: Cancelled) -> Answer;
+    /// Calls a tool. Clients hide an error of the protocol from the model, so a failure of our own is an answer too.
+    async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError>;
+
+    /// Answers any other request: `prompts/get`, `resources/read`.
+    async fn request(&self, method: &str, params: Option<Value>, call: Call) -> Result<Value, RpcError> {
+        let _ = (params, call);
+        Err(RpcError::no_method(method))
+    }
+
+    /// The client notifies the server: `notifications/roots/list_changed`.
+    async fn notified(&self, method: &str, params: Option<Value>) {
+        let _ = (method, params);
+    }
 }
 
 /// What a tool answers: a `CallToolResult` as JSON. Some clients show the model only the text, others only the
@@ -71,27 +82,5 @@ impl Answer {
     /// The whole answer.
     pub fn into_value(self) -> Map<String, Value> {
         self.0
-    }
-}
-
-/// Whether a call is still wanted.
-#[derive(Debug, Clone)]
-pub struct Cancelled {
-    pub(crate) request: CancellationToken,
-    pub(crate) gone: CancellationToken,
-}
-
-impl Cancelled {
-    /// Whether the client has cancelled the call. A client that only disconnected has not.
-    pub fn is_taken_back(&self) -> bool {
-        self.request.is_cancelled()
-    }
-
-    /// Waits until no one needs the answer anymore: the call was cancelled, or the client disconnected.
-    pub async fn nobody_waits(&self) {
-        tokio::select! {
-            () = self.request.cancelled() => {}
-            () = self.gone.cancelled() => {}
-        }
     }
 }

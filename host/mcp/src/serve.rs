@@ -38,7 +38,7 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
     let wire = Wire::new(input, output, gone.clone());
     let sessions = async {
         while !gone.is_cancelled() {
-            let handler = Handler { offer: offer.clone(), gone: gone.clone() };
+            let handler = Handler::new(offer.clone(), gone.clone());
             // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
             // answer). Skip it; the next message may start one.
             if let Ok(session) = serve_server(Front(handler), wire.clone()).await {
@@ -60,10 +60,9 @@ mod tests {
     use async_trait::async_trait;
     use proptest::prelude::*;
     use serde_json::{Map, Value, json};
-    use tokio::sync::watch;
 
     use super::*;
-    use crate::{About, Answer, Cancelled, Effect, Tool};
+    use crate::{About, Answer, Call, Caller, Effect, RpcError, Tool};
 
     struct Odd;
 
@@ -76,7 +75,8 @@ mod tests {
     #[async_trait]
     impl Offer for Odd {
         fn about(&self) -> About {
-            About { name: "odd".into(), version: "1".into(), instructions: String::new() }
+            let capabilities = Map::from_iter([("prompts".to_owned(), json!({"listChanged": true}))]);
+            About { name: "odd".into(), version: "1".into(), instructions: String::new(), capabilities }
         }
 
         fn tools(&self) -> Arc<[Tool]> {
@@ -84,19 +84,38 @@ mod tests {
             Arc::new([own, Tool::foreign(foreign()).unwrap()])
         }
 
-        fn changes(&self) -> watch::Receiver<()> {
-            watch::channel(()).1
+        async fn begun(&self, client: Caller) {
+            assert_eq!(client.name(), "t");
+            // It may have left.
+            let _ = client.notify("notifications/tools/list_changed", None).await;
         }
 
-        async fn call(&self, name: &str, arguments: Map<String, Value>, cancelled: Cancelled) -> Answer {
+        async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
             assert_ne!(name, "panics");
-            if name == "foreign" {
-                return Answer::foreign(arguments);
+            Ok(match name {
+                "foreign" => Answer::foreign(arguments),
+                "asks" => {
+                    let progress = json!({"progressToken": call.meta["progressToken"], "progress": 1});
+                    call.caller.notify("notifications/progress", Some(progress)).await.unwrap();
+                    let params = Some(json!({"new": [1]}));
+                    let told = call.caller.ask("elicitation/create", params, Duration::from_secs(20)).await.unwrap();
+                    Answer::of(told)
+                }
+                "fails" => return Err(RpcError { code: -32099, message: "no".into(), data: Some(json!([1])) }),
+                _ => {
+                    if name == "waits" {
+                        call.cancelled.nobody_waits().await;
+                    }
+                    Answer::of(json!({"taken_back": call.cancelled.is_taken_back()}))
+                }
+            })
+        }
+
+        async fn request(&self, method: &str, params: Option<Value>, _: Call) -> Result<Value, RpcError> {
+            match method {
+                "prompts/get" => Ok(json!({"heard": params, "messages": [{"odd": null}]})),
+                other => Err(RpcError::no_method(other)),
             }
-            if name == "waits" {
-                cancelled.nobody_waits().await;
-            }
-            Answer::of(json!({"taken_back": cancelled.is_taken_back()}))
         }
     }
 
@@ -139,15 +158,66 @@ mod tests {
             "arguments": result}});
         let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        let answers = answers(&[ready, list, call].map(|line| line.to_string().into_bytes()));
+        let answers = answers(&[ready, list, call].map(|line| line.to_string().into_bytes()), 0);
         let of = |id: u8| &answers.iter().find(|answer| answer["id"] == id).unwrap()["result"];
         assert_eq!(of(1)["tools"][1], foreign());
         assert_eq!(*of(2), result);
         assert_eq!(answers[0]["result"]["capabilities"]["tools"], json!({"listChanged": true}));
     }
 
-    /// What a server writes to a client that sends these lines and leaves.
-    fn answers(lines: &[Vec<u8>]) -> Vec<Value> {
+    #[test]
+    fn requests_pass_unchanged_both_ways() {
+        let call = |id: u8, name: &str| {
+            json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
+            "name": name, "_meta": {"progressToken": "p"}}})
+        };
+        let params = json!({"name": "x", "arguments": {"odd": [null]}, "_meta": {"y": 1}});
+        let get = json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/get", "params": params});
+        let none = json!({"jsonrpc": "2.0", "id": 2, "method": "resources/read", "params": {"uri": "a"}});
+        let lines = [get, none, call(3, "asks"), call(4, "fails")];
+        // The handshake's answer, three notifications and questions, four answers.
+        let answers = answers(&lines.map(|line| line.to_string().into_bytes()), 8);
+        let of = |id: u8| answers.iter().find(|answer| answer["id"] == id && answer["method"].is_null()).unwrap();
+        assert_eq!(of(1)["result"], json!({"heard": params, "messages": [{"odd": null}]}));
+        assert_eq!(of(2)["error"]["code"], -32601);
+        assert_eq!(of(3)["result"]["structuredContent"], json!({"action": "accept", "odd": {"a": null}}));
+        assert_eq!(of(4)["error"], json!({"code": -32099, "message": "no", "data": [1]}));
+        let asked = answers.iter().find(|answer| answer["method"] == "elicitation/create").unwrap();
+        assert_eq!(asked["params"]["new"], json!([1]));
+        let progress = answers.iter().find(|answer| answer["method"] == "notifications/progress").unwrap();
+        assert_eq!(progress["params"]["progressToken"], "p");
+        assert!(answers[0]["result"]["capabilities"]["prompts"]["listChanged"] == true);
+        assert!(answers.iter().any(|answer| answer["method"] == "notifications/tools/list_changed"));
+    }
+
+    /// The input of a client that answers what it is asked, and leaves once it has read so many lines.
+    struct Patient {
+        input: std::io::Cursor<Vec<u8>>,
+        answers: std::collections::VecDeque<(&'static str, Vec<u8>)>,
+        written: Written,
+        least: usize,
+    }
+
+    impl Read for Patient {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            loop {
+                let read = self.input.read(buffer)?;
+                let written = String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap();
+                if read > 0 {
+                    return Ok(read);
+                }
+                match self.answers.pop_front() {
+                    Some((asked, answer)) if written.contains(asked) => self.input = std::io::Cursor::new(answer),
+                    None if written.lines().count() >= self.least => return Ok(0),
+                    waiting => waiting.into_iter().for_each(|waiting| self.answers.push_front(waiting)),
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// What a server writes to a client that sends these lines, and leaves when it has `least` lines.
+    fn answers(lines: &[Vec<u8>], least: usize) -> Vec<Value> {
         let begin = json!({"jsonrpc": "2.0", "id": "begin", "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
         let mut input = format!("{begin}\n").into_bytes();
@@ -156,8 +226,14 @@ mod tests {
             input.push(b'\n');
         }
         let written = Written::default();
+        // rmcp counts its own requests from 0.
+        let told = json!({"jsonrpc": "2.0", "id": 0, "result": {"action": "accept", "odd": {"a": null}}});
+        let told = ("elicitation/create", format!("{told}\n").into_bytes());
+        let asks = input.windows(6).any(|bytes| bytes == b"\"asks\"");
+        let answers = asks.then_some(told).into_iter().collect();
+        let input = Patient { input: std::io::Cursor::new(input), answers, written: written.clone(), least };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(serve(Arc::new(Odd), std::io::Cursor::new(input), written.clone()));
+        runtime.block_on(serve(Arc::new(Odd), input, written.clone()));
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -276,7 +352,8 @@ mod tests {
                         }
                     });
                 }
-                let answers = answers(&lines);
+                let answers = answers(&lines, 0);
+                let answers: Vec<Value> = answers.into_iter().filter(|answer| answer.get("method").is_none()).collect();
                 for id in &named {
                     let of = answers.iter().filter(|answer| answer.get("id") == Some(id)).count();
                     prop_assert_eq!(of, 1, "{}: {:?}", id, answers);

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::incoming::for_rmcp;
+
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
 
@@ -35,7 +37,7 @@ pub(crate) struct Wire {
 }
 
 #[derive(Debug)]
-enum Incoming {
+pub(crate) enum Incoming {
     Message(Box<RxJsonRpcMessage<RoleServer>>),
     /// Answers that need no handler.
     Refused(ErrorData, Option<RequestId>),
@@ -305,14 +307,17 @@ fn head(line: &[u8]) -> Option<Head> {
 }
 
 /// None if no one waits for an answer: noise, and unknown notifications.
-fn parse(line: &[u8]) -> Option<Incoming> {
+pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
     if line.first()? == &b'[' {
         return refused("batches are not supported: send one message per line".into(), None);
     }
     let head = head(line)?;
-    let message = || serde_json::from_slice(line).ok().map(|message| Incoming::Message(Box::new(message)));
+    let message = || {
+        let message = for_rmcp(serde_json::from_slice(line).ok()?);
+        serde_json::from_value(message).ok().map(|message| Incoming::Message(Box::new(message)))
+    };
     match (head.asks, head.id) {
         (true, Id::Illegal) => {
             let longest = MAX_ID >> 10;

@@ -61,6 +61,8 @@ pub use error::{MemoryProblem, RecordProblem, Refusal, ShimProblem, SupervisorEr
 pub use interpreter::{Findings, Interpreter};
 pub use log::{Follow, FollowFrom, Log, LogEntry, Stream};
 #[cfg(unix)]
+pub use mask::Mask;
+#[cfg(unix)]
 pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::Names;

@@ -18,7 +18,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ExtensionDetails, ExtensionRemove, FailedId, NewProject, Reference, SetupAnswer, Status, TaskLog, Version, Wait,
+    ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, SetupAnswer, Status,
+    TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -63,8 +64,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         FailedId
         Hidden
         InstalledSummary
+        Listening
         LogLine
         MarketSummary
+        McpToken
         NewProject
         PluginDetails
         PluginSummary

@@ -1,15 +1,17 @@
 //! `aiw mcp …`
 
+mod http;
+
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_core::ErrorKind;
-use aiw_gateway::{Gateway, LaunchSource, Unready};
+use aiw_gateway::{Gateway, LaunchSource, Toolset, UnknownToolset, Unready};
 use aiw_home::Home;
 use aiw_launch::Launcher;
 
-use crate::cli::{McpCommand, REGISTER};
+use crate::cli::{McpCommand, McpServeArgs, REGISTER};
 use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -17,20 +19,30 @@ use crate::starter;
 
 pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
     match command {
-        McpCommand::Serve => serve(output).await,
+        McpCommand::Serve(args) => serve(args, output).await,
+        McpCommand::Token { rotate } => http::token(output, rotate),
     }
 }
 
 /// Answers a client at once: Codex offers no server that needs long to start. Components are
 /// opened by the first task.
-async fn serve(output: &Output) -> Result<(), Failure> {
-    if output.is_json() {
+async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
+    if output.is_json() && args.http.is_none() {
         let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));
     }
     let cwd = std::env::current_dir()
         .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
-    let gateway = Gateway::new(Home::find()?, aiw_launch::session(), cwd, Box::new(FromHere));
+    let home = Home::find()?;
+    let toolsets = toolsets(args.toolsets, &home)?;
+    let (session, own) = (aiw_launch::session(), home.clone());
+    let gateway = move || {
+        let gateway = Gateway::new(own.clone(), session.clone(), cwd.clone(), Box::new(FromHere));
+        gateway.with_toolsets(&toolsets)
+    };
+    if let Some(address) = args.http {
+        return http::serve(output, home, address, move || Arc::new(gateway())).await;
+    }
     if std::io::stdin().is_terminal() {
         output.note(
             "This is an MCP server: AI CLIs start it and talk to it on standard input and output. Register it with:",
@@ -38,8 +50,23 @@ async fn serve(output: &Output) -> Result<(), Failure> {
         REGISTER.lines().for_each(|line| output.note(format!("  {line}")));
         output.note("It waits for messages now; Ctrl-C ends it.");
     }
-    aiw_mcp::serve_stdio(Arc::new(gateway)).await;
+    aiw_mcp::serve_stdio(Arc::new(gateway())).await;
     Ok(())
+}
+
+/// What was asked for, else the setting, else everything.
+fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
+    let is_set = asked.is_none();
+    let names = match asked {
+        Some(names) => Some(names),
+        None => home.settings()?.mcp()?.toolsets,
+    };
+    let Some(names) = names else { return Ok(Toolset::ALL.to_vec()) };
+    let unknown = |e: UnknownToolset| {
+        let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
+        Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
+    };
+    names.iter().map(|name| name.trim().parse().map_err(unknown)).collect()
 }
 
 /// What the command line starts CLIs with.

@@ -1,8 +1,9 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis` and `tasks`.
+//! `trustedDirectories`, `clis`, `tasks` and `mcp`.
 
 mod clis;
 mod markets;
+mod mcp;
 mod plugins;
 mod sources;
 mod tasks;
@@ -15,10 +16,11 @@ use serde_json::Value;
 
 pub use clis::CliSettings;
 pub use markets::MarketSettings;
+pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
 pub use tasks::TaskSettings;
-pub use trust::TrustSettings;
+pub use trust::{FileTrust, TrustSettings};
 
 use crate::{Document, HomeError, Lock};
 
@@ -54,7 +56,7 @@ impl Settings {
 /// What has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["enabledPlugins", "sources", "clis", "tasks"];
+    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "trustedFiles"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }
@@ -64,9 +66,13 @@ fn misshapen(settings: &Value) -> Option<String> {
             return Some(format!("has a `{key}.{}` that is not an object", one_line(name, 60)));
         }
     }
+    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+    let toolsets = &settings["mcp"]["toolsets"];
+    if !toolsets.is_null() && !is_list(toolsets) {
+        return Some("has a `mcp.toolsets` that is not a list of names".into());
+    }
     let trusted = &settings["trustedDirectories"];
-    let is_list = trusted.as_array().is_some_and(|list| list.iter().all(Value::is_string));
-    (!trusted.is_null() && !is_list).then(|| "has a `trustedDirectories` that is not a list of paths".into())
+    (!trusted.is_null() && !is_list(trusted)).then(|| "has a `trustedDirectories` that is not a list of paths".into())
 }
 
 #[cfg(test)]
@@ -99,6 +105,8 @@ mod tests {
             (r#"{"clis": []}"#, "`clis`"),
             (r#"{"clis": {"claude": "edit"}}"#, "`clis.claude`"),
             (r#"{"tasks": 3}"#, "`tasks`"),
+            (r#"{"mcp": []}"#, "`mcp`"),
+            (r#"{"mcp": {"toolsets": "tasks"}}"#, "`mcp.toolsets`"),
             (r#"{"sources": {"x": 1}}"#, "`sources.x`"),
             (r#"{"trustedDirectories": "/x"}"#, "`trustedDirectories`"),
             (r#"{"trustedDirectories": ["/x", 1]}"#, "`trustedDirectories`"),

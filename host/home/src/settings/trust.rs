@@ -1,57 +1,110 @@
-//! `trustedDirectories`: the projects whose files aiw uses.
+//! `trustedDirectories` and `trustedFiles`: the projects whose files aiw uses.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::Settings;
 use crate::HomeError;
 
-/// The trusted directories, each with everything below it.
+/// The trusted directories, each with everything below it, and the files in them that start programs. Such a file is
+/// trusted only as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustSettings(Vec<PathBuf>);
+pub struct TrustSettings {
+    directories: Vec<PathBuf>,
+    /// Digests by path.
+    files: BTreeMap<PathBuf, String>,
+}
+
+/// Whether a file that starts programs may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileTrust {
+    /// It is as it was when its directory was trusted.
+    Trusted,
+    /// It has changed since then.
+    Changed,
+    /// Its directory is not trusted.
+    Unknown,
+}
 
 impl TrustSettings {
     /// Returns the directories in the file's order.
     pub fn directories(&self) -> &[PathBuf] {
-        &self.0
+        &self.directories
+    }
+
+    /// Returns whether a file may be used that has these bytes.
+    pub fn file(&self, path: &Path, bytes: &[u8]) -> FileTrust {
+        let Ok(path) = fs::canonicalize(path) else { return FileTrust::Unknown };
+        match self.files.get(&path) {
+            Some(known) if *known == digest(bytes) => FileTrust::Trusted,
+            Some(_) => FileTrust::Changed,
+            None if path.parent().is_some_and(|directory| self.covers(directory)) => FileTrust::Changed,
+            None => FileTrust::Unknown,
+        }
+    }
+
+    /// Trusts a file as it is now. Returns whether that is new.
+    pub fn add_file(&mut self, path: &Path, bytes: &[u8]) -> bool {
+        let Ok(path) = fs::canonicalize(path) else { return false };
+        let digest = digest(bytes);
+        self.files.insert(path, digest.clone()).as_ref() != Some(&digest)
     }
 
     /// Returns whether a directory is a trusted one, or below one. Links are resolved.
     pub fn covers(&self, directory: &Path) -> bool {
         let Ok(directory) = fs::canonicalize(directory) else { return false };
-        self.0.iter().any(|trusted| directory.starts_with(trusted))
+        self.directories.iter().any(|trusted| directory.starts_with(trusted))
     }
 
     /// Trusts a directory. Returns whether it is new.
     pub fn add(&mut self, directory: &Path) -> bool {
-        let is_new = !self.0.iter().any(|known| known == directory);
+        let is_new = !self.directories.iter().any(|known| known == directory);
         if is_new {
-            self.0.push(directory.to_owned());
+            self.directories.push(directory.to_owned());
         }
         is_new
     }
 
     /// Stops trusting a directory. Returns whether it was in the list.
     pub fn remove(&mut self, directory: &Path) -> bool {
-        let before = self.0.len();
-        self.0.retain(|known| known != directory);
-        self.0.len() < before
+        let before = self.directories.len();
+        self.directories.retain(|known| known != directory);
+        self.files.retain(|file, _| !file.starts_with(directory));
+        self.directories.len() < before
     }
 }
 
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", aiw_core::hex(&Sha256::digest(bytes)))
+}
+
 impl Settings {
-    /// `trustedDirectories`
+    /// `trustedDirectories` and `trustedFiles`
     pub fn trust(&self) -> TrustSettings {
         let list = self.document.get(&["trustedDirectories"]).and_then(Value::as_array);
         let paths = list.into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from);
-        TrustSettings(paths.filter(|directory| directory.is_absolute()).collect())
+        let files = self.document.get(&["trustedFiles"]).and_then(Value::as_object).into_iter().flatten();
+        let files = files.filter_map(|(path, digest)| Some((PathBuf::from(path), digest.as_str()?.to_owned())));
+        TrustSettings {
+            directories: paths.filter(|directory| directory.is_absolute()).collect(),
+            files: files.collect(),
+        }
     }
 
-    /// Replaces `trustedDirectories`.
+    /// Replaces `trustedDirectories` and `trustedFiles`.
     pub fn set_trust(&mut self, trust: &TrustSettings) -> Result<(), HomeError> {
-        let list: Vec<Value> = trust.0.iter().map(|directory| directory.to_string_lossy().into()).collect();
-        self.document.set(&["trustedDirectories"], &list.into())
+        let list: Vec<Value> = trust.directories.iter().map(|directory| directory.to_string_lossy().into()).collect();
+        self.document.set(&["trustedDirectories"], &list.into())?;
+        let files: serde_json::Map<String, Value> =
+            trust.files.iter().map(|(path, digest)| (path.to_string_lossy().into(), digest.as_str().into())).collect();
+        if files.is_empty() {
+            self.document.remove(&["trustedFiles"]);
+            return Ok(());
+        }
+        self.document.set(&["trustedFiles"], &files.into())
     }
 }

@@ -33,6 +33,18 @@ impl RpcError {
     }
 }
 
+impl RpcError {
+    /// The parameters are not valid.
+    pub fn invalid(message: &str) -> Self {
+        Self { code: -32602, message: message.to_owned(), data: None }
+    }
+
+    /// There is no such resource. <https://modelcontextprotocol.io/specification/2025-11-25/server/resources#error-handling>
+    pub fn no_resource(uri: &str) -> Self {
+        Self { code: -32002, message: "there is no such resource".into(), data: Some(serde_json::json!({"uri": uri})) }
+    }
+}
+
 impl From<ErrorData> for RpcError {
     fn from(error: ErrorData) -> Self {
         Self { code: error.code.0, message: error.message.into_owned(), data: error.data }

@@ -13,19 +13,21 @@ use std::time::Duration;
 
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, CustomNotification, CustomRequest,
-    Implementation, ServerResult,
+    GetExtensions, Implementation, RequestId, ServerResult,
 };
 use rmcp::service::{
-    ClientInitializeError, PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client,
+    ClientInitializeError, Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client,
 };
 use rmcp::transport::Transport;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
 
 pub use self::events::{Events, RpcError};
 pub use self::http::Endpoint;
 use self::lines::Lines;
-use self::raw::{Back, Raw};
+use self::raw::{Back, Progress, Raw};
+use crate::incoming;
 
 /// What a client says about itself.
 #[derive(Debug, Clone)]
@@ -61,9 +63,23 @@ pub enum ClientError {
     Service(#[source] Box<ServiceError>),
 }
 
+/// A request to a server.
+#[derive(Debug)]
+pub struct Request {
+    /// Its method: `tools/call`.
+    pub method: String,
+    /// Its parameters; `_meta` passes unchanged except for the progress token, which is the connection's own.
+    pub params: Option<Value>,
+    /// How long it may take. A request that takes longer is cancelled, and so is one whose future is dropped.
+    pub patience: Duration,
+    /// Receives the parameters of progress notifications. Those that come faster than they are taken are dropped.
+    pub progress: Option<mpsc::Sender<Value>>,
+}
+
 /// A connection to a server.
 pub struct Client {
     service: RunningService<RoleClient, Back>,
+    raw: Raw,
     server: Value,
 }
 
@@ -104,7 +120,8 @@ impl Client {
         let service = begun
             .map_err(|_| ClientError::SlowStart(patience))?
             .map_err(|error| ClientError::Begin(Box::new(error)))?;
-        Ok(Self { service, server: raw.server() })
+        let server = raw.server();
+        Ok(Self { service, raw, server })
     }
 
     /// What the server said about itself at the start: `protocolVersion`, `capabilities`, `serverInfo`,
@@ -113,13 +130,28 @@ impl Client {
         &self.server
     }
 
-    /// Sends a request. One that takes too long is cancelled.
+    /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
-        let request = ClientRequest::CustomRequest(CustomRequest::new(method, params));
-        let options = PeerRequestOptions::with_timeout(patience);
-        let handle = self.service.send_cancellable_request(request, options).await.map_err(failure)?;
-        match handle.await_response().await.map_err(failure)? {
-            ServerResult::CustomResult(result) => Ok(raw::unwrapped(result.0)),
+        self.send(Request { method: method.to_owned(), params, patience, progress: None }).await
+    }
+
+    /// Sends a request.
+    pub async fn send(&self, request: Request) -> Result<Value, ClientError> {
+        let mut sent = CustomRequest::new(request.method, request.params);
+        if let Some(progress) = request.progress {
+            sent.extensions_mut().insert(Progress(progress));
+        }
+        let sent = ClientRequest::CustomRequest(sent);
+        let options = PeerRequestOptions::with_timeout(request.patience);
+        let handle = self.service.send_cancellable_request(sent, options).await.map_err(failure)?;
+        let mut unanswered =
+            Unanswered { peer: self.service.peer().clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
+        let answer = handle.await_response().await;
+        if let Some(id) = unanswered.id.take() {
+            self.raw.forget(&id);
+        }
+        match answer.map_err(failure)? {
+            ServerResult::CustomResult(result) => Ok(incoming::result(result.0)),
             // Nothing else comes out of `raw`; if it does, it is still complete.
             other => Ok(serde_json::to_value(other).unwrap_or(Value::Null)),
         }
@@ -168,7 +200,29 @@ impl Client {
     }
 }
 
-fn failure(error: ServiceError) -> ClientError {
+/// Cancels a request that nobody waits for anymore.
+struct Unanswered {
+    peer: Peer<RoleClient>,
+    raw: Raw,
+    id: Option<RequestId>,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        self.raw.forget(&id);
+        let peer = self.peer.clone();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let params = json!({"requestId": id, "reason": "the client no longer waits"});
+            let notification = CustomNotification::new("notifications/cancelled", Some(params));
+            // The server may be gone.
+            let _ = peer.send_notification(ClientNotification::CustomNotification(notification)).await;
+        });
+    }
+}
+
+pub(crate) fn failure(error: ServiceError) -> ClientError {
     match error {
         ServiceError::McpError(error) => ClientError::Rpc(error.into()),
         ServiceError::Timeout { timeout } => ClientError::Slow(timeout),

@@ -3,15 +3,16 @@
 //! rmcp keeps the ids, timeouts and versions. What it would parse into its own types is wrapped so that it only
 //! passes it on: a result becomes a JSON string, a server's request a custom one.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rmcp::model::{
-    ClientConfig, ClientJsonRpcMessage, ClientRequest, ClientResult, CustomRequest, CustomResult, ErrorData,
+    ClientConfig, ClientJsonRpcMessage, ClientRequest, ClientResult, CustomRequest, CustomResult, ErrorData, GetMeta,
     JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerNotification, ServerRequest,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient, Service};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::events::{Events, RpcError};
 
@@ -26,11 +27,21 @@ pub(crate) struct Raw {
 
 struct Shared {
     /// Requests whose results are passed on unchanged.
-    pending: Mutex<HashSet<RequestId>>,
+    pending: Mutex<HashMap<RequestId, Option<Watched>>>,
     /// The request that begins the session, and what was answered.
     first: OnceLock<RequestId>,
     server: OnceLock<Value>,
     events: Arc<dyn Events>,
+}
+
+/// Where the progress of a request goes. It travels with the request to [`Raw::sent`], which knows the token.
+#[derive(Clone)]
+pub(crate) struct Progress(pub(crate) mpsc::Sender<Value>);
+
+/// A request with progress.
+struct Watched {
+    token: Value,
+    progress: Progress,
 }
 
 impl Raw {
@@ -48,13 +59,25 @@ impl Raw {
     pub(crate) fn sent(&self, message: &ClientJsonRpcMessage) {
         let JsonRpcMessage::Request(request) = message else { return };
         match request.request {
-            ClientRequest::CustomRequest(_) => {
-                let mut pending = self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
-                pending.insert(request.id.clone());
+            ClientRequest::CustomRequest(ref custom) => {
+                let token = custom.get_meta().get_progress_token();
+                let token = token.and_then(|token| serde_json::to_value(token).ok());
+                let progress = custom.extensions.get::<Progress>().cloned();
+                let watched = token.zip(progress).map(|(token, progress)| Watched { token, progress });
+                self.pending().insert(request.id.clone(), watched);
             }
             ClientRequest::InitializeRequest(_) => drop(self.shared.first.set(request.id.clone())),
             _ => {}
         }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Watched>>> {
+        self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody waits for this request's answer anymore.
+    pub(crate) fn forget(&self, id: &RequestId) {
+        self.pending().remove(id);
     }
 
     /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
@@ -65,10 +88,7 @@ impl Raw {
         let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
         match (method, id) {
             (None, Some(id)) => {
-                let known = {
-                    let mut pending = self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner);
-                    pending.remove(&id)
-                };
+                let known = self.pending().remove(&id).is_some();
                 if let Some(result) = fields.get_mut("result") {
                     if self.shared.first.get() == Some(&id) {
                         let _ = self.shared.server.set(result.clone());
@@ -77,6 +97,16 @@ impl Raw {
                         *result = Value::String(result.to_string());
                     }
                 }
+            }
+            (Some(method), None) if method == "notifications/progress" => {
+                let params = fields.get("params")?;
+                let pending = self.pending();
+                let mut watched = pending.values().flatten();
+                // Progress of a request that has ended, or that nobody watches, is noise.
+                if let Some(watched) = watched.find(|watched| params.get("progressToken") == Some(&watched.token)) {
+                    let _ = watched.progress.0.try_send(params.clone());
+                }
+                return None;
             }
             (Some(method), None) => {
                 self.shared.events.notified(&method, fields.get("params").cloned()).await;
@@ -89,14 +119,6 @@ impl Raw {
             _ => {}
         }
         serde_json::from_value(message).ok()
-    }
-}
-
-/// A result as the server sent it.
-pub(crate) fn unwrapped(result: Value) -> Value {
-    match result {
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
-        other => other,
     }
 }
 

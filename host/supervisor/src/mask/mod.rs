@@ -57,7 +57,7 @@ struct Secrets {
 }
 
 /// Masks one stream.
-pub(crate) struct Mask {
+pub struct Mask {
     secrets: Rc<Secrets>,
     shape: Shape,
     /// Bytes that were not passed on yet. The first byte is at offset `base` of the stream.

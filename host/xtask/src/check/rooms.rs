@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     (
         "agentic-warden",
         &[
@@ -19,10 +19,12 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "aiw-gateway",
             "aiw-home",
             "aiw-launch",
+            "aiw-listen",
             "aiw-markets",
             "aiw-mcp",
             "aiw-net",
             "aiw-providers",
+            "aiw-routing",
             "aiw-servers",
             "aiw-setup",
             "aiw-tasks",
@@ -33,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-tasks"]),
+    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"]),
     // Domains.
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
     ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
@@ -41,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
     ),
+    ("aiw-routing", &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-servers", "aiw-supervisor"]),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
     ("aiw-servers", &["aiw-core", "aiw-home"]),
@@ -51,6 +54,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
     // Capabilities. What `mcp` serves comes through a trait; as a client, it uses `net` for the network.
     ("aiw-mcp", &["aiw-core", "aiw-net"]),
+    ("aiw-listen", &["aiw-core"]),
     ("aiw-net", &["aiw-core", "aiw-home"]),
     ("aiw-supervisor", &["aiw-core", "aiw-home"]),
     // Foundations.
@@ -65,16 +69,19 @@ const ROOMS: [(&str, &[&str]); 20] = [
 const TESTS: [(&str, &str); 1] = [("aiw-markets", "aiw-testkit")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 19] = [
+const DOORS: [(&str, &[&str]); 22] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
-    ("hyper-util", &["aiw-net"]),
+    ("hyper", &["aiw-listen"]),
+    ("hyper-util", &["aiw-listen", "aiw-net"]),
     ("git2", &["aiw-net"]),
     ("libgit2-sys", &["aiw-net"]),
     ("rmcp", &["aiw-mcp"]),
     ("sse-stream", &["aiw-mcp"]),
-    ("http", &["aiw-mcp"]),
+    ("http", &["aiw-listen", "aiw-mcp"]),
+    ("http-body", &["aiw-listen", "aiw-mcp"]),
+    ("http-body-util", &["aiw-listen", "aiw-mcp"]),
     ("clap", &["agentic-warden", "xtask"]),
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),

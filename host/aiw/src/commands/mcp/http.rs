@@ -1,0 +1,76 @@
+//! `aiw mcp serve --http`, `aiw mcp token`
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aiw_core::ErrorKind;
+use aiw_home::Home;
+use aiw_listen::{Limits, ListenError, Listener, Method, Route, Rules};
+use aiw_mcp::{HttpLimits, HttpServer, Offer};
+use tokio_util::sync::CancellationToken;
+
+use crate::answers::{Listening, McpToken};
+use crate::failure::Failure;
+use crate::output::{self, Output};
+
+/// The path of the endpoint.
+const PATH: &str = "/mcp";
+
+/// As long as a message on standard input may be.
+const BODY_BYTES: usize = 64 << 20;
+
+/// Serves sessions on an address until a signal ends the process, which drops all of it.
+pub async fn serve(
+    output: &Output,
+    home: Home,
+    address: SocketAddr,
+    make: impl Fn() -> Arc<dyn Offer> + Send + Sync + 'static,
+) -> Result<(), Failure> {
+    let listener = Listener::bind(address).await.map_err(refused)?;
+    home.ensure_mcp_token(&home.lock()?)?;
+    let url = format!("http://{}{PATH}", listener.address());
+    if output.is_json() {
+        let answer = serde_json::to_string(&Listening { url }).unwrap_or_default();
+        let _ = output::write_line(&answer);
+    } else {
+        output.note(format!("MCP clients on this machine reach aiw at {url}"));
+        output.note("They show the token that `aiw mcp token` prints. Ctrl-C ends the server.");
+    }
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
+    let route = Route::new(PATH, [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
+    let rules = Rules::new([route])
+        .with_token(move || home.mcp_token().ok().flatten())
+        .with_limits(Limits { body_bytes: BODY_BYTES, ..Limits::default() });
+    let answer = move |request| {
+        let server = server.clone();
+        async move { server.answer(request).await }
+    };
+    listener.serve(rules, answer, stop).await;
+    Ok(())
+}
+
+fn refused(error: ListenError) -> Failure {
+    let kind = match error {
+        ListenError::NotLoopback { .. } => ErrorKind::Usage,
+        ListenError::InUse { .. } | ListenError::Refused { .. } => ErrorKind::Unavailable,
+    };
+    Failure::new(kind, error.to_string()).with_hint(match error {
+        ListenError::NotLoopback { .. } | ListenError::Refused { .. } => error.hint().to_owned(),
+        ListenError::InUse { .. } => "--http 127.0.0.1:0 picks a free port".to_owned(),
+    })
+}
+
+/// Prints the token, or replaces it first.
+pub fn token(output: &Output, rotate: bool) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let lock = home.lock()?;
+    let token = if rotate { home.rotate_mcp_token(&lock)? } else { home.ensure_mcp_token(&lock)? };
+    output.line(token.expose());
+    output.answer(McpToken { token: token.expose().to_owned(), path: home.mcp_token_path().display().to_string() });
+    if rotate {
+        output.note("The old token is not valid any more: give this one to your clients");
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Which of aiw's own tools a server offers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use aiw_core::one_line;
+
+/// Tools that belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toolset {
+    /// AI CLIs as tasks.
+    Tasks,
+}
+
+impl Toolset {
+    /// Every toolset.
+    pub const ALL: [Self; 1] = [Self::Tasks];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+        }
+    }
+}
+
+impl fmt::Display for Toolset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No toolset has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no toolset `{}`", one_line(.name, 60))]
+pub struct UnknownToolset {
+    /// The name.
+    pub name: String,
+}
+
+impl UnknownToolset {
+    /// The names that there are.
+    pub fn hint(&self) -> String {
+        format!("the toolsets are: {}", Toolset::ALL.map(Toolset::name).join(", "))
+    }
+}
+
+impl FromStr for Toolset {
+    type Err = UnknownToolset;
+
+    fn from_str(name: &str) -> Result<Self, UnknownToolset> {
+        let known = Self::ALL.into_iter().find(|toolset| toolset.name() == name);
+        known.ok_or_else(|| UnknownToolset { name: name.to_owned() })
+    }
+}

@@ -1,0 +1,132 @@
+//! `mcp`: the MCP server, the servers behind it, and who sees what.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::Settings;
+use crate::HomeError;
+
+/// Settings of the MCP server: `mcp`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct McpSettings {
+    /// The names of the toolsets that it offers; none for all of them.
+    pub toolsets: Option<Vec<String>>,
+    /// Those of single servers, by key: `servers`.
+    pub servers: BTreeMap<String, ServerSettings>,
+    /// Which tools a client may see: `profiles`.
+    pub profiles: BTreeMap<String, ProfileSettings>,
+}
+
+/// Settings of one server behind aiw: `mcp.servers.KEY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// It is offered to clients.
+    pub enabled: bool,
+    /// One process serves all sessions of an aiw process. Otherwise each session has its own.
+    pub shared: bool,
+    /// How long a call may take: `timeout`, in seconds.
+    pub timeout: Duration,
+    /// How long an unused server keeps running: `idle`, in seconds.
+    pub idle: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { enabled: true, shared: false, timeout: Duration::from_secs(60), idle: Duration::from_secs(600) }
+    }
+}
+
+/// Patterns of tools: `mcp.profiles.NAME`. A pattern is `server/tool` with `*` for any text, `server`, or `read-only`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProfileSettings {
+    /// What is allowed; everything, if there is no list.
+    pub allow: Option<Vec<String>>,
+    /// What is denied, even if it is allowed.
+    pub deny: Vec<String>,
+}
+
+impl ProfileSettings {
+    /// Reads profiles by name. The error is the end of a sentence about the file.
+    pub(crate) fn read_all(section: Option<&Value>, place: &str) -> Result<BTreeMap<String, Self>, String> {
+        let mut profiles = BTreeMap::new();
+        for (name, value) in objects(section, place)? {
+            let list = |key: &str| match value.get(key) {
+                None => Ok(None),
+                Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
+                    Ok(Some(items.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()))
+                }
+                Some(_) => Err(format!("has a `{place}.{name}.{key}` that is not a list of patterns")),
+            };
+            let profile = Self { allow: list("allow")?, deny: list("deny")?.unwrap_or_default() };
+            profiles.insert(name.to_owned(), profile);
+        }
+        Ok(profiles)
+    }
+}
+
+/// The members of an object of objects.
+fn objects<'a>(section: Option<&'a Value>, place: &str) -> Result<Vec<(&'a str, &'a Map<String, Value>)>, String> {
+    let Some(section) = section.filter(|section| !section.is_null()) else { return Ok(Vec::new()) };
+    let fields = section.as_object().ok_or_else(|| format!("has a `{place}` that is not an object"))?;
+    let member = |(name, value): (&'a String, &'a Value)| match value {
+        Value::Object(fields) => Ok((name.as_str(), fields)),
+        _ => Err(format!("has a `{place}.{}` that is not an object", aiw_core::one_line(name, 60))),
+    };
+    fields.iter().map(member).collect()
+}
+
+fn server_settings(name: &str, fields: &Map<String, Value>) -> Result<ServerSettings, String> {
+    let name = aiw_core::one_line(name, 60);
+    let flag = |key: &str, default: bool| match fields.get(key) {
+        None => Ok(default),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(format!("has a `mcp.servers.{name}.{key}` that is neither true nor false")),
+    };
+    let seconds = |key: &str, default: Duration| match fields.get(key).map(Value::as_u64) {
+        None => Ok(default),
+        Some(Some(seconds @ 1..=86_400)) => Ok(Duration::from_secs(seconds)),
+        Some(_) => Err(format!("has a `mcp.servers.{name}.{key}` that is not a number of seconds from 1 to 86400")),
+    };
+    let default = ServerSettings::default();
+    Ok(ServerSettings {
+        enabled: flag("enabled", default.enabled)?,
+        shared: flag("shared", default.shared)?,
+        timeout: seconds("timeout", default.timeout)?,
+        idle: seconds("idle", default.idle)?,
+    })
+}
+
+impl Settings {
+    /// `mcp`
+    pub fn mcp(&self) -> Result<McpSettings, HomeError> {
+        self.read_mcp().map_err(|problem| HomeError::invalid(self.document.path(), problem))
+    }
+
+    fn read_mcp(&self) -> Result<McpSettings, String> {
+        let servers = objects(self.document.get(&["mcp", "servers"]), "mcp.servers")?
+            .into_iter()
+            .map(|(name, fields)| Ok((name.to_owned(), server_settings(name, fields)?)))
+            .collect::<Result<_, String>>()?;
+        let profiles = ProfileSettings::read_all(self.document.get(&["mcp", "profiles"]), "mcp.profiles")?;
+        let names = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let toolsets = self.document.get(&["mcp", "toolsets"]).and_then(Value::as_array).map(names);
+        Ok(McpSettings { toolsets, servers, profiles })
+    }
+
+    /// Offers a server to clients, or no longer.
+    pub fn set_server_enabled(&mut self, key: &str, enabled: bool) -> Result<(), HomeError> {
+        if enabled {
+            self.document.remove(&["mcp", "servers", key, "enabled"]);
+            Ok(())
+        } else {
+            self.document.set(&["mcp", "servers", key, "enabled"], &false.into())
+        }
+    }
+
+    /// Forgets the settings of a server.
+    pub fn remove_server(&mut self, key: &str) {
+        self.document.remove(&["mcp", "servers", key]);
+    }
+}

@@ -1,0 +1,79 @@
+//! One connection: requests one after the other, each checked, then answered.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
+use http_body::Body;
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::guard;
+use crate::head::{Heads, Watched};
+use crate::rules::Rules;
+
+/// What all connections of a listener share.
+pub(crate) struct Shared<S> {
+    pub(crate) rules: Rules,
+    pub(crate) address: SocketAddr,
+    pub(crate) service: S,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Serves a connection until its client leaves, or the listener stops and the running answer is sent.
+pub(crate) async fn serve<S, F, B>(stream: TcpStream, shared: Arc<Shared<S>>)
+where
+    S: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // Answers are small and awaited.
+    let _ = stream.set_nodelay(true);
+    let limits = shared.rules.limits;
+    let heads = Heads::default();
+    let io = TokioIo::new(Watched { stream, heads: heads.clone() });
+    let (for_requests, stop) = (shared.clone(), shared.stop.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (shared, heads) = (for_requests.clone(), heads.clone());
+        async move { Ok::<_, Infallible>(answer(request, &shared, &heads).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head_bytes.max(8 << 10));
+    let mut connection = std::pin::pin!(http.serve_connection(io, service));
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = tokio::time::timeout(limits.grace, connection).await;
+}
+
+async fn answer<S, F, B>(
+    request: Request<Incoming>,
+    shared: &Shared<S>,
+    heads: &Heads,
+) -> Response<Either<B, http_body_util::Full<Bytes>>>
+where
+    S: Fn(Request<Bytes>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    match guard::admit(request, &shared.rules, shared.address, heads).await {
+        Ok(request) => {
+            let mut response = (shared.service)(request).await.map(Either::Left);
+            if shared.stop.is_cancelled() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response
+        }
+        Err(refusal) => refusal.response().map(Either::Right),
+    }
+}

@@ -1,0 +1,42 @@
+//! Why nothing listens.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Why an address can't be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Others could reach it.
+    #[error("`{address}` is not a loopback address: other machines could reach it")]
+    NotLoopback {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// Another program has it.
+    #[error("port {} is in use by another program", address.port())]
+    InUse {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused.
+    #[error("can't listen on `{address}`: {source}")]
+    Refused {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ListenError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::NotLoopback { .. } => "use 127.0.0.1 or [::1]",
+            Self::InUse { .. } => "port 0 picks a free one",
+            Self::Refused { .. } => "127.0.0.1:0 works on every system",
+        }
+    }
+}

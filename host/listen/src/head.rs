@@ -1,0 +1,192 @@
+//! The head of a request as it was sent. hyper repairs what others could read differently (a lone line feed, two
+//! lengths); here it is refused.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What a connection's next head looks like. Its clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heads(Arc<Mutex<Scan>>);
+
+impl Heads {
+    /// The problem of the head that has just been read, or none. Until [`Heads::expect`], nothing is scanned.
+    pub(crate) fn verdict(&self) -> Result<(), &'static str> {
+        let scan = self.scan();
+        match (scan.is_done, scan.problem) {
+            (_, Some(problem)) => Err(problem),
+            (false, None) => Err("it came before the answer to the one before it"),
+            (true, None) => Ok(()),
+        }
+    }
+
+    /// The body of a request has been read: what comes now is a head.
+    pub(crate) fn expect(&self) {
+        *self.scan() = Scan::default();
+    }
+
+    fn scan(&self) -> std::sync::MutexGuard<'_, Scan> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Scan {
+    /// The line so far, up to a length: only names matter.
+    line: Vec<u8>,
+    lines: usize,
+    lengths: usize,
+    hosts: usize,
+    is_done: bool,
+    problem: Option<&'static str>,
+}
+
+impl Scan {
+    /// Long enough for each name that matters.
+    const KEPT: usize = 64;
+
+    fn feed(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if self.is_done || self.problem.is_some() {
+                return;
+            }
+            // The last byte is always kept: it may be a carriage return.
+            if byte != b'\n' {
+                if self.line.last() == Some(&b'\r') {
+                    self.problem = Some("a carriage return stands alone");
+                }
+                if self.line.len() == Self::KEPT {
+                    self.line.pop();
+                }
+                self.line.push(byte);
+                continue;
+            }
+            if self.line.pop() != Some(b'\r') {
+                self.problem = Some("a line doesn't end with a carriage return and a line feed");
+            }
+            self.end_line();
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        self.lines += 1;
+        if line.is_empty() {
+            // Empty lines before a request are skipped by hyper too.
+            self.is_done = self.lines > 1;
+            self.lines -= usize::from(!self.is_done);
+            return;
+        }
+        if self.lines == 1 {
+            return;
+        }
+        if line.first().is_some_and(|first| matches!(first, b' ' | b'\t')) {
+            self.problem = Some("a header goes on in the next line");
+        }
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        let is = |wanted: &str| name.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes());
+        self.lengths += usize::from(is("content-length") || is("transfer-encoding"));
+        self.hosts += usize::from(is("host"));
+        if self.lengths > 1 {
+            self.problem = Some("it says twice how long its body is");
+        } else if self.hosts > 1 {
+            self.problem = Some("it has two hosts");
+        }
+    }
+}
+
+/// A connection whose heads are looked at while hyper reads them.
+pub(crate) struct Watched<S> {
+    pub(crate) stream: S,
+    pub(crate) heads: Heads,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if !new.is_empty() {
+            self.heads.scan().feed(new);
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(parts: &[&[u8]]) -> Result<(), &'static str> {
+        let heads = Heads::default();
+        for part in parts {
+            heads.scan().feed(part);
+        }
+        heads.verdict()
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_named() {
+        let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(500));
+        for (head, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
+            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\nbody\nof\nlines", None),
+            (&long, None),
+            ("GET / HTTP/1.1\nHost: a\n\n", Some("a line doesn't end with a carriage return and a line feed")),
+            ("GET / HTTP/1.1\r\nHost: a\n\r\n", Some("a line doesn't end with a carriage return and a line feed")),
+            ("GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", Some("a carriage return stands alone")),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", Some("a header goes on in the next line")),
+            ("GET / HTTP/1.1\r\nHost: a\r\nhOST: a\r\n\r\n", Some("it has two hosts")),
+            (
+                "POST / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length : 1\r\n\r\n",
+                Some("it says twice how long its body is"),
+            ),
+            (
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+                Some("it says twice how long its body is"),
+            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", Some("it came before the answer to the one before it")),
+        ] {
+            assert_eq!(verdict(&[head.as_bytes()]).err(), expected, "{head}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn where_a_head_is_cut_makes_no_difference(head in proptest::collection::vec(0u8..=255, 0..200), cut in 0usize..200) {
+            let cut = cut.min(head.len());
+            prop_assert_eq!(verdict(&[&head]), verdict(&[&head[..cut], &head[cut..]]));
+        }
+    }
+}

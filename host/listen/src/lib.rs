@@ -1,0 +1,37 @@
+//! An HTTP/1.1 listener for programs on this machine. The only crate that uses hyper's server side.
+//!
+//! It binds loopback addresses only, and checks each request before the service sees it: how its head is written, its
+//! host, its origin, its path, its token, its method, its media type and its size. What fails is refused with one
+//! sentence, and the connection is closed.
+//!
+//! Not for what is served: a service is a function from a request, whose body has been read, to a response, whose body
+//! may be a stream.
+//!
+//! ```no_run
+//! # async fn f(stop: tokio_util::sync::CancellationToken) -> Result<(), aiw_listen::ListenError> {
+//! use aiw_listen::{Bytes, Full, Listener, Method, Request, Response, Route, Rules};
+//!
+//! let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await?;
+//! let rules = Rules::new([Route::open("/hello", [Method::GET])]);
+//! let hello = async |_: Request<Bytes>| Response::new(Full::new(Bytes::from("hello")));
+//! listener.serve(rules, hello, stop).await;
+//! # Ok(()) }
+//! ```
+
+mod connection;
+mod error;
+mod guard;
+mod head;
+mod listener;
+mod refusal;
+mod rules;
+
+pub use bytes::Bytes;
+pub use error::ListenError;
+pub use http::{Method, Request, Response, StatusCode};
+pub use http_body_util::Full;
+pub use listener::Listener;
+pub use rules::{Limits, Route, Rules, TokenSource};
+
+#[cfg(test)]
+mod tests;

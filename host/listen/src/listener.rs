@@ -1,0 +1,82 @@
+//! Binding an address, and accepting connections until told to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::{self, Shared};
+use crate::{ListenError, Rules};
+
+/// A bound address. Clients can connect; they are answered once it serves.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds a loopback address. Port 0 is any free one.
+    pub async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
+        if !address.ip().is_loopback() {
+            return Err(ListenError::NotLoopback { address });
+        }
+        let bound = async {
+            let socket = TcpListener::bind(address).await?;
+            let address = socket.local_addr()?;
+            Ok(Self { socket, address })
+        };
+        bound.await.map_err(|source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::InUse { address, source },
+            _ => ListenError::Refused { address, source },
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests that the rules accept, until `stop`. Answers that are being sent then may finish within the
+    /// grace period.
+    pub async fn serve<S, F, B>(self, rules: Rules, service: S, stop: CancellationToken)
+    where
+        S: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let places = Arc::new(Semaphore::new(rules.limits.connections));
+        let shared = Arc::new(Shared { rules, address: self.address, service, stop: stop.clone() });
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                _ = connections.join_next(), if !connections.is_empty() => continue,
+                () = stop.cancelled() => break,
+            };
+            let Ok((stream, _)) = accepted else {
+                // Out of file descriptors: some will be closed.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            // Too many: the connection is closed.
+            let Ok(place) = places.clone().try_acquire_owned() else { continue };
+            let shared = shared.clone();
+            connections.spawn(async move {
+                connection::serve(stream, shared).await;
+                drop(place);
+            });
+        }
+        drop(self.socket);
+        while connections.join_next().await.is_some() {}
+    }
+}

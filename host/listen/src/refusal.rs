@@ -1,0 +1,79 @@
+//! Requests that the service doesn't see, and what they are answered.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The head is not written as HTTP/1.1 demands.
+    Head(&'static str),
+    Version,
+    Host,
+    Origin,
+    Path,
+    Token,
+    Method(Vec<Method>),
+    MediaType(&'static str),
+    TooLarge(usize),
+    Slow,
+    /// The connection broke.
+    Broken,
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Head(_) | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
+            Self::Path => StatusCode::NOT_FOUND,
+            Self::Token => StatusCode::UNAUTHORIZED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::Head(problem) => format!("the request is not valid: {problem}"),
+            Self::Version => "only HTTP/1.1 is spoken here".into(),
+            Self::Host => "the `Host` is not an address of this server".into(),
+            Self::Origin => "web pages may not use this server".into(),
+            Self::Path => "there is nothing at this path".into(),
+            Self::Token => "the header `Authorization: Bearer TOKEN` is missing, or its token is not valid".into(),
+            Self::Method(_) => "this method is not allowed here".into(),
+            Self::MediaType(wanted) => format!("the body must be `{wanted}`"),
+            Self::TooLarge(limit) => format!("the body is larger than {limit} bytes"),
+            Self::Slow => "the body took too long".into(),
+            Self::Broken => "the body could not be read".into(),
+        }
+    }
+
+    /// The answer. The connection ends with it: what is left of the request is not read.
+    pub(crate) fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.sentence() + "\n")));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self {
+            Self::Token => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Method(allowed) => {
+                let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+                if let Ok(allowed) = HeaderValue::from_str(&allowed.join(", ")) {
+                    headers.insert(ALLOW, allowed);
+                }
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,113 @@
+//! What a listener accepts.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use aiw_core::Secret;
+use http::Method;
+
+/// Where the token comes from. It is asked at each request, so that a new token counts at once. With none, every
+/// request is refused.
+pub type TokenSource = Box<dyn Fn() -> Option<Secret> + Send + Sync>;
+
+/// What a listener accepts. Everything else is refused before the service sees it.
+pub struct Rules {
+    pub(crate) routes: Vec<Route>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) token: Option<TokenSource>,
+    pub(crate) limits: Limits,
+}
+
+impl Rules {
+    /// Requests to these paths, from programs that are not web pages.
+    pub fn new(routes: impl IntoIterator<Item = Route>) -> Self {
+        Self { routes: routes.into_iter().collect(), origins: Vec::new(), token: None, limits: Limits::default() }
+    }
+
+    /// Where the token of routes that need one comes from.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Fn() -> Option<Secret> + Send + Sync + 'static) -> Self {
+        self.token = Some(Box::new(token));
+        self
+    }
+
+    /// Web pages of these origins may ask too: `http://127.0.0.1:4000`. Without any, each request with an `Origin` is
+    /// refused.
+    #[must_use]
+    pub fn with_origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
+        self.origins = origins.into_iter().collect();
+        self
+    }
+
+    /// Other limits than the default ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").field("routes", &self.routes).field("origins", &self.origins).finish_non_exhaustive()
+    }
+}
+
+/// A path, and what may be asked there.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub(crate) path: Cow<'static, str>,
+    pub(crate) methods: Vec<Method>,
+    pub(crate) needs_token: bool,
+    pub(crate) media_type: Option<&'static str>,
+}
+
+impl Route {
+    /// A path that needs the token, in the header `Authorization: Bearer …`.
+    pub fn new(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
+        Self { path: path.into(), methods: methods.into_iter().collect(), needs_token: true, media_type: None }
+    }
+
+    /// A path that needs no token: its path is a secret itself, or it tells nothing.
+    pub fn open(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
+        Self { needs_token: false, ..Self::new(path, methods) }
+    }
+
+    /// The media type that the body of a POST must have.
+    #[must_use]
+    pub fn with_media_type(mut self, media_type: &'static str) -> Self {
+        self.media_type = Some(media_type);
+        self
+    }
+}
+
+/// How much, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The request line and the headers together, at least 8 KiB.
+    pub head_bytes: usize,
+    /// The body of a request.
+    pub body_bytes: usize,
+    /// How long a head may take, and how long a connection may wait for its next request.
+    pub head_time: Duration,
+    /// How long a body may take.
+    pub body_time: Duration,
+    /// Open connections at once. More are closed at once.
+    pub connections: usize,
+    /// How long running answers may take to finish once the listener stops.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head_bytes: 16 << 10,
+            body_bytes: 8 << 20,
+            head_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            connections: 1024,
+            grace: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The listener over real connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aiw_core::Secret;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Bytes, Limits, ListenError, Listener, Route, Rules};
+
+/// A server that echoes bodies, and how often it was asked.
+struct Server {
+    address: std::net::SocketAddr,
+    asked: Arc<AtomicUsize>,
+    stop: CancellationToken,
+    serves: tokio::task::JoinHandle<()>,
+}
+
+async fn server(limits: Limits) -> Server {
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let (address, stop, asked) = (listener.address(), CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let route = Route::new("/echo", [Method::POST]).with_media_type("text/plain");
+    let rules = Rules::new([route, Route::open("/open", [Method::GET])])
+        .with_token(|| Some(Secret::new("token")))
+        .with_limits(limits);
+    let counted = asked.clone();
+    let echo = move |request: Request<Bytes>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move { Response::new(Full::new(request.into_body())) }
+    };
+    let serves = tokio::spawn(listener.serve(rules, echo, stop.clone()));
+    Server { address, asked, stop, serves }
+}
+
+impl Server {
+    /// What comes back until the server closes, or a moment after it says nothing.
+    async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn request(&self, body: &str) -> String {
+        let (host, length) = (self.address, body.len());
+        format!(
+            "POST /echo HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer token\r\nContent-Type: text/plain; \
+             charset=utf-8\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    async fn is_well(&self) {
+        let before = self.asked.load(Ordering::Relaxed);
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // Two requests on one connection.
+        for body in ["one", "three"] {
+            stream.write_all(self.request(body).as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(body.as_bytes()) {
+                let read = tokio::time::timeout(Duration::from_secs(20), stream.read_buf(&mut answer));
+                assert_ne!(read.await.unwrap().unwrap(), 0, "{}", String::from_utf8_lossy(&answer));
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        }
+        assert_eq!(self.asked.load(Ordering::Relaxed), before + 2);
+    }
+}
+
+#[tokio::test]
+async fn only_loopback_addresses_are_bound() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:127.0.0.1]:0"] {
+        let refused = Listener::bind(address.parse().unwrap()).await;
+        assert!(matches!(refused, Err(ListenError::NotLoopback { .. })), "{address}");
+    }
+    let taken = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    assert!(matches!(Listener::bind(taken.address()).await, Err(ListenError::InUse { .. })));
+}
+
+#[tokio::test]
+async fn a_head_or_a_body_that_takes_too_long_is_cut_off() {
+    let moment = Duration::from_millis(200);
+    let server = server(Limits { head_time: moment, body_time: moment, ..Limits::default() }).await;
+    let whole = server.request("body");
+    for (end, expected) in [(whole.len() - 10, ""), (whole.len() - 2, "HTTP/1.1 408 ")] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&whole.as_bytes()[..end]).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{answer}");
+    }
+    assert_eq!(server.asked.load(Ordering::Relaxed), 0);
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
+    let server = server(Limits { body_bytes: 10, ..Limits::default() }).await;
+    assert!(server.raw(server.request("ten bytes!").as_bytes()).await.ends_with("ten bytes!"));
+    let long = server.request("eleven byte").replace("Content-Length: 11", "Transfer-Encoding: chunked");
+    let long = long.replace("eleven byte", "b\r\neleven byte\r\n0\r\n\r\n");
+    for request in [server.request("eleven byte"), long] {
+        let answer = server.raw(request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("larger than 10 bytes"), "{answer}");
+    }
+    assert_eq!(server.asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_closed_and_places_are_given_back() {
+    let server = server(Limits { connections: 2, ..Limits::default() }).await;
+    let waiting =
+        [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.raw(server.request("x").as_bytes()).await, "");
+    drop(waiting);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn a_request_that_comes_before_the_answer_to_another_is_not_mixed_up_with_it() {
+    let server = server(Limits::default()).await;
+    let answer = server.raw([server.request("one"), server.request("two")].concat().as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.matches("HTTP/1.1").count() <= 2, "{answer}");
+    assert!(!answer.contains("two") || answer.matches("HTTP/1.1 200 ").count() == 2, "{answer}");
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn an_open_path_needs_no_token_but_the_host_all_the_same() {
+    let server = server(Limits::default()).await;
+    let get = |host: &str| format!("GET /open?code=1 HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    assert!(server.raw(get(&server.address.to_string()).as_bytes()).await.starts_with("HTTP/1.1 200 "));
+    assert!(server.raw(get("evil.example").as_bytes()).await.starts_with("HTTP/1.1 403 "));
+}
+
+#[tokio::test]
+async fn a_stopped_listener_answers_nobody() {
+    let server = server(Limits::default()).await;
+    server.is_well().await;
+    let waiting = TcpStream::connect(server.address).await.unwrap();
+    server.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(20), server.serves).await.unwrap().unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+    drop(waiting);
+}
+
+#[test]
+fn no_bytes_stop_it_or_reach_the_service() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(server(Limits { head_time: Duration::from_millis(300), ..Limits::default() }));
+    let line = prop_oneof![
+        "[ -~]{0,40}",
+        Just("Host: 127.0.0.1".to_owned()),
+        Just("Authorization: Bearer tokem".into()),
+        Just("Transfer-Encoding: chunked".into()),
+        Just("Content-Length: 5".into()),
+        Just("POST /echo HTTP/1.1".into()),
+        Just("GET /open HTTP/1.1".into()),
+    ];
+    let end = prop_oneof![Just("\r\n".to_owned()), Just("\n".into()), Just("\r".into())];
+    let lines = proptest::collection::vec((line, end), 0..12);
+    let bytes = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..2000),
+        lines.prop_map(|lines| lines.into_iter().map(|(line, end)| line + &end).collect::<String>().into_bytes()),
+    ];
+    proptest!(ProptestConfig::with_cases(200), |(bytes in bytes)| {
+        runtime.block_on(async {
+            let before = server.asked.load(Ordering::Relaxed);
+            let answer = server.raw(&bytes).await;
+            prop_assert!(!answer.contains(" 200 OK"), "{}", answer);
+            prop_assert_eq!(server.asked.load(Ordering::Relaxed), before);
+            Ok(())
+        })?;
+    });
+    runtime.block_on(server.is_well());
+}

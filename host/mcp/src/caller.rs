@@ -1,0 +1,187 @@
+//! The client of a session, as a server sees it, and one of its requests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    ClientCapabilities, ClientResult, CustomNotification, CustomRequest, GetExtensions, Implementation,
+    ProgressNotification, ProgressNotificationParam, RequestId, ServerNotification, ServerRequest,
+};
+use rmcp::service::{
+    OriginatingRequestId, Peer, PeerRequestOptions, RequestContext, ServiceError, SubscriptionSendError,
+    SubscriptionSink,
+};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{ClientError, RpcError, failure};
+use crate::incoming;
+
+/// The subscriptions of a client that follows the protocol from 2026-07-28 on: such a client receives changes only
+/// on them.
+pub(crate) type Subscriptions = Arc<Mutex<Vec<SubscriptionSink>>>;
+
+/// What all callers of a session share.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) subscriptions: Subscriptions,
+    /// The client has disconnected. From then on rmcp takes nothing more, and does not say so.
+    pub(crate) gone: CancellationToken,
+}
+
+/// The client of a session.
+#[derive(Clone)]
+pub struct Caller {
+    peer: Peer<RoleServer>,
+    session: Session,
+    /// The request on whose stream questions to the client travel.
+    request: Option<RequestId>,
+    name: String,
+    version: String,
+    capabilities: Value,
+}
+
+impl Caller {
+    /// Who sent a request.
+    pub(crate) fn of(context: &RequestContext<RoleServer>, session: Session) -> Self {
+        let request = Some(context.id.clone());
+        Self::new(context.peer.clone(), session, request, context.client_info(), context.client_capabilities())
+    }
+
+    /// Who has finished the handshake.
+    pub(crate) fn ready(peer: Peer<RoleServer>, session: Session) -> Self {
+        let info = peer.peer_info();
+        let (name, can) = (info.as_ref().map(|i| i.client_info.clone()), info.map(|i| i.capabilities.clone()));
+        Self::new(peer, session, None, name, can)
+    }
+
+    fn new(
+        peer: Peer<RoleServer>,
+        session: Session,
+        request: Option<RequestId>,
+        info: Option<Implementation>,
+        capabilities: Option<ClientCapabilities>,
+    ) -> Self {
+        let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
+        let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
+        Self { peer, session, request, name, version, capabilities }
+    }
+
+    /// The same client, outside of a request.
+    #[must_use]
+    pub fn at_large(&self) -> Self {
+        Self { request: None, ..self.clone() }
+    }
+
+    /// Its name: `claude-code`, `codex-mcp-client`. Empty if it gave none.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What it can do for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
+    pub fn capabilities(&self) -> &Value {
+        &self.capabilities
+    }
+
+    /// Sends a notification. Returns once it is written, so that it arrives before an answer that is given later.
+    pub async fn notify(&self, method: &str, params: Option<Value>) -> Result<(), ClientError> {
+        let subscribed = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_change = method.ends_with("/list_changed") || method == "notifications/resources/updated";
+        if subscribed.is_empty() || !is_change {
+            return self.while_there(self.peer.send_notification(notification(method, params))).await;
+        }
+        let uri = params.as_ref().and_then(|params| params["uri"].as_str()).unwrap_or_default();
+        for sink in subscribed {
+            // One that did not ask for this kind refuses it.
+            let sent = match method {
+                "notifications/tools/list_changed" => sink.notify_tool_list_changed().await,
+                "notifications/prompts/list_changed" => sink.notify_prompt_list_changed().await,
+                "notifications/resources/list_changed" => sink.notify_resource_list_changed().await,
+                _ => sink.notify_resource_updated(uri).await,
+            };
+            if matches!(sent, Err(SubscriptionSendError::SubscriptionClosed)) {
+                let mut sinks = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+                sinks.retain(|other| other.id() != sink.id());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a request to the client, and waits for its answer. One that takes too long is cancelled.
+    pub async fn ask(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
+        let mut request = CustomRequest::new(method, params);
+        if let Some(id) = &self.request {
+            request.extensions_mut().insert(OriginatingRequestId(id.clone()));
+        }
+        let options = PeerRequestOptions::with_timeout(patience);
+        let sent = async {
+            let handle = self.peer.send_cancellable_request(ServerRequest::CustomRequest(request), options).await?;
+            handle.await_response().await
+        };
+        match self.while_there(sent).await? {
+            ClientResult::CustomResult(result) => Ok(incoming::result(result.0)),
+            other => serde_json::to_value(other).map_err(|_| RpcError::no_method(method).into()),
+        }
+    }
+}
+
+impl Caller {
+    async fn while_there<T>(&self, sent: impl Future<Output = Result<T, ServiceError>>) -> Result<T, ClientError> {
+        tokio::select! {
+            sent = sent => sent.map_err(failure),
+            () = self.session.gone.cancelled() => Err(ClientError::Closed),
+        }
+    }
+}
+
+/// Progress travels on the stream of its request, where rmcp looks for its own type.
+fn notification(method: &str, params: Option<Value>) -> ServerNotification {
+    if method == "notifications/progress"
+        && let Some(params) = &params
+        && let Ok(params) = serde_json::from_value::<ProgressNotificationParam>(params.clone())
+    {
+        return ServerNotification::ProgressNotification(ProgressNotification::new(params));
+    }
+    // Without parameters rmcp would write `null`, which clients refuse.
+    let params = params.or_else(|| Some(Value::Object(Map::new())));
+    ServerNotification::CustomNotification(CustomNotification::new(method, params))
+}
+
+/// One request of a client.
+#[derive(Clone)]
+pub struct Call {
+    /// Who asks.
+    pub caller: Caller,
+    /// Whether the answer is still wanted.
+    pub cancelled: Cancelled,
+    /// The request's `_meta`: a progress token, and what the client adds.
+    pub meta: Map<String, Value>,
+}
+
+/// Whether a call is still wanted.
+#[derive(Debug, Clone)]
+pub struct Cancelled {
+    pub(crate) request: CancellationToken,
+    pub(crate) gone: CancellationToken,
+}
+
+impl Cancelled {
+    /// Whether the client has cancelled the call. A client that only disconnected has not.
+    pub fn is_taken_back(&self) -> bool {
+        self.request.is_cancelled()
+    }
+
+    /// Waits until no one needs the answer anymore: the call was cancelled, or the client disconnected.
+    pub async fn nobody_waits(&self) {
+        tokio::select! {
+            () = self.request.cancelled() => {}
+            () = self.gone.cancelled() => {}
+        }
+    }
+}

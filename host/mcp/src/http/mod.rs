@@ -1,0 +1,226 @@
+//! Streamable HTTP: an offer for each session, over requests whose host, origin and token were checked before.
+//!
+//! rmcp's own service takes only handlers of its types, which lose unknown fields, and forgets the answer to a request
+//! whose connection broke. So the transport is ours; rmcp handles the protocol in each session, as it does on stdio.
+
+mod headers;
+mod log;
+mod modern;
+mod reply;
+mod session;
+mod sessions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use rmcp::RoleServer;
+use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVersion};
+use rmcp::service::RxJsonRpcMessage;
+use tokio_util::sync::CancellationToken;
+
+pub use self::reply::Body;
+use self::reply::{JSON, SSE, accepted, error, failed, refused};
+use self::session::Session;
+use self::sessions::{STOPPING, Sessions};
+use crate::Offer;
+use crate::wire::{Incoming, parse};
+
+const SESSION: &str = "mcp-session-id";
+const VERSION: &str = "mcp-protocol-version";
+const LAST_EVENT: &str = "last-event-id";
+
+/// How long an answer may take to be sent as one JSON document. One that takes longer gets a stream, which survives a
+/// broken connection.
+const SOON: Duration = Duration::from_millis(20);
+
+/// How many sessions there may be, and how long unused ones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpLimits {
+    /// Sessions at once. One more ends the one that has been unused for longest.
+    pub sessions: usize,
+    /// How long a session stays that nobody uses: no request, no open stream.
+    pub idle: Duration,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self { sessions: 64, idle: Duration::from_secs(30 * 60) }
+    }
+}
+
+/// A server of sessions over streamable HTTP. Its clones share them.
+#[derive(Clone)]
+pub struct HttpServer {
+    sessions: Arc<Sessions>,
+}
+
+impl HttpServer {
+    /// A server that makes an offer for each session. Sessions end with `stop`.
+    pub fn new(
+        make: impl Fn() -> Arc<dyn Offer> + Send + Sync + 'static,
+        limits: HttpLimits,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { sessions: Sessions::new(Box::new(make), limits, stop) }
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.sessions.count()
+    }
+
+    /// Waits until every session has ended. Call it after `stop`.
+    pub async fn ended(&self) {
+        self.sessions.ended().await;
+    }
+
+    /// Answers a request. Who may ask was checked before.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let headers = &parts.headers;
+        let result = match parts.method {
+            Method::POST => self.post(headers, &body).await,
+            Method::GET => self.get(headers),
+            Method::DELETE => self.delete(headers),
+            _ => Err(error(StatusCode::METHOD_NOT_ALLOWED, "only GET, POST and DELETE are allowed here")),
+        };
+        result.unwrap_or_else(|response| response)
+    }
+
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Response<Body>> {
+        if !(accepts(headers, JSON) && accepts(headers, SSE)) {
+            let message = "the header `Accept` must list application/json and text/event-stream";
+            return Err(error(StatusCode::NOT_ACCEPTABLE, message));
+        }
+        let message = match parse(body) {
+            Some(Incoming::Message(message)) => *message,
+            Some(Incoming::Refused(problem, id)) => return Err(refused(problem, id)),
+            None => {
+                return Err(refused(ErrorData::parse_error("the body is not a message of JSON-RPC 2.0", None), None));
+            }
+        };
+        let version = headers::version(headers)?;
+        if headers::is_modern(&message, version.as_ref()) {
+            headers::check(headers, version.as_ref(), &message, body, &self.sessions)?;
+            return Ok(modern::answer(&self.sessions, message, version).await);
+        }
+        if let JsonRpcMessage::Request(request) = &message
+            && let ClientRequest::InitializeRequest(begin) = &request.request
+        {
+            headers::check_handshake(headers, version.as_ref(), &begin.params.protocol_version, &request.id)?;
+            return self.begin(headers, message).await;
+        }
+        headers::check_session(version.as_ref())?;
+        let session = self.session(headers)?;
+        session.in_use(async { speak(&session, message).await }).await
+    }
+
+    /// Begins a session.
+    async fn begin(
+        &self,
+        headers: &HeaderMap,
+        message: RxJsonRpcMessage<RoleServer>,
+    ) -> Result<Response<Body>, Response<Body>> {
+        if headers.contains_key(SESSION) {
+            return Err(error(StatusCode::BAD_REQUEST, "this session has begun already"));
+        }
+        let session = self.sessions.begin().map_err(unavailable)?;
+        let log = session.ask(message).await.map_err(failed)?;
+        let answer = log.whole(None).await.ok_or_else(|| unavailable(STOPPING))?;
+        if !session.has_begun() {
+            session.end();
+            return Ok(reply::json(StatusCode::OK, answer));
+        }
+        let mut response = reply::json(StatusCode::OK, answer);
+        if let Ok(id) = session.id().parse() {
+            response.headers_mut().insert(SESSION, id);
+        }
+        Ok(response)
+    }
+
+    fn get(&self, headers: &HeaderMap) -> Result<Response<Body>, Response<Body>> {
+        if !accepts(headers, SSE) {
+            return Err(error(StatusCode::NOT_ACCEPTABLE, "the header `Accept` must list text/event-stream"));
+        }
+        has_sessions(headers)?;
+        let session = self.session(headers)?;
+        let reader = match headers.get(LAST_EVENT) {
+            Some(last) => {
+                let found = last.to_str().ok().and_then(|last| session.resume(last));
+                // An error would make some clients ask again and again.
+                let Some(found) = found else { return Ok(reply::no_events()) };
+                found
+            }
+            None => session.listen(),
+        };
+        Ok(reply::stream(reader, session))
+    }
+
+    fn delete(&self, headers: &HeaderMap) -> Result<Response<Body>, Response<Body>> {
+        has_sessions(headers)?;
+        self.session(headers)?.end();
+        Ok(accepted())
+    }
+
+    /// The session that a request names.
+    fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Response<Body>> {
+        let mut ids = headers.get_all(SESSION).iter();
+        let (Some(id), None) = (ids.next(), ids.next()) else {
+            return Err(error(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing"));
+        };
+        let session = id.to_str().ok().and_then(|id| self.sessions.get(id));
+        session.ok_or_else(|| error(StatusCode::NOT_FOUND, "there is no such session: begin a new one"))
+    }
+}
+
+/// A message to a session that has begun.
+async fn speak(
+    session: &Arc<Session>,
+    message: RxJsonRpcMessage<RoleServer>,
+) -> Result<Response<Body>, Response<Body>> {
+    if !matches!(message, JsonRpcMessage::Request(_)) {
+        session.tell(message).await.map_err(failed)?;
+        return Ok(accepted());
+    }
+    let log = session.ask(message).await.map_err(failed)?;
+    if let Some(answer) = log.whole(Some(SOON)).await {
+        session.forget(&log);
+        return Ok(reply::json(StatusCode::OK, answer));
+    }
+    Ok(reply::stream(log.read_from_start(session.is_primed()), session.clone()))
+}
+
+/// Versions with sessions have GET and DELETE; later ones have neither.
+fn has_sessions(headers: &HeaderMap) -> Result<(), Response<Body>> {
+    match headers::version(headers)? {
+        Some(version) if !version.has_initialize() => {
+            Err(error(StatusCode::METHOD_NOT_ALLOWED, "this version of the protocol has no sessions"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unavailable(why: &'static str) -> Response<Body> {
+    error(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let any = format!("{}/*", wanted.split('/').next().unwrap_or_default());
+    let listed = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut kinds = listed.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default());
+    kinds.any(|kind| [wanted, "*/*", any.as_str()].iter().any(|known| kind.trim().eq_ignore_ascii_case(known)))
+}
+
+/// What a request says about itself in `_meta`.
+fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion> {
+    match message {
+        JsonRpcMessage::Request(request) => request.request.get_meta().protocol_version(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

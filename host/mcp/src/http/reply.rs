@@ -1,0 +1,93 @@
+//! What is answered over HTTP.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use rmcp::RoleServer;
+use rmcp::model::{ErrorData, RequestId};
+use rmcp::service::TxJsonRpcMessage;
+use serde_json::json;
+
+use super::log::Reader;
+use super::session::{Session, SessionError};
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const SSE: &str = "text/event-stream";
+
+/// The body of an answer: a document, or a stream of events.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+pub(super) fn json(status: StatusCode, message: String) -> Response<Body> {
+    with(status, JSON, Full::new(Bytes::from(message)).boxed_unsync())
+}
+
+/// The message was taken; it has no answer.
+pub(super) fn accepted() -> Response<Body> {
+    let mut response = Response::new(Empty::new().boxed_unsync());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// A refusal that no id belongs to.
+pub(super) fn error(status: StatusCode, message: &str) -> Response<Body> {
+    let code = if status == StatusCode::NOT_FOUND { -32001 } else { -32000 };
+    json(status, json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}}).to_string())
+}
+
+/// A message that is not valid.
+pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Response<Body> {
+    let message = TxJsonRpcMessage::<RoleServer>::error(problem, id);
+    json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default())
+}
+
+pub(super) fn failed(problem: SessionError) -> Response<Body> {
+    match problem {
+        SessionError::Ended => error(StatusCode::NOT_FOUND, "the session has ended: begin a new one"),
+        SessionError::Busy => error(StatusCode::TOO_MANY_REQUESTS, "too many requests of this session are open"),
+        SessionError::TakenId(id) => {
+            refused(ErrorData::invalid_request("another open request has this `id`", None), Some(id))
+        }
+    }
+}
+
+/// The events of a session's stream. The session counts as used while it is open.
+pub(super) fn stream(reader: Reader, session: Arc<Session>) -> Response<Body> {
+    let hold = session.hold();
+    let events = stream::unfold((reader, hold), |(mut reader, hold)| async move {
+        let event = tokio::select! {
+            event = reader.next() => event?,
+            () = hold.session().ended() => return None,
+        };
+        Some((frame(event), (reader, hold)))
+    });
+    events_of(StreamBody::new(events).boxed_unsync())
+}
+
+/// A stream without events, for a place that is not known any more.
+pub(super) fn no_events() -> Response<Body> {
+    events_of(Empty::new().boxed_unsync())
+}
+
+pub(super) fn events_of(body: Body) -> Response<Body> {
+    with(StatusCode::OK, SSE, body)
+}
+
+pub(super) fn frame(event: String) -> Result<Frame<Bytes>, Infallible> {
+    Ok(Frame::data(Bytes::from(event)))
+}
+
+fn with(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,300 @@
+//! One session: what the client sends goes in, and what the server sends comes out on the stream that it belongs to.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rmcp::RoleServer;
+use rmcp::model::{
+    ClientNotification, GetExtensions, GetMeta, JsonRpcMessage, ProgressToken, ProtocolVersion, RequestId,
+    ServerNotification, ServerResult,
+};
+use rmcp::service::{OriginatingRequestId, RxJsonRpcMessage, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::log::{Log, Reader, place};
+
+/// Requests of a session that have no answer yet.
+const OPEN: usize = 4096;
+
+/// Streams that have ended and are kept for a client that reads on.
+const KEPT: usize = 64;
+const KEPT_BYTES: usize = 32 << 20;
+const KEPT_TIME: Duration = Duration::from_secs(5 * 60);
+
+/// Why a message is not taken.
+#[derive(Debug)]
+pub(super) enum SessionError {
+    Ended,
+    Busy,
+    TakenId(RequestId),
+}
+
+/// A session.
+pub(super) struct Session {
+    id: String,
+    inbox: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
+    desk: Mutex<Desk>,
+    /// What belongs to no request.
+    general: Arc<Log>,
+    end: CancellationToken,
+}
+
+struct Desk {
+    streams: u64,
+    version: Option<ProtocolVersion>,
+    open: HashMap<RequestId, Arc<Log>>,
+    tokens: HashMap<ProgressToken, RequestId>,
+    ended: VecDeque<(Instant, Arc<Log>)>,
+    /// Who uses it now.
+    holds: usize,
+    used: Instant,
+}
+
+impl Session {
+    /// A session and its server's side.
+    pub(super) fn new(id: String, end: CancellationToken) -> (Arc<Self>, Link) {
+        let (inbox, messages) = mpsc::channel(16);
+        let desk = Desk {
+            streams: 0,
+            version: None,
+            open: HashMap::new(),
+            tokens: HashMap::new(),
+            ended: VecDeque::new(),
+            holds: 0,
+            used: Instant::now(),
+        };
+        let session = Arc::new(Self { id, inbox, desk: Mutex::new(desk), general: Log::new(0), end });
+        (session.clone(), Link { session, messages })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A version was agreed on.
+    pub(super) fn has_begun(&self) -> bool {
+        self.desk().version.is_some()
+    }
+
+    /// Earlier clients fail on an event without data.
+    pub(super) fn is_primed(&self) -> bool {
+        let newest = |version: &ProtocolVersion| version.as_str() >= ProtocolVersion::V_2025_11_25.as_str();
+        self.desk().version.as_ref().is_some_and(newest)
+    }
+
+    /// Ends it.
+    pub(super) fn end(&self) {
+        self.end.cancel();
+    }
+
+    pub(super) async fn ended(&self) {
+        self.end.cancelled().await;
+    }
+
+    /// Since when nobody has used it; none while somebody does.
+    pub(super) fn unused_since(&self) -> Option<Instant> {
+        let desk = self.desk();
+        (desk.holds == 0 && desk.open.is_empty()).then_some(desk.used)
+    }
+
+    /// Keeps it in use.
+    pub(super) fn hold(self: &Arc<Self>) -> Hold {
+        self.desk().holds += 1;
+        Hold(self.clone())
+    }
+
+    pub(super) async fn in_use<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
+        let _hold = self.hold();
+        work.await
+    }
+
+    /// Passes a request on. Its answer comes in the log, after what the server says meanwhile.
+    pub(super) async fn ask(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<Arc<Log>, SessionError> {
+        let JsonRpcMessage::Request(request) = &message else { return Err(SessionError::Ended) };
+        let log = {
+            let mut desk = self.desk();
+            if desk.open.contains_key(&request.id) {
+                return Err(SessionError::TakenId(request.id.clone()));
+            }
+            if desk.open.len() >= OPEN {
+                return Err(SessionError::Busy);
+            }
+            desk.streams += 1;
+            let log = Log::new(desk.streams);
+            desk.open.insert(request.id.clone(), log.clone());
+            if let Some(token) = request.request.get_meta().get_progress_token() {
+                desk.tokens.insert(token, request.id.clone());
+            }
+            log
+        };
+        self.send(message).await?;
+        Ok(log)
+    }
+
+    /// Passes on a notification, or an answer to the server's own request.
+    pub(super) async fn tell(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), SessionError> {
+        let cancelled = match &message {
+            JsonRpcMessage::Notification(told) => match &told.notification {
+                ClientNotification::CancelledNotification(cancelled) => cancelled.params.request_id.clone(),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.send(message).await?;
+        // A cancelled request has no answer.
+        if let Some(id) = cancelled {
+            self.close(&id).inspect(|log| log.finish());
+        }
+        Ok(())
+    }
+
+    async fn send(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<(), SessionError> {
+        tokio::select! {
+            sent = self.inbox.send(message) => sent.map_err(|_| SessionError::Ended),
+            () = self.ended() => Err(SessionError::Ended),
+        }
+    }
+
+    /// A request has its answer.
+    fn close(&self, id: &RequestId) -> Option<Arc<Log>> {
+        let mut desk = self.desk();
+        let log = desk.open.remove(id)?;
+        desk.tokens.retain(|_, request| request != id);
+        desk.used = Instant::now();
+        desk.ended.push_back((Instant::now(), log.clone()));
+        let mut bytes: usize = desk.ended.iter().map(|(_, log)| log.bytes()).sum();
+        while let Some((since, oldest)) = desk.ended.front()
+            && desk.ended.len() > 1
+            && (desk.ended.len() > KEPT || bytes > KEPT_BYTES || since.elapsed() > KEPT_TIME)
+        {
+            bytes -= oldest.bytes().min(bytes);
+            desk.ended.pop_front();
+        }
+        Some(log)
+    }
+
+    /// A stream that nobody will read on.
+    pub(super) fn forget(&self, log: &Arc<Log>) {
+        self.desk().ended.retain(|(_, ended)| ended.number() != log.number());
+    }
+
+    /// Reads what belongs to no request, from the first message that nobody has read.
+    pub(super) fn listen(&self) -> Reader {
+        self.general.read_unread()
+    }
+
+    /// Reads on after an event.
+    pub(super) fn resume(&self, last: &str) -> Option<Reader> {
+        let (number, index) = place(last)?;
+        let desk = self.desk();
+        let known =
+            std::iter::once(&self.general).chain(desk.open.values()).chain(desk.ended.iter().map(|(_, log)| log));
+        let log = known.into_iter().find(|log| log.number() == number && log.knows(index))?;
+        Some(log.read_from(index + 1))
+    }
+
+    /// Puts a message of the server's into the stream that it belongs to.
+    fn deliver(&self, message: &TxJsonRpcMessage<RoleServer>) {
+        let text = serde_json::to_string(message).unwrap_or_default();
+        let answered = match message {
+            JsonRpcMessage::Response(response) => {
+                if let ServerResult::InitializeResult(agreed) = &response.result {
+                    self.desk().version = Some(agreed.protocol_version.clone());
+                }
+                Some(&response.id)
+            }
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = answered {
+            // Without a stream, the request was cancelled.
+            self.close(id).inspect(|log| log.push(text, true));
+            return;
+        }
+        self.stream_of(message).push(text, false);
+    }
+
+    /// The stream of a message that is no answer: that of its request, else the general one. If nobody reads that one,
+    /// the newest that is open: a client need not read it.
+    fn stream_of(&self, message: &TxJsonRpcMessage<RoleServer>) -> Arc<Log> {
+        let desk = self.desk();
+        let request = match message {
+            JsonRpcMessage::Request(request) => {
+                request.request.extensions().get::<OriginatingRequestId>().map(|origin| &origin.0)
+            }
+            JsonRpcMessage::Notification(told) => match &told.notification {
+                ServerNotification::ProgressNotification(progress) => desk.tokens.get(&progress.params.progress_token),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(log) = request.and_then(|id| desk.open.get(id)) {
+            return log.clone();
+        }
+        if self.general.is_read() {
+            return self.general.clone();
+        }
+        desk.open.values().max_by_key(|log| log.number()).unwrap_or(&self.general).clone()
+    }
+
+    /// Nothing follows on any stream.
+    pub(super) fn close_all(&self) {
+        let desk = self.desk();
+        desk.open.values().chain(std::iter::once(&self.general)).for_each(|log| log.finish());
+    }
+}
+
+/// Somebody uses a session.
+pub(super) struct Hold(Arc<Session>);
+
+impl Hold {
+    pub(super) fn session(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut desk = self.0.desk();
+        desk.holds -= 1;
+        desk.used = Instant::now();
+    }
+}
+
+/// The server's side of a session.
+pub(super) struct Link {
+    session: Arc<Session>,
+    messages: mpsc::Receiver<RxJsonRpcMessage<RoleServer>>,
+}
+
+impl Transport<RoleServer> for Link {
+    type Error = Infallible;
+
+    fn send(
+        &mut self,
+        message: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Infallible>> + Send + 'static {
+        self.session.deliver(&message);
+        std::future::ready(Ok(()))
+    }
+
+    async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        tokio::select! {
+            biased;
+            () = self.session.ended() => None,
+            message = self.messages.recv() => message,
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Received messages in the form that rmcp takes, for the server's side.
+//!
+//! rmcp handles the session itself: versions, ids, subscriptions. Its types drop unknown fields, so everything else is
+//! wrapped: a request becomes a custom one, a notification too, and a client's answer a JSON string.
+
+use serde_json::{Value, json};
+
+/// The method of a wrapped request.
+pub(crate) const ASKED: &str = "aiw/asked";
+
+/// The method of a wrapped notification.
+pub(crate) const TOLD: &str = "aiw/told";
+
+/// What rmcp handles itself.
+const OWN: [&str; 8] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "subscriptions/listen",
+    "tools/list",
+    "tools/call",
+    "notifications/initialized",
+    "notifications/cancelled",
+];
+
+/// Wraps a message of JSON-RPC 2.0 for rmcp. Anything else stays as it is; rmcp refuses it.
+pub(crate) fn for_rmcp(mut message: Value) -> Value {
+    let Some(fields) = message.as_object_mut() else { return message };
+    let asked = match fields.get("method") {
+        Some(Value::String(method)) if OWN.contains(&method.as_str()) => return message,
+        Some(Value::String(method)) => Some(method.clone()),
+        // It can't be a message.
+        Some(_) => return message,
+        None => None,
+    };
+    match asked {
+        Some(method) => {
+            let wrapper = if fields.contains_key("id") { ASKED } else { TOLD };
+            let params = fields.shift_remove("params");
+            let mut wrapped = json!({"method": method});
+            // The metadata says which version of the protocol the request follows.
+            if let Some(meta) = params.as_ref().and_then(|params| params.get("_meta")) {
+                wrapped["_meta"] = meta.clone();
+            }
+            if let Some(params) = params {
+                wrapped["params"] = params;
+            }
+            fields.insert("method".into(), wrapper.into());
+            fields.insert("params".into(), wrapped);
+        }
+        None => {
+            if let Some(result) = fields.get_mut("result") {
+                *result = Value::String(result.to_string());
+            }
+        }
+    }
+    message
+}
+
+/// The method and parameters of a wrapped message.
+pub(crate) fn unwrapped(params: Option<Value>) -> (String, Option<Value>) {
+    let mut params = params.unwrap_or_default();
+    let method = params["method"].as_str().unwrap_or_default().to_owned();
+    (method, params.get_mut("params").map(Value::take))
+}
+
+/// A result as the other side sent it.
+pub(crate) fn result(value: Value) -> Value {
+    match value {
+        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rmcp_would_parse_is_wrapped_and_its_own_is_not() {
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        assert_eq!(for_rmcp(ping.clone()), ping);
+        let read = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "x", "odd": null}});
+        let wrapped = for_rmcp(read);
+        assert_eq!(wrapped["method"], ASKED);
+        let (method, params) = unwrapped(wrapped.get("params").cloned());
+        assert_eq!((method.as_str(), params), ("resources/read", Some(json!({"uri": "x", "odd": null}))));
+        let answer = for_rmcp(json!({"jsonrpc": "2.0", "id": 1, "result": {"odd": [1]}}));
+        assert_eq!(result(answer["result"].clone()), json!({"odd": [1]}));
+        let told = for_rmcp(json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
+        assert_eq!(
+            (&told["method"], &told["params"]["method"]),
+            (&json!(TOLD), &json!("notifications/roots/list_changed"))
+        );
+        for odd in [json!(null), json!([1]), json!({"method": 7}), json!({})] {
+            assert_eq!(for_rmcp(odd.clone()), odd);
+        }
+    }
+}

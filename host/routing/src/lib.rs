@@ -1,0 +1,30 @@
+//! The MCP servers behind aiw: starting them when they are needed, calling them, and what a client sees of them.
+//!
+//! A [`Pool`] has the servers of one client session. [`Records`] keeps what is known about each without starting it.
+//! [`DynamicToolRegistry`] is what the client lists.
+//!
+//! Not for what a declaration means: `aiw-servers` knows that. Nor for the protocol: `aiw-mcp` speaks it.
+
+pub mod definition;
+mod error;
+mod found;
+mod log;
+mod names;
+mod pool;
+mod profile;
+mod record;
+mod registry;
+mod relay;
+mod slot;
+mod start;
+
+pub use definition::Difference;
+pub use error::PoolError;
+pub use found::{Configured, Places};
+pub use names::proxied;
+pub use pool::{Offered, Pool, Shared, Status, suspicions};
+pub use profile::Profile;
+pub use record::{Record, Records};
+pub use registry::{DynamicToolRegistry, MOST, SWEEP, TTL};
+pub use slot::State;
+pub use start::Ground;

@@ -1,0 +1,93 @@
+//! What servers write to standard error: one file per server, without secrets and within bounds.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use aiw_home::{make_private_dir, now_rfc3339};
+use aiw_supervisor::Mask;
+
+/// When a log is this long, it becomes the old one.
+const MAX_LOG: u64 = 1 << 20;
+
+/// The longest piece of a line that is kept.
+const MAX_LINE: u64 = 16 << 10;
+
+/// Copies a stream to a log, line by line, until it ends. It runs on a thread of its own. A log that can't be written
+/// must not block the server, so the stream is read on.
+pub(crate) fn keep(stream: impl Read, path: &Path, secrets: &[Vec<u8>], last: &dyn Fn(String)) {
+    let mut input = BufReader::new(stream);
+    let mask = Mask::of(secrets);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = mask.text(String::from_utf8_lossy(&line).trim_end());
+        let text = aiw_core::printable(&text);
+        if text.trim().is_empty() {
+            continue;
+        }
+        last(text.clone().into_owned());
+        let _ = append(path, &text);
+    }
+}
+
+/// One line of aiw's own.
+pub(crate) fn note(path: &Path, text: &str) {
+    let _ = append(path, &format!("aiw: {text}"));
+}
+
+fn append(path: &Path, text: &str) -> std::io::Result<()> {
+    if fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_LOG) {
+        // Two processes may both do it; then the old one is short.
+        let _ = fs::rename(path, older(path));
+    }
+    let mut file = match open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let directory = path.parent().ok_or(e)?;
+            make_private_dir(directory).map_err(std::io::Error::other)?;
+            open(path)?
+        }
+        opened => opened?,
+    };
+    // Sessions share the file; one write is one line.
+    file.write_all(format!("{} {text}\n", now_rfc3339()).as_bytes())
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The log before this one.
+pub(crate) fn older(path: &Path) -> PathBuf {
+    path.with_extension("log.1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_holds_no_secret_and_stays_within_bounds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/a.log");
+        let text = format!("token sk-canary-12345678\n\n\u{1b}[31mred\n{}\nlast", "x".repeat(100_000));
+        let last = std::cell::RefCell::new(String::new());
+        keep(text.as_bytes(), &path, &[b"sk-canary-12345678".to_vec()], &|line| *last.borrow_mut() = line);
+        let log = fs::read_to_string(&path).unwrap();
+        assert!(!log.contains("canary") && log.contains("[secret]") && !log.contains('\u{1b}'), "{log}");
+        assert_eq!(*last.borrow(), "last");
+        for _ in 0..100 {
+            keep("y".repeat(30_000).as_bytes(), &path, &[], &|_| {});
+        }
+        let length = |path: &Path| fs::metadata(path).unwrap().len();
+        assert!(length(&path) < MAX_LOG + 100_000 && length(&older(&path)) < MAX_LOG + 100_000);
+    }
+}

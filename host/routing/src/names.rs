@@ -1,0 +1,61 @@
+//! The names under which a client sees the tools and prompts of other servers.
+
+use sha2::{Digest, Sha256};
+
+/// The longest name that every client and model API takes.
+const MAX: usize = 64;
+
+/// The name of a server's tool or prompt: `server__tool`. It has only letters, digits, `_` and `-`, at most 64 of them,
+/// and stays the same from run to run. Where that changes or shortens a name, a digest of both keeps it unique.
+pub fn proxied(server: &str, name: &str) -> String {
+    let plain = format!("{}__{}", safe(server), safe(name));
+    let is_exact = plain.len() <= MAX && safe(server) == server && safe(name) == name && !server.contains("__");
+    if is_exact {
+        return plain;
+    }
+    let mut digest = Sha256::new();
+    digest.update(server.as_bytes());
+    digest.update([0]);
+    digest.update(name.as_bytes());
+    let mark = &aiw_core::hex(&digest.finalize())[..8];
+    let room = MAX - mark.len() - 1;
+    format!("{}_{mark}", &plain[..plain.len().min(room)])
+}
+
+/// Only ASCII comes out, so that every index is a boundary.
+fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn ordinary_names_stay_readable_and_odd_ones_stay_apart() {
+        assert_eq!(proxied("time", "get_current_time"), "time__get_current_time");
+        assert!(proxied("time", "odd.name/with:signs").starts_with("time__odd_name_with_signs_"));
+        assert_ne!(proxied("a", "b.c"), proxied("a", "b/c"));
+        assert_ne!(proxied("a__b", "c"), proxied("a", "b__c"));
+        let long = "x".repeat(200);
+        assert_eq!(proxied("a", &long).len(), MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_legal_and_no_two_are_the_same(
+            names in proptest::collection::btree_set(("[a-z_.é]{1,40}", "[A-Za-z_./ -]{0,80}"), 0..60)
+        ) {
+            let mut seen = BTreeMap::new();
+            for (server, tool) in names {
+                let name = proxied(&server, &tool);
+                prop_assert!(name.len() <= MAX && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)));
+                prop_assert_eq!(&name, &proxied(&server, &tool));
+                let other = seen.insert(name, (server, tool));
+                prop_assert_eq!(other, None);
+            }
+        }
+    }
+}

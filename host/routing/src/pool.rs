@@ -1,0 +1,538 @@
+//! The servers of one client session.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use aiw_mcp::{Call, Caller};
+use aiw_servers::{Scope, Transport, Watch};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use crate::definition::{self, name, only_reads, tokens};
+use crate::error::PoolError;
+use crate::found::{Configured, Places};
+use crate::names::proxied;
+use crate::profile::Profile;
+use crate::record::{Record, Records};
+use crate::relay::Known;
+use crate::slot::{Slot, State};
+use crate::start::Ground;
+
+/// How many servers are looked into at once.
+const AT_ONCE: usize = 8;
+
+/// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<BTreeMap<String, Arc<Slot>>>>);
+
+/// The servers of one client session. Dropping it ends them.
+pub struct Pool {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    ground: Ground,
+    places: Places,
+    records: Records,
+    profile: Profile,
+    shared: Shared,
+    slots: RwLock<BTreeMap<String, Arc<Slot>>>,
+    problems: RwLock<Vec<String>>,
+    client: Known,
+    changes: mpsc::UnboundedSender<()>,
+}
+
+/// A tool, prompt or resource of a server, as a client may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offered {
+    /// The server's key.
+    pub server: String,
+    /// The name under which the client sees it.
+    pub proxied: String,
+    /// The definition as the server sent it.
+    pub definition: Value,
+}
+
+impl Offered {
+    /// The definition under the name that the client sees.
+    pub fn renamed(&self) -> Value {
+        let mut definition = self.definition.clone();
+        definition["name"] = self.proxied.as_str().into();
+        definition
+    }
+}
+
+/// What is known about a server.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Its key.
+    pub name: String,
+    /// Where it is declared.
+    pub scope: Scope,
+    /// How it is reached; none if its entry can't be used.
+    pub transport: Option<Transport>,
+    /// What it runs or reaches.
+    pub target: String,
+    /// It is offered to clients.
+    pub enabled: bool,
+    /// Its state in this process.
+    pub state: State,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Why it can't be used, or failed last.
+    pub error: Option<String>,
+    /// What is known from its last start.
+    pub record: Option<Arc<Record>>,
+    /// What its tools cost a client, in tokens.
+    pub tokens: usize,
+}
+
+impl Pool {
+    /// The servers that a session has in its directory. Nothing is started. Changes of what the pool lists arrive at
+    /// `changes`.
+    pub fn new(ground: Ground, profile: Profile, shared: Shared, changes: mpsc::UnboundedSender<()>) -> Self {
+        let places = Places::of(ground.home.clone(), &ground.cwd);
+        let records = Records::new(ground.home.clone());
+        let inner = Inner {
+            ground,
+            places,
+            records,
+            profile,
+            shared,
+            slots: RwLock::default(),
+            problems: RwLock::default(),
+            client: Known::default(),
+            changes,
+        };
+        inner.reload();
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// A client has begun its session: what its servers can ask it is known from now on. Follows the files, and looks
+    /// into servers that were never seen.
+    pub fn begin(&self, client: Caller) {
+        *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        let inner = Arc::downgrade(&self.inner);
+        tokio::spawn(async move { follow(inner).await });
+        self.inner.look_into_new_ones();
+    }
+
+    /// The profile of the session.
+    pub fn profile(&self) -> &Profile {
+        &self.inner.profile
+    }
+
+    /// One sentence for each file or entry that can't be used.
+    pub fn problems(&self) -> Vec<String> {
+        self.inner.problems.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The tools that the profile allows and the servers have not changed, by server and in their order.
+    pub fn tools(&self) -> Vec<Offered> {
+        let of = |slot: &Arc<Slot>, record: Arc<Record>| -> Vec<Offered> {
+            let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
+            allowed.map(|tool| offered(slot.key(), tool)).collect()
+        };
+        self.each(of)
+    }
+
+    /// Their prompts.
+    pub fn prompts(&self) -> Vec<Offered> {
+        self.each(|slot, record| {
+            let open = record.prompts.iter().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
+            open.map(|prompt| offered(slot.key(), prompt)).collect()
+        })
+    }
+
+    /// Their resources. Each keeps its URI; only where two servers have the same one, it gets the server's name.
+    pub fn resources(&self) -> Vec<Offered> {
+        let mut seen = std::collections::HashSet::new();
+        let mut resources = self.each(|slot, record| {
+            let open = record.resources.iter().filter(|_| self.allows_content(slot.key(), "*"));
+            open.map(|resource| offered(slot.key(), resource)).collect()
+        });
+        for resource in &mut resources {
+            let uri = resource.definition["uri"].as_str().unwrap_or_default().to_owned();
+            if !seen.insert(uri.clone()) {
+                resource.definition["uri"] = format!("{}{MARK}{uri}", resource.server).into();
+            }
+        }
+        resources
+    }
+
+    /// Their resource templates.
+    pub fn templates(&self) -> Vec<Offered> {
+        self.each(|slot, record| {
+            let open = record.templates.iter().filter(|_| self.allows_content(slot.key(), "*"));
+            open.map(|template| offered(slot.key(), template)).collect()
+        })
+    }
+
+    fn each(&self, of: impl Fn(&Arc<Slot>, Arc<Record>) -> Vec<Offered>) -> Vec<Offered> {
+        let slots = self.inner.slots();
+        let enabled = slots.iter().filter(|slot| slot.configured.settings.enabled && slot.configured.server.is_ok());
+        enabled.filter_map(|slot| Some(of(slot, slot.record()?))).flatten().collect()
+    }
+
+    fn allows(&self, server: &str, tool: &Value) -> bool {
+        self.inner.profile.allows(server, name(tool), only_reads(tool))
+    }
+
+    /// Prompts and resources only read.
+    fn allows_content(&self, server: &str, name: &str) -> bool {
+        self.inner.profile.allows(server, name, true)
+    }
+
+    /// Calls a tool by its server's key and its own name.
+    pub async fn call(
+        &self,
+        server: &str,
+        tool: &str,
+        arguments: Map<String, Value>,
+        call: Option<&Call>,
+    ) -> Result<Map<String, Value>, PoolError> {
+        let slot = self.inner.slot(server)?;
+        let known = slot.record().and_then(|record| record.tool(tool).cloned());
+        // An unknown tool may be a new one; the server decides after its start.
+        let reads = known.as_ref().is_some_and(only_reads);
+        let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
+        if known.is_some() && !self.inner.profile.allows(server, tool, reads) {
+            return Err(denied());
+        }
+        wait(slot.connected(), call).await?;
+        let record = slot.record().unwrap_or_default();
+        let Some(definition) = record.tool(tool) else {
+            let allowed = record.accepted().filter(|tool| self.allows(server, tool));
+            let known = allowed.map(|tool| name(tool).to_owned()).collect();
+            return Err(PoolError::NoTool { server: server.to_owned(), tool: tool.to_owned(), known });
+        };
+        if !self.allows(server, definition) {
+            return Err(denied());
+        }
+        if !record.is_accepted(definition) {
+            return Err(PoolError::Withheld { server: server.to_owned(), tool: tool.to_owned() });
+        }
+        let params = Map::from_iter([("name".to_owned(), tool.into()), ("arguments".to_owned(), arguments.into())]);
+        match slot.ask("tools/call", params, call).await? {
+            Value::Object(result) => Ok(result),
+            other => {
+                Ok(Map::from_iter([("content".to_owned(), Value::Array(Vec::new())), ("result".to_owned(), other)]))
+            }
+        }
+    }
+
+    /// The tool that a client knows under a proxied name, listed or not.
+    pub fn find_tool(&self, proxied: &str) -> Option<Offered> {
+        self.tools().into_iter().find(|tool| tool.proxied == proxied)
+    }
+
+    /// The withheld tool that a client knew under a proxied name: its server and its own name.
+    pub fn find_withheld(&self, proxied_name: &str) -> Option<(String, String)> {
+        let slots = self.inner.slots();
+        slots.iter().find_map(|slot| {
+            let record = slot.record()?;
+            let tool = record.withheld().find(|tool| proxied(slot.key(), name(tool)) == proxied_name)?;
+            Some((slot.key().to_owned(), name(tool).to_owned()))
+        })
+    }
+
+    /// Gets a prompt by the name that the client knows.
+    pub async fn get_prompt(&self, mut params: Map<String, Value>, call: &Call) -> Result<Value, PoolError> {
+        let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let prompts = self.prompts();
+        let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
+            return Err(PoolError::Rpc(aiw_mcp::RpcError::invalid(&format!("there is no prompt `{wanted}`"))));
+        };
+        params.insert("name".into(), prompt.definition["name"].clone());
+        self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
+    }
+
+    /// Sends a request about a resource (`resources/read`, `resources/subscribe`) to the server that has it.
+    pub async fn ask_resource(
+        &self,
+        method: &str,
+        mut params: Map<String, Value>,
+        call: &Call,
+    ) -> Result<Value, PoolError> {
+        let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (slot, own) = self.server_of(&uri).ok_or_else(|| PoolError::Rpc(aiw_mcp::RpcError::no_resource(&uri)))?;
+        params.insert("uri".into(), own.into());
+        slot.ask(method, without_meta(params), Some(call)).await
+    }
+
+    /// The server that has a resource, and the URI there.
+    fn server_of(&self, uri: &str) -> Option<(Arc<Slot>, String)> {
+        if let Some((server, own)) = uri.split_once(MARK)
+            && self.allows_content(server, "*")
+            && let Ok(slot) = self.inner.slot(server)
+        {
+            return Some((slot, own.to_owned()));
+        }
+        let resources = self.resources();
+        let listed = resources.iter().find(|resource| resource.definition["uri"] == uri);
+        let templates = || self.templates().into_iter().find(|template| is_of(&template.definition, uri));
+        let server = listed.map(|resource| resource.server.clone()).or_else(|| Some(templates()?.server))?;
+        Some((self.inner.slot(&server).ok()?, uri.to_owned()))
+    }
+
+    /// Completes an argument of a prompt or of a resource template.
+    pub async fn complete(&self, mut params: Map<String, Value>, call: &Call) -> Result<Value, PoolError> {
+        let reference = params.get("ref").cloned().unwrap_or_default();
+        let none =
+            || PoolError::Rpc(aiw_mcp::RpcError::invalid("`ref` names no prompt or resource template of a server"));
+        let server = if reference["type"] == "ref/prompt" {
+            let prompts = self.prompts();
+            let prompt = prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;
+            params["ref"]["name"] = prompt.definition["name"].clone();
+            prompt.server.clone()
+        } else {
+            let templates = self.templates();
+            let is_it = |template: &&Offered| template.definition["uriTemplate"] == reference["uri"];
+            templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?
+        };
+        self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
+    }
+
+    /// Tells all running servers something.
+    pub async fn tell(&self, method: &str, params: Option<Value>) {
+        for slot in self.inner.slots() {
+            slot.tell(method, params.clone()).await;
+        }
+    }
+
+    /// The client wants log messages from this level on, from every server.
+    pub async fn set_log_level(&self, level: &str) {
+        let slots = self.inner.slots();
+        futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level))).await;
+    }
+
+    /// Starts a server and reads what it offers.
+    pub async fn look(&self, server: &str) -> Result<Duration, PoolError> {
+        let slot = self.inner.slot(server)?;
+        let connection = slot.connected().await?;
+        Ok(connection.took)
+    }
+
+    /// Waits for the answer to a ping.
+    pub async fn ping(&self, server: &str) -> Result<Duration, PoolError> {
+        let slot = self.inner.slot(server)?;
+        slot.connected().await?;
+        let start = Instant::now();
+        match slot.ask("ping", Map::new(), None).await {
+            Ok(_) | Err(PoolError::Rpc(_)) => Ok(start.elapsed()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What is known about each server.
+    pub fn status(&self) -> Vec<Status> {
+        self.inner.slots().iter().map(status).collect()
+    }
+
+    /// The file with what a server wrote to standard error.
+    pub fn log(&self, server: &str) -> Result<PathBuf, PoolError> {
+        Ok(self.inner.slot(server)?.log())
+    }
+
+    /// The sentences about tools that are withheld, for the model.
+    pub fn withheld(&self) -> Vec<String> {
+        let sentence = |slot: &Arc<Slot>| {
+            let record = slot.record()?;
+            let names: Vec<String> = record.withheld().map(|tool| format!("`{}`", name(tool))).collect();
+            let tools = if names.len() == 1 { "tool" } else { "tools" };
+            (!names.is_empty()).then(|| {
+                format!(
+                    "The MCP server `{0}` has changed its {tools} {1}, so aiw withholds {2} until the user accepts the \
+                     change (`aiw mcp approve {0}`).",
+                    slot.key(),
+                    names.join(", "),
+                    if names.len() == 1 { "it" } else { "them" }
+                )
+            })
+        };
+        self.inner.slots().iter().filter_map(sentence).collect()
+    }
+
+    /// Ends all servers.
+    pub async fn end(&self) {
+        let slots = self.inner.slots();
+        futures::future::join_all(slots.iter().map(|slot| slot.stop())).await;
+    }
+}
+
+/// Between the name of a server and a URI that two servers have.
+const MARK: &str = "__";
+
+fn offered(server: &str, definition: &Value) -> Offered {
+    Offered { server: server.to_owned(), proxied: proxied(server, name(definition)), definition: definition.clone() }
+}
+
+fn status(slot: &Arc<Slot>) -> Status {
+    let (state, pid, error) = slot.state();
+    let record = slot.record();
+    let server = slot.configured.server.as_ref();
+    Status {
+        name: slot.key().to_owned(),
+        scope: slot.configured.scope,
+        transport: server.ok().map(|server| server.transport),
+        target: server.map(aiw_servers::Server::target).unwrap_or_default(),
+        enabled: slot.configured.settings.enabled,
+        state,
+        pid,
+        error: server.err().cloned().or(error),
+        tokens: record.as_ref().map_or(0, |record| record.accepted().map(tokens).sum()),
+        record,
+    }
+}
+
+/// The request's metadata is the caller's, and is added where the request is sent.
+fn without_meta(mut params: Map<String, Value>) -> Map<String, Value> {
+    params.shift_remove("_meta");
+    params
+}
+
+/// Whether a URI belongs to a template: it begins with the template's text before the first variable.
+fn is_of(template: &Value, uri: &str) -> bool {
+    let template = template["uriTemplate"].as_str().unwrap_or_default();
+    let fixed = template.split('{').next().unwrap_or_default();
+    !fixed.is_empty() && uri.starts_with(fixed)
+}
+
+async fn wait<T>(work: impl Future<Output = Result<T, PoolError>>, call: Option<&Call>) -> Result<T, PoolError> {
+    let Some(call) = call else { return work.await };
+    tokio::select! {
+        done = work => done,
+        () = call.cancelled.nobody_waits() => Err(PoolError::Cancelled),
+    }
+}
+
+impl Inner {
+    fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn slot(&self, key: &str) -> Result<Arc<Slot>, PoolError> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let known = || slots.values().filter(|s| s.configured.settings.enabled).map(|s| s.key().to_owned()).collect();
+        slots.get(key).cloned().ok_or_else(|| PoolError::NoServer { name: key.to_owned(), known: known() })
+    }
+
+    /// Reads the files again. Servers that did not change are not touched.
+    fn reload(&self) {
+        let (configured, problems) = match self.places.read() {
+            Ok(read) => read,
+            // What worked goes on until the file can be read again.
+            Err(e) => {
+                *self.problems.write().unwrap_or_else(PoisonError::into_inner) = vec![e.to_string()];
+                return;
+            }
+        };
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut before = std::mem::take(&mut *slots);
+        for configured in configured {
+            let key = configured.key.clone();
+            let slot = match before.remove(&key) {
+                Some(slot) if slot.configured == configured => slot,
+                _ => self.new_slot(configured),
+            };
+            slot.reload_record();
+            slots.insert(key, slot);
+        }
+        drop(slots);
+        *self.problems.write().unwrap_or_else(PoisonError::into_inner) = problems;
+        let _ = self.changes.send(());
+    }
+
+    fn new_slot(&self, configured: Configured) -> Arc<Slot> {
+        let new = |client: Known| {
+            Slot::new(self.ground.clone(), self.records.clone(), configured.clone(), client, self.changes.clone())
+        };
+        if !configured.settings.shared {
+            return new(self.client.clone());
+        }
+        let mut shared = self.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match shared.get(&configured.key) {
+            Some(slot) if slot.configured == configured => slot.clone(),
+            _ => {
+                // It belongs to no client, so it can ask none.
+                let slot = new(Known::default());
+                shared.insert(configured.key.clone(), slot.clone());
+                slot
+            }
+        }
+    }
+
+    /// The files whose changes count: declarations, settings, and what other processes learn and accept.
+    fn files(&self) -> Vec<PathBuf> {
+        let records = self.slots().into_iter().map(|slot| self.records.file(slot.key(), "json"));
+        let files = self.places.files().into_iter().chain(records);
+        // A directory that is not there can't be watched.
+        files.filter(|file| file.parent().is_some_and(std::path::Path::is_dir)).collect()
+    }
+
+    /// Starts servers that were never seen, to learn their tools. Nobody waits for it.
+    fn look_into_new_ones(&self) {
+        let is_new = |slot: &Arc<Slot>| {
+            slot.configured.settings.enabled && slot.configured.server.is_ok() && slot.record().is_none()
+        };
+        let new: Vec<Arc<Slot>> = self.slots().into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return;
+        }
+        let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        for slot in new {
+            let (slot, turns) = (Arc::downgrade(&slot), turns.clone());
+            tokio::spawn(async move {
+                let Ok(_turn) = turns.acquire().await else { return };
+                let Some(slot) = slot.upgrade() else { return };
+                // Its failure is in its log and its status.
+                let _ = slot.connected().await;
+            });
+        }
+    }
+}
+
+/// Follows the files of a pool until it is dropped.
+async fn follow(pool: Weak<Inner>) {
+    loop {
+        let Some(files) = pool.upgrade().map(|pool| pool.files()) else { return };
+        // If they can't be watched, a change counts from the next session on.
+        let Ok(mut watch) = Watch::new(&files) else { return };
+        loop {
+            tokio::select! {
+                () = watch.changed() => break,
+                () = tokio::time::sleep(Duration::from_secs(5)) => {
+                    if pool.strong_count() == 0 {
+                        return;
+                    }
+                }
+            }
+        }
+        let Some(pool) = pool.upgrade() else { return };
+        let reloading = pool.clone();
+        aiw_home::blocking(move || reloading.reload()).await;
+        pool.look_into_new_ones();
+    }
+}
+
+/// What is suspicious in the tools of each server.
+pub fn suspicions(statuses: &[Status]) -> Vec<(String, String, String)> {
+    let names: BTreeMap<String, Vec<&str>> = statuses
+        .iter()
+        .flat_map(|status| status.record.iter().flat_map(|r| &r.tools).map(move |tool| (status, name(tool))))
+        .fold(BTreeMap::new(), |mut all, (status, tool)| {
+            all.entry(tool.to_lowercase()).or_insert_with(Vec::new).push(status.name.as_str());
+            all
+        });
+    let mut found = Vec::new();
+    for status in statuses {
+        let others = |word: &str| names.get(word).is_some_and(|servers| servers.iter().any(|s| *s != status.name));
+        for tool in status.record.iter().flat_map(|record| &record.tools) {
+            let sentences = definition::suspicions(tool, &others);
+            found.extend(sentences.into_iter().map(|s| (status.name.clone(), name(tool).to_owned(), s)));
+        }
+    }
+    found
+}

@@ -1,0 +1,144 @@
+//! Profiles: which tools a client may see and call.
+
+use std::collections::BTreeMap;
+
+use aiw_home::ProfileSettings;
+
+/// Which tools a client may see and call. What is denied is denied, whatever is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Profile {
+    /// Nothing is allowed that no pattern names; without a list, everything is.
+    allow: Option<Vec<Pattern>>,
+    deny: Vec<Pattern>,
+}
+
+/// `server/tool` with `*` for any text, `server` for all of its tools, or `read-only`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Pattern {
+    ReadOnly,
+    Named { server: String, tool: String },
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Self {
+        if text == "read-only" {
+            return Self::ReadOnly;
+        }
+        let (server, tool) = text.split_once('/').unwrap_or((text, "*"));
+        Self::Named { server: server.to_owned(), tool: tool.to_owned() }
+    }
+
+    fn matches(&self, server: &str, tool: &str, only_reads: bool) -> bool {
+        match self {
+            Self::ReadOnly => only_reads,
+            Self::Named { server: servers, tool: tools } => is_like(servers, server) && is_like(tools, tool),
+        }
+    }
+}
+
+/// Whether a text matches a pattern in which `*` stands for any text. Linear in both, whatever the pattern.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    if !pattern.contains('*') {
+        return rest.is_empty();
+    }
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return true };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+impl Profile {
+    /// Everything.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// A profile of the settings.
+    pub fn of(settings: &ProfileSettings) -> Self {
+        let parsed = |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect();
+        Self { allow: settings.allow.as_deref().map(parsed), deny: parsed(&settings.deny) }
+    }
+
+    /// A profile by name: the user's, or else one of a trusted project. Returns the known names if there is none.
+    pub fn named(
+        name: &str,
+        users: &BTreeMap<String, ProfileSettings>,
+        projects: &BTreeMap<String, ProfileSettings>,
+    ) -> Result<Self, Vec<String>> {
+        let found = users.get(name).or_else(|| projects.get(name));
+        let known = || users.keys().chain(projects.keys().filter(|key| !users.contains_key(*key))).cloned().collect();
+        found.map(Self::of).ok_or_else(known)
+    }
+
+    /// Whether it allows a tool. `only_reads` says whether the tool declares that it changes nothing.
+    pub fn allows(&self, server: &str, tool: &str, only_reads: bool) -> bool {
+        let is_in = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(server, tool, only_reads));
+        self.allow.as_deref().is_none_or(is_in) && !is_in(&self.deny)
+    }
+
+    /// Whether it allows a tool of aiw's own. Tools that only reach what the profile allows need no permission.
+    pub fn allows_own(&self, tool: &str, only_reads: bool, is_door: bool) -> bool {
+        let denied = self.deny.iter().any(|pattern| pattern.matches(OWN, tool, only_reads));
+        !denied && (is_door || self.allows(OWN, tool, only_reads))
+    }
+}
+
+/// The name of aiw's own tools in patterns.
+const OWN: &str = "aiw";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(allow: Option<&[&str]>, deny: &[&str]) -> Profile {
+        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        Profile::of(&ProfileSettings { allow: allow.map(owned), deny: owned(deny) })
+    }
+
+    #[test]
+    fn what_is_denied_is_denied_and_without_a_list_everything_else_is_allowed() {
+        assert!(Profile::everything().allows("a", "b", false));
+        let only = profile(Some(&["time/*", "git/git_log", "read-only"]), &["*/delete*", "secret"]);
+        for (server, tool, reads, allowed) in [
+            ("time", "now", false, true),
+            ("time", "delete_all", false, false),
+            ("git", "git_log", false, true),
+            ("git", "git_push", false, false),
+            ("git", "git_status", true, true),
+            ("secret", "read", true, false),
+            ("times", "now", false, false),
+        ] {
+            assert_eq!(only.allows(server, tool, reads), allowed, "{server}/{tool}");
+        }
+        assert!(only.allows_own("call_tool", false, true) && !only.allows_own("start_task", false, false));
+        assert!(only.allows_own("list_tasks", true, false));
+        assert!(!profile(None, &["aiw/call_tool"]).allows_own("call_tool", false, true));
+        assert!(!profile(Some(&[]), &[]).allows("a", "b", true));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, like) in [
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*a", "a", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a", "ab", false),
+            ("", "", true),
+            ("", "a", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(is_like(pattern, text), like, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a server says without being asked: changes of its lists, log messages, and questions for the client.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use aiw_mcp::{Caller, ClientError, Events, RpcError};
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+/// How long a client may take for an answer: a person may have to read the question.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How many messages of a server pass on each second. A server that floods the client would hold up the others.
+const RATE: u64 = 100;
+
+/// The client of a session, once it is known.
+pub(crate) type Known = Arc<RwLock<Option<Caller>>>;
+
+/// Relays between one server and the client.
+pub(crate) struct Relay {
+    client: Known,
+    /// The client's requests that the server works on; a question of the server belongs to the last one.
+    asking: Mutex<Vec<(u64, Caller)>>,
+    next: AtomicU64,
+    /// The server's lists have changed.
+    pub(crate) changed: Notify,
+    window: Mutex<(Option<Instant>, u64)>,
+}
+
+impl Relay {
+    pub(crate) fn new(client: Known) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            asking: Mutex::default(),
+            next: AtomicU64::default(),
+            changed: Notify::new(),
+            window: Mutex::default(),
+        })
+    }
+
+    /// The server works on a request of this client until the value is dropped.
+    pub(crate) fn during(self: &Arc<Self>, caller: Caller) -> During {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner).push((number, caller));
+        During { relay: self.clone(), number }
+    }
+
+    /// What the client can do for the server.
+    pub(crate) fn capabilities(&self) -> Value {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        let known = client.as_ref().map(|client| client.capabilities().clone()).unwrap_or_default();
+        let relayed = ["sampling", "elicitation", "roots"];
+        let relayed = relayed.iter().filter_map(|kind| Some(((*kind).to_owned(), known.get(*kind)?.clone())));
+        Value::Object(relayed.collect())
+    }
+
+    fn asker(&self) -> Option<Caller> {
+        let asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = asking.last().map(|(_, caller)| caller.clone());
+        last.or_else(|| self.client.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn is_within_rate(&self) -> bool {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0.is_none_or(|start| start.elapsed() > Duration::from_secs(1)) {
+            *window = (Some(Instant::now()), 0);
+        }
+        window.1 += 1;
+        window.1 <= RATE
+    }
+}
+
+/// See [`Relay::during`].
+pub(crate) struct During {
+    relay: Arc<Relay>,
+    number: u64,
+}
+
+impl Drop for During {
+    fn drop(&mut self) {
+        let mut asking = self.relay.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.retain(|(number, _)| *number != self.number);
+    }
+}
+
+#[async_trait]
+impl Events for Relay {
+    async fn notified(&self, method: &str, params: Option<Value>) {
+        match method {
+            "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed" => self.changed.notify_one(),
+            "notifications/message" | "notifications/resources/updated" | "notifications/elicitation/complete"
+                if self.is_within_rate() =>
+            {
+                let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+                if let Some(client) = client {
+                    // It may be gone.
+                    let _ = client.notify(method, params).await;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn asked(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
+        let kind = match method {
+            "sampling/createMessage" => "sampling",
+            "elicitation/create" => "elicitation",
+            "roots/list" => "roots",
+            _ => return Err(RpcError::no_method(method)),
+        };
+        let asker = self.asker().filter(|caller| caller.capabilities().get(kind).is_some());
+        let Some(asker) = asker else { return Err(RpcError::no_method(method)) };
+        asker.ask(method, params, PATIENCE).await.map_err(|e| match e {
+            ClientError::Rpc(e) => e,
+            other => RpcError { code: -32603, message: other.to_string(), data: None },
+        })
+    }
+}

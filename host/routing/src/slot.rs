@@ -1,0 +1,506 @@
+//! One server of a session: starts at its first call, and again when it has ended; rests after failures.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aiw_mcp::{Call, ClientError, Request};
+use aiw_servers::Server;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use crate::error::PoolError;
+use crate::found::Configured;
+use crate::log;
+use crate::record::{MAX_ITEMS, Record, Records};
+use crate::relay::{Known, Relay};
+use crate::start::{Connection, Ground, Process, start};
+
+/// After so many failures in a row a server is left alone for [`REST`].
+const FAILURES: u32 = 5;
+
+/// How long it is left alone.
+const REST: Duration = Duration::from_secs(30);
+
+/// The first wait between two starts. It doubles with each failure.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// How long a list may take.
+const LIST: Duration = Duration::from_secs(30);
+
+/// When a quiet connection is tested, and how long the answer may take.
+const QUIET: Duration = Duration::from_secs(30);
+const PING: Duration = Duration::from_secs(10);
+
+/// How long a server has for further changes before its lists are read again.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// One server of a session.
+pub(crate) struct Slot {
+    ground: Ground,
+    records: Records,
+    pub(crate) configured: Configured,
+    relay: Arc<Relay>,
+    /// Held while the server starts.
+    connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    standing: Mutex<Standing>,
+    record: Mutex<Option<Arc<Record>>>,
+    in_flight: AtomicUsize,
+    /// Tells the pool that what it lists has changed.
+    changes: mpsc::UnboundedSender<()>,
+}
+
+/// What is known of its process.
+#[derive(Debug, Clone, Default)]
+struct Standing {
+    state: State,
+    /// How often it was started, with or without success.
+    attempts: u64,
+    failures: u32,
+    /// No start before this time.
+    not_before: Option<Instant>,
+    error: Option<String>,
+    used: Option<Instant>,
+    pid: Option<u32>,
+    log_level: Option<String>,
+}
+
+/// The state of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is not running; the next call starts it.
+    #[default]
+    Idle,
+    /// It starts.
+    Starting,
+    /// It runs.
+    Ready,
+    /// It could not be started, or has ended by itself. The next call tries again.
+    Failed,
+    /// It has failed too often, and rests.
+    Resting,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        ground: Ground,
+        records: Records,
+        configured: Configured,
+        client: Known,
+        changes: mpsc::UnboundedSender<()>,
+    ) -> Arc<Self> {
+        let digest = configured.digest();
+        let record = records.load(&configured.key).filter(|record| record.declaration == digest).map(Arc::new);
+        Arc::new(Self {
+            ground,
+            records,
+            configured,
+            relay: Relay::new(client),
+            connection: tokio::sync::Mutex::default(),
+            standing: Mutex::default(),
+            record: Mutex::new(record),
+            in_flight: AtomicUsize::new(0),
+            changes,
+        })
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.configured.key
+    }
+
+    /// What is known about it, if it was ever started from this declaration.
+    pub(crate) fn record(&self) -> Option<Arc<Record>> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the record again: another process may have accepted a change.
+    pub(crate) fn reload_record(&self) {
+        let digest = self.configured.digest();
+        if let Some(record) = self.records.load(self.key()).filter(|record| record.declaration == digest) {
+            self.set_record(record);
+        }
+    }
+
+    fn set_record(&self, new: Record) {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        if record.as_deref() != Some(&new) {
+            *record = Some(Arc::new(new));
+            // The pool may be gone.
+            let _ = self.changes.send(());
+        }
+    }
+
+    fn standing<T>(&self, look: impl FnOnce(&mut Standing) -> T) -> T {
+        look(&mut self.standing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Its state, its process, and why it failed last.
+    pub(crate) fn state(&self) -> (State, Option<u32>, Option<String>) {
+        self.standing(|standing| (standing.state, standing.pid, standing.error.clone()))
+    }
+
+    fn server(&self) -> Result<&Server, PoolError> {
+        let server = self.key().to_owned();
+        if !self.configured.settings.enabled {
+            return Err(PoolError::Disabled { server });
+        }
+        self.configured.server.as_ref().map_err(|problem| PoolError::Declaration { server, problem: problem.clone() })
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.records.file(self.key(), "log")
+    }
+
+    /// A connection that works; starts the server if there is none. The start goes on if this future is dropped.
+    pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
+        self.server()?;
+        let before = self.standing(|standing| standing.attempts);
+        let slot = self.clone();
+        let connecting = tokio::spawn(async move { slot.connect(before).await });
+        let defect = |_| Err(PoolError::Ended { server: self.key().to_owned(), last: None });
+        connecting.await.unwrap_or_else(defect)
+    }
+
+    /// `before` is the number of attempts when the caller began to wait: it shares the failure of a later one.
+    async fn connect(self: Arc<Self>, before: u64) -> Result<Arc<Connection>, PoolError> {
+        let mut held = self.connection.lock().await;
+        if let Some(connection) = held.as_ref().filter(|connection| !connection.client.is_closed()) {
+            self.standing(|standing| standing.used = Some(Instant::now()));
+            return Ok(connection.clone());
+        }
+        *held = None;
+        let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
+        if let Some(problem) = error.filter(|_| attempts > before) {
+            return Err(PoolError::Start { server: self.key().to_owned(), problem });
+        }
+        self.wait_its_turn().await?;
+        self.standing(|standing| {
+            standing.state = State::Starting;
+            standing.attempts += 1;
+        });
+        let started = self.start().await;
+        let connection = started.inspect_err(|e| self.failed(e))?;
+        self.standing(|standing| {
+            *standing = Standing {
+                state: State::Ready,
+                attempts: standing.attempts,
+                used: Some(Instant::now()),
+                pid: connection.process.as_ref().map(Process::pid),
+                log_level: standing.log_level.take(),
+                ..Standing::default()
+            };
+        });
+        *held = Some(connection.clone());
+        drop(held);
+        if let Some(level) = self.standing(|standing| standing.log_level.clone()) {
+            self.set_log_level(&level).await;
+        }
+        self.attend(&connection);
+        Ok(connection)
+    }
+
+    async fn start(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
+        let capabilities = self.relay.capabilities();
+        let events = self.relay.clone();
+        let started = start(&self.ground, self.key(), self.server()?, self.log(), capabilities, events).await;
+        let connection = Arc::new(started?);
+        self.learn(&connection).await?;
+        Ok(connection)
+    }
+
+    /// After a failure, waits until the server may be started again. One that failed often is not waited for.
+    async fn wait_its_turn(&self) -> Result<(), PoolError> {
+        let (failures, not_before, last) =
+            self.standing(|s| (s.failures, s.not_before, s.error.clone().unwrap_or_default()));
+        let wait = not_before.map(|at| at.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if failures >= FAILURES && !wait.is_zero() {
+            return Err(PoolError::Open { server: self.key().to_owned(), failures, wait, last });
+        }
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    fn failed(&self, error: &PoolError) {
+        let brief = error.brief();
+        log::note(&self.log(), &brief);
+        self.standing(|standing| {
+            standing.failures += 1;
+            let open = standing.failures >= FAILURES;
+            standing.state = if open { State::Resting } else { State::Failed };
+            let wait = if open { REST } else { FIRST_WAIT * 2u32.pow(standing.failures - 1) };
+            standing.not_before = Some(Instant::now() + jittered(wait));
+            standing.error = Some(brief);
+            standing.pid = None;
+        });
+    }
+
+    /// Reads the server's tools, before anything is called: one that has changed must not be.
+    async fn learn(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), PoolError> {
+        let about = connection.client.server().clone();
+        let capabilities = about["capabilities"].clone();
+        let tools = match capabilities.get("tools") {
+            Some(_) => self.list(connection, "tools/list", "tools").await?,
+            None => Vec::new(),
+        };
+        let took = u64::try_from(connection.took.as_millis()).unwrap_or(u64::MAX);
+        let digest = self.configured.digest();
+        let learnt = move |record: &mut Record| {
+            record.offer(tools);
+            record.server = about["serverInfo"].clone();
+            record.instructions = about["instructions"].as_str().map(str::to_owned);
+            record.protocol = about["protocolVersion"].as_str().unwrap_or_default().to_owned();
+            if !capabilities["prompts"].is_object() {
+                record.prompts.clear();
+            }
+            if !capabilities["resources"].is_object() {
+                (record.resources, record.templates) = Default::default();
+            }
+            record.capabilities = capabilities;
+            record.started_ms = took;
+            record.declaration = digest;
+        };
+        self.update(learnt).await
+    }
+
+    async fn update(self: &Arc<Self>, change: impl FnOnce(&mut Record) + Send + 'static) -> Result<(), PoolError> {
+        let slot = self.clone();
+        let record = aiw_home::blocking(move || slot.records.update(slot.key(), change)).await?;
+        self.set_record(record);
+        Ok(())
+    }
+
+    async fn list(&self, connection: &Arc<Connection>, method: &str, field: &str) -> Result<Vec<Value>, PoolError> {
+        let listed = connection.client.list(method, field, MAX_ITEMS + 1, LIST).await;
+        match listed {
+            Ok(items) => Ok(items),
+            // It declares lists that it does not have.
+            Err(ClientError::Rpc(e)) if e.code == -32601 => Ok(Vec::new()),
+            Err(e) => Err(self.failure(e, connection, LIST).await),
+        }
+    }
+
+    /// What the server has besides tools, and what it changes later.
+    fn attend(self: &Arc<Self>, connection: &Arc<Connection>) {
+        let (slot, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
+        tokio::spawn(async move {
+            let mut news = News::Started;
+            loop {
+                let Some((slot, connection)) = slot.upgrade().zip(connection.upgrade()) else { return };
+                if connection.client.is_closed() {
+                    slot.ended(&connection).await;
+                    return;
+                }
+                if slot.is_unused() {
+                    slot.stop().await;
+                    return;
+                }
+                let looked = match news {
+                    News::Started => slot.learn_more(&connection).await,
+                    News::Changed => slot.look_again(&connection).await,
+                    News::Quiet => slot.test(&connection).await,
+                };
+                if looked.is_err() {
+                    slot.stop().await;
+                    return;
+                }
+                let relay = slot.relay.clone();
+                drop((slot, connection));
+                let changed = tokio::time::timeout(QUIET, relay.changed.notified()).await;
+                news = if changed.is_ok() { News::Changed } else { News::Quiet };
+                if news == News::Changed {
+                    // A server that changes all the time is not looked at all the time.
+                    tokio::time::sleep(SETTLE).await;
+                }
+            }
+        });
+    }
+
+    /// Asks a connection that nobody uses whether it still works.
+    async fn test(&self, connection: &Arc<Connection>) -> Result<(), PoolError> {
+        let used = self.standing(|standing| standing.used);
+        if used.is_some_and(|used| used.elapsed() < QUIET) || self.in_flight.load(Ordering::Relaxed) > 0 {
+            return Ok(());
+        }
+        match connection.client.request("ping", None, PING).await {
+            // Some servers don't know it, and still answer.
+            Ok(_) | Err(ClientError::Rpc(_)) => Ok(()),
+            Err(e) => {
+                let e = self.failure(e, connection, PING).await;
+                self.failed(&e);
+                Err(e)
+            }
+        }
+    }
+
+    async fn look_again(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), PoolError> {
+        self.learn(connection).await?;
+        self.learn_more(connection).await
+    }
+
+    async fn learn_more(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), PoolError> {
+        let can = connection.client.server()["capabilities"].clone();
+        let (mut prompts, mut resources, mut templates) = (Vec::new(), Vec::new(), Vec::new());
+        if can["prompts"].is_object() {
+            prompts = self.list(connection, "prompts/list", "prompts").await?;
+        }
+        if can["resources"].is_object() {
+            resources = self.list(connection, "resources/list", "resources").await?;
+            templates = self.list(connection, "resources/templates/list", "resourceTemplates").await?;
+        }
+        self.update(move |record| {
+            (record.prompts, record.resources, record.templates) = (prompts, resources, templates)
+        })
+        .await
+    }
+
+    fn is_unused(&self) -> bool {
+        let idle = self.configured.settings.idle;
+        let used = self.standing(|standing| standing.used);
+        self.in_flight.load(Ordering::Relaxed) == 0 && used.is_none_or(|used| used.elapsed() >= idle)
+    }
+
+    /// It ended by itself.
+    async fn ended(self: &Arc<Self>, connection: &Arc<Connection>) {
+        let e = self.failure(ClientError::Closed, connection, Duration::ZERO).await;
+        let mut held = self.connection.lock().await;
+        if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
+            *held = None;
+            self.failed(&e);
+        }
+    }
+
+    /// Ends its process; the next call starts it again.
+    pub(crate) async fn stop(&self) {
+        let connection = self.connection.lock().await.take();
+        self.standing(|standing| {
+            if standing.state == State::Ready {
+                standing.state = State::Idle;
+            }
+            standing.pid = None;
+        });
+        drop(connection);
+    }
+
+    /// Sends a request, with the client's metadata, progress and cancellation.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        method: &str,
+        params: Map<String, Value>,
+        call: Option<&Call>,
+    ) -> Result<Value, PoolError> {
+        let nobody_waits = async {
+            match call {
+                Some(call) => call.cancelled.nobody_waits().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            answer = self.asked(method, params, call) => answer,
+            () = nobody_waits => Err(PoolError::Cancelled),
+        }
+    }
+
+    async fn asked(
+        self: &Arc<Self>,
+        method: &str,
+        mut params: Map<String, Value>,
+        call: Option<&Call>,
+    ) -> Result<Value, PoolError> {
+        let connection = self.connected().await?;
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _one = OneLess(&self.in_flight);
+        let _during = call.map(|call| self.relay.during(call.caller.clone()));
+        let mut meta = call.map(|call| call.meta.clone()).unwrap_or_default();
+        // What belongs to the client's own connection.
+        meta.retain(|key, _| !key.starts_with("io.modelcontextprotocol/"));
+        let token = meta.shift_remove("progressToken");
+        if !meta.is_empty() {
+            params.insert("_meta".into(), meta.into());
+        }
+        let (progress, mut steps) = mpsc::channel(64);
+        let patience = self.configured.settings.timeout;
+        let progress = token.is_some().then_some(progress);
+        let request = Request { method: method.to_owned(), params: Some(params.into()), patience, progress };
+        let sent = connection.client.send(request);
+        tokio::pin!(sent);
+        let answer = loop {
+            tokio::select! {
+                biased;
+                Some(mut step) = steps.recv() => {
+                    if let Some((call, token)) = call.zip(token.as_ref()) {
+                        step["progressToken"] = token.clone();
+                        // The client may be gone.
+                        let _ = call.caller.notify("notifications/progress", Some(step)).await;
+                    }
+                }
+                answer = &mut sent => break answer,
+            }
+        };
+        self.standing(|standing| standing.used = Some(Instant::now()));
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(ClientError::Rpc(e)) => Err(PoolError::Rpc(e)),
+            Err(e) => Err(self.failure(e, &connection, patience).await),
+        }
+    }
+
+    /// Tells a running server something, if it runs.
+    pub(crate) async fn tell(&self, method: &str, params: Option<Value>) {
+        let connection = self.connection.lock().await.clone();
+        if let Some(connection) = connection {
+            let _ = connection.client.notify(method, params).await;
+        }
+    }
+
+    /// The client wants log messages from this level on.
+    pub(crate) async fn set_log_level(self: &Arc<Self>, level: &str) {
+        self.standing(|standing| standing.log_level = Some(level.to_owned()));
+        let connection = self.connection.lock().await.clone();
+        if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
+            let _ = connection.client.request("logging/setLevel", Some(json!({"level": level})), PING).await;
+        }
+    }
+
+    /// Why a request failed, with how the server ended.
+    async fn failure(&self, error: ClientError, connection: &Arc<Connection>, patience: Duration) -> PoolError {
+        let server = self.key().to_owned();
+        match error {
+            ClientError::Rpc(e) => PoolError::Rpc(e),
+            ClientError::Slow(_) | ClientError::SlowStart(_) => PoolError::Slow { server, after: patience },
+            ClientError::Closed => {
+                let connection = connection.clone();
+                // It closed its pipes just now, and is about to exit.
+                let end = move || connection.process.as_ref().and_then(|p| p.end(Duration::from_millis(500)));
+                let last = aiw_home::blocking(end).await;
+                PoolError::Ended { server, last }
+            }
+            source => PoolError::Client { server, source },
+        }
+    }
+}
+
+/// Why a running server is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    Started,
+    Changed,
+    Quiet,
+}
+
+/// One request less in flight, however it ended.
+struct OneLess<'a>(&'a AtomicUsize);
+
+impl Drop for OneLess<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Up to a fifth more, so that sessions don't all try at the same time.
+fn jittered(wait: Duration) -> Duration {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = RandomState::new().build_hasher().finish() % 200;
+    wait + wait.mul_f64(random as f64 / 1000.0)
+}

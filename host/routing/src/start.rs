@@ -1,0 +1,217 @@
+//! Starting one server, and the first words with it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aiw_core::{EnvName, Secret, SecretName};
+use aiw_home::Home;
+use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
+use aiw_net::Policy;
+use aiw_servers::{Lookup, Server, Transport, expand};
+use aiw_supervisor::{Attached, Program};
+use serde_json::{Map, Value};
+
+use crate::error::PoolError;
+use crate::log;
+
+/// How long a server has to begin a session. Package runners download what they run first.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The time between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What every server of a session starts with.
+#[derive(Clone)]
+pub struct Ground {
+    /// The home.
+    pub home: Home,
+    /// What leaves the machine.
+    pub net: aiw_net::Client,
+    /// The executable whose `shim` command supervises processes.
+    pub executable: PathBuf,
+    /// The directory of the session.
+    pub cwd: PathBuf,
+}
+
+/// A server that runs.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) process: Option<Process>,
+    /// How long its start took.
+    pub(crate) took: Duration,
+}
+
+/// The process of a server. Dropping it ends the process and all that it started.
+pub(crate) struct Process {
+    attached: Mutex<Attached>,
+    last_words: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// How it ended and its last words, if it has ended; waits a moment for that.
+    pub(crate) fn end(&self, patience: Duration) -> Option<String> {
+        let exit = self.attached.lock().unwrap_or_else(PoisonError::into_inner).wait(patience)?;
+        let how = match (exit.code, exit.signal) {
+            (Some(code), _) => format!("it exited with code {code}"),
+            (None, Some(signal)) => format!("it was killed by signal {signal}"),
+            (None, None) => "it was killed".to_owned(),
+        };
+        let last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(if last.is_empty() { how } else { format!("{how}; it last wrote `{}`", aiw_core::one_line(&last, 200)) })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner).pid()
+    }
+}
+
+/// Where the values of a declaration come from. It collects those that must not be shown.
+struct Values<'a> {
+    home: &'a Home,
+    cwd: &'a Path,
+    secrets: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Values<'_> {
+    fn hide(&self, value: &str) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(value.as_bytes().to_vec());
+    }
+}
+
+impl Lookup for Values<'_> {
+    fn variable(&self, name: &EnvName) -> Option<String> {
+        if name.as_str() == "CLAUDE_PROJECT_DIR" {
+            return Some(self.cwd.to_string_lossy().into_owned());
+        }
+        let value = std::env::var(name.as_str()).ok()?;
+        self.hide(&value);
+        Some(value)
+    }
+
+    fn secret(&self, name: &SecretName) -> Option<Secret> {
+        let secret = self.home.vault().get(name).ok()?;
+        self.hide(secret.expose());
+        Some(secret)
+    }
+}
+
+/// Starts a server and begins a session with it.
+pub(crate) async fn start(
+    ground: &Ground,
+    key: &str,
+    server: &Server,
+    log: PathBuf,
+    capabilities: Value,
+    events: Arc<dyn Events>,
+) -> Result<Connection, PoolError> {
+    let began = Instant::now();
+    let (expanded, secrets) = resolved(ground, key, server)?;
+    let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
+    if server.transport == Transport::Http {
+        let begun = Client::http(endpoint(ground, &expanded), info, events, PATIENCE).await;
+        let client = begun.map_err(|e| not_begun(key, &e, None))?;
+        return Ok(Connection { client, process: None, took: began.elapsed() });
+    }
+    let program = program(ground, key, &expanded)?;
+    let (executable, cwd, words) = (ground.executable.clone(), cwd(ground, &expanded), Arc::<Mutex<String>>::default());
+    let heard = words.clone();
+    let spawned = aiw_home::blocking(move || {
+        let mut attached = Attached::start(&executable, &cwd, program, GRACE)?;
+        if let Some(stderr) = attached.stderr.take() {
+            let last = move |line| *heard.lock().unwrap_or_else(PoisonError::into_inner) = line;
+            let copy = move || log::keep(stderr, &log, &secrets, &last);
+            // Without a thread its pipe closes, and the server writes to nobody.
+            let _ = std::thread::Builder::new().name("aiw-stderr".into()).stack_size(256 << 10).spawn(copy);
+        }
+        Ok(attached)
+    });
+    let mut attached = spawned.await.map_err(|source| PoolError::Spawn { server: key.to_owned(), source })?;
+    let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
+    let process = Process { attached: Mutex::new(attached), last_words: words };
+    let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
+    let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
+    let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
+    let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
+    let begun = Client::over(input, output, info, events, PATIENCE).await;
+    match begun {
+        Ok(client) => Ok(Connection { client, process: Some(process), took: began.elapsed() }),
+        Err(e) => {
+            // Whoever closed the connection is about to exit.
+            let patience = if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
+            let end = aiw_home::blocking(move || process.end(patience)).await;
+            Err(not_begun(key, &e, end))
+        }
+    }
+}
+
+fn not_begun(key: &str, error: &ClientError, end: Option<String>) -> PoolError {
+    PoolError::Start { server: key.to_owned(), problem: end.unwrap_or_else(|| error.to_string()) }
+}
+
+/// The declaration with its values, and those that must not be shown.
+fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<(Map<String, Value>, Vec<Vec<u8>>), PoolError> {
+    let values = Values { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
+    let expanded = expand(&server.declaration, &values).map_err(|absent| {
+        let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));
+        let secrets = absent.secrets.iter().map(|name| format!("the secret `{name}`"));
+        PoolError::Missing { server: key.to_owned(), names: variables.chain(secrets).collect() }
+    })?;
+    Ok((expanded, values.secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn endpoint(ground: &Ground, expanded: &Map<String, Value>) -> Endpoint {
+    let url = expanded.get("url").and_then(Value::as_str).unwrap_or_default();
+    let headers = expanded.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let headers = headers.filter_map(|(name, value)| Some((name.to_lowercase(), Secret::new(value.as_str()?))));
+    let mut policy = Policy::none();
+    policy.grant_url(url);
+    Endpoint::new(ground.net.clone(), policy, url, headers.collect())
+}
+
+fn texts<'a>(expanded: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'a str> {
+    expanded.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn cwd(ground: &Ground, expanded: &Map<String, Value>) -> PathBuf {
+    match expanded.get("cwd").and_then(Value::as_str) {
+        Some(cwd) => ground.cwd.join(cwd),
+        None => ground.cwd.clone(),
+    }
+}
+
+/// The environment has what programs need to run and what the entry names, and nothing else of aiw's.
+fn program(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> Result<Program, PoolError> {
+    const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
+    let mut environment: Vec<(OsString, OsString)> =
+        PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))).collect();
+    for (name, value) in expanded.get("env").and_then(Value::as_object).into_iter().flatten() {
+        environment.retain(|(known, _)| known.to_string_lossy() != name.as_str());
+        environment.push((name.into(), value.as_str().unwrap_or_default().into()));
+    }
+    let command = expanded.get("command").and_then(Value::as_str).unwrap_or_default();
+    let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+    let path = find(command, search, &cwd(ground, expanded))
+        .ok_or_else(|| PoolError::NoProgram { server: key.to_owned(), program: command.to_owned() })?;
+    let arguments = texts(expanded, "args").map(OsString::from).collect();
+    Ok(Program { arguments, environment, ..Program::of(path) })
+}
+
+/// The program of a command: a path, or the first of that name on `PATH`.
+fn find(command: &str, search: Option<OsString>, cwd: &Path) -> Option<PathBuf> {
+    let is_program = |path: &PathBuf| {
+        path.metadata().is_ok_and(|meta| {
+            #[cfg(unix)]
+            let runs = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
+            #[cfg(not(unix))]
+            let runs = true;
+            meta.is_file() && runs
+        })
+    };
+    if command.contains('/') {
+        return Some(cwd.join(command)).filter(is_program);
+    }
+    let search = search?;
+    std::env::split_paths(&search).map(|dir| cwd.join(dir).join(command)).find(is_program)
+}
