@@ -40,7 +40,7 @@ impl Client {
         // The first that fits is taken: the call, unless its result is there.
         let turns = json!([
             {"match": PROMPT, "result": ROLE, "text": ANSWER, "repeat": true},
-            {"match": PROMPT, "offers": "list_roles", "tools": [call], "times": 2},
+            {"match": PROMPT, "offers": "list_roles", "tools": [call], "times": 3},
         ]);
         let Some(model) = ModelApi::start(&turns) else {
             not_run("python3 is absent");
@@ -111,6 +111,9 @@ fn calls(cli: &'static str, approval: &[&str]) {
     assert_eq!(client.bytes(), before);
 
     client.env.run(&[&["setup", cli, "-y"], approval].concat()).ok();
+    // The user's own entry does not get in the way of the run's.
+    client.run(&["--mcp"]);
+    assert!(!client.marker.exists(), "another server was started");
     let written = client.bytes();
     client.run(&[]);
     assert!(client.marker.exists(), "the user's own server was not started");

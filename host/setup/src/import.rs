@@ -1,39 +1,44 @@
 //! Moving a client's own servers to `mcp.json`.
 
 use aiw_core::{Secret, SecretName, is_secret, is_secret_value, one_line};
-use aiw_home::Vault;
-use aiw_servers::{Transport, secret_reference};
+use aiw_home::{Jsonc, Vault, json, read_capped};
+use aiw_servers::{McpFile, Transport, secret_reference};
 use serde_json::{Map, Value};
 
+use crate::SetupError;
 use crate::clients::Client;
+use crate::config::Config;
 use crate::names::name_for;
 use crate::ours::Ours;
+use crate::plan::{FileChange, Plan};
+use crate::record::{Imported, Record, Role, digest};
+use crate::setup::{SERVERS, Setup};
 
 /// A server that can be moved.
-pub(crate) struct Moved {
+struct Moved {
     /// Its name, there and in `mcp.json`.
-    pub(crate) name: String,
+    name: String,
     /// Its declaration, with references in place of secrets.
-    pub(crate) declaration: Value,
+    declaration: Value,
     /// What it runs or reaches.
-    pub(crate) target: String,
+    target: String,
     /// The fields whose values go to the vault, and the secrets' names.
-    pub(crate) hidden: Vec<(String, SecretName)>,
+    hidden: Vec<(String, SecretName)>,
 }
 
 /// What an import does.
 #[derive(Default)]
-pub(crate) struct Import {
-    pub(crate) moved: Vec<Moved>,
+struct Import {
+    moved: Vec<Moved>,
     /// Secrets that have to be stored.
-    pub(crate) secrets: Vec<(SecretName, Secret)>,
+    secrets: Vec<(SecretName, Secret)>,
     /// Sentences for the user.
-    pub(crate) notes: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Import {
     /// Looks through a client's servers.
-    pub(crate) fn of(client: &Client, servers: &Map<String, Value>, ours: &Ours, vault: &Vault) -> Self {
+    fn of(client: &Client, servers: &Map<String, Value>, ours: &Ours, vault: &Vault) -> Self {
         let mut import = Self::default();
         for (name, entry) in servers {
             if ours.is_started_by(entry) {
@@ -111,5 +116,72 @@ impl Import {
             }
         }
         Ok(hidden)
+    }
+}
+
+impl Setup {
+    /// Moves servers from a client's configuration to `mcp.json`.
+    pub(crate) fn import(
+        &self,
+        client: &Client,
+        servers: &Map<String, Value>,
+        config: &mut Config,
+        lines: &mut Vec<String>,
+        plan: &mut Plan,
+    ) -> Result<Vec<Imported>, SetupError> {
+        let path = self.home.mcp_path();
+        // Strict, as whoever else reads it.
+        McpFile::load(&self.home)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let old = read_capped(&path, json::MAX_BYTES)?;
+        let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let import = Import::of(client, servers, &self.ours, &self.home.vault());
+        let others = Record::others(&self.home, client, &plan.scope)?;
+        let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
+        plan.notes.extend(import.notes);
+        for moved in import.moved {
+            let name = one_line(&moved.name, 60);
+            let there = mcp.get(&[SERVERS, &moved.name]);
+            let is_new = there.is_none();
+            if there.is_some_and(|there| *there != moved.declaration) {
+                let note = format!("server `{name}` stays in {}: mcp.json has another one of that name", client.name);
+                plan.notes.push(note);
+                continue;
+            }
+            // What can't be taken out stays on both sides unchanged.
+            let mut without = config.clone();
+            if let Err(problem) = without.remove(client.servers, &moved.name) {
+                plan.notes.push(format!("server `{name}` stays in {}: the file {problem}", client.name));
+                continue;
+            }
+            if is_new {
+                mcp.set(&[SERVERS, &moved.name], &moved.declaration).map_err(invalid)?;
+                added.push(format!("+ {SERVERS}.{name}: {}", moved.target));
+                let hidden = moved.hidden.iter();
+                added.extend(hidden.map(|(field, secret)| format!("  {field} becomes ${{secret:{secret}}}")));
+            }
+            *config = without;
+            lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers));
+            used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
+            plan.imported.push(moved.name.clone());
+            let digest = digest(moved.declaration.to_string().as_bytes());
+            // What came from another client belongs to both: whichever is undone last takes it out.
+            let is_ours = is_new || others.iter().any(|other| other.added(&moved.name, &digest));
+            all.push(Imported { name: moved.name, added: is_ours.then_some(digest) });
+        }
+        let others = others.iter().flat_map(|other| &other.secrets);
+        plan.shared_secrets = others.filter(|name| used.contains(name)).cloned().collect();
+        plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
+        if !added.is_empty() {
+            plan.files.push(FileChange {
+                path,
+                role: Role::Mcp,
+                old,
+                new: Some(mcp.bytes()),
+                lines: added,
+                is_shared: false,
+            });
+        }
+        Ok(all)
     }
 }

@@ -18,6 +18,7 @@
 //! # Ok(()) }
 //! ```
 
+mod approve;
 mod clients;
 mod config;
 mod error;

@@ -3,14 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, HomeError, Jsonc, Mode, json, read_capped, replace};
-use aiw_servers::McpFile;
+use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
 use crate::clients::{Approval, Client, Places};
 use crate::config::Config;
-use crate::import::Import;
 use crate::ours::{NAME, Ours};
 use crate::plan::{After, FileChange, Plan};
 use crate::record::{Imported, Kept, Record, Role, digest};
@@ -83,7 +81,8 @@ impl Setup {
         }
         if !plan.is_empty() {
             plan.notes.extend(client.about_project.filter(|_| *scope != Scope::User).map(str::to_owned));
-            plan.notes.extend(client.about_calls.filter(|_| !options.approve_calls).map(str::to_owned));
+            let asks = !options.approve_calls && !self.is_approved(client, scope, &config);
+            plan.notes.extend(client.about_calls.filter(|_| asks).map(str::to_owned));
         }
         if !plan.is_empty() {
             plan.after = After::Write(self.record(&plan, imported)?);
@@ -122,103 +121,6 @@ impl Setup {
             }
         }
         Some(merged)
-    }
-
-    /// Moves servers from a client's configuration to `mcp.json`.
-    fn import(
-        &self,
-        client: &Client,
-        servers: &Map<String, Value>,
-        config: &mut Config,
-        lines: &mut Vec<String>,
-        plan: &mut Plan,
-    ) -> Result<Vec<Imported>, SetupError> {
-        let path = self.home.mcp_path();
-        // Strict, as whoever else reads it.
-        McpFile::load(&self.home)?;
-        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
-        let old = read_capped(&path, json::MAX_BYTES)?;
-        let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
-        let import = Import::of(client, servers, &self.ours, &self.home.vault());
-        let others = Record::others(&self.home, client, &plan.scope)?;
-        let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
-        plan.notes.extend(import.notes);
-        for moved in import.moved {
-            let name = aiw_core::one_line(&moved.name, 60);
-            let there = mcp.get(&[SERVERS, &moved.name]);
-            let is_new = there.is_none();
-            if there.is_some_and(|there| *there != moved.declaration) {
-                let note = format!("server `{name}` stays in {}: mcp.json has another one of that name", client.name);
-                plan.notes.push(note);
-                continue;
-            }
-            // What can't be taken out stays on both sides unchanged.
-            let mut without = config.clone();
-            if let Err(problem) = without.remove(client.servers, &moved.name) {
-                plan.notes.push(format!("server `{name}` stays in {}: the file {problem}", client.name));
-                continue;
-            }
-            if is_new {
-                mcp.set(&[SERVERS, &moved.name], &moved.declaration).map_err(invalid)?;
-                added.push(format!("+ {SERVERS}.{name}: {}", moved.target));
-                let hidden = moved.hidden.iter();
-                added.extend(hidden.map(|(field, secret)| format!("  {field} becomes ${{secret:{secret}}}")));
-            }
-            *config = without;
-            lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers));
-            used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
-            plan.imported.push(moved.name.clone());
-            let digest = digest(moved.declaration.to_string().as_bytes());
-            // What came from another client belongs to both: whichever is undone last takes it out.
-            let is_ours = is_new || others.iter().any(|other| other.added(&moved.name, &digest));
-            all.push(Imported { name: moved.name, added: is_ours.then_some(digest) });
-        }
-        let others = others.iter().flat_map(|other| &other.secrets);
-        plan.shared_secrets = others.filter(|name| used.contains(name)).cloned().collect();
-        plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
-        if !added.is_empty() {
-            plan.files.push(FileChange {
-                path,
-                role: Role::Mcp,
-                old,
-                new: Some(mcp.bytes()),
-                lines: added,
-                is_shared: false,
-            });
-        }
-        Ok(all)
-    }
-
-    /// Tells the client in another file not to ask.
-    fn approve(&self, client: &Client, scope: &Scope, plan: &mut Plan) -> Result<(), SetupError> {
-        let Approval::Item { list, item, .. } = &client.approval else {
-            if !client.can_approve() {
-                plan.notes
-                    .push(format!("{} has no setting for this: it asks, and you can tell it to stop", client.name));
-            }
-            return Ok(());
-        };
-        let Some(path) = self.approval_file(client, scope) else { return Ok(()) };
-        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
-        let old = read_capped(&path, json::MAX_BYTES)?;
-        let mut settings = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
-        settings.append(list, &Value::from(*item)).map_err(invalid)?;
-        let new = settings.bytes();
-        if old.as_ref() != Some(&new) {
-            let lines = vec![format!("+ {}: \"{item}\"", list.join("."))];
-            let is_shared = *scope != Scope::User;
-            plan.files.push(FileChange { path, role: Role::Approval, old, new: Some(new), lines, is_shared });
-        }
-        Ok(())
-    }
-
-    /// The other file in which a client is told not to ask.
-    pub(crate) fn approval_file(&self, client: &Client, scope: &Scope) -> Option<PathBuf> {
-        match (&client.approval, scope) {
-            (Approval::Item { user, .. }, Scope::User) => Some(user(&self.places)),
-            (Approval::Item { project, .. }, Scope::Project(root)) => Some(root.join(project)),
-            _ => None,
-        }
     }
 
     /// The record of what the plan does, on top of what was done before.

@@ -72,6 +72,12 @@ fn claude_code_and_gemini_are_told_not_to_ask() {
     assert_eq!(text(&settings), "{\n  \"permissions\": {\"allow\": [\"Bash(ls)\", \"mcp__aiw\"]} // mine\n}\n");
     assert!(text(&world.file("gemini")).contains("\"trust\": true"));
     assert!(!world.set_up("claude", &APPROVE) && !world.set_up("gemini", &APPROVE));
+    // With another path there is something to write, but nothing to say about calls.
+    let moved = setup(&world.home, world.dir.path(), "/new/aiw");
+    for id in ["claude", "gemini"] {
+        let plan = moved.plan(client(id).unwrap(), &Scope::User, &REGISTER).unwrap();
+        assert!(!plan.is_empty() && plan.notes.is_empty(), "{:?}", plan.notes);
+    }
     // Others change it meanwhile: only ours goes.
     fs::write(&settings, text(&settings).replace("Bash(ls)", "Bash(cat)")).unwrap();
     world.undo("claude");
