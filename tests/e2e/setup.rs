@@ -321,5 +321,5 @@ fn a_run_gets_aiw_and_nothing_of_mcp_json() {
     assert_eq!(said.matches("--profile").count(), if said.contains("\"trust\":true") { 3 } else { 2 }, "{said}");
     assert!(said.contains("--strict-mcp-config") && said.contains("default_tools_approval_mode=\"approve\""));
     assert_eq!(env.run(&["claude", "--mcp=-x", "hello"]).code, 64);
-    assert_eq!(env.run(&["claude", "--mcp=a b", "hello"]).code, 64);
+    assert_eq!(env.run(&["claude", "--mcp=a\nb", "hello"]).code, 64);
 }

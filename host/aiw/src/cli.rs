@@ -469,7 +469,10 @@ pub struct McpServeArgs {
     /// picks a free one
     #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4748")]
     pub http: Option<SocketAddr>,
-    /// Offer only these of aiw's own tools: tasks [default: the setting `mcp.toolsets`, else all]
+    /// Offer only the tools that this profile allows: one of `mcp.profiles` in settings.json, or of a trusted project
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Offer only these of aiw's own tools: tasks, servers [default: the setting `mcp.toolsets`, else all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub toolsets: Option<Vec<String>>,
 }

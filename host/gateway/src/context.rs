@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
+use aiw_routing::Pool;
 use aiw_tasks::{Scope, Tasks};
 use tokio::sync::Semaphore;
 
 use crate::error::{CallError, Unready};
+use crate::kept::Kept;
 use crate::watch::Watch;
 
 /// Provides what starts CLIs. It is called at the first start, because clients give a server no time for it earlier.
@@ -27,13 +29,15 @@ pub(crate) struct Context {
     pub(crate) source: Box<dyn LaunchSource>,
     pub(crate) lanes: Lanes,
     pub(crate) watch: Watch,
+    pub(crate) pool: Pool,
+    pub(crate) kept: Kept,
     launcher: OnceLock<Launcher>,
     everywhere: OnceLock<Tasks>,
     here: OnceLock<Tasks>,
 }
 
 impl Context {
-    pub(crate) fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>) -> Self {
+    pub(crate) fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>, pool: Pool) -> Self {
         let watch = Watch::new(home.clone());
         Self {
             home,
@@ -42,6 +46,8 @@ impl Context {
             source,
             lanes: Lanes::new(),
             watch,
+            pool,
+            kept: Kept::default(),
             launcher: OnceLock::new(),
             everywhere: OnceLock::new(),
             here: OnceLock::new(),

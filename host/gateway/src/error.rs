@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use aiw_core::{InvalidName, TaskId, one_line};
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
+use aiw_mcp::RpcError;
+use aiw_routing::PoolError;
 use aiw_tasks::TaskError;
 
 /// Why aiw can't prepare to start CLIs.
@@ -40,6 +42,14 @@ pub(crate) enum CallError {
     TakenBack,
     #[error("the call was cancelled; the task keeps running")]
     NoLongerWaited,
+    #[error("the call was cancelled")]
+    NobodyWaits,
+    #[error("there is no kept result `{}`", one_line(.handle, 40))]
+    NoResult { handle: String },
+    #[error("{0}")]
+    Rpc(RpcError),
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     #[error("a bug in aiw ended this call: {problem}")]
     Defect { problem: String },
     #[error(transparent)]
@@ -70,6 +80,8 @@ impl CallError {
             Self::Task(TaskError::NoTask { .. }) => {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()
             }
+            Self::NoResult { .. } => "call the tool again; aiw keeps only the latest results of a session".into(),
+            Self::Pool(e) => return e.hint(),
             Self::Task(e) => return e.hint(),
             Self::Launch(e) => return e.hint(),
             Self::Home(e) => return e.hint(),
@@ -80,9 +92,14 @@ impl CallError {
 
     /// The error as the model reads it.
     pub(crate) fn text(&self) -> String {
-        match self.hint() {
-            Some(hint) => format!("{self}\nhint: {hint}"),
-            None => self.to_string(),
-        }
+        with_hint(self, self.hint())
+    }
+}
+
+/// An error and what to do next.
+pub(crate) fn with_hint(error: &dyn std::fmt::Display, hint: Option<String>) -> String {
+    match hint {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
     }
 }

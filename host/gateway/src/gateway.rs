@@ -1,88 +1,104 @@
-//! The server's offer: the tools of the table, called by name.
+//! The server's offer: aiw's own tools, and those of the servers behind it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, RwLock};
 
-use aiw_home::Home;
 use aiw_launch::Session;
-use aiw_mcp::{About, Answer, Call, Caller, Cancelled, Offer, RpcError, Tool};
+use aiw_mcp::{About, Answer, Call, Caller, Offer, RpcError, Tool};
+use aiw_routing::{DynamicToolRegistry, Ground, Pool, Profile};
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 
+use crate::behind::direct;
 use crate::context::{Context, LaunchSource};
 use crate::error::CallError;
-use crate::table::{INSTRUCTIONS, ToolEntry, table};
+use crate::shared::{Shared, names, own};
+use crate::table::{ToolEntry, instructions, table};
 use crate::toolset::Toolset;
 
-/// The tools over the tasks of a session.
+/// What one client session is offered.
 pub struct Gateway {
-    context: Arc<Context>,
-    table: Vec<ToolEntry>,
-    tools: Arc<[Tool]>,
+    shared: Arc<Shared>,
+}
+
+/// How a session is served.
+pub struct Setting {
+    /// Whose tasks it sees.
+    pub session: Session,
+    /// Where it runs, and what its servers start with.
+    pub ground: Ground,
+    /// Which tools its client may see.
+    pub profile: Profile,
+    /// Servers that it shares with other sessions of this process.
+    pub shared: aiw_routing::Shared,
+    /// Which of aiw's own tools it offers.
+    pub toolsets: Vec<Toolset>,
 }
 
 impl Gateway {
-    /// The tools of a server in a directory and a session.
-    pub fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>) -> Self {
-        let table = table();
-        let tools = table.iter().map(|entry| entry.tool.clone()).collect();
-        let context = Arc::new(Context::new(home, session, cwd, source));
-        Self { context, table, tools }
-    }
-
-    /// The same with only the tools of these toolsets.
-    #[must_use]
-    pub fn with_toolsets(mut self, toolsets: &[Toolset]) -> Self {
-        self.table.retain(|entry| toolsets.contains(&entry.toolset));
-        self.tools = self.table.iter().map(|entry| entry.tool.clone()).collect();
-        self
-    }
-
-    async fn dispatch(
-        &self,
-        name: &str,
-        arguments: Map<String, Value>,
-        cancelled: Cancelled,
-    ) -> Result<Answer, CallError> {
-        match self.table.iter().find(|entry| entry.tool.name() == name) {
-            Some(entry) => entry.call(self.context.clone(), arguments, cancelled).await,
-            None => {
-                let tools = self.tools.iter().map(|tool| tool.name().to_owned()).collect();
-                Err(CallError::UnknownTool { name: name.to_owned(), tools })
-            }
-        }
+    /// The offer for a new client. Nothing is started.
+    pub fn new(setting: Setting, source: Box<dyn LaunchSource>) -> Self {
+        let (sender, changes) = mpsc::unbounded_channel();
+        let (home, cwd) = (setting.ground.home.clone(), setting.ground.cwd.clone());
+        let pool = Pool::new(setting.ground, setting.profile, setting.shared, sender);
+        let profile = pool.profile();
+        let is_offered = |entry: &ToolEntry| {
+            let allowed = profile.allows_own(entry.tool.name(), entry.only_reads(), entry.is_door());
+            allowed && setting.toolsets.contains(&entry.toolset)
+        };
+        let table: Vec<ToolEntry> = table().into_iter().filter(is_offered).collect();
+        let offered = pool.tools();
+        let base = own(&table, pool.has_servers()).cloned().chain(direct(&offered)).collect();
+        let shared = Shared {
+            context: Arc::new(Context::new(home, setting.session, cwd, source, pool)),
+            registry: DynamicToolRegistry::new(base),
+            changes: Mutex::new(Some(changes)),
+            names: RwLock::new(names(&offered)),
+            table,
+            toolsets: setting.toolsets,
+        };
+        Self { shared: Arc::new(shared) }
     }
 }
 
 #[async_trait]
 impl Offer for Gateway {
     fn about(&self) -> About {
+        let withheld = self.shared.context.pool.withheld();
+        let has_servers = self.shared.context.pool.has_servers();
+        let sentences = std::iter::once(instructions(&self.shared.toolsets, has_servers)).chain(withheld);
         About {
             name: "aiw".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            instructions: INSTRUCTIONS.into(),
-            capabilities: Map::new(),
+            instructions: sentences.collect::<Vec<_>>().join("\n"),
+            capabilities: self.shared.capabilities(),
         }
     }
 
     fn tools(&self) -> Arc<[Tool]> {
-        self.tools.clone()
+        self.shared.registry.tools()
     }
 
-    async fn begun(&self, _: Caller) {}
+    async fn begun(&self, client: Caller) {
+        self.shared.context.pool.begin(client.clone());
+        self.shared.follow(client);
+    }
 
     async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
-        let answer = self.dispatch(name, arguments, call.cancelled).await;
-        Ok(answer.unwrap_or_else(|e| Answer::error(e.text())))
+        match self.shared.dispatch(name, arguments, call).await {
+            Ok(answer) => Ok(answer),
+            Err(CallError::Rpc(e)) => Err(e),
+            Err(e) => Ok(Answer::error(e.text())),
+        }
     }
 
-    /// Some clients ask for every kind of list, whatever was declared.
-    async fn request(&self, method: &str, _: Option<Value>, _: Call) -> Result<Value, RpcError> {
-        match method {
-            "prompts/list" => Ok(json!({"prompts": []})),
-            "resources/list" => Ok(json!({"resources": []})),
-            "resources/templates/list" => Ok(json!({"resourceTemplates": []})),
-            other => Err(RpcError::no_method(other)),
+    async fn request(&self, method: &str, params: Option<Value>, call: Call) -> Result<Value, RpcError> {
+        self.shared.request(method, params, &call).await
+    }
+
+    async fn notified(&self, method: &str, params: Option<Value>) {
+        if method == "notifications/roots/list_changed" {
+            self.shared.context.pool.tell(method, params).await;
         }
     }
 }

@@ -4,20 +4,22 @@
 //! it and `aiw-tasks` runs it, as they do for the command line. `aiw` hands in the [`LaunchSource`].
 //!
 //! ```no_run
-//! # fn f(source: Box<dyn aiw_gateway::LaunchSource>, home: aiw_home::Home) -> Result<(), std::io::Error> {
-//! let session = aiw_launch::session();
-//! let gateway = aiw_gateway::Gateway::new(home, session, std::env::current_dir()?, source);
-//! # let _: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(gateway);
-//! # Ok(()) }
+//! # fn f(setting: aiw_gateway::Setting, source: Box<dyn aiw_gateway::LaunchSource>) {
+//! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_gateway::Gateway::new(setting, source));
+//! # }
 //! ```
 
+mod behind;
 mod bounds;
 mod context;
 mod error;
 mod find;
 mod gateway;
 mod input;
+mod kept;
 mod providers;
+mod servers;
+mod shared;
 mod start;
 mod table;
 mod tasks;
@@ -26,6 +28,6 @@ mod watch;
 
 pub use context::LaunchSource;
 pub use error::Unready;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, Setting};
 pub use table::read_only_tools;
 pub use toolset::{Toolset, UnknownToolset};

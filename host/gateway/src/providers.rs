@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aiw_launch::LaunchError;
-use aiw_mcp::Cancelled;
+use aiw_mcp::Call;
 use aiw_providers::SecretState;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ struct ListedProvider {
 pub(crate) async fn list_providers(
     context: Arc<Context>,
     _: ListProviders,
-    _: Cancelled,
+    _: Call,
 ) -> Result<ProviderList, CallError> {
     let (shared, runtime) = (context.clone(), Handle::current());
     context.lanes.look.run(move || list(&shared, &runtime)).await

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_core::CliKind;
 use aiw_launch::{Permission, Roles, RunRequest, TaskDetails};
-use aiw_mcp::Cancelled;
+use aiw_mcp::{Call, Cancelled};
 use aiw_tasks::{Queue, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -75,13 +75,9 @@ fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError>
 }
 
 /// Starts a task as the command line does.
-pub(crate) async fn start_task(
-    context: Arc<Context>,
-    asked: StartTask,
-    cancelled: Cancelled,
-) -> Result<Started, CallError> {
+pub(crate) async fn start_task(context: Arc<Context>, asked: StartTask, call: Call) -> Result<Started, CallError> {
     let (shared, runtime) = (context.clone(), Handle::current());
-    context.lanes.start.run(move || start(&shared, asked, &runtime, &cancelled)).await
+    context.lanes.start.run(move || start(&shared, asked, &runtime, &call.cancelled)).await
 }
 
 fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Cancelled) -> Result<Started, CallError> {
@@ -127,7 +123,7 @@ struct RoleSummary {
 
 /// The roles available in the server's directory, by the same rule as for starts: the directory's own roles only if
 /// it is trusted.
-pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Cancelled) -> Result<RoleList, CallError> {
+pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Call) -> Result<RoleList, CallError> {
     let shared = context.clone();
     context.lanes.look.run(move || roles(&shared)).await
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aiw_mcp::{Answer, Cancelled, Effect, Tool};
+use aiw_mcp::{Answer, Call, Effect, Tool};
+use aiw_routing::definition::only_reads;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,14 +13,27 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{providers, start, tasks};
+use crate::{providers, servers, start, tasks};
 
-pub(crate) const INSTRUCTIONS: &str = "\
+const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
 start_task returns at once with the task's id; call wait_task with that id until `done` is true, \
 and get_task_logs to see what it does or did. Several tasks run in parallel. \
 Tasks do not see this conversation: put everything they need to know into `task`. \
 They keep running when this session ends; stop_task ends one.";
+
+const SERVERS: &str = "\
+aiw also stands in front of other MCP servers. Their tools are listed as `server__tool`; call_tool reaches every one \
+of them, listed or not.";
+
+/// What a model should know before it uses the tools of these toolsets; fewer than 150 words.
+pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
+    let parts = [(Toolset::Tasks, TASKS), (Toolset::Servers, SERVERS)];
+    let parts = parts
+        .into_iter()
+        .filter(|(toolset, _)| toolsets.contains(toolset) && (has_servers || *toolset != Toolset::Servers));
+    parts.map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+}
 
 pub(crate) fn table() -> Vec<ToolEntry> {
     const LOOKS: Effect = Effect::Reads;
@@ -90,6 +104,24 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             STOPS,
             tasks::stop_task,
         ),
+        ToolEntry::relayed(
+            Toolset::Servers,
+            "call_tool",
+            "Call a tool of another server",
+            "Calls a tool of an MCP server behind aiw, listed here or not. A tool that is listed as `server__tool` can \
+             be called by that name instead.",
+            STARTS,
+            None,
+            servers::call_tool,
+        ),
+        ToolEntry::new(
+            Toolset::Servers,
+            "read_result",
+            "Read on in a result",
+            "Reads on in a result that aiw cut because it was too long. The cut result names the handle and the offset.",
+            LOOKS,
+            servers::read_result,
+        ),
     ]
 }
 
@@ -100,7 +132,7 @@ pub fn read_only_tools() -> Vec<String> {
 }
 
 type Run =
-    dyn Fn(Arc<Context>, Map<String, Value>, Cancelled) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
+    dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
 
 /// One tool.
 pub(crate) struct ToolEntry {
@@ -110,29 +142,50 @@ pub(crate) struct ToolEntry {
 }
 
 impl ToolEntry {
+    /// A tool whose answer is a structure.
     fn new<I, O, F>(
         toolset: Toolset,
         name: &str,
         title: &str,
         text: &str,
         effect: Effect,
-        function: impl Fn(Arc<Context>, I, Cancelled) -> F + Clone + Send + Sync + 'static,
+        function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
         I: Input,
         O: Serialize + JsonSchema,
         F: Future<Output = Result<O, CallError>> + Send + 'static,
     {
+        let answered = move |context: Arc<Context>, input: I, call: Call| {
+            let work = function(context, input, call);
+            async move {
+                let value = serde_json::to_value(work.await?);
+                Ok(Answer::of(value.map_err(|e| CallError::Defect { problem: e.to_string() })?))
+            }
+        };
+        Self::relayed(toolset, name, title, text, effect, Some(output_schema::<O>()), answered)
+    }
+
+    /// A tool whose answer is another server's, or as it is.
+    fn relayed<I, F>(
+        toolset: Toolset,
+        name: &str,
+        title: &str,
+        text: &str,
+        effect: Effect,
+        output: Option<Value>,
+        function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: Input,
+        F: Future<Output = Result<Answer, CallError>> + Send + 'static,
+    {
         let schema = input_schema::<I>();
-        let tool = Tool::new(name, title, text, effect, schema.clone(), output_schema::<O>()).always_loaded();
+        let tool = Tool::new(name, title, text, effect, schema.clone(), output).always_loaded();
         let schema = Arc::new(schema);
-        let run = move |context: Arc<Context>, given: Map<String, Value>, cancelled: Cancelled| {
+        let run = move |context: Arc<Context>, given: Map<String, Value>, call: Call| {
             let (function, schema) = (function.clone(), schema.clone());
-            let work = async move {
-                let output = function(context, read::<I>(given, &schema)?, cancelled).await?;
-                let value = serde_json::to_value(output).map_err(|e| CallError::Defect { problem: e.to_string() })?;
-                Ok(Answer::of(value))
-            };
+            let work = async move { function(context, read::<I>(given, &schema)?, call).await };
             Box::pin(work) as BoxFuture<'static, Result<Answer, CallError>>
         };
         Self { toolset, tool, run: Box::new(run) }
@@ -143,8 +196,18 @@ impl ToolEntry {
         &self,
         context: Arc<Context>,
         arguments: Map<String, Value>,
-        cancelled: Cancelled,
+        call: Call,
     ) -> Result<Answer, CallError> {
-        (self.run)(context, arguments, cancelled).await
+        (self.run)(context, arguments, call).await
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn only_reads(&self) -> bool {
+        only_reads(self.tool.definition())
+    }
+
+    /// Whether it only reaches what the profile allows.
+    pub(crate) fn is_door(&self) -> bool {
+        self.toolset == Toolset::Servers
     }
 }

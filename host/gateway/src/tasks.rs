@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::TaskId;
 use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
-use aiw_mcp::Cancelled;
+use aiw_mcp::Call;
 use aiw_tasks::{State, Stopped, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub(crate) struct TaskList {
 }
 
 /// Tasks that have not ended first, then the newest.
-pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Cancelled) -> Result<TaskList, CallError> {
+pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Call) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
         let tasks = if asked.all { shared.everywhere()? } else { shared.here()? };
@@ -92,11 +92,7 @@ pub(crate) struct Report {
 }
 
 /// Waits without a thread, so a thousand calls can.
-pub(crate) async fn wait_task(
-    context: Arc<Context>,
-    asked: WaitTask,
-    cancelled: Cancelled,
-) -> Result<Report, CallError> {
+pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call) -> Result<Report, CallError> {
     let received = Instant::now();
     let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
     let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT));
@@ -108,7 +104,7 @@ pub(crate) async fn wait_task(
             // If it can't be watched, the answer gives its state.
             _ = end => {}
             () = tokio::time::sleep_until((received + limit).into()) => {}
-            () = cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
+            () = call.cancelled.nobody_waits() => return Err(CallError::NoLongerWaited),
         }
     }
     let shared = context.clone();
@@ -168,11 +164,7 @@ pub(crate) struct LogLines {
 }
 
 /// The last lines of a log.
-pub(crate) async fn get_task_logs(
-    context: Arc<Context>,
-    asked: GetTaskLogs,
-    _: Cancelled,
-) -> Result<LogLines, CallError> {
+pub(crate) async fn get_task_logs(context: Arc<Context>, asked: GetTaskLogs, _: Call) -> Result<LogLines, CallError> {
     let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
     context.lanes.look.run(move || lines(&shared, &named, asked.tail_lines)).await
 }
@@ -227,7 +219,7 @@ pub(crate) struct StopReport {
 }
 
 /// Ends a task: SIGTERM to all its processes, 5 s, SIGKILL.
-pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Cancelled) -> Result<StopReport, CallError> {
+pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Call) -> Result<StopReport, CallError> {
     let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
     context.lanes.stop.run(move || stop(&shared, &named)).await
 }

@@ -10,16 +10,19 @@ use aiw_core::one_line;
 pub enum Toolset {
     /// AI CLIs as tasks.
     Tasks,
+    /// The tools of other MCP servers.
+    Servers,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 1] = [Self::Tasks];
+    pub const ALL: [Self; 2] = [Self::Tasks, Self::Servers];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tasks => "tasks",
+            Self::Servers => "servers",
         }
     }
 }

@@ -80,7 +80,7 @@ mod tests {
         }
 
         fn tools(&self) -> Arc<[Tool]> {
-            let own = Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}), json!(null));
+            let own = Tool::new("odd", "Odd", "Odd", Effect::Reads, json!({"type": "object"}), None);
             Arc::new([own, Tool::foreign(foreign()).unwrap()])
         }
 

@@ -39,16 +39,25 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool with the JSON Schemas of its arguments and of its structured answer.
-    pub fn new(name: &str, title: &str, description: &str, effect: Effect, input: Value, output: Value) -> Self {
-        let definition = json!({
+    /// A tool with the JSON Schemas of its arguments and of its structured answer, if it has one.
+    pub fn new(
+        name: &str,
+        title: &str,
+        description: &str,
+        effect: Effect,
+        input: Value,
+        output: Option<Value>,
+    ) -> Self {
+        let mut definition = json!({
             "name": name,
             "title": title,
             "description": description,
             "inputSchema": schema(input),
-            "outputSchema": schema(output),
             "annotations": effect.annotations(),
         });
+        if let Some(output) = output {
+            definition["outputSchema"] = schema(output).into();
+        }
         Self { name: name.to_owned(), definition }
     }
 

@@ -129,6 +129,12 @@ impl Pool {
         self.inner.problems.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether a server is offered at all.
+    pub fn has_servers(&self) -> bool {
+        let slots = self.inner.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.values().any(|slot| slot.configured.settings.enabled && slot.configured.server.is_ok())
+    }
+
     /// The tools that the profile allows and the servers have not changed, by server and in their order.
     pub fn tools(&self) -> Vec<Offered> {
         let of = |slot: &Arc<Slot>, record: Arc<Record>| -> Vec<Offered> {
@@ -221,11 +227,6 @@ impl Pool {
                 Ok(Map::from_iter([("content".to_owned(), Value::Array(Vec::new())), ("result".to_owned(), other)]))
             }
         }
-    }
-
-    /// The tool that a client knows under a proxied name, listed or not.
-    pub fn find_tool(&self, proxied: &str) -> Option<Offered> {
-        self.tools().into_iter().find(|tool| tool.proxied == proxied)
     }
 
     /// The withheld tool that a client knew under a proxied name: its server and its own name.

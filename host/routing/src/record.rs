@@ -2,8 +2,9 @@
 //!
 //! A tool that no longer is what it was at first sight is withheld until the user accepts the change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use aiw_home::{Home, HomeError, Mode, make_private_dir, read_capped, replace};
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,19 @@ pub struct Record {
     pub started_ms: u64,
     /// A digest of the declaration that it was started from.
     pub declaration: String,
+    /// The names of the tools that are what they were, once they are needed.
+    #[serde(skip)]
+    unchanged: Unchanged,
+}
+
+/// What follows from the rest of a record, so it makes no difference.
+#[derive(Debug, Clone, Default)]
+struct Unchanged(OnceLock<HashSet<String>>);
+
+impl PartialEq for Unchanged {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Record {
@@ -66,12 +80,15 @@ impl Record {
 
     /// Whether a tool is what it was at first sight.
     pub fn is_accepted(&self, tool: &Value) -> bool {
-        self.pins.get(name(tool)).is_some_and(|pin| digest(pin) == digest(tool))
+        let is_pinned = |tool: &&Value| self.pins.get(name(tool)).is_some_and(|pin| digest(pin) == digest(tool));
+        let unchanged = || self.tools.iter().filter(is_pinned).map(|tool| name(tool).to_owned()).collect();
+        self.unchanged.0.get_or_init(unchanged).contains(name(tool))
     }
 
     /// Takes over what the server offers now. What was never seen is pinned.
     pub(crate) fn offer(&mut self, tools: Vec<Value>) {
         self.left_out.clear();
+        self.unchanged = Unchanged::default();
         let mut size = 0;
         self.tools = Vec::new();
         for tool in tools {
@@ -103,6 +120,7 @@ impl Record {
     /// Accepts all changes. Returns the tools and what changed in each.
     pub fn approve(&mut self) -> Vec<(String, Vec<Difference>)> {
         let changed = self.changes();
+        self.unchanged = Unchanged::default();
         for tool in &self.tools {
             self.pins.insert(name(tool).to_owned(), tool.clone());
         }

@@ -3,13 +3,14 @@
 mod http;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aiw_core::ErrorKind;
-use aiw_gateway::{Gateway, LaunchSource, Toolset, UnknownToolset, Unready};
-use aiw_home::Home;
+use aiw_core::{ErrorKind, one_line};
+use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
+use aiw_home::{Home, Project, user_home};
 use aiw_launch::Launcher;
+use aiw_routing::{Ground, Profile};
 
 use crate::cli::{McpCommand, McpServeArgs, REGISTER};
 use crate::executable::own_executable;
@@ -35,10 +36,19 @@ async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
     let home = Home::find()?;
     let toolsets = toolsets(args.toolsets, &home)?;
-    let (session, own) = (aiw_launch::session(), home.clone());
+    let profile = profile(args.profile.as_deref(), &home, &cwd)?;
+    let session = aiw_launch::session();
+    let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
+    let shared = aiw_routing::Shared::default();
     let gateway = move || {
-        let gateway = Gateway::new(own.clone(), session.clone(), cwd.clone(), Box::new(FromHere));
-        gateway.with_toolsets(&toolsets)
+        let setting = Setting {
+            session: session.clone(),
+            ground: ground.clone(),
+            profile: profile.clone(),
+            shared: shared.clone(),
+            toolsets: toolsets.clone(),
+        };
+        Gateway::new(setting, Box::new(FromHere))
     };
     if let Some(address) = args.http {
         return http::serve(output, home, address, move || Arc::new(gateway())).await;
@@ -52,6 +62,22 @@ async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     }
     aiw_mcp::serve_stdio(Arc::new(gateway())).await;
     Ok(())
+}
+
+/// The profile by name. One that nobody defined would offer everything, so it is an error.
+fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failure> {
+    let Some(name) = name else { return Ok(Profile::everything()) };
+    let settings = home.settings()?;
+    let project = Project::find(cwd, user_home().as_deref())?.filter(|p| settings.trust().covers(&p.root));
+    let projects = project.map(|project| project.profiles().clone()).unwrap_or_default();
+    Profile::named(name, &settings.mcp()?.profiles, &projects).map_err(|known| {
+        let failure = Failure::new(ErrorKind::Config, format!("there is no profile `{}`", one_line(name, 60)));
+        failure.with_hint(if known.is_empty() {
+            format!("define it as `mcp.profiles.{name}` in `{}`", home.settings_path().display())
+        } else {
+            format!("the profiles are: {}", known.join(", "))
+        })
+    })
 }
 
 /// What was asked for, else the setting, else everything.

@@ -66,8 +66,11 @@ impl ProfileSettings {
     }
 }
 
+/// A name and its object.
+type Member<'a> = (&'a str, &'a Map<String, Value>);
+
 /// The members of an object of objects.
-fn objects<'a>(section: Option<&'a Value>, place: &str) -> Result<Vec<(&'a str, &'a Map<String, Value>)>, String> {
+fn objects<'a>(section: Option<&'a Value>, place: &str) -> Result<Vec<Member<'a>>, String> {
     let Some(section) = section.filter(|section| !section.is_null()) else { return Ok(Vec::new()) };
     let fields = section.as_object().ok_or_else(|| format!("has a `{place}` that is not an object"))?;
     let member = |(name, value): (&'a String, &'a Value)| match value {

@@ -1,0 +1,165 @@
+//! The servers behind aiw, as one session's client sees them.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use aiw_mcp::{Call, Caller, RpcError, Tool};
+use aiw_routing::definition::tokens;
+use aiw_routing::{Offered, PoolError, SWEEP};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+
+use crate::shared::{Shared, names};
+
+/// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
+/// definitions would fill a model's context; then they are called through `call_tool`.
+const DIRECT_TOOLS: usize = 100;
+const DIRECT_TOKENS: usize = 10_000;
+
+/// Changes that come within this time are one.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// The tools of the servers that the client lists.
+pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
+    let cost: usize = offered.iter().map(|tool| tokens(&tool.definition)).sum();
+    if offered.len() > DIRECT_TOOLS || cost > DIRECT_TOKENS {
+        return Vec::new();
+    }
+    offered.iter().filter_map(|tool| Tool::foreign(tool.renamed())).collect()
+}
+
+impl Shared {
+    /// Brings the list of tools up to date. Returns whether it changed.
+    pub(crate) fn refresh(&self) -> bool {
+        let offered = self.context.pool.tools();
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(&offered);
+        let base = self.own().cloned().chain(direct(&offered)).collect();
+        let changed = self.registry.set_base(base);
+        // A registered tool that its server has changed or dropped goes at once.
+        let is_offered =
+            |tool: &Tool| offered.iter().any(|o| o.proxied == tool.name() && o.renamed() == *tool.definition());
+        changed | self.registry.retain(is_offered)
+    }
+
+    /// Follows the servers and the time, and notifies the client of each change, until the session is over.
+    pub(crate) fn follow(self: &Arc<Self>, client: Caller) {
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut changes) = changes else { return };
+        let shared = Arc::downgrade(self);
+        tokio::spawn(async move {
+            let mut sweep = tokio::time::interval(SWEEP);
+            let mut told = None;
+            loop {
+                tokio::select! {
+                    change = changes.recv() => {
+                        if change.is_none() {
+                            return;
+                        }
+                        settle(&mut changes).await;
+                    }
+                    _ = sweep.tick() => {}
+                }
+                let Some(shared) = shared.upgrade() else { return };
+                shared.registry.sweep(Instant::now());
+                shared.tell_changes(&client, &mut told).await;
+            }
+        });
+    }
+
+    async fn tell_changes(&self, client: &Caller, told: &mut Option<Lists>) {
+        let tools = self.refresh();
+        let now = Lists::of(self);
+        let before = told.replace(now.clone());
+        let is_new = |of: fn(&Lists) -> u64| before.as_ref().is_some_and(|before| of(before) != of(&now));
+        let prompts = is_new(|lists| lists.prompts);
+        let resources = is_new(|lists| lists.resources);
+        for (changed, kind) in [(tools, "tools"), (prompts, "prompts"), (resources, "resources")] {
+            if changed {
+                // It may be gone.
+                let _ = client.notify(&format!("notifications/{kind}/list_changed"), None).await;
+            }
+        }
+        for sentence in &now.withheld {
+            if before.as_ref().is_some_and(|before| !before.withheld.contains(sentence)) {
+                let params = json!({"level": "warning", "logger": "aiw", "data": sentence});
+                let _ = client.notify("notifications/message", Some(params)).await;
+            }
+        }
+    }
+
+    /// What the servers offer besides tools, in the protocol's form.
+    pub(crate) fn capabilities(&self) -> Map<String, Value> {
+        if !self.context.pool.has_servers() {
+            return Map::new();
+        }
+        let capabilities = json!({
+            "logging": {},
+            "completions": {},
+            "prompts": {"listChanged": true},
+            "resources": {"listChanged": true, "subscribe": true},
+        });
+        capabilities.as_object().cloned().unwrap_or_default()
+    }
+
+    /// Answers what is not about tools.
+    pub(crate) async fn request(&self, method: &str, params: Option<Value>, call: &Call) -> Result<Value, RpcError> {
+        let pool = &self.context.pool;
+        let listed = |field: &str, offered: Vec<Offered>| {
+            let items: Vec<Value> = offered.iter().map(Offered::renamed).collect();
+            Ok(json!({ field: items }))
+        };
+        let params = match params {
+            Some(Value::Object(params)) => params,
+            None | Some(Value::Null) => Map::new(),
+            Some(_) => return Err(RpcError::invalid(&format!("the parameters of `{method}` are no object"))),
+        };
+        let answer = match method {
+            // On one page: Gemini CLI reads only the first.
+            "prompts/list" => return listed("prompts", pool.prompts()),
+            "resources/list" => return listed("resources", pool.resources()),
+            "resources/templates/list" => return listed("resourceTemplates", pool.templates()),
+            "prompts/get" => pool.get_prompt(params, call).await,
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                pool.ask_resource(method, params, call).await
+            }
+            "completion/complete" => pool.complete(params, call).await,
+            "logging/setLevel" => {
+                let level = params.get("level").and_then(Value::as_str).unwrap_or_default();
+                pool.set_log_level(level).await;
+                Ok(json!({}))
+            }
+            other => return Err(RpcError::no_method(other)),
+        };
+        answer.map_err(|e| match e {
+            PoolError::Rpc(e) => e,
+            e => RpcError { code: -32603, message: crate::error::with_hint(&e, e.hint()), data: None },
+        })
+    }
+}
+
+/// What the client was told about last.
+#[derive(Clone)]
+struct Lists {
+    prompts: u64,
+    resources: u64,
+    withheld: Vec<String>,
+}
+
+impl Lists {
+    fn of(shared: &Shared) -> Self {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let pool = &shared.context.pool;
+        let digest = |offered: Vec<Offered>| {
+            let mut hasher = DefaultHasher::new();
+            offered.iter().for_each(|o| o.renamed().to_string().hash(&mut hasher));
+            hasher.finish()
+        };
+        let resources = pool.resources().into_iter().chain(pool.templates()).collect();
+        Self { prompts: digest(pool.prompts()), resources: digest(resources), withheld: pool.withheld() }
+    }
+}
+
+async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
+    tokio::time::sleep(SETTLE).await;
+    while changes.try_recv().is_ok() {}
+}

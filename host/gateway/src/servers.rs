@@ -1,0 +1,80 @@
+//! `call_tool`, `read_result`: the tools of the servers behind aiw.
+
+use std::sync::Arc;
+
+use aiw_mcp::{Answer, Call};
+use aiw_routing::PoolError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::context::Context;
+use crate::error::CallError;
+use crate::kept::limit;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallTool {
+    /// The MCP server
+    server: String,
+    /// The tool's own name, without the server's
+    tool: String,
+    /// The tool's arguments
+    #[serde(default)]
+    arguments: Map<String, Value>,
+}
+
+/// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
+pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<Answer, CallError> {
+    pass(&context, &asked.server, &asked.tool, asked.arguments, &call).await
+}
+
+/// The same by the parts of a proxied name.
+pub(crate) async fn pass(
+    context: &Context,
+    server: &str,
+    tool: &str,
+    arguments: Map<String, Value>,
+    call: &Call,
+) -> Result<Answer, CallError> {
+    let result = context.pool.call(server, tool, arguments, Some(call)).await.map_err(|e| match e {
+        PoolError::Rpc(e) => CallError::Rpc(e),
+        PoolError::Cancelled => CallError::NobodyWaits,
+        e => CallError::Pool(e),
+    })?;
+    Ok(context.kept.cut(result, limit(call.caller.name())))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReadResult {
+    /// The handle that the cut result names
+    handle: String,
+    /// Where to go on, in bytes
+    #[serde(default)]
+    offset: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ResultPiece {
+    text: String,
+    /// Where the text begins
+    offset: usize,
+    /// Where to go on; absent at the end
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<usize>,
+    total_bytes: usize,
+}
+
+/// Reads on in a result that was cut.
+pub(crate) async fn read_result(
+    context: Arc<Context>,
+    asked: ReadResult,
+    call: Call,
+) -> Result<ResultPiece, CallError> {
+    // As JSON it is longer.
+    let most = limit(call.caller.name()) * 3 / 4;
+    let piece = context.kept.piece(&asked.handle, asked.offset, most);
+    let piece = piece.ok_or(CallError::NoResult { handle: asked.handle })?;
+    Ok(ResultPiece { text: piece.text, offset: piece.offset, next_offset: piece.next, total_bytes: piece.total })
+}

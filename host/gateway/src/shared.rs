@@ -1,0 +1,70 @@
+//! What the parts of one session share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use aiw_mcp::{Answer, Call, Tool};
+use aiw_routing::{DynamicToolRegistry, Offered, PoolError};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+use crate::context::Context;
+use crate::error::CallError;
+use crate::servers;
+use crate::table::ToolEntry;
+use crate::toolset::Toolset;
+
+pub(crate) struct Shared {
+    pub(crate) context: Arc<Context>,
+    pub(crate) registry: DynamicToolRegistry,
+    /// Taken when the client has begun.
+    pub(crate) changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
+    /// The servers' tools by the names that the client knows: the server, and the tool's own name.
+    pub(crate) names: RwLock<Names>,
+    pub(crate) table: Vec<ToolEntry>,
+    pub(crate) toolsets: Vec<Toolset>,
+}
+
+/// See [`Shared::names`].
+pub(crate) type Names = HashMap<String, (String, String)>;
+
+/// The names of tools as the client knows them.
+pub(crate) fn names(offered: &[Offered]) -> Names {
+    let own = |tool: &Offered| tool.definition["name"].as_str().unwrap_or_default().to_owned();
+    offered.iter().map(|tool| (tool.proxied.clone(), (tool.server.clone(), own(tool)))).collect()
+}
+
+/// See [`Shared::own`].
+pub(crate) fn own(table: &[ToolEntry], has_servers: bool) -> impl Iterator<Item = &Tool> {
+    table.iter().filter(move |entry| has_servers || !entry.is_door()).map(|entry| &entry.tool)
+}
+
+impl Shared {
+    /// aiw's own tools. Those for other servers only cost tokens where there is none.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &Tool> {
+        own(&self.table, self.context.pool.has_servers())
+    }
+
+    pub(crate) async fn dispatch(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+        call: Call,
+    ) -> Result<Answer, CallError> {
+        if let Some(entry) = self.table.iter().find(|entry| entry.tool.name() == name) {
+            return entry.call(self.context.clone(), arguments, call).await;
+        }
+        let pool = &self.context.pool;
+        let known = self.names.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some((server, tool)) = known {
+            self.registry.touch(name, Instant::now());
+            return servers::pass(&self.context, &server, &tool, arguments, &call).await;
+        }
+        if let Some((server, tool)) = pool.find_withheld(name) {
+            return Err(PoolError::Withheld { server, tool }.into());
+        }
+        let tools = self.own().map(|tool| tool.name().to_owned()).collect();
+        Err(CallError::UnknownTool { name: name.to_owned(), tools })
+    }
+}
