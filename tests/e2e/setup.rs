@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use aiw_tests::{Environment, FakeClis, ModelApi, Run, git, not_run, real_cli};
+use aiw_tests::{Environment, FakeClis, ModelApi, Run, git, not_run, python, real_cli};
 use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
@@ -27,20 +27,26 @@ struct Client {
 }
 
 impl Client {
+    /// A client whose model calls `list_roles`.
     fn new(cli: &'static str) -> Option<Self> {
+        Self::that_calls(cli, "list_roles", json!({}), ROLE)
+    }
+
+    /// A client whose model calls a tool of aiw's, and answers if it got what it expects.
+    fn that_calls(cli: &'static str, tool: &str, input: Value, expected: &str) -> Option<Self> {
         let Some(real) = real_cli(cli) else {
             not_run(&format!("{cli} is absent"));
             return None;
         };
         let call = match cli {
-            "claude" => json!({"name": "mcp__aiw__list_roles", "input": {}}),
-            "codex" => json!({"name": "list_roles", "namespace": "mcp__aiw", "input": {}}),
-            _ => json!({"name": "mcp_aiw_list_roles", "input": {}}),
+            "claude" => json!({"name": format!("mcp__aiw__{tool}"), "input": input}),
+            "codex" => json!({"name": tool, "namespace": "mcp__aiw", "input": input}),
+            _ => json!({"name": format!("mcp_aiw_{tool}"), "input": input}),
         };
         // The first that fits is taken: the call, unless its result is there.
         let turns = json!([
-            {"match": PROMPT, "result": ROLE, "text": ANSWER, "repeat": true},
-            {"match": PROMPT, "offers": "list_roles", "tools": [call], "times": 3},
+            {"match": PROMPT, "result": expected, "text": ANSWER, "repeat": true},
+            {"match": PROMPT, "offers": tool, "tools": [call], "times": 3},
         ]);
         let Some(model) = ModelApi::start(&turns) else {
             not_run("python3 is absent");
@@ -151,6 +157,67 @@ fn write(path: &Path, text: &str) -> PathBuf {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
     path.to_owned()
+}
+
+/// A server that the user has in a client, with a key in clear.
+const SERVER: &str = r#"
+import json, os, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    answer = {"jsonrpc": "2.0", "id": message["id"]}
+    if message["method"] == "initialize":
+        info = {"name": "keys", "version": "1"}
+        version = message["params"]["protocolVersion"]
+        answer["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
+    elif message["method"] == "tools/list":
+        answer["result"] = {"tools": [{"name": "tell", "description": "Tells", "inputSchema": {"type": "object"}}]}
+    elif message["method"] == "tools/call":
+        text = "it is " + os.environ.get("MY_TOKEN", "nothing")[::-1]
+        answer["result"] = {"content": [{"type": "text", "text": text}]}
+    else:
+        answer["error"] = {"code": -32601, "message": "no"}
+    print(json.dumps(answer), flush=True)
+"#;
+
+/// What was imported from a client works behind aiw, and its key gets there from the vault.
+fn imported(cli: &'static str) {
+    let Some(python) = python() else { return not_run("python3 is absent") };
+    let input = json!({"server": "keys", "tool": "tell", "arguments": {}});
+    let Some(client) = Client::that_calls(cli, "call_tool", input, "it is yranac-yek-eht") else { return };
+    let program = client.env.path("server.py");
+    fs::write(&program, SERVER).unwrap();
+    let (python, program) = (python.display(), program.display());
+    let text = match cli {
+        "codex" => format!(
+            "[mcp_servers.keys]\ncommand = \"{python}\"\nargs = [\"{program}\"]\nenv = {{ MY_TOKEN = \"the-key-canary\" }}\n"
+        ),
+        _ => json!({"mcpServers": {"keys": {
+            "command": python.to_string(), "args": [program.to_string()], "env": {"MY_TOKEN": "the-key-canary"}
+        }}})
+        .to_string(),
+    };
+    fs::write(&client.config, &text).unwrap();
+    client.env.run(&["setup", cli, "-y", "--import"]).ok();
+    assert_eq!(client.env.mcp()["mcpServers"]["keys"]["env"]["MY_TOKEN"], "${secret:keys-my-token}");
+    assert!(!String::from_utf8(client.bytes()).unwrap().contains("canary"));
+    client.run(&["--mcp"]);
+}
+
+#[test]
+fn a_server_imported_from_claude_code_is_called_through_aiw() {
+    imported("claude");
+}
+
+#[test]
+fn a_server_imported_from_codex_is_called_through_aiw() {
+    imported("codex");
+}
+
+#[test]
+fn a_server_imported_from_gemini_cli_is_called_through_aiw() {
+    imported("gemini");
 }
 
 /// Only root's settings go over a user's: for others, Gemini CLI gets a home of its own.
