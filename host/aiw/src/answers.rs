@@ -35,6 +35,105 @@ pub struct McpToken {
     pub path: String,
 }
 
+/// A server in `aiw mcp list`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerEntry {
+    /// Its name
+    pub name: String,
+    /// Where it is declared: `aiw` for mcp.json, `project` for `.mcp.json`
+    pub scope: &'static str,
+    /// `stdio` or `http`; null if its entry can't be used
+    pub transport: Option<&'static str>,
+    /// What it runs or reaches
+    pub target: String,
+    /// Whether clients see it
+    pub enabled: bool,
+    /// The plugin that brought it
+    pub plugin: Option<String>,
+    /// How many tools it is known to have; null if it was never started
+    pub tools: Option<usize>,
+    /// Why it can't be used
+    pub error: Option<String>,
+}
+
+/// A server in `aiw mcp status`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerStatus {
+    /// Its name
+    pub name: String,
+    /// `stdio` or `http`; null if its entry can't be used
+    pub transport: Option<&'static str>,
+    /// `ready`, `failed` or `disabled`
+    pub state: &'static str,
+    /// How many tools it offers to clients
+    pub tools: usize,
+    /// The tools that it has changed, and that are withheld until you accept the change
+    pub withheld: Vec<String>,
+    /// What the definitions of its tools would cost a client, in tokens
+    pub tokens: usize,
+    /// Its version, as it says
+    pub version: Option<String>,
+    /// The version of the protocol
+    pub protocol: Option<String>,
+    /// Why it failed
+    pub error: Option<String>,
+    /// How long it takes to answer a ping, in milliseconds
+    pub latency_ms: Option<f64>,
+    /// How long its start took, in milliseconds
+    pub start_ms: Option<u64>,
+}
+
+/// A tool in `aiw mcp tools`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerTool {
+    /// Its server
+    pub server: String,
+    /// Its own name
+    pub name: String,
+    /// The name under which clients see it
+    pub proxied: String,
+    /// What it says it does
+    pub description: String,
+    /// Whether it says that it changes nothing
+    pub read_only: bool,
+    /// What its definition costs a client, in tokens
+    pub tokens: usize,
+    /// Whether it has changed, and is withheld until you accept the change
+    pub withheld: bool,
+    /// What is suspicious in its definition
+    pub suspicions: Vec<String>,
+}
+
+/// A tool in `aiw mcp approve`
+#[derive(Serialize, JsonSchema)]
+pub struct ChangedTool {
+    /// Its name
+    pub name: String,
+    /// The fields that changed
+    pub fields: Vec<ChangedField>,
+}
+
+/// A field of a changed tool
+#[derive(Serialize, JsonSchema)]
+pub struct ChangedField {
+    /// The field of its definition
+    pub field: String,
+    /// What it was
+    pub before: String,
+    /// What it is now
+    pub now: String,
+}
+
+/// A server in `aiw mcp doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct ServerCheck {
+    /// What `aiw mcp status` shows
+    #[serde(flatten)]
+    pub status: ServerStatus,
+    /// What is wrong, one sentence each
+    pub problems: Vec<String>,
+}
+
 /// One of several things for which a command failed.
 #[derive(Serialize, JsonSchema)]
 pub struct FailedId {

@@ -1,11 +1,11 @@
 //! The command line, as it is typed.
 
+pub mod mcp;
 pub mod provider;
 pub mod run;
 pub mod setup;
 pub mod task;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ExtensionId, Family, MarketName};
@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::complete;
 
+use self::mcp::McpCommand;
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
@@ -437,44 +438,6 @@ pub enum Function {
     Check,
     /// The models of a provider
     Models,
-}
-
-/// How the server gets into the configuration of the AI CLIs.
-pub const REGISTER: &str = "\
-Every client that is installed: aiw setup
-One of them:                    aiw setup claude
-For one run:                    aiw claude --mcp";
-
-#[derive(Debug, Subcommand)]
-pub enum McpCommand {
-    /// Run an MCP server on standard input and output, or over HTTP on this machine
-    ///
-    /// Put this command into the configuration of an MCP client. Its tools start Claude Code, Codex and Gemini CLI as
-    /// tasks, list them, wait for them, read their logs and stop them. The tasks belong to the session that the client
-    /// runs in: `aiw task list` shows them too, and they keep running when the server ends.
-    #[command(after_help = REGISTER)]
-    Serve(McpServeArgs),
-    /// Print the token that clients of `aiw mcp serve --http` show
-    Token {
-        /// Replace it: the old one is refused at once, by running servers too
-        #[arg(long)]
-        rotate: bool,
-    },
-}
-
-/// What an MCP server offers, and where.
-#[derive(Debug, Args)]
-pub struct McpServeArgs {
-    /// Serve any number of clients over streamable HTTP, on 127.0.0.1:4748 or the loopback address that you give; port 0
-    /// picks a free one
-    #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:4748")]
-    pub http: Option<SocketAddr>,
-    /// Offer only the tools that this profile allows: one of `mcp.profiles` in settings.json, or of a trusted project
-    #[arg(long, value_name = "NAME")]
-    pub profile: Option<String>,
-    /// Offer only these of aiw's own tools: tasks, servers [default: the setting `mcp.toolsets`, else all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    pub toolsets: Option<Vec<String>>,
 }
 
 #[derive(Debug, Subcommand)]

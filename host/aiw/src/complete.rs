@@ -8,6 +8,7 @@ use aiw_core::one_line;
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
+use aiw_routing::{Configured, Places};
 use aiw_tasks::{Scope, State, Task, Tasks};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
@@ -105,6 +106,16 @@ pub fn available_plugins() -> ArgValueCandidates {
             Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
         };
         Some(found.plugins.iter().filter_map(offer).collect())
+    })
+}
+
+/// Names of MCP servers.
+pub fn servers() -> ArgValueCandidates {
+    candidates(|| {
+        let places = Places::of(Home::find().ok()?, &std::env::current_dir().ok()?);
+        let (servers, _) = places.read().ok()?;
+        let target = |server: &Configured| server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default();
+        Some(servers.iter().map(|server| (server.key.clone(), target(server))).collect())
     })
 }
 

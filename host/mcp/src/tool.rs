@@ -53,11 +53,11 @@ impl Tool {
             "title": title,
             "description": description,
             "inputSchema": schema(input),
-            "annotations": effect.annotations(),
         });
         if let Some(output) = output {
             definition["outputSchema"] = schema(output).into();
         }
+        definition["annotations"] = effect.annotations();
         Self { name: name.to_owned(), definition }
     }
 

@@ -18,8 +18,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, SetupAnswer, Status,
-    TaskLog, Version, Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, ServerCheck,
+    ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -54,6 +54,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ($($shape:ident)*) => { vec![$((stringify!($shape), of::<$shape>())),*] };
     }
     named![
+        ChangedTool
         ClientChange
         ClientSummary
         CliDetails
@@ -80,7 +81,11 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RemovedSecret
         RenamedProvider
         RoleDetails
+        ServerCheck
         ServerDetails
+        ServerEntry
+        ServerStatus
+        ServerTool
         SetupAnswer
         Status
         SwitchedPlugin

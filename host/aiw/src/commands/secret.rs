@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ErrorKind, Secret};
-use aiw_home::{Home, MAX_SECRET_BYTES};
+use aiw_home::{Home, MAX_SECRET_BYTES, TrustSettings, read_capped};
 use serde_json::json;
 
 use crate::cli::provider::{SecretCommand, TrustCommand};
@@ -81,11 +81,16 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
             let mut settings = home.settings()?;
             let mut trust = settings.trust();
             let news = trust.add(&directory);
+            let servers = trust_servers(&directory, &mut trust)?;
             settings.set_trust(&trust)?;
             settings.save(&lock)?;
-            let word = if news { "Trusted" } else { "Already trusted" };
+            let word =
+                if news || servers.as_ref().is_some_and(|(new, _)| *new) { "Trusted" } else { "Already trusted" };
             output.line(format!("{word}: `{}`", directory.display()));
-            output.answer(json!({"trusted": directory.to_string_lossy(), "new": news}));
+            let targets = servers.map(|(_, targets)| targets).unwrap_or_default();
+            targets.iter().for_each(|(name, target)| output.line(format!("  MCP server `{name}`: {target}")));
+            let servers: Vec<&String> = targets.iter().map(|(name, _)| name).collect();
+            output.answer(json!({"trusted": directory.to_string_lossy(), "new": news, "servers": servers}));
         }
         TrustCommand::List => {
             let trust = home.settings()?.trust();
@@ -116,6 +121,22 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Trusts the directory's `.mcp.json` as it is now. Returns whether that is new, and the servers with what they run.
+fn trust_servers(
+    directory: &Path,
+    trust: &mut TrustSettings,
+) -> Result<Option<(bool, Vec<(String, String)>)>, Failure> {
+    let file = directory.join(".mcp.json");
+    let Some(bytes) = read_capped(&file, 4 << 20)? else { return Ok(None) };
+    let servers = aiw_servers::in_file(&bytes)
+        .map_err(|problem| Failure::new(ErrorKind::Config, format!("`{}` {problem}", file.display())))?;
+    let target = |(name, declaration): (String, serde_json::Value)| {
+        let target = aiw_servers::server(&name, &declaration).map_or_else(|why| why, |server| server.target());
+        (name, target)
+    };
+    Ok(Some((trust.add_file(&file, &bytes), servers.into_iter().map(target).collect())))
 }
 
 /// A directory without links and dots.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, CustomNotification, CustomRequest,
-    GetExtensions, Implementation, RequestId, ServerResult,
+    GetExtensions, Implementation, ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{
     ClientInitializeError, Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client,
@@ -115,7 +115,9 @@ impl Client {
         patience: Duration,
     ) -> Result<Self, ClientError> {
         let capabilities: ClientCapabilities = serde_json::from_value(info.capabilities).unwrap_or_default();
-        let info = ClientConfig::new(capabilities, Implementation::new(info.name, info.version));
+        // The newest version that has a handshake.
+        let info = ClientConfig::new(capabilities, Implementation::new(info.name, info.version))
+            .with_protocol_version(ProtocolVersion::V_2025_11_25);
         let begun = tokio::time::timeout(patience, serve_client(Back::new(info, events), transport)).await;
         let service = begun
             .map_err(|_| ClientError::SlowStart(patience))?

@@ -1,6 +1,4 @@
-//! `aiw mcp …`
-
-mod http;
+//! `aiw mcp serve`
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -12,22 +10,16 @@ use aiw_home::{Home, Project, user_home};
 use aiw_launch::Launcher;
 use aiw_routing::{Ground, Profile};
 
-use crate::cli::{McpCommand, McpServeArgs, REGISTER};
+use super::http;
+use crate::cli::mcp::{McpServeArgs, REGISTER};
 use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::starter;
 
-pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
-    match command {
-        McpCommand::Serve(args) => serve(args, output).await,
-        McpCommand::Token { rotate } => http::token(output, rotate),
-    }
-}
-
 /// Answers a client at once: Codex offers no server that needs long to start. Components are
 /// opened by the first task.
-async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
+pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     if output.is_json() && args.http.is_none() {
         let failure = Failure::new(ErrorKind::Usage, "`--json` can't be used here: the protocol uses standard output");
         return Err(failure.with_hint("aiw mcp serve"));

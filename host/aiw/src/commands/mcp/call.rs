@@ -1,0 +1,144 @@
+//! `aiw mcp call`, `logs`
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+use aiw_core::{ErrorKind, one_line};
+use aiw_routing::PoolError;
+use serde_json::{Map, Value, json};
+
+use super::pool;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub async fn call(server: &str, tool: &str, given: &[String], output: &Output) -> Result<(), Failure> {
+    let pool = pool(output)?;
+    pool.look(server).await?;
+    let status = pool.status().into_iter().find(|status| status.name == server);
+    let definition = status.and_then(|status| status.record?.tool(tool).cloned()).unwrap_or_default();
+    let arguments = arguments(given, &definition["inputSchema"])?;
+    let result = match pool.call(server, tool, arguments, None).await {
+        Ok(result) => result,
+        // Its own error.
+        Err(PoolError::Rpc(e)) => return Err(Failure::user(format!("the MCP server `{server}` answers: {e}"))),
+        Err(e) => return Err(e.into()),
+    };
+    pool.end().await;
+    let items = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
+    if result.get("isError") == Some(&true.into()) {
+        let failure = Failure::user(format!("the tool `{tool}` failed: {}", text.trim()));
+        return Err(failure.with_answer(json!({"result": result})));
+    }
+    match result.get("structuredContent") {
+        Some(structure) if text.is_empty() => output.line(format!("{structure:#}")),
+        _ => output.line(text),
+    }
+    output.answer(json!({"result": result}));
+    Ok(())
+}
+
+/// An item of a result in words, where it is not text.
+fn shown(item: &Value) -> String {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let named = |what: &str, name: &Value| format!("[{what}: {}]", one_line(name.as_str().unwrap_or("unknown"), 200));
+    match item["type"].as_str() {
+        Some("text") => text(&item["text"]).unwrap_or_default(),
+        Some("resource") => {
+            text(&item["resource"]["text"]).unwrap_or_else(|| named("resource", &item["resource"]["uri"]))
+        }
+        Some("resource_link") => named("resource", &item["uri"]),
+        Some(kind @ ("image" | "audio")) => named(kind, &item["mimeType"]),
+        _ => item.to_string(),
+    }
+}
+
+/// One JSON object, or `NAME=VALUE` for each argument, read as the tool's schema says.
+fn arguments(given: &[String], schema: &Value) -> Result<Map<String, Value>, Failure> {
+    let usage = |problem: String| Failure::new(ErrorKind::Usage, problem);
+    if let [json] = given
+        && json.trim_start().starts_with('{')
+    {
+        return serde_json::from_str(json).map_err(|e| usage(format!("the arguments are not a JSON object: {e}")));
+    }
+    let mut arguments = Map::new();
+    for pair in given {
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| usage(format!("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(pair, 60))))?;
+        let kind = schema["properties"][name]["type"].as_str();
+        let value = match kind {
+            Some("string") => value.into(),
+            Some(kind) => serde_json::from_str(value).map_err(|_| {
+                usage(format!("the argument `{}` must be JSON of the type `{kind}`", one_line(name, 60)))
+            })?,
+            None => serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+        };
+        arguments.insert(name.to_owned(), value);
+    }
+    Ok(arguments)
+}
+
+/// How often a followed log is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The most lines that are kept while the end of a log is looked for.
+const MOST: usize = 100_000;
+
+pub async fn logs(name: &str, follow: bool, tail: usize, output: &Output) -> Result<(), Failure> {
+    if follow && output.is_json() {
+        return Err(Failure::new(ErrorKind::Usage, "`--follow` and `--json` exclude each other"));
+    }
+    let path = pool(output)?.log(name)?;
+    let mut last: VecDeque<String> = VecDeque::new();
+    let mut end = 0;
+    for file in [path.with_extension("log.1"), path.clone()] {
+        end = lines(&file, 0, &mut |line| {
+            last.push_back(line);
+            if last.len() > tail.min(MOST) {
+                last.pop_front();
+            }
+        })?;
+    }
+    if last.is_empty() && !follow {
+        output.line(format!("`{name}` has written nothing to standard error"));
+    }
+    last.iter().for_each(|line| output.line(line));
+    output.answer(json!({"lines": last}));
+    while follow {
+        output.flush();
+        tokio::time::sleep(LOOK).await;
+        let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+        // It was replaced.
+        end = if length < end { 0 } else { end };
+        end = lines(&path, end, &mut |line| output.line(line))?;
+    }
+    Ok(())
+}
+
+/// The whole lines of a file from an offset on. Returns where the next one begins.
+fn lines(path: &Path, from: u64, line: &mut dyn FnMut(String)) -> Result<u64, Failure> {
+    let failed =
+        |e: std::io::Error| Failure::new(ErrorKind::Unavailable, format!("cannot read `{}`: {e}", path.display()));
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(e) => return Err(failed(e)),
+    };
+    file.seek(SeekFrom::Start(from)).map_err(failed)?;
+    // A log is at most this long; a longer file is none of ours.
+    let mut input = BufReader::new(file.take(64 << 20));
+    let (mut at, mut bytes) = (from, Vec::new());
+    loop {
+        bytes.clear();
+        let read = input.read_until(b'\n', &mut bytes).map_err(failed)?;
+        if bytes.last() != Some(&b'\n') {
+            return Ok(at);
+        }
+        at += read as u64;
+        line(String::from_utf8_lossy(&bytes).trim_end().to_owned());
+    }
+}

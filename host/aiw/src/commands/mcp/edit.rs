@@ -1,0 +1,150 @@
+//! `aiw mcp add`, `remove`, `enable`, `disable`
+
+use aiw_core::{ErrorKind, SecretName, shell_word};
+use aiw_home::Home;
+use aiw_routing::{PoolError, Records};
+use aiw_servers::{McpFile, safe, secret_reference, server};
+use serde_json::{Map, Value, json};
+
+use super::pool;
+use crate::cli::mcp::McpAddArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The name of aiw's own tools in profiles.
+const OWN: &str = "aiw";
+
+pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
+    let name = args.name.as_str();
+    if safe(name) != name || name == OWN {
+        let why = if name == OWN { "aiw's own" } else { "not made of letters, digits, `_` and `-` alone" };
+        let failure = Failure::new(ErrorKind::Usage, format!("`{name}` can't be the name of a server: it is {why}"));
+        let other = if name == OWN { "mine".to_owned() } else { safe(name) };
+        return Err(failure.with_hint(format!("for example `{other}`")));
+    }
+    let home = Home::find()?;
+    let mut declaration = Map::new();
+    match (&args.url, args.command.split_first()) {
+        (Some(url), _) => {
+            declaration.insert("type".into(), "http".into());
+            declaration.insert("url".into(), url.as_str().into());
+        }
+        (None, Some((command, arguments))) => {
+            declaration.insert("command".into(), command.as_str().into());
+            declaration.insert("args".into(), arguments.to_vec().into());
+        }
+        (None, None) => return Err(Failure::new(ErrorKind::Usage, "give a command after `--`, or `--url`")),
+    }
+    for (field, pairs) in [("headers", &args.header), ("env", &args.env)] {
+        if !pairs.is_empty() {
+            let pairs = pairs.iter().map(|(name, value)| Ok((name.clone(), value_of(value, &home)?.into())));
+            declaration.insert(field.into(), Value::Object(pairs.collect::<Result<_, Failure>>()?));
+        }
+    }
+    let declaration = Value::Object(declaration);
+    server(name, &declaration).map_err(|problem| Failure::user(format!("the server `{name}` {problem}")))?;
+    let new = write(&home, name, &declaration, args.force)?;
+    output.line(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));
+    output.answer(json!({"server": {"name": name, "new": new}}));
+    if !args.no_check {
+        output.flush();
+        let pool = pool(output)?;
+        match pool.look(name).await {
+            Ok(_) => {
+                let tools = pool.status().into_iter().find(|s| s.name == name).and_then(|s| s.record);
+                let tools = tools.map_or(0, |record| record.accepted().count());
+                output.note(format!("It works and has {tools} tool{}.", if tools == 1 { "" } else { "s" }));
+            }
+            Err(e) => {
+                output.note(format!("note: it does not work yet: it {}", e.brief()));
+                e.hint().into_iter().for_each(|hint| output.note(format!("hint: {hint}")));
+            }
+        }
+        pool.end().await;
+    }
+    Ok(())
+}
+
+fn write(home: &Home, name: &str, declaration: &Value, force: bool) -> Result<bool, Failure> {
+    let lock = home.lock()?;
+    let mut file = McpFile::load(home)?;
+    let known = file.get(name).cloned();
+    if let Some(known) = &known {
+        if let Some(plugin) = home.plugins()?.key(name).owners.last() {
+            let failure = Failure::user(format!("the plugin `{plugin}` has a server `{name}`"));
+            return Err(failure.with_hint("choose another name"));
+        }
+        if !force && known != declaration {
+            let failure = Failure::user(format!("there is a server `{name}` already"));
+            return Err(failure.with_hint("choose another name, or replace it with `--force`"));
+        }
+    }
+    file.put(name, Some(declaration))?;
+    file.document().save(&lock)?;
+    Ok(known.is_none())
+}
+
+/// A value as `mcp.json` holds it: `@NAME` is a secret of the vault.
+fn value_of(value: &str, home: &Home) -> Result<String, Failure> {
+    let Some(name) = value.strip_prefix('@') else { return Ok(value.to_owned()) };
+    let name: SecretName = name.parse()?;
+    if !home.vault().is_taken(&name) {
+        let failure = Failure::user(format!("there is no secret `{name}` in the vault"));
+        return Err(failure.with_hint(format!("`aiw secret set {name}` stores it")));
+    }
+    Ok(secret_reference(&name))
+}
+
+pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let lock = home.lock()?;
+    let (mut file, mut settings, plugins) = (McpFile::load(&home)?, home.settings()?, home.plugins()?);
+    // All of them or none.
+    for name in names {
+        if file.get(name).is_none() {
+            return Err(unknown(&file, name).into());
+        }
+        if let Some(plugin) = plugins.key(name).owners.last() {
+            let failure = Failure::user(format!("the server `{name}` belongs to the plugin `{plugin}`"));
+            return Err(failure.with_hint(format!(
+                "`aiw plugin remove {}` removes both; `aiw mcp disable {}` only hides the server",
+                shell_word(&plugin.to_string()),
+                shell_word(name)
+            )));
+        }
+        file.put(name, None)?;
+        settings.remove_server(name);
+    }
+    home.commit(&lock, &[file.document(), settings.document()])?;
+    drop(lock);
+    let records = Records::new(home);
+    for name in names {
+        records.remove(name)?;
+        output.line(format!("Removed `{name}`"));
+    }
+    output.answer(json!({"removed": names}));
+    Ok(())
+}
+
+fn unknown(file: &McpFile, name: &str) -> PoolError {
+    PoolError::NoServer { name: name.to_owned(), known: file.servers().map(|(key, _)| key.to_owned()).collect() }
+}
+
+pub fn switch(names: &[String], enabled: bool, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let lock = home.lock()?;
+    let (file, mut settings) = (McpFile::load(&home)?, home.settings()?);
+    let (configured, _) = aiw_routing::Places::of(home.clone(), &super::directory()?).read()?;
+    for name in names {
+        if !configured.iter().any(|server| server.key == *name) {
+            return Err(unknown(&file, name).into());
+        }
+        settings.set_server_enabled(name, enabled)?;
+    }
+    settings.save(&lock)?;
+    for name in names {
+        output.line(format!("{} `{name}`", if enabled { "Enabled" } else { "Disabled" }));
+    }
+    output.answer(json!({"servers": names, "enabled": enabled}));
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! `aiw mcp list`, `status`, `tools`, `doctor`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_core::ErrorKind;
+use aiw_home::Home;
+use aiw_routing::definition::{name, only_reads, tokens};
+use aiw_routing::{Places, Pool, PoolError, Record, Status, proxied, suspicions};
+use aiw_servers::{Scope, Server, Transport};
+use serde_json::{Value, json};
+
+use super::{chosen, directory, pool};
+use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Definitions beyond this cost every request of a client that lists them.
+const MANY_TOKENS: usize = 20_000;
+
+/// A start that takes longer than clients wait for.
+const SLOW: Duration = Duration::from_secs(10);
+
+pub fn list(output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let (servers, problems) = Places::of(home.clone(), &directory()?).read()?;
+    problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
+    let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home));
+    let entries: Vec<ServerEntry> = servers
+        .iter()
+        .map(|found| ServerEntry {
+            name: found.key.clone(),
+            scope: scope(found.scope),
+            transport: found.server.as_ref().ok().map(|server| server.transport.as_str()),
+            target: found.server.as_ref().map(Server::target).unwrap_or_default(),
+            enabled: found.settings.enabled,
+            plugin: plugins.key(&found.key).owners.last().map(ToString::to_string),
+            tools: records.load(&found.key).map(|record| record.accepted().count()),
+            error: found.server.as_ref().err().cloned(),
+        })
+        .collect();
+    let row = |entry: &ServerEntry| {
+        let state = match (&entry.error, entry.enabled) {
+            (Some(problem), _) => format!("can't be used: it {problem}"),
+            (None, false) => "disabled".to_owned(),
+            (None, true) => entry.tools.map(|tools| count(tools, "tool")).unwrap_or_default(),
+        };
+        let owner = entry.plugin.clone().unwrap_or_else(|| entry.scope.to_owned());
+        vec![entry.name.clone(), owner, state, entry.target.clone()]
+    };
+    if entries.is_empty() {
+        output.line("no MCP servers: `aiw mcp add NAME -- COMMAND` adds one");
+    } else {
+        output.table(&["NAME", "FROM", "STATE", "SERVER"], &entries.iter().map(row).collect::<Vec<_>>());
+    }
+    output.answer(json!({"servers": entries}));
+    Ok(())
+}
+
+fn scope(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Aiw => "aiw",
+        Scope::Project => "project",
+        Scope::ClaudeLocal | Scope::ClaudeUser => "claude",
+    }
+}
+
+fn count(number: usize, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Starts the chosen servers in parallel. Returns what became of each, in order.
+async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, Option<PoolError>)>, Failure> {
+    let known: Vec<Status> = pool.status();
+    let names = chosen(names, known.iter().map(|status| status.name.clone()).collect())?;
+    let look = |name: String| {
+        let pool = pool.clone();
+        async move {
+            let failure = pool.look(&name).await.err();
+            let ping = if failure.is_none() { pool.ping(&name).await.ok() } else { None };
+            (name, failure, ping)
+        }
+    };
+    let looked = futures::future::join_all(names.into_iter().map(look)).await;
+    let after = pool.status();
+    let answer = |(name, failure, ping): (String, Option<PoolError>, Option<Duration>)| {
+        let status = after.iter().find(|status| status.name == name)?;
+        let is_off = matches!(failure, Some(PoolError::Disabled { .. }));
+        let record = status.record.clone().filter(|_| failure.is_none());
+        let shown = ServerStatus {
+            transport: status.transport.map(Transport::as_str),
+            state: if is_off {
+                "disabled"
+            } else if failure.is_some() {
+                "failed"
+            } else {
+                "ready"
+            },
+            tools: record.as_ref().map_or(0, |record| record.accepted().count()),
+            withheld: record.iter().flat_map(|r| r.withheld()).map(|tool| name_of(tool)).collect(),
+            tokens: record.as_ref().map_or(0, |_| status.tokens),
+            version: record.as_ref().and_then(|r| r.server["version"].as_str()).map(str::to_owned),
+            protocol: record.as_ref().map(|record| record.protocol.clone()),
+            error: failure.as_ref().filter(|_| !is_off).map(PoolError::brief),
+            latency_ms: ping.map(|ping| (ping.as_secs_f64() * 1e6).round() / 1e3),
+            start_ms: record.as_ref().map(|record| record.started_ms),
+            name,
+        };
+        Some((shown, failure.filter(|_| !is_off)))
+    };
+    let answers = looked.into_iter().filter_map(answer).collect();
+    pool.end().await;
+    Ok(answers)
+}
+
+fn name_of(tool: &Value) -> String {
+    name(tool).to_owned()
+}
+
+pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
+    let pool = pool(output)?;
+    let statuses: Vec<ServerStatus> = tried(&pool, names).await?.into_iter().map(|(status, _)| status).collect();
+    let row = |status: &ServerStatus| {
+        let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
+        let said = status.error.clone().unwrap_or_else(|| match status.withheld.len() {
+            0 => String::new(),
+            withheld => format!("{} withheld: aiw mcp approve {}", count(withheld, "changed tool"), status.name),
+        });
+        let tools = if status.state == "ready" { status.tools.to_string() } else { String::new() };
+        let tokens = if status.state == "ready" { status.tokens.to_string() } else { String::new() };
+        let version = status.version.clone().unwrap_or_default();
+        vec![status.name.clone(), status.state.to_owned(), version, tools, tokens, latency, said]
+    };
+    if statuses.is_empty() {
+        output.line("no MCP servers: `aiw mcp add NAME -- COMMAND` adds one");
+    } else {
+        let rows: Vec<_> = statuses.iter().map(row).collect();
+        output.table(&["NAME", "STATE", "VERSION", "TOOLS", "TOKENS", "LATENCY", ""], &rows);
+    }
+    output.answer(json!({"servers": statuses}));
+    Ok(())
+}
+
+pub async fn tools(names: &[String], output: &Output) -> Result<(), Failure> {
+    let pool = pool(output)?;
+    let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
+    let names = chosen(names, known)?;
+    // Only what was never seen is started.
+    let is_new = |status: &Status| status.record.is_none() && status.enabled && names.contains(&status.name);
+    let new: Vec<String> = pool.status().iter().filter(|s| is_new(s)).map(|s| s.name.clone()).collect();
+    for (name, looked) in futures::future::join_all(new.iter().map(async |name| (name, pool.look(name).await))).await {
+        if let Err(e) = looked {
+            output.note(format!("note: `{name}` {}", e.brief()));
+        }
+    }
+    let statuses = pool.status();
+    let suspicious = suspicions(&statuses);
+    let of = |status: &Status, record: &Record| -> Vec<ServerTool> {
+        let tool = |tool: &Value| ServerTool {
+            server: status.name.clone(),
+            name: name_of(tool),
+            proxied: proxied(&status.name, name(tool)),
+            description: tool["description"].as_str().unwrap_or_default().to_owned(),
+            read_only: only_reads(tool),
+            tokens: tokens(tool),
+            withheld: !record.is_accepted(tool),
+            suspicions: suspicious
+                .iter()
+                .filter(|(server, known, _)| *server == status.name && known == name(tool))
+                .map(|(.., sentence)| sentence.clone())
+                .collect(),
+        };
+        record.tools.iter().map(tool).collect()
+    };
+    let chosen = statuses.iter().filter(|status| status.enabled && names.contains(&status.name));
+    let tools: Vec<ServerTool> =
+        chosen.filter_map(|status| Some(of(status, status.record.as_deref()?))).flatten().collect();
+    let row = |tool: &ServerTool| {
+        let text = tool.description.lines().next().unwrap_or_default();
+        let marks = [(tool.withheld, "changed, withheld"), (!tool.suspicions.is_empty(), "suspicious")];
+        let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+        vec![format!("{}/{}", tool.server, tool.name), marks.join(", "), aiw_core::one_line(text, 100)]
+    };
+    if tools.is_empty() {
+        output.line("no tools");
+    } else {
+        output.table(&["TOOL", "", "WHAT IT DOES"], &tools.iter().map(row).collect::<Vec<_>>());
+    }
+    output.answer(json!({"tools": tools}));
+    pool.end().await;
+    Ok(())
+}
+
+pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
+    let pool = pool(output)?;
+    let tried = tried(&pool, names).await?;
+    let statuses = pool.status();
+    let suspicious = suspicions(&statuses);
+    let mut checks = Vec::new();
+    let mut failed = 0;
+    for (status, failure) in tried {
+        let record = statuses.iter().find(|known| known.name == status.name).and_then(|known| known.record.clone());
+        let mut problems: Vec<String> = status.error.iter().map(|error| format!("it {error}")).collect();
+        problems.extend(failure.as_ref().and_then(PoolError::hint));
+        failed += usize::from(failure.is_some());
+        if failure.is_none() && status.state == "ready" {
+            let record = record.unwrap_or_default();
+            problems.extend(record.left_out.iter().cloned());
+            problems.extend(status.withheld.iter().map(|tool| {
+                format!("tool `{tool}` has changed and is withheld: `aiw mcp approve {}` shows the change", status.name)
+            }));
+            let of_it = suspicious.iter().filter(|(server, ..)| *server == status.name);
+            problems.extend(of_it.map(|(_, tool, sentence)| format!("tool `{tool}` {sentence}")));
+            if status.tokens > MANY_TOKENS {
+                problems.push(format!("the definitions of its tools cost a client {} tokens", status.tokens));
+            }
+            if status.start_ms.is_some_and(|ms| u128::from(ms) > SLOW.as_millis()) {
+                problems.push("it starts slowly: the first call of a session waits for it".into());
+            }
+        }
+        checks.push(ServerCheck { status, problems });
+    }
+    for check in &checks {
+        let status = &check.status;
+        let facts = match status.state {
+            "ready" => format!(
+                "ready in {} ms, protocol {}, {}, {} tokens",
+                status.start_ms.unwrap_or_default(),
+                status.protocol.as_deref().unwrap_or("unknown"),
+                count(status.tools, "tool"),
+                status.tokens
+            ),
+            other => other.to_owned(),
+        };
+        output.line(format!("{}: {facts}", status.name));
+        check.problems.iter().for_each(|problem| output.line(format!("  {problem}")));
+    }
+    if checks.is_empty() {
+        output.line("no MCP servers: `aiw mcp add NAME -- COMMAND` adds one");
+    }
+    let failure = (failed > 0).then(|| {
+        let verb = if failed == 1 { "does" } else { "do" };
+        Failure::new(ErrorKind::Unavailable, format!("{} {verb} not work", count(failed, "MCP server")))
+    });
+    output.conclude(json!({"servers": checks}), failure)
+}

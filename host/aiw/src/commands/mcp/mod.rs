@@ -1,0 +1,61 @@
+//! `aiw mcp …`
+
+mod approve;
+mod call;
+mod edit;
+mod http;
+mod look;
+mod serve;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aiw_core::ErrorKind;
+use aiw_home::Home;
+use aiw_routing::{Ground, Pool, PoolError, Profile, Shared};
+
+use crate::cli::mcp::McpCommand;
+use crate::executable::own_executable;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        McpCommand::Serve(args) => serve::serve(args, output).await,
+        McpCommand::Token { rotate } => http::token(output, rotate),
+        McpCommand::List => look::list(output),
+        McpCommand::Add(args) => edit::add(args, output).await,
+        McpCommand::Remove { names } => edit::remove(&names, output),
+        McpCommand::Enable { names } => edit::switch(&names, true, output),
+        McpCommand::Disable { names } => edit::switch(&names, false, output),
+        McpCommand::Status { names } => look::status(&names, output).await,
+        McpCommand::Tools { names } => look::tools(&names, output).await,
+        McpCommand::Call { server, tool, arguments } => call::call(&server, &tool, &arguments, output).await,
+        McpCommand::Logs { name, follow, tail } => call::logs(&name, follow, tail, output).await,
+        McpCommand::Approve { name, yes } => approve::approve(&name, yes, output).await,
+        McpCommand::Doctor { names } => look::doctor(&names, output).await,
+    }
+}
+
+fn directory() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))
+}
+
+/// The servers of this directory, for one command.
+fn pool(output: &Output) -> Result<Arc<Pool>, Failure> {
+    let ground =
+        Ground { home: Home::find()?, net: aiw_net::Client::new()?, executable: own_executable()?, cwd: directory()? };
+    let (changes, _) = tokio::sync::mpsc::unbounded_channel();
+    let pool = Pool::new(ground, Profile::everything(), Shared::default(), changes);
+    pool.problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
+    Ok(Arc::new(pool))
+}
+
+/// The names of what a command is about: those given, else all.
+fn chosen(names: &[String], known: Vec<String>) -> Result<Vec<String>, Failure> {
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
+        return Err(PoolError::NoServer { name: name.clone(), known }.into());
+    }
+    Ok(if names.is_empty() { known } else { names.to_vec() })
+}
