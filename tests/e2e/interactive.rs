@@ -259,8 +259,7 @@ fn an_mcp_server_that_a_person_starts_says_what_it_is() {
     let env = Environment::cold();
     let mut terminal = Terminal::start(&env, &["mcp", "serve"]);
     terminal.wait_for("It waits for messages now; Ctrl-C ends it.");
-    for line in ["claude mcp add aiw -- aiw mcp serve", "codex mcp add aiw -- aiw mcp serve", "gemini mcp add aiw aiw"]
-    {
+    for line in ["aiw setup", "aiw setup claude", "aiw claude --mcp"] {
         assert!(terminal.shown().contains(line), "{}", terminal.shown());
     }
     terminal.press("\u{3}");

@@ -23,5 +23,6 @@ mod real_markets;
 mod recorded;
 mod roles;
 mod servers;
+mod setup;
 mod tasks;
 mod terminal;

@@ -636,24 +636,3 @@ fn a_task_neither_waits_for_itself_nor_stops_itself() {
     assert_eq!(run.code, 0, "{}", run.whole());
     assert_eq!(clis.seen().len(), 2);
 }
-
-#[test]
-fn which_mcp_servers_are_passed_on_is_said_for_each() {
-    let (env, clis) = FakeClis::environment();
-    fs::create_dir_all(env.home()).unwrap();
-    let servers = json!({"mcpServers": {
-        "plain": {"command": "true", "args": ["x"]},
-        "varied": {"command": "true", "args": ["${HERE}"]},
-    }});
-    fs::write(env.home().join("mcp.json"), servers.to_string()).unwrap();
-    for (cli, said) in [
-        ("claude", "MCP servers passed on to claude: `plain`, `varied`; with a prompt, Claude Code denies their calls"),
-        ("codex", "MCP servers passed on to codex: `plain`; `codex exec` refuses tools that change something"),
-        ("codex", "MCP server `varied` is not passed on: Codex puts no variables into"),
-        ("gemini", "MCP servers passed on to gemini: `plain`, `varied`; with a prompt, Gemini CLI offers"),
-    ] {
-        let run = env.run(&[cli, "--mcp", "hello"]).ok();
-        assert!(run.stderr.contains(said), "{}", run.whole());
-    }
-    assert_eq!(clis.seen().len(), 4);
-}

@@ -6,6 +6,7 @@ use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::RemovedProvider;
+use aiw_setup::ClientSummary;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -165,6 +166,17 @@ impl FailedName {
     pub fn of(name: &str, failure: &Failure) -> Self {
         Self { name: name.to_owned(), error: failure.message().to_owned(), hint: failure.hint().map(str::to_owned) }
     }
+}
+
+/// `aiw setup`
+#[derive(Serialize, JsonSchema)]
+pub struct SetupAnswer {
+    /// The clients
+    pub clients: Vec<ClientSummary>,
+    /// Those that could not be set up
+    pub failed: Vec<FailedName>,
+    /// Whether it was only shown, and nothing written
+    pub dry_run: bool,
 }
 
 /// `aiw provider remove`

@@ -3,6 +3,7 @@
 pub mod mcp;
 pub mod provider;
 pub mod run;
+pub mod setup;
 pub mod task;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::complete;
 use self::mcp::McpCommand;
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
+use self::setup::SetupArgs;
 use self::task::{ScopeArgs, TaskCommand, WaitArgs};
 
 /// The colours of cargo and uv.
@@ -75,6 +77,11 @@ pub enum Command {
     /// Manage extensions, which add kinds of marketplaces and providers
     #[command(subcommand)]
     Extension(ExtensionCommand),
+    /// Register aiw as an MCP server in Claude Code, Codex, Gemini CLI, VS Code, Cursor and others
+    ///
+    /// Shows what it would add to each client's own configuration, and asks. Everything else in those files stays as
+    /// it is, byte for byte, and `--undo` gives them back as they were.
+    Setup(SetupArgs),
     /// Serve AI CLIs over the Model Context Protocol
     #[command(subcommand)]
     Mcp(McpCommand),
@@ -433,7 +440,6 @@ pub enum Function {
     Models,
 }
 
-/// How the server gets into the configuration of the AI CLIs.
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// List claude, codex and gemini with version, kind of installation and path

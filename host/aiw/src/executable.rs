@@ -18,3 +18,15 @@ pub fn own_executable() -> Result<PathBuf, Failure> {
         Err(e) => Err(Failure::new(ErrorKind::Internal, format!("aiw cannot find its own executable: {e}"))),
     }
 }
+
+/// The path by which other programs start aiw.
+pub fn own_path() -> Result<PathBuf, Failure> {
+    match own_executable()? {
+        // In another process, that is another program.
+        path if path.starts_with("/proc/self") => {
+            let failure = Failure::new(ErrorKind::Unavailable, "aiw's own executable was replaced or removed");
+            Err(failure.with_hint("run the command again"))
+        }
+        path => Ok(path),
+    }
+}

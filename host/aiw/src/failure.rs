@@ -98,6 +98,7 @@ from!(
     aiw_home::VaultError,
     aiw_launch::RoleError,
     aiw_routing::PoolError,
+    aiw_setup::SetupError,
     aiw_tasks::TaskError,
     aiw_components::LibraryError
 );

@@ -75,6 +75,7 @@ fn main() -> ExitCode {
         Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
+        Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.
         Command::Cli(command) => commands::cli_list::run(&command, &output),

@@ -131,7 +131,7 @@ impl Shared {
             other => return Err(RpcError::no_method(other)),
         };
         answer.map_err(|e| match e {
-            PoolError::Rpc(e) => e,
+            PoolError::Rpc(e) => *e,
             e => RpcError { code: -32603, message: crate::error::with_hint(&e, e.hint()), data: None },
         })
     }

@@ -38,7 +38,7 @@ pub(crate) async fn pass(
     call: &Call,
 ) -> Result<Answer, CallError> {
     let result = context.pool.call(server, tool, arguments, Some(call)).await.map_err(|e| match e {
-        PoolError::Rpc(e) => CallError::Rpc(e),
+        PoolError::Rpc(e) => CallError::Rpc(*e),
         PoolError::Cancelled => CallError::NobodyWaits,
         e => CallError::Pool(e),
     })?;

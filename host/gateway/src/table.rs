@@ -125,6 +125,12 @@ pub(crate) fn table() -> Vec<ToolEntry> {
     ]
 }
 
+/// The names of the tools that only read, for clients that approve tools by name.
+pub fn read_only_tools() -> Vec<String> {
+    let only_reads = |tool: &Tool| tool.definition()["annotations"]["readOnlyHint"] == true;
+    table().into_iter().filter(|entry| only_reads(&entry.tool)).map(|entry| entry.tool.name().to_owned()).collect()
+}
+
 type Run =
     dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
 

@@ -1,4 +1,4 @@
-//! `~/.aiw` and its relatives: paths, documents, atomic replacement, locks, caches.
+//! `~/.aiw` and its relatives: paths, documents, atomic replacement, locks, caches; and JSON files of other tools.
 //!
 //! Every document under the home is read and written here. The rooms above define what its fields mean. Not for the
 //! network, and not for what a plugin is.
@@ -21,6 +21,7 @@ mod files;
 mod installed;
 mod journal;
 pub mod json;
+mod jsonc;
 mod lock;
 mod lockfile;
 mod paths;
@@ -37,6 +38,7 @@ pub use document::Document;
 pub use error::HomeError;
 pub use files::{Mode, make_private_dir, open_plain, publish_dir, read_capped, remove_tree, replace};
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
+pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use paths::{Home, user_home};

@@ -13,12 +13,13 @@ use std::ffi::OsString;
 
 use aiw_core::{Api, CliKind};
 use aiw_providers::{CliApis, Clis};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub(crate) use gemini::GeminiHome;
 
 use crate::access::Access;
 use crate::draft::Draft;
+use crate::served::Served;
 use crate::stream::CliStream;
 use crate::{LaunchError, Permission};
 
@@ -53,12 +54,8 @@ pub(crate) trait AiCli: Sync {
         draft.give(name, value);
     }
 
-    /// Passes on the servers of `mcp.json`. Returns the names of those that were passed; a note says why others were
-    /// not.
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError>;
-
-    /// Returns what the CLI does with such servers in a run with a prompt, as the rest of a sentence.
-    fn about_servers(&self, passed: &[String]) -> String;
+    /// Gives the CLI aiw's own MCP server as the only one, so that it calls the server's tools without asking.
+    fn pass_server(&self, server: &Served, draft: &mut Draft);
 
     /// Returns the command line, including the meaning of the user's own arguments.
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;

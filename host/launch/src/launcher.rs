@@ -12,7 +12,6 @@ use aiw_home::{Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
     Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
 };
-use aiw_servers::McpFile;
 
 use crate::access::Access;
 use crate::clis::{self, AiCli, Line};
@@ -20,6 +19,7 @@ use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::prepared::Prepared;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
+use crate::served::Served;
 use crate::{Cli, LaunchError, Permission, Roles, Search};
 
 /// Prepares runs of CLIs, without starting anything itself.
@@ -75,8 +75,8 @@ impl Launcher {
         if request.isolated {
             self.isolate(cli, &mut draft)?;
         }
-        if request.mcp {
-            self.pass_servers(cli, stdin.is_some(), &mut draft)?;
+        if let Some(server) = &request.mcp {
+            cli.pass_server(&Served::new(server, &draft)?, &mut draft);
         }
         // What the run was given back is not withheld.
         let is_missing = |name: &String| draft.environment.get(name).is_none_or(OsStr::is_empty);
@@ -357,21 +357,6 @@ impl Launcher {
         self.home.make_dir(&dir)?;
         draft.give(cli.config_variable(), dir);
         draft.own.insert(cli.config_variable().to_owned());
-        Ok(())
-    }
-
-    fn pass_servers(&self, cli: &dyn AiCli, is_task: bool, draft: &mut Draft) -> Result<(), LaunchError> {
-        let servers = McpFile::load(&self.home)?.map();
-        if servers.is_empty() {
-            draft.notes.push("`--mcp` has no effect: mcp.json has no servers".into());
-            return Ok(());
-        }
-        let passed = cli.pass_servers(&servers, draft)?;
-        if !passed.is_empty() {
-            let names: Vec<String> = passed.iter().map(|name| format!("`{}`", one_line(name, 60))).collect();
-            let catch = if is_task { cli.about_servers(&passed) } else { String::new() };
-            draft.notes.push(format!("MCP servers passed on to {}: {}{catch}", cli.kind(), names.join(", ")));
-        }
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ mod reader;
 mod report;
 mod request;
 mod roles;
+mod served;
 mod stream;
 mod summary;
 mod text;
@@ -37,7 +38,7 @@ pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
 pub use reader::{Reader, interpreter};
 pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
-pub use request::{MAX_PROMPT_BYTES, RunRequest};
+pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };

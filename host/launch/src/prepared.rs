@@ -15,7 +15,7 @@ use crate::clis::{self, GeminiHome, Passed};
 use crate::environment::Environment;
 use aiw_providers::Decision;
 
-use crate::{Cli, LaunchError, Permission, RunRequest, Session, overlay};
+use crate::{Cli, LaunchError, OwnServer, Permission, RunRequest, Session, overlay};
 
 /// A run that only has to be started. It contains secrets, so it has no `Debug`.
 pub struct Prepared {
@@ -256,8 +256,13 @@ impl Prepared {
             .is_ok_and(|here| std::fs::canonicalize(here).is_ok_and(|here| here == self.request.cwd));
         let cwd =
             if is_here { String::new() } else { format!(" --cwd {}", shell_word(&self.request.cwd.to_string_lossy())) };
+        let mcp = match &self.request.mcp {
+            None => String::new(),
+            Some(OwnServer { profile: None, .. }) => " --mcp".to_owned(),
+            Some(OwnServer { profile: Some(profile), .. }) => format!(" --mcp={profile}"),
+        };
         let kind = self.cli.kind;
-        Some(format!("aiw {kind} -p {provider}{model}{isolated}{cwd} -- {}", clis::of(kind).resume_latest()))
+        Some(format!("aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}", clis::of(kind).resume_latest()))
     }
 
     /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI replaces this process, so that its

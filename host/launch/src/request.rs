@@ -9,6 +9,15 @@ use aiw_tasks::Limits;
 
 use crate::Permission;
 
+/// aiw's own MCP server, as the only one of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnServer {
+    /// aiw's executable, as an absolute path.
+    pub command: PathBuf,
+    /// The profile that decides which tools it offers.
+    pub profile: Option<String>,
+}
+
 /// A request to start a CLI.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
@@ -34,8 +43,8 @@ pub struct RunRequest {
     pub permission: Option<Permission>,
     /// Whether to try a connection to the provider before a task starts, so that the CLI doesn't try for minutes.
     pub check: bool,
-    /// Whether to pass on the servers of `mcp.json`.
-    pub mcp: bool,
+    /// aiw's own MCP server, if the CLI gets it in place of the user's.
+    pub mcp: Option<OwnServer>,
     /// Whether the CLI gets a separate configuration directory.
     pub isolated: bool,
     /// The user's own arguments for the CLI.
@@ -57,7 +66,7 @@ impl RunRequest {
             model: None,
             permission: None,
             check: true,
-            mcp: false,
+            mcp: None,
             isolated: false,
             arguments: Vec::new(),
         }

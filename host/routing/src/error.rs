@@ -72,7 +72,7 @@ pub enum PoolError {
         /// The server.
         server: String,
         /// Why not.
-        source: SupervisorError,
+        source: Box<SupervisorError>,
     },
     /// There is no such program.
     #[error("the MCP server `{server}` does not start: there is no program `{}`", one_line(.program, 200))]
@@ -123,14 +123,14 @@ pub enum PoolError {
     Cancelled,
     /// The server's own error, which passes on unchanged.
     #[error("{0}")]
-    Rpc(RpcError),
+    Rpc(Box<RpcError>),
     /// The connection failed in another way.
     #[error("the MCP server `{server}` can't be asked: {source}")]
     Client {
         /// The server.
         server: String,
         /// How.
-        source: ClientError,
+        source: Box<ClientError>,
     },
     /// A file of the home.
     #[error(transparent)]

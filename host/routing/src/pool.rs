@@ -244,7 +244,9 @@ impl Pool {
         let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let prompts = self.prompts();
         let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
-            return Err(PoolError::Rpc(aiw_mcp::RpcError::invalid(&format!("there is no prompt `{wanted}`"))));
+            return Err(PoolError::Rpc(Box::new(aiw_mcp::RpcError::invalid(&format!(
+                "there is no prompt `{wanted}`"
+            )))));
         };
         params.insert("name".into(), prompt.definition["name"].clone());
         self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
@@ -258,7 +260,8 @@ impl Pool {
         call: &Call,
     ) -> Result<Value, PoolError> {
         let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (slot, own) = self.server_of(&uri).ok_or_else(|| PoolError::Rpc(aiw_mcp::RpcError::no_resource(&uri)))?;
+        let (slot, own) =
+            self.server_of(&uri).ok_or_else(|| PoolError::Rpc(Box::new(aiw_mcp::RpcError::no_resource(&uri))))?;
         params.insert("uri".into(), own.into());
         slot.ask(method, without_meta(params), Some(call)).await
     }
@@ -281,8 +284,11 @@ impl Pool {
     /// Completes an argument of a prompt or of a resource template.
     pub async fn complete(&self, mut params: Map<String, Value>, call: &Call) -> Result<Value, PoolError> {
         let reference = params.get("ref").cloned().unwrap_or_default();
-        let none =
-            || PoolError::Rpc(aiw_mcp::RpcError::invalid("`ref` names no prompt or resource template of a server"));
+        let none = || {
+            PoolError::Rpc(Box::new(aiw_mcp::RpcError::invalid(
+                "`ref` names no prompt or resource template of a server",
+            )))
+        };
         let server = if reference["type"] == "ref/prompt" {
             let prompts = self.prompts();
             let prompt = prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;

@@ -441,7 +441,7 @@ impl Slot {
         self.standing(|standing| standing.used = Some(Instant::now()));
         match answer {
             Ok(answer) => Ok(answer),
-            Err(ClientError::Rpc(e)) => Err(PoolError::Rpc(e)),
+            Err(ClientError::Rpc(e)) => Err(PoolError::Rpc(Box::new(e))),
             Err(e) => Err(self.failure(e, &connection, patience).await),
         }
     }
@@ -467,7 +467,7 @@ impl Slot {
     async fn failure(&self, error: ClientError, connection: &Arc<Connection>, patience: Duration) -> PoolError {
         let server = self.key().to_owned();
         match error {
-            ClientError::Rpc(e) => PoolError::Rpc(e),
+            ClientError::Rpc(e) => PoolError::Rpc(Box::new(e)),
             ClientError::Slow(_) | ClientError::SlowStart(_) => PoolError::Slow { server, after: patience },
             ClientError::Closed => {
                 let connection = connection.clone();
@@ -476,7 +476,7 @@ impl Slot {
                 let last = aiw_home::blocking(end).await;
                 PoolError::Ended { server, last }
             }
-            source => PoolError::Client { server, source },
+            source => PoolError::Client { server, source: Box::new(source) },
         }
     }
 }

@@ -150,8 +150,10 @@ fn not_begun(key: &str, error: &ClientError, end: Option<String>) -> PoolError {
     PoolError::Start { server: key.to_owned(), problem: end.unwrap_or_else(|| error.to_string()) }
 }
 
-/// The declaration with its values, and those that must not be shown.
-fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<(Map<String, Value>, Vec<Vec<u8>>), PoolError> {
+/// A declaration with its values, and those of them that must not be shown.
+type Resolved = (Map<String, Value>, Vec<Vec<u8>>);
+
+fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<Resolved, PoolError> {
     let values = Values { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
     let expanded = expand(&server.declaration, &values).map_err(|absent| {
         let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));

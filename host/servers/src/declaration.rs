@@ -182,7 +182,7 @@ impl Collected {
 }
 
 /// Refuses a server of somebody else's that asks for a secret of the user's vault by its name.
-fn without_secrets(server: Server) -> Result<Server, String> {
+pub(crate) fn without_secrets(server: Server) -> Result<Server, String> {
     match crate::reads(&server.declaration).secrets.first() {
         None => Ok(server),
         Some(name) => Err(format!("asks for the secret `{name}`, which only you may give a server, in mcp.json")),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use aiw_home::{Home, json, read_capped};
 use serde_json::{Map, Value};
 
-use crate::declaration::{Server, in_file, server};
+use crate::declaration::{Server, in_file, server, without_secrets};
 
 /// Whose declaration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +76,8 @@ impl Scopes {
         let mut add = |scope, path: &Path, servers: Result<Map<String, Value>, String>| match servers {
             Ok(servers) => found.extend(servers.into_iter().map(|(key, declaration)| {
                 let server = server(&key, &declaration);
+                // A project is trusted for what it runs, not with what the vault holds.
+                let server = if scope == Scope::Project { server.and_then(without_secrets) } else { server };
                 Found { key, scope, server }
             })),
             Err(problem) => problems.push(format!("`{}` {problem}", path.display())),
@@ -162,5 +164,17 @@ mod tests {
         let (found, problems) = scopes.read();
         assert_eq!((found.len(), problems.len()), (2, 2));
         assert!(problems[0].contains(".mcp.json` has an `mcpServers` that is not an object"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_project_gets_no_secret_by_asking_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = r#"{"mcpServers": {"a": {"command": "x", "env": {"K": "${secret:openrouter}"}}}}"#;
+        for name in ["mcp.json", ".mcp.json"] {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        let (found, _) = Scopes::new(Home::at(dir.path())).project(dir.path()).read();
+        assert!(found[0].server.is_ok());
+        assert!(found[1].server.as_ref().unwrap_err().contains("asks for the secret `openrouter`"));
     }
 }

@@ -156,6 +156,15 @@ pub struct Absent {
     pub secrets: BTreeSet<SecretName>,
 }
 
+/// The secrets that a text names.
+fn secrets_of(text: &str) -> Vec<SecretName> {
+    let name = |piece| match piece {
+        Piece::Placeholder { what: Placeholder::Secret(name), .. } => Some(name),
+        _ => None,
+    };
+    if text.contains(SECRET) { pieces(text).into_iter().filter_map(name).collect() } else { Vec::new() }
+}
+
 /// A declaration with every `${VAR}`, `${VAR:-default}` and `${secret:NAME}` replaced by what `lookup` returns, ready
 /// to start a server with. As in a shell, the default applies if there is no value or an empty one. A value is never
 /// read for placeholders itself. The result may contain secrets: don't print it.
@@ -278,7 +287,10 @@ impl Values {
                 },
             }
         }
-        result
+        // `${secret:${user_config.x}}`: nobody assembles a reference from what the user was not shown.
+        let given = self.variables.values().chain(self.options.values());
+        let given: BTreeSet<SecretName> = given.flat_map(|given| secrets_of(&given.to_string())).collect();
+        if secrets_of(&result).iter().all(|name| given.contains(name)) { result } else { text.to_owned() }
     }
 
     fn value(&self, value: &Value) -> Value {
@@ -410,8 +422,24 @@ mod tests {
         assert!(expand(&given, &|_: &EnvName| Some(String::new())).is_err());
         let name: SecretName = "github".parse().unwrap();
         assert_eq!(secret_reference(&name), "${secret:github}");
-        // What an install resolves leaves them alone.
-        assert_eq!(Values::default().resolve(&given, Transport::Http)["headers"], given["headers"]);
+    }
+
+    #[test]
+    fn an_install_resolves_no_reference_that_the_user_did_not_write() {
+        let mut values = Values::default();
+        values.options.insert("x".into(), Given::parse("openrouter"));
+        values.options.insert("y".into(), Given::parse("{secret:openrouter}"));
+        values.variables.insert("MINE".parse().unwrap(), Given::parse("${secret:github}"));
+        let given = map(&json!({"env": {
+            "A": "${secret:${user_config.x}}", "B": "$${user_config.y}", "C": "${secret:${user_config.x}", "D": "${MINE}"
+        }}));
+        let resolved = values.resolve(&given, Transport::Http);
+        assert_eq!(
+            resolved["env"],
+            json!({
+                "A": "${secret:${user_config.x}}", "B": "$${user_config.y}", "C": "${secret:openrouter", "D": "${secret:github}"
+            })
+        );
     }
 
     mod fuzz {

@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use crate::complete;
 
 pub const REGISTER: &str = "\
-Claude Code: claude mcp add aiw -- aiw mcp serve
-Codex:       codex mcp add aiw -- aiw mcp serve
-Gemini CLI:  gemini mcp add aiw aiw mcp serve";
+Every client that is installed: aiw setup
+One of them:                    aiw setup claude
+For one run:                    aiw claude --mcp";
 
 #[derive(Debug, Subcommand)]
 pub enum McpCommand {

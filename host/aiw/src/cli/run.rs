@@ -42,9 +42,9 @@ pub struct RunArgs {
     /// What it may do without asking, by its own safe modes: default or edit
     #[arg(long, value_name = "WHAT")]
     pub permission: Option<Permission>,
-    /// Pass on the MCP servers in aiw's mcp.json
-    #[arg(long)]
-    pub mcp: bool,
+    /// Give it aiw as its only MCP server for this run, and allow all of its tools
+    #[arg(long, value_name = "PROFILE", num_args = 0..=1, require_equals = true, value_parser = parse_profile)]
+    pub mcp: Option<Option<String>>,
     /// Use a separate configuration directory
     #[arg(long)]
     pub isolated: bool,
@@ -80,6 +80,12 @@ pub enum RunOutput {
     Json,
     /// The CLI's own structured stream as it arrives
     StreamJson,
+}
+
+/// A profile's name: it becomes an argument of the server.
+fn parse_profile(text: &str) -> Result<String, String> {
+    let is_name = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control) && !text.starts_with('-');
+    if is_name { Ok(text.to_owned()) } else { Err("expected the name of a profile".into()) }
 }
 
 fn parse_env(text: &str) -> Result<(EnvName, Option<String>), String> {

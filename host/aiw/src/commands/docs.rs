@@ -11,6 +11,7 @@ use aiw_markets::{
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
+use aiw_setup::{ClientChange, ClientSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -18,7 +19,7 @@ use serde_json::Value;
 
 use crate::answers::{
     ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, ServerCheck,
-    ServerEntry, ServerStatus, ServerTool, Status, TaskLog, Version, Wait,
+    ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -54,6 +55,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
     }
     named![
         ChangedTool
+        ClientChange
+        ClientSummary
         CliDetails
         ExtensionRemove
         ExtensionDetails
@@ -83,6 +86,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerEntry
         ServerStatus
         ServerTool
+        SetupAnswer
         Status
         SwitchedPlugin
         TaskDetails

@@ -15,4 +15,5 @@ pub mod provider;
 pub mod role;
 pub mod run;
 pub mod secret;
+pub mod setup;
 pub mod task;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
-use aiw_launch::{MAX_PROMPT_BYTES, Place, Prepared, RunRequest, TaskDetails, Text, standing};
+use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text, standing};
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
@@ -20,6 +20,7 @@ use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{Step, follow};
 use crate::commands::task::write_piece;
+use crate::executable::own_path;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::starter::Starter;
@@ -131,6 +132,10 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         };
         env.push((name.clone(), value));
     }
+    let mcp = match &args.mcp {
+        Some(profile) => Some(OwnServer { command: own_path()?, profile: profile.clone() }),
+        None => None,
+    };
     Ok(RunRequest {
         provider: args.provider.clone(),
         roles: args.role.clone(),
@@ -142,7 +147,7 @@ fn request(cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -> Result<RunR
         permission: args.permission,
         // `--explain` starts nothing.
         check: !args.no_check && !args.explain,
-        mcp: args.mcp,
+        mcp,
         isolated: args.isolated,
         arguments: args.arguments.clone(),
         ..RunRequest::new(cli, cwd)

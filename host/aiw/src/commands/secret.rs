@@ -123,11 +123,11 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Trusts the directory's `.mcp.json` as it is now. Returns whether that is new, and the servers with what they run.
-fn trust_servers(
-    directory: &Path,
-    trust: &mut TrustSettings,
-) -> Result<Option<(bool, Vec<(String, String)>)>, Failure> {
+/// Whether the trust is new, and the servers with what they run.
+type TrustedServers = (bool, Vec<(String, String)>);
+
+/// Trusts the directory's `.mcp.json` as it is now.
+fn trust_servers(directory: &Path, trust: &mut TrustSettings) -> Result<Option<TrustedServers>, Failure> {
     let file = directory.join(".mcp.json");
     let Some(bytes) = read_capped(&file, 4 << 20)? else { return Ok(None) };
     let servers = aiw_servers::in_file(&bytes)

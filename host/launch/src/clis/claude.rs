@@ -8,15 +8,16 @@ mod login;
 use std::ffi::OsString;
 
 use aiw_core::provider::Auth;
-use aiw_core::{Api, CliKind, shell_word};
+use aiw_core::{Api, CliKind};
 use aiw_tasks::Usage;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use self::login::{HEADERS, KEY, TOKEN};
 use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
+use crate::served::{NAME, Served};
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
@@ -251,16 +252,15 @@ impl AiCli for Claude {
         draft.put_over(json!({"env": {name: value}}));
     }
 
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError> {
-        let path = draft.home.mcp_path();
-        draft.arguments.extend(["--mcp-config".into(), path.into()]);
-        Ok(servers.keys().cloned().collect())
-    }
-
-    fn about_servers(&self, passed: &[String]) -> String {
-        let tools: Vec<String> = passed.iter().map(|name| format!("mcp__{name}")).collect();
-        let allow = shell_word(&tools.join(",")).into_owned();
-        format!("; with a prompt, Claude Code denies their calls unless you allow them: `-- --allowedTools {allow}`")
+    /// Strict: a server of the user's could ask for a login, or be slow to start, in a run that nobody watches. Each
+    /// flag holds its value, because it would take the words after it too.
+    fn pass_server(&self, server: &Served, draft: &mut Draft) {
+        let config = json!({"mcpServers": {NAME: server.entry()}});
+        draft.arguments.extend([
+            format!("--mcp-config={config}").into(),
+            "--strict-mcp-config".into(),
+            format!("--allowedTools=mcp__{NAME}").into(),
+        ]);
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {

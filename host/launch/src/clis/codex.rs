@@ -6,18 +6,18 @@
 //! because Codex resumes a session only if its provider is configured.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Auth;
-use aiw_core::{Api, CliKind, EnvName, one_line};
-use aiw_providers::is_vendor_key;
+use aiw_core::{Api, CliKind};
 use aiw_tasks::Usage;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
+use crate::served::{NAME, Served};
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission};
 
@@ -133,28 +133,28 @@ impl AiCli for Codex {
         Ok(())
     }
 
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError> {
-        let mut passed = Vec::new();
-        for (name, server) in servers {
-            match mcp_setting(name, server, draft) {
-                Ok(setting) => {
-                    draft.arguments.extend(["-c".into(), setting.into()]);
-                    passed.push(name.clone());
-                }
-                Err(problem) => {
-                    draft.notes.push(format!("MCP server `{}` is not passed on: {problem}", one_line(name, 60)));
-                }
-            }
+    /// Without approval, `codex exec` refuses tools that change something. Without `required`, it starts without a
+    /// server that is not ready at once.
+    fn pass_server(&self, server: &Served, draft: &mut Draft) {
+        let list = |items: &[String]| items.iter().map(|item| toml_string(item)).collect::<Vec<_>>().join(",");
+        let mut fields = vec![
+            format!("command={}", toml_string(&server.command)),
+            format!("args=[{}]", list(&server.args)),
+            "enabled=true".to_owned(),
+            "required=true".to_owned(),
+            "default_tools_approval_mode=\"approve\"".to_owned(),
+        ];
+        if !server.env.is_empty() {
+            let pairs = server.env.iter().map(|(name, value)| format!("{name}={}", toml_string(value)));
+            fields.push(format!("env={{{}}}", pairs.collect::<Vec<_>>().join(",")));
         }
-        Ok(passed)
-    }
-
-    fn about_servers(&self, passed: &[String]) -> String {
-        let name = passed.first().map_or("NAME", String::as_str);
-        format!(
-            "; `codex exec` refuses tools that change something unless you approve them: \
-             `-- -c 'mcp_servers.{name}.default_tools_approval_mode=\"approve\"'`"
-        )
+        let mut settings = vec![format!("mcp_servers.{NAME}={{{}}}", fields.join(","))];
+        for (name, place) in other_servers(draft) {
+            // What is on the command line is merged with the configuration. The dummy is for one that Codex does not
+            // read, because it does not trust the project: without it, it would be an entry that leads nowhere.
+            settings.push(format!("mcp_servers.{name}={{{place}=\"off\",enabled=false}}"));
+        }
+        draft.arguments.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
@@ -224,7 +224,7 @@ struct UsersConfig {
     table: toml::Table,
 }
 
-/// Reads the user's configuration. A file that can't be read counts as empty here: Codex refuses it itself.
+/// Reads the user's configuration.
 fn users_config(draft: &Draft) -> UsersConfig {
     let set = |name: &str| draft.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let dir = match draft.isolated {
@@ -233,8 +233,7 @@ fn users_config(draft: &Draft) -> UsersConfig {
     };
     let Some(dir) = dir else { return UsersConfig::default() };
     let path = dir.join("config.toml");
-    let bytes = aiw_home::read_capped(&path, aiw_home::json::MAX_BYTES).ok().flatten().unwrap_or_default();
-    let table = str::from_utf8(&bytes).ok().and_then(|text| toml::from_str(text).ok()).unwrap_or_default();
+    let table = config(&path);
     UsersConfig { path, table }
 }
 
@@ -289,92 +288,27 @@ fn chooses_provider(key: &str) -> bool {
     ["model_provider", "model_providers", "profile", "profiles", "openai_base_url", "chatgpt_base_url"].contains(&first)
 }
 
-/// Returns a setting `mcp_servers.NAME={…}`. Every user of the machine can read it, so it contains no values of
-/// variables: those go through the environment, and Codex is told only their names.
-fn mcp_setting(name: &str, server: &Value, draft: &mut Draft) -> Result<String, String> {
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') || name.is_empty() {
-        return Err("Codex does not accept such a name".into());
-    }
-    let plain = |value: &Value| match value.as_str() {
-        Some(text) if text.contains("${") => {
-            Err("Codex puts no variables into commands, arguments and addresses".into())
-        }
-        Some(text) => Ok(toml_string(text)),
-        None => Err("its entry in mcp.json is not valid".to_owned()),
-    };
-    let mut fields = Vec::new();
-    match (server.get("command"), server.get("url")) {
-        (Some(command), _) => fields.push(format!("command={}", plain(command)?)),
-        (None, Some(_)) if server.get("headers").and_then(Value::as_object).is_some_and(|h| !h.is_empty()) => {
-            return Err("its headers would stand on the command line".into());
-        }
-        (None, Some(url)) if url.as_str().is_some_and(|url| url.contains(['@', '?'])) => {
-            return Err("its address, which may hold a secret, would stand on the command line".into());
-        }
-        (None, Some(url)) => fields.push(format!("url={}", plain(url)?)),
-        (None, None) => return Err("it has neither a command nor an address".into()),
-    }
-    let arguments = server.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let arguments = arguments.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
-    if !arguments.is_empty() {
-        fields.push(format!("args=[{}]", arguments.join(",")));
-    }
-    let mut names = Vec::new();
-    for (key, value) in server.get("env").and_then(Value::as_object).into_iter().flatten() {
-        let key: EnvName = key.parse().map_err(|_| "it has a variable without a usable name".to_owned())?;
-        let key = key.as_str();
-        let value = value.as_str().ok_or("it has a variable that is not text")?;
-        if means_something(key, draft) {
-            return Err(format!("its variable `{key}` would reach Codex itself, which it means something to"));
-        }
-        let own = format!("${{{key}}}");
-        if value.contains("${") && value != own {
-            return Err(format!("its variable `{key}` is made of others"));
-        }
-        if value != own {
-            match draft.environment.get(key) {
-                Some(other) if other != value => {
-                    return Err(format!("its variable `{key}` has another value in your environment"));
-                }
-                _ => draft.environment.set(key, value),
+/// Returns the names of the user's and the project's own servers, each with the key of how it is reached.
+fn other_servers(draft: &Draft) -> Vec<(String, &'static str)> {
+    let projects = draft.cwd.ancestors().map(|dir| config(&dir.join(".codex").join("config.toml")));
+    let mut servers = Vec::new();
+    for table in std::iter::once(users_config(draft).table).chain(projects) {
+        let Some(named) = table.get("mcp_servers").and_then(toml::Value::as_table) else { continue };
+        for (name, server) in named {
+            // Codex refuses other names itself.
+            let is_valid = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            if name != NAME && is_valid && !name.is_empty() && !servers.iter().any(|(other, _)| other == name) {
+                servers.push((name.clone(), if server.get("url").is_some() { "url" } else { "command" }));
             }
         }
-        names.push(toml_string(key));
     }
-    if !names.is_empty() {
-        fields.push(format!("env_vars=[{}]", names.join(",")));
-    }
-    Ok(format!("mcp_servers.{name}={{{}}}", fields.join(",")))
+    servers
 }
 
-/// Returns whether a variable changes what the CLI itself does, or holds its key. `mcp.json` is written by plugins,
-/// and Codex passes variables to its servers only through its own environment.
-fn means_something(name: &str, draft: &Draft) -> bool {
-    const BEGINNINGS: [&str; 15] = [
-        "AIW_",
-        "ANTHROPIC_",
-        "AWS_",
-        "BASH_",
-        "CLAUDE",
-        "CODEX_",
-        "DYLD_",
-        "GEMINI_",
-        "GIT_",
-        "GOOGLE_",
-        "LD_",
-        "NODE_",
-        "OPENAI_",
-        "RUST_",
-        "SSL_",
-    ];
-    const NAMES: [&str; 9] = ["ENV", "HOME", "IFS", "LANG", "PATH", "PWD", "SHELL", "TMPDIR", "XDG_CONFIG_HOME"];
-    let upper = name.to_ascii_uppercase();
-    is_vendor_key(&upper)
-        || draft.set.contains(name)
-        || draft.cleared.contains(name)
-        || NAMES.contains(&upper.as_str())
-        || upper.ends_with("_PROXY")
-        || BEGINNINGS.iter().any(|beginning| upper.starts_with(beginning))
+/// Reads a configuration. A file that can't be read counts as empty: Codex refuses it itself.
+fn config(path: &Path) -> toml::Table {
+    let bytes = aiw_home::read_capped(path, aiw_home::json::MAX_BYTES).ok().flatten().unwrap_or_default();
+    str::from_utf8(&bytes).ok().and_then(|text| toml::from_str(text).ok()).unwrap_or_default()
 }
 
 /// Returns a basic string of TOML. <https://toml.io/en/v1.0.0#string>

@@ -18,6 +18,7 @@ use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
+use crate::served::{NAME, Served};
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
@@ -141,14 +142,19 @@ impl AiCli for Gemini {
         Ok(())
     }
 
-    fn pass_servers(&self, servers: &Map<String, Value>, draft: &mut Draft) -> Result<Vec<String>, LaunchError> {
-        // It expands `${VAR}` in them as Claude Code does.
-        draft.put_over(json!({"mcpServers": its_own_form(servers)}));
-        Ok(servers.keys().cloned().collect())
-    }
-
-    fn about_servers(&self, _passed: &[String]) -> String {
-        "; with a prompt, Gemini CLI offers a server's tools only if its own settings trust the server".into()
+    /// Without trust, it offers no tools in a run with a prompt. The flag outdoes every setting about servers.
+    fn pass_server(&self, server: &Served, draft: &mut Draft) {
+        let mut entry = server.entry();
+        entry.insert("trust".to_owned(), json!(true));
+        draft.put_over(json!({"mcpServers": {NAME: entry}}));
+        draft.arguments.push(format!("--allowed-mcp-server-names={NAME}").into());
+        // Only root's settings override a project's.
+        let project = overlay::read(&draft.cwd.join(".gemini/settings.json")).ok().flatten();
+        if !is_root() && project.is_some_and(|project| !project["mcpServers"][NAME].is_null()) {
+            draft
+                .notes
+                .push(format!("the project's own settings name a server `{NAME}`, which Gemini CLI uses instead"));
+        }
     }
 
     fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
@@ -215,24 +221,6 @@ impl AiCli for Gemini {
         let end = r#"{"type":"result","status":"success","stats":{}}"#;
         pieces.iter().map(delta).collect::<String>() + end + "\n"
     }
-}
-
-/// Converts servers to its own form, which distinguishes transports by the key of the address.
-fn its_own_form(servers: &Map<String, Value>) -> Value {
-    let convert = |server: &Value| {
-        let mut server = server.clone();
-        let kind = server.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if let Some(map) = server.as_object_mut() {
-            map.remove("type");
-            if kind != "sse"
-                && let Some(url) = map.remove("url")
-            {
-                map.insert("httpUrl".into(), url);
-            }
-        }
-        server
-    };
-    servers.iter().map(|(name, server)| (name.clone(), convert(server))).collect::<Map<_, _>>().into()
 }
 
 /// Returns whether our files count as the system's own.

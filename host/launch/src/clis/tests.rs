@@ -9,6 +9,7 @@ use aiw_home::Home;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::OwnServer;
 use crate::environment::Environment;
 
 /// Returns a run of a user whose own environment contains `variables`.
@@ -481,55 +482,68 @@ fn the_users_settings_go_beneath_aiws() {
     assert_eq!(line(None), (own.clone(), None));
 }
 
-#[test]
-fn codex_gets_no_value_of_a_variable_on_its_command_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut draft = draft(dir.path(), &[]);
-    draft.set("THE_KEY", "canary");
-    let server =
-        json!({"command": "/x/py\"thon", "args": ["-m", "a\nb"], "env": {"KEY": "canary", "OTHER": "${OTHER}"}});
-    let pass = |name: &str, server: &Value, draft: &mut Draft| {
-        draft.arguments.clear();
-        let servers = Map::from_iter([(name.to_owned(), server.clone())]);
-        of(CliKind::Codex).pass_servers(&servers, draft).unwrap();
-        arguments(draft)
-    };
-    assert_eq!(
-        pass("one", &server, &mut draft),
-        ["-c", r#"mcp_servers.one={command="/x/py\"thon",args=["-m","a\u000ab"],env_vars=["KEY","OTHER"]}"#]
-    );
-    assert_eq!(variable(&draft, "KEY").as_deref(), Some("canary"));
-    for bad in [
-        json!({"command": "x", "args": ["${KEY}"]}),
-        json!({"command": "x", "env": {"A": "x${B}"}}),
-        json!({"command": "x", "env": {"KEY": "another"}}),
-        json!({"url": "https://h", "headers": {"a": "b"}}),
-        json!({"url": "https://user:canary@h/mcp"}),
-        json!({"url": "https://h/mcp?api_key=canary"}),
-        json!({"command": "x", "env": {"NODE_OPTIONS": "--require /evil.js"}}),
-        json!({"command": "x", "env": {"https_proxy": "http://evil"}}),
-        json!({"command": "x", "env": {"CODEX_HOME": "/evil"}}),
-        json!({"command": "x", "env": {"OPENAI_API_KEY": "${OPENAI_API_KEY}"}}),
-        json!({"command": "x", "env": {"THE_KEY": "${THE_KEY}"}}),
-        json!({}),
-        json!(3),
-    ] {
-        assert!(pass("one", &bad, &mut draft).is_empty(), "{bad}");
-        assert!(draft.notes.pop().unwrap().starts_with("MCP server `one` is not passed on: "));
-    }
-    assert!(pass("a.b", &json!({"command": "x"}), &mut draft).is_empty());
+fn served(draft: &Draft) -> Served {
+    let server = OwnServer { command: "/opt/a\"iw".into(), profile: Some("small".into()) };
+    Served::new(&server, draft).unwrap()
 }
 
 #[test]
-fn gemini_is_told_the_transport_by_the_key() {
+fn claude_gets_aiw_as_its_only_server() {
     let dir = tempfile::tempdir().unwrap();
     let mut draft = draft(dir.path(), &[]);
-    let servers = json!({"a": {"type": "http", "url": "https://h"}, "b": {"type": "sse", "url": "https://s"}, "c": {"command": "x"}});
-    of(CliKind::Gemini).pass_servers(servers.as_object().unwrap(), &mut draft).unwrap();
+    of(CliKind::Claude).pass_server(&served(&draft), &mut draft);
+    let home = dir.path().join("aiw");
+    let config = json!({"mcpServers": {"aiw": {
+        "command": "/opt/a\"iw", "args": ["mcp", "serve", "--profile", "small"], "env": {"AIW_HOME": home}
+    }}});
     assert_eq!(
-        draft.settings,
-        Some(json!({"mcpServers": {"a": {"httpUrl": "https://h"}, "b": {"url": "https://s"}, "c": {"command": "x"}}}))
+        arguments(&draft),
+        [&format!("--mcp-config={config}"), "--strict-mcp-config", "--allowedTools=mcp__aiw"]
     );
+}
+
+#[test]
+fn codex_gets_aiw_as_its_only_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let (user, project) = (dir.path().join("user"), dir.path().join("project/sub"));
+    for (at, text) in [
+        (&user, "[mcp_servers.one]\ncommand = \"x\"\nenv = { K = \"canary\" }\n[mcp_servers.aiw]\ncommand = \"old\"\n"),
+        (
+            &project,
+            "[mcp_servers.two]\nurl = \"https://canary@h\"\n[mcp_servers.one]\ncommand = \"y\"\n[mcp_servers.\"a b\"]\n",
+        ),
+    ] {
+        std::fs::create_dir_all(at.join(".codex")).unwrap();
+        std::fs::write(at.join(".codex/config.toml"), text).unwrap();
+    }
+    let home = user.to_string_lossy().into_owned();
+    let mut draft = Draft {
+        // Its own default: nothing to say.
+        home: Home::at(user.join(".aiw")),
+        ..draft(&project, &[("HOME", &home), ("AIW_RUNTIME_DIR", "/run/x")])
+    };
+    of(CliKind::Codex).pass_server(&served(&draft), &mut draft);
+    assert_eq!(
+        arguments(&draft),
+        [
+            "-c",
+            r#"mcp_servers.aiw={command="/opt/a\"iw",args=["mcp","serve","--profile","small"],enabled=true,required=true,default_tools_approval_mode="approve",env={AIW_RUNTIME_DIR="/run/x"}}"#,
+            "-c",
+            r#"mcp_servers.one={command="off",enabled=false}"#,
+            "-c",
+            r#"mcp_servers.two={url="off",enabled=false}"#,
+        ]
+    );
+}
+
+#[test]
+fn gemini_gets_aiw_as_its_only_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut draft = draft(dir.path(), &[]);
+    of(CliKind::Gemini).pass_server(&served(&draft), &mut draft);
+    let aiw = &draft.settings.as_ref().unwrap()["mcpServers"]["aiw"];
+    assert_eq!((&aiw["trust"], &aiw["args"][1]), (&json!(true), &json!("serve")));
+    assert_eq!(arguments(&draft), ["--allowed-mcp-server-names=aiw"]);
 }
 
 #[test]

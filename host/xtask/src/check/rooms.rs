@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 22] = [
     (
         "agentic-warden",
         &[
@@ -26,6 +26,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "aiw-providers",
             "aiw-routing",
             "aiw-servers",
+            "aiw-setup",
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
@@ -36,7 +37,8 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("aiw-tui", &["aiw-core"]),
     ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"]),
     // Domains.
-    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-servers", "aiw-tasks"]),
+    ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
+    ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
     (
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
@@ -67,7 +69,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
 const TESTS: [(&str, &str); 2] = [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 21] = [
+const DOORS: [(&str, &[&str]); 22] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -84,6 +86,7 @@ const DOORS: [(&str, &[&str]); 21] = [
     ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
     ("ratatui", &["aiw-tui"]),
     ("jsonc-parser", &["aiw-home"]),
+    ("toml_edit", &["aiw-setup"]),
     ("notify", &["aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),

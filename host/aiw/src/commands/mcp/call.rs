@@ -108,7 +108,10 @@ pub async fn logs(name: &str, follow: bool, tail: usize, output: &Output) -> Res
     }
     last.iter().for_each(|line| output.line(line));
     output.answer(json!({"lines": last}));
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         output.flush();
         tokio::time::sleep(LOOK).await;
         let length = std::fs::metadata(&path).map_or(0, |meta| meta.len());
@@ -116,7 +119,6 @@ pub async fn logs(name: &str, follow: bool, tail: usize, output: &Output) -> Res
         end = if length < end { 0 } else { end };
         end = lines(&path, end, &mut |line| output.line(line))?;
     }
-    Ok(())
 }
 
 /// The whole lines of a file from an offset on. Returns where the next one begins.

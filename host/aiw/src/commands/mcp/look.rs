@@ -97,7 +97,7 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
                 "ready"
             },
             tools: record.as_ref().map_or(0, |record| record.accepted().count()),
-            withheld: record.iter().flat_map(|r| r.withheld()).map(|tool| name_of(tool)).collect(),
+            withheld: record.iter().flat_map(|r| r.withheld()).map(name_of).collect(),
             tokens: record.as_ref().map_or(0, |_| status.tokens),
             version: record.as_ref().and_then(|r| r.server["version"].as_str()).map(str::to_owned),
             protocol: record.as_ref().map(|record| record.protocol.clone()),

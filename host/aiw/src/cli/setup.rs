@@ -1,0 +1,29 @@
+//! `aiw setup`
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// The clients [default: every one that is installed]
+    #[arg(value_name = "CLIENT", value_parser = PossibleValuesParser::new(aiw_setup::all().iter().map(|client| client.id)))]
+    pub clients: Vec<String>,
+    /// Write to the configuration of the project in this directory instead of your own
+    #[arg(long)]
+    pub project: bool,
+    /// Move the servers that you have there to aiw's mcp.json, and keys that stand there in clear to the vault
+    #[arg(long, conflicts_with = "undo")]
+    pub import: bool,
+    /// Let the clients call all of aiw's tools without asking you
+    #[arg(long, conflicts_with = "undo")]
+    pub approve_calls: bool,
+    /// Restore what a setup changed
+    #[arg(long)]
+    pub undo: bool,
+    /// Show what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}

@@ -1,0 +1,149 @@
+//! The insertions and removals by which objects and lists change.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+/// Parts of a text, and what takes their place.
+pub(super) type Edits = Vec<(Range<usize>, String)>;
+
+/// The line ends of a text.
+pub(super) fn newline(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// The indentation of one level: that of the first indented line.
+fn unit(text: &str) -> String {
+    let mut indents = text.lines().map(|line| &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]);
+    indents.find(|indent| !indent.is_empty()).map_or("  ".to_owned(), |indent| {
+        if indent.starts_with('\t') { "\t".to_owned() } else { " ".repeat(indent.len().min(8)) }
+    })
+}
+
+/// A value over several lines, whose first line stands `depth` levels deep. An empty or a short list takes one.
+pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
+    fn write(value: &Value, indent: &str, unit: &str, newline: &str, out: &mut String) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                out.push('{');
+                let inner = format!("{indent}{unit}");
+                for (at, (key, value)) in map.iter().enumerate() {
+                    let comma = if at > 0 { "," } else { "" };
+                    out.push_str(&format!("{comma}{newline}{inner}{}: ", Value::from(key.as_str())));
+                    write(value, &inner, unit, newline, out);
+                }
+                out.push_str(&format!("{newline}{indent}}}"));
+            }
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                out.push_str(&format!("[{}]", items.join(", ")));
+            }
+            other => out.push_str(&other.to_string()),
+        }
+    }
+    let (unit, mut out) = (unit(text), String::new());
+    write(value, &unit.repeat(depth), &unit, newline(text), &mut out);
+    out
+}
+
+/// Adds a last part to an object or a list, `depth` levels deep. `new` writes it for a depth, or for one line: 0.
+pub(super) fn inserted(
+    text: &str,
+    whole: Range<usize>,
+    parts: &[Range<usize>],
+    depth: usize,
+    new: impl Fn(usize) -> String,
+) -> Edits {
+    let (newline, unit) = (newline(text), unit(text));
+    let inner_end = whole.end - 1;
+    let Some(last) = parts.last() else {
+        let inner = &text[whole.start + 1..inner_end];
+        let at = whole.start + 1 + inner.trim_end().len();
+        let close = if text[at..inner_end].contains('\n') { "" } else { newline };
+        let closing = if close.is_empty() { String::new() } else { unit.repeat(depth - 1) };
+        return vec![(at..at, format!("{newline}{}{}{close}{closing}", unit.repeat(depth), new(depth)))];
+    };
+    let tail = &text[last.end..inner_end];
+    let comma = comma_in(tail);
+    let at = last.end + tail.trim_end().len();
+    let mut edits = Vec::new();
+    if comma.is_none() {
+        edits.push((last.end..last.end, ",".to_owned()));
+    }
+    let end = if comma.is_some() { "," } else { "" };
+    let is_multiline = text[whole.start..parts[0].start].contains('\n');
+    let part = if is_multiline {
+        let indent = indent_of(text, parts[0].start).map_or_else(|| unit.repeat(depth), str::to_owned);
+        let levels = if unit.is_empty() { depth } else { indent.len() / unit.len() };
+        format!("{newline}{indent}{}{end}", new(levels.max(1)))
+    } else {
+        format!(" {}{end}", new(0))
+    };
+    match edits.first_mut() {
+        // At one place, the comma comes first.
+        Some((place, comma)) if place.start == at => comma.push_str(&part),
+        _ => edits.push((at..at, part)),
+    }
+    edits
+}
+
+/// What is before a place on its line, if that is blank.
+fn indent_of(text: &str, at: usize) -> Option<&str> {
+    let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
+    let before = &text[start..at];
+    before.trim_matches([' ', '\t']).is_empty().then_some(before)
+}
+
+/// The place of a comma between two parts, outside of comments.
+fn comma_in(between: &str) -> Option<usize> {
+    let mut at = 0;
+    while at < between.len() {
+        let rest = &between[at..];
+        if rest.starts_with("//") {
+            at += rest.find('\n').unwrap_or(rest.len());
+        } else if rest.starts_with("/*") {
+            at += rest.find("*/").map_or(rest.len(), |end| end + 2);
+        } else if rest.starts_with(',') {
+            return Some(at);
+        } else {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    None
+}
+
+/// Removes a part and its comma. Comments stay.
+pub(super) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], at: usize) -> Edits {
+    let part = parts[at].clone();
+    let next = parts.get(at + 1).map_or(whole.end - 1, |next| next.start);
+    let following = comma_in(&text[part.end..next]).map(|comma| part.end + comma);
+    let before = at.checked_sub(1).map(|before| parts[before].end);
+    if let (None, Some(before)) = (following, before)
+        && let Some(comma) = comma_in(&text[before..part.start]).map(|comma| before + comma)
+    {
+        // The last one: the comma before it goes too.
+        return match text[comma + 1..part.start].trim().is_empty() {
+            true => vec![(comma..part.end, String::new())],
+            false => vec![(comma..comma + 1, String::new()), (part, String::new())],
+        };
+    }
+    let mut range = match following {
+        Some(comma) if text[part.end..comma].trim().is_empty() => part.start..comma + 1,
+        _ => part.clone(),
+    };
+    let mut edits = Vec::new();
+    if let Some(comma) = following.filter(|comma| *comma >= range.end) {
+        edits.push((comma..comma + 1, String::new()));
+    }
+    let line = text[range.end..].find('\n').map_or(text.len(), |end| range.end + end + 1);
+    let is_alone = text[range.end..line.min(whole.end - 1)].trim().is_empty();
+    match indent_of(text, range.start) {
+        // Its lines are its own.
+        Some(indent) if is_alone && line < whole.end => range = range.start - indent.len()..line,
+        _ if is_alone || parts.len() == 1 => {}
+        // The blank that parted it from the next one.
+        _ => range.end += text[range.end..next].len() - text[range.end..next].trim_start_matches([' ', '\t']).len(),
+    }
+    edits.push((range, String::new()));
+    edits
+}

@@ -1,0 +1,176 @@
+//! The clients that aiw can be registered in, one file each. A new one needs a file and a line in [`ALL`].
+
+mod claude;
+mod claude_desktop;
+mod codex;
+mod cursor;
+mod gemini;
+mod opencode;
+mod vscode;
+mod windsurf;
+mod zed;
+
+use std::path::{Path, PathBuf};
+
+use aiw_core::CliKind;
+use serde_json::{Map, Value};
+
+use crate::config::Format;
+use crate::ours::Ours;
+
+/// A client: where it keeps its servers, and how it writes them.
+pub struct Client {
+    /// Its name on the command line.
+    pub id: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Which AI CLI of aiw's it is. Others are installed where their directory is.
+    pub cli: Option<CliKind>,
+    /// What to know after a setup for a project.
+    pub(crate) about_project: Option<&'static str>,
+    /// What it does about calls that nobody approved, and how to approve them.
+    pub(crate) about_calls: Option<&'static str>,
+    pub(crate) format: Format,
+    /// The key of its servers.
+    pub(crate) servers: &'static str,
+    /// The file of the user.
+    pub(crate) user: fn(&Places) -> PathBuf,
+    /// The file of a project, below its directory.
+    pub(crate) project: Option<&'static str>,
+    /// Writes our entry in its form.
+    pub(crate) entry: fn(&Ours) -> Map<String, Value>,
+    /// Reads an entry of its into the form of `mcp.json`.
+    pub(crate) read: fn(&Map<String, Value>) -> Result<Read, String>,
+    pub(crate) approval: Approval,
+}
+
+/// A server in the form of `mcp.json`.
+pub(crate) struct Read {
+    pub(crate) declaration: Map<String, Value>,
+    /// The fields that mean something to the client alone, and don't come along.
+    pub(crate) left: Vec<String>,
+}
+
+/// How a client is told not to ask before aiw's tools are called.
+pub(crate) enum Approval {
+    /// It has no such setting in a file.
+    None,
+    /// By a field of our entry.
+    Field(&'static str, fn() -> Value),
+    /// By an item in a list of another JSON file.
+    Item {
+        /// The file of the user.
+        user: fn(&Places) -> PathBuf,
+        /// The file of a project.
+        project: &'static str,
+        /// The list's path.
+        list: &'static [&'static str],
+        /// The item.
+        item: &'static str,
+    },
+}
+
+/// Directories of the user's.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The user's home.
+    pub home: PathBuf,
+    /// Where desktop programs keep their configuration.
+    pub config: PathBuf,
+    /// `CLAUDE_CONFIG_DIR`
+    pub claude: Option<PathBuf>,
+    /// `CODEX_HOME`
+    pub codex: Option<PathBuf>,
+    /// `GEMINI_CLI_HOME`
+    pub gemini: Option<PathBuf>,
+}
+
+impl Places {
+    /// The directories that the environment names; none without a home.
+    pub fn from_environment() -> Option<Self> {
+        let named = |name: &str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            std::path::absolute(value).ok()
+        };
+        let home = aiw_home::user_home()?;
+        let config = match std::env::consts::OS {
+            "macos" => home.join("Library/Application Support"),
+            "windows" => named("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
+            _ => named("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+        };
+        Some(Self {
+            config,
+            claude: named("CLAUDE_CONFIG_DIR"),
+            codex: named("CODEX_HOME"),
+            gemini: named("GEMINI_CLI_HOME"),
+            home,
+        })
+    }
+
+    /// `~/.config`, where some programs keep theirs on every system.
+    fn dot_config(&self) -> PathBuf {
+        if cfg!(target_os = "macos") { self.home.join(".config") } else { self.config.clone() }
+    }
+}
+
+/// All clients, in the order of lists.
+static ALL: [&Client; 9] = [
+    &claude::CLIENT,
+    &codex::CLIENT,
+    &gemini::CLIENT,
+    &vscode::CLIENT,
+    &cursor::CLIENT,
+    &windsurf::CLIENT,
+    &zed::CLIENT,
+    &claude_desktop::CLIENT,
+    &opencode::CLIENT,
+];
+
+/// All clients, in the order of lists.
+pub fn all() -> &'static [&'static Client] {
+    &ALL
+}
+
+/// The client of a name.
+pub fn client(id: &str) -> Option<&'static Client> {
+    ALL.into_iter().find(|client| client.id == id)
+}
+
+impl Client {
+    /// Whether it seems to be installed. `installed` are the AI CLIs that were found.
+    pub fn is_installed(&self, places: &Places, installed: &[CliKind]) -> bool {
+        match self.cli {
+            Some(cli) => installed.contains(&cli),
+            None => (self.user)(places).parent().is_some_and(Path::is_dir),
+        }
+    }
+
+    /// Whether it reads servers of a project.
+    pub fn has_projects(&self) -> bool {
+        self.project.is_some()
+    }
+
+    /// Whether it can be told not to ask before aiw's tools are called.
+    pub fn can_approve(&self) -> bool {
+        !matches!(self.approval, Approval::None)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+/// An entry that is in the form of `mcp.json` already, except for placeholders and fields of the client's own.
+fn read_plain(entry: &Map<String, Value>, style: crate::translate::Style, own: &[&str]) -> Result<Read, String> {
+    let mut read = Read { declaration: Map::new(), left: Vec::new() };
+    for (key, value) in entry {
+        if own.contains(&key.as_str()) {
+            read.left.push(key.clone());
+        } else {
+            read.declaration.insert(key.clone(), crate::translate::translated(value, style)?);
+        }
+    }
+    Ok(read)
+}

@@ -1,0 +1,34 @@
+//! Claude Code. Seen in 2.1.328.
+
+use aiw_core::CliKind;
+use serde_json::json;
+
+use super::{Approval, Client, read_plain};
+use crate::config::Format;
+use crate::translate::Style;
+
+pub(super) static CLIENT: Client = Client {
+    id: "claude",
+    name: "Claude Code",
+    cli: Some(CliKind::Claude),
+    about_project: Some("Claude Code asks you once whether you trust the servers of a project"),
+    about_calls: Some(
+        "with a prompt (`-p`), Claude Code denies calls of aiw's tools; `aiw setup claude --approve-calls` allows them",
+    ),
+    format: Format::Json,
+    servers: "mcpServers",
+    user: |places| places.claude.as_deref().unwrap_or(&places.home).join(".claude.json"),
+    project: Some(".mcp.json"),
+    entry: |ours| {
+        let mut entry = ours.entry();
+        entry.shift_insert(0, "type".into(), json!("stdio"));
+        entry
+    },
+    read: |entry| read_plain(entry, Style::Shell, &["alwaysLoad"]),
+    approval: Approval::Item {
+        user: |places| places.claude.clone().unwrap_or_else(|| places.home.join(".claude")).join("settings.json"),
+        project: ".claude/settings.json",
+        list: &["permissions", "allow"],
+        item: "mcp__aiw",
+    },
+};

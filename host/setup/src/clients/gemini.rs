@@ -1,0 +1,42 @@
+//! Gemini CLI. Seen in 0.61.0.
+
+use aiw_core::CliKind;
+use serde_json::{Map, Value, json};
+
+use super::{Approval, Client, Read, read_plain};
+use crate::config::Format;
+use crate::ours::Ours;
+use crate::translate::Style;
+
+pub(super) static CLIENT: Client = Client {
+    id: "gemini",
+    name: "Gemini CLI",
+    cli: Some(CliKind::Gemini),
+    about_project: Some("Gemini CLI reads the settings of a project only in folders that you trust"),
+    about_calls: Some(
+        "with a prompt (`-p`), Gemini CLI does not offer aiw's tools; `aiw setup gemini --approve-calls` makes it trust them",
+    ),
+    format: Format::Json,
+    servers: "mcpServers",
+    user: |places| places.gemini.as_deref().unwrap_or(&places.home).join(".gemini/settings.json"),
+    project: Some(".gemini/settings.json"),
+    entry: Ours::entry,
+    read,
+    approval: Approval::Field("trust", || json!(true)),
+};
+
+/// It tells transports apart by the key of the address.
+fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+    let own = ["trust", "includeTools", "excludeTools", "timeout", "description"];
+    let mut read = read_plain(entry, Style::BareShell, &own)?;
+    let kind = if let Some(url) = read.declaration.shift_remove("httpUrl") {
+        read.declaration.insert("url".into(), url);
+        "http"
+    } else if read.declaration.contains_key("url") && !read.declaration.contains_key("type") {
+        "sse"
+    } else {
+        return Ok(read);
+    };
+    read.declaration.shift_insert(0, "type".into(), json!(kind));
+    Ok(read)
+}

@@ -1,0 +1,35 @@
+//! Windsurf. <https://docs.windsurf.com/windsurf/cascade/mcp>
+
+use serde_json::{Map, Value, json};
+
+use super::{Approval, Client, Read, read_plain};
+use crate::config::Format;
+use crate::ours::Ours;
+use crate::translate::Style;
+
+pub(super) static CLIENT: Client = Client {
+    id: "windsurf",
+    name: "Windsurf",
+    cli: None,
+    about_project: None,
+    about_calls: None,
+    format: Format::Json,
+    servers: "mcpServers",
+    user: |places| places.home.join(".codeium/windsurf/mcp_config.json"),
+    project: None,
+    entry: Ours::entry,
+    read,
+    approval: Approval::None,
+};
+
+fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+    if entry.get("disabled") == Some(&Value::Bool(true)) {
+        return Err("is disabled there".into());
+    }
+    let mut read = read_plain(entry, Style::Env, &["disabled", "disabledTools", "alwaysAllow"])?;
+    if let Some(url) = read.declaration.shift_remove("serverUrl") {
+        read.declaration.insert("type".into(), json!("http"));
+        read.declaration.insert("url".into(), url);
+    }
+    Ok(read)
+}

@@ -1,0 +1,41 @@
+//! Zed. <https://zed.dev/docs/ai/mcp>
+
+use serde_json::{Map, Value, json};
+
+use super::{Approval, Client, Read, read_plain};
+use crate::config::Format;
+use crate::translate::Style;
+
+pub(super) static CLIENT: Client = Client {
+    id: "zed",
+    name: "Zed",
+    cli: None,
+    about_project: None,
+    about_calls: None,
+    format: Format::Json,
+    servers: "context_servers",
+    user: |places| places.dot_config().join("zed/settings.json"),
+    project: Some(".zed/settings.json"),
+    entry: |ours| {
+        let mut entry = ours.entry();
+        // Needed by versions of 2025; later ones take it and don't look at it.
+        entry.shift_insert(0, "source".into(), json!("custom"));
+        entry
+    },
+    read,
+    approval: Approval::None,
+};
+
+fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+    if entry.get("enabled") == Some(&Value::Bool(false)) {
+        return Err("is disabled there".into());
+    }
+    let is_extension = entry.get("source").is_some_and(|source| source == "extension");
+    if is_extension || !(entry.contains_key("command") || entry.contains_key("url")) {
+        return Err("belongs to an extension of Zed's".into());
+    }
+    if entry.get("command").is_some_and(Value::is_object) {
+        return Err("is written as an old Zed wrote it".into());
+    }
+    read_plain(entry, Style::Plain, &["source", "enabled", "settings"])
+}

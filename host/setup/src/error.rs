@@ -1,0 +1,67 @@
+//! Why a client can't be set up.
+
+use std::path::PathBuf;
+
+use aiw_core::ErrorKind;
+use aiw_home::{HomeError, VaultError};
+
+/// What can go wrong with a client's file.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A file can't be read or written.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A client's file is invalid, and was left alone.
+    #[error("`{}` {problem}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+    /// The client reads no servers of projects.
+    #[error("{name} has no configuration for projects")]
+    NoProject {
+        /// The client.
+        name: &'static str,
+    },
+    /// Something else changed a file after the plan was made.
+    #[error("`{}` was changed meanwhile; nothing was written", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something else is called `aiw` there.
+    #[error("`{}` has a server `aiw` that is another program", .path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl SetupError {
+    /// The kind, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(e) => e.kind(),
+            Self::Vault(e) => e.kind(),
+            Self::Invalid { .. } | Self::NoProject { .. } | Self::Taken { .. } => ErrorKind::User,
+            Self::Changed { .. } => ErrorKind::Unavailable,
+        }
+    }
+
+    /// What to do next, if there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Home(e) => e.hint(),
+            Self::Vault(e) => e.hint(),
+            Self::Invalid { path, .. } => Some(format!("fix `{}` by hand; aiw left it alone", path.display())),
+            Self::NoProject { .. } => Some("leave out `--project`".into()),
+            Self::Changed { .. } => Some("run the command again".into()),
+            Self::Taken { .. } => Some("rename it there, or remove it".into()),
+        }
+    }
+}

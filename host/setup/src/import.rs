@@ -1,0 +1,187 @@
+//! Moving a client's own servers to `mcp.json`.
+
+use aiw_core::{Secret, SecretName, is_secret, is_secret_value, one_line};
+use aiw_home::{Jsonc, Vault, json, read_capped};
+use aiw_servers::{McpFile, Transport, secret_reference};
+use serde_json::{Map, Value};
+
+use crate::SetupError;
+use crate::clients::Client;
+use crate::config::Config;
+use crate::names::name_for;
+use crate::ours::Ours;
+use crate::plan::{FileChange, Plan};
+use crate::record::{Imported, Record, Role, digest};
+use crate::setup::{SERVERS, Setup};
+
+/// A server that can be moved.
+struct Moved {
+    /// Its name, there and in `mcp.json`.
+    name: String,
+    /// Its declaration, with references in place of secrets.
+    declaration: Value,
+    /// What it runs or reaches.
+    target: String,
+    /// The fields whose values go to the vault, and the secrets' names.
+    hidden: Vec<(String, SecretName)>,
+}
+
+/// What an import does.
+#[derive(Default)]
+struct Import {
+    moved: Vec<Moved>,
+    /// Secrets that have to be stored.
+    secrets: Vec<(SecretName, Secret)>,
+    /// Sentences for the user.
+    notes: Vec<String>,
+}
+
+impl Import {
+    /// Looks through a client's servers.
+    fn of(client: &Client, servers: &Map<String, Value>, ours: &Ours, vault: &Vault) -> Self {
+        let mut import = Self::default();
+        for (name, entry) in servers {
+            if ours.is_started_by(entry) {
+                continue;
+            }
+            if let Err(why) = import.add(client, name, entry, vault) {
+                import.notes.push(format!("server `{}` stays in {}: it {why}", one_line(name, 60), client.name));
+            }
+        }
+        import
+    }
+
+    fn add(&mut self, client: &Client, name: &str, entry: &Value, vault: &Vault) -> Result<(), String> {
+        let fields = entry.as_object().ok_or("is not an object")?;
+        let read = (client.read)(fields)?;
+        let mut declaration = read.declaration;
+        let before = self.secrets.len();
+        let hidden = self.hide(name, &mut declaration, vault).inspect_err(|_| self.secrets.truncate(before))?;
+        let checked = aiw_servers::server(name, &Value::Object(declaration.clone()));
+        let server = checked.inspect_err(|_| self.secrets.truncate(before))?;
+        if let Transport::Sse | Transport::Ws = server.transport {
+            self.secrets.truncate(before);
+            return Err(format!("speaks {}, which aiw does not", server.transport));
+        }
+        if !read.left.is_empty() {
+            let fields: Vec<String> = read.left.iter().map(|field| format!("`{}`", one_line(field, 40))).collect();
+            self.notes.push(format!("server `{}` comes without {}", one_line(name, 60), fields.join(", ")));
+        }
+        let shown = declaration.get("args").and_then(Value::as_array).into_iter().flatten();
+        let mut shown = shown.chain(declaration.get("url")).filter_map(Value::as_str);
+        if shown.any(is_secret_value) {
+            let name = one_line(name, 60);
+            self.notes
+                .push(format!("server `{name}` may have a secret in its arguments or its address; it stays there"));
+        }
+        let target = server.target();
+        let target = if is_secret_value(&target) { "…".to_owned() } else { one_line(&target, 200) };
+        self.moved.push(Moved { name: name.to_owned(), declaration: Value::Object(declaration), target, hidden });
+        Ok(())
+    }
+
+    /// Puts references in place of what stands in clear and looks like a key.
+    fn hide(
+        &mut self,
+        server: &str,
+        declaration: &mut Map<String, Value>,
+        vault: &Vault,
+    ) -> Result<Vec<(String, SecretName)>, String> {
+        let mut hidden = Vec::new();
+        for group in ["env", "headers"] {
+            let Some(Value::Object(fields)) = declaration.get_mut(group) else { continue };
+            for (key, value) in fields {
+                let Value::String(text) = value else { continue };
+                if text.trim().is_empty() || text.contains("${") || !is_secret(key, text) {
+                    continue;
+                }
+                // `Bearer`, `Basic`
+                let (scheme, secret) = match text.split_once(' ') {
+                    Some((scheme, secret)) if group == "headers" && !secret.contains(' ') => (scheme, secret),
+                    _ => ("", text.as_str()),
+                };
+                if secret.contains(['\n', '\r', '\0']) || secret.len() > aiw_home::MAX_SECRET_BYTES {
+                    return Err(format!("has a `{}` that the vault can't hold", one_line(key, 60)));
+                }
+                let secret = Secret::new(secret);
+                let (name, is_new) =
+                    name_for(server, key, &secret, vault, &self.secrets).ok_or("has a secret without a free name")?;
+                let blank = if scheme.is_empty() { "" } else { " " };
+                let reference = format!("{scheme}{blank}{}", secret_reference(&name));
+                if is_new {
+                    self.secrets.push((name.clone(), secret));
+                }
+                hidden.push((format!("{group}.{}", one_line(key, 60)), name));
+                *value = Value::String(reference);
+            }
+        }
+        Ok(hidden)
+    }
+}
+
+impl Setup {
+    /// Moves servers from a client's configuration to `mcp.json`.
+    pub(crate) fn import(
+        &self,
+        client: &Client,
+        servers: &Map<String, Value>,
+        config: &mut Config,
+        lines: &mut Vec<String>,
+        plan: &mut Plan,
+    ) -> Result<Vec<Imported>, SetupError> {
+        let path = self.home.mcp_path();
+        // Strict, as whoever else reads it.
+        McpFile::load(&self.home)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let old = read_capped(&path, json::MAX_BYTES)?;
+        let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let import = Import::of(client, servers, &self.ours, &self.home.vault());
+        let others = Record::others(&self.home, client, &plan.scope)?;
+        let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
+        plan.notes.extend(import.notes);
+        for moved in import.moved {
+            let name = one_line(&moved.name, 60);
+            let there = mcp.get(&[SERVERS, &moved.name]);
+            let is_new = there.is_none();
+            if there.is_some_and(|there| *there != moved.declaration) {
+                let note = format!("server `{name}` stays in {}: mcp.json has another one of that name", client.name);
+                plan.notes.push(note);
+                continue;
+            }
+            // What can't be taken out stays on both sides unchanged.
+            let mut without = config.clone();
+            if let Err(problem) = without.remove(client.servers, &moved.name) {
+                plan.notes.push(format!("server `{name}` stays in {}: the file {problem}", client.name));
+                continue;
+            }
+            if is_new {
+                mcp.set(&[SERVERS, &moved.name], &moved.declaration).map_err(invalid)?;
+                added.push(format!("+ {SERVERS}.{name}: {}", moved.target));
+                let hidden = moved.hidden.iter();
+                added.extend(hidden.map(|(field, secret)| format!("  {field} becomes ${{secret:{secret}}}")));
+            }
+            *config = without;
+            lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers));
+            used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
+            plan.imported.push(moved.name.clone());
+            let digest = digest(moved.declaration.to_string().as_bytes());
+            // What came from another client belongs to both: whichever is undone last takes it out.
+            let is_ours = is_new || others.iter().any(|other| other.added(&moved.name, &digest));
+            all.push(Imported { name: moved.name, added: is_ours.then_some(digest) });
+        }
+        let others = others.iter().flat_map(|other| &other.secrets);
+        plan.shared_secrets = others.filter(|name| used.contains(name)).cloned().collect();
+        plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
+        if !added.is_empty() {
+            plan.files.push(FileChange {
+                path,
+                role: Role::Mcp,
+                old,
+                new: Some(mcp.bytes()),
+                lines: added,
+                is_shared: false,
+            });
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,43 @@
+//! Registering aiw in MCP clients: where each keeps its servers, and edits of those files that touch nothing else, can
+//! be undone exactly, and can move the servers found there to `mcp.json`.
+//!
+//! A [`Plan`] says what would change; nothing is written before [`Setup::apply`]. Each file is replaced as a whole. Not
+//! for starting clients, and not for finding out which command-line clients are installed: the caller knows that.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use aiw_setup::{Options, Ours, Places, Scope, Setup, client};
+//! let places = Places::from_environment().ok_or("no home")?;
+//! let ours = Ours { command: "aiw".into(), ..Ours::default() };
+//! let setup = Setup::new(aiw_home::Home::find()?, places, ours);
+//! let plan = setup.plan(client("codex").ok_or("no such client")?, &Scope::User, &Options::default())?;
+//! for change in plan.changes() {
+//!     println!("{change}");
+//! }
+//! setup.apply(&plan)?;
+//! # Ok(()) }
+//! ```
+
+mod approve;
+mod clients;
+mod config;
+mod error;
+mod import;
+mod names;
+mod ours;
+mod plan;
+mod record;
+mod scope;
+mod setup;
+mod summary;
+mod toml;
+mod translate;
+mod undo;
+
+pub use clients::{Client, Places, all, client};
+pub use error::SetupError;
+pub use ours::Ours;
+pub use plan::{FileChange, Plan};
+pub use scope::{Options, Scope};
+pub use setup::Setup;
+pub use summary::{ClientChange, ClientSummary};

@@ -1,0 +1,38 @@
+//! Names for secrets that had none.
+
+use aiw_core::{Secret, SecretName};
+use aiw_home::Vault;
+
+/// A new name for a secret of a server, or that of the secret if the vault has it under such a name.
+///
+/// Returns the name, and whether the secret has to be stored.
+pub(crate) fn name_for(
+    server: &str,
+    key: &str,
+    secret: &Secret,
+    vault: &Vault,
+    taken: &[(SecretName, Secret)],
+) -> Option<(SecretName, bool)> {
+    let (server, key) = (slug(server), slug(key));
+    let base = if key.starts_with(&server) || server.is_empty() { key } else { format!("{server}-{key}") };
+    let base = base.trim_matches('-');
+    let base = if base.is_empty() { "secret" } else { base };
+    (1..1000).find_map(|number| {
+        let end = if number > 1 { format!("-{number}") } else { String::new() };
+        let name: SecretName = format!("{}{end}", &base[..base.len().min(48)]).parse().ok()?;
+        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == name) {
+            return (other.expose() == secret.expose()).then_some((name, false));
+        }
+        if !vault.is_taken(&name) {
+            return Some((name, true));
+        }
+        let is_same = vault.get(&name).is_ok_and(|other| other.expose() == secret.expose());
+        is_same.then_some((name, false))
+    })
+}
+
+fn slug(text: &str) -> String {
+    let letters = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+    let text: String = letters.collect();
+    text.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+}

@@ -1,0 +1,53 @@
+//! What is registered: aiw itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+/// The name under which clients know aiw.
+pub(crate) const NAME: &str = "aiw";
+
+/// How a client starts aiw's server.
+#[derive(Debug, Clone, Default)]
+pub struct Ours {
+    /// The executable: an absolute path, or a name that the client finds.
+    pub command: String,
+    /// Variables that the server needs.
+    pub env: BTreeMap<String, String>,
+    /// The tools that only read.
+    pub read_only: Vec<String>,
+}
+
+impl Ours {
+    /// The arguments.
+    pub(crate) fn args() -> [&'static str; 2] {
+        ["mcp", "serve"]
+    }
+
+    /// The entry in the form that most clients read.
+    pub(crate) fn entry(&self) -> Map<String, Value> {
+        let mut entry = Map::new();
+        entry.insert("command".into(), json!(self.command));
+        entry.insert("args".into(), json!(Self::args()));
+        if !self.env.is_empty() {
+            entry.insert("env".into(), json!(self.env));
+        }
+        entry
+    }
+
+    /// Whether a declaration starts aiw's server, this one or another.
+    pub(crate) fn is_started_by(&self, declaration: &Value) -> bool {
+        let words = |value: &Value| -> Vec<String> {
+            match value {
+                Value::String(text) => vec![text.clone()],
+                Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                _ => Vec::new(),
+            }
+        };
+        let line = [words(&declaration["command"]), words(&declaration["args"])].concat();
+        let Some((command, args)) = line.split_first() else { return false };
+        let name = Path::new(command).file_stem().and_then(|name| name.to_str());
+        (*command == self.command || name == Some(NAME)) && args.iter().map(String::as_str).take(2).eq(Self::args())
+    }
+}

@@ -1,0 +1,87 @@
+//! What a setup or its undoing would change.
+
+use std::path::PathBuf;
+
+use aiw_core::{Secret, SecretName};
+
+use crate::clients::Client;
+use crate::record::{Record, Role};
+use crate::scope::{Options, Scope};
+
+/// A file that would change. It may contain secrets, so it has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileChange {
+    /// The file.
+    pub path: PathBuf,
+    pub(crate) role: Role,
+    /// What it is; none if it does not exist.
+    pub(crate) old: Option<Vec<u8>>,
+    /// What it will be; none if it will be removed.
+    pub(crate) new: Option<Vec<u8>>,
+    /// What is added and removed, a line each, without values of the user's.
+    pub lines: Vec<String>,
+    /// Whether other users may read it if it is new.
+    pub(crate) is_shared: bool,
+}
+
+/// What happens to the record.
+pub(crate) enum After {
+    Keep,
+    Write(Record),
+    Remove(Record),
+}
+
+/// All changes for one client.
+pub struct Plan {
+    /// The client.
+    pub client: &'static Client,
+    pub(crate) scope: Scope,
+    /// What was asked for; none if it undoes a setup.
+    pub(crate) options: Option<Options>,
+    /// The client's own file of servers.
+    pub(crate) file: PathBuf,
+    /// In the order of writing.
+    pub(crate) files: Vec<FileChange>,
+    pub(crate) new_secrets: Vec<(SecretName, Secret)>,
+    /// Secrets that an import from another client stored.
+    pub(crate) shared_secrets: Vec<SecretName>,
+    pub(crate) old_secrets: Vec<SecretName>,
+    /// The names of the servers that move.
+    pub(crate) imported: Vec<String>,
+    pub(crate) after: After,
+    /// Sentences for the user.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.new_secrets.is_empty() && self.old_secrets.is_empty()
+    }
+
+    /// The files that would change.
+    pub fn files(&self) -> &[FileChange] {
+        &self.files
+    }
+
+    /// What would change, for people: each file, followed by what is added and removed.
+    pub fn changes(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for file in &self.files {
+            let what = match (&file.old, &file.new) {
+                (None, _) => " (new)",
+                (_, None) => " (removed)",
+                _ => "",
+            };
+            lines.push(format!("{}{what}", file.path.display()));
+            lines.extend(file.lines.iter().map(|line| format!("  {line}")));
+        }
+        for (name, _) in &self.new_secrets {
+            lines.push(format!("vault  + {name}"));
+        }
+        for name in &self.old_secrets {
+            lines.push(format!("vault  - {name}"));
+        }
+        lines
+    }
+}

@@ -1,0 +1,183 @@
+//! What a setup did, so that it can be undone: `setup/CLIENT.json`, and the files as they were.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{SecretName, hex};
+use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::clients::Client;
+use crate::scope::Scope;
+
+const VERSION: u32 = 1;
+
+/// What was done for one client, for the user or in one project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    version: u32,
+    /// The client.
+    pub(crate) client: String,
+    /// The project, if it was for one.
+    pub(crate) project: Option<PathBuf>,
+    /// The files that were changed.
+    pub(crate) files: Vec<Kept>,
+    /// The servers that were moved to `mcp.json`.
+    #[serde(default)]
+    pub(crate) imported: Vec<Imported>,
+    /// The secrets that were stored.
+    #[serde(default)]
+    pub(crate) secrets: Vec<SecretName>,
+}
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// The client's servers.
+    Servers,
+    /// What the client is told not to ask about.
+    Approval,
+    /// `mcp.json`
+    Mcp,
+}
+
+/// A file that was changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// What it is for. Its path alone does not tell: variables that name a client's directory change.
+    pub(crate) role: Role,
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Its copy beside the record; none if aiw created it.
+    pub(crate) backup: Option<String>,
+    /// sha256 of what it was.
+    pub(crate) original: Option<String>,
+    /// sha256 of what aiw wrote; none if others changed it between two setups.
+    pub(crate) written: Option<String>,
+    /// The directories that aiw made for it, the outermost first.
+    #[serde(default)]
+    pub(crate) made: Vec<PathBuf>,
+}
+
+/// A server that was moved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Imported {
+    /// Its name.
+    pub(crate) name: String,
+    /// sha256 of its declaration in `mcp.json`; none if that was there already.
+    pub(crate) added: Option<String>,
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn directory(home: &Home) -> PathBuf {
+    home.root().join("setup")
+}
+
+/// The name of a record, without an ending.
+fn stem(client: &Client, scope: &Scope) -> String {
+    match scope {
+        Scope::User => client.id.to_owned(),
+        Scope::Project(root) => format!("{}-{}", client.id, &digest(root.as_os_str().as_encoded_bytes())[..12]),
+    }
+}
+
+impl Record {
+    pub(crate) fn new(client: &Client, scope: &Scope) -> Self {
+        let project = match scope {
+            Scope::User => None,
+            Scope::Project(root) => Some(root.clone()),
+        };
+        let (client, files, imported, secrets) = (client.id.to_owned(), Vec::new(), Vec::new(), Vec::new());
+        Self { version: VERSION, client, project, files, imported, secrets }
+    }
+
+    /// Reads the record of a client; none if nothing was done.
+    pub(crate) fn load(home: &Home, client: &Client, scope: &Scope) -> Result<Option<Self>, HomeError> {
+        read(&directory(home).join(format!("{}.json", stem(client, scope))))
+    }
+
+    /// The records of all other clients and projects.
+    pub(crate) fn others(home: &Home, client: &Client, scope: &Scope) -> Result<Vec<Self>, HomeError> {
+        let own = format!("{}.json", stem(client, scope));
+        let Ok(entries) = fs::read_dir(directory(home)) else { return Ok(Vec::new()) };
+        let mut records = Vec::new();
+        for entry in entries.flatten() {
+            let is_record = entry.path().extension().is_some_and(|ending| ending == "json");
+            if is_record && entry.file_name().to_str() != Some(own.as_str()) {
+                records.extend(read(&entry.path())?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Whether it added a server to `mcp.json`, in the form that it has there now.
+    pub(crate) fn added(&self, name: &str, digest: &str) -> bool {
+        self.imported.iter().any(|server| server.name == name && server.added.as_deref() == Some(digest))
+    }
+
+    /// The copy of a file as it was.
+    pub(crate) fn backup(home: &Home, kept: &Kept) -> Result<Option<Vec<u8>>, HomeError> {
+        let Some(name) = &kept.backup else { return Ok(None) };
+        let path = directory(home).join(name);
+        match read_capped(&path, json::MAX_BYTES)? {
+            Some(bytes) if Some(digest(&bytes)) == kept.original => Ok(Some(bytes)),
+            _ => Err(invalid(&path, "is not the copy that aiw made; nothing was changed")),
+        }
+    }
+
+    /// Keeps a copy of a file before aiw changes it. Returns the copy's name.
+    pub(crate) fn keep(
+        home: &Home,
+        client: &Client,
+        scope: &Scope,
+        number: usize,
+        bytes: &[u8],
+    ) -> Result<String, HomeError> {
+        home.make_dir(&directory(home))?;
+        let name = format!("{}-{number}.backup", stem(client, scope));
+        replace(&directory(home).join(&name), bytes, Mode::Private)?;
+        Ok(name)
+    }
+
+    pub(crate) fn save(&self, home: &Home, client: &Client, scope: &Scope) -> Result<(), HomeError> {
+        let path = directory(home).join(format!("{}.json", stem(client, scope)));
+        home.make_dir(&directory(home))?;
+        let text = serde_json::to_vec_pretty(self).map_err(|e| invalid(&path, &e.to_string()))?;
+        replace(&path, &text, Mode::Private)
+    }
+
+    /// Removes the record and the copies.
+    pub(crate) fn remove(&self, home: &Home, client: &Client, scope: &Scope) -> Result<(), HomeError> {
+        let dir = directory(home);
+        let names = self.files.iter().filter_map(|kept| kept.backup.clone());
+        // The record last: until then, the copies can be found.
+        for name in names.chain([format!("{}.json", stem(client, scope))]) {
+            match fs::remove_file(dir.join(&name)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(HomeError::Io { action: "remove", path: dir.join(name), source: e });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn invalid(path: &Path, problem: &str) -> HomeError {
+    HomeError::Invalid { path: path.to_owned(), problem: problem.to_owned() }
+}
+
+fn read(path: &Path) -> Result<Option<Record>, HomeError> {
+    let Some(bytes) = read_capped(path, 1 << 20)? else { return Ok(None) };
+    let record: Record = serde_json::from_slice(&bytes).map_err(|e| invalid(path, &format!("is damaged: {e}")))?;
+    let is_plain = |name: &String| !name.contains(['/', '\\']);
+    if record.version != VERSION || !record.files.iter().filter_map(|kept| kept.backup.as_ref()).all(is_plain) {
+        return Err(invalid(path, "was written by another version of aiw"));
+    }
+    Ok(Some(record))
+}

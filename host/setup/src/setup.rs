@@ -1,0 +1,241 @@
+//! Planning a setup, and writing what was planned.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
+use serde_json::{Map, Value};
+
+use crate::SetupError;
+use crate::clients::{Approval, Client, Places};
+use crate::config::Config;
+use crate::ours::{NAME, Ours};
+use crate::plan::{After, FileChange, Plan};
+use crate::record::{Imported, Kept, Record, Role, digest};
+use crate::scope::{Options, Scope};
+
+/// The key of the servers in `mcp.json`.
+pub(crate) const SERVERS: &str = "mcpServers";
+
+/// Registers aiw in clients.
+pub struct Setup {
+    pub(crate) home: Home,
+    pub(crate) places: Places,
+    pub(crate) ours: Ours,
+}
+
+impl Setup {
+    /// A setup for a home, the user's directories, and what is to be registered.
+    pub fn new(home: Home, places: Places, ours: Ours) -> Self {
+        Self { home, places, ours }
+    }
+
+    /// The file in which a client keeps its servers.
+    pub fn file(&self, client: &Client, scope: &Scope) -> Result<PathBuf, SetupError> {
+        match scope {
+            Scope::User => Ok((client.user)(&self.places)),
+            Scope::Project(root) => match client.project {
+                Some(file) => Ok(root.join(file)),
+                None => Err(SetupError::NoProject { name: client.name }),
+            },
+        }
+    }
+
+    /// What registering aiw in a client would change.
+    pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
+        self.home.recover()?;
+        let path = self.file(client, scope)?;
+        let old = read_capped(&path, json::MAX_BYTES)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let mut config = Config::parse(client.format, old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let servers = config.servers(client.servers).map_err(invalid)?;
+        let mut plan = Plan {
+            client,
+            scope: scope.clone(),
+            options: Some(*options),
+            file: path.clone(),
+            files: Vec::new(),
+            new_secrets: Vec::new(),
+            shared_secrets: Vec::new(),
+            old_secrets: Vec::new(),
+            imported: Vec::new(),
+            after: After::Keep,
+            notes: Vec::new(),
+        };
+        let mut lines = Vec::new();
+        let entry = self.entry(client, options, servers.get(NAME)).ok_or(SetupError::Taken { path: path.clone() })?;
+        if servers.get(NAME) != Some(&Value::Object(entry.clone())) {
+            config.set(client.servers, NAME, &entry).map_err(invalid)?;
+            lines.push(format!("+ {}.{NAME} = {}", client.servers, Value::Object(entry)));
+        }
+        let mut imported = Vec::new();
+        if options.import {
+            imported = self.import(client, &servers, &mut config, &mut lines, &mut plan)?;
+        }
+        if !lines.is_empty() {
+            let is_shared = *scope != Scope::User;
+            plan.files.push(FileChange { path, role: Role::Servers, old, new: Some(config.bytes()), lines, is_shared });
+        }
+        if options.approve_calls {
+            self.approve(client, scope, &mut plan)?;
+        }
+        if !plan.is_empty() {
+            plan.notes.extend(client.about_project.filter(|_| *scope != Scope::User).map(str::to_owned));
+            let asks = !options.approve_calls && !self.is_approved(client, scope, &config);
+            plan.notes.extend(client.about_calls.filter(|_| asks).map(str::to_owned));
+        }
+        if !plan.is_empty() {
+            plan.after = After::Write(self.record(&plan, imported)?);
+        }
+        Ok(plan)
+    }
+
+    /// Our entry on top of one that is there: what the user added to it stays. None if that is another program's.
+    fn entry(&self, client: &Client, options: &Options, old: Option<&Value>) -> Option<Map<String, Value>> {
+        let mut entry = (client.entry)(&self.ours);
+        if let (Approval::Field(field, value), true) = (&client.approval, options.approve_calls) {
+            entry.insert((*field).to_owned(), value());
+        }
+        let Some(old) = old else { return Some(entry) };
+        let mut merged = old.as_object().filter(|_| self.ours.is_started_by(old))?.clone();
+        for group in ["env", "environment"] {
+            // From an earlier setup.
+            if !self.ours.env.contains_key("AIW_HOME")
+                && let Some(Value::Object(env)) = merged.get_mut(group)
+            {
+                env.shift_remove("AIW_HOME");
+                if env.is_empty() {
+                    merged.shift_remove(group);
+                }
+            }
+        }
+        for (key, value) in entry {
+            match (merged.get_mut(&key), value) {
+                (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+                // `--profile NAME` and other arguments after ours.
+                (Some(Value::Array(old)), Value::Array(new)) => {
+                    let more = old.split_off(old.len().min(new.len()));
+                    *old = [new, more].concat();
+                }
+                (_, value) => drop(merged.insert(key, value)),
+            }
+        }
+        Some(merged)
+    }
+
+    /// The record of what the plan does, on top of what was done before.
+    fn record(&self, plan: &Plan, imported: Vec<Imported>) -> Result<Record, SetupError> {
+        let before = Record::load(&self.home, plan.client, &plan.scope)?;
+        let mut record = before.unwrap_or_else(|| Record::new(plan.client, &plan.scope));
+        for file in &plan.files {
+            let (old, new) = (file.old.as_deref().map(digest), file.new.as_deref().map(digest));
+            match record.files.iter_mut().find(|kept| kept.path == file.path) {
+                Some(kept) => {
+                    let is_known = old == kept.original || (old.is_some() && old == kept.written);
+                    kept.written = new.filter(|_| is_known);
+                }
+                None => {
+                    let made = missing_directories(&file.path);
+                    let (role, path) = (file.role, file.path.clone());
+                    let kept = Kept { role, path, backup: None, original: old, written: new, made };
+                    record.files.push(kept);
+                }
+            }
+        }
+        record.imported.retain(|old| !imported.iter().any(|new| new.name == old.name));
+        record.imported.extend(imported);
+        let new = plan.new_secrets.iter().map(|(name, _)| name);
+        for name in new.chain(&plan.shared_secrets) {
+            if !record.secrets.contains(name) {
+                record.secrets.push(name.clone());
+            }
+        }
+        Ok(record)
+    }
+
+    /// The same plan after others were carried out, which may have changed `mcp.json` too.
+    ///
+    /// # Errors
+    ///
+    /// A file of the client's was changed since the plan was made.
+    pub fn renewed(&self, plan: &Plan) -> Result<Plan, SetupError> {
+        let renewed = match &plan.options {
+            Some(options) => self.plan(plan.client, &plan.scope, options)?,
+            None => match self.plan_undo(plan.client, &plan.scope)? {
+                Some(renewed) => renewed,
+                None => return Err(SetupError::Changed { path: plan.file.clone() }),
+            },
+        };
+        for file in plan.files.iter().filter(|file| file.role != Role::Mcp) {
+            if read_capped(&file.path, json::MAX_BYTES)? != file.old {
+                return Err(SetupError::Changed { path: file.path.clone() });
+            }
+        }
+        Ok(renewed)
+    }
+
+    /// Writes what was planned, unless a file was changed meanwhile.
+    pub fn apply(&self, plan: &Plan) -> Result<(), SetupError> {
+        if plan.is_empty() && !matches!(plan.after, After::Remove(_)) {
+            return Ok(());
+        }
+        let lock = self.home.lock()?;
+        for file in &plan.files {
+            if read_capped(&file.path, json::MAX_BYTES)? != file.old {
+                return Err(SetupError::Changed { path: file.path.clone() });
+            }
+        }
+        if let After::Write(record) = &plan.after {
+            let mut record = record.clone();
+            for (number, kept) in record.files.iter_mut().enumerate() {
+                let file = plan.files.iter().find(|file| file.path == kept.path);
+                if let (Some(old), None) = (file.and_then(|file| file.old.as_deref()), &kept.backup)
+                    && kept.original.as_deref() == Some(digest(old).as_str())
+                {
+                    kept.backup = Some(Record::keep(&self.home, plan.client, &plan.scope, number, old)?);
+                }
+            }
+            // First: whatever happens afterwards can be undone.
+            record.save(&self.home, plan.client, &plan.scope)?;
+        }
+        let vault = self.home.vault();
+        for (name, secret) in &plan.new_secrets {
+            vault.set(&lock, name, secret)?;
+        }
+        for file in &plan.files {
+            write(file)?;
+        }
+        for name in &plan.old_secrets {
+            // One that is gone already is what was wanted.
+            let _ = vault.remove(&lock, name);
+        }
+        if let After::Remove(record) = &plan.after {
+            for dir in record.files.iter().flat_map(|kept| kept.made.iter().rev()) {
+                // Only where nothing is in it.
+                let _ = fs::remove_dir(dir);
+            }
+            record.remove(&self.home, plan.client, &plan.scope)?;
+        }
+        Ok(())
+    }
+}
+
+fn write(file: &FileChange) -> Result<(), HomeError> {
+    let failed = |action, e| HomeError::Io { action, path: file.path.clone(), source: e };
+    match &file.new {
+        Some(bytes) => {
+            if let Some(parent) = file.path.parent() {
+                fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
+            }
+            replace(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })
+        }
+        None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),
+    }
+}
+
+/// The directories above a file that don't exist, the outermost first.
+fn missing_directories(path: &Path) -> Vec<PathBuf> {
+    let mut dirs: Vec<PathBuf> = path.ancestors().skip(1).take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
+    dirs.reverse();
+    dirs
+}

@@ -1,0 +1,53 @@
+//! The shapes of `aiw setup --json`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::plan::Plan;
+
+/// What a setup does to one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ClientChange {
+    /// The file
+    pub path: String,
+    /// What is added and removed, without the values of your own entries
+    pub lines: Vec<String>,
+}
+
+/// What a setup does for one client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ClientSummary {
+    /// The client: `claude`, `codex`, …
+    pub client: String,
+    /// The file in which it keeps its servers
+    pub file: String,
+    /// Whether anything changes
+    pub changed: bool,
+    /// The changes
+    pub changes: Vec<ClientChange>,
+    /// The names of the servers that move to mcp.json
+    pub imported: Vec<String>,
+    /// The names of the secrets that move to the vault
+    pub secrets: Vec<String>,
+    /// What you should know, a sentence each
+    pub notes: Vec<String>,
+}
+
+impl ClientSummary {
+    /// What a plan does.
+    pub fn of(plan: &Plan) -> Self {
+        let change = |file: &crate::FileChange| ClientChange {
+            path: file.path.display().to_string(),
+            lines: file.lines.clone(),
+        };
+        Self {
+            client: plan.client.id.to_owned(),
+            file: plan.file.display().to_string(),
+            changed: !plan.is_empty(),
+            changes: plan.files().iter().map(change).collect(),
+            imported: plan.imported.clone(),
+            secrets: plan.new_secrets.iter().map(|(name, _)| name.to_string()).collect(),
+            notes: plan.notes.clone(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Placeholders of clients, as `mcp.json` writes them.
+
+use serde_json::{Map, Value};
+
+/// How a client refers to a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// `${VAR}` and `${VAR:-default}`, as `mcp.json`.
+    Shell,
+    /// `$VAR` too.
+    BareShell,
+    /// `${env:VAR}`
+    Env,
+    /// `{env:VAR}`
+    Braces,
+    /// Not at all: everything is as it is written.
+    Plain,
+}
+
+/// A value with the placeholders of `mcp.json`. The error is the end of a sentence about a server.
+pub(crate) fn translated(value: &Value, style: Style) -> Result<Value, String> {
+    Ok(match value {
+        Value::String(text) => Value::String(text_of(text, style)?),
+        Value::Array(items) => items.iter().map(|item| translated(item, style)).collect::<Result<Vec<_>, _>>()?.into(),
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| Ok((key.clone(), translated(value, style)?)));
+            Value::Object(fields.collect::<Result<Map<_, _>, String>>()?)
+        }
+        other => other.clone(),
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn text_of(text: &str, style: Style) -> Result<String, String> {
+    let (open, inside) = match style {
+        Style::Braces => ("{", "env:"),
+        Style::Env => ("${", "env:"),
+        _ => ("${", ""),
+    };
+    let foreign =
+        |what: &str| format!("contains `{}`, which only that client understands", aiw_core::one_line(what, 60));
+    // What `mcp.json` would read as a reference to the vault, or the client as text.
+    if text.contains("${secret:") || (matches!(style, Style::Plain | Style::Braces) && text.contains("${")) {
+        return Err("contains `${`, which means something else in mcp.json".into());
+    }
+    if style == Style::Plain {
+        return Ok(text.to_owned());
+    }
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(open) {
+        out.push_str(&rest[..at]);
+        let Some(end) = rest[at..].find('}').map(|end| at + end) else { break };
+        let (whole, inner) = (&rest[at..=end], &rest[at + open.len()..end]);
+        match inner.strip_prefix(inside) {
+            Some(name) if is_name(name) => out.push_str(&format!("${{{name}}}")),
+            Some(name) if inside.is_empty() && name.split_once(":-").is_some_and(|(name, _)| is_name(name)) => {
+                out.push_str(whole);
+            }
+            // Other braces are text, but `{file:…}` is not.
+            _ if style == Style::Braces && !inner.starts_with("file:") && !inner.starts_with("env:") => {
+                out.push_str(whole);
+            }
+            _ => return Err(foreign(whole)),
+        }
+        rest = &rest[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(if style == Style::BareShell { with_braces(&out) } else { out })
+}
+
+/// `$VAR` as `${VAR}`.
+fn with_braces(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find('$') {
+        let after = &rest[at + 1..];
+        let length = after.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        out.push_str(&rest[..at]);
+        match &after[..length] {
+            name if is_name(name) => out.push_str(&format!("${{{name}}}")),
+            other => out.push_str(&format!("${other}")),
+        }
+        rest = &after[length..];
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_style_becomes_that_of_mcp_json() {
+        let to = |text: &str, style| text_of(text, style).ok();
+        assert_eq!(to("a ${B} ${C:-d} $E", Style::Shell).as_deref(), Some("a ${B} ${C:-d} $E"));
+        assert_eq!(to("a ${B} $E-$1 $", Style::BareShell).as_deref(), Some("a ${B} ${E}-$1 $"));
+        assert_eq!(to("a ${env:B} $E", Style::Env).as_deref(), Some("a ${B} $E"));
+        assert_eq!(to("a {env:B} {\"x\": 1}", Style::Braces).as_deref(), Some("a ${B} {\"x\": 1}"));
+        assert_eq!(to("a $B {c}", Style::Plain).as_deref(), Some("a $B {c}"));
+        for (text, style) in [
+            ("${input:key}", Style::Env),
+            ("${workspaceFolder}", Style::Env),
+            ("{file:x}", Style::Braces),
+            ("${B}", Style::Braces),
+            ("${B}", Style::Plain),
+            ("${secret:x}", Style::Shell),
+            ("${a b}", Style::Shell),
+        ] {
+            assert_eq!(to(text, style), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A user's home with clients in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_home::Home;
+use aiw_setup::{Options, Ours, Places, Plan, Scope, Setup, SetupError, client};
+
+pub struct World {
+    pub dir: tempfile::TempDir,
+    pub home: Home,
+    pub setup: Setup,
+}
+
+pub const REGISTER: Options = Options { import: false, approve_calls: false };
+pub const IMPORT: Options = Options { import: true, approve_calls: false };
+pub const APPROVE: Options = Options { import: false, approve_calls: true };
+
+impl World {
+    pub fn new() -> Self {
+        Self::with_home("aiw")
+    }
+
+    pub fn with_home(name: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join(name));
+        let setup = setup(&home, dir.path(), "/opt/aiw");
+        Self { dir, home, setup }
+    }
+
+    /// The file of a client.
+    pub fn file(&self, id: &str) -> PathBuf {
+        self.setup.file(client(id).unwrap(), &Scope::User).unwrap()
+    }
+
+    pub fn places(&self) -> Places {
+        places(self.dir.path())
+    }
+
+    pub fn ours(&self) -> Ours {
+        ours(&self.home, "/opt/aiw")
+    }
+
+    pub fn write(&self, id: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.file(id);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub fn plan(&self, id: &str, options: &Options) -> Result<Plan, SetupError> {
+        self.setup.plan(client(id).unwrap(), &Scope::User, options)
+    }
+
+    /// Registers aiw in a client; returns whether that changed anything.
+    pub fn set_up(&self, id: &str, options: &Options) -> bool {
+        let plan = self.plan(id, options).unwrap_or_else(|e| panic!("{id}: {e}"));
+        self.setup.apply(&plan).unwrap();
+        !plan.is_empty()
+    }
+
+    pub fn undo(&self, id: &str) -> Vec<String> {
+        let plan = self.setup.plan_undo(client(id).unwrap(), &Scope::User).unwrap().unwrap();
+        self.setup.apply(&plan).unwrap();
+        plan.changes()
+    }
+}
+
+pub fn setup(home: &Home, user: &Path, command: &str) -> Setup {
+    Setup::new(home.clone(), places(user), ours(home, command))
+}
+
+fn places(user: &Path) -> Places {
+    Places { home: user.join("user"), config: user.join("user/.config"), claude: None, codex: None, gemini: None }
+}
+
+fn ours(home: &Home, command: &str) -> Ours {
+    let env = BTreeMap::from([("AIW_HOME".to_owned(), home.root().display().to_string())]);
+    Ours { command: command.into(), env, read_only: vec!["list_roles".into(), "wait_task".into()] }
+}
+
+pub fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}

@@ -1,0 +1,392 @@
+//! `aiw setup` and `--mcp`: aiw in the configuration of clients, or as the only server of a run. The real Claude Code,
+//! Codex and Gemini CLI call a tool of it, and a scripted model gets the result.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aiw_tests::{Environment, FakeClis, ModelApi, Run, git, not_run, python, real_cli};
+use serde_json::{Value, json};
+
+use crate::terminal::Terminal;
+
+const PROMPT: &str = "Say which roles there are";
+const ROLE: &str = "A canary that sings";
+const ANSWER: &str = "There is a canary.";
+
+/// A real client with a model that calls `list_roles`, answers only if it got the role, and an own server that must
+/// not get lost.
+struct Client {
+    env: Environment,
+    project: PathBuf,
+    config: PathBuf,
+    marker: PathBuf,
+    model: ModelApi,
+    cli: &'static str,
+}
+
+impl Client {
+    /// A client whose model calls `list_roles`.
+    fn new(cli: &'static str) -> Option<Self> {
+        Self::that_calls(cli, "list_roles", json!({}), ROLE)
+    }
+
+    /// A client whose model calls a tool of aiw's, and answers if it got what it expects.
+    fn that_calls(cli: &'static str, tool: &str, input: Value, expected: &str) -> Option<Self> {
+        let Some(real) = real_cli(cli) else {
+            not_run(&format!("{cli} is absent"));
+            return None;
+        };
+        let call = match cli {
+            "claude" => json!({"name": format!("mcp__aiw__{tool}"), "input": input}),
+            "codex" => json!({"name": tool, "namespace": "mcp__aiw", "input": input}),
+            _ => json!({"name": format!("mcp_aiw_{tool}"), "input": input}),
+        };
+        // The first that fits is taken: the call, unless its result is there.
+        let turns = json!([
+            {"match": PROMPT, "result": expected, "text": ANSWER, "repeat": true},
+            {"match": PROMPT, "offers": tool, "tools": [call], "times": 3},
+        ]);
+        let Some(model) = ModelApi::start(&turns) else {
+            not_run("python3 is absent");
+            return None;
+        };
+        let mut env = Environment::new();
+        let (project, marker) = (env.path("project"), env.path("started"));
+        fs::create_dir_all(&project).unwrap();
+        git(&project, &["init", "-q"]);
+        fs::create_dir_all(env.home().join("role")).unwrap();
+        fs::write(env.home().join("role/canary.md"), format!("{ROLE}\n------------\nSing.\n")).unwrap();
+        let path = format!("{}:{}", real.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        for (name, value) in [
+            ("PATH", path.as_str()),
+            ("THE_KEY", "a-key"),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+            ("DISABLE_AUTOUPDATER", "1"),
+            ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+            ("TERM", "xterm-256color"),
+        ] {
+            env.set(name, value);
+        }
+        let gateway = ["--preset", "litellm", "--base-url", model.url(), "--token-env", "THE_KEY", "--model", "m"];
+        env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
+        // A server that only tells that it was started.
+        let touch = format!("touch '{}'", marker.display());
+        let config = env.user().join(match cli {
+            "claude" => ".claude.json",
+            "codex" => ".codex/config.toml",
+            _ => ".gemini/settings.json",
+        });
+        let text = match cli {
+            "codex" => format!("# mine\r\n[mcp_servers.other]\r\ncommand = \"sh\"\r\nargs = [\"-c\", \"{touch}\"]\r\n"),
+            _ => format!(
+                "{{\n    \"mcpServers\": {{\"other\": {{\"command\": \"sh\", \"args\": [\"-c\", \"{touch}\"], \"trust\": true}}}}\n}}"
+            ),
+        };
+        fs::create_dir_all(config.parent().unwrap()).unwrap();
+        fs::write(&config, text).unwrap();
+        Some(Self { env, project, config, marker, model, cli })
+    }
+
+    /// Runs a task, whose model has to get the result of the tool.
+    fn run(&self, flags: &[&str]) {
+        let project = self.project.display().to_string();
+        let line = [self.cli, "--cwd", &project, "-p", "gw", "--timeout", "140s"];
+        let run = self.env.run(&[&line[..], flags, &[PROMPT]].concat());
+        let last = self.model.requests().last().map_or(String::new(), |request| request["body"].to_string());
+        let end = &last[last.floor_char_boundary(last.len().saturating_sub(4000))..];
+        assert!(run.code == 0 && run.stdout.contains(ANSWER), "{}\n{end}", run.whole());
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        fs::read(&self.config).unwrap()
+    }
+}
+
+/// With `--mcp`, aiw is the only server; after a setup, it is one of the user's; after undo, nothing is left.
+fn calls(cli: &'static str, approval: &[&str]) {
+    let Some(client) = Client::new(cli) else { return };
+    client.run(&["--mcp"]);
+    assert!(!client.marker.exists(), "another server was started");
+
+    let before = client.bytes();
+    client.env.run(&[&["setup", cli, "-y"], approval].concat()).ok();
+    assert_ne!(client.bytes(), before);
+    client.env.run(&["setup", cli, "--undo", "-y"]).ok();
+    assert_eq!(client.bytes(), before);
+
+    client.env.run(&[&["setup", cli, "-y"], approval].concat()).ok();
+    // The user's own entry does not get in the way of the run's.
+    client.run(&["--mcp"]);
+    assert!(!client.marker.exists(), "another server was started");
+    let written = client.bytes();
+    client.run(&[]);
+    assert!(client.marker.exists(), "the user's own server was not started");
+    let is_untouched = client.bytes() == written;
+    client.env.run(&["setup", cli, "--undo", "-y"]).ok();
+    if is_untouched {
+        assert_eq!(client.bytes(), before);
+    } else {
+        // Claude Code writes its own state there.
+        let now: Value = serde_json::from_slice(&client.bytes()).unwrap();
+        let servers: Vec<&String> = now["mcpServers"].as_object().unwrap().keys().collect();
+        assert_eq!(servers, ["other"]);
+    }
+    assert!(!client.env.home().join("setup").read_dir().is_ok_and(|mut records| records.next().is_some()));
+}
+
+#[test]
+fn claude_code_calls_a_tool_of_aiws() {
+    calls("claude", &["--approve-calls"]);
+}
+
+#[test]
+fn codex_calls_a_tool_of_aiws() {
+    // What only reads is approved by the setup itself.
+    calls("codex", &[]);
+}
+
+#[test]
+fn gemini_cli_calls_a_tool_of_aiws() {
+    calls("gemini", &["--approve-calls"]);
+}
+
+/// Keeps a file's bytes.
+fn write(path: &Path, text: &str) -> PathBuf {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+    path.to_owned()
+}
+
+/// A server that the user has in a client, with a key in clear.
+const SERVER: &str = r#"
+import json, os, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" not in message:
+        continue
+    answer = {"jsonrpc": "2.0", "id": message["id"]}
+    if message["method"] == "initialize":
+        info = {"name": "keys", "version": "1"}
+        version = message["params"]["protocolVersion"]
+        answer["result"] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
+    elif message["method"] == "tools/list":
+        answer["result"] = {"tools": [{"name": "tell", "description": "Tells", "inputSchema": {"type": "object"}}]}
+    elif message["method"] == "tools/call":
+        text = "it is " + os.environ.get("MY_TOKEN", "nothing")[::-1]
+        answer["result"] = {"content": [{"type": "text", "text": text}]}
+    else:
+        answer["error"] = {"code": -32601, "message": "no"}
+    print(json.dumps(answer), flush=True)
+"#;
+
+/// What was imported from a client works behind aiw, and its key gets there from the vault.
+fn imported(cli: &'static str) {
+    let Some(python) = python() else { return not_run("python3 is absent") };
+    let input = json!({"server": "keys", "tool": "tell", "arguments": {}});
+    let Some(client) = Client::that_calls(cli, "call_tool", input, "it is yranac-yek-eht") else { return };
+    let program = client.env.path("server.py");
+    fs::write(&program, SERVER).unwrap();
+    let (python, program) = (python.display(), program.display());
+    let text = match cli {
+        "codex" => format!(
+            "[mcp_servers.keys]\ncommand = \"{python}\"\nargs = [\"{program}\"]\nenv = {{ MY_TOKEN = \"the-key-canary\" }}\n"
+        ),
+        _ => json!({"mcpServers": {"keys": {
+            "command": python.to_string(), "args": [program.to_string()], "env": {"MY_TOKEN": "the-key-canary"}
+        }}})
+        .to_string(),
+    };
+    fs::write(&client.config, &text).unwrap();
+    client.env.run(&["setup", cli, "-y", "--import"]).ok();
+    assert_eq!(client.env.mcp()["mcpServers"]["keys"]["env"]["MY_TOKEN"], "${secret:keys-my-token}");
+    assert!(!String::from_utf8(client.bytes()).unwrap().contains("canary"));
+    client.run(&["--mcp"]);
+}
+
+#[test]
+fn a_server_imported_from_claude_code_is_called_through_aiw() {
+    imported("claude");
+}
+
+#[test]
+fn a_server_imported_from_codex_is_called_through_aiw() {
+    imported("codex");
+}
+
+#[test]
+fn a_server_imported_from_gemini_cli_is_called_through_aiw() {
+    imported("gemini");
+}
+
+/// Only root's settings go over a user's: for others, Gemini CLI gets a home of its own.
+#[test]
+fn gemini_cli_calls_a_tool_of_aiws_for_another_user() {
+    const USER: u32 = 65_534;
+
+    if !rustix::process::geteuid().is_root() {
+        return not_run("only root can become another user");
+    }
+    let Some(client) = Client::new("gemini") else { return };
+    let (aiw, root) = (client.env.path("bin/aiw"), client.env.path(""));
+    fs::create_dir_all(aiw.parent().unwrap()).unwrap();
+    // By another process: a file open for writing here would be open in other children for a moment too.
+    assert!(Command::new("cp").arg(client.env.parts().0).arg(&aiw).status().unwrap().success());
+    let owner = format!("{USER}:{USER}");
+    assert!(Command::new("chown").args(["-R", &owner]).arg(&root).status().unwrap().success());
+    let project = client.project.display().to_string();
+    let mut command = client.env.program(&aiw);
+    command.args(["gemini", "--cwd", &project, "-p", "gw", "--timeout", "140s", "--mcp", PROMPT]).uid(USER).gid(USER);
+    let run = Run::from(command.output().unwrap());
+    assert!(run.code == 0 && run.stdout.contains(ANSWER), "{}", run.whole());
+    assert!(!client.marker.exists(), "another server was started");
+}
+
+#[test]
+fn setups_at_the_same_time_leave_one_entry_and_undo_gives_everything_back() {
+    let (env, _clis) = FakeClis::environment();
+    let text = "{\"mcpServers\": {\"a\": {\"command\": \"x\", \"env\": {\"A_KEY\": \"sk-1\"}}}}";
+    let files =
+        [".claude.json", ".cursor/mcp.json", ".gemini/settings.json"].map(|name| write(&env.user().join(name), text));
+    let started: Vec<_> = (0..6).map(|_| env.start(&["setup", "-y", "--import"])).collect();
+    for child in started {
+        let run = Run::from(child.wait_with_output().unwrap());
+        // One that came too late says so.
+        assert!(run.code == 0 || (run.code == 69 && run.stderr.contains("changed meanwhile")), "{}", run.whole());
+    }
+    for file in &files {
+        let now = fs::read_to_string(file).unwrap();
+        assert_eq!((now.matches("\"aiw\"").count(), now.contains("sk-1")), (1, false), "{now}");
+    }
+    assert_eq!(env.mcp()["mcpServers"]["a"]["env"]["A_KEY"], "${secret:a-key}");
+    env.run(&["setup", "--undo", "-y"]).ok();
+    for file in &files {
+        assert_eq!(fs::read_to_string(file).unwrap(), text);
+    }
+    assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+}
+
+#[test]
+fn every_installed_client_is_set_up_after_a_question() {
+    let (env, _clis) = FakeClis::environment();
+    let cursor = write(&env.user().join(".cursor/mcp.json"), "{} // mine\n");
+    // Nobody can be asked.
+    let run = env.run(&["setup"]);
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert!(run.stderr.contains("hint: answer with `--yes`"), "{}", run.whole());
+    let shown = env.json(&["setup", "--dry-run"]);
+    let clients: Vec<&str> =
+        shown["clients"].as_array().unwrap().iter().map(|c| c["client"].as_str().unwrap()).collect();
+    assert_eq!(clients, ["claude", "codex", "gemini", "cursor"]);
+    assert_eq!((&shown["dry_run"], &shown["clients"][0]["changed"]), (&json!(true), &json!(true)));
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "{} // mine\n");
+    assert!(!env.user().join(".claude.json").exists() && !env.home().join("setup").exists());
+
+    let done = env.json(&["setup", "-y"]);
+    assert_eq!(done["failed"], json!([]));
+    let again = env.json(&["setup", "-y"]);
+    assert!(again["clients"].as_array().unwrap().iter().all(|client| client["changed"] == false), "{again}");
+    let claude: Value = serde_json::from_slice(&fs::read(env.user().join(".claude.json")).unwrap()).unwrap();
+    let (aiw, _) = env.parts();
+    assert_eq!(
+        claude["mcpServers"]["aiw"],
+        json!({"type": "stdio", "command": aiw, "args": ["mcp", "serve"], "env": {"AIW_HOME": env.home()}})
+    );
+    env.run(&["setup", "--undo", "-y"]).ok();
+    assert_eq!(fs::read_to_string(&cursor).unwrap(), "{} // mine\n");
+    assert!(!env.user().join(".claude.json").exists() && !env.user().join(".codex").exists());
+}
+
+#[test]
+fn a_plain_name_is_written_where_the_path_leads_to_this_file() {
+    let mut env = Environment::new();
+    let (aiw, variables) = env.parts();
+    let (bin, path) = (env.path("bin"), variables["PATH"].clone());
+    fs::create_dir_all(&bin).unwrap();
+    std::os::unix::fs::symlink(&aiw, bin.join("aiw")).unwrap();
+    env.set("PATH", format!("{}:{path}", bin.display()));
+    // The default home needs no variable.
+    env.unset("AIW_HOME");
+    env.run(&["setup", "gemini", "-y"]).ok();
+    let text = fs::read(env.user().join(".gemini/settings.json")).unwrap();
+    let settings: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(settings, json!({"mcpServers": {"aiw": {"command": "aiw", "args": ["mcp", "serve"]}}}));
+}
+
+#[test]
+fn what_fails_for_one_client_does_not_stop_the_others() {
+    let (env, _clis) = FakeClis::environment();
+    let codex = write(&env.user().join(".codex/config.toml"), "not toml");
+    let run = env.run(&["setup", "-y", "--json"]);
+    let answer = run.json();
+    assert_eq!(run.code, 2, "{}", run.whole());
+    assert_eq!((&answer["failed"][0]["name"], answer["clients"].as_array().unwrap().len()), (&json!("codex"), 2));
+    assert_eq!(fs::read_to_string(&codex).unwrap(), "not toml");
+    assert!(env.user().join(".claude.json").exists());
+}
+
+#[test]
+fn an_import_shows_no_secret_and_undo_brings_the_servers_back() {
+    let (env, _clis) = FakeClis::environment();
+    let text = "{\"mcpServers\": {\"gh\": {\"command\": \"npx\", \"env\": {\"GH_TOKEN\": \"ghp_canary\"}}}}";
+    let config = write(&env.user().join(".claude.json"), text);
+    let cursor = write(&env.user().join(".cursor/mcp.json"), text);
+    let mut said = String::new();
+    for flags in [&["--import", "--dry-run"][..], &["--import", "-y"], &["--import", "-y", "--json"]] {
+        said += &env.run(&[&["setup", "claude", "cursor"], flags].concat()).ok().whole();
+    }
+    assert_eq!(env.mcp()["mcpServers"]["gh"]["env"]["GH_TOKEN"], "${secret:gh-token}");
+    for path in [&config, &cursor] {
+        let now = fs::read_to_string(path).unwrap();
+        assert!(now.contains("aiw") && !now.contains("npx"), "{now}");
+    }
+    said += &env.run(&["setup", "--undo", "-y"]).ok().whole();
+    assert!(!said.contains("canary"), "{said}");
+    assert_eq!(
+        (fs::read_to_string(&config).unwrap(), fs::read_to_string(&cursor).unwrap()),
+        (text.into(), text.into())
+    );
+    assert_eq!(env.mcp(), json!({"mcpServers": {}}));
+    assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
+}
+
+#[test]
+fn on_a_terminal_both_questions_are_asked() {
+    let (env, _clis) = FakeClis::environment();
+    let mut terminal = Terminal::start(&env, &["setup", "gemini", "--approve-calls"]);
+    terminal.wait("the question about calls", |screen| screen.contains("Approve all calls? [y/N]"));
+    terminal.press("n\r");
+    terminal.wait("the question about the file", |screen| screen.contains("Write these changes? [y/N]"));
+    terminal.press("y\r");
+    terminal.wait("the end", |screen| screen.contains("aiw is set up in Gemini CLI"));
+    let settings: Value = serde_json::from_slice(&fs::read(env.user().join(".gemini/settings.json")).unwrap()).unwrap();
+    assert_eq!(settings["mcpServers"]["aiw"].get("trust"), None);
+}
+
+#[test]
+fn a_run_gets_aiw_and_nothing_of_mcp_json() {
+    let (mut env, clis) = FakeClis::environment();
+    env.set("CANARY_TOKEN", "canary-1");
+    env.write_mcp(
+        &json!({"mcpServers": {"mine": {"command": "canary-2", "env": {"A": "canary-3", "B": "${secret:canary-4}"}}}})
+            .to_string(),
+    );
+    for cli in ["claude", "codex", "gemini"] {
+        env.run(&[cli, "--mcp=small", "hello"]).ok();
+    }
+    let seen = clis.seen();
+    assert_eq!(seen.len(), 3);
+    for start in &seen {
+        let line = start.arguments.join(" ");
+        let variables: Vec<&String> = start.environment.values().collect();
+        assert!(!line.contains("canary"), "{line}");
+        assert!(!format!("{variables:?}").contains("canary-3") && !start.environment.contains_key("A"));
+    }
+    let said: String =
+        seen.iter().map(|start| format!("{}\n{}\n", start.arguments.join("\n"), start.settings)).collect();
+    assert_eq!(said.matches("--profile").count(), if said.contains("\"trust\":true") { 3 } else { 2 }, "{said}");
+    assert!(said.contains("--strict-mcp-config") && said.contains("default_tools_approval_mode=\"approve\""));
+    assert_eq!(env.run(&["claude", "--mcp=-x", "hello"]).code, 64);
+    assert_eq!(env.run(&["claude", "--mcp=a\nb", "hello"]).code, 64);
+}
