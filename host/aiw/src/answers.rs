@@ -35,6 +35,32 @@ pub struct McpToken {
     pub path: String,
 }
 
+/// `aiw mcp login`
+#[derive(Serialize, JsonSchema)]
+pub struct McpLogin {
+    /// The server
+    pub server: String,
+    /// Who gave the tokens
+    pub issuer: String,
+    /// What they allow, as far as it is known
+    pub scopes: Vec<String>,
+    /// When the first token expires, in seconds since 1970; it is then refreshed, if it can be
+    pub expires: Option<u64>,
+    /// Whether it can be refreshed
+    pub refreshes: bool,
+}
+
+/// `aiw mcp logout`
+#[derive(Serialize, JsonSchema)]
+pub struct McpLogout {
+    /// The server
+    pub server: String,
+    /// Whether there were tokens, which are gone now
+    pub removed: bool,
+    /// Whether the authorization server took them back
+    pub revoked: bool,
+}
+
 /// A server in `aiw mcp list`
 #[derive(Serialize, JsonSchema)]
 pub struct ServerEntry {
@@ -63,7 +89,7 @@ pub struct ServerStatus {
     pub name: String,
     /// `stdio` or `http`; null if its entry can't be used
     pub transport: Option<&'static str>,
-    /// `ready`, `failed` or `disabled`
+    /// `ready`, `failed`, `disabled`, or `login` if it waits for `aiw mcp login`
     pub state: &'static str,
     /// How many tools it offers to clients
     pub tools: usize,

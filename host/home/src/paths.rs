@@ -139,6 +139,12 @@ impl Home {
         Turn::acquire(&self.root.join(".turn"))
     }
 
+    /// Waits for the turn to change or refresh a login at an MCP server. It doesn't cover the vault.
+    pub fn login_turn(&self, login: &str) -> Result<Turn, HomeError> {
+        self.make_dir(&self.servers())?;
+        Turn::acquire(&self.servers().join(format!(".login-{login}.lock")))
+    }
+
     fn journal(&self) -> PathBuf {
         self.root.join(".journal.json")
     }

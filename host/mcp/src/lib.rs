@@ -7,6 +7,8 @@
 //! [`serve_stdio`] speaks the protocol for it, in every version from 2024-11-05 to 2026-07-28, until the client
 //! disconnects. [`HttpServer`] does so over streamable HTTP, with an offer for each session.
 //!
+//! [`oauth`] logs in to a server that asks for it; who keeps the tokens gives them to a connection as a [`Bearer`].
+//!
 //! Not for what the tools do: `aiw-gateway` knows that.
 //!
 //! ```no_run
@@ -21,13 +23,14 @@ mod client;
 mod handler;
 mod http;
 mod incoming;
+pub mod oauth;
 mod offer;
 mod serve;
 mod tool;
 mod wire;
 
 pub use caller::{Call, Caller, Cancelled};
-pub use client::{Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError};
+pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError};
 pub use http::{Body, HttpLimits, HttpServer};
 pub use offer::{About, Answer, Offer};
 pub use serve::{serve, serve_stdio};

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, one_line};
-use aiw_home::HomeError;
+use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_home::{HomeError, VaultError};
+use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
 use aiw_supervisor::SupervisorError;
+
+use crate::access::Refusal;
 
 /// Why a server behind aiw can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +121,44 @@ pub enum PoolError {
         /// How long it had.
         after: Duration,
     },
+    /// It wants a login.
+    #[error("the MCP server `{server}` needs a login: the user runs `{}`", command(.server, &[]))]
+    Login {
+        /// The server.
+        server: String,
+    },
+    /// The login allows too little for this.
+    #[error("the MCP server `{server}` wants a login that allows more: the user runs `{}`", command(.server, .scopes))]
+    Scopes {
+        /// The server.
+        server: String,
+        /// The scopes that it wants.
+        scopes: Vec<String>,
+    },
+    /// Its token is too old, and there is no new one for now.
+    #[error("the MCP server `{server}` {problem}")]
+    Refresh {
+        /// The server.
+        server: String,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// The login failed.
+    #[error("can't log in to the MCP server `{server}`: {source}")]
+    LoginFailed {
+        /// The server.
+        server: String,
+        /// Why.
+        source: Box<OAuthError>,
+    },
+    /// The vault, where tokens are kept.
+    #[error("can't keep the login of the MCP server `{server}`: {source}")]
+    Vault {
+        /// The server.
+        server: String,
+        /// Why not.
+        source: Box<VaultError>,
+    },
     /// The client no longer waits.
     #[error("the call was cancelled")]
     Cancelled,
@@ -137,6 +178,12 @@ pub enum PoolError {
     Home(#[from] HomeError),
 }
 
+/// The command that logs in.
+fn command(server: &str, scopes: &[String]) -> String {
+    let scopes: String = scopes.iter().map(|scope| format!(" --scope {}", shell_word(scope))).collect();
+    format!("aiw mcp login {}{scopes}", shell_word(server))
+}
+
 fn after(last: &Option<String>) -> String {
     last.as_ref().map(|last| format!(": {last}")).unwrap_or_default()
 }
@@ -149,7 +196,10 @@ impl PoolError {
             | Self::NoTool { .. }
             | Self::NotAllowed { .. }
             | Self::Disabled { .. }
-            | Self::Withheld { .. } => ErrorKind::User,
+            | Self::Withheld { .. }
+            | Self::Login { .. }
+            | Self::Scopes { .. } => ErrorKind::User,
+            Self::Vault { source, .. } => source.kind(),
             Self::Declaration { .. } | Self::Missing { .. } | Self::NoProgram { .. } => ErrorKind::Config,
             Self::Home(e) => e.kind(),
             _ => ErrorKind::Unavailable,
@@ -177,9 +227,25 @@ impl PoolError {
             Self::Slow { server, .. } => {
                 format!("`mcp.servers.{server}.timeout` in settings.json allows more seconds")
             }
+            Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),
+            Self::Vault { source, .. } => return source.hint(),
             Self::Home(e) => return e.hint(),
             _ => return None,
         })
+    }
+
+    pub(crate) fn refused(refusal: Refusal, server: &str) -> Self {
+        let server = server.to_owned();
+        match refusal {
+            Refusal::Login => Self::Login { server },
+            Refusal::Scopes(scopes) => Self::Scopes { server, scopes },
+            Refusal::Trouble(problem) => Self::Refresh { server, problem },
+        }
+    }
+
+    /// Whether the user has to log in.
+    pub fn is_login(&self) -> bool {
+        matches!(self, Self::Login { .. } | Self::Scopes { .. })
     }
 
     /// The failure without the server's name, for a place that names it already.

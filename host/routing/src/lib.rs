@@ -5,6 +5,8 @@
 //!
 //! Not for what a declaration means: `aiw-servers` knows that. Nor for the protocol: `aiw-mcp` speaks it.
 
+mod access;
+mod account;
 pub mod definition;
 mod error;
 mod found;
@@ -18,6 +20,8 @@ mod relay;
 mod slot;
 mod start;
 
+pub use access::forget_logins;
+pub use account::{Account, LoginWishes};
 pub use definition::Difference;
 pub use error::PoolError;
 pub use found::{Configured, Places};

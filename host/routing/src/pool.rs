@@ -10,6 +10,7 @@ use aiw_servers::{Scope, Transport, Watch};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::account::Account;
 use crate::definition::{self, name, only_reads, tokens};
 use crate::error::PoolError;
 use crate::found::{Configured, Places};
@@ -341,6 +342,13 @@ impl Pool {
     /// The file with what a server wrote to standard error.
     pub fn log(&self, server: &str) -> Result<PathBuf, PoolError> {
         Ok(self.inner.slot(server)?.log())
+    }
+
+    /// Where the user logs in to a server.
+    pub fn account(&self, server: &str) -> Result<Account, PoolError> {
+        let slot = self.inner.slot(server)?;
+        let problem = |problem: &String| PoolError::Declaration { server: server.to_owned(), problem: problem.clone() };
+        Account::of(&self.inner.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
     /// The sentences about tools that are withheld, for the model.

@@ -10,6 +10,7 @@ use aiw_servers::Server;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
+use crate::access::Access;
 use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log;
@@ -81,6 +82,8 @@ pub enum State {
     Failed,
     /// It has failed too often, and rests.
     Resting,
+    /// It wants the user to log in. The next call tries again.
+    Login,
 }
 
 impl Slot {
@@ -173,6 +176,9 @@ impl Slot {
         *held = None;
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
         if let Some(problem) = error.filter(|_| attempts > before) {
+            if self.standing(|standing| standing.state == State::Login) {
+                return Err(PoolError::Login { server: self.key().to_owned() });
+            }
             return Err(PoolError::Start { server: self.key().to_owned(), problem });
         }
         self.wait_its_turn().await?;
@@ -225,6 +231,19 @@ impl Slot {
     fn failed(&self, error: &PoolError) {
         let brief = error.brief();
         log::note(&self.log(), &brief);
+        if error.is_login() {
+            // Only the user can help, so neither waiting nor resting does.
+            self.standing(|standing| {
+                *standing = Standing {
+                    state: State::Login,
+                    attempts: standing.attempts,
+                    error: Some(brief),
+                    log_level: standing.log_level.take(),
+                    ..Standing::default()
+                };
+            });
+            return;
+        }
         self.standing(|standing| {
             standing.failures += 1;
             let open = standing.failures >= FAILURES;
@@ -364,10 +383,15 @@ impl Slot {
     /// It ended by itself.
     async fn ended(self: &Arc<Self>, connection: &Arc<Connection>) {
         let e = self.failure(ClientError::Closed, connection, Duration::ZERO).await;
+        self.lost(connection, &e).await;
+    }
+
+    /// A connection is of no use any more.
+    async fn lost(&self, connection: &Arc<Connection>, error: &PoolError) {
         let mut held = self.connection.lock().await;
         if held.as_ref().is_some_and(|held| Arc::ptr_eq(held, connection)) {
             *held = None;
-            self.failed(&e);
+            self.failed(error);
         }
     }
 
@@ -442,7 +466,13 @@ impl Slot {
         match answer {
             Ok(answer) => Ok(answer),
             Err(ClientError::Rpc(e)) => Err(PoolError::Rpc(Box::new(e))),
-            Err(e) => Err(self.failure(e, &connection, patience).await),
+            Err(e) => {
+                let e = self.failure(e, &connection, patience).await;
+                if matches!(e, PoolError::Login { .. }) {
+                    self.lost(&connection, &e).await;
+                }
+                Err(e)
+            }
         }
     }
 
@@ -466,6 +496,13 @@ impl Slot {
     /// Why a request failed, with how the server ended.
     async fn failure(&self, error: ClientError, connection: &Arc<Connection>, patience: Duration) -> PoolError {
         let server = self.key().to_owned();
+        let refusal = match error {
+            ClientError::Service(_) | ClientError::Closed => connection.access.as_ref().and_then(Access::refusal),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            return PoolError::refused(refusal, &server);
+        }
         match error {
             ClientError::Rpc(e) => PoolError::Rpc(Box::new(e)),
             ClientError::Slow(_) | ClientError::SlowStart(_) => PoolError::Slow { server, after: patience },

@@ -13,6 +13,7 @@ use aiw_servers::{Lookup, Server, Transport, expand};
 use aiw_supervisor::{Attached, Program};
 use serde_json::{Map, Value};
 
+use crate::access::{Access, is_login};
 use crate::error::PoolError;
 use crate::log;
 
@@ -39,6 +40,8 @@ pub struct Ground {
 pub(crate) struct Connection {
     pub(crate) client: Client,
     pub(crate) process: Option<Process>,
+    /// Its token, if it may want one.
+    pub(crate) access: Option<Access>,
     /// How long its start took.
     pub(crate) took: Duration,
 }
@@ -91,7 +94,8 @@ impl Lookup for Values<'_> {
     }
 
     fn secret(&self, name: &SecretName) -> Option<Secret> {
-        let secret = self.home.vault().get(name).ok()?;
+        // A token goes to the server that it was given for, and nowhere else.
+        let secret = self.home.vault().get(name).ok().filter(|_| !is_login(name))?;
         self.hide(secret.expose());
         Some(secret)
     }
@@ -110,9 +114,11 @@ pub(crate) async fn start(
     let (expanded, secrets) = resolved(ground, key, server)?;
     let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
     if server.transport == Transport::Http {
-        let begun = Client::http(endpoint(ground, &expanded), info, events, PATIENCE).await;
-        let client = begun.map_err(|e| not_begun(key, &e, None))?;
-        return Ok(Connection { client, process: None, took: began.elapsed() });
+        let (endpoint, access) = endpoint(ground, key, &expanded);
+        let begun = Client::http(endpoint, info, events, PATIENCE).await;
+        let refusal = || access.as_ref().and_then(Access::refusal).map(|refusal| PoolError::refused(refusal, key));
+        let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None)))?;
+        return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
     let program = program(ground, key, &expanded)?;
     let (executable, cwd, words) = (ground.executable.clone(), cwd(ground, &expanded), Arc::<Mutex<String>>::default());
@@ -136,7 +142,7 @@ pub(crate) async fn start(
     let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
     let begun = Client::over(input, output, info, events, PATIENCE).await;
     match begun {
-        Ok(client) => Ok(Connection { client, process: Some(process), took: began.elapsed() }),
+        Ok(client) => Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() }),
         Err(e) => {
             // Whoever closed the connection is about to exit.
             let patience = if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
@@ -151,9 +157,9 @@ fn not_begun(key: &str, error: &ClientError, end: Option<String>) -> PoolError {
 }
 
 /// A declaration with its values, and those of them that must not be shown.
-type Resolved = (Map<String, Value>, Vec<Vec<u8>>);
+pub(crate) type Resolved = (Map<String, Value>, Vec<Vec<u8>>);
 
-fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<Resolved, PoolError> {
+pub(crate) fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<Resolved, PoolError> {
     let values = Values { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
     let expanded = expand(&server.declaration, &values).map_err(|absent| {
         let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));
@@ -163,13 +169,27 @@ fn resolved(ground: &Ground, key: &str, server: &Server) -> Result<Resolved, Poo
     Ok((expanded, values.secrets.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn endpoint(ground: &Ground, expanded: &Map<String, Value>) -> Endpoint {
-    let url = expanded.get("url").and_then(Value::as_str).unwrap_or_default();
-    let headers = expanded.get("headers").and_then(Value::as_object).into_iter().flatten();
-    let headers = headers.filter_map(|(name, value)| Some((name.to_lowercase(), Secret::new(value.as_str()?))));
+/// A key in the entry is sent as it is; without one, the server may want a login.
+fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (Endpoint, Option<Access>) {
+    let (url, headers) = (url(expanded), headers(expanded));
     let mut policy = Policy::none();
     policy.grant_url(url);
-    Endpoint::new(ground.net.clone(), policy, url, headers.collect())
+    let has_key = headers.iter().any(|(name, _)| name == "authorization");
+    let endpoint = Endpoint::new(ground.net.clone(), policy, url, headers);
+    if has_key {
+        return (endpoint, None);
+    }
+    let access = Access::new(ground.home.clone(), ground.net.clone(), key, url);
+    (endpoint.with_bearer(Arc::new(access.clone())), Some(access))
+}
+
+pub(crate) fn url(expanded: &Map<String, Value>) -> &str {
+    expanded.get("url").and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn headers(expanded: &Map<String, Value>) -> Vec<(String, Secret)> {
+    let headers = expanded.get("headers").and_then(Value::as_object).into_iter().flatten();
+    headers.filter_map(|(name, value)| Some((name.to_lowercase(), Secret::new(value.as_str()?)))).collect()
 }
 
 fn texts<'a>(expanded: &'a Map<String, Value>, key: &str) -> impl Iterator<Item = &'a str> {

@@ -82,6 +82,16 @@ pub enum McpCommand {
         #[arg(short = 'n', long, value_name = "LINES", default_value_t = 100)]
         tail: usize,
     },
+    /// Log in to a remote MCP server in the browser, once for all clients
+    ///
+    /// The address to open is printed too. If the browser runs on another machine, paste the address that it ends up at,
+    /// which begins with `http://127.0.0.1`. The tokens are kept in the vault and sent to this server only.
+    Login(McpLoginArgs),
+    /// Give the tokens of an MCP server back and forget them
+    Logout {
+        #[arg(add = complete::servers())]
+        name: String,
+    },
     /// Show how an MCP server has changed its tools, and accept the change
     Approve {
         #[arg(add = complete::servers())]
@@ -140,6 +150,26 @@ pub struct McpAddArgs {
     /// The command that starts it
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// A login.
+#[derive(Debug, Args)]
+pub struct McpLoginArgs {
+    #[arg(add = complete::servers())]
+    pub name: String,
+    /// Only print the address, and open no browser
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Ask for this scope too, beside those that you have [default: what the server asks for]
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// The id of a client that you registered at the authorization server, with the redirect
+    /// `http://127.0.0.1/callback` [default: `oauth.clientId` of the server's entry, else aiw registers itself]
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// The secret of the vault that holds this client's secret
+    #[arg(long, value_name = "SECRET", requires = "client_id")]
+    pub client_secret: Option<String>,
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), &'static str> {

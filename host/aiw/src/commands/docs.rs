@@ -18,8 +18,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpToken, NewProject, Reference, ServerCheck,
-    ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpLogin, McpLogout, McpToken, NewProject,
+    Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -68,6 +68,8 @@ fn shapes() -> Vec<(&'static str, Value)> {
         Listening
         LogLine
         MarketSummary
+        McpLogin
+        McpLogout
         McpToken
         NewProject
         PluginDetails

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aiw_core::Secret;
 use aiw_net::{Method, NetError, Policy, Request, Streamed};
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use http::{HeaderName, HeaderValue};
@@ -33,6 +34,20 @@ const MAX_MESSAGE: usize = 64 << 20;
 /// How long a stream of events may be silent. A server sends comments to keep it open.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Where the tokens for a server come from.
+#[async_trait]
+pub trait Bearer: Send + Sync {
+    /// The token for the next request, if there is one.
+    async fn token(&self) -> Option<Secret>;
+
+    /// The server refused a request that carried this token, or none. Returns another token to try with. `again` if
+    /// it has refused two: there is no third try.
+    async fn refused(&self, token: Option<Secret>, again: bool) -> Option<Secret>;
+
+    /// The server says that the token allows too little.
+    async fn too_little(&self, challenge: &str);
+}
+
 /// A server at an address.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -40,6 +55,7 @@ pub struct Endpoint {
     policy: Policy,
     url: String,
     secrets: Vec<(String, Secret)>,
+    bearer: Option<Arc<dyn Bearer>>,
 }
 
 impl Endpoint {
@@ -50,7 +66,13 @@ impl Endpoint {
         url: impl Into<String>,
         headers: Vec<(String, Secret)>,
     ) -> Self {
-        Self { client, policy, url: url.into(), secrets: headers }
+        Self { client, policy, url: url.into(), secrets: headers, bearer: None }
+    }
+
+    /// The same with tokens. They go only to the server's origin, as all keys do.
+    #[must_use]
+    pub fn with_bearer(self, bearer: Arc<dyn Bearer>) -> Self {
+        Self { bearer: Some(bearer), ..self }
     }
 
     pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<Http> {
@@ -104,8 +126,36 @@ impl Http {
         if method == Method::Post {
             request.headers.push(("content-type".into(), JSON.into()));
         }
-        let answer = self.endpoint.client.open(&self.endpoint.policy, &request, PATIENCE).await;
+        let answer = match &self.endpoint.bearer {
+            Some(bearer) => self.send_with(bearer.as_ref(), request).await,
+            None => self.endpoint.client.open(&self.endpoint.policy, &request, PATIENCE).await,
+        };
         checked(answer.map_err(Failure::Client)?)
+    }
+
+    /// Sends a request with a token, and once more if the server refuses it and there is another.
+    async fn send_with(&self, bearer: &dyn Bearer, request: Request) -> Result<Streamed, NetError> {
+        let open = async |token: Option<&Secret>| {
+            let mut request = request.clone();
+            if let Some(token) = token {
+                request.secrets.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
+            }
+            self.endpoint.client.open(&self.endpoint.policy, &request, PATIENCE).await
+        };
+        let mut token = bearer.token().await;
+        let mut answer = open(token.as_ref()).await?;
+        if answer.status == 401
+            && let Some(other) = bearer.refused(token.take(), false).await
+        {
+            answer = open(Some(&other)).await?;
+            if answer.status == 401 {
+                bearer.refused(Some(other), true).await;
+            }
+        }
+        if answer.status == 403 {
+            bearer.too_little(answer.header("www-authenticate").unwrap_or_default()).await;
+        }
+        Ok(answer)
     }
 
     /// The events of a stream, each with its message as rmcp takes it.
@@ -151,7 +201,7 @@ impl Http {
 fn checked(answer: Streamed) -> Result<Streamed, Failure> {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
     match (answer.status, challenge) {
-        (401, Some(challenge)) => Err(Failure::AuthRequired(AuthRequiredError::new(challenge))),
+        (401, challenge) => Err(Failure::AuthRequired(AuthRequiredError::new(challenge.unwrap_or_default()))),
         (403, Some(challenge)) => Err(Failure::InsufficientScope(InsufficientScopeError::new(challenge, None))),
         (429 | 500..=599, _) if !is(&answer, JSON) => {
             let wait = answer.header("retry-after").map(str::to_owned);

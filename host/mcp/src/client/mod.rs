@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 pub use self::events::{Events, RpcError};
-pub use self::http::Endpoint;
+pub use self::http::{Bearer, Endpoint};
 use self::lines::Lines;
 use self::raw::{Back, Progress, Raw};
 use crate::incoming;

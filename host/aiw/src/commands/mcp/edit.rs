@@ -2,7 +2,7 @@
 
 use aiw_core::{ErrorKind, SecretName, shell_word};
 use aiw_home::Home;
-use aiw_routing::{PoolError, Records};
+use aiw_routing::{PoolError, Records, forget_logins};
 use aiw_servers::{McpFile, safe, secret_reference, server};
 use serde_json::{Map, Value, json};
 
@@ -117,8 +117,9 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     }
     home.commit(&lock, &[file.document(), settings.document()])?;
     drop(lock);
-    let records = Records::new(home);
+    let records = Records::new(home.clone());
     for name in names {
+        forget_logins(&home, name)?;
         records.remove(name)?;
         output.line(format!("Removed `{name}`"));
     }

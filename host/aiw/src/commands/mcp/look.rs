@@ -91,6 +91,8 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
             transport: status.transport.map(Transport::as_str),
             state: if is_off {
                 "disabled"
+            } else if failure.as_ref().is_some_and(PoolError::is_login) {
+                "login"
             } else if failure.is_some() {
                 "failed"
             } else {

@@ -4,6 +4,7 @@ mod approve;
 mod call;
 mod edit;
 mod http;
+mod login;
 mod look;
 mod serve;
 
@@ -32,6 +33,8 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Tools { names } => look::tools(&names, output).await,
         McpCommand::Call { server, tool, arguments } => call::call(&server, &tool, &arguments, output).await,
         McpCommand::Logs { name, follow, tail } => call::logs(&name, follow, tail, output).await,
+        McpCommand::Login(args) => login::login(args, output).await,
+        McpCommand::Logout { name } => login::logout(&name, output).await,
         McpCommand::Approve { name, yes } => approve::approve(&name, yes, output).await,
         McpCommand::Doctor { names } => look::doctor(&names, output).await,
     }

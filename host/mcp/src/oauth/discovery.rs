@@ -1,0 +1,220 @@
+//! What the server and its authorization server say about themselves.
+
+use aiw_net::Request;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::OAuthError;
+use super::challenge::{Challenge, scopes};
+use super::reach::{Reach, object};
+
+const SERVER: &str = "the metadata of the server";
+const ISSUER: &str = "the metadata of the authorization server";
+
+/// What the server says about logins. <https://www.rfc-editor.org/rfc/rfc9728>
+#[derive(Debug)]
+pub(super) struct Resource {
+    /// What a token is for.
+    pub(super) resource: String,
+    pub(super) issuer: String,
+    /// The scopes that it knows.
+    pub(super) scopes: Vec<String>,
+}
+
+/// An authorization server. <https://www.rfc-editor.org/rfc/rfc8414>
+#[derive(Debug)]
+pub(super) struct AuthorizationServer {
+    pub(super) issuer: String,
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    pub(super) registration: Option<Url>,
+    pub(super) revocation: Option<Url>,
+    pub(super) scopes: Vec<String>,
+    /// How clients prove who they are; none if it doesn't say.
+    pub(super) methods: Option<Vec<String>>,
+    /// It names itself in each answer to the browser. <https://www.rfc-editor.org/rfc/rfc9207>
+    pub(super) names_itself: bool,
+}
+
+/// Finds the server's metadata: where its challenge says, else at the well-known places. A server of the first version
+/// of the specification has none, and is its own authorization server.
+pub(super) async fn resource(
+    reach: &Reach,
+    challenge: &Challenge,
+    issuer: Option<&str>,
+) -> Result<Resource, OAuthError> {
+    let own = reach.server();
+    let said = match &challenge.resource_metadata {
+        Some(named) => {
+            let named = reach.check("the address of its metadata", named)?;
+            let problem = "is not there, where its challenge says";
+            let found = document(reach, SERVER, &named).await?;
+            Some(found.ok_or_else(|| OAuthError::Answer { what: SERVER, problem: problem.into() })?)
+        }
+        None => first(reach, SERVER, &well_known(own, "oauth-protected-resource", true)).await?,
+    };
+    let Some(said) = said else {
+        let mut origin = own.clone();
+        origin.set_path("/");
+        origin.set_query(None);
+        let issuer = issuer.map_or_else(|| origin.to_string(), str::to_owned);
+        return Ok(Resource { resource: canonical(own), issuer, scopes: Vec::new() });
+    };
+    let resource = text(&said, "resource").unwrap_or_default();
+    if !covers(resource, own) {
+        let problem = "is for another resource".to_owned();
+        return Err(OAuthError::Answer { what: SERVER, problem });
+    }
+    let named = said.get("authorization_servers").and_then(Value::as_array).and_then(|all| all.first()?.as_str());
+    let issuer = issuer.or(named).ok_or(OAuthError::NoLogin)?;
+    Ok(Resource { resource: resource.to_owned(), issuer: issuer.to_owned(), scopes: list(&said, "scopes_supported") })
+}
+
+/// Finds the metadata of an authorization server, and checks that it is about that server.
+pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<AuthorizationServer, OAuthError> {
+    let url = reach.check("the authorization server", issuer)?;
+    let mut places = well_known(&url, "oauth-authorization-server", false);
+    places.extend(well_known(&url, "openid-configuration", false));
+    if !path(&url).is_empty() {
+        let mut appended = url.clone();
+        appended.set_path(&format!("{}/.well-known/openid-configuration", path(&url)));
+        places.push(appended);
+    }
+    let said = first(reach, ISSUER, &places).await?;
+    let said = said.ok_or(OAuthError::NoLogin)?;
+    let wrong = |problem: &str| Err(OAuthError::Answer { what: ISSUER, problem: problem.into() });
+    let own = text(&said, "issuer").unwrap_or_default();
+    // Only a missing slash after the host makes no difference.
+    if own != issuer && Url::parse(own).ok().as_ref() != Some(&url) {
+        return wrong("names another issuer");
+    }
+    let has = |key: &str, value: &str| list(&said, key).iter().any(|item| item == value);
+    if !has("code_challenge_methods_supported", "S256") {
+        return wrong("does not offer PKCE with S256, so a code could be stolen");
+    }
+    if said.contains_key("response_types_supported") && !has("response_types_supported", "code") {
+        return wrong("does not offer codes");
+    }
+    let endpoint = |what, key| text(&said, key).map(|url| reach.check(what, url)).transpose();
+    let (Some(authorization), Some(token)) = (
+        endpoint("the authorization endpoint", "authorization_endpoint")?,
+        endpoint("the token endpoint", "token_endpoint")?,
+    ) else {
+        return wrong("lacks an endpoint");
+    };
+    Ok(AuthorizationServer {
+        issuer: own.to_owned(),
+        authorization,
+        token,
+        registration: endpoint("the registration endpoint", "registration_endpoint")?,
+        revocation: endpoint("the revocation endpoint", "revocation_endpoint")?,
+        scopes: list(&said, "scopes_supported"),
+        methods: said
+            .contains_key("token_endpoint_auth_methods_supported")
+            .then(|| list(&said, "token_endpoint_auth_methods_supported")),
+        names_itself: said.get("authorization_response_iss_parameter_supported") == Some(&true.into()),
+    })
+}
+
+/// The first document that is there.
+async fn first(reach: &Reach, what: &'static str, places: &[Url]) -> Result<Option<Map<String, Value>>, OAuthError> {
+    for place in places {
+        if let Some(found) = document(reach, what, place).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// A document; none if it is not there.
+async fn document(reach: &Reach, what: &'static str, url: &Url) -> Result<Option<Map<String, Value>>, OAuthError> {
+    let mut request = Request::new(url.as_str());
+    request.headers.push(("accept".into(), "application/json".into()));
+    let response = reach.ask(what, url, request).await?;
+    match response.status {
+        200..=299 => object(what, &response.body).map(Some),
+        // Servers that know no such path answer in many ways.
+        400..=499 => Ok(None),
+        status => Err(OAuthError::Answer { what, problem: format!("is answered with status {status}") }),
+    }
+}
+
+/// `/.well-known/NAME` before the path, and for a resource without it too.
+fn well_known(url: &Url, name: &str, also_root: bool) -> Vec<Url> {
+    let mut places = Vec::new();
+    let mut put = |path: String| {
+        let mut place = url.clone();
+        place.set_path(&path);
+        place.set_query(None);
+        places.push(place);
+    };
+    put(format!("/.well-known/{name}{}", path(url)));
+    if also_root && !path(url).is_empty() {
+        put(format!("/.well-known/{name}"));
+    }
+    places
+}
+
+/// The path without the slash at its end.
+fn path(url: &Url) -> &str {
+    url.path().trim_end_matches('/')
+}
+
+/// The URL of a resource in its canonical form.
+pub(super) fn canonical(url: &Url) -> String {
+    let text = url.as_str();
+    if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text.to_owned() }
+}
+
+/// Whether a token for `resource` is a token for `server`: the same URL, or one that it is beneath.
+fn covers(resource: &str, server: &Url) -> bool {
+    let Ok(resource) = Url::parse(resource) else { return false };
+    let is_beneath =
+        path(server).strip_prefix(path(&resource)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let same_query = resource.query().is_none() || resource.query() == server.query();
+    resource.origin() == server.origin() && resource.fragment().is_none() && is_beneath && same_query
+}
+
+fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// A list of words.
+fn list(object: &Map<String, Value>, key: &str) -> Vec<String> {
+    let words = object.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    scopes(&words.take(100).collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_covers_itself_and_what_is_beneath_it() {
+        for (resource, server, expected) in [
+            ("https://a.example/mcp", "https://a.example/mcp", true),
+            ("https://a.example", "https://a.example/mcp", true),
+            ("https://A.example:443/", "https://a.example/mcp", true),
+            ("https://a.example/mc", "https://a.example/mcp", false),
+            ("https://a.example/mcp/x", "https://a.example/mcp", false),
+            ("https://a.example:8443/mcp", "https://a.example/mcp", false),
+            ("http://a.example/mcp", "https://a.example/mcp", false),
+            ("https://b.example/mcp", "https://a.example/mcp", false),
+            ("https://a.example/?t=1", "https://a.example/mcp?t=2", false),
+            ("", "https://a.example/mcp", false),
+        ] {
+            assert_eq!(covers(resource, &Url::parse(server).unwrap()), expected, "{resource} {server}");
+        }
+    }
+
+    #[test]
+    fn the_well_known_part_goes_before_the_path() {
+        let places = |url: &str, root| -> Vec<String> {
+            well_known(&Url::parse(url).unwrap(), "x", root).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(places("https://a/b/c/?q", true), ["https://a/.well-known/x/b/c", "https://a/.well-known/x"]);
+        assert_eq!(places("https://a/", true), ["https://a/.well-known/x"]);
+        assert_eq!(places("https://a/t", false), ["https://a/.well-known/x/t"]);
+        assert_eq!(canonical(&Url::parse("https://A.example").unwrap()), "https://a.example");
+    }
+}

@@ -1,0 +1,87 @@
+//! Requests to the endpoints of an authorization server, and what they answer.
+
+use aiw_net::{Method, Request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+use super::OAuthError;
+use super::reach::{Reach, object};
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Proof {
+    /// It has no secret.
+    None,
+    /// In the header `Authorization`.
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
+}
+
+/// A client as the authorization server knows it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Registered {
+    pub(super) id: String,
+    pub(super) secret: Option<String>,
+    pub(super) proof: Proof,
+}
+
+impl Registered {
+    /// Sends a form to an endpoint. Returns its answer, which is an object wherever it succeeds.
+    pub(super) async fn post(
+        &self,
+        reach: &Reach,
+        what: &'static str,
+        endpoint: &Url,
+        fields: &[(&str, &str)],
+    ) -> Result<Map<String, Value>, OAuthError> {
+        let mut request = Request::new(endpoint.as_str());
+        let mut fields = fields.to_vec();
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        match (self.proof, &self.secret) {
+            (Proof::ClientSecretBasic, Some(secret)) => {
+                let both = STANDARD.encode(format!("{}:{}", encoded(&self.id), encoded(secret)));
+                request.secrets.push(("authorization".into(), aiw_core::Secret::new(format!("Basic {both}"))));
+            }
+            (Proof::ClientSecretPost, Some(secret)) => {
+                fields.extend([("client_id", self.id.as_str()), ("client_secret", secret)]);
+            }
+            _ => fields.push(("client_id", &self.id)),
+        }
+        request.body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
+        request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
+        send(reach, what, endpoint, request).await
+    }
+}
+
+/// Sends a `POST`.
+pub(super) async fn send(
+    reach: &Reach,
+    what: &'static str,
+    endpoint: &Url,
+    request: Request,
+) -> Result<Map<String, Value>, OAuthError> {
+    let mut request = Request { method: Method::Post, ..request };
+    request.headers.push(("accept".into(), "application/json".into()));
+    let response = reach.ask(what, endpoint, request).await?;
+    match response.status {
+        // A revocation answers with nothing.
+        200..=299 if response.body.is_empty() => Ok(Map::new()),
+        200..=299 => object(what, &response.body),
+        status => {
+            let said = object(what, &response.body).unwrap_or_default();
+            let text = |key: &str| said.get(key).and_then(Value::as_str).map(str::to_owned);
+            match text("error") {
+                Some(code) if (400..=499).contains(&status) => {
+                    Err(OAuthError::Refused { code, description: text("error_description").unwrap_or_default() })
+                }
+                _ => Err(OAuthError::Answer { what, problem: format!("answers with status {status}") }),
+            }
+        }
+    }
+}

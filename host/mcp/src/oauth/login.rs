@@ -1,0 +1,259 @@
+//! A login: discovery, registration, the address for the browser, and the code that comes back.
+
+use std::fmt;
+
+use aiw_core::Secret;
+use aiw_net::{Client, Method, Request};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::challenge::Challenge;
+use super::discovery::{AuthorizationServer, authorization_server, resource};
+use super::form::{Proof, Registered, send};
+use super::reach::Reach;
+use super::tokens::Source;
+use super::{OAuthError, Tokens};
+
+/// The scope that asks for a refresh token, where an authorization server knows it.
+const OFFLINE: &str = "offline_access";
+
+/// The most of what comes back from the browser.
+const MAX_QUERY: usize = 8 << 10;
+
+/// What a login needs.
+pub struct LoginRequest {
+    /// What leaves the machine.
+    pub client: Client,
+    /// The URL of the server.
+    pub url: String,
+    /// The headers that the server gets with each request.
+    pub headers: Vec<(String, Secret)>,
+    /// The issuer that the user chose, where the server's own choice isn't taken.
+    pub issuer: Option<String>,
+    /// The id of a client that the user registered.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<Secret>,
+    /// The scopes that the user wants; with none, those that the server names.
+    pub scopes: Vec<String>,
+    /// Scopes to ask for besides.
+    pub more_scopes: Vec<String>,
+    /// Where the browser brings the code.
+    pub redirect: String,
+}
+
+/// A login that waits for the code.
+pub struct Login {
+    reach: Reach,
+    source: Source,
+    names_itself: bool,
+    redirect: String,
+    given: String,
+    state: Secret,
+    verifier: Secret,
+    url: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("issuer", &self.source.issuer).finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    /// Finds the authorization server and makes itself known there. Nothing is kept if the login isn't finished.
+    pub async fn begin(request: LoginRequest) -> Result<Self, OAuthError> {
+        let reach = Reach::new(request.client.clone(), &request.url, request.issuer.as_deref())?;
+        let challenge = challenge(&reach, &request.headers).await?;
+        let resource = resource(&reach, &challenge, request.issuer.as_deref()).await?;
+        let server = authorization_server(&reach, &resource.issuer).await?;
+        let mut scopes = match (request.scopes, challenge.scopes) {
+            (given, _) if !given.is_empty() => given,
+            (_, wanted) if !wanted.is_empty() => wanted,
+            _ => resource.scopes,
+        };
+        let offline = server.scopes.iter().any(|scope| scope == OFFLINE).then(|| OFFLINE.to_owned());
+        for scope in request.more_scopes.into_iter().chain(offline) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        let client = match request.client_id {
+            Some(id) => given(id, request.client_secret, &server),
+            None => register(&reach, &server, &request.redirect, &scopes).await?,
+        };
+        let (state, verifier) = (random()?, random()?);
+        let mut url = server.authorization.clone();
+        {
+            let scope = scopes.join(" ");
+            let mut query = url.query_pairs_mut();
+            query
+                .append_pair("response_type", "code")
+                .append_pair("client_id", &client.id)
+                .append_pair("redirect_uri", &request.redirect)
+                .append_pair("state", &state)
+                .append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())))
+                .append_pair("code_challenge_method", "S256")
+                .append_pair("resource", &resource.resource);
+            if !scope.is_empty() {
+                query.append_pair("scope", &scope);
+            }
+            if scopes.iter().any(|scope| scope == OFFLINE) {
+                // OpenID: without it the scope is not granted.
+                query.append_pair("prompt", "consent");
+            }
+        }
+        let source = Source {
+            resource: resource.resource,
+            issuer: server.issuer,
+            named: request.issuer,
+            token: server.token,
+            revocation: server.revocation,
+            client,
+            scopes,
+        };
+        Ok(Self {
+            reach,
+            source,
+            names_itself: server.names_itself,
+            redirect: request.redirect,
+            given: request.url,
+            state: Secret::new(state),
+            verifier: Secret::new(verifier),
+            url: url.into(),
+        })
+    }
+
+    /// The address that the user opens in a browser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Who is asked.
+    pub fn issuer(&self) -> &str {
+        &self.source.issuer
+    }
+
+    /// The query of the address that the browser came back to, as a user pastes it; none if it is another address.
+    pub fn query_of(&self, pasted: &str) -> Option<String> {
+        let (redirect, pasted) = (Url::parse(&self.redirect).ok()?, Url::parse(pasted.trim()).ok()?);
+        let is_it = pasted.origin() == redirect.origin() && pasted.path() == redirect.path();
+        is_it.then(|| pasted.query().unwrap_or_default().to_owned())
+    }
+
+    /// Takes the query of the address that the browser came back to, and exchanges its code for tokens.
+    pub async fn finish(self, query: &str) -> Result<Tokens, OAuthError> {
+        let code = self.code(query)?;
+        let (verifier, redirect) = (self.verifier.expose(), &self.redirect);
+        Tokens::exchange(&self.reach, self.source, self.given, code.expose(), verifier, redirect).await
+    }
+
+    /// The code of an answer that is for this login, and from the server that was asked.
+    fn code(&self, query: &str) -> Result<Secret, OAuthError> {
+        if query.len() > MAX_QUERY {
+            return Err(OAuthError::Redirect("is too long"));
+        }
+        let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        let one = |name: &str| {
+            let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            match (values.next(), values.next()) {
+                (value, None) => Ok(value),
+                _ => Err(OAuthError::Redirect("says something twice")),
+            }
+        };
+        if one("state")? != Some(self.state.expose()) {
+            return Err(OAuthError::Redirect("is not for this login: its `state` is another"));
+        }
+        match one("iss")? {
+            Some(issuer) if issuer != self.source.issuer => {
+                return Err(OAuthError::Redirect("is from another authorization server: its `iss` is another"));
+            }
+            None if self.names_itself => {
+                return Err(OAuthError::Redirect("does not name the authorization server: its `iss` is missing"));
+            }
+            _ => {}
+        }
+        if let Some(code) = one("error")? {
+            let description = one("error_description")?.unwrap_or_default().to_owned();
+            return Err(OAuthError::Refused { code: code.to_owned(), description });
+        }
+        match one("code")? {
+            Some(code) if !code.is_empty() => Ok(Secret::new(code)),
+            _ => Err(OAuthError::Redirect("has no code")),
+        }
+    }
+}
+
+/// What the server says to a request without a token.
+async fn challenge(reach: &Reach, headers: &[(String, Secret)]) -> Result<Challenge, OAuthError> {
+    let mut request = Request { method: Method::Post, ..Request::new("") };
+    request.secrets = headers.to_vec();
+    request.headers.push(("content-type".into(), "application/json".into()));
+    request.headers.push(("accept".into(), "application/json, text/event-stream".into()));
+    // It opens no session.
+    request.body = json!({"jsonrpc": "2.0", "id": 0, "method": "ping"}).to_string().into_bytes();
+    Ok(reach.challenge(request).await?.map(|header| Challenge::parse(&header)).unwrap_or_default())
+}
+
+/// A client that the user registered.
+fn given(id: String, secret: Option<Secret>, server: &AuthorizationServer) -> Registered {
+    let secret = secret.map(|secret| secret.expose().to_owned());
+    let offers = |method: &str| server.methods.iter().flatten().any(|offered| offered == method);
+    let proof = match &secret {
+        None => Proof::None,
+        Some(_) if offers("client_secret_post") && !offers("client_secret_basic") => Proof::ClientSecretPost,
+        Some(_) => Proof::ClientSecretBasic,
+    };
+    Registered { id, secret, proof }
+}
+
+/// Registers a client for this login. <https://www.rfc-editor.org/rfc/rfc7591>
+async fn register(
+    reach: &Reach,
+    server: &AuthorizationServer,
+    redirect: &str,
+    scopes: &[String],
+) -> Result<Registered, OAuthError> {
+    let what = "the registration endpoint";
+    let endpoint = server.registration.as_ref().ok_or(OAuthError::NoRegistration)?;
+    let wrong = |problem: &str| OAuthError::Answer { what, problem: problem.into() };
+    let offers = |method: &str| server.methods.as_ref().is_none_or(|all| all.iter().any(|offered| offered == method));
+    // Nobody keeps a secret that is given to everyone who asks.
+    let method = ["none", "client_secret_basic", "client_secret_post"].into_iter().find(|method| offers(method));
+    let method = method.ok_or_else(|| wrong("knows no way in which aiw could prove who it is"))?;
+    let mut sent = json!({
+        "client_name": "aiw",
+        "application_type": "native",
+        "redirect_uris": [redirect],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": method,
+    });
+    if !scopes.is_empty() {
+        sent["scope"] = scopes.join(" ").into();
+    }
+    let mut request = Request::new(endpoint.as_str());
+    request.headers.push(("content-type".into(), "application/json".into()));
+    request.body = sent.to_string().into_bytes();
+    let answer = send(reach, what, endpoint, request).await?;
+    let text = |key: &str| answer.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let id = text("client_id").filter(|id| id.len() <= 2048).ok_or_else(|| wrong("gives no client id"))?;
+    let secret = text("client_secret").filter(|secret| secret.len() <= 8 << 10);
+    let proof = match (text("token_endpoint_auth_method").as_deref().unwrap_or(method), &secret) {
+        ("client_secret_post", Some(_)) => Proof::ClientSecretPost,
+        ("client_secret_basic", Some(_)) => Proof::ClientSecretBasic,
+        ("none", _) => Proof::None,
+        _ => return Err(wrong("wants another proof of who aiw is than was agreed on")),
+    };
+    Ok(Registered { id, secret, proof })
+}
+
+/// 256 bits as text.
+fn random() -> Result<String, OAuthError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|_| OAuthError::Random)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}

@@ -1,0 +1,209 @@
+//! Logins at servers: the tokens in the vault, and the one that a connection uses.
+//!
+//! A login belongs to a server's key and its URL together: another URL under the same key gets none of its tokens.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aiw_core::{Secret, SecretName};
+use aiw_home::{Home, VaultError};
+use aiw_mcp::Bearer;
+use aiw_mcp::oauth::{Challenge, Tokens};
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+/// The beginning of the names of logins in the vault.
+const PREFIX: &str = "mcp-login.";
+
+/// How long tokens that were read from the vault are used without a look there.
+const FRESH: Duration = Duration::from_secs(1);
+
+pub(crate) fn mark(text: &str) -> String {
+    aiw_core::hex(&Sha256::digest(text.as_bytes()))[..16].to_owned()
+}
+
+/// The beginning of the names of all logins of a key.
+fn names_of(key: &str) -> String {
+    format!("{PREFIX}{}.", mark(key))
+}
+
+fn name_of(key: &str, url: &str) -> Option<SecretName> {
+    format!("{}{}", names_of(key), mark(url)).parse().ok()
+}
+
+/// Whether a secret of the vault is a login, which no declaration may name.
+pub(crate) fn is_login(name: &SecretName) -> bool {
+    name.as_str().starts_with(PREFIX)
+}
+
+pub(crate) fn read(home: &Home, key: &str, url: &str) -> Option<Tokens> {
+    let secret = home.vault().get(&name_of(key, url)?).ok()?;
+    // The name is a digest. The URL itself counts.
+    serde_json::from_str(secret.expose()).ok().filter(|tokens: &Tokens| tokens.url() == url)
+}
+
+pub(crate) fn write(home: &Home, key: &str, tokens: &Tokens) -> Result<(), VaultError> {
+    let text = Secret::new(serde_json::to_string(tokens).unwrap_or_default());
+    let Some(name) = name_of(key, tokens.url()) else { return Ok(()) };
+    home.vault().set(&home.lock()?, &name, &text)
+}
+
+/// Removes all logins of a key. Returns how many there were.
+pub fn forget_logins(home: &Home, key: &str) -> Result<usize, VaultError> {
+    let (vault, prefix) = (home.vault(), names_of(key));
+    let lock = home.lock()?;
+    let names: Vec<SecretName> = vault.names()?.into_iter().filter(|name| name.as_str().starts_with(&prefix)).collect();
+    for name in &names {
+        vault.remove(&lock, name)?;
+    }
+    Ok(names.len())
+}
+
+/// Why a server does not take what it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It wants a login.
+    Login,
+    /// It wants a login that allows more.
+    Scopes(Vec<String>),
+    /// The token could not be refreshed for now.
+    Trouble(String),
+}
+
+/// The token of a connection.
+#[derive(Clone)]
+pub(crate) struct Access(Arc<Inner>);
+
+struct Inner {
+    home: Home,
+    net: aiw_net::Client,
+    key: String,
+    url: String,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    tokens: Option<(Instant, Option<Tokens>)>,
+    refusal: Option<Refusal>,
+}
+
+impl Access {
+    pub(crate) fn new(home: Home, net: aiw_net::Client, key: &str, url: &str) -> Self {
+        Self(Arc::new(Inner { home, net, key: key.to_owned(), url: url.to_owned(), seen: Mutex::default() }))
+    }
+
+    /// Why the server refused last, once.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        self.seen(|seen| seen.refusal.take())
+    }
+
+    fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+        look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn tokens(&self) -> Option<Tokens> {
+        let known = self.seen(|seen| seen.tokens.clone()).filter(|(at, _)| at.elapsed() < FRESH);
+        if let Some((_, tokens)) = known {
+            return tokens;
+        }
+        let this = self.clone();
+        aiw_home::blocking(move || this.reread()).await
+    }
+
+    fn reread(&self) -> Option<Tokens> {
+        let tokens = read(&self.0.home, &self.0.key, &self.0.url);
+        self.seen(|seen| seen.tokens = Some((Instant::now(), tokens.clone())));
+        tokens
+    }
+
+    /// Other tokens than the ones that hold `old`: those of a refresh that is done here, or was done elsewhere.
+    async fn other_than(&self, old: Secret) -> Result<Option<Tokens>, String> {
+        let this = self.clone();
+        // A refresh that was begun is brought to its end: the old token may be void by then.
+        let refresh = tokio::spawn(async move { this.refresh(&old).await });
+        refresh.await.unwrap_or_else(|_| Err("needs a new token, and the refresh was cut off".into()))
+    }
+
+    async fn refresh(&self, old: &Secret) -> Result<Option<Tokens>, String> {
+        let (home, key) = (self.0.home.clone(), mark(&self.0.key));
+        // One at a time in all processes: a refresh token that is used twice is taken for a stolen one.
+        let turn = aiw_home::blocking(move || home.login_turn(&key)).await;
+        let _turn = turn.map_err(|e| format!("needs a new token, which it does not get: {e}"))?;
+        let this = self.clone();
+        let Some(tokens) = aiw_home::blocking(move || this.reread()).await else { return Ok(None) };
+        if tokens.access() != *old && !tokens.is_old() {
+            return Ok(Some(tokens));
+        }
+        if !tokens.can_refresh() {
+            return Ok(None);
+        }
+        match tokens.refreshed(&self.0.net).await {
+            Ok(new) => {
+                let (home, key, kept) = (self.0.home.clone(), self.0.key.clone(), new.clone());
+                let written = aiw_home::blocking(move || write(&home, &key, &kept)).await;
+                self.seen(|seen| seen.tokens = Some((Instant::now(), Some(new.clone()))));
+                written.map_err(|e| format!("has a new token that can't be kept: {e}"))?;
+                Ok(Some(new))
+            }
+            Err(e) if e.needs_login() => {
+                let (home, key) = (self.0.home.clone(), self.0.key.clone());
+                let removed = aiw_home::blocking(move || forget_logins(&home, &key)).await;
+                self.seen(|seen| seen.tokens = None);
+                removed.map_err(|e| format!("has a void token that can't be removed: {e}"))?;
+                Ok(None)
+            }
+            Err(e) => Err(format!("needs a new token, which it does not get: {e}")),
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) {
+        self.seen(|seen| seen.refusal = Some(refusal));
+    }
+
+    /// Notes why there is no other token.
+    fn noted(&self, found: Result<Option<Tokens>, String>) -> Option<Secret> {
+        match found {
+            Ok(Some(tokens)) => return Some(tokens.access()),
+            Ok(None) => self.refuse(Refusal::Login),
+            Err(problem) => self.refuse(Refusal::Trouble(problem)),
+        }
+        None
+    }
+}
+
+#[async_trait]
+impl Bearer for Access {
+    async fn token(&self) -> Option<Secret> {
+        let tokens = self.tokens().await?;
+        if tokens.is_old() && tokens.can_refresh() {
+            let other = self.other_than(tokens.access()).await;
+            return self.noted(other);
+        }
+        Some(tokens.access())
+    }
+
+    async fn refused(&self, token: Option<Secret>, again: bool) -> Option<Secret> {
+        if again {
+            self.refuse(Refusal::Login);
+            return None;
+        }
+        let found = match token {
+            Some(old) => self.other_than(old).await,
+            // The refresh failed just now.
+            None if self.seen(|seen| seen.refusal.is_some()) => return None,
+            None => {
+                let this = self.clone();
+                Ok(aiw_home::blocking(move || this.reread()).await)
+            }
+        };
+        self.noted(found)
+    }
+
+    async fn too_little(&self, challenge: &str) {
+        let challenge = Challenge::parse(challenge);
+        if challenge.error.as_deref() == Some("insufficient_scope") {
+            self.refuse(Refusal::Scopes(challenge.scopes));
+        }
+    }
+}
