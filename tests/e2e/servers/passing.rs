@@ -142,3 +142,17 @@ fn a_result_that_is_too_long_is_cut_and_read_on() {
     assert!(client.bad("read_result", json!({"handle": "r9"})).contains("no kept result"));
     assert!(names(&mut client).contains(&"read_result".to_owned()));
 }
+
+#[test]
+fn tools_that_would_fill_a_context_are_called_without_being_listed() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("few", &[]).with("many", &["--tools", "500"]).known();
+    let mut client = Client::initialized(&servers.env);
+    let listed = client.result("tools/list", json!({}));
+    let size = listed["tools"].to_string().len();
+    assert!(listed["tools"].as_array().unwrap().len() == 9, "{listed:#}");
+    assert!(size / 4 < 5000, "{size} bytes");
+    let call = json!({"server": "many", "tool": "more_0499", "arguments": {}});
+    assert_eq!(text(&client.call("call_tool", call)), "called more_0499");
+    assert_eq!(text(&client.call("many__more_0007", json!({}))), "called more_0007");
+}
