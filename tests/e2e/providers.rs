@@ -843,3 +843,21 @@ fn what_the_user_sets_for_a_provider_beats_what_is_cleared() {
     let settings: Value = serde_json::from_str(&seen.settings).unwrap();
     assert_eq!(settings["env"]["OTEL_EXPORTER_OTLP_ENDPOINT"], "http://mine");
 }
+
+#[test]
+fn a_cli_that_tries_in_vain_is_stopped_and_the_address_and_the_reason_are_said() {
+    use std::net::ToSocketAddrs;
+
+    if ("api.openai.com", 443).to_socket_addrs().is_ok() {
+        aiw_tests::not_run("names resolve here");
+        return;
+    }
+    let (env, _clis) = FakeClis::environment();
+    add(&env, "gw", &["--preset", "openai", "--model", "m"]);
+    let run = env.run(&["codex", "-p", "gw", &FakeClis::script("sleep 600")]);
+    assert_eq!(run.code, 69, "{}", run.whole());
+    let said = "provider `gw` can't be reached at `https://api.openai.com`: cannot resolve `api.openai.com`";
+    assert!(run.stderr.contains(&format!("error: {said}")) && run.stderr.contains("--no-check"), "{}", run.whole());
+    let tasks = env.json(&["task", "list", "--all"]);
+    assert!(!tasks.to_string().contains("\"running\""), "{tasks}");
+}

@@ -89,14 +89,14 @@ impl Adapters for LibraryAdapters {
         checked.map_err(|e| AdapterError::Address { kind: e.kind(), source: Box::new(e) })
     }
 
-    async fn try_connection(&self, url: &str, strict: bool) -> Result<(), AdapterError> {
+    async fn try_connection(&self, url: &str) -> Result<(), AdapterError> {
         /// A host that is up answers within a few round trips.
         const PATIENCE: Duration = Duration::from_secs(3);
 
         match self.client.try_connection(url, PATIENCE).await {
             Err(Unreachable::Place(e)) => Err(AdapterError::Unreachable { source: Box::new(e) }),
-            Err(Unreachable::Name(e)) if strict => Err(AdapterError::Unreachable { source: Box::new(e) }),
-            _ => Ok(()),
+            Err(Unreachable::Name(e)) => Err(AdapterError::Unresolved { source: Box::new(e) }),
+            Ok(()) => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use aiw_core::provider::{Account, Intent, Target};
 use aiw_core::{CliKind, ExtensionId, Family, HeaderName, InvalidName, Secret, is_model, is_secret_name, one_line};
 use aiw_home::{Home, Provider, ProvidersFile, Settings, Text, Turn, origin};
 use aiw_providers::{
-    Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
+    AdapterError, Choice, ProviderError, Providers, account, is_unpinned, lacks_token, look_up, pin, secrets, withheld,
 };
 
 use crate::access::Access;
@@ -62,14 +62,16 @@ impl Launcher {
         let (found, path) = self.find(request.cli)?;
 
         let mut draft = self.draft(request, &choice, chosen.as_ref());
-        let (mut tag, mut turn, mut family, mut model) = (None, None, None, request.model.clone());
+        let (mut tag, mut turn, mut model, mut reached) = (None, None, request.model.clone(), Ok(None));
         if let Some(chosen) = &chosen {
             let version = found.version.clone();
             let intent = self.intent(cli, chosen, version, request, stdin.is_some(), &mut turn).await?;
+            if request.check && stdin.is_some() {
+                reached = self.check_connection(chosen, intent.api.family()).await;
+            }
             self.under(cli, chosen, &providers, &intent, &mut draft)?;
             tag = intent.tag;
             model = intent.models.main.or(model);
-            family = Some(intent.api.family());
         }
         give_variables(cli, request, &mut draft)?;
         if request.isolated {
@@ -96,9 +98,8 @@ impl Launcher {
             None => None,
         };
         // Last: what is wrong with the request is more useful to know.
-        if let (Some(chosen), Some(family), true) = (&chosen, family, request.check && stdin.is_some()) {
-            self.check_connection(chosen, family).await?;
-        }
+        let unreachable = reached?;
+        draft.notes.extend(unreachable.clone());
         let pins = chosen.as_ref().filter(|chosen| chosen.is_unpinned).map(|chosen| chosen.provider.clone());
         Ok(Prepared {
             cli: found,
@@ -119,6 +120,7 @@ impl Launcher {
             stdin,
             secrets: draft.secrets,
             notes: draft.notes,
+            unreachable,
             tag,
             turn,
             permission,
@@ -264,21 +266,27 @@ impl Launcher {
     }
 
     /// Returns an error if nothing answers at an address. A CLI would try again for minutes, Codex for ten. A preset's
-    /// host name that does not resolve is no error: the CLI may have its own way out.
-    async fn check_connection(&self, chosen: &Chosen, family: Family) -> Result<(), LaunchError> {
+    /// host name that does not resolve is no error, because the CLI may have its own way out: a sentence says so.
+    async fn check_connection(&self, chosen: &Chosen, family: Family) -> Result<Option<String>, LaunchError> {
         /// How long a connection that worked is not tried again.
         const FRESH: Duration = Duration::from_secs(60);
 
-        let (provider, Some(url)) = (&chosen.provider, chosen.account.base_urls.get(&family)) else { return Ok(()) };
+        let (provider, Some(url)) = (&chosen.provider, chosen.account.base_urls.get(&family)) else { return Ok(None) };
         let (cache, origin) = (self.home.byte_cache("connections", 64 << 10), origin(url));
         if cache.get(&origin).is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let is_typed = provider.base_urls.contains_key(&family);
-        let tried = self.providers.adapters().try_connection(url, is_typed).await;
-        tried.map_err(|source| ProviderError::Unreachable { provider: provider.name.to_string(), source })?;
+        match self.providers.adapters().try_connection(url).await {
+            Err(AdapterError::Unresolved { source }) if !is_typed => {
+                return Ok(Some(format!("provider `{}` can't be reached at `{origin}`: {source}", provider.name)));
+            }
+            tried => {
+                tried.map_err(|source| ProviderError::Unreachable { provider: provider.name.to_string(), source })?;
+            }
+        }
         cache.put(&origin, b"reached", FRESH);
-        Ok(())
+        Ok(None)
     }
 
     /// Adds to the draft what sends the CLI to the provider.

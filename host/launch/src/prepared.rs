@@ -29,6 +29,8 @@ pub struct Prepared {
     pub decision: Decision,
     /// Sentences for the user, to be shown before the start.
     pub notes: Vec<String>,
+    /// Why the provider can't be reached, as far as aiw can tell; one of the notes.
+    pub unreachable: Option<String>,
     /// What the CLI may do.
     pub permission: Permission,
     /// The user's own flag that disables the CLI's guards.

@@ -30,8 +30,8 @@ pub trait Adapters: Send + Sync {
     /// Refuses an address that no one typed and that points to this machine or a private network.
     async fn check_address(&self, url: &str) -> Result<(), AdapterError>;
 
-    /// Connects to the host of a URL and sends nothing. A name that does not resolve is an error only if `strict`.
-    async fn try_connection(&self, url: &str, strict: bool) -> Result<(), AdapterError>;
+    /// Connects to the host of a URL and sends nothing.
+    async fn try_connection(&self, url: &str) -> Result<(), AdapterError>;
 
     /// What a CLI should be told.
     async fn plan(&self, component: &ExtensionId, account: &Account, target: &Target) -> Result<Intent, AdapterError>;
@@ -76,6 +76,12 @@ pub enum AdapterError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A host name does not resolve.
+    #[error("{source}")]
+    Unresolved {
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The component could not be loaded or called.
     #[error("{source}")]
     Component {
@@ -93,7 +99,7 @@ impl AdapterError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownPreset { .. } => ErrorKind::User,
-            Self::Unreachable { .. } => ErrorKind::Unavailable,
+            Self::Unreachable { .. } | Self::Unresolved { .. } => ErrorKind::Unavailable,
             Self::Address { kind, .. } | Self::Component { kind, .. } => *kind,
         }
     }
@@ -105,7 +111,7 @@ impl AdapterError {
             Self::Address { .. } => {
                 Some("to agree to this address, run `aiw provider edit NAME --base-url FAMILY=URL`".into())
             }
-            Self::Unreachable { .. } => None,
+            Self::Unreachable { .. } | Self::Unresolved { .. } => None,
             Self::Component { hint, .. } => hint.clone(),
         }
     }

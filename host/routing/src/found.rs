@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
 use aiw_home::{FileTrust, Home, HomeError, ServerSettings, read_capped, user_home};
-use aiw_servers::{Scope, Scopes, Server, Transport};
+use aiw_servers::{McpFile, Scope, Scopes, Server, Transport};
 use sha2::{Digest, Sha256};
 
 /// The longest `.mcp.json` that is read.
@@ -54,6 +54,8 @@ impl Places {
     pub fn read(&self) -> Result<(Vec<Configured>, Vec<String>), HomeError> {
         let settings = self.home.settings()?;
         let known = settings.mcp()?;
+        // A file that makes no sense is an error, not a home without servers.
+        McpFile::load(&self.home)?;
         let mut problems = Vec::new();
         let mut scopes = Scopes::new(self.home.clone());
         if let Some(file) = &self.project {

@@ -318,9 +318,7 @@ impl Pool {
 
     /// Starts a server and reads what it offers.
     pub async fn look(&self, server: &str) -> Result<Duration, PoolError> {
-        let slot = self.inner.slot(server)?;
-        let connection = slot.connected().await?;
-        Ok(connection.took)
+        self.inner.slot(server)?.look().await
     }
 
     /// Waits for the answer to a ping.
@@ -479,18 +477,23 @@ impl Inner {
         }
     }
 
-    /// The files whose changes count: declarations, settings, and what other processes learn and accept.
-    fn files(&self) -> Vec<PathBuf> {
+    /// The files whose changes count: declarations, settings, and what other processes learn and accept; those whose
+    /// directory is there, and whether these are all.
+    fn files(&self) -> (Vec<PathBuf>, bool) {
         let records = self.slots().into_iter().map(|slot| self.records.file(slot.key(), "json"));
-        let files = self.places.files().into_iter().chain(records);
-        // A directory that is not there can't be watched.
-        files.filter(|file| file.parent().is_some_and(std::path::Path::is_dir)).collect()
+        let files: Vec<PathBuf> = self.places.files().into_iter().chain(records).collect();
+        let wanted = files.len();
+        let there: Vec<PathBuf> =
+            files.into_iter().filter(|file| file.parent().is_some_and(std::path::Path::is_dir)).collect();
+        let all = there.len() == wanted;
+        (there, all)
     }
 
     /// Starts servers that were never seen, to learn their tools. Nobody waits for it.
     fn look_into_new_ones(&self) {
         let is_new = |slot: &Arc<Slot>| {
-            slot.configured.settings.enabled && slot.configured.server.is_ok() && slot.record().is_none()
+            let is_known = slot.record().is_some_and(|record| record.is_whole);
+            slot.configured.settings.enabled && slot.configured.server.is_ok() && !is_known
         };
         let new: Vec<Arc<Slot>> = self.slots().into_iter().filter(is_new).collect();
         if new.is_empty() {
@@ -503,7 +506,7 @@ impl Inner {
                 let Ok(_turn) = turns.acquire().await else { return };
                 let Some(slot) = slot.upgrade() else { return };
                 // Its failure is in its log and its status.
-                let _ = slot.connected().await;
+                let _ = slot.look().await;
             });
         }
     }
@@ -512,16 +515,18 @@ impl Inner {
 /// Follows the files of a pool until it is dropped.
 async fn follow(pool: Weak<Inner>) {
     loop {
-        let Some(files) = pool.upgrade().map(|pool| pool.files()) else { return };
+        let Some((files, all)) = pool.upgrade().map(|pool| pool.files()) else { return };
         // If they can't be watched, a change counts from the next session on.
         let Ok(mut watch) = Watch::new(&files) else { return };
+        // A directory that is not there yet can't be watched.
+        let look = if all { Duration::from_secs(5) } else { Duration::from_millis(500) };
         loop {
             tokio::select! {
                 () = watch.changed() => break,
-                () = tokio::time::sleep(Duration::from_secs(5)) => {
-                    if pool.strong_count() == 0 {
-                        return;
-                    }
+                () = tokio::time::sleep(look) => match pool.upgrade() {
+                    None => return,
+                    Some(pool) if !all && pool.files().0 != files => break,
+                    Some(_) => {}
                 }
             }
         }

@@ -37,6 +37,8 @@ pub struct Record {
     pub pins: BTreeMap<String, Value>,
     /// What it left out of its lists: one sentence each.
     pub left_out: Vec<String>,
+    /// Whether its prompts and resources were read too.
+    pub is_whole: bool,
     /// Its prompts.
     pub prompts: Vec<Value>,
     /// Its resources.

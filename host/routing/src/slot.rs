@@ -368,10 +368,18 @@ impl Slot {
             resources = self.list(connection, "resources/list", "resources").await?;
             templates = self.list(connection, "resources/templates/list", "resourceTemplates").await?;
         }
-        self.update(move |record| {
-            (record.prompts, record.resources, record.templates) = (prompts, resources, templates)
-        })
-        .await
+        let learnt = move |record: &mut Record| {
+            (record.prompts, record.resources, record.templates) = (prompts, resources, templates);
+            record.is_whole = true;
+        };
+        self.update(learnt).await
+    }
+
+    /// Starts it, if it does not run, and reads everything that it offers. Returns how long its start took.
+    pub(crate) async fn look(self: &Arc<Self>) -> Result<Duration, PoolError> {
+        let connection = self.connected().await?;
+        self.learn_more(&connection).await?;
+        Ok(connection.took)
     }
 
     fn is_unused(&self) -> bool {
@@ -507,10 +515,11 @@ impl Slot {
             ClientError::Rpc(e) => PoolError::Rpc(Box::new(e)),
             ClientError::Slow(_) | ClientError::SlowStart(_) => PoolError::Slow { server, after: patience },
             ClientError::Closed => {
+                let fault = connection.client.fault();
                 let connection = connection.clone();
                 // It closed its pipes just now, and is about to exit.
                 let end = move || connection.process.as_ref().and_then(|p| p.end(Duration::from_millis(500)));
-                let last = aiw_home::blocking(end).await;
+                let last = aiw_home::blocking(end).await.or_else(|| fault.map(str::to_owned));
                 PoolError::Ended { server, last }
             }
             source => PoolError::Client { server, source: Box::new(source) },

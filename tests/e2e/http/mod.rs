@@ -146,9 +146,14 @@ impl Session<'_> {
         let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let mut answer = self.post(&message);
         assert_eq!(answer.status, 200, "{answer:?}");
-        let message = answer.message();
-        assert_eq!(message["id"], id, "{message}");
-        message
+        // Notifications may come first on the same stream.
+        loop {
+            let message = answer.message();
+            if message.get("method").is_none() {
+                assert_eq!(message["id"], id, "{message}");
+                return message;
+            }
+        }
     }
 
     fn call(&self, id: i64, tool: &str, arguments: Value) -> Value {

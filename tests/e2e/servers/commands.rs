@@ -23,7 +23,7 @@ fn a_server_is_added_looked_at_called_and_removed() {
     assert_eq!(other.code, 2);
     assert!(other.stderr.contains("--force"), "{}", other.stderr);
     assert_eq!(add(&["--env", "A=b", "--force"]).ok().stdout, "Replaced `test`\n");
-    let status = env.json(&["mcp", "status", "--json"]);
+    let status = env.json(&["mcp", "status"]);
     let status = &status["servers"][0];
     assert_eq!(
         (&status["name"], &status["transport"], &status["state"], &status["tools"], &status["version"]),
@@ -32,7 +32,7 @@ fn a_server_is_added_looked_at_called_and_removed() {
     assert!(status["latency_ms"].is_number() && status["error"].is_null() && status["tokens"].as_u64().unwrap() > 100);
     let called = env.run(&["mcp", "call", "test", "echo", "a=1", "b=two", "c={\"d\":null}"]).ok().stdout;
     assert_eq!(called, "{\"a\": 1, \"b\": \"two\", \"c\": {\"d\": null}}\n");
-    let called = env.json(&["mcp", "call", "test", "odd", "{}", "--json"]);
+    let called = env.json(&["mcp", "call", "test", "odd", "{}"]);
     assert_eq!(called["result"]["unknown"], json!({"field": null}));
     let failed = env.run(&["mcp", "call", "test", "fails"]);
     assert_eq!((failed.code, failed.stderr.contains("not today")), (2, true));
@@ -40,7 +40,7 @@ fn a_server_is_added_looked_at_called_and_removed() {
     assert!(env.run(&["mcp", "doctor"]).ok().stdout.contains("test: ready in "));
     assert!(env.run(&["mcp", "list"]).ok().stdout.contains("14 tools"));
     assert_eq!(env.run(&["mcp", "remove", "test"]).ok().stdout, "Removed `test`\n");
-    assert_eq!(env.json(&["mcp", "list", "--json"])["servers"], json!([]));
+    assert_eq!(env.json(&["mcp", "list"])["servers"], json!([]));
     assert!(std::fs::read_dir(env.home().join("servers")).unwrap().next().is_none());
 }
 

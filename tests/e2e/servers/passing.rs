@@ -85,7 +85,7 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
     let asked = json!({"name": "test__slow", "arguments": arguments, "_meta": {"progressToken": "mine"}});
     assert_eq!(text(&client.result("tools/call", asked)), "done");
     let steps: Vec<Value> = client.all_told("notifications/progress").iter().map(|m| m["params"].clone()).collect();
-    let expected = |n: i64| json!({"progressToken": "mine", "progress": n as f64, "total": 3.0});
+    let expected = |n: i64| json!({"progressToken": "mine", "progress": n, "total": 3});
     assert_eq!(steps, [expected(1), expected(2), expected(3)]);
     assert_eq!(text(&client.call("test__logs", json!({}))), "logged");
     let logged = client.told("notifications/message");
@@ -141,4 +141,23 @@ fn a_result_that_is_too_long_is_cut_and_read_on() {
     assert_eq!(read, 200_000);
     assert!(client.bad("read_result", json!({"handle": "r9"})).contains("no kept result"));
     assert!(names(&mut client).contains(&"read_result".to_owned()));
+}
+
+#[test]
+fn tools_that_would_fill_a_context_are_called_without_being_listed() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("few", &[]).with("many", &["--tools", "500"]).known();
+    let mut client = Client::initialized(&servers.env);
+    let listed = client.result("tools/list", json!({}));
+    let listed = listed["tools"].as_array().unwrap();
+    assert!(listed.len() == 9, "{listed:#?}");
+    // What clients send on to the model, four bytes a token.
+    let length = |tool: &Value, key: &str| tool[key].as_str().unwrap().len();
+    let cost =
+        |tool: &Value| length(tool, "name") + length(tool, "description") + tool["inputSchema"].to_string().len();
+    let tokens = listed.iter().map(cost).sum::<usize>() / 4;
+    assert!(tokens <= 1500, "{tokens} tokens");
+    let call = json!({"server": "many", "tool": "more_0499", "arguments": {}});
+    assert_eq!(text(&client.call("call_tool", call)), "called more_0499");
+    assert_eq!(text(&client.call("many__more_0007", json!({}))), "called more_0007");
 }

@@ -31,7 +31,7 @@ fn a_changed_tool_is_withheld_until_the_user_accepts_it() {
     let mut other = Client::start(&servers.env);
     let begun = other.initialize("2025-06-18");
     assert!(begun["result"]["instructions"].as_str().unwrap().contains(sentence));
-    let status = servers.env.json(&["mcp", "status", "--json"]);
+    let status = servers.env.json(&["mcp", "status"]);
     assert_eq!(status["servers"][0]["withheld"], json!(["changes"]));
     let asked = servers.env.run(&["mcp", "approve", "test"]);
     assert_ne!(asked.code, 0);
@@ -85,7 +85,7 @@ fn a_profile_holds_in_lists_and_calls() {
 fn a_suspicious_definition_is_flagged() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.faulty("orders");
-    let tools = servers.env.json(&["mcp", "tools", "--json"]);
+    let tools = servers.env.json(&["mcp", "tools"]);
     let helper = tools["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "helper").unwrap();
     assert_eq!(helper["suspicions"].as_array().unwrap().len(), 2, "{helper:#}");
     let doctor = servers.env.run(&["mcp", "doctor"]).ok().stdout;

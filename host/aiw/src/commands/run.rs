@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
@@ -70,6 +71,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
     let signals = Signals::listen();
     let (provider, model) = progress::describe(&prepared);
+    let unreachable = prepared.unreachable.clone();
     let task = starter.start(prepared, queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
@@ -77,7 +79,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         Ok(())
     } else {
         output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
-        attend(&starter.home, &task, args.output, &signals, output)
+        attend(&starter.home, &task, args.output, unreachable, &signals, output)
     };
     starter.make_room();
     ended
@@ -248,9 +250,19 @@ impl Signals {
     }
 }
 
+/// How long a CLI may try to reach a provider whose host name does not resolve. Codex alone would try for ten minutes.
+const HOPELESS: Duration = Duration::from_secs(20);
+
 /// Shows what a task does until it has ended. Ctrl-C stops it; a terminal that goes away leaves
 /// it running.
-fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: &Output) -> Result<(), Failure> {
+fn attend(
+    home: &Home,
+    task: &Task,
+    form: RunOutput,
+    unreachable: Option<String>,
+    signals: &Signals,
+    output: &Output,
+) -> Result<(), Failure> {
     let form = if output.is_json() { RunOutput::Json } else { form };
     let tasks = Tasks::open(home, Scope::All)?;
     let (mut text, mut live) = (Text::new(task), LiveLine::new());
@@ -283,7 +295,8 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
             }
         }
     };
-    let mut told = false;
+    let (mut told, mut has_given_up) = (false, false);
+    let begun = Instant::now();
     let followed = follow(&tasks, task, FollowFrom::Start, true, |step| {
         match step {
             Step::Entry(entry) => show(entry, &mut text, &mut live),
@@ -296,6 +309,12 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
                     live.clear();
                     let failure = Failure::new(ErrorKind::Interrupted, format!("task {} keeps running", now.id));
                     return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
+                }
+                let is_hopeless = unreachable.is_some() && !live.has_answered() && begun.elapsed() > HOPELESS;
+                if is_hopeless && !told && now.state != State::Ended {
+                    (told, has_given_up) = (true, true);
+                    live.clear();
+                    tasks.stop(now.id, false)?;
                 }
                 if signals.stop.load(Ordering::Relaxed) != 0 && !told && now.state != State::Ended {
                     told = true;
@@ -348,6 +367,11 @@ fn attend(home: &Home, task: &Task, form: RunOutput, signals: &Signals, output: 
         (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),
         _ => standing(&task),
     };
+    if let Some(problem) = unreachable.filter(|_| has_given_up) {
+        let failure = Failure::new(ErrorKind::Unavailable, format!("{problem}; task {} was stopped", task.id));
+        let hint = "with `--no-check`, aiw lets the CLI try on".to_owned();
+        return output.conclude(answer, Some(failure.with_hint(hint)));
+    }
     let failure = Failure::new(ErrorKind::User, format!("task {} {how}", task.id)).with_code(code);
     let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
     output.conclude(answer, Some(failure.with_hint(hint)))

@@ -34,9 +34,10 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
         }
         SecretCommand::List => {
             let names = vault.names()?;
-            names.iter().for_each(|name| output.line(name.as_str()));
             if names.is_empty() {
                 output.line("no secrets: `aiw secret set NAME` stores one");
+            } else {
+                output.table(&["NAME"], &names.iter().map(|name| vec![name.to_string()]).collect::<Vec<_>>());
             }
             output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
         }
@@ -95,9 +96,11 @@ pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
         TrustCommand::List => {
             let trust = home.settings()?.trust();
             let all = trust.directories();
-            all.iter().for_each(|directory| output.line(directory.display().to_string()));
             if all.is_empty() {
                 output.line("no directory is trusted");
+            } else {
+                let rows: Vec<_> = all.iter().map(|directory| vec![directory.display().to_string()]).collect();
+                output.table(&["DIRECTORY"], &rows);
             }
             output.answer(json!({"directories": all.iter().map(|d| d.to_string_lossy()).collect::<Vec<_>>()}));
         }

@@ -21,35 +21,25 @@ pub(crate) struct Lines<R, W> {
     raw: Raw,
     /// What has been read of a line. It is kept here: a read may be given up in the middle.
     line: Vec<u8>,
-    /// The line is too long: the rest of it is passed over.
-    skipping: bool,
 }
 
 impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin> Lines<R, W> {
     pub(crate) fn new(input: R, output: W, raw: Raw) -> Self {
         let output = Arc::new(Mutex::new(output));
-        Self { input: BufReader::with_capacity(64 << 10, input), output, raw, line: Vec::new(), skipping: false }
+        Self { input: BufReader::with_capacity(64 << 10, input), output, raw, line: Vec::new() }
     }
 
-    /// The next line, whole; none at the end.
+    /// The next line, whole; none at the end. A line that is too long ends the connection: the request that it answers
+    /// would wait in vain.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        loop {
-            let room = MAX_LINE.saturating_sub(self.line.len() as u64).max(1);
-            let read = (&mut self.input).take(room).read_until(b'\n', &mut self.line).await?;
-            let whole = self.line.last() == Some(&b'\n');
-            if read == 0 || whole {
-                let line = std::mem::take(&mut self.line);
-                match std::mem::replace(&mut self.skipping, false) {
-                    true if read == 0 => return Ok(None),
-                    true => continue,
-                    false => return Ok((read > 0 || !line.is_empty()).then_some(line)),
-                }
-            }
-            if self.line.len() as u64 >= MAX_LINE {
-                self.line.clear();
-                self.skipping = true;
-            }
+        let room = MAX_LINE - self.line.len() as u64;
+        let read = (&mut self.input).take(room).read_until(b'\n', &mut self.line).await?;
+        let line = std::mem::take(&mut self.line);
+        if line.last() != Some(&b'\n') && line.len() as u64 >= MAX_LINE {
+            self.raw.failed("it sent a message of more than 64 MiB");
+            return Err(io::ErrorKind::InvalidData.into());
         }
+        Ok((read > 0 || !line.is_empty()).then_some(line))
     }
 }
 

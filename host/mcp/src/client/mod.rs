@@ -196,6 +196,11 @@ impl Client {
         self.service.is_transport_closed()
     }
 
+    /// What the server did wrong, if the connection was ended for it: the middle of a sentence, "it …".
+    pub fn fault(&self) -> Option<&'static str> {
+        self.raw.fault()
+    }
+
     /// Ends the session.
     pub async fn close(self) {
         let _ = self.service.cancel().await;

@@ -31,6 +31,8 @@ struct Shared {
     /// The request that begins the session, and what was answered.
     first: OnceLock<RequestId>,
     server: OnceLock<Value>,
+    /// What the server did wrong, so that the connection was ended.
+    fault: OnceLock<&'static str>,
     events: Arc<dyn Events>,
 }
 
@@ -46,13 +48,28 @@ struct Watched {
 
 impl Raw {
     pub(crate) fn new(events: Arc<dyn Events>) -> Self {
-        let shared = Shared { pending: Mutex::default(), first: OnceLock::new(), server: OnceLock::new(), events };
+        let shared = Shared {
+            pending: Mutex::default(),
+            first: OnceLock::new(),
+            server: OnceLock::new(),
+            fault: OnceLock::new(),
+            events,
+        };
         Self { shared: Arc::new(shared) }
     }
 
     /// What the server answered to `initialize`.
     pub(crate) fn server(&self) -> Value {
         self.shared.server.get().cloned().unwrap_or(Value::Null)
+    }
+
+    /// The server did what no client can go on after.
+    pub(crate) fn failed(&self, fault: &'static str) {
+        let _ = self.shared.fault.set(fault);
+    }
+
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        self.shared.fault.get().copied()
     }
 
     /// A message that goes out.

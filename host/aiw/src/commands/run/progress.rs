@@ -30,6 +30,7 @@ pub struct LiveLine {
     is_free: bool,
     on_terminal: bool,
     last: Instant,
+    has_answered: bool,
 }
 
 /// Drawing more often helps nobody.
@@ -39,7 +40,15 @@ impl LiveLine {
     pub fn new() -> Self {
         let on_terminal = std::io::stderr().is_terminal();
         let now = Instant::now();
-        Self { start: now, action: "starting".into(), is_drawn: false, is_free: true, on_terminal, last: now }
+        Self {
+            start: now,
+            action: "starting".into(),
+            is_drawn: false,
+            is_free: true,
+            on_terminal,
+            last: now,
+            has_answered: false,
+        }
     }
 
     /// Notes a piece of the run's text, which the caller writes after [`clear`](Self::clear).
@@ -47,9 +56,17 @@ impl LiveLine {
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
         match (place, last) {
             (Place::Progress, Some(line)) => self.action = line.to_owned(),
-            (Place::Answer, Some(_)) => self.action = "answering".into(),
+            (Place::Answer, Some(_)) => {
+                self.action = "answering".into();
+                self.has_answered = true;
+            }
             (_, None) => {}
         }
+    }
+
+    /// Whether the model has said anything.
+    pub fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// Remembers whether written text ended its line.
