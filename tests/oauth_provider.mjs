@@ -51,7 +51,10 @@ const mcp = await listen(resource);
 const RESOURCE = `${mcp}/mcp`;
 
 provider = new Provider(issuer, {
-  clients: [],
+  clients: [{
+    client_id: 'by-hand', client_secret: 'canary secret/of+the:client', application_type: 'native',
+    redirect_uris: ['http://127.0.0.1/callback'], grant_types: ['authorization_code', 'refresh_token'],
+  }],
   pkce: { required: () => true },
   scopes: ['openid', 'offline_access', 'read', 'write'],
   cookies: { keys: ['test'] },

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Waiting, ask, kept};
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 
 /// An authorization server, an MCP server that takes its tokens, and a home that knows the latter.
 struct World {
@@ -249,4 +250,52 @@ fn a_code_is_worth_nothing_in_another_login() {
     let refused = second.end();
     assert_ne!(refused.code, 0);
     assert!(refused.whole().contains("invalid_grant"), "{}", refused.whole());
+}
+
+#[test]
+fn a_client_that_was_registered_by_hand_proves_who_it_is_with_its_secret() {
+    let Some(world) = World::new("3600") else { return };
+    world.env.run_with_input(&["secret", "set", "client"], "canary secret/of+the:client").ok();
+    let run = world.login(&["--client-id", "by-hand", "--client-secret", "client"]);
+    assert!(!run.whole().contains("canary"), "{}", run.whole());
+    assert_eq!(world.env.run(&["mcp", "call", "g", "echo"]).ok().stdout, "echo done\n");
+    world.void();
+    assert_eq!(world.env.run(&["mcp", "call", "g", "echo"]).ok().stdout, "echo done\n");
+    assert_eq!(world.refreshes().len(), 1);
+    world.env.run(&["mcp", "logout", "g"]).ok();
+    // Now the server's entry names the client.
+    let oauth = json!({"clientId": "by-hand", "clientSecret": "${secret:client}", "scopes": ["read", "write"]});
+    let entry = json!({"type": "http", "url": world.mcp, "oauth": oauth});
+    world.env.write_mcp(&json!({"mcpServers": {"g": entry}}).to_string());
+    world.login(&[]);
+    assert_eq!(world.env.run(&["mcp", "call", "g", "write"]).ok().stdout, "write done\n");
+    let registrations = world.requests("issuer").iter().filter(|request| request["url"] == "/reg").count();
+    assert_eq!(registrations, 0);
+}
+
+#[test]
+fn the_address_that_a_browser_elsewhere_ended_up_at_can_be_pasted() {
+    let Some(world) = World::new("3600") else { return };
+    let mut terminal = Terminal::start(&world.env, &["mcp", "login", "g", "--no-browser"]);
+    terminal.wait_for("paste the address");
+    let screen: String = terminal.shown().lines().map(str::trim_end).collect();
+    let url = screen.split_once("http://").unwrap().1;
+    let url = url.split_once("http://").unwrap().1.split("If the browser").next().unwrap();
+    // It goes all the way but the last step, which leads to the other machine itself.
+    let mut landed = String::new();
+    for most in 1..8 {
+        let mut command = Command::new(program("curl").unwrap());
+        command.args(["-s", "-L", "-b", "", "-o", "/dev/null", "-w", "%{redirect_url}", "--max-redirs"]);
+        let output = command.arg(most.to_string()).arg(format!("http://{url}")).output().unwrap();
+        landed = String::from_utf8(output.stdout).unwrap();
+        if landed.contains("code=") {
+            break;
+        }
+    }
+    assert!(landed.contains("/callback/"), "{landed}\n{screen}");
+    terminal.press("https://elsewhere.example/?code=x\r");
+    terminal.wait_for("That is not the address");
+    terminal.press(&format!("{landed}\r"));
+    terminal.wait_for("Logged in to `g`");
+    assert_eq!(world.env.run(&["mcp", "call", "g", "echo"]).ok().stdout, "echo done\n");
 }
