@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientCapabilities, ClientResult, CustomNotification, CustomRequest, GetExtensions, Implementation,
-    ProgressNotification, ProgressNotificationParam, RequestId, ServerNotification, ServerRequest,
+    ClientCapabilities, ClientResult, CustomNotification, CustomRequest, GetExtensions, Implementation, RequestId,
+    ServerNotification, ServerRequest,
 };
 use rmcp::service::{
     OriginatingRequestId, Peer, PeerRequestOptions, RequestContext, ServiceError, SubscriptionSendError,
@@ -20,7 +20,14 @@ use crate::incoming;
 
 /// The subscriptions of a client that follows the protocol from 2026-07-28 on: such a client receives changes only
 /// on them.
-pub(crate) type Subscriptions = Arc<Mutex<Vec<SubscriptionSink>>>;
+pub(crate) type Subscriptions = Arc<Mutex<Vec<Subscription>>>;
+
+/// One of them. Two clients may use the same request id, so each has a number of its own.
+#[derive(Clone)]
+pub(crate) struct Subscription {
+    pub(crate) number: u64,
+    pub(crate) sink: SubscriptionSink,
+}
 
 /// What all callers of a session share.
 #[derive(Clone)]
@@ -97,7 +104,7 @@ impl Caller {
             return self.while_there(self.peer.send_notification(notification(method, params))).await;
         }
         let uri = params.as_ref().and_then(|params| params["uri"].as_str()).unwrap_or_default();
-        for sink in subscribed {
+        for Subscription { number, sink } in subscribed {
             // One that did not ask for this kind refuses it.
             let sent = match method {
                 "notifications/tools/list_changed" => sink.notify_tool_list_changed().await,
@@ -107,7 +114,7 @@ impl Caller {
             };
             if matches!(sent, Err(SubscriptionSendError::SubscriptionClosed)) {
                 let mut sinks = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-                sinks.retain(|other| other.id() != sink.id());
+                sinks.retain(|other| other.number != number);
             }
         }
         Ok(())
@@ -140,15 +147,8 @@ impl Caller {
     }
 }
 
-/// Progress travels on the stream of its request, where rmcp looks for its own type.
+/// A notification as it is. Without parameters rmcp would write `null`, which clients refuse.
 fn notification(method: &str, params: Option<Value>) -> ServerNotification {
-    if method == "notifications/progress"
-        && let Some(params) = &params
-        && let Ok(params) = serde_json::from_value::<ProgressNotificationParam>(params.clone())
-    {
-        return ServerNotification::ProgressNotification(ProgressNotification::new(params));
-    }
-    // Without parameters rmcp would write `null`, which clients refuse.
     let params = params.or_else(|| Some(Value::Object(Map::new())));
     ServerNotification::CustomNotification(CustomNotification::new(method, params))
 }

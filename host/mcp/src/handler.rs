@@ -2,7 +2,7 @@
 //! an offer has bypass it as JSON values.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use rmcp::model::{
@@ -15,7 +15,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::{Call, Caller, Cancelled, Session, Subscriptions};
+use crate::caller::{Call, Caller, Cancelled, Session, Subscription, Subscriptions};
 use crate::incoming::{ASKED, TOLD, unwrapped};
 use crate::{Answer, Offer, RpcError, Tool};
 
@@ -109,14 +109,16 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let sink = context.sink().clone();
-        self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).push(sink.clone());
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let subscription = Subscription { number, sink: context.sink().clone() };
+        self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).push(subscription);
         tokio::select! {
             () = context.cancelled() => {}
             () = self.session.gone.cancelled() => {}
         }
         let mut sinks = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        sinks.retain(|other| other.id() != sink.id());
+        sinks.retain(|other| other.number != number);
         Ok(())
     }
 
