@@ -21,6 +21,7 @@ mod plugins;
 mod providers;
 mod real_clis;
 mod real_markets;
+mod real_servers;
 mod recorded;
 mod roles;
 mod servers;

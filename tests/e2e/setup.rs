@@ -1,6 +1,8 @@
 //! `aiw setup` and `--mcp`: aiw in the configuration of clients, or as the only server of a run. The real Claude Code,
 //! Codex and Gemini CLI call a tool of it, and a scripted model gets the result.
 
+mod behind;
+
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What servers write to standard error: one file per server, without secrets and within bounds.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_home::{make_private_dir, now_rfc3339};
@@ -11,25 +11,35 @@ use aiw_supervisor::Mask;
 const MAX_LOG: u64 = 1 << 20;
 
 /// The longest piece of a line that is kept.
-const MAX_LINE: u64 = 16 << 10;
+const MAX_LINE: usize = 16 << 10;
 
 /// Copies a stream to a log, line by line, until it ends. It runs on a thread of its own. A log that can't be written
 /// must not block the server, so the stream is read on.
-pub(crate) fn keep(stream: impl Read, path: &Path, secrets: &[Vec<u8>], last: &dyn Fn(String)) {
-    let mut input = BufReader::new(stream);
-    let mask = Mask::of(secrets);
-    let mut line = Vec::new();
+pub(crate) fn keep(mut stream: impl Read, path: &Path, secrets: &[Vec<u8>], last: &dyn Fn(String)) {
+    let mut mask = Mask::of(secrets);
+    let (mut line, mut piece) = (Vec::new(), vec![0; 16 << 10]);
     loop {
-        line.clear();
-        match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+        let read = stream.read(&mut piece).unwrap_or(0);
+        // A secret may begin in one piece and end in the next.
+        let masked = if read == 0 { mask.rest() } else { mask.take(&piece[..read]) };
+        for byte in masked {
+            if byte != b'\n' {
+                line.push(byte);
+            }
+            if byte == b'\n' || line.len() == MAX_LINE {
+                write(&std::mem::take(&mut line), path, last);
+            }
         }
-        let text = mask.text(String::from_utf8_lossy(&line).trim_end());
-        let text = aiw_core::printable(&text);
-        if text.trim().is_empty() {
-            continue;
+        if read == 0 {
+            return write(&line, path, last);
         }
+    }
+}
+
+fn write(line: &[u8], path: &Path, last: &dyn Fn(String)) {
+    let text = String::from_utf8_lossy(line);
+    let text = aiw_core::printable(text.trim_end());
+    if !text.trim().is_empty() {
         last(text.clone().into_owned());
         let _ = append(path, &text);
     }
@@ -84,6 +94,11 @@ mod tests {
         let log = fs::read_to_string(&path).unwrap();
         assert!(!log.contains("canary") && log.contains("[secret]") && !log.contains('\u{1b}'), "{log}");
         assert_eq!(*last.borrow(), "last");
+        // Across the end of a piece.
+        let text = format!("{}sk-canary-12345678 end", "z".repeat(MAX_LINE - 8));
+        keep(text.as_bytes(), &path, &[b"sk-canary-12345678".to_vec()], &|_| {});
+        let log = fs::read_to_string(&path).unwrap();
+        assert!(!log.contains("canary") && !log.contains("12345678"), "{}", &log[log.len() - 100..]);
         for _ in 0..100 {
             keep("y".repeat(30_000).as_bytes(), &path, &[], &|_| {});
         }

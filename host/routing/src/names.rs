@@ -9,7 +9,9 @@ const MAX: usize = 64;
 /// and stays the same from run to run. Where that changes or shortens a name, a digest of both keeps it unique.
 pub fn proxied(server: &str, name: &str) -> String {
     let plain = format!("{}__{}", safe(server), safe(name));
-    let is_exact = plain.len() <= MAX && safe(server) == server && safe(name) == name && !server.contains("__");
+    // The first `__` must be the one between the two: `a_` and `b` are not `a` and `_b`.
+    let is_plain = !server.contains("__") && !server.ends_with('_');
+    let is_exact = plain.len() <= MAX && safe(server) == server && safe(name) == name && is_plain;
     if is_exact {
         return plain;
     }
@@ -39,6 +41,7 @@ mod tests {
         assert!(proxied("time", "odd.name/with:signs").starts_with("time__odd_name_with_signs_"));
         assert_ne!(proxied("a", "b.c"), proxied("a", "b/c"));
         assert_ne!(proxied("a__b", "c"), proxied("a", "b__c"));
+        assert_ne!(proxied("a_", "b"), proxied("a", "_b"));
         let long = "x".repeat(200);
         assert_eq!(proxied("a", &long).len(), MAX);
     }
@@ -46,7 +49,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_name_is_legal_and_no_two_are_the_same(
-            names in proptest::collection::btree_set(("[a-z_.é]{1,40}", "[A-Za-z_./ -]{0,80}"), 0..60)
+            names in proptest::collection::btree_set(("[ab_.é]{1,4}|[a-z_.é]{1,40}", "[ab_./]{0,4}|[A-Za-z_./ -]{0,80}"), 0..60)
         ) {
             let mut seen = BTreeMap::new();
             for (server, tool) in names {

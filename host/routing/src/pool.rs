@@ -142,15 +142,15 @@ impl Pool {
             let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
             allowed.map(|tool| offered(slot.key(), tool)).collect()
         };
-        self.each(of)
+        distinct(self.each(of))
     }
 
     /// Their prompts.
     pub fn prompts(&self) -> Vec<Offered> {
-        self.each(|slot, record| {
+        distinct(self.each(|slot, record| {
             let open = record.prompts.iter().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
             open.map(|prompt| offered(slot.key(), prompt)).collect()
-        })
+        }))
     }
 
     /// Their resources. Each keeps its URI; only where two servers have the same one, it gets the server's name.
@@ -380,6 +380,13 @@ const MARK: &str = "__";
 
 fn offered(server: &str, definition: &Value) -> Offered {
     Offered { server: server.to_owned(), proxied: proxied(server, name(definition)), definition: definition.clone() }
+}
+
+/// Each name once. A server can choose a name that is another's proxied name; the first in the order of servers has it.
+fn distinct(mut offered: Vec<Offered>) -> Vec<Offered> {
+    let mut seen = std::collections::HashSet::new();
+    offered.retain(|offered| seen.insert(offered.proxied.clone()));
+    offered
 }
 
 fn status(slot: &Arc<Slot>) -> Status {

@@ -16,6 +16,9 @@ use crate::definition::{self, Difference, digest, name};
 /// The largest record; a server with more is cut.
 const MAX_BYTES: usize = 8 << 20;
 
+/// The most bytes of the tools that were ever seen. With those that it offers now, the record stays readable.
+const MAX_PINNED: usize = MAX_BYTES;
+
 /// The most tools, prompts or resources of one server.
 pub(crate) const MAX_ITEMS: usize = 1000;
 
@@ -91,13 +94,17 @@ impl Record {
     pub(crate) fn offer(&mut self, tools: Vec<Value>) {
         self.left_out.clear();
         self.unchanged = Unchanged::default();
-        let mut size = 0;
+        let (mut size, mut pinned) = (0, self.pins.values().map(|pin| pin.to_string().len()).sum::<usize>());
         self.tools = Vec::new();
         for tool in tools {
-            size += tool.to_string().len();
+            let length = tool.to_string().len();
+            size += length;
             let shown = aiw_core::one_line(name(&tool), 60);
             let problem = definition::unusable(&tool);
             let twice = self.tool(name(&tool)).is_some();
+            let is_new = !self.pins.contains_key(name(&tool));
+            // Pins never go to make room: a server could offer others until the one that it wants to change is gone.
+            let is_full = is_new && (self.pins.len() == 2 * MAX_ITEMS || pinned + length > MAX_PINNED);
             match problem {
                 Some(problem) => self.left_out.push(format!("tool `{shown}` is left out: it {problem}")),
                 None if twice => self.left_out.push(format!("tool `{shown}` is left out: its name occurs twice")),
@@ -105,18 +112,20 @@ impl Record {
                     self.left_out.push("further tools are left out: there are too many".into());
                     break;
                 }
+                None if is_full => self.left_out.push(format!(
+                    "tool `{shown}` is left out: too many different tools were seen from this server; remove and add \
+                     the server to forget them"
+                )),
                 None => {
-                    self.pins.entry(name(&tool).to_owned()).or_insert_with(|| tool.clone());
+                    if is_new {
+                        pinned += length;
+                        self.pins.insert(name(&tool).to_owned(), tool.clone());
+                    }
                     self.tools.push(tool);
                 }
             }
         }
-        // What is no longer offered stays pinned, within bounds: it may come back changed.
-        let offered: Vec<String> = self.tools.iter().map(|tool| name(tool).to_owned()).collect();
-        while self.pins.len() > 2 * MAX_ITEMS {
-            let Some(gone) = self.pins.keys().find(|name| !offered.contains(*name)).cloned() else { break };
-            self.pins.remove(&gone);
-        }
+        self.left_out.truncate(MAX_ITEMS);
     }
 
     /// Accepts all changes. Returns the tools and what changed in each.
@@ -241,6 +250,29 @@ mod tests {
         assert_eq!((record.tools.len(), record.left_out.len()), (1, 3));
         record.offer((0..2 * MAX_ITEMS).map(|n| tool(&format!("t{n}"), "")).collect());
         assert_eq!(record.tools.len(), MAX_ITEMS);
+    }
+
+    #[test]
+    fn no_flood_of_other_tools_makes_a_changed_one_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::new(Home::at(dir.path()));
+        records.update("a", |record| record.offer(vec![tool("a", "1")])).unwrap();
+        for round in 0..6 {
+            // By number, then by size.
+            let (count, length) = if round < 3 { (900, 1) } else { (30, 100_000) };
+            let others = (0..count).map(|n| tool(&format!("t{round}-{n}"), &"x".repeat(length)));
+            records.update("a", |record| record.offer(others.collect())).unwrap();
+        }
+        let record = records.update("a", |record| record.offer(vec![tool("a", "2"), tool("new", "1")])).unwrap();
+        assert_eq!(record.withheld().map(name).collect::<Vec<_>>(), ["a"]);
+        assert!(record.left_out[0].contains("`new` is left out"), "{:?}", record.left_out);
+        assert_eq!(records.load("a").unwrap(), record);
+        // Again with tools that are larger still.
+        for round in 0..6 {
+            let others = (0..30).map(|n| tool(&format!("u{round}-{n}"), &"x".repeat(120_000)));
+            records.update("b", |record| record.offer(others.chain([tool("a", "1")]).collect())).unwrap();
+        }
+        assert!(records.load("b").is_some_and(|record| record.pins.contains_key("u0-0")));
     }
 
     #[test]
