@@ -1,4 +1,4 @@
-//! The official conformance suite of MCP against this server, and its results as a document.
+//! The official conformance suite of MCP against this server and this client, and its results as a document.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -76,10 +76,15 @@ pub fn run() -> Result<bool> {
         own.extend(scenarios(&suite, &url, Some(name))?);
     }
 
-    let document = document([&suite.version()?, &next.version()?], [&all, &later, &own]);
+    let script = root.join("tests/conformance_client.sh");
+    let client = format!("{} {}", script.display(), binaries.join("aiw").display());
+    let logins = results(&suite, "auth", &["client", "--command", &client, "--suite", "auth"])?;
+
+    let document = document([&suite.version()?, &next.version()?], [&all, &later, &own, &logins]);
     std::fs::write(root.join("docs/conformance.md"), document)?;
-    let failed: Vec<_> = all.iter().chain(&later).chain(&own).filter(|outcome| outcome.failed > 0).collect();
-    println!("conformance: {} scenarios, {} failed", all.len() + later.len() + own.len(), failed.len());
+    let failed: Vec<_> =
+        all.iter().chain(&later).chain(&own).chain(&logins).filter(|outcome| outcome.failed > 0).collect();
+    println!("conformance: {} scenarios, {} failed", all.len() + later.len() + own.len() + logins.len(), failed.len());
     Ok(failed.is_empty())
 }
 
@@ -123,19 +128,21 @@ struct Outcome {
     failed: u64,
 }
 
-/// Runs one scenario or all, and reads the results from the suite's files.
+/// Runs one scenario or all against a server.
 fn scenarios(suite: &Suite, url: &str, only: Option<&str>) -> Result<Vec<Outcome>> {
+    let which = only.map_or(["--suite", "all"], |name| ["--scenario", name]);
+    results(suite, "", &[&["server", "--url", url], which.as_slice()].concat())
+}
+
+/// Runs the suite, and reads the results from its files, which are in this folder.
+fn results(suite: &Suite, within: &str, arguments: &[&str]) -> Result<Vec<Outcome>> {
     let results = tempfile::tempdir()?;
     let mut run = Command::new(&suite.node);
-    run.arg(suite.program.join("dist/index.js")).args(["server", "--url", url, "--output-dir"]).arg(results.path());
-    match only {
-        Some(name) => run.args(["--scenario", name]),
-        None => run.args(["--suite", "all"]),
-    };
+    run.arg(suite.program.join("dist/index.js")).args(arguments).arg("--output-dir").arg(results.path());
     // Its exit code says only whether something failed.
     run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     let mut outcomes = Vec::new();
-    for folder in std::fs::read_dir(results.path())? {
+    for folder in std::fs::read_dir(results.path().join(within))? {
         let folder = folder?;
         let name = folder.file_name().to_string_lossy().into_owned();
         let name = name.strip_prefix("server-").unwrap_or(&name);
@@ -146,7 +153,7 @@ fn scenarios(suite: &Suite, url: &str, only: Option<&str>) -> Result<Vec<Outcome
         outcomes.push(Outcome { name, passed: count("SUCCESS"), failed: count("FAILURE") });
     }
     if outcomes.is_empty() {
-        bail!("the suite wrote no results for {}", only.unwrap_or("all scenarios"));
+        bail!("the suite wrote no results for {}", arguments.join(" "));
     }
     outcomes.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(outcomes)
@@ -210,7 +217,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-fn document([version, next]: [&str; 2], [all, later, own]: [&[Outcome]; 3]) -> String {
+fn document([version, next]: [&str; 2], [all, later, own, logins]: [&[Outcome]; 4]) -> String {
     let mut text = format!(
         "# Conformance\n\nResults of the official suite, `@modelcontextprotocol/conformance` {version}, and of its preview \
          {next}.\n`cargo xtask conformance` writes this file.\n"
@@ -219,6 +226,7 @@ fn document([version, next]: [&str; 2], [all, later, own]: [&[Outcome]; 3]) -> S
         ("A server with the suite's fixed tools, over `aiw-mcp` and `aiw-listen`", all),
         ("The same server, with the preview's scenarios for 2026-07-28", later),
         ("`aiw mcp serve --http`, through a forwarder that adds the token", own),
+        ("`aiw mcp login` and `aiw mcp call` as the client, scenarios of logins", logins),
     ] {
         let _ = write!(text, "\n## {title}\n\n| scenario | passed | failed |\n|---|---|---|\n");
         for Outcome { name, passed, failed } in outcomes {
@@ -227,7 +235,8 @@ fn document([version, next]: [&str; 2], [all, later, own]: [&[Outcome]; 3]) -> S
     }
     text.push_str(
         "\n`dns-rebinding-protection` passes where the server's own origin is allowed, as the suite wants it. `aiw mcp \
-         serve` refuses every\n`Origin`.\n",
+         serve` refuses every\n`Origin`. `basic-cimd` passes with a warning: aiw has no address on the web that could be its client id, and \
+         registers itself.\n",
     );
     text
 }
