@@ -82,7 +82,7 @@ pub enum Command {
     /// Shows what it would add to each client's own configuration, and asks. Everything else in those files stays as
     /// it is, byte for byte, and `--undo` gives them back as they were.
     Setup(SetupArgs),
-    /// Serve AI CLIs over the Model Context Protocol
+    /// Manage your MCP servers, and serve them all as one
     #[command(subcommand)]
     Mcp(McpCommand),
     /// Show which AI CLIs are installed
