@@ -159,6 +159,13 @@ impl Slot {
     /// A connection that works; starts the server if there is none. The start goes on if this future is dropped.
     pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
         self.server()?;
+        // Nearly every call finds it running.
+        if let Ok(held) = self.connection.try_lock()
+            && let Some(connection) = held.as_ref().filter(|connection| !connection.client.is_closed())
+        {
+            self.standing(|standing| standing.used = Some(Instant::now()));
+            return Ok(connection.clone());
+        }
         let before = self.standing(|standing| standing.attempts);
         let slot = self.clone();
         let connecting = tokio::spawn(async move { slot.connect(before).await });

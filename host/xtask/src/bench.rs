@@ -77,7 +77,9 @@ pub fn run() -> Result<bool> {
         if waited > 100.0 { "  OVER" } else { "" }
     );
     println!();
-    for (package, name) in [("aiw-testkit", "calls"), ("aiw-tui", "frame"), ("aiw-supervisor", "figures")] {
+    let benches =
+        [("aiw-testkit", "calls"), ("aiw-tui", "frame"), ("aiw-supervisor", "figures"), ("aiw-routing", "proxied")];
+    for (package, name) in benches {
         let output = host_cargo()
             .args(["bench", "--quiet", "-p", package, "--bench", name])
             .env("AIW_BENCH_SHIM", &bench.aiw)
