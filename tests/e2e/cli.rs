@@ -128,6 +128,29 @@ fn completed(env: &Environment, words: &[&str]) -> Vec<String> {
     run.stdout.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
+/// The same in fish; none where it is not installed.
+fn completed_by_fish(env: &Environment, line: &str) -> Option<Vec<String>> {
+    let (binary, variables) = env.parts();
+    let path = format!("{}:{}", binary.parent().unwrap().display(), variables["PATH"]);
+    let script = "aiw completions fish | source; complete -C $argv[1]";
+    let mut fish = env.program(std::path::Path::new("fish"));
+    let run: aiw_tests::Run = fish.args(["--no-config", "-c", script, line]).env("PATH", path).output().ok()?.into();
+    // A name and, after a tab, what it is.
+    Some(run.ok().stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect())
+}
+
+#[test]
+fn fish_is_offered_commands_and_names() {
+    let env = Environment::cold();
+    let Some(offered) = completed_by_fish(&env, "aiw mcp ") else {
+        aiw_tests::not_run("fish is not installed");
+        return;
+    };
+    assert!(offered.contains(&"doctor".to_owned()) && offered.contains(&"status".to_owned()), "{offered:?}");
+    env.run(&["mcp", "add", "clock", "--no-check", "--", "true"]).ok();
+    assert_eq!(completed_by_fish(&env, "aiw mcp disable cl").unwrap(), ["clock"]);
+}
+
 #[test]
 fn a_shell_is_offered_commands_ids_and_names() {
     let (env, _clis) = aiw_tests::FakeClis::environment();
