@@ -51,6 +51,10 @@ pub(crate) fn note(path: &Path, text: &str) {
 }
 
 fn append(path: &Path, text: &str) -> std::io::Result<()> {
+    // Opening a pipe would wait for a reader.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
     if fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_LOG) {
         // Two processes may both do it; then the old one is short.
         let _ = fs::rename(path, older(path));

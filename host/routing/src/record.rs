@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::definition::{self, Difference, digest, name};
+use crate::log;
 
 /// The largest record; a server with more is cut.
 const MAX_BYTES: usize = 8 << 20;
@@ -184,7 +185,12 @@ impl Records {
     /// Changes a record: reads it anew, under the lock that every change of the home needs.
     pub fn update(&self, key: &str, change: impl FnOnce(&mut Record)) -> Result<Record, HomeError> {
         let _lock = self.home.lock()?;
-        let mut record = self.load(key).unwrap_or_default();
+        let known = self.load(key);
+        if known.is_none() && self.file(key, "json").exists() {
+            let text = "what was known about its tools is damaged, so they count as seen for the first time";
+            log::note(&self.file(key, "log"), text);
+        }
+        let mut record = known.unwrap_or_default();
         let before = record.clone();
         change(&mut record);
         if record != before {
@@ -273,6 +279,18 @@ mod tests {
             records.update("b", |record| record.offer(others.chain([tool("a", "1")]).collect())).unwrap();
         }
         assert!(records.load("b").is_some_and(|record| record.pins.contains_key("u0-0")));
+    }
+
+    #[test]
+    fn a_damaged_record_is_told_of_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::new(Home::at(dir.path()));
+        records.update("a", |record| record.offer(vec![tool("x", "1")])).unwrap();
+        std::fs::write(records.file("a", "json"), "{").unwrap();
+        assert_eq!(records.load("a"), None);
+        records.update("a", |record| record.offer(vec![tool("x", "2")])).unwrap();
+        assert_eq!(records.load("a").unwrap().accepted().count(), 1);
+        assert!(std::fs::read_to_string(records.file("a", "log")).unwrap().contains("is damaged"));
     }
 
     #[test]
