@@ -71,9 +71,19 @@ class Record:
             path = pathlib.Path(ctx.options.record_dir) / "hosts" / f"{host}.json"
             script = json.loads(path.read_text()) if path.is_file() else None
             if isinstance(script, list):
-                script = fake_model_api.FakeApi(script).__enter__().port
+                script = self.answering(script)
             self.apis[host] = script
         return self.apis[host]
+
+    @staticmethod
+    def answering(turns):
+        """The port of a model API. mitmproxy takes a connection to a port for one to itself if it listens on that
+        port at any address, so such a port is left alone."""
+        addresses = ctx.master.addons.get("proxyserver").listen_addrs()
+        taken = {address[1] for address in addresses}
+        while (port := fake_model_api.FakeApi(turns).__enter__().port) in taken:
+            pass
+        return port
 
     def http_connect(self, flow):
         self.write(flow.client_conn, {"connect": f"{flow.request.host}:{flow.request.port}"})
