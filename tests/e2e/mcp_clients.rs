@@ -95,18 +95,7 @@ fn client(
     let bins: Vec<PathBuf> =
         [Some(real.clone()), real_cli(worker)].iter().flatten().map(|path| path.parent().unwrap().to_owned()).collect();
     let path = std::env::join_paths(bins.into_iter().chain(std::env::split_paths(&std::env::var("PATH").unwrap())));
-    for (name, value) in [
-        ("PATH", path.unwrap().into_string().unwrap().as_str()),
-        ("THE_KEY", "a-key"),
-        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
-        ("DISABLE_AUTOUPDATER", "1"),
-        ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
-        ("TERM", "xterm-256color"),
-    ] {
-        env.set(name, value);
-    }
-    let gateway = ["--preset", "litellm", "--base-url", model.url(), "--token-env", "THE_KEY", "--model", "m"];
-    env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
+    under_gateway(&mut env, path.unwrap().to_str().unwrap(), model.url());
 
     let mut command = command(&env, &real, model.url());
     command.current_dir(&project);
@@ -212,4 +201,20 @@ fn gemini_cli_starts_waits_and_reads() {
         command.env("GEMINI_API_KEY", "dummy").env("GOOGLE_GEMINI_BASE_URL", url);
         command
     });
+}
+
+/// Lets the CLIs on a path answer quietly, under a provider `gw` at an address.
+pub(crate) fn under_gateway(env: &mut Environment, path: &str, url: &str) {
+    for (name, value) in [
+        ("PATH", path),
+        ("THE_KEY", "a-key"),
+        ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+        ("DISABLE_AUTOUPDATER", "1"),
+        ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+        ("TERM", "xterm-256color"),
+    ] {
+        env.set(name, value);
+    }
+    let gateway = ["--preset", "litellm", "--base-url", url, "--token-env", "THE_KEY", "--model", "m"];
+    env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
 }

@@ -61,18 +61,7 @@ impl Client {
         fs::create_dir_all(env.home().join("role")).unwrap();
         fs::write(env.home().join("role/canary.md"), format!("{ROLE}\n------------\nSing.\n")).unwrap();
         let path = format!("{}:{}", real.parent().unwrap().display(), std::env::var("PATH").unwrap());
-        for (name, value) in [
-            ("PATH", path.as_str()),
-            ("THE_KEY", "a-key"),
-            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
-            ("DISABLE_AUTOUPDATER", "1"),
-            ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
-            ("TERM", "xterm-256color"),
-        ] {
-            env.set(name, value);
-        }
-        let gateway = ["--preset", "litellm", "--base-url", model.url(), "--token-env", "THE_KEY", "--model", "m"];
-        env.run(&[&["provider", "add", "gw"][..], &gateway].concat()).ok();
+        crate::mcp_clients::under_gateway(&mut env, &path, model.url());
         // A server that only tells that it was started.
         let touch = format!("touch '{}'", marker.display());
         let config = env.user().join(match cli {

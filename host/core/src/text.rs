@@ -60,6 +60,20 @@ pub fn shell_word(word: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text as a basic string of TOML, with its quotes. <https://toml.io/en/v1.0.0#string>
+pub fn toml_string(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// A URL, or text that contains one, with its query replaced by `?…`, because queries carry keys. Keeps a `#ref`.
 pub fn without_query(text: &str) -> Cow<'_, str> {
     let Some(start) = text.find("://") else { return Cow::Borrowed(text) };

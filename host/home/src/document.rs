@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::{HomeError, Lock, Mode, json, read_capped, replace};
 
 /// Strict JSON, because other tools read these files too.
-const STRICT: ParseOptions = ParseOptions {
+pub(crate) const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
     allow_trailing_commas: false,

@@ -106,6 +106,17 @@ pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, HomeError
     Ok(Some(bytes))
 }
 
+/// Whether a path leads to a file that can be run.
+pub fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| {
+        #[cfg(unix)]
+        let runs = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
+        #[cfg(not(unix))]
+        let runs = true;
+        meta.is_file() && runs
+    })
+}
+
 /// Removes a directory and everything in it; a missing one is fine.
 pub fn remove_tree(path: &Path) -> Result<(), HomeError> {
     match fs::remove_dir_all(path) {

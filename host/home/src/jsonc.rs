@@ -12,21 +12,11 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
 use self::splice::{Edits, inserted, newline, pretty, removed};
+use crate::document::STRICT;
 use crate::json;
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
-const LENIENT: ParseOptions = ParseOptions {
-    allow_comments: true,
-    allow_loose_object_property_names: false,
-    allow_trailing_commas: true,
-    allow_missing_commas: false,
-    allow_single_quoted_strings: false,
-    allow_hexadecimal_numbers: false,
-    allow_unary_plus_numbers: false,
-    allow_bare_decimal_point_numbers: false,
-    allow_non_finite_numbers: false,
-    allow_extended_string_escapes: false,
-};
+const LENIENT: ParseOptions = ParseOptions { allow_comments: true, allow_trailing_commas: true, ..STRICT };
 
 const BOM: &str = "\u{feff}";
 

@@ -88,24 +88,12 @@ impl Search {
         self.directories
             .iter()
             .flat_map(|dir| names.iter().map(|name| dir.join(name)))
-            .find(|path| fs::metadata(path).is_ok_and(|meta| is_program(&meta)))
+            .find(|path| aiw_home::is_program(path))
     }
 }
 
 /// The extensions of a command's file.
 const ENDINGS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
-
-#[cfg(unix)]
-fn is_program(meta: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-
-    meta.is_file() && meta.permissions().mode() & 0o111 != 0
-}
-
-#[cfg(not(unix))]
-fn is_program(meta: &fs::Metadata) -> bool {
-    meta.is_file()
-}
 
 /// Returns the command that installs a missing CLI.
 pub fn install_command(kind: CliKind) -> String {

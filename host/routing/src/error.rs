@@ -184,6 +184,12 @@ fn command(server: &str, scopes: &[String]) -> String {
     format!("aiw mcp login {}{scopes}", shell_word(server))
 }
 
+impl From<RpcError> for PoolError {
+    fn from(error: RpcError) -> Self {
+        Self::Rpc(Box::new(error))
+    }
+}
+
 fn after(last: &Option<String>) -> String {
     last.as_ref().map(|last| format!(": {last}")).unwrap_or_default()
 }

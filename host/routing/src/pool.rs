@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use aiw_mcp::{Call, Caller};
+use aiw_mcp::{Call, Caller, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -133,7 +133,7 @@ impl Pool {
     /// Whether a server is offered at all.
     pub fn has_servers(&self) -> bool {
         let slots = self.inner.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.values().any(|slot| slot.configured.settings.enabled && slot.configured.server.is_ok())
+        slots.values().any(|slot| slot.is_offered())
     }
 
     /// The tools that the profile allows and the servers have not changed, by server and in their order.
@@ -179,8 +179,8 @@ impl Pool {
 
     fn each(&self, of: impl Fn(&Arc<Slot>, Arc<Record>) -> Vec<Offered>) -> Vec<Offered> {
         let slots = self.inner.slots();
-        let enabled = slots.iter().filter(|slot| slot.configured.settings.enabled && slot.configured.server.is_ok());
-        enabled.filter_map(|slot| Some(of(slot, slot.record()?))).flatten().collect()
+        let offered = slots.iter().filter(|slot| slot.is_offered());
+        offered.filter_map(|slot| Some(of(slot, slot.record()?))).flatten().collect()
     }
 
     fn allows(&self, server: &str, tool: &Value) -> bool {
@@ -201,11 +201,10 @@ impl Pool {
         call: Option<&Call>,
     ) -> Result<Map<String, Value>, PoolError> {
         let slot = self.inner.slot(server)?;
-        let known = slot.record().and_then(|record| record.tool(tool).cloned());
-        // An unknown tool may be a new one; the server decides after its start.
-        let reads = known.as_ref().is_some_and(only_reads);
         let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
-        if known.is_some() && !self.inner.profile.allows(server, tool, reads) {
+        // An unknown tool may be a new one; the server decides after its start.
+        let is_denied = |record: Arc<Record>| record.tool(tool).is_some_and(|tool| !self.allows(server, tool));
+        if slot.record().is_some_and(is_denied) {
             return Err(denied());
         }
         wait(slot.connected(), call).await?;
@@ -245,9 +244,7 @@ impl Pool {
         let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let prompts = self.prompts();
         let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
-            return Err(PoolError::Rpc(Box::new(aiw_mcp::RpcError::invalid(&format!(
-                "there is no prompt `{wanted}`"
-            )))));
+            return Err(RpcError::invalid(&format!("there is no prompt `{wanted}`")).into());
         };
         params.insert("name".into(), prompt.definition["name"].clone());
         self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
@@ -261,8 +258,7 @@ impl Pool {
         call: &Call,
     ) -> Result<Value, PoolError> {
         let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (slot, own) =
-            self.server_of(&uri).ok_or_else(|| PoolError::Rpc(Box::new(aiw_mcp::RpcError::no_resource(&uri))))?;
+        let (slot, own) = self.server_of(&uri).ok_or_else(|| PoolError::from(RpcError::no_resource(&uri)))?;
         params.insert("uri".into(), own.into());
         slot.ask(method, without_meta(params), Some(call)).await
     }
@@ -285,11 +281,7 @@ impl Pool {
     /// Completes an argument of a prompt or of a resource template.
     pub async fn complete(&self, mut params: Map<String, Value>, call: &Call) -> Result<Value, PoolError> {
         let reference = params.get("ref").cloned().unwrap_or_default();
-        let none = || {
-            PoolError::Rpc(Box::new(aiw_mcp::RpcError::invalid(
-                "`ref` names no prompt or resource template of a server",
-            )))
-        };
+        let none = || PoolError::from(RpcError::invalid("`ref` names no prompt or resource template of a server"));
         let server = if reference["type"] == "ref/prompt" {
             let prompts = self.prompts();
             let prompt = prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;
@@ -500,7 +492,7 @@ impl Inner {
     fn look_into_new_ones(&self) {
         let is_new = |slot: &Arc<Slot>| {
             let is_known = slot.record().is_some_and(|record| record.is_whole);
-            slot.configured.settings.enabled && slot.configured.server.is_ok() && !is_known
+            slot.is_offered() && !is_known
         };
         let new: Vec<Arc<Slot>> = self.slots().into_iter().filter(is_new).collect();
         if new.is_empty() {

@@ -113,6 +113,11 @@ impl Slot {
         &self.configured.key
     }
 
+    /// Whether clients see it: it is enabled, and its entry can be used.
+    pub(crate) fn is_offered(&self) -> bool {
+        self.configured.settings.enabled && self.configured.server.is_ok()
+    }
+
     /// What is known about it, if it was ever started from this declaration.
     pub(crate) fn record(&self) -> Option<Arc<Record>> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -480,7 +485,7 @@ impl Slot {
         self.standing(|standing| standing.used = Some(Instant::now()));
         match answer {
             Ok(answer) => Ok(answer),
-            Err(ClientError::Rpc(e)) => Err(PoolError::Rpc(Box::new(e))),
+            Err(ClientError::Rpc(e)) => Err(e.into()),
             Err(e) => {
                 let e = self.failure(e, &connection, patience).await;
                 if matches!(e, PoolError::Login { .. }) {
@@ -519,7 +524,7 @@ impl Slot {
             return PoolError::refused(refusal, &server);
         }
         match error {
-            ClientError::Rpc(e) => PoolError::Rpc(Box::new(e)),
+            ClientError::Rpc(e) => e.into(),
             ClientError::Slow(_) | ClientError::SlowStart(_) => PoolError::Slow { server, after: patience },
             ClientError::Closed => {
                 let fault = connection.client.fault();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
-use aiw_home::Home;
+use aiw_home::{Home, is_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::Policy;
 use aiw_servers::{Lookup, Server, Transport, expand};
@@ -222,18 +222,9 @@ fn program(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> Result<
 
 /// The program of a command: a path, or the first of that name on `PATH`.
 fn find(command: &str, search: Option<OsString>, cwd: &Path) -> Option<PathBuf> {
-    let is_program = |path: &PathBuf| {
-        path.metadata().is_ok_and(|meta| {
-            #[cfg(unix)]
-            let runs = std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0;
-            #[cfg(not(unix))]
-            let runs = true;
-            meta.is_file() && runs
-        })
-    };
     if command.contains('/') {
-        return Some(cwd.join(command)).filter(is_program);
+        return Some(cwd.join(command)).filter(|path| is_program(path));
     }
     let search = search?;
-    std::env::split_paths(&search).map(|dir| cwd.join(dir).join(command)).find(is_program)
+    std::env::split_paths(&search).map(|dir| cwd.join(dir).join(command)).find(|path| is_program(path))
 }

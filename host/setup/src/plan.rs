@@ -54,6 +54,23 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A plan that changes nothing yet.
+    pub(crate) fn new(client: &'static Client, scope: &Scope, options: Option<Options>, file: PathBuf) -> Self {
+        Self {
+            client,
+            scope: scope.clone(),
+            options,
+            file,
+            files: Vec::new(),
+            new_secrets: Vec::new(),
+            shared_secrets: Vec::new(),
+            old_secrets: Vec::new(),
+            imported: Vec::new(),
+            after: After::Keep,
+            notes: Vec::new(),
+        }
+    }
+
     /// Whether nothing would change.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty() && self.new_secrets.is_empty() && self.old_secrets.is_empty()

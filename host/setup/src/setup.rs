@@ -49,19 +49,7 @@ impl Setup {
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mut config = Config::parse(client.format, old.as_deref().unwrap_or_default()).map_err(invalid)?;
         let servers = config.servers(client.servers).map_err(invalid)?;
-        let mut plan = Plan {
-            client,
-            scope: scope.clone(),
-            options: Some(*options),
-            file: path.clone(),
-            files: Vec::new(),
-            new_secrets: Vec::new(),
-            shared_secrets: Vec::new(),
-            old_secrets: Vec::new(),
-            imported: Vec::new(),
-            after: After::Keep,
-            notes: Vec::new(),
-        };
+        let mut plan = Plan::new(client, scope, Some(*options), path.clone());
         let mut lines = Vec::new();
         let entry = self.entry(client, options, servers.get(NAME)).ok_or(SetupError::Taken { path: path.clone() })?;
         if servers.get(NAME) != Some(&Value::Object(entry.clone())) {

@@ -5,6 +5,7 @@ mod tests;
 
 use std::ops::Range;
 
+use aiw_core::toml_string;
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike, Value as Node};
 
@@ -171,7 +172,7 @@ fn written(value: &Value) -> String {
     match value {
         Value::Object(map) => inline(map),
         Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
-        Value::String(text) => string(text),
+        Value::String(text) => toml_string(text),
         Value::Null => "\"\"".into(),
         other => other.to_string(),
     }
@@ -180,21 +181,7 @@ fn written(value: &Value) -> String {
 /// A bare key where that is possible.
 fn name(key: &str) -> String {
     let is_bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if is_bare { key.to_owned() } else { string(key) }
-}
-
-/// A basic string. <https://toml.io/en/v1.0.0#string>
-fn string(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
+    if is_bare { key.to_owned() } else { toml_string(key) }
 }
 
 /// Collects the lines that an entry of a table consists of: headers and values, wherever they are.

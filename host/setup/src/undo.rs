@@ -29,19 +29,7 @@ impl Setup {
         self.home.recover()?;
         let Some(record) = Record::load(&self.home, client, scope)? else { return Ok(None) };
         let others = Record::others(&self.home, client, scope)?;
-        let mut plan = Plan {
-            client,
-            scope: scope.clone(),
-            options: None,
-            file: self.file(client, scope)?,
-            files: Vec::new(),
-            new_secrets: Vec::new(),
-            shared_secrets: Vec::new(),
-            old_secrets: Vec::new(),
-            imported: Vec::new(),
-            after: After::Keep,
-            notes: Vec::new(),
-        };
+        let mut plan = Plan::new(client, scope, None, self.file(client, scope)?);
         let is_needed = |name: &str| others.iter().any(|other| other.imported.iter().any(|i| i.name == name));
         for kept in &record.files {
             let Some(now) = read_capped(&kept.path, json::MAX_BYTES)? else {

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use aiw_core::provider::Auth;
-use aiw_core::{Api, CliKind};
+use aiw_core::{Api, CliKind, toml_string};
 use aiw_tasks::Usage;
 use serde_json::Value;
 
@@ -309,20 +309,6 @@ fn other_servers(draft: &Draft) -> Vec<(String, &'static str)> {
 fn config(path: &Path) -> toml::Table {
     let bytes = aiw_home::read_capped(path, aiw_home::json::MAX_BYTES).ok().flatten().unwrap_or_default();
     str::from_utf8(&bytes).ok().and_then(|text| toml::from_str(text).ok()).unwrap_or_default()
-}
-
-/// Returns a basic string of TOML. <https://toml.io/en/v1.0.0#string>
-fn toml_string(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// Reads its JSON lines.
