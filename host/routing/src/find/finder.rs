@@ -1,0 +1,214 @@
+//! Ranks the tools of a session's servers by a request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aiw_home::{Cache, Home};
+use aiw_search::{Index, Scores};
+
+use super::choose::{Weights, choose};
+use super::request::Request;
+use super::segment::{Segment, ToolTerms};
+use super::texts::FIELDS;
+use crate::record::Record;
+
+/// The most bytes of all servers' segments.
+const QUOTA: u64 = 64 << 20;
+
+/// How many of the best are looked at for variants.
+const CANDIDATES: usize = 60;
+
+/// How much the average of the clauses counts beside the request as a whole.
+const CLAUSES: f32 = 0.5;
+
+/// How much it counts that a tool is the best, or nearly, for one clause: a request for two things needs two tools that
+/// are each bad for the other.
+const PEAK: f32 = 0.4;
+const PEAK_POWER: i32 = 8;
+
+/// What is worse than this, compared with the best, is no answer.
+const WORST: f32 = 0.2;
+
+/// Finds tools by what they do.
+pub struct Finder {
+    cache: Option<Cache>,
+    indexed: Mutex<Arc<Indexed>>,
+}
+
+/// What a request found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// The tools, best first.
+    pub matches: Vec<Match>,
+    /// The request has a word to look for.
+    pub says_something: bool,
+    /// The number of tools that were looked at.
+    pub tools: usize,
+}
+
+/// A found tool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// Its server's key.
+    pub server: String,
+    /// Its own name.
+    pub tool: String,
+    /// How well it fits: 1 is the best of all.
+    pub score: f32,
+    /// How well its words fit, and how near its meaning is, each from 0 to 1, where 1 is the best of all.
+    pub words: f32,
+    /// See [`Match::words`]; none without a model.
+    pub meaning: Option<f32>,
+    /// The words of the request that it has, those that tell most first.
+    pub matched: Vec<String>,
+    /// Variants that it stands for: server and tool.
+    pub variants: Vec<(String, String)>,
+}
+
+/// The index of certain records.
+#[derive(Default)]
+struct Indexed {
+    servers: Vec<(String, Arc<Record>)>,
+    segments: Vec<Segment>,
+    /// For each tool its segment and its place there.
+    tools: Vec<(u32, u32)>,
+    index: Index,
+}
+
+impl Finder {
+    /// One that keeps what it learns about servers in a home's cache.
+    pub fn new(home: &Home) -> Self {
+        Self { cache: Some(home.byte_cache("tools", QUOTA)), indexed: Mutex::default() }
+    }
+
+    /// One that keeps nothing.
+    pub fn in_memory() -> Self {
+        Self { cache: None, indexed: Mutex::default() }
+    }
+
+    /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
+    /// time, and after a change.
+    pub fn find(
+        &self,
+        servers: &[(String, Arc<Record>)],
+        allows: &dyn Fn(&str, &Record, &str) -> bool,
+        request: &str,
+        most: usize,
+    ) -> Found {
+        let indexed = self.indexed(servers, allows);
+        let request = Request::new(request);
+        let found = Found { says_something: request.says_something(), tools: indexed.tools.len(), ..Found::default() };
+        if most == 0 || !found.says_something {
+            return found;
+        }
+        let scored = indexed.score(&request);
+        Found { matches: indexed.matches(&request, &scored, most), ..found }
+    }
+
+    /// The index of these servers: the last one, if they are the same.
+    fn indexed(&self, servers: &[(String, Arc<Record>)], allows: &dyn Fn(&str, &Record, &str) -> bool) -> Arc<Indexed> {
+        let mut last = self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same = |(one, two): (&(String, Arc<Record>), &(String, Arc<Record>))| {
+            one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1)
+        };
+        if last.servers.len() != servers.len() || !last.servers.iter().zip(servers).all(is_same) {
+            *last = Arc::new(Indexed::new(servers, allows, self.cache.as_ref()));
+        }
+        last.clone()
+    }
+}
+
+impl Indexed {
+    fn new(
+        servers: &[(String, Arc<Record>)],
+        allows: &dyn Fn(&str, &Record, &str) -> bool,
+        cache: Option<&Cache>,
+    ) -> Self {
+        let segments: Vec<Segment> = servers.iter().map(|(key, record)| Segment::of(key, record, cache)).collect();
+        let mut tools = Vec::new();
+        for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {
+            let allowed = (0..).zip(&segment.tools).filter(|(_, tool)| allows(key, record, &tool.name));
+            tools.extend(allowed.map(|(tool, _)| (number, tool)));
+        }
+        let terms = |(segment, tool): &(u32, u32)| {
+            let segment = &segments[*segment as usize];
+            segment.terms(&segment.tools[*tool as usize])
+        };
+        let index = Index::new(FIELDS, tools.iter().map(terms));
+        Self { servers: servers.to_vec(), segments, tools, index }
+    }
+
+    fn terms(&self, tool: usize) -> (&Segment, &ToolTerms) {
+        let (segment, tool) = self.tools[tool];
+        let segment = &self.segments[segment as usize];
+        (segment, &segment.tools[tool as usize])
+    }
+
+    /// Scores every tool.
+    fn score(&self, request: &Request<'_>) -> Scores {
+        let mut total = vec![0.0; self.tools.len()];
+        let mut words = Scores::new();
+        let clauses = (request.parts.len() - 1).max(1) as f32;
+        for (number, part) in request.parts.iter().enumerate() {
+            let best = self.index.score(part.iter().map(|term| (term.as_str(), 1.0)), &mut words);
+            if best <= 0.0 {
+                continue;
+            }
+            for (total, score) in total.iter_mut().zip(&words) {
+                let score = score / best;
+                *total += match number {
+                    0 => score,
+                    _ => CLAUSES * score / clauses + PEAK * score.powi(PEAK_POWER),
+                };
+            }
+        }
+        total
+    }
+
+    fn matches(&self, request: &Request<'_>, scores: &Scores, most: usize) -> Vec<Match> {
+        let mut ranked: Vec<usize> = (0..scores.len()).filter(|tool| scores[*tool] > 0.0).collect();
+        let better = |one: &usize, two: &usize| scores[*two].total_cmp(&scores[*one]).then(one.cmp(two));
+        let candidates = CANDIDATES.max(most);
+        if ranked.len() > candidates {
+            ranked.select_nth_unstable_by(candidates, better);
+            ranked.truncate(candidates);
+        }
+        ranked.sort_by(better);
+        let Some(best) = ranked.first().map(|tool| scores[*tool]) else { return Vec::new() };
+        ranked.retain(|tool| scores[*tool] >= WORST * best);
+        let weights: Vec<Weights<'_>> = ranked.iter().map(|tool| self.weights(*tool)).collect();
+        let named = |candidate: usize| {
+            let tool = ranked[candidate];
+            (self.servers[self.tools[tool].0 as usize].0.clone(), self.terms(tool).1.name.clone())
+        };
+        let matched = |choice: super::choose::Choice| {
+            let (server, tool) = named(choice.candidate);
+            let score = scores[ranked[choice.candidate]] / best;
+            Match {
+                server,
+                tool,
+                score,
+                words: score,
+                meaning: None,
+                matched: self.matched(request, ranked[choice.candidate]),
+                variants: choice.variants.into_iter().map(named).collect(),
+            }
+        };
+        choose(&weights, most).into_iter().map(matched).collect()
+    }
+
+    /// What the terms of a tool's name and description tell of it.
+    fn weights(&self, tool: usize) -> Weights<'_> {
+        let (segment, tool) = self.terms(tool);
+        segment.own_terms(tool).map(|term| (term, self.index.rarity(term))).collect()
+    }
+
+    fn matched(&self, request: &Request<'_>, tool: usize) -> Vec<String> {
+        let (segment, tool) = self.terms(tool);
+        let terms: std::collections::HashSet<&str> = segment.terms(tool).map(|(_, term)| term).collect();
+        let mut words = request.words_for(|term| terms.contains(term));
+        let rarity =
+            |word: &String| aiw_search::words(word).iter().map(|term| self.index.rarity(term)).fold(0.0, f32::max);
+        words.sort_by(|one, two| rarity(two).total_cmp(&rarity(one)));
+        words
+    }
+}
