@@ -6,7 +6,8 @@ use aiw_core::{hex, one_line};
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 use sha2::{Digest, Sha256};
 
-use super::files::{ModelError, ModelFiles, TOKENIZER, WEIGHTS};
+use super::error::ModelError;
+use super::files::{ModelFiles, TOKENIZER, WEIGHTS};
 use super::runtime::caught;
 
 /// The tokens of a text that count, with the two that frame it: the length that the model was trained for.

@@ -1,8 +1,10 @@
 //! Texts as vectors.
 
 mod embedder;
+mod error;
 mod files;
 mod runtime;
 
 pub use embedder::Embedder;
-pub use files::{ModelError, ModelFiles, ModelState};
+pub use error::ModelError;
+pub use files::{ModelFiles, ModelState};

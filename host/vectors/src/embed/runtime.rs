@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use aiw_core::one_line;
 
-use super::files::{ModelError, unreadable};
+use super::error::{ModelError, unreadable};
 
 /// The library that this process has loaded. It stays.
 static LOADED: Mutex<Option<PathBuf>> = Mutex::new(None);
