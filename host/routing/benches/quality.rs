@@ -8,9 +8,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aiw_routing::{Finder, Record};
+use aiw_vectors::ModelFiles;
 use serde_json::{Value, json};
 
 fn main() {
@@ -18,11 +19,18 @@ fn main() {
     // `cargo bench` calls every bench; this one needs a set.
     let Some(dir) = arguments.next() else { return };
     let set = Set::read(&PathBuf::from(dir));
-    let figures = set.measure(&Finder::in_memory());
-    println!(
-        "{}",
-        json!({"set": set.name, "tools": set.ids.len(), "queries": set.queries.len(), "modes": {"lexical": figures}})
-    );
+    let home = tempfile::tempdir().unwrap();
+    let home = aiw_home::Home::at(home.path());
+    let mut modes = serde_json::Map::new();
+    modes.insert("lexical".into(), set.measure(&Finder::new(&home, None)));
+    match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
+        Some(dir) => {
+            let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
+            modes.insert("model".into(), set.measure(&Finder::new(&home, Some(files))));
+        }
+        None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
+    }
+    println!("{}", json!({"set": set.name, "tools": set.ids.len(), "queries": set.queries.len(), "modes": modes}));
 }
 
 struct Set {
@@ -71,7 +79,8 @@ impl Set {
     /// Per cent, and microseconds a query.
     fn measure(&self, finder: &Finder) -> Value {
         let everything = |_: &str, _: &Record, _: &str| true;
-        finder.find(&self.servers, &everything, "the index is made", 1);
+        finder.prepare(&self.servers, &everything, Duration::MAX);
+        assert_eq!(finder.problem(), None);
         let mut sums = [0.0_f64; 4];
         let begun = Instant::now();
         let mut answers = Vec::new();

@@ -3,6 +3,7 @@
 
 mod choose;
 mod finder;
+mod meaning;
 mod request;
 mod segment;
 mod texts;

@@ -1,11 +1,15 @@
 //! Ranks the tools of a session's servers by a request.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aiw_home::{Cache, Home};
 use aiw_search::{Index, Scores};
 
+use aiw_vectors::ModelFiles;
+
 use super::choose::{Weights, choose};
+use super::meaning::{Meaning, Vectors, passages};
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
 use super::texts::FIELDS;
@@ -25,12 +29,16 @@ const CLAUSES: f32 = 0.5;
 const PEAK: f32 = 0.4;
 const PEAK_POWER: i32 = 8;
 
+/// How much the meaning counts, where it is known, beside the words.
+const MEANING: f32 = 0.6;
+
 /// What is worse than this, compared with the best, is no answer.
 const WORST: f32 = 0.2;
 
 /// Finds tools by what they do.
 pub struct Finder {
     cache: Option<Cache>,
+    meaning: Option<Arc<Meaning>>,
     indexed: Mutex<Arc<Indexed>>,
 }
 
@@ -66,23 +74,29 @@ pub struct Match {
 
 /// The index of certain records.
 #[derive(Default)]
-struct Indexed {
+pub(super) struct Indexed {
     servers: Vec<(String, Arc<Record>)>,
     segments: Vec<Segment>,
     /// For each tool its segment and its place there.
     tools: Vec<(u32, u32)>,
     index: Index,
+    pub(super) vectors: Vectors,
+}
+
+/// The scores of all tools.
+struct Scored {
+    total: Scores,
+    /// For the request as a whole.
+    words: Scores,
+    meaning: Vec<Option<f32>>,
 }
 
 impl Finder {
-    /// One that keeps what it learns about servers in a home's cache.
-    pub fn new(home: &Home) -> Self {
-        Self { cache: Some(home.byte_cache("tools", QUOTA)), indexed: Mutex::default() }
-    }
-
-    /// One that keeps nothing.
-    pub fn in_memory() -> Self {
-        Self { cache: None, indexed: Mutex::default() }
+    /// One that keeps what it learns about servers in a home's cache. With a model, it knows what tools mean as soon
+    /// as the model is loaded.
+    pub fn new(home: &Home, model: Option<ModelFiles>) -> Self {
+        let meaning = model.map(|files| Arc::new(Meaning::new(home, files)));
+        Self { cache: Some(home.byte_cache("tools", QUOTA)), meaning, indexed: Mutex::default() }
     }
 
     /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
@@ -100,8 +114,27 @@ impl Finder {
         if most == 0 || !found.says_something {
             return found;
         }
-        let scored = indexed.score(&request);
+        let meaning = self.meaning.as_ref().map(|meaning| meaning.near(&indexed.vectors, &request.texts));
+        let scored = indexed.score(&request, &meaning.unwrap_or_default());
         Found { matches: indexed.matches(&request, &scored, most), ..found }
+    }
+
+    /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long.
+    pub fn prepare(
+        &self,
+        servers: &[(String, Arc<Record>)],
+        allows: &dyn Fn(&str, &Record, &str) -> bool,
+        most: Duration,
+    ) {
+        let indexed = self.indexed(servers, allows);
+        if self.meaning.is_some() {
+            indexed.vectors.wait(most);
+        }
+    }
+
+    /// Why the model can't be used, in one sentence.
+    pub fn problem(&self) -> Option<String> {
+        self.meaning.as_ref()?.problem()
     }
 
     /// The index of these servers: the last one, if they are the same.
@@ -112,6 +145,9 @@ impl Finder {
         };
         if last.servers.len() != servers.len() || !last.servers.iter().zip(servers).all(is_same) {
             *last = Arc::new(Indexed::new(servers, allows, self.cache.as_ref()));
+            if let Some(meaning) = &self.meaning {
+                meaning.follow(&last);
+            }
         }
         last.clone()
     }
@@ -134,7 +170,15 @@ impl Indexed {
             segment.terms(&segment.tools[*tool as usize])
         };
         let index = Index::new(FIELDS, tools.iter().map(terms));
-        Self { servers: servers.to_vec(), segments, tools, index }
+        let vectors = Vectors::of(tools.len());
+        Self { servers: servers.to_vec(), segments, tools, index, vectors }
+    }
+
+    /// What a model is told of a tool.
+    pub(super) fn passages(&self, tool: usize) -> Option<Vec<String>> {
+        let (key, record) = &self.servers[self.tools[tool].0 as usize];
+        let definition = record.tool(&self.terms(tool).1.name)?;
+        Some(passages(key, record, definition))
     }
 
     fn terms(&self, tool: usize) -> (&Segment, &ToolTerms) {
@@ -143,17 +187,23 @@ impl Indexed {
         (segment, &segment.tools[tool as usize])
     }
 
-    /// Scores every tool.
-    fn score(&self, request: &Request<'_>) -> Scores {
-        let mut total = vec![0.0; self.tools.len()];
-        let mut words = Scores::new();
+    /// Scores every tool, part by part of the request: by its words, and by its meaning where that is known.
+    fn score(&self, request: &Request<'_>, meaning: &[Vec<Option<f32>>]) -> Scored {
+        let mut scored = Scored { total: vec![0.0; self.tools.len()], words: Scores::new(), meaning: Vec::new() };
+        let mut scores = Scores::new();
         let clauses = (request.parts.len() - 1).max(1) as f32;
         for (number, part) in request.parts.iter().enumerate() {
-            let best = self.index.score(part.iter().map(|term| (term.as_str(), 1.0)), &mut words);
-            if best <= 0.0 {
-                continue;
+            let best = self.index.score(part.iter().map(|term| (term.as_str(), 1.0)), &mut scores);
+            scores.iter_mut().for_each(|score| *score /= best.max(f32::MIN_POSITIVE));
+            if number == 0 {
+                scored.words.clone_from(&scores);
+                scored.meaning = meaning.first().cloned().unwrap_or_default();
             }
-            for (total, score) in total.iter_mut().zip(&words) {
+            for (score, near) in scores.iter_mut().zip(meaning.get(number).into_iter().flatten()) {
+                *score = near.map_or(*score, |near| (1.0 - MEANING) * *score + MEANING * near);
+            }
+            let best = scores.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+            for (total, score) in scored.total.iter_mut().zip(&scores) {
                 let score = score / best;
                 *total += match number {
                     0 => score,
@@ -161,10 +211,11 @@ impl Indexed {
                 };
             }
         }
-        total
+        scored
     }
 
-    fn matches(&self, request: &Request<'_>, scores: &Scores, most: usize) -> Vec<Match> {
+    fn matches(&self, request: &Request<'_>, scored: &Scored, most: usize) -> Vec<Match> {
+        let scores = &scored.total;
         let mut ranked: Vec<usize> = (0..scores.len()).filter(|tool| scores[*tool] > 0.0).collect();
         let better = |one: &usize, two: &usize| scores[*two].total_cmp(&scores[*one]).then(one.cmp(two));
         let candidates = CANDIDATES.max(most);
@@ -182,14 +233,14 @@ impl Indexed {
         };
         let matched = |choice: super::choose::Choice| {
             let (server, tool) = named(choice.candidate);
-            let score = scores[ranked[choice.candidate]] / best;
+            let place = ranked[choice.candidate];
             Match {
                 server,
                 tool,
-                score,
-                words: score,
-                meaning: None,
-                matched: self.matched(request, ranked[choice.candidate]),
+                score: scores[place] / best,
+                words: scored.words[place],
+                meaning: scored.meaning.get(place).copied().flatten(),
+                matched: self.matched(request, place),
                 variants: choice.variants.into_iter().map(named).collect(),
             }
         };
