@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_routing::{Finder, Record};
+use aiw_routing::{Finder, Meaning, Record};
 use aiw_vectors::ModelFiles;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ fn main() {
     match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
         Some(dir) => {
             let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
-            modes.insert("model".into(), set.measure(&Finder::new(&home, Some(files))));
+            modes.insert("model".into(), set.measure(&Finder::new(&home, Some(Arc::new(Meaning::new(&home, files))))));
         }
         None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
     }

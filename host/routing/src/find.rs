@@ -8,4 +8,5 @@ mod request;
 mod segment;
 mod texts;
 
-pub use finder::{Finder, Found, Match};
+pub use finder::{Finder, Found, KnownServer, Match};
+pub use meaning::Meaning;

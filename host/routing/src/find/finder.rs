@@ -6,8 +6,6 @@ use std::time::Duration;
 use aiw_home::{Cache, Home};
 use aiw_search::{Index, Scores};
 
-use aiw_vectors::ModelFiles;
-
 use super::choose::{Weights, choose};
 use super::meaning::{Meaning, Vectors, passages};
 use super::request::Request;
@@ -37,10 +35,13 @@ const WORST: f32 = 0.2;
 
 /// Finds tools by what they do.
 pub struct Finder {
-    cache: Option<Cache>,
+    cache: Cache,
     meaning: Option<Arc<Meaning>>,
     indexed: Mutex<Arc<Indexed>>,
 }
+
+/// A server's key, and what is known of it.
+pub type KnownServer = (String, Arc<Record>);
 
 /// What a request found.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -75,7 +76,7 @@ pub struct Match {
 /// The index of certain records.
 #[derive(Default)]
 pub(super) struct Indexed {
-    servers: Vec<(String, Arc<Record>)>,
+    servers: Vec<KnownServer>,
     segments: Vec<Segment>,
     /// For each tool its segment and its place there.
     tools: Vec<(u32, u32)>,
@@ -94,16 +95,15 @@ struct Scored {
 impl Finder {
     /// One that keeps what it learns about servers in a home's cache. With a model, it knows what tools mean as soon
     /// as the model is loaded.
-    pub fn new(home: &Home, model: Option<ModelFiles>) -> Self {
-        let meaning = model.map(|files| Arc::new(Meaning::new(home, files)));
-        Self { cache: Some(home.byte_cache("tools", QUOTA)), meaning, indexed: Mutex::default() }
+    pub fn new(home: &Home, meaning: Option<Arc<Meaning>>) -> Self {
+        Self { cache: home.byte_cache("tools", QUOTA), meaning, indexed: Mutex::default() }
     }
 
     /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
     /// time, and after a change.
     pub fn find(
         &self,
-        servers: &[(String, Arc<Record>)],
+        servers: &[KnownServer],
         allows: &dyn Fn(&str, &Record, &str) -> bool,
         request: &str,
         most: usize,
@@ -120,12 +120,7 @@ impl Finder {
     }
 
     /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long.
-    pub fn prepare(
-        &self,
-        servers: &[(String, Arc<Record>)],
-        allows: &dyn Fn(&str, &Record, &str) -> bool,
-        most: Duration,
-    ) {
+    pub fn prepare(&self, servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool, most: Duration) {
         let indexed = self.indexed(servers, allows);
         if self.meaning.is_some() {
             indexed.vectors.wait(most);
@@ -138,13 +133,11 @@ impl Finder {
     }
 
     /// The index of these servers: the last one, if they are the same.
-    fn indexed(&self, servers: &[(String, Arc<Record>)], allows: &dyn Fn(&str, &Record, &str) -> bool) -> Arc<Indexed> {
+    fn indexed(&self, servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool) -> Arc<Indexed> {
         let mut last = self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_same = |(one, two): (&(String, Arc<Record>), &(String, Arc<Record>))| {
-            one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1)
-        };
+        let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
         if last.servers.len() != servers.len() || !last.servers.iter().zip(servers).all(is_same) {
-            *last = Arc::new(Indexed::new(servers, allows, self.cache.as_ref()));
+            *last = Arc::new(Indexed::new(servers, allows, &self.cache));
             if let Some(meaning) = &self.meaning {
                 meaning.follow(&last);
             }
@@ -154,11 +147,7 @@ impl Finder {
 }
 
 impl Indexed {
-    fn new(
-        servers: &[(String, Arc<Record>)],
-        allows: &dyn Fn(&str, &Record, &str) -> bool,
-        cache: Option<&Cache>,
-    ) -> Self {
+    fn new(servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool, cache: &Cache) -> Self {
         let segments: Vec<Segment> = servers.iter().map(|(key, record)| Segment::of(key, record, cache)).collect();
         let mut tools = Vec::new();
         for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {

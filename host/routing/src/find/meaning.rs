@@ -21,8 +21,8 @@ const MAX_PARTS: usize = 8;
 const SHORT: usize = 200;
 const LONG: usize = 400;
 
-/// A model, and what it made of tools.
-pub(super) struct Meaning {
+/// A model, and what it makes of tools. The sessions of a process share it.
+pub struct Meaning {
     files: ModelFiles,
     directory: PathBuf,
     /// Loaded in the background. The error is one sentence.
@@ -67,7 +67,8 @@ impl Vectors {
 }
 
 impl Meaning {
-    pub(super) fn new(home: &Home, files: ModelFiles) -> Self {
+    /// That of a model. It is loaded when it is first needed, in the background.
+    pub fn new(home: &Home, files: ModelFiles) -> Self {
         Self { files, directory: home.cache("vectors"), embedder: OnceLock::new(), loading: Mutex::new(()) }
     }
 

@@ -34,16 +34,13 @@ pub(super) struct ToolTerms {
 
 impl Segment {
     /// That of a server: from the cache if it is there, else made and put there.
-    pub(super) fn of(key: &str, record: &Record, cache: Option<&Cache>) -> Self {
+    pub(super) fn of(key: &str, record: &Record, cache: &Cache) -> Self {
         let digest = digest(key, record);
-        let cached = cache.and_then(|cache| cache.get(&digest));
-        if let Some(segment) = cached.and_then(|bytes| Self::read(&bytes)) {
+        if let Some(segment) = cache.get(&digest).and_then(|bytes| Self::read(&bytes)) {
             return segment;
         }
         let segment = Self::new(key, record);
-        if let Some(cache) = cache
-            && let Ok(bytes) = serde_json::to_vec(&segment)
-        {
+        if let Ok(bytes) = serde_json::to_vec(&segment) {
             cache.put(&digest, &bytes, KEEP);
         }
         segment
