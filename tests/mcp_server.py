@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An MCP server over stdio that does what a test asks of it, right or wrong. Standard library only.
 
-    mcp_server.py [--state DIRECTORY] [--fault NAME]
+    mcp_server.py [--state DIRECTORY] [--fault NAME] [--define FILE]
 
 Each start adds a line to `starts` in the directory: the process id, and the environment as JSON. The description of
 the tool `changes` is the content of the file `description` there; the tool `poke` tells the client that the tools have
@@ -19,6 +19,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--state")
 parser.add_argument("--fault", default="")
 parser.add_argument("--tools", type=int, default=0, help="so many more tools")
+parser.add_argument("--define", help="a file with its tools as a JSON list, in place of all others")
 args = parser.parse_args()
 fault = args.fault
 lock = threading.Lock()
@@ -90,6 +91,9 @@ ODD = {
 
 
 def tools():
+    if args.define:
+        with open(args.define) as file:
+            return json.load(file)
     listed = [
         tool("echo", "Returns its arguments.", annotations={"readOnlyHint": True}, title="Echo", odd={"x": None},
              icons=[{"src": "data:,"}], _meta={"odd/key": 1}),
@@ -152,7 +156,7 @@ def call(id, params):
         return text(json.dumps(params.get("_meta")))
     if name == "was_cancelled":
         return text(json.dumps(sorted(str(c) for c in cancelled)))
-    return text(f"called {name}")
+    return text(f"called {name}" + (f" with {json.dumps(given)}" if args.define else ""))
 
 
 def answer(message):

@@ -24,6 +24,7 @@ mod real_markets;
 mod real_servers;
 mod recorded;
 mod roles;
+mod routing;
 mod servers;
 mod setup;
 mod tasks;

@@ -44,7 +44,7 @@ fn worker(wanted: [&'static str; 3]) -> Option<&'static str> {
     wanted.into_iter().find(|cli| real_cli(cli).is_some())
 }
 
-fn with_limit(mut command: Command) -> Run {
+pub(crate) fn with_limit(mut command: Command) -> Run {
     // Two of the three clients are parents of the process that does the work, so the whole group is killed.
     let mut child =
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -124,6 +124,62 @@ fn client(
     assert_eq!(task["unread"], false);
 }
 
+/// The command line of Claude Code with aiw as its MCP server.
+pub(crate) fn claude(env: &Environment, claude: &Path, url: &str, prompt: &str) -> Command {
+    let config = env.path("servers.json");
+    let server = json!({"command": env.parts().0, "args": ["mcp", "serve"]});
+    fs::write(&config, json!({"mcpServers": {"aiw": server}}).to_string()).unwrap();
+    let mut command = env.program(claude);
+    // Its tools are offered at once, not behind the search.
+    command.args(["-p", prompt, "--strict-mcp-config", "--allowedTools", "mcp__aiw", "--mcp-config"]).arg(config);
+    command.env("ANTHROPIC_BASE_URL", url).env("ANTHROPIC_API_KEY", "sk-ant-dummy");
+    command
+}
+
+/// The command line of Codex with aiw as its MCP server.
+pub(crate) fn codex(env: &Environment, codex: &Path, url: &str, prompt: &str) -> Command {
+    let mut command = env.program(codex);
+    command.args(["exec", "--skip-git-repo-check"]);
+    let text = |text: &str| Value::from(text).to_string();
+    let variables = variables(env);
+    let pairs: Vec<String> =
+        variables.as_object().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+    for setting in [
+        "analytics.enabled=false".to_owned(),
+        "model_provider=\"fake\"".into(),
+        "model=\"fake-model\"".into(),
+        format!(
+            "model_providers.fake={{name=\"Fake\",base_url=\"{url}/v1\",env_key=\"THE_KEY\",wire_api=\"responses\"}}"
+        ),
+        format!("mcp_servers.aiw.command={}", text(env.parts().0.to_str().unwrap())),
+        "mcp_servers.aiw.args=[\"mcp\",\"serve\"]".into(),
+        format!("mcp_servers.aiw.env={{{}}}", pairs.join(",")),
+        "mcp_servers.aiw.required=true".into(),
+        "mcp_servers.aiw.default_tools_approval_mode=\"approve\"".into(),
+    ] {
+        command.args(["-c", &setting]);
+    }
+    command.arg(prompt);
+    command
+}
+
+/// The command line of Gemini CLI with aiw as its MCP server.
+pub(crate) fn gemini(env: &Environment, gemini: &Path, url: &str, prompt: &str) -> Command {
+    let settings = json!({
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": false},
+        "telemetry": {"enabled": false},
+        "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
+        "mcpServers": {"aiw": {"command": env.parts().0, "args": ["mcp", "serve"], "env": variables(env), "trust": true}},
+    });
+    fs::create_dir_all(env.user().join(".gemini")).unwrap();
+    fs::write(env.user().join(".gemini/settings.json"), settings.to_string()).unwrap();
+    let mut command = env.program(gemini);
+    command.args(["-p", prompt, "-m", "gemini-2.5-flash", "--approval-mode", "yolo"]);
+    command.env("GEMINI_API_KEY", "dummy").env("GOOGLE_GEMINI_BASE_URL", url);
+    command
+}
+
 /// Returns the variables that the server needs, which a client may not pass on.
 fn variables(env: &Environment) -> Value {
     let (_, variables) = env.parts();
@@ -141,66 +197,19 @@ fn variables(env: &Environment) -> Value {
 #[test]
 fn claude_code_starts_waits_and_reads() {
     let tool = |name: &str, input| json!({"name": format!("mcp__aiw__{name}"), "input": input});
-    client("claude", ["codex", "gemini", "claude"], tool, |env, claude, url| {
-        let config = env.path("servers.json");
-        let server = json!({"command": env.parts().0, "args": ["mcp", "serve"]});
-        fs::write(&config, json!({"mcpServers": {"aiw": server}}).to_string()).unwrap();
-        let mut command = env.program(claude);
-        // Its tools are offered at once, not behind the search.
-        command.args(["-p", PROMPT, "--strict-mcp-config", "--allowedTools", "mcp__aiw", "--mcp-config"]).arg(config);
-        command.env("ANTHROPIC_BASE_URL", url).env("ANTHROPIC_API_KEY", "sk-ant-dummy");
-        command
-    });
+    client("claude", ["codex", "gemini", "claude"], tool, |env, real, url| claude(env, real, url, PROMPT));
 }
 
 #[test]
 fn codex_starts_waits_and_reads() {
     let tool = |name: &str, input| json!({"name": name, "namespace": "mcp__aiw", "input": input});
-    client("codex", ["gemini", "claude", "codex"], tool, |env, codex, url| {
-        let mut command = env.program(codex);
-        command.args(["exec", "--skip-git-repo-check"]);
-        let text = |text: &str| Value::from(text).to_string();
-        let variables = variables(env);
-        let pairs: Vec<String> =
-            variables.as_object().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        for setting in [
-            "analytics.enabled=false".to_owned(),
-            "model_provider=\"fake\"".into(),
-            "model=\"fake-model\"".into(),
-            format!(
-                "model_providers.fake={{name=\"Fake\",base_url=\"{url}/v1\",env_key=\"THE_KEY\",wire_api=\"responses\"}}"
-            ),
-            format!("mcp_servers.aiw.command={}", text(env.parts().0.to_str().unwrap())),
-            "mcp_servers.aiw.args=[\"mcp\",\"serve\"]".into(),
-            format!("mcp_servers.aiw.env={{{}}}", pairs.join(",")),
-            "mcp_servers.aiw.required=true".into(),
-            "mcp_servers.aiw.default_tools_approval_mode=\"approve\"".into(),
-        ] {
-            command.args(["-c", &setting]);
-        }
-        command.arg(PROMPT);
-        command
-    });
+    client("codex", ["gemini", "claude", "codex"], tool, |env, real, url| codex(env, real, url, PROMPT));
 }
 
 #[test]
 fn gemini_cli_starts_waits_and_reads() {
     let tool = |name: &str, input| json!({"name": format!("mcp_aiw_{name}"), "input": input});
-    client("gemini", ["claude", "codex", "gemini"], tool, |env, gemini, url| {
-        let settings = json!({
-            "security": {"auth": {"selectedType": "gemini-api-key"}},
-            "privacy": {"usageStatisticsEnabled": false},
-            "telemetry": {"enabled": false},
-            "general": {"enableAutoUpdate": false, "enableAutoUpdateNotification": false},
-            "mcpServers": {"aiw": {"command": env.parts().0, "args": ["mcp", "serve"], "env": variables(env), "trust": true}},
-        });
-        fs::create_dir_all(env.user().join(".gemini")).unwrap();
-        fs::write(env.user().join(".gemini/settings.json"), settings.to_string()).unwrap();
-        let mut command = env.program(gemini);
-        command.args(["-p", PROMPT, "-m", "gemini-2.5-flash", "--approval-mode", "yolo"]);
-        command.env("GEMINI_API_KEY", "dummy").env("GOOGLE_GEMINI_BASE_URL", url);
-        command
-    });
+    client("gemini", ["claude", "codex", "gemini"], tool, |env, real, url| gemini(env, real, url, PROMPT));
 }
 
 /// Lets the CLIs on a path answer quietly, under a provider `gw` at an address.

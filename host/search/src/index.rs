@@ -16,6 +16,9 @@ pub struct Field {
 /// How quickly more of the same word stops to count.
 const SATURATION: f32 = 1.6;
 
+/// Records that there could be: in a handful, a word that most of them have still tells of them.
+const OTHERS: usize = 20;
+
 /// Records by the words in their fields.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -108,7 +111,7 @@ impl Index {
 }
 
 fn rarity(records: usize, having: usize) -> f32 {
-    let (records, having) = (records as f32, having as f32);
+    let (records, having) = ((records + OTHERS) as f32, having as f32);
     (1.0 + (records - having + 0.5) / (having + 0.5)).ln()
 }
 

@@ -19,15 +19,15 @@ use crate::mcp::Client;
 const HANGS: Duration = Duration::from_secs(60);
 
 /// A home with servers.
-pub(super) struct Servers {
-    pub(super) env: Environment,
+pub(crate) struct Servers {
+    pub(crate) env: Environment,
     entries: Map<String, Value>,
     python: PathBuf,
 }
 
 impl Servers {
     /// None without Python, in which the servers are written.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let Some(python) = python() else {
             not_run("there is no python3");
             return None;
@@ -36,12 +36,12 @@ impl Servers {
     }
 
     /// The directory in which a server notes its starts.
-    pub(super) fn state(&self, name: &str) -> PathBuf {
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
         self.env.path(&format!("state-{name}"))
     }
 
     /// The entry of a server.
-    pub(super) fn entry(&self, name: &str, more: &[&str]) -> Value {
+    pub(crate) fn entry(&self, name: &str, more: &[&str]) -> Value {
         let state = self.state(name);
         std::fs::create_dir_all(&state).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp_server.py");
@@ -51,30 +51,30 @@ impl Servers {
     }
 
     /// Declares a server.
-    pub(super) fn with(mut self, name: &str, more: &[&str]) -> Self {
+    pub(crate) fn with(mut self, name: &str, more: &[&str]) -> Self {
         let entry = self.entry(name, more);
         self.put(name, entry);
         self
     }
 
-    pub(super) fn put(&mut self, name: &str, entry: Value) {
+    pub(crate) fn put(&mut self, name: &str, entry: Value) {
         self.entries.insert(name.to_owned(), entry);
         self.env.write_mcp(&json!({"mcpServers": self.entries}).to_string());
     }
 
     /// Declares a server with a fault.
-    pub(super) fn faulty(self, fault: &str) -> Self {
+    pub(crate) fn faulty(self, fault: &str) -> Self {
         self.with(fault, &["--fault", fault])
     }
 
     /// The starts of a server: process id and environment.
-    pub(super) fn starts(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn starts(&self, name: &str) -> Vec<Value> {
         let text = std::fs::read_to_string(self.state(name).join("starts")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The processes that its servers started, and those that these started.
-    pub(super) fn processes(&self) -> Vec<i64> {
+    pub(crate) fn processes(&self) -> Vec<i64> {
         let forked = |name: &String| {
             let text = std::fs::read_to_string(self.state(name).join("forked")).unwrap_or_default();
             text.lines().map(|line| line.parse().unwrap()).collect::<Vec<i64>>()
@@ -84,20 +84,20 @@ impl Servers {
     }
 
     /// Learns what the servers offer, as earlier sessions would have.
-    pub(super) fn known(self) -> Self {
+    pub(crate) fn known(self) -> Self {
         self.env.run(&["mcp", "tools"]);
         self
     }
 
     /// The same without looking into these, which would take too long.
-    pub(super) fn known_but(self, names: &[&str]) -> Self {
+    pub(crate) fn known_but(self, names: &[&str]) -> Self {
         let others: Vec<&str> = self.entries.keys().map(String::as_str).filter(|name| !names.contains(name)).collect();
         self.env.run(&[&["mcp", "tools"], others.as_slice()].concat());
         self
     }
 
     /// A session whose list of tools holds this one.
-    pub(super) fn session(&self, tool: &str) -> Client {
+    pub(crate) fn session(&self, tool: &str) -> Client {
         let mut client = Client::initialized(&self.env);
         until(|| names(&mut client).contains(&tool.to_owned()));
         client
@@ -105,18 +105,18 @@ impl Servers {
 }
 
 /// The tools that a client lists.
-pub(super) fn names(client: &mut Client) -> Vec<String> {
+pub(crate) fn names(client: &mut Client) -> Vec<String> {
     let tools = client.result("tools/list", json!({}));
     tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The text of a result.
-pub(super) fn text(result: &Value) -> &str {
+pub(crate) fn text(result: &Value) -> &str {
     result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("{result:#}"))
 }
 
 /// Waits until something is so.
-pub(super) fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < HANGS, "it never is");
@@ -125,7 +125,7 @@ pub(super) fn until(mut is_so: impl FnMut() -> bool) {
 }
 
 /// Whether a process is there and no zombie.
-pub(super) fn is_there(pid: i64) -> bool {
+pub(crate) fn is_there(pid: i64) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
 }

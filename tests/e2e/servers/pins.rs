@@ -75,7 +75,8 @@ fn a_profile_holds_in_lists_and_calls() {
     assert_eq!(text(&client.call("b__echo", json!({}))), "{}");
     let mut client = Client::start_with(&servers.env, &["mcp", "serve", "--profile", "none"]);
     client.initialize("2025-06-18");
-    assert_eq!(names(&mut client), ["call_tool", "read_result"]);
+    assert_eq!(names(&mut client), ["call_tool", "read_result", "intelligent_route", "search_tools"]);
+    assert_eq!(client.good("search_tools", json!({"query": "echo"}))["tools"], json!([]));
     let unknown = servers.env.run(&["mcp", "serve", "--profile", "typo"]);
     assert_eq!(unknown.code, 3);
     assert!(unknown.stderr.contains("the profiles are: none, some"), "{}", unknown.stderr);

@@ -239,7 +239,9 @@ impl Indexed {
     /// What the terms of a tool's name and description tell of it.
     fn weights(&self, tool: usize) -> Weights<'_> {
         let (segment, tool) = self.terms(tool);
-        segment.own_terms(tool).map(|term| (term, self.index.rarity(term))).collect()
+        // A number only tells variants apart.
+        let is_word = |term: &&str| !term.bytes().all(|b| b.is_ascii_digit());
+        segment.own_terms(tool).filter(is_word).map(|term| (term, self.index.rarity(term))).collect()
     }
 
     fn matched(&self, request: &Request<'_>, tool: usize) -> Vec<String> {
