@@ -19,11 +19,13 @@ fn routes(cli: &str, calls: fn(&str, Value) -> Value, by_name: bool, line: Line)
     let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let Some(mut servers) = five_hundred() else { return };
     let turn = |name: &str, input: Value| json!({"match": PROMPT, "offers": "intelligent_route", "tools": [calls(name, input)]});
-    let called = match by_name {
+    let mut called = match by_name {
         true => turn(TARGET, json!({"id": "7"})),
         // It lists once and never again.
         false => turn("call_tool", json!({"server": "invoices", "tool": "approve_invoice", "arguments": {"id": "7"}})),
     };
+    // A client lists the tools anew while its model thinks.
+    called["delay"] = json!(2);
     let turns = json!([
         turn("intelligent_route", json!({"user_request": "approve an invoice"})),
         called,
