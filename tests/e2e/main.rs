@@ -16,6 +16,7 @@ mod interactive;
 mod masking;
 mod mcp;
 mod mcp_clients;
+mod models;
 mod oauth;
 mod plugins;
 mod providers;

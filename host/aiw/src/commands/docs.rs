@@ -12,14 +12,16 @@ use aiw_markets::{
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
 use aiw_setup::{ClientChange, ClientSummary};
+use aiw_vectors::{ModelStatus, ModelSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpLogin, McpLogout, McpToken, NewProject,
-    Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpLogin, McpLogout, McpToken, ModelPull,
+    ModelRemove, NewProject, Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status,
+    TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -71,6 +73,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         McpLogin
         McpLogout
         McpToken
+        ModelPull
+        ModelRemove
+        ModelStatus
+        ModelSummary
         NewProject
         PluginDetails
         PluginSummary
