@@ -4,6 +4,8 @@ mod answers;
 mod cli;
 mod commands;
 mod complete;
+mod component_mcp;
+mod component_meaning;
 mod component_tasks;
 mod components;
 mod downloads;

@@ -121,8 +121,10 @@ fn copy(wanted: &Wanted, directory: &Path, path: &Path) -> Result<(), ModelsErro
     Err(ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) })
 }
 
-fn early(reason: &str) -> Broken {
-    Broken { reason: reason.into(), lasting: false }
+fn of_another_size(wanted: &Wanted, url: &str, path: &Path) -> ModelsError {
+    drop(fs::remove_file(path));
+    let source_name = format!("`{}`", one_line(&aiw_core::without_query(url), 200));
+    ModelsError::Wrong { file: wanted.name.clone(), source_name, problem: wrong_size(wanted) }
 }
 
 fn wrong_size(wanted: &Wanted) -> String {
@@ -179,7 +181,10 @@ async fn attempt(
     } else if body.start() == 0 {
         create(path)?
     } else {
-        return Ok(Some(early("the server sent another part of the file than it was asked for")));
+        return Ok(Some(Broken {
+            reason: "the server sent another part of the file than it was asked for".into(),
+            lasting: false,
+        }));
     };
     let mut done = body.start();
     loop {
@@ -187,20 +192,14 @@ async fn attempt(
             Ok(Some(piece)) => {
                 done += piece.len() as u64;
                 if done > wanted.size {
-                    drop(file);
-                    drop(fs::remove_file(path));
-                    let source_name = format!("`{}`", one_line(&aiw_core::without_query(url), 200));
-                    return Err(ModelsError::Wrong {
-                        file: wanted.name.clone(),
-                        source_name,
-                        problem: wrong_size(wanted),
-                    });
+                    return Err(of_another_size(wanted, url, path));
                 }
                 file.write_all(&piece).map_err(written)?;
                 progress(&wanted.name, done, wanted.size);
             }
             Ok(None) if done == wanted.size => return Ok(None),
-            Ok(None) => return Ok(Some(early("the connection ended early"))),
+            // A connection that breaks is an error; this is the end of the server's file.
+            Ok(None) => return Err(of_another_size(wanted, url, path)),
             Err(broken) => return Ok(Some(broken)),
         }
     }
