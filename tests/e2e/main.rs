@@ -13,6 +13,7 @@ mod crash;
 mod extensions;
 mod http;
 mod interactive;
+mod knowing;
 mod masking;
 mod mcp;
 mod mcp_clients;

@@ -70,7 +70,8 @@ fn tool(server: &str, definition: &Value) -> McpTool {
 
 /// Finds a tool that is known and not withheld.
 fn known(pool: &Pool, server: &str, wanted: &str) -> Option<McpTool> {
-    let offered = pool.tools().into_iter().find(|offered| offered.server == server && name(&offered.definition) == wanted);
+    let offered =
+        pool.tools().into_iter().find(|offered| offered.server == server && name(&offered.definition) == wanted);
     offered.map(|offered| tool(server, &offered.definition))
 }
 
@@ -97,7 +98,10 @@ impl Mcp for ComponentMcp {
         let arguments: Map<String, Value> = match arguments.trim() {
             "" => Map::new(),
             text => serde_json::from_str(text).map_err(|e| {
-                refused(Refusal::Invalid, format!("the arguments are not a JSON object: {}", one_line(&e.to_string(), 200)))
+                refused(
+                    Refusal::Invalid,
+                    format!("the arguments are not a JSON object: {}", one_line(&e.to_string(), 200)),
+                )
             })?,
         };
         let result = self.pool().await?.call(server, tool, arguments, None).await.map_err(error)?;

@@ -148,9 +148,8 @@ impl Vectors for ComponentVectors {
     }
 
     async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, Refused> {
-        let delete = move |store: &FileVectors| {
-            store.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).map_err(error)
-        };
+        let delete =
+            move |store: &FileVectors| store.delete(&ids.iter().map(String::as_str).collect::<Vec<_>>()).map_err(error);
         self.with(of, None, delete).await
     }
 

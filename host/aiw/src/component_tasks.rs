@@ -10,7 +10,7 @@ use aiw_core::{TaskId, one_line};
 use aiw_home::Home;
 use aiw_tasks::{Scope, Tasks as Table, WaitMode};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{StartTask, Task, Refused, Tasks};
+use aiw_wasm::capabilities::{Refused, StartTask, Task, Tasks};
 use async_trait::async_trait;
 
 use crate::executable::own_executable;

@@ -51,12 +51,15 @@ mod tests {
 
     #[test]
     fn a_star_is_any_part_of_a_name_and_no_destructive_tool() {
-        let covers = |pattern, server, tool, destructive| {
-            ToolPattern::parse(pattern).unwrap().covers(server, tool, destructive)
-        };
-        for (pattern, server, tool) in
-            [("*/*", "a", "b"), ("*/*", "a", "b/c"), ("a/get_*", "a", "get_"), ("a/*_x_*", "a", "1_x_2"), ("a/b", "a", "b")]
-        {
+        let covers =
+            |pattern, server, tool, destructive| ToolPattern::parse(pattern).unwrap().covers(server, tool, destructive);
+        for (pattern, server, tool) in [
+            ("*/*", "a", "b"),
+            ("*/*", "a", "b/c"),
+            ("a/get_*", "a", "get_"),
+            ("a/*_x_*", "a", "1_x_2"),
+            ("a/b", "a", "b"),
+        ] {
             assert!(covers(pattern, server, tool, false), "{pattern}");
             assert_eq!(covers(pattern, server, tool, true), !pattern.contains('*'), "{pattern}");
         }

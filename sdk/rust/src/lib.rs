@@ -241,8 +241,8 @@ pub mod cache {
 
 /// Texts as vectors, by the sentence model that the user chose. There may be none.
 pub mod embeddings {
-    use crate::Error;
     pub use crate::__wit::aiw::plugin::embeddings::{ModelState, SentenceModel};
+    use crate::Error;
 
     /// Returns the model, or why there is none.
     pub fn state() -> ModelState {
@@ -257,15 +257,13 @@ pub mod embeddings {
 
 /// Collections of vectors, private to this extension. The manifest must name them (`collections`).
 pub mod vectors {
-    pub use crate::__wit::aiw::plugin::vectors::{
-        VectorEntry, VectorHit, clear, count, delete, get, search, upsert,
-    };
+    pub use crate::__wit::aiw::plugin::vectors::{VectorEntry, VectorHit, clear, count, delete, get, search, upsert};
 }
 
 /// The tools of the user's MCP servers that the manifest names: `"mcp": ["time/*", "notes/delete_note"]`.
 pub mod mcp {
-    use crate::Error;
     pub use crate::__wit::aiw::plugin::mcp::{McpResult, McpTool};
+    use crate::Error;
 
     /// Returns the tools that this extension may call, as far as they are known without starting a server.
     pub fn list() -> Result<Vec<McpTool>, Error> {

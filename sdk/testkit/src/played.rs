@@ -9,9 +9,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{TaskId, TaskState};
 use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{
-    Clock, Http, Level, Log, Origin, SettingsSource, StartTask, Task, Refused, Tasks, Trees,
-};
+use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Refused, SettingsSource, StartTask, Task, Tasks, Trees};
 use async_trait::async_trait;
 
 use crate::Answers;

@@ -64,9 +64,8 @@ impl vectors::Host for CallState {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(self.call.limits.hits);
         let capability = self.call.capabilities.vectors.clone();
         let found = self.waiting(capability.search(of, query, limit)).await;
-        let hits = |found: Vec<(String, f32)>| {
-            found.into_iter().map(|(id, score)| vectors::VectorHit { id, score }).collect()
-        };
+        let hits =
+            |found: Vec<(String, f32)>| found.into_iter().map(|(id, score)| vectors::VectorHit { id, score }).collect();
         Ok(found.map(hits).map_err(refused))
     }
 
