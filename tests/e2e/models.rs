@@ -66,7 +66,7 @@ fn mirror(directory: PathBuf, alter: impl Fn(&Request, &[u8]) -> Option<Answer> 
     })
 }
 
-fn pull<'a>(url: &'a str) -> [&'a str; 5] {
+fn pull(url: &str) -> [&str; 5] {
     ["model", "pull", "mine", "--from", url]
 }
 

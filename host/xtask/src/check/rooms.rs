@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     (
         "agentic-warden",
         &[
@@ -44,7 +44,10 @@ const ROOMS: [(&str, &[&str]); 23] = [
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
     ),
-    ("aiw-routing", &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-servers", "aiw-supervisor", "aiw-vectors"]),
+    (
+        "aiw-routing",
+        &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-search", "aiw-servers", "aiw-supervisor", "aiw-vectors"],
+    ),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
     ("aiw-servers", &["aiw-core", "aiw-home"]),
@@ -61,6 +64,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ("aiw-vectors", &["aiw-core", "aiw-home"]),
     // Foundations.
     ("aiw-extensions", &["aiw-core"]),
+    ("aiw-search", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
     ("aiw-tests", &[]),
@@ -72,7 +76,7 @@ const TESTS: [(&str, &str); 3] =
     [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen"), ("aiw-vectors", "aiw-tests")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 26] = [
+const DOORS: [(&str, &[&str]); 27] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -95,6 +99,7 @@ const DOORS: [(&str, &[&str]); 26] = [
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
+    ("rust-stemmers", &["aiw-search"]),
     ("fastembed", &["aiw-vectors"]),
     ("ort", &["aiw-vectors"]),
     ("memvdb", &["aiw-vectors"]),
