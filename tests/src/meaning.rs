@@ -127,6 +127,12 @@ pub fn onnx_runtime() -> Option<PathBuf> {
     place("libonnxruntime.so")
 }
 
+/// Finds the directory with the package that the library comes in. If it is absent, prints a line and returns `None`.
+pub fn onnx_package() -> Option<PathBuf> {
+    let name = format!("onnxruntime-1.31.1-cp311-cp311-manylinux_2_28_{}.whl", std::env::consts::ARCH);
+    Some(place(&name)?.parent()?.to_owned())
+}
+
 /// Finds the directory of a real model: `all-MiniLM-L6-v2` or `all-MiniLM-L6-v2-int8`. If it is absent, prints a
 /// line and returns `None`.
 pub fn real_model(name: &str) -> Option<PathBuf> {

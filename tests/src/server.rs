@@ -36,6 +36,17 @@ pub enum Answer {
     Silence,
     /// Headers that promise more than is sent.
     Cut,
+    /// Status, headers with the length, and the beginning of a body. Then the connection ends, or only says no more.
+    Part(u16, Vec<(String, String)>, Vec<u8>, Then),
+}
+
+/// What follows the beginning of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// The connection ends.
+    End,
+    /// Nothing, while the client waits.
+    Silence,
 }
 
 impl Answer {
@@ -171,6 +182,19 @@ fn serve(
             }
             Answer::Silence => {
                 while !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                return Ok(());
+            }
+            Answer::Part(status, headers, body, then) => {
+                let mut head = format!("HTTP/1.1 {status} X\r\n");
+                for (name, value) in headers {
+                    head.push_str(&format!("{name}: {value}\r\n"));
+                }
+                stream.write_all(head.as_bytes())?;
+                stream.write_all(b"\r\n")?;
+                stream.write_all(&body)?;
+                while then == Then::Silence && !stop.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(50));
                 }
                 return Ok(());

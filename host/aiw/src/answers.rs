@@ -7,6 +7,7 @@ use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::RemovedProvider;
 use aiw_setup::ClientSummary;
+use aiw_vectors::ModelStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -239,6 +240,26 @@ pub struct ProviderRemove {
 #[derive(Default, Serialize, JsonSchema)]
 pub struct RoleRemove {
     /// The names of the roles that were removed
+    pub removed: Vec<String>,
+    /// Those that could not be removed
+    pub failed: Vec<FailedName>,
+}
+
+/// `aiw model pull`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ModelPull {
+    /// What was fetched
+    pub pulled: Vec<String>,
+    /// What was there already
+    pub unchanged: Vec<String>,
+    /// Whether there is a model to use now
+    pub model: Option<ModelStatus>,
+}
+
+/// `aiw model remove`
+#[derive(Default, Serialize, JsonSchema)]
+pub struct ModelRemove {
+    /// The names of the models that were removed
     pub removed: Vec<String>,
     /// Those that could not be removed
     pub failed: Vec<FailedName>,

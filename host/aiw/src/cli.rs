@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 
 pub mod mcp;
+pub mod model;
 pub mod provider;
 pub mod run;
 pub mod setup;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::complete;
 
 use self::mcp::McpCommand;
+use self::model::ModelCommand;
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
@@ -91,6 +93,11 @@ pub enum Command {
     /// Manage roles: instructions that go before a prompt
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Get a sentence model, so that search goes by meaning too
+    ///
+    /// Everything works without one, by words alone.
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Print the script that completes commands, ids and names in your shell
     ///
     /// bash: put `source <(aiw completions bash)` into ~/.bashrc. zsh: put `source <(aiw completions zsh)` into

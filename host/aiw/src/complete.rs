@@ -10,6 +10,7 @@ use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
 use aiw_routing::{Configured, Places};
 use aiw_tasks::{Scope, State, Task, Tasks};
+use aiw_vectors::{ModelSummary, Models};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use crate::components::Host;
@@ -70,6 +71,21 @@ pub fn providers_or_own() -> ArgValueCandidates {
         let own = (OWN.to_owned(), "the CLI's own configuration".to_owned());
         Some(provider_offers().into_iter().flatten().chain([own]).collect())
     })
+}
+
+/// Names of models, and of the library that runs them.
+pub fn models() -> ArgValueCandidates {
+    candidates(|| model_offers(|_| true))
+}
+
+/// Names of models that are there.
+pub fn pulled_models() -> ArgValueCandidates {
+    candidates(|| model_offers(|model| model.pulled))
+}
+
+fn model_offers(wanted: fn(&ModelSummary) -> bool) -> Option<Vec<Offer>> {
+    let models = Models::at(Home::find().ok()?).list().ok()?;
+    Some(models.into_iter().filter(wanted).map(|model| (model.name, model.label)).collect())
 }
 
 /// Names of roles that can be used.

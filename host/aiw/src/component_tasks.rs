@@ -10,18 +10,18 @@ use aiw_core::{TaskId, one_line};
 use aiw_home::Home;
 use aiw_tasks::{Scope, Tasks as Table, WaitMode};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{StartTask, Task, TaskError, Tasks};
+use aiw_wasm::capabilities::{Refused, StartTask, Task, Tasks};
 use async_trait::async_trait;
 
 use crate::executable::own_executable;
 
 pub struct ComponentTasks(pub Home);
 
-fn refused(refusal: Refusal, message: impl Into<String>) -> TaskError {
-    TaskError { refusal, message: message.into() }
+fn refused(refusal: Refusal, message: impl Into<String>) -> Refused {
+    Refused { refusal, message: message.into() }
 }
 
-fn error(e: aiw_tasks::TaskError) -> TaskError {
+fn error(e: aiw_tasks::TaskError) -> Refused {
     let refusal = match &e {
         aiw_tasks::TaskError::NoTask { .. } => Refusal::NotFound,
         _ => Refusal::Unavailable { retry_after: None },
@@ -34,7 +34,7 @@ impl ComponentTasks {
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Table) -> Result<T, aiw_tasks::TaskError> + Send + 'static,
-    ) -> Result<T, TaskError> {
+    ) -> Result<T, Refused> {
         let home = self.0.clone();
         let done = tokio::task::spawn_blocking(move || {
             let table = Table::open(&home, Scope::Session(aiw_launch::session().root)).map_err(error)?;
@@ -46,16 +46,16 @@ impl ComponentTasks {
 
 #[async_trait]
 impl Tasks for ComponentTasks {
-    async fn list(&self) -> Result<Vec<Task>, TaskError> {
+    async fn list(&self) -> Result<Vec<Task>, Refused> {
         let tasks = self.with(Table::list_settled).await?;
         Ok(tasks.into_iter().rev().map(convert).collect())
     }
 
-    async fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
         self.with(move |table| table.get(id)).await.map(convert)
     }
 
-    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, TaskError> {
+    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, Refused> {
         let cancelled = Arc::new(AtomicBool::new(false));
         // A call that is given up must not leave a thread that waits on.
         let _cancel = CancelOnDrop(cancelled.clone());
@@ -67,7 +67,7 @@ impl Tasks for ComponentTasks {
     }
 
     /// By aiw's own command line: what a component may start is what a user may, and no more.
-    async fn start(&self, request: &StartTask) -> Result<Task, TaskError> {
+    async fn start(&self, request: &StartTask) -> Result<Task, Refused> {
         let request = request.clone();
         let started = tokio::task::spawn_blocking(move || start(&request));
         let id = started.await.map_err(|e| refused(Refusal::Unavailable { retry_after: None }, e.to_string()))??;
@@ -83,7 +83,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn start(request: &StartTask) -> Result<TaskId, TaskError> {
+fn start(request: &StartTask) -> Result<TaskId, Refused> {
     let unavailable = |why: String| refused(Refusal::Unavailable { retry_after: None }, why);
     let aiw = own_executable().map_err(|e| unavailable(e.message().to_owned()))?;
     let mut command = Command::new(aiw);

@@ -9,6 +9,8 @@ use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
 use aiw_wasm::capabilities::{Capabilities, SettingsSource, SystemClock};
 
+use crate::component_mcp::ComponentMcp;
+use crate::component_meaning::{ComponentModel, ComponentVectors};
 use crate::component_tasks::ComponentTasks;
 use crate::executable::own_executable;
 use crate::failure::Failure;
@@ -77,6 +79,9 @@ impl Host {
             log: Arc::new(FileLog::new(&home)),
             settings: Arc::new(HomeSettings(home.clone())),
             tasks: Arc::new(ComponentTasks(home.clone())),
+            embeddings: Arc::new(ComponentModel::new(home.clone())),
+            vectors: Arc::new(ComponentVectors::new(home.clone())),
+            mcp: Arc::new(ComponentMcp::new(home.clone(), client.clone())),
             home: home.clone(),
         };
         let library = Library::new(home.clone(), &BUNDLED, capabilities).compile_with(own_executable()?);

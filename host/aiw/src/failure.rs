@@ -100,7 +100,8 @@ from!(
     aiw_routing::PoolError,
     aiw_setup::SetupError,
     aiw_tasks::TaskError,
-    aiw_components::LibraryError
+    aiw_components::LibraryError,
+    aiw_vectors::ModelsError
 );
 
 impl From<aiw_launch::LaunchError> for Failure {

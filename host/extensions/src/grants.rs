@@ -8,10 +8,14 @@ use crate::{About, INTERFACES};
 /// The kind of a capability: a list in the manifest, or the imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CapabilityKind {
+    /// The component's own collections of vectors.
+    Collections,
     /// Hosts that the component contacts over HTTPS.
     Hosts,
     /// Interfaces that the component imports.
     Imports,
+    /// Tools of MCP servers, as `server/tool`.
+    Mcp,
     /// Kinds of places that the component reads files from.
     Origins,
     /// The component's settings.
@@ -22,13 +26,16 @@ pub enum CapabilityKind {
 
 impl CapabilityKind {
     /// All kinds, sorted by name.
-    pub const ALL: [Self; 5] = [Self::Hosts, Self::Imports, Self::Origins, Self::Settings, Self::Tasks];
+    pub const ALL: [Self; 7] =
+        [Self::Collections, Self::Hosts, Self::Imports, Self::Mcp, Self::Origins, Self::Settings, Self::Tasks];
 
     /// Returns the name used in manifests and in the lock file.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Collections => "collections",
             Self::Hosts => "hosts",
             Self::Imports => "imports",
+            Self::Mcp => "mcp",
             Self::Origins => "origins",
             Self::Settings => "settings",
             Self::Tasks => "tasks",
@@ -54,6 +61,11 @@ impl fmt::Display for Capability {
             CapabilityKind::Origins if value == "git:*" => f.write_str("read git repositories on any public host"),
             CapabilityKind::Origins if value == "directory" => f.write_str("read directories that you name"),
             CapabilityKind::Origins => write!(f, "read git repositories on `{}`", value.trim_start_matches("git:")),
+            CapabilityKind::Collections => write!(f, "keep the collection of vectors `{value}`"),
+            CapabilityKind::Mcp => match crate::ToolPattern::parse(value) {
+                Some(pattern) if pattern.is_name() => write!(f, "call the MCP tool `{value}`"),
+                _ => write!(f, "call the MCP tools `{value}` that destroy nothing"),
+            },
             CapabilityKind::Settings => write!(f, "read its setting `{value}`"),
             CapabilityKind::Tasks => write!(f, "{value} tasks"),
             CapabilityKind::Imports => match INTERFACES.iter().find(|(name, _)| name == value) {
@@ -83,6 +95,8 @@ impl Grants {
             of(CapabilityKind::Origins, &manifest.origins),
             of(CapabilityKind::Settings, &manifest.settings),
             of(CapabilityKind::Tasks, &manifest.tasks),
+            of(CapabilityKind::Collections, &manifest.collections),
+            of(CapabilityKind::Mcp, &manifest.mcp),
         ];
         Self(lists.into_iter().flatten().collect())
     }

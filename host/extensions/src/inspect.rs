@@ -238,7 +238,20 @@ mod tests {
             1 => any::<f64>().prop_map(Value::from),
             5 => text.clone().prop_map(Value::from),
         ];
-        let names = ["id", "version", "label", "publisher", "homepage", "hosts", "origins", "settings", "tasks", "odd"];
+        let names = [
+            "id",
+            "version",
+            "label",
+            "publisher",
+            "homepage",
+            "hosts",
+            "origins",
+            "settings",
+            "tasks",
+            "collections",
+            "mcp",
+            "odd",
+        ];
         leaf.prop_recursive(5, 40, 8, move |inner| {
             let name = prop_oneof![
                 9 => prop::sample::select(names.to_vec()).prop_map(str::to_owned),
@@ -332,7 +345,7 @@ mod tests {
                             continue;
                         }
                     };
-                    let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks];
+                    let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks, &manifest.mcp];
                     prop_assert!(lists.iter().all(|list| list.len() <= 64));
                     let texts = [&manifest.version, &manifest.label].into_iter().chain(lists.into_iter().flatten());
                     for text in texts {

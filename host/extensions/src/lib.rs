@@ -13,17 +13,19 @@ mod grants;
 mod inspect;
 mod manifest;
 mod structure;
+mod tools;
 
 pub use error::{ExtensionError, MAX_COMPONENT_BYTES, MAX_PARTS};
 pub use grants::{Capability, CapabilityKind, Grants};
 pub use inspect::{About, World, inspect, sha256_hex};
 pub use manifest::{Manifest, is_lower};
+pub use tools::ToolPattern;
 
 /// The version of `aiw:plugin` that this aiw offers.
 pub const CONTRACT: (u32, u32, u32) = (0, 1, 0);
 
 /// The host interfaces of [`CONTRACT`], with a description for people of what each lets a component do.
-pub const INTERFACES: [(&str, &str); 8] = [
+pub const INTERFACES: [(&str, &str); 11] = [
     ("types", "share the words of the contract"),
     ("http", "read over HTTPS from the hosts it names"),
     ("trees", "read git repositories and directories of the origins it names"),
@@ -32,4 +34,7 @@ pub const INTERFACES: [(&str, &str); 8] = [
     ("log", "write lines to the log"),
     ("clock", "tell the time"),
     ("tasks", "see the tasks of your session"),
+    ("embeddings", "turn texts into vectors with your sentence model"),
+    ("vectors", "keep vectors in the collections it names"),
+    ("mcp", "list and call the tools of your MCP servers that it names"),
 ];

@@ -3,6 +3,8 @@
 use aiw_core::ExtensionId;
 use serde::Deserialize;
 
+use crate::ToolPattern;
+
 /// A component's manifest, from the custom section `aiw:manifest`. The imports show which interfaces a component
 /// may use; the manifest says what the imports cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -32,11 +34,19 @@ pub struct Manifest {
     /// What `tasks` may do besides looking: `start`.
     #[serde(default)]
     pub tasks: Vec<String>,
+    /// The collections of `vectors`: 1–40 of `a-z 0-9 -`, at most 8.
+    #[serde(default)]
+    pub collections: Vec<String>,
+    /// The tools that `mcp` may list and call, as `server/tool`. `*` stands for any part of a name; a tool that may
+    /// destroy something must be named.
+    #[serde(default)]
+    pub mcp: Vec<String>,
 }
 
 /// The limits. A manifest is shown to people, who read it before they agree.
 const MAX_TEXT: usize = 200;
 const MAX_ITEMS: usize = 64;
+const MAX_COLLECTIONS: usize = 8;
 
 /// Returns whether a version is lower than another, or `false` if either is not a semver version.
 pub fn is_lower(version: &str, than: &str) -> bool {
@@ -54,7 +64,14 @@ impl Manifest {
             .map_err(|e| format!("cannot be read: {}", aiw_core::one_line(&e.to_string(), 240)))?;
         let texts =
             [&manifest.version, &manifest.label].into_iter().chain(&manifest.publisher).chain(&manifest.homepage);
-        let lists = [&manifest.hosts, &manifest.origins, &manifest.settings, &manifest.tasks];
+        let lists = [
+            &manifest.hosts,
+            &manifest.origins,
+            &manifest.settings,
+            &manifest.tasks,
+            &manifest.collections,
+            &manifest.mcp,
+        ];
         for text in texts.chain(lists.into_iter().flatten()) {
             if text.is_empty()
                 || text.len() > MAX_TEXT
@@ -78,8 +95,24 @@ impl Manifest {
         if let Some(word) = manifest.tasks.iter().find(|word| *word != "start") {
             return Err(format!("asks for `{word}` under `tasks`, which is not `start`"));
         }
+        if let Some(name) = manifest.collections.iter().find(|name| !is_collection(name)) {
+            return Err(format!("has a collection `{name}`, which is not 1–40 of `a-z 0-9 -`"));
+        }
+        if manifest.collections.len() > MAX_COLLECTIONS {
+            return Err(format!("has more than {MAX_COLLECTIONS} collections"));
+        }
+        if let Some(pattern) = manifest.mcp.iter().find(|pattern| ToolPattern::parse(pattern).is_none()) {
+            return Err(format!("has `{pattern}` under `mcp`, which is not `server/tool`"));
+        }
         Ok(manifest)
     }
+}
+
+/// Whether a collection may have this name, which becomes that of a file.
+fn is_collection(name: &str) -> bool {
+    (1..=40).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 #[cfg(test)]
@@ -118,5 +151,27 @@ mod tests {
         };
         assert_eq!(manifest(r#"["start"]"#).unwrap().tasks, ["start"]);
         assert_eq!(manifest(r#"["stop"]"#), Err("asks for `stop` under `tasks`, which is not `start`".to_owned()));
+    }
+
+    #[test]
+    fn collections_are_names_and_tools_are_patterns() {
+        let manifest = |list: &str, value: &str| {
+            let value = serde_json::json!({"id": "x", "version": "1", "label": "x", list: [value]});
+            Manifest::parse(value.to_string().as_bytes())
+        };
+        for good in ["notes", "a", "0-9", &"x".repeat(40)] {
+            assert_eq!(manifest("collections", good).unwrap().collections, [good]);
+        }
+        for bad in ["", "..", "../x", "a/b", "A", "ä", ".x", "-x", "a\0", &"x".repeat(41)] {
+            assert!(manifest("collections", bad).is_err(), "{bad}");
+        }
+        for good in ["time/*", "*/*", "*/get_*", "files/delete", "a.b/c.d"] {
+            assert_eq!(manifest("mcp", good).unwrap().mcp, [good]);
+        }
+        for bad in ["", "*", "time", "/x", "x/", "../x", "a/b/c", "a /b", "a/b\0", "a/**b\n", &"x/".repeat(200)] {
+            assert!(manifest("mcp", bad).is_err(), "{bad}");
+        }
+        let many = serde_json::json!({"id": "x", "version": "1", "label": "x", "collections": vec!["a"; 9]});
+        assert!(Manifest::parse(many.to_string().as_bytes()).is_err());
     }
 }

@@ -24,6 +24,7 @@ pub mod json;
 mod jsonc;
 mod lock;
 mod lockfile;
+mod models;
 mod paths;
 mod project;
 mod providers;
@@ -43,6 +44,7 @@ pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
+pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{Home, user_home};
 pub use project::Project;
 pub use providers::{

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
-    Cache, Document, ExtensionsLock, HomeError, Lock, Plugins, ProvidersFile, Settings, Turn, Vault, files, vault,
+    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, Settings, Turn, Vault, files,
+    vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -16,6 +17,8 @@ use crate::{
 /// mcp.json             mcpServers, as Claude Code loads it
 /// plugins.json         what is installed, and what it added to mcp.json
 /// extensions.lock      third-party components: digests and grants
+/// models.lock          sentence models: digests, and which is in use
+/// vectors/<id>/        the collections of components
 /// extensions/          their files, by digest
 /// plugins/<digest>/    installed plugin trees; not a cache
 /// providers.json       API providers; their secrets are references
@@ -213,6 +216,16 @@ impl Home {
     /// The secrets.
     pub fn vault(&self) -> Vault {
         Vault::at(vault::directory(&self.root))
+    }
+
+    /// Reads `models.lock`.
+    pub fn models_lock(&self) -> Result<ModelsLock, HomeError> {
+        ModelsLock::load(&self.root.join("models.lock"))
+    }
+
+    /// `vectors/<owner>/`: the collections of a component.
+    pub fn vectors(&self, owner: &ExtensionId) -> PathBuf {
+        self.root.join("vectors").join(owner.as_str())
     }
 
     /// `servers/`: what is known about the MCP servers behind aiw, and what they wrote to standard error.

@@ -234,6 +234,9 @@ pub(crate) mod testing {
             log: Arc::new(Nothing),
             settings: Arc::new(Nothing),
             tasks: Arc::new(NoTasks),
+            embeddings: Arc::new(aiw_wasm::capabilities::Nothing),
+            vectors: Arc::new(aiw_wasm::capabilities::Nothing),
+            mcp: Arc::new(aiw_wasm::capabilities::Nothing),
             home: home.clone(),
         };
         let library = Arc::new(Library::new(home.clone(), &[], capabilities));

@@ -90,7 +90,7 @@ pub struct Request {
     pub method: Method,
     /// The URL: `https`, or anything that the policy grants.
     pub url: String,
-    /// Headers. A redirect to another origin takes along only `accept`, `accept-language` and `user-agent`.
+    /// Headers. A redirect to another origin takes along only `accept`, `accept-language`, `range` and `user-agent`.
     pub headers: Vec<(String, String)>,
     /// Headers that are secrets. They are never sent to another origin, and never without encryption except to this
     /// machine or its private networks.
@@ -335,10 +335,11 @@ impl Client {
                 }
                 _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
             };
-            // Any of the caller's headers may be a key, so another origin gets only harmless ones.
+            // Any of the caller's headers may be a key, so another origin gets only harmless ones. Hosts of large files
+            // redirect to others, and the rest of a file is asked for by its range.
             if next.origin() != url.origin() {
                 secrets.clear();
-                let kept = ["accept", "accept-language", "user-agent"];
+                let kept = ["accept", "accept-language", "range", "user-agent"];
                 headers = headers
                     .into_iter()
                     .filter_map(|(name, value)| name.map(|name| (name, value)))

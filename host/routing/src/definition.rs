@@ -22,6 +22,12 @@ pub fn only_reads(definition: &Value) -> bool {
     definition["annotations"]["readOnlyHint"] == true
 }
 
+/// Whether a tool may destroy something: the protocol's default for one that does not say that it only reads or only
+/// adds.
+pub fn may_destroy(definition: &Value) -> bool {
+    !only_reads(definition) && definition["annotations"]["destructiveHint"] != false
+}
+
 /// A digest of what decides how a tool is used. The order of keys makes no difference.
 pub fn digest(definition: &Value) -> String {
     let pinned: BTreeMap<&str, &Value> = PINNED.iter().filter_map(|key| Some((*key, definition.get(*key)?))).collect();

@@ -24,11 +24,16 @@
 mod embed;
 #[cfg(feature = "memvdb")]
 mod memvdb;
+mod models;
 mod scan;
 mod store;
 
 pub use embed::{Embedder, ModelError, ModelFiles, ModelState};
 #[cfg(feature = "memvdb")]
 pub use memvdb::MemvdbVectors;
+pub use models::{
+    Body, Broken, DEFAULT_MODEL, Fetch, ModelStatus, ModelSummary, Models, ModelsError, Progress, RUNTIME,
+    RuntimeStatus, StateName,
+};
 pub use scan::{FileVectors, MemoryVectors, remove_collection};
 pub use store::{Entry, Filter, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorStore};

@@ -81,16 +81,16 @@ pub trait SettingsSource: Send + Sync {
 #[async_trait]
 pub trait Tasks: Send + Sync {
     /// Returns the tasks that have not been removed, the newest first.
-    async fn list(&self) -> Result<Vec<Task>, TaskError>;
+    async fn list(&self) -> Result<Vec<Task>, Refused>;
 
     /// Returns one task.
-    async fn get(&self, id: TaskId) -> Result<Task, TaskError>;
+    async fn get(&self, id: TaskId) -> Result<Task, Refused>;
 
     /// Returns the task once it has ended, or after `time`.
-    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, TaskError>;
+    async fn wait(&self, id: TaskId, time: Duration) -> Result<Task, Refused>;
 
     /// Starts a task for a component, with the CLI's own safe permissions.
-    async fn start(&self, request: &StartTask) -> Result<Task, TaskError>;
+    async fn start(&self, request: &StartTask) -> Result<Task, Refused>;
 }
 
 /// A task as components see it.
@@ -135,10 +135,10 @@ pub struct StartTask {
     pub model: Option<String>,
 }
 
-/// Why a call of [`Tasks`] failed.
+/// Why a capability did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct TaskError {
+pub struct Refused {
     /// Which error of the contract it is.
     pub refusal: Refusal,
     /// The message.
@@ -150,27 +150,169 @@ pub struct TaskError {
 pub struct NoTasks;
 
 impl NoTasks {
-    fn not_found(id: TaskId) -> TaskError {
-        TaskError { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") }
+    fn not_found(id: TaskId) -> Refused {
+        Refused { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") }
     }
 }
 
 #[async_trait]
 impl Tasks for NoTasks {
-    async fn list(&self) -> Result<Vec<Task>, TaskError> {
+    async fn list(&self) -> Result<Vec<Task>, Refused> {
         Ok(Vec::new())
     }
 
-    async fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
         Err(Self::not_found(id))
     }
 
-    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, TaskError> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
         Err(Self::not_found(id))
     }
 
-    async fn start(&self, _request: &StartTask) -> Result<Task, TaskError> {
-        Err(TaskError { refusal: Refusal::Denied, message: "tasks cannot be started here".into() })
+    async fn start(&self, _request: &StartTask) -> Result<Task, Refused> {
+        Err(Refused { refusal: Refusal::Denied, message: "tasks cannot be started here".into() })
+    }
+}
+
+/// Texts as vectors.
+#[async_trait]
+pub trait Embeddings: Send + Sync {
+    /// Returns the id and the dimensions of the model, or why there is none.
+    async fn model(&self) -> Result<(String, usize), Refused>;
+
+    /// Returns a vector of length 1 for each text.
+    async fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused>;
+}
+
+/// Collections of vectors. Each belongs to a component; both names are valid parts of a path.
+#[async_trait]
+pub trait Vectors: Send + Sync {
+    /// Adds and replaces entries, all or none. More than `limit` bytes of vectors are refused.
+    async fn upsert(&self, of: Collection, entries: Vec<(String, Vec<f32>)>, limit: u64) -> Result<(), Refused>;
+
+    /// Removes entries, and returns how many there were.
+    async fn delete(&self, of: Collection, ids: Vec<String>) -> Result<usize, Refused>;
+
+    /// Returns the vector of an entry.
+    async fn get(&self, of: Collection, id: String) -> Result<Option<Vec<f32>>, Refused>;
+
+    /// Returns the number of entries.
+    async fn count(&self, of: Collection) -> Result<usize, Refused>;
+
+    /// Returns the ids and scores of the nearest entries, the nearest first.
+    async fn search(&self, of: Collection, query: Vec<f32>, limit: usize) -> Result<Vec<(String, f32)>, Refused>;
+
+    /// Removes the collection.
+    async fn clear(&self, of: Collection) -> Result<(), Refused>;
+}
+
+/// A collection of vectors.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Collection {
+    /// The id of the component.
+    pub owner: String,
+    /// The name in its manifest.
+    pub name: String,
+}
+
+/// The tools of the user's MCP servers.
+#[async_trait]
+pub trait Mcp: Send + Sync {
+    /// Returns the tools that are known without starting a server.
+    async fn list(&self) -> Result<Vec<McpTool>, Refused>;
+
+    /// Returns one tool. Starts its server if it is not known.
+    async fn find(&self, server: &str, tool: &str) -> Result<McpTool, Refused>;
+
+    /// Calls a tool with a JSON object, and returns the server's result.
+    async fn call(&self, server: &str, tool: &str, arguments: &str) -> Result<McpResult, Refused>;
+}
+
+/// A tool of an MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpTool {
+    /// The server's key.
+    pub server: String,
+    /// The tool's own name.
+    pub name: String,
+    /// What the server says about it.
+    pub description: String,
+    /// The JSON Schema of its arguments.
+    pub input_schema: String,
+    /// Whether it may destroy something.
+    pub destructive: bool,
+}
+
+/// The result of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct McpResult {
+    /// Whether the tool failed.
+    pub is_error: bool,
+    /// The result in JSON.
+    pub json: String,
+}
+
+/// Neither a model nor collections nor MCP servers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Nothing {
+    fn refused<T>(what: &str) -> Result<T, Refused> {
+        let refusal = Refusal::Unavailable { retry_after: None };
+        Err(Refused { refusal, message: format!("there are no {what} here") })
+    }
+}
+
+#[async_trait]
+impl Embeddings for Nothing {
+    async fn model(&self) -> Result<(String, usize), Refused> {
+        Self::refused("sentence models")
+    }
+
+    async fn embed(&self, _texts: Vec<String>) -> Result<Vec<Vec<f32>>, Refused> {
+        Self::refused("sentence models")
+    }
+}
+
+#[async_trait]
+impl Vectors for Nothing {
+    async fn upsert(&self, _of: Collection, _entries: Vec<(String, Vec<f32>)>, _limit: u64) -> Result<(), Refused> {
+        Self::refused("collections")
+    }
+
+    async fn delete(&self, _of: Collection, _ids: Vec<String>) -> Result<usize, Refused> {
+        Self::refused("collections")
+    }
+
+    async fn get(&self, _of: Collection, _id: String) -> Result<Option<Vec<f32>>, Refused> {
+        Self::refused("collections")
+    }
+
+    async fn count(&self, _of: Collection) -> Result<usize, Refused> {
+        Self::refused("collections")
+    }
+
+    async fn search(&self, _of: Collection, _query: Vec<f32>, _limit: usize) -> Result<Vec<(String, f32)>, Refused> {
+        Self::refused("collections")
+    }
+
+    async fn clear(&self, _of: Collection) -> Result<(), Refused> {
+        Self::refused("collections")
+    }
+}
+
+#[async_trait]
+impl Mcp for Nothing {
+    async fn list(&self) -> Result<Vec<McpTool>, Refused> {
+        Ok(Vec::new())
+    }
+
+    async fn find(&self, _server: &str, _tool: &str) -> Result<McpTool, Refused> {
+        Self::refused("MCP servers")
+    }
+
+    async fn call(&self, _server: &str, _tool: &str, _arguments: &str) -> Result<McpResult, Refused> {
+        Self::refused("MCP servers")
     }
 }
 
@@ -189,6 +331,12 @@ pub struct Capabilities {
     pub settings: Arc<dyn SettingsSource>,
     /// For the interface `tasks`.
     pub tasks: Arc<dyn Tasks>,
+    /// For the interface `embeddings`.
+    pub embeddings: Arc<dyn Embeddings>,
+    /// For the interface `vectors`.
+    pub vectors: Arc<dyn Vectors>,
+    /// For the interface `mcp`.
+    pub mcp: Arc<dyn Mcp>,
     /// For the interface `cache`. Each component has its own directory beneath the home's.
     pub home: aiw_home::Home,
 }

@@ -35,6 +35,16 @@ pub struct Limits {
     pub task_starts: u32,
     /// Time of one wait for a task: as long as an MCP client's tool call may take.
     pub task_wait: Duration,
+    /// Texts that one call of `embed` may pass, and their bytes. More would hold the model for seconds.
+    pub texts: usize,
+    /// See [`texts`](Self::texts).
+    pub text_bytes: usize,
+    /// Texts that one call of the component may embed: some seconds of the model.
+    pub embedded: usize,
+    /// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
+    pub collection_bytes: u64,
+    /// Entries that one search may return.
+    pub hits: usize,
     /// The maximum length of a log line.
     pub log_line: usize,
     /// Bytes that one call may log.
@@ -58,6 +68,11 @@ impl Limits {
         read_bytes: 8 << 20,
         task_starts: 0,
         task_wait: Duration::ZERO,
+        texts: 256,
+        text_bytes: 1 << 20,
+        embedded: 2_000,
+        collection_bytes: 64 << 20,
+        hits: 1_000,
         log_line: 2_000,
         log_bytes: 64 << 10,
     };

@@ -23,7 +23,7 @@ pub fn build() -> Result<()> {
     for name in ["acme-index", "acme-spread"] {
         example(&out, name)?;
     }
-    let built = "components for tests: hostile, hostile-provider, timeless, acme-index, acme-spread";
+    let built = "components for tests: hostile, hostile-provider, knowing, timeless, acme-index, acme-spread";
     match acme_index_js(&out)? {
         None => println!("{built}, acme-index-js"),
         Some(why) => println!("{built}; acme-index-js is not built: {why}"),
@@ -43,6 +43,8 @@ fn hostile(out: &Path) -> Result<()> {
     };
     let (_, provider) = wrap("hostile-provider")?;
     let provider = component::with_manifest(provider.component, &provider.manifest);
+    let (_, knowing) = wrap("knowing")?;
+    let knowing = component::with_manifest(knowing.component, &knowing.manifest);
     let (module, Parts { component, manifest }) = wrap("hostile")?;
     let whole = component::with_manifest(component.clone(), &manifest);
 
@@ -62,6 +64,7 @@ fn hostile(out: &Path) -> Result<()> {
         ("older-contract", replaced(&whole, "@0.1.0", "@0.0.9")?),
         ("unknown-interface", replaced(&whole, "aiw:plugin/clock@", "aiw:plugin/nails@")?),
         ("hostile-provider", provider),
+        ("knowing", knowing),
         ("hostile", whole),
     ];
     for (name, bytes) in files {

@@ -2,7 +2,7 @@
 //!
 //! An extension is a WebAssembly component that adds a kind of plugin marketplace ([`MarketSource`]) or a kind of API
 //! provider ([`Provider`]). It has no file system, network, clock or environment: the modules [`http`], [`trees`],
-//! [`cache`], [`settings`], [`log`], [`tasks`] and [`clock`] call the host, which allows what the manifest declares and
+//! [`cache`], [`settings`], [`log`], [`tasks`], [`clock`], [`embeddings`], [`vectors`] and [`mcp`] call the host, which allows what the manifest declares and
 //! the user agreed to.
 //!
 //! `aiw extension new NAME --kind market-source` or `--kind provider` creates a project with tests.
@@ -178,7 +178,7 @@ pub mod __wit {
         export_macro_name: "__export_market_source",
         default_bindings_module: "aiw_extension::__wit",
         additional_derives: [PartialEq, Eq],
-        additional_derives_ignore: ["manifests"],
+        additional_derives_ignore: ["manifests", "vector-entry", "vector-hit"],
     });
 }
 
@@ -236,6 +236,44 @@ pub mod cache {
     /// Stores `value` for at most `time`. Silently ignored beyond the extension's quota.
     pub fn put(key: &str, value: &[u8], time: Duration) {
         cache::put(key, value, u32::try_from(time.as_secs()).unwrap_or(u32::MAX));
+    }
+}
+
+/// Texts as vectors, by the sentence model that the user chose. There may be none.
+pub mod embeddings {
+    pub use crate::__wit::aiw::plugin::embeddings::{ModelState, SentenceModel};
+    use crate::Error;
+
+    /// Returns the model, or why there is none.
+    pub fn state() -> ModelState {
+        crate::__wit::aiw::plugin::embeddings::state()
+    }
+
+    /// Returns a vector of length 1 for each text: at most 256 texts, 1 MiB in total.
+    pub fn embed(texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        crate::__wit::aiw::plugin::embeddings::embed(texts)
+    }
+}
+
+/// Collections of vectors, private to this extension. The manifest must name them (`collections`).
+pub mod vectors {
+    pub use crate::__wit::aiw::plugin::vectors::{VectorEntry, VectorHit, clear, count, delete, get, search, upsert};
+}
+
+/// The tools of the user's MCP servers that the manifest names: `"mcp": ["time/*", "notes/delete_note"]`.
+pub mod mcp {
+    pub use crate::__wit::aiw::plugin::mcp::{McpResult, McpTool};
+    use crate::Error;
+
+    /// Returns the tools that this extension may call, as far as they are known without starting a server.
+    pub fn list() -> Result<Vec<McpTool>, Error> {
+        crate::__wit::aiw::plugin::mcp::list()
+    }
+
+    /// Calls a tool with arguments, a JSON object. A pattern with `*` does not cover a tool that may destroy
+    /// something: the manifest must name it.
+    pub fn call(server: &str, tool: &str, arguments: &str) -> Result<McpResult, Error> {
+        crate::__wit::aiw::plugin::mcp::call(server, tool, arguments)
     }
 }
 

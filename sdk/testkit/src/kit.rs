@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::Secret;
 use aiw_extensions::{About, Grants, inspect};
 use aiw_home::Home;
-use aiw_wasm::capabilities::{Capabilities, Http, Task};
+use aiw_wasm::capabilities::{Capabilities, Http, Nothing, Task};
 use aiw_wasm::{CompiledCache, Component, Engine, Origin, Reach};
 
 use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
@@ -186,6 +186,9 @@ impl Testkit {
             log: log.clone(),
             settings: Arc::new(Given(self.settings)),
             tasks: tasks.clone(),
+            embeddings: Arc::new(Nothing),
+            vectors: Arc::new(Nothing),
+            mcp: Arc::new(Nothing),
             home: Home::at(home.path()),
         };
         let engine = Engine::new(self.cache)?;

@@ -9,9 +9,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{TaskId, TaskState};
 use aiw_net::{Hosts, NetError, Policy, Request, Response, Tree, host_and_port};
 use aiw_wasm::Refusal;
-use aiw_wasm::capabilities::{
-    Clock, Http, Level, Log, Origin, SettingsSource, StartTask, Task, TaskError, Tasks, Trees,
-};
+use aiw_wasm::capabilities::{Clock, Http, Level, Log, Origin, Refused, SettingsSource, StartTask, Task, Tasks, Trees};
 use async_trait::async_trait;
 
 use crate::Answers;
@@ -197,20 +195,20 @@ impl PlayedTasks {
 
 #[async_trait]
 impl Tasks for PlayedTasks {
-    async fn list(&self) -> Result<Vec<Task>, TaskError> {
+    async fn list(&self) -> Result<Vec<Task>, Refused> {
         Ok(self.all().clone())
     }
 
-    async fn get(&self, id: TaskId) -> Result<Task, TaskError> {
+    async fn get(&self, id: TaskId) -> Result<Task, Refused> {
         let found = self.all().iter().find(|task| task.id == id).cloned();
-        found.ok_or_else(|| TaskError { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") })
+        found.ok_or_else(|| Refused { refusal: Refusal::NotFound, message: format!("there is no task `{id}`") })
     }
 
-    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, TaskError> {
+    async fn wait(&self, id: TaskId, _time: Duration) -> Result<Task, Refused> {
         self.get(id).await
     }
 
-    async fn start(&self, request: &StartTask) -> Result<Task, TaskError> {
+    async fn start(&self, request: &StartTask) -> Result<Task, Refused> {
         self.started.add(request.clone());
         let number = self.started.all().len() as u64;
         let task = Task {

@@ -12,6 +12,7 @@ use aiw_markets::{
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
 use aiw_setup::{ClientChange, ClientSummary};
+use aiw_vectors::{ModelStatus, ModelSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -19,8 +20,8 @@ use serde_json::Value;
 
 use crate::answers::{
     ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, Listening, McpLogin, McpLogout, McpToken,
-    NewProject, Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version,
-    Wait,
+    ModelPull, ModelRemove, NewProject, Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer,
+    Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -73,6 +74,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         McpLogin
         McpLogout
         McpToken
+        ModelPull
+        ModelRemove
+        ModelStatus
+        ModelSummary
         NewProject
         PluginDetails
         PluginSummary

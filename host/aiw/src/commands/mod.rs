@@ -9,6 +9,7 @@ mod follow;
 pub mod general;
 pub mod marketplace;
 pub mod mcp;
+pub mod model;
 pub mod new;
 pub mod plugin;
 pub mod provider;

@@ -24,6 +24,9 @@ pub(super) const TOKENIZER: [&str; 4] =
 /// The model itself.
 pub(super) const WEIGHTS: &str = "model.onnx";
 
+/// All files of a model.
+pub(crate) const FILES: [&str; 5] = [WEIGHTS, TOKENIZER[0], TOKENIZER[1], TOKENIZER[2], TOKENIZER[3]];
+
 /// A sentence model in a directory, and the library that runs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFiles {
@@ -64,10 +67,7 @@ impl ModelFiles {
     /// Finds out whether the model can be used: reads its files, compares their digests and loads the library, but
     /// not the model. Takes some tenths of a second.
     pub fn state(&self) -> ModelState {
-        let checked = std::iter::once(WEIGHTS)
-            .chain(TOKENIZER)
-            .try_for_each(|name| self.read(name).map(drop))
-            .and_then(|()| self.load_runtime());
+        let checked = FILES.iter().try_for_each(|name| self.read(name).map(drop)).and_then(|()| self.load_runtime());
         match checked {
             Ok(()) => ModelState::Ready,
             Err(error) => ModelState::Unusable(error),

@@ -7,4 +7,5 @@ mod runtime;
 
 pub use embedder::Embedder;
 pub use error::ModelError;
+pub(crate) use files::{FILES, sha256_of};
 pub use files::{ModelFiles, ModelState};

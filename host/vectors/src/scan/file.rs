@@ -72,6 +72,17 @@ impl FileVectors {
         Ok(store)
     }
 
+    /// Returns the dimensions of the vectors in a file, or `None` if there is no file, or its beginning is damaged.
+    pub fn dimensions_of(path: &Path) -> Result<Option<usize>, StoreError> {
+        let mut bytes = [0; HEADER as usize];
+        let read = open_plain(path).and_then(|mut file| file.read_exact(&mut bytes));
+        match read {
+            Ok(()) => Ok(Header::parse(&bytes).map(|header| header.dimensions)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
+            Err(e) => Err(HomeError::io("read", path, e).into()),
+        }
+    }
+
     /// The bytes at the end of the file that do not count: damaged, or not yet written as a whole. If you can make
     /// the entries again, do so when this is not 0. The next write removes these bytes.
     pub fn lost(&self) -> u64 {

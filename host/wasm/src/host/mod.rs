@@ -2,12 +2,15 @@
 
 mod cache;
 mod clock;
+mod embeddings;
 mod http;
 mod log;
+mod mcp;
 mod settings;
 mod tasks;
 mod trees;
 mod usage;
+mod vectors;
 mod wasi;
 
 use std::collections::BTreeMap;
@@ -20,7 +23,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::bindings::v0_1::aiw::plugin::types;
 use crate::budget::{BoundSecret, Budget, OverLimit, Purpose};
-use crate::capabilities::Capabilities;
+use crate::capabilities::{Capabilities, Refused};
 use crate::error::{CallError, Refusal};
 use crate::limits::{self, Limits};
 
@@ -50,6 +53,7 @@ pub(crate) struct CallState {
     requests: u32,
     reads: u32,
     starts: u32,
+    embedded: usize,
     logged: usize,
     last_error: Option<String>,
 }
@@ -68,6 +72,7 @@ impl CallState {
             requests: 0,
             reads: 0,
             starts: 0,
+            embedded: 0,
             logged: 0,
             last_error: None,
         }
@@ -146,21 +151,24 @@ impl CallState {
     /// Explains why a host or origin may not be reached. The message names the missing part and the command to
     /// agree.
     fn refused(&self, kind: CapabilityKind, what: &str, covers: impl Fn(&str) -> bool) -> Option<types::Error> {
+        self.both_keys(kind, &format!("reach `{what}`"), covers).err()
+    }
+
+    /// Checks that the component names something and the user agreed to it. `covers` decides whether a value names
+    /// it; `to` says what the component may not do.
+    fn both_keys(&self, kind: CapabilityKind, to: &str, covers: impl Fn(&str) -> bool) -> Result<(), types::Error> {
         let id = &self.call.id;
         let allows = |grants: &Grants| grants.values(kind).iter().any(|value| covers(value));
         let message = match (allows(&self.call.wanted), allows(&self.call.granted)) {
-            (true, true) => return None,
+            (true, true) => return Ok(()),
             (true, false) => format!(
-                "component `{id}` may not reach `{what}`: its manifest names it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
+                "component `{id}` may not {to}: its manifest names it, but you did not agree to it; run `aiw extension update {id} --accept-changes`"
             ),
             (false, _) => {
-                format!(
-                    "component `{id}` may not reach `{what}`: its manifest does not name it under `{}`",
-                    kind.as_str()
-                )
+                format!("component `{id}` may not {to}: its manifest does not name it under `{}`", kind.as_str())
             }
         };
-        Some(types::Error::Denied(message))
+        Err(types::Error::Denied(message))
     }
 
     /// Converts a capability's error, and says how the user grants an address that is not public.
@@ -222,6 +230,20 @@ fn to_wit(error: NetError) -> types::Error {
         }
         NetError::Cancelled => types::Error::Unavailable(types::Unavailability { message, retry_after: None }),
         NetError::Malformed { .. } => types::Error::Malformed(message),
+    }
+}
+
+/// Converts the refusal of a capability to an error of the contract.
+fn refused(e: Refused) -> types::Error {
+    let message = e.message;
+    match e.refusal {
+        Refusal::Invalid => types::Error::Invalid(message),
+        Refusal::NotFound => types::Error::NotFound(message),
+        Refusal::Denied => types::Error::Denied(message),
+        Refusal::Unavailable { retry_after } => {
+            types::Error::Unavailable(types::Unavailability { message, retry_after })
+        }
+        Refusal::Malformed => types::Error::Malformed(message),
     }
 }
 

@@ -5,10 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use aiw_core::{TaskOutcome, TaskState};
 
-use super::CallState;
+use super::{CallState, refused};
 use crate::bindings::v0_1::aiw::plugin::{tasks, types};
-use crate::capabilities::{StartTask, Task, TaskError};
-use crate::error::Refusal;
+use crate::capabilities::{StartTask, Task};
 
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
@@ -18,7 +17,7 @@ impl tasks::Host for CallState {
         self.charge_read()?;
         let tasks = self.call.capabilities.tasks.clone();
         let listed = self.waiting(tasks.list()).await;
-        Ok(listed.map(|listed| listed.into_iter().map(task).collect()).map_err(error))
+        Ok(listed.map(|listed| listed.into_iter().map(task).collect()).map_err(refused))
     }
 
     async fn get(&mut self, id: String) -> Answer<tasks::Task> {
@@ -29,7 +28,7 @@ impl tasks::Host for CallState {
             Err(e) => return Ok(Err(invalid(e))),
         };
         let tasks = self.call.capabilities.tasks.clone();
-        Ok(self.waiting(tasks.get(id)).await.map(task).map_err(error))
+        Ok(self.waiting(tasks.get(id)).await.map(task).map_err(refused))
     }
 
     async fn wait(&mut self, id: String, seconds: u32) -> Answer<tasks::Task> {
@@ -41,7 +40,7 @@ impl tasks::Host for CallState {
         };
         let time = Duration::from_secs(u64::from(seconds)).min(self.call.limits.task_wait);
         let tasks = self.call.capabilities.tasks.clone();
-        Ok(self.waiting(tasks.wait(id, time)).await.map(task).map_err(error))
+        Ok(self.waiting(tasks.wait(id, time)).await.map(task).map_err(refused))
     }
 
     async fn start(&mut self, request: tasks::StartRequest) -> Answer<tasks::Task> {
@@ -52,7 +51,7 @@ impl tasks::Host for CallState {
             Err(refused) => return Ok(Err(refused)),
         };
         let tasks = self.call.capabilities.tasks.clone();
-        Ok(self.waiting(tasks.start(&request)).await.map(task).map_err(error))
+        Ok(self.waiting(tasks.start(&request)).await.map(task).map_err(refused))
     }
 }
 
@@ -93,19 +92,6 @@ fn start_task(request: tasks::StartRequest) -> Result<StartTask, types::Error> {
 
 fn invalid(e: aiw_core::InvalidName) -> types::Error {
     types::Error::Invalid(e.to_string())
-}
-
-fn error(e: TaskError) -> types::Error {
-    let message = e.message;
-    match e.refusal {
-        Refusal::Invalid => types::Error::Invalid(message),
-        Refusal::NotFound => types::Error::NotFound(message),
-        Refusal::Denied => types::Error::Denied(message),
-        Refusal::Unavailable { retry_after } => {
-            types::Error::Unavailable(types::Unavailability { message, retry_after })
-        }
-        Refusal::Malformed => types::Error::Malformed(message),
-    }
 }
 
 fn task(task: Task) -> tasks::Task {

@@ -1,0 +1,120 @@
+//! `aiw model …`
+
+use aiw_home::Home;
+use aiw_net::Client;
+use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName};
+use serde_json::json;
+
+use crate::answers::{FailedName, ModelPull, ModelRemove};
+use crate::cli::model::{ModelCommand, PullArgs};
+use crate::downloads::Downloads;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    home.recover()?;
+    let models = Models::at(home);
+    match command {
+        ModelCommand::List => list(&models, output),
+        ModelCommand::Pull(args) => pull(&models, args, output).await,
+        ModelCommand::Use { model, runtime } => {
+            let name = models.use_model(&model, runtime.as_deref())?;
+            output.line(format!("Using {name}"));
+            status(&models, output)
+        }
+        ModelCommand::Remove { names } => remove(&models, &names, output),
+        ModelCommand::Status => status(&models, output),
+    }
+}
+
+fn list(models: &Models, output: &Output) -> Result<(), Failure> {
+    let all = models.list()?;
+    let row = |model: &ModelSummary| {
+        let state = match (model.pulled, model.used) {
+            (_, true) => "in use",
+            (true, _) => "pulled",
+            _ => "-",
+        };
+        vec![model.name.clone(), megabytes(model.size), state.to_owned(), model.label.clone()]
+    };
+    output.table(&["NAME", "SIZE", "STATE", "LABEL"], &all.iter().map(row).collect::<Vec<_>>());
+    output.answer(json!({"models": all}));
+    Ok(())
+}
+
+fn megabytes(bytes: u64) -> String {
+    if bytes < 1_000_000 { "< 1 MB".into() } else { format!("{} MB", bytes / 1_000_000) }
+}
+
+async fn pull(models: &Models, args: PullArgs, output: &Output) -> Result<(), Failure> {
+    let from = args.from.as_deref();
+    let client = Client::new()?;
+    let downloads = Downloads::new(client, from.filter(|from| from.contains("://")));
+    let names = match &args.name {
+        Some(name) => vec![name.as_str()],
+        None => vec![RUNTIME, DEFAULT_MODEL],
+    };
+    let observer = output.observer();
+    let progress = |file: &str, done: u64, total: u64| {
+        observer.progress(&format!("{file}: kB"), done >> 10, total >> 10);
+    };
+    let mut answer = ModelPull::default();
+    for name in names {
+        if models.pull(name, from, &downloads, &progress).await? {
+            output.clear_progress();
+            output.line(format!("Pulled {name}"));
+            answer.pulled.push(name.to_owned());
+        } else {
+            output.line(format!("{name} is there already"));
+            answer.unchanged.push(name.to_owned());
+        }
+    }
+    let status = models.status()?;
+    match status.state {
+        StateName::Ready | StateName::None => {}
+        _ => output.note(&status.message),
+    }
+    answer.model = Some(status);
+    output.answer(answer);
+    Ok(())
+}
+
+fn status(models: &Models, output: &Output) -> Result<(), Failure> {
+    let status = models.status()?;
+    output.line(&status.message);
+    for (what, value) in [
+        ("model", status.name.clone()),
+        ("directory", status.directory.as_ref().map(|path| path.display().to_string())),
+        ("runtime", status.runtime.as_ref().map(|runtime| runtime.path.display().to_string())),
+    ] {
+        if let Some(value) = value {
+            output.line(format!("  {what}: {value}"));
+        }
+    }
+    if matches!(status.state, StateName::None | StateName::Missing) {
+        output.note("`aiw model pull` gets what is missing: some 120 MB, once");
+    }
+    output.answer(json!({"model": status}));
+    Ok(())
+}
+
+fn remove(models: &Models, names: &[String], output: &Output) -> Result<(), Failure> {
+    let (mut answer, mut first) = (ModelRemove::default(), None);
+    for name in names {
+        match models.remove(name).map_err(Failure::from) {
+            Ok(()) => {
+                output.line(format!("Removed {name}"));
+                answer.removed.push(name.clone());
+            }
+            Err(failure) => {
+                answer.failed.push(FailedName::of(name, &failure));
+                if first.is_some() {
+                    output.note(format!("error: {}", failure.message()));
+                }
+                first.get_or_insert(failure);
+            }
+        }
+    }
+    output.conclude(answer, first)
+}

@@ -1,0 +1,76 @@
+//! Large files from the network, for the rooms that may not reach it themselves.
+
+use std::time::Duration;
+
+use aiw_net::{Client, NetError, Policy, Request, Streamed};
+use aiw_vectors::{Body, Broken, Fetch};
+use async_trait::async_trait;
+
+/// The longest pause of a server.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Downloads {
+    client: Client,
+    policy: Policy,
+}
+
+impl Downloads {
+    /// Public addresses, and the one that the user typed.
+    pub fn new(client: Client, typed: Option<&str>) -> Self {
+        let mut policy = Policy::public();
+        if let Some(url) = typed {
+            policy.grant_url(url);
+        }
+        Self { client, policy }
+    }
+}
+
+struct Download {
+    stream: Streamed,
+    start: u64,
+}
+
+fn broken(error: &NetError) -> Broken {
+    let lasting = !matches!(error, NetError::Unavailable { .. } | NetError::Malformed { .. });
+    Broken { reason: error.to_string(), lasting }
+}
+
+#[async_trait]
+impl Fetch for Downloads {
+    async fn open(&self, url: &str, from: u64) -> Result<Box<dyn Body>, Broken> {
+        let mut request = Request::new(url);
+        if from > 0 {
+            request.headers.push(("range".into(), format!("bytes={from}-")));
+        }
+        let mut stream = self.client.open(&self.policy, &request, PATIENCE).await.map_err(|e| broken(&e))?;
+        // The server has no such part: its file is another one than before.
+        if stream.status == 416 {
+            request.headers.clear();
+            stream = self.client.open(&self.policy, &request, PATIENCE).await.map_err(|e| broken(&e))?;
+        }
+        let start = match stream.status {
+            200 => 0,
+            206 => {
+                let range = stream.header("content-range").and_then(|range| range.strip_prefix("bytes "));
+                let start = range.and_then(|range| range.split('-').next()?.trim().parse().ok());
+                start.ok_or_else(|| Broken { reason: "the server does not say what it sends".into(), lasting: true })?
+            }
+            status => {
+                let lasting = !matches!(status, 408 | 429 | 500..);
+                return Err(Broken { reason: format!("the server answered {status}"), lasting });
+            }
+        };
+        Ok(Box::new(Download { stream, start }))
+    }
+}
+
+#[async_trait]
+impl Body for Download {
+    fn start(&self) -> u64 {
+        self.start
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Broken> {
+        self.stream.chunk().await.map_err(|e| broken(&e))
+    }
+}

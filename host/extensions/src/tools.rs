@@ -1,0 +1,79 @@
+//! Patterns for the tools of MCP servers.
+
+/// `server/tool`, where `*` stands for any characters of one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToolPattern<'a> {
+    server: &'a str,
+    tool: &'a str,
+}
+
+impl<'a> ToolPattern<'a> {
+    /// Parses a pattern. Returns `None` if it is not one.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let (server, tool) = text.split_once('/')?;
+        let is_part = |part: &str| {
+            (1..=128).contains(&part.len())
+                && part != "."
+                && part != ".."
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:@*".contains(&b))
+        };
+        // The tools of some servers have `/` in their names; those must be named by a pattern with `*`.
+        (is_part(server) && is_part(tool)).then_some(Self { server, tool })
+    }
+
+    /// Whether it names one tool of one server.
+    pub fn is_name(&self) -> bool {
+        !self.server.contains('*') && !self.tool.contains('*')
+    }
+
+    /// Whether it covers a tool. Only a name covers one that may destroy something.
+    pub fn covers(&self, server: &str, tool: &str, destructive: bool) -> bool {
+        (self.is_name() || !destructive) && matches(self.server, server) && matches(self.tool, tool)
+    }
+}
+
+/// Whether a text is what a pattern says. Takes time proportional to the product of both lengths at most.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_any_part_of_a_name_and_no_destructive_tool() {
+        let covers =
+            |pattern, server, tool, destructive| ToolPattern::parse(pattern).unwrap().covers(server, tool, destructive);
+        for (pattern, server, tool) in [
+            ("*/*", "a", "b"),
+            ("*/*", "a", "b/c"),
+            ("a/get_*", "a", "get_"),
+            ("a/*_x_*", "a", "1_x_2"),
+            ("a/b", "a", "b"),
+        ] {
+            assert!(covers(pattern, server, tool, false), "{pattern}");
+            assert_eq!(covers(pattern, server, tool, true), !pattern.contains('*'), "{pattern}");
+        }
+        for (pattern, server, tool) in [
+            ("a/b", "a", "bc"),
+            ("a/b", "aa", "b"),
+            ("a/get_*", "a", "xget_1"),
+            ("a/*x*x", "a", "x"),
+            ("a/ab*ba", "a", "aba"),
+            ("a*/b", "ba", "b"),
+        ] {
+            assert!(!covers(pattern, server, tool, false), "{pattern} {server}/{tool}");
+        }
+        let stars = format!("{}/x", "*a".repeat(60));
+        assert!(!covers(&stars, &"a".repeat(1 << 20).replace("aaaa", "bbbb"), "x", false));
+    }
+}

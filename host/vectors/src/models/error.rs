@@ -1,0 +1,116 @@
+//! Why a model was not pulled, used or removed.
+
+use std::path::PathBuf;
+
+use aiw_core::ErrorKind;
+use aiw_home::HomeError;
+
+use crate::embed::ModelError;
+
+/// What can go wrong with the library of models.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelsError {
+    /// No model has that name.
+    #[error("there is no model `{name}`")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+    },
+    /// The model is known, but not here.
+    #[error("the model `{name}` was not pulled")]
+    NotPulled {
+        /// Its name.
+        name: String,
+    },
+    /// The name can't be that of a model.
+    #[error("`{name}` is not a valid name of a model")]
+    Name {
+        /// What was given.
+        name: String,
+    },
+    /// The library is not published for this system.
+    #[error("ONNX Runtime is not available for this system")]
+    NotForThisSystem,
+    /// A file is not what its pin says.
+    #[error("`{file}` from {source_name} is not the file that aiw knows: {problem}")]
+    Wrong {
+        /// The file.
+        file: String,
+        /// Where it came from.
+        source_name: String,
+        /// What is different, as a sentence.
+        problem: String,
+    },
+    /// The network or the server failed.
+    #[error("`{file}` could not be downloaded: {reason}; {done} of {total} bytes are kept")]
+    Fetch {
+        /// The file.
+        file: String,
+        /// The reason.
+        reason: String,
+        /// The bytes that are there and need not be asked for again.
+        done: u64,
+        /// The size of the file.
+        total: u64,
+    },
+    /// What a mirror says of its model makes no sense.
+    #[error("`{url}` does not describe a model: {problem}")]
+    Manifest {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The archive does not hold the library.
+    #[error("`{archive}` cannot be unpacked: {reason}")]
+    Archive {
+        /// The archive.
+        archive: String,
+        /// The reason.
+        reason: String,
+    },
+    /// A directory lacks a file.
+    #[error("there is no `{}`", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The model can't be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A file of the home can't be read or written.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+}
+
+impl ModelsError {
+    /// Returns the kind of error, which decides the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Unknown { .. }
+            | Self::NotPulled { .. }
+            | Self::Name { .. }
+            | Self::NotForThisSystem
+            | Self::Missing { .. } => ErrorKind::User,
+            Self::Wrong { .. } | Self::Fetch { .. } | Self::Manifest { .. } | Self::Archive { .. } => {
+                ErrorKind::Unavailable
+            }
+            Self::Model(error) => error.kind(),
+            Self::Home(error) => error.kind(),
+        }
+    }
+
+    /// Returns what to do next, if there is one thing to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { .. } => Some("`aiw model list` shows them".into()),
+            Self::NotPulled { name } => Some(format!("`aiw model pull {name}` gets it")),
+            Self::Name { .. } => Some("a name has letters, digits, `.`, `-` and `_`".into()),
+            Self::NotForThisSystem => Some("`aiw model use NAME --runtime FILE` uses a library that you have".into()),
+            Self::Fetch { .. } => Some("run the command again: it goes on from there".into()),
+            Self::Wrong { .. } => Some("a model of your own needs a name of its own".into()),
+            Self::Home(error) => error.hint(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A component that uses the model, collections of its own and MCP tools: the real ones.
+
+use std::fs;
+
+use aiw_tests::{Environment, component, onnx_runtime, tiny_model};
+
+use crate::servers::Servers;
+
+/// Adds the component, with what its manifest asks for.
+fn with_knowing(env: &Environment) {
+    let path = component("knowing").display().to_string();
+    let run = env.run(&["extension", "add", &path, "--yes"]).ok();
+    for granted in ["keep the collection of vectors `notes`", "call the MCP tool `files/slow`"] {
+        assert!(run.stdout.contains(granted), "{}", run.whole());
+    }
+    assert!(run.stdout.contains("call the MCP tools `*/*` that destroy nothing"), "{}", run.whole());
+}
+
+/// What the component says that it got.
+fn got(env: &Environment, mode: &str) -> String {
+    let run = env.run(&["plugin", "marketplace", "add", &format!("knowing:{mode}")]);
+    assert_ne!(run.code, 0, "{}", run.whole());
+    let line = run.stderr.lines().find_map(|line| line.strip_prefix("error: "));
+    line.unwrap_or_else(|| panic!("{}", run.whole())).to_owned()
+}
+
+/// An environment with the tiny model in use. `None` without a library to run it.
+fn with_model() -> Option<Environment> {
+    let runtime = onnx_runtime()?.display().to_string();
+    let env = Environment::new();
+    tiny_model(&env.path("tiny"));
+    let model = env.path("tiny").display().to_string();
+    env.run(&["model", "use", &model, "--runtime", &runtime]).ok();
+    with_knowing(&env);
+    Some(env)
+}
+
+#[test]
+fn without_a_model_a_component_is_told_so() {
+    let env = Environment::new();
+    with_knowing(&env);
+    assert_eq!(got(&env, "state"), "missing: no model is in use: `aiw model pull` gets one");
+    assert_eq!(got(&env, "embed:a/b"), "unavailable: no model is in use: `aiw model pull` gets one");
+    assert_eq!(got(&env, "count:notes"), "count 0");
+    assert!(!env.home().join("vectors").exists());
+}
+
+#[test]
+fn a_component_embeds_texts_and_keeps_their_vectors() {
+    let Some(env) = with_model() else { return };
+    assert_eq!(got(&env, "state"), "ready: 32 dimensions");
+    assert_eq!(got(&env, "embed:find_news/search_headlines"), "2 vectors, alike");
+    assert_eq!(got(&env, "embed:find_news/play_music"), "2 vectors, unlike");
+    for _ in 0..2 {
+        assert_eq!(got(&env, "collect"), "nearest `find news` of 2, 32 dimensions, 1 removed, 2 left");
+    }
+    // They stay.
+    assert_eq!(got(&env, "count:notes"), "count 2");
+    assert!(env.home().join("vectors/knowing/notes.vec").is_file());
+    // A model whose files are gone is no model.
+    fs::remove_file(env.path("tiny/config.json")).unwrap();
+    let said = got(&env, "state");
+    assert!(said.starts_with("missing: there is no `") && said.ends_with("config.json`"), "{said}");
+}
+
+#[test]
+fn a_component_can_not_have_more_than_its_own_or_too_much() {
+    let Some(env) = with_model() else { return };
+    let over = "invalid: at most 256 texts of 1024 KiB in total can be embedded at once";
+    assert_eq!(got(&env, "embed-many"), over);
+    assert_eq!(got(&env, "embed-large"), over);
+    assert_eq!(got(&env, "embed-forever"), "component `knowing` embedded more than 2000 texts in one call");
+    for name in ["other", "..", "../knowing/notes", "notes/", "/etc/passwd", "NOTES", &"x".repeat(1500)] {
+        let said = got(&env, &format!("count:{name}"));
+        assert!(said.starts_with("denied: component `knowing` may not use the collection `"), "{said}");
+        assert!(said.ends_with("its manifest does not name it under `collections`"), "{said}");
+    }
+    insta::assert_snapshot!(got(&env, "bad").replace("; ", "\n"), @"
+    0 stored
+    invalid: a vector holds a number that is not finite
+    invalid: a vector holds only zeros, so it has no direction
+    invalid: a vector has 3 dimensions, and the collection has 2
+    invalid: an id has 0 bytes, and must have 1 to 1024
+    invalid: an id has 2000 bytes, and must have 1 to 1024
+    invalid: a collection must have 1 to 4096 dimensions, not 5000
+    ");
+    assert_eq!(got(&env, "million"), "invalid: a collection may hold 64 MiB of vectors");
+    assert_eq!(got(&env, "count:large"), "count 16000");
+    let files: Vec<_> = fs::read_dir(env.home().join("vectors")).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(files, ["knowing"]);
+}
+
+#[test]
+fn a_component_lists_and_calls_the_tools_that_it_was_granted() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("files", &[]).with("time", &[]);
+    let env = &servers.env;
+    with_knowing(env);
+    assert_eq!(got(env, "list"), "");
+    assert!(servers.starts("files").is_empty());
+    // The server is started to see what the tool is.
+    let result = got(env, r#"call:files/echo/{"text": "hello"}"#);
+    assert!(result.contains("hello"), "{result}");
+    assert_eq!((servers.starts("files").len(), servers.starts("time").len()), (1, 0));
+    assert_eq!(got(env, "list"), "files/echo files/slow");
+    // A tool that does not say that it only reads has to be named.
+    assert!(got(env, "call:files/slow").contains("done"));
+    for tool in ["environment", "dies"] {
+        assert_eq!(
+            got(env, &format!("call:files/{tool}")),
+            format!(
+                "denied: component `knowing` may not call the MCP tool `files/{tool}`, which may destroy something: its \
+                 manifest does not name it under `mcp`"
+            )
+        );
+    }
+    let before = servers.starts("time").len();
+    assert!(got(env, "call:time/slow").starts_with("denied: "));
+    assert_eq!(servers.starts("time").len(), before + 1);
+    for (mode, said) in [
+        ("call:nobody/echo", "not found: there is no MCP server `nobody`"),
+        ("call:files/nothing", "not found: the MCP server `files` offers no tool `nothing`"),
+        ("call:files/echo/[1]", "invalid: the arguments are not a JSON object: "),
+        ("call:../echo", "not found: there is no MCP server `..`"),
+        ("call-long", "invalid: there is no MCP tool `xxx"),
+    ] {
+        let answer = got(env, mode);
+        assert!(answer.starts_with(said), "{mode}: {answer}");
+    }
+
+    // Both keys: what the user did not agree to is not given.
+    let lock = env.home().join("extensions.lock");
+    let text = fs::read_to_string(&lock).unwrap();
+    fs::write(&lock, text.replace("\"files/slow\"", "\"files/other\"").replace("\"notes\"", "\"other\"")).unwrap();
+    for (mode, to) in [
+        ("call:files/slow", "call the MCP tool `files/slow`, which may destroy something"),
+        ("count:notes", "use the collection `notes`"),
+    ] {
+        assert_eq!(
+            got(env, mode),
+            format!(
+                "denied: component `knowing` may not {to}: its manifest names it, but you did not agree to it; run `aiw \
+                 extension update knowing --accept-changes`"
+            )
+        );
+    }
+}
