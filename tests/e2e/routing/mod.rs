@@ -2,6 +2,7 @@
 
 mod clients;
 mod hostile;
+mod model;
 
 use serde_json::{Value, json};
 
