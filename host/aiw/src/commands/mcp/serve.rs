@@ -9,6 +9,7 @@ use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unrea
 use aiw_home::{Home, Project, user_home};
 use aiw_launch::Launcher;
 use aiw_routing::{Ground, Meaning, Profile};
+use aiw_vectors::Models;
 
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
@@ -75,8 +76,14 @@ pub(super) fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Pro
 }
 
 /// What tools mean, if a model is in use. One that can't be used is a note, and tools are found by words alone.
-pub(super) fn meaning(_home: &Home, _output: &Output) -> Option<Arc<Meaning>> {
-    None
+pub(super) fn meaning(home: &Home, output: &Output) -> Option<Arc<Meaning>> {
+    match Models::at(home.clone()).chosen() {
+        Ok(files) => files.map(|files| Arc::new(Meaning::new(home, files))),
+        Err(e) => {
+            output.note(format!("note: tools are found by words alone: {e}"));
+            None
+        }
+    }
 }
 
 /// What was asked for, else the setting, else everything.
