@@ -3,7 +3,7 @@
 //! `tools.jsonl` has `{"server","server_description","name","description","input_schema","id"}` a line, `queries.jsonl`
 //! has `{"text","relevant":[id…]}`.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may fail")]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a bench prints, and may fail")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

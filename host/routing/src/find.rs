@@ -3,10 +3,13 @@
 
 mod choose;
 mod finder;
+mod indexed;
 mod meaning;
 mod request;
 mod segment;
 mod texts;
+mod vectors;
 
-pub use finder::{Finder, Found, KnownServer, Match};
+pub use finder::{Finder, Found};
+pub use indexed::{KnownServer, Match};
 pub use meaning::Meaning;

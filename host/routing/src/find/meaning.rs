@@ -1,25 +1,17 @@
 //! What tools mean: a vector for each, made in the background and kept from session to session.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use aiw_home::Home;
 use aiw_vectors::{Embedder, Entry, FileVectors, ModelFiles, VectorStore};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::finder::Indexed;
-use super::texts::{about, cut, description, parameters};
-use crate::definition::name;
-use crate::record::Record;
+use super::indexed::Indexed;
+use super::vectors::Vectors;
 
 /// The most parts of a request whose meaning counts: each takes some milliseconds.
 const MAX_PARTS: usize = 8;
-
-/// The most characters of each text: a model's vector of a long text says little of any part of it.
-const SHORT: usize = 200;
-const LONG: usize = 400;
 
 /// A model, and what it makes of tools. The sessions of a process share it.
 pub struct Meaning {
@@ -28,42 +20,6 @@ pub struct Meaning {
     /// Loaded in the background. The error is one sentence.
     embedder: OnceLock<Result<Embedder, String>>,
     loading: Mutex<()>,
-}
-
-/// Vectors of the tools of one index, as they arrive.
-#[derive(Default)]
-pub(super) struct Vectors {
-    tools: Vec<OnceLock<Vec<f32>>>,
-    is_done: Mutex<bool>,
-    done: Condvar,
-}
-
-impl Vectors {
-    pub(super) fn of(tools: usize) -> Self {
-        Self { tools: (0..tools).map(|_| OnceLock::new()).collect(), ..Self::default() }
-    }
-
-    fn finish(&self) {
-        *self.is_done.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.done.notify_all();
-    }
-
-    /// Waits until all are there that will be.
-    pub(super) fn wait(&self, most: Duration) {
-        let is_done = self.is_done.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.done.wait_timeout_while(is_done, most, |done| !*done));
-    }
-
-    /// How near each tool is to a vector, from 0 (the farthest) to 1 (the nearest). None where it is not known yet.
-    fn near(&self, vector: &[f32]) -> Vec<Option<f32>> {
-        let cosine =
-            |tool: &OnceLock<Vec<f32>>| Some(tool.get()?.iter().zip(vector).map(|(one, two)| one * two).sum::<f32>());
-        let cosines: Vec<Option<f32>> = self.tools.iter().map(cosine).collect();
-        let known = || cosines.iter().flatten().copied();
-        let (least, most) = (known().fold(f32::MAX, f32::min), known().fold(f32::MIN, f32::max));
-        let range = (most - least).max(f32::MIN_POSITIVE);
-        cosines.into_iter().map(|cosine| cosine.map(|cosine| (cosine - least) / range)).collect()
-    }
 }
 
 impl Meaning {
@@ -158,38 +114,4 @@ fn key(passages: &[String]) -> String {
         digest.update(passage.as_bytes());
     }
     aiw_core::hex(&digest.finalize())[..32].to_owned()
-}
-
-/// What a model is told of a tool: several short texts say more than a long one.
-pub(super) fn passages(key: &str, record: &Record, tool: &Value) -> Vec<String> {
-    let (name, server) = (spoken(name(tool)), spoken(key));
-    let (description, about) = (description(tool), about(record));
-    let first = description.split(['\n']).next().unwrap_or_default();
-    let first = first.split_inclusive(". ").next().unwrap_or_default();
-    let mut names = Vec::new();
-    parameters(&tool["inputSchema"], 0, &mut |name, _| names.push(spoken(name)));
-    let parameters = names.join(", ");
-    let passages = [
-        name.clone(),
-        format!("{server}: {name}"),
-        format!("{name}: {}", cut(first, SHORT)),
-        cut(&description, LONG).to_owned(),
-        format!("{name} ({})", cut(&parameters, LONG)),
-        format!("{server} {}: {name}", cut(&about, SHORT)),
-    ];
-    passages.map(|passage| aiw_core::one_line(&passage, LONG + SHORT)).into_iter().filter(|p| !p.is_empty()).collect()
-}
-
-/// A name as words: `getUserName` and `get_user_name` are `get user name`.
-fn spoken(name: &str) -> String {
-    let mut words = String::new();
-    let mut last = ' ';
-    for c in name.chars() {
-        if c.is_uppercase() && (last.is_lowercase() || last.is_numeric()) {
-            words.push(' ');
-        }
-        words.push(if matches!(c, '_' | '-' | '.' | '/') { ' ' } else { c });
-        last = c;
-    }
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -38,6 +38,10 @@ const MAX_TEXT: usize = 4096;
 /// How deep the parameters of parameters are looked at.
 const MAX_DEPTH: usize = 5;
 
+/// The most characters of each text: a model's vector of a long text says little of any part of it.
+const SHORT: usize = 200;
+const LONG: usize = 400;
+
 /// Collects words up to the limit.
 #[derive(Default)]
 pub(super) struct Words(pub(super) Vec<String>);
@@ -104,4 +108,38 @@ pub(super) fn parameters(schema: &Value, depth: usize, each: &mut impl FnMut(&st
         parameters(property, depth + 1, each);
         parameters(&property["items"], depth + 1, each);
     }
+}
+
+/// What a model is told of a tool: several short texts say more than a long one.
+pub(super) fn passages(key: &str, record: &Record, tool: &Value) -> Vec<String> {
+    let (name, server) = (spoken(name(tool)), spoken(key));
+    let (description, about) = (description(tool), about(record));
+    let first = description.split(['\n']).next().unwrap_or_default();
+    let first = first.split_inclusive(". ").next().unwrap_or_default();
+    let mut names = Vec::new();
+    parameters(&tool["inputSchema"], 0, &mut |name, _| names.push(spoken(name)));
+    let parameters = names.join(", ");
+    let passages = [
+        name.clone(),
+        format!("{server}: {name}"),
+        format!("{name}: {}", cut(first, SHORT)),
+        cut(&description, LONG).to_owned(),
+        format!("{name} ({})", cut(&parameters, LONG)),
+        format!("{server} {}: {name}", cut(&about, SHORT)),
+    ];
+    passages.map(|passage| aiw_core::one_line(&passage, LONG + SHORT)).into_iter().filter(|p| !p.is_empty()).collect()
+}
+
+/// A name as words: `getUserName` and `get_user_name` are `get user name`.
+fn spoken(name: &str) -> String {
+    let mut words = String::new();
+    let mut last = ' ';
+    for c in name.chars() {
+        if c.is_uppercase() && (last.is_lowercase() || last.is_numeric()) {
+            words.push(' ');
+        }
+        words.push(if matches!(c, '_' | '-' | '.' | '/') { ' ' } else { c });
+        last = c;
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,180 @@
+//! The index of the servers of a session, and how it ranks their tools.
+
+use std::sync::Arc;
+
+use aiw_home::Cache;
+use aiw_search::{Index, Scores};
+
+use super::choose::{Choice, Weights, choose};
+use super::request::Request;
+use super::segment::{Segment, ToolTerms};
+use super::texts::{FIELDS, passages};
+use super::vectors::Vectors;
+use crate::record::Record;
+
+/// How many of the best are looked at for variants.
+const CANDIDATES: usize = 60;
+
+/// How much the average of the clauses counts beside the request as a whole.
+const CLAUSES: f32 = 0.5;
+
+/// How much it counts that a tool is the best, or nearly, for one clause: a request for two things needs two tools that
+/// are each bad for the other.
+const PEAK: f32 = 0.4;
+const PEAK_POWER: i32 = 8;
+
+/// How much the meaning counts, where it is known, beside the words.
+const MEANING: f32 = 0.6;
+
+/// What is worse than this, compared with the best, is no answer.
+const WORST: f32 = 0.2;
+
+/// A server's key, and what is known of it.
+pub type KnownServer = (String, Arc<Record>);
+
+/// A found tool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// Its server's key.
+    pub server: String,
+    /// Its own name.
+    pub tool: String,
+    /// How well it fits: 1 is the best of all.
+    pub score: f32,
+    /// How well its words fit, and how near its meaning is, each from 0 to 1, where 1 is the best of all.
+    pub words: f32,
+    /// See [`Match::words`]; none without a model.
+    pub meaning: Option<f32>,
+    /// The words of the request that it has, those that tell most first.
+    pub matched: Vec<String>,
+    /// Variants that it stands for: server and tool.
+    pub variants: Vec<(String, String)>,
+}
+
+/// The index of certain records.
+#[derive(Default)]
+pub(super) struct Indexed {
+    pub(super) servers: Vec<KnownServer>,
+    segments: Vec<Segment>,
+    /// For each tool its segment and its place there.
+    pub(super) tools: Vec<(u32, u32)>,
+    index: Index,
+    pub(super) vectors: Vectors,
+}
+
+/// The scores of all tools.
+struct Scored {
+    total: Scores,
+    /// For the request as a whole.
+    words: Scores,
+    meaning: Vec<Option<f32>>,
+}
+
+impl Indexed {
+    pub(super) fn new(servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool, cache: &Cache) -> Self {
+        let segments: Vec<Segment> = servers.iter().map(|(key, record)| Segment::of(key, record, cache)).collect();
+        let mut tools = Vec::new();
+        for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {
+            let allowed = (0..).zip(&segment.tools).filter(|(_, tool)| allows(key, record, &tool.name));
+            tools.extend(allowed.map(|(tool, _)| (number, tool)));
+        }
+        let terms = |(segment, tool): &(u32, u32)| {
+            let segment = &segments[*segment as usize];
+            segment.terms(&segment.tools[*tool as usize])
+        };
+        let index = Index::new(FIELDS, tools.iter().map(terms));
+        let vectors = Vectors::of(tools.len());
+        Self { servers: servers.to_vec(), segments, tools, index, vectors }
+    }
+
+    /// What a model is told of a tool.
+    pub(super) fn passages(&self, tool: usize) -> Option<Vec<String>> {
+        let (key, record) = &self.servers[self.tools[tool].0 as usize];
+        let definition = record.tool(&self.terms(tool).1.name)?;
+        Some(passages(key, record, definition))
+    }
+
+    fn terms(&self, tool: usize) -> (&Segment, &ToolTerms) {
+        let (segment, tool) = self.tools[tool];
+        let segment = &self.segments[segment as usize];
+        (segment, &segment.tools[tool as usize])
+    }
+
+    /// Scores every tool, part by part of the request: by its words, and by its meaning where that is known.
+    pub(super) fn score(&self, request: &Request<'_>, meaning: &[Vec<Option<f32>>]) -> Scored {
+        let mut scored = Scored { total: vec![0.0; self.tools.len()], words: Scores::new(), meaning: Vec::new() };
+        let mut scores = Scores::new();
+        let clauses = (request.parts.len() - 1).max(1) as f32;
+        for (number, part) in request.parts.iter().enumerate() {
+            let best = self.index.score(part.iter().map(|term| (term.as_str(), 1.0)), &mut scores);
+            scores.iter_mut().for_each(|score| *score /= best.max(f32::MIN_POSITIVE));
+            if number == 0 {
+                scored.words.clone_from(&scores);
+                scored.meaning = meaning.first().cloned().unwrap_or_default();
+            }
+            for (score, near) in scores.iter_mut().zip(meaning.get(number).into_iter().flatten()) {
+                *score = near.map_or(*score, |near| (1.0 - MEANING) * *score + MEANING * near);
+            }
+            let best = scores.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+            for (total, score) in scored.total.iter_mut().zip(&scores) {
+                let score = score / best;
+                *total += match number {
+                    0 => score,
+                    _ => CLAUSES * score / clauses + PEAK * score.powi(PEAK_POWER),
+                };
+            }
+        }
+        scored
+    }
+
+    pub(super) fn matches(&self, request: &Request<'_>, scored: &Scored, most: usize) -> Vec<Match> {
+        let scores = &scored.total;
+        let mut ranked: Vec<usize> = (0..scores.len()).filter(|tool| scores[*tool] > 0.0).collect();
+        let better = |one: &usize, two: &usize| scores[*two].total_cmp(&scores[*one]).then(one.cmp(two));
+        let candidates = CANDIDATES.max(most);
+        if ranked.len() > candidates {
+            ranked.select_nth_unstable_by(candidates, better);
+            ranked.truncate(candidates);
+        }
+        ranked.sort_by(better);
+        let Some(best) = ranked.first().map(|tool| scores[*tool]) else { return Vec::new() };
+        ranked.retain(|tool| scores[*tool] >= WORST * best);
+        let weights: Vec<Weights<'_>> = ranked.iter().map(|tool| self.weights(*tool)).collect();
+        let named = |candidate: usize| {
+            let tool = ranked[candidate];
+            (self.servers[self.tools[tool].0 as usize].0.clone(), self.terms(tool).1.name.clone())
+        };
+        let matched = |choice: Choice| {
+            let (server, tool) = named(choice.candidate);
+            let place = ranked[choice.candidate];
+            Match {
+                server,
+                tool,
+                score: scores[place] / best,
+                words: scored.words[place],
+                meaning: scored.meaning.get(place).copied().flatten(),
+                matched: self.matched(request, place),
+                variants: choice.variants.into_iter().map(named).collect(),
+            }
+        };
+        choose(&weights, most).into_iter().map(matched).collect()
+    }
+
+    /// What the terms of a tool's name and description tell of it.
+    fn weights(&self, tool: usize) -> Weights<'_> {
+        let (segment, tool) = self.terms(tool);
+        // A number only tells variants apart.
+        let is_word = |term: &&str| !term.bytes().all(|b| b.is_ascii_digit());
+        segment.own_terms(tool).filter(is_word).map(|term| (term, self.index.rarity(term))).collect()
+    }
+
+    fn matched(&self, request: &Request<'_>, tool: usize) -> Vec<String> {
+        let (segment, tool) = self.terms(tool);
+        let terms: std::collections::HashSet<&str> = segment.terms(tool).map(|(_, term)| term).collect();
+        let mut words = request.words_for(|term| terms.contains(term));
+        let rarity =
+            |word: &String| aiw_search::words(word).iter().map(|term| self.index.rarity(term)).fold(0.0, f32::max);
+        words.sort_by(|one, two| rarity(two).total_cmp(&rarity(one)));
+        words
+    }
+}

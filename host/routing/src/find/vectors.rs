@@ -1,0 +1,40 @@
+//! The vectors of an index's tools.
+
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Vectors of the tools of one index, as they arrive.
+#[derive(Default)]
+pub(super) struct Vectors {
+    pub(super) tools: Vec<OnceLock<Vec<f32>>>,
+    is_done: Mutex<bool>,
+    done: Condvar,
+}
+
+impl Vectors {
+    pub(super) fn of(tools: usize) -> Self {
+        Self { tools: (0..tools).map(|_| OnceLock::new()).collect(), ..Self::default() }
+    }
+
+    pub(super) fn finish(&self) {
+        *self.is_done.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.done.notify_all();
+    }
+
+    /// Waits until all are there that will be.
+    pub(super) fn wait(&self, most: Duration) {
+        let is_done = self.is_done.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.done.wait_timeout_while(is_done, most, |done| !*done));
+    }
+
+    /// How near each tool is to a vector, from 0 (the farthest) to 1 (the nearest). None where it is not known yet.
+    pub(super) fn near(&self, vector: &[f32]) -> Vec<Option<f32>> {
+        let cosine =
+            |tool: &OnceLock<Vec<f32>>| Some(tool.get()?.iter().zip(vector).map(|(one, two)| one * two).sum::<f32>());
+        let cosines: Vec<Option<f32>> = self.tools.iter().map(cosine).collect();
+        let known = || cosines.iter().flatten().copied();
+        let (least, most) = (known().fold(f32::MAX, f32::min), known().fold(f32::MIN, f32::max));
+        let range = (most - least).max(f32::MIN_POSITIVE);
+        cosines.into_iter().map(|cosine| cosine.map(|cosine| (cosine - least) / range)).collect()
+    }
+}
