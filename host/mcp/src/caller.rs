@@ -44,6 +44,11 @@ pub struct Caller {
     session: Session,
     /// The request on whose stream questions to the client travel.
     request: Option<RequestId>,
+    who: Arc<Who>,
+}
+
+/// What a client says about itself.
+struct Who {
     name: String,
     version: String,
     capabilities: Value,
@@ -72,7 +77,12 @@ impl Caller {
     ) -> Self {
         let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
         let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
-        Self { peer, session, request, name, version, capabilities }
+        Self { peer, session, request, who: Arc::new(Who { name, version, capabilities }) }
+    }
+
+    /// The same client, in one of its requests.
+    pub(crate) fn within(&self, request: RequestId) -> Self {
+        Self { request: Some(request), ..self.clone() }
     }
 
     /// The same client, outside of a request.
@@ -83,17 +93,17 @@ impl Caller {
 
     /// Its name: `claude-code`, `codex-mcp-client`. Empty if it gave none.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.who.name
     }
 
     /// Its version.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.who.version
     }
 
     /// What it can do for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
     pub fn capabilities(&self) -> &Value {
-        &self.capabilities
+        &self.who.capabilities
     }
 
     /// Sends a notification. Returns once it is written, so that it arrives before an answer that is given later.

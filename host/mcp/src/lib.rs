@@ -23,6 +23,7 @@ mod client;
 mod handler;
 mod http;
 mod incoming;
+mod lane;
 pub mod oauth;
 mod offer;
 mod serve;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Offer;
 use crate::handler::{Front, Handler};
+use crate::lane::Lane;
 use crate::wire::Wire;
 
 /// How long running calls may take to finish once the client has disconnected.
@@ -41,8 +42,14 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
             let handler = Handler::new(offer.clone(), gone.clone());
             // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
             // answer). Skip it; the next message may start one.
-            if let Ok(session) = serve_server(Front(handler), wire.clone()).await {
+            if let Ok(session) = serve_server(Front(handler.clone()), wire.clone()).await {
+                let lane = Lane::of(handler, session.peer());
+                wire.set_lane(lane.clone());
                 let _ = session.waiting().await;
+                wire.set_lane(None);
+                if let Some(lane) = lane {
+                    lane.done().await;
+                }
             }
         }
         wire.flush().await;

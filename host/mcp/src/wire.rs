@@ -3,12 +3,12 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
 
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
+use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::incoming::for_rmcp;
+use crate::incoming::{ToolCall, for_rmcp};
+use crate::lane::Lane;
 
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
 
 /// The longest id that is echoed; clients count, or take a UUID.
-const MAX_ID: usize = 64 << 10;
+pub(crate) const MAX_ID: usize = 64 << 10;
 
 /// Both directions of a client connection. Clones share it.
 #[derive(Clone)]
@@ -34,19 +35,27 @@ pub(crate) struct Wire {
     /// An answer without a known recipient has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
     /// has no `null`, and leaves the id out.
     has_null_ids: Arc<AtomicBool>,
+    /// Takes tool calls past rmcp while a session is under way.
+    lane: Arc<std::sync::Mutex<Option<Arc<Lane>>>>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Message(Box<RxJsonRpcMessage<RoleServer>>),
+    /// A tool call, which need not go through rmcp.
+    Call(ToolCall),
     /// Answers that need no handler.
     Refused(ErrorData, Option<RequestId>),
 }
 
 struct Outgoing {
     line: Vec<u8>,
-    written: oneshot::Sender<io::Result<()>>,
+    /// Who waits until it is written.
+    written: Option<oneshot::Sender<io::Result<()>>>,
 }
+
+/// Lines that are shorter in all are written at once.
+const BATCH: usize = 64 << 10;
 
 impl Wire {
     /// Reads and writes on separate threads, which are left behind if nothing wakes them.
@@ -58,34 +67,46 @@ impl Wire {
         // Unread messages block the reader, and so the client.
         let (sender, incoming) = mpsc::channel(16);
         let (outgoing, lines) = blocking::channel();
-        std::thread::spawn(move || read(BufReader::new(input), &sender));
-        std::thread::spawn(move || write(output, &lines));
-        Self { incoming: Arc::new(Mutex::new(incoming)), outgoing, gone, has_null_ids: Arc::default() }
+        std::thread::spawn(move || read(BufReader::with_capacity(64 << 10, input), &sender));
+        let closed = gone.clone();
+        std::thread::spawn(move || write(output, &lines, &closed));
+        let incoming = Arc::new(Mutex::new(incoming));
+        Self { incoming, outgoing, gone, has_null_ids: Arc::default(), lane: Arc::default() }
+    }
+
+    /// Tool calls take this lane from now on; none ends it.
+    pub(crate) fn set_lane(&self, lane: Option<Arc<Lane>>) {
+        *self.lane.lock().unwrap_or_else(PoisonError::into_inner) = lane;
+    }
+
+    fn lane(&self) -> Option<Arc<Lane>> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes an answer after all that was written before.
+    fn post(&self, mut line: String) {
+        line.push('\n');
+        // Without a writer, the client is gone.
+        let _ = self.outgoing.send(Outgoing { line: line.into_bytes(), written: None });
     }
 
     /// Writes a message, and waits until it is written.
     fn write(&self, message: serde_json::Result<Vec<u8>>) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let (outgoing, gone) = (self.outgoing.clone(), self.gone.clone());
+        let outgoing = self.outgoing.clone();
         async move {
             let mut line = message?;
             line.push(b'\n');
             let (written, done) = oneshot::channel();
             let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
-            let sent = match outgoing.send(Outgoing { line, written }) {
-                Ok(()) => done.await.unwrap_or_else(|_| Err(closed())),
-                Err(_) => Err(closed()),
-            };
-            if sent.is_err() {
-                gone.cancel();
-            }
-            sent
+            outgoing.send(Outgoing { line, written: Some(written) }).map_err(|_| closed())?;
+            done.await.unwrap_or_else(|_| Err(closed()))
         }
     }
 
     /// Waits until everything is written: rmcp drops what it waits for when something else comes first.
     pub(crate) async fn flush(&self) {
         let (written, done) = oneshot::channel();
-        if self.outgoing.send(Outgoing { line: Vec::new(), written }).is_ok() {
+        if self.outgoing.send(Outgoing { line: Vec::new(), written: Some(written) }).is_ok() {
             let _ = done.await;
         }
     }
@@ -132,7 +153,28 @@ impl Transport<RoleServer> for Wire {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             match self.next().await? {
-                Incoming::Message(message) => return Some(*message),
+                Incoming::Call(call) => match self.lane() {
+                    Some(lane) if call.is_of_a_session() => {
+                        let wire = self.clone();
+                        lane.call(call, move |line| wire.post(line));
+                    }
+                    _ => return call.for_rmcp(),
+                },
+                Incoming::Message(message) => {
+                    let is_done = match &*message {
+                        JsonRpcMessage::Notification(told) => match &told.notification {
+                            ClientNotification::CancelledNotification(cancelled) => {
+                                let id = cancelled.params.request_id.as_ref();
+                                self.lane().zip(id).is_some_and(|(lane, id)| lane.cancel(id))
+                            }
+                            _ => false,
+                        },
+                        _ => false,
+                    };
+                    if !is_done {
+                        return Some(*message);
+                    }
+                }
                 Incoming::Refused(error, id) => self.refuse(error, id).await.ok()?,
             }
         }
@@ -143,10 +185,25 @@ impl Transport<RoleServer> for Wire {
     }
 }
 
-fn write(mut output: impl Write, lines: &blocking::Receiver<Outgoing>) {
-    for Outgoing { line, written } in lines {
-        // The sender may already be gone.
-        let _ = written.send(output.write_all(&line).and_then(|()| output.flush()));
+/// Writes until nobody sends any more, or nobody reads.
+fn write(mut output: impl Write, lines: &blocking::Receiver<Outgoing>, gone: &CancellationToken) {
+    while let Ok(Outgoing { line: mut batch, written }) = lines.recv() {
+        let mut waiting = Vec::from_iter(written);
+        // What has come meanwhile goes with it.
+        while batch.len() < BATCH
+            && let Ok(Outgoing { line, written }) = lines.try_recv()
+        {
+            batch.extend_from_slice(&line);
+            waiting.extend(written);
+        }
+        let done = output.write_all(&batch).and_then(|()| output.flush());
+        if done.is_err() {
+            gone.cancel();
+        }
+        for waiting in waiting {
+            // It may be gone by now.
+            let _ = waiting.send(done.as_ref().map(|_| ()).map_err(|e| e.kind().into()));
+        }
     }
 }
 
@@ -313,6 +370,9 @@ pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     if line.first()? == &b'[' {
         return refused("batches are not supported: send one message per line".into(), None);
     }
+    if let Some(call) = ToolCall::parse(line) {
+        return Some(Incoming::Call(call));
+    }
     let head = head(line)?;
     let message = || {
         let message = for_rmcp(serde_json::from_slice(line).ok()?);
@@ -338,7 +398,7 @@ mod tests {
     fn shown(line: &str) -> String {
         match parse(line.as_bytes()) {
             None => "ignored".into(),
-            Some(Incoming::Message(_)) => "taken".into(),
+            Some(Incoming::Message(_) | Incoming::Call(_)) => "taken".into(),
             Some(Incoming::Refused(error, id)) => {
                 format!("{}: {}", id.map_or("-".into(), |id| id.to_string()), error.message)
             }

@@ -25,7 +25,7 @@ use tokio::sync::mpsc;
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, Endpoint};
-use self::lines::Lines;
+use self::lines::{Direct, Lines, Outbox};
 use self::raw::{Back, Progress, Raw};
 use crate::incoming;
 
@@ -81,6 +81,16 @@ pub struct Client {
     service: RunningService<RoleClient, Back>,
     raw: Raw,
     server: Value,
+    /// Takes requests, where rmcp does not have to.
+    direct: Option<Direct>,
+}
+
+/// The notification that takes a request back.
+const CANCELLED: &str = "notifications/cancelled";
+
+/// Its parameters, if nobody waits for the answer any more.
+fn cancellation(id: &RequestId) -> Value {
+    json!({"requestId": id, "reason": "the client no longer waits"})
 }
 
 impl Client {
@@ -93,7 +103,10 @@ impl Client {
         patience: Duration,
     ) -> Result<Self, ClientError> {
         let raw = Raw::new(events.clone());
-        Self::begin(Lines::new(input, output, raw.clone()), raw, info, events, patience).await
+        let outbox = Outbox::new(output, raw.clone());
+        let lines = Lines::new(input, outbox.clone(), raw.clone());
+        let begun = Self::begin(lines, raw.clone(), info, events, patience).await?;
+        Ok(Self { direct: Some(Direct::new(raw, outbox)), ..begun })
     }
 
     /// Starts a session over streamable HTTP, under the endpoint's egress policy.
@@ -123,7 +136,7 @@ impl Client {
             .map_err(|_| ClientError::SlowStart(patience))?
             .map_err(|error| ClientError::Begin(Box::new(error)))?;
         let server = raw.server();
-        Ok(Self { service, raw, server })
+        Ok(Self { service, raw, server, direct: None })
     }
 
     /// What the server said about itself at the start: `protocolVersion`, `capabilities`, `serverInfo`,
@@ -139,6 +152,9 @@ impl Client {
 
     /// Sends a request.
     pub async fn send(&self, request: Request) -> Result<Value, ClientError> {
+        if let Some(direct) = &self.direct {
+            return direct.send(request).await;
+        }
         let mut sent = CustomRequest::new(request.method, request.params);
         if let Some(progress) = request.progress {
             sent.extensions_mut().insert(Progress(progress));
@@ -193,7 +209,7 @@ impl Client {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.service.is_transport_closed()
+        self.service.is_transport_closed() || self.direct.as_ref().is_some_and(Direct::is_over)
     }
 
     /// What the server did wrong, if the connection was ended for it: the middle of a sentence, "it …".
@@ -221,8 +237,7 @@ impl Drop for Unanswered {
         let peer = self.peer.clone();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            let params = json!({"requestId": id, "reason": "the client no longer waits"});
-            let notification = CustomNotification::new("notifications/cancelled", Some(params));
+            let notification = CustomNotification::new(CANCELLED, Some(cancellation(&id)));
             // The server may be gone.
             let _ = peer.send_notification(ClientNotification::CustomNotification(notification)).await;
         });
