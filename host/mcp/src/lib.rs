@@ -27,6 +27,7 @@ mod lane;
 pub mod oauth;
 mod offer;
 mod serve;
+mod stdio;
 mod tool;
 mod wire;
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Offer;
 use crate::handler::{Front, Handler};
 use crate::lane::Lane;
+use crate::stdio::{Input, Output};
 use crate::wire::Wire;
 
 /// How long running calls may take to finish once the client has disconnected.
@@ -17,24 +18,15 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves the client on standard input and output until it disconnects.
 pub async fn serve_stdio(offer: Arc<dyn Offer>) {
-    serve(offer, std::io::stdin(), standard_output()).await;
-}
-
-/// Standard output without the standard library's lock: a client that doesn't read would block whatever needs that
-/// lock when the process ends.
-fn standard_output() -> Box<dyn Write + Send> {
-    #[cfg(unix)]
-    {
-        use std::os::fd::AsFd;
-        if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
-            return Box::new(std::fs::File::from(output));
-        }
-    }
-    Box::new(std::io::stdout())
+    speak(offer, Input::standard(), Output::standard()).await;
 }
 
 /// The same over any reader and writer.
 pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) {
+    speak(offer, Input::Blocking(Box::new(input)), Output::blocking(output)).await;
+}
+
+async fn speak(offer: Arc<dyn Offer>, input: Input, output: Output) {
     let gone = CancellationToken::new();
     let wire = Wire::new(input, output, gone.clone());
     let sessions = async {

@@ -1,11 +1,13 @@
 //! Messages as lines, over any reader and writer. rmcp's own transport ignores or stops on some of what clients send,
 //! and keeps the runtime waiting for a read that never ends.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::sync::{Arc, PoisonError};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, Read, Write};
+use std::mem::take;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, PoisonError};
 
 use rmcp::RoleServer;
 use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
@@ -18,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::incoming::{ToolCall, for_rmcp};
 use crate::lane::Lane;
+#[cfg(unix)]
+use crate::stdio::unix::Readable;
+use crate::stdio::{Input, Output};
 
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
@@ -28,8 +33,8 @@ pub(crate) const MAX_ID: usize = 64 << 10;
 /// Both directions of a client connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    incoming: Arc<Mutex<mpsc::Receiver<Incoming>>>,
-    outgoing: blocking::Sender<Outgoing>,
+    incoming: Arc<Mutex<Inbox>>,
+    outgoing: mpsc::UnboundedSender<Outgoing>,
     /// Set once everything that the client sent has been read, or it no longer listens.
     gone: CancellationToken,
     /// An answer without a known recipient has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
@@ -37,6 +42,53 @@ pub(crate) struct Wire {
     has_null_ids: Arc<AtomicBool>,
     /// Takes tool calls past rmcp while a session is under way.
     lane: Arc<std::sync::Mutex<Option<Arc<Lane>>>>,
+}
+
+/// What a client sends.
+struct Inbox {
+    source: Source,
+    /// Messages that were read and not taken.
+    next: VecDeque<Incoming>,
+}
+
+enum Source {
+    /// Read on a thread, each time as much as has come.
+    Thread(mpsc::Receiver<VecDeque<Incoming>>),
+    #[cfg(unix)]
+    Here { input: Readable, splitter: Splitter, buffer: Vec<u8> },
+}
+
+impl Inbox {
+    fn new(input: Input) -> Self {
+        let source = match input {
+            Input::Blocking(input) => {
+                // Unread messages block the reader, and so the client.
+                let (sender, batches) = mpsc::channel(16);
+                std::thread::spawn(move || read(input, &sender));
+                Source::Thread(batches)
+            }
+            #[cfg(unix)]
+            Input::Ready(input) => Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK] },
+        };
+        Self { source, next: VecDeque::new() }
+    }
+
+    /// The next message; none at the end. Nothing is lost if the future is dropped.
+    async fn next(&mut self) -> Option<Incoming> {
+        while self.next.is_empty() {
+            self.next = match &mut self.source {
+                Source::Thread(batches) => batches.recv().await?,
+                #[cfg(unix)]
+                Source::Here { splitter, .. } if splitter.is_at_end => return None,
+                #[cfg(unix)]
+                Source::Here { input, splitter, buffer } => match input.read(buffer).await.unwrap_or(0) {
+                    0 => splitter.end(),
+                    read => splitter.split(&buffer[..read]),
+                },
+            };
+        }
+        self.next.pop_front()
+    }
 }
 
 #[derive(Debug)]
@@ -58,19 +110,11 @@ struct Outgoing {
 const BATCH: usize = 64 << 10;
 
 impl Wire {
-    /// Reads and writes on separate threads, which are left behind if nothing wakes them.
-    pub(crate) fn new(
-        input: impl Read + Send + 'static,
-        output: impl Write + Send + 'static,
-        gone: CancellationToken,
-    ) -> Self {
-        // Unread messages block the reader, and so the client.
-        let (sender, incoming) = mpsc::channel(16);
-        let (outgoing, lines) = blocking::channel();
-        std::thread::spawn(move || read(BufReader::with_capacity(64 << 10, input), &sender));
-        let closed = gone.clone();
-        std::thread::spawn(move || write(output, &lines, &closed));
-        let incoming = Arc::new(Mutex::new(incoming));
+    /// Reads and writes, on separate threads if it has to. These are left behind if nothing wakes them.
+    pub(crate) fn new(input: Input, output: Output, gone: CancellationToken) -> Self {
+        let (outgoing, lines) = mpsc::unbounded_channel();
+        tokio::spawn(write(lines, output, gone.clone()));
+        let incoming = Arc::new(Mutex::new(Inbox::new(input)));
         Self { incoming, outgoing, gone, has_null_ids: Arc::default(), lane: Arc::default() }
     }
 
@@ -123,11 +167,11 @@ impl Wire {
     }
 
     async fn next(&self) -> Option<Incoming> {
-        let mut incoming = self.incoming.lock().await;
+        let mut inbox = self.incoming.lock().await;
         let next = tokio::select! {
             biased;
             () = self.gone.cancelled() => None,
-            next = incoming.recv() => next,
+            next = inbox.next() => next,
         };
         if next.is_none() {
             self.gone.cancel();
@@ -185,53 +229,165 @@ impl Transport<RoleServer> for Wire {
     }
 }
 
-/// Writes until nobody sends any more, or nobody reads.
-fn write(mut output: impl Write, lines: &blocking::Receiver<Outgoing>, gone: &CancellationToken) {
-    while let Ok(Outgoing { line: mut batch, written }) = lines.recv() {
-        let mut waiting = Vec::from_iter(written);
-        // What has come meanwhile goes with it.
-        while batch.len() < BATCH
-            && let Ok(Outgoing { line, written }) = lines.try_recv()
-        {
-            batch.extend_from_slice(&line);
-            waiting.extend(written);
+/// Lines that are written at once, and who waits for them.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u8>,
+    waiting: Vec<oneshot::Sender<io::Result<()>>>,
+}
+
+impl Batch {
+    fn add(&mut self, Outgoing { line, written }: Outgoing) {
+        if self.lines.is_empty() {
+            self.lines = line;
+        } else {
+            self.lines.extend_from_slice(&line);
         }
-        let done = output.write_all(&batch).and_then(|()| output.flush());
-        if done.is_err() {
-            gone.cancel();
-        }
-        for waiting in waiting {
+        self.waiting.extend(written);
+    }
+}
+
+impl Batch {
+    fn done(self, done: &io::Result<()>) {
+        for waiting in self.waiting {
             // It may be gone by now.
-            let _ = waiting.send(done.as_ref().map(|_| ()).map_err(|e| e.kind().into()));
+            let _ = waiting.send(done.as_ref().map(|()| ()).map_err(|e| e.kind().into()));
         }
     }
 }
 
-fn read(mut input: impl BufRead, messages: &mpsc::Sender<Incoming>) {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        // Don't keep one large message in memory for the rest of the session.
-        line.shrink_to(1 << 20);
-        match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let whole = line.last() == Some(&b'\n') || (line.len() as u64) < MAX_LINE;
-        let incoming = if whole {
-            parse(&line)
-        } else {
-            if input.skip_until(b'\n').is_err() {
-                return;
-            }
-            let message = format!("a message is longer than {} MiB", MAX_LINE >> 20);
-            Some(Incoming::Refused(ErrorData::invalid_request(message, None), None))
-        };
-        if let Some(incoming) = incoming
-            && messages.blocking_send(incoming).is_err()
+/// Writes until nobody sends any more, or nobody reads. What is ready at the same time is written at once.
+async fn write(mut lines: mpsc::UnboundedReceiver<Outgoing>, mut output: Output, gone: CancellationToken) {
+    let thread = Thread::new(std::mem::replace(&mut output.blocking, Box::new(io::sink())), gone.clone());
+    while let Some(first) = lines.recv().await {
+        let mut batch = Batch::default();
+        batch.add(first);
+        // Whatever can go on now does so first.
+        tokio::task::yield_now().await;
+        while batch.lines.len() < BATCH
+            && let Ok(next) = lines.try_recv()
         {
+            batch.add(next);
+        }
+        let now = if thread.is_idle() { output.write_now(&batch.lines) } else { None };
+        match now {
+            Some(Ok(written)) if written == batch.lines.len() => batch.done(&Ok(())),
+            Some(Err(e)) => {
+                gone.cancel();
+                batch.done(&Err(e));
+            }
+            written => {
+                if let Some(Ok(written)) = written {
+                    batch.lines.drain(..written);
+                }
+                thread.write(batch);
+            }
+        }
+    }
+}
+
+/// Writes what may block.
+struct Thread {
+    batches: blocking::Sender<Batch>,
+    /// Batches that it has not written yet.
+    open: Arc<AtomicUsize>,
+}
+
+impl Thread {
+    fn new(mut output: Box<dyn Write + Send>, gone: CancellationToken) -> Self {
+        let (sender, batches) = blocking::channel::<Batch>();
+        let open = Arc::<AtomicUsize>::default();
+        let left = open.clone();
+        std::thread::spawn(move || {
+            for batch in batches {
+                let done = output.write_all(&batch.lines).and_then(|()| output.flush());
+                if done.is_err() {
+                    gone.cancel();
+                }
+                left.fetch_sub(1, Ordering::Release);
+                batch.done(&done);
+            }
+        });
+        Self { batches: sender, open }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
+    fn write(&self, batch: Batch) {
+        self.open.fetch_add(1, Ordering::Release);
+        // Without the thread, those who wait learn it from the channel's end.
+        let _ = self.batches.send(batch);
+    }
+}
+
+/// How much is read at once.
+const CHUNK: usize = 32 << 10;
+
+fn read(mut input: impl Read, batches: &mpsc::Sender<VecDeque<Incoming>>) {
+    let (mut buffer, mut splitter) = (vec![0; CHUNK], Splitter::default());
+    loop {
+        let batch = match input.read(&mut buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => splitter.end(),
+            Ok(read) => splitter.split(&buffer[..read]),
+        };
+        if (!batch.is_empty() && batches.blocking_send(batch).is_err()) || splitter.is_at_end {
             return;
         }
+    }
+}
+
+/// Makes messages of what is read.
+#[derive(Default)]
+struct Splitter {
+    /// The beginning of a line whose end was not read yet.
+    line: Vec<u8>,
+    /// The line is too long. The rest is skipped.
+    is_too_long: bool,
+    is_at_end: bool,
+}
+
+impl Splitter {
+    fn split(&mut self, mut bytes: &[u8]) -> VecDeque<Incoming> {
+        let mut messages = VecDeque::new();
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = bytes.split_at(end + 1);
+            messages.extend(self.line(line));
+            bytes = rest;
+        }
+        self.keep(bytes);
+        messages
+    }
+
+    /// Nothing follows. The last line needs no line break.
+    fn end(&mut self) -> VecDeque<Incoming> {
+        self.is_at_end = true;
+        self.line(b"").into_iter().collect()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.is_too_long || (self.line.len() + bytes.len()) as u64 > MAX_LINE {
+            self.is_too_long = true;
+            // Don't keep it in memory for the rest of the session.
+            self.line = Vec::new();
+        } else {
+            self.line.extend_from_slice(bytes);
+        }
+    }
+
+    /// The line that ends with these bytes.
+    fn line(&mut self, end: &[u8]) -> Option<Incoming> {
+        if self.line.is_empty() && !self.is_too_long {
+            return parse(end);
+        }
+        self.keep(end);
+        if take(&mut self.is_too_long) {
+            let message = format!("a message is longer than {} MiB", MAX_LINE >> 20);
+            return Some(Incoming::Refused(ErrorData::invalid_request(message, None), None));
+        }
+        parse(&take(&mut self.line))
     }
 }
 
@@ -466,12 +622,28 @@ mod tests {
     fn a_line_that_is_too_long_is_refused_and_the_next_is_read() {
         let long = vec![b'x'; usize::try_from(MAX_LINE).unwrap() + 10];
         let input = [long.as_slice(), b"\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"].concat();
-        let (sender, mut receiver) = mpsc::channel(4);
-        read(input.as_slice(), &sender);
+        let (sender, mut receiver) = mpsc::channel::<VecDeque<Incoming>>(4000);
+        super::read(input.as_slice(), &sender);
         drop(sender);
-        assert!(matches!(receiver.blocking_recv(), Some(Incoming::Refused(_, None))));
+        let mut read = Vec::new();
+        while let Some(batch) = receiver.blocking_recv() {
+            read.extend(batch);
+        }
         // The last line needs no line break.
-        assert!(matches!(receiver.blocking_recv(), Some(Incoming::Message(_))));
-        assert!(receiver.blocking_recv().is_none());
+        assert!(matches!(read[..], [Incoming::Refused(_, None), Incoming::Message(_)]), "{read:?}");
+    }
+
+    #[test]
+    fn lines_are_the_same_wherever_a_read_ends() {
+        let input = "\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\nnoise\n[]\n{\"id\":\"ü\",\"method\":1}";
+        for size in 1..=input.len() {
+            let mut splitter = Splitter::default();
+            let mut read: Vec<Incoming> = input.as_bytes().chunks(size).flat_map(|c| splitter.split(c)).collect();
+            read.extend(splitter.end());
+            let [Incoming::Message(_), Incoming::Refused(_, None), Incoming::Refused(_, Some(id))] = &read[..] else {
+                panic!("{size}: {read:?}")
+            };
+            assert_eq!(id.to_string(), "ü");
+        }
     }
 }

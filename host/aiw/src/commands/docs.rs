@@ -10,7 +10,7 @@ use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
-use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
+use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
 use aiw_setup::{ClientChange, ClientSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
@@ -19,7 +19,8 @@ use serde_json::Value;
 
 use crate::answers::{
     ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpLogin, McpLogout, McpToken, NewProject,
-    Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
+    Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version,
+    Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -80,9 +81,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RemovedMarket
         RemovedPlugin
         RemovedProvider
-        RemovedSecret
         RenamedProvider
         RoleDetails
+        SecretRemove
         ServerCheck
         ServerDetails
         ServerEntry

@@ -22,9 +22,9 @@ use rmcp::service::RxJsonRpcMessage;
 use tokio_util::sync::CancellationToken;
 
 use self::headers::{LAST_EVENT, SESSION};
+use self::log::Log;
 pub use self::reply::Body;
 use self::reply::{JSON, Refusal, SSE, accepted, error, failed, refused, unavailable};
-use self::log::Log;
 use self::session::{Session, SessionError};
 pub use self::sessions::HttpLimits;
 use self::sessions::{STOPPING, Sessions};

@@ -71,7 +71,8 @@ impl Session {
             holds: 0,
             used: Instant::now(),
         };
-        let session = Arc::new(Self { id, inbox, desk: Mutex::new(desk), general: Log::new(0), end, lane: OnceLock::new() });
+        let session =
+            Arc::new(Self { id, inbox, desk: Mutex::new(desk), general: Log::new(0), end, lane: OnceLock::new() });
         (session.clone(), Link { session, messages })
     }
 
