@@ -63,6 +63,10 @@ impl Handler {
         &self.session
     }
 
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
+    }
+
     /// Introduces the client to the offer, once.
     pub(crate) async fn introduce(&self, client: impl FnOnce(Session) -> Caller + Send) {
         if !self.has_begun.swap(true, Ordering::Relaxed) {

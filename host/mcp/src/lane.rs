@@ -54,7 +54,9 @@ impl Lane {
         self.open().insert(id.clone(), request.clone());
         let lane = self.clone();
         self.tasks.spawn(async move {
-            lane.handler.introduce(|_| lane.caller.clone()).await;
+            if !lane.handler.has_begun() {
+                Box::pin(lane.handler.introduce(|_| lane.caller.clone())).await;
+            }
             let cancelled = Cancelled { request, gone: lane.handler.session().gone.clone() };
             let call = Call { caller: lane.caller.within(id.clone()), cancelled, meta };
             let (result, error) = match lane.handler.answer(&name, arguments, call).await {

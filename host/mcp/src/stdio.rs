@@ -114,7 +114,13 @@ pub(crate) mod unix {
                 }
                 match rustix::io::read(self.0.get_ref(), &mut *buffer) {
                     Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-                    read => return Ok(read?),
+                    read => {
+                        // Less than there is room for was all. What comes later is told anew.
+                        if read.is_ok_and(|read| read < buffer.len()) {
+                            ready.clear_ready();
+                        }
+                        return Ok(read?);
+                    }
                 }
             }
         }

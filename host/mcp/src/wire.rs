@@ -262,8 +262,6 @@ async fn write(mut lines: mpsc::UnboundedReceiver<Outgoing>, mut output: Output,
     while let Some(first) = lines.recv().await {
         let mut batch = Batch::default();
         batch.add(first);
-        // Whatever can go on now does so first.
-        tokio::task::yield_now().await;
         while batch.lines.len() < BATCH
             && let Ok(next) = lines.try_recv()
         {
