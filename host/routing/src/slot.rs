@@ -525,7 +525,9 @@ impl Slot {
                 let connection = connection.clone();
                 // It closed its pipes just now, and is about to exit.
                 let end = move || connection.process.as_ref().and_then(|p| p.end(Duration::from_millis(500)));
-                let last = aiw_home::blocking(end).await.or_else(|| fault.map(str::to_owned));
+                let end = aiw_home::blocking(end).await;
+                // What it did wrong is why it was ended.
+                let last = fault.map(str::to_owned).or(end);
                 PoolError::Ended { server, last }
             }
             source => PoolError::Client { server, source: Box::new(source) },
