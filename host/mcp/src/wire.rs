@@ -251,7 +251,7 @@ impl Batch {
     fn done(self, done: &io::Result<()>) {
         for waiting in self.waiting {
             // It may be gone by now.
-            let _ = waiting.send(done.as_ref().map(|()| ()).map_err(|e| e.kind().into()));
+            let _ = waiting.send(done.as_ref().copied().map_err(|e| e.kind().into()));
         }
     }
 }
@@ -621,14 +621,14 @@ mod tests {
         let long = vec![b'x'; usize::try_from(MAX_LINE).unwrap() + 10];
         let input = [long.as_slice(), b"\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"].concat();
         let (sender, mut receiver) = mpsc::channel::<VecDeque<Incoming>>(4000);
-        super::read(input.as_slice(), &sender);
+        read(input.as_slice(), &sender);
         drop(sender);
-        let mut read = Vec::new();
+        let mut messages = Vec::new();
         while let Some(batch) = receiver.blocking_recv() {
-            read.extend(batch);
+            messages.extend(batch);
         }
         // The last line needs no line break.
-        assert!(matches!(read[..], [Incoming::Refused(_, None), Incoming::Message(_)]), "{read:?}");
+        assert!(matches!(messages[..], [Incoming::Refused(_, None), Incoming::Message(_)]), "{messages:?}");
     }
 
     #[test]
