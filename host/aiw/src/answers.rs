@@ -130,6 +130,27 @@ pub struct ServerTool {
     pub suspicions: Vec<String>,
 }
 
+/// A tool in `aiw mcp route`
+#[derive(Serialize, JsonSchema)]
+pub struct FoundTool {
+    /// Its server
+    pub server: String,
+    /// Its own name
+    pub tool: String,
+    /// The name under which clients see it
+    pub proxied: String,
+    /// How well it fits: 1 is the best of those found
+    pub score: f32,
+    /// How well its words fit, from 0 to 1
+    pub words: f32,
+    /// How near its meaning is, from 0 to 1; none without a model
+    pub meaning: Option<f32>,
+    /// The words of the request that it has, those that tell most first
+    pub matched: Vec<String>,
+    /// Tools that do about the same and are left out, as `server/tool`
+    pub similar: Vec<String>,
+}
+
 /// A tool in `aiw mcp approve`
 #[derive(Serialize, JsonSchema)]
 pub struct ChangedTool {

@@ -34,11 +34,11 @@ impl Shared {
         let offered = self.context.pool.tools();
         *self.names.write().unwrap_or_else(PoisonError::into_inner) = names(&offered);
         let base = self.own().cloned().chain(direct(&offered)).collect();
-        let changed = self.registry.set_base(base);
+        let changed = self.context.registry.set_base(base);
         // A registered tool that its server has changed or dropped goes at once.
         let is_offered =
             |tool: &Tool| offered.iter().any(|o| o.proxied == tool.name() && o.renamed() == *tool.definition());
-        changed | self.registry.retain(is_offered)
+        changed | self.context.registry.retain(is_offered)
     }
 
     /// Follows the servers and the time, and notifies the client of each change, until the session is over.
@@ -60,7 +60,7 @@ impl Shared {
                     _ = sweep.tick() => {}
                 }
                 let Some(shared) = shared.upgrade() else { return };
-                shared.registry.sweep(Instant::now());
+                shared.context.registry.sweep(Instant::now());
                 shared.tell_changes(&client, &mut told).await;
             }
         });

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
-use aiw_routing::Pool;
+use aiw_routing::{DynamicToolRegistry, Finder, Pool};
 use aiw_tasks::{Scope, Tasks};
 use tokio::sync::Semaphore;
 
@@ -31,13 +31,23 @@ pub(crate) struct Context {
     pub(crate) watch: Watch,
     pub(crate) pool: Pool,
     pub(crate) kept: Kept,
+    pub(crate) finder: Finder,
+    pub(crate) registry: DynamicToolRegistry,
     launcher: OnceLock<Launcher>,
     everywhere: OnceLock<Tasks>,
     here: OnceLock<Tasks>,
 }
 
 impl Context {
-    pub(crate) fn new(home: Home, session: Session, cwd: PathBuf, source: Box<dyn LaunchSource>, pool: Pool) -> Self {
+    pub(crate) fn new(
+        home: Home,
+        session: Session,
+        cwd: PathBuf,
+        source: Box<dyn LaunchSource>,
+        pool: Pool,
+        registry: DynamicToolRegistry,
+        finder: Finder,
+    ) -> Self {
         let watch = Watch::new(home.clone());
         Self {
             home,
@@ -48,6 +58,8 @@ impl Context {
             watch,
             pool,
             kept: Kept::default(),
+            finder,
+            registry,
             launcher: OnceLock::new(),
             everywhere: OnceLock::new(),
             here: OnceLock::new(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_launch::Session;
 use aiw_mcp::{About, Answer, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{DynamicToolRegistry, Ground, Pool, Profile};
+use aiw_routing::{DynamicToolRegistry, Finder, Ground, Meaning, Pool, Profile};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -31,6 +31,8 @@ pub struct Setting {
     pub profile: Profile,
     /// Servers that it shares with other sessions of this process.
     pub shared: aiw_routing::Shared,
+    /// What tools mean, if a model is in use.
+    pub meaning: Option<Arc<Meaning>>,
     /// Which of aiw's own tools it offers.
     pub toolsets: Vec<Toolset>,
 }
@@ -49,9 +51,10 @@ impl Gateway {
         let table: Vec<ToolEntry> = table().into_iter().filter(is_offered).collect();
         let offered = pool.tools();
         let base = own(&table, pool.has_servers()).cloned().chain(direct(&offered)).collect();
+        let finder = Finder::new(&home, setting.meaning);
+        let registry = DynamicToolRegistry::new(base);
         let shared = Shared {
-            context: Arc::new(Context::new(home, setting.session, cwd, source, pool)),
-            registry: DynamicToolRegistry::new(base),
+            context: Arc::new(Context::new(home, setting.session, cwd, source, pool, registry, finder)),
             changes: Mutex::new(Some(changes)),
             names: RwLock::new(names(&offered)),
             table,
@@ -76,7 +79,7 @@ impl Offer for Gateway {
     }
 
     fn tools(&self) -> Arc<[Tool]> {
-        self.shared.registry.tools()
+        self.shared.context.registry.tools()
     }
 
     async fn begun(&self, client: Caller) {

@@ -18,6 +18,7 @@ mod gateway;
 mod input;
 mod kept;
 mod providers;
+mod route;
 mod servers;
 mod shared;
 mod start;

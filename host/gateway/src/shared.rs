@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use aiw_mcp::{Answer, Call, Tool};
-use aiw_routing::{DynamicToolRegistry, Offered, PoolError};
+use aiw_routing::{Offered, PoolError};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
@@ -17,7 +17,6 @@ use crate::toolset::Toolset;
 
 pub(crate) struct Shared {
     pub(crate) context: Arc<Context>,
-    pub(crate) registry: DynamicToolRegistry,
     /// Taken when the client has begun.
     pub(crate) changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
     /// The servers' tools by the names that the client knows: the server, and the tool's own name.
@@ -58,7 +57,7 @@ impl Shared {
         let pool = &self.context.pool;
         let known = self.names.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if let Some((server, tool)) = known {
-            self.registry.touch(name, Instant::now());
+            self.context.registry.touch(name, Instant::now());
             return servers::pass(&self.context, &server, &tool, arguments, &call).await;
         }
         if let Some((server, tool)) = pool.find_withheld(name) {

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{providers, servers, start, tasks};
+use crate::{providers, route, servers, start, tasks};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -26,12 +26,15 @@ const SERVERS: &str = "\
 aiw also stands in front of other MCP servers. Their tools are listed as `server__tool`; call_tool reaches every one \
 of them, listed or not.";
 
+const ROUTING: &str = "\
+Before you do by hand what a tool could do, ask intelligent_route: it finds the tools for a job among all these servers.";
+
 /// What a model should know before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
-    let parts = [(Toolset::Tasks, TASKS), (Toolset::Servers, SERVERS)];
+    let parts = [(Toolset::Tasks, TASKS), (Toolset::Servers, SERVERS), (Toolset::Routing, ROUTING)];
     let parts = parts
         .into_iter()
-        .filter(|(toolset, _)| toolsets.contains(toolset) && (has_servers || *toolset != Toolset::Servers));
+        .filter(|(toolset, _)| toolsets.contains(toolset) && (has_servers || !toolset.is_about_servers()));
     parts.map(|(_, text)| text).collect::<Vec<_>>().join(" ")
 }
 
@@ -122,6 +125,25 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             LOOKS,
             servers::read_result,
         ),
+        ToolEntry::relayed(
+            Toolset::Routing,
+            "intelligent_route",
+            "Find the tools for a job",
+            "Finds tools of the MCP servers behind aiw by what they do, and makes them callable. The answer has the best \
+             with their schemas: call one by its `name`, or, if you don't have that name, with call_tool.",
+            LOOKS,
+            None,
+            route::intelligent_route,
+        ),
+        ToolEntry::relayed(
+            Toolset::Routing,
+            "search_tools",
+            "Search the tools",
+            "Lists tools of the MCP servers behind aiw that fit a few words, a line for each, without schemas.",
+            LOOKS,
+            None,
+            route::search_tools,
+        ),
     ]
 }
 
@@ -208,6 +230,6 @@ impl ToolEntry {
 
     /// Whether it only reaches what the profile allows.
     pub(crate) fn is_door(&self) -> bool {
-        self.toolset == Toolset::Servers
+        self.toolset.is_about_servers()
     }
 }

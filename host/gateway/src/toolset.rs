@@ -12,17 +12,25 @@ pub enum Toolset {
     Tasks,
     /// The tools of other MCP servers.
     Servers,
+    /// Finding them by what they do.
+    Routing,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 2] = [Self::Tasks, Self::Servers];
+    pub const ALL: [Self; 3] = [Self::Tasks, Self::Servers, Self::Routing];
+
+    /// Whether it is of no use without other MCP servers.
+    pub(crate) fn is_about_servers(self) -> bool {
+        matches!(self, Self::Servers | Self::Routing)
+    }
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tasks => "tasks",
             Self::Servers => "servers",
+            Self::Routing => "routing",
         }
     }
 }

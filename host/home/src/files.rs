@@ -26,6 +26,10 @@ impl Staged {
     /// Writes the new content. A symlink (people keep their configuration in a repository)
     /// is followed, not replaced.
     pub(crate) fn new(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, HomeError> {
+        Self::with(path, mode, |file| file.write_all(bytes))
+    }
+
+    fn with(path: &Path, mode: Mode, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<Self, HomeError> {
         let target = match fs::symlink_metadata(path) {
             Ok(meta) if meta.is_symlink() => {
                 fs::canonicalize(path).map_err(|e| HomeError::io("follow the link", path, e))?
@@ -40,7 +44,7 @@ impl Staged {
                 Ok(meta) => file.as_file().set_permissions(meta.permissions())?,
                 Err(_) => platform::set_mode(file.as_file(), mode)?,
             }
-            file.write_all(bytes)?;
+            content(file.as_file_mut())?;
             file.as_file().sync_all()?;
             Ok(file)
         };
@@ -66,6 +70,15 @@ impl Staged {
 /// Replaces a file as a whole: readers, and aiw after a crash, see either the old bytes or the new ones.
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
     Staged::new(path, bytes, mode)?.publish()
+}
+
+/// Replaces a file as [`replace`] does, with content that need not fit in memory.
+pub fn replace_with(
+    path: &Path,
+    mode: Mode,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), HomeError> {
+    Staged::with(path, mode, content)?.publish()
 }
 
 /// Opens a regular file for reading. Reading anything else (a pipe without a writer, a device) might never end.

@@ -19,14 +19,15 @@ pub struct Lock {
     _file: File,
 }
 
-/// The right to start something now, for starts that depend on earlier ones. It doesn't cover documents.
+/// The right to do something that only one process at a time may do. It doesn't cover documents.
 #[derive(Debug)]
 pub struct Turn {
     _lock: Lock,
 }
 
 impl Turn {
-    pub(crate) fn acquire(path: &Path) -> Result<Self, HomeError> {
+    /// Waits for the turn that the lock file at `path` stands for.
+    pub fn acquire(path: &Path) -> Result<Self, HomeError> {
         Ok(Self { _lock: Lock::acquire(path)? })
     }
 }

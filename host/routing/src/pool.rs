@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::account::Account;
 use crate::definition::{self, name, only_reads, tokens};
 use crate::error::PoolError;
+use crate::find::KnownServer;
 use crate::found::{Configured, Places};
 use crate::names::proxied;
 use crate::profile::Profile;
@@ -143,6 +144,46 @@ impl Pool {
             allowed.map(|tool| offered(slot.key(), tool)).collect()
         };
         distinct(self.each(of))
+    }
+
+    /// The servers with what is known of each, for [`Finder::find`](crate::Finder::find); and the keys of those of which
+    /// nothing is known yet.
+    pub fn known(&self) -> (Vec<KnownServer>, Vec<String>) {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for slot in self.inner.slots().iter().filter(|slot| slot.is_offered()) {
+            match slot.record() {
+                Some(record) => known.push((slot.key().to_owned(), record)),
+                None => unknown.push(slot.key().to_owned()),
+            }
+        }
+        (known, unknown)
+    }
+
+    /// Whether the profile allows a tool of a server.
+    pub fn allows_tool(&self, server: &str, record: &Record, tool: &str) -> bool {
+        record.tool(tool).is_some_and(|tool| self.allows(server, tool))
+    }
+
+    /// Some of the [`Pool::tools`], by server and own name; none where a client can't see it.
+    pub fn offered(&self, wanted: &[(String, String)]) -> Vec<Option<Offered>> {
+        let key = |server: &str, tool: &str| proxied(server, tool);
+        let mut owners: BTreeMap<String, Option<(String, String)>> =
+            wanted.iter().map(|(server, tool)| (key(server, tool), None)).collect();
+        let (known, _) = self.known();
+        for (server, record) in &known {
+            for tool in record.accepted().filter(|tool| self.allows(server, tool)) {
+                // The first in the order of servers has a name.
+                if let Some(owner @ None) = owners.get_mut(&key(server, name(tool))) {
+                    *owner = Some((server.clone(), name(tool).to_owned()));
+                }
+            }
+        }
+        let definition = |server: &str, tool: &str| {
+            let (_, record) = known.iter().find(|(known, _)| known == server)?;
+            Some(offered(server, record.tool(tool)?))
+        };
+        let is_owner = |wanted: &&(String, String)| owners[&key(&wanted.0, &wanted.1)].as_ref() == Some(*wanted);
+        wanted.iter().map(|wanted| Some(wanted).filter(is_owner).and_then(|(s, t)| definition(s, t))).collect()
     }
 
     /// Their prompts.

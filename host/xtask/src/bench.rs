@@ -77,8 +77,13 @@ pub fn run() -> Result<bool> {
         if waited > 100.0 { "  OVER" } else { "" }
     );
     println!();
-    let benches =
-        [("aiw-testkit", "calls"), ("aiw-tui", "frame"), ("aiw-supervisor", "figures"), ("aiw-routing", "proxied")];
+    let benches = [
+        ("aiw-testkit", "calls"),
+        ("aiw-tui", "frame"),
+        ("aiw-supervisor", "figures"),
+        ("aiw-routing", "proxied"),
+        ("aiw-vectors", "meaning"),
+    ];
     for (package, name) in benches {
         let output = host_cargo()
             .args(["bench", "--quiet", "-p", package, "--bench", name])

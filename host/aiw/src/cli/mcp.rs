@@ -60,6 +60,9 @@ pub enum McpCommand {
         #[arg(value_name = "NAME", add = complete::servers())]
         names: Vec<String>,
     },
+    /// Find the tools for a job, as `intelligent_route` does for a model
+    #[command(after_help = "aiw mcp route 'Take a screenshot of a web page. Send an email.'")]
+    Route(McpRouteArgs),
     /// Call a tool of an MCP server by hand
     #[command(after_help = "aiw mcp call time convert_time time=16:30 source_timezone=UTC target_timezone=Asia/Tokyo")]
     Call {
@@ -106,6 +109,23 @@ pub enum McpCommand {
         #[arg(value_name = "NAME", add = complete::servers())]
         names: Vec<String>,
     },
+}
+
+/// What to find.
+#[derive(Debug, Args)]
+pub struct McpRouteArgs {
+    /// What has to be done: a sentence for each step
+    #[arg(required = true)]
+    pub request: Vec<String>,
+    /// Show the scores: how well the words fit, and how near the meaning is
+    #[arg(long)]
+    pub explain: bool,
+    /// Show at most so many tools
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: u16,
+    /// Search only what this profile allows
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
 }
 
 /// What an MCP server offers, and where.

@@ -18,9 +18,9 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, Listening, McpLogin, McpLogout, McpToken, NewProject,
-    Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version,
-    Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, Listening, McpLogin, McpLogout, McpToken,
+    NewProject, Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status,
+    TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -64,6 +64,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ExtensionSummary
         Explanation
         FailedId
+        FoundTool
         Hidden
         InstalledSummary
         Listening

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     (
         "agentic-warden",
         &[
@@ -30,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 22] = [
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
+            "aiw-vectors",
             "aiw-wasm",
         ],
     ),
@@ -43,7 +44,10 @@ const ROOMS: [(&str, &[&str]); 22] = [
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
     ),
-    ("aiw-routing", &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-servers", "aiw-supervisor"]),
+    (
+        "aiw-routing",
+        &["aiw-core", "aiw-home", "aiw-mcp", "aiw-net", "aiw-search", "aiw-servers", "aiw-supervisor", "aiw-vectors"],
+    ),
     // Bases.
     ("aiw-providers", &["aiw-core", "aiw-home"]),
     ("aiw-servers", &["aiw-core", "aiw-home"]),
@@ -57,8 +61,10 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("aiw-listen", &["aiw-core"]),
     ("aiw-net", &["aiw-core", "aiw-home"]),
     ("aiw-supervisor", &["aiw-core", "aiw-home"]),
+    ("aiw-vectors", &["aiw-core", "aiw-home"]),
     // Foundations.
     ("aiw-extensions", &["aiw-core"]),
+    ("aiw-search", &["aiw-core"]),
     ("aiw-home", &["aiw-core"]),
     ("aiw-core", &[]),
     ("aiw-tests", &[]),
@@ -66,10 +72,11 @@ const ROOMS: [(&str, &[&str]); 22] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 2] = [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen")];
+const TESTS: [(&str, &str); 3] =
+    [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen"), ("aiw-vectors", "aiw-tests")];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 22] = [
+const DOORS: [(&str, &[&str]); 27] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -92,6 +99,11 @@ const DOORS: [(&str, &[&str]); 22] = [
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
+    ("rust-stemmers", &["aiw-search"]),
+    ("fastembed", &["aiw-vectors"]),
+    ("ort", &["aiw-vectors"]),
+    ("memvdb", &["aiw-vectors"]),
+    ("crc32fast", &["aiw-vectors"]),
 ];
 
 /// Returns the violations in the workspace's manifests.

@@ -147,14 +147,7 @@ pub async fn tools(names: &[String], output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     let names = chosen(names, known)?;
-    // Only what was never seen is started.
-    let is_new = |status: &Status| status.record.is_none() && status.enabled && names.contains(&status.name);
-    let new: Vec<String> = pool.status().iter().filter(|s| is_new(s)).map(|s| s.name.clone()).collect();
-    for (name, looked) in futures::future::join_all(new.iter().map(async |name| (name, pool.look(name).await))).await {
-        if let Err(e) = looked {
-            output.note(format!("note: `{name}` {}", e.brief()));
-        }
-    }
+    learn(&pool, &names, output).await;
     let statuses = pool.status();
     let suspicious = suspicions(&statuses);
     let of = |status: &Status, record: &Record| -> Vec<ServerTool> {
@@ -191,6 +184,17 @@ pub async fn tools(names: &[String], output: &Output) -> Result<(), Failure> {
     output.answer(json!({"tools": tools}));
     pool.end().await;
     Ok(())
+}
+
+/// Starts what was never seen, to learn its tools.
+pub(super) async fn learn(pool: &Pool, names: &[String], output: &Output) {
+    let is_new = |status: &Status| status.record.is_none() && status.enabled && names.contains(&status.name);
+    let new: Vec<String> = pool.status().iter().filter(|s| is_new(s)).map(|s| s.name.clone()).collect();
+    for (name, looked) in futures::future::join_all(new.iter().map(async |name| (name, pool.look(name).await))).await {
+        if let Err(e) = looked {
+            output.note(format!("note: `{name}` {}", e.brief()));
+        }
+    }
 }
 
 pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {

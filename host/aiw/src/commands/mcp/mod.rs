@@ -6,6 +6,7 @@ mod edit;
 mod http;
 mod login;
 mod look;
+mod route;
 mod serve;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Disable { names } => edit::switch(&names, false, output),
         McpCommand::Status { names } => look::status(&names, output).await,
         McpCommand::Tools { names } => look::tools(&names, output).await,
+        McpCommand::Route(args) => route::route(args, output).await,
         McpCommand::Call { server, tool, arguments } => call::call(&server, &tool, &arguments, output).await,
         McpCommand::Logs { name, follow, tail } => call::logs(&name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, output).await,
@@ -48,10 +50,15 @@ fn directory() -> Result<PathBuf, Failure> {
 
 /// The servers of this directory, for one command.
 fn pool(output: &Output) -> Result<Arc<Pool>, Failure> {
+    pool_with(Profile::everything(), output)
+}
+
+/// The servers of this directory, as a profile allows them.
+fn pool_with(profile: Profile, output: &Output) -> Result<Arc<Pool>, Failure> {
     let ground =
         Ground { home: Home::find()?, net: aiw_net::Client::new()?, executable: own_executable()?, cwd: directory()? };
     let (changes, _) = tokio::sync::mpsc::unbounded_channel();
-    let pool = Pool::new(ground, Profile::everything(), Shared::default(), changes);
+    let pool = Pool::new(ground, profile, Shared::default(), changes);
     pool.problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
     Ok(Arc::new(pool))
 }

@@ -8,7 +8,7 @@ use aiw_core::{ErrorKind, one_line};
 use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
 use aiw_home::{Home, Project, user_home};
 use aiw_launch::Launcher;
-use aiw_routing::{Ground, Profile};
+use aiw_routing::{Ground, Meaning, Profile};
 
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
@@ -32,12 +32,14 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let session = aiw_launch::session();
     let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
     let shared = aiw_routing::Shared::default();
+    let meaning = meaning(&home, output);
     let gateway = move || {
         let setting = Setting {
             session,
             ground: ground.clone(),
             profile: profile.clone(),
             shared: shared.clone(),
+            meaning: meaning.clone(),
             toolsets: toolsets.clone(),
         };
         Gateway::new(setting, Box::new(FromHere))
@@ -57,7 +59,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// The profile by name. One that nobody defined would offer everything, so it is an error.
-fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failure> {
+pub(super) fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failure> {
     let Some(name) = name else { return Ok(Profile::everything()) };
     let settings = home.settings()?;
     let project = Project::find(cwd, user_home().as_deref())?.filter(|p| settings.trust().covers(&p.root));
@@ -70,6 +72,11 @@ fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failu
             format!("the profiles are: {}", known.join(", "))
         })
     })
+}
+
+/// What tools mean, if a model is in use. One that can't be used is a note, and tools are found by words alone.
+pub(super) fn meaning(_home: &Home, _output: &Output) -> Option<Arc<Meaning>> {
+    None
 }
 
 /// What was asked for, else the setting, else everything.

@@ -1,0 +1,78 @@
+//! `aiw mcp route`
+
+use std::time::{Duration, Instant};
+
+use aiw_core::one_line;
+use aiw_home::Home;
+use aiw_routing::{Finder, Match, proxied};
+use serde_json::json;
+
+use super::{directory, look, pool_with, serve};
+use crate::answers::FoundTool;
+use crate::cli::mcp::McpRouteArgs;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// How long a person waits for the model to see tools that it has not seen.
+const MODEL: Duration = Duration::from_secs(30);
+
+/// Shows what `intelligent_route` gives a model.
+pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let pool = pool_with(serve::profile(args.profile.as_deref(), &home, &directory()?)?, output)?;
+    let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
+    look::learn(&pool, &names, output).await;
+    let finder = Finder::new(&home, serve::meaning(&home, output));
+    let request = args.request.join(" ");
+    let most = usize::from(args.limit);
+    let here = pool.clone();
+    let work = move || {
+        let (servers, _) = here.known();
+        let allows = |server: &str, record: &_, tool: &str| here.allows_tool(server, record, tool);
+        finder.prepare(&servers, &allows, MODEL);
+        let begun = Instant::now();
+        let found = finder.find(&servers, &allows, &request, most);
+        (found, begun.elapsed(), finder.problem())
+    };
+    let (found, took, problem) = aiw_home::blocking(work).await;
+    pool.end().await;
+    if let Some(problem) = problem {
+        output.note(format!("note: searched by words alone: {problem}"));
+    }
+    let tools: Vec<FoundTool> = found.matches.iter().map(shown).collect();
+    if !found.says_something {
+        output.line("no word to search for: say what the tool should do");
+    } else if tools.is_empty() {
+        output.line(format!("none of {} tools fits: say it in other words", found.tools));
+    } else {
+        let row = |tool: &FoundTool| {
+            let name = format!("{}/{}", tool.server, tool.tool);
+            let score = |score: f32| format!("{score:.2}");
+            let mut row = vec![name, score(tool.score)];
+            if args.explain {
+                row.extend([score(tool.words), tool.meaning.map(score).unwrap_or_else(|| "-".into())]);
+            }
+            let similar = tool.similar.iter().map(|name| format!("like {}", one_line(name, 60)));
+            row.push(tool.matched.iter().map(|word| one_line(word, 40)).chain(similar).collect::<Vec<_>>().join(", "));
+            row
+        };
+        let head: &[&str] =
+            if args.explain { &["TOOL", "SCORE", "WORDS", "MEANING", "HAS"] } else { &["TOOL", "SCORE", "HAS"] };
+        output.table(head, &tools.iter().map(row).collect::<Vec<_>>());
+    }
+    output.answer(json!({"tools": tools, "searched": found.tools, "took_ms": took.as_secs_f64() * 1e3}));
+    Ok(())
+}
+
+fn shown(found: &Match) -> FoundTool {
+    FoundTool {
+        server: found.server.clone(),
+        tool: found.tool.clone(),
+        proxied: proxied(&found.server, &found.tool),
+        score: found.score,
+        words: found.words,
+        meaning: found.meaning,
+        matched: found.matched.clone(),
+        similar: found.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect(),
+    }
+}

@@ -1,0 +1,211 @@
+//! `intelligent_route`, `search_tools`: tools of the servers behind aiw by what they do.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aiw_core::one_line;
+use aiw_mcp::{Answer, Call, Tool};
+use aiw_routing::definition::{name, only_reads};
+use aiw_routing::{Found, Match, Offered};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::error::CallError;
+use crate::kept::limit;
+
+/// How many tools a request gets: more would fill the context that routing is to keep empty.
+const TOOLS: usize = 5;
+const MOST_TOOLS: usize = 20;
+
+/// How many a search lists.
+const LISTED: usize = 10;
+const MOST_LISTED: usize = 100;
+
+/// The length of a line about a tool, in characters.
+const LINE: usize = 120;
+
+/// The most words of a request that a line repeats.
+const WORDS: usize = 4;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IntelligentRoute {
+    /// What has to be done: a short sentence for each step, saying what is done to what, and with which service if that
+    /// is known. General words find more than names, URLs and numbers: "Take a screenshot of a web page. Send an email."
+    user_request: String,
+    /// The most tools to get; 5 if absent
+    #[serde(default)]
+    max_tools: Option<usize>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchTools {
+    /// What the tool does, or a part of its name
+    query: String,
+    /// The most tools to list; 10 if absent
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Routed {
+    message: String,
+    tools: Vec<RoutedTool>,
+}
+
+#[derive(Serialize)]
+struct RoutedTool {
+    /// The name under which it can be called; none if another server's tool has that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    server: String,
+    tool: String,
+    why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_schema: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<Value>,
+    read_only: bool,
+    /// Others that do about the same, as `server/tool`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    similar: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    message: String,
+    tools: Vec<ListedTool>,
+}
+
+#[derive(Serialize)]
+struct ListedTool {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    server: String,
+    tool: String,
+    description: String,
+}
+
+/// Finds tools and registers them.
+pub(crate) async fn intelligent_route(
+    context: Arc<Context>,
+    asked: IntelligentRoute,
+    call: Call,
+) -> Result<Answer, CallError> {
+    let most = asked.max_tools.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
+    let (found, offered) = find(&context, asked.user_request, most).await?;
+    let registered = offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
+    if context.registry.register(registered, Instant::now()) {
+        // A client that does not hear it has the schemas.
+        let _ = call.caller.notify("notifications/tools/list_changed", None).await;
+    }
+    let mut routed = Routed { message: message(&context, &found), tools: Vec::new() };
+    // Twice: as text and as structure.
+    let mut room = limit(call.caller.name()) * 3 / 4;
+    for (found, offered) in found.matches.iter().zip(offered) {
+        let mut tool = RoutedTool::new(found, offered);
+        if json_length(&tool) > room {
+            tool.input_schema = None;
+            tool.output_schema = None;
+            tool.description = tool.description.and_then(|text| Some(one_line(text.as_str()?, LINE).into()));
+            tool.why.push_str("; its schema is too long to show here");
+        }
+        room = room.saturating_sub(json_length(&tool));
+        routed.tools.push(tool);
+    }
+    answer(&routed)
+}
+
+/// Finds tools and lists them.
+pub(crate) async fn search_tools(context: Arc<Context>, asked: SearchTools, _: Call) -> Result<Answer, CallError> {
+    let most = asked.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
+    let (found, offered) = find(&context, asked.query, most).await?;
+    let tool = |(found, offered): (&Match, Option<Offered>)| ListedTool {
+        description: offered.as_ref().map(|offered| about(&offered.definition)).unwrap_or_default(),
+        name: offered.map(|offered| offered.proxied),
+        server: found.server.clone(),
+        tool: found.tool.clone(),
+    };
+    let tools = found.matches.iter().zip(offered).map(tool).collect();
+    answer(&Listed { message: message(&context, &found), tools })
+}
+
+async fn find(
+    context: &Arc<Context>,
+    request: String,
+    most: usize,
+) -> Result<(Found, Vec<Option<Offered>>), CallError> {
+    let here = context.clone();
+    let work = move || {
+        let pool = &here.pool;
+        let (servers, _) = pool.known();
+        let allows = |server: &str, record: &_, tool: &str| pool.allows_tool(server, record, tool);
+        let found = here.finder.find(&servers, &allows, &request, most);
+        let wanted: Vec<_> = found.matches.iter().map(|m| (m.server.clone(), m.tool.clone())).collect();
+        let offered = pool.offered(&wanted);
+        Ok((found, offered))
+    };
+    context.lanes.look.run(work).await
+}
+
+fn message(context: &Context, found: &Found) -> String {
+    let mut message = match found.matches.len() {
+        _ if !found.says_something => "There is no word to search for: say what the tool should do.".to_owned(),
+        0 => format!("Found none of {} tools. Say it in other words, more generally.", found.tools),
+        1 => format!("Found 1 of {} tools.", found.tools),
+        count => format!("Found {count} of {} tools, the best first.", found.tools),
+    };
+    let (_, unknown) = context.pool.known();
+    if !unknown.is_empty() {
+        let names: Vec<String> = unknown.iter().map(|name| one_line(name, 60)).collect();
+        message.push_str(&format!(" Not searched, because their tools are not known yet: {}.", names.join(", ")));
+    }
+    message
+}
+
+impl RoutedTool {
+    fn new(found: &Match, offered: Option<Offered>) -> Self {
+        let part = |key: &str| offered.as_ref().and_then(|offered| offered.definition.get(key)).cloned();
+        Self {
+            server: found.server.clone(),
+            tool: found.tool.clone(),
+            why: why(found),
+            description: part("description"),
+            input_schema: part("inputSchema"),
+            output_schema: part("outputSchema"),
+            read_only: offered.as_ref().is_some_and(|offered| only_reads(&offered.definition)),
+            similar: found.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect(),
+            name: offered.map(|offered| offered.proxied),
+        }
+    }
+}
+
+/// Why a tool was found, in a line.
+fn why(found: &Match) -> String {
+    let words: Vec<String> = found.matched.iter().take(WORDS).map(|word| format!("`{}`", one_line(word, 40))).collect();
+    let near = found.meaning.is_some_and(|meaning| meaning > 0.8);
+    match (words.is_empty(), near) {
+        (false, true) => format!("has {}, and is close in meaning", words.join(", ")),
+        (false, false) => format!("has {}", words.join(", ")),
+        (true, _) => "is close in meaning".to_owned(),
+    }
+}
+
+/// A tool in one line.
+fn about(definition: &Value) -> String {
+    let text = [&definition["description"], &definition["title"]].into_iter().find_map(Value::as_str);
+    one_line(text.unwrap_or_else(|| name(definition)), LINE)
+}
+
+fn json_length(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |bytes| bytes.len())
+}
+
+fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
+    Ok(Answer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
+}

@@ -1,0 +1,107 @@
+//! The texts of a server and its tools that are searched.
+
+use aiw_search::{Field, words};
+use serde_json::Value;
+
+use crate::definition::name;
+use crate::record::Record;
+
+/// What is searched in a tool, in the order of [`FIELDS`].
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Name,
+    Description,
+    Parameters,
+    ParameterTexts,
+    Server,
+    ServerTexts,
+}
+
+/// How the fields count: measured on sets of real MCP servers (`cargo xtask bench routing`). A server is found through
+/// its tools: its own texts count for each of them.
+pub(super) const FIELDS: [Field; 6] = [
+    Field { weight: 1.5, length: 0.5 },
+    Field { weight: 1.0, length: 0.6 },
+    Field { weight: 0.8, length: 0.6 },
+    Field { weight: 0.5, length: 0.6 },
+    Field { weight: 1.0, length: 0.6 },
+    Field { weight: 0.5, length: 0.6 },
+];
+
+/// The most words of a field that count. A definition says first what it is for; one that names every word there is
+/// gains nothing.
+const MAX_WORDS: usize = 32;
+
+/// The most bytes of a text that are looked at for them.
+const MAX_TEXT: usize = 4096;
+
+/// How deep the parameters of parameters are looked at.
+const MAX_DEPTH: usize = 5;
+
+/// Collects words up to the limit.
+#[derive(Default)]
+pub(super) struct Words(pub(super) Vec<String>);
+
+impl Words {
+    fn add(&mut self, text: &str) {
+        if self.0.len() < MAX_WORDS {
+            self.0.extend(words(cut(text, MAX_TEXT)));
+            self.0.truncate(MAX_WORDS);
+        }
+    }
+
+    fn of(text: &str) -> Self {
+        let mut words = Self::default();
+        words.add(text);
+        words
+    }
+}
+
+/// The beginning of a text, at most so many bytes.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// The words of a tool's own fields.
+pub(super) fn tool_words(definition: &Value) -> [(Part, Words); 4] {
+    let (mut names, mut texts) = (Words::default(), Words::default());
+    parameters(&definition["inputSchema"], 0, &mut |name, text| {
+        names.add(name);
+        texts.add(text);
+    });
+    [
+        (Part::Name, Words::of(name(definition))),
+        (Part::Description, Words::of(&description(definition))),
+        (Part::Parameters, names),
+        (Part::ParameterTexts, texts),
+    ]
+}
+
+/// The words of a server's fields, which count for each of its tools.
+pub(super) fn server_words(key: &str, record: &Record) -> [(Part, Words); 2] {
+    [(Part::Server, Words::of(key)), (Part::ServerTexts, Words::of(&about(record)))]
+}
+
+/// What a server says of itself.
+pub(super) fn about(record: &Record) -> String {
+    let said = ["title", "description"].map(|key| record.server[key].as_str().unwrap_or_default());
+    let said = said.into_iter().chain(record.instructions.as_deref());
+    said.map(|text| cut(text, MAX_TEXT)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// What a tool says of itself.
+pub(super) fn description(definition: &Value) -> String {
+    let title = [&definition["title"], &definition["annotations"]["title"]];
+    let said = title.into_iter().find_map(Value::as_str).into_iter().chain(definition["description"].as_str());
+    said.map(|text| cut(text, MAX_TEXT)).collect::<Vec<_>>().join(" ")
+}
+
+/// The name and description of each parameter.
+pub(super) fn parameters(schema: &Value, depth: usize, each: &mut impl FnMut(&str, &str)) {
+    let properties = schema["properties"].as_object().filter(|_| depth < MAX_DEPTH);
+    for (name, property) in properties.into_iter().flatten() {
+        each(cut(name, MAX_TEXT), property["description"].as_str().unwrap_or_default());
+        parameters(property, depth + 1, each);
+        parameters(&property["items"], depth + 1, each);
+    }
+}

@@ -1,0 +1,144 @@
+//! BM25F: records of several fields, ranked by the words that they share with a request.
+//!
+//! Robertson, Zaragoza, Taylor: "Simple BM25 extension to multiple weighted fields" (2004).
+
+use std::collections::HashMap;
+
+/// How a field counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// How much a word in it counts.
+    pub weight: f32,
+    /// How much less it counts in a field that is longer than others: 0 (not at all) to 1.
+    pub length: f32,
+}
+
+/// How quickly more of the same word stops to count.
+const SATURATION: f32 = 1.6;
+
+/// Records by the words in their fields.
+#[derive(Debug, Default)]
+pub struct Index {
+    terms: HashMap<Box<str>, u32>,
+    /// For each term the records that have it, and how much it counts there.
+    postings: Vec<Vec<(u32, f32)>>,
+    records: usize,
+}
+
+/// Scores of all records, reused from request to request.
+pub type Scores = Vec<f32>;
+
+impl Index {
+    /// An index over records, each with the terms of its fields.
+    pub fn new<'a, const F: usize, R>(fields: [Field; F], records: impl IntoIterator<Item = R> + Clone) -> Self
+    where
+        R: IntoIterator<Item = (usize, &'a str)>,
+    {
+        let lengths = |record: R| {
+            let mut lengths = [0_f32; F];
+            record.into_iter().for_each(|(field, _)| lengths[field] += 1.0);
+            lengths
+        };
+        let lengths: Vec<[f32; F]> = records.clone().into_iter().map(lengths).collect();
+        let mut average = [0_f32; F];
+        for (field, average) in average.iter_mut().enumerate() {
+            let sum: f32 = lengths.iter().map(|lengths| lengths[field]).sum();
+            *average = (sum / lengths.len().max(1) as f32).max(1.0);
+        }
+        let mut index = Self { records: lengths.len(), ..Self::default() };
+        let mut counts: HashMap<u32, f32> = HashMap::new();
+        for ((record, terms), lengths) in (0..).zip(records).zip(&lengths) {
+            for (field, term) in terms {
+                let Field { weight, length } = fields[field];
+                let term = index.number(term);
+                *counts.entry(term).or_default() += weight / (1.0 - length + length * lengths[field] / average[field]);
+            }
+            for (term, count) in counts.drain() {
+                index.postings[term as usize].push((record, count / (SATURATION + count)));
+            }
+        }
+        index
+    }
+
+    fn number(&mut self, term: &str) -> u32 {
+        if let Some(number) = self.terms.get(term) {
+            return *number;
+        }
+        let number = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
+        self.terms.insert(term.into(), number);
+        self.postings.push(Vec::new());
+        number
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.records
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// Whether a record has a term.
+    pub fn has(&self, term: &str) -> bool {
+        self.terms.contains_key(term)
+    }
+
+    /// How much a term tells of a record that has it: the fewer have it, the more.
+    pub fn rarity(&self, term: &str) -> f32 {
+        let having = self.terms.get(term).map_or(0, |number| self.postings[*number as usize].len());
+        rarity(self.records, having)
+    }
+
+    /// Scores every record by terms, each with what it counts in the request. Returns the best score.
+    pub fn score<'a>(&self, request: impl IntoIterator<Item = (&'a str, f32)>, scores: &mut Scores) -> f32 {
+        scores.clear();
+        scores.resize(self.records, 0.0);
+        for (term, counts) in request {
+            let Some(number) = self.terms.get(term) else { continue };
+            let postings = &self.postings[*number as usize];
+            let counts = counts * rarity(self.records, postings.len());
+            for (record, weight) in postings {
+                scores[*record as usize] += counts * weight;
+            }
+        }
+        scores.iter().copied().fold(0.0, f32::max)
+    }
+}
+
+fn rarity(records: usize, having: usize) -> f32 {
+    let (records, having) = (records as f32, having as f32);
+    (1.0 + (records - having + 0.5) / (having + 0.5)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranked(records: &[&[(usize, &'static str)]], request: &[&str]) -> Vec<f32> {
+        let fields = [Field { weight: 2.0, length: 0.3 }, Field { weight: 1.0, length: 0.6 }];
+        let index = Index::new(fields, records.iter().map(|record| record.iter().copied()));
+        let mut scores = Scores::new();
+        let best = index.score(request.iter().map(|term| (*term, 1.0)), &mut scores);
+        assert_eq!(best, scores.iter().copied().fold(0.0, f32::max));
+        scores
+    }
+
+    #[test]
+    fn rare_words_heavy_fields_and_short_records_win() {
+        let scores = ranked(&[&[(0, "get"), (1, "mail")], &[(0, "get"), (1, "file")], &[(0, "set")]], &["get", "mail"]);
+        assert!(scores[0] > scores[1] && scores[1] > scores[2] && scores[2] == 0.0, "{scores:?}");
+        let scores = ranked(&[&[(0, "mail")], &[(1, "mail")]], &["mail"]);
+        assert!(scores[0] > scores[1], "{scores:?}");
+        let long = [(1, "mail"), (1, "a"), (1, "b"), (1, "c"), (1, "d")];
+        let scores = ranked(&[&long, &[(1, "mail")]], &["mail"]);
+        assert!(scores[1] > scores[0], "{scores:?}");
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        assert_eq!(ranked(&[], &["mail"]), []);
+        assert_eq!(ranked(&[&[(0, "mail")], &[]], &["tool"]), [0.0, 0.0]);
+    }
+}

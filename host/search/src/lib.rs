@@ -1,0 +1,10 @@
+//! Search by words: how a text becomes terms and clauses, and an index in memory that ranks short records by them.
+//! Pure: what is indexed, and where it is kept, is others' work.
+
+mod clauses;
+mod index;
+mod words;
+
+pub use clauses::{MAX_CLAUSES, clauses};
+pub use index::{Field, Index, Scores};
+pub use words::{term, words};
