@@ -579,7 +579,7 @@ cases! {
         prints: "linked@bad 2896c87eb54f from ./plugins/linked
                  |  linked (stdio) runs: true
                  Installed linked@bad 2896c87eb54f: linked
-                 Use it: claude --mcp-config [TMP]/aiw/mcp.json",
+                 Use it: aiw claude --mcp",
         says: "file `data.json` is left out: link that leaves the plugin: -> [TMP]/secret.json
                file `relative.json` is left out: link that leaves the plugin: -> ../../../secret.json",
         changes: &DOCUMENTS,
@@ -632,7 +632,7 @@ cases! {
         prints: "half@bad bc6489a16e4b from ./plugins/half at [DIGEST]
                  |  half (stdio) runs: true
                  Installed half@bad bc6489a16e4b: half
-                 Use it: claude --mcp-config [TMP]/aiw/mcp.json",
+                 Use it: aiw claude --mcp",
         says: "file `data.json` is left out: link that leaves the plugin: -> ../../../secret.json
                error: plugin `linked@bad` cannot be read: link `.mcp.json` leaves the plugin: -> ../../../secret.json",
         changes: &DOCUMENTS,

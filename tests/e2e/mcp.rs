@@ -124,6 +124,13 @@ impl Client {
         self.end();
     }
 
+    /// The memory that the server holds, in kB.
+    pub(crate) fn kilobytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse().unwrap()
+    }
+
     /// Kills the server.
     pub(crate) fn kill(mut self) {
         self.server.kill().unwrap();

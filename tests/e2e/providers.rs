@@ -458,7 +458,11 @@ fn secrets_are_kept_listed_by_name_and_never_shown() {
     env.run(&["secret", "set", "two", "--env", "FROM"]).ok();
     let list = env.run(&["secret", "list"]).ok();
     assert_eq!(list.stdout, "one\ntwo\n");
-    env.run(&["secret", "remove", "one"]).ok();
+    let key = json!({"url": "https://mcp.example.com", "headers": {"X-Key": "${secret:one}"}});
+    let servers = json!({"mcpServers": {"far": key, "near": {"command": "x"}}});
+    fs::write(env.home().join("mcp.json"), servers.to_string()).unwrap();
+    let removed = env.json(&["secret", "remove", "one"]);
+    assert_eq!(removed, json!({"removed": "one", "providers": [], "servers": ["far"]}));
     assert_eq!(env.run(&["secret", "remove", "one"]).code, 2);
     assert_eq!(env.run_with_input(&["secret", "set", "one"], "").code, 2);
     assert_eq!(env.run_with_input(&["secret", "set", "one"], "two\nlines").code, 2);

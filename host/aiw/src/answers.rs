@@ -5,7 +5,7 @@
 use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
-use aiw_providers::RemovedProvider;
+use aiw_providers::{RemovedProvider, RemovedSecret};
 use aiw_setup::ClientSummary;
 use aiw_vectors::ModelStatus;
 use schemars::JsonSchema;
@@ -283,6 +283,16 @@ pub struct PluginUpdate {
     pub unchanged: Vec<String>,
     /// Those that could not be updated
     pub failed: Vec<FailedId>,
+}
+
+/// `aiw secret remove`
+#[derive(Serialize, JsonSchema)]
+pub struct SecretRemove {
+    /// The secret
+    #[serde(flatten)]
+    pub removed: RemovedSecret,
+    /// The MCP servers of mcp.json that still refer to it
+    pub servers: Vec<String>,
 }
 
 /// `aiw plugin remove`

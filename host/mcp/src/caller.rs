@@ -40,10 +40,15 @@ pub(crate) struct Session {
 /// The client of a session.
 #[derive(Clone)]
 pub struct Caller {
-    peer: Peer<RoleServer>,
-    session: Session,
+    client: Arc<Client>,
     /// The request on whose stream questions to the client travel.
     request: Option<RequestId>,
+}
+
+/// What does not change from request to request.
+struct Client {
+    peer: Peer<RoleServer>,
+    session: Session,
     name: String,
     version: String,
     capabilities: Value,
@@ -72,36 +77,41 @@ impl Caller {
     ) -> Self {
         let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
         let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
-        Self { peer, session, request, name, version, capabilities }
+        Self { client: Arc::new(Client { peer, session, name, version, capabilities }), request }
+    }
+
+    /// The same client, in one of its requests.
+    pub(crate) fn within(&self, request: RequestId) -> Self {
+        Self { client: self.client.clone(), request: Some(request) }
     }
 
     /// The same client, outside of a request.
     #[must_use]
     pub fn at_large(&self) -> Self {
-        Self { request: None, ..self.clone() }
+        Self { client: self.client.clone(), request: None }
     }
 
     /// Its name: `claude-code`, `codex-mcp-client`. Empty if it gave none.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.client.name
     }
 
     /// Its version.
     pub fn version(&self) -> &str {
-        &self.version
+        &self.client.version
     }
 
     /// What it can do for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
     pub fn capabilities(&self) -> &Value {
-        &self.capabilities
+        &self.client.capabilities
     }
 
     /// Sends a notification. Returns once it is written, so that it arrives before an answer that is given later.
     pub async fn notify(&self, method: &str, params: Option<Value>) -> Result<(), ClientError> {
-        let subscribed = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let subscribed = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_change = method.ends_with("/list_changed") || method == "notifications/resources/updated";
         if subscribed.is_empty() || !is_change {
-            return self.while_there(self.peer.send_notification(notification(method, params))).await;
+            return self.while_there(self.client.peer.send_notification(notification(method, params))).await;
         }
         let uri = params.as_ref().and_then(|params| params["uri"].as_str()).unwrap_or_default();
         for Subscription { number, sink } in subscribed {
@@ -113,7 +123,7 @@ impl Caller {
                 _ => sink.notify_resource_updated(uri).await,
             };
             if matches!(sent, Err(SubscriptionSendError::SubscriptionClosed)) {
-                let mut sinks = self.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut sinks = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
                 sinks.retain(|other| other.number != number);
             }
         }
@@ -128,7 +138,8 @@ impl Caller {
         }
         let options = PeerRequestOptions::with_timeout(patience);
         let sent = async {
-            let handle = self.peer.send_cancellable_request(ServerRequest::CustomRequest(request), options).await?;
+            let handle =
+                self.client.peer.send_cancellable_request(ServerRequest::CustomRequest(request), options).await?;
             handle.await_response().await
         };
         match self.while_there(sent).await? {
@@ -142,7 +153,7 @@ impl Caller {
     async fn while_there<T>(&self, sent: impl Future<Output = Result<T, ServiceError>>) -> Result<T, ClientError> {
         tokio::select! {
             sent = sent => sent.map_err(failure),
-            () = self.session.gone.cancelled() => Err(ClientError::Closed),
+            () = self.client.session.gone.cancelled() => Err(ClientError::Closed),
         }
     }
 }

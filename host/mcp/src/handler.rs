@@ -2,9 +2,11 @@
 //! an offer has bypass it as JSON values.
 
 use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
+use futures::FutureExt;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ClientNotification, ClientRequest, CustomNotification,
     CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
@@ -45,12 +47,24 @@ impl Handler {
         }
     }
 
-    async fn answer(&self, name: String, arguments: Map<String, Value>, call: Call) -> Result<Answer, ErrorData> {
-        let offer = self.offer.clone();
-        // On its own task: a call that panics is one failed call, and its client doesn't wait forever.
-        let call = tokio::spawn(async move { offer.call(&name, arguments, call).await });
+    /// A call that panics is one failed call, and its client doesn't wait forever.
+    pub(crate) async fn answer(
+        &self,
+        name: &str,
+        arguments: Map<String, Value>,
+        call: Call,
+    ) -> Result<Answer, ErrorData> {
+        let answer = AssertUnwindSafe(self.offer.call(name, arguments, call)).catch_unwind().await;
         let defect = |_| Ok(Answer::error("a bug in aiw ended this call; see standard error"));
-        call.await.unwrap_or_else(defect).map_err(ErrorData::from)
+        answer.unwrap_or_else(defect).map_err(ErrorData::from)
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Relaxed)
     }
 
     /// Introduces the client to the offer, once.
@@ -97,7 +111,7 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let call = self.call_of(&context);
         let arguments = request.arguments.unwrap_or_default();
-        Ok(carried(self.answer(request.name.into_owned(), arguments, call).await?).into())
+        Ok(carried(self.answer(&request.name, arguments, call).await?).into())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

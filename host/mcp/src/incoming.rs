@@ -3,7 +3,16 @@
 //! rmcp handles the session itself: versions, ids, subscriptions. Its types drop unknown fields, so everything else is
 //! wrapped: a request becomes a custom one, a notification too, and a client's answer a JSON string.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+
+use rmcp::RoleServer;
+use rmcp::model::{ProgressToken, RequestId};
+use rmcp::service::RxJsonRpcMessage;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The longest id that is echoed; clients count, or take a UUID.
+pub(crate) const MAX_ID: usize = 64 << 10;
 
 /// The method of a wrapped request.
 pub(crate) const ASKED: &str = "aiw/asked";
@@ -22,6 +31,78 @@ const OWN: [&str; 8] = [
     "notifications/initialized",
     "notifications/cancelled",
 ];
+
+/// A tool call in its usual form, read in one go. rmcp would try its types one after the other.
+#[derive(Debug)]
+pub(crate) struct ToolCall {
+    pub(crate) id: RequestId,
+    pub(crate) name: String,
+    pub(crate) arguments: Map<String, Value>,
+    pub(crate) meta: Map<String, Value>,
+}
+
+impl ToolCall {
+    /// None if it is anything else, or has anything unusual.
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            jsonrpc: Cow<'a, str>,
+            id: Id<'a>,
+            method: Method,
+            params: Params,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Id<'a> {
+            Number(i64),
+            Text(#[serde(borrow)] Cow<'a, str>),
+        }
+        #[derive(Deserialize)]
+        enum Method {
+            #[serde(rename = "tools/call")]
+            Call,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Params {
+            name: String,
+            #[serde(default)]
+            arguments: Map<String, Value>,
+            #[serde(default, rename = "_meta")]
+            meta: Map<String, Value>,
+        }
+        let Message { jsonrpc, id, method: Method::Call, params } = serde_json::from_slice(line).ok()?;
+        let id = match id {
+            Id::Number(number) => RequestId::Number(number),
+            Id::Text(text) if text.len() <= MAX_ID => RequestId::String(text.into()),
+            Id::Text(_) => return None,
+        };
+        let Params { name, arguments, meta } = params;
+        (jsonrpc == "2.0").then_some(Self { id, name, arguments, meta })
+    }
+
+    /// Whether it belongs to a session that has begun with a handshake. From 2026-07-28 on, each request names its
+    /// version and its client.
+    pub(crate) fn is_of_a_session(&self) -> bool {
+        !self.meta.keys().any(|key| key.starts_with("io.modelcontextprotocol/"))
+    }
+
+    /// What its progress is reported under.
+    pub(crate) fn progress_token(&self) -> Option<ProgressToken> {
+        ProgressToken::deserialize(self.meta.get("progressToken")?).ok()
+    }
+
+    /// The same for rmcp.
+    pub(crate) fn for_rmcp(self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        let mut params = json!({"name": self.name, "arguments": self.arguments});
+        if !self.meta.is_empty() {
+            params["_meta"] = self.meta.into();
+        }
+        serde_json::from_value(json!({"jsonrpc": "2.0", "id": self.id, "method": "tools/call", "params": params})).ok()
+    }
+}
 
 /// Wraps a message of JSON-RPC 2.0 for rmcp. Anything else stays as it is; rmcp refuses it.
 pub(crate) fn for_rmcp(mut message: Value) -> Value {

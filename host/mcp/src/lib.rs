@@ -23,9 +23,11 @@ mod client;
 mod handler;
 mod http;
 mod incoming;
+mod lane;
 pub mod oauth;
 mod offer;
 mod serve;
+mod stdio;
 mod tool;
 mod wire;
 

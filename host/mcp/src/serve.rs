@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Offer;
 use crate::handler::{Front, Handler};
+use crate::lane::Lane;
+use crate::stdio::{Input, Output};
 use crate::wire::Wire;
 
 /// How long running calls may take to finish once the client has disconnected.
@@ -16,24 +18,15 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves the client on standard input and output until it disconnects.
 pub async fn serve_stdio(offer: Arc<dyn Offer>) {
-    serve(offer, std::io::stdin(), standard_output()).await;
-}
-
-/// Standard output without the standard library's lock: a client that doesn't read would block whatever needs that
-/// lock when the process ends.
-fn standard_output() -> Box<dyn Write + Send> {
-    #[cfg(unix)]
-    {
-        use std::os::fd::AsFd;
-        if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
-            return Box::new(std::fs::File::from(output));
-        }
-    }
-    Box::new(std::io::stdout())
+    speak(offer, Input::standard(), Output::standard()).await;
 }
 
 /// The same over any reader and writer.
 pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) {
+    speak(offer, Input::Blocking(Box::new(input)), Output::blocking(output)).await;
+}
+
+async fn speak(offer: Arc<dyn Offer>, input: Input, output: Output) {
     let gone = CancellationToken::new();
     let wire = Wire::new(input, output, gone.clone());
     let sessions = async {
@@ -41,8 +34,14 @@ pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, out
             let handler = Handler::new(offer.clone(), gone.clone());
             // rmcp returns an error for a message that doesn't start a session (the cancellation of a probe, a stray
             // answer). Skip it; the next message may start one.
-            if let Ok(session) = serve_server(Front(handler), wire.clone()).await {
+            if let Ok(session) = serve_server(Front(handler.clone()), wire.clone()).await {
+                let lane = Lane::of(handler, session.peer());
+                wire.set_lane(lane.clone());
                 let _ = session.waiting().await;
+                wire.set_lane(None);
+                if let Some(lane) = lane {
+                    lane.done().await;
+                }
             }
         }
         wire.flush().await;

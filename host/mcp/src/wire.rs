@@ -1,14 +1,16 @@
 //! Messages as lines, over any reader and writer. rmcp's own transport ignores or stops on some of what clients send,
 //! and keeps the runtime waiting for a read that never ends.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, Read, Write};
+use std::mem::take;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc as blocking;
+use std::sync::{Arc, PoisonError};
 
 use rmcp::RoleServer;
-use rmcp::model::{ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
+use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -16,76 +18,136 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::incoming::for_rmcp;
+use crate::incoming::{MAX_ID, ToolCall, for_rmcp};
+use crate::lane::Lane;
+#[cfg(unix)]
+use crate::stdio::unix::Readable;
+use crate::stdio::{Input, Output};
 
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
 
-/// The longest id that is echoed; clients count, or take a UUID.
-const MAX_ID: usize = 64 << 10;
-
 /// Both directions of a client connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    incoming: Arc<Mutex<mpsc::Receiver<Incoming>>>,
-    outgoing: blocking::Sender<Outgoing>,
+    incoming: Arc<Mutex<Inbox>>,
+    outgoing: mpsc::UnboundedSender<Outgoing>,
     /// Set once everything that the client sent has been read, or it no longer listens.
     gone: CancellationToken,
     /// An answer without a known recipient has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
     /// has no `null`, and leaves the id out.
     has_null_ids: Arc<AtomicBool>,
+    /// Takes tool calls past rmcp while a session is under way.
+    lane: Arc<std::sync::Mutex<Option<Arc<Lane>>>>,
+}
+
+/// What a client sends.
+struct Inbox {
+    source: Source,
+    /// Messages that were read and not taken.
+    next: VecDeque<Incoming>,
+}
+
+enum Source {
+    /// Read on a thread, each time as much as has come.
+    Thread(mpsc::Receiver<VecDeque<Incoming>>),
+    #[cfg(unix)]
+    Here { input: Readable, splitter: Splitter, buffer: Vec<u8> },
+}
+
+impl Inbox {
+    fn new(input: Input) -> Self {
+        let source = match input {
+            Input::Blocking(input) => {
+                // Unread messages block the reader, and so the client.
+                let (sender, batches) = mpsc::channel(16);
+                std::thread::spawn(move || read(input, &sender));
+                Source::Thread(batches)
+            }
+            #[cfg(unix)]
+            Input::Ready(input) => Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK] },
+        };
+        Self { source, next: VecDeque::new() }
+    }
+
+    /// The next message; none at the end. Nothing is lost if the future is dropped.
+    async fn next(&mut self) -> Option<Incoming> {
+        while self.next.is_empty() {
+            self.next = match &mut self.source {
+                Source::Thread(batches) => batches.recv().await?,
+                #[cfg(unix)]
+                Source::Here { splitter, .. } if splitter.is_at_end => return None,
+                #[cfg(unix)]
+                Source::Here { input, splitter, buffer } => match input.read(buffer).await.unwrap_or(0) {
+                    0 => splitter.end(),
+                    read => splitter.split(&buffer[..read]),
+                },
+            };
+        }
+        self.next.pop_front()
+    }
 }
 
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Message(Box<RxJsonRpcMessage<RoleServer>>),
+    /// A tool call, which need not go through rmcp.
+    Call(ToolCall),
     /// Answers that need no handler.
     Refused(ErrorData, Option<RequestId>),
 }
 
 struct Outgoing {
     line: Vec<u8>,
-    written: oneshot::Sender<io::Result<()>>,
+    /// Who waits until it is written.
+    written: Option<oneshot::Sender<io::Result<()>>>,
 }
 
+/// Lines that are shorter in all are written at once.
+const BATCH: usize = 64 << 10;
+
 impl Wire {
-    /// Reads and writes on separate threads, which are left behind if nothing wakes them.
-    pub(crate) fn new(
-        input: impl Read + Send + 'static,
-        output: impl Write + Send + 'static,
-        gone: CancellationToken,
-    ) -> Self {
-        // Unread messages block the reader, and so the client.
-        let (sender, incoming) = mpsc::channel(16);
-        let (outgoing, lines) = blocking::channel();
-        std::thread::spawn(move || read(BufReader::new(input), &sender));
-        std::thread::spawn(move || write(output, &lines));
-        Self { incoming: Arc::new(Mutex::new(incoming)), outgoing, gone, has_null_ids: Arc::default() }
+    /// Reads and writes, on separate threads if it has to. These are left behind if nothing wakes them.
+    pub(crate) fn new(input: Input, output: Output, gone: CancellationToken) -> Self {
+        let (outgoing, lines) = mpsc::unbounded_channel();
+        tokio::spawn(write(lines, output, gone.clone()));
+        let incoming = Arc::new(Mutex::new(Inbox::new(input)));
+        Self { incoming, outgoing, gone, has_null_ids: Arc::default(), lane: Arc::default() }
+    }
+
+    /// Tool calls take this lane from now on; none ends it.
+    pub(crate) fn set_lane(&self, lane: Option<Arc<Lane>>) {
+        *self.lane.lock().unwrap_or_else(PoisonError::into_inner) = lane;
+    }
+
+    fn lane(&self) -> Option<Arc<Lane>> {
+        self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes an answer after all that was written before.
+    fn post(&self, mut line: String) {
+        line.push('\n');
+        // Without a writer, the client is gone.
+        let _ = self.outgoing.send(Outgoing { line: line.into_bytes(), written: None });
     }
 
     /// Writes a message, and waits until it is written.
     fn write(&self, message: serde_json::Result<Vec<u8>>) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let (outgoing, gone) = (self.outgoing.clone(), self.gone.clone());
+        let outgoing = self.outgoing.clone();
         async move {
             let mut line = message?;
             line.push(b'\n');
             let (written, done) = oneshot::channel();
             let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
-            let sent = match outgoing.send(Outgoing { line, written }) {
-                Ok(()) => done.await.unwrap_or_else(|_| Err(closed())),
-                Err(_) => Err(closed()),
-            };
-            if sent.is_err() {
-                gone.cancel();
-            }
-            sent
+            outgoing.send(Outgoing { line, written: Some(written) }).map_err(|_| closed())?;
+            done.await.unwrap_or_else(|_| Err(closed()))
         }
     }
 
     /// Waits until everything is written: rmcp drops what it waits for when something else comes first.
     pub(crate) async fn flush(&self) {
         let (written, done) = oneshot::channel();
-        if self.outgoing.send(Outgoing { line: Vec::new(), written }).is_ok() {
+        if self.outgoing.send(Outgoing { line: Vec::new(), written: Some(written) }).is_ok() {
             let _ = done.await;
         }
     }
@@ -102,11 +164,11 @@ impl Wire {
     }
 
     async fn next(&self) -> Option<Incoming> {
-        let mut incoming = self.incoming.lock().await;
+        let mut inbox = self.incoming.lock().await;
         let next = tokio::select! {
             biased;
             () = self.gone.cancelled() => None,
-            next = incoming.recv() => next,
+            next = inbox.next() => next,
         };
         if next.is_none() {
             self.gone.cancel();
@@ -132,7 +194,28 @@ impl Transport<RoleServer> for Wire {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             match self.next().await? {
-                Incoming::Message(message) => return Some(*message),
+                Incoming::Call(call) => match self.lane() {
+                    Some(lane) if call.is_of_a_session() => {
+                        let wire = self.clone();
+                        lane.call(call, move |line| wire.post(line));
+                    }
+                    _ => return call.for_rmcp(),
+                },
+                Incoming::Message(message) => {
+                    let is_done = match &*message {
+                        JsonRpcMessage::Notification(told) => match &told.notification {
+                            ClientNotification::CancelledNotification(cancelled) => {
+                                let id = cancelled.params.request_id.as_ref();
+                                self.lane().zip(id).is_some_and(|(lane, id)| lane.cancel(id))
+                            }
+                            _ => false,
+                        },
+                        _ => false,
+                    };
+                    if !is_done {
+                        return Some(*message);
+                    }
+                }
                 Incoming::Refused(error, id) => self.refuse(error, id).await.ok()?,
             }
         }
@@ -143,38 +226,163 @@ impl Transport<RoleServer> for Wire {
     }
 }
 
-fn write(mut output: impl Write, lines: &blocking::Receiver<Outgoing>) {
-    for Outgoing { line, written } in lines {
-        // The sender may already be gone.
-        let _ = written.send(output.write_all(&line).and_then(|()| output.flush()));
+/// Lines that are written at once, and who waits for them.
+#[derive(Default)]
+struct Batch {
+    lines: Vec<u8>,
+    waiting: Vec<oneshot::Sender<io::Result<()>>>,
+}
+
+impl Batch {
+    fn add(&mut self, Outgoing { line, written }: Outgoing) {
+        if self.lines.is_empty() {
+            self.lines = line;
+        } else {
+            self.lines.extend_from_slice(&line);
+        }
+        self.waiting.extend(written);
     }
 }
 
-fn read(mut input: impl BufRead, messages: &mpsc::Sender<Incoming>) {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        // Don't keep one large message in memory for the rest of the session.
-        line.shrink_to(1 << 20);
-        match input.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+impl Batch {
+    fn done(self, done: &io::Result<()>) {
+        for waiting in self.waiting {
+            // It may be gone by now.
+            let _ = waiting.send(done.as_ref().copied().map_err(|e| e.kind().into()));
         }
-        let whole = line.last() == Some(&b'\n') || (line.len() as u64) < MAX_LINE;
-        let incoming = if whole {
-            parse(&line)
-        } else {
-            if input.skip_until(b'\n').is_err() {
-                return;
-            }
-            let message = format!("a message is longer than {} MiB", MAX_LINE >> 20);
-            Some(Incoming::Refused(ErrorData::invalid_request(message, None), None))
-        };
-        if let Some(incoming) = incoming
-            && messages.blocking_send(incoming).is_err()
+    }
+}
+
+/// Writes until nobody sends any more, or nobody reads. What is ready at the same time is written at once.
+async fn write(mut lines: mpsc::UnboundedReceiver<Outgoing>, mut output: Output, gone: CancellationToken) {
+    let thread = Thread::new(std::mem::replace(&mut output.blocking, Box::new(io::sink())), gone.clone());
+    while let Some(first) = lines.recv().await {
+        let mut batch = Batch::default();
+        batch.add(first);
+        while batch.lines.len() < BATCH
+            && let Ok(next) = lines.try_recv()
         {
+            batch.add(next);
+        }
+        let now = if thread.is_idle() { output.write_now(&batch.lines) } else { None };
+        match now {
+            Some(Ok(written)) if written == batch.lines.len() => batch.done(&Ok(())),
+            Some(Err(e)) => {
+                gone.cancel();
+                batch.done(&Err(e));
+            }
+            written => {
+                if let Some(Ok(written)) = written {
+                    batch.lines.drain(..written);
+                }
+                thread.write(batch);
+            }
+        }
+    }
+}
+
+/// Writes what may block.
+struct Thread {
+    batches: blocking::Sender<Batch>,
+    /// Batches that it has not written yet.
+    open: Arc<AtomicUsize>,
+}
+
+impl Thread {
+    fn new(mut output: Box<dyn Write + Send>, gone: CancellationToken) -> Self {
+        let (sender, batches) = blocking::channel::<Batch>();
+        let open = Arc::<AtomicUsize>::default();
+        let left = open.clone();
+        std::thread::spawn(move || {
+            for batch in batches {
+                let done = output.write_all(&batch.lines).and_then(|()| output.flush());
+                if done.is_err() {
+                    gone.cancel();
+                }
+                left.fetch_sub(1, Ordering::Release);
+                batch.done(&done);
+            }
+        });
+        Self { batches: sender, open }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0
+    }
+
+    fn write(&self, batch: Batch) {
+        self.open.fetch_add(1, Ordering::Release);
+        // Without the thread, those who wait learn it from the channel's end.
+        let _ = self.batches.send(batch);
+    }
+}
+
+/// How much is read at once.
+const CHUNK: usize = 32 << 10;
+
+fn read(mut input: impl Read, batches: &mpsc::Sender<VecDeque<Incoming>>) {
+    let (mut buffer, mut splitter) = (vec![0; CHUNK], Splitter::default());
+    loop {
+        let batch = match input.read(&mut buffer) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(0) | Err(_) => splitter.end(),
+            Ok(read) => splitter.split(&buffer[..read]),
+        };
+        if (!batch.is_empty() && batches.blocking_send(batch).is_err()) || splitter.is_at_end {
             return;
         }
+    }
+}
+
+/// Makes messages of what is read.
+#[derive(Default)]
+struct Splitter {
+    /// The beginning of a line whose end was not read yet.
+    line: Vec<u8>,
+    /// The line is too long. The rest is skipped.
+    is_too_long: bool,
+    is_at_end: bool,
+}
+
+impl Splitter {
+    fn split(&mut self, mut bytes: &[u8]) -> VecDeque<Incoming> {
+        let mut messages = VecDeque::new();
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = bytes.split_at(end + 1);
+            messages.extend(self.line(line));
+            bytes = rest;
+        }
+        self.keep(bytes);
+        messages
+    }
+
+    /// Nothing follows. The last line needs no line break.
+    fn end(&mut self) -> VecDeque<Incoming> {
+        self.is_at_end = true;
+        self.line(b"").into_iter().collect()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if self.is_too_long || (self.line.len() + bytes.len()) as u64 > MAX_LINE {
+            self.is_too_long = true;
+            // Don't keep it in memory for the rest of the session.
+            self.line = Vec::new();
+        } else {
+            self.line.extend_from_slice(bytes);
+        }
+    }
+
+    /// The line that ends with these bytes.
+    fn line(&mut self, end: &[u8]) -> Option<Incoming> {
+        if self.line.is_empty() && !self.is_too_long {
+            return parse(end);
+        }
+        self.keep(end);
+        if take(&mut self.is_too_long) {
+            let message = format!("a message is longer than {} MiB", MAX_LINE >> 20);
+            return Some(Incoming::Refused(ErrorData::invalid_request(message, None), None));
+        }
+        parse(&take(&mut self.line))
     }
 }
 
@@ -313,6 +521,9 @@ pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     if line.first()? == &b'[' {
         return refused("batches are not supported: send one message per line".into(), None);
     }
+    if let Some(call) = ToolCall::parse(line) {
+        return Some(Incoming::Call(call));
+    }
     let head = head(line)?;
     let message = || {
         let message = for_rmcp(serde_json::from_slice(line).ok()?);
@@ -338,7 +549,7 @@ mod tests {
     fn shown(line: &str) -> String {
         match parse(line.as_bytes()) {
             None => "ignored".into(),
-            Some(Incoming::Message(_)) => "taken".into(),
+            Some(Incoming::Message(_) | Incoming::Call(_)) => "taken".into(),
             Some(Incoming::Refused(error, id)) => {
                 format!("{}: {}", id.map_or("-".into(), |id| id.to_string()), error.message)
             }
@@ -406,12 +617,28 @@ mod tests {
     fn a_line_that_is_too_long_is_refused_and_the_next_is_read() {
         let long = vec![b'x'; usize::try_from(MAX_LINE).unwrap() + 10];
         let input = [long.as_slice(), b"\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}"].concat();
-        let (sender, mut receiver) = mpsc::channel(4);
+        let (sender, mut receiver) = mpsc::channel::<VecDeque<Incoming>>(4000);
         read(input.as_slice(), &sender);
         drop(sender);
-        assert!(matches!(receiver.blocking_recv(), Some(Incoming::Refused(_, None))));
+        let mut messages = Vec::new();
+        while let Some(batch) = receiver.blocking_recv() {
+            messages.extend(batch);
+        }
         // The last line needs no line break.
-        assert!(matches!(receiver.blocking_recv(), Some(Incoming::Message(_))));
-        assert!(receiver.blocking_recv().is_none());
+        assert!(matches!(messages[..], [Incoming::Refused(_, None), Incoming::Message(_)]), "{messages:?}");
+    }
+
+    #[test]
+    fn lines_are_the_same_wherever_a_read_ends() {
+        let input = "\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\nnoise\n[]\n{\"id\":\"ü\",\"method\":1}";
+        for size in 1..=input.len() {
+            let mut splitter = Splitter::default();
+            let mut read: Vec<Incoming> = input.as_bytes().chunks(size).flat_map(|c| splitter.split(c)).collect();
+            read.extend(splitter.end());
+            let [Incoming::Message(_), Incoming::Refused(_, None), Incoming::Refused(_, Some(id))] = &read[..] else {
+                panic!("{size}: {read:?}")
+            };
+            assert_eq!(id.to_string(), "ü");
+        }
     }
 }

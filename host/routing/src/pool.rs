@@ -248,7 +248,9 @@ impl Pool {
         if slot.record().is_some_and(is_denied) {
             return Err(denied());
         }
-        wait(slot.connected(), call).await?;
+        if slot.running().is_none() {
+            Box::pin(wait(slot.connected(), call)).await?;
+        }
         let record = slot.record().unwrap_or_default();
         let Some(definition) = record.tool(tool) else {
             let allowed = record.accepted().filter(|tool| self.allows(server, tool));

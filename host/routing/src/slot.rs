@@ -161,15 +161,19 @@ impl Slot {
         self.records.file(self.key(), "log")
     }
 
+    /// The connection that nearly every call finds.
+    pub(crate) fn running(&self) -> Option<Arc<Connection>> {
+        let held = self.connection.try_lock().ok()?;
+        let connection = held.as_ref().filter(|connection| !connection.client.is_closed())?;
+        self.standing(|standing| standing.used = Some(Instant::now()));
+        Some(connection.clone())
+    }
+
     /// A connection that works; starts the server if there is none. The start goes on if this future is dropped.
     pub(crate) async fn connected(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
         self.server()?;
-        // Nearly every call finds it running.
-        if let Ok(held) = self.connection.try_lock()
-            && let Some(connection) = held.as_ref().filter(|connection| !connection.client.is_closed())
-        {
-            self.standing(|standing| standing.used = Some(Instant::now()));
-            return Ok(connection.clone());
+        if let Some(connection) = self.running() {
+            return Ok(connection);
         }
         let before = self.standing(|standing| standing.attempts);
         let slot = self.clone();
@@ -452,7 +456,10 @@ impl Slot {
         mut params: Map<String, Value>,
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
-        let connection = self.connected().await?;
+        let connection = match self.running() {
+            Some(connection) => connection,
+            None => Box::pin(self.connected()).await?,
+        };
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _one = OneLess(&self.in_flight);
         let _during = call.map(|call| self.relay.during(call.caller.clone()));
@@ -463,33 +470,20 @@ impl Slot {
         if !meta.is_empty() {
             params.insert("_meta".into(), meta.into());
         }
-        let (progress, mut steps) = mpsc::channel(64);
         let patience = self.configured.settings.timeout;
-        let progress = token.is_some().then_some(progress);
-        let request = Request { method: method.to_owned(), params: Some(params.into()), patience, progress };
-        let sent = connection.client.send(request);
-        tokio::pin!(sent);
-        let answer = loop {
-            tokio::select! {
-                biased;
-                Some(mut step) = steps.recv() => {
-                    if let Some((call, token)) = call.zip(token.as_ref()) {
-                        step["progressToken"] = token.clone();
-                        // The client may be gone.
-                        let _ = call.caller.notify("notifications/progress", Some(step)).await;
-                    }
-                }
-                answer = &mut sent => break answer,
-            }
+        let request = Request { method: method.to_owned(), params: Some(params.into()), patience, progress: None };
+        let answer = match call.zip(token) {
+            Some((call, token)) => Box::pin(send_with_progress(&connection, request, call, &token)).await,
+            None => connection.client.send(request).await,
         };
         self.standing(|standing| standing.used = Some(Instant::now()));
         match answer {
             Ok(answer) => Ok(answer),
             Err(ClientError::Rpc(e)) => Err(e.into()),
             Err(e) => {
-                let e = self.failure(e, &connection, patience).await;
+                let e = Box::pin(self.failure(e, &connection, patience)).await;
                 if matches!(e, PoolError::Login { .. }) {
-                    self.lost(&connection, &e).await;
+                    Box::pin(self.lost(&connection, &e)).await;
                 }
                 Err(e)
             }
@@ -531,10 +525,35 @@ impl Slot {
                 let connection = connection.clone();
                 // It closed its pipes just now, and is about to exit.
                 let end = move || connection.process.as_ref().and_then(|p| p.end(Duration::from_millis(500)));
-                let last = aiw_home::blocking(end).await.or_else(|| fault.map(str::to_owned));
+                let end = aiw_home::blocking(end).await;
+                // What it did wrong is why it was ended.
+                let last = fault.map(str::to_owned).or(end);
                 PoolError::Ended { server, last }
             }
             source => PoolError::Client { server, source: Box::new(source) },
+        }
+    }
+}
+
+/// Sends a request and passes its progress on, under the client's own token.
+async fn send_with_progress(
+    connection: &Connection,
+    request: Request,
+    call: &Call,
+    token: &Value,
+) -> Result<Value, ClientError> {
+    let (progress, mut steps) = mpsc::channel(64);
+    let sent = connection.client.send(Request { progress: Some(progress), ..request });
+    tokio::pin!(sent);
+    loop {
+        tokio::select! {
+            biased;
+            Some(mut step) = steps.recv() => {
+                step["progressToken"] = token.clone();
+                // The client may be gone.
+                let _ = call.caller.notify("notifications/progress", Some(step)).await;
+            }
+            answer = &mut sent => return answer,
         }
     }
 }

@@ -34,8 +34,8 @@ pub fn run() -> Result<bool> {
     Ok(count.failed == 0)
 }
 
-/// Runs the tests that kill processes, with many rounds, and then property tests for the given time. Returns
-/// whether all passed.
+/// Runs the tests that kill processes, with many rounds, those with many calls at once, and then property tests for
+/// the given time. Returns whether all passed.
 ///
 /// Each round of property tests has its own seed, which is printed and stored in `target/soak-seeds.txt`.
 /// `PROPTEST_RNG_SEED=SEED PROPTEST_CASES=2000 cargo test fuzz::` repeats a round. proptest adds failures to
@@ -45,6 +45,9 @@ pub fn soak(minutes: u64) -> Result<bool> {
     let mut cargo = command::host_cargo();
     cargo.args(["test", "-p", "aiw-tasks", "-p", "aiw-supervisor", "--locked", "killed"]).env("AIW_SOAK_ROUNDS", "200");
     test("the rooms of tasks and of the supervisor", &mut cargo, &mut count)?;
+    let mut cargo = command::host_cargo();
+    cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "servers::many"]).env("AIW_SOAK_ROUNDS", "200");
+    test("many clients, servers and calls", cargo.args(["--", "--nocapture"]), &mut count)?;
 
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let seeds = command::root().join("target/soak-seeds.txt");

@@ -56,7 +56,7 @@ fn a_plugin_goes_from_search_to_remove() {
         headers Authorization: Bearer ${T_TOKEN}
         reads T_TOKEN
     Installed tools@m 1.0.0: words, tracker
-    Use it: claude --mcp-config [TMP]/aiw/mcp.json
+    Use it: aiw claude --mcp
     ------- stderr -------
     `T_TOKEN` is not set: export it, or name another variable: `aiw plugin update tools@m --env T_TOKEN='${OTHER}'`
     ------- exit code 0 -------
@@ -84,7 +84,7 @@ fn a_plugin_goes_from_search_to_remove() {
     "#);
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "install", "tools", "--yes"])), @"
     Already installed: tools@m 1.0.0: words, tracker
-    Use it: claude --mcp-config [TMP]/aiw/mcp.json
+    Use it: aiw claude --mcp
     ------- stderr -------
     `T_TOKEN` is not set: export it, or name another variable: `aiw plugin update tools@m --env T_TOKEN='${OTHER}'`
     ------- exit code 0 -------
@@ -153,7 +153,7 @@ fn several_plugins_are_installed_and_the_one_that_fails_is_named() {
     b@m 1.0.0 from ./plugins/b
       b (stdio) runs: true
     Installed b@m 1.0.0: b
-    Use it: claude --mcp-config [TMP]/aiw/mcp.json
+    Use it: aiw claude --mcp
     ------- stderr -------
     error: there is no plugin `nope`
     hint: marketplace `claude-plugins-official` is not fetched yet: `aiw plugin marketplace update claude-plugins-official`

@@ -219,7 +219,7 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
         env P: ${user_config.pin}
         reads REGION, directory, pin
     Installed p@m 1.0.0: s
-    Use it: claude --mcp-config [TMP]/aiw/mcp.json
+    Use it: aiw claude --mcp
     ------- stderr -------
     `REGION` is not set: export it, or give it: `aiw plugin update p@m --env REGION=VALUE`
     `directory` is not set: `aiw plugin update p@m --env directory=VALUE` sets it

@@ -10,7 +10,7 @@ use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
-use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RemovedSecret, RenamedProvider, TestSummary};
+use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
 use aiw_setup::{ClientChange, ClientSummary};
 use aiw_vectors::{ModelStatus, ModelSummary};
 use clap::{Command, CommandFactory};
@@ -20,8 +20,8 @@ use serde_json::Value;
 
 use crate::answers::{
     ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, Listening, McpLogin, McpLogout, McpToken,
-    ModelPull, ModelRemove, NewProject, Reference, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer,
-    Status, TaskLog, Version, Wait,
+    ModelPull, ModelRemove, NewProject, Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool,
+    SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -87,9 +87,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         RemovedMarket
         RemovedPlugin
         RemovedProvider
-        RemovedSecret
         RenamedProvider
         RoleDetails
+        SecretRemove
         ServerCheck
         ServerDetails
         ServerEntry

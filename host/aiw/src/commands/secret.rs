@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Secret};
+use aiw_core::{ErrorKind, Secret, SecretName};
 use aiw_home::{Home, MAX_SECRET_BYTES, TrustSettings, read_capped};
-use serde_json::json;
+use aiw_servers::{McpFile, reads};
+use serde_json::{Value, json};
 
+use crate::answers::SecretRemove;
 use crate::cli::provider::{SecretCommand, TrustCommand};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -43,15 +45,25 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
         }
         SecretCommand::Remove { name } => {
             starter::migrate_providers(&home, output)?;
+            let servers = servers_with(&home, &name);
             let removed = aiw_providers::remove_secret(&home, &name)?;
             output.line(format!("Removed `{name}`"));
-            if !removed.providers.is_empty() {
-                output.note(format!("providers that use it: {}", removed.providers.join(", ")));
+            for (kind, users) in [("providers", &removed.providers), ("MCP servers", &servers)] {
+                if !users.is_empty() {
+                    output.note(format!("{kind} that use it: {}", users.join(", ")));
+                }
             }
-            output.answer(removed);
+            output.answer(SecretRemove { removed, servers });
         }
     }
     Ok(())
+}
+
+/// The servers of `mcp.json` that refer to a secret. A file that can't be read refers to none.
+fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
+    let Ok(file) = McpFile::load(home) else { return Vec::new() };
+    let refers = |declaration: &Value| declaration.as_object().is_some_and(|d| reads(d).secrets.contains(secret));
+    file.servers().filter(|(_, declaration)| refers(declaration)).map(|(key, _)| key.to_owned()).collect()
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.
@@ -135,7 +147,7 @@ fn trust_servers(directory: &Path, trust: &mut TrustSettings) -> Result<Option<T
     let Some(bytes) = read_capped(&file, 4 << 20)? else { return Ok(None) };
     let servers = aiw_servers::in_file(&bytes)
         .map_err(|problem| Failure::new(ErrorKind::Config, format!("`{}` {problem}", file.display())))?;
-    let target = |(name, declaration): (String, serde_json::Value)| {
+    let target = |(name, declaration): (String, Value)| {
         let target = aiw_servers::server(&name, &declaration).map_or_else(|why| why, |server| server.target());
         (name, target)
     };

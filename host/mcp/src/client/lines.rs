@@ -1,32 +1,39 @@
 //! Messages as lines, over a process's standard input and output.
+//!
+//! rmcp begins the session and answers the server's own requests. Requests to the server go past it: parsing each
+//! message into its types takes longer than everything else that happens to a call.
 
 use std::io;
-use std::sync::Arc;
 
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::service::RoleClient;
 use rmcp::transport::Transport;
+use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::Mutex;
+use tokio::sync::mpsc;
 
 use super::raw::Raw;
+use super::request::{CANCELLED, ClientError, Request, cancellation};
 
 /// The longest message that is taken from a server.
 const MAX_LINE: u64 = 64 << 20;
 
-/// Both ways to a server.
-pub(crate) struct Lines<R, W> {
+/// Lines that are shorter in all are written at once.
+const BATCH: usize = 64 << 10;
+
+/// Both ways to a server, as rmcp sees them.
+pub(crate) struct Lines<R> {
     input: BufReader<R>,
-    output: Arc<Mutex<W>>,
+    outbox: Outbox,
     raw: Raw,
     /// What has been read of a line. It is kept here: a read may be given up in the middle.
     line: Vec<u8>,
 }
 
-impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin> Lines<R, W> {
-    pub(crate) fn new(input: R, output: W, raw: Raw) -> Self {
-        let output = Arc::new(Mutex::new(output));
-        Self { input: BufReader::with_capacity(64 << 10, input), output, raw, line: Vec::new() }
+impl<R: AsyncRead + Send + Unpin> Lines<R> {
+    pub(crate) fn new(input: R, outbox: Outbox, raw: Raw) -> Self {
+        Self { input: BufReader::with_capacity(64 << 10, input), outbox, raw, line: Vec::new() }
     }
 
     /// The next line, whole; none at the end. A line that is too long ends the connection: the request that it answers
@@ -43,33 +50,31 @@ impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin> Lines<R, W> {
     }
 }
 
-impl<R, W> Transport<RoleClient> for Lines<R, W>
-where
-    R: AsyncRead + Send + Unpin + 'static,
-    W: AsyncWrite + Send + Unpin + 'static,
-{
+impl<R> Drop for Lines<R> {
+    fn drop(&mut self) {
+        self.raw.over();
+    }
+}
+
+impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleClient> for Lines<R> {
     type Error = io::Error;
 
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
         self.raw.sent(&message);
-        let output = self.output.clone();
-        async move {
-            let mut line = serde_json::to_vec(&message)?;
-            line.push(b'\n');
-            // A message is written whole, or the stream is at its end: another would go on in the middle of it.
-            let writing = tokio::spawn(async move {
-                let mut output = output.lock().await;
-                output.write_all(&line).await?;
-                output.flush().await
-            });
-            writing.await.map_err(io::Error::other)?
-        }
+        std::future::ready(self.outbox.put(&message))
     }
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         loop {
-            let line = self.next().await.ok()??;
+            let line = self.next().await.ok().flatten();
+            let Some(line) = line else {
+                self.raw.over();
+                return None;
+            };
             let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
+            if self.raw.is_passed_on(line) {
+                continue;
+            }
             if let Some(message) = self.raw.received(line).await {
                 return Some(message);
             }
@@ -77,6 +82,121 @@ where
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.output.lock().await.shutdown().await
+        self.outbox.close();
+        Ok(())
+    }
+}
+
+/// What goes to a server: whole lines, in order.
+#[derive(Clone)]
+pub(crate) struct Outbox(mpsc::UnboundedSender<Option<Vec<u8>>>);
+
+impl Outbox {
+    /// Writes until it is closed, dropped, or nobody reads any more.
+    pub(crate) fn new(output: impl AsyncWrite + Send + Unpin + 'static, raw: Raw) -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let _ = write(output, lines).await;
+            raw.over();
+        });
+        Self(sender)
+    }
+
+    fn put(&self, message: &impl Serialize) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        self.0.send(Some(line)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn close(&self) {
+        // It may be closed already.
+        let _ = self.0.send(None);
+    }
+}
+
+async fn write(
+    mut output: impl AsyncWrite + Unpin,
+    mut lines: mpsc::UnboundedReceiver<Option<Vec<u8>>>,
+) -> io::Result<()> {
+    while let Some(Some(mut batch)) = lines.recv().await {
+        let mut is_closed = false;
+        // What has come meanwhile goes with it.
+        while batch.len() < BATCH
+            && !is_closed
+            && let Ok(next) = lines.try_recv()
+        {
+            match next {
+                Some(line) => batch.extend_from_slice(&line),
+                None => is_closed = true,
+            }
+        }
+        output.write_all(&batch).await?;
+        output.flush().await?;
+        if is_closed {
+            break;
+        }
+    }
+    output.shutdown().await
+}
+
+/// Requests to a server, past rmcp.
+#[derive(Clone)]
+pub(crate) struct Direct {
+    raw: Raw,
+    outbox: Outbox,
+}
+
+/// A request as it is written.
+#[derive(Serialize)]
+struct Sent<'a> {
+    jsonrpc: &'static str,
+    id: i64,
+    method: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<Value>,
+}
+
+impl Direct {
+    pub(crate) fn new(raw: Raw, outbox: Outbox) -> Self {
+        Self { raw, outbox }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.raw.is_over()
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Result<Value, ClientError> {
+        let Request { method, mut params, patience, progress } = request;
+        let has_progress = progress.is_some();
+        let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;
+        let mut unanswered = Unanswered { direct: self, id: Some(id) };
+        if has_progress && let Value::Object(params) = params.get_or_insert_with(|| json!({})) {
+            let meta = params.entry("_meta").or_insert_with(|| json!({}));
+            if let Value::Object(meta) = meta {
+                meta.insert("progressToken".into(), id.into());
+            }
+        }
+        let sent = Sent { jsonrpc: "2.0", id, method: &method, params };
+        self.outbox.put(&sent).map_err(|_| ClientError::Closed)?;
+        drop(sent);
+        let answer = tokio::time::timeout(patience, answer).await.map_err(|_| ClientError::Slow(patience))?;
+        unanswered.id = None;
+        Ok(answer.map_err(|_| ClientError::Closed)??)
+    }
+}
+
+/// Cancels a request that nobody waits for anymore.
+struct Unanswered<'a> {
+    direct: &'a Direct,
+    id: Option<i64>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.id else { return };
+        self.direct.raw.forget(&RequestId::Number(id));
+        // The server may be gone.
+        let cancelled = json!({"jsonrpc": "2.0", "method": CANCELLED, "params": cancellation(&RequestId::Number(id))});
+        let _ = self.direct.outbox.put(&cancelled);
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod http;
 mod lines;
 mod raw;
+mod request;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +16,18 @@ use rmcp::model::{
     ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, CustomNotification, CustomRequest,
     GetExtensions, Implementation, ProtocolVersion, RequestId, ServerResult,
 };
-use rmcp::service::{
-    ClientInitializeError, Peer, PeerRequestOptions, RoleClient, RunningService, ServiceError, serve_client,
-};
+use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService, serve_client};
 use rmcp::transport::Transport;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, Endpoint};
-use self::lines::Lines;
+use self::lines::{Direct, Lines, Outbox};
 use self::raw::{Back, Progress, Raw};
+pub(crate) use self::request::failure;
+use self::request::{CANCELLED, cancellation};
+pub use self::request::{ClientError, Request};
 use crate::incoming;
 
 /// What a client says about itself.
@@ -40,47 +41,13 @@ pub struct ClientInfo {
     pub capabilities: Value,
 }
 
-/// Why a request to a server failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The connection could not be made.
-    #[error("the MCP server did not start a session: {0}")]
-    Begin(#[source] Box<ClientInitializeError>),
-    /// It did not start a session in time.
-    #[error("the MCP server did not start a session within {} s", .0.as_secs_f32())]
-    SlowStart(Duration),
-    /// It answered with an error.
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
-    /// It did not answer in time. It was sent a cancellation.
-    #[error("the MCP server did not answer within {} s", .0.as_secs_f32())]
-    Slow(Duration),
-    /// The connection is gone.
-    #[error("the connection to the MCP server has ended")]
-    Closed,
-    /// The request could not be sent, or the answer was invalid.
-    #[error("cannot query the MCP server: {0}")]
-    Service(#[source] Box<ServiceError>),
-}
-
-/// A request to a server.
-#[derive(Debug)]
-pub struct Request {
-    /// Its method: `tools/call`.
-    pub method: String,
-    /// Its parameters; `_meta` passes unchanged except for the progress token, which is the connection's own.
-    pub params: Option<Value>,
-    /// How long it may take. A request that takes longer is cancelled, and so is one whose future is dropped.
-    pub patience: Duration,
-    /// Receives the parameters of progress notifications. Those that come faster than they are taken are dropped.
-    pub progress: Option<mpsc::Sender<Value>>,
-}
-
 /// A connection to a server.
 pub struct Client {
     service: RunningService<RoleClient, Back>,
     raw: Raw,
     server: Value,
+    /// Takes requests, where rmcp does not have to.
+    direct: Option<Direct>,
 }
 
 impl Client {
@@ -93,7 +60,10 @@ impl Client {
         patience: Duration,
     ) -> Result<Self, ClientError> {
         let raw = Raw::new(events.clone());
-        Self::begin(Lines::new(input, output, raw.clone()), raw, info, events, patience).await
+        let outbox = Outbox::new(output, raw.clone());
+        let lines = Lines::new(input, outbox.clone(), raw.clone());
+        let begun = Self::begin(lines, raw.clone(), info, events, patience).await?;
+        Ok(Self { direct: Some(Direct::new(raw, outbox)), ..begun })
     }
 
     /// Starts a session over streamable HTTP, under the endpoint's egress policy.
@@ -123,7 +93,7 @@ impl Client {
             .map_err(|_| ClientError::SlowStart(patience))?
             .map_err(|error| ClientError::Begin(Box::new(error)))?;
         let server = raw.server();
-        Ok(Self { service, raw, server })
+        Ok(Self { service, raw, server, direct: None })
     }
 
     /// What the server said about itself at the start: `protocolVersion`, `capabilities`, `serverInfo`,
@@ -139,6 +109,9 @@ impl Client {
 
     /// Sends a request.
     pub async fn send(&self, request: Request) -> Result<Value, ClientError> {
+        if let Some(direct) = &self.direct {
+            return direct.send(request).await;
+        }
         let mut sent = CustomRequest::new(request.method, request.params);
         if let Some(progress) = request.progress {
             sent.extensions_mut().insert(Progress(progress));
@@ -193,7 +166,7 @@ impl Client {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.service.is_transport_closed()
+        self.service.is_transport_closed() || self.direct.as_ref().is_some_and(Direct::is_over)
     }
 
     /// What the server did wrong, if the connection was ended for it: the middle of a sentence, "it …".
@@ -221,20 +194,10 @@ impl Drop for Unanswered {
         let peer = self.peer.clone();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            let params = json!({"requestId": id, "reason": "the client no longer waits"});
-            let notification = CustomNotification::new("notifications/cancelled", Some(params));
+            let notification = CustomNotification::new(CANCELLED, Some(cancellation(&id)));
             // The server may be gone.
             let _ = peer.send_notification(ClientNotification::CustomNotification(notification)).await;
         });
-    }
-}
-
-pub(crate) fn failure(error: ServiceError) -> ClientError {
-    match error {
-        ServiceError::McpError(error) => ClientError::Rpc(error.into()),
-        ServiceError::Timeout { timeout } => ClientError::Slow(timeout),
-        ServiceError::TransportClosed | ServiceError::Cancelled { .. } => ClientError::Closed,
-        other => ClientError::Service(Box::new(other)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Messages that bypass rmcp's types, which drop unknown fields.
 //!
-//! rmcp keeps the ids, timeouts and versions. What it would parse into its own types is wrapped so that it only
-//! passes it on: a result becomes a JSON string, a server's request a custom one.
+//! Over HTTP, rmcp keeps the ids and timeouts. What it would parse into its own types is wrapped so that it only passes
+//! it on: a result becomes a JSON string, a server's request a custom one. Over lines, answers don't go through rmcp.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rmcp::model::{
@@ -11,13 +12,17 @@ use rmcp::model::{
     JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerNotification, ServerRequest,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient, Service};
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, oneshot};
 
 use super::events::{Events, RpcError};
 
 /// The method under which a server's request is passed on.
 const ASKED: &str = "aiw/asked";
+
+/// The first id of the requests past rmcp.
+const FIRST_ID: i64 = 100;
 
 /// What is in progress on one connection.
 #[derive(Clone)]
@@ -27,13 +32,42 @@ pub(crate) struct Raw {
 
 struct Shared {
     /// Requests whose results are passed on unchanged.
-    pending: Mutex<HashMap<RequestId, Option<Watched>>>,
+    pending: Mutex<Pending>,
+    /// The id of the next request past rmcp. rmcp has the first ids, for the beginning of the session.
+    next: AtomicI64,
     /// The request that begins the session, and what was answered.
     first: OnceLock<RequestId>,
     server: OnceLock<Value>,
     /// What the server did wrong, so that the connection was ended.
     fault: OnceLock<&'static str>,
     events: Arc<dyn Events>,
+}
+
+/// See [`Shared::pending`].
+#[derive(Default)]
+struct Pending {
+    requests: HashMap<RequestId, Waiting>,
+    /// Nothing will be answered any more.
+    is_over: bool,
+}
+
+/// Who waits for a request.
+struct Waiting {
+    watched: Option<Watched>,
+    /// Takes the answer; none if rmcp does.
+    answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// What a server answers.
+type Answer = Result<Value, RpcError>;
+
+/// The usual answer, which is read in one go. Anything else is looked at more closely.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered<'a> {
+    jsonrpc: &'a str,
+    id: i64,
+    result: Value,
 }
 
 /// Where the progress of a request goes. It travels with the request to [`Raw::sent`], which knows the token.
@@ -50,6 +84,7 @@ impl Raw {
     pub(crate) fn new(events: Arc<dyn Events>) -> Self {
         let shared = Shared {
             pending: Mutex::default(),
+            next: AtomicI64::new(FIRST_ID),
             first: OnceLock::new(),
             server: OnceLock::new(),
             fault: OnceLock::new(),
@@ -81,20 +116,60 @@ impl Raw {
                 let token = token.and_then(|token| serde_json::to_value(token).ok());
                 let progress = custom.extensions.get::<Progress>().cloned();
                 let watched = token.zip(progress).map(|(token, progress)| Watched { token, progress });
-                self.pending().insert(request.id.clone(), watched);
+                self.pending().requests.insert(request.id.clone(), Waiting { watched, answer: None });
             }
             ClientRequest::InitializeRequest(_) => drop(self.shared.first.set(request.id.clone())),
             _ => {}
         }
     }
 
-    fn pending(&self) -> MutexGuard<'_, HashMap<RequestId, Option<Watched>>> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request past rmcp: its id, which is its progress token too, and what its answer comes through. None once the
+    /// connection has ended. If it ends later, the answer never comes.
+    pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<Answer>)> {
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let watched = progress.map(|progress| Watched { token: id.into(), progress: Progress(progress) });
+        let (sender, answer) = oneshot::channel();
+        let mut pending = self.pending();
+        if pending.is_over {
+            return None;
+        }
+        pending.requests.insert(RequestId::Number(id), Waiting { watched, answer: Some(sender) });
+        Some((id, answer))
     }
 
     /// Nobody waits for this request's answer anymore.
     pub(crate) fn forget(&self, id: &RequestId) {
-        self.pending().remove(id);
+        self.pending().requests.remove(id);
+    }
+
+    /// Nothing more will be received.
+    pub(crate) fn over(&self) {
+        let mut pending = self.pending();
+        pending.is_over = true;
+        pending.requests.clear();
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.pending().is_over
+    }
+
+    /// Passes on a result in its usual form, past rmcp. Returns whether it was one.
+    pub(crate) fn is_passed_on(&self, bytes: &[u8]) -> bool {
+        let Ok(Answered { jsonrpc: "2.0", id, result }) = serde_json::from_slice(bytes) else { return false };
+        let mut pending = self.pending();
+        let id = RequestId::Number(id);
+        if pending.requests.get(&id).is_none_or(|waiting| waiting.answer.is_none()) {
+            return false;
+        }
+        if let Some(answer) = pending.requests.remove(&id).and_then(|waiting| waiting.answer) {
+            // The caller may have given up just now.
+            let _ = answer.send(Ok(result));
+        }
+        true
     }
 
     /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
@@ -105,7 +180,13 @@ impl Raw {
         let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
         match (method, id) {
             (None, Some(id)) => {
-                let known = self.pending().remove(&id).is_some();
+                let waiting = self.pending().requests.remove(&id);
+                let known = waiting.is_some();
+                if let Some(answer) = waiting.and_then(|waiting| waiting.answer) {
+                    // The caller may have given up just now.
+                    let _ = answer.send(answer_of(fields));
+                    return None;
+                }
                 if let Some(result) = fields.get_mut("result") {
                     if self.shared.first.get() == Some(&id) {
                         let _ = self.shared.server.set(result.clone());
@@ -118,7 +199,7 @@ impl Raw {
             (Some(method), None) if method == "notifications/progress" => {
                 let params = fields.get("params")?;
                 let pending = self.pending();
-                let mut watched = pending.values().flatten();
+                let mut watched = pending.requests.values().filter_map(|waiting| waiting.watched.as_ref());
                 // Progress of a request that has ended, or that nobody watches, is noise.
                 if let Some(watched) = watched.find(|watched| params.get("progressToken") == Some(&watched.token)) {
                     let _ = watched.progress.0.try_send(params.clone());
@@ -127,6 +208,10 @@ impl Raw {
             }
             (Some(method), None) => {
                 self.shared.events.notified(&method, fields.get("params").cloned()).await;
+                // Of what it hears, rmcp needs only what ends the server's own requests.
+                if method != "notifications/cancelled" {
+                    return None;
+                }
             }
             (Some(method), Some(_)) if method != "ping" => {
                 let params = fields.shift_remove("params");
@@ -137,6 +222,16 @@ impl Raw {
         }
         serde_json::from_value(message).ok()
     }
+}
+
+/// What an answer says. One that says nothing valid is an error, or its request would wait in vain.
+fn answer_of(fields: &mut Map<String, Value>) -> Answer {
+    if let Some(result) = fields.shift_remove("result") {
+        return Ok(result);
+    }
+    let error = fields.shift_remove("error").and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
+    let invalid = || RpcError { code: -32603, message: "the server's answer is not valid".into(), data: None };
+    Err(error.map_or_else(invalid, RpcError::from))
 }
 
 /// What answers the server.

@@ -23,9 +23,13 @@ pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Re
     Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
 }
 
+/// Whether a version has no sessions.
+pub(super) fn is_late(version: &ProtocolVersion) -> bool {
+    !version.has_initialize()
+}
+
 /// Whether a message belongs to a version without sessions. Only those before have a handshake.
 pub(super) fn is_modern(message: &RxJsonRpcMessage<RoleServer>, header: Option<&ProtocolVersion>) -> bool {
-    let is_late = |version: &ProtocolVersion| !version.has_initialize();
     let named = match message {
         JsonRpcMessage::Request(request) => {
             match request.request {

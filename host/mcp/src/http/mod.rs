@@ -22,12 +22,14 @@ use rmcp::service::RxJsonRpcMessage;
 use tokio_util::sync::CancellationToken;
 
 use self::headers::{LAST_EVENT, SESSION};
+use self::log::Log;
 pub use self::reply::Body;
 use self::reply::{JSON, Refusal, SSE, accepted, error, failed, refused, unavailable};
-use self::session::Session;
+use self::session::{Session, SessionError};
 pub use self::sessions::HttpLimits;
 use self::sessions::{STOPPING, Sessions};
 use crate::Offer;
+use crate::incoming::ToolCall;
 use crate::wire::{Incoming, parse};
 
 /// How long an answer may take to be sent as one JSON document. One that takes longer gets a stream, which survives a
@@ -80,6 +82,10 @@ impl HttpServer {
         }
         let message = match parse(body) {
             Some(Incoming::Message(message)) => *message,
+            Some(Incoming::Call(call)) => match self.call(headers, call).await? {
+                Called::Answered(response) => return Ok(response),
+                Called::Modern(message) => *message,
+            },
             Some(Incoming::Refused(problem, id)) => return Err(refused(problem, id)),
             None => {
                 return Err(refused(ErrorData::parse_error("the body is not a message of JSON-RPC 2.0", None), None));
@@ -100,6 +106,19 @@ impl HttpServer {
         headers::check_session(version.as_ref())?;
         let session = self.session(headers)?;
         session.in_use(async { speak(&session, message).await }).await
+    }
+
+    /// A tool call. One of a version without sessions is left to rmcp.
+    async fn call(&self, headers: &HeaderMap, call: ToolCall) -> Result<Called, Refusal> {
+        let version = headers::version(headers)?;
+        if !call.is_of_a_session() || version.as_ref().is_some_and(headers::is_late) {
+            let invalid = || refused(ErrorData::invalid_request("this is not a request of JSON-RPC 2.0", None), None);
+            return Ok(Called::Modern(Box::new(call.for_rmcp().ok_or_else(invalid)?)));
+        }
+        headers::check_session(version.as_ref())?;
+        let session = self.session(headers)?;
+        let answered = session.in_use(async { answer_in(&session, session.call(call).await).await }).await?;
+        Ok(Called::Answered(answered))
     }
 
     /// Begins a session.
@@ -160,13 +179,24 @@ impl HttpServer {
     }
 }
 
+/// What becomes of a tool call.
+enum Called {
+    Answered(Response<Body>),
+    Modern(Box<RxJsonRpcMessage<RoleServer>>),
+}
+
 /// A message to a session that has begun.
 async fn speak(session: &Arc<Session>, message: RxJsonRpcMessage<RoleServer>) -> Result<Response<Body>, Refusal> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
         session.tell(message).await.map_err(failed)?;
         return Ok(accepted());
     }
-    let log = session.ask(message).await.map_err(failed)?;
+    answer_in(session, session.ask(message).await).await
+}
+
+/// The answer to a request: a document if it comes soon, else a stream.
+async fn answer_in(session: &Arc<Session>, asked: Result<Arc<Log>, SessionError>) -> Result<Response<Body>, Refusal> {
+    let log = asked.map_err(failed)?;
     if let Some(answer) = log.whole(Some(SOON)).await {
         session.forget(&log);
         return Ok(reply::json(StatusCode::OK, answer));

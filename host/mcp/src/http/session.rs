@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rmcp::RoleServer;
@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::log::{Log, Reader, place};
+use crate::incoming::ToolCall;
+use crate::lane::Lane;
 
 /// Requests of a session that have no answer yet.
 const OPEN: usize = 4096;
@@ -41,6 +43,8 @@ pub(super) struct Session {
     /// What belongs to no request.
     general: Arc<Log>,
     end: CancellationToken,
+    /// Takes tool calls past rmcp, once the session has begun.
+    lane: OnceLock<Arc<Lane>>,
 }
 
 struct Desk {
@@ -67,7 +71,8 @@ impl Session {
             holds: 0,
             used: Instant::now(),
         };
-        let session = Arc::new(Self { id, inbox, desk: Mutex::new(desk), general: Log::new(0), end });
+        let session =
+            Arc::new(Self { id, inbox, desk: Mutex::new(desk), general: Log::new(0), end, lane: OnceLock::new() });
         (session.clone(), Link { session, messages })
     }
 
@@ -119,24 +124,48 @@ impl Session {
     /// Passes a request on. Its answer comes in the log, after what the server says meanwhile.
     pub(super) async fn ask(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<Arc<Log>, SessionError> {
         let JsonRpcMessage::Request(request) = &message else { return Err(SessionError::Ended) };
-        let log = {
-            let mut desk = self.desk();
-            if desk.open.contains_key(&request.id) {
-                return Err(SessionError::TakenId(request.id.clone()));
-            }
-            if desk.open.len() >= OPEN {
-                return Err(SessionError::Busy);
-            }
-            desk.streams += 1;
-            let log = Log::new(desk.streams);
-            desk.open.insert(request.id.clone(), log.clone());
-            if let Some(token) = request.request.get_meta().get_progress_token() {
-                desk.tokens.insert(token, request.id.clone());
-            }
-            log
-        };
+        let log = self.open(&request.id, request.request.get_meta().get_progress_token())?;
         self.send(message).await?;
         Ok(log)
+    }
+
+    /// The same for a tool call.
+    pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<Log>, SessionError> {
+        let Some(lane) = self.lane.get() else {
+            return self.ask(call.for_rmcp().ok_or(SessionError::Ended)?).await;
+        };
+        let log = self.open(&call.id, call.progress_token())?;
+        let (session, id) = (self.clone(), call.id.clone());
+        lane.call(call, move |answer| session.answered(&id, answer));
+        Ok(log)
+    }
+
+    /// Tool calls take this lane from now on.
+    pub(super) fn set_lane(&self, lane: Arc<Lane>) {
+        let _ = self.lane.set(lane);
+    }
+
+    /// Opens the stream of a request.
+    fn open(&self, id: &RequestId, token: Option<ProgressToken>) -> Result<Arc<Log>, SessionError> {
+        let mut desk = self.desk();
+        if desk.open.contains_key(id) {
+            return Err(SessionError::TakenId(id.clone()));
+        }
+        if desk.open.len() >= OPEN {
+            return Err(SessionError::Busy);
+        }
+        desk.streams += 1;
+        let log = Log::new(desk.streams);
+        desk.open.insert(id.clone(), log.clone());
+        if let Some(token) = token {
+            desk.tokens.insert(token, id.clone());
+        }
+        Ok(log)
+    }
+
+    /// A request has its answer. Without a stream, it was cancelled.
+    fn answered(&self, id: &RequestId, text: String) {
+        self.close(id).inspect(|log| log.push(text, true));
     }
 
     /// Passes on a notification, or an answer to the server's own request.
@@ -148,7 +177,10 @@ impl Session {
             },
             _ => None,
         };
-        self.send(message).await?;
+        let is_a_call = |id: &RequestId| self.lane.get().is_some_and(|lane| lane.cancel(id));
+        if !cancelled.as_ref().is_some_and(is_a_call) {
+            self.send(message).await?;
+        }
         // A cancelled request has no answer.
         if let Some(id) = cancelled {
             self.close(&id).inspect(|log| log.finish());
@@ -215,9 +247,7 @@ impl Session {
             _ => None,
         };
         if let Some(id) = answered {
-            // Without a stream, the request was cancelled.
-            self.close(id).inspect(|log| log.push(text, true));
-            return;
+            return self.answered(id, text);
         }
         self.stream_of(message).push(text, false);
     }

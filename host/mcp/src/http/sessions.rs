@@ -16,6 +16,7 @@ use super::session::{Link, Session};
 use crate::Offer;
 use crate::caller::Caller;
 use crate::handler::{Front, Handler};
+use crate::lane::Lane;
 
 /// How often unused sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -237,10 +238,16 @@ impl Drop for Alive {
 }
 
 async fn run(handler: Handler, link: Link, session: Arc<Session>, alive: Alive) {
-    if let Ok(running) = serve_server(Front(handler), link).await {
+    let mut lane = None;
+    if let Ok(running) = serve_server(Front(handler.clone()), link).await {
+        lane = Lane::of(handler, running.peer());
+        lane.iter().for_each(|lane| session.set_lane(lane.clone()));
         let _ = running.waiting().await;
     }
     session.end();
+    if let Some(lane) = lane {
+        lane.done().await;
+    }
     session.close_all();
     alive.0.running().remove(session.id());
     drop(alive);

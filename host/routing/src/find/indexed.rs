@@ -63,7 +63,7 @@ pub(super) struct Indexed {
 }
 
 /// The scores of all tools.
-struct Scored {
+pub(super) struct Scored {
     total: Scores,
     /// For the request as a whole.
     words: Scores,

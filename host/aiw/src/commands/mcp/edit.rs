@@ -117,14 +117,18 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     }
     home.commit(&lock, &[file.document(), settings.document()])?;
     drop(lock);
-    let records = Records::new(home.clone());
     for name in names {
-        forget_logins(&home, name)?;
-        records.remove(name)?;
+        forget(&home, name)?;
         output.line(format!("Removed `{name}`"));
     }
     output.answer(json!({"removed": names}));
     Ok(())
+}
+
+/// Forgets what is known about a server that is gone: its logins, its tools and its log.
+pub fn forget(home: &Home, name: &str) -> Result<(), Failure> {
+    forget_logins(home, name)?;
+    Ok(Records::new(home.clone()).remove(name)?)
 }
 
 fn unknown(file: &McpFile, name: &str) -> PoolError {

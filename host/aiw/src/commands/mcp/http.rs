@@ -1,9 +1,10 @@
 //! `aiw mcp serve --http`, `aiw mcp token`
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, Secret};
 use aiw_home::Home;
 use aiw_listen::{Limits, ListenError, Listener, Method, Route, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
@@ -40,8 +41,9 @@ pub async fn serve(
     let _stop = stop.clone().drop_guard();
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
     let route = Route::new(PATH, [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
+    let token = Token { home, seen: Mutex::default() };
     let rules = Rules::new([route])
-        .with_token(move || home.mcp_token().ok().flatten())
+        .with_token(move || token.current())
         .with_limits(Limits { body_bytes: BODY_BYTES, ..Limits::default() });
     let answer = move |request| {
         let server = server.clone();
@@ -49,6 +51,33 @@ pub async fn serve(
     };
     listener.serve(rules, answer, stop).await;
     Ok(())
+}
+
+/// The token, which can be replaced at any time.
+struct Token {
+    home: Home,
+    seen: Mutex<Option<(Stamp, Option<Secret>)>>,
+}
+
+/// What changes with a file: its inode, when it was changed, and its length.
+type Stamp = (u64, i64, i64, u64);
+
+impl Token {
+    /// The token as it is now. It is read only if its file has changed: every session that watches the directory would
+    /// wake for each look into it.
+    fn current(&self) -> Option<Secret> {
+        let about = std::fs::metadata(self.home.mcp_token_path()).ok()?;
+        let stamp = (about.ino(), about.ctime(), about.ctime_nsec(), about.len());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match seen.as_ref() {
+            Some((known, token)) if *known == stamp => token.clone(),
+            _ => {
+                let token = self.home.mcp_token().ok().flatten();
+                *seen = Some((stamp, token.clone()));
+                token
+            }
+        }
+    }
 }
 
 fn refused(error: ListenError) -> Failure {

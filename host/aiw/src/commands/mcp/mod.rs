@@ -16,6 +16,7 @@ use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_routing::{Ground, Pool, PoolError, Profile, Shared};
 
+pub use self::edit::forget;
 use crate::cli::mcp::McpCommand;
 use crate::executable::own_executable;
 use crate::failure::Failure;

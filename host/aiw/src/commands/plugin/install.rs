@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{PluginId, shell_word};
+use aiw_core::PluginId;
 use aiw_markets::{
     Answers, InstallPlan, Installed, InstalledSummary, MarketError, Missing, OnConflict, UpdatedSummary,
 };
@@ -11,6 +11,7 @@ use aiw_servers::Transport;
 use super::look::{keys, short};
 use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, PluginUpdate};
 use crate::cli::{InstallArgs, UpdateArgs};
+use crate::commands::mcp::forget;
 use crate::components::Host;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -33,8 +34,7 @@ pub(super) async fn install(host: &Host, args: InstallArgs, output: &Output) -> 
         }
     }
     if installed.iter().any(|done| !done.servers.is_empty()) {
-        let path = host.home.mcp_path();
-        output.line(format!("Use it: claude --mcp-config {}", shell_word(&path.display().to_string())));
+        output.line("Use it: aiw claude --mcp");
     }
     output.conclude(PluginInstall { installed, failed: failures.failed }, failures.first)
 }
@@ -260,6 +260,11 @@ pub(super) async fn remove(host: &Host, names: &[String], output: &Output) -> Re
                 let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
                 output.line(format!("Removed {}: {servers}", done.id));
                 done.notes.iter().for_each(|note| output.note(note));
+                for key in &done.servers {
+                    if let Err(failure) = forget(&host.home, key) {
+                        output.note(format!("what is known about the server `{key}` stays: {}", failure.message()));
+                    }
+                }
                 removed.push(done);
             }
             Err(e) => failures.add(name, e.into(), output),

@@ -1,0 +1,148 @@
+//! Standard input and output, without a thread where they can be waited for.
+//!
+//! A client starts aiw with pipes or sockets. Waking a thread for each message takes longer than everything else that
+//! happens to it, so these are read and written where the work is done. Their mode is left alone, because another
+//! process may share them: nothing is read or written before the system says that it won't block.
+
+use std::io::{Read, Write};
+
+/// Where messages come from.
+pub(crate) enum Input {
+    /// A reader, which gets a thread.
+    Blocking(Box<dyn Read + Send>),
+    /// A pipe or a socket.
+    #[cfg(unix)]
+    Ready(unix::Readable),
+}
+
+/// Where messages go.
+pub(crate) struct Output {
+    /// A writer, which gets a thread.
+    pub(crate) blocking: Box<dyn Write + Send>,
+    /// The same, for what is short and does not block.
+    #[cfg(unix)]
+    pub(crate) ready: Option<unix::Writable>,
+}
+
+impl Input {
+    /// Standard input. It must be called within a runtime.
+    pub(crate) fn standard() -> Self {
+        #[cfg(unix)]
+        if let Some(readable) = unix::Readable::new(&std::io::stdin()) {
+            return Self::Ready(readable);
+        }
+        Self::Blocking(Box::new(std::io::stdin()))
+    }
+}
+
+impl Output {
+    pub(crate) fn blocking(output: impl Write + Send + 'static) -> Self {
+        Self {
+            blocking: Box::new(output),
+            #[cfg(unix)]
+            ready: None,
+        }
+    }
+
+    /// Standard output without the standard library's lock: a client that doesn't read would block whatever needs that
+    /// lock when the process ends.
+    pub(crate) fn standard() -> Self {
+        #[cfg(unix)]
+        {
+            use std::os::fd::AsFd;
+            if let Ok(output) = std::io::stdout().as_fd().try_clone_to_owned() {
+                let ready = unix::Writable::new(&output);
+                return Self { ready, ..Self::blocking(std::fs::File::from(output)) };
+            }
+        }
+        Self::blocking(std::io::stdout())
+    }
+
+    /// What can be written at once.
+    #[cfg(unix)]
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> Option<std::io::Result<usize>> {
+        self.ready.as_ref()?.write(bytes)
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn write_now(&self, _: &[u8]) -> Option<std::io::Result<usize>> {
+        None
+    }
+}
+
+#[cfg(unix)]
+pub(crate) mod unix {
+    use std::io;
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::{FileType, fstat};
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
+
+    /// A pipe that has room for anything takes this much without blocking, and a socket does too.
+    const LEAST_ROOM: usize = 4096;
+
+    /// A copy of a pipe's or socket's descriptor. Files and terminals can't be waited for, or not everywhere.
+    fn copied(fd: &impl AsFd) -> Option<OwnedFd> {
+        let kind = FileType::from_raw_mode(fstat(fd).ok()?.st_mode);
+        let can_wait = matches!(kind, FileType::Fifo | FileType::Socket);
+        if can_wait { fd.as_fd().try_clone_to_owned().ok() } else { None }
+    }
+
+    fn is_ready(fd: &impl AsFd, wanted: PollFlags) -> bool {
+        let mut fds = [PollFd::new(fd, wanted)];
+        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+    }
+
+    /// A pipe or socket that is read when it has something.
+    pub(crate) struct Readable(AsyncFd<OwnedFd>);
+
+    impl Readable {
+        #[expect(deprecated, reason = "an owned descriptor stays the same one, and the new form is unsafe")]
+        pub(super) fn new(fd: &impl AsFd) -> Option<Self> {
+            AsyncFd::with_interest(copied(fd)?, Interest::READABLE).ok().map(Self)
+        }
+
+        /// Reads what there is; nothing at the end. Nothing is lost if the future is dropped.
+        pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+            loop {
+                let mut ready = self.0.readable().await?;
+                if !is_ready(self.0.get_ref(), PollFlags::IN) {
+                    ready.clear_ready();
+                    continue;
+                }
+                match rustix::io::read(self.0.get_ref(), &mut *buffer) {
+                    Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+                    read => {
+                        // Less than there is room for was all. What comes later is told anew.
+                        if read.is_ok_and(|read| read < buffer.len()) {
+                            ready.clear_ready();
+                        }
+                        return Ok(read?);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A pipe or socket that is written when it has room.
+    pub(crate) struct Writable(OwnedFd);
+
+    impl Writable {
+        pub(super) fn new(fd: &impl AsFd) -> Option<Self> {
+            copied(fd).map(Self)
+        }
+
+        /// How much it took; none if it is too much, or there is no room.
+        pub(super) fn write(&self, bytes: &[u8]) -> Option<io::Result<usize>> {
+            if bytes.is_empty() || bytes.len() > LEAST_ROOM || !is_ready(&self.0, PollFlags::OUT) {
+                return None;
+            }
+            match rustix::io::write(&self.0, bytes) {
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => None,
+                written => Some(written.map_err(io::Error::from)),
+            }
+        }
+    }
+}
