@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aiw_tests::{commit_all, corpus, git, real_cli};
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use wait4::Wait4;
 
 use crate::command::{host_cargo, root, run as run_command};
@@ -82,6 +83,7 @@ pub fn run() -> Result<bool> {
         ("aiw-tui", "frame"),
         ("aiw-supervisor", "figures"),
         ("aiw-routing", "proxied"),
+        ("aiw-routing", "finder"),
         ("aiw-vectors", "meaning"),
     ];
     for (package, name) in benches {
@@ -102,6 +104,48 @@ pub fn run() -> Result<bool> {
         }
     }
     Ok(good)
+}
+
+/// Measures how often routing finds the right tools in a set. The model is the real one, where `.ci/run` or
+/// `AIW_TEST_MODEL` puts it.
+pub fn routing(set: &Path, json: bool) -> Result<()> {
+    let set = set.canonicalize().with_context(|| format!("`{}`", set.display()))?;
+    let mut command = host_cargo();
+    command.args(["bench", "--quiet", "-p", "aiw-routing", "--bench", "quality", "--", "--set"]).arg(&set);
+    if let (Some(model), Some(_)) = (aiw_tests::real_model("all-MiniLM-L6-v2"), aiw_tests::onnx_runtime()) {
+        command.env("AIW_TEST_MODEL", model.parent().unwrap_or(&model));
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("the bench `quality` failed");
+    }
+    let figures: Value = serde_json::from_slice(&output.stdout).context("the bench printed no figures")?;
+    if json {
+        println!("{figures}");
+        return Ok(());
+    }
+    println!(
+        "{}: {} tools, {} requests",
+        figures["set"].as_str().unwrap_or_default(),
+        figures["tools"],
+        figures["queries"]
+    );
+    println!(
+        "{:<10} {:>9} {:>9} {:>10} {:>7} {:>12}",
+        "", "recall@1", "recall@5", "recall@10", "ndcg@5", "us a request"
+    );
+    for (mode, f) in figures["modes"].as_object().into_iter().flatten() {
+        let cell = |key: &str| f[key].to_string();
+        println!(
+            "{mode:<10} {:>9} {:>9} {:>10} {:>7} {:>12}",
+            cell("recall@1"),
+            cell("recall@5"),
+            cell("recall@10"),
+            cell("ndcg@5"),
+            cell("us_per_query")
+        );
+    }
+    Ok(())
 }
 
 /// How to prepare a home, and what to run in it.
@@ -322,7 +366,7 @@ impl Bench {
             }
             let output = self.aiw(&home, &["wait", "--json"]).stdout(Stdio::piped()).output()?;
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64() * 1e3;
-            let answer: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+            let answer: Value = serde_json::from_slice(&output.stdout)?;
             let ended = answer["tasks"].as_array().into_iter().flatten().filter_map(|task| {
                 let ended = time::OffsetDateTime::parse(
                     task["ended"].as_str()?,
@@ -385,7 +429,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 /// Gives the copy of the real marketplace a name that nobody owns.
 fn rename(market: &Path, name: &str) -> Result<()> {
     let path = market.join(".claude-plugin/marketplace.json");
-    let mut document: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
+    let mut document: Value = serde_json::from_slice(&fs::read(&path)?)?;
     document["name"] = name.into();
     Ok(fs::write(path, serde_json::to_vec_pretty(&document)?)?)
 }

@@ -17,6 +17,7 @@ mod plugins;
 mod test;
 mod tour;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -58,7 +59,23 @@ enum Chore {
     /// Run the official conformance suite of MCP and write docs/conformance.md; installs it with npm
     Conformance,
     /// Measure a release build against its limits and its peer
-    Bench,
+    Bench {
+        #[command(subcommand)]
+        what: Option<Measure>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Measure {
+    /// How often the right tools are found in a set of tools and requests, by words alone and with a model
+    Routing {
+        /// The directory with `tools.jsonl` and `queries.jsonl`
+        #[arg(long, value_name = "DIR")]
+        set: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -86,7 +103,8 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Picture => picture::draw()?,
         Chore::Soak { minutes } => return test::soak(minutes),
         Chore::Conformance => return conformance::run(),
-        Chore::Bench => return bench::run(),
+        Chore::Bench { what: None } => return bench::run(),
+        Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
     }
     Ok(true)
 }
