@@ -7,7 +7,7 @@ use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
 use aiw_routing::{DynamicToolRegistry, Finder, Pool};
 use aiw_tasks::{Scope, Tasks};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::error::{CallError, Unready};
 use crate::kept::Kept;
@@ -33,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) kept: Kept,
     pub(crate) finder: Finder,
     pub(crate) registry: DynamicToolRegistry,
+    /// The client has asked for the list of tools.
+    pub(crate) listed: Notify,
     launcher: OnceLock<Launcher>,
     everywhere: OnceLock<Tasks>,
     here: OnceLock<Tasks>,
@@ -60,6 +62,7 @@ impl Context {
             kept: Kept::default(),
             finder,
             registry,
+            listed: Notify::new(),
             launcher: OnceLock::new(),
             everywhere: OnceLock::new(),
             here: OnceLock::new(),

@@ -79,6 +79,7 @@ impl Offer for Gateway {
     }
 
     fn tools(&self) -> Arc<[Tool]> {
+        self.shared.context.listed.notify_waiters();
         self.shared.context.registry.tools()
     }
 

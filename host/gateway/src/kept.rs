@@ -9,11 +9,14 @@ use serde_json::{Map, Value, json};
 /// What all kept results of a session may hold. The oldest go first.
 const MOST_BYTES: usize = 32 << 20;
 
+/// How Codex calls itself.
+pub(crate) const CODEX: &str = "codex-mcp-client";
+
 /// The longest text that a client passes on whole, in bytes. Measured: Codex cuts at about 12 kB, Claude Code shows
 /// only the beginning from 49 kB on, Gemini CLI cuts at 40,000 characters.
 pub(crate) fn limit(client: &str) -> usize {
     match client {
-        "codex-mcp-client" => 10 << 10,
+        CODEX => 10 << 10,
         "claude-code" => 40 << 10,
         _ => 32 << 10,
     }

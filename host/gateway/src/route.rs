@@ -1,7 +1,7 @@
 //! `intelligent_route`, `search_tools`: tools of the servers behind aiw by what they do.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_mcp::{Answer, Call, Tool};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::error::CallError;
-use crate::kept::limit;
+use crate::kept::{CODEX, limit};
 
 /// How many tools a request gets: more would fill the context that routing is to keep empty.
 const TOOLS: usize = 5;
@@ -28,6 +28,10 @@ const LINE: usize = 120;
 
 /// The most words of a request that a line repeats.
 const WORDS: usize = 4;
+
+/// How long a client may take to list new tools, and then to take the list over.
+const LISTS: Duration = Duration::from_millis(500);
+const TAKES_OVER: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -101,8 +105,7 @@ pub(crate) async fn intelligent_route(
     let (found, offered) = find(&context, asked.user_request, most).await?;
     let registered = offered.iter().flatten().filter_map(|offered| Tool::foreign(offered.renamed())).collect();
     if context.registry.register(registered, Instant::now()) {
-        // A client that does not hear it has the schemas.
-        let _ = call.caller.notify("notifications/tools/list_changed", None).await;
+        announce(&context, &call).await;
     }
     let mut routed = Routed { message: message(&context, &found), tools: Vec::new() };
     // Twice: as text and as structure.
@@ -119,6 +122,22 @@ pub(crate) async fn intelligent_route(
         routed.tools.push(tool);
     }
     answer(&routed)
+}
+
+/// Tells the client of new tools, and gives it time to list them: Claude Code takes the tools for its next request from
+/// what it knows when this one is answered. One that does not list has the schemas in the answer.
+async fn announce(context: &Context, call: &Call) {
+    let listed = context.listed.notified();
+    tokio::pin!(listed);
+    listed.as_mut().enable();
+    let told = call.caller.notify("notifications/tools/list_changed", None).await;
+    // Codex lists once and never again.
+    if told.is_err() || call.caller.name() == CODEX {
+        return;
+    }
+    if tokio::time::timeout(LISTS, listed).await.is_ok() {
+        tokio::time::sleep(TAKES_OVER).await;
+    }
 }
 
 /// Finds tools and lists them.
