@@ -18,7 +18,7 @@ pub use corpora::{Corpus, corpus};
 pub use environment::{Environment, Run, component, components_dir, describing};
 pub use fake_cli::{FakeClis, Seen, listening};
 pub use market::{Market, commit_all, git};
-pub use meaning::{TINY_DIMENSIONS, onnx_package, onnx_runtime, real_model, tiny_model};
+pub use meaning::{TINY_DIMENSIONS, noise, onnx_package, onnx_runtime, real_model, tiny_model};
 pub use model_api::{ModelApi, not_run, python, real_cli};
 pub use recorder::{Lane, Sent};
 pub use server::{Answer, Request, Server, Then, git_backend};

@@ -29,10 +29,12 @@ pub fn tiny_model(directory: &Path) {
     for (line, words) in WORDS.iter().enumerate() {
         for word in *words {
             vocabulary.insert((*word).to_owned(), vocabulary.len().into());
-            let own = noise(vocabulary.len() + 1000);
+            let own = noise(vocabulary.len() as u64 + 1000, TINY_DIMENSIONS);
             // Words such as `the` say little.
             let weight = if line <= 2 { 0.1 } else { 1.0 };
-            table.extend(noise(line).iter().zip(own).map(|(shared, own)| weight * (shared + 0.2 * own)));
+            table.extend(
+                noise(line as u64, TINY_DIMENSIONS).iter().zip(own).map(|(shared, own)| weight * (shared + 0.2 * own)),
+            );
         }
     }
     let tokenizer = serde_json::json!({
@@ -52,16 +54,16 @@ pub fn tiny_model(directory: &Path) {
     fs::write(directory.join("model.onnx"), onnx(vocabulary.len(), &table)).unwrap();
 }
 
-/// A direction for each seed, the same on every machine.
-fn noise(seed: usize) -> Vec<f32> {
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(seed as u64 + 1);
+/// Vectors that look random and are the same on every machine.
+pub fn noise(seed: u64, dimensions: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         f32::from(u16::try_from(state >> 48).unwrap()) / f32::from(u16::MAX) - 0.5
     };
-    (0..TINY_DIMENSIONS).map(|_| next()).collect()
+    (0..dimensions).map(|_| next()).collect()
 }
 
 /// The bytes of an ONNX model that looks the tokens up in a table. The numbers of the fields are those of

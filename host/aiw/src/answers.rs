@@ -228,7 +228,7 @@ pub struct SetupAnswer {
 }
 
 /// `aiw provider remove`
-#[derive(Default, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub struct ProviderRemove {
     /// The providers that were removed
     pub removed: Vec<RemovedProvider>,
@@ -237,7 +237,7 @@ pub struct ProviderRemove {
 }
 
 /// `aiw role remove`
-#[derive(Default, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub struct RoleRemove {
     /// The names of the roles that were removed
     pub removed: Vec<String>,
@@ -257,7 +257,7 @@ pub struct ModelPull {
 }
 
 /// `aiw model remove`
-#[derive(Default, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 pub struct ModelRemove {
     /// The names of the models that were removed
     pub removed: Vec<String>,

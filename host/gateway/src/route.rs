@@ -107,18 +107,20 @@ pub(crate) async fn intelligent_route(
     if context.registry.register(registered, Instant::now()) {
         announce(&context, &call).await;
     }
-    let mut routed = Routed { message: message(&context, &found), tools: Vec::new() };
+    let mut routed = Routed { message: message(&found), tools: Vec::new() };
     // Twice: as text and as structure.
     let mut room = limit(call.caller.name()) * 3 / 4;
     for (found, offered) in found.matches.iter().zip(offered) {
         let mut tool = RoutedTool::new(found, offered);
-        if json_length(&tool) > room {
+        let mut length = json_length(&tool);
+        if length > room {
             tool.input_schema = None;
             tool.output_schema = None;
             tool.description = tool.description.and_then(|text| Some(one_line(text.as_str()?, LINE).into()));
             tool.why.push_str("; its schema is too long to show here");
+            length = json_length(&tool);
         }
-        room = room.saturating_sub(json_length(&tool));
+        room = room.saturating_sub(length);
         routed.tools.push(tool);
     }
     answer(&routed)
@@ -151,7 +153,7 @@ pub(crate) async fn search_tools(context: Arc<Context>, asked: SearchTools, _: C
         tool: found.tool.clone(),
     };
     let tools = found.matches.iter().zip(offered).map(tool).collect();
-    answer(&Listed { message: message(&context, &found), tools })
+    answer(&Listed { message: message(&found), tools })
 }
 
 async fn find(
@@ -161,27 +163,23 @@ async fn find(
 ) -> Result<(Found, Vec<Option<Offered>>), CallError> {
     let here = context.clone();
     let work = move || {
-        let pool = &here.pool;
-        let (servers, _) = pool.known();
-        let allows = |server: &str, record: &_, tool: &str| pool.allows_tool(server, record, tool);
-        let found = here.finder.find(&servers, &allows, &request, most);
+        let found = here.pool.find(&here.finder, &request, most);
         let wanted: Vec<_> = found.matches.iter().map(|m| (m.server.clone(), m.tool.clone())).collect();
-        let offered = pool.offered(&wanted);
+        let offered = here.pool.offered(&wanted);
         Ok((found, offered))
     };
     context.lanes.look.run(work).await
 }
 
-fn message(context: &Context, found: &Found) -> String {
+fn message(found: &Found) -> String {
     let mut message = match found.matches.len() {
         _ if !found.says_something => "There is no word to search for: say what the tool should do.".to_owned(),
         0 => format!("Found none of {} tools. Say it in other words, more generally.", found.tools),
         1 => format!("Found 1 of {} tools.", found.tools),
         count => format!("Found {count} of {} tools, the best first.", found.tools),
     };
-    let (_, unknown) = context.pool.known();
-    if !unknown.is_empty() {
-        let names: Vec<String> = unknown.iter().map(|name| one_line(name, 60)).collect();
+    if !found.unknown.is_empty() {
+        let names: Vec<String> = found.unknown.iter().map(|name| one_line(name, 60)).collect();
         message.push_str(&format!(" Not searched, because their tools are not known yet: {}.", names.join(", ")));
     }
     message

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_routing::{Finder, KnownServer, Record};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const ROUNDS: usize = 15;
 
@@ -59,7 +59,7 @@ const WORDS: [&str; 40] = [
 fn main() {
     for (tools, warm, cold) in [(500, 50.0, 200.0), (10_000, 300.0, 4000.0)] {
         let servers = servers(tools);
-        let everything = |_: &str, _: &Record, _: &str| true;
+        let everything = |_: &str, _: &Value| true;
         let prepared = |home: &Home| {
             let finder = Finder::new(home, None);
             let begun = Instant::now();

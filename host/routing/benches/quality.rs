@@ -78,7 +78,7 @@ impl Set {
 
     /// Per cent, and microseconds a query.
     fn measure(&self, finder: &Finder) -> Value {
-        let everything = |_: &str, _: &Record, _: &str| true;
+        let everything = |_: &str, _: &Value| true;
         finder.prepare(&self.servers, &everything, Duration::MAX);
         assert_eq!(finder.problem(), None);
         let mut sums = [0.0_f64; 4];

@@ -11,5 +11,5 @@ mod texts;
 mod vectors;
 
 pub use finder::{Finder, Found};
-pub use indexed::{KnownServer, Match};
+pub use indexed::{Allows, KnownServer, Match};
 pub use meaning::Meaning;

@@ -25,7 +25,7 @@ pub use access::forget_logins;
 pub use account::{Account, LoginWishes};
 pub use definition::Difference;
 pub use error::PoolError;
-pub use find::{Finder, Found, KnownServer, Match, Meaning};
+pub use find::{Allows, Finder, Found, KnownServer, Match, Meaning};
 pub use found::{Configured, Places};
 pub use names::proxied;
 pub use pool::{Offered, Pool, Shared, Status, suspicions};

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::account::Account;
 use crate::definition::{self, name, only_reads, tokens};
 use crate::error::PoolError;
-use crate::find::KnownServer;
+use crate::find::{Finder, Found, KnownServer};
 use crate::found::{Configured, Places};
 use crate::names::proxied;
 use crate::profile::Profile;
@@ -146,9 +146,20 @@ impl Pool {
         distinct(self.each(of))
     }
 
-    /// The servers with what is known of each, for [`Finder::find`](crate::Finder::find); and the keys of those of which
-    /// nothing is known yet.
-    pub fn known(&self) -> (Vec<KnownServer>, Vec<String>) {
+    /// The tools that fit a request best, at most `most` of those that the profile allows. Blocks while the index is made.
+    pub fn find(&self, finder: &Finder, request: &str, most: usize) -> Found {
+        let (known, unknown) = self.known();
+        let found = finder.find(&known, &|server, tool| self.allows(server, tool), request, most);
+        Found { unknown, ..found }
+    }
+
+    /// Makes the index for [`Pool::find`], and waits until the model has seen all tools, or for so long.
+    pub fn prepare(&self, finder: &Finder, most: Duration) {
+        finder.prepare(&self.known().0, &|server, tool| self.allows(server, tool), most);
+    }
+
+    /// The servers with what is known of each, and the keys of those of which nothing is known yet.
+    fn known(&self) -> (Vec<KnownServer>, Vec<String>) {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for slot in self.inner.slots().iter().filter(|slot| slot.is_offered()) {
             match slot.record() {
@@ -157,11 +168,6 @@ impl Pool {
             }
         }
         (known, unknown)
-    }
-
-    /// Whether the profile allows a tool of a server.
-    pub fn allows_tool(&self, server: &str, record: &Record, tool: &str) -> bool {
-        record.tool(tool).is_some_and(|tool| self.allows(server, tool))
     }
 
     /// Some of the [`Pool::tools`], by server and own name; none where a client can't see it.

@@ -1,7 +1,7 @@
 //! A long request asks for several things: its clauses are looked for one by one.
 
 /// The most clauses of a request. What follows counts only in the request as a whole.
-pub const MAX_CLAUSES: usize = 16;
+const MAX_CLAUSES: usize = 16;
 
 /// The clauses of a request, cut where a sentence or a part of it ends. Empty if it has only one.
 pub fn clauses(text: &str) -> Vec<&str> {

@@ -73,21 +73,6 @@ impl Index {
         number
     }
 
-    /// The number of records.
-    pub fn len(&self) -> usize {
-        self.records
-    }
-
-    /// Whether there is no record.
-    pub fn is_empty(&self) -> bool {
-        self.records == 0
-    }
-
-    /// Whether a record has a term.
-    pub fn has(&self, term: &str) -> bool {
-        self.terms.contains_key(term)
-    }
-
     /// How much a term tells of a record that has it: the fewer have it, the more.
     pub fn rarity(&self, term: &str) -> f32 {
         let having = self.terms.get(term).map_or(0, |number| self.postings[*number as usize].len());

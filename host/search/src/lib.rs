@@ -5,6 +5,6 @@ mod clauses;
 mod index;
 mod words;
 
-pub use clauses::{MAX_CLAUSES, clauses};
+pub use clauses::clauses;
 pub use index::{Field, Index, Scores};
-pub use words::{term, words};
+pub use words::words;

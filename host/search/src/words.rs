@@ -39,7 +39,7 @@ pub fn words(text: &str) -> Vec<String> {
 }
 
 /// The term that a single word stands for; none if it says nothing.
-pub fn term(word: &str) -> Option<String> {
+fn term(word: &str) -> Option<String> {
     let word = word.to_lowercase();
     if stop_words().contains(word.as_str()) {
         return None;

@@ -4,6 +4,7 @@ pub mod browse;
 pub mod call;
 pub mod cli_list;
 pub mod docs;
+mod each;
 pub mod extension;
 mod follow;
 pub mod general;

@@ -5,7 +5,8 @@ use aiw_net::Client;
 use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName};
 use serde_json::json;
 
-use crate::answers::{FailedName, ModelPull, ModelRemove};
+use super::each::remove_each;
+use crate::answers::{ModelPull, ModelRemove};
 use crate::cli::model::{ModelCommand, PullArgs};
 use crate::downloads::Downloads;
 use crate::failure::Failure;
@@ -100,21 +101,10 @@ fn status(models: &Models, output: &Output) -> Result<(), Failure> {
 }
 
 fn remove(models: &Models, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (mut answer, mut first) = (ModelRemove::default(), None);
-    for name in names {
-        match models.remove(name).map_err(Failure::from) {
-            Ok(()) => {
-                output.line(format!("Removed {name}"));
-                answer.removed.push(name.clone());
-            }
-            Err(failure) => {
-                answer.failed.push(FailedName::of(name, &failure));
-                if first.is_some() {
-                    output.note(format!("error: {}", failure.message()));
-                }
-                first.get_or_insert(failure);
-            }
-        }
-    }
-    output.conclude(answer, first)
+    let (removed, failed, first) = remove_each(names, output, |name| {
+        models.remove(name)?;
+        output.line(format!("Removed {name}"));
+        Ok(name.to_owned())
+    });
+    output.conclude(ModelRemove { removed, failed }, first)
 }

@@ -8,7 +8,8 @@ use aiw_providers::{Changes, ProviderError, Providers, TestSummary, TokenSource}
 use serde_json::json;
 
 use self::ask::Terminal;
-use crate::answers::{FailedName, ProviderRemove};
+use super::each::remove_each;
+use crate::answers::ProviderRemove;
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
 use crate::components::Host;
 use crate::failure::Failure;
@@ -80,24 +81,12 @@ fn changes(args: ProviderArgs) -> Changes {
 }
 
 fn remove(providers: &Providers, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (mut answer, mut first) = (ProviderRemove::default(), None);
-    for name in names {
-        match providers.remove(name) {
-            Ok(removed) => {
-                view::removed(&removed, output);
-                answer.removed.push(removed);
-            }
-            Err(e) => {
-                let failure = Failure::from(e);
-                answer.failed.push(FailedName::of(name, &failure));
-                if first.is_some() {
-                    output.note(format!("error: {}", failure.message()));
-                }
-                first.get_or_insert(failure);
-            }
-        }
-    }
-    output.conclude(answer, first)
+    let (removed, failed, first) = remove_each(names, output, |name| {
+        let removed = providers.remove(name)?;
+        view::removed(&removed, output);
+        Ok(removed)
+    });
+    output.conclude(ProviderRemove { removed, failed }, first)
 }
 
 fn defaults(providers: &Providers, output: &Output) -> Result<(), Failure> {

@@ -16,7 +16,8 @@ use aiw_home::Home;
 use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, RoleDetails, RoleError, RoleSummary, Roles};
 use serde_json::json;
 
-use crate::answers::{FailedName, RoleRemove};
+use super::each::remove_each;
+use crate::answers::RoleRemove;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -101,23 +102,12 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
 }
 
 fn remove(roles: &Roles, names: &[String], output: &Output) -> Result<(), Failure> {
-    let (mut answer, mut first) = (RoleRemove::default(), None);
-    for name in names {
-        match name.parse().map_err(Failure::from).and_then(|name| Ok(roles.remove(&name)?)) {
-            Ok(path) => {
-                output.line(format!("Removed `{}`", path.display()));
-                answer.removed.push(name.clone());
-            }
-            Err(failure) => {
-                answer.failed.push(FailedName::of(name, &failure));
-                if first.is_some() {
-                    output.note(format!("error: {}", failure.message()));
-                }
-                first.get_or_insert(failure);
-            }
-        }
-    }
-    output.conclude(answer, first)
+    let (removed, failed, first) = remove_each(names, output, |name| {
+        let path = roles.remove(&name.parse()?)?;
+        output.line(format!("Removed `{}`", path.display()));
+        Ok(name.to_owned())
+    });
+    output.conclude(RoleRemove { removed, failed }, first)
 }
 
 /// What the user gives us, from wherever; one byte more than a role may have tells that it is

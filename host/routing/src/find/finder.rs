@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use aiw_home::{Cache, Home};
 
-use super::indexed::{Indexed, KnownServer, Match};
+use super::indexed::{Allows, Indexed, KnownServer, Match};
 use super::meaning::Meaning;
 use super::request::Request;
-use crate::record::Record;
 
 /// The most bytes of all servers' segments.
 const QUOTA: u64 = 64 << 20;
@@ -29,6 +28,8 @@ pub struct Found {
     pub says_something: bool,
     /// The number of tools that were looked at.
     pub tools: usize,
+    /// The servers whose tools are not known yet.
+    pub unknown: Vec<String>,
 }
 
 impl Finder {
@@ -40,13 +41,7 @@ impl Finder {
 
     /// The tools of these servers that fit a request best, at most `most`. Blocks while the index is made: the first
     /// time, and after a change.
-    pub fn find(
-        &self,
-        servers: &[KnownServer],
-        allows: &dyn Fn(&str, &Record, &str) -> bool,
-        request: &str,
-        most: usize,
-    ) -> Found {
+    pub fn find(&self, servers: &[KnownServer], allows: Allows<'_>, request: &str, most: usize) -> Found {
         let indexed = self.indexed(servers, allows);
         let request = Request::new(request);
         let found = Found { says_something: request.says_something(), tools: indexed.tools.len(), ..Found::default() };
@@ -59,7 +54,7 @@ impl Finder {
     }
 
     /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long.
-    pub fn prepare(&self, servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool, most: Duration) {
+    pub fn prepare(&self, servers: &[KnownServer], allows: Allows<'_>, most: Duration) {
         let indexed = self.indexed(servers, allows);
         if self.meaning.is_some() {
             indexed.vectors.wait(most);
@@ -72,7 +67,7 @@ impl Finder {
     }
 
     /// The index of these servers: the last one, if they are the same.
-    fn indexed(&self, servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool) -> Arc<Indexed> {
+    fn indexed(&self, servers: &[KnownServer], allows: Allows<'_>) -> Arc<Indexed> {
         let mut last = self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = |(one, two): (&KnownServer, &KnownServer)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1);
         if last.servers.len() != servers.len() || !last.servers.iter().zip(servers).all(is_same) {

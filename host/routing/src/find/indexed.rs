@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
+use serde_json::Value;
 
 use super::choose::{Choice, Weights, choose};
 use super::request::Request;
@@ -31,6 +32,9 @@ const WORST: f32 = 0.2;
 
 /// A server's key, and what is known of it.
 pub type KnownServer = (String, Arc<Record>);
+
+/// Whether a tool of a server may be found, by its definition.
+pub type Allows<'a> = &'a dyn Fn(&str, &Value) -> bool;
 
 /// A found tool.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,12 +75,13 @@ pub(super) struct Scored {
 }
 
 impl Indexed {
-    pub(super) fn new(servers: &[KnownServer], allows: &dyn Fn(&str, &Record, &str) -> bool, cache: &Cache) -> Self {
+    pub(super) fn new(servers: &[KnownServer], allows: Allows<'_>, cache: &Cache) -> Self {
         let segments: Vec<Segment> = servers.iter().map(|(key, record)| Segment::of(key, record, cache)).collect();
         let mut tools = Vec::new();
         for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {
-            let allowed = (0..).zip(&segment.tools).filter(|(_, tool)| allows(key, record, &tool.name));
-            tools.extend(allowed.map(|(tool, _)| (number, tool)));
+            // A segment has the accepted tools in their order.
+            let own = (0..).zip(&segment.tools).zip(record.accepted());
+            tools.extend(own.filter(|(_, tool)| allows(key, tool)).map(|((tool, _), _)| (number, tool)));
         }
         let terms = |(segment, tool): &(u32, u32)| {
             let segment = &segments[*segment as usize];

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aiw_tests::noise;
 use aiw_vectors::{
     Entry, FileVectors, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, MemoryVectors, MemvdbVectors, StoreError, VectorStore,
 };
 use proptest::prelude::*;
-
-use super::noise;
 
 /// Runs a check on each driver, with a new collection.
 fn drivers(dimensions: usize, check: impl Fn(&dyn VectorStore)) {

@@ -6,9 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use aiw_tests::noise;
 use aiw_vectors::{Entry, FileVectors, StoreError, VectorStore, remove_collection};
-
-use super::noise;
 
 const DIMENSIONS: usize = 8;
 

@@ -2,6 +2,8 @@
 //! says. A mode that the host has to survive never answers. A mode that asks the host for something answers with a
 //! document that says what it got.
 
+mod said;
+
 use std::hint::black_box;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -93,17 +95,7 @@ impl MarketSource for Hostile {
 
 /// Formats the host's answer, or the kind and the message of its error.
 fn said(answer: Result<String, Error>) -> Vec<u8> {
-    let text = answer.unwrap_or_else(|error| {
-        let case = match &error {
-            Error::Invalid(_) => "invalid",
-            Error::NotFound(_) => "not found",
-            Error::Denied(_) => "denied",
-            Error::Unavailable(_) => "unavailable",
-            Error::Malformed(_) => "malformed",
-        };
-        format!("{case}: {}", error.message())
-    });
-    text.into_bytes()
+    answer.unwrap_or_else(said::said).into_bytes()
 }
 
 fn shown(status: u16, body: &[u8]) -> String {

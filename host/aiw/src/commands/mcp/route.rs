@@ -27,11 +27,9 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     let most = usize::from(args.limit);
     let here = pool.clone();
     let work = move || {
-        let (servers, _) = here.known();
-        let allows = |server: &str, record: &_, tool: &str| here.allows_tool(server, record, tool);
-        finder.prepare(&servers, &allows, MODEL);
+        here.prepare(&finder, MODEL);
         let begun = Instant::now();
-        let found = finder.find(&servers, &allows, &request, most);
+        let found = here.find(&finder, &request, most);
         (found, begun.elapsed(), finder.problem())
     };
     let (found, took, problem) = aiw_home::blocking(work).await;

@@ -1,8 +1,13 @@
 //! Asks for embeddings, collections and MCP tools, as `knowing:MODE` says, and answers with an error that says what it
 //! got.
 
+#[path = "../../src/said.rs"]
+mod said;
+
 use aiw_extension::vectors::VectorEntry;
 use aiw_extension::{Error, MarketSource, Registration, Snapshot, SourceInfo, embeddings, mcp, vectors};
+
+use said::said;
 
 struct Knowing;
 
@@ -36,17 +41,6 @@ impl MarketSource for Knowing {
         };
         Err(Error::not_found(got.unwrap_or_else(said)))
     }
-}
-
-fn said(error: Error) -> String {
-    let case = match &error {
-        Error::Invalid(_) => "invalid",
-        Error::NotFound(_) => "not found",
-        Error::Denied(_) => "denied",
-        Error::Unavailable(_) => "unavailable",
-        Error::Malformed(_) => "malformed",
-    };
-    format!("{case}: {}", error.message())
 }
 
 fn state() -> String {
