@@ -12,6 +12,10 @@ const PINNED: [&str; 6] = ["name", "title", "description", "inputSchema", "outpu
 /// The longest definition that is passed on.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
 
+/// The deepest nesting of a definition that is passed on. Parsers of clients give up at 100 or more, and it stands inside
+/// other things there.
+const MAX_DEPTH: usize = 64;
+
 /// The name of a tool or prompt.
 pub fn name(definition: &Value) -> &str {
     definition["name"].as_str().unwrap_or_default()
@@ -105,10 +109,22 @@ pub fn unusable(definition: &Value) -> Option<String> {
     if definition.to_string().len() > MAX_BYTES {
         return Some(format!("has a definition of more than {} KiB", MAX_BYTES >> 10));
     }
+    if is_deeper(definition, MAX_DEPTH) {
+        return Some(format!("has a definition nested more than {MAX_DEPTH} levels deep"));
+    }
     match definition.get("inputSchema") {
         Some(Value::Object(schema)) if is_object_schema(schema) => None,
         Some(Value::Object(_)) => Some("has an `inputSchema` that does not describe an object".into()),
         _ => Some("has no `inputSchema`".into()),
+    }
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let below = |value: &Value| levels == 0 || is_deeper(value, levels - 1);
+    match value {
+        Value::Object(map) => map.values().any(below),
+        Value::Array(items) => items.iter().any(below),
+        _ => false,
     }
 }
 

@@ -60,7 +60,11 @@ fn hostile_definitions_are_searched_and_harm_nothing() {
     ];
     let flood: Vec<Value> = (0..10_000).map(|n| tool(&format!("flood_{n}"), "Floods the basement.", &[])).collect();
     let digs = json!({"name": "deep", "description": "Digs a tunnel.", "inputSchema": deep});
-    let servers = servers.defining("odd", &definitions).defining("deep", &[digs]).defining("flood", &flood).known();
+    let servers = servers
+        .defining("odd", &definitions)
+        .defining("deep", &[digs, tool("fill_tunnel", "Fills a tunnel.", &[])])
+        .defining("flood", &flood)
+        .known();
     let mut client = Client::initialized(&servers.env);
     let mut first = |request: &str| {
         let routed = client.good("intelligent_route", json!({"user_request": request, "max_tools": 20}));
@@ -70,6 +74,13 @@ fn hostile_definitions_are_searched_and_harm_nothing() {
     assert_eq!(first("take a screenshot")[0], "hidden");
     assert_eq!(first("feed the hamsters")[0], "orders");
     assert_eq!(first("water the plants").len(), 2);
+    // Only what nobody can read is missing.
+    assert_eq!(first("dig or fill a tunnel")[0], "fill_tunnel");
+    let checked = servers.env.run(&["mcp", "doctor", "deep"]).stdout;
+    assert!(
+        checked.contains("tool `deep` is left out: it has a definition nested more than 64 levels deep"),
+        "{checked}"
+    );
     // Ten thousand variants of one tool take two places.
     assert_eq!(first("flood the basement").len(), 2);
     let listed = names(&mut client);

@@ -24,6 +24,12 @@ const ASKED: &str = "aiw/asked";
 /// The first id of the requests past rmcp.
 const FIRST_ID: i64 = 100;
 
+/// The deepest nesting of an answer that is looked into. Parsers give up at 128.
+const MAX_DEPTH: usize = 100;
+
+/// The answers of which deep items may be cut.
+const LISTS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
+
 /// What is in progress on one connection.
 #[derive(Clone)]
 pub(crate) struct Raw {
@@ -174,8 +180,22 @@ impl Raw {
 
     /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
     pub(crate) async fn received(&self, bytes: &[u8]) -> Option<ServerJsonRpcMessage> {
-        let mut message: Value = serde_json::from_slice(bytes).ok()?;
+        let whole = serde_json::from_slice(bytes).ok();
+        let is_whole = whole.is_some();
+        let mut message: Value = whole.or_else(|| serde_json::from_slice(&shallow(bytes)?).ok())?;
         let fields = message.as_object_mut()?;
+        if !is_whole {
+            // Of a list, the other items are worth having. Anything else would say what the server did not.
+            let is_list = |result: &Value| LISTS.iter().any(|list| result[list].is_array());
+            if fields.contains_key("method") {
+                return None;
+            }
+            if !fields.get("result").is_some_and(is_list) {
+                fields.shift_remove("result");
+                let message = format!("the server's answer is nested more than {MAX_DEPTH} levels deep");
+                fields.insert("error".into(), json!({"code": -32603, "message": message}));
+            }
+        }
         let id = fields.get("id").and_then(|id| serde_json::from_value::<RequestId>(id.clone()).ok());
         let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
         match (method, id) {
@@ -222,6 +242,33 @@ impl Raw {
         }
         serde_json::from_value(message).ok()
     }
+}
+
+/// JSON in which what is nested too deeply is null. None if nothing is.
+fn shallow(json: &[u8]) -> Option<Vec<u8>> {
+    let mut kept = Vec::new();
+    let (mut depth, mut in_string, mut is_escaped, mut is_cut) = (0usize, false, false, false);
+    for &byte in json {
+        let was_deep = depth > MAX_DEPTH;
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match (was_deep, depth > MAX_DEPTH) {
+            (false, false) => kept.push(byte),
+            (false, true) => {
+                is_cut = true;
+                kept.extend_from_slice(b"null");
+            }
+            (true, _) => {}
+        }
+    }
+    is_cut.then_some(kept)
 }
 
 /// What an answer says. One that says nothing valid is an error, or its request would wait in vain.

@@ -48,8 +48,17 @@ fn answer(request: &Value) -> Vec<Value> {
         ],
         "fails" => vec![json!({"jsonrpc": "2.0", "id": request["id"],
             "error": {"code": -32099, "message": "no", "data": {"why": [1]}}})],
+        "deep" => vec![of(deep(150))],
+        "deep/list" => {
+            vec![of(json!({"tools": [{"name": "a", "schema": deep(150)}, {"name": "b", "schema": "]}{["}]}))]
+        }
         _ => Vec::new(),
     }
+}
+
+/// A value nested that many levels.
+fn deep(levels: usize) -> Value {
+    (0..levels).fold(json!("\\\"}"), |value, _| json!({"deeper": [value, 1]}))
 }
 
 /// A server over lines. It asks for a message once the session has begun, and writes down all that it hears.
@@ -112,6 +121,17 @@ async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
     assert_eq!(find(&|m| m["id"] == "p").unwrap()["result"], json!({}));
     // The one that took too long was taken back.
     assert!(find(&|m| m["method"] == "notifications/cancelled").is_some());
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_list_loses_only_what_is_nested_too_deeply_and_another_answer_is_an_error() {
+    let (client, ..) = connected().await;
+    let listed = client.list("deep/list", "tools", 100, PATIENCE).await.unwrap();
+    assert_eq!((listed.len(), &listed[0]["name"]), (2, &json!("a")));
+    assert_eq!(listed[1], json!({"name": "b", "schema": "]}{["}));
+    let failed = client.request("deep", None, PATIENCE).await.unwrap_err().to_string();
+    assert!(failed.contains("nested more than 100 levels deep"), "{failed}");
     client.close().await;
 }
 
