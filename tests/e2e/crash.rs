@@ -145,10 +145,10 @@ fn marketplaces_added_by_several_at_once_are_all_there() {
 }
 
 /// A small random number generator (xorshift64), so that a failed round can be repeated.
-struct Seed(u64);
+pub(crate) struct Seed(pub(crate) u64);
 
 impl Seed {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -48,6 +48,9 @@ pub fn soak(minutes: u64) -> Result<bool> {
     let mut cargo = command::host_cargo();
     cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "servers::many"]).env("AIW_SOAK_ROUNDS", "200");
     test("many clients, servers and calls", cargo.args(["--", "--nocapture"]), &mut count)?;
+    let mut cargo = command::host_cargo();
+    cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "killed"]).env("AIW_SOAK_ROUNDS", "200");
+    test("the real binary", &mut cargo, &mut count)?;
 
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let seeds = command::root().join("target/soak-seeds.txt");

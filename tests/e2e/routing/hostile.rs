@@ -1,8 +1,11 @@
 //! Definitions that are made to confuse.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::{five_hundred, tool};
+use crate::crash::Seed;
 use crate::mcp::Client;
 use crate::servers::{Servers, names};
 
@@ -111,4 +114,38 @@ fn a_damaged_index_is_made_again() {
         std::fs::write(&file, damaged).unwrap();
         assert_eq!(found(), right, "byte {place}");
     }
+}
+
+#[test]
+fn a_killed_indexer_leaves_an_index_that_others_go_on_with() {
+    let Some(servers) = Servers::new() else { return };
+    let tools: Vec<Value> =
+        (0..1000).map(|n| tool(&format!("tool_{n}"), &"Turns valves. ".repeat(20), &["n"])).collect();
+    let mail = [tool("send_mail", "Sends an email.", &["to"])];
+    let servers = servers.defining("mail", &mail).defining("valves", &tools).known();
+    let segments = servers.env.home().join("cache/tools");
+    let request = ["mcp", "route", "send an email", "--json"];
+    let timed = || {
+        let _ = std::fs::remove_dir_all(&segments);
+        let begun = Instant::now();
+        servers.env.run(&request).ok();
+        begun.elapsed()
+    };
+    let longest = timed().max(timed());
+    let rounds = std::env::var("AIW_SOAK_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    let (mut seed, mut killed, mut written) = (Seed(0x1dec_2026), 0, 0);
+    for round in 0..rounds {
+        let _ = std::fs::remove_dir_all(&segments);
+        let mut child = servers.env.start(&request);
+        // Segments are written near the end.
+        std::thread::sleep(longest.mul_f64(0.3 + 0.7 * seed.next(1000) as f64 / 1000.0));
+        killed += u32::from(child.try_wait().unwrap().is_none());
+        let _ = child.kill();
+        child.wait().unwrap();
+        written += u32::from(std::fs::read_dir(&segments).is_ok_and(|files| files.count() > 0));
+        let found = servers.env.json(&request[..3]);
+        assert_eq!(found["tools"][0]["tool"], "send_mail", "round {round}");
+    }
+    assert!(killed > 0, "every process had ended before it was killed");
+    println!("{killed} of {rounds} were killed; {written} had begun to write");
 }
