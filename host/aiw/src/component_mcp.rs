@@ -5,8 +5,7 @@ use std::sync::Arc;
 use aiw_core::one_line;
 use aiw_home::Home;
 use aiw_net::Client;
-use aiw_routing::definition::{may_destroy, name};
-use aiw_routing::{Ground, Pool, PoolError, Profile, Shared};
+use aiw_routing::{Definition, Ground, Pool, PoolError, Profile, Shared};
 use aiw_wasm::Refusal;
 use aiw_wasm::capabilities::{Mcp, McpResult, McpTool, Refused};
 use async_trait::async_trait;
@@ -58,20 +57,21 @@ impl ComponentMcp {
     }
 }
 
-fn tool(server: &str, definition: &Value) -> McpTool {
+fn tool(server: &str, definition: &Definition) -> McpTool {
+    let value = definition.value();
     McpTool {
         server: server.to_owned(),
-        name: name(definition).to_owned(),
-        description: definition["description"].as_str().unwrap_or_default().to_owned(),
-        input_schema: definition["inputSchema"].to_string(),
-        destructive: may_destroy(definition),
+        name: definition.name().to_owned(),
+        description: value["description"].as_str().unwrap_or_default().to_owned(),
+        input_schema: value["inputSchema"].to_string(),
+        destructive: definition.may_destroy(),
     }
 }
 
 /// Finds a tool that is known and not withheld.
 fn known(pool: &Pool, server: &str, wanted: &str) -> Option<McpTool> {
     let offered =
-        pool.tools().into_iter().find(|offered| offered.server == server && name(&offered.definition) == wanted);
+        pool.tools().into_iter().find(|offered| offered.server == server && offered.definition.name() == wanted);
     offered.map(|offered| tool(server, &offered.definition))
 }
 

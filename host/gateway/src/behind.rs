@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_mcp::{Call, Caller, RpcError, Tool};
-use aiw_routing::definition::tokens;
 use aiw_routing::{Offered, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -21,7 +20,7 @@ const SETTLE: Duration = Duration::from_millis(20);
 
 /// The tools of the servers that the client lists.
 pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
-    let cost: usize = offered.iter().map(|tool| tokens(&tool.definition)).sum();
+    let cost: usize = offered.iter().map(|tool| tool.definition.tokens()).sum();
     if offered.len() > DIRECT_TOOLS || cost > DIRECT_TOKENS {
         return Vec::new();
     }
@@ -104,8 +103,8 @@ impl Shared {
     /// Answers what is not about tools.
     pub(crate) async fn request(&self, method: &str, params: Option<Value>, call: &Call) -> Result<Value, RpcError> {
         let pool = &self.context.pool;
-        let listed = |field: &str, offered: Vec<Offered>| {
-            let items: Vec<Value> = offered.iter().map(Offered::renamed).collect();
+        let listed = |field: &str, offered: Vec<Offered<Value>>| {
+            let items: Vec<Value> = offered.iter().map(Offered::<Value>::renamed).collect();
             Ok(json!({ field: items }))
         };
         let params = match params {
@@ -149,7 +148,7 @@ impl Lists {
     fn of(shared: &Shared) -> Self {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let pool = &shared.context.pool;
-        let digest = |offered: Vec<Offered>| {
+        let digest = |offered: Vec<Offered<Value>>| {
             let mut hasher = DefaultHasher::new();
             offered.iter().for_each(|o| o.renamed().to_string().hash(&mut hasher));
             hasher.finish()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_mcp::{Answer, Call, Tool};
-use aiw_routing::definition::{name, only_reads};
+use aiw_routing::definition::name;
 use aiw_routing::{Found, Match, Offered};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -147,7 +147,7 @@ pub(crate) async fn search_tools(context: Arc<Context>, asked: SearchTools, _: C
     let most = asked.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let (found, offered) = find(&context, asked.query, most).await?;
     let tool = |(found, offered): (&Match, Option<Offered>)| ListedTool {
-        description: offered.as_ref().map(|offered| about(&offered.definition)).unwrap_or_default(),
+        description: offered.as_ref().map(|offered| about(&offered.definition.value())).unwrap_or_default(),
         name: offered.map(|offered| offered.proxied),
         server: found.server.clone(),
         tool: found.tool.clone(),
@@ -187,7 +187,8 @@ fn message(found: &Found) -> String {
 
 impl RoutedTool {
     fn new(found: &Match, offered: Option<Offered>) -> Self {
-        let part = |key: &str| offered.as_ref().and_then(|offered| offered.definition.get(key)).cloned();
+        let definition = offered.as_ref().map(|offered| offered.definition.value()).unwrap_or_default();
+        let part = |key: &str| definition.get(key).cloned();
         Self {
             server: found.server.clone(),
             tool: found.tool.clone(),
@@ -195,7 +196,7 @@ impl RoutedTool {
             description: part("description"),
             input_schema: part("inputSchema"),
             output_schema: part("outputSchema"),
-            read_only: offered.as_ref().is_some_and(|offered| only_reads(&offered.definition)),
+            read_only: offered.as_ref().is_some_and(|offered| offered.definition.only_reads()),
             similar: found.variants.iter().map(|(server, tool)| format!("{server}/{tool}")).collect(),
             name: offered.map(|offered| offered.proxied),
         }

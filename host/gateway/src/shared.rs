@@ -30,8 +30,8 @@ pub(crate) type Names = HashMap<String, (String, String)>;
 
 /// The names of tools as the client knows them.
 pub(crate) fn names(offered: &[Offered]) -> Names {
-    let own = |tool: &Offered| tool.definition["name"].as_str().unwrap_or_default().to_owned();
-    offered.iter().map(|tool| (tool.proxied.clone(), (tool.server.clone(), own(tool)))).collect()
+    let own = |tool: &Offered| (tool.server.clone(), tool.definition.name().to_owned());
+    offered.iter().map(|tool| (tool.proxied.clone(), own(tool))).collect()
 }
 
 /// See [`Shared::own`].

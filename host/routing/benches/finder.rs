@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_home::Home;
-use aiw_routing::{Finder, KnownServer, Record};
+use aiw_routing::{Definition, Finder, KnownServer, Record};
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 15;
@@ -59,7 +59,7 @@ const WORDS: [&str; 40] = [
 fn main() {
     for (tools, warm, cold) in [(500, 50.0, 200.0), (10_000, 300.0, 4000.0)] {
         let servers = servers(tools);
-        let everything = |_: &str, _: &Value| true;
+        let everything = |_: &str, _: &Definition| true;
         let prepared = |home: &Home| {
             let finder = Finder::new(home, None);
             let begun = Instant::now();
@@ -114,6 +114,7 @@ fn servers(tools: usize) -> Vec<KnownServer> {
             };
             let properties: serde_json::Map<_, _> = (0..4).map(parameter).collect();
             let tool = json!({"name": name, "description": text.join(" "), "inputSchema": {"type": "object", "properties": properties}});
+            let tool = Definition::new(&tool);
             record.pins.insert(name, tool.clone());
             record.tools.push(tool);
         }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_routing::{Finder, Meaning, Record};
+use aiw_routing::{Definition, Finder, Meaning, Record};
 use aiw_vectors::ModelFiles;
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ impl Set {
             ids.insert((key, text(&tool["name"])), text(&tool["id"]));
             let (name, description) = (&tool["name"], &tool["description"]);
             let definition = json!({"name": name, "description": description, "inputSchema": tool["input_schema"]});
-            let record = &mut servers[place].1;
+            let (definition, record) = (Definition::new(&definition), &mut servers[place].1);
             record.pins.insert(text(name), definition.clone());
             record.tools.push(definition);
         }
@@ -78,7 +78,7 @@ impl Set {
 
     /// Per cent, and microseconds a query.
     fn measure(&self, finder: &Finder) -> Value {
-        let everything = |_: &str, _: &Value| true;
+        let everything = |_: &str, _: &Definition| true;
         finder.prepare(&self.servers, &everything, Duration::MAX);
         assert_eq!(finder.problem(), None);
         let mut sums = [0.0_f64; 4];

@@ -1,8 +1,10 @@
 //! Definitions of tools: what they cost, whether they changed, and what is suspicious in them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use aiw_core::{is_unsafe, one_line};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -16,6 +18,95 @@ pub(crate) const MAX_BYTES: usize = 256 << 10;
 /// other things there.
 const MAX_DEPTH: usize = 64;
 
+/// A tool's definition as its server sent it. It is kept as text, which takes a tenth of the memory of the values in
+/// it. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Definition(Arc<Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    text: Box<str>,
+    name: Box<str>,
+    only_reads: bool,
+    may_destroy: bool,
+    tokens: usize,
+    digest: OnceLock<[u8; 32]>,
+}
+
+impl Definition {
+    /// The definition that a JSON object holds.
+    pub fn new(value: &Value) -> Self {
+        let only_reads = only_reads(value);
+        Self(Arc::new(Kept {
+            text: value.to_string().into(),
+            name: name(value).into(),
+            only_reads,
+            may_destroy: !only_reads && value["annotations"]["destructiveHint"] != false,
+            tokens: tokens(value),
+            digest: OnceLock::new(),
+        }))
+    }
+
+    /// The tool's name; empty if it has none.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether the tool declares that it changes nothing.
+    pub fn only_reads(&self) -> bool {
+        self.0.only_reads
+    }
+
+    /// Whether the tool may destroy something: the protocol's default for one that does not say that it only reads or
+    /// only adds.
+    pub fn may_destroy(&self) -> bool {
+        self.0.may_destroy
+    }
+
+    /// The tokens that it costs a client, about: its name, description and input schema, four bytes a token.
+    pub fn tokens(&self) -> usize {
+        self.0.tokens
+    }
+
+    /// The JSON object.
+    pub fn value(&self) -> Value {
+        serde_json::from_str(&self.0.text).unwrap_or_default()
+    }
+
+    /// A digest of what decides how the tool is used. The order of keys makes no difference.
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        self.0.digest.get_or_init(|| digest(&self.value()))
+    }
+
+    /// Its length as JSON, in bytes.
+    pub(crate) fn length(&self) -> usize {
+        self.0.text.len()
+    }
+
+    /// Whether nothing that decides how the tool is used differs.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self == other || self.digest() == other.digest()
+    }
+}
+
+impl PartialEq for Definition {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.text == other.0.text
+    }
+}
+
+impl Serialize for Definition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Definition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|value| Self::new(&value))
+    }
+}
+
 /// The name of a tool or prompt.
 pub fn name(definition: &Value) -> &str {
     definition["name"].as_str().unwrap_or_default()
@@ -26,14 +117,7 @@ pub fn only_reads(definition: &Value) -> bool {
     definition["annotations"]["readOnlyHint"] == true
 }
 
-/// Whether a tool may destroy something: the protocol's default for one that does not say that it only reads or only
-/// adds.
-pub fn may_destroy(definition: &Value) -> bool {
-    !only_reads(definition) && definition["annotations"]["destructiveHint"] != false
-}
-
-/// A digest of what decides how a tool is used. The order of keys makes no difference.
-pub fn digest(definition: &Value) -> String {
+fn digest(definition: &Value) -> [u8; 32] {
     let pinned: BTreeMap<&str, &Value> = PINNED.iter().filter_map(|key| Some((*key, definition.get(*key)?))).collect();
     let mut text = String::new();
     for (key, value) in pinned {
@@ -42,7 +126,7 @@ pub fn digest(definition: &Value) -> String {
         write_sorted(value, &mut text);
         text.push('\n');
     }
-    aiw_core::hex(&Sha256::digest(text.as_bytes()))
+    Sha256::digest(text.as_bytes()).into()
 }
 
 fn write_sorted(value: &Value, text: &mut String) {
@@ -69,8 +153,7 @@ fn write_sorted(value: &Value, text: &mut String) {
     }
 }
 
-/// The tokens that a definition costs a client, about: its name, description and input schema, four bytes a token.
-pub fn tokens(definition: &Value) -> usize {
+fn tokens(definition: &Value) -> usize {
     let text = |key: &str| definition.get(key).and_then(Value::as_str).map_or(0, str::len);
     let schema = definition.get("inputSchema").map_or(0, |schema| schema.to_string().len());
     (text("name") + text("description") + schema) / 4

@@ -23,7 +23,7 @@ mod start;
 
 pub use access::forget_logins;
 pub use account::{Account, LoginWishes};
-pub use definition::Difference;
+pub use definition::{Definition, Difference};
 pub use error::PoolError;
 pub use find::{Allows, Finder, Found, KnownServer, Match, Meaning};
 pub use found::{Configured, Places};

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::account::Account;
-use crate::definition::{self, name, only_reads, tokens};
+use crate::definition::{self, Definition, name};
 use crate::error::PoolError;
 use crate::find::{Finder, Found, KnownServer};
 use crate::found::{Configured, Places};
@@ -48,16 +48,25 @@ struct Inner {
 
 /// A tool, prompt or resource of a server, as a client may see it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Offered {
+pub struct Offered<D = Definition> {
     /// The server's key.
     pub server: String,
     /// The name under which the client sees it.
     pub proxied: String,
     /// The definition as the server sent it.
-    pub definition: Value,
+    pub definition: D,
 }
 
 impl Offered {
+    /// The definition under the name that the client sees.
+    pub fn renamed(&self) -> Value {
+        let mut definition = self.definition.value();
+        definition["name"] = self.proxied.as_str().into();
+        definition
+    }
+}
+
+impl Offered<Value> {
     /// The definition under the name that the client sees.
     pub fn renamed(&self) -> Value {
         let mut definition = self.definition.clone();
@@ -141,7 +150,7 @@ impl Pool {
     pub fn tools(&self) -> Vec<Offered> {
         let of = |slot: &Arc<Slot>, record: Arc<Record>| -> Vec<Offered> {
             let allowed = record.accepted().filter(|tool| self.allows(slot.key(), tool));
-            allowed.map(|tool| offered(slot.key(), tool)).collect()
+            allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         };
         distinct(self.each(of))
     }
@@ -179,33 +188,33 @@ impl Pool {
         for (server, record) in &known {
             for tool in record.accepted().filter(|tool| self.allows(server, tool)) {
                 // The first in the order of servers has a name.
-                if let Some(owner @ None) = owners.get_mut(&key(server, name(tool))) {
-                    *owner = Some((server.clone(), name(tool).to_owned()));
+                if let Some(owner @ None) = owners.get_mut(&key(server, tool.name())) {
+                    *owner = Some((server.clone(), tool.name().to_owned()));
                 }
             }
         }
         let definition = |server: &str, tool: &str| {
             let (_, record) = known.iter().find(|(known, _)| known == server)?;
-            Some(offered(server, record.tool(tool)?))
+            Some(offered(server, tool, record.tool(tool)?))
         };
         let is_owner = |wanted: &&(String, String)| owners[&key(&wanted.0, &wanted.1)].as_ref() == Some(*wanted);
         wanted.iter().map(|wanted| Some(wanted).filter(is_owner).and_then(|(s, t)| definition(s, t))).collect()
     }
 
     /// Their prompts.
-    pub fn prompts(&self) -> Vec<Offered> {
+    pub fn prompts(&self) -> Vec<Offered<Value>> {
         distinct(self.each(|slot, record| {
             let open = record.prompts.iter().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
-            open.map(|prompt| offered(slot.key(), prompt)).collect()
+            open.map(|prompt| offered(slot.key(), name(prompt), prompt)).collect()
         }))
     }
 
     /// Their resources. Each keeps its URI; only where two servers have the same one, it gets the server's name.
-    pub fn resources(&self) -> Vec<Offered> {
+    pub fn resources(&self) -> Vec<Offered<Value>> {
         let mut seen = std::collections::HashSet::new();
         let mut resources = self.each(|slot, record| {
             let open = record.resources.iter().filter(|_| self.allows_content(slot.key(), "*"));
-            open.map(|resource| offered(slot.key(), resource)).collect()
+            open.map(|resource| offered(slot.key(), name(resource), resource)).collect()
         });
         for resource in &mut resources {
             let uri = resource.definition["uri"].as_str().unwrap_or_default().to_owned();
@@ -217,21 +226,21 @@ impl Pool {
     }
 
     /// Their resource templates.
-    pub fn templates(&self) -> Vec<Offered> {
+    pub fn templates(&self) -> Vec<Offered<Value>> {
         self.each(|slot, record| {
             let open = record.templates.iter().filter(|_| self.allows_content(slot.key(), "*"));
-            open.map(|template| offered(slot.key(), template)).collect()
+            open.map(|template| offered(slot.key(), name(template), template)).collect()
         })
     }
 
-    fn each(&self, of: impl Fn(&Arc<Slot>, Arc<Record>) -> Vec<Offered>) -> Vec<Offered> {
+    fn each<D>(&self, of: impl Fn(&Arc<Slot>, Arc<Record>) -> Vec<Offered<D>>) -> Vec<Offered<D>> {
         let slots = self.inner.slots();
         let offered = slots.iter().filter(|slot| slot.is_offered());
         offered.filter_map(|slot| Some(of(slot, slot.record()?))).flatten().collect()
     }
 
-    fn allows(&self, server: &str, tool: &Value) -> bool {
-        self.inner.profile.allows(server, name(tool), only_reads(tool))
+    fn allows(&self, server: &str, tool: &Definition) -> bool {
+        self.inner.profile.allows(server, tool.name(), tool.only_reads())
     }
 
     /// Prompts and resources only read.
@@ -260,7 +269,7 @@ impl Pool {
         let record = slot.record().unwrap_or_default();
         let Some(definition) = record.tool(tool) else {
             let allowed = record.accepted().filter(|tool| self.allows(server, tool));
-            let known = allowed.map(|tool| name(tool).to_owned()).collect();
+            let known = allowed.map(|tool| tool.name().to_owned()).collect();
             return Err(PoolError::NoTool { server: server.to_owned(), tool: tool.to_owned(), known });
         };
         if !self.allows(server, definition) {
@@ -283,8 +292,8 @@ impl Pool {
         let slots = self.inner.slots();
         slots.iter().find_map(|slot| {
             let record = slot.record()?;
-            let tool = record.withheld().find(|tool| proxied(slot.key(), name(tool)) == proxied_name)?;
-            Some((slot.key().to_owned(), name(tool).to_owned()))
+            let tool = record.withheld().find(|tool| proxied(slot.key(), tool.name()) == proxied_name)?;
+            Some((slot.key().to_owned(), tool.name().to_owned()))
         })
     }
 
@@ -338,7 +347,7 @@ impl Pool {
             prompt.server.clone()
         } else {
             let templates = self.templates();
-            let is_it = |template: &&Offered| template.definition["uriTemplate"] == reference["uri"];
+            let is_it = |template: &&Offered<Value>| template.definition["uriTemplate"] == reference["uri"];
             templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?
         };
         self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
@@ -394,7 +403,7 @@ impl Pool {
     pub fn withheld(&self) -> Vec<String> {
         let sentence = |slot: &Arc<Slot>| {
             let record = slot.record()?;
-            let names: Vec<String> = record.withheld().map(|tool| format!("`{}`", name(tool))).collect();
+            let names: Vec<String> = record.withheld().map(|tool| format!("`{}`", tool.name())).collect();
             let tools = if names.len() == 1 { "tool" } else { "tools" };
             (!names.is_empty()).then(|| {
                 format!(
@@ -419,12 +428,12 @@ impl Pool {
 /// Between the name of a server and a URI that two servers have.
 const MARK: &str = "__";
 
-fn offered(server: &str, definition: &Value) -> Offered {
-    Offered { server: server.to_owned(), proxied: proxied(server, name(definition)), definition: definition.clone() }
+fn offered<D: Clone>(server: &str, name: &str, definition: &D) -> Offered<D> {
+    Offered { server: server.to_owned(), proxied: proxied(server, name), definition: definition.clone() }
 }
 
 /// Each name once. A server can choose a name that is another's proxied name; the first in the order of servers has it.
-fn distinct(mut offered: Vec<Offered>) -> Vec<Offered> {
+fn distinct<D>(mut offered: Vec<Offered<D>>) -> Vec<Offered<D>> {
     let mut seen = std::collections::HashSet::new();
     offered.retain(|offered| seen.insert(offered.proxied.clone()));
     offered
@@ -443,7 +452,7 @@ fn status(slot: &Arc<Slot>) -> Status {
         state,
         pid,
         error: server.err().cloned().or(error),
-        tokens: record.as_ref().map_or(0, |record| record.accepted().map(tokens).sum()),
+        tokens: record.as_ref().map_or(0, |record| record.accepted().map(Definition::tokens).sum()),
         record,
     }
 }
@@ -589,7 +598,7 @@ async fn follow(pool: Weak<Inner>) {
 pub fn suspicions(statuses: &[Status]) -> Vec<(String, String, String)> {
     let names: BTreeMap<String, Vec<&str>> = statuses
         .iter()
-        .flat_map(|status| status.record.iter().flat_map(|r| &r.tools).map(move |tool| (status, name(tool))))
+        .flat_map(|status| status.record.iter().flat_map(|r| &r.tools).map(move |tool| (status, tool.name())))
         .fold(BTreeMap::new(), |mut all, (status, tool)| {
             all.entry(tool.to_lowercase()).or_insert_with(Vec::new).push(status.name.as_str());
             all
@@ -598,8 +607,8 @@ pub fn suspicions(statuses: &[Status]) -> Vec<(String, String, String)> {
     for status in statuses {
         let others = |word: &str| names.get(word).is_some_and(|servers| servers.iter().any(|s| *s != status.name));
         for tool in status.record.iter().flat_map(|record| &record.tools) {
-            let sentences = definition::suspicions(tool, &others);
-            found.extend(sentences.into_iter().map(|s| (status.name.clone(), name(tool).to_owned(), s)));
+            let sentences = definition::suspicions(&tool.value(), &others);
+            found.extend(sentences.into_iter().map(|s| (status.name.clone(), tool.name().to_owned(), s)));
         }
     }
     found

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::definition::{self, Difference, digest, name};
+use crate::definition::{self, Definition, Difference, name};
 use crate::log;
 
 /// The largest record; a server with more is cut.
@@ -36,9 +36,9 @@ pub struct Record {
     /// The version of the protocol that was agreed on.
     pub protocol: String,
     /// Its tools as it defines them now.
-    pub tools: Vec<Value>,
+    pub tools: Vec<Definition>,
     /// Each tool as it was at first sight, or as the user has accepted it since.
-    pub pins: BTreeMap<String, Value>,
+    pub pins: BTreeMap<String, Definition>,
     /// What it left out of its lists: one sentence each.
     pub left_out: Vec<String>,
     /// Whether its prompts and resources were read too.
@@ -70,32 +70,32 @@ impl PartialEq for Unchanged {
 
 impl Record {
     /// The tools that are what they were at first sight.
-    pub fn accepted(&self) -> impl Iterator<Item = &Value> {
+    pub fn accepted(&self) -> impl Iterator<Item = &Definition> {
         self.tools.iter().filter(|tool| self.is_accepted(tool))
     }
 
     /// The tools that have changed.
-    pub fn withheld(&self) -> impl Iterator<Item = &Value> {
+    pub fn withheld(&self) -> impl Iterator<Item = &Definition> {
         self.tools.iter().filter(|tool| !self.is_accepted(tool))
     }
 
     /// A tool by name.
-    pub fn tool(&self, name: &str) -> Option<&Value> {
-        self.tools.iter().find(|tool| definition::name(tool) == name)
+    pub fn tool(&self, name: &str) -> Option<&Definition> {
+        self.tools.iter().find(|tool| tool.name() == name)
     }
 
     /// Whether a tool is what it was at first sight.
-    pub fn is_accepted(&self, tool: &Value) -> bool {
-        let is_pinned = |tool: &&Value| self.pins.get(name(tool)).is_some_and(|pin| digest(pin) == digest(tool));
-        let unchanged = || self.tools.iter().filter(is_pinned).map(|tool| name(tool).to_owned()).collect();
-        self.unchanged.0.get_or_init(unchanged).contains(name(tool))
+    pub fn is_accepted(&self, tool: &Definition) -> bool {
+        let is_pinned = |tool: &&Definition| self.pins.get(tool.name()).is_some_and(|pin| pin.is_like(tool));
+        let unchanged = || self.tools.iter().filter(is_pinned).map(|tool| tool.name().to_owned()).collect();
+        self.unchanged.0.get_or_init(unchanged).contains(tool.name())
     }
 
     /// Takes over what the server offers now. What was never seen is pinned.
     pub(crate) fn offer(&mut self, tools: Vec<Value>) {
         self.left_out.clear();
         self.unchanged = Unchanged::default();
-        let (mut size, mut pinned) = (0, self.pins.values().map(|pin| pin.to_string().len()).sum::<usize>());
+        let (mut size, mut pinned) = (0, self.pins.values().map(Definition::length).sum::<usize>());
         self.tools = Vec::new();
         for tool in tools {
             let length = tool.to_string().len();
@@ -118,9 +118,10 @@ impl Record {
                      the server to forget them"
                 )),
                 None => {
+                    let tool = Definition::new(&tool);
                     if is_new {
                         pinned += length;
-                        self.pins.insert(name(&tool).to_owned(), tool.clone());
+                        self.pins.insert(tool.name().to_owned(), tool.clone());
                     }
                     self.tools.push(tool);
                 }
@@ -134,15 +135,16 @@ impl Record {
         let changed = self.changes();
         self.unchanged = Unchanged::default();
         for tool in &self.tools {
-            self.pins.insert(name(tool).to_owned(), tool.clone());
+            self.pins.insert(tool.name().to_owned(), tool.clone());
         }
         changed
     }
 
     /// The changed tools and what changed in each.
     pub fn changes(&self) -> Vec<(String, Vec<Difference>)> {
-        let before = |tool: &Value| self.pins.get(name(tool)).cloned().unwrap_or_default();
-        self.withheld().map(|tool| (name(tool).to_owned(), definition::differences(&before(tool), tool))).collect()
+        let before = |tool: &Definition| self.pins.get(tool.name()).map(Definition::value).unwrap_or_default();
+        let changes = |tool: &Definition| definition::differences(&before(tool), &tool.value());
+        self.withheld().map(|tool| (tool.name().to_owned(), changes(tool))).collect()
     }
 
     /// A record that is within the size limit: first the resources go, then the prompts.
@@ -215,7 +217,14 @@ impl Records {
 }
 
 fn read(path: &Path) -> Option<Record> {
-    serde_json::from_slice(&read_capped(path, 2 * MAX_BYTES as u64).ok()??).ok()
+    let mut record: Record = serde_json::from_slice(&read_capped(path, 2 * MAX_BYTES as u64).ok()??).ok()?;
+    // What has not changed is kept once.
+    for tool in &record.tools {
+        if let Some(pin) = record.pins.get_mut(tool.name()).filter(|pin| *pin == tool) {
+            *pin = tool.clone();
+        }
+    }
+    Some(record)
 }
 
 #[cfg(test)]
@@ -231,7 +240,7 @@ mod tests {
     fn a_tool_that_changes_is_withheld_until_it_is_accepted_and_the_rest_stays() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::new(Home::at(dir.path()));
-        let names = |tools: Vec<&Value>| tools.into_iter().map(|tool| name(tool).to_owned()).collect::<Vec<_>>();
+        let names = |tools: Vec<&Definition>| tools.into_iter().map(|tool| tool.name().to_owned()).collect::<Vec<_>>();
         records.update("a", |record| record.offer(vec![tool("x", "1"), tool("y", "1"), tool("z", "1")])).unwrap();
         let record = records.update("a", |record| record.offer(vec![tool("x", "2"), tool("y", "1")])).unwrap();
         assert_eq!(names(record.accepted().collect()), ["y"]);
@@ -270,7 +279,7 @@ mod tests {
             records.update("a", |record| record.offer(others.collect())).unwrap();
         }
         let record = records.update("a", |record| record.offer(vec![tool("a", "2"), tool("new", "1")])).unwrap();
-        assert_eq!(record.withheld().map(name).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(record.withheld().map(Definition::name).collect::<Vec<_>>(), ["a"]);
         assert!(record.left_out[0].contains("`new` is left out"), "{:?}", record.left_out);
         assert_eq!(records.load("a").unwrap(), record);
         // Again with tools that are larger still.

@@ -37,6 +37,9 @@ const PING: Duration = Duration::from_secs(10);
 /// How long a server has for further changes before its lists are read again.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How long a server that has closed its pipes may take to exit before it is said without its exit code.
+const EXITS: Duration = Duration::from_secs(2);
+
 /// One server of a session.
 pub(crate) struct Slot {
     ground: Ground,
@@ -523,8 +526,8 @@ impl Slot {
             ClientError::Closed => {
                 let fault = connection.client.fault();
                 let connection = connection.clone();
-                // It closed its pipes just now, and is about to exit.
-                let end = move || connection.process.as_ref().and_then(|p| p.end(Duration::from_millis(500)));
+                // It closed its pipes just now, and is about to exit. On a busy machine that takes a while.
+                let end = move || connection.process.as_ref().and_then(|p| p.end(EXITS));
                 let end = aiw_home::blocking(end).await;
                 // What it did wrong is why it was ended.
                 let last = fault.map(str::to_owned).or(end);

@@ -98,7 +98,8 @@ pub fn run() -> Result<bool> {
         for line in String::from_utf8_lossy(&output.stdout).lines() {
             let cells: Vec<&str> = line.split('\t').collect();
             let [what, measured, limit, unit] = cells[..] else { continue };
-            let over = measured.parse::<f64>()? > limit.parse::<f64>()?;
+            // A figure without a limit has `-`.
+            let over = limit != "-" && measured.parse::<f64>()? > limit.parse::<f64>()?;
             good &= !over;
             println!("{what:<46} {measured:>9} {limit:>9} {unit}{}", if over { "  OVER" } else { "" });
         }

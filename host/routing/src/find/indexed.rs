@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
-use serde_json::Value;
 
 use super::choose::{Choice, Weights, choose};
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
 use super::texts::{FIELDS, passages};
 use super::vectors::Vectors;
+use crate::definition::Definition;
 use crate::record::Record;
 
 /// How many of the best are looked at for variants.
@@ -34,7 +34,7 @@ const WORST: f32 = 0.2;
 pub type KnownServer = (String, Arc<Record>);
 
 /// Whether a tool of a server may be found, by its definition.
-pub type Allows<'a> = &'a dyn Fn(&str, &Value) -> bool;
+pub type Allows<'a> = &'a dyn Fn(&str, &Definition) -> bool;
 
 /// A found tool.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +96,7 @@ impl Indexed {
     pub(super) fn passages(&self, tool: usize) -> Option<Vec<String>> {
         let (key, record) = &self.servers[self.tools[tool].0 as usize];
         let definition = record.tool(&self.terms(tool).1.name)?;
-        Some(passages(key, record, definition))
+        Some(passages(key, record, &definition.value()))
     }
 
     fn terms(&self, tool: usize) -> (&Segment, &ToolTerms) {

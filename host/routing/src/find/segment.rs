@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use aiw_home::Cache;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::texts::{Part, server_words, tool_words};
-use crate::definition::name;
+use crate::definition::Definition;
 use crate::record::Record;
 
 /// Part of each key: another way to take texts apart makes other segments.
@@ -56,9 +55,9 @@ impl Segment {
         };
         let mut number = |words: Vec<String>| words.into_iter().map(&mut number).collect::<Vec<u32>>();
         let server = server_words(key, record).map(|(part, words)| (part as u8, number(words.0))).into();
-        let tool = |tool: &Value| ToolTerms {
-            name: name(tool).to_owned(),
-            fields: tool_words(tool).map(|(part, words)| (part as u8, number(words.0))).into(),
+        let tool = |tool: &Definition| ToolTerms {
+            name: tool.name().to_owned(),
+            fields: tool_words(&tool.value()).map(|(part, words)| (part as u8, number(words.0))).into(),
         };
         let tools = record.accepted().map(tool).collect();
         Self { terms, server, tools }
@@ -100,10 +99,7 @@ fn digest(key: &str, record: &Record) -> String {
         add(text.as_bytes());
     }
     for tool in record.accepted() {
-        for part in ["name", "title", "description", "inputSchema"] {
-            add(&serde_json::to_vec(&tool[part]).unwrap_or_default());
-        }
-        add(tool["annotations"]["title"].as_str().unwrap_or_default().as_bytes());
+        add(tool.digest());
     }
     aiw_core::hex(&digest.finalize())
 }

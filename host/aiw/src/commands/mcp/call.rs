@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, one_line};
-use aiw_routing::PoolError;
+use aiw_routing::{Definition, PoolError};
 use serde_json::{Map, Value, json};
 
 use super::pool;
@@ -18,7 +18,7 @@ pub async fn call(server: &str, tool: &str, given: &[String], output: &Output) -
     let pool = pool(output)?;
     pool.look(server).await?;
     let status = pool.status().into_iter().find(|status| status.name == server);
-    let definition = status.and_then(|status| status.record?.tool(tool).cloned()).unwrap_or_default();
+    let definition = status.and_then(|status| status.record?.tool(tool).map(Definition::value)).unwrap_or_default();
     let arguments = arguments(given, &definition["inputSchema"])?;
     let result = match pool.call(server, tool, arguments, None).await {
         Ok(result) => result,

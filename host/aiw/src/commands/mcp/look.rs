@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_routing::definition::{name, only_reads, tokens};
-use aiw_routing::{Places, Pool, PoolError, Record, Status, proxied, suspicions};
+use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
 use aiw_servers::{Scope, Server, Transport};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{chosen, directory, pool};
 use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool};
@@ -115,8 +114,8 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
     Ok(answers)
 }
 
-fn name_of(tool: &Value) -> String {
-    name(tool).to_owned()
+fn name_of(tool: &Definition) -> String {
+    tool.name().to_owned()
 }
 
 pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
@@ -151,17 +150,17 @@ pub async fn tools(names: &[String], output: &Output) -> Result<(), Failure> {
     let statuses = pool.status();
     let suspicious = suspicions(&statuses);
     let of = |status: &Status, record: &Record| -> Vec<ServerTool> {
-        let tool = |tool: &Value| ServerTool {
+        let tool = |tool: &Definition| ServerTool {
             server: status.name.clone(),
             name: name_of(tool),
-            proxied: proxied(&status.name, name(tool)),
-            description: tool["description"].as_str().unwrap_or_default().to_owned(),
-            read_only: only_reads(tool),
-            tokens: tokens(tool),
+            proxied: proxied(&status.name, tool.name()),
+            description: tool.value()["description"].as_str().unwrap_or_default().to_owned(),
+            read_only: tool.only_reads(),
+            tokens: tool.tokens(),
             withheld: !record.is_accepted(tool),
             suspicions: suspicious
                 .iter()
-                .filter(|(server, known, _)| *server == status.name && known == name(tool))
+                .filter(|(server, known, _)| *server == status.name && known == tool.name())
                 .map(|(.., sentence)| sentence.clone())
                 .collect(),
         };

@@ -1,7 +1,10 @@
-//! What a call through aiw costs beside a direct one, in the same run: `aiw mcp serve` in front of a server that answers
-//! at once. This program is that server too. Prints rows of `what, measured, limit, unit` for `cargo xtask bench`.
+//! What a call through aiw costs beside a direct one and beside other proxies, in the same run: `aiw mcp serve` in front
+//! of a server that answers at once. This program is that server too. Prints rows of `what, measured, limit, unit` for `cargo xtask bench`.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may fail")]
+
+mod http;
+mod peers;
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
@@ -11,6 +14,8 @@ use std::time::{Duration, Instant};
 use aiw_mcp::Tool;
 use aiw_routing::{DynamicToolRegistry, MOST};
 use serde_json::{Value, json};
+
+use crate::http::{Connections, Place};
 
 /// Rounds of direct and proxied calls, one after the other. The median counts.
 const ROUNDS: usize = 15;
@@ -70,6 +75,7 @@ fn main() {
     row("a call over stdio through aiw, added to a direct one", added.as_secs_f64() * 1e6, 150.0, "us");
     ratios.sort_by(f64::total_cmp);
     row("direct throughput over that through aiw, stdio", ratios[ratios.len() / 2], 1.0 / 0.6, "");
+    over_http(aiw, home.path(), &own, added);
     let mut lists: Vec<Duration> = (0..ROUNDS).map(|_| proxied.timed("tools/list", json!({}))).collect();
     // The issue of a limit of its own is the registry's; a client sees this.
     row("tools/list, end to end", median(&mut lists).as_secs_f64() * 1e3, 50.0, "ms");
@@ -83,6 +89,81 @@ fn main() {
         std::hint::black_box(registry.tools());
     }
     row("the registry's own hit, 120 tools", begun.elapsed().as_secs_f64() * 1e9 / f64::from(HITS), 200.0, "ns");
+}
+
+/// The same over HTTP, where the other proxies are at home.
+fn over_http(aiw: &Path, home: &Path, own: &Path, added_stdio: Duration) {
+    let mut server = Command::new(aiw);
+    server.args(["mcp", "serve", "--http", "127.0.0.1:0", "--json"]).env("AIW_HOME", home).current_dir(home);
+    let mut server = Running(server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut listening = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut listening).unwrap();
+    let listening: Value = serde_json::from_str(&listening).unwrap();
+    let address = listening["url"].as_str().unwrap().trim_start_matches("http://").trim_end_matches("/mcp");
+    let token = Command::new(aiw).args(["mcp", "token"]).env("AIW_HOME", home).output().unwrap();
+    let token = String::from_utf8(token.stdout).unwrap().trim().to_owned();
+
+    let mut ours = Connections::new(&Place::mcp(address.to_owned(), Some(token), "s0__echo")).unwrap();
+    let mut direct = Connections::new(&Place::mcp(http::serve(), None, "echo")).unwrap();
+    let peers = peers::start(own, home);
+    let mut theirs: Vec<_> = peers
+        .iter()
+        .filter_map(|peer| Some((peer.name, Connections::new(&peer.place)?, Measured::default())))
+        .collect();
+    let (mut through, mut straight) = (Measured::default(), Measured::default());
+    for _ in 0..HTTP_ROUNDS {
+        straight.add(&mut direct);
+        through.add(&mut ours);
+        theirs.iter_mut().for_each(|(_, connections, measured)| measured.add(connections));
+    }
+    let (straight, through) = (straight.medians(), through.medians());
+    let added = |each: Duration| each.saturating_sub(straight.0).as_secs_f64() * 1e6;
+    figure("a call over HTTP through aiw, added to a direct one", added(through.0), "us");
+    figure("calls over HTTP, direct", straight.1, "/s");
+    figure("calls over HTTP through aiw", through.1, "/s");
+    row("direct throughput over that through aiw, HTTP", straight.1 / through.1, 2.0, "");
+    for (name, _, measured) in theirs {
+        let (each, rate) = measured.medians();
+        figure(&format!("a call over HTTP through {name}, added"), added(each), "us");
+        figure(&format!("calls over HTTP through {name}"), rate, "/s");
+        row(&format!("throughput of {name} over that of aiw, HTTP"), rate / through.1, 1.0 / 3.0, "");
+        let share = added_stdio.as_secs_f64() * 1e6 / added(each);
+        row(&format!("added by aiw over stdio, of what {name} adds"), share, 0.25, "");
+    }
+}
+
+/// Rounds over HTTP. Other proxies are slow.
+const HTTP_ROUNDS: usize = 5;
+
+/// What rounds measured: the time of a single call, and calls a second.
+#[derive(Default)]
+struct Measured(Vec<Duration>, Vec<f64>);
+
+impl Measured {
+    fn add(&mut self, connections: &mut Connections) {
+        self.0.push(connections.each());
+        self.1.push(connections.rate());
+    }
+
+    fn medians(mut self) -> (Duration, f64) {
+        self.1.sort_by(f64::total_cmp);
+        (median(&mut self.0), self.1[self.1.len() / 2])
+    }
+}
+
+/// A process that ends with this.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A row without a limit.
+fn figure(what: &str, measured: f64, unit: &str) {
+    println!("{what}\t{measured:.2}\t-\t{unit}");
 }
 
 fn row(what: &str, measured: f64, limit: f64, unit: &str) {
@@ -194,18 +275,22 @@ impl Drop for Server {
 fn serve() {
     let mut output = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let message: Value = serde_json::from_str(&line).unwrap();
-        let result = match message["method"].as_str().unwrap_or_default() {
-            "initialize" => json!({"protocolVersion": message["params"]["protocolVersion"],
-                "capabilities": {"tools": {}}, "serverInfo": {"name": "bench", "version": "1"}}),
-            "tools/list" => json!({"tools": [{"name": "echo", "description": "Returns its arguments.",
-                "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}}}]}),
-            "tools/call" => json!({"content": [{"type": "text", "text": message["params"]["arguments"].to_string()}]}),
-            _ => json!({}),
-        };
-        if !message["id"].is_null() {
-            writeln!(output, "{}", json!({"jsonrpc": "2.0", "id": message["id"], "result": result})).unwrap();
+        if let Some(answer) = answer(&serde_json::from_str(&line).unwrap()) {
+            writeln!(output, "{answer}").unwrap();
             output.flush().unwrap();
         }
     }
+}
+
+/// What it answers; none to a notification.
+fn answer(message: &Value) -> Option<Value> {
+    let result = match message["method"].as_str().unwrap_or_default() {
+        "initialize" => json!({"protocolVersion": message["params"]["protocolVersion"],
+            "capabilities": {"tools": {}}, "serverInfo": {"name": "bench", "version": "1"}}),
+        "tools/list" => json!({"tools": [{"name": "echo", "description": "Returns its arguments.",
+            "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}}}]}),
+        "tools/call" => json!({"content": [{"type": "text", "text": message["params"]["arguments"].to_string()}]}),
+        _ => json!({}),
+    };
+    (!message["id"].is_null()).then(|| json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
 }
