@@ -18,6 +18,7 @@ import time
 parser = argparse.ArgumentParser()
 parser.add_argument("--state")
 parser.add_argument("--fault", default="")
+parser.add_argument("--late", type=float, default=0, help="so many seconds until it reads anything")
 parser.add_argument("--tools", type=int, default=0, help="so many more tools")
 parser.add_argument("--define", help="a file with its tools as a JSON list, in place of all others")
 args = parser.parse_args()
@@ -42,6 +43,7 @@ if args.state:
 if fault == "exits":
     print("no license", file=sys.stderr)
     sys.exit(1)
+time.sleep(args.late)
 if fault == "hangs":
     time.sleep(3600)
 if fault == "forks":

@@ -1,5 +1,6 @@
 //! `aiw mcp …`
 
+use aiw_tests::Market;
 use serde_json::json;
 
 use super::Servers;
@@ -42,6 +43,20 @@ fn a_server_is_added_looked_at_called_and_removed() {
     assert_eq!(env.run(&["mcp", "remove", "test"]).ok().stdout, "Removed `test`\n");
     assert_eq!(env.json(&["mcp", "list"])["servers"], json!([]));
     assert!(std::fs::read_dir(env.home().join("servers")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_removed_plugin_leaves_nothing_that_was_known_of_its_servers() {
+    let Some(servers) = Servers::new() else { return };
+    let env = &servers.env;
+    let market = Market::new(env.path("m"), "m").plugin("p", "1.0.0", json!({"theirs": servers.entry("theirs", &[])}));
+    env.add(market.root()).ok();
+    env.run(&["plugin", "install", "p", "--yes"]).ok();
+    assert_eq!(env.json(&["mcp", "tools"])["tools"].as_array().unwrap().len(), 14);
+    let records = || std::fs::read_dir(env.home().join("servers")).unwrap().count();
+    assert!(records() > 0);
+    env.run(&["plugin", "remove", "p"]).ok();
+    assert_eq!(records(), 0);
 }
 
 #[test]

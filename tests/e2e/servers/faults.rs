@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use super::{Servers, is_there, text, until};
 use crate::mcp::Client;
@@ -78,6 +79,39 @@ fn a_server_that_fails_again_and_again_rests_and_says_so() {
     let starts = servers.starts("exits").len();
     client.call("call_tool", json!({"server": "exits", "tool": "echo"}));
     assert_eq!(servers.starts("exits").len(), starts);
+}
+
+#[test]
+fn a_signal_ends_a_look_at_servers_and_leaves_no_process() {
+    for command in ["status", "doctor", "tools"] {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+            let Some(servers) = Servers::new() else { return };
+            let servers = servers.faulty("hangs").faulty("forks").with("test", &[]);
+            let mut child = servers.env.start(&["mcp", command]);
+            until(|| servers.processes().len() > 3);
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{command}, {signal:?}");
+            until(|| !servers.processes().iter().any(|pid| is_there(*pid)));
+        }
+    }
+}
+
+#[test]
+fn calls_that_wait_for_a_slow_start_are_all_answered_and_start_it_once() {
+    const CALLS: usize = 300;
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).with("late", &["--late", "2"]).known();
+    let mut client = Client::initialized(&servers.env);
+    let starts = servers.starts("late").len();
+    let waiting: Vec<i64> =
+        (0..CALLS).map(|n| client.send("tools/call", &json!({"name": "late__echo", "arguments": {"n": n}}))).collect();
+    // They hold up no other server.
+    assert_eq!(text(&client.call("test__echo", json!({}))), "{}");
+    for (n, id) in waiting.into_iter().enumerate() {
+        let said: Value = serde_json::from_str(text(&client.answer(id)["result"])).unwrap();
+        assert_eq!(said, json!({"n": n}));
+    }
+    assert_eq!(servers.starts("late").len(), starts + 1);
 }
 
 /// How often aiw is killed.
