@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aiw_core::one_line;
 use aiw_home::Home;
+use aiw_mcp::value_of;
 use aiw_net::Client;
 use aiw_routing::{Definition, Ground, Pool, PoolError, Profile, Shared};
 use aiw_wasm::Refusal;
@@ -105,7 +106,7 @@ impl Mcp for ComponentMcp {
             })?,
         };
         let result = self.pool().await?.call(server, tool, arguments, None).await.map_err(error)?;
-        let is_error = result.get("isError") == Some(&true.into());
-        Ok(McpResult { is_error, json: Value::Object(result).to_string() })
+        let is_error = value_of(&result).is_ok_and(|result| result["isError"] == true);
+        Ok(McpResult { is_error, json: result.get().to_owned() })
     }
 }

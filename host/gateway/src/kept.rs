@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aiw_mcp::Answer;
+use aiw_mcp::{Answer, RpcError, value_of};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// What all kept results of a session may hold. The oldest go first.
@@ -72,8 +73,19 @@ impl Kept {
         Some(Piece { text: text[offset..end].to_owned(), offset, next, total: text.len() })
     }
 
-    /// A result as it is, or cut to a limit: its text, or its structure, which some clients show instead.
-    pub(crate) fn cut(&self, mut result: Map<String, Value>, limit: usize) -> Answer {
+    /// A result as it is, or cut to a limit. What is short in all need not be read.
+    pub(crate) fn fit(&self, result: Box<RawValue>, limit: usize) -> Result<Answer, RpcError> {
+        if result.get().len() <= limit {
+            return Ok(Answer::written(result));
+        }
+        match value_of(&result)? {
+            Value::Object(result) => Ok(self.cut(result, limit)),
+            _ => Ok(Answer::written(result)),
+        }
+    }
+
+    /// The same for what was read: its text, or its structure, which some clients show instead.
+    fn cut(&self, mut result: Map<String, Value>, limit: usize) -> Answer {
         let texts: Vec<&str> = texts(&result).collect();
         let length: usize = texts.iter().map(|text| text.len()).sum();
         let structure = result.get("structuredContent").filter(|s| !s.is_null()).map(ToString::to_string);

@@ -42,7 +42,7 @@ pub(crate) async fn pass(
         PoolError::Cancelled => CallError::NobodyWaits,
         e => CallError::Pool(e),
     })?;
-    Ok(context.kept.cut(result, limit(call.caller.name())))
+    context.kept.fit(result, limit(call.caller.name())).map_err(CallError::Rpc)
 }
 
 #[derive(Deserialize, JsonSchema)]

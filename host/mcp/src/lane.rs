@@ -8,7 +8,7 @@ use rmcp::RoleServer;
 use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::Peer;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +30,7 @@ struct Answered<'a> {
     jsonrpc: &'static str,
     id: &'a RequestId,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Map<String, Value>>,
+    result: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorData>,
 }
@@ -60,7 +60,7 @@ impl Lane {
             let cancelled = Cancelled { request, gone: lane.handler.session().gone.clone() };
             let call = Call { caller: lane.caller.within(id.clone()), cancelled, meta };
             let (result, error) = match lane.handler.answer(&name, arguments, call).await {
-                Ok(answer) => (Some(answer.into_value()), None),
+                Ok(answer) => (Some(answer.into_raw()), None),
                 Err(error) => (None, Some(error)),
             };
             // A cancelled call has no answer.

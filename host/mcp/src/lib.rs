@@ -32,7 +32,7 @@ mod tool;
 mod wire;
 
 pub use caller::{Call, Caller, Cancelled};
-pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError};
+pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError, value_of};
 pub use http::{Body, HttpLimits, HttpServer};
 pub use offer::{About, Answer, Offer};
 pub use serve::{serve, serve_stdio};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
 use crate::{Call, Caller, RpcError, Tool};
@@ -51,36 +52,59 @@ pub trait Offer: Send + Sync {
 /// structure, so our own answers hold every fact in both.
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/schema#calltoolresult>
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer(Map<String, Value>);
+#[derive(Debug, Clone)]
+pub struct Answer(Content);
+
+#[derive(Debug, Clone)]
+enum Content {
+    Made(Map<String, Value>),
+    Written(Box<RawValue>),
+}
 
 impl Answer {
     /// An answer whose text is its structured content.
     pub fn of(structure: Value) -> Self {
-        let mut answer = Self::text(&format!("{structure:#}"), false);
-        answer.0.insert("structuredContent".into(), structure);
-        answer
+        let mut answer = text(&format!("{structure:#}"), false);
+        answer.insert("structuredContent".into(), structure);
+        Self::foreign(answer)
     }
 
     /// Why a call failed, for the model. It has no structured content, which would have to match the schema.
     pub fn error(text: impl AsRef<str>) -> Self {
-        Self::text(text.as_ref(), true)
+        Self::foreign(self::text(text.as_ref(), true))
     }
 
     /// What another server answered, unchanged, including unknown kinds of content and fields.
     pub fn foreign(result: Map<String, Value>) -> Self {
-        Self(result)
+        Self(Content::Made(result))
     }
 
-    fn text(text: &str, is_error: bool) -> Self {
-        let mut answer = Map::new();
-        answer.insert("content".into(), json!([{"type": "text", "text": text}]));
-        answer.insert("isError".into(), is_error.into());
-        Self(answer)
+    /// The same as it was written. It must be an object.
+    pub fn written(result: Box<RawValue>) -> Self {
+        Self(Content::Written(result))
     }
 
     /// The whole answer.
     pub fn into_value(self) -> Map<String, Value> {
-        self.0
+        match self.0 {
+            Content::Made(answer) => answer,
+            Content::Written(answer) => serde_json::from_str(answer.get())
+                .unwrap_or_else(|_| text("the answer is nested too deeply for this version of the protocol", true)),
+        }
     }
+
+    /// The whole answer as JSON.
+    pub(crate) fn into_raw(self) -> Box<RawValue> {
+        match self.0 {
+            Content::Made(answer) => to_raw_value(&answer).unwrap_or_default(),
+            Content::Written(answer) => answer,
+        }
+    }
+}
+
+fn text(text: &str, is_error: bool) -> Map<String, Value> {
+    let mut answer = Map::new();
+    answer.insert("content".into(), json!([{"type": "text", "text": text}]));
+    answer.insert("isError".into(), is_error.into());
+    answer
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_home::Home;
 use aiw_routing::{Definition, Finder, KnownServer, Record};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const ROUNDS: usize = 15;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_mcp::{Call, Caller, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
@@ -248,14 +249,14 @@ impl Pool {
         self.inner.profile.allows(server, name, true)
     }
 
-    /// Calls a tool by its server's key and its own name.
+    /// Calls a tool by its server's key and its own name. The result is an object as the server wrote it.
     pub async fn call(
         &self,
         server: &str,
         tool: &str,
         arguments: Map<String, Value>,
         call: Option<&Call>,
-    ) -> Result<Map<String, Value>, PoolError> {
+    ) -> Result<Box<RawValue>, PoolError> {
         let slot = self.inner.slot(server)?;
         let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
         // An unknown tool may be a new one; the server decides after its start.
@@ -279,12 +280,12 @@ impl Pool {
             return Err(PoolError::Withheld { server: server.to_owned(), tool: tool.to_owned() });
         }
         let params = Map::from_iter([("name".to_owned(), tool.into()), ("arguments".to_owned(), arguments.into())]);
-        match slot.ask("tools/call", params, call).await? {
-            Value::Object(result) => Ok(result),
-            other => {
-                Ok(Map::from_iter([("content".to_owned(), Value::Array(Vec::new())), ("result".to_owned(), other)]))
-            }
+        let result = slot.pass("tools/call", params, call).await?;
+        if result.get().starts_with('{') {
+            return Ok(result);
         }
+        let wrapped = format!(r#"{{"content":[],"result":{}}}"#, result.get());
+        Ok(RawValue::from_string(wrapped).unwrap_or(result))
     }
 
     /// The withheld tool that a client knew under a proxied name: its server and its own name.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_mcp::{Call, ClientError, Request};
+use aiw_mcp::{Call, ClientError, Request, value_of};
 use aiw_servers::Server;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -441,6 +442,16 @@ impl Slot {
         params: Map<String, Value>,
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
+        value_of(&*self.pass(method, params, call).await?).map_err(PoolError::from)
+    }
+
+    /// The same with the result as the server wrote it.
+    pub(crate) async fn pass(
+        self: &Arc<Self>,
+        method: &str,
+        params: Map<String, Value>,
+        call: Option<&Call>,
+    ) -> Result<Box<RawValue>, PoolError> {
         let nobody_waits = async {
             match call {
                 Some(call) => call.cancelled.nobody_waits().await,
@@ -458,7 +469,7 @@ impl Slot {
         method: &str,
         mut params: Map<String, Value>,
         call: Option<&Call>,
-    ) -> Result<Value, PoolError> {
+    ) -> Result<Box<RawValue>, PoolError> {
         let connection = match self.running() {
             Some(connection) => connection,
             None => Box::pin(self.connected()).await?,
@@ -544,7 +555,7 @@ async fn send_with_progress(
     request: Request,
     call: &Call,
     token: &Value,
-) -> Result<Value, ClientError> {
+) -> Result<Box<RawValue>, ClientError> {
     let (progress, mut steps) = mpsc::channel(64);
     let sent = connection.client.send(Request { progress: Some(progress), ..request });
     tokio::pin!(sent);

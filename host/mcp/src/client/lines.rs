@@ -9,6 +9,7 @@ use rmcp::model::{ClientJsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::service::RoleClient;
 use rmcp::transport::Transport;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
@@ -165,7 +166,7 @@ impl Direct {
         self.raw.is_over()
     }
 
-    pub(crate) async fn send(&self, request: Request) -> Result<Value, ClientError> {
+    pub(crate) async fn send(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
         let Request { method, mut params, patience, progress } = request;
         let has_progress = progress.is_some();
         let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;

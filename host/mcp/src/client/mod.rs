@@ -14,21 +14,22 @@ use std::time::Duration;
 
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, CustomNotification, CustomRequest,
-    GetExtensions, Implementation, ProtocolVersion, RequestId, ServerResult,
+    CustomResult, GetExtensions, Implementation, ProtocolVersion, RequestId, ServerResult,
 };
 use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService, serve_client};
 use rmcp::transport::Transport;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, Endpoint};
 use self::lines::{Direct, Lines, Outbox};
+pub use self::raw::value_of;
 use self::raw::{Back, Progress, Raw};
 pub(crate) use self::request::failure;
 use self::request::{CANCELLED, cancellation};
 pub use self::request::{ClientError, Request};
-use crate::incoming;
 
 /// What a client says about itself.
 #[derive(Debug, Clone)]
@@ -104,11 +105,12 @@ impl Client {
 
     /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
-        self.send(Request { method: method.to_owned(), params, patience, progress: None }).await
+        let request = Request { method: method.to_owned(), params, patience, progress: None };
+        Ok(value_of(&*self.send(request).await?)?)
     }
 
-    /// Sends a request.
-    pub async fn send(&self, request: Request) -> Result<Value, ClientError> {
+    /// Sends a request. The result is as the server wrote it.
+    pub async fn send(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
         if let Some(direct) = &self.direct {
             return direct.send(request).await;
         }
@@ -126,10 +128,12 @@ impl Client {
             self.raw.forget(&id);
         }
         match answer.map_err(failure)? {
-            ServerResult::CustomResult(result) => Ok(incoming::result(result.0)),
+            // As it was written.
+            ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(RawValue::from_string(text)),
             // Nothing else comes out of `raw`; if it does, it is still complete.
-            other => Ok(serde_json::to_value(other).unwrap_or(Value::Null)),
+            other => Ok(to_raw_value(&other)),
         }
+        .map(|result| result.unwrap_or_default())
     }
 
     /// All items of one of the server's lists (`tools/list`, `resources/list`), page by page; at most `most`.

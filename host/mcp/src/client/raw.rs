@@ -13,6 +13,7 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleClient, Service};
 use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,8 +65,8 @@ struct Waiting {
     answer: Option<oneshot::Sender<Answer>>,
 }
 
-/// What a server answers.
-type Answer = Result<Value, RpcError>;
+/// What a server answers. A result passes as it was written.
+pub(super) type Answer = Result<Box<RawValue>, RpcError>;
 
 /// The usual answer, which is read in one go. Anything else is looked at more closely.
 #[derive(Deserialize)]
@@ -73,7 +74,8 @@ type Answer = Result<Value, RpcError>;
 struct Answered<'a> {
     jsonrpc: &'a str,
     id: i64,
-    result: Value,
+    #[serde(borrow)]
+    result: &'a RawValue,
 }
 
 /// Where the progress of a request goes. It travels with the request to [`Raw::sent`], which knows the token.
@@ -173,7 +175,7 @@ impl Raw {
         }
         if let Some(answer) = pending.requests.remove(&id).and_then(|waiting| waiting.answer) {
             // The caller may have given up just now.
-            let _ = answer.send(Ok(result));
+            let _ = answer.send(Ok(result.to_owned()));
         }
         true
     }
@@ -185,15 +187,12 @@ impl Raw {
         let mut message: Value = whole.or_else(|| serde_json::from_slice(&shallow(bytes)?).ok())?;
         let fields = message.as_object_mut()?;
         if !is_whole {
-            // Of a list, the other items are worth having. Anything else would say what the server did not.
-            let is_list = |result: &Value| LISTS.iter().any(|list| result[list].is_array());
             if fields.contains_key("method") {
                 return None;
             }
             if !fields.get("result").is_some_and(is_list) {
                 fields.shift_remove("result");
-                let message = format!("the server's answer is nested more than {MAX_DEPTH} levels deep");
-                fields.insert("error".into(), json!({"code": -32603, "message": message}));
+                fields.insert("error".into(), json!({"code": INTERNAL, "message": too_deep()}));
             }
         }
         let id = fields.get("id").and_then(|id| serde_json::from_value::<RequestId>(id.clone()).ok());
@@ -271,14 +270,33 @@ fn shallow(json: &[u8]) -> Option<Vec<u8>> {
     is_cut.then_some(kept)
 }
 
+/// The code of an answer that no client could use.
+const INTERNAL: i32 = -32603;
+
+/// Of a list, the items that are not too deep are worth having. Anything else would say what the server did not.
+fn is_list(result: &Value) -> bool {
+    LISTS.iter().any(|list| result[list].is_array())
+}
+
+fn too_deep() -> String {
+    format!("the server's answer is nested more than {MAX_DEPTH} levels deep")
+}
+
+/// What a result says. Items of a list that are nested too deeply are cut; another result that deep is an error.
+pub fn value_of(result: &RawValue) -> Result<Value, RpcError> {
+    let text = result.get();
+    serde_json::from_str(text).or_else(|_| {
+        let cut = shallow(text.as_bytes()).and_then(|cut| serde_json::from_slice(&cut).ok());
+        cut.filter(is_list).ok_or_else(|| RpcError { code: INTERNAL, message: too_deep(), data: None })
+    })
+}
+
 /// What an answer says. One that says nothing valid is an error, or its request would wait in vain.
 fn answer_of(fields: &mut Map<String, Value>) -> Answer {
-    if let Some(result) = fields.shift_remove("result") {
-        return Ok(result);
-    }
+    let result = fields.shift_remove("result").and_then(|result| to_raw_value(&result).ok());
     let error = fields.shift_remove("error").and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
-    let invalid = || RpcError { code: -32603, message: "the server's answer is not valid".into(), data: None };
-    Err(error.map_or_else(invalid, RpcError::from))
+    let invalid = || RpcError { code: INTERNAL, message: "the server's answer is not valid".into(), data: None };
+    result.ok_or_else(|| error.map_or_else(invalid, RpcError::from))
 }
 
 /// What answers the server.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, one_line};
+use aiw_mcp::value_of;
 use aiw_routing::{Definition, PoolError};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +22,7 @@ pub async fn call(server: &str, tool: &str, given: &[String], output: &Output) -
     let definition = status.and_then(|status| status.record?.tool(tool).map(Definition::value)).unwrap_or_default();
     let arguments = arguments(given, &definition["inputSchema"])?;
     let result = match pool.call(server, tool, arguments, None).await {
-        Ok(result) => result,
+        Ok(result) => value_of(&result).map_err(|e| Failure::user(format!("the MCP server `{server}`: {e}")))?,
         // Its own error.
         Err(PoolError::Rpc(e)) => return Err(Failure::user(format!("the MCP server `{server}` answers: {e}"))),
         Err(e) => return Err(e.into()),
