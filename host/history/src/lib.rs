@@ -1,0 +1,24 @@
+//! Past sessions of AI CLIs: what was said in them is kept in one SQLite database, found again and forgotten.
+//!
+//! The transcripts that the CLIs write stay the truth: a [`Store`] can always be made anew from them. It keeps each
+//! message once, its words in an FTS5 index, and (once a model is there) its meaning as a vector of bytes.
+//!
+//! Not for starting or resuming a CLI, and not for what a session costs.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), aiw_history::HistoryError> {
+//! use aiw_history::{Query, Store};
+//! let store = Store::open("/home/me/.aiw/history".as_ref())?;
+//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() })? {
+//!     println!("{} {}", hit.session, hit.snippet.text);
+//! }
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod message;
+mod store;
+
+pub use error::HistoryError;
+pub use message::{Cli, MAX_TEXT, Message, Role};
+pub use store::{Appended, Problem, Progress, Store};
