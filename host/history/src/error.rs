@@ -41,6 +41,26 @@ pub enum HistoryError {
         /// The newest version that is known.
         known: i64,
     },
+    /// A rule about secrets is wrong.
+    #[error("bug: a rule about secrets is invalid: {reason}")]
+    Rule {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A path is not one of a transcript.
+    #[error("`{}` {reason}", .path.display())]
+    NoTranscript {
+        /// The path.
+        path: PathBuf,
+        /// Why, as the end of a sentence.
+        reason: String,
+    },
+    /// Another process is indexing, and goes on for longer than this one waits.
+    #[error("another aiw is indexing and did not finish within {seconds} s")]
+    Busy {
+        /// How long we waited.
+        seconds: u64,
+    },
     /// There is no such session.
     #[error("no session `{}` is in the history", one_line(.session, 100))]
     NoSession {
@@ -73,7 +93,9 @@ impl HistoryError {
             Self::Model(error) => error.kind(),
             Self::Database { .. } => ErrorKind::Unavailable,
             Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
-            Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => ErrorKind::User,
+            Self::Rule { .. } => ErrorKind::Internal,
+            Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => ErrorKind::User,
         }
     }
 

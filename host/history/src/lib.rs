@@ -16,9 +16,17 @@
 //! ```
 
 mod error;
+mod intake;
 mod message;
+mod readers;
+mod redact;
 mod store;
 
 pub use error::HistoryError;
+pub use intake::{
+    Exclusions, Found, Handled, Hook, Import, Indexer, Intake, Queue, Report, Request, Taken, Todo, Todos, Watch, detached_main, is_off, log, todos,
+};
 pub use message::{Cli, MAX_TEXT, Message, Role};
+pub use readers::Places;
+pub use redact::{REDACTED, Redactor};
 pub use store::{Appended, Problem, Progress, Store};

@@ -52,7 +52,7 @@ pub use providers::{
     origin, providers_schema,
 };
 pub use settings::{
-    CliSettings, FileTrust, MarketSettings, McpSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
+    CliSettings, FileTrust, HistorySettings, MarketSettings, McpSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
     SourceSettings, TaskSettings, TrustSettings,
 };
 pub use time::{now_millis, now_rfc3339, rfc3339};

@@ -26,6 +26,7 @@ use crate::{
 /// mcp-token            the token of `aiw mcp serve --http`
 /// tasks/<id>/          what ran: its record, its prompt, its log
 /// role/                roles
+/// history/             past sessions: the database, requests to read transcripts, sessions in private mode
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
 /// cache/               may be deleted at any time
 /// .lock                held while a document changes
@@ -231,6 +232,11 @@ impl Home {
     /// `servers/`: what is known about the MCP servers behind aiw, and what they wrote to standard error.
     pub fn servers(&self) -> PathBuf {
         self.root.join("servers")
+    }
+
+    /// `history/`: what is kept of past sessions.
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history")
     }
 
     /// `tasks/`: one directory per task.
