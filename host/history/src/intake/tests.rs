@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aiw_home::Home;
 use serde_json::{Value, json};
@@ -58,6 +58,11 @@ fn lines(values: &[Value]) -> String {
     values.iter().map(|value| format!("{value}\n")).collect()
 }
 
+fn redactor() -> Arc<Redactor> {
+    static REDACTOR: OnceLock<Arc<Redactor>> = OnceLock::new();
+    REDACTOR.get_or_init(|| Arc::new(Redactor::new(&[]).unwrap())).clone()
+}
+
 /// What a reader makes of a text.
 fn read(cli: Cli, path: &str, text: &str) -> (Vec<Message>, Vec<Junk>) {
     read_as(cli, path, text, "", &[])
@@ -71,7 +76,7 @@ fn read_as(cli: Cli, path: &str, text: &str, before: &str, names: &[&str]) -> (V
         path,
         first: first.as_bytes(),
         before: before.as_bytes(),
-        redactor: Arc::new(Redactor::new(&[]).unwrap()),
+        redactor: redactor(),
         beside: &|path| (path == "tmp/p/.project_root").then(|| b"/work/p\n".to_vec()),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     });
@@ -198,7 +203,7 @@ fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
         path: &path,
         first: b"",
         before: b"",
-        redactor: Arc::new(Redactor::new(&[]).unwrap()),
+        redactor: redactor(),
         beside: &|_| None,
         names: Arc::from([]),
     });
@@ -262,7 +267,7 @@ fn codexs_talk_is_taken_from_the_conversation_and_not_from_the_events() {
         path: &path,
         first: codex.lines().next().unwrap().as_bytes(),
         before: b"",
-        redactor: Arc::new(Redactor::new(&[]).unwrap()),
+        redactor: redactor(),
         beside: &|_| None,
         names: Arc::from([]),
     });
@@ -624,7 +629,7 @@ fn requests_for_what_is_gone_are_dropped() {
 #[test]
 fn todos_come_from_the_lists_files_or_from_the_transcript() {
     let world = World::new();
-    let redactor = Redactor::new(&[]).unwrap();
+    let redactor = redactor();
     let list = |status: &str| json!([{"content": "Write it", "status": status}, {"content": "token=hunter2", "status": "pending"}]);
     let mut result = claude("user", S1, "r1", json!([{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]));
     result["toolUseResult"] = json!({"oldTodos": [], "newTodos": list("pending")});

@@ -51,11 +51,12 @@ impl Redactor {
     pub fn new(values: &[String]) -> Result<Self, HistoryError> {
         let (mut marks, mut owners, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         // Those with names first: their values may be of any form.
-        let named = named::steps().into_iter().map(|(marks, pattern, replace)| (marks, pattern, replace));
+        let named = named::steps().into_iter().map(|(marks, pattern, replace)| (marks, pattern.to_owned(), replace));
         let whole: fn(&Captures<'_>) -> Option<String> = |_| Some(REDACTED.to_owned());
-        let formed = RULES.iter().map(|rule| (rule.marks, rule.pattern, whole));
+        // Tokens are ASCII, and such patterns are compiled ten times as fast.
+        let formed = RULES.iter().map(|rule| (rule.marks, format!("(?-u){}", rule.pattern), whole));
         for (own, pattern, replace) in formed.chain(named) {
-            let pattern = Regex::new(pattern).map_err(|e| HistoryError::Rule { reason: e.to_string() })?;
+            let pattern = Regex::new(&pattern).map_err(|e| HistoryError::Rule { reason: e.to_string() })?;
             owners.extend(own.iter().map(|_| rules.len()));
             marks.extend(own.iter().map(|mark| (*mark).to_owned()));
             rules.push(Step { pattern, replace });

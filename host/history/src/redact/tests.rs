@@ -1,10 +1,13 @@
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 
 use super::rules::RULES;
 use super::*;
 
-fn redactor() -> Redactor {
-    Redactor::new(&["vault-canary-é&1".to_owned(), "abc".to_owned()]).unwrap()
+fn redactor() -> &'static Redactor {
+    static REDACTOR: OnceLock<Redactor> = OnceLock::new();
+    REDACTOR.get_or_init(|| Redactor::new(&["vault-canary-é&1".to_owned(), "abc".to_owned()]).unwrap())
 }
 
 /// A token of each rule, made from its pattern's parts by hand. It is put together here, so that no scanner of this
