@@ -9,7 +9,7 @@
 //! # fn main() -> Result<(), aiw_history::HistoryError> {
 //! use aiw_history::{Query, Store};
 //! let store = Store::open("/home/me/.aiw/history".as_ref())?;
-//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() })? {
+//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() }, None)? {
 //!     println!("{} {}", hit.session, hit.snippet.text);
 //! }
 //! # Ok(()) }
@@ -17,8 +17,11 @@
 
 mod error;
 mod message;
+mod search;
 mod store;
 
+pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
-pub use message::{Cli, MAX_TEXT, Message, Role};
+pub use message::{MAX_TEXT, Message, Role, UnknownRole};
+pub use search::{Hit, Query, Snippet};
 pub use store::{Appended, Problem, Progress, Store};

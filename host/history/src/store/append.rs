@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::facts::{Fact, Writer, length_code, minutes};
 use super::forgotten::Forgotten;
 use super::packed::{Key, Packed, Text};
+use super::vectors::drop_vectors;
 use super::{Progress, Store, database, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
 
@@ -25,7 +26,7 @@ pub struct Appended {
     pub forgotten: usize,
 }
 
-pub(super) const fn cli_number(cli: Cli) -> i64 {
+pub(crate) const fn cli_number(cli: Cli) -> i64 {
     match cli {
         Cli::Claude => 1,
         Cli::Codex => 2,
@@ -292,8 +293,9 @@ pub(super) fn drop_messages(
     which: &str,
     parameters: impl rusqlite::Params,
 ) -> rusqlite::Result<usize> {
-    let ids: Vec<i64> =
+    let mut ids: Vec<i64> =
         connection.prepare(which)?.query_map(parameters, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    ids.sort_unstable();
     let mut facts = Writer::new(connection);
     let mut dropped: BTreeMap<String, i64> = BTreeMap::new();
     let mut length = 0_i64;
@@ -320,6 +322,7 @@ pub(super) fn drop_messages(
         }
     }
     facts.flush()?;
+    drop_vectors(connection, &ids)?;
     count_terms(connection, &dropped)?;
     let mut unused = connection.prepare_cached("DELETE FROM terms WHERE term = ? AND messages <= 0")?;
     for term in dropped.keys() {

@@ -136,7 +136,7 @@ pub(super) fn path_key(path: &Path) -> Vec<u8> {
 }
 
 /// The path that the database keeps.
-pub(super) fn path_of(key: &[u8]) -> PathBuf {
+pub(crate) fn path_of(key: &[u8]) -> PathBuf {
     #[cfg(unix)]
     return PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(key));
     #[cfg(not(unix))]
