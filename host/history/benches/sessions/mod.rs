@@ -110,6 +110,38 @@ pub fn set(seed: u64, sessions: usize, questions: usize) -> Set {
     Set { sessions, questions: all }
 }
 
+/// Sessions without an end, for sets that are too large to keep.
+pub struct Stream {
+    writer: Writer,
+    number: usize,
+}
+
+impl Stream {
+    pub fn new(seed: u64) -> Self {
+        Self { writer: Writer { random: Random(seed), incidents: Vec::new(), clock: 1_600_000_000_000 }, number: 0 }
+    }
+
+    /// The next session's messages.
+    pub fn next(&mut self) -> Vec<Message> {
+        let messages = self.writer.session(self.number);
+        self.number += 1;
+        // A year has many sessions.
+        self.writer.clock -= 3_400_000 * 4;
+        self.writer.incidents.truncate(20_000);
+        messages
+    }
+
+    /// A question about one of the sessions.
+    pub fn question(&mut self, random: &mut Random) -> String {
+        loop {
+            let incident = random.below(self.writer.incidents.len());
+            if let Some(question) = self.writer.question(*random.of(&Kind::ALL), incident) {
+                return question.text;
+            }
+        }
+    }
+}
+
 struct Writer {
     random: Random,
     incidents: Vec<Incident>,
