@@ -3,11 +3,13 @@
 mod append;
 mod database;
 mod facts;
+mod forget;
 mod forgotten;
 mod packed;
 mod schema;
 mod terms;
 pub(crate) mod vectors;
+mod view;
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +21,10 @@ pub(crate) use append::{cli_number, text_hash};
 use database::Opened;
 pub(crate) use database::path_of;
 pub(crate) use facts::{Fact, Facts, length, minutes};
+pub use forget::{Forget, Forgot};
 pub(crate) use packed::{Text, Uuid};
 pub(crate) use terms::{names, terms, words};
+pub use view::{Part, Range, Session, Sessions, Stats, Stored};
 
 /// How far a transcript was read, and what it looked like then.
 #[derive(Debug, Clone, PartialEq, Eq)]
