@@ -24,4 +24,6 @@ pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use search::{Hit, Query, Snippet};
-pub use store::{Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored};
+pub use store::{
+    Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
+};

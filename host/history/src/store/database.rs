@@ -58,7 +58,7 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         // What is forgotten must not stay in free pages.
         connection.pragma_update(None, "secure_delete", true)?;
-        connection.pragma_update(None, "cache_size", -16_000)?;
+        connection.pragma_update(None, "cache_size", -40_000)?;
         connection.pragma_update(None, "temp_store", "MEMORY")
     };
     prepare().map_err(failed)?;

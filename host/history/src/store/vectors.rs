@@ -54,6 +54,12 @@ impl Store {
         count().map(i64::cast_unsigned).map_err(|e| self.failed(e))
     }
 
+    /// Whether any message has a vector.
+    pub fn has_vectors(&self) -> Result<bool, HistoryError> {
+        let find = "SELECT EXISTS (SELECT 1 FROM vectors)";
+        self.connection.query_row(find, [], |row| row.get(0)).map_err(|e| self.failed(e))
+    }
+
     fn model(&self, embedder: &Embedder) -> rusqlite::Result<i64> {
         let mut put = self.connection.prepare_cached(
             "INSERT INTO models (identity, dimensions) VALUES (?, ?)
