@@ -79,6 +79,7 @@ fn main() -> ExitCode {
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
         Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
+        Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.

@@ -9,7 +9,7 @@
 //! # fn main() -> Result<(), aiw_history::HistoryError> {
 //! use aiw_history::{Query, Store};
 //! let store = Store::open("/home/me/.aiw/history".as_ref())?;
-//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() })? {
+//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() }, None)? {
 //!     println!("{} {}", hit.session, hit.snippet.text);
 //! }
 //! # Ok(()) }
@@ -20,13 +20,18 @@ mod intake;
 mod message;
 mod readers;
 mod redact;
+mod search;
 mod store;
 
+pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    Exclusions, Found, Handled, Hook, Import, Indexer, Intake, Queue, Report, Request, Taken, Todo, Todos, Watch, detached_main, is_off, log, todos,
+    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, is_off, log, todos,
 };
-pub use message::{Cli, MAX_TEXT, Message, Role};
+pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::Places;
 pub use redact::{REDACTED, Redactor};
-pub use store::{Appended, Problem, Progress, Store};
+pub use search::{Hit, Query, Snippet};
+pub use store::{
+    Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
+};

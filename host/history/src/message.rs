@@ -8,32 +8,6 @@ use serde::{Deserialize, Serialize};
 /// The most bytes of a message's text that are kept.
 pub const MAX_TEXT: usize = 16 << 10;
 
-/// An AI CLI that writes transcripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Cli {
-    /// Claude Code.
-    Claude,
-    /// Codex.
-    Codex,
-    /// Gemini CLI.
-    Gemini,
-}
-
-impl Cli {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::Claude, Self::Codex, Self::Gemini];
-
-    /// Its name, as its program has it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Claude => "claude",
-            Self::Codex => "codex",
-            Self::Gemini => "gemini",
-        }
-    }
-}
-
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -60,35 +34,21 @@ impl Role {
     }
 }
 
-/// A word that names nothing of the kind that was asked for.
+/// A word that names no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not one of: {known}")]
-pub struct UnknownName {
+#[error("`{word}` is not `user`, `assistant` or `tool`")]
+pub struct UnknownRole {
     word: String,
-    known: String,
-}
-
-impl UnknownName {
-    fn new(word: &str, known: &[&str]) -> Self {
-        Self { word: aiw_core::one_line(word, 80), known: known.join(", ") }
-    }
-}
-
-impl FromStr for Cli {
-    type Err = UnknownName;
-
-    fn from_str(word: &str) -> Result<Self, UnknownName> {
-        let known = Self::ALL.map(Self::as_str);
-        Self::ALL.into_iter().find(|cli| cli.as_str() == word).ok_or_else(|| UnknownName::new(word, &known))
-    }
 }
 
 impl FromStr for Role {
-    type Err = UnknownName;
+    type Err = UnknownRole;
 
-    fn from_str(word: &str) -> Result<Self, UnknownName> {
-        let known = Self::ALL.map(Self::as_str);
-        Self::ALL.into_iter().find(|role| role.as_str() == word).ok_or_else(|| UnknownName::new(word, &known))
+    fn from_str(word: &str) -> Result<Self, UnknownRole> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == word)
+            .ok_or_else(|| UnknownRole { word: aiw_core::one_line(word, 80) })
     }
 }
 

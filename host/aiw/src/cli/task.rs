@@ -99,10 +99,12 @@ pub struct PruneArgs {
 }
 
 /// Milliseconds since 1970 of a time, or of a while ago.
-fn parse_since(text: &str) -> Result<u64, String> {
+pub fn parse_since(text: &str) -> Result<u64, String> {
     let time = match parse_duration(text) {
         Ok(ago) => std::time::SystemTime::now().checked_sub(ago),
-        Err(_) => humantime::parse_rfc3339_weak(text).ok(),
+        Err(_) => {
+            humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339(&format!("{text}T00:00:00Z"))).ok()
+        }
     };
     let since = time.and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
     since

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_core::ErrorKind;
+use aiw_history::Stats;
 use aiw_launch::{CliDetails, Explanation, LogLine, RoleDetails, TaskDetails, WaitedTask};
 use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
@@ -19,9 +20,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, Listening, McpLogin, McpLogout, McpToken,
-    ModelPull, ModelRemove, NewProject, Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool,
-    SetupAnswer, Status, TaskLog, Version, Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, HistoryForget, HistoryHit, HistoryMessage,
+    HistorySearch, HistorySession, HistorySessions, HistoryShow, Listening, McpLogin, McpLogout, McpToken, ModelPull,
+    ModelRemove, NewProject, Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer,
+    Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -67,6 +69,13 @@ fn shapes() -> Vec<(&'static str, Value)> {
         FailedId
         FoundTool
         Hidden
+        HistoryForget
+        HistoryHit
+        HistoryMessage
+        HistorySearch
+        HistorySession
+        HistorySessions
+        HistoryShow
         InstalledSummary
         Listening
         LogLine
@@ -96,6 +105,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerStatus
         ServerTool
         SetupAnswer
+        Stats
         Status
         SwitchedPlugin
         TaskDetails

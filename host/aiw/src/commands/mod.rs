@@ -7,6 +7,7 @@ pub mod docs;
 pub mod extension;
 mod follow;
 pub mod general;
+pub mod history;
 pub mod marketplace;
 pub mod mcp;
 pub mod model;

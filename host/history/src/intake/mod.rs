@@ -18,12 +18,11 @@ mod todos;
 mod watch;
 
 pub use detached::detached_main;
-pub use exclude::{Exclusions, is_off};
+pub use exclude::is_off;
 pub use hook::{Handled, Hook};
 pub use import::{Found, Import};
 pub use indexer::{Indexer, Report};
 pub use log::log;
-pub use queue::{Queue, Request};
-pub use take::{Intake, Taken};
+pub use queue::Queue;
 pub use todos::{Todo, Todos, todos};
 pub use watch::Watch;

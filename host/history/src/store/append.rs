@@ -1,6 +1,6 @@
 //! Storing what was read from transcripts, and dropping what came from one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::facts::{Fact, Writer, length_code, minutes};
 use super::forgotten::Forgotten;
 use super::packed::{Key, Packed, Text};
+use super::vectors::drop_vectors;
 use super::{Progress, Store, database, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
 
@@ -25,7 +26,7 @@ pub struct Appended {
     pub forgotten: usize,
 }
 
-pub(super) const fn cli_number(cli: Cli) -> i64 {
+pub(crate) const fn cli_number(cli: Cli) -> i64 {
     match cli {
         Cli::Claude => 1,
         Cli::Codex => 2,
@@ -215,7 +216,7 @@ impl<'a> Writing<'a> {
              title = CASE WHEN title IS NULL AND ?3 IS NOT NULL THEN ?3 ELSE title END WHERE id = ?1",
         )?;
         let is_title = message.role == Role::User && message.agent.is_none() && !text.trim().is_empty();
-        let title = is_title.then(|| aiw_core::one_line(&text[..text.floor_char_boundary(4 * MAX_TITLE)], MAX_TITLE));
+        let title = is_title.then(|| title_of(text));
         note.execute(params![session, message.time, title])?;
         Ok(true)
     }
@@ -292,11 +293,13 @@ pub(super) fn drop_messages(
     which: &str,
     parameters: impl rusqlite::Params,
 ) -> rusqlite::Result<usize> {
-    let ids: Vec<i64> =
+    let mut ids: Vec<i64> =
         connection.prepare(which)?.query_map(parameters, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    ids.sort_unstable();
     let mut facts = Writer::new(connection);
     let mut dropped: BTreeMap<String, i64> = BTreeMap::new();
     let mut length = 0_i64;
+    let mut sessions = BTreeSet::new();
     {
         let mut find = connection.prepare_cached("SELECT text, tools, session FROM messages WHERE id = ?")?;
         let mut unlist = connection.prepare_cached("DELETE FROM messages WHERE id = ?")?;
@@ -316,18 +319,44 @@ pub(super) fn drop_messages(
             unlist.execute([id])?;
             unsee.execute([text_hash(&text)])?;
             less.execute([session])?;
+            sessions.insert(session);
             facts.put(*id, None)?;
         }
     }
     facts.flush()?;
+    drop_vectors(connection, &ids)?;
     count_terms(connection, &dropped)?;
     let mut unused = connection.prepare_cached("DELETE FROM terms WHERE term = ? AND messages <= 0")?;
     for term in dropped.keys() {
         unused.execute([term])?;
     }
     count(connection, -i64::try_from(ids.len()).unwrap_or_default(), -length)?;
-    connection.execute("DELETE FROM sessions WHERE messages <= 0", [])?;
+    mend_sessions(connection, &sessions)?;
     Ok(ids.len())
+}
+
+/// Finds out anew what is known of sessions that lost messages, and drops empty ones.
+fn mend_sessions(connection: &Connection, sessions: &BTreeSet<i64>) -> rusqlite::Result<()> {
+    let mut drop = connection.prepare_cached("DELETE FROM sessions WHERE id = ? AND messages <= 0")?;
+    let mut title = connection.prepare_cached(
+        "SELECT text FROM messages WHERE session = ? AND role = ? AND agent IS NULL ORDER BY id LIMIT 1",
+    )?;
+    let mut mend = connection.prepare_cached(
+        "UPDATE sessions SET title = ?2, first = (SELECT min(time) FROM messages WHERE session = ?1),
+         last = (SELECT max(time) FROM messages WHERE session = ?1) WHERE id = ?1",
+    )?;
+    for session in sessions {
+        if drop.execute([session])? == 0 {
+            let text: Option<Text> =
+                title.query_row([*session, role_number(Role::User)], |row| row.get(0)).optional()?;
+            mend.execute(params![session, text.map(|Text(text)| title_of(&text))])?;
+        }
+    }
+    Ok(())
+}
+
+fn title_of(text: &str) -> String {
+    aiw_core::one_line(&text[..text.floor_char_boundary(4 * MAX_TITLE)], MAX_TITLE)
 }
 
 /// A hash of a text, the same whatever its numbers and spaces are.

@@ -58,7 +58,7 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
         connection.pragma_update(None, "synchronous", "FULL")?;
         // What is forgotten must not stay in free pages.
         connection.pragma_update(None, "secure_delete", true)?;
-        connection.pragma_update(None, "cache_size", -16_000)?;
+        connection.pragma_update(None, "cache_size", -40_000)?;
         connection.pragma_update(None, "temp_store", "MEMORY")
     };
     prepare().map_err(failed)?;
@@ -136,7 +136,7 @@ pub(super) fn path_key(path: &Path) -> Vec<u8> {
 }
 
 /// The path that the database keeps.
-pub(super) fn path_of(key: &[u8]) -> PathBuf {
+pub(crate) fn path_of(key: &[u8]) -> PathBuf {
     #[cfg(unix)]
     return PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(key));
     #[cfg(not(unix))]

@@ -48,9 +48,9 @@ impl Forgotten {
     /// Whether a message must not come back.
     pub fn covers(&self, message: &Message) -> bool {
         let time = message.time.unwrap_or(i64::MIN);
-        let until = |names: &BTreeMap<String, i64>, name: &str| names.get(name).is_some_and(|until| time <= *until);
+        let project = Path::new(&message.project);
         (message.time.is_some() && time < self.before)
-            || until(&self.sessions, &message.session)
-            || until(&self.projects, &message.project)
+            || self.sessions.get(&message.session).is_some_and(|until| time <= *until)
+            || self.projects.iter().any(|(path, until)| time <= *until && project.starts_with(path))
     }
 }

@@ -3,18 +3,30 @@
 mod append;
 mod database;
 mod facts;
+mod forget;
 mod forgotten;
+mod markdown;
 mod packed;
 mod schema;
 mod terms;
+pub(crate) mod vectors;
+mod view;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::HistoryError;
+use crate::{Cli, HistoryError, Role};
 pub use append::Appended;
+pub(crate) use append::{cli_number, text_hash};
 use database::Opened;
+pub(crate) use database::path_of;
+pub(crate) use facts::{Fact, Facts, length, minutes};
+pub use forget::{Forget, Forgot};
+pub use markdown::markdown;
+pub(crate) use packed::{Text, Uuid};
+pub(crate) use terms::{names, terms, words};
+pub use view::{Part, Range, Session, Sessions, Stats, Stored};
 
 /// How far a transcript was read, and what it looked like then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,9 +171,44 @@ impl Store {
         list().map_err(|e| self.failed(e))
     }
 
+    /// The number of the session with this id, or the only one whose id starts like this.
+    pub(crate) fn session_number(&self, session: &str) -> Result<i64, HistoryError> {
+        let find = || -> rusqlite::Result<Vec<(i64, String)>> {
+            let mut find = self.connection.prepare_cached(
+                "SELECT id, name FROM sessions WHERE name >= ?1 AND name < ?2 AND messages > 0 ORDER BY name LIMIT 100",
+            )?;
+            find.query_map([session, &format!("{session}\u{10ffff}")], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let found = find().map_err(|e| self.failed(e))?;
+        match &found[..] {
+            [(id, name), ..] if name == session => Ok(*id),
+            [(id, _)] if !session.is_empty() => Ok(*id),
+            [] => Err(HistoryError::NoSession { session: session.to_owned() }),
+            several => Err(HistoryError::Ambiguous { start: session.to_owned(), count: several.len() }),
+        }
+    }
+
     /// What an error of SQLite means here. Damage is noted, so that the next process sets the database aside.
     pub(crate) fn failed(&self, error: rusqlite::Error) -> HistoryError {
         database::failed(&self.directory, error)
+    }
+}
+
+/// The CLI that a number of the database stands for.
+pub(crate) const fn cli_of(number: i64) -> Cli {
+    match number {
+        2 => Cli::Codex,
+        3 => Cli::Gemini,
+        _ => Cli::Claude,
+    }
+}
+
+/// The role that a number of the database stands for.
+pub(crate) const fn role_of(number: i64) -> Role {
+    match number {
+        1 => Role::User,
+        3 => Role::Tool,
+        _ => Role::Assistant,
     }
 }
 

@@ -1,10 +1,8 @@
 //! Texts as the database keeps them: compressed where that makes them smaller.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
 
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 
@@ -28,14 +26,37 @@ impl Packed {
     }
 }
 
+thread_local! {
+    // Making one costs more than most texts.
+    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(4), false));
+    static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+}
+
 fn deflated(text: &str) -> Option<Vec<u8>> {
     if text.len() < LEAST {
         return None;
     }
-    let mut encoder = DeflateEncoder::new(Vec::with_capacity(text.len() / 2), Compression::new(4));
-    encoder.write_all(text.as_bytes()).ok()?;
-    let bytes = encoder.finish().ok()?;
-    (bytes.len() < text.len()).then_some(bytes)
+    // What needs more is no smaller.
+    let mut bytes = Vec::with_capacity(text.len());
+    COMPRESS.with_borrow_mut(|compress| {
+        compress.reset();
+        let status = compress.compress_vec(text.as_bytes(), &mut bytes, FlushCompress::Finish);
+        matches!(status, Ok(Status::StreamEnd)).then_some(bytes)
+    })
+}
+
+fn inflated(bytes: &[u8]) -> FromSqlResult<String> {
+    let mut text = Vec::with_capacity(MAX_TEXT);
+    DECOMPRESS.with_borrow_mut(|decompress| {
+        decompress.reset(false);
+        match decompress.decompress_vec(bytes, &mut text, FlushDecompress::Finish) {
+            Ok(Status::StreamEnd) => Ok(()),
+            Ok(_) => Err(FromSqlError::Other("a text is cut off".into())),
+            Err(error) => Err(FromSqlError::Other(Box::new(error))),
+        }
+    })?;
+    text.shrink_to_fit();
+    String::from_utf8(text).map_err(|error| FromSqlError::Other(Box::new(error)))
 }
 
 impl ToSql for Packed {
@@ -54,12 +75,7 @@ impl FromSql for Text {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
             ValueRef::Text(_) => value.as_str().map(|text| Self(text.to_owned())),
-            ValueRef::Blob(bytes) => {
-                let mut text = String::new();
-                let whole = DeflateDecoder::new(bytes).take(MAX_TEXT as u64).read_to_string(&mut text);
-                whole.map_err(|error| FromSqlError::Other(Box::new(error)))?;
-                Ok(Self(text))
-            }
+            ValueRef::Blob(bytes) => inflated(bytes).map(Self),
             _ => Err(FromSqlError::InvalidType),
         }
     }
@@ -124,7 +140,9 @@ mod tests {
     #[test]
     fn texts_and_ids_come_back_as_they_were() {
         let connection = Connection::open_in_memory().unwrap();
-        for text in ["", "short", &"a longer text, which is the same again and again. ".repeat(300)] {
+        for text in
+            ["", "short", &"a longer text, which is the same again and again. ".repeat(300), &"0123456789".repeat(1600)]
+        {
             let back: Text = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, text);
         }

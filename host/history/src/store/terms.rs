@@ -13,6 +13,11 @@ pub(crate) fn terms(text: &str) -> Vec<String> {
     terms
 }
 
+/// The words of a text alone.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    aiw_search::words(text)
+}
+
 /// How often each term of a text occurs.
 pub(super) fn counts(terms: Vec<String>) -> HashMap<String, u32> {
     let mut counts = HashMap::with_capacity(terms.len());
