@@ -6,7 +6,7 @@ use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::{RemovedProvider, RemovedSecret};
-use aiw_setup::ClientSummary;
+use aiw_setup::{ClientSummary, HookStatus, HookSummary};
 use aiw_vectors::ModelStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -568,4 +568,70 @@ pub struct HistoryForget {
 
 fn time(millis: Option<i64>) -> Option<String> {
     millis.and_then(|millis| u64::try_from(millis).ok()).map(aiw_home::rfc3339)
+}
+
+/// `aiw hooks install`, `aiw hooks uninstall`
+#[derive(Serialize, JsonSchema)]
+pub struct HooksAnswer {
+    /// The settings, and what changes in them
+    #[serde(flatten)]
+    pub settings: HookSummary,
+    /// Whether nothing was written because of `--dry-run`
+    pub dry_run: bool,
+}
+
+/// `aiw hooks status`
+#[derive(Serialize, JsonSchema)]
+pub struct HooksStatus {
+    /// Whether they are installed anywhere
+    pub installed: bool,
+    /// Each settings file of Claude Code's
+    pub settings: Vec<HookStatus>,
+}
+
+/// `aiw history import`, `aiw history watch --once`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryImport {
+    /// The transcripts that were looked at
+    pub transcripts: usize,
+    /// The messages that are new
+    pub messages: usize,
+    /// The bytes that were read
+    pub bytes: u64,
+    /// The transcripts in which something could not be read; `aiw history doctor` names them
+    pub with_problems: usize,
+    /// How long it took, in milliseconds
+    pub took_ms: u64,
+}
+
+/// `aiw history doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryDoctor {
+    /// Whether Claude Code tells aiw of its sessions, in any of its settings
+    pub hooks_installed: bool,
+    /// Each settings file of Claude Code's
+    pub hooks: Vec<HookStatus>,
+    /// Whether `AIW_HISTORY` switches the history off here
+    pub off: bool,
+    /// The requests of hooks that were not carried out yet
+    pub queued: usize,
+    /// The transcripts that there are
+    pub transcripts: usize,
+    /// Those of them of which nothing was read yet
+    pub unread: usize,
+    /// Where transcripts, or lines of them, were left out, the latest first
+    pub skipped: Vec<HistorySkipped>,
+}
+
+/// A transcript in `aiw history doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySkipped {
+    /// The transcript
+    pub path: String,
+    /// What is wrong with it
+    pub reason: String,
+    /// How often that was seen
+    pub count: u64,
+    /// When it was last seen
+    pub time: String,
 }

@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 
 pub mod history;
+pub mod hooks;
 pub mod mcp;
 pub mod model;
 pub mod provider;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::complete;
 
 use self::history::HistoryCommand;
+use self::hooks::HooksCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
@@ -98,6 +100,9 @@ pub enum Command {
     /// Search past sessions of AI CLIs
     #[command(subcommand)]
     History(HistoryCommand),
+    /// Have sessions of Claude Code read for the history when they end
+    #[command(subcommand)]
+    Hooks(HooksCommand),
     /// Get a sentence model, so that search goes by meaning too
     ///
     /// Everything works without one, by words alone.

@@ -49,6 +49,15 @@ fn main() -> ExitCode {
     // looks into it. What it becomes by `exec` is not concerned.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // A client waits for it, so nothing else is set up either.
+    let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
+    if commands::hooks::is_handle(&words) {
+        return commands::hooks::handle_at_once();
+    }
+    // It leaves the session of the hook that starts it, before there is a second thread.
+    if aiw_history::detached_main(words.into_iter(), commands::hooks::secrets, commands::intake::give_meaning) {
+        return ExitCode::SUCCESS;
+    }
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let (arguments, theirs) = commands::run::part(std::env::args_os());
@@ -80,6 +89,7 @@ fn main() -> ExitCode {
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
         Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
         Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
+        Command::Hooks(command) => runtime::run(&output, commands::hooks::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.

@@ -33,6 +33,32 @@ pub enum HistoryCommand {
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
+    /// Take in the sessions that there are: of Claude Code, Codex and Gemini CLI
+    ///
+    /// What was taken in before is not read again.
+    Import {
+        /// A transcript, or a directory with transcripts [default: all of the CLIs' own]
+        path: Option<PathBuf>,
+        /// All sessions of all CLIs; this is the default
+        #[arg(long, conflicts_with = "path")]
+        all: bool,
+    },
+    /// Take in sessions as they grow, until you stop it; for CLIs without hooks
+    Watch {
+        /// How often to look
+        #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
+        interval: u64,
+        /// Look once
+        #[arg(long)]
+        once: bool,
+    },
+    /// Show what a session of Claude Code planned to do, also one that is running
+    Todos {
+        /// Its id, or the start of it [default: the last one]
+        session: Option<String>,
+    },
+    /// Show whether hooks are installed, what waits, and which transcripts could not be read, and why
+    Doctor,
     /// Show how much is in the history
     Stats,
     /// Forget a session, a project, or what is old

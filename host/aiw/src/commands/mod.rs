@@ -8,6 +8,8 @@ pub mod extension;
 mod follow;
 pub mod general;
 pub mod history;
+pub mod hooks;
+pub mod intake;
 pub mod marketplace;
 pub mod mcp;
 pub mod model;

@@ -40,6 +40,11 @@ impl Found {
         self.entries.iter().map(|entry| entry.size).sum()
     }
 
+    /// Their files.
+    pub fn paths(&self) -> impl Iterator<Item = PathBuf> {
+        self.entries.iter().map(|entry| self.root.join(&entry.path))
+    }
+
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
