@@ -37,7 +37,10 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-gateway", &["aiw-core", "aiw-history", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"]),
+    (
+        "aiw-gateway",
+        &["aiw-core", "aiw-history", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"],
+    ),
     // Domains.
     ("aiw-history", &["aiw-core", "aiw-home", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
