@@ -56,6 +56,8 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A request is dropped from the queue once its messages are committed, so a commit must survive a power cut.
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // A large import changes the same pages again and again: they are written once.
+        connection.pragma_update(None, "wal_autocheckpoint", 8000)?;
         // What is forgotten must not stay in free pages.
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "cache_size", -40_000)?;
