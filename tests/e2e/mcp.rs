@@ -351,9 +351,16 @@ fn the_tools_are_as_clients_need_them() {
     for tool in tools["tools"].as_array().unwrap() {
         // Claude Code hides other tools behind a search. Without being told, Codex runs only tools that read.
         assert_eq!(tool["_meta"], json!({"anthropic/alwaysLoad": true}));
-        let reads =
-            ["list_roles", "list_providers", "list_tasks", "get_task_logs", "wait_task", "search_history", "get_session"]
-            .contains(&tool["name"].as_str().unwrap());
+        let reads = [
+            "list_roles",
+            "list_providers",
+            "list_tasks",
+            "get_task_logs",
+            "wait_task",
+            "search_history",
+            "get_session",
+        ]
+        .contains(&tool["name"].as_str().unwrap());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{}", tool["name"]);
         assert_eq!(tool["inputSchema"]["additionalProperties"], false);
     }

@@ -77,8 +77,12 @@ const ROOMS: [(&str, &[&str]); 25] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 3] =
-    [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen"), ("aiw-vectors", "aiw-tests")];
+const TESTS: [(&str, &str); 4] = [
+    ("aiw-markets", "aiw-testkit"),
+    ("aiw-mcp", "aiw-listen"),
+    ("aiw-tests", "aiw-history"),
+    ("aiw-vectors", "aiw-tests"),
+];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
 const DOORS: [(&str, &[&str]); 28] = [
