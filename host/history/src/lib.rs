@@ -24,6 +24,8 @@ pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use search::{Hit, Query, Snippet};
+#[doc(hidden)]
+pub use store::vectors::bench;
 pub use store::{
     Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
 };

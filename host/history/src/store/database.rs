@@ -70,6 +70,14 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
     }
 }
 
+/// Another connection to a database that is open, for reading in another thread.
+pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path(directory), flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
 /// Sets the damaged database aside, and opens an empty one that is to be filled again.
 fn anew(directory: &Path) -> Result<Opened, HistoryError> {
     let turn = aiw_home::Turn::acquire(&directory.join(".rebuild.lock"))?;
