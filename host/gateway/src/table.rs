@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{providers, route, servers, start, tasks};
+use crate::{history, providers, route, servers, start, tasks};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -29,9 +29,17 @@ of them, listed or not.";
 const ROUTING: &str = "\
 Before you do by hand what a tool could do, ask intelligent_route: it finds the tools for a job among all these servers.";
 
+const HISTORY: &str = "\
+search_history finds what was said in the user's past sessions with AI CLIs: ask it when they refer to earlier work.";
+
 /// What a model should know before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
-    let parts = [(Toolset::Tasks, TASKS), (Toolset::Servers, SERVERS), (Toolset::Routing, ROUTING)];
+    let parts = [
+        (Toolset::Tasks, TASKS),
+        (Toolset::Servers, SERVERS),
+        (Toolset::Routing, ROUTING),
+        (Toolset::History, HISTORY),
+    ];
     let parts = parts
         .into_iter()
         .filter(|(toolset, _)| toolsets.contains(toolset) && (has_servers || !toolset.is_about_servers()));
@@ -143,6 +151,24 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             LOOKS,
             None,
             route::search_tools,
+        ),
+        ToolEntry::relayed(
+            Toolset::History,
+            "search_history",
+            "Search past sessions",
+            "Finds messages of past AI CLI sessions by words and meaning; says how to resume each session.",
+            LOOKS,
+            None,
+            history::search_history,
+        ),
+        ToolEntry::relayed(
+            Toolset::History,
+            "get_session",
+            "Read a past session",
+            "Shows a part of a past session.",
+            LOOKS,
+            None,
+            history::get_session,
         ),
     ]
 }

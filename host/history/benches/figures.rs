@@ -59,6 +59,26 @@ fn main() {
     row("search as a fresh process, median", times[times.len() / 2], 50.0, "ms");
     row("search as a fresh process, 99 of 100", times[times.len() * 99 / 100], 150.0, "ms");
     row("search, resident", resident, 150.0, "MB");
+    vectors(&directory);
+}
+
+/// The vectors are made up: a scan takes as long whatever they say.
+fn vectors(directory: &Path) {
+    let store = Store::open(directory).unwrap();
+    let mut random = Random(9);
+    let mut make = || -> Vec<f32> { (0..384).map(|_| (random.next() >> 40) as f32 / (1 << 23) as f32 - 1.0).collect() };
+    let query = make();
+    if !store.has_vectors().unwrap() {
+        aiw_history::bench::fill(&store, "bench", 384, make).unwrap();
+    }
+    let mut times = Vec::new();
+    for _ in 0..15 {
+        let begun = Instant::now();
+        assert!(aiw_history::bench::scan(&store, "bench", &query).unwrap() > 0);
+        times.push(begun.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    row("vector part, warm process", times[times.len() / 2], 150.0, "ms");
 }
 
 fn row(what: &str, measured: f64, limit: f64, unit: &str) {

@@ -32,6 +32,8 @@ pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::Places;
 pub use redact::{REDACTED, Redactor};
 pub use search::{Hit, Query, Snippet};
+#[doc(hidden)]
+pub use store::vectors::bench;
 pub use store::{
     Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
 };

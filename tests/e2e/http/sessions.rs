@@ -27,7 +27,7 @@ fn a_session_of_each_version_works_from_beginning_to_end() {
         let session = server.session(asked);
         assert_eq!((session.version.as_str(), &session.result["serverInfo"]["name"]), (agreed, &json!("aiw")));
         assert!(session.id.len() >= 32 && ids.insert(session.id.clone()));
-        assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 7);
+        assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 9);
         assert_eq!(session.ask(2, "ping", &json!({}))["result"], json!({}));
         assert_eq!(session.call(3, "list_tasks", json!({})), json!({"tasks": [], "left_out": 0}));
         assert_eq!(session.ask(4, "nothing/known", &json!({}))["error"]["code"], -32601);
@@ -206,7 +206,7 @@ fn only_the_toolsets_that_were_asked_for_are_offered() {
     let env = Environment::cold();
     let server = Server::with(&env, &["--toolsets", "tasks"]);
     let session = server.session("2025-11-25");
-    assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 9);
     let unknown = env.run(&["mcp", "serve", "--toolsets", "tasks,none"]);
     assert_eq!(unknown.code, 64);
     assert!(

@@ -237,7 +237,11 @@ impl Writer {
             let listing = self.listing();
             say(self, Role::Tool, &["Bash"], listing);
         }
-        let logs: Vec<&str> = (0..2 + self.random.below(4)).map(|_| *self.random.of(&LOGS)).collect();
+        let logs: Vec<String> = (0..2 + self.random.below(16))
+            .map(|_| {
+                format!("{} {} id={:08x}", self.clock % 86_400_000, self.random.of(&LOGS), self.random.next() >> 32)
+            })
+            .collect();
         incident.failed =
             say(self, Role::Tool, &["Bash"], format!("{}\n{error}\n{}", logs.join("\n"), self.clock % 977));
         let (subject, cause) = (self.word(&mut incident, 0), self.word(&mut incident, 2));
@@ -334,7 +338,7 @@ impl Writer {
 
     fn code(&mut self, function: &str, file: &str) -> String {
         let mut code = format!("// {file}\n");
-        for _ in 0..3 + self.random.below(8) {
+        for _ in 0..6 + self.random.below(40) {
             let (a, b) = (self.function(), *self.random.of(&NOUNS));
             code.push_str(&format!("    let {b} = {a}({}, {});\n", self.random.of(&NOUNS), self.random.below(64)));
         }
@@ -345,7 +349,7 @@ impl Writer {
     /// Names of other incidents, as searches and listings show them.
     fn listing(&mut self) -> String {
         let mut listing = String::new();
-        for _ in 0..4 + self.random.below(8) {
+        for _ in 0..4 + self.random.below(24) {
             let line = match self.incidents.len() {
                 0 => {
                     let function = self.function();
@@ -375,13 +379,13 @@ impl Writer {
             Kind::Paraphrase => {
                 let first = self.random.chance(50);
                 let part = if first { 2 } else { 3 };
-                let subject = {
-                    let words = concept(0);
-                    words[self.random.below(words.len())]
-                };
                 let template = self.random.text(if first { sentences.why } else { sentences.how });
-                let text = template.replace("{s}", subject).replace("{x}", unused(1)).replace("{y}", unused(part));
-                (text, vec![if first { &incident.explained } else { &incident.solved }])
+                // Half of the people have words of their own for it.
+                let mut said =
+                    |part: usize| if self.random.chance(50) { unused(part) } else { self.random.text(concept(part)) };
+                let (subject, problem, rest) = (said(0), said(1), said(part));
+                let text = template.replace("{s}", subject).replace("{x}", problem).replace("{y}", rest);
+                (text, vec![&incident.explained, &incident.solved])
             }
             Kind::HalfRemembered => {
                 let (subject, problem, cause) = (any(0), any(1), any(2));
@@ -411,7 +415,7 @@ impl Writer {
                             .to_lowercase(),
                     );
                 }
-                (words.join(" "), vec![&incident.explained])
+                (words.join(" "), vec![&incident.explained, &incident.solved])
             }
             Kind::Identifier => {
                 let text = match self.random.below(4) {

@@ -98,9 +98,13 @@ impl Store {
             let request = spelling::Request::new(&transaction, text)?;
             let gathered = Gathered::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {
-                (Some(vector), Some(embedder)) => {
-                    crate::store::vectors::nearness(&transaction, embedder.identity(), vector, facts.end())?
-                }
+                (Some(vector), Some(embedder)) => crate::store::vectors::nearness(
+                    &transaction,
+                    self.directory(),
+                    embedder.identity(),
+                    vector,
+                    facts.end(),
+                )?,
                 _ => None,
             };
             rank::hits(&transaction, &request, &facts, &wanted, &gathered, near.as_deref(), limit)

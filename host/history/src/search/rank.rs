@@ -14,6 +14,9 @@ use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash}
 /// How many candidates' texts are read.
 const READ: usize = 160;
 
+/// The most bytes of them: reading words takes time. The best by their first scores are read first.
+const MAX_BYTES: usize = 512 << 10;
+
 /// How many of the nearest in meaning become candidates.
 const NEAREST: usize = 100;
 
@@ -56,13 +59,16 @@ pub(super) fn hits(
         let known: HashSet<u32> = ids.iter().copied().collect();
         ids.extend(nearest(near, facts, wanted, NEAREST).into_iter().filter(|id| !known.contains(id)));
     }
-    // In the order in which they are stored, which reads pages once.
-    ids.sort_unstable();
     let mut find = connection.prepare_cached("SELECT text, tools FROM messages WHERE id = ?")?;
     let mut candidates = Vec::with_capacity(ids.len());
+    let mut left = MAX_BYTES;
     for id in ids {
         let Some(fact) = facts.get(id as usize) else { continue };
+        if left == 0 {
+            break;
+        }
         let (Text(text), tools) = find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+        left = left.saturating_sub(text.len());
         let (words, has) = score::score(request, &text, tools.as_deref());
         candidates.push(Candidate { id, fact, text, words, near: near_of(id), has });
     }

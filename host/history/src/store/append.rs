@@ -186,8 +186,8 @@ impl<'a> Writing<'a> {
         let id = self.connection.last_insert_rowid();
         let mut seen = self.connection.prepare_cached("INSERT OR IGNORE INTO texts VALUES (?)")?;
         let is_copy = seen.execute([text_hash(text)])? == 0;
-        let mut all = terms::terms(text);
-        all.extend(message.tools.iter().flat_map(|tool| terms::terms(tool)));
+        let mut all = terms(text);
+        all.extend(message.tools.iter().flat_map(|tool| terms(tool)));
         let length = all.len();
         let counts = terms::counts(all);
         let mut index = self.connection.prepare_cached("INSERT INTO words (rowid, terms) VALUES (?, ?)")?;
@@ -309,8 +309,8 @@ pub(super) fn drop_messages(
         for id in &ids {
             let (Text(text), tools, session) =
                 find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?)))?;
-            let mut all = terms::terms(&text);
-            all.extend(tools.iter().flat_map(|tools| tools.split(' ')).flat_map(terms::terms));
+            let mut all = terms(&text);
+            all.extend(tools.iter().flat_map(|tools| tools.split(' ')).flat_map(terms));
             length += i64::try_from(all.len()).unwrap_or_default();
             for term in terms::counts(all).into_keys() {
                 *dropped.entry(term).or_default() -= 1;

@@ -56,6 +56,8 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A request is dropped from the queue once its messages are committed, so a commit must survive a power cut.
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // A large import changes the same pages again and again: they are written once.
+        connection.pragma_update(None, "wal_autocheckpoint", 8000)?;
         // What is forgotten must not stay in free pages.
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "cache_size", -40_000)?;
@@ -66,6 +68,14 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
         None => Ok(Opened { connection }),
         Some(found) => Err(HistoryError::Newer { path: place, found, known: schema::VERSION }),
     }
+}
+
+/// Another connection to a database that is open, for reading in another thread.
+pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path(directory), flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
 }
 
 /// Sets the damaged database aside, and opens an empty one that is to be filled again.

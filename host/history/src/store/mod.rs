@@ -134,7 +134,7 @@ impl Store {
             let mut list =
                 self.connection.prepare_cached("SELECT path FROM files WHERE head IS NOT NULL ORDER BY id")?;
             let paths = list.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-            paths.map(|path| path.map(|path| database::path_of(&path))).collect()
+            paths.map(|path| path.map(|path| path_of(&path))).collect()
         };
         list().map_err(|e| self.failed(e))
     }
@@ -160,7 +160,7 @@ impl Store {
                 .prepare_cached("SELECT path, reason, count, time FROM problems ORDER BY time DESC, path LIMIT 1000")?;
             let problems = list.query_map([], |row| {
                 Ok(Problem {
-                    path: database::path_of(&row.get::<_, Vec<u8>>(0)?),
+                    path: path_of(&row.get::<_, Vec<u8>>(0)?),
                     reason: row.get(1)?,
                     count: row.get::<_, i64>(2)?.cast_unsigned(),
                     time: row.get(3)?,

@@ -1,10 +1,12 @@
 //! Vectors of messages: as bytes, many in a row of the database, because a million of them are read for each search.
 
+use std::path::Path;
+
 use aiw_vectors::{Embedder, kernel};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::Store;
 use super::packed::Text;
+use super::{Store, database};
 use crate::HistoryError;
 
 /// Vectors in a row.
@@ -185,37 +187,121 @@ pub(super) fn drop_vectors(connection: &Connection, ids: &[i64]) -> rusqlite::Re
     Ok(())
 }
 
+/// Rows from which on several threads read.
+const MANY: usize = 128;
+
 /// How near messages are to a vector of length 1, by their ids: a cosine, or NaN if there is no vector. `None` if this
 /// model has made none.
 pub(crate) fn nearness(
     connection: &Connection,
+    directory: &Path,
     identity: &str,
     vector: &[f32],
     end: usize,
 ) -> rusqlite::Result<Option<Vec<f32>>> {
+    let mut find = connection.prepare_cached("SELECT id FROM models WHERE identity = ?")?;
+    let Some(model) = find.query_row([identity], |row| row.get::<_, i64>(0)).optional()? else { return Ok(None) };
+    let mut list = connection.prepare_cached("SELECT first FROM vectors WHERE model = ? ORDER BY first")?;
+    let rows: Vec<i64> = list.query_map([model], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
     let width = kernel::width(vector.len());
     let mut codes = Vec::with_capacity(width);
     let unit = kernel::quantize(vector, width, &mut codes);
     let query: Vec<i16> = codes.into_iter().map(i16::from).collect();
-    let mut list = connection
-        .prepare_cached("SELECT ids, units, codes FROM vectors JOIN models ON models.id = model WHERE identity = ?")?;
-    let mut rows = list.query([identity])?;
-    let mut near = vec![f32::NAN; end];
-    let mut is_any = false;
+    let threads =
+        if rows.len() < MANY { 1 } else { std::thread::available_parallelism().map_or(1, usize::from).min(4) };
+    let shares: Vec<&[i64]> = rows.chunks(rows.len().div_ceil(threads)).collect();
+    let near = |connection: &Connection, share: &[i64]| scan(connection, model, share, &query, unit);
+    let others = |share: &[i64]| -> rusqlite::Result<Vec<(i64, f32)>> { near(&database::another(directory)?, share) };
+    let parts: Vec<rusqlite::Result<Vec<(i64, f32)>>> = std::thread::scope(|scope| {
+        let (own, rest) = shares.split_at(1.min(shares.len()));
+        let others = &others;
+        let waiting: Vec<_> = rest.iter().map(|share| scope.spawn(move || others(share))).collect();
+        let mut parts: Vec<_> = own.iter().map(|share| near(connection, share)).collect();
+        parts.extend(waiting.into_iter().zip(rest).map(|(thread, share)| {
+            // Without a thread's part, this one does it.
+            thread.join().unwrap_or_else(|_| near(connection, share))
+        }));
+        parts
+    });
+    let mut all = vec![f32::NAN; end];
+    for part in parts {
+        for (id, cosine) in part? {
+            if let Some(place) = usize::try_from(id).ok().and_then(|id| all.get_mut(id)) {
+                *place = cosine;
+            }
+        }
+    }
+    Ok(Some(all))
+}
+
+/// The cosines of the vectors in some rows, which are neighbours.
+fn scan(
+    connection: &Connection,
+    model: i64,
+    rows: &[i64],
+    query: &[i16],
+    unit: f32,
+) -> rusqlite::Result<Vec<(i64, f32)>> {
+    let (Some(least), Some(most)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let mut list =
+        connection.prepare_cached("SELECT ids, units, codes FROM vectors WHERE model = ? AND first BETWEEN ? AND ?")?;
+    let mut found = list.query([model, *least, *most])?;
+    let mut near = Vec::with_capacity(rows.len() * CHUNK);
     let mut signed: Vec<i8> = Vec::new();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = found.next()? {
         let (ids, units) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
         let (ids, units) = (ids.as_chunks::<8>().0, units.as_chunks::<4>().0);
         signed.clear();
         signed.extend(row.get_ref(2)?.as_blob()?.iter().map(|byte| byte.cast_signed()));
-        kernel::dots(&signed, &query, |slot, dot| {
-            let (Some(id), Some(scale)) = (ids.get(slot), units.get(slot)) else { return };
-            let id = usize::try_from(i64::from_le_bytes(*id)).unwrap_or(usize::MAX);
-            if let Some(near) = near.get_mut(id) {
-                *near = dot as f32 * unit * f32::from_le_bytes(*scale);
-                is_any = true;
+        kernel::dots(&signed, query, |slot, dot| {
+            if let (Some(id), Some(scale)) = (ids.get(slot), units.get(slot)) {
+                near.push((i64::from_le_bytes(*id), dot as f32 * unit * f32::from_le_bytes(*scale)));
             }
         });
     }
-    Ok(is_any.then_some(near))
+    Ok(near)
+}
+
+/// What the bench of figures needs.
+#[doc(hidden)]
+pub mod bench {
+    use super::{Chunk, Connection, HistoryError, Store, nearness, params};
+
+    /// Gives each message a vector that `make` makes.
+    pub fn fill(
+        store: &Store,
+        identity: &str,
+        dimensions: usize,
+        mut make: impl FnMut() -> Vec<f32>,
+    ) -> Result<(), HistoryError> {
+        let mut fill = || -> rusqlite::Result<()> {
+            let transaction = store.connection.unchecked_transaction()?;
+            transaction.execute(
+                "INSERT INTO models (identity, dimensions) VALUES (?, ?)",
+                params![identity, i64::try_from(dimensions).unwrap_or_default()],
+            )?;
+            let model = transaction.last_insert_rowid();
+            let ids: Vec<i64> = ids(&transaction)?;
+            for ids in ids.chunks(super::CHUNK) {
+                let mut chunk = Chunk::default();
+                ids.iter().for_each(|id| chunk.push(*id, &make()));
+                chunk.save(&transaction, model, ids[0])?;
+            }
+            transaction.commit()
+        };
+        fill().map_err(|e| store.failed(e))
+    }
+
+    fn ids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+        connection.prepare("SELECT id FROM messages ORDER BY id")?.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// How many vectors were compared.
+    pub fn scan(store: &Store, identity: &str, vector: &[f32]) -> Result<usize, HistoryError> {
+        let near = nearness(&store.connection, store.directory(), identity, vector, 2_000_000);
+        Ok(near.map_err(|e| store.failed(e))?.map_or(0, |near| near.iter().filter(|near| !near.is_nan()).count()))
+    }
 }

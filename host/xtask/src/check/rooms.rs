@@ -37,7 +37,10 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-gateway", &["aiw-core", "aiw-history", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"]),
+    (
+        "aiw-gateway",
+        &["aiw-core", "aiw-history", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"],
+    ),
     // Domains.
     ("aiw-history", &["aiw-core", "aiw-home", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
@@ -74,8 +77,12 @@ const ROOMS: [(&str, &[&str]); 25] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 3] =
-    [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen"), ("aiw-vectors", "aiw-tests")];
+const TESTS: [(&str, &str); 4] = [
+    ("aiw-markets", "aiw-testkit"),
+    ("aiw-mcp", "aiw-listen"),
+    ("aiw-tests", "aiw-history"),
+    ("aiw-vectors", "aiw-tests"),
+];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
 const DOORS: [(&str, &[&str]); 28] = [
