@@ -13,6 +13,7 @@ mod crash;
 mod extensions;
 mod history;
 mod http;
+mod intake;
 mod interactive;
 mod knowing;
 mod masking;
