@@ -14,8 +14,30 @@ use aiw_home::Home;
 use serde_json::json;
 
 const WORDS: [&str; 24] = [
-    "handshake", "certificate", "parser", "timeout", "retry", "socket", "the", "a", "and", "of", "in", "we", "fix",
-    "error", "returns", "module", "test", "function", "why", "does", "token", "value", "cache", "index",
+    "handshake",
+    "certificate",
+    "parser",
+    "timeout",
+    "retry",
+    "socket",
+    "the",
+    "a",
+    "and",
+    "of",
+    "in",
+    "we",
+    "fix",
+    "error",
+    "returns",
+    "module",
+    "test",
+    "function",
+    "why",
+    "does",
+    "token",
+    "value",
+    "cache",
+    "index",
 ];
 
 /// A text that depends on a number alone.
@@ -33,14 +55,19 @@ fn write(path: &Path, session: &str, turns: u64, seed: u64) {
             json!({"parentUuid": null, "isSidechain": false, "message": {"role": kind, "content": content}, "type": kind,
                 "uuid": format!("{id:08}-{n}"), "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/work/project", "sessionId": session})
         };
-        let mut answer = base("user", json!([{"type": "tool_result", "tool_use_id": "t", "content": text(id + 2, 120)}]), 3);
+        let mut answer =
+            base("user", json!([{"type": "tool_result", "tool_use_id": "t", "content": text(id + 2, 120)}]), 3);
         answer["toolUseResult"] = json!({"stdout": text(id + 2, 120)});
         for line in [
             base("user", json!(text(id, 25)), 0),
             json!({"type": "api-request-shape", "sessionId": session, "shape": schema}),
             json!({"parentUuid": null, "isSidechain": false, "attachment": {"type": "prompt_snapshot", "text": schema}, "type": "attachment", "uuid": format!("{id}-a")}),
             base("assistant", json!([{"type": "text", "text": text(id + 1, 80)}]), 1),
-            base("assistant", json!([{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": text(id, 10)}}]), 2),
+            base(
+                "assistant",
+                json!([{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": text(id, 10)}}]),
+                2,
+            ),
             answer,
         ] {
             writeln!(out, "{line}").unwrap();

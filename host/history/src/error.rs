@@ -95,7 +95,9 @@ impl HistoryError {
             Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
             Self::Rule { .. } => ErrorKind::Internal,
             Self::Busy { .. } => ErrorKind::Unavailable,
-            Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => ErrorKind::User,
+            Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => {
+                ErrorKind::User
+            }
         }
     }
 

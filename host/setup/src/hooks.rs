@@ -144,8 +144,7 @@ impl Hooks {
         let mut plan = HookPlan { scope: scope.clone(), path: path.clone(), file: None, after: After::Keep };
         if !lines.is_empty() {
             let is_shared = matches!(scope, HookScope::Project(_));
-            let file =
-                FileChange { path, role: Role::Hooks, old, new: Some(settings.bytes()), lines, is_shared };
+            let file = FileChange { path, role: Role::Hooks, old, new: Some(settings.bytes()), lines, is_shared };
             let before = Record::load(&self.home, &scope.stem())?;
             let project = match scope {
                 HookScope::User => Scope::User,
@@ -181,7 +180,10 @@ impl Hooks {
                     let found = ours(&settings, event);
                     lines.extend(found.iter().map(|(_, command)| format!("- {HOOKS}.{event}: {command}")));
                     remove(&mut settings, event).map_err(invalid)?;
-                    if !found.is_empty() && is_empty(&settings, &[HOOKS, event]) && before.get(&[HOOKS, event]).is_none() {
+                    if !found.is_empty()
+                        && is_empty(&settings, &[HOOKS, event])
+                        && before.get(&[HOOKS, event]).is_none()
+                    {
                         settings.remove(&[HOOKS, event]).map_err(invalid)?;
                     }
                 }
@@ -191,8 +193,14 @@ impl Hooks {
                 Some(settings.bytes())
             }
         };
-        let file = (old.is_some() && !lines.is_empty())
-            .then(|| FileChange { path: path.clone(), role: Role::Hooks, old, new, lines, is_shared: false });
+        let file = (old.is_some() && !lines.is_empty()).then(|| FileChange {
+            path: path.clone(),
+            role: Role::Hooks,
+            old,
+            new,
+            lines,
+            is_shared: false,
+        });
         let after = record.map_or(After::Keep, After::Remove);
         Ok(HookPlan { scope: scope.clone(), path, file, after })
     }
@@ -273,10 +281,8 @@ impl HookPlan {
 
     /// The same for programs.
     pub fn summary(&self) -> HookSummary {
-        let change = |file: &FileChange| ClientChange {
-            path: file.path.display().to_string(),
-            lines: file.lines.clone(),
-        };
+        let change =
+            |file: &FileChange| ClientChange { path: file.path.display().to_string(), lines: file.lines.clone() };
         HookSummary {
             scope: self.scope.as_str(),
             path: self.path.display().to_string(),

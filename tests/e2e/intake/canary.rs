@@ -15,7 +15,16 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
     let token = |middle: &str| format!("ghp_{middle}canary{}", "a1B2c3D4".repeat(4));
     let key = format!("-----BEGIN {0} KEY-----\ncanaryMIIE\n-----END {0} KEY-----", "PRIVATE");
     add(&env, "s-1", &line("s-1", "u1", "user", &format!("heron uses {} and vault-canary-7f3a", token("1"))));
-    add(&env, "s-1", &line("s-1", "u2", "assistant", &format!("heron: password=canary-pass1 https://me:canary-pass2@example.com {key}")));
+    add(
+        &env,
+        "s-1",
+        &line(
+            "s-1",
+            "u2",
+            "assistant",
+            &format!("heron: password=canary-pass1 https://me:canary-pass2@example.com {key}"),
+        ),
+    );
     let call = json!({"type": "assistant", "uuid": "a1", "sessionId": "s-1", "cwd": "/work/p", "timestamp": "2026-03-01T10:00:00Z",
         "message": {"content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": "heron -H 'Authorization: Bearer canary-token-1'", "password": "canary-pass3"}}]}});
     let result = json!({"type": "user", "uuid": "r1", "sessionId": "s-1", "cwd": "/work/p", "timestamp": "2026-03-01T10:00:00Z",

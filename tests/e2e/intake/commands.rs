@@ -18,7 +18,10 @@ fn a_session_is_found_after_its_hook_and_once_after_many() {
     }
     let found = hits(&env, "heron");
     assert_eq!(found.len(), 1);
-    assert_eq!((&found[0]["uuid"], &found[0]["session"], &found[0]["role"]), (&json!("u1"), &json!("s-1"), &json!("user")));
+    assert_eq!(
+        (&found[0]["uuid"], &found[0]["session"], &found[0]["role"]),
+        (&json!("u1"), &json!("s-1"), &json!("user"))
+    );
     add(&env, "s-1", &line("s-1", "u2", "user", "And the egret?"));
     hook(&env, "s-1");
     assert_eq!(kept(&env, "s-1").into_values().collect::<Vec<_>>(), [1, 1, 1]);
@@ -30,8 +33,11 @@ fn the_hook_succeeds_and_says_nothing_whatever_it_hears() {
     let env = Environment::new();
     add(&env, "s-1", &line("s-1", "u1", "user", "text"));
     let other = ended(&env, "s-1").replace("SessionEnd", "PreToolUse");
-    let outside = json!({"session_id": "x", "transcript_path": "/etc/passwd", "hook_event_name": "SessionEnd"}).to_string();
-    for input in ["", "{", "[]", "null", "{}", "\u{0}\u{1}", &"[".repeat(100_000), &other, &outside, &ended(&env, "none")] {
+    let outside =
+        json!({"session_id": "x", "transcript_path": "/etc/passwd", "hook_event_name": "SessionEnd"}).to_string();
+    for input in
+        ["", "{", "[]", "null", "{}", "\u{0}\u{1}", &"[".repeat(100_000), &other, &outside, &ended(&env, "none")]
+    {
         let run = env.run_with_input(&["hooks", "handle"], input);
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""), "{input:.100}");
     }
@@ -56,33 +62,51 @@ fn doctor_names_junk_and_the_rest_is_found() {
     fs::write(&secret, line("x", "x", "user", "OUTSIDE")).unwrap();
     symlink(&secret, transcript(&env, "link")).unwrap();
     fs::create_dir(transcript(&env, "dir")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, transcript(&env, "pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
-        .unwrap();
-    add(&env, "bad", &line("bad", "b1", "user", "before the heron"));
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        transcript(&env, "pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    add(&env, "bad", &line("bad", "b1", "user", "before: egrets"));
     add(&env, "bad", "{\"type\":\"user\",\n");
     add(&env, "bad", &format!("{{\"type\":\"user\",\"message\":{{\"content\":{}\n", "[".repeat(100_000)));
     add(&env, "bad", &line("bad", "b2", "user", "2100").replace("2026-03-01", "2100-01-01"));
     add(&env, "bad", &line("bad", "b3", "user", &"long ".repeat(5_000_000)));
-    add(&env, "bad", &line("bad", "b4", "user", "after the heron"));
+    add(&env, "bad", &line("bad", "b4", "user", "after: herons"));
     let mut file = fs::OpenOptions::new().append(true).open(transcript(&env, "bad")).unwrap();
     std::io::Write::write_all(&mut file, b"{\"type\":\"user\",\"message\":{\"content\":\"\xff\"}}\n").unwrap();
-    add(&env, "good", &line("good", "g1", "user", "the good heron"));
+    add(&env, "good", &line("good", "g1", "user", "good storks"));
     let run = env.run(&["history", "import", "--all"]).ok();
     assert!(run.stdout.contains("`aiw history doctor` says why"), "{}", run.whole());
-    let mut found: Vec<_> = hits(&env, "heron").iter().map(|hit| hit["uuid"].as_str().unwrap().to_owned()).collect();
-    found.sort();
-    assert_eq!(found, ["b1", "b4", "g1"]);
+    for (word, uuid) in [("egrets", "b1"), ("herons", "b4"), ("storks", "g1")] {
+        let found = hits(&env, word);
+        assert_eq!(found.iter().map(|hit| &hit["uuid"]).collect::<Vec<_>>(), [uuid], "{word}");
+    }
     assert_eq!(hits(&env, "OUTSIDE").len(), 0);
     let doctor = env.json(&["history", "doctor"]);
     let mut skipped: Vec<String> = doctor["skipped"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|s| format!("{}: {}", s["path"].as_str().unwrap().rsplit('/').next().unwrap(), s["reason"].as_str().unwrap()))
+        .map(|s| {
+            format!("{}: {}", s["path"].as_str().unwrap().rsplit('/').next().unwrap(), s["reason"].as_str().unwrap())
+        })
         .collect();
     skipped.sort();
-    assert_eq!(skipped[1..], ["dir.jsonl: is not a regular file", "link.jsonl: is a link, or is reached through one", "pipe.jsonl: is not a regular file"]);
-    for reason in ["2 lines not JSON", "1 line not UTF-8", "1 line longer than 16 MiB", "1 line with an impossible time"] {
+    assert_eq!(
+        skipped[1..],
+        [
+            "dir.jsonl: is not a regular file",
+            "link.jsonl: is a link, or is reached through one",
+            "pipe.jsonl: is not a regular file"
+        ]
+    );
+    for reason in
+        ["2 lines not JSON", "1 line not UTF-8", "1 line longer than 16 MiB", "1 line with an impossible time"]
+    {
         assert!(skipped[0].contains(reason), "{reason}: {}", skipped[0]);
     }
     assert_eq!(doctor["hooks_installed"], false);

@@ -53,7 +53,11 @@ fn a_full_disk_loses_nothing_that_the_next_run_does_not_bring() {
     // From no room at all to nearly enough: each write meets the end of the disk once.
     for free in [0, 4096, 8192, 16_384, 32_768, 65_536, 131_072] {
         for _ in 0..50 {
-            add(&env, "s-1", &line("s-1", &format!("u{count}"), "user", &format!("message {count} {}", "text ".repeat(50))));
+            add(
+                &env,
+                "s-1",
+                &line("s-1", &format!("u{count}"), "user", &format!("message {count} {}", "text ".repeat(50))),
+            );
             count += 1;
         }
         disk.fill(free);

@@ -93,10 +93,10 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
     let turns = json!([
         {"match": "plainask", "text": "plainanswer"},
         {"match": "continueask", "text": "continueanswer"},
-        {"match": "toolask", "result": "^$", "text": "toolstart", "tools": [{"name": "Bash", "input": {"command": "echo toolresult$((40+2))", "description": "d"}}]},
+        {"match": "toolask", "offers": "^Bash$", "text": "toolstart", "tools": [{"name": "Bash", "input": {"command": "echo toolresult$((40+2))", "description": "d"}}]},
         {"result": "toolresult42", "text": "toolanswer"},
-        {"match": "agentask", "result": "^$", "text": "agentstart", "tools": [{"name": "Agent", "input": {"description": "Look", "prompt": "subprompt", "subagent_type": "general-purpose"}}]},
-        {"match": "^subprompt", "text": "subanswer"},
+        {"match": "agentask", "offers": "^Agent$", "text": "agentstart", "tools": [{"name": "Agent", "input": {"description": "Look", "prompt": "subprompt", "subagent_type": "general-purpose"}}]},
+        {"match": "subprompt", "text": "subanswer"},
         {"result": "subanswer", "text": "agentanswer"},
         {"match": "forkask", "text": "forkanswer"},
         {"match": "afterask", "text": "afteranswer"},
@@ -165,7 +165,7 @@ fn a_session_that_is_compacted_by_itself_is_found_once() {
     fs::write(&file, big).unwrap();
     let file = file.display().to_string();
     let turns = json!([
-        {"match": "autoask", "result": "^$", "text": "autostart", "tools": read(&file), "usage": {"input": 190_000, "output": 10}},
+        {"match": "autoask", "text": "autostart", "tools": read(&file), "usage": {"input": 190_000, "output": 10}},
         {"result": "long file", "text": "autoanswer", "usage": {"input": 10, "output": 10}},
         {"text": "autoanswer", "repeat": true}
     ]);
@@ -184,56 +184,80 @@ fn a_session_that_is_compacted_by_itself_is_found_once() {
 #[test]
 fn sessions_of_the_real_codex_are_found() {
     let turns = json!([
-        {"api": "responses", "match": "codexask", "result": "^$", "text": "codexstart", "tools": [{"name": "exec_command", "input": {"cmd": "echo codexresult$((40+2))"}}]},
+        {"api": "responses", "match": "codexask", "text": "codexstart", "tools": [{"name": "exec_command", "input": {"cmd": "echo codexresult$((40+2))"}}]},
         {"api": "responses", "result": "codexresult42", "text": "codexanswer"},
         {"api": "responses", "match": "resumeask", "text": "resumeanswer"}
     ]);
     let Some(mut client) = Client::new("codex", &turns) else { return };
     client.env.set("THE_KEY", "key");
-    let provider =
-        format!("model_providers.x={{name=\"x\",base_url=\"{}/v1\",env_key=\"THE_KEY\",wire_api=\"responses\"}}", client.api.url());
-    let base = ["exec", "--skip-git-repo-check", "-s", "danger-full-access", "-c", "model_provider=x", "-c", &provider, "-m", "m"];
+    let provider = format!(
+        "model_providers.x={{name=\"x\",base_url=\"{}/v1\",env_key=\"THE_KEY\",wire_api=\"responses\"}}",
+        client.api.url()
+    );
+    let base = [
+        "exec",
+        "--skip-git-repo-check",
+        "-s",
+        "danger-full-access",
+        "-c",
+        "model_provider=x",
+        "-c",
+        &provider,
+        "-m",
+        "m",
+    ];
     for more in [&["codexask"][..], &["resume", "--last", "resumeask"]] {
         let run = client.run(&[&base[..], more].concat());
         assert_eq!(run.code, 0, "{}", run.whole());
         client.env.run(&["history", "import", "--all"]).ok();
     }
-    check(&client, "codex", &[
-        ("codexask", "user"),
-        ("codexstart", "assistant"),
-        ("codexresult42", "tool"),
-        ("codexanswer", "assistant"),
-        ("resumeask", "user"),
-        ("resumeanswer", "assistant"),
-    ]);
+    check(
+        &client,
+        "codex",
+        &[
+            ("codexask", "user"),
+            ("codexstart", "assistant"),
+            ("codexresult42", "tool"),
+            ("codexanswer", "assistant"),
+            ("resumeask", "user"),
+            ("resumeanswer", "assistant"),
+        ],
+    );
 }
 
 #[test]
 fn sessions_of_the_real_gemini_cli_are_found() {
     let turns = json!([
-        {"api": "gemini", "match": "geminiask", "result": "^$", "text": "geministart", "tools": [{"name": "run_shell_command", "input": {"command": "echo geminiresult$((40+2))", "description": "d"}}]},
+        {"api": "gemini", "match": "geminiask", "offers": "run_shell_command", "text": "geministart", "tools": [{"name": "run_shell_command", "input": {"command": "printf 'gemini%s' result42", "description": "d"}}]},
         {"api": "gemini", "result": "geminiresult42", "text": "geminianswer"},
         {"api": "gemini", "match": "resumeask", "text": "resumeanswer"}
     ]);
     let Some(client) = Client::new("gemini", &turns) else { return };
     let settings = client.env.user().join(".gemini/settings.json");
     fs::create_dir_all(settings.parent().unwrap()).unwrap();
-    fs::write(settings, r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": false}}"#)
-        .unwrap();
+    fs::write(
+        settings,
+        r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": false}}"#,
+    )
+    .unwrap();
     let base = ["--skip-trust", "--approval-mode", "yolo", "-m", "m"];
     for more in [&["-p", "geminiask"][..], &["--resume", "latest", "-p", "resumeask"]] {
         let run = client.run(&[&base[..], more].concat());
         assert_eq!(run.code, 0, "{}", run.whole());
         client.env.run(&["history", "import", "--all"]).ok();
     }
-    check(&client, "gemini", &[
-        ("geminiask", "user"),
-        ("geministart", "assistant"),
-        ("geminiresult42", "tool"),
-        ("geminianswer", "assistant"),
-        ("resumeask", "user"),
-        ("resumeanswer", "assistant"),
-    ]);
+    check(
+        &client,
+        "gemini",
+        &[
+            ("geminiask", "user"),
+            ("geministart", "assistant"),
+            ("geminiresult42", "tool"),
+            ("geminianswer", "assistant"),
+            ("resumeask", "user"),
+            ("resumeanswer", "assistant"),
+        ],
+    );
 }
 
 /// Each word is found once, all in one session of the CLI's, in the project.

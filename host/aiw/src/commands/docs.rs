@@ -20,10 +20,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, HistoryDoctor, HistoryForget, HistoryHit, HistoryImport, HistoryMessage,
-    HistorySearch, HistorySession, HistorySessions, HistoryShow, HistorySkipped, HooksAnswer, HooksStatus, Listening, McpLogin, McpLogout, McpToken, ModelPull,
-    ModelRemove, NewProject, Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer,
-    Status, TaskLog, Version, Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, HistoryDoctor, HistoryForget, HistoryHit,
+    HistoryImport, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow, HistorySkipped,
+    HooksAnswer, HooksStatus, Listening, McpLogin, McpLogout, McpToken, ModelPull, ModelRemove, NewProject, Reference,
+    SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;

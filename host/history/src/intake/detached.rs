@@ -55,7 +55,8 @@ impl Indexer {
 
 /// Whether these arguments of a process ask for the indexer.
 fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
-    ARGUMENTS.iter().all(|word| arguments.next().is_some_and(|argument| argument == *word)) && arguments.next().is_none()
+    ARGUMENTS.iter().all(|word| arguments.next().is_some_and(|argument| argument == *word))
+        && arguments.next().is_none()
 }
 
 /// Becomes the indexer, if `arguments` (without the program's name) ask for that; else returns false. This must come

@@ -8,9 +8,8 @@ use aiw_home::{Home, HomeError, Project, user_home};
 
 /// Whether history is switched off for this process: `AIW_HISTORY=off`.
 pub fn is_off() -> bool {
-    std::env::var_os("AIW_HISTORY").is_some_and(|value| {
-        ["off", "0", "false", "no"].iter().any(|word| value.eq_ignore_ascii_case(word))
-    })
+    std::env::var_os("AIW_HISTORY")
+        .is_some_and(|value| ["off", "0", "false", "no"].iter().any(|word| value.eq_ignore_ascii_case(word)))
 }
 
 /// The projects that are not indexed: by `history.exclude` in settings.json, by `"history": false` in `.aiw.json`.
@@ -51,9 +50,10 @@ impl Exclusions {
             self.known.clear();
         }
         // A file that can't be read may say that the project is private.
-        let is_private = || Project::find(Path::new(project), self.user.as_deref()).map_or(true, |found| {
-            found.is_some_and(|project| !project.history())
-        });
+        let is_private = || {
+            Project::find(Path::new(project), self.user.as_deref())
+                .map_or(true, |found| found.is_some_and(|project| !project.history()))
+        };
         let is_covered = self.patterns.iter().any(|pattern| matches(pattern, project)) || is_private();
         self.known.insert(project.to_owned(), is_covered);
         is_covered
@@ -173,7 +173,9 @@ mod tests {
         let mut exclusions = Exclusions::of(&home).unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         assert!(exclusions.covers("/clients/a/b") && !exclusions.covers("/clients") && !exclusions.covers(""));
-        assert!(!exclusions.covers(&at("open")) && exclusions.covers(&at("closed/src")) && exclusions.covers(&at("broken")));
+        assert!(
+            !exclusions.covers(&at("open")) && exclusions.covers(&at("closed/src")) && exclusions.covers(&at("broken"))
+        );
         assert!(!exclusions.is_private("s-1"));
         Exclusions::make_private(&home, "s-1").unwrap();
         assert!(Exclusions::of(&home).unwrap().is_private("s-1"));

@@ -67,7 +67,10 @@ impl Hook {
     /// Queues what is to be read.
     pub fn handle(&self, home: &Home, places: &Places) -> Result<Handled, HistoryError> {
         if !EVENTS.contains(&self.event.as_str()) {
-            return Ok(Handled::Ignored(format!("`{}` is not an event that is waited for", aiw_core::one_line(&self.event, 60))));
+            return Ok(Handled::Ignored(format!(
+                "`{}` is not an event that is waited for",
+                aiw_core::one_line(&self.event, 60)
+            )));
         }
         if is_off() {
             // No import may take it in later.
@@ -79,8 +82,7 @@ impl Hook {
         if Exclusions::of(home)?.covers(&self.project) {
             return Ok(Handled::Ignored("the project is excluded".into()));
         }
-        let mut request =
-            Request { cli: Cli::Claude, root: places.claude.clone(), path: None, refused: None };
+        let mut request = Request { cli: Cli::Claude, root: places.claude.clone(), path: None, refused: None };
         let handled = match self.check(&places.claude) {
             Ok(path) => {
                 request.path = Some(path);

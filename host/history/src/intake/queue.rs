@@ -45,10 +45,8 @@ impl Queue {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{:015}-{}-{number}.json", aiw_home::now_millis(), std::process::id());
         let path = self.directory.join(name);
-        let text = serde_json::to_vec(request).map_err(|e| HomeError::Invalid {
-            path: path.clone(),
-            problem: format!("can't hold the request: {e}"),
-        })?;
+        let text = serde_json::to_vec(request)
+            .map_err(|e| HomeError::Invalid { path: path.clone(), problem: format!("can't hold the request: {e}") })?;
         replace(&path, &text, Mode::Private)
     }
 
@@ -67,9 +65,8 @@ impl Queue {
         let mut waiting = Vec::new();
         for name in self.names() {
             let path = self.directory.join(name);
-            let parsed = read_capped(&path, MAX_REQUEST).map(|bytes| {
-                bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            });
+            let parsed = read_capped(&path, MAX_REQUEST)
+                .map(|bytes| bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
             match parsed {
                 Ok(Some(request)) => waiting.push((path, request)),
                 // Files are replaced as a whole: it was not written by us.
@@ -99,9 +96,10 @@ impl Queue {
     /// Removes what killed hooks left half-written, if it is older than a day.
     pub(crate) fn sweep(&self) {
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
-            let is_old = entry.metadata().and_then(|meta| meta.modified()).is_ok_and(|time| {
-                time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60)
-            });
+            let is_old = entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60));
             if is_old && entry.file_name().to_string_lossy().starts_with(".aiw-") {
                 let _ = fs::remove_file(entry.path());
             }
@@ -119,12 +117,8 @@ mod tests {
         let home = Home::at(dir.path());
         let queue = Queue::of(&home);
         assert!(queue.is_empty());
-        let request = |path: &str| Request {
-            cli: Cli::Claude,
-            root: "/x".into(),
-            path: Some(path.to_owned()),
-            refused: None,
-        };
+        let request =
+            |path: &str| Request { cli: Cli::Claude, root: "/x".into(), path: Some(path.to_owned()), refused: None };
         for path in ["a", "b", "a"] {
             queue.add(&request(path)).unwrap();
         }

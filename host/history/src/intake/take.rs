@@ -270,11 +270,6 @@ impl Batch<'_> {
 }
 
 /// Takes in the transcript of a request.
-pub(super) fn take_one(
-    intake: &mut Intake<'_>,
-    cli: Cli,
-    root: &Path,
-    path: &str,
-) -> Result<Taken, HistoryError> {
+pub(super) fn take_one(intake: &mut Intake<'_>, cli: Cli, root: &Path, path: &str) -> Result<Taken, HistoryError> {
     intake.take(readers::of(cli), root, path, &Arc::from([]), &mut |_| {})
 }

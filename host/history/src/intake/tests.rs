@@ -144,8 +144,17 @@ fn claudes_talk_is_taken_from_what_stands_around_it() {
 #[test]
 fn the_answer_to_a_search_of_ones_own_is_known_after_an_interruption() {
     let path = format!("projects/-work-p/{S1}.jsonl");
-    let before = lines(&[assistant(S1, "a3", json!({"type": "tool_use", "id": "t2", "name": "mcp__aiw__search_history", "input": {}}))]);
-    let answer = lines(&[claude("user", S1, "r2", json!([{"type": "tool_result", "tool_use_id": "t2", "content": "OWN result"}]))]);
+    let before = lines(&[assistant(
+        S1,
+        "a3",
+        json!({"type": "tool_use", "id": "t2", "name": "mcp__aiw__search_history", "input": {}}),
+    )]);
+    let answer = lines(&[claude(
+        "user",
+        S1,
+        "r2",
+        json!([{"type": "tool_result", "tool_use_id": "t2", "content": "OWN result"}]),
+    )]);
     assert_eq!(read_as(Cli::Claude, &path, &answer, &before, &[]).0, []);
     assert_eq!(read_as(Cli::Claude, &path, &answer, "", &[]).0.len(), 1);
 }
@@ -218,7 +227,10 @@ fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
 fn codex() -> String {
     let line = |kind: &str, payload: Value| json!({"timestamp": at(2), "ordinal": 1, "type": kind, "payload": payload});
     let said = |role: &str, id: &str, text: &str| {
-        line("response_item", json!({"type": "message", "id": id, "role": role, "content": [{"type": "input_text", "text": text}]}))
+        line(
+            "response_item",
+            json!({"type": "message", "id": id, "role": role, "content": [{"type": "input_text", "text": text}]}),
+        )
     };
     lines(&[
         line("session_meta", json!({"id": S2, "cwd": "/work/c", "base_instructions": {"text": "WRAPPED"}})),
@@ -228,12 +240,24 @@ fn codex() -> String {
         line("event_msg", json!({"type": "item_completed", "item": {"type": "UserMessage", "content": "WRAPPED"}})),
         said("assistant", "m3", "I sort it."),
         line("response_item", json!({"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "WRAPPED"})),
-        line("response_item", json!({"type": "function_call", "id": "f1", "name": "exec_command", "arguments": "{\"cmd\": \"sort x\"}", "call_id": "c1"})),
+        line(
+            "response_item",
+            json!({"type": "function_call", "id": "f1", "name": "exec_command", "arguments": "{\"cmd\": \"sort x\"}", "call_id": "c1"}),
+        ),
         line("response_item", json!({"type": "function_call_output", "id": "o1", "call_id": "c1", "output": "1\n2"})),
-        line("response_item", json!({"type": "function_call", "name": "aiw__search_history", "arguments": "{}", "call_id": "c2"})),
+        line(
+            "response_item",
+            json!({"type": "function_call", "name": "aiw__search_history", "arguments": "{}", "call_id": "c2"}),
+        ),
         line("response_item", json!({"type": "function_call_output", "call_id": "c2", "output": "OWN"})),
-        line("response_item", json!({"type": "local_shell_call", "call_id": "c3", "action": {"type": "exec", "command": ["ls", "-l"]}})),
-        line("response_item", json!({"type": "function_call_output", "call_id": "c3", "output": {"content": "total 0"}})),
+        line(
+            "response_item",
+            json!({"type": "local_shell_call", "call_id": "c3", "action": {"type": "exec", "command": ["ls", "-l"]}}),
+        ),
+        line(
+            "response_item",
+            json!({"type": "function_call_output", "call_id": "c3", "output": {"content": "total 0"}}),
+        ),
         line("compacted", json!({"message": "WRAPPED"})),
     ])
 }
@@ -452,7 +476,8 @@ fn a_fork_adds_only_what_is_its_own() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "first"), assistant(S1, "a1", json!({"type": "text", "text": "A1"}))]);
     assert_eq!(world.hook(S1).stored, 2);
-    let copies = [user(S2, "u1", "first"), assistant(S2, "a1", json!({"type": "text", "text": "A1"})), user(S2, "u2", "forked")];
+    let copies =
+        [user(S2, "u1", "first"), assistant(S2, "a1", json!({"type": "text", "text": "A1"})), user(S2, "u2", "forked")];
     world.write(S2, &copies);
     assert_eq!(world.hook(S2).stored, 1);
     let other = World::new();
@@ -633,7 +658,11 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
     let list = |status: &str| json!([{"content": "Write it", "status": status}, {"content": "token=hunter2", "status": "pending"}]);
     let mut result = claude("user", S1, "r1", json!([{"type": "tool_result", "tool_use_id": "t", "content": "ok"}]));
     result["toolUseResult"] = json!({"oldTodos": [], "newTodos": list("pending")});
-    let call = assistant(S1, "a1", json!({"type": "tool_use", "id": "t2", "name": "TodoWrite", "input": {"todos": list("completed")}}));
+    let call = assistant(
+        S1,
+        "a1",
+        json!({"type": "tool_use", "id": "t2", "name": "TodoWrite", "input": {"todos": list("completed")}}),
+    );
     world.write(S1, &[result, call]);
     let found = todos(&world.places, Some(&S1[..8]), &redactor).unwrap();
     assert_eq!((found.session.as_str(), found.source), (S1, "transcript"));
@@ -645,11 +674,17 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         line["toolUseResult"] = result;
         line
     };
-    world.write(S2, &[
-        made("1", json!({"task": {"id": "1", "subject": "First"}})),
-        made("2", json!({"task": {"id": "2", "subject": "Second"}})),
-        made("3", json!({"success": true, "taskId": "1", "statusChange": {"from": "pending", "to": "in_progress"}})),
-    ]);
+    world.write(
+        S2,
+        &[
+            made("1", json!({"task": {"id": "1", "subject": "First"}})),
+            made("2", json!({"task": {"id": "2", "subject": "Second"}})),
+            made(
+                "3",
+                json!({"success": true, "taskId": "1", "statusChange": {"from": "pending", "to": "in_progress"}}),
+            ),
+        ],
+    );
     let found = todos(&world.places, Some(S2), &redactor).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("First", "in_progress"), ("Second", "pending")]);
@@ -657,7 +692,11 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
     let tasks = world.places.claude.join("tasks").join(S2);
     fs::create_dir_all(&tasks).unwrap();
     for (id, status) in [(10, "pending"), (9, "completed"), (11, "deleted")] {
-        fs::write(tasks.join(format!("{id}.json")), json!({"id": id.to_string(), "subject": "From a file", "status": status}).to_string()).unwrap();
+        fs::write(
+            tasks.join(format!("{id}.json")),
+            json!({"id": id.to_string(), "subject": "From a file", "status": status}).to_string(),
+        )
+        .unwrap();
     }
     fs::write(tasks.join("junk.json"), "{").unwrap();
     let found = todos(&world.places, Some(S2), &redactor).unwrap();

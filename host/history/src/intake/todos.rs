@@ -159,8 +159,7 @@ fn from_transcript(root: &Path, path: &str) -> Vec<Todo> {
                 tasks.insert(order(&id), Todo { id, content: subject.to_owned(), status });
             }
         }
-        if let (false, Some(status)) =
-            (parsed.result["taskId"].is_null(), parsed.result["statusChange"]["to"].as_str())
+        if let (false, Some(status)) = (parsed.result["taskId"].is_null(), parsed.result["statusChange"]["to"].as_str())
             && let Some(task) = tasks.get_mut(&order(&id_of(&parsed.result["taskId"])))
         {
             task.status = status.to_owned();

@@ -163,7 +163,17 @@ impl Reader for Claudes {
             _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(Junk::Circle),
             _ => Ok(()),
         };
-        out.push(Message { uuid, session, project: directory(Some(&line.cwd)), time, role, tools, text, agent, offset });
+        out.push(Message {
+            uuid,
+            session,
+            project: directory(Some(&line.cwd)),
+            time,
+            role,
+            tools,
+            text,
+            agent,
+            offset,
+        });
         junk
     }
 }

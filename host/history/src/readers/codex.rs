@@ -42,7 +42,11 @@ impl Sessions for Codex {
 
     fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader> {
         if file.path == HISTORY {
-            return Box::new(Prompts { redactor: file.redactor.clone(), kept: HashMap::new(), names: file.names.clone() });
+            return Box::new(Prompts {
+                redactor: file.redactor.clone(),
+                kept: HashMap::new(),
+                names: file.names.clone(),
+            });
         }
         let mut reader = Rollout {
             // rollout-2026-11-21T16-11-29-<session>
@@ -218,7 +222,17 @@ impl Reader for Prompts {
         let Some(text) = talk.into_text() else { return Ok(()) };
         let time = prompt.ts.checked_mul(1000).and_then(plausible);
         let (uuid, project) = (message_id(None, &session, offset, 0), String::new());
-        out.push(Message { uuid, session, project, time, role: Role::User, tools: Vec::new(), text, agent: None, offset });
+        out.push(Message {
+            uuid,
+            session,
+            project,
+            time,
+            role: Role::User,
+            tools: Vec::new(),
+            text,
+            agent: None,
+            offset,
+        });
         if time.is_none() { Err(Junk::NoTime) } else { Ok(()) }
     }
 }

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use crate::intake::findings::Junk;
 use crate::redact::Redactor;
-pub(crate) use parts::session_id;
 use crate::{Cli, Message};
-
+pub(crate) use parts::session_id;
 
 /// Directories of the user's in which CLIs keep their sessions.
 #[derive(Debug, Clone)]

@@ -179,9 +179,7 @@ pub(crate) fn is_own_call(tool: &str, input: &Value) -> bool {
     };
     match command {
         Some(Value::String(command)) => is_search(command),
-        Some(Value::Array(words)) => {
-            is_search(&words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
-        }
+        Some(Value::Array(words)) => is_search(&words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")),
         _ => false,
     }
 }
@@ -195,7 +193,9 @@ mod tests {
     fn clocks_that_were_not_set_are_no_times() {
         assert_eq!(milliseconds("2026-01-01T00:00:00.500Z"), Some(1_767_225_600_500));
         assert_eq!(milliseconds("2026-01-01T01:00:00.5+01:00"), Some(1_767_225_600_500));
-        for bad in ["1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "yesterday", "", "2026-01-01", "9999-99-99T00:00:00Z"] {
+        for bad in
+            ["1970-01-01T00:00:00Z", "2100-01-01T00:00:00Z", "yesterday", "", "2026-01-01", "9999-99-99T00:00:00Z"]
+        {
             assert_eq!(milliseconds(bad), None, "{bad}");
         }
     }

@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::{Captures, Regex};
 
-use crate::HistoryError;
 use self::rules::RULES;
+use crate::HistoryError;
 
 /// What stands in place of a secret.
 pub const REDACTED: &str = "[redacted]";

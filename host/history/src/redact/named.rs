@@ -45,7 +45,11 @@ pub(super) fn steps() -> Vec<Named> {
         // --password X, -Dpassword X
         (
             MARKS,
-            concat!(r#"(?i)(--?(?-u:[\w-]){0,40}(?:"#, names!(), r#")\s+)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`-][^\s"'`]{2,})"#),
+            concat!(
+                r#"(?i)(--?(?-u:[\w-]){0,40}(?:"#,
+                names!(),
+                r#")\s+)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`-][^\s"'`]{2,})"#
+            ),
             |found| (is_value(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
         ),
         // password=X, "token": "X", SECRET_KEY := 'X'
@@ -99,14 +103,43 @@ fn is_value(text: &str) -> bool {
     }
     let is_reference = text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|']) || text.starts_with("...");
     let is_word = |word: &&str| text.eq_ignore_ascii_case(word);
-    !is_reference && !WORDS.iter().any(|word| is_word(&word)) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+    !is_reference
+        && !WORDS.iter().any(|word| is_word(&word))
+        && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
 }
 
 /// What stands where a secret could, in code and in descriptions.
 const WORDS: [&str; 30] = [
-    "string", "str", "text", "bool", "boolean", "true", "false", "null", "none", "nil", "undefined", "required",
-    "optional", "option", "any", "object", "number", "integer", "int", "char", "bytes", "secret", "secretstring", "the",
-    "and", "see", "not", "missing", "invalid", "unknown",
+    "string",
+    "str",
+    "text",
+    "bool",
+    "boolean",
+    "true",
+    "false",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "required",
+    "optional",
+    "option",
+    "any",
+    "object",
+    "number",
+    "integer",
+    "int",
+    "char",
+    "bytes",
+    "secret",
+    "secretstring",
+    "the",
+    "and",
+    "see",
+    "not",
+    "missing",
+    "invalid",
+    "unknown",
 ];
 
 /// Whether it reads like an expression.
@@ -122,9 +155,25 @@ fn is_code(text: &str) -> bool {
 pub(super) fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let ends = [
-        "password", "passwd", "passphrase", "passcode", "pwd", "secret", "secretkey", "token", "apikey", "accesskey",
-        "privatekey", "signingkey", "encryptionkey", "accountkey", "authkey", "authorization", "credential",
-        "credentials", "cookie",
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pwd",
+        "secret",
+        "secretkey",
+        "token",
+        "apikey",
+        "accesskey",
+        "privatekey",
+        "signingkey",
+        "encryptionkey",
+        "accountkey",
+        "authkey",
+        "authorization",
+        "credential",
+        "credentials",
+        "cookie",
     ];
     ends.iter().any(|end| name.ends_with(end))
 }

@@ -127,7 +127,10 @@ fn only_our_hooks_go_where_others_changed_the_settings_since() {
             // Between brackets that were empty, an end of line may stay.
             let wanted = before.replacen('{', "{ \"mine\": [ 1 ],", 1);
             let is_same = |c: &char| !c.is_whitespace();
-            assert_eq!(after.chars().filter(is_same).collect::<String>(), wanted.chars().filter(is_same).collect::<String>());
+            assert_eq!(
+                after.chars().filter(is_same).collect::<String>(),
+                wanted.chars().filter(is_same).collect::<String>()
+            );
             assert!(after == wanted || before.contains("{}") || before.contains("[]"), "{after:?}");
         }
     }
@@ -154,7 +157,8 @@ fn a_hook_of_ours_in_company_leaves_alone_and_an_old_path_is_replaced() {
 
 #[test]
 fn settings_that_make_no_sense_are_left_alone() {
-    for bad in ["[", "[]", "3", r#"{"hooks": 3}"#, r#"{"hooks": {"SessionEnd": "x"}}"#, r#"{"hooks": {}, "hooks": {}}"#] {
+    for bad in ["[", "[]", "3", r#"{"hooks": 3}"#, r#"{"hooks": {"SessionEnd": "x"}}"#, r#"{"hooks": {}, "hooks": {}}"#]
+    {
         let settings = Settings::new();
         settings.write(&HookScope::User, bad);
         assert!(settings.hooks.plan(&HookScope::User).is_err(), "{bad}");
