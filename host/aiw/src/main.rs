@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use aiw_core::CliKind;
 use clap::Parser;
 
+use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
 use crate::cli::{Cli, Command};
 use crate::output::Output;
@@ -88,6 +89,8 @@ fn main() -> ExitCode {
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
         Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
+        // It may show a screen, which has its own signal handling.
+        Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, &output),
         Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
         Command::Hooks(command) => runtime::run(&output, commands::hooks::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),

@@ -65,13 +65,13 @@ pub enum HistoryCommand {
     ///
     /// Its texts, words and vectors go, and what deleted pages still hold of them. The transcripts stay: they are the
     /// CLIs' own, and are not read again for this.
-    #[command(group = clap::ArgGroup::new("what").required(true))]
+    #[command(group = clap::ArgGroup::new("forgotten").required(true))]
     Forget {
         /// A session's id or the start of it, or a project's directory
-        #[arg(group = "what", value_name = "SESSION|PROJECT")]
+        #[arg(group = "forgotten", value_name = "SESSION|PROJECT")]
         what: Option<String>,
         /// Everything that was said before this time
-        #[arg(long, group = "what", value_name = "DATE", value_parser = parse_since)]
+        #[arg(long, group = "forgotten", value_name = "DATE", value_parser = parse_since)]
         before: Option<u64>,
         /// Don't ask
         #[arg(long, short)]

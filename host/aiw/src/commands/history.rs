@@ -1,12 +1,15 @@
 //! `aiw history …`
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_core::{ErrorKind, one_line};
-use aiw_history::{Forget, Hit, Query, Range, Role, Sessions, Store};
+use aiw_history::{Forget, HistoryError, Hit, Query, Range, Role, Sessions, Store};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::resume_session;
+use aiw_tui::ScreenError;
 use aiw_vectors::{Embedder, Models};
 use clap::builder::styling::{AnsiColor, Style};
 
@@ -21,7 +24,7 @@ use crate::terminal;
 pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     match command {
-        HistoryCommand::Search(args) => search(&home, &args, output),
+        HistoryCommand::Search(args) => search(&args, output),
         HistoryCommand::Show { session, around, limit } => show(&home, &session, around.as_deref(), limit, output),
         HistoryCommand::Sessions { filter, limit } => sessions(&home, &filter, limit, output),
         HistoryCommand::Import { path, all: _ } => super::intake::import(home, path.as_deref(), output),
@@ -80,9 +83,13 @@ fn embedder(home: &Home, store: &Store, output: &Output) -> Result<Option<Embedd
     }
 }
 
-fn search(home: &Home, args: &SearchArgs, output: &Output) -> Result<(), Failure> {
+pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
-    let store = store(home)?;
+    if args.interactive {
+        check_screen(output)?;
+    }
+    let home = Home::find()?;
+    let store = store(&home)?;
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
     let query = Query {
@@ -95,8 +102,11 @@ fn search(home: &Home, args: &SearchArgs, output: &Output) -> Result<(), Failure
         cli: args.filter.cli,
         tool: args.tool.as_deref(),
     };
-    let embedder = if args.words { None } else { embedder(home, &store, output)? };
+    let embedder = if args.words { None } else { embedder(&home, &store, output)? };
     let hits = store.search(&query, embedder.as_ref())?;
+    if args.interactive && !hits.is_empty() {
+        return choose(&home, &text, hits);
+    }
     let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
     show_hits(&hits, output);
     if hits.is_empty() {
@@ -108,6 +118,64 @@ fn search(home: &Home, args: &SearchArgs, output: &Output) -> Result<(), Failure
     }
     output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), took_ms: (took_ms * 10.0).round() / 10.0 });
     Ok(())
+}
+
+/// A screen needs a terminal, and gives no JSON.
+fn check_screen(output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return Err(
+            Failure::new(ErrorKind::Usage, "a screen has no JSON output").with_hint("leave `--interactive` out")
+        );
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Failure::user("`--interactive` needs a terminal").with_hint("leave it out to print a list"));
+    }
+    Ok(())
+}
+
+/// Lets the user choose a hit, and goes on with its session in place of this process.
+fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
+    let line = |hit: &Hit| {
+        format!("{}  {:<6}  {:<9}  {}", minute(hit.time), hit.cli.as_str(), hit.role.as_str(), hit.snippet.text)
+    };
+    let lines: Vec<String> = hits.iter().map(line).collect();
+    let hits = Arc::new(hits);
+    let (directory, shown) = (home.history(), hits.clone());
+    let previews = Arc::new(move |place: usize| {
+        shown.get(place).map_or_else(Vec::new, |hit| preview(&directory, hit).unwrap_or_else(|e| vec![e.to_string()]))
+    });
+    let title = format!("{} hits for `{}`", lines.len(), one_line(text, 200));
+    let chosen = match aiw_tui::pick(&title, &lines, previews) {
+        Ok(chosen) => chosen.and_then(|place| hits.get(place)),
+        Err(ScreenError::Signal(signal)) => return Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
+        Err(e) => return Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
+    };
+    let Some(hit) = chosen else { return Ok(()) };
+    let resume = resume_session(hit.cli, &hit.session, &hit.project);
+    terminal::tell(&resume);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &resume]);
+    #[cfg(unix)]
+    let failed = std::os::unix::process::CommandExt::exec(&mut shell);
+    #[cfg(not(unix))]
+    let failed = match shell.status() {
+        Ok(_) => return Ok(()),
+        Err(e) => e,
+    };
+    Err(Failure::new(ErrorKind::Unavailable, format!("`{resume}` can't be run: {failed}")))
+}
+
+/// What was said before and after a hit.
+fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
+    let store = Store::open(directory)?;
+    let part = store.part(&hit.session, &Range { around: Some(&hit.uuid), most: 9 })?;
+    let mut lines = vec![format!("{}  {}  {}", part.session.id, part.session.cli, part.session.project)];
+    for message in &part.messages {
+        let mark = if message.uuid == hit.uuid { "▶ " } else { "" };
+        lines.extend([String::new(), format!("{mark}{} {}", minute(message.time), message.role.as_str())]);
+        lines.extend(message.text.lines().map(str::to_owned));
+    }
+    Ok(lines)
 }
 
 fn answer(hit: &Hit) -> HistoryHit {

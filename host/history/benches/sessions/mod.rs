@@ -149,15 +149,15 @@ struct Writer {
 }
 
 const PROJECTS: [&str; 9] = [
-    "/home/dev/shop",
-    "/home/dev/ledger",
-    "/home/dev/atlas",
-    "/home/dev/mailroom",
-    "/home/dev/fleet",
-    "/home/dev/kiosk",
-    "/home/dev/rechnung",
-    "/home/dev/dianshang",
-    "/home/dev/yoyaku",
+    "/srv/dev/shop",
+    "/srv/dev/ledger",
+    "/srv/dev/atlas",
+    "/srv/dev/mailroom",
+    "/srv/dev/fleet",
+    "/srv/dev/kiosk",
+    "/srv/dev/rechnung",
+    "/srv/dev/dianshang",
+    "/srv/dev/yoyaku",
 ];
 
 impl Writer {

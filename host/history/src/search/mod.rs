@@ -4,19 +4,19 @@
 //! bring more and count as much (`rank`). A message also counts for what its session and its neighbours say.
 
 mod gather;
+mod query;
 mod rank;
 mod score;
 mod snippet;
 mod spelling;
 mod wanted;
 
-use std::path::{Path, PathBuf};
-
 use aiw_vectors::Embedder;
 
 use crate::store::Facts;
-use crate::{Cli, HistoryError, Role, Store};
+use crate::{HistoryError, Store};
 use gather::Gathered;
+pub use query::{Hit, Query};
 pub use snippet::Snippet;
 
 /// The most bytes of a request that are looked at.
@@ -24,60 +24,6 @@ const MAX_QUERY: usize = 4096;
 
 /// The most hits of a search.
 pub(crate) const MAX_HITS: usize = 200;
-
-/// What to look for, and where.
-#[derive(Debug, Clone, Copy)]
-pub struct Query<'a> {
-    /// The words.
-    pub text: &'a str,
-    /// The most hits.
-    pub limit: usize,
-    /// Only sessions of this directory and those below it.
-    pub project: Option<&'a Path>,
-    /// Only this session: its id, or the start of it.
-    pub session: Option<&'a str>,
-    /// Only messages from this time on, in milliseconds since 1970.
-    pub since: Option<i64>,
-    /// Only what these said.
-    pub role: Option<Role>,
-    /// Only sessions of this CLI.
-    pub cli: Option<Cli>,
-    /// Only messages in which this tool was used.
-    pub tool: Option<&'a str>,
-}
-
-impl Default for Query<'_> {
-    fn default() -> Self {
-        Self { text: "", limit: 10, project: None, session: None, since: None, role: None, cli: None, tool: None }
-    }
-}
-
-/// A message that was found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
-    /// Its session's id.
-    pub session: String,
-    /// The CLI.
-    pub cli: Cli,
-    /// The session's directory. Empty if unknown.
-    pub project: String,
-    /// When it was said, in milliseconds since 1970.
-    pub time: Option<i64>,
-    /// Who said it.
-    pub role: Role,
-    /// The part of it that answers best.
-    pub snippet: Snippet,
-    /// The greater, the better. It can be compared only with those of the same search.
-    pub score: f32,
-    /// The transcript.
-    pub path: PathBuf,
-    /// Its id in the transcript.
-    pub uuid: String,
-    /// The request's words that it has.
-    pub words: Vec<String>,
-    /// Whether its meaning is near to the request's.
-    pub is_near: bool,
-}
 
 impl Store {
     /// Finds messages, the best first. Identical texts are found once. With an embedder, what means the same is found

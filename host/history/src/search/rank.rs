@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::gather::Gathered;
+use super::query::Hit;
+use super::score;
 use super::snippet::Snippet;
 use super::spelling::Request;
 use super::wanted::Wanted;
-use super::{Hit, score};
 use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash};
 
 /// How many candidates' texts are read.
@@ -163,7 +164,8 @@ fn with_context(
     facts: &Facts,
     near: Option<&[f32]>,
 ) -> Vec<(usize, f32)> {
-    let words = Range::of(candidates.iter().map(|candidate| candidate.words));
+    // What has none of the words is not among the candidates.
+    let words = Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0]));
     let meaning = Range::of(candidates.iter().filter_map(|candidate| candidate.near));
     let blend = |score: f32, near: Option<f32>| {
         let words = words.place(score);

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::Query;
+use super::query::Query;
 use crate::Role;
 use crate::store::{Fact, minutes, terms};
 
