@@ -252,12 +252,12 @@ fn say(talk: &mut Talk<'_>, text: &str) {
         let (_, rest) = text.split_once(&format!("<{tag}>"))?;
         rest.split_once(&format!("</{tag}>")).map(|(inner, _)| inner.trim())
     };
-    match text.starts_with("<command-") {
-        // A slash command: what was typed after its name was said.
-        true => match (between("command-name"), between("command-args").filter(|arguments| !arguments.is_empty())) {
-            (Some(name), Some(arguments)) => talk.say(&format!("{name} {arguments}")),
-            _ => {}
-        },
-        false => talk.say(text),
+    if !text.starts_with("<command-") {
+        return talk.say(text);
+    }
+    // A slash command: what was typed after its name was said.
+    let arguments = between("command-args").filter(|arguments| !arguments.is_empty());
+    if let (Some(name), Some(arguments)) = (between("command-name"), arguments) {
+        talk.say(&format!("{name} {arguments}"));
     }
 }

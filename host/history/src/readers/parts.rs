@@ -157,7 +157,7 @@ pub(super) fn directory(path: Option<&Value>) -> String {
 
 /// The name of a tool, if it is one.
 pub(super) fn tool_name(name: &Value) -> String {
-    aiw_core::one_line(name.as_str().unwrap_or_default(), 100).into()
+    aiw_core::one_line(name.as_str().unwrap_or_default(), 100)
 }
 
 /// The tools by which agents search this very history. To find what was found before is of no use.
