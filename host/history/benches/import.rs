@@ -53,7 +53,7 @@ fn write(path: &Path, session: &str, turns: u64, seed: u64) {
         let id = seed * 100_000 + turn;
         let base = |kind: &str, content: serde_json::Value, n: u64| {
             json!({"parentUuid": null, "isSidechain": false, "message": {"role": kind, "content": content}, "type": kind,
-                "uuid": format!("{id:08}-{n}"), "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/work/project", "sessionId": session})
+                "uuid": format!("{id:08}-{n}"), "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/srv/project", "sessionId": session})
         };
         let mut answer =
             base("user", json!([{"type": "tool_result", "tool_use_id": "t", "content": text(id + 2, 120)}]), 3);
@@ -81,7 +81,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let places = Places { claude: at("claude"), codex: at("codex"), gemini: at("gemini") };
-    let project = places.claude.join("projects/-work-project");
+    let project = places.claude.join("projects/-srv-project");
     std::fs::create_dir_all(&project).unwrap();
     let (mut written, mut number) = (0, 0);
     while written < megabytes * 1_000_000 {

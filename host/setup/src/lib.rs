@@ -21,6 +21,7 @@
 //! ```
 
 mod approve;
+mod before;
 mod clients;
 mod config;
 mod error;

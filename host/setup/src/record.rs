@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clients::Client;
-use crate::plan::FileChange;
 use crate::scope::Scope;
 
 const VERSION: u32 = 1;
@@ -123,39 +122,6 @@ impl Record {
         Ok(records)
     }
 
-    /// Notes what is done to files, on top of what was done to them before.
-    pub(crate) fn note(&mut self, files: &[FileChange]) {
-        for file in files {
-            let (old, new) = (file.old.as_deref().map(digest), file.new.as_deref().map(digest));
-            match self.files.iter_mut().find(|kept| kept.path == file.path) {
-                Some(kept) => {
-                    let is_known = old == kept.original || (old.is_some() && old == kept.written);
-                    kept.written = new.filter(|_| is_known);
-                }
-                None => {
-                    let made = missing_directories(&file.path);
-                    let (role, path) = (file.role, file.path.clone());
-                    let kept = Kept { role, path, backup: None, original: old, written: new, made };
-                    self.files.push(kept);
-                }
-            }
-        }
-    }
-
-    /// Keeps copies of files before they are changed, and the record itself. Whatever happens afterwards can be undone.
-    pub(crate) fn begin(&self, home: &Home, stem: &str, files: &[FileChange]) -> Result<(), HomeError> {
-        let mut record = self.clone();
-        for (number, kept) in record.files.iter_mut().enumerate() {
-            let file = files.iter().find(|file| file.path == kept.path);
-            if let (Some(old), None) = (file.and_then(|file| file.old.as_deref()), &kept.backup)
-                && kept.original.as_deref() == Some(digest(old).as_str())
-            {
-                kept.backup = Some(Self::keep(home, stem, number, old)?);
-            }
-        }
-        record.save(home, stem)
-    }
-
     /// Removes the directories that were made, and the record.
     pub(crate) fn end(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
         for dir in self.files.iter().flat_map(|kept| kept.made.iter().rev()) {
@@ -181,14 +147,14 @@ impl Record {
     }
 
     /// Keeps a copy of a file before aiw changes it. Returns the copy's name.
-    fn keep(home: &Home, stem: &str, number: usize, bytes: &[u8]) -> Result<String, HomeError> {
+    pub(crate) fn keep(home: &Home, stem: &str, number: usize, bytes: &[u8]) -> Result<String, HomeError> {
         home.make_dir(&directory(home))?;
         let name = format!("{stem}-{number}.backup");
         replace(&directory(home).join(&name), bytes, Mode::Private)?;
         Ok(name)
     }
 
-    fn save(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
+    pub(crate) fn save(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
         let path = directory(home).join(format!("{stem}.json"));
         home.make_dir(&directory(home))?;
         let text = serde_json::to_vec_pretty(self).map_err(|e| invalid(&path, &e.to_string()))?;
@@ -224,11 +190,4 @@ fn read(path: &Path) -> Result<Option<Record>, HomeError> {
         return Err(invalid(path, "was written by another version of aiw"));
     }
     Ok(Some(record))
-}
-
-/// The directories above a file that don't exist, the outermost first.
-fn missing_directories(path: &Path) -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> = path.ancestors().skip(1).take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
-    dirs.reverse();
-    dirs
 }

@@ -50,7 +50,9 @@ pub fn soak(minutes: u64) -> Result<bool> {
     test("many clients, servers and calls", cargo.args(["--", "--nocapture"]), &mut count)?;
 
     let mut cargo = command::host_cargo();
-    cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "intake::killed"]).env("AIW_SOAK_ROUNDS", "200");
+    cargo
+        .args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "intake::killed"])
+        .env("AIW_SOAK_ROUNDS", "200");
     test("killed hooks and indexers", &mut cargo, &mut count)?;
 
     let end = Instant::now() + Duration::from_secs(60 * minutes);

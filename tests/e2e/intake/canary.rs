@@ -25,9 +25,9 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
             &format!("heron: password=canary-pass1 https://me:canary-pass2@example.com {key}"),
         ),
     );
-    let call = json!({"type": "assistant", "uuid": "a1", "sessionId": "s-1", "cwd": "/work/p", "timestamp": "2026-03-01T10:00:00Z",
+    let call = json!({"type": "assistant", "uuid": "a1", "sessionId": "s-1", "cwd": "/srv/p", "timestamp": "2026-03-01T10:00:00Z",
         "message": {"content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": "heron -H 'Authorization: Bearer canary-token-1'", "password": "canary-pass3"}}]}});
-    let result = json!({"type": "user", "uuid": "r1", "sessionId": "s-1", "cwd": "/work/p", "timestamp": "2026-03-01T10:00:00Z",
+    let result = json!({"type": "user", "uuid": "r1", "sessionId": "s-1", "cwd": "/srv/p", "timestamp": "2026-03-01T10:00:00Z",
         "message": {"content": [{"type": "tool_result", "tool_use_id": "t", "content": format!("heron {} AWS_SECRET_ACCESS_KEY=canary/pass4", token("2"))}]},
         "toolUseResult": {"stdout": token("3")}});
     let todo = json!({"type": "assistant", "uuid": "a2", "sessionId": "s-1", "message": {"content": [{"type": "tool_use", "id": "t2", "name": "TodoWrite",

@@ -115,12 +115,12 @@ fn doctor_names_junk_and_the_rest_is_found() {
 #[test]
 fn private_mode_and_excluded_projects_leave_nothing() {
     let mut env = Environment::new();
-    env.settings(&json!({"history": {"exclude": ["/work/secret/**"]}}));
+    env.settings(&json!({"history": {"exclude": ["/srv/secret/**"]}}));
     let project = env.path("closed");
     fs::create_dir_all(&project).unwrap();
     fs::write(project.join(".aiw.json"), r#"{"history": false}"#).unwrap();
-    add(&env, "s-1", &line("s-1", "u1", "user", "excluded heron").replace("/work/p", "/work/secret/x"));
-    add(&env, "s-2", &line("s-2", "u2", "user", "closed heron").replace("/work/p", &project.display().to_string()));
+    add(&env, "s-1", &line("s-1", "u1", "user", "excluded heron").replace("/srv/p", "/srv/secret/x"));
+    add(&env, "s-2", &line("s-2", "u2", "user", "closed heron").replace("/srv/p", &project.display().to_string()));
     add(&env, "s-3", &line("s-3", "u3", "user", "private heron"));
     add(&env, "s-4", &line("s-4", "u4", "user", "open heron"));
     env.set("AIW_HISTORY", "off");

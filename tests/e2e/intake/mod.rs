@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 /// A line of Claude Code's.
 pub fn line(session: &str, uuid: &str, kind: &str, text: &str) -> String {
     let line = json!({"parentUuid": null, "isSidechain": false, "type": kind, "message": {"role": kind, "content": text},
-        "uuid": uuid, "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/work/p", "sessionId": session});
+        "uuid": uuid, "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/srv/p", "sessionId": session});
     format!("{line}\n")
 }
 
 /// Where Claude Code keeps a session.
 pub fn transcript(env: &Environment, session: &str) -> PathBuf {
-    let project = env.user().join(".claude/projects/-work-p");
+    let project = env.user().join(".claude/projects/-srv-p");
     fs::create_dir_all(&project).unwrap();
     project.join(format!("{session}.jsonl"))
 }
@@ -37,7 +37,7 @@ pub fn add(env: &Environment, session: &str, text: &str) {
 /// What a hook hears at the end of a session.
 pub fn ended(env: &Environment, session: &str) -> String {
     let path = transcript(env, session);
-    json!({"session_id": session, "transcript_path": path, "cwd": "/work/p", "hook_event_name": "SessionEnd", "reason": "other"})
+    json!({"session_id": session, "transcript_path": path, "cwd": "/srv/p", "hook_event_name": "SessionEnd", "reason": "other"})
         .to_string()
 }
 

@@ -30,7 +30,7 @@ pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure
         HistoryCommand::Import { path, all: _ } => super::intake::import(home, path.as_deref(), output),
         HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
         HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
-        HistoryCommand::Doctor => super::intake::doctor(&home, output),
+        HistoryCommand::Doctor => super::doctor::doctor(&home, output),
         HistoryCommand::Stats => stats(&home, output),
         HistoryCommand::Forget { what, before, yes } => forget(&home, what, before, yes, output).await,
         HistoryCommand::Export { session, format } => export(&home, &session, format, output),

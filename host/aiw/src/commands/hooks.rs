@@ -7,7 +7,7 @@ use aiw_history::{Handled, Hook, Indexer, Report};
 use aiw_home::{Home, HomeError};
 use aiw_setup::{HookPlan, HookScope, Hooks, Places};
 
-use super::intake::said;
+use super::intake::{said, secrets};
 use super::setup::ours;
 use crate::answers::{HooksAnswer, HooksStatus};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
@@ -173,11 +173,4 @@ fn waited() -> Result<Report, Failure> {
     let places = aiw_history::Places::from_environment().ok_or(HomeError::NoHome)?;
     let values = secrets(&home);
     Ok(Indexer::new(home, values).run(&places, true)?)
-}
-
-/// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
-pub fn secrets(home: &Home) -> Vec<String> {
-    let vault = home.vault();
-    let names = vault.names().unwrap_or_default();
-    names.iter().filter_map(|name| vault.get(name).ok()).map(|secret| secret.expose().to_owned()).collect()
 }

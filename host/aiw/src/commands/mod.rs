@@ -4,6 +4,7 @@ pub mod browse;
 pub mod call;
 pub mod cli_list;
 pub mod docs;
+pub mod doctor;
 pub mod extension;
 mod follow;
 pub mod general;

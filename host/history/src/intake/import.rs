@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{Entry, below, walk};
-use super::indexer::{Indexer, Report, names};
 use super::scan::string_at;
-use super::take::Intake;
+use super::take::{Intake, Report};
 use crate::readers::{self, Places, Sessions};
 use crate::{Cli, HistoryError};
 
@@ -59,7 +58,7 @@ impl Found {
     fn new(sessions: &'static dyn Sessions, root: PathBuf, mut entries: Vec<Entry>) -> Self {
         // A fork comes after what it was forked from, and subagents after their session.
         entries.sort_by(|a, b| (a.since, a.modified, &a.path).cmp(&(b.since, b.modified, &b.path)));
-        let names = names(&entries);
+        let names = entries.iter().map(|entry| entry.path.clone()).collect();
         Self { sessions, root, entries, names }
     }
 
@@ -151,32 +150,6 @@ fn kind(path: &Path) -> Option<Cli> {
     }
     // Damaged from the beginning: `doctor` names it.
     Some(Cli::Claude)
-}
-
-impl Indexer {
-    /// Takes in all these transcripts. `observe` is told how many bytes are done, and of how many.
-    pub fn import(
-        &self,
-        found: &[Found],
-        places: &Places,
-        observe: &mut dyn FnMut(u64, u64),
-    ) -> Result<Report, HistoryError> {
-        let _turn = self.wait_for_turn()?;
-        let store = self.store()?;
-        let mut report = Report::default();
-        self.rebuild(&store, places, &mut report)?;
-        let mut intake = self.intake(&store)?;
-        let total: u64 = found.iter().map(Found::bytes).sum();
-        let mut done = 0;
-        for found in found {
-            let before = done;
-            take_all(&mut intake, found, &mut report, &mut |bytes, _| {
-                done = before + bytes;
-                observe(done, total);
-            })?;
-        }
-        Ok(report)
-    }
 }
 
 /// Takes in transcripts, and says how many bytes are done.

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_home::{Home, HomeError, lock_within};
 
-use super::import::{self, Import};
+use super::import::{self, Found, Import};
 use super::queue::Queue;
-use super::take::{Intake, Taken};
+use super::take::{Intake, Report};
 use crate::readers::{self, Places, Sessions};
 use crate::{Cli, HistoryError, Store};
 
@@ -22,28 +21,6 @@ pub struct Indexer {
     home: Home,
     /// The values in the vault, which are not stored.
     values: Vec<String>,
-}
-
-/// What an indexer did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Report {
-    /// The transcripts that were looked at.
-    pub transcripts: usize,
-    /// The new messages.
-    pub stored: usize,
-    /// The bytes that were read.
-    pub bytes: u64,
-    /// The transcripts in which something was left out.
-    pub with_problems: usize,
-}
-
-impl Report {
-    pub(crate) fn add(&mut self, taken: Taken) {
-        self.transcripts += 1;
-        self.stored += taken.stored;
-        self.bytes += taken.bytes;
-        self.with_problems += usize::from(taken.has_problems);
-    }
 }
 
 /// The right to index, held while it lives.
@@ -136,6 +113,30 @@ impl Indexer {
         }
     }
 
+    /// Takes in all these transcripts. `observe` is told how many bytes are done, and of how many.
+    pub fn import(
+        &self,
+        found: &[Found],
+        places: &Places,
+        observe: &mut dyn FnMut(u64, u64),
+    ) -> Result<Report, HistoryError> {
+        let _turn = self.wait_for_turn()?;
+        let store = self.store()?;
+        let mut report = Report::default();
+        self.rebuild(&store, places, &mut report)?;
+        let mut intake = self.intake(&store)?;
+        let total: u64 = found.iter().map(Found::bytes).sum();
+        let mut done = 0;
+        for found in found {
+            let before = done;
+            import::take_all(&mut intake, found, &mut report, &mut |bytes, _| {
+                done = before + bytes;
+                observe(done, total);
+            })?;
+        }
+        Ok(report)
+    }
+
     /// Reads all transcripts again if the store was damaged.
     pub(crate) fn rebuild(&self, store: &Store, places: &Places, report: &mut Report) -> Result<(), HistoryError> {
         if !store.must_rebuild()? {
@@ -169,9 +170,4 @@ pub(crate) fn open_lock(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
-}
-
-/// The names of transcripts, for readers that ask for them.
-pub(crate) fn names(entries: &[super::files::Entry]) -> Arc<[String]> {
-    entries.iter().map(|entry| entry.path.clone()).collect()
 }

@@ -34,6 +34,28 @@ pub struct Taken {
     pub has_problems: bool,
 }
 
+/// What an indexer did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The transcripts that were looked at.
+    pub transcripts: usize,
+    /// The new messages.
+    pub stored: usize,
+    /// The bytes that were read.
+    pub bytes: u64,
+    /// The transcripts in which something was left out.
+    pub with_problems: usize,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, taken: Taken) {
+        self.transcripts += 1;
+        self.stored += taken.stored;
+        self.bytes += taken.bytes;
+        self.with_problems += usize::from(taken.has_problems);
+    }
+}
+
 /// Takes in transcripts.
 pub struct Intake<'a> {
     store: &'a Store,

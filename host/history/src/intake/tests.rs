@@ -11,8 +11,9 @@ use aiw_home::Home;
 use serde_json::{Value, json};
 
 use super::findings::Junk;
-use super::indexer::{Indexer, Report};
+use super::indexer::Indexer;
 use super::queue::{Queue, Request};
+use super::take::Report;
 use super::{Handled, Hook, Import, Watch, todos};
 use crate::readers::{self, Places, Transcript};
 use crate::redact::Redactor;
@@ -32,7 +33,7 @@ fn claude(kind: &str, session: &str, uuid: &str, content: Value) -> Value {
         _ => json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content}),
     };
     json!({"parentUuid": null, "isSidechain": false, "message": message, "type": kind, "uuid": uuid,
-        "timestamp": at(1), "cwd": "/work/p", "sessionId": session, "version": "2.1.328", "gitBranch": "main"})
+        "timestamp": at(1), "cwd": "/srv/p", "sessionId": session, "version": "2.1.328", "gitBranch": "main"})
 }
 
 fn user(session: &str, uuid: &str, text: &str) -> Value {
@@ -77,7 +78,7 @@ fn read_as(cli: Cli, path: &str, text: &str, before: &str, names: &[&str]) -> (V
         first: first.as_bytes(),
         before: before.as_bytes(),
         redactor: redactor(),
-        beside: &|path| (path == "tmp/p/.project_root").then(|| b"/work/p\n".to_vec()),
+        beside: &|path| (path == "tmp/p/.project_root").then(|| b"/srv/p\n".to_vec()),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     });
     let (mut messages, mut junk, mut offset) = (Vec::new(), Vec::new(), 0);
@@ -94,7 +95,7 @@ fn texts(messages: &[Message]) -> Vec<(Role, &str)> {
 
 #[test]
 fn claudes_talk_is_taken_from_what_stands_around_it() {
-    let path = format!("projects/-work-p/{S1}.jsonl");
+    let path = format!("projects/-srv-p/{S1}.jsonl");
     let mut all = wrapping(S1);
     all.extend([
         user(S1, "u1", "Fix the TLS handshake"),
@@ -136,14 +137,14 @@ fn claudes_talk_is_taken_from_what_stands_around_it() {
     assert_eq!(messages[2].tools, ["Bash"]);
     assert_eq!(messages[3].tools, ["Bash"]);
     let first = &messages[0];
-    assert_eq!((first.uuid.as_str(), first.session.as_str(), first.project.as_str()), ("u1", S1, "/work/p"));
+    assert_eq!((first.uuid.as_str(), first.session.as_str(), first.project.as_str()), ("u1", S1, "/srv/p"));
     assert_eq!((first.time, &first.agent), (Some(1_772_359_201_000), &None));
     assert!(text[usize::try_from(first.offset).unwrap()..].contains("Fix the TLS handshake"));
 }
 
 #[test]
 fn the_answer_to_a_search_of_ones_own_is_known_after_an_interruption() {
-    let path = format!("projects/-work-p/{S1}.jsonl");
+    let path = format!("projects/-srv-p/{S1}.jsonl");
     let before = lines(&[assistant(
         S1,
         "a3",
@@ -161,7 +162,7 @@ fn the_answer_to_a_search_of_ones_own_is_known_after_an_interruption() {
 
 #[test]
 fn a_subagents_talk_belongs_to_the_session_that_started_it() {
-    let path = format!("projects/-work-p/{S1}/subagents/agent-abc.jsonl");
+    let path = format!("projects/-srv-p/{S1}/subagents/agent-abc.jsonl");
     let mut line = user(S1, "x1", "SUBTASK");
     line["agentId"] = "abc".into();
     line["isSidechain"] = true.into();
@@ -176,7 +177,7 @@ fn a_subagents_talk_belongs_to_the_session_that_started_it() {
 
 #[test]
 fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
-    let path = format!("projects/-work-p/{S1}.jsonl");
+    let path = format!("projects/-srv-p/{S1}.jsonl");
     let good = user(S1, "u1", "GOOD").to_string();
     let deep = format!(r#"{{"type":"user","message":{{"content":[{}{}]}}}}"#, "[".repeat(5000), "]".repeat(5000));
     let far = user(S1, "u2", "FAR").to_string().replace(&at(1), "2100-01-01T00:00:00Z");
@@ -233,7 +234,7 @@ fn codex() -> String {
         )
     };
     lines(&[
-        line("session_meta", json!({"id": S2, "cwd": "/work/c", "base_instructions": {"text": "WRAPPED"}})),
+        line("session_meta", json!({"id": S2, "cwd": "/srv/c", "base_instructions": {"text": "WRAPPED"}})),
         said("developer", "m0", "WRAPPED"),
         said("user", "m1", "<environment_context>WRAPPED</environment_context>"),
         said("user", "m2", "Sort the list"),
@@ -278,7 +279,7 @@ fn codexs_talk_is_taken_from_the_conversation_and_not_from_the_events() {
             (Role::Tool, "total 0"),
         ]
     );
-    assert!(messages.iter().all(|m| (m.session.as_str(), m.project.as_str()) == (S2, "/work/c")));
+    assert!(messages.iter().all(|m| (m.session.as_str(), m.project.as_str()) == (S2, "/srv/c")));
     let ids: Vec<&str> = messages.iter().map(|m| m.uuid.as_str()).collect();
     assert_eq!(ids, ["m2", "m3", "f1", "o1", "c3", "c3:output"]);
     assert_eq!(messages[3].tools, ["exec_command"]);
@@ -297,7 +298,7 @@ fn codexs_talk_is_taken_from_the_conversation_and_not_from_the_events() {
     });
     let mut out = Vec::new();
     reader.line(0, codex[start..].lines().next().unwrap().as_bytes(), &mut out).unwrap();
-    assert_eq!((out[0].session.as_str(), out[0].project.as_str()), (S2, "/work/c"));
+    assert_eq!((out[0].session.as_str(), out[0].project.as_str()), (S2, "/srv/c"));
 }
 
 #[test]
@@ -360,7 +361,7 @@ fn geminis_talk_is_the_same_as_lines_and_as_a_document() {
                 ("g7", Role::Assistant, "Done."),
             ]
         );
-        assert!(messages.iter().all(|m| (m.session.as_str(), m.project.as_str()) == (S1, "/work/p")));
+        assert!(messages.iter().all(|m| (m.session.as_str(), m.project.as_str()) == (S1, "/srv/p")));
     }
 }
 
@@ -377,12 +378,12 @@ impl World {
         let at = |name: &str| dir.path().join(name);
         let places = Places { claude: at("claude"), codex: at("codex"), gemini: at("gemini") };
         let home = Home::at(at("aiw"));
-        fs::create_dir_all(places.claude.join("projects/-work-p")).unwrap();
+        fs::create_dir_all(places.claude.join("projects/-srv-p")).unwrap();
         Self { home, places, dir }
     }
 
     fn transcript(&self, session: &str) -> PathBuf {
-        self.places.claude.join(format!("projects/-work-p/{session}.jsonl"))
+        self.places.claude.join(format!("projects/-srv-p/{session}.jsonl"))
     }
 
     fn write(&self, session: &str, values: &[Value]) {
@@ -405,7 +406,7 @@ impl World {
     }
 
     fn say(&self, event: &str, transcript: &Path) -> Handled {
-        let said = json!({"session_id": S1, "transcript_path": transcript, "cwd": "/work/p", "hook_event_name": event});
+        let said = json!({"session_id": S1, "transcript_path": transcript, "cwd": "/srv/p", "hook_event_name": event});
         Hook::read(said.to_string().as_bytes()).unwrap().handle(&self.home, &self.places).unwrap()
     }
 
@@ -481,7 +482,7 @@ fn a_fork_adds_only_what_is_its_own() {
     world.write(S2, &copies);
     assert_eq!(world.hook(S2).stored, 1);
     let other = World::new();
-    fs::create_dir_all(other.places.claude.join("projects/-work-p")).unwrap();
+    fs::create_dir_all(other.places.claude.join("projects/-srv-p")).unwrap();
     other.write(S1, &[user(S1, "u1", "first")]);
     other.write(S2, &copies);
     assert_eq!(other.import().stored, 3);
@@ -491,7 +492,7 @@ fn a_fork_adds_only_what_is_its_own() {
 fn an_import_takes_all_clis_once_and_subagents_too() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one")]);
-    let agents = world.places.claude.join(format!("projects/-work-p/{S1}/subagents"));
+    let agents = world.places.claude.join(format!("projects/-srv-p/{S1}/subagents"));
     fs::create_dir_all(&agents).unwrap();
     fs::write(agents.join("agent-x.jsonl"), lines(&[user(S1, "x1", "SUBTASK")])).unwrap();
     fs::write(agents.join("agent-x.meta.json"), "{}").unwrap();
@@ -500,7 +501,7 @@ fn an_import_takes_all_clis_once_and_subagents_too() {
     fs::write(day.join(format!("rollout-2026-03-01T10-00-00-{S2}.jsonl")), codex()).unwrap();
     let chats = world.places.gemini.join("tmp/p/chats");
     fs::create_dir_all(&chats).unwrap();
-    fs::write(world.places.gemini.join("tmp/p/.project_root"), "/work/p").unwrap();
+    fs::write(world.places.gemini.join("tmp/p/.project_root"), "/srv/p").unwrap();
     let (mut head, messages) = gemini();
     head["messages"] = messages.into();
     fs::write(chats.join("session-1.json"), head.to_string()).unwrap();
@@ -540,7 +541,7 @@ fn a_watch_reads_what_grows() {
 fn only_transcripts_in_claudes_directory_are_queued() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one")]);
-    let projects = world.places.claude.join("projects/-work-p");
+    let projects = world.places.claude.join("projects/-srv-p");
     fs::write(world.dir.path().join("outside.jsonl"), lines(&[user(S1, "u1", "OUTSIDE")])).unwrap();
     symlink(world.dir.path().join("outside.jsonl"), projects.join("link.jsonl")).unwrap();
     fs::create_dir(projects.join("dir.jsonl")).unwrap();
@@ -644,7 +645,7 @@ fn a_damaged_index_is_made_again_from_the_transcripts() {
 #[test]
 fn requests_for_what_is_gone_are_dropped() {
     let world = World::new();
-    let path = Some("projects/-work-p/none.jsonl".to_owned());
+    let path = Some("projects/-srv-p/none.jsonl".to_owned());
     let request = Request { cli: Cli::Claude, root: world.places.claude.clone(), path, refused: None };
     Queue::of(&world.home).add(&request).unwrap();
     assert_eq!(world.indexer().run(&world.places, true).unwrap().stored, 0);

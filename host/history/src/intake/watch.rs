@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use super::exclude::is_off;
 use super::import::{Found, take_all};
-use super::indexer::{Indexer, Report};
+use super::indexer::Indexer;
+use super::take::Report;
 use crate::readers::{self, Places};
 use crate::{Cli, HistoryError};
 

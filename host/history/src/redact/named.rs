@@ -103,9 +103,7 @@ fn is_value(text: &str) -> bool {
     }
     let is_reference = text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|']) || text.starts_with("...");
     let is_word = |word: &&str| text.eq_ignore_ascii_case(word);
-    !is_reference
-        && !WORDS.iter().any(is_word)
-        && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+    !is_reference && !WORDS.iter().any(is_word) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
 }
 
 /// What stands where a secret could, in code and in descriptions.

@@ -1,3 +1,5 @@
+//! Tokens of every service, and what only looks like one.
+
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
