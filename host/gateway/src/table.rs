@@ -92,8 +92,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "get_task_logs",
             "Read a task's log",
-            "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards. The result \
-             says whether there are earlier lines and how to get them.",
+            "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards.",
             LOOKS,
             tasks::get_task_logs,
         ),
@@ -110,8 +109,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "stop_task",
             "Stop a task",
-            "Stops a task and all its processes: asks them to exit, and kills them after 5 seconds. Unsaved work \
-             is lost. Stop only tasks that you or the user started and no longer need.",
+            "Stops a task and all its processes. Unsaved work is lost. Stop only tasks that you or the user started and no longer need.",
             STOPS,
             tasks::stop_task,
         ),
@@ -156,7 +154,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::History,
             "search_history",
             "Search past sessions",
-            "Finds messages of past AI CLI sessions by words and meaning; says how to resume each session.",
+            "Finds messages of past AI CLI sessions, and how to resume each.",
             LOOKS,
             None,
             history::search_history,
