@@ -7,7 +7,7 @@ use aiw_history::{Hit, Query, Range, Role, Session, Store, Stored};
 use aiw_home::{millis_of, rfc3339};
 use aiw_launch::resume_session;
 use aiw_mcp::{Answer, Call};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds;
@@ -28,33 +28,40 @@ const MESSAGE: usize = 3_000;
 /// The most messages of a part.
 const MOST_MESSAGES: usize = 100;
 
+/// A number, without what only costs a model tokens.
+fn number(schema: &mut Schema) {
+    schema.remove("minimum");
+}
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchHistory {
-    /// Words of what was said, names, or an error
     query: String,
     #[serde(default)]
+    #[schemars(transform = number)]
     limit: Option<usize>,
-    /// A directory
+    /// Its directory
     #[serde(default)]
     project: Option<String>,
     #[serde(default)]
     session_id: Option<String>,
-    /// A date: 2026-03-01
+    /// Like 2026-03-01
     #[serde(default)]
     since: Option<String>,
     #[serde(default)]
-    role: Option<Role>,
+    #[schemars(extend("enum" = Role::ALL.map(Role::as_str)))]
+    role: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetSession {
     session_id: String,
-    /// A message's uuid; the end if absent
+    /// A message's uuid; else the end
     #[serde(default)]
     around: Option<String>,
     #[serde(default)]
+    #[schemars(transform = number)]
     max_chars: Option<usize>,
 }
 
@@ -141,7 +148,8 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         project: directory.as_deref(),
         session: asked.session_id.as_deref(),
         since,
-        role: asked.role,
+        // The schema has checked it.
+        role: asked.role.as_deref().and_then(|role| role.parse().ok()),
         ..Query::default()
     };
     let Some(store) = Store::open_existing(&context.home.history())? else { return Ok(nothing(0)) };

@@ -142,6 +142,9 @@ impl Stream {
     }
 }
 
+/// Adds a message to the session, and returns its id.
+type Say<'a> = dyn FnMut(&mut Writer, Role, &[&str], String) -> String + 'a;
+
 struct Writer {
     random: Random,
     incidents: Vec<Incident>,
@@ -203,7 +206,7 @@ impl Writer {
         messages
     }
 
-    fn incident(&mut self, language: usize, say: &mut dyn FnMut(&mut Self, Role, &[&str], String) -> String) {
+    fn incident(&mut self, language: usize, say: &mut Say<'_>) {
         let concepts = &CONCEPTS[language];
         let parts = std::array::from_fn(|part| self.random.below(concepts[part].len()));
         let function = self.function();
@@ -264,7 +267,7 @@ impl Writer {
         self.incidents.push(incident);
     }
 
-    fn filler(&mut self, language: usize, say: &mut dyn FnMut(&mut Self, Role, &[&str], String) -> String) {
+    fn filler(&mut self, language: usize, say: &mut Say<'_>) {
         let subject = {
             let words = self.random_concept(language, 0).words;
             self.random.text(words)

@@ -9,6 +9,8 @@ mod rank;
 mod score;
 mod snippet;
 mod spelling;
+#[cfg(test)]
+mod tests;
 mod wanted;
 
 use aiw_vectors::Embedder;

@@ -54,7 +54,7 @@ pub(super) fn hits(
     near: Option<&[f32]>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Hit>> {
-    let mut ids = best_with_context(gathered, facts, READ.max(limit * 2));
+    let mut ids = best_with_context(gathered, facts, wanted, READ.max(limit * 2));
     let near_of = |id: u32| near.and_then(|near| near.get(id as usize).copied()).filter(|near| !near.is_nan());
     if let Some(near) = near {
         let known: HashSet<u32> = ids.iter().copied().collect();
@@ -73,7 +73,7 @@ pub(super) fn hits(
         let (words, has) = score::score(request, &text, tools.as_deref());
         candidates.push(Candidate { id, fact, text, words, near: near_of(id), has });
     }
-    let mut ranked = with_context(&candidates, gathered, facts, near);
+    let mut ranked = with_context(&candidates, gathered, facts, wanted, near);
     ranked.sort_by(|(a, one), (b, two)| two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id)));
     let mut seen = HashSet::new();
     let mut hits = Vec::new();
@@ -88,6 +88,11 @@ pub(super) fn hits(
         }
     }
     Ok(hits)
+}
+
+/// Whether a text was there before. Where not everything is searched, the one before may not be found.
+fn is_repeated(fact: &Fact, wanted: &Wanted) -> bool {
+    fact.is_copy && wanted.is_everything()
 }
 
 /// Sums of a session's best scores, to know what its context adds to its messages.
@@ -120,12 +125,12 @@ fn neighbours(id: u32, fact: &Fact, facts: &Facts, score: impl Fn(u32) -> f32) -
 }
 
 /// The ids of those that are best by their first scores, with what their context adds.
-fn best_with_context(gathered: &Gathered, facts: &Facts, most: usize) -> Vec<u32> {
+fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &Wanted, most: usize) -> Vec<u32> {
     let ids = gathered.best(most * 20);
     let first = |id: u32| gathered.scores.get(id as usize).copied().unwrap_or_default();
     let mut sessions = Sessions::default();
     for id in &ids {
-        if let Some(fact) = facts.get(*id as usize) {
+        if let Some(fact) = facts.get(*id as usize).filter(|fact| !is_repeated(fact, wanted)) {
             sessions.add(fact.session, first(*id));
         }
     }
@@ -133,6 +138,9 @@ fn best_with_context(gathered: &Gathered, facts: &Facts, most: usize) -> Vec<u32
         .into_iter()
         .filter_map(|id| {
             let fact = facts.get(id as usize)?;
+            if is_repeated(&fact, wanted) {
+                return Some((id, first(id)));
+            }
             let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(id, &fact, facts, first);
             Some((id, first(id) + context))
         })
@@ -162,6 +170,7 @@ fn with_context(
     candidates: &[Candidate],
     gathered: &Gathered,
     facts: &Facts,
+    wanted: &Wanted,
     near: Option<&[f32]>,
 ) -> Vec<(usize, f32)> {
     // What has none of the words is not among the candidates.
@@ -185,13 +194,17 @@ fn with_context(
         })
     };
     let mut sessions = Sessions::default();
-    for candidate in candidates {
+    for candidate in candidates.iter().filter(|candidate| !is_repeated(&candidate.fact, wanted)) {
         sessions.add(candidate.fact.session, any(candidate.id));
     }
     let newest = candidates.iter().map(|candidate| candidate.fact.minutes).max().unwrap_or_default();
     let mut ranked = Vec::with_capacity(candidates.len());
     for (place, Candidate { id, fact, .. }) in candidates.iter().enumerate() {
-        let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any);
+        let context = if is_repeated(fact, wanted) {
+            0.0
+        } else {
+            SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any)
+        };
         let age = newest.saturating_sub(fact.minutes) as f32;
         let recent = if fact.minutes == 0 { 1.0 } else { 1.0 + RECENT * (-age / RECENTLY).exp() };
         ranked.push((place, (any(*id) + context) * recent));

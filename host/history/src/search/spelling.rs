@@ -50,6 +50,8 @@ impl Request {
         let mut seen = HashSet::new();
         let mut terms: Vec<Term> = Vec::new();
         let asked = sequence.iter().cloned().map(|word| (word, 1.0)).chain(names(text).map(|name| (name, NAME)));
+        // People type names without what parts them.
+        let asked = asked.chain(run_together(text).map(|name| (name, NAME)));
         for (word, counts) in asked {
             if terms.len() >= MAX_TERMS || !seen.insert(word.clone()) {
                 continue;
@@ -70,6 +72,12 @@ impl Request {
         let pairs = sequence.windows(2).filter_map(|pair| Some((place(&pair[0])?, place(&pair[1])?))).collect();
         Ok(Self { terms, pairs, mean_length: (length / messages.max(1.0)).max(1.0) })
     }
+}
+
+/// Words that may be names of several parts: `getusername`.
+fn run_together(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| (6..=40).contains(&word.len()));
+    words.map(|word| format!("§{}", word.to_ascii_lowercase()))
 }
 
 fn frequency(connection: &Connection, term: &str) -> rusqlite::Result<u64> {

@@ -155,7 +155,7 @@ pub(super) fn drop_vectors(connection: &Connection, ids: &[i64]) -> rusqlite::Re
     let mut list = connection
         .prepare_cached("SELECT model, first, last, ids, units, codes FROM vectors WHERE last >= ? AND first <= ?")?;
     let mut rows = list.query([least, most])?;
-    let mut changed: Vec<(i64, i64, Option<(i64, Chunk)>)> = Vec::new();
+    let mut changed = Vec::new();
     while let Some(row) = rows.next()? {
         let (model, first, last): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let within = ids.partition_point(|id| *id < first)..ids.partition_point(|id| *id <= last);
@@ -175,13 +175,13 @@ pub(super) fn drop_vectors(connection: &Connection, ids: &[i64]) -> rusqlite::Re
                 kept.codes.extend(codes.get(place * width..(place + 1) * width).unwrap_or_default());
             }
         }
-        changed.push((model, first, start.map(|start| (start, kept))));
+        changed.push((model, first, start, kept));
     }
     drop(rows);
-    for (model, first, kept) in changed {
+    for (model, first, start, kept) in changed {
         connection.execute("DELETE FROM vectors WHERE model = ? AND first = ?", [model, first])?;
-        if let Some((start, chunk)) = kept {
-            chunk.save(connection, model, start)?;
+        if let Some(start) = start {
+            kept.save(connection, model, start)?;
         }
     }
     Ok(())
