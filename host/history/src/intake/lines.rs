@@ -159,8 +159,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a file with these bytes consists of, read in pieces of this size.
-    fn lines(bytes: &[u8], piece: usize, limit: usize) -> (Vec<(u64, Option<Vec<u8>>)>, u64) {
+    /// Where each line begins, and its bytes if it is not too long.
+    type All = Vec<(u64, Option<Vec<u8>>)>;
+
+    /// What a file with these bytes consists of, read in pieces of this size, and where it ends.
+    fn lines(bytes: &[u8], piece: usize, limit: usize) -> (All, u64) {
         let mut lines = Lines::new(Pieces(bytes, piece), 0, limit);
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
