@@ -6,7 +6,7 @@ use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_launch::{LogLine, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::{RemovedProvider, RemovedSecret};
-use aiw_setup::ClientSummary;
+use aiw_setup::{ClientSummary, HookStatus, HookSummary};
 use aiw_vectors::ModelStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -432,4 +432,206 @@ pub struct TaskRemove {
     pub removed: Vec<String>,
     /// Whether they would have been removed, but were not
     pub dry_run: bool,
+}
+
+/// `aiw history search`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySearch {
+    /// What was found, the best first
+    pub hits: Vec<HistoryHit>,
+    /// How long it took, in milliseconds
+    pub took_ms: f64,
+}
+
+/// A hit of `aiw history search`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryHit {
+    /// The session's id, as its CLI has it
+    pub session: String,
+    /// `claude`, `codex` or `gemini`
+    pub cli: &'static str,
+    /// The session's directory; empty if unknown
+    pub project: String,
+    /// When it was said; null if unknown
+    pub time: Option<String>,
+    /// `user`, `assistant` or `tool`
+    pub role: &'static str,
+    /// The part of the message that answers best
+    pub snippet: String,
+    /// The greater, the better; to be compared within one answer only
+    pub score: f64,
+    /// The command line that goes on with the session
+    pub resume: String,
+    /// The transcript
+    pub path: String,
+    /// The message's id in the transcript
+    pub uuid: String,
+}
+
+/// A session in `aiw history sessions`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySession {
+    /// Its id, as its CLI has it
+    pub session: String,
+    /// `claude`, `codex` or `gemini`
+    pub cli: &'static str,
+    /// Its directory; empty if unknown
+    pub project: String,
+    /// How the first thing that was asked begins
+    pub title: String,
+    /// When its first message was said; null if unknown
+    pub first: Option<String>,
+    /// When its last message was said; null if unknown
+    pub last: Option<String>,
+    /// How many messages it has
+    pub messages: u64,
+    /// The command line that goes on with it
+    pub resume: String,
+}
+
+impl HistorySession {
+    pub fn of(session: &aiw_history::Session) -> Self {
+        Self {
+            session: session.id.clone(),
+            cli: session.cli.as_str(),
+            project: session.project.clone(),
+            title: session.title.clone(),
+            first: time(session.first),
+            last: time(session.last),
+            messages: session.messages,
+            resume: aiw_launch::resume_session(session.cli, &session.id, &session.project),
+        }
+    }
+}
+
+/// `aiw history sessions`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySessions {
+    /// The sessions, the latest first
+    pub sessions: Vec<HistorySession>,
+}
+
+/// A message in `aiw history show`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryMessage {
+    /// Its id in the transcript
+    pub uuid: String,
+    /// When it was said; null if unknown
+    pub time: Option<String>,
+    /// `user`, `assistant` or `tool`
+    pub role: &'static str,
+    /// The tools that it calls or answers for
+    pub tools: Vec<String>,
+    /// The subagent that said it, or was told it
+    pub agent: Option<String>,
+    /// What was said
+    pub text: String,
+    /// The transcript
+    pub path: String,
+}
+
+impl HistoryMessage {
+    pub fn of(message: &aiw_history::Stored) -> Self {
+        Self {
+            uuid: message.uuid.clone(),
+            time: time(message.time),
+            role: message.role.as_str(),
+            tools: message.tools.clone(),
+            agent: message.agent.clone(),
+            text: message.text.clone(),
+            path: message.path.to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// `aiw history show`, `aiw history export --format json`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryShow {
+    /// The session
+    pub session: HistorySession,
+    /// Its messages, in their order
+    pub messages: Vec<HistoryMessage>,
+    /// How many come before them
+    pub earlier: usize,
+    /// How many come after them
+    pub later: usize,
+}
+
+/// `aiw history forget`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryForget {
+    /// How many sessions have messages less
+    pub sessions: usize,
+    /// How many messages are gone
+    pub messages: usize,
+}
+
+fn time(millis: Option<i64>) -> Option<String> {
+    millis.and_then(|millis| u64::try_from(millis).ok()).map(aiw_home::rfc3339)
+}
+
+/// `aiw hooks install`, `aiw hooks uninstall`
+#[derive(Serialize, JsonSchema)]
+pub struct HooksAnswer {
+    /// The settings, and what changes in them
+    #[serde(flatten)]
+    pub settings: HookSummary,
+    /// Whether nothing was written because of `--dry-run`
+    pub dry_run: bool,
+}
+
+/// `aiw hooks status`
+#[derive(Serialize, JsonSchema)]
+pub struct HooksStatus {
+    /// Whether they are installed anywhere
+    pub installed: bool,
+    /// Each settings file of Claude Code's
+    pub settings: Vec<HookStatus>,
+}
+
+/// `aiw history import`, `aiw history watch --once`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryImport {
+    /// The transcripts that were looked at
+    pub transcripts: usize,
+    /// The messages that are new
+    pub messages: usize,
+    /// The bytes that were read
+    pub bytes: u64,
+    /// The transcripts in which something could not be read; `aiw history doctor` names them
+    pub with_problems: usize,
+    /// How long it took, in milliseconds
+    pub took_ms: u64,
+}
+
+/// `aiw history doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct HistoryDoctor {
+    /// Whether Claude Code tells aiw of its sessions, in any of its settings
+    pub hooks_installed: bool,
+    /// Each settings file of Claude Code's
+    pub hooks: Vec<HookStatus>,
+    /// Whether `AIW_HISTORY` switches the history off here
+    pub off: bool,
+    /// The requests of hooks that were not carried out yet
+    pub queued: usize,
+    /// The transcripts that there are
+    pub transcripts: usize,
+    /// Those of them of which nothing was read yet
+    pub unread: usize,
+    /// Where transcripts, or lines of them, were left out, the latest first
+    pub skipped: Vec<HistorySkipped>,
+}
+
+/// A transcript in `aiw history doctor`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySkipped {
+    /// The transcript
+    pub path: String,
+    /// What is wrong with it
+    pub reason: String,
+    /// How often that was seen
+    pub count: u64,
+    /// When it was last seen
+    pub time: String,
 }

@@ -1,5 +1,7 @@
 //! The command line, as it is typed.
 
+pub mod history;
+pub mod hooks;
 pub mod mcp;
 pub mod model;
 pub mod provider;
@@ -16,6 +18,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::complete;
 
+use self::history::HistoryCommand;
+use self::hooks::HooksCommand;
 use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
@@ -93,6 +97,12 @@ pub enum Command {
     /// Manage roles: instructions that go before a prompt
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Search past sessions of AI CLIs
+    #[command(subcommand)]
+    History(HistoryCommand),
+    /// Have sessions of Claude Code read for the history when they end
+    #[command(subcommand)]
+    Hooks(HooksCommand),
     /// Get a sentence model, so that search goes by meaning too
     ///
     /// Everything works without one, by words alone.

@@ -94,6 +94,7 @@ macro_rules! from {
 }
 
 from!(
+    aiw_history::HistoryError,
     aiw_home::HomeError,
     aiw_home::VaultError,
     aiw_launch::RoleError,

@@ -24,6 +24,7 @@ use std::sync::atomic::AtomicBool;
 use aiw_core::CliKind;
 use clap::Parser;
 
+use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
 use crate::cli::{Cli, Command};
 use crate::output::Output;
@@ -49,6 +50,15 @@ fn main() -> ExitCode {
     // looks into it. What it becomes by `exec` is not concerned.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // A client waits for it, so nothing else is set up either.
+    let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
+    if commands::hooks::is_handle(&words) {
+        return commands::hooks::handle_at_once();
+    }
+    // It leaves the session of the hook that starts it, before there is a second thread.
+    if aiw_history::detached_main(words.into_iter(), commands::intake::secrets, commands::intake::give_meaning) {
+        return ExitCode::SUCCESS;
+    }
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
     let (arguments, theirs) = commands::run::part(std::env::args_os());
@@ -79,6 +89,10 @@ fn main() -> ExitCode {
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
         Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
+        // It may show a screen, which has its own signal handling.
+        Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, &output),
+        Command::History(command) => runtime::run(&output, commands::history::run(command, &output)),
+        Command::Hooks(command) => runtime::run(&output, commands::hooks::run(command, &output)),
         Command::Model(command) => runtime::run(&output, commands::model::run(command, &output)),
         Command::Mcp(command) => runtime::run(&output, commands::mcp::run(command, &output)),
         // They read files: neither components nor a runtime are set up for them.

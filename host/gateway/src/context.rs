@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
-use aiw_routing::{DynamicToolRegistry, Finder, Pool};
+use aiw_routing::{DynamicToolRegistry, Finder, Meaning, Pool};
 use aiw_tasks::{Scope, Tasks};
 use tokio::sync::{Notify, Semaphore};
 
@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) pool: Pool,
     pub(crate) kept: Kept,
     pub(crate) finder: Finder,
+    /// The model, if one is in use.
+    pub(crate) meaning: Option<Arc<Meaning>>,
     pub(crate) registry: DynamicToolRegistry,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
@@ -48,8 +50,9 @@ impl Context {
         source: Box<dyn LaunchSource>,
         pool: Pool,
         registry: DynamicToolRegistry,
-        finder: Finder,
+        meaning: Option<Arc<Meaning>>,
     ) -> Self {
+        let finder = Finder::new(&home, meaning.clone());
         let watch = Watch::new(home.clone());
         Self {
             home,
@@ -61,6 +64,7 @@ impl Context {
             pool,
             kept: Kept::default(),
             finder,
+            meaning,
             registry,
             listed: Notify::new(),
             launcher: OnceLock::new(),

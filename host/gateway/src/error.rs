@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::{InvalidName, TaskId, one_line};
+use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
@@ -59,6 +60,8 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Task(#[from] TaskError),
     #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
     Unready(#[from] Unready),
@@ -81,6 +84,11 @@ impl CallError {
                 "`list_tasks` names the tasks; with `all` those of other sessions too".into()
             }
             Self::NoResult { .. } => "call the tool again; aiw keeps only the latest results of a session".into(),
+            // Their own hints are for the command line.
+            Self::History(HistoryError::NoSession { .. } | HistoryError::NoMessage { .. }) => {
+                "search_history names the sessions and messages".into()
+            }
+            Self::History(e) => return e.hint(),
             Self::Pool(e) => return e.hint(),
             Self::Task(e) => return e.hint(),
             Self::Launch(e) => return e.hint(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_launch::Session;
 use aiw_mcp::{About, Answer, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{DynamicToolRegistry, Finder, Ground, Meaning, Pool, Profile};
+use aiw_routing::{DynamicToolRegistry, Ground, Meaning, Pool, Profile};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -51,10 +51,9 @@ impl Gateway {
         let table: Vec<ToolEntry> = table().into_iter().filter(is_offered).collect();
         let offered = pool.tools();
         let base = own(&table, pool.has_servers()).cloned().chain(direct(&offered)).collect();
-        let finder = Finder::new(&home, setting.meaning);
         let registry = DynamicToolRegistry::new(base);
         let shared = Shared {
-            context: Arc::new(Context::new(home, setting.session, cwd, source, pool, registry, finder)),
+            context: Arc::new(Context::new(home, setting.session, cwd, source, pool, registry, setting.meaning)),
             changes: Mutex::new(Some(changes)),
             names: RwLock::new(names(&offered)),
             table,

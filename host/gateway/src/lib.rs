@@ -15,6 +15,7 @@ mod context;
 mod error;
 mod find;
 mod gateway;
+mod history;
 mod input;
 mod kept;
 mod providers;

@@ -28,16 +28,15 @@ pub(crate) struct StartTask {
     /// What to do. The task doesn't see this conversation: name files, goals and limits, and what it should
     /// answer
     task: String,
-    /// The name of an API provider from list_providers; `own` is the CLI's own login. Leave it out for the default
+    /// A name from list_providers; `own` is the CLI's own login. Leave it out for the default
     provider: Option<String>,
     /// A role from list_roles, or several separated by commas; they go before the task
     role: Option<String>,
     /// The directory to work in; this server's own by default
     cwd: Option<String>,
-    /// A model's name as the CLI or the provider knows it. Leave it out for the default
+    /// A model's name as the CLI or the provider knows it
     model: Option<String>,
-    /// What it may do without asking: `default` is what the CLI allows on its own, mostly reading; `edit` lets it
-    /// change files in the directory
+    /// `default`: what the CLI allows without asking, mostly reading; `edit`: also changing files in the directory
     #[schemars(extend("enum" = ["default", "edit"]))]
     permission: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
-use crate::{providers, route, servers, start, tasks};
+use crate::{history, providers, route, servers, start, tasks};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -29,9 +29,17 @@ of them, listed or not.";
 const ROUTING: &str = "\
 Before you do by hand what a tool could do, ask intelligent_route: it finds the tools for a job among all these servers.";
 
+const HISTORY: &str = "\
+search_history finds what was said in the user's past sessions with AI CLIs: ask it when they refer to earlier work.";
+
 /// What a model should know before it uses the tools of these toolsets; fewer than 150 words.
 pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
-    let parts = [(Toolset::Tasks, TASKS), (Toolset::Servers, SERVERS), (Toolset::Routing, ROUTING)];
+    let parts = [
+        (Toolset::Tasks, TASKS),
+        (Toolset::Servers, SERVERS),
+        (Toolset::Routing, ROUTING),
+        (Toolset::History, HISTORY),
+    ];
     let parts = parts
         .into_iter()
         .filter(|(toolset, _)| toolsets.contains(toolset) && (has_servers || !toolset.is_about_servers()));
@@ -56,8 +64,8 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "list_providers",
             "List API providers",
-            "Lists the API providers that start_task can run a CLI under: what the user uses each for, and the CLIs \
-             that it works with. Call it before you name a provider.",
+            "Lists the API providers for start_task: what the user uses each for, and with which CLIs. Call it before \
+             you name a provider.",
             LOOKS,
             providers::list_providers,
         ),
@@ -65,8 +73,8 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "start_task",
             "Start a task",
-            "Starts an AI coding CLI with its own task and returns at once with the task's id, process id and log \
-             file. It works on its own, without asking questions, in the directory `cwd`. Call wait_task for its \
+            "Starts an AI coding CLI with its own task and returns at once with the task's id. It works on \
+             its own, without asking questions, in the directory `cwd`. Call wait_task for its \
              result. Start several for work that can run in parallel; do not let two of them edit the same files.",
             STARTS,
             start::start_task,
@@ -76,7 +84,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             "wait_task",
             "Wait for a task",
             "Waits until a task has ended, at most 45 seconds, and reports how it ended and the AI CLI's final \
-             message. If `done` is false, the task is still running: call it again as often as needed.",
+             message. If `done` is false, call it again.",
             LOOKS,
             tasks::wait_task,
         ),
@@ -84,8 +92,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "get_task_logs",
             "Read a task's log",
-            "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards. The result \
-             says whether there are earlier lines and how to get them.",
+            "Shows the last lines of what a task's AI CLI says and does, while it runs and afterwards.",
             LOOKS,
             tasks::get_task_logs,
         ),
@@ -102,8 +109,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Tasks,
             "stop_task",
             "Stop a task",
-            "Stops a task and all its processes: asks them to exit, and kills them after 5 seconds. Unsaved work \
-             is lost. Stop only tasks that you or the user started and no longer need.",
+            "Stops a task and all its processes. Unsaved work is lost. Stop only tasks that you or the user started and no longer need.",
             STOPS,
             tasks::stop_task,
         ),
@@ -143,6 +149,24 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             LOOKS,
             None,
             route::search_tools,
+        ),
+        ToolEntry::relayed(
+            Toolset::History,
+            "search_history",
+            "Search past sessions",
+            "Finds messages of past AI CLI sessions, and how to resume each.",
+            LOOKS,
+            None,
+            history::search_history,
+        ),
+        ToolEntry::relayed(
+            Toolset::History,
+            "get_session",
+            "Read a past session",
+            "Shows a part of a past session.",
+            LOOKS,
+            None,
+            history::get_session,
         ),
     ]
 }

@@ -64,9 +64,9 @@ pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Call)
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitTask {
-    /// The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on
+    /// The task's id, or its first 4 characters or more
     id: Option<String>,
-    /// Instead of the id: the process id that was reported for the task
+    /// Instead of the id: its process id
     #[schemars(range(min = 1))]
     pid: Option<u32>,
     /// How long to wait; 0 doesn't wait
@@ -133,9 +133,9 @@ fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GetTaskLogs {
-    /// The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on
+    /// The task's id, or its first 4 characters or more
     id: Option<String>,
-    /// Instead of the id: the process id that was reported for the task
+    /// Instead of the id: its process id
     #[schemars(range(min = 1))]
     pid: Option<u32>,
     /// How many lines from the end
@@ -202,9 +202,9 @@ fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, Ca
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StopTask {
-    /// The task's id, as start_task and list_tasks give it; its beginning is enough, from 4 characters on
+    /// The task's id, or its first 4 characters or more
     id: Option<String>,
-    /// Instead of the id: the process id that was reported for the task
+    /// Instead of the id: its process id
     #[schemars(range(min = 1))]
     pid: Option<u32>,
 }

@@ -14,11 +14,13 @@ pub enum Toolset {
     Servers,
     /// Finding them by what they do.
     Routing,
+    /// Past sessions.
+    History,
 }
 
 impl Toolset {
     /// Every toolset.
-    pub const ALL: [Self; 3] = [Self::Tasks, Self::Servers, Self::Routing];
+    pub const ALL: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
 
     /// Whether it is of no use without other MCP servers.
     pub(crate) fn is_about_servers(self) -> bool {
@@ -31,6 +33,7 @@ impl Toolset {
             Self::Tasks => "tasks",
             Self::Servers => "servers",
             Self::Routing => "routing",
+            Self::History => "history",
         }
     }
 }

@@ -52,8 +52,8 @@ pub use providers::{
     origin, providers_schema,
 };
 pub use settings::{
-    CliSettings, FileTrust, MarketSettings, McpSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
-    SourceSettings, TaskSettings, TrustSettings,
+    CliSettings, FileTrust, HistorySettings, MarketSettings, McpSettings, PluginSettings, ProfileSettings,
+    ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
 };
-pub use time::{now_millis, now_rfc3339, rfc3339};
+pub use time::{millis_of, now_millis, now_rfc3339, rfc3339};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

@@ -24,8 +24,10 @@ use crate::{
 /// providers.json       API providers; their secrets are references
 /// vault/               the secrets, encrypted, and their key
 /// mcp-token            the token of `aiw mcp serve --http`
+/// history/             past sessions: their index, and what was forgotten
 /// tasks/<id>/          what ran: its record, its prompt, its log
 /// role/                roles
+/// history/             past sessions: the database, requests to read transcripts, sessions in private mode
 /// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
 /// cache/               may be deleted at any time
 /// .lock                held while a document changes
@@ -97,6 +99,11 @@ impl Home {
     /// The file of a third-party component.
     pub fn extension(&self, id: &ExtensionId, sha256: &str) -> PathBuf {
         self.root.join("extensions").join(format!("{id}-{}.wasm", &sha256[..sha256.len().min(16)]))
+    }
+
+    /// `history/`: the index of past sessions.
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history")
     }
 
     /// A part of `cache/`.

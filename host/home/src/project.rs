@@ -17,6 +17,7 @@ pub struct Project {
     pub root: PathBuf,
     provider: Choice,
     profiles: BTreeMap<String, ProfileSettings>,
+    history: bool,
     unknown: Vec<String>,
 }
 
@@ -48,9 +49,14 @@ impl Project {
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
         let profiles = ProfileSettings::read_all(parsed.value["mcp"].get("profiles"), "mcp.profiles")
             .map_err(|problem| HomeError::invalid(path, problem))?;
-        let known = |name: &str| matches!(name, "provider" | "mcp" | "$schema");
+        let history = match fields.get("history") {
+            None | Some(Value::Null) => true,
+            Some(Value::Bool(history)) => *history,
+            Some(_) => return Err(HomeError::invalid(path, "has a `history` that is not true or false")),
+        };
+        let known = |name: &str| matches!(name, "provider" | "mcp" | "history" | "$schema");
         let unknown = fields.keys().filter(|name| !known(name)).cloned().collect();
-        Ok(Self { root: root.to_owned(), provider, profiles, unknown })
+        Ok(Self { root: root.to_owned(), provider, profiles, history, unknown })
     }
 
     /// The provider that the project names for a CLI.
@@ -61,6 +67,12 @@ impl Project {
     /// `mcp.profiles`: which tools a client may see, by name.
     pub fn profiles(&self) -> &BTreeMap<String, ProfileSettings> {
         &self.profiles
+    }
+
+    /// `history`: whether sessions in the project may be kept for searching. That can only be refused, so it counts
+    /// without the user's trust.
+    pub fn history(&self) -> bool {
+        self.history
     }
 
     /// Unknown fields; probably typos.
@@ -94,7 +106,7 @@ mod tests {
     #[test]
     fn a_file_that_makes_no_sense_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        for bad in ["", "[]", "{", r#"{"provider": 3}"#, r#"{"provider": {"vim": "x"}}"#] {
+        for bad in ["", "[]", "{", r#"{"history": "off"}"#, r#"{"provider": 3}"#, r#"{"provider": {"vim": "x"}}"#] {
             fs::write(dir.path().join(".aiw.json"), bad).unwrap();
             assert!(Project::find(dir.path(), None).is_err(), "{bad}");
         }

@@ -28,3 +28,24 @@ pub fn rfc3339(millis: u64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Rfc3339).unwrap_or_default()
 }
+
+/// Milliseconds since 1970 of a time in RFC 3339, or of a date (`2026-03-01`), which is the start of its day in UTC.
+pub fn millis_of(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let time = OffsetDateTime::parse(&whole, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_they_are_written() {
+        assert_eq!(millis_of(&rfc3339(1_790_000_000_123)), Some(1_790_000_000_123));
+        assert_eq!(millis_of("2026-03-01"), Some(1_772_323_200_000));
+        assert_eq!(millis_of("2026-03-01T01:00:00+01:00"), Some(1_772_323_200_000));
+        assert_eq!([millis_of("March"), millis_of("2026-13-01"), millis_of("")], [None; 3]);
+    }
+}

@@ -30,7 +30,7 @@ mod summary;
 mod text;
 mod tree;
 
-pub use clis::{apis, speaks};
+pub use clis::{apis, resume_session, speaks};
 pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
 pub use error::LaunchError;
 pub use launcher::Launcher;

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::names::name_for;
 use crate::ours::Ours;
 use crate::plan::{FileChange, Plan};
-use crate::record::{Imported, Record, Role, digest};
+use crate::record::{Imported, Record, Role, digest, stem};
 use crate::setup::{SERVERS, Setup};
 
 /// A server that can be moved.
@@ -136,7 +136,7 @@ impl Setup {
         let old = read_capped(&path, json::MAX_BYTES)?;
         let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
         let import = Import::of(client, servers, &self.ours, &self.home.vault());
-        let others = Record::others(&self.home, client, &plan.scope)?;
+        let others = Record::others(&self.home, &stem(client, &plan.scope))?;
         let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
         plan.notes.extend(import.notes);
         for moved in import.moved {

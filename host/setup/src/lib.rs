@@ -1,6 +1,8 @@
 //! Registering aiw in MCP clients: where each keeps its servers, and edits of those files that touch nothing else, can
 //! be undone exactly, and can move the servers found there to `mcp.json`.
 //!
+//! [`Hooks`] puts aiw's hooks into Claude Code's settings in the same way.
+//!
 //! A [`Plan`] says what would change; nothing is written before [`Setup::apply`]. Each file is replaced as a whole. Not
 //! for starting clients, and not for finding out which command-line clients are installed: the caller knows that.
 //!
@@ -19,9 +21,11 @@
 //! ```
 
 mod approve;
+mod before;
 mod clients;
 mod config;
 mod error;
+mod hooks;
 mod import;
 mod names;
 mod ours;
@@ -36,6 +40,7 @@ mod undo;
 
 pub use clients::{Client, Places, all, client};
 pub use error::SetupError;
+pub use hooks::{HookPlan, HookScope, HookStatus, HookSummary, Hooks};
 pub use ours::Ours;
 pub use plan::{FileChange, Plan};
 pub use scope::{Options, Scope};

@@ -41,6 +41,8 @@ pub(crate) enum Role {
     Approval,
     /// `mcp.json`
     Mcp,
+    /// The client's settings, with our hooks.
+    Hooks,
 }
 
 /// A file that was changed.
@@ -79,31 +81,36 @@ fn directory(home: &Home) -> PathBuf {
 }
 
 /// The name of a record, without an ending.
-fn stem(client: &Client, scope: &Scope) -> String {
+pub(crate) fn stem(client: &Client, scope: &Scope) -> String {
+    stem_of(client.id, scope)
+}
+
+/// The name of a record of something that was done, without an ending.
+pub(crate) fn stem_of(what: &str, scope: &Scope) -> String {
     match scope {
-        Scope::User => client.id.to_owned(),
-        Scope::Project(root) => format!("{}-{}", client.id, &digest(root.as_os_str().as_encoded_bytes())[..12]),
+        Scope::User => what.to_owned(),
+        Scope::Project(root) => format!("{what}-{}", &digest(root.as_os_str().as_encoded_bytes())[..12]),
     }
 }
 
 impl Record {
-    pub(crate) fn new(client: &Client, scope: &Scope) -> Self {
+    pub(crate) fn new(what: &str, scope: &Scope) -> Self {
         let project = match scope {
             Scope::User => None,
             Scope::Project(root) => Some(root.clone()),
         };
-        let (client, files, imported, secrets) = (client.id.to_owned(), Vec::new(), Vec::new(), Vec::new());
+        let (client, files, imported, secrets) = (what.to_owned(), Vec::new(), Vec::new(), Vec::new());
         Self { version: VERSION, client, project, files, imported, secrets }
     }
 
-    /// Reads the record of a client; none if nothing was done.
-    pub(crate) fn load(home: &Home, client: &Client, scope: &Scope) -> Result<Option<Self>, HomeError> {
-        read(&directory(home).join(format!("{}.json", stem(client, scope))))
+    /// Reads a record; none if nothing was done.
+    pub(crate) fn load(home: &Home, stem: &str) -> Result<Option<Self>, HomeError> {
+        read(&directory(home).join(format!("{stem}.json")))
     }
 
     /// The records of all other clients and projects.
-    pub(crate) fn others(home: &Home, client: &Client, scope: &Scope) -> Result<Vec<Self>, HomeError> {
-        let own = format!("{}.json", stem(client, scope));
+    pub(crate) fn others(home: &Home, stem: &str) -> Result<Vec<Self>, HomeError> {
+        let own = format!("{stem}.json");
         let Ok(entries) = fs::read_dir(directory(home)) else { return Ok(Vec::new()) };
         let mut records = Vec::new();
         for entry in entries.flatten() {
@@ -113,6 +120,15 @@ impl Record {
             }
         }
         Ok(records)
+    }
+
+    /// Removes the directories that were made, and the record.
+    pub(crate) fn end(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
+        for dir in self.files.iter().flat_map(|kept| kept.made.iter().rev()) {
+            // Only where nothing is in it.
+            let _ = fs::remove_dir(dir);
+        }
+        self.remove(home, stem)
     }
 
     /// Whether it added a server to `mcp.json`, in the form that it has there now.
@@ -131,32 +147,26 @@ impl Record {
     }
 
     /// Keeps a copy of a file before aiw changes it. Returns the copy's name.
-    pub(crate) fn keep(
-        home: &Home,
-        client: &Client,
-        scope: &Scope,
-        number: usize,
-        bytes: &[u8],
-    ) -> Result<String, HomeError> {
+    pub(crate) fn keep(home: &Home, stem: &str, number: usize, bytes: &[u8]) -> Result<String, HomeError> {
         home.make_dir(&directory(home))?;
-        let name = format!("{}-{number}.backup", stem(client, scope));
+        let name = format!("{stem}-{number}.backup");
         replace(&directory(home).join(&name), bytes, Mode::Private)?;
         Ok(name)
     }
 
-    pub(crate) fn save(&self, home: &Home, client: &Client, scope: &Scope) -> Result<(), HomeError> {
-        let path = directory(home).join(format!("{}.json", stem(client, scope)));
+    pub(crate) fn save(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
+        let path = directory(home).join(format!("{stem}.json"));
         home.make_dir(&directory(home))?;
         let text = serde_json::to_vec_pretty(self).map_err(|e| invalid(&path, &e.to_string()))?;
         replace(&path, &text, Mode::Private)
     }
 
     /// Removes the record and the copies.
-    pub(crate) fn remove(&self, home: &Home, client: &Client, scope: &Scope) -> Result<(), HomeError> {
+    fn remove(&self, home: &Home, stem: &str) -> Result<(), HomeError> {
         let dir = directory(home);
         let names = self.files.iter().filter_map(|kept| kept.backup.clone());
         // The record last: until then, the copies can be found.
-        for name in names.chain([format!("{}.json", stem(client, scope))]) {
+        for name in names.chain([format!("{stem}.json")]) {
             match fs::remove_file(dir.join(&name)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(HomeError::Io { action: "remove", path: dir.join(name), source: e });

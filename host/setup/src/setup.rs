@@ -1,7 +1,7 @@
 //! Planning a setup, and writing what was planned.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use crate::clients::{Approval, Client, Places};
 use crate::config::Config;
 use crate::ours::{NAME, Ours};
 use crate::plan::{After, FileChange, Plan};
-use crate::record::{Imported, Kept, Record, Role, digest};
+use crate::record::{Imported, Record, Role, stem};
 use crate::scope::{Options, Scope};
 
 /// The key of the servers in `mcp.json`.
@@ -113,23 +113,9 @@ impl Setup {
 
     /// The record of what the plan does, on top of what was done before.
     fn record(&self, plan: &Plan, imported: Vec<Imported>) -> Result<Record, SetupError> {
-        let before = Record::load(&self.home, plan.client, &plan.scope)?;
-        let mut record = before.unwrap_or_else(|| Record::new(plan.client, &plan.scope));
-        for file in &plan.files {
-            let (old, new) = (file.old.as_deref().map(digest), file.new.as_deref().map(digest));
-            match record.files.iter_mut().find(|kept| kept.path == file.path) {
-                Some(kept) => {
-                    let is_known = old == kept.original || (old.is_some() && old == kept.written);
-                    kept.written = new.filter(|_| is_known);
-                }
-                None => {
-                    let made = missing_directories(&file.path);
-                    let (role, path) = (file.role, file.path.clone());
-                    let kept = Kept { role, path, backup: None, original: old, written: new, made };
-                    record.files.push(kept);
-                }
-            }
-        }
+        let before = Record::load(&self.home, &stem(plan.client, &plan.scope))?;
+        let mut record = before.unwrap_or_else(|| Record::new(plan.client.id, &plan.scope));
+        record.note(&plan.files);
         record.imported.retain(|old| !imported.iter().any(|new| new.name == old.name));
         record.imported.extend(imported);
         let new = plan.new_secrets.iter().map(|(name, _)| name);
@@ -168,23 +154,10 @@ impl Setup {
             return Ok(());
         }
         let lock = self.home.lock()?;
-        for file in &plan.files {
-            if read_capped(&file.path, json::MAX_BYTES)? != file.old {
-                return Err(SetupError::Changed { path: file.path.clone() });
-            }
-        }
+        unchanged(&plan.files)?;
+        let stem = stem(plan.client, &plan.scope);
         if let After::Write(record) = &plan.after {
-            let mut record = record.clone();
-            for (number, kept) in record.files.iter_mut().enumerate() {
-                let file = plan.files.iter().find(|file| file.path == kept.path);
-                if let (Some(old), None) = (file.and_then(|file| file.old.as_deref()), &kept.backup)
-                    && kept.original.as_deref() == Some(digest(old).as_str())
-                {
-                    kept.backup = Some(Record::keep(&self.home, plan.client, &plan.scope, number, old)?);
-                }
-            }
-            // First: whatever happens afterwards can be undone.
-            record.save(&self.home, plan.client, &plan.scope)?;
+            record.begin(&self.home, &stem, &plan.files)?;
         }
         let vault = self.home.vault();
         for (name, secret) in &plan.new_secrets {
@@ -198,17 +171,23 @@ impl Setup {
             let _ = vault.remove(&lock, name);
         }
         if let After::Remove(record) = &plan.after {
-            for dir in record.files.iter().flat_map(|kept| kept.made.iter().rev()) {
-                // Only where nothing is in it.
-                let _ = fs::remove_dir(dir);
-            }
-            record.remove(&self.home, plan.client, &plan.scope)?;
+            record.end(&self.home, &stem)?;
         }
         Ok(())
     }
 }
 
-fn write(file: &FileChange) -> Result<(), HomeError> {
+/// Checks that files are as they were when changes to them were planned.
+pub(crate) fn unchanged(files: &[FileChange]) -> Result<(), SetupError> {
+    for file in files {
+        if read_capped(&file.path, json::MAX_BYTES)? != file.old {
+            return Err(SetupError::Changed { path: file.path.clone() });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn write(file: &FileChange) -> Result<(), HomeError> {
     let failed = |action, e| HomeError::Io { action, path: file.path.clone(), source: e };
     match &file.new {
         Some(bytes) => {
@@ -219,11 +198,4 @@ fn write(file: &FileChange) -> Result<(), HomeError> {
         }
         None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),
     }
-}
-
-/// The directories above a file that don't exist, the outermost first.
-fn missing_directories(path: &Path) -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> = path.ancestors().skip(1).take_while(|dir| !dir.exists()).map(Path::to_owned).collect();
-    dirs.reverse();
-    dirs
 }

@@ -8,7 +8,7 @@ use crate::clients::{Approval, Client, all};
 use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{After, FileChange, Plan};
-use crate::record::{Kept, Record, Role, digest};
+use crate::record::{Kept, Record, Role, digest, stem};
 use crate::scope::Scope;
 use crate::setup::{SERVERS, Setup};
 
@@ -17,7 +17,7 @@ impl Setup {
     pub fn recorded(&self, scope: &Scope) -> Result<Vec<&'static Client>, SetupError> {
         let mut clients = Vec::new();
         for client in all() {
-            if Record::load(&self.home, client, scope)?.is_some() {
+            if Record::load(&self.home, &stem(client, scope))?.is_some() {
                 clients.push(*client);
             }
         }
@@ -27,8 +27,8 @@ impl Setup {
     /// What undoing the setup of a client would change; none if aiw was not set up there.
     pub fn plan_undo(&self, client: &'static Client, scope: &Scope) -> Result<Option<Plan>, SetupError> {
         self.home.recover()?;
-        let Some(record) = Record::load(&self.home, client, scope)? else { return Ok(None) };
-        let others = Record::others(&self.home, client, scope)?;
+        let Some(record) = Record::load(&self.home, &stem(client, scope))? else { return Ok(None) };
+        let others = Record::others(&self.home, &stem(client, scope))?;
         let mut plan = Plan::new(client, scope, None, self.file(client, scope)?);
         let is_needed = |name: &str| others.iter().any(|other| other.imported.iter().any(|i| i.name == name));
         for kept in &record.files {
@@ -47,6 +47,8 @@ impl Setup {
                 }
                 Role::Mcp => self.without_imported(&record, &now, &is_needed)?,
                 Role::Servers => self.without_ours(client, &record, kept, &now)?,
+                // They have records of their own.
+                Role::Hooks => (Some(now.clone()), Vec::new()),
                 Role::Approval => self.without_approval(client, kept, &now)?,
             };
             if new.as_ref() != Some(&now) {

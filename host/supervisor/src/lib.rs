@@ -71,6 +71,8 @@ pub use processes::{Keep, Processes, Stopped, Supervised, WaitMode, Waited};
 pub use program::{Limits, NamedFile, PassedFile, Program};
 pub use record::{Labels, Record};
 pub use root::{Root, Scope};
+#[cfg(unix)]
+pub use shim::detach;
 pub use shim::shim_main;
 
 /// The maximum number of processes above another one.

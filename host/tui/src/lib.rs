@@ -1,4 +1,4 @@
-//! Full-screen views: `aiw plugin browse` is the first.
+//! Full-screen views: `aiw plugin browse`, and choosing among the hits of `aiw history search --interactive`.
 //!
 //! This room knows keys, cells and the terminal. Each screen gets its content through a trait of its own, such as
 //! [`Backend`]. Not for prompts, tables or anything printed line by line.
@@ -14,6 +14,7 @@
 
 mod browse;
 mod event_loop;
+mod pick;
 mod screen;
 mod terminal;
 mod text;
@@ -21,4 +22,5 @@ mod text;
 #[doc(hidden)]
 pub use browse::bench;
 pub use browse::{Ask, Backend, BackendError, Options, Plugin, Preview, Server, browse};
+pub use pick::{Previews, pick};
 pub use screen::{Progress, ScreenError};

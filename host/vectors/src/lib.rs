@@ -35,5 +35,5 @@ pub use models::{
     Body, Broken, DEFAULT_MODEL, Fetch, ModelStatus, ModelSummary, Models, ModelsError, Progress, RUNTIME,
     RuntimeStatus, StateName,
 };
-pub use scan::{FileVectors, MemoryVectors, remove_collection};
+pub use scan::{FileVectors, MemoryVectors, kernel, remove_collection};
 pub use store::{Entry, Filter, Hit, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorStore};

@@ -95,16 +95,47 @@ pub fn run() -> Result<bool> {
         if !output.status.success() {
             bail!("the bench `{name}` of {package} failed");
         }
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let cells: Vec<&str> = line.split('\t').collect();
-            let [what, measured, limit, unit] = cells[..] else { continue };
-            // A figure without a limit has `-`.
-            let over = limit != "-" && measured.parse::<f64>()? > limit.parse::<f64>()?;
-            good &= !over;
-            println!("{what:<46} {measured:>9} {limit:>9} {unit}{}", if over { "  OVER" } else { "" });
-        }
+        good &= figures(&String::from_utf8_lossy(&output.stdout))?;
     }
     Ok(good)
+}
+
+/// Prints the figures of a bench beside their limits. Returns whether all are within them.
+fn figures(printed: &str) -> Result<bool> {
+    let mut good = true;
+    for line in printed.lines() {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [what, measured, limit, unit] = cells[..] else { continue };
+        // A figure without a limit has `-`.
+        let over = limit != "-" && measured.parse::<f64>()? > limit.parse::<f64>()?;
+        good &= !over;
+        println!("{what:<46} {measured:>9} {limit:>9} {unit}{}", if over { "  OVER" } else { "" });
+    }
+    Ok(good)
+}
+
+/// Measures the search of past sessions: how often it finds the right message, or with a number of messages, what it
+/// costs. The model is the real one, where `.ci/run` or `AIW_TEST_MODEL` puts it.
+pub fn history(messages: Option<usize>) -> Result<bool> {
+    let mut command = host_cargo();
+    command.args(["bench", "--quiet", "-p", "aiw-history", "--bench"]);
+    match messages {
+        Some(messages) => command.args(["figures", "--", "--messages", &messages.to_string()]),
+        None => command.args(["quality", "--", "--run"]),
+    };
+    if let (Some(model), Some(_)) = (aiw_tests::real_model("all-MiniLM-L6-v2"), aiw_tests::onnx_runtime()) {
+        command.env("AIW_TEST_MODEL", model.parent().unwrap_or(&model));
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("a bench of aiw-history failed");
+    }
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if messages.is_some() {
+        return figures(&printed);
+    }
+    print!("{printed}");
+    Ok(true)
 }
 
 /// Measures how often routing finds the right tools in a set. The model is the real one, where `.ci/run` or

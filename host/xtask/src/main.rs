@@ -76,6 +76,12 @@ enum Measure {
         #[arg(long)]
         json: bool,
     },
+    /// How often the right message of past sessions is found: by FTS5 alone, by aiw, by aiw with a model
+    History {
+        /// Measure size, time and memory instead, with this many messages
+        #[arg(long, value_name = "MESSAGES")]
+        figures: Option<usize>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -105,6 +111,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Conformance => return conformance::run(),
         Chore::Bench { what: None } => return bench::run(),
         Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
+        Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
     }
     Ok(true)
 }

@@ -52,6 +52,12 @@ pub fn soak(minutes: u64) -> Result<bool> {
     cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "killed"]).env("AIW_SOAK_ROUNDS", "200");
     test("the real binary", &mut cargo, &mut count)?;
 
+    let mut cargo = command::host_cargo();
+    cargo
+        .args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "intake::killed"])
+        .env("AIW_SOAK_ROUNDS", "200");
+    test("killed hooks and indexers", &mut cargo, &mut count)?;
+
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let seeds = command::root().join("target/soak-seeds.txt");
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();

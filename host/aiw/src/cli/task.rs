@@ -98,14 +98,16 @@ pub struct PruneArgs {
     pub dry_run: bool,
 }
 
-/// Milliseconds since 1970 of a time, or of a while ago.
-fn parse_since(text: &str) -> Result<u64, String> {
+/// Milliseconds since 1970 of a time, a date, or of a while ago.
+pub fn parse_since(text: &str) -> Result<u64, String> {
+    let now = std::time::SystemTime::now();
     let time = match parse_duration(text) {
-        Ok(ago) => std::time::SystemTime::now().checked_sub(ago),
+        Ok(ago) => now.checked_sub(ago),
         Err(_) => humantime::parse_rfc3339_weak(text).ok(),
     };
     let since = time.and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
     since
         .and_then(|since| u64::try_from(since.as_millis()).ok())
-        .ok_or_else(|| "expected a time ago (`10m`) or a date (`2026-01-31T12:00:00Z`)".into())
+        .or_else(|| aiw_home::millis_of(text).and_then(|millis| u64::try_from(millis).ok()))
+        .ok_or_else(|| "expected a time ago (`10m`, `2w`) or a date (`2026-01-31`, `2026-01-31T12:00:00Z`)".into())
 }

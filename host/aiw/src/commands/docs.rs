@@ -5,13 +5,14 @@ use std::path::Path;
 
 use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_core::ErrorKind;
+use aiw_history::{Stats, Todo, Todos};
 use aiw_launch::{CliDetails, Explanation, LogLine, RoleDetails, TaskDetails, WaitedTask};
 use aiw_markets::{
     Hidden, InstalledSummary, MarketSummary, PluginDetails, PluginSummary, RemovedMarket, RemovedPlugin, ServerDetails,
     SwitchedPlugin, UpdatedMarket, UpdatedSummary, Validation,
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
-use aiw_setup::{ClientChange, ClientSummary};
+use aiw_setup::{ClientChange, ClientSummary, HookStatus};
 use aiw_vectors::{ModelStatus, ModelSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
@@ -19,9 +20,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use crate::answers::{
-    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, Listening, McpLogin, McpLogout, McpToken,
-    ModelPull, ModelRemove, NewProject, Reference, SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool,
-    SetupAnswer, Status, TaskLog, Version, Wait,
+    ChangedTool, ExtensionDetails, ExtensionRemove, FailedId, FoundTool, HistoryDoctor, HistoryForget, HistoryHit,
+    HistoryImport, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow, HistorySkipped,
+    HooksAnswer, HooksStatus, Listening, McpLogin, McpLogout, McpToken, ModelPull, ModelRemove, NewProject, Reference,
+    SecretRemove, ServerCheck, ServerEntry, ServerStatus, ServerTool, SetupAnswer, Status, TaskLog, Version, Wait,
 };
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -67,6 +69,19 @@ fn shapes() -> Vec<(&'static str, Value)> {
         FailedId
         FoundTool
         Hidden
+        HistoryDoctor
+        HistoryForget
+        HistoryHit
+        HistoryImport
+        HistoryMessage
+        HistorySearch
+        HistorySession
+        HistorySessions
+        HistoryShow
+        HistorySkipped
+        HookStatus
+        HooksAnswer
+        HooksStatus
         InstalledSummary
         Listening
         LogLine
@@ -96,11 +111,14 @@ fn shapes() -> Vec<(&'static str, Value)> {
         ServerStatus
         ServerTool
         SetupAnswer
+        Stats
         Status
         SwitchedPlugin
         TaskDetails
         TaskLog
         TestSummary
+        Todo
+        Todos
         UpdatedExtension
         UpdatedMarket
         UpdatedSummary

@@ -77,7 +77,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// How clients start aiw: by its plain name where that is this file, else by its path.
-fn ours(home: &Home) -> Result<Ours, Failure> {
+pub fn ours(home: &Home) -> Result<Ours, Failure> {
     let path = own_path()?;
     let same = |other: &Path| {
         std::fs::canonicalize(other).is_ok_and(|other| std::fs::canonicalize(&path).is_ok_and(|path| path == other))

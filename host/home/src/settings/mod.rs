@@ -1,7 +1,8 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks` and `mcp`.
+//! `trustedDirectories`, `clis`, `tasks`, `mcp` and `history`.
 
 mod clis;
+mod history;
 mod markets;
 mod mcp;
 mod plugins;
@@ -15,6 +16,7 @@ use aiw_core::one_line;
 use serde_json::Value;
 
 pub use clis::CliSettings;
+pub use history::HistorySettings;
 pub use markets::MarketSettings;
 pub use mcp::{McpSettings, ProfileSettings, ServerSettings};
 pub use plugins::PluginSettings;
@@ -56,7 +58,7 @@ impl Settings {
 /// What has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
 fn misshapen(settings: &Value) -> Option<String> {
     let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "trustedFiles"];
+    let objects = ["enabledPlugins", "sources", "clis", "tasks", "mcp", "history", "trustedFiles"];
     if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
         return Some(format!("has a `{key}` that is not an object"));
     }

@@ -36,12 +36,18 @@ impl Meaning {
         let _ = std::thread::Builder::new().name("meaning".into()).spawn(work);
     }
 
+    /// The model, which is loaded now if it was not yet. `None` if it can't be used.
+    pub fn embedder(&self) -> Option<&Embedder> {
+        self.load().as_ref().ok()
+    }
+
+    fn load(&self) -> &Result<Embedder, String> {
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.embedder.get_or_init(|| Embedder::load(&self.files).map_err(|e| e.to_string()))
+    }
+
     fn work(&self, indexed: &Weak<Indexed>) {
-        let loaded = {
-            let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-            self.embedder.get_or_init(|| Embedder::load(&self.files).map_err(|e| e.to_string()))
-        };
-        if let Ok(embedder) = loaded {
+        if let Ok(embedder) = self.load() {
             self.fill(indexed, embedder);
         }
         if let Some(indexed) = indexed.upgrade() {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends by a panic, its helpers too")]
 
 mod fuzz;
+mod hooks;
 mod import;
 mod register;
 mod world;

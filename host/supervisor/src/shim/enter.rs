@@ -49,6 +49,20 @@ pub(super) fn enter(
     Ok(())
 }
 
+/// Goes on in a process of its own, in a session of its own, which holds nothing of the process that started it: no
+/// open file, no directory, no terminal. The caller must not have started a thread. Returns false in the process that
+/// was there before, which should end.
+pub fn detach() -> io::Result<bool> {
+    platform::close_inherited(None);
+    if let Fork::Parent = platform::fork()? {
+        return Ok(false);
+    }
+    setsid()?;
+    std::env::set_current_dir("/")?;
+    leave_stdio()?;
+    Ok(true)
+}
+
 /// Returns the error for an invalid word on the command line.
 pub(super) fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, what.to_owned())

@@ -25,6 +25,9 @@ mod turn;
 
 use std::process::ExitCode;
 
+#[cfg(unix)]
+pub use enter::detach;
+
 use crate::interpreter::Interpreter;
 use crate::record::Labels;
 

@@ -4,12 +4,12 @@
 const LANES: usize = 32;
 
 /// Returns the length of a row of bytes for vectors with `dimensions`.
-pub(super) const fn width(dimensions: usize) -> usize {
+pub const fn width(dimensions: usize) -> usize {
     dimensions.next_multiple_of(LANES)
 }
 
 /// Appends a vector as bytes, and returns what one unit of a byte stands for.
-pub(super) fn quantize(vector: &[f32], width: usize, codes: &mut Vec<i8>) -> f32 {
+pub fn quantize(vector: &[f32], width: usize, codes: &mut Vec<i8>) -> f32 {
     let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     let unit = if largest > 0.0 { largest / 127.0 } else { 1.0 };
     #[expect(clippy::cast_possible_truncation, reason = "it is between -127 and 127")]
@@ -19,7 +19,7 @@ pub(super) fn quantize(vector: &[f32], width: usize, codes: &mut Vec<i8>) -> f32
 }
 
 /// Calls `visit` with the dot product of each row and the query.
-pub(super) fn dots(rows: &[i8], query: &[i16], visit: impl FnMut(usize, i32)) {
+pub fn dots(rows: &[i8], query: &[i16], visit: impl FnMut(usize, i32)) {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
         #[expect(unsafe_code, reason = "a function for processors that have AVX2")]

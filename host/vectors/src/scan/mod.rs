@@ -2,7 +2,7 @@
 
 mod file;
 mod index;
-pub(crate) mod kernel;
+pub mod kernel;
 mod record;
 
 use std::convert::Infallible;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 24] = [
+const ROOMS: [(&str, &[&str]); 25] = [
     (
         "agentic-warden",
         &[
@@ -17,6 +17,7 @@ const ROOMS: [(&str, &[&str]); 24] = [
             "aiw-core",
             "aiw-extensions",
             "aiw-gateway",
+            "aiw-history",
             "aiw-home",
             "aiw-launch",
             "aiw-listen",
@@ -36,8 +37,12 @@ const ROOMS: [(&str, &[&str]); 24] = [
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
-    ("aiw-gateway", &["aiw-core", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"]),
+    (
+        "aiw-gateway",
+        &["aiw-core", "aiw-history", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"],
+    ),
     // Domains.
+    ("aiw-history", &["aiw-core", "aiw-home", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
     ("aiw-launch", &["aiw-core", "aiw-home", "aiw-providers", "aiw-tasks"]),
     ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
     (
@@ -72,11 +77,15 @@ const ROOMS: [(&str, &[&str]); 24] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 3] =
-    [("aiw-markets", "aiw-testkit"), ("aiw-mcp", "aiw-listen"), ("aiw-vectors", "aiw-tests")];
+const TESTS: [(&str, &str); 4] = [
+    ("aiw-markets", "aiw-testkit"),
+    ("aiw-mcp", "aiw-listen"),
+    ("aiw-tests", "aiw-history"),
+    ("aiw-vectors", "aiw-tests"),
+];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 27] = [
+const DOORS: [(&str, &[&str]); 28] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -99,6 +108,7 @@ const DOORS: [(&str, &[&str]); 27] = [
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
+    ("rusqlite", &["aiw-history"]),
     ("rust-stemmers", &["aiw-search"]),
     ("fastembed", &["aiw-vectors"]),
     ("ort", &["aiw-vectors"]),

@@ -1,0 +1,58 @@
+//! `aiw history doctor`
+
+use std::collections::HashSet;
+
+use aiw_history::{Found, Import, Queue, Store, is_off};
+use aiw_home::{Home, rfc3339};
+
+use super::hooks::{hooks, scopes};
+use super::intake::places;
+use crate::answers::{HistoryDoctor, HistorySkipped};
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
+    let hooks = hooks()?;
+    let statuses: Vec<_> = scopes().iter().map(|scope| hooks.status(scope)).collect();
+    let store = Store::open_existing(&home.history())?;
+    let known: HashSet<_> = match &store {
+        Some(store) => store.files()?.into_iter().collect(),
+        None => HashSet::new(),
+    };
+    let problems = match &store {
+        Some(store) => store.problems()?,
+        None => Vec::new(),
+    };
+    let found = Import::everything(&places()?);
+    let transcripts: usize = found.iter().map(Found::len).sum();
+    let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
+    let skipped = problems.into_iter().map(|problem| HistorySkipped {
+        path: problem.path.to_string_lossy().into_owned(),
+        reason: problem.reason,
+        count: problem.count,
+        time: rfc3339(u64::try_from(problem.time).unwrap_or_default()),
+    });
+    let answer = HistoryDoctor {
+        hooks_installed: statuses.iter().any(|status| status.installed),
+        hooks: statuses,
+        off: is_off(),
+        queued: Queue::of(home).len(),
+        transcripts,
+        unread,
+        skipped: skipped.collect(),
+    };
+    output.line(match answer.hooks_installed {
+        true => "hooks: installed".to_owned(),
+        false => "hooks: not installed; `aiw hooks install` puts them into Claude Code's settings".to_owned(),
+    });
+    if answer.off {
+        output.line("`AIW_HISTORY` is off here: nothing is read");
+    }
+    output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
+    output.line(format!("waiting requests: {}", answer.queued));
+    for skipped in &answer.skipped {
+        output.line(format!("{}: {}", skipped.path, skipped.reason));
+    }
+    output.answer(answer);
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! `aiw history …`
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use aiw_core::{ErrorKind, one_line};
+use aiw_history::{Forget, HistoryError, Hit, Query, Range, Role, Sessions, Store};
+use aiw_home::{Home, rfc3339};
+use aiw_launch::resume_session;
+use aiw_tui::ScreenError;
+use aiw_vectors::{Embedder, Models};
+use clap::builder::styling::{AnsiColor, Style};
+
+use crate::answers::{
+    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow,
+};
+use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::terminal;
+
+pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    match command {
+        HistoryCommand::Search(args) => search(&args, output),
+        HistoryCommand::Show { session, around, limit } => show(&home, &session, around.as_deref(), limit, output),
+        HistoryCommand::Sessions { filter, limit } => sessions(&home, &filter, limit, output),
+        HistoryCommand::Import { path, all: _ } => super::intake::import(home, path.as_deref(), output),
+        HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
+        HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
+        HistoryCommand::Doctor => super::doctor::doctor(&home, output),
+        HistoryCommand::Stats => stats(&home, output),
+        HistoryCommand::Forget { what, before, yes } => forget(&home, what, before, yes, output).await,
+        HistoryCommand::Export { session, format } => export(&home, &session, format, output),
+    }
+}
+
+/// What was indexed so far; nothing if nothing was.
+fn store(home: &Home) -> Result<Store, Failure> {
+    Ok(Store::open(&home.history())?)
+}
+
+/// The directory that `--project` names, as sessions name theirs.
+fn project(filter: &FilterArgs) -> Result<Option<PathBuf>, Failure> {
+    let Some(project) = &filter.project else { return Ok(None) };
+    let whole = std::path::absolute(project)
+        .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("`{}` can't be found: {e}", project.display())))?;
+    // A directory that is gone has sessions still.
+    Ok(Some(std::fs::canonicalize(&whole).unwrap_or(whole)))
+}
+
+fn millis(time: Option<u64>) -> Option<i64> {
+    time.and_then(|time| i64::try_from(time).ok())
+}
+
+fn written(time: Option<i64>) -> Option<String> {
+    time.and_then(|time| u64::try_from(time).ok()).map(rfc3339)
+}
+
+/// A time for people: the day and the minute.
+fn minute(time: Option<i64>) -> String {
+    written(time).map_or_else(|| "-".into(), |time| time.chars().take(16).collect::<String>().replace('T', " "))
+}
+
+/// The model, if one is in use and has made vectors. Without it, words find what they can.
+fn embedder(home: &Home, store: &Store, output: &Output) -> Result<Option<Embedder>, Failure> {
+    if !store.has_vectors()? {
+        return Ok(None);
+    }
+    let loaded = Models::at(home.clone()).chosen().map(|files| files.map(|files| Embedder::load(&files)).transpose());
+    match loaded {
+        Ok(Ok(embedder)) => Ok(embedder),
+        Ok(Err(e)) => {
+            output.note(format!("note: searched by words alone: {e}"));
+            Ok(None)
+        }
+        Err(e) => {
+            output.note(format!("note: searched by words alone: {e}"));
+            Ok(None)
+        }
+    }
+}
+
+pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
+    let begun = Instant::now();
+    if args.interactive {
+        check_screen(output)?;
+    }
+    let home = Home::find()?;
+    let store = store(&home)?;
+    let text = args.query.join(" ");
+    let project = project(&args.filter)?;
+    let query = Query {
+        text: &text,
+        limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+        project: project.as_deref(),
+        session: args.session.as_deref(),
+        since: millis(args.filter.since),
+        role: args.role,
+        cli: args.filter.cli,
+        tool: args.tool.as_deref(),
+    };
+    let embedder = if args.words { None } else { embedder(&home, &store, output)? };
+    let hits = store.search(&query, embedder.as_ref())?;
+    if args.interactive && !hits.is_empty() {
+        return choose(&home, &text, hits);
+    }
+    let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
+    show_hits(&hits, output);
+    if hits.is_empty() {
+        let stats = store.stats()?;
+        output.line(match stats.messages {
+            0 => "the history is empty: `aiw history import --all` takes in the sessions that there are".to_owned(),
+            messages => format!("nothing like this in {messages} messages"),
+        });
+    }
+    output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), took_ms: (took_ms * 10.0).round() / 10.0 });
+    Ok(())
+}
+
+/// A screen needs a terminal, and gives no JSON.
+fn check_screen(output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return Err(
+            Failure::new(ErrorKind::Usage, "a screen has no JSON output").with_hint("leave `--interactive` out")
+        );
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Err(Failure::user("`--interactive` needs a terminal").with_hint("leave it out to print a list"));
+    }
+    Ok(())
+}
+
+/// Lets the user choose a hit, and goes on with its session in place of this process.
+fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
+    let line = |hit: &Hit| {
+        format!("{}  {:<6}  {:<9}  {}", minute(hit.time), hit.cli.as_str(), hit.role.as_str(), hit.snippet.text)
+    };
+    let lines: Vec<String> = hits.iter().map(line).collect();
+    let hits = Arc::new(hits);
+    let (directory, shown) = (home.history(), hits.clone());
+    let previews = Arc::new(move |place: usize| {
+        shown.get(place).map_or_else(Vec::new, |hit| preview(&directory, hit).unwrap_or_else(|e| vec![e.to_string()]))
+    });
+    let title = format!("{} hits for `{}`", lines.len(), one_line(text, 200));
+    let chosen = match aiw_tui::pick(&title, &lines, previews) {
+        Ok(chosen) => chosen.and_then(|place| hits.get(place)),
+        Err(ScreenError::Signal(signal)) => return Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
+        Err(e) => return Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
+    };
+    let Some(hit) = chosen else { return Ok(()) };
+    let resume = resume_session(hit.cli, &hit.session, &hit.project);
+    terminal::tell(&resume);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &resume]);
+    #[cfg(unix)]
+    let failed = std::os::unix::process::CommandExt::exec(&mut shell);
+    #[cfg(not(unix))]
+    let failed = match shell.status() {
+        Ok(_) => return Ok(()),
+        Err(e) => e,
+    };
+    Err(Failure::new(ErrorKind::Unavailable, format!("`{resume}` can't be run: {failed}")))
+}
+
+/// What was said before and after a hit.
+fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
+    let store = Store::open(directory)?;
+    let part = store.part(&hit.session, &Range { around: Some(&hit.uuid), most: 9 })?;
+    let mut lines = vec![format!("{}  {}  {}", part.session.id, part.session.cli, part.session.project)];
+    for message in &part.messages {
+        let mark = if message.uuid == hit.uuid { "▶ " } else { "" };
+        lines.extend([String::new(), format!("{mark}{} {}", minute(message.time), message.role.as_str())]);
+        lines.extend(message.text.lines().map(str::to_owned));
+    }
+    Ok(lines)
+}
+
+fn answer(hit: &Hit) -> HistoryHit {
+    HistoryHit {
+        session: hit.session.clone(),
+        cli: hit.cli.as_str(),
+        project: hit.project.clone(),
+        time: written(hit.time),
+        role: hit.role.as_str(),
+        snippet: hit.snippet.text.clone(),
+        score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
+        resume: resume_session(hit.cli, &hit.session, &hit.project),
+        path: hit.path.to_string_lossy().into_owned(),
+        uuid: hit.uuid.clone(),
+    }
+}
+
+fn show_hits(hits: &[Hit], output: &Output) {
+    let row = |hit: &Hit| {
+        vec![
+            minute(hit.time),
+            hit.session.chars().take(8).collect(),
+            hit.cli.to_string(),
+            short(&hit.project),
+            hit.role.as_str().to_owned(),
+            one_line(&hit.snippet.text, 300),
+        ]
+    };
+    let rows: Vec<Vec<String>> = hits.iter().map(row).collect();
+    let style = |row: usize, column: usize| match (column, hits.get(row).map(|hit| hit.role)) {
+        (1, _) => AnsiColor::Cyan.on_default(),
+        (4, Some(Role::User)) => AnsiColor::Green.on_default(),
+        _ => Style::new(),
+    };
+    output.painted_table(&["TIME", "SESSION", "CLI", "PROJECT", "ROLE", "WHAT WAS SAID"], &rows, style);
+    if let Some(best) = hits.first() {
+        output.line(format!("go on with the first: {}", resume_session(best.cli, &best.session, &best.project)));
+    }
+}
+
+/// A directory, with `~` for your home.
+fn short(directory: &str) -> String {
+    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    let below = home.and_then(|home| Some(Path::new(directory).strip_prefix(home).ok()?.to_owned()));
+    below.map_or_else(|| one_line(directory, 200), |below| one_line(&Path::new("~").join(below).to_string_lossy(), 200))
+}
+
+fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {
+    let part = store(home)?.part(id, &Range { around, most: most.clamp(1, 10_000) })?;
+    let session = HistorySession::of(&part.session);
+    output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
+    output.line(format!("resume: {}", session.resume));
+    if part.earlier > 0 {
+        output.line(format!("… {} earlier messages", part.earlier));
+    }
+    for message in &part.messages {
+        let tools = if message.tools.is_empty() { String::new() } else { format!(" [{}]", message.tools.join(", ")) };
+        let agent = message.agent.as_ref().map(|agent| format!(" (subagent {agent})")).unwrap_or_default();
+        output.line(format!("\n{} {}{tools}{agent}  {}", minute(message.time), message.role.as_str(), message.uuid));
+        output.line(&message.text);
+    }
+    if part.later > 0 {
+        output.line(format!("\n… {} later messages", part.later));
+    }
+    output.answer(HistoryShow {
+        session,
+        messages: part.messages.iter().map(HistoryMessage::of).collect(),
+        earlier: part.earlier,
+        later: part.later,
+    });
+    Ok(())
+}
+
+fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> Result<(), Failure> {
+    let project = project(filter)?;
+    let wanted =
+        Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
+    let all = store(home)?.sessions(&wanted)?;
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|session| {
+            vec![
+                session.id.clone(),
+                minute(session.last),
+                session.cli.to_string(),
+                session.messages.to_string(),
+                short(&session.project),
+                one_line(&session.title, 100),
+            ]
+        })
+        .collect();
+    output.table(&["SESSION", "LAST", "CLI", "MESSAGES", "PROJECT", "BEGINS WITH"], &rows);
+    if all.is_empty() {
+        output.line("no sessions: `aiw history import --all` takes in those that there are");
+    }
+    output.answer(HistorySessions { sessions: all.iter().map(HistorySession::of).collect() });
+    Ok(())
+}
+
+fn stats(home: &Home, output: &Output) -> Result<(), Failure> {
+    let stats = store(home)?.stats()?;
+    for (what, value) in [
+        ("sessions", stats.sessions.to_string()),
+        ("messages", stats.messages.to_string()),
+        ("projects", stats.projects.to_string()),
+        ("transcripts", stats.transcripts.to_string()),
+        ("vectors", stats.vectors.to_string()),
+        ("from", minute(stats.first)),
+        ("to", minute(stats.last)),
+        ("size", format!("{:.1} MB", stats.bytes as f64 / 1e6)),
+    ] {
+        output.line(format!("{what:<12} {value}"));
+    }
+    output.answer(stats);
+    Ok(())
+}
+
+async fn forget(
+    home: &Home,
+    what: Option<String>,
+    before: Option<u64>,
+    yes: bool,
+    output: &Output,
+) -> Result<(), Failure> {
+    let store = store(home)?;
+    // A path is one by its looks: session ids have no slashes.
+    let directory = what.as_ref().filter(|what| what.contains('/') || *what == "." || *what == "..").map(Path::new);
+    let directory = directory.map(|directory| {
+        let filter = FilterArgs { project: Some(directory.to_owned()), all: false, since: None, cli: None };
+        project(&filter)
+    });
+    let directory = directory.transpose()?.flatten();
+    let forget = match (&directory, &what, millis(before)) {
+        (Some(directory), ..) => Forget::Project(directory),
+        (None, Some(session), _) => Forget::Session(session),
+        (None, None, Some(before)) => Forget::Before(before),
+        (None, None, None) => return Err(Failure::user("nothing was named")),
+    };
+    let would = store.would_forget(&forget)?;
+    if would.messages > 0 {
+        let question = format!("Forget {} messages of {} sessions?", would.messages, would.sessions);
+        if !terminal::confirm(&question, "--yes", yes).await? {
+            return Err(Failure::interrupted(130));
+        }
+    }
+    let forgot = store.forget(&forget)?;
+    output.line(format!("Forgot {} messages of {} sessions", forgot.messages, forgot.sessions));
+    output.answer(HistoryForget { sessions: forgot.sessions, messages: forgot.messages });
+    Ok(())
+}
+
+fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), Failure> {
+    let part = store(home)?.part(id, &Range { around: None, most: usize::MAX })?;
+    let answer = HistoryShow {
+        session: HistorySession::of(&part.session),
+        messages: part.messages.iter().map(HistoryMessage::of).collect(),
+        earlier: 0,
+        later: 0,
+    };
+    match format {
+        ExportFormat::Markdown => output.line(aiw_history::markdown(&part)),
+        ExportFormat::Json => output.line(serde_json::to_string_pretty(&answer).unwrap_or_default()),
+    }
+    output.answer(answer);
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! `aiw hooks …`
+
+use std::process::ExitCode;
+
+use aiw_core::{ErrorKind, shell_word};
+use aiw_history::{Handled, Hook, Indexer, Report};
+use aiw_home::{Home, HomeError};
+use aiw_setup::{HookPlan, HookScope, Hooks, Places};
+
+use super::intake::{said, secrets};
+use super::setup::ours;
+use crate::answers::{HooksAnswer, HooksStatus};
+use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
+use crate::executable::own_executable;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::terminal;
+
+pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        HooksCommand::Install(args) => change(&args, false, output).await,
+        HooksCommand::Uninstall(args) => change(&args, true, output).await,
+        HooksCommand::Status { scope } => status(scope, output),
+        HooksCommand::Handle { wait } => {
+            handle(wait, output);
+            Ok(())
+        }
+    }
+}
+
+pub fn hooks() -> Result<Hooks, Failure> {
+    let home = Home::find()?;
+    let places = Places::from_environment().ok_or(HomeError::NoHome)?;
+    let ours = ours(&home)?;
+    let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
+    let program = variables.collect::<String>() + &shell_word(&ours.command);
+    Ok(Hooks::new(home, places, program))
+}
+
+fn scope(scope: SettingsScope) -> Result<HookScope, Failure> {
+    let here = || {
+        std::env::current_dir()
+            .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))
+    };
+    Ok(match scope {
+        SettingsScope::User => HookScope::User,
+        SettingsScope::Project => HookScope::Project(here()?),
+        SettingsScope::Local => HookScope::Local(here()?),
+    })
+}
+
+/// All scopes, for a look at them.
+pub fn scopes() -> Vec<HookScope> {
+    [SettingsScope::User, SettingsScope::Project, SettingsScope::Local]
+        .into_iter()
+        .filter_map(|name| scope(name).ok())
+        .collect()
+}
+
+async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Failure> {
+    let hooks = hooks()?;
+    let scope = scope(args.scope)?;
+    let plan = |hooks: &Hooks| match undo {
+        true => hooks.plan_undo(&scope),
+        false => hooks.plan(&scope),
+    };
+    let planned: HookPlan = plan(&hooks)?;
+    match (planned.is_empty(), undo) {
+        (true, false) => output.line(format!("the hooks are in `{}` already", planned.path().display())),
+        (true, true) => output.line(format!("no hooks of aiw's are in `{}`", planned.path().display())),
+        _ => planned.changes().iter().for_each(|line| output.before_question(line)),
+    }
+    if !args.dry_run && !planned.is_empty() && terminal::can_ask() {
+        output.flush();
+        if !terminal::confirm("Write these changes?", "--yes", args.yes).await? {
+            return Err(Failure::user("nothing was written"));
+        }
+    }
+    if !args.dry_run {
+        hooks.apply(&planned)?;
+        if !planned.is_empty() && !undo {
+            output.line("sessions of Claude Code are read when they end, from the next one on");
+            output.line("`aiw history import --all` takes in those that there are");
+        }
+    }
+    output.answer(HooksAnswer { settings: planned.summary(), dry_run: args.dry_run });
+    Ok(())
+}
+
+fn status(only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
+    let hooks = hooks()?;
+    let scopes = match only {
+        Some(only) => vec![scope(only)?],
+        None => scopes(),
+    };
+    let all: Vec<_> = scopes.iter().map(|scope| hooks.status(scope)).collect();
+    for status in &all {
+        let state = match (&status.problem, status.installed, status.events.is_empty()) {
+            (Some(problem), ..) => problem.clone(),
+            (None, true, _) => "installed".to_owned(),
+            (None, false, false) => format!("only for {}", status.events.join(", ")),
+            (None, false, true) => "not installed".to_owned(),
+        };
+        output.line(format!("{}: {}: {state}", status.scope, status.path));
+    }
+    output.answer(HooksStatus { installed: all.iter().any(|status| status.installed), settings: all });
+    Ok(())
+}
+
+/// Whether these are the words by which Claude Code runs the hook. Nothing else is set up for it.
+pub fn is_handle(arguments: &[std::ffi::OsString]) -> bool {
+    arguments.len() == 2 && arguments[0] == "hooks" && arguments[1] == "handle"
+}
+
+/// The hook itself: it succeeds whatever happens.
+pub fn handle_at_once() -> ExitCode {
+    let _ = queue();
+    ExitCode::SUCCESS
+}
+
+/// Queues what the hook says, and says what became of it.
+fn queue() -> Option<Handled> {
+    let home = Home::find().ok()?;
+    let log = |line: String| aiw_history::log(&home, &line);
+    let Some(places) = aiw_history::Places::from_environment() else {
+        log("hook: there is no home directory".into());
+        return None;
+    };
+    let hook = match Hook::read(std::io::stdin().lock()) {
+        Ok(hook) => hook,
+        Err(problem) => {
+            log(format!("hook: the input {problem}"));
+            return None;
+        }
+    };
+    let handled = hook.handle(&home, &places);
+    match &handled {
+        Ok(Handled::Refused(path, reason)) => log(format!("hook: `{}` {reason}", path.display())),
+        Ok(_) => {}
+        Err(e) => log(format!("hook: {e}")),
+    }
+    let handled = handled.ok()?;
+    if !matches!(handled, Handled::Ignored(_)) {
+        let started = own_executable().map_err(|e| e.message().to_owned());
+        let started = started.and_then(|aiw| Indexer::start(&home, &aiw).map_err(|e| e.to_string()));
+        if let Err(problem) = started {
+            log(format!("hook: the indexer can't be started: {problem}"));
+        }
+    }
+    Some(handled)
+}
+
+/// The hook for people and tests.
+fn handle(wait: bool, output: &Output) {
+    match queue() {
+        None => output.line("nothing was queued; logs/history.log says why"),
+        Some(Handled::Ignored(reason)) => output.line(format!("nothing was queued: {reason}")),
+        Some(Handled::Refused(path, reason)) => output.line(format!("`{}` {reason}", path.display())),
+        Some(Handled::Queued(path)) => output.line(format!("`{}` is queued", path.display())),
+    }
+    if !wait {
+        return;
+    }
+    match waited() {
+        Ok(report) => said(&report, output),
+        Err(failure) => output.note(format!("error: {}", failure.message())),
+    }
+}
+
+/// Reads what is queued, after whatever another process reads.
+fn waited() -> Result<Report, Failure> {
+    let home = Home::find()?;
+    let places = aiw_history::Places::from_environment().ok_or(HomeError::NoHome)?;
+    let values = secrets(&home);
+    Ok(Indexer::new(home, values).run(&places, true)?)
+}

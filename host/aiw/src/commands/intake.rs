@@ -1,0 +1,126 @@
+//! `aiw history import`, `watch` and `todos`: how sessions get into the history.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aiw_history::{Import, Indexer, Places, Redactor, Report, Store, Watch, is_off};
+use aiw_home::{Home, HomeError};
+use aiw_vectors::{Embedder, Models};
+
+use crate::answers::HistoryImport;
+use crate::failure::Failure;
+use crate::output::Output;
+
+pub fn places() -> Result<Places, Failure> {
+    Ok(Places::from_environment().ok_or(HomeError::NoHome)?)
+}
+
+fn answer(report: &Report, begun: Instant) -> HistoryImport {
+    HistoryImport {
+        transcripts: report.transcripts,
+        messages: report.stored,
+        bytes: report.bytes,
+        with_problems: report.with_problems,
+        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// What an indexer did, for people.
+pub fn said(report: &Report, output: &Output) {
+    let Report { transcripts, stored, with_problems, .. } = report;
+    output.line(format!("{stored} new messages from {transcripts} transcripts"));
+    if *with_problems > 0 {
+        output.line(format!("{with_problems} could not be read whole: `aiw history doctor` says why"));
+    }
+}
+
+pub fn import(home: Home, path: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let places = places()?;
+    if is_off() {
+        output.line("nothing was read: `AIW_HISTORY` is off");
+        output.answer(answer(&Report::default(), begun));
+        return Ok(());
+    }
+    let found = match path {
+        Some(path) => Import::at(path, &places)?,
+        None => Import::everything(&places),
+    };
+    let values = secrets(&home);
+    let indexer = Indexer::new(home.clone(), values);
+    let observer = output.observer();
+    let report = indexer.import(&found, &places, &mut |done, total| {
+        observer.progress("reading transcripts, MB", done / 1_000_000, total / 1_000_000);
+    })?;
+    output.clear_progress();
+    said(&report, output);
+    output.answer(answer(&report, begun));
+    if report.stored > 0 {
+        give_meaning(&home, &indexer.store()?);
+    }
+    Ok(())
+}
+
+/// How many messages are given vectors at once.
+const VECTORS: usize = 64;
+
+/// Gives messages their vectors, where there is a model. It takes milliseconds for each; searching does not wait.
+pub fn give_meaning(home: &Home, store: &Store) {
+    let give = || -> Result<(), Failure> {
+        let Some(files) = Models::at(home.clone()).chosen()? else { return Ok(()) };
+        let embedder = Embedder::load(&files).map_err(aiw_history::HistoryError::from)?;
+        while store.embed(&embedder, VECTORS)? > 0 {}
+        Ok(())
+    };
+    if let Err(failure) = give() {
+        aiw_history::log(home, &format!("vectors: {}", failure.message()));
+    }
+}
+
+pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let places = places()?;
+    let values = secrets(&home);
+    let indexer = Indexer::new(home, values);
+    let mut watch = Watch::default();
+    if is_off() {
+        output.note("note: nothing is read: `AIW_HISTORY` is off");
+    }
+    loop {
+        match watch.look(&indexer, &places) {
+            Ok(report) if once => {
+                said(&report, output);
+                output.answer(answer(&report, begun));
+                return Ok(());
+            }
+            Ok(report) if report.stored > 0 => {
+                output.note(format!("{} new messages", report.stored));
+            }
+            Ok(_) => {}
+            Err(e) if once => return Err(e.into()),
+            // The disk may have room again next time.
+            Err(e) => output.note(format!("error: {e}")),
+        }
+        tokio::time::sleep(Duration::from_secs(interval)).await;
+    }
+}
+
+pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let redactor = Redactor::new(&secrets(home))?;
+    let found = aiw_history::todos(&places()?, session, &redactor)?;
+    output.line(format!("session {}", found.session));
+    let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);
+    output.table(&["ID", "STATUS", "WHAT"], &rows.collect::<Vec<_>>());
+    if found.todos.is_empty() {
+        output.line("it planned nothing");
+    }
+    output.answer(found);
+    Ok(())
+}
+
+/// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
+pub fn secrets(home: &Home) -> Vec<String> {
+    let vault = home.vault();
+    let names = vault.names().unwrap_or_default();
+    names.iter().filter_map(|name| vault.get(name).ok()).map(|secret| secret.expose().to_owned()).collect()
+}

@@ -1,0 +1,295 @@
+//! `search_history`, `get_session`: what was said in past sessions.
+
+use std::sync::Arc;
+
+use aiw_core::one_line;
+use aiw_history::{Hit, Query, Range, Role, Session, Store, Stored};
+use aiw_home::{millis_of, rfc3339};
+use aiw_launch::resume_session;
+use aiw_mcp::{Answer, Call};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::bounds;
+use crate::context::Context;
+use crate::error::CallError;
+use crate::kept::limit;
+
+/// How many hits there are by default, and at most.
+const HITS: usize = 10;
+const MOST_HITS: usize = 50;
+
+/// How long a part of a session is by default, in bytes.
+const PART: usize = 8_000;
+
+/// The most bytes of one message in it.
+const MESSAGE: usize = 3_000;
+
+/// The most messages of a part.
+const MOST_MESSAGES: usize = 100;
+
+/// A number, without what only costs a model tokens.
+fn number(schema: &mut Schema) {
+    schema.remove("minimum");
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchHistory {
+    query: String,
+    #[serde(default)]
+    #[schemars(transform = number)]
+    limit: Option<usize>,
+    /// Its directory
+    #[serde(default)]
+    project: Option<String>,
+    #[serde(default)]
+    session_id: Option<String>,
+    /// Like 2026-03-01
+    #[serde(default)]
+    since: Option<String>,
+    #[serde(default)]
+    #[schemars(extend("enum" = Role::ALL.map(Role::as_str)))]
+    role: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetSession {
+    session_id: String,
+    /// A message's uuid; else the end
+    #[serde(default)]
+    around: Option<String>,
+    #[serde(default)]
+    #[schemars(transform = number)]
+    max_chars: Option<usize>,
+}
+
+#[derive(Serialize)]
+struct Found {
+    message: String,
+    sessions: Vec<FoundSession>,
+}
+
+#[derive(Serialize)]
+struct FoundSession {
+    session_id: String,
+    cli: &'static str,
+    project: String,
+    resume: String,
+    hits: Vec<FoundMessage>,
+}
+
+#[derive(Serialize)]
+struct FoundMessage {
+    uuid: String,
+    time: Option<String>,
+    role: &'static str,
+    /// With `**` around what was asked for.
+    snippet: String,
+    score: f32,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct SessionPart {
+    session_id: String,
+    cli: &'static str,
+    project: String,
+    title: String,
+    resume: String,
+    /// How many messages come before these, and after them.
+    earlier: usize,
+    later: usize,
+    messages: Vec<PartMessage>,
+}
+
+#[derive(Serialize)]
+struct PartMessage {
+    uuid: String,
+    time: Option<String>,
+    role: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subagent: Option<String>,
+    text: String,
+}
+
+/// Finds messages, and lists them by session.
+pub(crate) async fn search_history(
+    context: Arc<Context>,
+    asked: SearchHistory,
+    call: Call,
+) -> Result<Answer, CallError> {
+    // Twice: as text and as structure.
+    let room = limit(call.caller.name()) * 3 / 4;
+    let shared = context.clone();
+    let found = context.lanes.look.run(move || search(&shared, &asked, room)).await?;
+    answer(&found)
+}
+
+fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<Found, CallError> {
+    let since = match &asked.since {
+        Some(since) => Some(millis_of(since).ok_or_else(|| CallError::Wrong {
+            name: "since".into(),
+            what: "a date (2026-03-01) or a time (2026-03-01T12:00:00Z)".into(),
+        })?),
+        None => None,
+    };
+    let directory = asked.project.as_ref().map(|project| {
+        let whole = context.cwd.join(project);
+        // A directory that is gone has sessions still.
+        std::fs::canonicalize(&whole).unwrap_or(whole)
+    });
+    let query = Query {
+        text: &asked.query,
+        limit: asked.limit.unwrap_or(HITS).clamp(1, MOST_HITS),
+        project: directory.as_deref(),
+        session: asked.session_id.as_deref(),
+        since,
+        // The schema has checked it.
+        role: asked.role.as_deref().and_then(|role| role.parse().ok()),
+        ..Query::default()
+    };
+    let Some(store) = Store::open_existing(&context.home.history())? else { return Ok(nothing(0)) };
+    // Without vectors there is nothing that a model could compare.
+    let embedder = match &context.meaning {
+        Some(meaning) if store.has_vectors()? => meaning.embedder(),
+        _ => None,
+    };
+    let hits = store.search(&query, embedder)?;
+    if hits.is_empty() {
+        return Ok(nothing(store.stats()?.messages));
+    }
+    let mut sessions: Vec<FoundSession> = Vec::new();
+    let mut left_out = 0;
+    for hit in &hits {
+        let message = found_message(hit);
+        let place = sessions.iter().position(|session| session.session_id == hit.session);
+        let session = || FoundSession {
+            session_id: hit.session.clone(),
+            cli: hit.cli.as_str(),
+            project: hit.project.clone(),
+            resume: resume_session(hit.cli, &hit.session, &hit.project),
+            hits: Vec::new(),
+        };
+        let mut needed = length(&message);
+        let new = place.is_none().then(session);
+        needed += new.as_ref().map_or(0, length);
+        if needed > room {
+            left_out += 1;
+            continue;
+        }
+        room -= needed;
+        sessions.extend(new);
+        let place = place.unwrap_or(sessions.len() - 1);
+        sessions[place].hits.push(message);
+    }
+    let mut message =
+        "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after".to_owned();
+    if left_out > 0 {
+        message.push_str(&format!("; {left_out} more hits did not fit"));
+    }
+    Ok(Found { message, sessions })
+}
+
+fn nothing(messages: u64) -> Found {
+    let message = match messages {
+        0 => "the history is empty: the user can fill it with `aiw history import --all`".to_owned(),
+        messages => format!("nothing like this in {messages} messages: try other words"),
+    };
+    Found { message, sessions: Vec::new() }
+}
+
+fn found_message(hit: &Hit) -> FoundMessage {
+    let words = hit.words.iter().take(6).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let why = match (words.is_empty(), hit.is_near) {
+        (false, true) => format!("has {words}, and is close in meaning"),
+        (false, false) => format!("has {words}"),
+        (true, true) => "is close in meaning".to_owned(),
+        (true, false) => "its session fits".to_owned(),
+    };
+    FoundMessage {
+        uuid: hit.uuid.clone(),
+        time: written(hit.time),
+        role: hit.role.as_str(),
+        snippet: hit.snippet.marked("**", "**"),
+        score: (hit.score * 1000.0).round() / 1000.0,
+        why: one_line(&why, 200),
+    }
+}
+
+/// Shows a part of a session.
+pub(crate) async fn get_session(context: Arc<Context>, asked: GetSession, call: Call) -> Result<Answer, CallError> {
+    let room = limit(call.caller.name()) * 3 / 4;
+    let room = asked.max_chars.unwrap_or(PART).clamp(500, room);
+    let shared = context.clone();
+    let part = context.lanes.look.run(move || part(&shared, &asked, room)).await?;
+    answer(&part)
+}
+
+fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPart, CallError> {
+    let store = Store::open(&context.home.history())?;
+    let range = Range { around: asked.around.as_deref(), most: MOST_MESSAGES };
+    let part = store.part(&asked.session_id, &range)?;
+    let all: Vec<PartMessage> = part.messages.iter().map(part_message).collect();
+    let middle = match &asked.around {
+        Some(uuid) => all.iter().position(|message| message.uuid == *uuid).unwrap_or_default(),
+        None => all.len().saturating_sub(1),
+    };
+    let (start, end) = around(&all, middle, room);
+    let Session { id, cli, project, title, .. } = part.session;
+    let resume = resume_session(cli, &id, &project);
+    let (earlier, later) = (part.earlier + start, part.later + all.len() - end);
+    let messages = all.into_iter().take(end).skip(start).collect();
+    let title = one_line(&title, 200);
+    Ok(SessionPart { session_id: id, cli: cli.as_str(), project, title, resume, earlier, later, messages })
+}
+
+/// As many messages around one as fit: those before and after it in turn.
+fn around(all: &[PartMessage], middle: usize, mut room: usize) -> (usize, usize) {
+    let (mut start, mut end) = (middle, (middle + 1).min(all.len()));
+    room = room.saturating_sub(all.get(middle).map_or(0, length));
+    loop {
+        let before = start.checked_sub(1).map(|place| length(&all[place]));
+        let after = all.get(end).map(length);
+        let takes_before = before.is_some_and(|before| before <= room);
+        if takes_before {
+            start -= 1;
+            room -= before.unwrap_or_default();
+        }
+        let takes_after = after.is_some_and(|after| after <= room);
+        if takes_after {
+            end += 1;
+            room -= after.unwrap_or_default();
+        }
+        if !takes_before && !takes_after {
+            return (start, end);
+        }
+    }
+}
+
+fn part_message(message: &Stored) -> PartMessage {
+    PartMessage {
+        uuid: message.uuid.clone(),
+        time: written(message.time),
+        role: message.role.as_str(),
+        tools: message.tools.clone(),
+        subagent: message.agent.clone(),
+        text: bounds::cut(message.text.clone(), MESSAGE),
+    }
+}
+
+fn written(time: Option<i64>) -> Option<String> {
+    time.and_then(|time| u64::try_from(time).ok()).map(rfc3339)
+}
+
+fn length(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).map_or(usize::MAX, |text| text.len())
+}
+
+fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
+    let value = serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?;
+    Ok(Answer::of(value))
+}

@@ -1,0 +1,114 @@
+//! Why past sessions can't be kept or found.
+
+use std::path::PathBuf;
+
+use aiw_core::{ErrorKind, one_line};
+use aiw_home::HomeError;
+use aiw_vectors::ModelError;
+
+/// What can go wrong with past sessions. Each is one sentence for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// A file of the home.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The database can't be read or written.
+    #[error("the history in `{}` can't be used: {source}", .path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's own reason.
+        source: rusqlite::Error,
+    },
+    /// The database's content is damaged.
+    #[error("the history in `{}` is damaged, and is read again from the transcripts: {reason}", .path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The database was made by a newer aiw.
+    #[error("the history in `{}` has version {found}, and this aiw knows {known}", .path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version that is known.
+        known: i64,
+    },
+    /// A rule about secrets is wrong.
+    #[error("bug: a rule about secrets is invalid: {reason}")]
+    Rule {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A path is not one of a transcript.
+    #[error("`{}` {reason}", .path.display())]
+    NoTranscript {
+        /// The path.
+        path: PathBuf,
+        /// Why, as the end of a sentence.
+        reason: String,
+    },
+    /// Another process is indexing, and goes on for longer than this one waits.
+    #[error("another aiw is indexing and did not finish within {seconds} s")]
+    Busy {
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// There is no such session.
+    #[error("no session `{}` is in the history", one_line(.session, 100))]
+    NoSession {
+        /// What was asked for.
+        session: String,
+    },
+    /// Several sessions' ids start like this.
+    #[error("`{}` is the start of {} sessions' ids", one_line(.start, 100), .count)]
+    Ambiguous {
+        /// What was asked for.
+        start: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// There is no such message in the session.
+    #[error("no message `{}` is in session `{}`", one_line(.uuid, 100), one_line(.session, 100))]
+    NoMessage {
+        /// The session.
+        session: String,
+        /// What was asked for.
+        uuid: String,
+    },
+}
+
+impl HistoryError {
+    /// The kind of error, which decides the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Home(error) => error.kind(),
+            Self::Model(error) => error.kind(),
+            Self::Database { .. } => ErrorKind::Unavailable,
+            Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
+            Self::Rule { .. } => ErrorKind::Internal,
+            Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::NoTranscript { .. } | Self::NoSession { .. } | Self::Ambiguous { .. } | Self::NoMessage { .. } => {
+                ErrorKind::User
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Newer { .. } => Some("update aiw".into()),
+            Self::Damaged { .. } => Some("run `aiw history import --all`".into()),
+            Self::NoSession { .. } => Some("list them with `aiw history sessions`".into()),
+            Self::Ambiguous { .. } => Some("type more of it".into()),
+            _ => None,
+        }
+    }
+}

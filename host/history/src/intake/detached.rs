@@ -1,0 +1,91 @@
+//! The indexer that hooks start: it belongs to nobody, takes what processor time is left, and ends when all is read.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use aiw_home::{Home, HomeError, lock_within};
+
+use super::indexer::{Indexer, lock_path, open_lock};
+use super::log::log;
+use crate::HistoryError;
+use crate::readers::Places;
+
+/// The words after which `aiw` becomes the indexer.
+const ARGUMENTS: [&str; 2] = ["history", "__index"];
+
+/// The variables of our environment that it gets: where files are. The others may be secret.
+const PASSED: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "AIW_HOME",
+    "AIW_RUNTIME_DIR",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+    "GEMINI_CLI_HOME",
+];
+
+impl Indexer {
+    /// Starts an indexer that goes on alone, if none is at work. `aiw` is the program whose `history __index` calls
+    /// [`detached_main`].
+    pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
+        use std::os::unix::process::CommandExt;
+
+        let lock = lock_path(home);
+        let is_free = open_lock(&lock).and_then(|file| lock_within(file, Duration::ZERO));
+        // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
+        // ends at once.
+        if matches!(is_free, Ok(None)) {
+            return Ok(());
+        }
+        let mut command = Command::new(aiw);
+        command.args(ARGUMENTS).env_clear().current_dir("/");
+        command.envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // A client that ends its hook ends the hook's process group.
+        command.process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = command.spawn().map_err(|e| HomeError::io("start", aiw, e))?;
+        // It goes on without us; the system collects it.
+        drop(started);
+        Ok(())
+    }
+}
+
+/// Whether these arguments of a process ask for the indexer.
+fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    ARGUMENTS.iter().all(|word| arguments.next().is_some_and(|argument| argument == *word))
+        && arguments.next().is_none()
+}
+
+/// Becomes the indexer, if `arguments` (without the program's name) ask for that; else returns false. This must come
+/// before any thread is started. `values` returns the values in the vault, and `after` does with the store what is to
+/// be done after everything was read.
+pub fn detached_main(
+    arguments: impl Iterator<Item = std::ffi::OsString>,
+    values: impl FnOnce(&Home) -> Vec<String>,
+    after: impl FnOnce(&Home, &crate::Store),
+) -> bool {
+    if !is_asked(arguments) {
+        return false;
+    }
+    if !matches!(aiw_supervisor::detach(), Ok(true)) {
+        return true;
+    }
+    let (Ok(home), Some(places)) = (Home::find(), Places::from_environment()) else { return true };
+    // Whoever works at this machine comes first.
+    let _ = rustix::process::nice(10);
+    let values = values(&home);
+    let indexer = Indexer::new(home.clone(), values);
+    match indexer.run(&places, false) {
+        Ok(report) if report.stored > 0 => match indexer.store() {
+            Ok(store) => after(&home, &store),
+            Err(e) => log(&home, &format!("indexer: {e}")),
+        },
+        Ok(_) => {}
+        // The requests are still there, for the next one.
+        Err(e) => log(&home, &format!("indexer: {e}")),
+    }
+    true
+}

@@ -1,0 +1,185 @@
+//! What is never indexed: projects that the user or a project excludes, and sessions in private mode.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Project, user_home};
+
+/// Whether history is switched off for this process: `AIW_HISTORY=off`.
+pub fn is_off() -> bool {
+    std::env::var_os("AIW_HISTORY")
+        .is_some_and(|value| ["off", "0", "false", "no"].iter().any(|word| value.eq_ignore_ascii_case(word)))
+}
+
+/// The projects that are not indexed: by `history.exclude` in settings.json, by `"history": false` in `.aiw.json`.
+#[derive(Debug)]
+pub struct Exclusions {
+    patterns: Vec<String>,
+    user: Option<PathBuf>,
+    /// The sessions that ran in private mode, one empty file each.
+    private: PathBuf,
+    known: HashMap<String, bool>,
+}
+
+/// How many projects are remembered; each costs a look for `.aiw.json`.
+const MAX_KNOWN: usize = 10_000;
+
+impl Exclusions {
+    /// What a home's settings exclude.
+    pub fn of(home: &Home) -> Result<Self, HomeError> {
+        let user = user_home();
+        let patterns = home.settings()?.history()?.exclude;
+        let patterns = patterns.into_iter().map(|pattern| match (pattern.strip_prefix("~/"), &user) {
+            (Some(rest), Some(user)) => user.join(rest).to_string_lossy().into_owned(),
+            _ => pattern,
+        });
+        let private = home.history().join("private");
+        Ok(Self { patterns: patterns.collect(), user, private, known: HashMap::new() })
+    }
+
+    /// Whether a project is not to be indexed.
+    pub fn covers(&mut self, project: &str) -> bool {
+        if project.is_empty() {
+            return false;
+        }
+        if let Some(known) = self.known.get(project) {
+            return *known;
+        }
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        // A file that can't be read may say that the project is private.
+        let is_private = || {
+            Project::find(Path::new(project), self.user.as_deref())
+                .map_or(true, |found| found.is_some_and(|project| !project.history()))
+        };
+        let is_covered = self.patterns.iter().any(|pattern| matches(pattern, project)) || is_private();
+        self.known.insert(project.to_owned(), is_covered);
+        is_covered
+    }
+
+    /// Notes that a session ran in private mode, so that no import takes it in later.
+    pub(crate) fn make_private(home: &Home, session: &str) -> Result<(), HomeError> {
+        let directory = home.history().join("private");
+        home.make_dir(&directory)?;
+        let path = directory.join(session);
+        fs::write(&path, "").map_err(|e| HomeError::io("write", &path, e))
+    }
+
+    /// Whether a session ran in private mode.
+    pub(crate) fn is_private(&mut self, session: &str) -> bool {
+        // Ids of sessions are valid names of files.
+        let key = format!("\0{session}");
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        let path = self.private.join(session);
+        *self.known.entry(key).or_insert_with(|| fs::symlink_metadata(path).is_ok())
+    }
+}
+
+/// Whether a pattern covers a directory: by its path or one above it. `*` stands for anything within a name, `**` for
+/// any names.
+fn matches(pattern: &str, project: &str) -> bool {
+    let parts = |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    let (mut wanted, path) = (parts(pattern), parts(project));
+    // A name alone is that of a directory anywhere.
+    if !pattern.contains('/') {
+        wanted.insert(0, "**".to_owned());
+    }
+    parts_match(&wanted, &path)
+}
+
+fn parts_match(wanted: &[String], path: &[String]) -> bool {
+    // Where each prefix of the pattern can end: patterns with many `**` take no longer than others.
+    let mut ends = vec![false; path.len() + 1];
+    ends[0] = true;
+    for part in wanted {
+        let mut next = vec![false; path.len() + 1];
+        for at in 0..=path.len() {
+            if part == "**" {
+                next[at] = ends[..=at].contains(&true);
+            } else if at > 0 && ends[at - 1] && name_matches(part.as_bytes(), path[at - 1].as_bytes()) {
+                next[at] = true;
+            }
+        }
+        ends = next;
+    }
+    // What is beneath is covered too.
+    ends.contains(&true)
+}
+
+fn name_matches(wanted: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut from, mut star) = (0, 0, None);
+    while from < name.len() {
+        match wanted.get(at) {
+            Some(b'*') => {
+                star = Some((at, from));
+                at += 1;
+            }
+            Some(byte) if *byte == name[from] => {
+                at += 1;
+                from += 1;
+            }
+            _ => match star {
+                Some((star_at, star_from)) => {
+                    star = Some((star_at, star_from + 1));
+                    (at, from) = (star_at + 1, star_from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    wanted[at..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_cover_directories_and_what_is_beneath() {
+        for (pattern, project, is_covered) in [
+            ("/srv/secret", "/srv/secret", true),
+            ("/srv/secret", "/srv/secret/deep/er", true),
+            ("/srv/secret/", "/srv/secret", true),
+            ("/srv/secret", "/srv/secrets", false),
+            ("/srv/secret", "/work", false),
+            ("/srv/*/private", "/srv/a/private", true),
+            ("/srv/*/private", "/srv/a/b/private", false),
+            ("/srv/**/private", "/srv/a/b/private/x", true),
+            ("/srv/client-*", "/srv/client-a/src", true),
+            ("client-*", "/srv/client-a/src", true),
+            ("**/private", "/private", true),
+            ("*", "/anything", true),
+            ("/a/**/**/**/**/**/**/b", "/a/x/x/x/x/x/x/x/x/x/c", false),
+        ] {
+            assert_eq!(matches(pattern, project), is_covered, "{pattern} {project}");
+        }
+        assert!(!name_matches(&b"*a".repeat(40), &b"a".repeat(39)));
+    }
+
+    #[test]
+    fn settings_a_projects_own_file_and_private_sessions_exclude() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("aiw"));
+        fs::create_dir_all(home.root()).unwrap();
+        fs::write(home.settings_path(), r#"{"history": {"exclude": ["/clients/*"]}}"#).unwrap();
+        for (name, text) in [("open", "{}"), ("closed", r#"{"history": false}"#), ("broken", "{")] {
+            fs::create_dir_all(dir.path().join(name).join("src")).unwrap();
+            fs::write(dir.path().join(name).join(".aiw.json"), text).unwrap();
+        }
+        let mut exclusions = Exclusions::of(&home).unwrap();
+        let at = |name: &str| dir.path().join(name).display().to_string();
+        assert!(exclusions.covers("/clients/a/b") && !exclusions.covers("/clients") && !exclusions.covers(""));
+        assert!(
+            !exclusions.covers(&at("open")) && exclusions.covers(&at("closed/src")) && exclusions.covers(&at("broken"))
+        );
+        assert!(!exclusions.is_private("s-1"));
+        Exclusions::make_private(&home, "s-1").unwrap();
+        assert!(Exclusions::of(&home).unwrap().is_private("s-1"));
+        fs::write(home.settings_path(), r#"{"history": {"exclude": "x"}}"#).unwrap();
+        assert!(Exclusions::of(&home).unwrap_err().to_string().contains("`history.exclude`"));
+    }
+}

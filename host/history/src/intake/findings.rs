@@ -1,0 +1,67 @@
+//! What was wrong with a transcript.
+
+use std::collections::BTreeMap;
+
+/// Why a line was left out, or something in it: the end of a sentence about lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Junk {
+    /// It is not JSON: damaged, or nested too deep.
+    NotJson,
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It is longer than a line may be.
+    TooLong,
+    /// A field that a message needs is absent or of another type.
+    Misshapen,
+    /// It names no session that can be one.
+    NoSession,
+    /// Its time is in 1970 or in 2100. The message is kept, without a time.
+    NoTime,
+    /// It follows itself. The message is kept.
+    Circle,
+}
+
+impl Junk {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NotJson => "not JSON",
+            Self::NotUtf8 => "not UTF-8",
+            Self::TooLong => "longer than 16 MiB",
+            Self::Misshapen => "without the fields of a message",
+            Self::NoSession => "without a session id",
+            Self::NoTime => "with an impossible time",
+            Self::Circle => "that follow themselves",
+        }
+    }
+
+    /// What is wrong with a line that serde_json refused.
+    pub(crate) fn of(line: &[u8], error: &serde_json::Error) -> Self {
+        match error.classify() {
+            _ if std::str::from_utf8(line).is_err() => Self::NotUtf8,
+            serde_json::error::Category::Data => Self::Misshapen,
+            _ => Self::NotJson,
+        }
+    }
+}
+
+/// What was wrong with the lines of a transcript: how many, and where the first is.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    found: BTreeMap<Junk, (u64, u64)>,
+}
+
+impl Findings {
+    pub(crate) fn add(&mut self, junk: Junk, offset: u64) {
+        self.found.entry(junk).or_insert((0, offset)).0 += 1;
+    }
+
+    /// A sentence; none if nothing was wrong.
+    pub(crate) fn sentence(&self) -> Option<String> {
+        let parts = self.found.iter().map(|(junk, (count, first))| {
+            let lines = if *count == 1 { "line" } else { "lines" };
+            format!("{count} {lines} {} (the first at byte {first})", junk.as_str())
+        });
+        let parts: Vec<String> = parts.collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}

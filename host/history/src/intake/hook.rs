@@ -1,0 +1,115 @@
+//! `aiw hooks handle`: what Claude Code's hooks say is checked and queued, and nothing more: the client waits.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use aiw_home::Home;
+use serde_json::Value;
+
+use super::exclude::{Exclusions, is_off};
+use super::files::{below, open_beneath};
+use super::queue::{Queue, Request};
+use crate::readers::{self, Places};
+use crate::{Cli, HistoryError};
+
+/// The longest input of a hook that is read.
+const MAX_INPUT: u64 = 4 << 20;
+
+/// What a hook said, as far as it is of interest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The event.
+    pub event: String,
+    session: String,
+    transcript: PathBuf,
+    project: String,
+}
+
+/// What became of what a hook said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handled {
+    /// Its transcript will be read.
+    Queued(PathBuf),
+    /// Its transcript is not read, as [`Handled::Queued`] it is told to the indexer, so that `doctor` names it.
+    Refused(PathBuf, String),
+    /// It is of no interest, as the end of a sentence says.
+    Ignored(String),
+}
+
+/// The events after which a transcript is read.
+const EVENTS: [&str; 2] = ["SessionEnd", "PreCompact"];
+
+impl Hook {
+    /// Reads what a hook says.
+    ///
+    /// # Errors
+    ///
+    /// The end of a sentence about the input.
+    pub fn read(input: impl Read) -> Result<Self, String> {
+        let mut bytes = Vec::new();
+        input.take(MAX_INPUT + 1).read_to_end(&mut bytes).map_err(|e| format!("can't be read: {e}"))?;
+        if bytes.len() as u64 > MAX_INPUT {
+            return Err("is longer than 4 MiB".into());
+        }
+        let value = aiw_home::json::parse(&bytes)?.value;
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
+        if !value.is_object() || text("hook_event_name").is_empty() {
+            return Err("is not what a hook says".into());
+        }
+        Ok(Self {
+            event: text("hook_event_name").to_owned(),
+            session: text("session_id").to_owned(),
+            transcript: PathBuf::from(text("transcript_path")),
+            project: text("cwd").to_owned(),
+        })
+    }
+
+    /// Queues what is to be read.
+    pub fn handle(&self, home: &Home, places: &Places) -> Result<Handled, HistoryError> {
+        if !EVENTS.contains(&self.event.as_str()) {
+            return Ok(Handled::Ignored(format!(
+                "`{}` is not an event that is waited for",
+                aiw_core::one_line(&self.event, 60)
+            )));
+        }
+        if is_off() {
+            // No import may take it in later.
+            if let Some(session) = readers::session_id(&self.session) {
+                Exclusions::make_private(home, session)?;
+            }
+            return Ok(Handled::Ignored("`AIW_HISTORY` is off".into()));
+        }
+        if Exclusions::of(home)?.covers(&self.project) {
+            return Ok(Handled::Ignored("the project is excluded".into()));
+        }
+        let mut request = Request { cli: Cli::Claude, root: places.claude.clone(), path: None, refused: None };
+        let handled = match self.check(&places.claude) {
+            Ok(path) => {
+                request.path = Some(path);
+                Handled::Queued(self.transcript.clone())
+            }
+            Err(reason) => {
+                request.refused = Some((self.transcript.clone(), reason.clone()));
+                Handled::Refused(self.transcript.clone(), reason)
+            }
+        };
+        Queue::of(home).add(&request)?;
+        Ok(handled)
+    }
+
+    /// The transcript's path below Claude Code's directory, if it is one that may be read. The indexer checks it again.
+    fn check(&self, root: &Path) -> Result<String, String> {
+        let outside = || "is not in a directory in which the CLI keeps sessions".to_owned();
+        if self.transcript.as_os_str().len() > 4096 {
+            return Err("has a path that is too long".into());
+        }
+        let path = below(root, &self.transcript).ok_or_else(outside)?;
+        if !readers::of(Cli::Claude).is_transcript(&path) {
+            return Err(outside());
+        }
+        match open_beneath(root, &path) {
+            Ok(_) => Ok(path),
+            Err(refusal) => Err(refusal.to_string()),
+        }
+    }
+}

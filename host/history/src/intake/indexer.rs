@@ -1,0 +1,173 @@
+//! The one process that reads what hooks asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aiw_home::{Home, HomeError, lock_within};
+
+use super::import::{self, Found, Import};
+use super::queue::Queue;
+use super::take::{Intake, Report};
+use crate::readers::{self, Places, Sessions};
+use crate::{Cli, HistoryError, Store};
+
+/// How long those who were told to wait for the indexer do.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Indexes transcripts of a home, one process at a time.
+pub struct Indexer {
+    home: Home,
+    /// The values in the vault, which are not stored.
+    values: Vec<String>,
+}
+
+/// The right to index, held while it lives.
+pub(crate) struct Turn {
+    _file: File,
+}
+
+impl Indexer {
+    /// An indexer of a home. `values` are those in the vault.
+    pub fn new(home: Home, values: Vec<String>) -> Self {
+        Self { home, values }
+    }
+
+    /// Opens the store.
+    pub fn store(&self) -> Result<Store, HistoryError> {
+        self.home.make_dir(&self.home.history())?;
+        Store::open(&self.home.history())
+    }
+
+    pub(crate) fn intake<'a>(&self, store: &'a Store) -> Result<Intake<'a>, HistoryError> {
+        Intake::new(store, &self.home, &self.values)
+    }
+
+    /// Takes the turn to index; none if another process has it for longer than `patience`.
+    pub(crate) fn turn(&self, patience: Duration) -> Result<Option<Turn>, HistoryError> {
+        let path = lock_path(&self.home);
+        self.home.make_dir(&self.home.history())?;
+        let file = open_lock(&path).map_err(|e| HomeError::io("open", &path, e))?;
+        let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", &path, e))?;
+        Ok(locked.map(|file| Turn { _file: file }))
+    }
+
+    /// Takes the turn to index, however long another process takes, within reason.
+    pub(crate) fn wait_for_turn(&self) -> Result<Turn, HistoryError> {
+        self.turn(PATIENCE)?.ok_or(HistoryError::Busy { seconds: PATIENCE.as_secs() })
+    }
+
+    /// Reads what hooks asked for, until nothing is left. If another process does so already, there is nothing to do,
+    /// unless `wait` asks to be sure that it was done.
+    pub fn run(&self, places: &Places, wait: bool) -> Result<Report, HistoryError> {
+        let queue = Queue::of(&self.home);
+        let mut report = Report::default();
+        loop {
+            let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(Duration::ZERO)? };
+            let Some(turn) = turn else { return Ok(report) };
+            queue.sweep();
+            let store = self.store()?;
+            self.rebuild(&store, places, &mut report)?;
+            let mut intake = self.intake(&store)?;
+            self.drain(&queue, &mut intake, &mut report)?;
+            drop(turn);
+            // A hook that came since found the lock taken, and started nothing.
+            if queue.is_empty() {
+                return Ok(report);
+            }
+        }
+    }
+
+    fn drain(&self, queue: &Queue, intake: &mut Intake<'_>, report: &mut Report) -> Result<(), HistoryError> {
+        let mut stuck = BTreeSet::new();
+        loop {
+            let waiting: Vec<_> = queue.waiting().into_iter().filter(|(file, _)| !stuck.contains(file)).collect();
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            // Several requests for one transcript are one reading.
+            let mut wanted: BTreeMap<(Cli, PathBuf, String), Vec<PathBuf>> = BTreeMap::new();
+            for (file, request) in waiting {
+                match (request.path, request.refused) {
+                    (Some(path), _) => wanted.entry((request.cli, request.root, path)).or_default().push(file),
+                    (None, refused) => {
+                        if let Some((path, reason)) = refused {
+                            report.add(intake.refuse(&path, &reason)?);
+                        }
+                        queue.done(&file)?;
+                    }
+                }
+            }
+            for ((cli, root, path), files) in wanted {
+                for path in with_subagents(readers::of(cli), &root, path) {
+                    report.add(super::take::take_one(intake, cli, &root, &path)?);
+                }
+                for file in files {
+                    // A request that can't be removed would be carried out for ever.
+                    if queue.done(&file).is_err() {
+                        stuck.insert(file);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in all these transcripts. `observe` is told how many bytes are done, and of how many.
+    pub fn import(
+        &self,
+        found: &[Found],
+        places: &Places,
+        observe: &mut dyn FnMut(u64, u64),
+    ) -> Result<Report, HistoryError> {
+        let _turn = self.wait_for_turn()?;
+        let store = self.store()?;
+        let mut report = Report::default();
+        self.rebuild(&store, places, &mut report)?;
+        let mut intake = self.intake(&store)?;
+        let total: u64 = found.iter().map(Found::bytes).sum();
+        let mut done = 0;
+        for found in found {
+            let before = done;
+            import::take_all(&mut intake, found, &mut report, &mut |bytes, _| {
+                done = before + bytes;
+                observe(done, total);
+            })?;
+        }
+        Ok(report)
+    }
+
+    /// Reads all transcripts again if the store was damaged.
+    pub(crate) fn rebuild(&self, store: &Store, places: &Places, report: &mut Report) -> Result<(), HistoryError> {
+        if !store.must_rebuild()? {
+            return Ok(());
+        }
+        let mut intake = self.intake(store)?;
+        for found in Import::everything(places) {
+            import::take_all(&mut intake, &found, report, &mut |_, _| {})?;
+        }
+        store.rebuilt()
+    }
+}
+
+/// A session, and the files of the subagents that worked in it.
+fn with_subagents(sessions: &dyn Sessions, root: &Path, path: String) -> Vec<String> {
+    let mut paths = vec![path.clone()];
+    if let (Cli::Claude, Some(stem)) = (sessions.cli(), path.strip_suffix(".jsonl")) {
+        let directory = format!("{stem}/subagents");
+        let mut entries = super::files::walk(root, &[&directory]);
+        entries.sort_by(|a, b| (a.since, &a.path).cmp(&(b.since, &b.path)));
+        paths.extend(entries.into_iter().map(|entry| entry.path).filter(|path| sessions.is_transcript(path)));
+    }
+    paths
+}
+
+pub(crate) fn lock_path(home: &Home) -> PathBuf {
+    home.history().join("indexer.lock")
+}
+
+pub(crate) fn open_lock(path: &Path) -> std::io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
+}

@@ -1,0 +1,226 @@
+//! The lines of a file, in bounded memory however long they are.
+
+use std::io::{self, ErrorKind, Read};
+
+/// How much is read at once.
+const CHUNK: usize = 256 << 10;
+
+/// What comes next in a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    /// A line, without its end.
+    Whole {
+        /// Where it begins.
+        offset: u64,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// A line that is longer than the limit. It was passed over, not held.
+    TooLong {
+        /// Where it begins.
+        offset: u64,
+    },
+    /// What follows the last end of a line. Its writer may not have finished.
+    Torn {
+        /// Where it begins.
+        offset: u64,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+}
+
+/// Reads lines from a position in a file.
+pub(crate) struct Lines<R> {
+    reader: R,
+    limit: usize,
+    buffer: Vec<u8>,
+    /// What is in the buffer and not yet returned.
+    start: usize,
+    end: usize,
+    /// Where in the file `start` is.
+    offset: u64,
+    is_over: bool,
+}
+
+/// What [`Lines::find`] found.
+enum Found {
+    Line(usize),
+    Long,
+    End,
+}
+
+impl<R: Read> Lines<R> {
+    /// Lines of what `reader` returns, which begins at `offset` of the file.
+    pub(crate) fn new(reader: R, offset: u64, limit: usize) -> Self {
+        Self { reader, limit, buffer: vec![0; CHUNK], start: 0, end: 0, offset, is_over: false }
+    }
+
+    /// Where the next line begins. A torn one is not passed.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next line. After a torn one there is none.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        if self.is_over {
+            return Ok(None);
+        }
+        let offset = self.offset;
+        match self.find()? {
+            Found::Line(length) => {
+                let from = self.start;
+                self.pass(length + 1);
+                let bytes = &self.buffer[from..from + length];
+                Ok(Some(Line::Whole { offset, bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes) }))
+            }
+            Found::Long => match self.skip()? {
+                true => Ok(Some(Line::TooLong { offset })),
+                false => {
+                    // Its end may still be written.
+                    self.offset = offset;
+                    self.is_over = true;
+                    Ok(None)
+                }
+            },
+            Found::End => {
+                self.is_over = true;
+                let bytes = &self.buffer[self.start..self.end];
+                Ok((!bytes.is_empty()).then_some(Line::Torn { offset, bytes }))
+            }
+        }
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.start += bytes;
+        self.offset += bytes as u64;
+    }
+
+    /// Reads until the buffer has a whole line, as many bytes as a line may have, or all that there is.
+    fn find(&mut self) -> io::Result<Found> {
+        let mut seen = 0;
+        loop {
+            let held = &self.buffer[self.start..self.end];
+            if let Some(at) = memchr::memchr(b'\n', &held[seen..]) {
+                return Ok(if seen + at > self.limit { Found::Long } else { Found::Line(seen + at) });
+            }
+            seen = held.len();
+            if seen > self.limit {
+                return Ok(Found::Long);
+            }
+            if !self.fill()? {
+                return Ok(Found::End);
+            }
+        }
+    }
+
+    /// Passes over the rest of a line; returns whether it has an end.
+    fn skip(&mut self) -> io::Result<bool> {
+        loop {
+            match memchr::memchr(b'\n', &self.buffer[self.start..self.end]) {
+                Some(at) => {
+                    self.pass(at + 1);
+                    return Ok(true);
+                }
+                None => {
+                    self.pass(self.end - self.start);
+                    if !self.fill()? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads more into the buffer; returns whether there was more.
+    fn fill(&mut self) -> io::Result<bool> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        loop {
+            match self.reader.read(&mut self.buffer[self.end..]) {
+                Ok(read) => {
+                    self.end += read;
+                    return Ok(read > 0);
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Where each line begins, and its bytes if it is not too long.
+    type All = Vec<(u64, Option<Vec<u8>>)>;
+
+    /// What a file with these bytes consists of, read in pieces of this size, and where it ends.
+    fn lines(bytes: &[u8], piece: usize, limit: usize) -> (All, u64) {
+        let mut lines = Lines::new(Pieces(bytes, piece), 0, limit);
+        let mut all = Vec::new();
+        while let Some(line) = lines.next().unwrap() {
+            all.push(match line {
+                Line::Whole { offset, bytes } => (offset, Some(bytes.to_owned())),
+                Line::TooLong { offset } => (offset, None),
+                Line::Torn { .. } => continue,
+            });
+        }
+        (all, lines.offset())
+    }
+
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_is_passed_over_and_the_next_one_is_read() {
+        let long = vec![b'x'; 3 << 20];
+        let bytes = [b"a\n", &long[..], b"\nb\n"].concat();
+        let (all, end) = lines(&bytes, 70_000, 1 << 20);
+        assert_eq!(all, [(0, Some(b"a".to_vec())), (2, None), (3 + (3 << 20), Some(b"b".to_vec()))]);
+        assert_eq!(end, bytes.len() as u64);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_limit_of_a_line() {
+        let mut lines = Lines::new(io::repeat(b'x').take(200 << 20), 0, 1 << 20);
+        assert_eq!(lines.next().unwrap(), None);
+        assert!(lines.buffer.capacity() <= 4 << 20, "{}", lines.buffer.capacity());
+        assert_eq!(lines.offset(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_line_is_found_once_wherever_reads_end(
+            text in "[ab\\n\\r]{0,60}",
+            piece in 1_usize..9,
+            limit in 0_usize..12,
+        ) {
+            let bytes = text.as_bytes();
+            let (all, end) = lines(bytes, piece, limit);
+            let mut offset = 0_u64;
+            let mut wanted = Vec::new();
+            for line in bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+                let body = &line[..line.len() - 1];
+                let whole = (body.len() <= limit).then(|| body.strip_suffix(b"\r").unwrap_or(body).to_owned());
+                wanted.push((offset, whole));
+                offset += line.len() as u64;
+            }
+            prop_assert_eq!(all, wanted);
+            prop_assert_eq!(end, offset);
+        }
+    }
+}

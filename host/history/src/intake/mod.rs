@@ -1,0 +1,29 @@
+//! Taking in transcripts: who asks for it, which files may be read, how far each was read.
+
+mod detached;
+mod exclude;
+mod files;
+pub(crate) mod findings;
+mod hook;
+mod import;
+mod indexer;
+mod lines;
+mod log;
+mod queue;
+pub(crate) mod scan;
+mod take;
+#[cfg(test)]
+mod tests;
+mod todos;
+mod watch;
+
+pub use detached::detached_main;
+pub use exclude::is_off;
+pub use hook::{Handled, Hook};
+pub use import::{Found, Import};
+pub use indexer::Indexer;
+pub use log::log;
+pub use queue::Queue;
+pub use take::Report;
+pub use todos::{Todo, Todos, todos};
+pub use watch::Watch;

@@ -1,0 +1,297 @@
+//! Taking in what is new in one transcript.
+
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use aiw_home::Home;
+
+use super::exclude::Exclusions;
+use super::files::{Opened, Refusal, open_beneath, read_small};
+use super::findings::{Findings, Junk};
+use super::lines::{Line, Lines};
+use crate::readers::{self, Reader, Sessions, Transcript};
+use crate::redact::Redactor;
+use crate::{Cli, HistoryError, Message, Progress, Store};
+
+/// The longest line that is parsed.
+const MAX_LINE: usize = 16 << 20;
+/// The largest document that is read as a whole.
+const MAX_DOCUMENT: u64 = 64 << 20;
+/// How much before the place at which reading goes on is looked at again.
+const BEFORE: u64 = 256 << 10;
+/// After how many messages, and how many bytes, what was read is stored.
+const BATCH: (usize, u64) = (1000, 64 << 20);
+
+/// What came of one transcript.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The new messages.
+    pub stored: usize,
+    /// The bytes that were read.
+    pub bytes: u64,
+    /// Whether something in it was left out; [`Store::problems`] says what.
+    pub has_problems: bool,
+}
+
+/// What an indexer did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The transcripts that were looked at.
+    pub transcripts: usize,
+    /// The new messages.
+    pub stored: usize,
+    /// The bytes that were read.
+    pub bytes: u64,
+    /// The transcripts in which something was left out.
+    pub with_problems: usize,
+}
+
+impl Report {
+    pub(crate) fn add(&mut self, taken: Taken) {
+        self.transcripts += 1;
+        self.stored += taken.stored;
+        self.bytes += taken.bytes;
+        self.with_problems += usize::from(taken.has_problems);
+    }
+}
+
+/// Takes in transcripts.
+pub struct Intake<'a> {
+    store: &'a Store,
+    redactor: Arc<Redactor>,
+    exclusions: Exclusions,
+}
+
+impl<'a> Intake<'a> {
+    /// An intake into a store. `values` are those in the vault.
+    pub fn new(store: &'a Store, home: &Home, values: &[String]) -> Result<Self, HistoryError> {
+        Ok(Self { store, redactor: Arc::new(Redactor::new(values)?), exclusions: Exclusions::of(home)? })
+    }
+
+    /// Takes in what is new in a transcript, which is `path` below `root`. `names` are all transcripts there, if they
+    /// were looked for.
+    pub(crate) fn take(
+        &mut self,
+        sessions: &dyn Sessions,
+        root: &Path,
+        path: &str,
+        names: &Arc<[String]>,
+        observe: &mut dyn FnMut(u64),
+    ) -> Result<Taken, HistoryError> {
+        let whole = root.join(path);
+        let opened = match open_beneath(root, path) {
+            Ok(opened) => opened,
+            Err(Refusal::Missing) => return Ok(Taken::default()),
+            Err(refusal) => return self.refuse(&whole, &refusal.to_string()),
+        };
+        let taken = self.read(sessions, root, path, &opened, names, observe);
+        match taken {
+            Err(Failure::History(e)) => Err(e),
+            Err(Failure::Read(e)) => self.refuse(&whole, &Refusal::from(e).to_string()),
+            Ok(taken) => Ok(taken),
+        }
+    }
+
+    /// Notes that a transcript is not read.
+    pub(crate) fn refuse(&self, path: &Path, reason: &str) -> Result<Taken, HistoryError> {
+        self.store.skipped(path, reason)?;
+        Ok(Taken { has_problems: true, ..Taken::default() })
+    }
+
+    fn read(
+        &mut self,
+        sessions: &dyn Sessions,
+        root: &Path,
+        path: &str,
+        opened: &Opened,
+        names: &Arc<[String]>,
+        observe: &mut dyn FnMut(u64),
+    ) -> Result<Taken, Failure> {
+        let whole = root.join(path);
+        let known = self.store.progress(&whole)?;
+        let is_seen = known.as_ref().is_some_and(|known| {
+            (known.size, known.modified, known.inode) == (opened.size, opened.modified, opened.inode)
+        });
+        if is_seen {
+            return Ok(Taken::default());
+        }
+        let is_document = sessions.is_document(path);
+        let mut start = 0;
+        if let Some(known) = known.filter(|_| !is_document) {
+            if opened.size < known.offset || opened.look(known.offset)? != known.head {
+                self.store.redo(&whole)?;
+            } else {
+                start = known.offset;
+            }
+        }
+        let first = opened.part(0, 64 << 10)?;
+        let first = memchr::memchr(b'\n', &first).map_or(&[][..], |end| &first[..end]);
+        let before = before(opened, start)?;
+        let mut reader = sessions.open(&Transcript {
+            path,
+            first,
+            before: &before,
+            redactor: self.redactor.clone(),
+            beside: &|path| read_small(root, path, 64 << 10),
+            names: names.clone(),
+        });
+        let mut batch = Batch {
+            store: self.store,
+            cli: sessions.cli(),
+            path: &whole,
+            opened,
+            messages: Vec::new(),
+            since: start,
+            last: None,
+            findings: Findings::default(),
+            taken: Taken::default(),
+        };
+        if is_document {
+            self.document(&mut *reader, opened, &mut batch)?;
+        } else {
+            self.lines(&mut *reader, opened, start, &mut batch, observe)?;
+        }
+        if let Some(sentence) = batch.findings.sentence() {
+            self.store.skipped(&whole, &sentence)?;
+            batch.taken.has_problems = true;
+        }
+        Ok(batch.taken)
+    }
+
+    fn lines(
+        &mut self,
+        reader: &mut dyn Reader,
+        opened: &Opened,
+        start: u64,
+        batch: &mut Batch<'_>,
+        observe: &mut dyn FnMut(u64),
+    ) -> Result<(), Failure> {
+        let mut file = &opened.file;
+        file.seek(SeekFrom::Start(start))?;
+        let mut lines = Lines::new(file, start, MAX_LINE);
+        let mut end = start;
+        while let Some(line) = lines.next()? {
+            match line {
+                Line::Whole { offset, bytes } => self.line(reader, offset, bytes, batch),
+                Line::TooLong { offset } => batch.findings.add(Junk::TooLong, offset),
+                // Its writer may have been ended before it wrote the line's end; then nothing more comes.
+                Line::Torn { offset, bytes } => {
+                    if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
+                        end = offset + bytes.len() as u64;
+                        self.line(reader, offset, bytes, batch);
+                    }
+                    break;
+                }
+            }
+            if batch.is_full(lines.offset()) {
+                batch.store(lines.offset())?;
+                observe(lines.offset() - start);
+            }
+        }
+        batch.store(end.max(lines.offset()))?;
+        observe(lines.offset() - start);
+        Ok(())
+    }
+
+    fn document(&mut self, reader: &mut dyn Reader, opened: &Opened, batch: &mut Batch<'_>) -> Result<(), Failure> {
+        if opened.size > MAX_DOCUMENT {
+            batch.findings.add(Junk::TooLong, 0);
+        } else {
+            let bytes = opened.part(0, usize::try_from(opened.size).unwrap_or(0))?;
+            self.line(reader, 0, &bytes, batch);
+        }
+        Ok(batch.store(opened.size)?)
+    }
+
+    fn line(&mut self, reader: &mut dyn Reader, offset: u64, bytes: &[u8], batch: &mut Batch<'_>) {
+        let from = batch.messages.len();
+        if let Err(junk) = reader.line(offset, bytes, &mut batch.messages) {
+            batch.findings.add(junk, offset);
+        }
+        let mut at = from;
+        while let Some(message) = batch.messages.get(at) {
+            if self.exclusions.covers(&message.project) || self.exclusions.is_private(&message.session) {
+                batch.messages.remove(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// What stands before a place, from the beginning of a line on.
+fn before(opened: &Opened, start: u64) -> io::Result<Vec<u8>> {
+    let from = start.saturating_sub(BEFORE);
+    let mut bytes = opened.part(from, usize::try_from(start - from).unwrap_or(0))?;
+    if from > 0 {
+        let line = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1);
+        bytes.drain(..line);
+    }
+    Ok(bytes)
+}
+
+enum Failure {
+    /// The transcript can't be read.
+    Read(io::Error),
+    /// What was read can't be stored.
+    History(HistoryError),
+}
+
+impl From<io::Error> for Failure {
+    fn from(e: io::Error) -> Self {
+        Self::Read(e)
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(e: HistoryError) -> Self {
+        Self::History(e)
+    }
+}
+
+/// What was read and not yet stored.
+struct Batch<'a> {
+    store: &'a Store,
+    cli: Cli,
+    path: &'a Path,
+    opened: &'a Opened,
+    messages: Vec<Message>,
+    /// Up to where everything is stored.
+    since: u64,
+    last: Option<String>,
+    findings: Findings,
+    taken: Taken,
+}
+
+impl Batch<'_> {
+    fn is_full(&self, offset: u64) -> bool {
+        self.messages.len() >= BATCH.0 || offset - self.since >= BATCH.1
+    }
+
+    fn store(&mut self, offset: u64) -> Result<(), HistoryError> {
+        let head = self.opened.look(offset).map_err(|e| aiw_home::HomeError::io("read", self.path, e))?;
+        if let Some(message) = self.messages.last() {
+            self.last = Some(message.uuid.clone());
+        }
+        let progress = Progress {
+            offset,
+            last_uuid: self.last.clone(),
+            size: self.opened.size,
+            modified: self.opened.modified,
+            inode: self.opened.inode,
+            head,
+        };
+        let appended = self.store.append(self.cli, self.path, &self.messages, &progress)?;
+        self.taken.stored += appended.stored;
+        self.taken.bytes += offset.saturating_sub(self.since);
+        self.since = offset;
+        self.messages.clear();
+        Ok(())
+    }
+}
+
+/// Takes in the transcript of a request.
+pub(super) fn take_one(intake: &mut Intake<'_>, cli: Cli, root: &Path, path: &str) -> Result<Taken, HistoryError> {
+    intake.take(readers::of(cli), root, path, &Arc::from([]), &mut |_| {})
+}

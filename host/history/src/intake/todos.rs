@@ -1,0 +1,196 @@
+//! What a session planned to do: from its transcript and from the files of its tasks, also while it is running.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::files::{open_beneath, walk};
+use super::lines::{Line, Lines};
+use super::scan::string_at;
+use crate::readers::{self, Places};
+use crate::redact::Redactor;
+use crate::{Cli, HistoryError};
+
+/// Something that a session planned to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Todo {
+    /// Its id; a number in the order of the list where it has none
+    pub id: String,
+    /// What is to be done
+    pub content: String,
+    /// `pending`, `in_progress`, `completed` or another word of the CLI's
+    pub status: String,
+}
+
+/// What a session planned to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Todos {
+    /// The session
+    pub session: String,
+    /// Whether they come from `tasks` (files of a list), or from the `transcript`
+    pub source: &'static str,
+    /// What is planned
+    pub todos: Vec<Todo>,
+}
+
+/// The most todos of a session.
+const MAX_TODOS: usize = 1000;
+
+/// The longest line that is parsed.
+const MAX_LINE: usize = 16 << 20;
+
+/// What a session of Claude Code planned to do; without an id, the session that last wrote something.
+pub fn todos(places: &Places, session: Option<&str>, redactor: &Redactor) -> Result<Todos, HistoryError> {
+    let sessions = readers::of(Cli::Claude);
+    let root = &places.claude;
+    let mut entries = walk(root, sessions.directories());
+    entries.retain(|entry| sessions.is_transcript(&entry.path) && !entry.path.contains("/subagents/"));
+    let unknown = |session: &str| HistoryError::NoSession { session: session.to_owned() };
+    let entry = match session {
+        None => entries.iter().max_by_key(|entry| entry.modified),
+        Some(session) => {
+            let session = readers::session_id(session).ok_or_else(|| unknown(session))?;
+            let exact = entries.iter().find(|entry| readers::stem(&entry.path) == session);
+            let starts: Vec<_> =
+                entries.iter().filter(|entry| readers::stem(&entry.path).starts_with(session)).collect();
+            match (exact, &starts[..]) {
+                (Some(entry), _) => Some(entry),
+                (None, [entry]) => Some(*entry),
+                (None, []) => None,
+                (None, several) => {
+                    return Err(HistoryError::Ambiguous { start: session.to_owned(), count: several.len() });
+                }
+            }
+        }
+    };
+    let named = session.unwrap_or("the last one");
+    // Tasks may outlive the transcript.
+    let id = match (entry, session) {
+        (Some(entry), _) => readers::stem(&entry.path).to_owned(),
+        (None, Some(session)) => session.to_owned(),
+        (None, None) => return Err(unknown(named)),
+    };
+    let files = from_files(root, &id);
+    let (source, mut todos) = match (files.is_empty(), entry) {
+        (false, _) => ("tasks", files),
+        (true, Some(entry)) => ("transcript", from_transcript(root, &entry.path)),
+        (true, None) => return Err(unknown(named)),
+    };
+    todos.truncate(MAX_TODOS);
+    for todo in &mut todos {
+        todo.content = aiw_core::one_line(&redactor.redact(&todo.content), 1000);
+        todo.status = aiw_core::one_line(&todo.status, 40);
+        todo.id = aiw_core::one_line(&todo.id, 60);
+    }
+    Ok(Todos { session: id, source, todos })
+}
+
+#[derive(Deserialize)]
+struct TaskFile {
+    id: Value,
+    #[serde(default)]
+    subject: String,
+    #[serde(default)]
+    status: String,
+}
+
+/// A number or a text.
+fn id_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// In the order of numbers, where ids are numbers.
+fn order(id: &str) -> (u64, String) {
+    (id.parse().unwrap_or(u64::MAX), id.to_owned())
+}
+
+/// `tasks/<session>/<n>.json`
+fn from_files(root: &Path, session: &str) -> Vec<Todo> {
+    let mut todos = Vec::new();
+    let files = walk(root, &[&format!("tasks/{session}")]);
+    for entry in files.iter().filter(|entry| entry.path.ends_with(".json")).take(MAX_TODOS) {
+        let Some(bytes) = super::files::read_small(root, &entry.path, 256 << 10) else { continue };
+        if let Ok(task) = serde_json::from_slice::<TaskFile>(&bytes)
+            && task.status != "deleted"
+        {
+            todos.push(Todo { id: id_of(&task.id), content: task.subject, status: task.status });
+        }
+    }
+    todos.sort_by_key(|todo| order(&todo.id));
+    todos
+}
+
+#[derive(Deserialize)]
+struct Result_ {
+    #[serde(default, rename = "toolUseResult")]
+    result: Value,
+    #[serde(default)]
+    message: Value,
+}
+
+/// What the tools for todos left in a transcript: the last list of `TodoWrite`, or the tasks that were made and changed.
+fn from_transcript(root: &Path, path: &str) -> Vec<Todo> {
+    let Ok(opened) = open_beneath(root, path) else { return Vec::new() };
+    let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
+    let mut list: Vec<Todo> = Vec::new();
+    let mut tasks: BTreeMap<(u64, String), Todo> = BTreeMap::new();
+    while let Ok(Some(line)) = lines.next() {
+        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = line else { continue };
+        if !matches!(string_at(bytes, "type"), Some(b"user" | b"assistant")) {
+            continue;
+        }
+        let is_of_interest = [&b"odo"[..], b"askCreate", b"askUpdate", b"statusChange", b"\"task\""]
+            .iter()
+            .any(|word| memchr::memmem::find(bytes, word).is_some());
+        let Some(parsed) = is_of_interest.then(|| serde_json::from_slice::<Result_>(bytes).ok()).flatten() else {
+            continue;
+        };
+        if let Some(new) = parsed.result["newTodos"].as_array() {
+            list = written(new);
+        }
+        let task = &parsed.result["task"];
+        if let (false, Some(subject)) = (task["id"].is_null(), task["subject"].as_str()) {
+            let id = id_of(&task["id"]);
+            let status = task["status"].as_str().unwrap_or("pending").to_owned();
+            if tasks.len() < MAX_TODOS {
+                tasks.insert(order(&id), Todo { id, content: subject.to_owned(), status });
+            }
+        }
+        if let (false, Some(status)) = (parsed.result["taskId"].is_null(), parsed.result["statusChange"]["to"].as_str())
+            && let Some(task) = tasks.get_mut(&order(&id_of(&parsed.result["taskId"])))
+        {
+            task.status = status.to_owned();
+        }
+        // A call that is not answered yet.
+        for block in parsed.message["content"].as_array().into_iter().flatten() {
+            match (block["name"].as_str(), &block["input"]) {
+                (Some("TodoWrite"), input) => {
+                    if let Some(new) = input["todos"].as_array() {
+                        list = written(new);
+                    }
+                }
+                (Some("TaskUpdate"), input) if input["status"] == "deleted" => {
+                    tasks.remove(&order(&id_of(&input["taskId"])));
+                }
+                _ => {}
+            }
+        }
+    }
+    if tasks.is_empty() { list } else { tasks.into_values().collect() }
+}
+
+/// The list that `TodoWrite` wrote.
+fn written(items: &[Value]) -> Vec<Todo> {
+    let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+    let items = items.iter().take(MAX_TODOS).enumerate();
+    items
+        .map(|(number, item)| Todo {
+            id: item.get("id").map_or_else(|| (number + 1).to_string(), id_of),
+            content: text(item, "content"),
+            status: text(item, "status"),
+        })
+        .collect()
+}

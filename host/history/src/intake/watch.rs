@@ -1,0 +1,58 @@
+//! `aiw history watch`: transcripts are read as they grow, where no hook says when.
+//!
+//! It looks at times and sizes every few seconds. A notice of the system's for each directory would need a watch for
+//! every project that ever was, would miss files on network disks, and would come a hundred times while a model speaks;
+//! ten thousand transcripts are looked at in a few tens of milliseconds.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::exclude::is_off;
+use super::import::{Found, take_all};
+use super::indexer::Indexer;
+use super::take::Report;
+use crate::readers::{self, Places};
+use crate::{Cli, HistoryError};
+
+/// What the transcripts looked like when they were last read.
+#[derive(Debug, Default)]
+pub struct Watch {
+    seen: HashMap<(Cli, PathBuf), (i64, u64)>,
+    is_begun: bool,
+}
+
+impl Watch {
+    /// Reads what has changed since the last time. The first time, that is everything.
+    pub fn look(&mut self, indexer: &Indexer, places: &Places) -> Result<Report, HistoryError> {
+        let mut report = Report::default();
+        if is_off() {
+            return Ok(report);
+        }
+        let mut changed = Vec::new();
+        for sessions in readers::all() {
+            let found = Found::of(sessions, sessions.root(places));
+            let seen = &self.seen;
+            let key = |path: &str| (sessions.cli(), sessions.root(places).join(path));
+            let found = found.only(|entry| seen.get(&key(&entry.path)) != Some(&(entry.modified, entry.size)));
+            if !found.is_empty() {
+                changed.push(found);
+            }
+        }
+        if changed.is_empty() && self.is_begun {
+            return Ok(report);
+        }
+        let _turn = indexer.wait_for_turn()?;
+        let store = indexer.store()?;
+        indexer.rebuild(&store, places, &mut report)?;
+        let mut intake = indexer.intake(&store)?;
+        for found in &changed {
+            take_all(&mut intake, found, &mut report, &mut |_, _| {})?;
+            for entry in found.entries() {
+                let root = readers::of(found.cli()).root(places);
+                self.seen.insert((found.cli(), root.join(&entry.path)), (entry.modified, entry.size));
+            }
+        }
+        self.is_begun = true;
+        Ok(report)
+    }
+}

@@ -1,0 +1,39 @@
+//! Past sessions of AI CLIs: what was said in them is kept in one SQLite database, found again and forgotten.
+//!
+//! The transcripts that the CLIs write stay the truth: a [`Store`] can always be made anew from them. It keeps each
+//! message once, its words in an FTS5 index, and (once a model is there) its meaning as a vector of bytes.
+//!
+//! Not for starting or resuming a CLI, and not for what a session costs.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), aiw_history::HistoryError> {
+//! use aiw_history::{Query, Store};
+//! let store = Store::open("/home/me/.aiw/history".as_ref())?;
+//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() }, None)? {
+//!     println!("{} {}", hit.session, hit.snippet.text);
+//! }
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod intake;
+mod message;
+mod readers;
+mod redact;
+mod search;
+mod store;
+
+pub use aiw_core::CliKind as Cli;
+pub use error::HistoryError;
+pub use intake::{
+    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, is_off, log, todos,
+};
+pub use message::{MAX_TEXT, Message, Role, UnknownRole};
+pub use readers::Places;
+pub use redact::{REDACTED, Redactor};
+pub use search::{Hit, Query, Snippet};
+#[doc(hidden)]
+pub use store::vectors::bench;
+pub use store::{
+    Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
+};

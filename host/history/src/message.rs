@@ -1,0 +1,77 @@
+//! What a reader of transcripts hands to the store.
+
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of a message's text that are kept.
+pub const MAX_TEXT: usize = 16 << 10;
+
+/// Who said it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool that the model called.
+    Tool,
+}
+
+impl Role {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::User, Self::Assistant, Self::Tool];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
+    }
+}
+
+/// A word that names no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not `user`, `assistant` or `tool`")]
+pub struct UnknownRole {
+    word: String,
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(word: &str) -> Result<Self, UnknownRole> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == word)
+            .ok_or_else(|| UnknownRole { word: aiw_core::one_line(word, 80) })
+    }
+}
+
+/// Something that a person, a model or a tool said in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The transcript's own id of it. Where a CLI gives none, one that is derived from the session and the position in
+    /// it, and so is the same whenever the transcript is read.
+    pub uuid: String,
+    /// The transcript's own session id. A subagent's messages belong to the session that started it.
+    pub session: String,
+    /// The directory of the project. Empty if unknown.
+    pub project: String,
+    /// In milliseconds since 1970. `None` if absent or absurd.
+    pub time: Option<i64>,
+    /// Who said it.
+    pub role: Role,
+    /// The names of the tools that it calls or answers for.
+    pub tools: Vec<String>,
+    /// What was said, without secrets: at most [`MAX_TEXT`] bytes.
+    pub text: String,
+    /// The id of the subagent that said it, or was told it.
+    pub agent: Option<String>,
+    /// Where its line starts in the transcript.
+    pub offset: u64,
+}

@@ -1,0 +1,263 @@
+//! Claude Code: `projects/<directory>/<session>.jsonl`, and beside it `<session>/subagents/agent-<id>.jsonl`.
+//!
+//! Only lines of the types `user` and `assistant` are messages. A line has one block of a message; each has a uuid of
+//! its own. What stands there in somebody's name and was said by nobody is left out: summaries of what is there anyway,
+//! notes of the CLI's to the model, errors of the API, what a model thought.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, session_id, tool_name, untyped};
+use super::{Places, Reader, Sessions, Transcript, stem};
+use crate::intake::findings::Junk;
+use crate::intake::scan::string_at;
+use crate::redact::Redactor;
+use crate::{Cli, Message, Role};
+
+pub(super) struct Claude;
+
+impl Sessions for Claude {
+    fn cli(&self) -> Cli {
+        Cli::Claude
+    }
+
+    fn root<'a>(&self, places: &'a Places) -> &'a Path {
+        &places.claude
+    }
+
+    fn directories(&self) -> &'static [&'static str] {
+        &["projects"]
+    }
+
+    fn is_transcript(&self, path: &str) -> bool {
+        let parts: Vec<&str> = path.split('/').collect();
+        let is_session = |name: &str| name.ends_with(".jsonl");
+        match parts[..] {
+            ["projects", _, name] => is_session(name),
+            ["projects", _, _, "subagents", .., name] => name.starts_with("agent-") && is_session(name),
+            _ => false,
+        }
+    }
+
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader> {
+        let parts: Vec<&str> = file.path.split('/').collect();
+        let subagent = parts.iter().position(|part| *part == "subagents");
+        let session = match subagent {
+            Some(at) => parts.get(at.wrapping_sub(1)).copied().unwrap_or_default(),
+            None => stem(file.path),
+        };
+        let mut reader = Claudes {
+            session: session.to_owned(),
+            agent: subagent.and_then(|_| session_id(stem(file.path).strip_prefix("agent-")?)).map(str::to_owned),
+            redactor: file.redactor.clone(),
+            tools: HashMap::new(),
+            own: HashSet::new(),
+            parents: HashMap::new(),
+        };
+        // Results belong to calls that were read before.
+        for line in file.before.split(|byte| *byte == b'\n') {
+            if string_at(line, "type") == Some(b"assistant") {
+                let _ = reader.line(0, line, &mut Vec::new());
+            }
+        }
+        Box::new(reader)
+    }
+}
+
+struct Claudes {
+    /// As the file is named, for lines that don't say.
+    session: String,
+    agent: Option<String>,
+    redactor: Arc<Redactor>,
+    /// The names of the tools by the ids of their last calls.
+    tools: HashMap<String, String>,
+    /// The calls that searched this history.
+    own: HashSet<String>,
+    /// What the last messages follow.
+    parents: HashMap<String, String>,
+}
+
+/// The most calls and messages that are remembered.
+const MAX_REMEMBERED: usize = 4096;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    #[serde(default)]
+    uuid: Value,
+    #[serde(default)]
+    parent_uuid: Value,
+    #[serde(default)]
+    session_id: Value,
+    #[serde(default)]
+    agent_id: Value,
+    #[serde(default)]
+    cwd: Value,
+    #[serde(default)]
+    timestamp: Value,
+    #[serde(default)]
+    is_meta: Value,
+    #[serde(default)]
+    is_compact_summary: Value,
+    #[serde(default)]
+    is_api_error_message: Value,
+    #[serde(default)]
+    message: Option<Body>,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(default)]
+    content: Value,
+    #[serde(default)]
+    model: Value,
+}
+
+impl Reader for Claudes {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+        let role = match string_at(line, "type") {
+            Some(b"user") => Role::User,
+            Some(b"assistant") => Role::Assistant,
+            Some(_) => return Ok(()),
+            None => return untyped(line),
+        };
+        let line: Line = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let body = line.message.as_ref().ok_or(Junk::Misshapen)?;
+        let is_said_by_nobody = [&line.is_meta, &line.is_compact_summary, &line.is_api_error_message]
+            .iter()
+            .any(|flag| flag.as_bool() == Some(true))
+            || body.model == "<synthetic>";
+        if is_said_by_nobody {
+            return Ok(());
+        }
+        let mut tools = Vec::new();
+        let redactor = self.redactor.clone();
+        let mut talk = Talk::new(&redactor);
+        let mut is_answer = false;
+        match &body.content {
+            Value::String(text) => say(&mut talk, text),
+            Value::Array(blocks) => {
+                for block in blocks {
+                    is_answer |= self.block(block, &mut talk, &mut tools);
+                }
+            }
+            _ => return Err(Junk::Misshapen),
+        }
+        let text = match talk.into_text() {
+            Some(text) => text,
+            None if tools.is_empty() => return Ok(()),
+            None => String::new(),
+        };
+        let named = line.session_id.as_str().unwrap_or(&self.session);
+        let session = session_id(named).ok_or(Junk::NoSession)?.to_owned();
+        let uuid = message_id(Some(&line.uuid), &session, offset, 0);
+        let time = line.timestamp.as_str().and_then(milliseconds);
+        let agent = line.agent_id.as_str().and_then(session_id).map(str::to_owned).or_else(|| self.agent.clone());
+        let role = if is_answer { Role::Tool } else { role };
+        let junk = match (time, line.timestamp.is_string()) {
+            (None, true) => Err(Junk::NoTime),
+            _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(Junk::Circle),
+            _ => Ok(()),
+        };
+        out.push(Message {
+            uuid,
+            session,
+            project: directory(Some(&line.cwd)),
+            time,
+            role,
+            tools,
+            text,
+            agent,
+            offset,
+        });
+        junk
+    }
+}
+
+impl Claudes {
+    /// Takes in a block of a message; returns whether it is what a tool answered.
+    fn block(&mut self, block: &Value, talk: &mut Talk<'_>, tools: &mut Vec<String>) -> bool {
+        match block["type"].as_str() {
+            Some("text") => say(talk, block["text"].as_str().unwrap_or_default()),
+            Some("tool_use") => {
+                let (name, id) = (tool_name(&block["name"]), block["id"].as_str().unwrap_or_default());
+                if is_own_call(&name, &block["input"]) {
+                    if self.own.len() < MAX_REMEMBERED {
+                        self.own.insert(id.to_owned());
+                    }
+                    return false;
+                }
+                talk.input(&block["input"]);
+                if self.tools.len() >= MAX_REMEMBERED {
+                    self.tools.clear();
+                }
+                self.tools.insert(id.to_owned(), name.clone());
+                tools.push(name);
+            }
+            Some("tool_result") => {
+                let id = block["tool_use_id"].as_str().unwrap_or_default();
+                if self.own.contains(id) {
+                    return true;
+                }
+                talk.result(&block["content"]);
+                tools.extend(self.tools.remove(id));
+                return true;
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// Whether a message follows itself, over the last ones that were read.
+    fn is_circle(&mut self, uuid: &str, parent: Option<&str>) -> bool {
+        let Some(parent) = parent else { return false };
+        if self.parents.len() >= MAX_REMEMBERED {
+            self.parents.clear();
+        }
+        let mut next = Some(parent);
+        for _ in 0..64 {
+            match next {
+                Some(other) if other == uuid => return true,
+                Some(other) => next = self.parents.get(other).map(String::as_str),
+                None => break,
+            }
+        }
+        self.parents.insert(uuid.to_owned(), parent.to_owned());
+        false
+    }
+}
+
+/// What the CLI itself puts into a user's mouth.
+const NOTES: [&str; 7] = [
+    "<local-command-",
+    "<system-reminder>",
+    "<task-notification>",
+    "<bash-stdout>",
+    "<bash-stderr>",
+    "<user-prompt-submit-hook>",
+    "[Request interrupted by user",
+];
+
+/// Adds what a person or a model said.
+fn say(talk: &mut Talk<'_>, text: &str) {
+    let text = text.trim();
+    if NOTES.iter().any(|note| text.starts_with(note)) {
+        return;
+    }
+    let between = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        rest.split_once(&format!("</{tag}>")).map(|(inner, _)| inner.trim())
+    };
+    if !text.starts_with("<command-") {
+        return talk.say(text);
+    }
+    // A slash command: what was typed after its name was said.
+    let arguments = between("command-args").filter(|arguments| !arguments.is_empty());
+    if let (Some(name), Some(arguments)) = (between("command-name"), arguments) {
+        talk.say(&format!("{name} {arguments}"));
+    }
+}

@@ -1,0 +1,238 @@
+//! Codex: `sessions/<year>/<month>/<day>/rollout-<time>-<session>.jsonl`, and `history.jsonl`, which has the prompts of
+//! sessions on a terminal, also of those whose files are gone.
+//!
+//! A line has a time, a type and a payload. `session_meta` names the session, `turn_context` the directory, and
+//! `response_item` what was said. Events repeat it for the screen.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, plausible, session_id, tool_name, untyped};
+use super::{Places, Reader, Sessions, Transcript, stem};
+use crate::intake::findings::Junk;
+use crate::intake::scan::string_at;
+use crate::redact::Redactor;
+use crate::{Cli, Message, Role};
+
+pub(super) struct Codex;
+
+const HISTORY: &str = "history.jsonl";
+
+impl Sessions for Codex {
+    fn cli(&self) -> Cli {
+        Cli::Codex
+    }
+
+    fn root<'a>(&self, places: &'a Places) -> &'a Path {
+        &places.codex
+    }
+
+    fn directories(&self) -> &'static [&'static str] {
+        &["sessions", "archived_sessions", HISTORY]
+    }
+
+    fn is_transcript(&self, path: &str) -> bool {
+        let is_below = path.starts_with("sessions/") || path.starts_with("archived_sessions/");
+        (is_below && path.ends_with(".jsonl")) || path == HISTORY
+    }
+
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader> {
+        if file.path == HISTORY {
+            return Box::new(Prompts {
+                redactor: file.redactor.clone(),
+                kept: HashMap::new(),
+                names: file.names.clone(),
+            });
+        }
+        let mut reader = Rollout {
+            // rollout-2026-11-21T16-11-29-<session>
+            session: stem(file.path).get("rollout-2026-11-21T16-11-29-".len()..).unwrap_or_default().to_owned(),
+            project: String::new(),
+            redactor: file.redactor.clone(),
+            tools: HashMap::new(),
+            own: HashSet::new(),
+        };
+        for line in [file.first].into_iter().chain(file.before.split(|byte| *byte == b'\n')) {
+            let _ = reader.line(0, line, &mut Vec::new());
+        }
+        Box::new(reader)
+    }
+}
+
+struct Rollout {
+    session: String,
+    project: String,
+    redactor: Arc<Redactor>,
+    tools: HashMap<String, String>,
+    own: HashSet<String>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    #[serde(default)]
+    timestamp: Value,
+    #[serde(default)]
+    payload: Value,
+}
+
+impl Reader for Rollout {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+        let kind = match string_at(line, "type") {
+            Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => kind,
+            Some(_) => return Ok(()),
+            None => return untyped(line),
+        };
+        let line: Line = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let payload = &line.payload;
+        if kind != b"response_item" {
+            if let Some(id) = payload.get("id").and_then(Value::as_str).filter(|_| kind == b"session_meta") {
+                self.session = id.to_owned();
+            }
+            if payload.get("cwd").is_some_and(Value::is_string) {
+                self.project = directory(payload.get("cwd"));
+            }
+            return Ok(());
+        }
+        let redactor = self.redactor.clone();
+        let mut talk = Talk::new(&redactor);
+        let Some((role, tools)) = self.item(payload, &mut talk)? else { return Ok(()) };
+        let text = match talk.into_text() {
+            Some(text) => text,
+            None if tools.is_empty() => return Ok(()),
+            None => String::new(),
+        };
+        let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
+        let time = line.timestamp.as_str().and_then(milliseconds);
+        let id = payload.get("id").filter(|id| id.is_string()).or_else(|| payload.get("call_id"));
+        let mut uuid = message_id(id, &session, offset, 0);
+        // Older versions gave a call and its answer one id.
+        if role == Role::Tool && id == payload.get("call_id") {
+            uuid.push_str(":output");
+        }
+        let project = self.project.clone();
+        out.push(Message { uuid, session, project, time, role, tools, text, agent: None, offset });
+        if time.is_none() && line.timestamp.is_string() { Err(Junk::NoTime) } else { Ok(()) }
+    }
+}
+
+impl Rollout {
+    /// Who says what in an item of the conversation.
+    fn item(&mut self, item: &Value, talk: &mut Talk<'_>) -> Result<Option<(Role, Vec<String>)>, Junk> {
+        let call = item["call_id"].as_str().unwrap_or_default();
+        match item["type"].as_str() {
+            Some("message") => {
+                let role = match item["role"].as_str() {
+                    Some("user") => Role::User,
+                    Some("assistant") => Role::Assistant,
+                    Some(_) => return Ok(None),
+                    None => return Err(Junk::Misshapen),
+                };
+                for part in item["content"].as_array().ok_or(Junk::Misshapen)? {
+                    let text = part["text"].as_str().unwrap_or_default().trim();
+                    // What the CLI tells the model in the user's name.
+                    if role == Role::Assistant || !NOTES.iter().any(|note| text.starts_with(note)) {
+                        talk.say(text);
+                    }
+                }
+                Ok(Some((role, Vec::new())))
+            }
+            Some(kind @ ("function_call" | "custom_tool_call" | "local_shell_call")) => {
+                let name = match item["name"].as_str() {
+                    Some(_) => tool_name(&item["name"]),
+                    None => kind.trim_end_matches("_call").to_owned(),
+                };
+                let input = match (&item["arguments"], &item["input"], &item["action"]) {
+                    (Value::String(text), _, _) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+                    (_, Value::Null, action) => action.clone(),
+                    (_, input, _) => input.clone(),
+                };
+                if is_own_call(&name, &input) {
+                    self.own.insert(call.to_owned());
+                    return Ok(None);
+                }
+                talk.input(&input);
+                if self.tools.len() >= 4096 {
+                    self.tools.clear();
+                }
+                self.tools.insert(call.to_owned(), name.clone());
+                Ok(Some((Role::Assistant, vec![name])))
+            }
+            Some("function_call_output" | "custom_tool_call_output" | "local_shell_call_output") => {
+                if self.own.contains(call) {
+                    return Ok(None);
+                }
+                talk.result(&item["output"]);
+                Ok(Some((Role::Tool, self.tools.remove(call).into_iter().collect())))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// How what the CLI itself puts into a user's mouth begins.
+const NOTES: [&str; 9] = [
+    "<environment_context>",
+    "<user_instructions>",
+    "<permissions",
+    "<skill",
+    "<turn_aborted>",
+    "<user_action>",
+    "<collaboration_mode>",
+    "<subagent_notification>",
+    "# AGENTS.md instructions",
+];
+
+/// `history.jsonl`: a prompt a line, with its session and its time.
+struct Prompts {
+    redactor: Arc<Redactor>,
+    /// Whether a session has a file of its own.
+    kept: HashMap<String, bool>,
+    names: Arc<[String]>,
+}
+
+#[derive(Deserialize)]
+struct Prompt {
+    session_id: String,
+    #[serde(default)]
+    ts: i64,
+    text: String,
+}
+
+impl Reader for Prompts {
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        let prompt: Prompt = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let session = session_id(&prompt.session_id).ok_or(Junk::NoSession)?.to_owned();
+        let names = &self.names;
+        let is_kept = || names.iter().any(|name| stem(name).ends_with(&session) && name != HISTORY);
+        if self.kept.len() >= 4096 {
+            self.kept.clear();
+        }
+        if *self.kept.entry(session.clone()).or_insert_with(is_kept) {
+            return Ok(());
+        }
+        let mut talk = Talk::new(&self.redactor);
+        talk.say(&prompt.text);
+        let Some(text) = talk.into_text() else { return Ok(()) };
+        let time = prompt.ts.checked_mul(1000).and_then(plausible);
+        let (uuid, project) = (message_id(None, &session, offset, 0), String::new());
+        out.push(Message {
+            uuid,
+            session,
+            project,
+            time,
+            role: Role::User,
+            tools: Vec::new(),
+            text,
+            agent: None,
+            offset,
+        });
+        if time.is_none() { Err(Junk::NoTime) } else { Ok(()) }
+    }
+}

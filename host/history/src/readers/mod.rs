@@ -1,0 +1,102 @@
+//! How each AI CLI writes down its sessions. One file a CLI; a new one needs a file and a line in [`all`].
+
+mod claude;
+mod codex;
+mod gemini;
+mod parts;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::intake::findings::Junk;
+use crate::redact::Redactor;
+use crate::{Cli, Message};
+pub(crate) use parts::session_id;
+
+/// Directories of the user's in which CLIs keep their sessions.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Claude Code's configuration directory: `CLAUDE_CONFIG_DIR`, else `~/.claude`.
+    pub claude: PathBuf,
+    /// `CODEX_HOME`, else `~/.codex`.
+    pub codex: PathBuf,
+    /// `.gemini` in `GEMINI_CLI_HOME`, else in the user's home.
+    pub gemini: PathBuf,
+}
+
+impl Places {
+    /// The places that the environment names; none without a home.
+    pub fn from_environment() -> Option<Self> {
+        let named = |name: &str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            std::path::absolute(value).ok()
+        };
+        let home = aiw_home::user_home()?;
+        Some(Self {
+            claude: named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.join(".claude")),
+            codex: named("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
+            gemini: named("GEMINI_CLI_HOME").unwrap_or(home).join(".gemini"),
+        })
+    }
+}
+
+/// The sessions of one CLI.
+pub(crate) trait Sessions: Sync {
+    /// Whose they are.
+    fn cli(&self) -> Cli;
+
+    /// The CLI's own directory.
+    fn root<'a>(&self, places: &'a Places) -> &'a Path;
+
+    /// The directories below it in which there are transcripts.
+    fn directories(&self) -> &'static [&'static str];
+
+    /// Whether a file below the root is a transcript. `/` separates the names.
+    fn is_transcript(&self, path: &str) -> bool;
+
+    /// Whether a file is one JSON document, which is written anew each time.
+    fn is_document(&self, _path: &str) -> bool {
+        false
+    }
+
+    /// Begins to read a transcript.
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader>;
+}
+
+/// A transcript, as far as readers need it.
+pub(crate) struct Transcript<'a> {
+    /// Its path below the CLI's directory. `/` separates the names.
+    pub path: &'a str,
+    /// Its first line, if there is a whole one of reasonable length.
+    pub first: &'a [u8],
+    /// What stands before the place at which reading goes on, as far as it is of interest: nothing at the beginning.
+    pub before: &'a [u8],
+    /// Takes secrets out of what is read.
+    pub redactor: Arc<Redactor>,
+    /// Reads a small file below the CLI's directory.
+    pub beside: &'a dyn Fn(&str) -> Option<Vec<u8>>,
+    /// The paths of all transcripts of this CLI, where they were looked for.
+    pub names: Arc<[String]>,
+}
+
+/// Reads one transcript line by line.
+pub(crate) trait Reader {
+    /// Takes in a line. Messages of it are added to `out`; most lines have none.
+    fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<Message>) -> Result<(), Junk>;
+}
+
+/// All CLIs whose sessions can be read.
+pub(crate) fn all() -> [&'static dyn Sessions; 3] {
+    [&claude::Claude, &codex::Codex, &gemini::Gemini]
+}
+
+/// The sessions of a CLI.
+pub(crate) fn of(cli: Cli) -> &'static dyn Sessions {
+    all().into_iter().find(|sessions| sessions.cli() == cli).unwrap_or(&claude::Claude)
+}
+
+/// The name of a file without its directories and its ending.
+pub(crate) fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}

@@ -1,0 +1,276 @@
+//! The forms of secrets, each as its service documents it.
+
+/// The tokens of one service.
+pub(super) struct Rule {
+    /// The service.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is there for the reader"))]
+    pub(super) service: &'static str,
+    /// One of these is in every text that the pattern matches, in this case. They are looked for first, all at once.
+    pub(super) marks: &'static [&'static str],
+    /// The token.
+    pub(super) pattern: &'static str,
+    /// Where the form is documented.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is there for the reader"))]
+    pub(super) source: &'static str,
+}
+
+const fn rule(
+    service: &'static str,
+    marks: &'static [&'static str],
+    pattern: &'static str,
+    source: &'static str,
+) -> Rule {
+    Rule { service, marks, pattern, source }
+}
+
+/// Minimum lengths are shorter than what is issued today: one secret too many is hidden rather than one too few.
+pub(super) const RULES: [Rule; 65] = [
+    rule("Anthropic", &["sk-ant-"], r"sk-ant-[\w-]{8,}", "docs.anthropic.com/en/api/admin-api"),
+    rule("OpenAI", &["sk-"], r"\bsk-[A-Za-z0-9][\w-]{15,}", "platform.openai.com/docs/api-reference/authentication"),
+    rule("OpenRouter", &["sk-or-"], r"sk-or-[\w-]{8,}", "openrouter.ai/docs/api-reference/authentication"),
+    rule("Groq", &["gsk_"], r"gsk_[A-Za-z0-9]{20,}", "console.groq.com/docs/quickstart"),
+    rule("xAI", &["xai-"], r"xai-[A-Za-z0-9]{30,}", "docs.x.ai/docs/tutorial"),
+    rule("Perplexity", &["pplx-"], r"pplx-[A-Za-z0-9]{30,}", "docs.perplexity.ai/getting-started/quickstart"),
+    rule(
+        "Hugging Face",
+        &["hf_", "api_org_"],
+        r"\b(?:hf|api_org)_[A-Za-z0-9]{20,}",
+        "huggingface.co/docs/hub/security-tokens",
+    ),
+    rule("Replicate", &["r8_"], r"\br8_[A-Za-z0-9]{30,}", "replicate.com/docs/reference/http"),
+    rule(
+        "GitHub",
+        &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
+        r"(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{20,})",
+        "github.blog/engineering/behind-githubs-new-authentication-token-formats",
+    ),
+    rule(
+        "GitLab",
+        &[
+            "glpat-", "gldt-", "glrt-", "glptt-", "glcbt-", "glimt-", "glft-", "glsoat-", "gloas-", "glagent-",
+            "glffct-", "glwt-",
+        ],
+        r"gl(?:pat|dt|rt|ptt|cbt|imt|ft|soat|oas|agent|ffct|wt)-[\w.-]{16,}",
+        "docs.gitlab.com/security/tokens/#token-prefixes",
+    ),
+    rule(
+        "Bitbucket and Atlassian",
+        &["ATATT", "ATCTT", "ATBB"],
+        r"(?:ATATT|ATCTT|ATBB)[\w=-]{20,}",
+        "support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account",
+    ),
+    rule(
+        "AWS",
+        &["AKIA", "ASIA", "ABIA", "ACCA"],
+        r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
+        "docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes",
+    ),
+    rule("Google API", &["AIza"], r"AIza[\w-]{30,}", "cloud.google.com/docs/authentication/api-keys"),
+    rule(
+        "Google OAuth",
+        &["ya29.", "GOCSPX-", "1//0"],
+        r"(?:ya29\.[\w.-]{16,}|GOCSPX-[\w-]{16,}|\b1//0[\w-]{30,})",
+        "developers.google.com/identity/protocols/oauth2",
+    ),
+    rule(
+        "Azure storage",
+        &["AccountKey="],
+        r"AccountKey=[A-Za-z0-9+/=]{20,}",
+        "learn.microsoft.com/azure/storage/common/storage-configure-connection-string",
+    ),
+    rule(
+        "Azure shared access",
+        &["sig="],
+        r"\bsig=[A-Za-z0-9%+/=_-]{30,}",
+        "learn.microsoft.com/azure/storage/common/storage-sas-overview",
+    ),
+    rule(
+        "Microsoft Entra",
+        &["Q~"],
+        r"\b[\w.~-]{3}\dQ~[\w.~-]{30,}",
+        "learn.microsoft.com/entra/identity-platform/howto-create-service-principal-portal",
+    ),
+    rule(
+        "DigitalOcean",
+        &["dop_v1_", "doo_v1_", "dor_v1_"],
+        r"do[opr]_v1_[0-9a-f]{32,}",
+        "docs.digitalocean.com/reference/api/create-personal-access-token",
+    ),
+    rule(
+        "Cloudflare",
+        &["v1.0-"],
+        r"\bv1\.0-[0-9a-f]{24}-[0-9a-f]{100,}",
+        "developers.cloudflare.com/fundamentals/api/get-started/ca-keys",
+    ),
+    rule("Heroku", &["HRKU-"], r"HRKU-[\w-]{30,}", "devcenter.heroku.com/articles/authentication"),
+    rule("Netlify", &["nfp_", "nfo_", "nfc_"], r"\bnf[poc]_[A-Za-z0-9]{30,}", "docs.netlify.com/api/get-started"),
+    rule(
+        "Vercel",
+        &["vcp_", "vci_", "vca_", "vcr_", "vck_"],
+        r"\bvc[piark]_[A-Za-z0-9]{24,}",
+        "vercel.com/docs/rest-api",
+    ),
+    rule(
+        "Fly.io",
+        &["fo1_", "FlyV1 ", "fm2_", "fm1"],
+        r"(?:\bfo1_[\w-]{30,}|\bfm[12][ar]?_[A-Za-z0-9+/=_-]{40,})",
+        "fly.io/docs/security/tokens",
+    ),
+    rule(
+        "Slack",
+        &["xox", "xapp-", "xwfp-"],
+        r"(?:xox[a-z](?:-|e\.)[\w.-]{10,}|xapp-[\w-]{16,}|xwfp-[\w-]{16,})",
+        "api.slack.com/concepts/token-types",
+    ),
+    rule(
+        "Slack webhook",
+        &["hooks.slack.com/"],
+        r"hooks\.slack\.com/(?:services|workflows|triggers)/[\w/+-]{20,}",
+        "api.slack.com/messaging/webhooks",
+    ),
+    rule(
+        "Discord webhook",
+        &["/api/webhooks/"],
+        r"/api/webhooks/\d{5,}/[\w-]{20,}",
+        "discord.com/developers/docs/resources/webhook",
+    ),
+    rule("Telegram", &[":AA"], r"\b\d{6,12}:AA[\w-]{30,}", "core.telegram.org/bots/api#authorizing-your-bot"),
+    rule(
+        "Stripe",
+        &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"],
+        r"(?:[sr]k_(?:live|test)_[A-Za-z0-9]{8,}|whsec_[A-Za-z0-9+/=]{16,})",
+        "docs.stripe.com/keys",
+    ),
+    rule(
+        "Square",
+        &["sq0", "EAAA"],
+        r"(?:\bsq0[a-z]{3}-[\w-]{20,}|\bEAAA[\w-]{50,})",
+        "developer.squareup.com/docs/build-basics/access-tokens",
+    ),
+    rule(
+        "Braintree",
+        &["access_token$"],
+        r"access_token\$(?:production|sandbox)\$[0-9a-z]{16}\$[0-9a-f]{32}",
+        "developer.paypal.com/braintree/docs/guides/authorization",
+    ),
+    rule(
+        "Shopify",
+        &["shpat_", "shpca_", "shppa_", "shpss_"],
+        r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{24,}",
+        "shopify.dev/docs/apps/build/authentication-authorization",
+    ),
+    rule("Twilio", &["SK"], r"\bSK[0-9a-f]{32}\b", "twilio.com/docs/iam/api-keys"),
+    rule("SendGrid", &["SG."], r"\bSG\.[\w-]{16,}\.[\w-]{16,}", "docs.sendgrid.com/ui/account-and-settings/api-keys"),
+    rule(
+        "Mailgun",
+        &["key-"],
+        r"\bkey-[0-9a-f]{32}\b",
+        "documentation.mailgun.com/docs/mailgun/api-reference/authentication",
+    ),
+    rule("Mailchimp", &["-us"], r"\b[0-9a-f]{32}-us\d{1,2}\b", "mailchimp.com/developer/marketing/docs/fundamentals"),
+    rule(
+        "Brevo",
+        &["xkeysib-", "xsmtpsib-"],
+        r"x(?:key|smtp)sib-[0-9a-f]{40,}(?:-\w+)?",
+        "developers.brevo.com/docs/getting-started",
+    ),
+    rule("Resend", &["re_"], r"\bre_[A-Za-z0-9]{8}_[A-Za-z0-9]{20,}", "resend.com/docs/api-reference/introduction"),
+    rule(
+        "npm",
+        &["npm_"],
+        r"\bnpm_[A-Za-z0-9]{30,}",
+        "github.blog/changelog/2021-09-23-npm-has-a-new-access-token-format",
+    ),
+    rule("PyPI", &["pypi-"], r"pypi-[A-Za-z0-9][\w-]{40,}", "pypi.org/help/#apitoken"),
+    rule(
+        "crates.io",
+        &["cio"],
+        r"\bcio[A-Za-z0-9]{32}\b",
+        "doc.rust-lang.org/cargo/reference/registry-authentication.html",
+    ),
+    rule("RubyGems", &["rubygems_"], r"rubygems_[0-9a-f]{40,}", "guides.rubygems.org/api-key-scopes"),
+    rule(
+        "Docker Hub",
+        &["dckr_pat_", "dckr_oat_"],
+        r"dckr_[po]at_[\w-]{20,}",
+        "docs.docker.com/security/access-tokens",
+    ),
+    rule("Clojars", &["CLOJARS_"], r"CLOJARS_[0-9a-z]{40,}", "github.com/clojars/clojars-web/wiki/Deploy-Tokens"),
+    rule("Linear", &["lin_api_", "lin_oauth_"], r"lin_(?:api|oauth)_[A-Za-z0-9]{24,}", "linear.app/developers/graphql"),
+    rule(
+        "Notion",
+        &["ntn_", "secret_"],
+        r"(?:\bntn_[A-Za-z0-9]{30,}|\bsecret_[A-Za-z0-9]{43}\b)",
+        "developers.notion.com/docs/authorization",
+    ),
+    rule(
+        "Figma",
+        &["figd_", "figo_", "figu_"],
+        r"\bfig[dou]r?_[\w-]{24,}",
+        "developers.figma.com/docs/rest-api/authentication",
+    ),
+    rule(
+        "Airtable",
+        &["pat"],
+        r"\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}\b",
+        "airtable.com/developers/web/api/authentication",
+    ),
+    rule("Dropbox", &["sl."], r"\bsl\.(?:u\.)?[\w-]{60,}", "dropbox.com/developers/reference/oauth-guide"),
+    rule(
+        "Postman",
+        &["PMAK-"],
+        r"PMAK-[0-9a-f]{20,}-[0-9a-f]{20,}",
+        "learning.postman.com/docs/developer/postman-api/authentication",
+    ),
+    rule("Databricks", &["dapi"], r"\bdapi[0-9a-f]{32}(?:-\d)?\b", "docs.databricks.com/dev-tools/auth/pat.html"),
+    rule(
+        "Grafana",
+        &["glc_", "glsa_", "eyJrIjoi"],
+        r"(?:glc_[A-Za-z0-9+/=]{30,}|glsa_[A-Za-z0-9]{30,}_[0-9a-f]{8}|eyJrIjoi[A-Za-z0-9+/=]{30,})",
+        "grafana.com/docs/grafana/latest/administration/service-accounts",
+    ),
+    rule(
+        "New Relic",
+        &["NRAK-", "NRJS-", "NRII-"],
+        r"NR(?:AK|JS|II)-[\w-]{19,}",
+        "docs.newrelic.com/docs/apis/intro-apis/new-relic-api-keys",
+    ),
+    rule("Sentry", &["sntrys_", "sntryu_"], r"sntry[su]_[\w=+/-]{30,}", "docs.sentry.io/account/auth-tokens"),
+    rule(
+        "PlanetScale",
+        &["pscale_"],
+        r"pscale_(?:tkn|pw|oauth)_[\w=.-]{24,}",
+        "planetscale.com/docs/api/reference/service-tokens",
+    ),
+    rule(
+        "Supabase",
+        &["sbp_", "sb_secret_"],
+        r"(?:\bsbp_[0-9a-f]{32,}|\bsb_secret_[\w-]{16,})",
+        "supabase.com/docs/guides/api/api-keys",
+    ),
+    rule(
+        "HashiCorp",
+        &["hvs.", "hvb.", "hvr.", ".atlasv1."],
+        r"(?:\bhv[sbr]\.[\w-]{20,}|[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{50,})",
+        "developer.hashicorp.com/vault/docs/concepts/tokens",
+    ),
+    rule(
+        "Doppler",
+        &["dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit."],
+        r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.(?:[\w-]+\.)?[A-Za-z0-9]{30,}",
+        "docs.doppler.com/reference/auth-token-formats",
+    ),
+    rule("Pulumi", &["pul-"], r"\bpul-[0-9a-f]{40}\b", "pulumi.com/docs/pulumi-cloud/access-management/access-tokens"),
+    rule("Tailscale", &["tskey-"], r"tskey-[a-z]+-[\w-]{16,}", "tailscale.com/kb/1252/key-prefixes"),
+    rule("1Password", &["ops_eyJ"], r"ops_eyJ[\w=-]{60,}", "developer.1password.com/docs/service-accounts"),
+    rule("CircleCI", &["CCIPAT_", "CCIPRJ_"], r"CCIP(?:AT|RJ)_\w{30,}", "circleci.com/docs/managing-api-tokens"),
+    rule("Buildkite", &["bkua_", "bkct_"], r"\bbk(?:ua|ct)_[\w-]{30,}", "buildkite.com/docs/apis/managing-api-tokens"),
+    rule(
+        "SonarQube",
+        &["sqp_", "squ_", "sqa_"],
+        r"\bsq[pua]_[0-9a-f]{40}\b",
+        "docs.sonarsource.com/sonarqube/latest/user-guide/managing-tokens",
+    ),
+    rule("age", &["AGE-SECRET-KEY-"], r"AGE-SECRET-KEY-1[A-Z0-9]{20,}", "age-encryption.org/v1"),
+    rule("JSON Web Token", &["eyJ"], r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", "rfc-editor.org/rfc/rfc7519"),
+];

@@ -1,0 +1,103 @@
+//! Candidates: messages that have words of the request, each with a first score.
+//!
+//! A word that many messages have costs much and tells little. The rarest words are looked up first, and the rest only as
+//! long as the work stays within bounds. What the index has too much of counts when texts are read.
+
+use rusqlite::Connection;
+
+use super::spelling::Request;
+use super::wanted::Wanted;
+use crate::store::{Facts, length};
+
+/// The most entries of the index that a search reads: some 0.1 µs each.
+const MAX_READ: u64 = 150_000;
+
+/// What a message counts whose text was there before.
+const COPY: f32 = 0.5;
+
+/// How much less a word counts in a message that is longer than others. Less than usual, because how often it occurs is
+/// not known yet.
+const LENGTH: f32 = 0.35;
+
+/// Messages with words of a request.
+pub(super) struct Gathered {
+    /// First scores by the ids of messages; 0 for what has no words or is not wanted.
+    pub scores: Vec<f32>,
+    /// The ids that have a score.
+    pub ids: Vec<u32>,
+}
+
+impl Gathered {
+    pub fn new(connection: &Connection, request: &Request, facts: &Facts, wanted: &Wanted) -> rusqlite::Result<Self> {
+        let mut gathered = Self { scores: vec![0.0; facts.end()], ids: Vec::new() };
+        let mut left = MAX_READ;
+        for (place, term) in request.terms.iter().enumerate() {
+            if term.messages <= left {
+                left -= term.messages;
+                gathered.read(connection, &quoted(&term.term), term.weight, MAX_READ)?;
+            } else if place == 0 {
+                // All words are frequent. Those messages first that have the two rarest.
+                let most = MAX_READ / 3;
+                if let Some(second) = request.terms.get(1) {
+                    let both = format!("{} AND {}", quoted(&term.term), quoted(&second.term));
+                    gathered.read(connection, &both, term.weight + second.weight, most)?;
+                }
+                if !wanted.is_everything() || gathered.ids.len() < 1000 {
+                    gathered.read(connection, &quoted(&term.term), term.weight, most)?;
+                }
+                break;
+            }
+        }
+        gathered.weigh(request, facts, wanted);
+        Ok(gathered)
+    }
+
+    /// Adds the newest messages that match.
+    fn read(&mut self, connection: &Connection, expression: &str, weight: f32, most: u64) -> rusqlite::Result<()> {
+        let mut find =
+            connection.prepare_cached("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?")?;
+        let mut rows = find.query((expression, most.cast_signed()))?;
+        while let Some(row) = rows.next()? {
+            let id: u32 = row.get(0)?;
+            let Some(score) = self.scores.get_mut(id as usize) else { continue };
+            if *score == 0.0 {
+                self.ids.push(id);
+            }
+            *score += weight;
+        }
+        Ok(())
+    }
+
+    fn weigh(&mut self, request: &Request, facts: &Facts, wanted: &Wanted) {
+        let scores = &mut self.scores;
+        self.ids.retain(|id| {
+            let place = *id as usize;
+            let Some(fact) = facts.get(place).filter(|fact| wanted.has(place, fact)) else {
+                scores[place] = 0.0;
+                return false;
+            };
+            let relative = length(fact.length) / request.mean_length;
+            let counts = if fact.is_copy && wanted.is_everything() { COPY } else { 1.0 };
+            scores[place] *= counts * 2.2 / (1.0 + 1.2 * (1.0 - LENGTH + LENGTH * relative));
+            true
+        });
+    }
+
+    /// The ids with the best first scores.
+    pub fn best(&self, most: usize) -> Vec<u32> {
+        let mut ids = self.ids.clone();
+        let order = |a: &u32, b: &u32| {
+            let score = |id: &u32| self.scores[*id as usize];
+            score(b).total_cmp(&score(a)).then(b.cmp(a))
+        };
+        if ids.len() > most {
+            ids.select_nth_unstable_by(most, order);
+            ids.truncate(most);
+        }
+        ids
+    }
+}
+
+fn quoted(term: &str) -> String {
+    format!("\"{term}\"")
+}

@@ -1,0 +1,255 @@
+//! From candidates to hits.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, params};
+
+use super::gather::Gathered;
+use super::query::Hit;
+use super::score;
+use super::snippet::Snippet;
+use super::spelling::Request;
+use super::wanted::Wanted;
+use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash};
+
+/// How many candidates' texts are read.
+const READ: usize = 160;
+
+/// The most bytes of them: reading words takes time. The best by their first scores are read first.
+const MAX_BYTES: usize = 512 << 10;
+
+/// How many of the nearest in meaning become candidates.
+const NEAREST: usize = 100;
+
+/// What the mean of its session's three best scores adds to a message's.
+const SESSION: f32 = 0.75;
+
+/// What each neighbour's score adds to a message's.
+const NEIGHBOUR: f32 = 0.25;
+
+/// What the newest messages gain, and in how many minutes this falls to about a third.
+const RECENT: f32 = 0.06;
+const RECENTLY: f32 = 60.0 * 24.0 * 60.0;
+
+/// What meaning counts, where words count the rest.
+const MEANING: f32 = 0.5;
+
+/// A candidate whose text was read.
+struct Candidate {
+    id: u32,
+    fact: Fact,
+    text: String,
+    words: f32,
+    near: Option<f32>,
+    has: Vec<usize>,
+}
+
+/// The best candidates as hits.
+pub(super) fn hits(
+    connection: &Connection,
+    request: &Request,
+    facts: &Facts,
+    wanted: &Wanted,
+    gathered: &Gathered,
+    near: Option<&[f32]>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Hit>> {
+    let mut ids = best_with_context(gathered, facts, wanted, READ.max(limit * 2));
+    let near_of = |id: u32| near.and_then(|near| near.get(id as usize).copied()).filter(|near| !near.is_nan());
+    if let Some(near) = near {
+        let known: HashSet<u32> = ids.iter().copied().collect();
+        ids.extend(nearest(near, facts, wanted, NEAREST).into_iter().filter(|id| !known.contains(id)));
+    }
+    let mut find = connection.prepare_cached("SELECT text, tools FROM messages WHERE id = ?")?;
+    let mut candidates = Vec::with_capacity(ids.len());
+    let mut left = MAX_BYTES;
+    for id in ids {
+        let Some(fact) = facts.get(id as usize) else { continue };
+        if left == 0 {
+            break;
+        }
+        let (Text(text), tools) = find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+        left = left.saturating_sub(text.len());
+        let (words, has) = score::score(request, &text, tools.as_deref());
+        candidates.push(Candidate { id, fact, text, words, near: near_of(id), has });
+    }
+    let mut ranked = with_context(&candidates, gathered, facts, wanted, near);
+    ranked.sort_by(|(a, one), (b, two)| two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id)));
+    let mut seen = HashSet::new();
+    let mut hits = Vec::new();
+    for (place, score) in ranked {
+        if hits.len() >= limit {
+            break;
+        }
+        let candidate = &candidates[place];
+        // The same text is found once.
+        if score > 0.0 && seen.insert(text_hash(&candidate.text)) {
+            hits.push(hit(connection, request, candidate, score)?);
+        }
+    }
+    Ok(hits)
+}
+
+/// Whether a text was there before. Where not everything is searched, the one before may not be found.
+fn is_repeated(fact: &Fact, wanted: &Wanted) -> bool {
+    fact.is_copy && wanted.is_everything()
+}
+
+/// Sums of a session's best scores, to know what its context adds to its messages.
+#[derive(Default)]
+struct Sessions(HashMap<u32, [f32; 3]>);
+
+impl Sessions {
+    fn add(&mut self, session: u32, score: f32) {
+        let best = self.0.entry(session).or_default();
+        if score > best[2] {
+            best[2] = score;
+            best.sort_by(|a, b| b.total_cmp(a));
+        }
+    }
+
+    /// The mean of the three best.
+    fn mean(&self, session: u32) -> f32 {
+        self.0.get(&session).map_or(0.0, |best| best.iter().sum::<f32>() / 3.0)
+    }
+}
+
+/// The scores of the messages before and after one, if they are of its session.
+fn neighbours(id: u32, fact: &Fact, facts: &Facts, score: impl Fn(u32) -> f32) -> f32 {
+    let of = |other: Option<u32>| {
+        other
+            .filter(|other| facts.get(*other as usize).is_some_and(|other| other.session == fact.session))
+            .map_or(0.0, &score)
+    };
+    of(id.checked_sub(1)) + of(id.checked_add(1))
+}
+
+/// The ids of those that are best by their first scores, with what their context adds.
+fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &Wanted, most: usize) -> Vec<u32> {
+    let ids = gathered.best(most * 20);
+    let first = |id: u32| gathered.scores.get(id as usize).copied().unwrap_or_default();
+    let mut sessions = Sessions::default();
+    for id in &ids {
+        if let Some(fact) = facts.get(*id as usize).filter(|fact| !is_repeated(fact, wanted)) {
+            sessions.add(fact.session, first(*id));
+        }
+    }
+    let mut scored: Vec<(u32, f32)> = ids
+        .into_iter()
+        .filter_map(|id| {
+            let fact = facts.get(id as usize)?;
+            if is_repeated(&fact, wanted) {
+                return Some((id, first(id)));
+            }
+            let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(id, &fact, facts, first);
+            Some((id, first(id) + context))
+        })
+        .collect();
+    scored.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.0.cmp(&a.0)));
+    scored.truncate(most);
+    scored.into_iter().map(|(id, _)| id).collect()
+}
+
+/// The ids that are nearest in meaning.
+fn nearest(near: &[f32], facts: &Facts, wanted: &Wanted, most: usize) -> Vec<u32> {
+    let is_wanted = |id: usize| facts.get(id).is_some_and(|fact| wanted.has(id, &fact));
+    let mut ids: Vec<u32> = (0..near.len())
+        .filter(|id| !near[*id].is_nan() && is_wanted(*id))
+        .filter_map(|id| u32::try_from(id).ok())
+        .collect();
+    let order = |a: &u32, b: &u32| near[*b as usize].total_cmp(&near[*a as usize]).then(b.cmp(a));
+    if ids.len() > most {
+        ids.select_nth_unstable_by(most, order);
+        ids.truncate(most);
+    }
+    ids
+}
+
+/// Places of candidates, with their scores.
+fn with_context(
+    candidates: &[Candidate],
+    gathered: &Gathered,
+    facts: &Facts,
+    wanted: &Wanted,
+    near: Option<&[f32]>,
+) -> Vec<(usize, f32)> {
+    // What has none of the words is not among the candidates.
+    let words = Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0]));
+    let meaning = Range::of(candidates.iter().filter_map(|candidate| candidate.near));
+    let blend = |score: f32, near: Option<f32>| {
+        let words = words.place(score);
+        match near {
+            Some(near) => (1.0 - MEANING) * words + MEANING * meaning.place(near),
+            None => words,
+        }
+    };
+    let own: HashMap<u32, f32> =
+        candidates.iter().map(|candidate| (candidate.id, blend(candidate.words, candidate.near))).collect();
+    // The text of a neighbour may not have been read: then its first score has to do.
+    let any = |id: u32| {
+        own.get(&id).copied().unwrap_or_else(|| {
+            let first = gathered.scores.get(id as usize).copied().unwrap_or_default();
+            let near = near.and_then(|near| near.get(id as usize).copied()).filter(|near| !near.is_nan());
+            blend(first, near)
+        })
+    };
+    let mut sessions = Sessions::default();
+    for candidate in candidates.iter().filter(|candidate| !is_repeated(&candidate.fact, wanted)) {
+        sessions.add(candidate.fact.session, any(candidate.id));
+    }
+    let newest = candidates.iter().map(|candidate| candidate.fact.minutes).max().unwrap_or_default();
+    let mut ranked = Vec::with_capacity(candidates.len());
+    for (place, Candidate { id, fact, .. }) in candidates.iter().enumerate() {
+        let context = if is_repeated(fact, wanted) {
+            0.0
+        } else {
+            SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any)
+        };
+        let age = newest.saturating_sub(fact.minutes) as f32;
+        let recent = if fact.minutes == 0 { 1.0 } else { 1.0 + RECENT * (-age / RECENTLY).exp() };
+        ranked.push((place, (any(*id) + context) * recent));
+    }
+    ranked
+}
+
+/// The least and the greatest of some numbers.
+struct Range(f32, f32);
+
+impl Range {
+    fn of(numbers: impl Iterator<Item = f32>) -> Self {
+        let (least, most) = numbers.fold((f32::MAX, f32::MIN), |(least, most), n| (least.min(n), most.max(n)));
+        Self(least, most)
+    }
+
+    /// Where a number is between them, from 0 to 1.
+    fn place(&self, number: f32) -> f32 {
+        let range = self.1 - self.0;
+        if range > 0.0 { ((number - self.0) / range).clamp(0.0, 1.0) } else { f32::from(u8::from(number > 0.0)) }
+    }
+}
+
+fn hit(connection: &Connection, request: &Request, candidate: &Candidate, score: f32) -> rusqlite::Result<Hit> {
+    let mut find = connection.prepare_cached(
+        "SELECT sessions.name, sessions.cli, projects.path, messages.time, messages.role, files.path, messages.uuid
+         FROM messages JOIN sessions ON sessions.id = messages.session JOIN projects ON projects.id = sessions.project
+         JOIN files ON files.id = messages.file WHERE messages.id = ?",
+    )?;
+    let terms: Vec<&str> = candidate.has.iter().map(|place| request.terms[*place].term.as_str()).collect();
+    let weights: Vec<(&str, f32)> =
+        candidate.has.iter().map(|place| (request.terms[*place].term.as_str(), request.terms[*place].weight)).collect();
+    find.query_row(params![candidate.id], |row| {
+        Ok(Hit {
+            session: row.get(0)?,
+            cli: cli_of(row.get(1)?),
+            project: row.get(2)?,
+            time: row.get(3)?,
+            role: role_of(row.get(4)?),
+            snippet: Snippet::of(&candidate.text, &weights),
+            score,
+            path: path_of(&row.get::<_, Vec<u8>>(5)?),
+            uuid: row.get::<_, Uuid>(6)?.0,
+            words: terms.iter().map(|term| term.trim_start_matches('§').to_owned()).collect(),
+            is_near: candidate.near.is_some_and(|near| near > 0.4),
+        })
+    })
+}

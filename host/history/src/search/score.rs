@@ -1,0 +1,49 @@
+//! How well a text answers a request.
+
+use super::spelling::Request;
+use crate::store::terms;
+
+/// How quickly more of the same word stops to count.
+const SATURATION: f32 = 1.2;
+
+/// How much less a word counts in a text that is longer than others.
+const LENGTH: f32 = 0.6;
+
+/// What it counts that two words of a request follow each other in a text too, by what the words count.
+const TOGETHER: f32 = 0.35;
+
+/// The score of a text, and which of the request's terms it has.
+pub(super) fn score(request: &Request, text: &str, tools: Option<&str>) -> (f32, Vec<usize>) {
+    let mut all = terms(text);
+    all.extend(tools.into_iter().flat_map(terms));
+    let mut counts = vec![0_u32; request.terms.len()];
+    let mut together = vec![false; request.pairs.len()];
+    let mut last: Option<(usize, usize)> = None;
+    for (place, term) in all.iter().enumerate() {
+        let Some(found) = request.terms.iter().position(|wanted| wanted.term == *term) else { continue };
+        counts[found] += 1;
+        // A word may stand between them.
+        if let Some((before, earlier)) = last
+            && place - earlier <= 2
+        {
+            for (pair, is_together) in request.pairs.iter().zip(&mut together) {
+                *is_together |= *pair == (before, found);
+            }
+        }
+        last = Some((found, place));
+    }
+    let relative = all.len() as f32 / request.mean_length;
+    let norm = SATURATION * (1.0 - LENGTH + LENGTH * relative.min(8.0));
+    let mut sum = 0.0;
+    for (term, count) in request.terms.iter().zip(&counts) {
+        let count = *count as f32;
+        sum += term.weight * count * (SATURATION + 1.0) / (count + norm);
+    }
+    for ((one, two), is_together) in request.pairs.iter().zip(together) {
+        if is_together {
+            sum += TOGETHER * request.terms[*one].weight.min(request.terms[*two].weight);
+        }
+    }
+    let has = counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(place, _)| place).collect();
+    (sum, has)
+}

@@ -1,0 +1,502 @@
+//! Storing what was read from transcripts, and dropping what came from one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::facts::{Fact, Writer, length_code, minutes};
+use super::forgotten::Forgotten;
+use super::packed::{Key, Packed, Text};
+use super::vectors::drop_vectors;
+use super::{Progress, Store, database, terms};
+use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
+
+/// The most bytes of a title.
+const MAX_TITLE: usize = 200;
+
+/// What became of messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// How many are new.
+    pub stored: usize,
+    /// How many were there already, in this session or in the one that it was forked from.
+    pub known: usize,
+    /// How many were left out because they were forgotten on request.
+    pub forgotten: usize,
+}
+
+pub(crate) const fn cli_number(cli: Cli) -> i64 {
+    match cli {
+        Cli::Claude => 1,
+        Cli::Codex => 2,
+        Cli::Gemini => 3,
+    }
+}
+
+pub(super) const fn role_number(role: Role) -> i64 {
+    match role {
+        Role::User => 1,
+        Role::Assistant => 2,
+        Role::Tool => 3,
+    }
+}
+
+impl Store {
+    /// Stores what a stretch of one transcript yielded and how far it got, in one transaction: after a crash, both are
+    /// there or neither.
+    ///
+    /// A message whose session has its uuid already is not stored twice. A fork copies old lines with their uuids under
+    /// its own session id: a copy with the same text is not stored either, so that it is found once, in the session that
+    /// was stored first.
+    pub fn append(
+        &self,
+        cli: Cli,
+        path: &Path,
+        messages: &[Message],
+        progress: &Progress,
+    ) -> Result<Appended, HistoryError> {
+        let forgotten = Forgotten::load(self.directory())?;
+        let append = || -> rusqlite::Result<Appended> {
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let file = file_number(&transaction, cli, path)?;
+            let mut writing = Writing::new(&transaction, cli, file);
+            let mut appended = Appended::default();
+            for message in messages {
+                if forgotten.covers(message) {
+                    appended.forgotten += 1;
+                } else if writing.put(message)? {
+                    appended.stored += 1;
+                } else {
+                    appended.known += 1;
+                }
+            }
+            writing.finish()?;
+            save_progress(&transaction, file, progress)?;
+            transaction.commit()?;
+            Ok(appended)
+        };
+        append().map_err(|e| self.failed(e))
+    }
+
+    /// Forgets what came from a transcript that was rewritten, shortened or removed, so that it can be read from the
+    /// start.
+    ///
+    /// Other transcripts may hold copies of it, which were not stored (see [`Store::append`]). Their progress is dropped
+    /// too: when they are read again, what is still in them is stored as theirs.
+    pub fn redo(&self, path: &Path) -> Result<(), HistoryError> {
+        let redo = || -> rusqlite::Result<()> {
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            let find = "SELECT id FROM files WHERE path = ?";
+            let file: Option<i64> =
+                transaction.query_row(find, [database::path_key(path)], |row| row.get(0)).optional()?;
+            if let Some(file) = file {
+                drop_messages(&transaction, "SELECT id FROM messages WHERE file = ?", [file])?;
+                transaction.execute(
+                    "UPDATE files SET head = NULL WHERE id = ?1 OR id IN (SELECT file FROM shares WHERE original = ?1)",
+                    [file],
+                )?;
+                transaction.execute("DELETE FROM shares WHERE original = ?1 OR file = ?1", [file])?;
+            }
+            transaction.execute("DELETE FROM problems WHERE path = ?", [database::path_key(path)])?;
+            transaction.commit()
+        };
+        redo().map_err(|e| self.failed(e))
+    }
+}
+
+fn file_number(connection: &Connection, cli: Cli, path: &Path) -> rusqlite::Result<i64> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO files (path, cli, offset, size, modified, inode) VALUES (?, ?, 0, 0, 0, 0)
+         ON CONFLICT DO UPDATE SET cli = excluded.cli RETURNING id",
+    )?;
+    put.query_row(params![database::path_key(path), cli_number(cli)], |row| row.get(0))
+}
+
+fn save_progress(connection: &Connection, file: i64, progress: &Progress) -> rusqlite::Result<()> {
+    let mut save = connection.prepare_cached(
+        "UPDATE files SET offset = ?2, last_uuid = coalesce(?3, last_uuid), size = ?4, modified = ?5, inode = ?6,
+         head = ?7 WHERE id = ?1",
+    )?;
+    save.execute(params![
+        file,
+        progress.offset.cast_signed(),
+        progress.last_uuid,
+        progress.size.cast_signed(),
+        progress.modified,
+        progress.inode.cast_signed(),
+        progress.head
+    ])
+    .map(drop)
+}
+
+/// What one transaction gathers, to write it at its end.
+struct Writing<'a> {
+    connection: &'a Connection,
+    cli: Cli,
+    file: i64,
+    facts: Writer<'a>,
+    sessions: HashMap<String, i64>,
+    projects: HashMap<String, i64>,
+    /// In how many more messages each term occurs. Sorted, because that is how they are stored.
+    terms: BTreeMap<String, i64>,
+    messages: i64,
+    length: i64,
+}
+
+impl<'a> Writing<'a> {
+    fn new(connection: &'a Connection, cli: Cli, file: i64) -> Self {
+        Self {
+            connection,
+            cli,
+            file,
+            facts: Writer::new(connection),
+            sessions: HashMap::new(),
+            projects: HashMap::new(),
+            terms: BTreeMap::new(),
+            messages: 0,
+            length: 0,
+        }
+    }
+
+    /// Stores a message. `false` if it was there already.
+    fn put(&mut self, message: &Message) -> rusqlite::Result<bool> {
+        let text = &message.text[..message.text.floor_char_boundary(MAX_TEXT)];
+        let project = self.project(&message.project)?;
+        let session = self.session(message, project)?;
+        if self.is_known(message, session, text)? {
+            return Ok(false);
+        }
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO messages (session, file, uuid, time, role, tools, agent, offset, text)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        let tools = (!message.tools.is_empty()).then(|| message.tools.join(" "));
+        put.execute(params![
+            session,
+            self.file,
+            Key(&message.uuid),
+            message.time,
+            role_number(message.role),
+            tools,
+            message.agent,
+            message.offset.cast_signed(),
+            Packed::new(text),
+        ])?;
+        let id = self.connection.last_insert_rowid();
+        let mut seen = self.connection.prepare_cached("INSERT OR IGNORE INTO texts VALUES (?)")?;
+        let is_copy = seen.execute([text_hash(text)])? == 0;
+        let mut all = terms(text);
+        all.extend(message.tools.iter().flat_map(|tool| terms(tool)));
+        let length = all.len();
+        let counts = terms::counts(all);
+        let mut index = self.connection.prepare_cached("INSERT INTO words (rowid, terms) VALUES (?, ?)")?;
+        let mut joined = String::new();
+        for term in counts.keys() {
+            joined.push_str(term);
+            joined.push(' ');
+        }
+        index.execute(params![id, joined])?;
+        for term in counts.into_keys() {
+            *self.terms.entry(term).or_default() += 1;
+        }
+        let fact = Fact {
+            session: u32::try_from(session).unwrap_or_default(),
+            minutes: minutes(message.time),
+            length: length_code(length),
+            role: message.role,
+            is_copy,
+        };
+        self.facts.put(id, Some(fact))?;
+        self.messages += 1;
+        self.length += i64::try_from(length).unwrap_or_default();
+        let mut note = self.connection.prepare_cached(
+            "UPDATE sessions SET messages = messages + 1, first = min(coalesce(first, ?2), coalesce(?2, first)),
+             last = max(coalesce(last, ?2), coalesce(?2, last)),
+             title = CASE WHEN title IS NULL AND ?3 IS NOT NULL THEN ?3 ELSE title END WHERE id = ?1",
+        )?;
+        let is_title = message.role == Role::User && message.agent.is_none() && !text.trim().is_empty();
+        let title = is_title.then(|| title_of(text));
+        note.execute(params![session, message.time, title])?;
+        Ok(true)
+    }
+
+    fn is_known(&self, message: &Message, session: i64, text: &str) -> rusqlite::Result<bool> {
+        let mut find = self.connection.prepare_cached("SELECT session, file, text FROM messages WHERE uuid = ?")?;
+        let mut rows = find.query([Key(&message.uuid)])?;
+        while let Some(row) = rows.next()? {
+            let is_same = row.get::<_, i64>(0)? == session || row.get::<_, Text>(2)?.0 == text;
+            if is_same {
+                let original: i64 = row.get(1)?;
+                if original != self.file {
+                    let mut share = self.connection.prepare_cached("INSERT OR IGNORE INTO shares VALUES (?, ?)")?;
+                    share.execute([original, self.file])?;
+                }
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn project(&mut self, path: &str) -> rusqlite::Result<i64> {
+        if let Some(id) = self.projects.get(path) {
+            return Ok(*id);
+        }
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO projects (path) VALUES (?) ON CONFLICT DO UPDATE SET path = excluded.path RETURNING id",
+        )?;
+        let id = put.query_row([path], |row| row.get(0))?;
+        self.projects.insert(path.to_owned(), id);
+        Ok(id)
+    }
+
+    /// A session's project is the first one that is known of it.
+    fn session(&mut self, message: &Message, project: i64) -> rusqlite::Result<i64> {
+        if let Some(id) = self.sessions.get(&message.session) {
+            return Ok(*id);
+        }
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO sessions (name, cli, project, messages) VALUES (?, ?, ?, 0)
+             ON CONFLICT DO UPDATE SET project = CASE WHEN (SELECT path FROM projects WHERE id = sessions.project) = ''
+             THEN excluded.project ELSE sessions.project END RETURNING id",
+        )?;
+        let id = put.query_row(params![message.session, cli_number(self.cli), project], |row| row.get(0))?;
+        self.sessions.insert(message.session.clone(), id);
+        Ok(id)
+    }
+
+    fn finish(mut self) -> rusqlite::Result<()> {
+        self.facts.flush()?;
+        count_terms(self.connection, &self.terms)?;
+        count(self.connection, self.messages, self.length)
+    }
+}
+
+fn count_terms(connection: &Connection, terms: &BTreeMap<String, i64>) -> rusqlite::Result<()> {
+    let mut put = connection.prepare_cached(
+        "INSERT INTO terms VALUES (?1, ?2) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages",
+    )?;
+    for (term, messages) in terms {
+        put.execute(params![term, messages])?;
+    }
+    Ok(())
+}
+
+fn count(connection: &Connection, messages: i64, length: i64) -> rusqlite::Result<()> {
+    let mut sum = connection.prepare_cached("UPDATE state SET messages = messages + ?, terms = terms + ?")?;
+    sum.execute([messages, length]).map(drop)
+}
+
+/// Drops messages with all that is kept of them. Returns how many there were.
+pub(super) fn drop_messages(
+    connection: &Connection,
+    which: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<usize> {
+    let mut ids: Vec<i64> =
+        connection.prepare(which)?.query_map(parameters, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    ids.sort_unstable();
+    let mut facts = Writer::new(connection);
+    let mut dropped: BTreeMap<String, i64> = BTreeMap::new();
+    let mut length = 0_i64;
+    let mut sessions = BTreeSet::new();
+    {
+        let mut find = connection.prepare_cached("SELECT text, tools, session FROM messages WHERE id = ?")?;
+        let mut unlist = connection.prepare_cached("DELETE FROM messages WHERE id = ?")?;
+        let mut unindex = connection.prepare_cached("DELETE FROM words WHERE rowid = ?")?;
+        let mut unsee = connection.prepare_cached("DELETE FROM texts WHERE hash = ?")?;
+        let mut less = connection.prepare_cached("UPDATE sessions SET messages = messages - 1 WHERE id = ?")?;
+        for id in &ids {
+            let (Text(text), tools, session) =
+                find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?)))?;
+            let mut all = terms(&text);
+            all.extend(tools.iter().flat_map(|tools| tools.split(' ')).flat_map(terms));
+            length += i64::try_from(all.len()).unwrap_or_default();
+            for term in terms::counts(all).into_keys() {
+                *dropped.entry(term).or_default() -= 1;
+            }
+            unindex.execute([id])?;
+            unlist.execute([id])?;
+            unsee.execute([text_hash(&text)])?;
+            less.execute([session])?;
+            sessions.insert(session);
+            facts.put(*id, None)?;
+        }
+    }
+    facts.flush()?;
+    drop_vectors(connection, &ids)?;
+    count_terms(connection, &dropped)?;
+    let mut unused = connection.prepare_cached("DELETE FROM terms WHERE term = ? AND messages <= 0")?;
+    for term in dropped.keys() {
+        unused.execute([term])?;
+    }
+    count(connection, -i64::try_from(ids.len()).unwrap_or_default(), -length)?;
+    mend_sessions(connection, &sessions)?;
+    Ok(ids.len())
+}
+
+/// Finds out anew what is known of sessions that lost messages, and drops empty ones.
+fn mend_sessions(connection: &Connection, sessions: &BTreeSet<i64>) -> rusqlite::Result<()> {
+    let mut drop = connection.prepare_cached("DELETE FROM sessions WHERE id = ? AND messages <= 0")?;
+    let mut title = connection.prepare_cached(
+        "SELECT text FROM messages WHERE session = ? AND role = ? AND agent IS NULL ORDER BY id LIMIT 1",
+    )?;
+    let mut mend = connection.prepare_cached(
+        "UPDATE sessions SET title = ?2, first = (SELECT min(time) FROM messages WHERE session = ?1),
+         last = (SELECT max(time) FROM messages WHERE session = ?1) WHERE id = ?1",
+    )?;
+    for session in sessions {
+        if drop.execute([session])? == 0 {
+            let text: Option<Text> =
+                title.query_row([*session, role_number(Role::User)], |row| row.get(0)).optional()?;
+            mend.execute(params![session, text.map(|Text(text)| title_of(&text))])?;
+        }
+    }
+    Ok(())
+}
+
+fn title_of(text: &str) -> String {
+    aiw_core::one_line(&text[..text.floor_char_boundary(4 * MAX_TITLE)], MAX_TITLE)
+}
+
+/// A hash of a text, the same whatever its numbers and spaces are.
+pub(crate) fn text_hash(text: &str) -> i64 {
+    // FNV-1a: the same in every version and on every machine.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut last = ' ';
+    for c in text.chars() {
+        let c = if c.is_whitespace() {
+            ' '
+        } else if c.is_numeric() {
+            '0'
+        } else {
+            c
+        };
+        if c != last || (c != ' ' && c != '0') {
+            hash = (hash ^ u64::from(c)).wrapping_mul(0x0100_0000_01b3);
+        }
+        last = c;
+    }
+    hash.cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    fn message(session: &str, uuid: &str, text: &str) -> Message {
+        Message {
+            uuid: uuid.into(),
+            session: session.into(),
+            project: "/p".into(),
+            time: Some(1_790_000_000_000),
+            role: Role::User,
+            tools: vec!["Bash".into()],
+            text: text.into(),
+            agent: None,
+            offset: 7,
+        }
+    }
+
+    fn progress(offset: u64) -> Progress {
+        Progress { offset, last_uuid: Some("u".into()), size: 9, modified: 3, inode: 4, head: [5; 32] }
+    }
+
+    fn count(store: &Store, table: &str) -> i64 {
+        store.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    }
+
+    fn having(store: &Store, term: &str) -> Vec<i64> {
+        let mut find = store.connection.prepare("SELECT rowid FROM words WHERE words MATCH ?").unwrap();
+        find.query_map([format!("\"{term}\"")], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_message_is_stored_once_however_often_it_is_read() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let (a, b) = (Path::new("/t/a.jsonl"), Path::new("/t/b.jsonl"));
+        assert_eq!(store.progress(a).unwrap(), None);
+        let old = [message("s", "1", "fix the TLS handshake"), message("s", "2", "登录页面")];
+        let appended = store.append(Cli::Claude, a, &old, &progress(10)).unwrap();
+        assert_eq!(appended, Appended { stored: 2, known: 0, forgotten: 0 });
+        assert_eq!(store.progress(a).unwrap(), Some(progress(10)));
+        assert_eq!(store.append(Cli::Claude, a, &old, &progress(11)).unwrap().known, 2);
+        // A fork: the same lines under its own session id, and one of its own.
+        let fork = [message("f", "1", "fix the TLS handshake"), message("f", "3", "another way")];
+        assert_eq!(store.append(Cli::Claude, b, &fork, &progress(12)).unwrap().stored, 1);
+        // The same uuid is not the same message where the text is another.
+        let other = [message("g", "1", "nothing of the kind")];
+        assert_eq!(store.append(Cli::Claude, b, &other, &progress(13)).unwrap().stored, 1);
+        assert_eq!(having(&store, "handshak"), [1]);
+        assert_eq!(having(&store, "登录"), [2]);
+        assert_eq!(having(&store, "bash").len(), 4);
+        assert_eq!(count(&store, "messages"), 4);
+    }
+
+    #[test]
+    fn a_transcript_that_is_redone_takes_all_of_its_own_with_it_and_sends_forks_back_to_theirs() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let (a, b) = (Path::new("/t/a.jsonl"), Path::new("/t/b.jsonl"));
+        store.append(Cli::Claude, a, &[message("s", "1", "handshake")], &progress(10)).unwrap();
+        let fork = [message("f", "1", "handshake"), message("f", "2", "ownership")];
+        store.append(Cli::Claude, b, &fork, &progress(12)).unwrap();
+        store.skipped(a, "a torn line").unwrap();
+        store.redo(a).unwrap();
+        assert_eq!((store.progress(a).unwrap(), store.progress(b).unwrap()), (None, None));
+        assert_eq!((having(&store, "handshak").len(), having(&store, "ownership").len()), (0, 1));
+        assert_eq!(count(&store, "terms WHERE term = 'handshak'"), 0);
+        assert!(store.problems().unwrap().is_empty());
+        let appended = store.append(Cli::Claude, b, &fork, &progress(12)).unwrap();
+        assert_eq!((appended.stored, appended.known), (1, 1));
+        assert_eq!(having(&store, "handshak").len(), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_counted() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        for _ in 0..3 {
+            store.skipped(Path::new("/t/x"), "is not JSON\n").unwrap();
+        }
+        let problems = store.problems().unwrap();
+        assert_eq!((problems.len(), problems[0].count, problems[0].reason.as_str()), (1, 3, "is not JSON"));
+        assert_eq!(problems[0].path, Path::new("/t/x"));
+    }
+
+    #[test]
+    fn a_damaged_database_is_set_aside_and_a_newer_one_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let place = home.path().join("history.db");
+        std::fs::write(&place, "this is not a database, and is long enough to be taken for one").unwrap();
+        let store = Store::open(home.path()).unwrap();
+        assert!(store.must_rebuild().unwrap());
+        store.append(Cli::Codex, Path::new("/t"), &[message("s", "1", "text")], &progress(1)).unwrap();
+        store.rebuilt().unwrap();
+        assert!(!store.must_rebuild().unwrap());
+        store.check().unwrap();
+        store.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        drop(store);
+        // Damage in the middle of the file.
+        let mut bytes = std::fs::read(&place).unwrap();
+        let end = bytes.len();
+        bytes[4096..end].fill(0x5a);
+        std::fs::write(&place, bytes).unwrap();
+        let damaged = Store::open(home.path()).and_then(|store| store.check());
+        assert!(matches!(damaged, Err(HistoryError::Damaged { .. }) | Ok(())), "{damaged:?}");
+        let store = Store::open(home.path()).unwrap();
+        assert!(store.must_rebuild().unwrap());
+        assert_eq!(count(&store, "messages"), 0);
+        store.connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(store);
+        assert!(matches!(Store::open(home.path()), Err(HistoryError::Newer { found: 99, .. })));
+    }
+
+    #[test]
+    fn texts_that_differ_in_numbers_and_spaces_only_are_the_same() {
+        assert_eq!(text_hash("took 12 ms\n"), text_hash("took 3  ms "));
+        assert_ne!(text_hash("took 12 ms"), text_hash("took long"));
+    }
+}

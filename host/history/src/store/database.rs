@@ -1,0 +1,154 @@
+//! Opening the database, and setting a damaged one aside.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema;
+use crate::HistoryError;
+
+/// How long a process waits for another one's transaction.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Present if damage was seen. It says what was wrong.
+const DAMAGED: &str = "damaged";
+
+/// A damaged database, until the next one is set aside.
+const ASIDE: &str = "history.db.damaged";
+
+pub(super) struct Opened {
+    pub connection: Connection,
+}
+
+/// Where the database is.
+pub(super) fn path(directory: &Path) -> PathBuf {
+    directory.join("history.db")
+}
+
+/// Opens the database, and makes or migrates it.
+pub(super) fn open(directory: &Path) -> Result<Opened, HistoryError> {
+    aiw_home::make_private_dir(directory)?;
+    if directory.join(DAMAGED).exists() {
+        return anew(directory);
+    }
+    match attempt(directory) {
+        Err(HistoryError::Damaged { .. }) => anew(directory),
+        result => result,
+    }
+}
+
+fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
+    let failed = |error| failed(directory, error);
+    let place = path(directory);
+    if !place.exists() {
+        // An empty file is an empty database. SQLite gives its other files the same mode.
+        let _turn = aiw_home::Turn::acquire(&directory.join(".create.lock"))?;
+        if !place.exists() {
+            aiw_home::replace(&place, b"", aiw_home::Mode::Private)?;
+        }
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(&place, flags).map_err(failed)?;
+    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let prepare = || -> rusqlite::Result<()> {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // A request is dropped from the queue once its messages are committed, so a commit must survive a power cut.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // A large import changes the same pages again and again: they are written once.
+        connection.pragma_update(None, "wal_autocheckpoint", 8000)?;
+        // What is forgotten must not stay in free pages.
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "cache_size", -40_000)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")
+    };
+    prepare().map_err(failed)?;
+    match schema::migrate(&mut connection).map_err(failed)? {
+        None => Ok(Opened { connection }),
+        Some(found) => Err(HistoryError::Newer { path: place, found, known: schema::VERSION }),
+    }
+}
+
+/// Another connection to a database that is open, for reading in another thread.
+pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path(directory), flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+/// Sets the damaged database aside, and opens an empty one that is to be filled again.
+fn anew(directory: &Path) -> Result<Opened, HistoryError> {
+    let turn = aiw_home::Turn::acquire(&directory.join(".rebuild.lock"))?;
+    // Another process may have been faster.
+    if !directory.join(DAMAGED).exists()
+        && let Ok(opened) = attempt(directory)
+    {
+        return Ok(opened);
+    }
+    let place = path(directory);
+    let with = |suffix: &str| directory.join(format!("history.db{suffix}"));
+    let io =
+        |action: &'static str, path: &Path, error| HistoryError::Home(aiw_home::HomeError::io(action, path, error));
+    match std::fs::rename(&place, directory.join(ASIDE)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("rename", &place, error)),
+        _ => {}
+    }
+    for rest in [with("-wal"), with("-shm"), directory.join(DAMAGED)] {
+        match std::fs::remove_file(&rest) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("remove", &rest, error)),
+            _ => {}
+        }
+    }
+    let opened = attempt(directory)?;
+    opened.connection.execute("UPDATE state SET rebuild = 1", []).map_err(|error| failed(directory, error))?;
+    drop(turn);
+    Ok(opened)
+}
+
+/// Removes a database that was set aside.
+pub(super) fn remove_aside(directory: &Path) -> Result<(), HistoryError> {
+    let aside = directory.join(ASIDE);
+    match std::fs::remove_file(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(aiw_home::HomeError::io("remove", &aside, error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What an error of SQLite means.
+pub(super) fn failed(directory: &Path, error: rusqlite::Error) -> HistoryError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => mark_damaged(directory, &error.to_string()),
+        _ => HistoryError::Database { path: path(directory), source: error },
+    }
+}
+
+/// Notes damage, so that the database is set aside when it is opened next.
+pub(super) fn mark_damaged(directory: &Path, reason: &str) -> HistoryError {
+    // If this fails, the next process finds the damage itself.
+    let _ = aiw_home::replace(&directory.join(DAMAGED), reason.as_bytes(), aiw_home::Mode::Private);
+    HistoryError::Damaged { path: path(directory), reason: reason.to_owned() }
+}
+
+/// A path as the database keeps it.
+#[cfg(unix)]
+pub(super) fn path_key(path: &Path) -> &[u8] {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
+}
+
+/// A path as the database keeps it.
+#[cfg(not(unix))]
+pub(super) fn path_key(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
+}
+
+/// The path that the database keeps.
+pub(crate) fn path_of(key: &[u8]) -> PathBuf {
+    #[cfg(unix)]
+    return PathBuf::from(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(key));
+    #[cfg(not(unix))]
+    PathBuf::from(String::from_utf8_lossy(key).into_owned())
+}

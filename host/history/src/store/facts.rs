@@ -1,0 +1,169 @@
+//! What ranking needs of every message: small records in blocks, so that a million are read in milliseconds.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::Role;
+
+/// The bytes of a record.
+const RECORD: usize = 8;
+
+/// Records of a block.
+const BLOCK: i64 = 4096;
+
+/// Minutes are counted from here: 2020-01-01.
+const START: i64 = 1_577_836_800_000;
+
+const MINUTE: i64 = 60_000;
+
+/// What is known of a message. All zeros if it can't be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fact {
+    /// The session's number.
+    pub session: u32,
+    /// The time in minutes since 2020, at least 1; 0 if unknown.
+    pub minutes: u32,
+    /// The number of terms, as [`length_code`] has it.
+    pub length: u8,
+    /// Who said it.
+    pub role: Role,
+    /// Whether the same text was there before.
+    pub is_copy: bool,
+}
+
+impl Fact {
+    fn bytes(self) -> [u8; RECORD] {
+        let ([s0, s1, s2, _], [m0, m1, m2, _]) = (self.session.to_le_bytes(), self.minutes.to_le_bytes());
+        let role = match self.role {
+            Role::User => 1,
+            Role::Assistant => 2,
+            Role::Tool => 3,
+        };
+        [s0, s1, s2, m0, m1, m2, self.length, role | u8::from(self.is_copy) << 2]
+    }
+
+    fn parse([s0, s1, s2, m0, m1, m2, length, flags]: [u8; RECORD]) -> Option<Self> {
+        let role = match flags & 3 {
+            1 => Role::User,
+            2 => Role::Assistant,
+            3 => Role::Tool,
+            _ => return None,
+        };
+        Some(Self {
+            session: u32::from_le_bytes([s0, s1, s2, 0]),
+            minutes: u32::from_le_bytes([m0, m1, m2, 0]),
+            length,
+            role,
+            is_copy: flags & 4 != 0,
+        })
+    }
+}
+
+/// The minutes of a time in milliseconds since 1970.
+pub(crate) fn minutes(time: Option<i64>) -> u32 {
+    const LAST: i64 = (1 << 24) - 1;
+    time.map_or(0, |time| u32::try_from(((time - START) / MINUTE).clamp(1, LAST)).unwrap_or_default())
+}
+
+/// A number of terms in a byte: a sixteenth of a power of two is told from the next.
+pub(crate) fn length_code(terms: usize) -> u8 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to a byte")]
+    let code = (((terms + 1) as f32).log2() * 16.0).round().clamp(0.0, 255.0) as u8;
+    code
+}
+
+/// About as many terms as a code stands for.
+pub(crate) fn length(code: u8) -> f32 {
+    (f32::from(code) / 16.0).exp2() - 1.0
+}
+
+/// Records of messages that are stored one after the other: the block that they are in is written once.
+pub(super) struct Writer<'a> {
+    connection: &'a Connection,
+    open: Option<(i64, Vec<u8>)>,
+}
+
+impl<'a> Writer<'a> {
+    pub fn new(connection: &'a Connection) -> Self {
+        Self { connection, open: None }
+    }
+
+    /// Writes the record of a message; none if it can't be found any more.
+    pub fn put(&mut self, message: i64, fact: Option<Fact>) -> rusqlite::Result<()> {
+        let (block, place) = (message / BLOCK, usize::try_from(message % BLOCK).unwrap_or_default() * RECORD);
+        if self.open.as_ref().is_none_or(|(open, _)| *open != block) {
+            self.flush()?;
+            let mut find = self.connection.prepare_cached("SELECT records FROM facts WHERE block = ?")?;
+            let records: Option<Vec<u8>> = find.query_row([block], |row| row.get(0)).optional()?;
+            self.open = Some((block, records.unwrap_or_default()));
+        }
+        if let Some((_, records)) = &mut self.open {
+            if records.len() < place + RECORD {
+                records.resize(place + RECORD, 0);
+            }
+            records[place..place + RECORD].copy_from_slice(&fact.map_or([0; RECORD], Fact::bytes));
+        }
+        Ok(())
+    }
+
+    /// Writes what is not written yet.
+    pub fn flush(&mut self) -> rusqlite::Result<()> {
+        let Some((block, records)) = self.open.take() else { return Ok(()) };
+        let mut put = self.connection.prepare_cached("INSERT OR REPLACE INTO facts VALUES (?, ?)")?;
+        put.execute(params![block, records]).map(drop)
+    }
+}
+
+/// The records of all messages, by their ids.
+pub(crate) struct Facts {
+    records: Vec<u8>,
+}
+
+impl Facts {
+    /// Reads them all: 8 MB for a million.
+    pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut list = connection.prepare_cached("SELECT block, records FROM facts ORDER BY block")?;
+        let mut rows = list.query([])?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            let start = usize::try_from(row.get::<_, i64>(0)? * BLOCK).unwrap_or_default() * RECORD;
+            let records = row.get_ref(1)?.as_blob()?;
+            all.resize(start, 0);
+            all.extend_from_slice(records);
+        }
+        Ok(Self { records: all })
+    }
+
+    /// One more than the largest id.
+    pub fn end(&self) -> usize {
+        self.records.len() / RECORD
+    }
+
+    /// What is known of a message.
+    pub fn get(&self, message: usize) -> Option<Fact> {
+        let (records, _) = self.records.as_chunks::<RECORD>();
+        records.get(message).and_then(|record| Fact::parse(*record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written() {
+        let fact = Fact {
+            session: 70_000,
+            minutes: minutes(Some(1_790_000_000_000)),
+            length: length_code(99),
+            role: Role::Tool,
+            is_copy: true,
+        };
+        assert_eq!(Fact::parse(fact.bytes()), Some(fact));
+        assert_eq!(Fact::parse([0; RECORD]), None);
+        assert_eq!((minutes(None), minutes(Some(0)), minutes(Some(i64::MAX))), (0, 1, (1 << 24) - 1));
+        for terms in [0, 1, 7, 100, 4000] {
+            let back = length(length_code(terms));
+            assert!((back - terms as f32).abs() <= terms as f32 * 0.05 + 0.1, "{terms} {back}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Forgetting on request: nothing of it stays in the store, and reading transcripts again doesn't bring it back.
+
+use std::path::Path;
+
+use rusqlite::{Transaction, TransactionBehavior};
+
+use super::append::drop_messages;
+use super::forgotten::Forgotten;
+use super::{Store, database, now};
+use crate::HistoryError;
+
+/// What to forget.
+#[derive(Debug, Clone, Copy)]
+pub enum Forget<'a> {
+    /// A session: its id, or the start of it.
+    Session(&'a str),
+    /// All sessions of a directory and those below it.
+    Project(&'a Path),
+    /// Everything that was said before a time, in milliseconds since 1970.
+    Before(i64),
+}
+
+/// What was, or would be, forgotten.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forgot {
+    /// How many sessions have messages less.
+    pub sessions: usize,
+    /// How many messages.
+    pub messages: usize,
+}
+
+impl Store {
+    /// How much [`Store::forget`] would forget.
+    pub fn would_forget(&self, what: &Forget<'_>) -> Result<Forgot, HistoryError> {
+        let which = self.which(what)?;
+        let count = || -> rusqlite::Result<Forgot> {
+            let sql = format!("SELECT count(*), count(DISTINCT session) FROM messages WHERE {which}");
+            self.connection.query_row(&sql, [], |row| {
+                let number = |place| row.get::<_, i64>(place).map(|n| usize::try_from(n).unwrap_or_default());
+                Ok(Forgot { messages: number(0)?, sessions: number(1)? })
+            })
+        };
+        count().map_err(|e| self.failed(e))
+    }
+
+    /// Forgets messages: their texts, words and vectors, and what free pages still hold of them. The transcripts stay as
+    /// they are; what they say of this is not stored again.
+    pub fn forget(&self, what: &Forget<'_>) -> Result<Forgot, HistoryError> {
+        let which = self.which(what)?;
+        let forgot = self.would_forget(what)?;
+        self.remember_forgetting(what, &which)?;
+        let forget = || -> rusqlite::Result<()> {
+            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+            drop_messages(&transaction, &format!("SELECT id FROM messages WHERE {which}"), [])?;
+            // Entries of the index go when its parts are merged.
+            transaction.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
+            transaction.commit()?;
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        forget().map_err(|e| self.failed(e))?;
+        database::remove_aside(self.directory())?;
+        Ok(forgot)
+    }
+
+    /// Writes down what must not come back, before it goes.
+    fn remember_forgetting(&self, what: &Forget<'_>, which: &str) -> Result<(), HistoryError> {
+        let _turn = aiw_home::Turn::acquire(&self.directory().join(".forget.lock"))?;
+        let mut forgotten = Forgotten::load(self.directory())?;
+        let time = now();
+        match what {
+            Forget::Before(before) => forgotten.before = forgotten.before.max(*before),
+            Forget::Session(_) | Forget::Project(_) => {
+                let names = || -> rusqlite::Result<Vec<String>> {
+                    let sql =
+                        format!("SELECT name FROM sessions WHERE id IN (SELECT session FROM messages WHERE {which})");
+                    self.connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
+                };
+                let names = names().map_err(|e| self.failed(e))?;
+                forgotten.sessions.extend(names.into_iter().map(|name| (name, time)));
+                if let Forget::Project(project) = what {
+                    forgotten.projects.insert(project.to_string_lossy().into_owned(), time);
+                }
+            }
+        }
+        forgotten.save(self.directory())
+    }
+
+    /// The condition for messages to forget. It holds numbers only.
+    fn which(&self, what: &Forget<'_>) -> Result<String, HistoryError> {
+        Ok(match what {
+            Forget::Session(session) => format!("session = {}", self.session_number(session)?),
+            Forget::Before(time) => format!("time < {time}"),
+            Forget::Project(project) => {
+                let list = || -> rusqlite::Result<Vec<(i64, String)>> {
+                    let mut list = self.connection.prepare("SELECT id, path FROM projects")?;
+                    list.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+                };
+                let projects = list().map_err(|e| self.failed(e))?;
+                let below: Vec<String> = projects
+                    .into_iter()
+                    .filter(|(_, path)| Path::new(path).starts_with(project))
+                    .map(|(id, _)| id.to_string())
+                    .collect();
+                format!("session IN (SELECT id FROM sessions WHERE project IN ({}))", below.join(", "))
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{Cli, Message, Progress, Query, Role};
+
+    fn message(session: &str, project: &str, uuid: &str, time: i64, text: &str) -> Message {
+        Message {
+            uuid: uuid.into(),
+            session: session.into(),
+            project: project.into(),
+            time: Some(time),
+            role: Role::User,
+            tools: Vec::new(),
+            text: text.into(),
+            agent: None,
+            offset: 0,
+        }
+    }
+
+    fn filled(directory: &Path) -> (Store, Vec<Message>) {
+        let store = Store::open(directory).unwrap();
+        let messages = vec![
+            message("one", "/p/a", "1", 1_700_000_000_000, "the xylophone needs a handshake"),
+            message("one", "/p/a", "2", 1_780_000_000_000, "the marimba is fine"),
+            message("two", "/p/a/sub", "3", 1_780_000_000_001, "a theremin"),
+            message("three", "/p/b", "4", 1_780_000_000_002, "an accordion"),
+        ];
+        append(&store, &messages);
+        (store, messages)
+    }
+
+    fn append(store: &Store, messages: &[Message]) -> usize {
+        let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+        store.append(Cli::Claude, Path::new("/t"), messages, &progress).unwrap().stored
+    }
+
+    fn found(store: &Store, text: &str) -> usize {
+        store.search(&Query { text, ..Query::default() }, None).unwrap().len()
+    }
+
+    /// Whether any file of the store has these bytes.
+    fn is_on_disk(directory: &Path, text: &str) -> bool {
+        std::fs::read_dir(directory).unwrap().any(|entry| {
+            let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        })
+    }
+
+    #[test]
+    fn what_is_forgotten_is_on_no_page_and_does_not_come_back() {
+        let home = tempfile::tempdir().unwrap();
+        let (store, messages) = filled(home.path());
+        assert!(is_on_disk(home.path(), "xylophon") && found(&store, "xylophone") == 1);
+        assert_eq!(store.forget(&Forget::Session("one")).unwrap(), Forgot { sessions: 1, messages: 2 });
+        for word in ["xylophon", "marimba", "handshak"] {
+            assert_eq!((found(&store, word), is_on_disk(home.path(), word)), (0, false), "{word}");
+        }
+        assert_eq!(found(&store, "accordion"), 1);
+        assert_eq!(append(&store, &messages), 0);
+        assert!(matches!(store.forget(&Forget::Session("one")), Err(HistoryError::NoSession { .. })));
+        // The session goes on.
+        let later = message("one", "/p/a", "9", now() + 60_000, "a new marimba");
+        assert_eq!(append(&store, &[later]), 1);
+    }
+
+    #[test]
+    fn a_project_is_forgotten_with_what_is_below_it_and_a_time_with_what_was_before() {
+        let home = tempfile::tempdir().unwrap();
+        let (store, messages) = filled(home.path());
+        assert_eq!(store.forget(&Forget::Before(1_750_000_000_000)).unwrap(), Forgot { sessions: 1, messages: 1 });
+        assert_eq!((found(&store, "xylophone"), found(&store, "marimba")), (0, 1));
+        assert!(!is_on_disk(home.path(), "xylophone"));
+        let sessions = store.sessions(&super::super::view::Sessions::default()).unwrap();
+        let one = sessions.iter().find(|session| session.id == "one").unwrap();
+        assert_eq!((one.title.as_str(), one.first, one.messages), ("the marimba is fine", one.last, 1));
+        assert_eq!(store.forget(&Forget::Project(Path::new("/p/a"))).unwrap(), Forgot { sessions: 2, messages: 2 });
+        assert_eq!((found(&store, "marimba theremin"), found(&store, "accordion")), (0, 1));
+        assert_eq!(append(&store, &messages), 0);
+        assert_eq!(store.stats().unwrap().messages, 1);
+    }
+}

@@ -1,0 +1,56 @@
+//! What was forgotten on request, so that reading a transcript again doesn't bring it back.
+//!
+//! In a file of its own: a store that is made anew still knows it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{HistoryError, Message};
+
+/// The most bytes of the file.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// What no message may come back of. Times are in milliseconds since 1970.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Forgotten {
+    /// Sessions, each up to the time when it was forgotten.
+    #[serde(default)]
+    pub sessions: BTreeMap<String, i64>,
+    /// Projects, each up to the time when it was forgotten.
+    #[serde(default)]
+    pub projects: BTreeMap<String, i64>,
+    /// Everything before this time.
+    #[serde(default)]
+    pub before: i64,
+}
+
+impl Forgotten {
+    fn path(directory: &Path) -> PathBuf {
+        directory.join("forgotten.json")
+    }
+
+    pub fn load(directory: &Path) -> Result<Self, HistoryError> {
+        let path = Self::path(directory);
+        let Some(bytes) = aiw_home::read_capped(&path, MAX_BYTES)? else { return Ok(Self::default()) };
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+            aiw_home::HomeError::io("read", &path, source).into()
+        })
+    }
+
+    pub fn save(&self, directory: &Path) -> Result<(), HistoryError> {
+        let bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        Ok(aiw_home::replace(&Self::path(directory), &bytes, aiw_home::Mode::Private)?)
+    }
+
+    /// Whether a message must not come back.
+    pub fn covers(&self, message: &Message) -> bool {
+        let time = message.time.unwrap_or(i64::MIN);
+        let project = Path::new(&message.project);
+        (message.time.is_some() && time < self.before)
+            || self.sessions.get(&message.session).is_some_and(|until| time <= *until)
+            || self.projects.iter().any(|(path, until)| time <= *until && project.starts_with(path))
+    }
+}

@@ -1,0 +1,218 @@
+//! The database: what is kept of messages, and how far each transcript was read.
+
+mod append;
+mod database;
+mod facts;
+mod forget;
+mod forgotten;
+mod markdown;
+mod packed;
+mod schema;
+mod terms;
+pub(crate) mod vectors;
+mod view;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::{Cli, HistoryError, Role};
+pub use append::Appended;
+pub(crate) use append::{cli_number, text_hash};
+use database::Opened;
+pub(crate) use database::path_of;
+pub(crate) use facts::{Fact, Facts, length, minutes};
+pub use forget::{Forget, Forgot};
+pub use markdown::markdown;
+pub(crate) use packed::{Text, Uuid};
+pub(crate) use terms::{names, terms, words};
+pub use view::{Part, Range, Session, Sessions, Stats, Stored};
+
+/// How far a transcript was read, and what it looked like then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Where the next line starts.
+    pub offset: u64,
+    /// The last message's id.
+    pub last_uuid: Option<String>,
+    /// The file's size.
+    pub size: u64,
+    /// When the file changed, in milliseconds since 1970.
+    pub modified: i64,
+    /// The file's number in its file system.
+    pub inode: u64,
+    /// A hash of the file's first bytes: another one shows that it was rewritten.
+    pub head: [u8; 32],
+}
+
+/// A transcript, or a part of one, that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The transcript.
+    pub path: PathBuf,
+    /// What is wrong with it, in a few words.
+    pub reason: String,
+    /// How often this was seen since the file was read from its start.
+    pub count: u64,
+    /// When it was last seen, in milliseconds since 1970.
+    pub time: i64,
+}
+
+/// The messages of past sessions, in one database. Several processes may have it open.
+pub struct Store {
+    pub(crate) connection: Connection,
+    directory: PathBuf,
+}
+
+impl Store {
+    /// Opens the store in a directory, usually `~/.aiw/history`, and makes it if there is none. An older one is
+    /// migrated. A damaged one is set aside, and an empty one takes its place: [`Store::must_rebuild`] says so.
+    pub fn open(directory: &Path) -> Result<Self, HistoryError> {
+        let Opened { connection } = database::open(directory)?;
+        Ok(Self { connection, directory: directory.to_owned() })
+    }
+
+    /// Opens the store if there is one already.
+    pub fn open_existing(directory: &Path) -> Result<Option<Self>, HistoryError> {
+        if database::path(directory).exists() { Self::open(directory).map(Some) } else { Ok(None) }
+    }
+
+    /// The directory that it is in.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Whether a damaged store was set aside, and all transcripts are to be read again.
+    pub fn must_rebuild(&self) -> Result<bool, HistoryError> {
+        let rebuild = || -> rusqlite::Result<bool> {
+            let state: Option<i64> =
+                self.connection.query_row("SELECT rebuild FROM state", [], |row| row.get(0)).optional()?;
+            Ok(state == Some(1))
+        };
+        rebuild().map_err(|e| self.failed(e))
+    }
+
+    /// Says that all transcripts were read again.
+    pub fn rebuilt(&self) -> Result<(), HistoryError> {
+        self.connection.execute("UPDATE state SET rebuild = 0", []).map(drop).map_err(|e| self.failed(e))
+    }
+
+    /// Looks for damage in the whole database. It takes seconds for a large one. A damaged one is set aside when it is
+    /// opened next.
+    pub fn check(&self) -> Result<(), HistoryError> {
+        let check = || self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+        match check().map_err(|e| self.failed(e))?.as_str() {
+            "ok" => Ok(()),
+            reason => Err(database::mark_damaged(&self.directory, reason)),
+        }
+    }
+
+    /// How far a transcript was read. `None` if it was not yet.
+    pub fn progress(&self, path: &Path) -> Result<Option<Progress>, HistoryError> {
+        let find = || -> rusqlite::Result<Option<Progress>> {
+            let mut find = self.connection.prepare_cached(
+                "SELECT offset, last_uuid, size, modified, inode, head FROM files WHERE path = ? AND head IS NOT NULL",
+            )?;
+            find.query_row(params![database::path_key(path)], |row| {
+                Ok(Progress {
+                    offset: row.get::<_, i64>(0)?.cast_unsigned(),
+                    last_uuid: row.get(1)?,
+                    size: row.get::<_, i64>(2)?.cast_unsigned(),
+                    modified: row.get(3)?,
+                    inode: row.get::<_, i64>(4)?.cast_unsigned(),
+                    head: row.get(5)?,
+                })
+            })
+            .optional()
+        };
+        find().map_err(|e| self.failed(e))
+    }
+
+    /// Every transcript that something was read from.
+    pub fn files(&self) -> Result<Vec<PathBuf>, HistoryError> {
+        let list = || -> rusqlite::Result<Vec<PathBuf>> {
+            let mut list =
+                self.connection.prepare_cached("SELECT path FROM files WHERE head IS NOT NULL ORDER BY id")?;
+            let paths = list.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+            paths.map(|path| path.map(|path| path_of(&path))).collect()
+        };
+        list().map_err(|e| self.failed(e))
+    }
+
+    /// Notes that a part of a transcript could not be read. `doctor` names it.
+    pub fn skipped(&self, path: &Path, reason: &str) -> Result<(), HistoryError> {
+        let reason = aiw_core::one_line(reason, 200);
+        let note = || -> rusqlite::Result<()> {
+            let mut note = self.connection.prepare_cached(
+                "INSERT INTO problems (path, reason, count, time) VALUES (?, ?, 1, ?)
+                 ON CONFLICT DO UPDATE SET count = count + 1, time = excluded.time",
+            )?;
+            note.execute(params![database::path_key(path), reason, now()]).map(drop)
+        };
+        note().map_err(|e| self.failed(e))
+    }
+
+    /// What could not be read, the latest first: at most a thousand.
+    pub fn problems(&self) -> Result<Vec<Problem>, HistoryError> {
+        let list = || -> rusqlite::Result<Vec<Problem>> {
+            let mut list = self
+                .connection
+                .prepare_cached("SELECT path, reason, count, time FROM problems ORDER BY time DESC, path LIMIT 1000")?;
+            let problems = list.query_map([], |row| {
+                Ok(Problem {
+                    path: path_of(&row.get::<_, Vec<u8>>(0)?),
+                    reason: row.get(1)?,
+                    count: row.get::<_, i64>(2)?.cast_unsigned(),
+                    time: row.get(3)?,
+                })
+            })?;
+            problems.collect()
+        };
+        list().map_err(|e| self.failed(e))
+    }
+
+    /// The number of the session with this id, or the only one whose id starts like this.
+    pub(crate) fn session_number(&self, session: &str) -> Result<i64, HistoryError> {
+        let find = || -> rusqlite::Result<Vec<(i64, String)>> {
+            let mut find = self.connection.prepare_cached(
+                "SELECT id, name FROM sessions WHERE name >= ?1 AND name < ?2 AND messages > 0 ORDER BY name LIMIT 100",
+            )?;
+            find.query_map([session, &format!("{session}\u{10ffff}")], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let found = find().map_err(|e| self.failed(e))?;
+        match &found[..] {
+            [(id, name), ..] if name == session => Ok(*id),
+            [(id, _)] if !session.is_empty() => Ok(*id),
+            [] => Err(HistoryError::NoSession { session: session.to_owned() }),
+            several => Err(HistoryError::Ambiguous { start: session.to_owned(), count: several.len() }),
+        }
+    }
+
+    /// What an error of SQLite means here. Damage is noted, so that the next process sets the database aside.
+    pub(crate) fn failed(&self, error: rusqlite::Error) -> HistoryError {
+        database::failed(&self.directory, error)
+    }
+}
+
+/// The CLI that a number of the database stands for.
+pub(crate) const fn cli_of(number: i64) -> Cli {
+    match number {
+        2 => Cli::Codex,
+        3 => Cli::Gemini,
+        _ => Cli::Claude,
+    }
+}
+
+/// The role that a number of the database stands for.
+pub(crate) const fn role_of(number: i64) -> Role {
+    match number {
+        1 => Role::User,
+        3 => Role::Tool,
+        _ => Role::Assistant,
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    i64::try_from(aiw_home::now_millis()).unwrap_or(i64::MAX)
+}

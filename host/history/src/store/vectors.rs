@@ -1,0 +1,307 @@
+//! Vectors of messages: as bytes, many in a row of the database, because a million of them are read for each search.
+
+use std::path::Path;
+
+use aiw_vectors::{Embedder, kernel};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::packed::Text;
+use super::{Store, database};
+use crate::HistoryError;
+
+/// Vectors in a row.
+const CHUNK: usize = 256;
+
+/// Messages that are embedded before they are stored.
+const BATCH: usize = 64;
+
+/// Bytes of a message that are embedded: more than the model's tokens.
+const MAX_EMBEDDED: usize = 2048;
+
+impl Store {
+    /// Makes vectors of up to `most` messages that have none of this model, and returns how many it made. Those of
+    /// another model go when all messages have new ones. Search works meanwhile.
+    pub fn embed(&self, embedder: &Embedder, most: usize) -> Result<usize, HistoryError> {
+        let failed = |e| self.failed(e);
+        let model = self.model(embedder).map_err(failed)?;
+        let mut made = 0;
+        while made < most {
+            let after = last_embedded(&self.connection, model).map_err(failed)?;
+            let texts = texts_after(&self.connection, after, BATCH.min(most - made)).map_err(failed)?;
+            if texts.is_empty() {
+                self.connection.execute("DELETE FROM vectors WHERE model <> ?", [model]).map_err(failed)?;
+                break;
+            }
+            let start = |text: &'_ str| text.floor_char_boundary(MAX_EMBEDDED);
+            let cut: Vec<&str> = texts.iter().map(|(_, text)| &text[..start(text)]).collect();
+            let vectors = embedder.embed(&cut)?;
+            let entries: Vec<(i64, &[f32])> =
+                texts.iter().map(|(id, _)| *id).zip(vectors.iter().map(Vec::as_slice)).collect();
+            if !self.keep(model, after, &entries).map_err(failed)? {
+                // Another process embeds too.
+                break;
+            }
+            made += texts.len();
+        }
+        Ok(made)
+    }
+
+    /// How many messages have no vector of this model yet, about.
+    pub fn without_vectors(&self, embedder: &Embedder) -> Result<u64, HistoryError> {
+        let count = || -> rusqlite::Result<i64> {
+            let model = self.model(embedder)?;
+            let after = last_embedded(&self.connection, model)?;
+            self.connection.query_row("SELECT count(*) FROM messages WHERE id > ?", [after], |row| row.get(0))
+        };
+        count().map(i64::cast_unsigned).map_err(|e| self.failed(e))
+    }
+
+    /// Whether any message has a vector.
+    pub fn has_vectors(&self) -> Result<bool, HistoryError> {
+        let find = "SELECT EXISTS (SELECT 1 FROM vectors)";
+        self.connection.query_row(find, [], |row| row.get(0)).map_err(|e| self.failed(e))
+    }
+
+    fn model(&self, embedder: &Embedder) -> rusqlite::Result<i64> {
+        let mut put = self.connection.prepare_cached(
+            "INSERT INTO models (identity, dimensions) VALUES (?, ?)
+             ON CONFLICT DO UPDATE SET dimensions = excluded.dimensions RETURNING id",
+        )?;
+        let dimensions = i64::try_from(embedder.dimensions()).unwrap_or_default();
+        put.query_row(params![embedder.identity(), dimensions], |row| row.get(0))
+    }
+
+    /// `false` if somebody else went on meanwhile.
+    fn keep(&self, model: i64, after: i64, entries: &[(i64, &[f32])]) -> rusqlite::Result<bool> {
+        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        if last_embedded(&transaction, model)? != after {
+            return Ok(false);
+        }
+        let mut find = transaction.prepare_cached(
+            "SELECT first, ids, units, codes FROM vectors WHERE model = ? ORDER BY first DESC LIMIT 1",
+        )?;
+        let last = find
+            .query_row([model], |row| {
+                Ok((row.get(0)?, Chunk { ids: row.get(1)?, units: row.get(2)?, codes: row.get(3)? }))
+            })
+            .optional()?;
+        let (mut first, mut chunk): (i64, Chunk) = last.filter(|(_, chunk)| chunk.len() < CHUNK).unwrap_or_default();
+        for (id, vector) in entries {
+            if chunk.len() == 0 {
+                first = *id;
+            }
+            chunk.push(*id, vector);
+            if chunk.len() == CHUNK {
+                chunk.save(&transaction, model, first)?;
+                chunk = Chunk::default();
+            }
+        }
+        if chunk.len() > 0 {
+            chunk.save(&transaction, model, first)?;
+        }
+        drop(find);
+        transaction.commit()?;
+        Ok(true)
+    }
+}
+
+/// A row of vectors.
+#[derive(Default)]
+struct Chunk {
+    /// Ids of messages, each as eight bytes, ascending.
+    ids: Vec<u8>,
+    /// What one unit of a byte stands for, each as four bytes.
+    units: Vec<u8>,
+    codes: Vec<u8>,
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        self.ids.len() / 8
+    }
+
+    fn push(&mut self, id: i64, vector: &[f32]) {
+        let width = kernel::width(vector.len());
+        let mut codes = Vec::with_capacity(width);
+        let unit = kernel::quantize(vector, width, &mut codes);
+        self.ids.extend(id.to_le_bytes());
+        self.units.extend(unit.to_le_bytes());
+        self.codes.extend(codes.into_iter().map(i8::cast_unsigned));
+    }
+
+    fn save(&self, connection: &Connection, model: i64, first: i64) -> rusqlite::Result<()> {
+        let last = self.ids.as_chunks::<8>().0.last().map_or(first, |bytes| i64::from_le_bytes(*bytes));
+        let mut save = connection.prepare_cached("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)")?;
+        save.execute(params![model, first, last, self.ids, self.units, self.codes]).map(drop)
+    }
+}
+
+fn last_embedded(connection: &Connection, model: i64) -> rusqlite::Result<i64> {
+    let mut find = connection.prepare_cached("SELECT last FROM vectors WHERE model = ? ORDER BY first DESC LIMIT 1")?;
+    Ok(find.query_row([model], |row| row.get(0)).optional()?.unwrap_or_default())
+}
+
+fn texts_after(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut list = connection.prepare_cached("SELECT id, text FROM messages WHERE id > ? ORDER BY id LIMIT ?")?;
+    let texts = list.query_map([after, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+        Ok((row.get(0)?, row.get::<_, Text>(1)?.0))
+    })?;
+    texts.collect()
+}
+
+/// Drops the vectors of messages, whose ids ascend.
+pub(super) fn drop_vectors(connection: &Connection, ids: &[i64]) -> rusqlite::Result<()> {
+    let (Some(least), Some(most)) = (ids.first(), ids.last()) else { return Ok(()) };
+    let mut list = connection
+        .prepare_cached("SELECT model, first, last, ids, units, codes FROM vectors WHERE last >= ? AND first <= ?")?;
+    let mut rows = list.query([least, most])?;
+    let mut changed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (model, first, last): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let within = ids.partition_point(|id| *id < first)..ids.partition_point(|id| *id <= last);
+        if within.is_empty() {
+            continue;
+        }
+        let (all, units, codes) = (row.get_ref(3)?.as_blob()?, row.get_ref(4)?.as_blob()?, row.get_ref(5)?.as_blob()?);
+        let mut kept = Chunk::default();
+        let mut start = None;
+        let width = codes.len() / (all.len() / 8).max(1);
+        for (place, id) in all.as_chunks::<8>().0.iter().enumerate() {
+            let number = i64::from_le_bytes(*id);
+            if ids[within.clone()].binary_search(&number).is_err() {
+                start.get_or_insert(number);
+                kept.ids.extend(id);
+                kept.units.extend(units.get(place * 4..place * 4 + 4).unwrap_or_default());
+                kept.codes.extend(codes.get(place * width..(place + 1) * width).unwrap_or_default());
+            }
+        }
+        changed.push((model, first, start, kept));
+    }
+    drop(rows);
+    for (model, first, start, kept) in changed {
+        connection.execute("DELETE FROM vectors WHERE model = ? AND first = ?", [model, first])?;
+        if let Some(start) = start {
+            kept.save(connection, model, start)?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows from which on several threads read.
+const MANY: usize = 128;
+
+/// How near messages are to a vector of length 1, by their ids: a cosine, or NaN if there is no vector. `None` if this
+/// model has made none.
+pub(crate) fn nearness(
+    connection: &Connection,
+    directory: &Path,
+    identity: &str,
+    vector: &[f32],
+    end: usize,
+) -> rusqlite::Result<Option<Vec<f32>>> {
+    let mut find = connection.prepare_cached("SELECT id FROM models WHERE identity = ?")?;
+    let Some(model) = find.query_row([identity], |row| row.get::<_, i64>(0)).optional()? else { return Ok(None) };
+    let mut list = connection.prepare_cached("SELECT first FROM vectors WHERE model = ? ORDER BY first")?;
+    let rows: Vec<i64> = list.query_map([model], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let width = kernel::width(vector.len());
+    let mut codes = Vec::with_capacity(width);
+    let unit = kernel::quantize(vector, width, &mut codes);
+    let query: Vec<i16> = codes.into_iter().map(i16::from).collect();
+    let threads =
+        if rows.len() < MANY { 1 } else { std::thread::available_parallelism().map_or(1, usize::from).min(4) };
+    let shares: Vec<&[i64]> = rows.chunks(rows.len().div_ceil(threads)).collect();
+    let near = |connection: &Connection, share: &[i64]| scan(connection, model, share, &query, unit);
+    let others = |share: &[i64]| -> rusqlite::Result<Vec<(i64, f32)>> { near(&database::another(directory)?, share) };
+    let parts: Vec<rusqlite::Result<Vec<(i64, f32)>>> = std::thread::scope(|scope| {
+        let (own, rest) = shares.split_at(1.min(shares.len()));
+        let others = &others;
+        let waiting: Vec<_> = rest.iter().map(|share| scope.spawn(move || others(share))).collect();
+        let mut parts: Vec<_> = own.iter().map(|share| near(connection, share)).collect();
+        parts.extend(waiting.into_iter().zip(rest).map(|(thread, share)| {
+            // Without a thread's part, this one does it.
+            thread.join().unwrap_or_else(|_| near(connection, share))
+        }));
+        parts
+    });
+    let mut all = vec![f32::NAN; end];
+    for part in parts {
+        for (id, cosine) in part? {
+            if let Some(place) = usize::try_from(id).ok().and_then(|id| all.get_mut(id)) {
+                *place = cosine;
+            }
+        }
+    }
+    Ok(Some(all))
+}
+
+/// The cosines of the vectors in some rows, which are neighbours.
+fn scan(
+    connection: &Connection,
+    model: i64,
+    rows: &[i64],
+    query: &[i16],
+    unit: f32,
+) -> rusqlite::Result<Vec<(i64, f32)>> {
+    let (Some(least), Some(most)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+    let mut list =
+        connection.prepare_cached("SELECT ids, units, codes FROM vectors WHERE model = ? AND first BETWEEN ? AND ?")?;
+    let mut found = list.query([model, *least, *most])?;
+    let mut near = Vec::with_capacity(rows.len() * CHUNK);
+    let mut signed: Vec<i8> = Vec::new();
+    while let Some(row) = found.next()? {
+        let (ids, units) = (row.get_ref(0)?.as_blob()?, row.get_ref(1)?.as_blob()?);
+        let (ids, units) = (ids.as_chunks::<8>().0, units.as_chunks::<4>().0);
+        signed.clear();
+        signed.extend(row.get_ref(2)?.as_blob()?.iter().map(|byte| byte.cast_signed()));
+        kernel::dots(&signed, query, |slot, dot| {
+            if let (Some(id), Some(scale)) = (ids.get(slot), units.get(slot)) {
+                near.push((i64::from_le_bytes(*id), dot as f32 * unit * f32::from_le_bytes(*scale)));
+            }
+        });
+    }
+    Ok(near)
+}
+
+/// What the bench of figures needs.
+#[doc(hidden)]
+pub mod bench {
+    use super::{Chunk, Connection, HistoryError, Store, nearness, params};
+
+    /// Gives each message a vector that `make` makes.
+    pub fn fill(
+        store: &Store,
+        identity: &str,
+        dimensions: usize,
+        mut make: impl FnMut() -> Vec<f32>,
+    ) -> Result<(), HistoryError> {
+        let mut fill = || -> rusqlite::Result<()> {
+            let transaction = store.connection.unchecked_transaction()?;
+            transaction.execute(
+                "INSERT INTO models (identity, dimensions) VALUES (?, ?)",
+                params![identity, i64::try_from(dimensions).unwrap_or_default()],
+            )?;
+            let model = transaction.last_insert_rowid();
+            let ids: Vec<i64> = ids(&transaction)?;
+            for ids in ids.chunks(super::CHUNK) {
+                let mut chunk = Chunk::default();
+                ids.iter().for_each(|id| chunk.push(*id, &make()));
+                chunk.save(&transaction, model, ids[0])?;
+            }
+            transaction.commit()
+        };
+        fill().map_err(|e| store.failed(e))
+    }
+
+    fn ids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+        connection.prepare("SELECT id FROM messages ORDER BY id")?.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// How many vectors were compared.
+    pub fn scan(store: &Store, identity: &str, vector: &[f32]) -> Result<usize, HistoryError> {
+        let near = nearness(&store.connection, store.directory(), identity, vector, 2_000_000);
+        Ok(near.map_err(|e| store.failed(e))?.map_or(0, |near| near.iter().filter(|near| !near.is_nan()).count()))
+    }
+}

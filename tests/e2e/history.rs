@@ -1,0 +1,244 @@
+//! `aiw history …` and the MCP tools over past sessions.
+
+use std::fs;
+use std::path::Path;
+
+use aiw_history::{Cli, Message, Progress, Role, Store};
+use aiw_tests::Environment;
+use serde_json::{Value, json};
+
+use crate::mcp::Client;
+
+const MARCH: i64 = 1_772_323_200_000;
+
+fn message(session: &str, uuid: &str, role: Role, minute: i64, text: &str) -> Message {
+    Message {
+        uuid: uuid.into(),
+        session: session.into(),
+        project: if session.starts_with('a') { "/srv/shop".into() } else { "/srv/it's here".into() },
+        time: Some(MARCH + minute * 60_000),
+        role,
+        tools: if role == Role::Tool { vec!["Bash".into()] } else { Vec::new() },
+        text: text.into(),
+        agent: None,
+        offset: 0,
+    }
+}
+
+/// A home with three sessions.
+fn filled() -> Environment {
+    let env = Environment::new();
+    let store = Store::open(&env.home().join("history")).unwrap();
+    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let sessions = [
+        (
+            Cli::Claude,
+            vec![
+                message("a1-first", "a1", Role::User, 0, "The TLS handshake with the mirror fails, why?"),
+                message(
+                    "a1-first",
+                    "a2",
+                    Role::Tool,
+                    1,
+                    "error: certificate verify failed: unable to get local issuer",
+                ),
+                message(
+                    "a1-first",
+                    "a3",
+                    Role::Assistant,
+                    2,
+                    "The chain lacks the intermediate: loadTrustStore drops it.",
+                ),
+                message(
+                    "a1-first",
+                    "a4",
+                    Role::Assistant,
+                    3,
+                    "Fixed: \u{1b}[31mloadTrustStore\u{1b}[0m keeps all of them.",
+                ),
+            ],
+        ),
+        (
+            Cli::Codex,
+            vec![
+                message("b2-second", "b1", Role::User, 50_000, "登录页面一直卡住"),
+                message("b2-second", "b2", Role::Assistant, 50_001, "连接池已经耗尽，我增大了连接池。"),
+            ],
+        ),
+        (Cli::Gemini, vec![message("c3-third", "c1", Role::User, 60_000, "certificate of the printer")]),
+    ];
+    for (cli, messages) in &sessions {
+        let path = format!("/transcripts/{}.jsonl", messages[0].session);
+        store.append(*cli, Path::new(&path), messages, &progress).unwrap();
+    }
+    env
+}
+
+fn uuids(answer: &Value) -> Vec<&str> {
+    answer["hits"].as_array().unwrap().iter().map(|hit| hit["uuid"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
+    let env = filled();
+    let found = env.json(&["history", "search", "chain intermediate"]);
+    let first = &found["hits"][0];
+    let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["session", "cli", "project", "time", "role", "snippet", "score", "resume", "path", "uuid"]
+            .iter()
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "took_ms"]);
+    assert!(first["score"].as_f64().unwrap() > 0.0 && found["took_ms"].as_f64().unwrap() > 0.0);
+    let mut whole = first.clone();
+    whole["score"] = json!(1);
+    insta::assert_snapshot!(format!("{whole:#}"), @r#"
+    {
+      "session": "a1-first",
+      "cli": "claude",
+      "project": "/srv/shop",
+      "time": "2026-03-01T00:02:00Z",
+      "role": "assistant",
+      "snippet": "The chain lacks the intermediate: loadTrustStore drops it.",
+      "score": 1,
+      "resume": "cd /srv/shop && claude --resume a1-first",
+      "path": "/transcripts/a1-first.jsonl",
+      "uuid": "a3"
+    }
+    "#);
+    assert_eq!(uuids(&env.json(&["history", "search", "登录"])), ["b1"]);
+    assert_eq!(
+        env.json(&["history", "search", "登录"])["hits"][0]["resume"],
+        r#"cd "/srv/it's here" && codex resume b2-second"#
+    );
+    // One hit for each message, and the words may be several arguments.
+    let name = env.json(&["history", "search", "load", "trust", "store"]);
+    assert_eq!(uuids(&name).iter().filter(|uuid| **uuid == "a4").count(), 1);
+    assert!(!env.run(&["history", "search", "loadTrustStore"]).ok().stdout.contains('\u{1b}'));
+    for (filter, expected) in [
+        (&["--limit", "1"][..], 1),
+        (&["--project", "/srv"], 3),
+        (&["--project", "/srv/shop"], 1),
+        (&["--project", "/sr"], 0),
+        (&["--cli", "gemini"], 1),
+        (&["--role", "tool"], 1),
+        (&["--tool", "bash"], 1),
+        (&["--session", "a1"], 1),
+        (&["--since", "2026-03-02"], 1),
+    ] {
+        let found = env.json(&[&["history", "search", "certificate"][..], filter].concat());
+        let expected = if filter == ["--project", "/srv"] { 2 } else { expected };
+        assert_eq!(uuids(&found).len(), expected, "{filter:?}: {found:#}");
+    }
+    assert_eq!(uuids(&env.json(&["history", "search", "nothingofthekind"])), [""; 0]);
+    let unknown = env.run(&["history", "search", "certificate", "--session", "zz"]);
+    insta::assert_snapshot!(unknown.whole(), @r"
+    ------- stderr -------
+    error: no session `zz` is in the history
+    hint: list them with `aiw history sessions`
+    ------- exit code 2 -------
+    ");
+}
+
+#[test]
+fn an_empty_history_says_how_to_fill_it() {
+    let env = Environment::new();
+    let said = env.run(&["history", "search", "anything"]).ok();
+    assert!(said.stdout.contains("aiw history import --all"), "{}", said.stdout);
+    assert_eq!(env.json(&["history", "search", "anything"])["hits"], json!([]));
+    assert_eq!(env.json(&["history", "stats"])["messages"], 0);
+}
+
+#[test]
+fn sessions_are_listed_shown_and_exported() {
+    let env = filled();
+    let listed = env.json(&["history", "sessions"]);
+    let ids: Vec<&str> =
+        listed["sessions"].as_array().unwrap().iter().map(|s| s["session"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["c3-third", "b2-second", "a1-first"]);
+    assert_eq!(listed["sessions"][2]["title"], "The TLS handshake with the mirror fails, why?");
+    let part = env.json(&["history", "show", "a1", "--around", "a3", "--limit", "2"]);
+    assert_eq!(
+        (part["messages"][1]["uuid"].as_str(), &part["earlier"], &part["later"]),
+        (Some("a3"), &json!(1), &json!(1))
+    );
+    let export = env.run(&["history", "export", "a1"]).ok().stdout;
+    assert!(export.starts_with("# The TLS handshake with the mirror fails, why?\n"), "{export}");
+    assert!(
+        export.contains("## tool: Bash (2026-03-01T00:01:00Z)\n\n```\nerror: certificate verify failed"),
+        "{export}"
+    );
+    let export: Value =
+        serde_json::from_str(&env.run(&["history", "export", "a1", "--format", "json"]).ok().stdout).unwrap();
+    assert_eq!(export["messages"].as_array().unwrap().len(), 4);
+    let stats = env.json(&["history", "stats"]);
+    assert_eq!((&stats["sessions"], &stats["messages"], &stats["projects"]), (&json!(3), &json!(7), &json!(2)));
+}
+
+#[test]
+fn what_is_forgotten_is_gone_from_the_disk() {
+    let env = filled();
+    let asks = env.run(&["history", "forget", "a1-first"]);
+    insta::assert_snapshot!(asks.whole(), @r"
+    ------- stderr -------
+    error: `Forget 4 messages of 1 sessions?` needs an answer, and there is no terminal to ask on
+    hint: answer with `--yes`
+    ------- exit code 2 -------
+    ");
+    assert_eq!(env.json(&["history", "forget", "a1-first", "--yes"]), json!({"sessions": 1, "messages": 4}));
+    assert_eq!(uuids(&env.json(&["history", "search", "handshake"])), [""; 0]);
+    for entry in fs::read_dir(env.home().join("history")).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(9).any(|window| window == b"handshake" || window == b"loadTrust"));
+    }
+    let project = env.json(&["history", "forget", "/srv/it's here", "--yes"]);
+    assert_eq!(project, json!({"sessions": 2, "messages": 3}));
+    assert_eq!(env.json(&["history", "forget", "--before", "2026-04-01", "--yes"])["messages"], 0);
+    assert_eq!(env.run(&["history", "forget"]).code, 64);
+}
+
+#[test]
+fn a_damaged_history_is_set_aside() {
+    let env = filled();
+    let path = env.home().join("history/history.db");
+    fs::write(&path, "no database at all".repeat(1000)).unwrap();
+    assert_eq!(env.json(&["history", "search", "handshake"])["hits"], json!([]));
+    assert!(env.home().join("history/history.db.damaged").exists());
+    assert_eq!(env.json(&["history", "stats"])["messages"], 0);
+}
+
+#[test]
+fn a_client_finds_hits_by_session_and_reads_around_one() {
+    let env = filled();
+    let mut client = Client::initialized(&env);
+    let found = client.good("search_history", json!({"query": "certificate handshake", "limit": 5}));
+    let sessions = found["sessions"].as_array().unwrap();
+    assert_eq!(sessions[0]["session_id"], "a1-first");
+    assert_eq!(sessions[0]["resume"], "cd /srv/shop && claude --resume a1-first");
+    let hits = sessions[0]["hits"].as_array().unwrap();
+    assert!(
+        hits.len() >= 2 && hits.iter().any(|hit| hit["snippet"].as_str().unwrap().contains("TLS **handshake**")),
+        "{found:#}"
+    );
+    assert!(hits[0]["why"].as_str().unwrap().starts_with("has ") && hits[0]["score"].as_f64().unwrap() > 0.0);
+    for (arguments, expected) in [
+        (json!({"query": "certificate", "project": "/srv/shop"}), 1),
+        (json!({"query": "certificate", "since": "2026-03-10"}), 1),
+        (json!({"query": "certificate", "role": "tool"}), 1),
+        (json!({"query": "certificate", "session_id": "c3-third"}), 1),
+        (json!({"query": "nothingofthekind"}), 0),
+    ] {
+        let found = client.good("search_history", arguments.clone());
+        assert_eq!(found["sessions"].as_array().unwrap().len(), expected, "{arguments}: {found:#}");
+    }
+    let part = client.good("get_session", json!({"session_id": "a1-first", "around": "a3", "max_chars": 500}));
+    let shown: Vec<&str> = part["messages"].as_array().unwrap().iter().map(|m| m["uuid"].as_str().unwrap()).collect();
+    assert!(shown.contains(&"a3") && shown.len() < 4, "{part:#}");
+    assert_eq!(part["earlier"].as_u64().unwrap() + part["later"].as_u64().unwrap() + shown.len() as u64, 4);
+    assert_eq!(client.good("get_session", json!({"session_id": "a1"}))["messages"].as_array().unwrap().len(), 4);
+    assert!(client.bad("get_session", json!({"session_id": "zz"})).contains("search_history names the sessions"));
+    assert!(client.bad("search_history", json!({"query": "x", "since": "yesterday"})).contains("a date (2026-03-01)"));
+    assert!(client.bad("search_history", json!({"query": "x", "role": "king"})).contains("`user`"));
+}

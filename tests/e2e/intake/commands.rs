@@ -1,0 +1,176 @@
+//! The commands themselves.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use aiw_tests::Environment;
+use serde_json::{Value, json};
+
+use super::{add, ended, hits, hook, kept, line, transcript};
+
+#[test]
+fn a_session_is_found_after_its_hook_and_once_after_many() {
+    let env = Environment::new();
+    add(&env, "s-1", &line("s-1", "u1", "user", "Why does the heron parser fail?"));
+    add(&env, "s-1", &line("s-1", "a1", "assistant", "It reads past the end."));
+    for _ in 0..3 {
+        hook(&env, "s-1");
+    }
+    let found = hits(&env, "heron");
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0]["uuid"], &found[0]["session"], &found[0]["role"]),
+        (&json!("u1"), &json!("s-1"), &json!("user"))
+    );
+    add(&env, "s-1", &line("s-1", "u2", "user", "And the egret?"));
+    hook(&env, "s-1");
+    assert_eq!(kept(&env, "s-1").into_values().collect::<Vec<_>>(), [1, 1, 1]);
+    assert_eq!(env.read("logs/history.log"), "");
+}
+
+#[test]
+fn the_hook_succeeds_and_says_nothing_whatever_it_hears() {
+    let env = Environment::new();
+    add(&env, "s-1", &line("s-1", "u1", "user", "text"));
+    let other = ended(&env, "s-1").replace("SessionEnd", "PreToolUse");
+    let outside =
+        json!({"session_id": "x", "transcript_path": "/etc/passwd", "hook_event_name": "SessionEnd"}).to_string();
+    for input in
+        ["", "{", "[]", "null", "{}", "\u{0}\u{1}", &"[".repeat(100_000), &other, &outside, &ended(&env, "none")]
+    {
+        let run = env.run_with_input(&["hooks", "handle"], input);
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""), "{input:.100}");
+    }
+    // Not even where it has no place to write.
+    let mut nowhere = Environment::new();
+    fs::write(nowhere.path("file"), "").unwrap();
+    nowhere.set("AIW_HOME", nowhere.path("file").display().to_string());
+    let run = nowhere.run_with_input(&["hooks", "handle"], ended(&env, "s-1"));
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
+    hook(&env, "s-1");
+    let doctor = env.json(&["history", "doctor"]);
+    let skipped: Vec<_> = doctor["skipped"].as_array().unwrap().iter().map(|s| s["path"].as_str().unwrap()).collect();
+    assert!(skipped.contains(&"/etc/passwd"), "{doctor}");
+    assert!(env.read("logs/history.log").contains("/etc/passwd"));
+    assert_eq!(hits(&env, "root").len(), 0);
+}
+
+#[test]
+fn doctor_names_junk_and_the_rest_is_found() {
+    let env = Environment::new();
+    let secret = env.path("outside.jsonl");
+    fs::write(&secret, line("x", "x", "user", "OUTSIDE")).unwrap();
+    symlink(&secret, transcript(&env, "link")).unwrap();
+    fs::create_dir(transcript(&env, "dir")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        transcript(&env, "pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    add(&env, "bad", &line("bad", "b1", "user", "before: egrets"));
+    add(&env, "bad", "{\"type\":\"user\",\n");
+    add(&env, "bad", &format!("{{\"type\":\"user\",\"message\":{{\"content\":{}\n", "[".repeat(100_000)));
+    add(&env, "bad", &line("bad", "b2", "user", "2100").replace("2026-03-01", "2100-01-01"));
+    add(&env, "bad", &line("bad", "b3", "user", &"long ".repeat(5_000_000)));
+    add(&env, "bad", &line("bad", "b4", "user", "after: herons"));
+    let mut file = fs::OpenOptions::new().append(true).open(transcript(&env, "bad")).unwrap();
+    std::io::Write::write_all(&mut file, b"{\"type\":\"user\",\"message\":{\"content\":\"\xff\"}}\n").unwrap();
+    add(&env, "good", &line("good", "g1", "user", "good storks"));
+    let run = env.run(&["history", "import", "--all"]).ok();
+    assert!(run.stdout.contains("`aiw history doctor` says why"), "{}", run.whole());
+    for (word, uuid) in [("egrets", "b1"), ("herons", "b4"), ("storks", "g1")] {
+        let found = hits(&env, word);
+        assert_eq!(found.iter().map(|hit| &hit["uuid"]).collect::<Vec<_>>(), [uuid], "{word}");
+    }
+    assert_eq!(hits(&env, "OUTSIDE").len(), 0);
+    let doctor = env.json(&["history", "doctor"]);
+    let mut skipped: Vec<String> = doctor["skipped"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| {
+            format!("{}: {}", s["path"].as_str().unwrap().rsplit('/').next().unwrap(), s["reason"].as_str().unwrap())
+        })
+        .collect();
+    skipped.sort();
+    assert_eq!(
+        skipped[1..],
+        [
+            "dir.jsonl: is not a regular file",
+            "link.jsonl: is a link, or is reached through one",
+            "pipe.jsonl: is not a regular file"
+        ]
+    );
+    for reason in
+        ["2 lines not JSON", "1 line not UTF-8", "1 line longer than 16 MiB", "1 line with an impossible time"]
+    {
+        assert!(skipped[0].contains(reason), "{reason}: {}", skipped[0]);
+    }
+    assert_eq!(doctor["hooks_installed"], false);
+}
+
+#[test]
+fn private_mode_and_excluded_projects_leave_nothing() {
+    let mut env = Environment::new();
+    env.settings(&json!({"history": {"exclude": ["/srv/secret/**"]}}));
+    let project = env.path("closed");
+    fs::create_dir_all(&project).unwrap();
+    fs::write(project.join(".aiw.json"), r#"{"history": false}"#).unwrap();
+    add(&env, "s-1", &line("s-1", "u1", "user", "excluded heron").replace("/srv/p", "/srv/secret/x"));
+    add(&env, "s-2", &line("s-2", "u2", "user", "closed heron").replace("/srv/p", &project.display().to_string()));
+    add(&env, "s-3", &line("s-3", "u3", "user", "private heron"));
+    add(&env, "s-4", &line("s-4", "u4", "user", "open heron"));
+    env.set("AIW_HISTORY", "off");
+    hook(&env, "s-3");
+    assert_eq!(env.json(&["history", "import", "--all"])["messages"], 0);
+    assert_eq!(env.json(&["history", "watch", "--once"])["messages"], 0);
+    env.unset("AIW_HISTORY");
+    for session in ["s-1", "s-2", "s-4"] {
+        hook(&env, session);
+    }
+    env.run(&["history", "import"]).ok();
+    env.run(&["history", "watch", "--once"]).ok();
+    let found = hits(&env, "heron");
+    assert_eq!(found.iter().map(|hit| hit["uuid"].as_str().unwrap()).collect::<Vec<_>>(), ["u4"]);
+}
+
+#[test]
+fn hooks_go_into_the_settings_and_out_again() {
+    let env = Environment::new();
+    let settings = env.user().join(".claude/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    let before = "{\n  // mine\n  \"hooks\": {\"Stop\": []},\n  \"model\": \"opus\", \"x\": 1.0\n}\n";
+    fs::write(&settings, before).unwrap();
+    assert_eq!(env.json(&["hooks", "install", "--dry-run"])["changed"], true);
+    assert_eq!(fs::read_to_string(&settings).unwrap(), before);
+    assert_eq!(env.json(&["hooks", "install"])["changed"], true);
+    assert_eq!(env.json(&["hooks", "install"])["changed"], false);
+    assert_eq!(env.json(&["hooks", "status"])["installed"], true);
+    assert_eq!(env.json(&["history", "doctor"])["hooks_installed"], true);
+    let text = fs::read_to_string(&settings).unwrap();
+    assert_eq!((text.matches("hooks handle").count(), text.contains("// mine")), (2, true), "{text}");
+    assert_eq!(env.json(&["hooks", "uninstall"])["changed"], true);
+    assert_eq!(fs::read_to_string(&settings).unwrap(), before);
+    assert_eq!(env.json(&["hooks", "status"])["installed"], false);
+    // Those of a project.
+    assert_eq!(env.json(&["hooks", "install", "--scope", "local"])["scope"], "local");
+    let local: Value = serde_json::from_slice(&fs::read(env.path(".claude/settings.local.json")).unwrap()).unwrap();
+    assert_eq!(local["hooks"]["PreCompact"][0]["hooks"][0]["timeout"], 10);
+    env.run(&["hooks", "uninstall", "--scope", "local"]).ok();
+    assert!(!env.path(".claude").exists());
+}
+
+#[test]
+fn todos_of_a_session_that_is_running() {
+    let env = Environment::new();
+    let todo = json!({"parentUuid": null, "type": "assistant", "uuid": "a", "sessionId": "s-1", "message": {"role": "assistant",
+        "content": [{"type": "tool_use", "id": "t", "name": "TodoWrite", "input": {"todos": [{"content": "Feed the heron", "status": "in_progress"}]}}]}});
+    add(&env, "s-1", &format!("{todo}\n{{\"torn"));
+    let todos = env.json(&["history", "todos"]);
+    assert_eq!(todos["session"], "s-1");
+    assert_eq!(todos["todos"], json!([{"id": "1", "content": "Feed the heron", "status": "in_progress"}]));
+    assert_eq!(env.run(&["history", "todos", "nope"]).code, 2);
+}

@@ -1,0 +1,277 @@
+//! The real Claude Code with our hooks, against a scripted model, and the real Codex and Gemini CLI.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::hits;
+
+/// The time after which something that must happen counts as not happening.
+const HANGS: Duration = Duration::from_secs(60);
+
+struct Client {
+    env: Environment,
+    api: ModelApi,
+    program: PathBuf,
+    project: PathBuf,
+}
+
+impl Client {
+    fn new(name: &str, turns: &Value) -> Option<Self> {
+        let Some(program) = real_cli(name) else {
+            not_run(&format!("{name} is absent"));
+            return None;
+        };
+        let Some(api) = ModelApi::start(turns) else {
+            not_run("python3 is absent");
+            return None;
+        };
+        let mut env = Environment::new();
+        let project = env.path("project");
+        fs::create_dir_all(&project).unwrap();
+        git(&project, &["init", "-q"]);
+        for (name, value) in [
+            ("ANTHROPIC_BASE_URL", api.url()),
+            ("ANTHROPIC_API_KEY", "the-key"),
+            ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+            ("CLAUDE_CODE_MAX_RETRIES", "1"),
+            ("DISABLE_AUTOUPDATER", "1"),
+            ("IS_SANDBOX", "1"),
+            ("GOOGLE_GEMINI_BASE_URL", api.url()),
+            ("GEMINI_API_KEY", "the-key"),
+            ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+            ("TERM", "xterm-256color"),
+        ] {
+            env.set(name, value);
+        }
+        Some(Self { env, api, program, project })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.env.program(&self.program);
+        command.args(arguments).current_dir(&self.project);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Run {
+        Run::from(self.command(arguments).output().unwrap())
+    }
+
+    /// Claude Code with a prompt; returns what it answers.
+    fn claude(&self, arguments: &[&str]) -> String {
+        let all: Vec<&str> = arguments.iter().copied().chain(["--dangerously-skip-permissions"]).collect();
+        let run = self.run(&all);
+        assert_eq!((run.code, run.stderr.contains("hook")), (0, false), "{}", run.whole());
+        run.stdout
+    }
+
+    /// The messages with a word, once the indexer has read what was queued.
+    fn found(&self, word: &str) -> Vec<(String, String)> {
+        let start = Instant::now();
+        loop {
+            let found = hits(&self.env, word);
+            if !found.is_empty() || start.elapsed() > HANGS {
+                let text = |hit: &Value, key: &str| hit[key].as_str().unwrap().to_owned();
+                return found.iter().map(|hit| (text(hit, "session"), text(hit, "role"))).collect();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+const S1: &str = "11111111-1111-4111-8111-111111111111";
+const S2: &str = "22222222-2222-4222-8222-222222222222";
+const S3: &str = "33333333-3333-4333-8333-333333333333";
+
+#[test]
+fn each_message_of_claude_code_is_found_once_in_the_right_session() {
+    let turns = json!([
+        {"match": "plainask", "text": "plainanswer"},
+        {"match": "continueask", "text": "continueanswer"},
+        {"match": "toolask", "offers": "^Bash$", "text": "toolstart", "tools": [{"name": "Bash", "input": {"command": "echo toolresult$((40+2))", "description": "d"}}]},
+        {"result": "toolresult42", "text": "toolanswer"},
+        {"match": "agentask", "offers": "^Agent$", "text": "agentstart", "tools": [{"name": "Agent", "input": {"description": "Look", "prompt": "subprompt", "subagent_type": "general-purpose"}}]},
+        {"match": "subprompt", "text": "subanswer"},
+        {"result": "subanswer", "text": "agentanswer"},
+        {"match": "forkask", "text": "forkanswer"},
+        {"match": "afterask", "text": "afteranswer"},
+        {"match": "termask", "text": "termanswer", "delay": 120}
+    ]);
+    let Some(client) = Client::new("claude", &turns) else { return };
+    client.env.run(&["hooks", "install"]).ok();
+    assert_eq!(client.claude(&["-p", "plainask", "--session-id", S1]).trim(), "plainanswer");
+    assert_eq!(client.claude(&["-p", "continueask", "--continue"]).trim(), "continueanswer");
+    assert_eq!(client.claude(&["-p", "toolask", "--session-id", S2]).trim(), "toolanswer");
+    assert_eq!(client.claude(&["-p", "agentask", "--resume", S2]).trim(), "agentanswer");
+    let fork = client.claude(&["-p", "forkask", "--resume", S1, "--fork-session", "--output-format", "json"]);
+    let fork: Value = serde_json::from_str(&fork).unwrap();
+    let fork = fork["session_id"].as_str().unwrap();
+    client.claude(&["-p", "/compact keep the code word", "--resume", S1]);
+    assert_eq!(client.claude(&["-p", "afterask", "--resume", S1]).trim(), "afteranswer");
+    // Ended while the model answers.
+    let mut child = client.command(&["-p", "termask", "--session-id", S3]).spawn().unwrap();
+    let start = Instant::now();
+    while !client.api.requests().iter().any(|request| request["body"].to_string().contains("termask")) {
+        assert!(start.elapsed() < HANGS, "claude does not ask");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
+    assert!(!child.wait().unwrap().success());
+    let once = |session: &str, role: &str| vec![(session.to_owned(), role.to_owned())];
+    for (word, session, role) in [
+        ("plainask", S1, "user"),
+        ("plainanswer", S1, "assistant"),
+        ("continueask", S1, "user"),
+        ("continueanswer", S1, "assistant"),
+        ("toolask", S2, "user"),
+        ("toolstart", S2, "assistant"),
+        ("toolresult42", S2, "tool"),
+        ("toolanswer", S2, "assistant"),
+        ("agentask", S2, "user"),
+        ("agentstart", S2, "assistant"),
+        ("agentanswer", S2, "assistant"),
+        ("forkask", fork, "user"),
+        ("forkanswer", fork, "assistant"),
+        ("afterask", S1, "user"),
+        ("afteranswer", S1, "assistant"),
+        ("termask", S3, "user"),
+    ] {
+        assert_eq!(client.found(word), once(session, role), "{word}");
+    }
+    // A subagent's words are also what was asked of it, and what it answered, in the session that started it.
+    for word in ["subprompt", "subanswer"] {
+        let found = client.found(word);
+        assert_eq!(found.len(), 2, "{word}: {found:?}");
+        assert!(found.iter().all(|(session, _)| session == S2), "{word}: {found:?}");
+    }
+    // Hooks left nothing to an import, and nothing is there twice.
+    assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+    let doctor = client.env.json(&["history", "doctor"]);
+    assert_eq!((&doctor["queued"], &doctor["skipped"]), (&json!(0), &json!([])), "{doctor}");
+    assert_eq!(client.env.read("logs/history.log"), "");
+}
+
+#[test]
+fn a_session_that_is_compacted_by_itself_is_found_once() {
+    let big = (0..3000).map(|n| format!("line {n} of a long file about herons\n")).collect::<String>();
+    let read = |name: &str| json!([{"name": "Read", "input": {"file_path": name}}]);
+    let Some(client) = Client::new("claude", &json!([])) else { return };
+    let file = client.project.join("big.txt");
+    fs::write(&file, big).unwrap();
+    let file = file.display().to_string();
+    let turns = json!([
+        {"match": "autoask", "text": "autostart", "tools": read(&file), "usage": {"input": 190_000, "output": 10}},
+        {"result": "long file", "text": "autoanswer", "usage": {"input": 10, "output": 10}},
+        {"text": "autoanswer", "repeat": true}
+    ]);
+    let api = ModelApi::start(&turns).unwrap();
+    let mut client = client;
+    client.env.set("ANTHROPIC_BASE_URL", api.url());
+    client.api = api;
+    client.env.run(&["hooks", "install"]).ok();
+    client.claude(&["-p", "autoask", "--session-id", S1]);
+    assert_eq!(client.found("autoask"), [(S1.to_owned(), "user".to_owned())]);
+    assert_eq!(client.found("autostart"), [(S1.to_owned(), "assistant".to_owned())]);
+    assert!(!client.found("autoanswer").is_empty());
+    assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+}
+
+#[test]
+fn sessions_of_the_real_codex_are_found() {
+    let turns = json!([
+        {"api": "responses", "match": "codexask", "text": "codexstart", "tools": [{"name": "exec_command", "input": {"cmd": "echo codexresult$((40+2))"}}]},
+        {"api": "responses", "result": "codexresult42", "text": "codexanswer"},
+        {"api": "responses", "match": "resumeask", "text": "resumeanswer"}
+    ]);
+    let Some(mut client) = Client::new("codex", &turns) else { return };
+    client.env.set("THE_KEY", "key");
+    let provider = format!(
+        "model_providers.x={{name=\"x\",base_url=\"{}/v1\",env_key=\"THE_KEY\",wire_api=\"responses\"}}",
+        client.api.url()
+    );
+    let base = [
+        "exec",
+        "--skip-git-repo-check",
+        "-s",
+        "danger-full-access",
+        "-c",
+        "model_provider=x",
+        "-c",
+        &provider,
+        "-m",
+        "m",
+    ];
+    for more in [&["codexask"][..], &["resume", "--last", "resumeask"]] {
+        let run = client.run(&[&base[..], more].concat());
+        assert_eq!(run.code, 0, "{}", run.whole());
+        client.env.run(&["history", "import", "--all"]).ok();
+    }
+    check(
+        &client,
+        "codex",
+        &[
+            ("codexask", "user"),
+            ("codexstart", "assistant"),
+            ("codexresult42", "tool"),
+            ("codexanswer", "assistant"),
+            ("resumeask", "user"),
+            ("resumeanswer", "assistant"),
+        ],
+    );
+}
+
+#[test]
+fn sessions_of_the_real_gemini_cli_are_found() {
+    let turns = json!([
+        {"api": "gemini", "match": "geminiask", "offers": "run_shell_command", "text": "geministart", "tools": [{"name": "run_shell_command", "input": {"command": "printf 'gemini%s' result42", "description": "d"}}]},
+        {"api": "gemini", "result": "geminiresult42", "text": "geminianswer"},
+        {"api": "gemini", "match": "resumeask", "text": "resumeanswer"}
+    ]);
+    let Some(client) = Client::new("gemini", &turns) else { return };
+    let settings = client.env.user().join(".gemini/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(
+        settings,
+        r#"{"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": false}}"#,
+    )
+    .unwrap();
+    let base = ["--skip-trust", "--approval-mode", "yolo", "-m", "m"];
+    for more in [&["-p", "geminiask"][..], &["--resume", "latest", "-p", "resumeask"]] {
+        let run = client.run(&[&base[..], more].concat());
+        assert_eq!(run.code, 0, "{}", run.whole());
+        client.env.run(&["history", "import", "--all"]).ok();
+    }
+    check(
+        &client,
+        "gemini",
+        &[
+            ("geminiask", "user"),
+            ("geministart", "assistant"),
+            ("geminiresult42", "tool"),
+            ("geminianswer", "assistant"),
+            ("resumeask", "user"),
+            ("resumeanswer", "assistant"),
+        ],
+    );
+}
+
+/// Each word is found once, all in one session of the CLI's, in the project.
+fn check(client: &Client, cli: &str, words: &[(&str, &str)]) {
+    let mut sessions = Vec::new();
+    for (word, role) in words {
+        let found = hits(&client.env, word);
+        assert_eq!(found.len(), 1, "{word}: {found:?}");
+        assert_eq!((&found[0]["role"], &found[0]["cli"]), (&json!(role), &json!(cli)), "{word}");
+        assert_eq!(Path::new(found[0]["project"].as_str().unwrap()), client.project, "{word}");
+        sessions.push(found[0]["session"].clone());
+    }
+    sessions.dedup();
+    assert_eq!(sessions.len(), 1);
+    assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+    assert_eq!(client.env.json(&["history", "doctor"])["skipped"], json!([]));
+}
