@@ -8,6 +8,7 @@ use aiw_tests::Environment;
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 
 const MARCH: i64 = 1_772_323_200_000;
 
@@ -241,4 +242,37 @@ fn a_client_finds_hits_by_session_and_reads_around_one() {
     assert!(client.bad("get_session", json!({"session_id": "zz"})).contains("search_history names the sessions"));
     assert!(client.bad("search_history", json!({"query": "x", "since": "yesterday"})).contains("a date (2026-03-01)"));
     assert!(client.bad("search_history", json!({"query": "x", "role": "king"})).contains("`user`"));
+}
+
+#[test]
+fn a_hit_is_chosen_on_a_screen_and_its_session_resumed() {
+    let mut env = filled();
+    // In place of the client, which is not what is tested.
+    let bin = env.path("clients");
+    fs::create_dir_all(&bin).unwrap();
+    fs::write(bin.join("codex"), "#!/bin/sh\necho \"resumed with $*\"\n").unwrap();
+    fs::set_permissions(bin.join("codex"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), env.parts().1["PATH"]);
+    env.set("PATH", path);
+    let here = env.path("work");
+    fs::create_dir_all(&here).unwrap();
+    let mut said = message("d4-fourth", "d1", Role::User, 70_000, "a theremin in the basement");
+    said.project = here.to_string_lossy().into_owned();
+    let store = Store::open(&env.home().join("history")).unwrap();
+    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    store.append(Cli::Codex, Path::new("/transcripts/d4.jsonl"), &[said], &progress).unwrap();
+    let search = ["history", "search", "theremin", "certificate", "--interactive"];
+    let mut terminal = Terminal::start(&env, &search);
+    terminal.wait_for("3 hits for `theremin certificate`");
+    terminal.wait_for("▶ ");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    let mut terminal = Terminal::start(&env, &["history", "search", "theremin", "--interactive"]);
+    terminal.wait_for("a theremin in the basement");
+    terminal.press("\r");
+    terminal.wait_for("resumed with resume d4-fourth");
+    assert!(terminal.ends().success());
+    let refused = env.run(&search);
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""));
+    assert_eq!(env.run(&["--json", "history", "search", "x", "--interactive"]).code, 64);
 }

@@ -70,6 +70,18 @@ impl Client {
         run.stdout
     }
 
+    /// Whether a session's transcript says that it was compacted.
+    fn has_compacted(&self, session: &str, trigger: &str) -> bool {
+        let projects = fs::read_dir(self.env.user().join(".claude/projects")).unwrap().flatten();
+        let texts =
+            projects.filter_map(|project| fs::read_to_string(project.path().join(format!("{session}.jsonl"))).ok());
+        texts.into_iter().any(|text| {
+            text.lines().any(|line| {
+                line.contains("\"compact_boundary\"") && line.contains(&format!("\"trigger\":\"{trigger}\""))
+            })
+        })
+    }
+
     /// The messages with a word, once the indexer has read what was queued.
     fn found(&self, word: &str) -> Vec<(String, String)> {
         let start = Instant::now();
@@ -113,6 +125,7 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
     let fork = fork["session_id"].as_str().unwrap();
     client.claude(&["-p", "/compact keep the code word", "--resume", S1]);
     assert_eq!(client.claude(&["-p", "afterask", "--resume", S1]).trim(), "afteranswer");
+    assert!(client.has_compacted(S1, "manual"));
     // Ended while the model answers.
     let mut child = client.command(&["-p", "termask", "--session-id", S3]).spawn().unwrap();
     let start = Instant::now();
@@ -158,25 +171,29 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
 
 #[test]
 fn a_session_that_is_compacted_by_itself_is_found_once() {
-    let big = (0..3000).map(|n| format!("line {n} of a long file about herons\n")).collect::<String>();
-    let read = |name: &str| json!([{"name": "Read", "input": {"file_path": name}}]);
+    let big = (0..1700).map(|n| format!("line {n} of a long file about herons\n")).collect::<String>();
     let Some(client) = Client::new("claude", &json!([])) else { return };
     let file = client.project.join("big.txt");
     fs::write(&file, big).unwrap();
-    let file = file.display().to_string();
+    let read = |from: u64| json!([{"name": "Read", "input": {"file_path": file, "offset": from}}]);
     let turns = json!([
-        {"match": "autoask", "text": "autostart", "tools": read(&file), "usage": {"input": 190_000, "output": 10}},
-        {"result": "long file", "text": "autoanswer", "usage": {"input": 10, "output": 10}},
+        {"match": "autoask", "offers": "^Read$", "text": "autostart", "tools": read(1), "usage": {"input": 60_000, "output": 10}},
+        {"result": "long file", "offers": "^Read$", "text": "autoagain", "tools": read(2), "usage": {"input": 120_000, "output": 10}},
         {"text": "autoanswer", "repeat": true}
     ]);
     let api = ModelApi::start(&turns).unwrap();
     let mut client = client;
     client.env.set("ANTHROPIC_BASE_URL", api.url());
+    client.env.set("CLAUDE_CODE_AUTO_COMPACT_WINDOW", "100000");
+    client.env.set("ANTHROPIC_MODEL", "claude-haiku-4-5");
     client.api = api;
     client.env.run(&["hooks", "install"]).ok();
     client.claude(&["-p", "autoask", "--session-id", S1]);
+    assert!(client.has_compacted(S1, "auto"));
     assert_eq!(client.found("autoask"), [(S1.to_owned(), "user".to_owned())]);
-    assert_eq!(client.found("autostart"), [(S1.to_owned(), "assistant".to_owned())]);
+    for word in ["autostart", "autoagain"] {
+        assert_eq!(client.found(word), [(S1.to_owned(), "assistant".to_owned())], "{word}");
+    }
     assert!(!client.found("autoanswer").is_empty());
     assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
 }

@@ -121,11 +121,18 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads them all: 8 MB for a million.
     pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut count = connection.prepare_cached("SELECT count(*) FROM facts")?;
+        let blocks: i64 = count.query_row([], |row| row.get(0))?;
         let mut list = connection.prepare_cached("SELECT block, records FROM facts ORDER BY block")?;
         let mut rows = list.query([])?;
-        let mut all = Vec::new();
+        let mut all = Vec::with_capacity(usize::try_from(blocks * BLOCK).unwrap_or_default() * RECORD);
         while let Some(row) = rows.next()? {
-            let start = usize::try_from(row.get::<_, i64>(0)? * BLOCK).unwrap_or_default() * RECORD;
+            let block: i64 = row.get(0)?;
+            // Ids are given one after the other, so none is far from those before it.
+            if block < 0 || block > blocks * 2 {
+                return Err(rusqlite::Error::IntegralValueOutOfRange(0, block));
+            }
+            let start = usize::try_from(block * BLOCK).unwrap_or_default() * RECORD;
             let records = row.get_ref(1)?.as_blob()?;
             all.resize(start, 0);
             all.extend_from_slice(records);
