@@ -1,10 +1,12 @@
-//! `search_history`, `get_session`: what was said in past sessions.
+//! `search_history`, `get_session`, `get_session_todos`: what was said and planned in past sessions.
 
 use std::sync::Arc;
 
 use aiw_core::one_line;
-use aiw_history::{Hit, Query, Range, Role, Session, Store, Stored};
-use aiw_home::{millis_of, rfc3339};
+use aiw_history::{
+    HistoryError, Hit, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos, todos, vault_values,
+};
+use aiw_home::{HomeError, millis_of, rfc3339};
 use aiw_launch::resume_session;
 use aiw_mcp::{Answer, Call};
 use schemars::{JsonSchema, Schema};
@@ -65,6 +67,13 @@ pub(crate) struct GetSession {
     max_chars: Option<usize>,
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetSessionTodos {
+    #[serde(default)]
+    session_id: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Found {
     message: String,
@@ -114,6 +123,21 @@ struct PartMessage {
     #[serde(skip_serializing_if = "Option::is_none")]
     subagent: Option<String>,
     text: String,
+}
+
+#[derive(Serialize)]
+struct SessionTodos {
+    session_id: String,
+    source: &'static str,
+    todos: Vec<Todo>,
+    /// How many more there are.
+    #[serde(skip_serializing_if = "is_none")]
+    left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Finds messages, and lists them by session.
@@ -245,6 +269,30 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
     let messages = all.into_iter().take(end).skip(start).collect();
     let title = one_line(&title, 200);
     Ok(SessionPart { session_id: id, cli: cli.as_str(), project, title, resume, earlier, later, messages })
+}
+
+/// Lists what a session planned, also of one that is still running.
+pub(crate) async fn get_session_todos(
+    context: Arc<Context>,
+    asked: GetSessionTodos,
+    call: Call,
+) -> Result<Answer, CallError> {
+    // Twice: as text and as structure.
+    let mut room = limit(call.caller.name()) / 3;
+    let home = context.home.clone();
+    let find = move || {
+        let places = Places::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
+        Ok(todos(&places, asked.session_id.as_deref(), &Redactor::new(&vault_values(&home))?)?)
+    };
+    let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;
+    let all = todos.len();
+    todos.retain(|todo| {
+        let length = length(todo);
+        let fits = length <= room;
+        room = if fits { room - length } else { 0 };
+        fits
+    });
+    answer(&SessionTodos { session_id: session, source, left_out: all - todos.len(), todos })
 }
 
 /// As many messages around one as fit: those before and after it in turn.

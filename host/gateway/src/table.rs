@@ -154,7 +154,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::History,
             "search_history",
             "Search past sessions",
-            "Finds messages of past AI CLI sessions, and how to resume each.",
+            "Finds messages of past sessions, and how to resume each.",
             LOOKS,
             None,
             history::search_history,
@@ -167,6 +167,15 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             LOOKS,
             None,
             history::get_session,
+        ),
+        ToolEntry::relayed(
+            Toolset::History,
+            "get_session_todos",
+            "Todos of a session",
+            "Lists a session's todos, or the last one's.",
+            LOOKS,
+            None,
+            history::get_session_todos,
         ),
     ]
 }

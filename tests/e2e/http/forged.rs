@@ -170,7 +170,7 @@ fn a_forged_request_is_refused_before_any_work_and_a_correct_one_beside_it_is_an
         let got = fate(name, server.raw(&request));
         assert!(got == expected || (expected == Refused(413) && got == Gone), "{name}: {got:?}, not {expected:?}");
         if index % 8 == 0 {
-            assert_eq!(session.post(&asked).message()["result"]["tools"].as_array().unwrap().len(), 7, "{name}");
+            assert_eq!(session.post(&asked).message()["result"]["tools"].as_array().unwrap().len(), 10, "{name}");
         }
     }
     // The old token, once there is a new one. The running server knows the new one at once.
@@ -181,7 +181,7 @@ fn a_forged_request_is_refused_before_any_work_and_a_correct_one_beside_it_is_an
     let bearer = format!("Bearer {new}");
     let headers = [&session.headers()[..], &[("Authorization", bearer.as_str())]].concat();
     let answer = server.send("POST", &headers, &asked.to_string()).message();
-    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 7);
+    assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 10);
     // A token that others could read is none.
     std::fs::set_permissions(env.home().join("mcp-token"), std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .unwrap();

@@ -27,7 +27,7 @@ fn a_session_of_each_version_works_from_beginning_to_end() {
         let session = server.session(asked);
         assert_eq!((session.version.as_str(), &session.result["serverInfo"]["name"]), (agreed, &json!("aiw")));
         assert!(session.id.len() >= 32 && ids.insert(session.id.clone()));
-        assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 9);
+        assert_eq!(session.ask(1, "tools/list", &json!({}))["result"]["tools"].as_array().unwrap().len(), 10);
         assert_eq!(session.ask(2, "ping", &json!({}))["result"], json!({}));
         assert_eq!(session.call(3, "list_tasks", json!({})), json!({"tasks": [], "left_out": 0}));
         assert_eq!(session.ask(4, "nothing/known", &json!({}))["error"]["code"], -32601);
@@ -66,7 +66,7 @@ fn the_version_without_sessions_answers_each_request_alone() {
     let (status, found) = ask("server/discover", &[], json!({}));
     assert_eq!((status, &found["result"]["supportedVersions"][4]), (200, &json!("2026-07-28")), "{found}");
     let (status, tools) = ask("tools/list", &[], json!({}));
-    assert_eq!((status, tools["result"]["tools"].as_array().unwrap().len()), (200, 9));
+    assert_eq!((status, tools["result"]["tools"].as_array().unwrap().len()), (200, 10));
     let call = json!({"name": "list_tasks", "arguments": {}});
     let (status, listed) = ask("tools/call", &[("Mcp-Name", "list_tasks")], call.clone());
     assert_eq!((status, &listed["result"]["structuredContent"]["tasks"]), (200, &json!([])), "{listed}");

@@ -7,6 +7,7 @@ use aiw_tests::Environment;
 use serde_json::{Value, json};
 
 use super::{add, ended, hits, hook, kept, line, transcript};
+use crate::mcp::Client;
 
 #[test]
 fn a_session_is_found_after_its_hook_and_once_after_many() {
@@ -173,4 +174,9 @@ fn todos_of_a_session_that_is_running() {
     assert_eq!(todos["session"], "s-1");
     assert_eq!(todos["todos"], json!([{"id": "1", "content": "Feed the heron", "status": "in_progress"}]));
     assert_eq!(env.run(&["history", "todos", "nope"]).code, 2);
+    let mut client = Client::initialized(&env);
+    let told = client.good("get_session_todos", json!({"session_id": "s-1"}));
+    assert_eq!((&told["session_id"], &told["todos"]), (&json!("s-1"), &todos["todos"]));
+    assert_eq!(client.good("get_session_todos", json!({})), told);
+    assert!(client.bad("get_session_todos", json!({"session_id": "../nope"})).contains("nope"));
 }

@@ -91,7 +91,7 @@ fn a_request_gets_tools_with_schemas_that_can_be_called() {
     let Some(servers) = five_hundred() else { return };
     let mut client = Client::initialized(&servers.env);
     let before = names(&mut client);
-    assert!(before.contains(&"intelligent_route".to_owned()) && before.len() == 11, "{before:?}");
+    assert!(before.contains(&"intelligent_route".to_owned()) && before.len() == 14, "{before:?}");
     let request = "Approve the invoice. Then cancel the flights.";
     let routed = client.good("intelligent_route", json!({"user_request": request}));
     let tools = routed["tools"].as_array().unwrap();

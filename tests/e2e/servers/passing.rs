@@ -150,7 +150,7 @@ fn tools_that_would_fill_a_context_are_called_without_being_listed() {
     let mut client = Client::initialized(&servers.env);
     let listed = client.result("tools/list", json!({}));
     let listed = listed["tools"].as_array().unwrap();
-    assert!(listed.len() == 13, "{listed:#?}");
+    assert!(listed.len() == 14, "{listed:#?}");
     // What clients send on to the model, four bytes a token.
     let length = |tool: &Value, key: &str| tool[key].as_str().unwrap().len();
     let cost =

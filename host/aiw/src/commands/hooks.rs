@@ -7,7 +7,7 @@ use aiw_history::{Handled, Hook, Indexer, Report};
 use aiw_home::{Home, HomeError};
 use aiw_setup::{HookPlan, HookScope, Hooks, Places};
 
-use super::intake::{said, secrets};
+use super::intake::said;
 use super::setup::ours;
 use crate::answers::{HooksAnswer, HooksStatus};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
@@ -171,6 +171,6 @@ fn handle(wait: bool, output: &Output) {
 fn waited() -> Result<Report, Failure> {
     let home = Home::find()?;
     let places = aiw_history::Places::from_environment().ok_or(HomeError::NoHome)?;
-    let values = secrets(&home);
+    let values = aiw_history::vault_values(&home);
     Ok(Indexer::new(home, values).run(&places, true)?)
 }

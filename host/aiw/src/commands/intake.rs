@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aiw_history::{Import, Indexer, Places, Redactor, Report, Store, Watch, is_off};
+use aiw_history::{Import, Indexer, Places, Redactor, Report, Store, Watch, is_off, vault_values};
 use aiw_home::{Home, HomeError};
 use aiw_vectors::{Embedder, Models};
 
@@ -46,7 +46,7 @@ pub fn import(home: Home, path: Option<&Path>, output: &Output) -> Result<(), Fa
         Some(path) => Import::at(path, &places)?,
         None => Import::everything(&places),
     };
-    let values = secrets(&home);
+    let values = vault_values(&home);
     let indexer = Indexer::new(home.clone(), values);
     let observer = output.observer();
     let report = indexer.import(&found, &places, &mut |done, total| {
@@ -80,7 +80,7 @@ pub fn give_meaning(home: &Home, store: &Store) {
 pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
     let places = places()?;
-    let values = secrets(&home);
+    let values = vault_values(&home);
     let indexer = Indexer::new(home, values);
     let mut watch = Watch::default();
     if is_off() {
@@ -106,7 +106,7 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
 }
 
 pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let redactor = Redactor::new(&secrets(home))?;
+    let redactor = Redactor::new(&vault_values(home))?;
     let found = aiw_history::todos(&places()?, session, &redactor)?;
     output.line(format!("session {}", found.session));
     let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);
@@ -116,11 +116,4 @@ pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), 
     }
     output.answer(found);
     Ok(())
-}
-
-/// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
-pub fn secrets(home: &Home) -> Vec<String> {
-    let vault = home.vault();
-    let names = vault.names().unwrap_or_default();
-    names.iter().filter_map(|name| vault.get(name).ok()).map(|secret| secret.expose().to_owned()).collect()
 }

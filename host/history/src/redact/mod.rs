@@ -9,6 +9,7 @@ mod rules;
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use aiw_home::Home;
 use regex::{Captures, Regex};
 
 use self::rules::RULES;
@@ -32,6 +33,13 @@ pub struct Redactor {
     rules: Vec<Step>,
     /// The values in the vault.
     values: Option<AhoCorasick>,
+}
+
+/// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
+pub fn vault_values(home: &Home) -> Vec<String> {
+    let vault = home.vault();
+    let names = vault.names().unwrap_or_default();
+    names.iter().filter_map(|name| vault.get(name).ok()).map(|secret| secret.expose().to_owned()).collect()
 }
 
 /// One thing to look for.
