@@ -442,7 +442,7 @@ impl Slot {
         params: Map<String, Value>,
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
-        value_of(&*self.pass(method, params, call).await?).map_err(PoolError::from)
+        value_of(&self.pass(method, params, call).await?).map_err(PoolError::from)
     }
 
     /// The same with the result as the server wrote it.

@@ -106,7 +106,7 @@ impl Client {
     /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
         let request = Request { method: method.to_owned(), params, patience, progress: None };
-        Ok(value_of(&*self.send(request).await?)?)
+        Ok(value_of(&self.send(request).await?)?)
     }
 
     /// Sends a request. The result is as the server wrote it.

@@ -1,7 +1,7 @@
 //! What a call through aiw costs beside a direct one and beside other proxies, in the same run: `aiw mcp serve` in front
 //! of a server that answers at once. This program is that server too. Prints rows of `what, measured, limit, unit` for `cargo xtask bench`.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may fail")]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a bench prints, and may fail")]
 
 mod http;
 mod peers;

@@ -1,7 +1,9 @@
 //! Other proxies in front of the same server, if `target/peers` has them: mcp-proxy from PyPI and mcp-hub from npm.
+//! `python3 -m venv target/peers/venv`, `target/peers/venv/bin/pip install mcp-proxy` and
+//! `npm install --prefix target/peers mcp-hub` put them there.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
@@ -43,7 +45,7 @@ pub fn start(server: &Path, dir: &Path) -> Vec<Peer> {
     peers
 }
 
-fn is_there(program: &PathBuf) -> bool {
+fn is_there(program: &Path) -> bool {
     let is_there = program.exists();
     if !is_there {
         eprintln!("peer: {} is not installed", program.display());
