@@ -110,8 +110,10 @@ impl<'a> Intake<'a> {
     ) -> Result<Taken, Failure> {
         let whole = root.join(path);
         let known = self.store.progress(&whole)?;
+        // An indexer that was killed has read less of it.
         let is_seen = known.as_ref().is_some_and(|known| {
-            (known.size, known.modified, known.inode) == (opened.size, opened.modified, opened.inode)
+            known.offset >= known.size
+                && (known.size, known.modified, known.inode) == (opened.size, opened.modified, opened.inode)
         });
         if is_seen {
             return Ok(Taken::default());

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use aiw_home::Home;
 use serde_json::{Value, json};
 
+use super::files::open_beneath;
 use super::findings::Junk;
 use super::indexer::Indexer;
 use super::queue::{Queue, Request};
@@ -17,7 +18,7 @@ use super::take::Report;
 use super::{Handled, Hook, Import, Watch, todos};
 use crate::readers::{self, Places, Transcript};
 use crate::redact::Redactor;
-use crate::{Cli, Message, Role, Store};
+use crate::{Cli, Message, Progress, Role, Store};
 
 const S1: &str = "11111111-1111-4111-8111-111111111111";
 const S2: &str = "22222222-2222-4222-8222-222222222222";
@@ -452,6 +453,30 @@ fn a_growing_transcript_is_read_once_however_often_hooks_ask() {
     assert_eq!(world.hook(S1).stored, 1);
     assert_eq!(world.problems(), [""; 0]);
     assert!(Queue::of(&world.home).is_empty());
+}
+
+#[test]
+fn what_a_killed_indexer_had_not_read_yet_is_read() {
+    let world = World::new();
+    let all: Vec<Value> = (0..1500).map(|n| user(S1, &format!("u{n}"), &format!("message {n}"))).collect();
+    world.write(S1, &all);
+    // As it is after the first batch.
+    let (path, half) = (format!("projects/-srv-p/{S1}.jsonl"), lines(&all[..1000]));
+    let (messages, _) = read(Cli::Claude, &path, &half);
+    let opened = open_beneath(&world.places.claude, &path).unwrap();
+    let offset = half.len() as u64;
+    let progress = Progress {
+        offset,
+        last_uuid: Some("u999".into()),
+        size: opened.size,
+        modified: opened.modified,
+        inode: opened.inode,
+        head: opened.look(offset).unwrap(),
+    };
+    fs::create_dir_all(world.home.history()).unwrap();
+    world.store().append(Cli::Claude, &world.transcript(S1), &messages, &progress).unwrap();
+    assert_eq!(world.hook(S1).stored, 500);
+    assert_eq!(world.import().bytes, 0);
 }
 
 #[test]
