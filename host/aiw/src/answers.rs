@@ -496,8 +496,8 @@ impl HistorySession {
             cli: session.cli.as_str(),
             project: session.project.clone(),
             title: session.title.clone(),
-            first: time(session.first),
-            last: time(session.last),
+            first: session.first.and_then(aiw_home::rfc3339_of),
+            last: session.last.and_then(aiw_home::rfc3339_of),
             messages: session.messages,
             resume: aiw_launch::resume_session(session.cli, &session.id, &session.project),
         }
@@ -534,7 +534,7 @@ impl HistoryMessage {
     pub fn of(message: &aiw_history::Stored) -> Self {
         Self {
             uuid: message.uuid.clone(),
-            time: time(message.time),
+            time: message.time.and_then(aiw_home::rfc3339_of),
             role: message.role.as_str(),
             tools: message.tools.clone(),
             agent: message.agent.clone(),
@@ -564,10 +564,6 @@ pub struct HistoryForget {
     pub sessions: usize,
     /// How many messages are gone
     pub messages: usize,
-}
-
-fn time(millis: Option<i64>) -> Option<String> {
-    millis.and_then(|millis| u64::try_from(millis).ok()).map(aiw_home::rfc3339)
 }
 
 /// `aiw hooks install`, `aiw hooks uninstall`

@@ -11,6 +11,11 @@ pub(crate) const MESSAGE: usize = 12 << 10;
 /// The most bytes of a log line.
 const LINE: usize = 4 << 10;
 
+/// The length of a value as JSON, in bytes.
+pub(crate) fn length(value: &impl Serialize) -> usize {
+    serde_json::to_string(value).map_or(usize::MAX, |text| text.len())
+}
+
 /// As many items from the front as fit, and how many were left out.
 pub(crate) fn first_that_fit<T: Serialize>(values: Vec<T>) -> (Vec<T>, usize) {
     let all = values.len();

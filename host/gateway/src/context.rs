@@ -5,8 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
+use aiw_mcp::Answer;
 use aiw_routing::{DynamicToolRegistry, Finder, Meaning, Pool};
 use aiw_tasks::{Scope, Tasks};
+use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::error::{CallError, Unready};
@@ -136,4 +138,9 @@ impl Lane {
             Err(e) => Err(CallError::Defect { problem: e.to_string() }),
         }
     }
+}
+
+/// What a tool answers, as text and as structure.
+pub(crate) fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
+    Ok(Answer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
 }

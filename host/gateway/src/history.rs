@@ -6,14 +6,14 @@ use aiw_core::one_line;
 use aiw_history::{
     HistoryError, Hit, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos, todos, vault_values,
 };
-use aiw_home::{HomeError, millis_of, rfc3339};
+use aiw_home::{HomeError, millis_of, rfc3339_of};
 use aiw_launch::resume_session;
 use aiw_mcp::{Answer, Call};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::bounds;
-use crate::context::Context;
+use crate::bounds::{self, length};
+use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::kept::limit;
 
@@ -236,7 +236,7 @@ fn found_message(hit: &Hit) -> FoundMessage {
     };
     FoundMessage {
         uuid: hit.uuid.clone(),
-        time: written(hit.time),
+        time: hit.time.and_then(rfc3339_of),
         role: hit.role.as_str(),
         snippet: hit.snippet.marked("**", "**"),
         score: (hit.score * 1000.0).round() / 1000.0,
@@ -321,23 +321,10 @@ fn around(all: &[PartMessage], middle: usize, mut room: usize) -> (usize, usize)
 fn part_message(message: &Stored) -> PartMessage {
     PartMessage {
         uuid: message.uuid.clone(),
-        time: written(message.time),
+        time: message.time.and_then(rfc3339_of),
         role: message.role.as_str(),
         tools: message.tools.clone(),
         subagent: message.agent.clone(),
         text: bounds::cut(message.text.clone(), MESSAGE),
     }
-}
-
-fn written(time: Option<i64>) -> Option<String> {
-    time.and_then(|time| u64::try_from(time).ok()).map(rfc3339)
-}
-
-fn length(value: &impl Serialize) -> usize {
-    serde_json::to_string(value).map_or(usize::MAX, |text| text.len())
-}
-
-fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
-    let value = serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?;
-    Ok(Answer::of(value))
 }

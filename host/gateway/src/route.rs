@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::bounds::length;
+use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::kept::{CODEX, limit};
 
@@ -112,15 +113,15 @@ pub(crate) async fn intelligent_route(
     let mut room = limit(call.caller.name()) * 3 / 4;
     for (found, offered) in found.matches.iter().zip(offered) {
         let mut tool = RoutedTool::new(found, offered);
-        let mut length = json_length(&tool);
-        if length > room {
+        let mut size = length(&tool);
+        if size > room {
             tool.input_schema = None;
             tool.output_schema = None;
             tool.description = tool.description.and_then(|text| Some(one_line(text.as_str()?, LINE).into()));
             tool.why.push_str("; its schema is too long to show here");
-            length = json_length(&tool);
+            size = length(&tool);
         }
-        room = room.saturating_sub(length);
+        room = room.saturating_sub(size);
         routed.tools.push(tool);
     }
     answer(&routed)
@@ -218,12 +219,4 @@ fn why(found: &Match) -> String {
 fn about(definition: &Value) -> String {
     let text = [&definition["description"], &definition["title"]].into_iter().find_map(Value::as_str);
     one_line(text.unwrap_or_else(|| name(definition)), LINE)
-}
-
-fn json_length(value: &impl Serialize) -> usize {
-    serde_json::to_vec(value).map_or(0, |bytes| bytes.len())
-}
-
-fn answer(value: &impl Serialize) -> Result<Answer, CallError> {
-    Ok(Answer::of(serde_json::to_value(value).map_err(|e| CallError::Defect { problem: e.to_string() })?))
 }

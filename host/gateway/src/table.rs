@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::context::Context;
+use crate::context::{Context, answer};
 use crate::error::CallError;
 use crate::input::{Input, input_schema, output_schema, read};
 use crate::toolset::Toolset;
@@ -213,10 +213,7 @@ impl ToolEntry {
     {
         let answered = move |context: Arc<Context>, input: I, call: Call| {
             let work = function(context, input, call);
-            async move {
-                let value = serde_json::to_value(work.await?);
-                Ok(Answer::of(value.map_err(|e| CallError::Defect { problem: e.to_string() })?))
-            }
+            async move { answer(&work.await?) }
         };
         Self::relayed(toolset, name, title, text, effect, Some(output_schema::<O>()), answered)
     }

@@ -45,7 +45,7 @@ pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use paths::{Home, user_home};
+pub use paths::{Home, directory_of, user_home};
 pub use project::Project;
 pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,
@@ -55,5 +55,5 @@ pub use settings::{
     CliSettings, FileTrust, HistorySettings, MarketSettings, McpSettings, PluginSettings, ProfileSettings,
     ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
 };
-pub use time::{millis_of, now_millis, now_rfc3339, rfc3339};
+pub use time::{millis_of, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

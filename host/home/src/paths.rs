@@ -43,6 +43,11 @@ fn named_by(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
+/// The directory that a variable names, as a whole path; none if it is empty or not there.
+pub fn directory_of(variable: &str) -> Option<PathBuf> {
+    std::path::absolute(named_by(variable)?).ok()
+}
+
 /// The user's own home: `HOME`.
 pub fn user_home() -> Option<PathBuf> {
     named_by("HOME")

@@ -29,6 +29,11 @@ pub fn rfc3339(millis: u64) -> String {
     time.format(&Rfc3339).unwrap_or_default()
 }
 
+/// The same of a time that may be before 1970; none then.
+pub fn rfc3339_of(millis: i64) -> Option<String> {
+    u64::try_from(millis).ok().map(rfc3339)
+}
+
 /// Milliseconds since 1970 of a time in RFC 3339, or of a date (`2026-03-01`), which is the start of its day in UTC.
 pub fn millis_of(text: &str) -> Option<i64> {
     let text = text.trim();

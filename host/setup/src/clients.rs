@@ -88,21 +88,17 @@ pub struct Places {
 impl Places {
     /// The directories that the environment names; none without a home.
     pub fn from_environment() -> Option<Self> {
-        let named = |name: &str| {
-            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-            std::path::absolute(value).ok()
-        };
         let home = aiw_home::user_home()?;
         let config = match std::env::consts::OS {
             "macos" => home.join("Library/Application Support"),
-            "windows" => named("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
-            _ => named("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+            "windows" => aiw_home::directory_of("APPDATA").unwrap_or_else(|| home.join("AppData/Roaming")),
+            _ => aiw_home::directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
         };
         Some(Self {
             config,
-            claude: named("CLAUDE_CONFIG_DIR"),
-            codex: named("CODEX_HOME"),
-            gemini: named("GEMINI_CLI_HOME"),
+            claude: aiw_home::directory_of("CLAUDE_CONFIG_DIR"),
+            codex: aiw_home::directory_of("CODEX_HOME"),
+            gemini: aiw_home::directory_of("GEMINI_CLI_HOME"),
             home,
         })
     }

@@ -11,16 +11,7 @@ use aiw_tests::Environment;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{add, ended, hook, kept, line};
-
-/// Random enough, and the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
+use crate::crash::Seed;
 
 /// The indexers of this environment.
 fn indexers(env: &Environment) -> Vec<Pid> {
@@ -41,29 +32,29 @@ fn what_killed_hooks_and_indexers_leave_is_carried_on_and_nothing_is_there_twice
     }
     let rounds: u64 = std::env::var("AIW_SOAK_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let env = Environment::new();
-    let mut random = Random(rounds ^ 0x5eed);
+    let mut random = Seed(rounds ^ 0x5eed);
     let mut written: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // What was there when a hook succeeded.
     let mut promised: BTreeMap<String, usize> = BTreeMap::new();
     for round in 0..rounds {
-        let session = format!("s-{}", random.below(4));
+        let session = format!("s-{}", random.next(4));
         let all = written.entry(session.clone()).or_default();
         let mut text = String::new();
         // Some are more than is stored at once.
-        let most = if random.below(3) == 0 { 4000 } else { 400 };
-        for _ in 0..random.below(most) + 1 {
+        let most = if random.next(3) == 0 { 4000 } else { 400 };
+        for _ in 0..random.next(most) + 1 {
             let uuid = format!("{session}-{}", all.len());
             text += &line(&session, &uuid, "user", &format!("message {uuid} of round {round}"));
             all.push(uuid);
         }
         // Sometimes the last line is torn when the hook looks, and its end is written afterwards.
-        let torn = if random.below(4) == 0 { text.len() - 20 } else { text.len() };
+        let torn = if random.next(4) == 0 { text.len() - 20 } else { text.len() };
         add(&env, &session, &text[..torn]);
         let mut child = env.command(&["hooks", "handle"]);
         let mut child = child.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let _ = child.stdin.take().unwrap().write_all(ended(&env, &session).as_bytes());
-        if random.below(2) == 0 {
-            sleep(Duration::from_micros(random.below(60_000)));
+        if random.next(2) == 0 {
+            sleep(Duration::from_micros(random.next(60_000)));
             let _ = child.kill();
         }
         let is_promised = child.wait().unwrap().success();
@@ -71,8 +62,8 @@ fn what_killed_hooks_and_indexers_leave_is_carried_on_and_nothing_is_there_twice
         if is_promised {
             promised.insert(session, all.len() - usize::from(torn < text.len()));
         }
-        if random.below(3) > 0 {
-            sleep(Duration::from_micros(random.below(120_000)));
+        if random.next(3) > 0 {
+            sleep(Duration::from_micros(random.next(120_000)));
             for indexer in indexers(&env) {
                 let _ = kill_process(indexer, Signal::KILL);
             }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aiw_core::{ErrorKind, one_line};
 use aiw_history::{Forget, HistoryError, Hit, Query, Range, Role, Sessions, Store};
-use aiw_home::{Home, rfc3339};
+use aiw_home::{Home, rfc3339_of};
 use aiw_launch::resume_session;
 use aiw_tui::ScreenError;
 use aiw_vectors::{Embedder, Models};
@@ -55,13 +55,10 @@ fn millis(time: Option<u64>) -> Option<i64> {
     time.and_then(|time| i64::try_from(time).ok())
 }
 
-fn written(time: Option<i64>) -> Option<String> {
-    time.and_then(|time| u64::try_from(time).ok()).map(rfc3339)
-}
-
 /// A time for people: the day and the minute.
 fn minute(time: Option<i64>) -> String {
-    written(time).map_or_else(|| "-".into(), |time| time.chars().take(16).collect::<String>().replace('T', " "))
+    time.and_then(rfc3339_of)
+        .map_or_else(|| "-".into(), |time| time.chars().take(16).collect::<String>().replace('T', " "))
 }
 
 /// The model, if one is in use and has made vectors. Without it, words find what they can.
@@ -183,7 +180,7 @@ fn answer(hit: &Hit) -> HistoryHit {
         session: hit.session.clone(),
         cli: hit.cli.as_str(),
         project: hit.project.clone(),
-        time: written(hit.time),
+        time: hit.time.and_then(rfc3339_of),
         role: hit.role.as_str(),
         snippet: hit.snippet.text.clone(),
         score: (f64::from(hit.score) * 1000.0).round() / 1000.0,

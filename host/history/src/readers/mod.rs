@@ -27,15 +27,11 @@ pub struct Places {
 impl Places {
     /// The places that the environment names; none without a home.
     pub fn from_environment() -> Option<Self> {
-        let named = |name: &str| {
-            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
-            std::path::absolute(value).ok()
-        };
         let home = aiw_home::user_home()?;
         Some(Self {
-            claude: named("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.join(".claude")),
-            codex: named("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
-            gemini: named("GEMINI_CLI_HOME").unwrap_or(home).join(".gemini"),
+            claude: aiw_home::directory_of("CLAUDE_CONFIG_DIR").unwrap_or_else(|| home.join(".claude")),
+            codex: aiw_home::directory_of("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
+            gemini: aiw_home::directory_of("GEMINI_CLI_HOME").unwrap_or(home).join(".gemini"),
         })
     }
 }
