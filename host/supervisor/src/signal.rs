@@ -2,6 +2,7 @@
 //! any process in it. So a process gets a signal only if its id and its start match, and if the system's information
 //! about it shows the task and the instance. Information that cannot be read does not count.
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, kill_process_group};
@@ -44,7 +45,7 @@ impl Target {
         // The handle is opened first, so that the information read below belongs to the process behind it.
         let process = match Process::open(pid, start)? {
             Opened::Gone => return Ok(None),
-            Opened::Hidden(_) => return Err(Refusal::Hidden { pid }),
+            Opened::Hidden => return Err(Refusal::Hidden { pid }),
             Opened::Is(process) => process,
         };
         let shown = match proof {
@@ -63,6 +64,11 @@ impl Target {
     /// Sends the process a signal. It is not an error if the process is gone.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
         self.process.signal(signal)
+    }
+
+    /// Returns a descriptor that becomes readable when the process ends, where the system has one.
+    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.process.as_fd()
     }
 
     /// Waits for the process to end. Returns whether it did.

@@ -138,7 +138,7 @@ impl Process {
         };
         // This is read after opening: if the start matches now, the handle belongs to that process.
         Ok(match procfs::stat(pid) {
-            None if is_hidden(pid) => Opened::Hidden(Self { handle }),
+            None if is_hidden(pid) => Opened::Hidden,
             Some(stat) if stat.is_alive(start) => Opened::Is(Self { handle }),
             _ => Opened::Gone,
         })

@@ -22,19 +22,9 @@ pub(crate) enum Opened<P> {
     Is(P),
     /// A process that exists, but shows nothing about itself.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing hides elsewhere"))]
-    Hidden(P),
+    Hidden,
     /// The process no longer exists.
     Gone,
-}
-
-impl<P> Opened<P> {
-    /// Returns the process, if it exists.
-    pub fn there(self) -> Option<P> {
-        match self {
-            Self::Is(process) | Self::Hidden(process) => Some(process),
-            Self::Gone => None,
-        }
-    }
 }
 
 pub(crate) fn timespec(duration: Duration) -> Timespec {

@@ -15,9 +15,10 @@ use super::list::Segments;
 use super::outcome::{Supervised, WaitMode, Waited};
 use super::table::Processes;
 use crate::error::SupervisorError;
-use crate::platform::{Opened, Process, timespec};
+use crate::platform::timespec;
 use crate::root::Root;
 use crate::segment::open;
+use crate::signal::{Proof, Target};
 
 /// The maximum time of a sleep. Ends wake the sleeper at once, so this is for events that cannot be noticed from
 /// here: shims in other containers, and `cancelled`.
@@ -30,7 +31,7 @@ const BREATH: Duration = Duration::from_millis(2);
 struct Watched {
     seen: Supervised,
     /// Its shim, as a handle that can be polled.
-    shim: Option<Process>,
+    shim: Option<Target>,
     /// The sequence of its slot when it was last checked.
     sequence: Option<u64>,
 }
@@ -100,7 +101,8 @@ impl Processes {
         let mut shim = None;
         if record.state != State::Ended {
             ears.listen(self, record.root);
-            shim = Process::open(record.shim.pid, record.shim.start).ok().and_then(Opened::there);
+            // Only the shim itself is listened to. A record can name any process, whose life says nothing about the task.
+            shim = Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)).ok().flatten();
         }
         // Read again, because the process may have ended before we listened to its shim.
         let record = self.settled(id)?;

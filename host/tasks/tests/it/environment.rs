@@ -54,10 +54,15 @@ impl Environment {
 
     /// Waits until a task has ended, and returns it.
     pub fn ended(&self, id: TaskId) -> Task {
+        self.ended_after(id, || ())
+    }
+
+    /// Waits until a task has ended, and returns it. Each change is told, and the state at the beginning too.
+    pub fn ended_after(&self, id: TaskId, mut on_change: impl FnMut()) -> Task {
         let tasks = self.of(Scope::All);
-        let waited = tasks
-            .wait(&[id], WaitMode::All, Some(Instant::now() + GUARD), &AtomicBool::new(false), &mut |_| {})
-            .unwrap();
+        let deadline = Some(Instant::now() + GUARD);
+        let waited =
+            tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
         assert!(waited.done, "{:?}", waited.all);
         waited.all.into_iter().next().unwrap()
     }
