@@ -72,6 +72,8 @@ pub use program::{Limits, NamedFile, PassedFile, Program};
 pub use record::{Labels, Record};
 pub use root::{Root, Scope};
 #[cfg(unix)]
+pub use runtime::runtime_dir;
+#[cfg(unix)]
 pub use shim::detach;
 pub use shim::shim_main;
 

@@ -88,6 +88,14 @@ impl RuntimeDir {
     }
 }
 
+/// The directory of this user for what is kept until the machine is started again: `AIW_RUNTIME_DIR`, else one of
+/// the system's. It is usually on another disk than the home. None if it is not fit to use; it may not exist yet.
+pub fn runtime_dir() -> Option<PathBuf> {
+    let directory = RuntimeDir::find("".into()).ok()?;
+    directory.check().ok()?;
+    Some(directory.path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

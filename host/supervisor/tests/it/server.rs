@@ -154,7 +154,10 @@ fn two_rooms_do_not_see_each_other() {
     let others =
         Processes::open(&home, aiw_supervisor::testing::NAMES, Scope::All).unwrap().with_runtime(env.path("run"));
     assert!(others.list().unwrap().is_empty() && others.get(one.record.id).is_err());
-    let environment = std::fs::read(format!("/proc/{}/environ", one.record.child.unwrap().pid)).unwrap();
-    let environment = String::from_utf8_lossy(&environment).into_owned();
+    // It is empty for a moment while the shell becomes `sleep`.
+    let environment = until(|| {
+        let environment = std::fs::read(format!("/proc/{}/environ", one.record.child.unwrap().pid)).unwrap();
+        Some(String::from_utf8_lossy(&environment).into_owned()).filter(|environment| !environment.is_empty())
+    });
     assert!(environment.contains(&format!("TEST_SERVER_ID={}", one.record.id)) && !environment.contains("AIW_TASK"));
 }
