@@ -15,6 +15,11 @@ use crate::shared::{Shared, names};
 const DIRECT_TOOLS: usize = 100;
 const DIRECT_TOKENS: usize = 10_000;
 
+/// The levels of log messages.
+///
+/// <https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/logging#log-levels>
+const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
 /// Changes that come within this time are one.
 const SETTLE: Duration = Duration::from_millis(20);
 
@@ -124,6 +129,9 @@ impl Shared {
             "completion/complete" => pool.complete(params, call).await,
             "logging/setLevel" => {
                 let level = params.get("level").and_then(Value::as_str).unwrap_or_default();
+                if !LEVELS.contains(&level) {
+                    return Err(RpcError::invalid(&format!("`level` must be one of {}", LEVELS.join(", "))));
+                }
                 pool.set_log_level(level).await;
                 Ok(json!({}))
             }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_launch::Session;
-use aiw_mcp::{About, Answer, Call, Caller, Offer, RpcError, Tool};
+use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
 use aiw_routing::{DynamicToolRegistry, Ground, Meaning, Pool, Profile};
 use async_trait::async_trait;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::behind::direct;
@@ -87,7 +87,7 @@ impl Offer for Gateway {
         self.shared.follow(client);
     }
 
-    async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
         match self.shared.dispatch(name, arguments, call).await {
             Ok(answer) => Ok(answer),
             Err(CallError::Rpc(e)) => Err(e),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aiw_core::one_line;
 use aiw_history::{
-    HistoryError, Hit, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos, todos, vault_values,
+    DAMAGED, HistoryError, Hit, Indexer, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos,
+    todos, vault_values,
 };
 use aiw_home::{HomeError, millis_of, rfc3339_of};
 use aiw_launch::resume_session;
@@ -149,11 +150,21 @@ pub(crate) async fn search_history(
     // Twice: as text and as structure.
     let room = limit(call.caller.name()) * 3 / 4;
     let shared = context.clone();
-    let found = context.lanes.look.run(move || search(&shared, &asked, room)).await?;
-    answer(&found)
+    let look = move || {
+        let store = Store::open_existing(&shared.home.history())?;
+        let found = search(&shared, store.as_ref(), &asked, room);
+        Indexer::start_if_asked(&shared.home, store.as_ref(), || shared.source.executable().map_err(|e| e.message));
+        found
+    };
+    answer(&context.lanes.look.run(look).await?)
 }
 
-fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<Found, CallError> {
+fn search(
+    context: &Context,
+    store: Option<&Store>,
+    asked: &SearchHistory,
+    mut room: usize,
+) -> Result<Found, CallError> {
     let since = match &asked.since {
         Some(since) => Some(millis_of(since).ok_or_else(|| CallError::Wrong {
             name: "since".into(),
@@ -176,7 +187,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
         role: asked.role.as_deref().and_then(|role| role.parse().ok()),
         ..Query::default()
     };
-    let Some(store) = Store::open_existing(&context.home.history())? else { return Ok(nothing(0)) };
+    let Some(store) = store else { return Ok(nothing(0, false)) };
     // Without vectors there is nothing that a model could compare.
     let embedder = match &context.meaning {
         Some(meaning) if store.has_vectors()? => meaning.embedder(),
@@ -184,7 +195,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     };
     let hits = store.search(&query, embedder)?;
     if hits.is_empty() {
-        return Ok(nothing(store.stats()?.messages));
+        return Ok(nothing(store.stats()?.messages, store.must_rebuild()?));
     }
     let mut sessions: Vec<FoundSession> = Vec::new();
     let mut left_out = 0;
@@ -218,8 +229,9 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     Ok(Found { message, sessions })
 }
 
-fn nothing(messages: u64) -> Found {
+fn nothing(messages: u64, is_damaged: bool) -> Found {
     let message = match messages {
+        0 if is_damaged => DAMAGED.to_owned(),
         0 => "the history is empty: the user can fill it with `aiw history import --all`".to_owned(),
         messages => format!("nothing like this in {messages} messages: try other words"),
     };

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use aiw_mcp::{Answer, Call};
+use aiw_mcp::{Answer, Arguments, Call, RpcError};
 use aiw_routing::PoolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
 use crate::kept::limit;
@@ -26,7 +27,7 @@ pub(crate) struct CallTool {
 
 /// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
 pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<Answer, CallError> {
-    pass(&context, &asked.server, &asked.tool, asked.arguments, &call).await
+    pass(&context, &asked.server, &asked.tool, asked.arguments.into(), &call).await
 }
 
 /// The same by the parts of a proxied name.
@@ -34,15 +35,25 @@ pub(crate) async fn pass(
     context: &Context,
     server: &str,
     tool: &str,
-    arguments: Map<String, Value>,
+    arguments: Arguments,
     call: &Call,
 ) -> Result<Answer, CallError> {
+    let room = limit(call.caller.name());
     let result = context.pool.call(server, tool, arguments, Some(call)).await.map_err(|e| match e {
-        PoolError::Rpc(e) => CallError::Rpc(*e),
+        PoolError::Rpc(e) => CallError::Rpc(cut(*e, room)),
         PoolError::Cancelled => CallError::NobodyWaits,
         e => CallError::Pool(e),
     })?;
-    context.kept.fit(result, limit(call.caller.name())).map_err(CallError::Rpc)
+    context.kept.fit(result, room).map_err(CallError::Rpc)
+}
+
+/// An error that is no longer than a client takes. Nobody reads on in one.
+fn cut(mut error: RpcError, room: usize) -> RpcError {
+    if error.message.len() > room {
+        error.message = format!("{} [aiw cut this error]", &error.message[..error.message.floor_char_boundary(room)]);
+    }
+    error.data = error.data.filter(|data| bounds::length(data) <= room);
+    error
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -77,4 +88,21 @@ pub(crate) async fn read_result(
     let piece = context.kept.piece(&asked.handle, asked.offset, most);
     let piece = piece.ok_or(CallError::NoResult { handle: asked.handle })?;
     Ok(ResultPiece { text: piece.text, offset: piece.offset, next_offset: piece.next, total_bytes: piece.total })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_cut_between_characters_and_keeps_its_kind() {
+        let error = |message: &str, data| RpcError { code: -32000, message: message.into(), data };
+        let short = cut(error("no", Some(json!({"why": "x"}))), 100);
+        assert_eq!((short.message.as_str(), short.data), ("no", Some(json!({"why": "x"}))));
+        let long = cut(error(&"é".repeat(1000), Some(json!("x".repeat(1000)))), 101);
+        assert_eq!((long.code, long.data), (-32000, None));
+        assert_eq!(long.message, format!("{} [aiw cut this error]", "é".repeat(50)));
+    }
 }

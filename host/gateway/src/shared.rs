@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use aiw_mcp::{Answer, Call, Tool};
+use aiw_mcp::{Answer, Arguments, Call, Tool};
 use aiw_routing::{Offered, PoolError};
-use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
@@ -26,12 +25,12 @@ pub(crate) struct Shared {
 }
 
 /// See [`Shared::names`].
-pub(crate) type Names = HashMap<String, (String, String)>;
+pub(crate) type Names = Arc<HashMap<String, (String, String)>>;
 
 /// The names of tools as the client knows them.
 pub(crate) fn names(offered: &[Offered]) -> Names {
     let own = |tool: &Offered| (tool.server.clone(), tool.definition.name().to_owned());
-    offered.iter().map(|tool| (tool.proxied.clone(), own(tool))).collect()
+    Arc::new(offered.iter().map(|tool| (tool.proxied.clone(), own(tool))).collect())
 }
 
 /// See [`Shared::own`].
@@ -45,20 +44,16 @@ impl Shared {
         own(&self.table, self.context.pool.has_servers())
     }
 
-    pub(crate) async fn dispatch(
-        &self,
-        name: &str,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> Result<Answer, CallError> {
+    pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, CallError> {
         if let Some(entry) = self.table.iter().find(|entry| entry.tool.name() == name) {
-            return entry.call(self.context.clone(), arguments, call).await;
+            // A large future, and most calls are for servers.
+            return Box::pin(entry.call(self.context.clone(), arguments, call)).await;
         }
         let pool = &self.context.pool;
-        let known = self.names.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        if let Some((server, tool)) = known {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((server, tool)) = names.get(name) {
             self.context.registry.touch(name, Instant::now());
-            return servers::pass(&self.context, &server, &tool, arguments, &call).await;
+            return servers::pass(&self.context, server, tool, arguments, &call).await;
         }
         if let Some((server, tool)) = pool.find_withheld(name) {
             return Err(PoolError::Withheld { server, tool }.into());

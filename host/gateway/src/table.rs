@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_mcp::{Answer, Call, Effect, Tool};
+use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
 use aiw_routing::definition::only_reads;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -247,9 +247,10 @@ impl ToolEntry {
     pub(crate) async fn call(
         &self,
         context: Arc<Context>,
-        arguments: Map<String, Value>,
+        arguments: Arguments,
         call: Call,
     ) -> Result<Answer, CallError> {
+        let arguments = arguments.read().map_err(|e| CallError::Arguments { problem: e.to_string() })?;
         (self.run)(context, arguments, call).await
     }
 

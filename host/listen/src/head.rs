@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use memchr::{memchr, memchr2};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a connection's next head looks like. Its clones share it.
@@ -25,7 +26,10 @@ impl Heads {
 
     /// The body of a request has been read: what comes now is a head.
     pub(crate) fn expect(&self) {
-        *self.scan() = Scan::default();
+        let mut scan = self.scan();
+        let mut line = std::mem::take(&mut scan.line);
+        line.clear();
+        *scan = Scan { line, ..Scan::default() };
     }
 
     fn scan(&self) -> std::sync::MutexGuard<'_, Scan> {
@@ -48,31 +52,46 @@ impl Scan {
     /// Long enough for each name that matters.
     const KEPT: usize = 64;
 
-    fn feed(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.is_done || self.problem.is_some() {
-                return;
+    fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_done && self.problem.is_none() {
+            let (text, rest) = bytes.split_at(memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len()));
+            if let Some(rest) = rest.strip_prefix(b"\r\n").filter(|_| self.line.is_empty()) {
+                self.end_line(text);
+                bytes = rest;
+                continue;
             }
-            // The last byte is always kept: it may be a carriage return.
-            if byte != b'\n' {
-                if self.line.last() == Some(&b'\r') {
-                    self.problem = Some("a carriage return stands alone");
-                }
-                if self.line.len() == Self::KEPT {
-                    self.line.pop();
-                }
-                self.line.push(byte);
+            self.keep(text);
+            let Some((byte, rest)) = rest.split_first().filter(|_| self.problem.is_none()) else { return };
+            bytes = rest;
+            if *byte == b'\r' {
+                self.keep(b"\r");
                 continue;
             }
             if self.line.pop() != Some(b'\r') {
                 self.problem = Some("a line doesn't end with a carriage return and a line feed");
             }
-            self.end_line();
+            let mut line = std::mem::take(&mut self.line);
+            self.end_line(&line);
+            line.clear();
+            self.line = line;
         }
     }
 
-    fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
+    /// A part of a line. Its last byte is always kept: it may be a carriage return.
+    fn keep(&mut self, part: &[u8]) {
+        let Some(last) = part.last() else { return };
+        if self.line.last() == Some(&b'\r') {
+            self.problem = Some("a carriage return stands alone");
+        }
+        let room = Self::KEPT - self.line.len();
+        self.line.extend_from_slice(&part[..part.len().min(room)]);
+        if part.len() > room {
+            self.line.pop();
+            self.line.push(*last);
+        }
+    }
+
+    fn end_line(&mut self, line: &[u8]) {
         self.lines += 1;
         if line.is_empty() {
             // Empty lines before a request are skipped by hyper too.
@@ -86,10 +105,13 @@ impl Scan {
         if line.first().is_some_and(|first| matches!(first, b' ' | b'\t')) {
             self.problem = Some("a header goes on in the next line");
         }
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        let is = |wanted: &str| name.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes());
-        self.lengths += usize::from(is("content-length") || is("transfer-encoding"));
-        self.hosts += usize::from(is("host"));
+        let name = line.get(..memchr(b':', line).unwrap_or(line.len())).unwrap_or_default().trim_ascii();
+        match name.len() {
+            4 => self.hosts += usize::from(name.eq_ignore_ascii_case(b"host")),
+            14 => self.lengths += usize::from(name.eq_ignore_ascii_case(b"content-length")),
+            17 => self.lengths += usize::from(name.eq_ignore_ascii_case(b"transfer-encoding")),
+            _ => {}
+        }
         if self.lengths > 1 {
             self.problem = Some("it says twice how long its body is");
         } else if self.hosts > 1 {

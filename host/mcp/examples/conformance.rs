@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_listen::{Listener, Method, Route, Rules};
-use aiw_mcp::{About, Answer, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, Tool};
+use aiw_mcp::{About, Answer, Arguments, Call, Caller, HttpLimits, HttpServer, Offer, RpcError, Tool};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,8 @@ impl Offer for Fixed {
 
     async fn begun(&self, _: Caller) {}
 
-    async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
+        let arguments = arguments.read().unwrap_or_default();
         let text = |field: &str| arguments.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let resource = json!({"type": "resource", "resource": {"uri": "test://embedded-resource",
             "mimeType": "text/plain", "text": "This is an embedded resource content."}});

@@ -1,22 +1,25 @@
 //! The client of a session, as a server sees it, and one of its requests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rmcp::RoleServer;
 use rmcp::model::{
     ClientCapabilities, ClientResult, CustomNotification, CustomRequest, GetExtensions, Implementation, RequestId,
-    ServerNotification, ServerRequest,
+    RequestMetaObject, ServerNotification, ServerRequest,
 };
 use rmcp::service::{
     OriginatingRequestId, Peer, PeerRequestOptions, RequestContext, ServiceError, SubscriptionSendError,
     SubscriptionSink,
 };
 use serde_json::{Map, Value};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{ClientError, RpcError, failure};
 use crate::incoming;
+use crate::rounds::{Asker, Question};
 
 /// The subscriptions of a client that follows the protocol from 2026-07-28 on: such a client receives changes only
 /// on them.
@@ -43,6 +46,8 @@ pub struct Caller {
     client: Arc<Client>,
     /// The request on whose stream questions to the client travel.
     request: Option<RequestId>,
+    /// Takes questions, where the answer to the request has to ask them.
+    asker: Option<Asker>,
 }
 
 /// What does not change from request to request.
@@ -68,6 +73,11 @@ impl Caller {
         Self::new(peer, session, None, name, can)
     }
 
+    /// Who sends requests without a session, as one of them says.
+    pub(crate) fn unbound(peer: Peer<RoleServer>, session: Session, meta: &RequestMetaObject) -> Self {
+        Self::new(peer, session, None, meta.client_info(), meta.client_capabilities())
+    }
+
     fn new(
         peer: Peer<RoleServer>,
         session: Session,
@@ -77,18 +87,23 @@ impl Caller {
     ) -> Self {
         let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
         let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
-        Self { client: Arc::new(Client { peer, session, name, version, capabilities }), request }
+        Self { client: Arc::new(Client { peer, session, name, version, capabilities }), request, asker: None }
+    }
+
+    /// The same client, which is asked in the answer to its request.
+    pub(crate) fn asked_by(self, asker: Asker) -> Self {
+        Self { asker: Some(asker), ..self }
     }
 
     /// The same client, in one of its requests.
     pub(crate) fn within(&self, request: RequestId) -> Self {
-        Self { client: self.client.clone(), request: Some(request) }
+        Self { client: self.client.clone(), request: Some(request), asker: None }
     }
 
     /// The same client, outside of a request.
     #[must_use]
     pub fn at_large(&self) -> Self {
-        Self { client: self.client.clone(), request: None }
+        Self { client: self.client.clone(), request: None, asker: None }
     }
 
     /// Its name: `claude-code`, `codex-mcp-client`. Empty if it gave none.
@@ -132,6 +147,14 @@ impl Caller {
 
     /// Sends a request to the client, and waits for its answer. One that takes too long is cancelled.
     pub async fn ask(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
+        if let Some(asker) = &self.asker {
+            let (answer, given) = oneshot::channel();
+            let question = Question { method: method.to_owned(), params, answer };
+            asker.send(question).await.map_err(|_| ClientError::Closed)?;
+            let given = tokio::time::timeout(patience, given).await.map_err(|_| ClientError::Slow(patience))?;
+            let unanswered = |_| RpcError { code: -32603, message: "the client gave no answer".into(), data: None };
+            return given.map_err(|e| unanswered(e).into());
+        }
         let mut request = CustomRequest::new(method, params);
         if let Some(id) = &self.request {
             request.extensions_mut().insert(OriginatingRequestId(id.clone()));
@@ -177,22 +200,71 @@ pub struct Call {
 
 /// Whether a call is still wanted.
 #[derive(Debug, Clone)]
-pub struct Cancelled {
-    pub(crate) request: CancellationToken,
-    pub(crate) gone: CancellationToken,
+pub struct Cancelled(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// rmcp knows it.
+    Tokens { request: CancellationToken, gone: CancellationToken },
+    /// The lane knows it. Two tokens for each call would cost a tenth of its time.
+    Lane(Arc<Wanted>),
 }
 
 impl Cancelled {
+    pub(crate) fn by_tokens(request: CancellationToken, gone: CancellationToken) -> Self {
+        Self(Source::Tokens { request, gone })
+    }
+
+    pub(crate) fn by_lane(wanted: Arc<Wanted>) -> Self {
+        Self(Source::Lane(wanted))
+    }
+
     /// Whether the client has cancelled the call. A client that only disconnected has not.
     pub fn is_taken_back(&self) -> bool {
-        self.request.is_cancelled()
+        match &self.0 {
+            Source::Tokens { request, .. } => request.is_cancelled(),
+            Source::Lane(wanted) => wanted.is_taken_back.load(Ordering::Acquire),
+        }
     }
 
     /// Waits until no one needs the answer anymore: the call was cancelled, or the client disconnected.
     pub async fn nobody_waits(&self) {
-        tokio::select! {
-            () = self.request.cancelled() => {}
-            () = self.gone.cancelled() => {}
+        match &self.0 {
+            Source::Tokens { request, gone } => tokio::select! {
+                () = request.cancelled() => {}
+                () = gone.cancelled() => {}
+            },
+            Source::Lane(wanted) => wanted.nobody_waits().await,
+        }
+    }
+}
+
+/// Whether somebody waits for a call of a lane.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    is_taken_back: AtomicBool,
+    is_over: AtomicBool,
+    told: Notify,
+}
+
+impl Wanted {
+    /// The client has cancelled the call.
+    pub(crate) fn take_back(&self) {
+        self.is_taken_back.store(true, Ordering::Release);
+        self.leave();
+    }
+
+    /// The client has disconnected.
+    pub(crate) fn leave(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    async fn nobody_waits(&self) {
+        // It is told of what comes after its making.
+        let told = self.told.notified();
+        if !self.is_over.load(Ordering::Acquire) {
+            told.await;
         }
     }
 }

@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Call, Caller, Cancelled, Session, Subscription, Subscriptions};
 use crate::incoming::{ASKED, TOLD, unwrapped};
-use crate::{Answer, Offer, RpcError, Tool};
+use crate::rounds::{Again, Done, INPUT_REQUIRED, Rounds};
+use crate::{Answer, Arguments, Offer, RpcError, Tool};
 
 /// One session's.
 #[derive(Clone)]
@@ -28,18 +29,19 @@ pub(crate) struct Handler {
     session: Session,
     /// The offer knows the client.
     has_begun: Arc<AtomicBool>,
+    rounds: Arc<Rounds>,
 }
 
 impl Handler {
     pub(crate) fn new(offer: Arc<dyn Offer>, gone: CancellationToken) -> Self {
         let session = Session { subscriptions: Subscriptions::default(), gone };
-        Self { offer, session, has_begun: Arc::default() }
+        Self { offer, session, has_begun: Arc::default(), rounds: Arc::default() }
     }
 
     fn call_of(&self, context: &RequestContext<RoleServer>) -> Call {
         Call {
             caller: Caller::of(context, self.session.clone()),
-            cancelled: Cancelled { request: context.ct.clone(), gone: self.session.gone.clone() },
+            cancelled: Cancelled::by_tokens(context.ct.clone(), self.session.gone.clone()),
             meta: match serde_json::to_value(&context.meta) {
                 Ok(Value::Object(meta)) => meta,
                 _ => Map::new(),
@@ -47,13 +49,31 @@ impl Handler {
         }
     }
 
-    /// A call that panics is one failed call, and its client doesn't wait forever.
-    pub(crate) async fn answer(
+    /// Works on a request. A client without a session is asked in its answer, and sends it again.
+    async fn work<F>(
         &self,
-        name: &str,
-        arguments: Map<String, Value>,
-        call: Call,
-    ) -> Result<Answer, ErrorData> {
+        what: String,
+        again: Again,
+        context: RequestContext<RoleServer>,
+        start: impl FnOnce(Call) -> F + Send,
+    ) -> Done
+    where
+        F: Future<Output = Done> + Send + 'static,
+    {
+        let call = self.call_of(&context);
+        if context.protocol_version().is_none_or(|version| version.has_initialize()) {
+            return start(call).await;
+        }
+        let gone = self.session.gone.clone();
+        let begun = |asker, cancel| {
+            let cancelled = Cancelled::by_tokens(cancel, gone);
+            start(Call { caller: call.caller.asked_by(asker), cancelled, meta: call.meta })
+        };
+        self.rounds.run(what, again, &context.ct, begun).await
+    }
+
+    /// A call that panics is one failed call, and its client doesn't wait forever.
+    pub(crate) async fn answer(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, ErrorData> {
         let answer = AssertUnwindSafe(self.offer.call(name, arguments, call)).catch_unwind().await;
         let defect = |_| Ok(Answer::error("a bug in aiw ended this call; see standard error"));
         answer.unwrap_or_else(defect).map_err(ErrorData::from)
@@ -76,9 +96,9 @@ impl Handler {
 }
 
 /// A placeholder answer, which rmcp passes on unchanged.
-fn carried(answer: Answer) -> CallToolResult {
+fn carried(answer: Value) -> CallToolResult {
     let mut result = CallToolResult::success(Vec::new());
-    result.structured_content = Some(Value::Object(answer.into_value()));
+    result.structured_content = Some(answer);
     result
 }
 
@@ -109,9 +129,15 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let call = self.call_of(&context);
-        let arguments = request.arguments.unwrap_or_default();
-        Ok(carried(self.answer(&request.name, arguments, call).await?).into())
+        let arguments = Arguments::from(request.arguments.unwrap_or_default());
+        let again = Again { state: request.request_state, answers: request.input_responses.unwrap_or_default() };
+        let (handler, name) = (self.clone(), request.name);
+        let what = format!("tools/call {name}");
+        let start = |call| async move {
+            let answer = handler.answer(&name, arguments, call).await?;
+            Ok(answer.into_value().into())
+        };
+        Ok(carried(self.work(what, again, context, start).await?).into())
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
@@ -151,12 +177,18 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method;
         if method == ASKED {
-            let (method, params) = unwrapped(request.params);
-            let (offer, call) = (self.offer.clone(), self.call_of(&context));
-            let answer = tokio::spawn(async move { offer.request(&method, params, call).await });
-            let defect =
-                |_| Err(RpcError { code: -32603, message: "a bug in aiw ended this request".into(), data: None });
-            return Ok(CustomResult::new(answer.await.unwrap_or_else(defect)?));
+            let (method, mut params) = unwrapped(request.params);
+            let again = params.as_mut().and_then(Value::as_object_mut).map(Again::taken_from).unwrap_or_default();
+            let named = |field: &str| params.as_ref().and_then(|params| params[field].as_str()).unwrap_or_default();
+            let what = format!("{method} {}{}", named("name"), named("uri"));
+            let offer = self.offer.clone();
+            let start = |call| async move {
+                let answer = tokio::spawn(async move { offer.request(&method, params, call).await });
+                let defect =
+                    |_| Err(RpcError { code: -32603, message: "a bug in aiw ended this request".into(), data: None });
+                Ok(answer.await.unwrap_or_else(defect)?)
+            };
+            return Ok(CustomResult::new(self.work(what, again, context, start).await?));
         }
         if method == "tools/call" {
             let answer = Answer::error("a call needs the tool's `name`, a string, and `arguments`, an object");
@@ -215,6 +247,9 @@ impl Service<RoleServer> for Front {
             && let Some(Value::Object(answer)) = fields.shift_remove("structuredContent")
         {
             fields.shift_remove("isError");
+            if answer.get("resultType").is_some_and(|kind| kind == INPUT_REQUIRED) {
+                fields.shift_remove("content");
+            }
             fields.extend(answer);
         }
         Ok(ServerResult::CustomResult(CustomResult::new(Value::Object(fields))))

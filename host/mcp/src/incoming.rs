@@ -9,7 +9,10 @@ use rmcp::RoleServer;
 use rmcp::model::{ProgressToken, RequestId};
 use rmcp::service::RxJsonRpcMessage;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use crate::Arguments;
 
 /// The longest id that is echoed; clients count, or take a UUID.
 pub(crate) const MAX_ID: usize = 64 << 10;
@@ -37,7 +40,7 @@ const OWN: [&str; 8] = [
 pub(crate) struct ToolCall {
     pub(crate) id: RequestId,
     pub(crate) name: String,
-    pub(crate) arguments: Map<String, Value>,
+    pub(crate) arguments: Arguments,
     pub(crate) meta: Map<String, Value>,
 }
 
@@ -49,15 +52,11 @@ impl ToolCall {
         struct Message<'a> {
             #[serde(borrow)]
             jsonrpc: Cow<'a, str>,
-            id: Id<'a>,
+            #[serde(borrow)]
+            id: &'a RawValue,
             method: Method,
-            params: Params,
-        }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Id<'a> {
-            Number(i64),
-            Text(#[serde(borrow)] Cow<'a, str>),
+            #[serde(borrow)]
+            params: Params<'a>,
         }
         #[derive(Deserialize)]
         enum Method {
@@ -66,20 +65,28 @@ impl ToolCall {
         }
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Params {
+        struct Params<'a> {
             name: String,
-            #[serde(default)]
-            arguments: Map<String, Value>,
+            #[serde(borrow)]
+            arguments: Option<&'a RawValue>,
             #[serde(default, rename = "_meta")]
             meta: Map<String, Value>,
         }
-        let Message { jsonrpc, id, method: Method::Call, params } = serde_json::from_slice(line).ok()?;
-        let id = match id {
-            Id::Number(number) => RequestId::Number(number),
-            Id::Text(text) if text.len() <= MAX_ID => RequestId::String(text.into()),
-            Id::Text(_) => return None,
+        // Checking the whole text once takes less time than each string in it.
+        let line = std::str::from_utf8(line).ok()?;
+        let Message { jsonrpc, id, method: Method::Call, params } = serde_json::from_str(line).ok()?;
+        let id = match id.get().parse() {
+            Ok(number) => RequestId::Number(number),
+            Err(_) => {
+                let text: String = serde_json::from_str(id.get()).ok()?;
+                (text.len() <= MAX_ID).then(|| RequestId::String(text.into()))?
+            }
         };
         let Params { name, arguments, meta } = params;
+        let arguments = match arguments {
+            Some(written) => Arguments::written(written)?,
+            None => Arguments::default(),
+        };
         (jsonrpc == "2.0").then_some(Self { id, name, arguments, meta })
     }
 
@@ -96,7 +103,7 @@ impl ToolCall {
 
     /// The same for rmcp.
     pub(crate) fn for_rmcp(self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let mut params = json!({"name": self.name, "arguments": self.arguments});
+        let mut params = json!({"name": self.name, "arguments": self.arguments.read().ok()?});
         if !self.meta.is_empty() {
             params["_meta"] = self.meta.into();
         }

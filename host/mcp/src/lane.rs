@@ -1,7 +1,8 @@
 //! Tool calls past rmcp, in sessions that began with a handshake. rmcp's types and its tasks for each message take
 //! several times longer than a call through aiw may.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::RoleServer;
@@ -9,18 +10,22 @@ use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::Peer;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::caller::{Call, Caller, Cancelled};
+use crate::caller::{Call, Caller, Cancelled, Wanted};
 use crate::handler::Handler;
 use crate::incoming::ToolCall;
+
+/// Room for what stands around a result.
+const FRAME: usize = 64;
 
 /// The tool calls of one session.
 pub(crate) struct Lane {
     handler: Handler,
     caller: Caller,
-    open: Mutex<HashMap<RequestId, CancellationToken>>,
+    /// The calls without an answer, by their numbers here.
+    open: Mutex<BTreeMap<u64, (RequestId, Arc<Wanted>)>>,
+    next: AtomicU64,
     tasks: TaskTracker,
 }
 
@@ -40,41 +45,68 @@ impl Lane {
     pub(crate) fn of(handler: Handler, peer: &Peer<RoleServer>) -> Option<Arc<Self>> {
         let has_begun = peer.peer_info().is_some_and(|info| info.protocol_version.has_initialize());
         let caller = Caller::ready(peer.clone(), handler.session().clone());
-        has_begun.then(|| Arc::new(Self { handler, caller, open: Mutex::default(), tasks: TaskTracker::new() }))
+        has_begun.then(|| {
+            let open = Mutex::default();
+            let lane = Arc::new(Self { handler, caller, open, next: AtomicU64::new(0), tasks: TaskTracker::new() });
+            let (gone, open) = (lane.handler.session().gone.clone(), Arc::downgrade(&lane));
+            tokio::spawn(async move {
+                gone.cancelled().await;
+                if let Some(lane) = open.upgrade() {
+                    lane.open().values().for_each(|(_, wanted)| wanted.leave());
+                }
+            });
+            lane
+        })
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<RequestId, CancellationToken>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<u64, (RequestId, Arc<Wanted>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a call. Its answer is the last that happens to it, unless it is cancelled before.
     pub(crate) fn call(self: &Arc<Self>, asked: ToolCall, answer: impl FnOnce(String) + Send + 'static) {
         let ToolCall { id, name, arguments, meta } = asked;
-        let request = CancellationToken::new();
-        self.open().insert(id.clone(), request.clone());
+        let wanted = Arc::<Wanted>::default();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.open().insert(number, (id.clone(), wanted.clone()));
+        if self.handler.session().gone.is_cancelled() {
+            wanted.leave();
+        }
         let lane = self.clone();
         self.tasks.spawn(async move {
             if !lane.handler.has_begun() {
                 Box::pin(lane.handler.introduce(|_| lane.caller.clone())).await;
             }
-            let cancelled = Cancelled { request, gone: lane.handler.session().gone.clone() };
+            let cancelled = Cancelled::by_lane(wanted);
             let call = Call { caller: lane.caller.within(id.clone()), cancelled, meta };
             let (result, error) = match lane.handler.answer(&name, arguments, call).await {
                 Ok(answer) => (Some(answer.into_raw()), None),
                 Err(error) => (None, Some(error)),
             };
             // A cancelled call has no answer.
-            if lane.open().remove(&id).is_some() {
+            if lane.open().remove(&number).is_some() {
                 let answered = Answered { jsonrpc: "2.0", id: &id, result, error };
-                answer(serde_json::to_string(&answered).unwrap_or_default());
+                let length = answered.result.as_ref().map_or(0, |result| result.get().len());
+                let mut text = Vec::with_capacity(length + FRAME);
+                // It can always be written to memory, as UTF-8.
+                let _ = serde_json::to_writer(&mut text, &answered);
+                answer(String::from_utf8(text).unwrap_or_default());
             }
         });
     }
 
     /// Cancels a call. Returns whether there is one with this id.
     pub(crate) fn cancel(&self, id: &RequestId) -> bool {
-        let call = self.open().remove(id);
-        call.inspect(CancellationToken::cancel).is_some()
+        let mut open = self.open();
+        let before = open.len();
+        open.retain(|_, (known, wanted)| {
+            let is_it = known == id;
+            if is_it {
+                wanted.take_back();
+            }
+            !is_it
+        });
+        open.len() < before
     }
 
     /// Waits until every call has ended. None may begin any more.

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod arguments;
 mod caller;
 mod client;
 mod handler;
@@ -26,13 +27,15 @@ mod incoming;
 mod lane;
 pub mod oauth;
 mod offer;
+mod rounds;
 mod serve;
 mod stdio;
 mod tool;
 mod wire;
 
+pub use arguments::Arguments;
 pub use caller::{Call, Caller, Cancelled};
-pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Request, RpcError, value_of};
+pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Params, Request, RpcError, value_of};
 pub use http::{Body, HttpLimits, HttpServer};
 pub use offer::{About, Answer, Offer};
 pub use serve::{serve, serve_stdio};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 
-use crate::{Call, Caller, RpcError, Tool};
+use crate::{Arguments, Call, Caller, RpcError, Tool};
 
 /// What a server says about itself.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub trait Offer: Send + Sync {
     async fn begun(&self, client: Caller);
 
     /// Calls a tool. Clients hide an error of the protocol from the model, so a failure of our own is an answer too.
-    async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError>;
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError>;
 
     /// Answers any other request: `prompts/get`, `resources/read`.
     async fn request(&self, method: &str, params: Option<Value>, call: Call) -> Result<Value, RpcError> {

@@ -61,7 +61,7 @@ mod tests {
     use serde_json::{Map, Value, json};
 
     use super::*;
-    use crate::{About, Answer, Call, Caller, Effect, RpcError, Tool};
+    use crate::{About, Answer, Arguments, Call, Caller, Effect, RpcError, Tool};
 
     struct Odd;
 
@@ -89,10 +89,10 @@ mod tests {
             let _ = client.notify("notifications/tools/list_changed", None).await;
         }
 
-        async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
+        async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
             assert_ne!(name, "panics");
             Ok(match name {
-                "foreign" => Answer::foreign(arguments),
+                "foreign" => Answer::foreign(arguments.read().unwrap()),
                 "asks" => {
                     let progress = json!({"progressToken": call.meta["progressToken"], "progress": 1});
                     call.caller.notify("notifications/progress", Some(progress)).await.unwrap();
@@ -215,10 +215,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_batch_is_answered_in_the_version_that_has_them() {
+        let lines = [br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},7,{"jsonrpc":"2.0","id":2,"method":"tools/call",
+            "params":{"name":"odd"}},{"jsonrpc":"2.0","method":"notifications/initialized"}]"#
+            .iter()
+            .filter(|byte| **byte != b'\n')
+            .copied()
+            .collect()];
+        let ids = |version| {
+            let answers = answers_in(version, &lines, 0);
+            let mut ids: Vec<String> = answers
+                .iter()
+                .filter(|answer| answer.get("method").is_none())
+                .map(|answer| format!("{} {}", answer["id"], answer["error"]["code"]))
+                .collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(ids("2025-03-26"), ["\"begin\" null", "1 null", "2 null", "null -32600"]);
+        assert_eq!(ids("2025-06-18"), ["\"begin\" null", "null -32600"]);
+    }
+
     /// What a server writes to a client that sends these lines, and leaves when it has `least` lines.
     fn answers(lines: &[Vec<u8>], least: usize) -> Vec<Value> {
+        answers_in("2025-11-25", lines, least)
+    }
+
+    fn answers_in(version: &str, lines: &[Vec<u8>], least: usize) -> Vec<Value> {
         let begin = json!({"jsonrpc": "2.0", "id": "begin", "method": "initialize", "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+            "protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
         let mut input = format!("{begin}\n").into_bytes();
         for line in lines {
             input.extend_from_slice(line);
@@ -346,7 +372,7 @@ mod tests {
                         Sent::Bytes(bytes) => {
                             let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte != b'\n').collect();
                             let begins = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes).trim_ascii().first().copied();
-                            nameless += usize::from(begins == Some(b'['));
+                            nameless += usize::from(matches!(begins, Some(b'[' | b'{')));
                             bytes
                         }
                     });
@@ -361,7 +387,8 @@ mod tests {
                 prop_assert!(answers.iter().all(|answer| answer.get("id").is_none_or(|id| !id.is_null())));
                 let nobodys: Vec<&Value> = answers.iter().filter(|answer| answer.get("id").is_none()).collect();
                 prop_assert_eq!(nobodys.len(), nameless, "{:?}", nobodys);
-                prop_assert!(nobodys.iter().all(|answer| answer["error"]["code"] == -32600));
+                let is_refusal = |code: &Value| *code == -32600 || *code == -32700;
+                prop_assert!(nobodys.iter().all(|answer| is_refusal(&answer["error"]["code"])));
                 prop_assert_eq!(answers.len(), 1 + named.len() + nameless, "{:?}", answers);
             }
         }

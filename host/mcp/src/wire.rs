@@ -5,15 +5,19 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::mem::take;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc as blocking;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
+use memchr::memchr;
 use rmcp::RoleServer;
-use rmcp::model::{ClientNotification, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult};
+use rmcp::model::{
+    ClientNotification, ClientRequest, ErrorData, JsonRpcMessage, ProtocolVersion, RequestId, ServerResult,
+};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +31,9 @@ use crate::stdio::{Input, Output};
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
 
+/// The most messages of a batch.
+const MAX_BATCH: usize = 1000;
+
 /// Both directions of a client connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Wire {
@@ -34,9 +41,8 @@ pub(crate) struct Wire {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     /// Set once everything that the client sent has been read, or it no longer listens.
     gone: CancellationToken,
-    /// An answer without a known recipient has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
-    /// has no `null`, and leaves the id out.
-    has_null_ids: Arc<AtomicBool>,
+    /// The version of the protocol that was agreed on.
+    version: Arc<std::sync::Mutex<Option<ProtocolVersion>>>,
     /// Takes tool calls past rmcp while a session is under way.
     lane: Arc<std::sync::Mutex<Option<Arc<Lane>>>>,
 }
@@ -95,6 +101,18 @@ pub(crate) enum Incoming {
     Call(ToolCall),
     /// Answers that need no handler.
     Refused(ErrorData, Option<RequestId>),
+    /// Several messages at once, none of them a batch. One version of the protocol has them.
+    Batch(Vec<Incoming>),
+}
+
+/// Whether a version of the protocol has batches, which came with 2025-03-26 and went with the next one.
+pub(crate) fn takes_batches(version: &ProtocolVersion) -> bool {
+    *version == ProtocolVersion::V_2025_03_26
+}
+
+/// What is answered to a batch in any other version.
+pub(crate) fn no_batches() -> ErrorData {
+    ErrorData::invalid_request("batches are not supported: send one message at a time", None)
 }
 
 struct Outgoing {
@@ -112,7 +130,7 @@ impl Wire {
         let (outgoing, lines) = mpsc::unbounded_channel();
         tokio::spawn(write(lines, output, gone.clone()));
         let incoming = Arc::new(Mutex::new(Inbox::new(input)));
-        Self { incoming, outgoing, gone, has_null_ids: Arc::default(), lane: Arc::default() }
+        Self { incoming, outgoing, gone, version: Arc::default(), lane: Arc::default() }
     }
 
     /// Tool calls take this lane from now on; none ends it.
@@ -124,11 +142,18 @@ impl Wire {
         self.lane.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn version(&self) -> MutexGuard<'_, Option<ProtocolVersion>> {
+        self.version.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes an answer after all that was written before.
-    fn post(&self, mut line: String) {
-        line.push('\n');
-        // Without a writer, the client is gone.
-        let _ = self.outgoing.send(Outgoing { line: line.into_bytes(), written: None });
+    fn post(&self) -> impl FnOnce(String) + Send + 'static {
+        let outgoing = self.outgoing.clone();
+        move |mut line| {
+            line.push('\n');
+            // Without a writer, the client is gone.
+            let _ = outgoing.send(Outgoing { line: line.into_bytes(), written: None });
+        }
     }
 
     /// Writes a message, and waits until it is written.
@@ -154,8 +179,11 @@ impl Wire {
 
     /// Answers what is not passed on.
     async fn refuse(&self, error: ErrorData, id: Option<RequestId>) -> io::Result<()> {
-        let nameless = id.is_none() && self.has_null_ids.load(Ordering::Relaxed);
-        let message = if nameless {
+        // An answer without a known recipient has the id `null`, as in JSON-RPC 2.0. From 2025-11-25 on, MCP's schema
+        // has no `null`, and leaves the id out.
+        let newest = ProtocolVersion::V_2025_11_25;
+        let has_null_ids = self.version().as_ref().is_some_and(|agreed| agreed.as_str() < newest.as_str());
+        let message = if id.is_none() && has_null_ids {
             serde_json::to_vec(&json!({"jsonrpc": "2.0", "id": null, "error": error}))
         } else {
             serde_json::to_vec(&TxJsonRpcMessage::<RoleServer>::error(error, id))
@@ -165,10 +193,13 @@ impl Wire {
 
     async fn next(&self) -> Option<Incoming> {
         let mut inbox = self.incoming.lock().await;
-        let next = tokio::select! {
-            biased;
-            () = self.gone.cancelled() => None,
-            next = inbox.next() => next,
+        let next = match inbox.next.pop_front() {
+            Some(next) if !self.gone.is_cancelled() => Some(next),
+            _ => tokio::select! {
+                biased;
+                () = self.gone.cancelled() => None,
+                next = inbox.next() => next,
+            },
         };
         if next.is_none() {
             self.gone.cancel();
@@ -185,8 +216,7 @@ impl Transport<RoleServer> for Wire {
         if let JsonRpcMessage::Response(response) = &message
             && let ServerResult::InitializeResult(agreed) = &response.result
         {
-            let before = agreed.protocol_version.as_str() < ProtocolVersion::V_2025_11_25.as_str();
-            self.has_null_ids.store(before, Ordering::Relaxed);
+            *self.version() = Some(agreed.protocol_version.clone());
         }
         self.write(serde_json::to_vec(&message))
     }
@@ -195,10 +225,7 @@ impl Transport<RoleServer> for Wire {
         loop {
             match self.next().await? {
                 Incoming::Call(call) => match self.lane() {
-                    Some(lane) if call.is_of_a_session() => {
-                        let wire = self.clone();
-                        lane.call(call, move |line| wire.post(line));
-                    }
+                    Some(lane) if call.is_of_a_session() => lane.call(call, self.post()),
                     _ => return call.for_rmcp(),
                 },
                 Incoming::Message(message) => {
@@ -217,6 +244,11 @@ impl Transport<RoleServer> for Wire {
                     }
                 }
                 Incoming::Refused(error, id) => self.refuse(error, id).await.ok()?,
+                Incoming::Batch(batch) if self.version().as_ref().is_some_and(takes_batches) => {
+                    let next = &mut self.incoming.lock().await.next;
+                    batch.into_iter().rev().for_each(|message| next.push_front(message));
+                }
+                Incoming::Batch(_) => self.refuse(no_batches(), None).await.ok()?,
             }
         }
     }
@@ -347,7 +379,7 @@ struct Splitter {
 impl Splitter {
     fn split(&mut self, mut bytes: &[u8]) -> VecDeque<Incoming> {
         let mut messages = VecDeque::new();
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end + 1);
             messages.extend(self.line(line));
             bytes = rest;
@@ -514,17 +546,80 @@ fn head(line: &[u8]) -> Option<Head> {
     })
 }
 
+/// The messages of a batch; none if it is not JSON.
+fn batch(line: &[u8]) -> Option<Incoming> {
+    let refused = |why: &str, id| Incoming::Refused(ErrorData::invalid_request(why.to_owned(), None), id);
+    let Items(items) = serde_json::from_slice(line).ok()?;
+    if items.is_empty() {
+        return Some(refused("the batch is empty", None));
+    }
+    if items.len() > MAX_BATCH {
+        return Some(refused(&format!("the batch has more than {MAX_BATCH} messages"), None));
+    }
+    // No batch in a batch, however deep.
+    let alone = |item: &RawValue| parse(Some(item.get()).filter(|text| text.starts_with('{'))?.as_bytes());
+    let message = |item: &RawValue| match alone(item) {
+        None => refused("this is not a message of JSON-RPC 2.0", None),
+        Some(Incoming::Message(message)) => match handshake(&message) {
+            Some(id) => refused("a batch can't begin a session", Some(id.clone())),
+            None => Incoming::Message(message),
+        },
+        Some(message) => message,
+    };
+    Some(Incoming::Batch(items.into_iter().map(message).collect()))
+}
+
+/// The items of a list, of which no more are kept than tell that there are too many.
+struct Items<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Items<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Items<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Items<'de>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = list.next_element()? {
+                    if items.len() <= MAX_BATCH {
+                        items.push(item);
+                    }
+                }
+                Ok(Items(items))
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// The id of a request that begins a session.
+fn handshake(message: &RxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
+    match message {
+        JsonRpcMessage::Request(asked) if matches!(asked.request, ClientRequest::InitializeRequest(_)) => {
+            Some(&asked.id)
+        }
+        _ => None,
+    }
+}
+
 /// None if no one waits for an answer: noise, and unknown notifications.
 pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
-    if line.first()? == &b'[' {
-        return refused("batches are not supported: send one message per line".into(), None);
+    let begins = *line.first()?;
+    let broken = || Incoming::Refused(ErrorData::parse_error("the message is not valid JSON", None), None);
+    if begins == b'[' {
+        return Some(batch(line).unwrap_or_else(broken));
     }
     if let Some(call) = ToolCall::parse(line) {
         return Some(Incoming::Call(call));
     }
-    let head = head(line)?;
+    // Anything else is noise, and would be answered with more of it.
+    let Some(head) = head(line) else { return (begins == b'{').then(broken) };
     let message = || {
         let message = for_rmcp(serde_json::from_slice(line).ok()?);
         serde_json::from_value(message).ok().map(|message| Incoming::Message(Box::new(message)))
@@ -550,6 +645,7 @@ mod tests {
         match parse(line.as_bytes()) {
             None => "ignored".into(),
             Some(Incoming::Message(_) | Incoming::Call(_)) => "taken".into(),
+            Some(Incoming::Batch(batch)) => format!("{} messages", batch.len()),
             Some(Incoming::Refused(error, id)) => {
                 format!("{}: {}", id.map_or("-".into(), |id| id.to_string()), error.message)
             }
@@ -578,10 +674,15 @@ mod tests {
             (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, "taken"),
             (r#"{"id":1,"method":"ping"}"#, "1: this is not a request of JSON-RPC 2.0"),
             (&deep, "d: this is not a request of JSON-RPC 2.0"),
-            ("[]", "-: batches are not supported: send one message per line"),
+            ("[]", "-: the batch is empty"),
+            ("[1, {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}, [], \"x\"]", "4 messages"),
+            (&format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "1 messages"),
+            (&format!("[1{}]", ",1".repeat(1000)), "-: the batch has more than 1000 messages"),
+            ("[1", "-: the message is not valid JSON"),
             ("", "ignored"),
             ("Content-Length: 5", "ignored"),
-            ("{", "ignored"),
+            ("{", "-: the message is not valid JSON"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"tools/li"#, "-: the message is not valid JSON"),
             ("\"x\"", "ignored"),
             ("null", "ignored"),
             (r#"{"id":1}"#, "ignored"),
@@ -606,8 +707,8 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":1.5,"result":{}}"#, "ignored"),
             (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, "taken"),
             (r#"{"jsonrpc":"2.0","method":7}"#, "ignored"),
-            (&"[".repeat(100_000), "-: batches are not supported: send one message per line"),
-            (&"{\"a\":".repeat(100_000), "ignored"),
+            (&"[".repeat(100_000), "-: the message is not valid JSON"),
+            (&"{\"a\":".repeat(100_000), "-: the message is not valid JSON"),
         ] {
             assert_eq!(shown(line), expected, "{}", &line[..line.len().min(80)]);
         }

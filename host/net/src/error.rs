@@ -105,6 +105,20 @@ impl NetError {
         }
     }
 
+    /// The same error without the paths of the URLs in its message, which may be secrets.
+    pub fn without_paths(mut self) -> Self {
+        match &mut self {
+            Self::Invalid { message }
+            | Self::NotFound { message }
+            | Self::Denied { message }
+            | Self::TooLarge { message }
+            | Self::Unavailable { message, .. }
+            | Self::Malformed { message, .. } => *message = origins(message),
+            Self::Cancelled => {}
+        }
+        self
+    }
+
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::Invalid { message: message.into() }
     }
@@ -140,11 +154,42 @@ impl NetError {
     }
 }
 
+/// A text in which each URL, up to a blank or a backtick, ends after its host and port.
+fn origins(text: &str) -> String {
+    let (mut result, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("://") {
+        let end = after.find(['`', ' ']).unwrap_or(after.len());
+        let host = after[..end].find(['/', '?', '#']).unwrap_or(end);
+        result.extend([before, "://", &after[..host]]);
+        rest = &after[end..];
+    }
+    result + rest
+}
+
 /// Formats a number of bytes for people.
 pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
         _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
         _ => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_paths_names_the_same_hosts() {
+        for (message, expected) in [
+            ("cannot reach `http://h:9/key/a?b=c`: refused", "cannot reach `http://h:9`: refused"),
+            ("`https://h` redirects to `https://o/key`", "`https://h` redirects to `https://o`"),
+            ("`https://h/a://b/c` ended", "`https://h` ended"),
+            ("https://h?key", "https://h"),
+            ("no URL: a/b", "no URL: a/b"),
+        ] {
+            assert_eq!(NetError::invalid(message).without_paths(), NetError::invalid(expected));
+        }
+        assert_eq!(NetError::Cancelled.without_paths(), NetError::Cancelled);
     }
 }

@@ -269,6 +269,12 @@ impl Client {
         Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
     }
 
+    /// Says what is wrong with a request that is refused wherever its names lead. Nothing is sent or resolved.
+    pub fn check(&self, policy: &Policy, request: &Request) -> Result<(), NetError> {
+        let outgoing = request.outgoing()?;
+        self.admit(policy, &outgoing.url, !outgoing.secrets.is_empty()).map(drop)
+    }
+
     /// Sends a request and reads the whole response. Any status is returned as a response. The redirects of a `GET`
     /// are followed, and each is checked like the first URL.
     pub async fn get(&self, policy: &Policy, request: &Request) -> Result<Response, NetError> {

@@ -33,4 +33,4 @@ pub use profile::Profile;
 pub use record::{Record, Records};
 pub use registry::{DynamicToolRegistry, MOST, SWEEP, TTL};
 pub use slot::State;
-pub use start::Ground;
+pub use start::{Ground, check_remote};

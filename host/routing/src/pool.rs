@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
-use aiw_mcp::{Call, Caller, RpcError};
+use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -25,6 +25,9 @@ use crate::start::Ground;
 
 /// How many servers are looked into at once.
 const AT_ONCE: usize = 8;
+
+/// How long a client waits until its servers know the level of messages that it wants.
+const TOLD: Duration = Duration::from_secs(1);
 
 /// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
 #[derive(Clone, Default)]
@@ -254,7 +257,7 @@ impl Pool {
         &self,
         server: &str,
         tool: &str,
-        arguments: Map<String, Value>,
+        arguments: Arguments,
         call: Option<&Call>,
     ) -> Result<Box<RawValue>, PoolError> {
         let slot = self.inner.slot(server)?;
@@ -264,9 +267,7 @@ impl Pool {
         if slot.record().is_some_and(is_denied) {
             return Err(denied());
         }
-        if slot.running().is_none() {
-            Box::pin(wait(slot.connected(), call)).await?;
-        }
+        let connection = slot.connected_within(call).await?;
         let record = slot.record().unwrap_or_default();
         let Some(definition) = record.tool(tool) else {
             let allowed = record.accepted().filter(|tool| self.allows(server, tool));
@@ -279,8 +280,8 @@ impl Pool {
         if !record.is_accepted(definition) {
             return Err(PoolError::Withheld { server: server.to_owned(), tool: tool.to_owned() });
         }
-        let params = Map::from_iter([("name".to_owned(), tool.into()), ("arguments".to_owned(), arguments.into())]);
-        let result = slot.pass("tools/call", params, call).await?;
+        let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
+        let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
         if result.get().starts_with('{') {
             return Ok(result);
         }
@@ -364,7 +365,9 @@ impl Pool {
     /// The client wants log messages from this level on, from every server.
     pub async fn set_log_level(&self, level: &str) {
         let slots = self.inner.slots();
-        futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level))).await;
+        let told = futures::future::join_all(slots.iter().map(|slot| slot.set_log_level(level)));
+        // One that does not answer makes nobody wait.
+        let _ = tokio::time::timeout(TOLD, told).await;
     }
 
     /// Starts a server and reads what it offers.
@@ -469,14 +472,6 @@ fn is_of(template: &Value, uri: &str) -> bool {
     let template = template["uriTemplate"].as_str().unwrap_or_default();
     let fixed = template.split('{').next().unwrap_or_default();
     !fixed.is_empty() && uri.starts_with(fixed)
-}
-
-async fn wait<T>(work: impl Future<Output = Result<T, PoolError>>, call: Option<&Call>) -> Result<T, PoolError> {
-    let Some(call) = call else { return work.await };
-    tokio::select! {
-        done = work => done,
-        () = call.cancelled.nobody_waits() => Err(PoolError::Cancelled),
-    }
 }
 
 impl Inner {

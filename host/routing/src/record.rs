@@ -99,7 +99,6 @@ impl Record {
         self.tools = Vec::new();
         for tool in tools {
             let length = tool.to_string().len();
-            size += length;
             let shown = aiw_core::one_line(name(&tool), 60);
             let problem = definition::unusable(&tool);
             let twice = self.tool(name(&tool)).is_some();
@@ -109,7 +108,7 @@ impl Record {
             match problem {
                 Some(problem) => self.left_out.push(format!("tool `{shown}` is left out: it {problem}")),
                 None if twice => self.left_out.push(format!("tool `{shown}` is left out: its name occurs twice")),
-                None if self.tools.len() == MAX_ITEMS || size > MAX_BYTES / 2 => {
+                None if self.tools.len() == MAX_ITEMS || size + length > MAX_BYTES / 2 => {
                     self.left_out.push("further tools are left out: there are too many".into());
                     break;
                 }
@@ -118,6 +117,7 @@ impl Record {
                      the server to forget them"
                 )),
                 None => {
+                    size += length;
                     let tool = Definition::new(&tool);
                     if is_new {
                         pinned += length;
@@ -263,6 +263,9 @@ mod tests {
         let mut record = Record::default();
         record.offer(vec![tool("x", "1"), tool("x", "2"), json!({"name": "y"}), json!(7)]);
         assert_eq!((record.tools.len(), record.left_out.len()), (1, 3));
+        // One that is too large takes no other with it.
+        record.offer(vec![tool("x", &"long ".repeat(1 << 20)), tool("y", "1")]);
+        assert_eq!((record.tools.len(), record.left_out.len()), (1, 1));
         record.offer((0..2 * MAX_ITEMS).map(|n| tool(&format!("t{n}"), "")).collect());
         assert_eq!(record.tools.len(), MAX_ITEMS);
     }

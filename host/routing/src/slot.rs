@@ -1,11 +1,12 @@
 //! One server of a session: starts at its first call, and again when it has ended; rests after failures.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_mcp::{Call, ClientError, Request, value_of};
+use aiw_mcp::{Call, ClientError, Params, Request, value_of};
 use aiw_servers::Server;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -186,6 +187,17 @@ impl Slot {
         connecting.await.unwrap_or_else(defect)
     }
 
+    /// The same for a call, for no longer than a call may take.
+    pub(crate) async fn connected_within(self: &Arc<Self>, call: Option<&Call>) -> Result<Arc<Connection>, PoolError> {
+        if let Some(connection) = self.running() {
+            return Ok(connection);
+        }
+        let after = self.configured.settings.timeout;
+        let slow = |_| Err(PoolError::Slow { server: self.key().to_owned(), after });
+        // A large future, and nearly every call finds a connection.
+        Box::pin(wait(tokio::time::timeout(after, self.connected()), call)).await?.unwrap_or_else(slow)
+    }
+
     /// `before` is the number of attempts when the caller began to wait: it shares the failure of a later one.
     async fn connect(self: Arc<Self>, before: u64) -> Result<Arc<Connection>, PoolError> {
         let mut held = self.connection.lock().await;
@@ -199,6 +211,7 @@ impl Slot {
             if self.standing(|standing| standing.state == State::Login) {
                 return Err(PoolError::Login { server: self.key().to_owned() });
             }
+            let problem = problem.strip_prefix("does not start: ").map(str::to_owned).unwrap_or(problem);
             return Err(PoolError::Start { server: self.key().to_owned(), problem });
         }
         self.wait_its_turn().await?;
@@ -442,60 +455,35 @@ impl Slot {
         params: Map<String, Value>,
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
-        value_of(&self.pass(method, params, call).await?).map_err(PoolError::from)
+        let connection = self.connected_within(call).await?;
+        let params = Params::Values(params.into());
+        value_of(&self.pass(method, params, call, connection).await?).map_err(PoolError::from)
     }
 
-    /// The same with the result as the server wrote it.
+    /// The same over a connection, with the result as the server wrote it.
     pub(crate) async fn pass(
-        self: &Arc<Self>,
+        &self,
         method: &str,
-        params: Map<String, Value>,
+        params: Params,
         call: Option<&Call>,
+        connection: Arc<Connection>,
     ) -> Result<Box<RawValue>, PoolError> {
-        let nobody_waits = async {
-            match call {
-                Some(call) => call.cancelled.nobody_waits().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            answer = self.asked(method, params, call) => answer,
-            () = nobody_waits => Err(PoolError::Cancelled),
-        }
-    }
-
-    async fn asked(
-        self: &Arc<Self>,
-        method: &str,
-        mut params: Map<String, Value>,
-        call: Option<&Call>,
-    ) -> Result<Box<RawValue>, PoolError> {
-        let connection = match self.running() {
-            Some(connection) => connection,
-            None => Box::pin(self.connected()).await?,
-        };
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _one = OneLess(&self.in_flight);
         let _during = call.map(|call| self.relay.during(call.caller.clone()));
-        let mut meta = call.map(|call| call.meta.clone()).unwrap_or_default();
-        // What belongs to the client's own connection.
-        meta.retain(|key, _| !key.starts_with("io.modelcontextprotocol/"));
-        let token = meta.shift_remove("progressToken");
-        if !meta.is_empty() {
-            params.insert("_meta".into(), meta.into());
-        }
-        let patience = self.configured.settings.timeout;
-        let request = Request { method: method.to_owned(), params: Some(params.into()), patience, progress: None };
+        let (request, token) = self.request(method, params, call);
         let answer = match call.zip(token) {
-            Some((call, token)) => Box::pin(send_with_progress(&connection, request, call, &token)).await,
-            None => connection.client.send(request).await,
+            Some((call, token)) => {
+                wait(Box::pin(send_with_progress(&connection, request, call, &token)), Some(call)).await
+            }
+            None => wait(pin!(connection.client.send(request)), call).await,
         };
         self.standing(|standing| standing.used = Some(Instant::now()));
-        match answer {
+        match answer? {
             Ok(answer) => Ok(answer),
             Err(ClientError::Rpc(e)) => Err(e.into()),
             Err(e) => {
-                let e = Box::pin(self.failure(e, &connection, patience)).await;
+                let e = Box::pin(self.failure(e, &connection, self.configured.settings.timeout)).await;
                 if matches!(e, PoolError::Login { .. }) {
                     Box::pin(self.lost(&connection, &e)).await;
                 }
@@ -504,9 +492,25 @@ impl Slot {
         }
     }
 
+    /// A request with what the client adds to it, and under which token the client wants its progress.
+    fn request(&self, method: &str, mut params: Params, call: Option<&Call>) -> (Request, Option<Value>) {
+        let mut token = None;
+        if let Some(call) = call.filter(|call| !call.meta.is_empty()) {
+            let mut meta = call.meta.clone();
+            // What belongs to the client's own connection.
+            meta.retain(|key, _| !key.starts_with("io.modelcontextprotocol/"));
+            token = meta.shift_remove("progressToken");
+            if !meta.is_empty() {
+                params.extend_meta(meta);
+            }
+        }
+        let patience = self.configured.settings.timeout;
+        (Request { method: method.to_owned(), params: Some(params), patience, progress: None }, token)
+    }
+
     /// Tells a running server something, if it runs.
     pub(crate) async fn tell(&self, method: &str, params: Option<Value>) {
-        let connection = self.connection.lock().await.clone();
+        let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
         if let Some(connection) = connection {
             let _ = connection.client.notify(method, params).await;
         }
@@ -515,7 +519,8 @@ impl Slot {
     /// The client wants log messages from this level on.
     pub(crate) async fn set_log_level(self: &Arc<Self>, level: &str) {
         self.standing(|standing| standing.log_level = Some(level.to_owned()));
-        let connection = self.connection.lock().await.clone();
+        // One that starts is told after its start.
+        let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
         if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
             let _ = connection.client.request("logging/setLevel", Some(json!({"level": level})), PING).await;
         }
@@ -546,6 +551,15 @@ impl Slot {
             }
             source => PoolError::Client { server, source: Box::new(source) },
         }
+    }
+}
+
+/// Waits for work, until nobody waits for the call that needs it.
+async fn wait<T>(work: impl Future<Output = T>, call: Option<&Call>) -> Result<T, PoolError> {
+    let Some(call) = call else { return Ok(work.await) };
+    tokio::select! {
+        done = work => Ok(done),
+        () = call.cancelled.nobody_waits() => Err(PoolError::Cancelled),
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
 use aiw_home::{Home, is_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
-use aiw_net::Policy;
-use aiw_servers::{Lookup, Server, Transport, expand};
-use aiw_supervisor::{Attached, Program};
+use aiw_net::{NetError, Policy, Request};
+use aiw_servers::{Lookup, Server, Transport, expand, placeholders};
+use aiw_supervisor::{Attached, Mask, Program};
 use serde_json::{Map, Value};
 
 use crate::access::{Access, is_login};
@@ -19,6 +19,9 @@ use crate::log;
 
 /// How long a server has to begin a session. Package runners download what they run first.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the last words of a server that has ended may take.
+const HEARS: Duration = Duration::from_millis(500);
 
 /// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -50,6 +53,8 @@ pub(crate) struct Connection {
 pub(crate) struct Process {
     attached: Mutex<Attached>,
     last_words: Arc<Mutex<String>>,
+    /// Disconnected once all that it wrote to standard error was read.
+    heard: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Process {
@@ -61,6 +66,8 @@ impl Process {
             (None, Some(signal)) => format!("it was killed by signal {signal}"),
             (None, None) => "it was killed".to_owned(),
         };
+        // Its last words may still be on their way. A process that it left behind may hold the pipe open.
+        let _ = self.heard.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(HEARS);
         let last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Some(if last.is_empty() { how } else { format!("{how}; it last wrote `{}`", aiw_core::one_line(&last, 200)) })
     }
@@ -117,17 +124,20 @@ pub(crate) async fn start(
         let (endpoint, access) = endpoint(ground, key, &expanded);
         let begun = Client::http(endpoint, info, events, PATIENCE).await;
         let refusal = || access.as_ref().and_then(Access::refusal).map(|refusal| PoolError::refused(refusal, key));
-        let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None)))?;
+        let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
     let program = program(ground, key, &expanded)?;
     let (executable, cwd, words) = (ground.executable.clone(), cwd(ground, &expanded), Arc::<Mutex<String>>::default());
-    let heard = words.clone();
+    let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
         let mut attached = Attached::start(&executable, &cwd, program, GRACE)?;
         if let Some(stderr) = attached.stderr.take() {
             let last = move |line| *heard.lock().unwrap_or_else(PoisonError::into_inner) = line;
-            let copy = move || log::keep(stderr, &log, &secrets, &last);
+            let copy = move || {
+                log::keep(stderr, &log, &secrets, &last);
+                drop(hears);
+            };
             // Without a thread its pipe closes, and the server writes to nobody.
             let _ = std::thread::Builder::new().name("aiw-stderr".into()).stack_size(256 << 10).spawn(copy);
         }
@@ -135,7 +145,7 @@ pub(crate) async fn start(
     });
     let mut attached = spawned.await.map_err(|source| PoolError::Spawn { server: key.to_owned(), source })?;
     let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
-    let process = Process { attached: Mutex::new(attached), last_words: words };
+    let process = Process { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
     let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
     let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
     let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
@@ -147,13 +157,17 @@ pub(crate) async fn start(
             // Whoever closed the connection is about to exit.
             let patience = if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
             let end = aiw_home::blocking(move || process.end(patience)).await;
-            Err(not_begun(key, &e, end))
+            Err(not_begun(key, &e, end, &hidden))
         }
     }
 }
 
-fn not_begun(key: &str, error: &ClientError, end: Option<String>) -> PoolError {
-    PoolError::Start { server: key.to_owned(), problem: end.unwrap_or_else(|| error.to_string()) }
+/// A server may say what it was given.
+fn not_begun(key: &str, error: &ClientError, end: Option<String>, secrets: &[Vec<u8>]) -> PoolError {
+    let problem = end.filter(|_| !error.is_refusal()).unwrap_or_else(|| error.to_string());
+    let mut mask = Mask::of(secrets);
+    let text = [mask.take(problem.as_bytes()), mask.rest()].concat();
+    PoolError::Start { server: key.to_owned(), problem: String::from_utf8_lossy(&text).into_owned() }
 }
 
 /// A declaration with its values, and those of them that must not be shown.
@@ -181,6 +195,20 @@ fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (Endpo
     }
     let access = Access::new(ground.home.clone(), ground.net.clone(), key, url);
     (endpoint.with_bearer(Arc::new(access.clone())), Some(access))
+}
+
+/// Checks the address and the headers of a remote server, as far as they are known before it is started: what stands
+/// in place of a variable or a secret is not.
+pub fn check_remote(net: &aiw_net::Client, declaration: &Map<String, Value>) -> Result<(), NetError> {
+    let is_known = |text: &str| placeholders(text).is_empty();
+    let url = Some(url(declaration)).filter(|url| is_known(url)).unwrap_or("https://localhost");
+    let mut policy = Policy::none();
+    policy.grant_url(url);
+    let known = |(name, value): (String, Secret)| match is_known(value.expose()) {
+        true => (name, value),
+        false => (name, Secret::new("x")),
+    };
+    net.check(&policy, &Request { secrets: headers(declaration).into_iter().map(known).collect(), ..Request::new(url) })
 }
 
 pub(crate) fn url(expanded: &Map<String, Value>) -> &str {

@@ -18,7 +18,8 @@ pub use names::{safe, safe_keys, unique};
 pub use owners::{Claim, Clash, Key, Refreshed, Released};
 pub use scopes::{Found, Scope, Scopes};
 pub use substitute::{
-    Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, reads, secret_reference,
+    Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, placeholders, reads,
+    secret_reference,
 };
 pub use transport::Transport;
 pub use watch::{Watch, WatchError};

@@ -6,6 +6,7 @@
 //! outside a plugin: they are resolved at install.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use aiw_core::{EnvName, Secret, SecretName};
 use serde_json::{Map, Value};
@@ -66,6 +67,21 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     }
     pieces.push(Piece::Text(&text[from..]));
     pieces
+}
+
+/// Where the placeholders of a text are, in bytes.
+pub fn placeholders(text: &str) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    for piece in pieces(text) {
+        match piece {
+            Piece::Text(text) => at += text.len(),
+            Piece::Placeholder { whole, .. } => {
+                found.push(at..at + whole.len());
+                at += whole.len();
+            }
+        }
+    }
+    found
 }
 
 /// A name that can be shown and typed; anything else is text.

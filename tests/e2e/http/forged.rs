@@ -174,6 +174,8 @@ fn a_forged_request_is_refused_before_any_work_and_a_correct_one_beside_it_is_an
         }
     }
     // The old token, once there is a new one. The running server knows the new one at once.
+    let mut open = session.get(&[]);
+    assert_eq!(open.status, 200);
     let new = env.run(&["mcp", "token", "--rotate"]).ok().stdout.trim().to_owned();
     assert_ne!(new, old);
     assert_eq!(fate("an old token", server.raw(&with(&[]))), Refused(401));
@@ -182,9 +184,13 @@ fn a_forged_request_is_refused_before_any_work_and_a_correct_one_beside_it_is_an
     let headers = [&session.headers()[..], &[("Authorization", bearer.as_str())]].concat();
     let answer = server.send("POST", &headers, &asked.to_string()).message();
     assert_eq!(answer["result"]["tools"].as_array().unwrap().len(), 10);
-    // A token that others could read is none.
+    // Nor does anybody keep a stream that was opened with the old one. The session is still there for the new one.
+    while open.event().is_some() {}
+    assert_eq!(server.send("POST", &headers, &asked.to_string()).status, 200);
+    // A token that others could read is none, from the server's next look at its file on.
     std::fs::set_permissions(env.home().join("mcp-token"), std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .unwrap();
+    std::thread::sleep(Duration::from_millis(20));
     assert_eq!(server.send("POST", &headers, &asked.to_string()).status, 401);
 }
 

@@ -79,7 +79,7 @@ impl Server {
         format!("{method} /mcp HTTP/1.1\r\n{headers}\r\n{body}").into_bytes()
     }
 
-    fn send(&self, method: &str, more: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn send(&self, method: &str, more: &[(&str, &str)], body: &str) -> Answer {
         self.raw(&self.request(method, more, body)).unwrap()
     }
 
@@ -167,7 +167,7 @@ impl Session<'_> {
 }
 
 /// An answer, whose body is read as it comes.
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: Body,
@@ -240,7 +240,7 @@ impl Answer {
     }
 
     /// The next message: the whole body, or that of the next event which has one.
-    fn message(&mut self) -> Value {
+    pub(crate) fn message(&mut self) -> Value {
         let text = match self.header("content-type") {
             Some("text/event-stream") => loop {
                 let (_, data) = self.event().unwrap();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{five_hundred, tool};
-use crate::crash::Seed;
+use crate::crash::{Seed, rounds};
 use crate::mcp::Client;
 use crate::servers::{Servers, names};
 
@@ -132,7 +132,7 @@ fn a_killed_indexer_leaves_an_index_that_others_go_on_with() {
         begun.elapsed()
     };
     let longest = timed().max(timed());
-    let rounds = std::env::var("AIW_SOAK_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap());
+    let rounds = rounds();
     let (mut seed, mut killed, mut written) = (Seed(0x1dec_2026), 0, 0);
     for round in 0..rounds {
         let _ = std::fs::remove_dir_all(&segments);

@@ -68,6 +68,13 @@ fn what_cannot_be_done_is_said_in_one_line() {
         (&["mcp", "add", "aiw", "--no-check", "--", "x"], 64, "it is aiw's own"),
         (&["mcp", "add", "a"], 64, "required"),
         (&["mcp", "add", "a", "--url", "https://h", "--no-check", "--header", "X=@none"], 2, "no secret `none`"),
+        (&["mcp", "add", "a", "--url", "nope"], 2, "not a URL"),
+        (&["mcp", "add", "a", "--url", "ftp://h/"], 2, "scheme `ftp`"),
+        (&["mcp", "add", "a", "--url", "http://u:canary@127.0.0.1/"], 2, "may not contain a user or a password"),
+        (&["mcp", "add", "a", "--url", "https://${H}/", "--header", "a b=x"], 2, "not the name of a header"),
+        (&["mcp", "add", "a", "--url", "https://h/", "--header", "X=a", "--header", "x=b"], 64, "given twice"),
+        (&["mcp", "add", "a", "--url", "https://h/", "--header", "Host=x"], 2, "header `host` can't be set"),
+        (&["mcp", "add", "a", "--url", "https://h/", "--header", "X=a\nb"], 2, "not allowed in a header"),
         (&["mcp", "remove", "none"], 2, "there is no MCP server `none`"),
         (&["mcp", "status", "none"], 2, "there is no MCP server `none`"),
         (&["mcp", "logs", "none"], 2, "there is no MCP server `none`"),
@@ -76,8 +83,9 @@ fn what_cannot_be_done_is_said_in_one_line() {
     ] {
         let run = env.run(args);
         assert_eq!(run.code, code, "{args:?}: {}", run.whole());
-        assert!(run.stderr.contains(says), "{args:?}: {}", run.whole());
+        assert!(run.stderr.contains(says) && !run.whole().contains("canary"), "{args:?}: {}", run.whole());
     }
+    assert!(!env.home().join("mcp.json").exists());
     env.write_mcp(&json!({"mcpServers": {"old": {"type": "sse", "url": "https://h/sse"}, "gone": {"command": "no-such-program"}}}).to_string());
     let doctor = env.run(&["mcp", "doctor"]);
     assert_eq!(doctor.code, 69);
@@ -86,4 +94,31 @@ fn what_cannot_be_done_is_said_in_one_line() {
         "{}",
         doctor.whole()
     );
+}
+
+#[test]
+fn a_key_in_the_path_of_an_address_is_in_no_message() {
+    let Some(servers) = Servers::new() else { return };
+    let env = &servers.env;
+    let key = "canary/of a path";
+    env.run_with_input(&["secret", "set", "path"], key).ok();
+    // Nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let address = format!("http://127.0.0.1:{port}/${{secret:path}}/mcp");
+    let mut said = env.run(&["mcp", "add", "far", "--url", &address]).ok().whole();
+    env.run(&["mcp", "add", "open", "--url", "http://h.example/${secret:path}", "--no-check"]).ok();
+    said += &env.run(&["mcp", "login", "open", "--no-browser"]).whole();
+    assert!(said.contains("`http://h.example` is not encrypted"), "{said}");
+    for args in [
+        &["mcp", "status"] as &[&str],
+        &["mcp", "doctor"],
+        &["mcp", "call", "far", "x"],
+        &["mcp", "list"],
+        &["mcp", "logs", "far"],
+        &["mcp", "login", "far", "--no-browser"],
+    ] {
+        said += &env.run(args).whole();
+    }
+    assert!(said.contains(&format!("cannot reach `http://127.0.0.1:{port}`")), "{said}");
+    assert!(!said.contains("canary") && !said.contains("of%20a"), "{said}");
 }

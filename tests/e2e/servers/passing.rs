@@ -124,6 +124,67 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
 }
 
 #[test]
+fn a_client_without_a_session_is_asked_in_the_answer_to_its_request() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let meta = |capabilities: Value| {
+        json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities":
+            capabilities, "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"}})
+    };
+    let able = meta(json!({"sampling": {}, "elicitation": {}, "roots": {}}));
+    let asks = |method: &str, params: &Value| json!({"name": "test__asks", "arguments": {"method": method, "params": params}, "_meta": able});
+    let elicited = json!({"action": "accept", "content": {"odd": [null]}});
+    let questions = [
+        ("elicitation/create", json!({"message": "?", "odd": 1}), elicited.clone()),
+        ("sampling/createMessage", json!({"messages": [], "odd": null}), json!({"role": "assistant", "odd": [null]})),
+        ("roots/list", json!({}), json!({"roots": [{"uri": "file:///x", "odd": 1}]})),
+    ];
+    let server = crate::http::Server::start(&servers.env);
+    let mut stdio = Client::start(&servers.env);
+    let over_http = |params: &Value| {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+        let name = params["name"].as_str().unwrap();
+        let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", name)];
+        server.send("POST", &headers, &body).message()
+    };
+    let mut over_stdio = |params: &Value| stdio.request("tools/call", params);
+    let ways: [&mut dyn FnMut(&Value) -> Value; 2] = [&mut over_stdio, &mut |params| over_http(params)];
+    for send in ways {
+        for (method, params, answer) in &questions {
+            let call = asks(method, params);
+            let asked = send(&call)["result"].take();
+            assert_eq!((&asked["resultType"], asked.get("content")), (&json!("input_required"), None), "{asked}");
+            let question = &asked["inputRequests"]["q1"];
+            assert_eq!(question["method"], *method);
+            for (key, value) in params.as_object().unwrap() {
+                assert_eq!(question["params"][key], *value, "{asked}");
+            }
+            let mut again = call.clone();
+            again["requestState"] = asked["requestState"].clone();
+            again["inputResponses"] = json!({"q1": answer});
+            let told = send(&again);
+            assert_eq!(told["result"]["resultType"], "complete", "{told}");
+            assert_eq!(serde_json::from_str::<Value>(text(&told["result"])).unwrap(), *answer);
+            // Its state has served.
+            assert_eq!(send(&again)["error"]["code"], -32602);
+        }
+        // Without an answer, the server hears an error.
+        let call = asks("elicitation/create", &json!({"message": "?"}));
+        let mut again = call.clone();
+        again["requestState"] = send(&call)["result"]["requestState"].clone();
+        assert!(text(&send(&again)["result"]).contains("the client gave no answer"));
+        // A state is good for its own request alone.
+        let mut other = json!({"name": "test__echo", "arguments": {}, "_meta": able});
+        other["requestState"] = send(&call)["result"]["requestState"].clone();
+        assert_eq!(send(&other)["error"]["code"], -32602);
+        // A client that can answer nothing is asked nothing.
+        let mut unable = call.clone();
+        unable["_meta"] = meta(json!({}));
+        assert!(text(&send(&unable)["result"]).contains("-32601"));
+    }
+}
+
+#[test]
 fn a_result_that_is_too_long_is_cut_and_read_on() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("test", &[]).known();

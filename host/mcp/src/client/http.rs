@@ -20,6 +20,7 @@ use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
     StreamableHttpClientTransportConfig, StreamableHttpError, StreamableHttpPostResponse,
 };
+use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 
 use super::raw::Raw;
@@ -75,6 +76,11 @@ impl Endpoint {
         Self { bearer: Some(bearer), ..self }
     }
 
+    /// An address may hold a key, so no error names more of it than its origin.
+    async fn open(&self, request: &Request) -> Result<Streamed, NetError> {
+        self.client.open(&self.policy, request, PATIENCE).await.map_err(NetError::without_paths)
+    }
+
     pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<Http> {
         let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
         StreamableHttpClientTransport::with_client(Http { endpoint: Arc::new(self), raw }, config)
@@ -128,7 +134,7 @@ impl Http {
         }
         let answer = match &self.endpoint.bearer {
             Some(bearer) => self.send_with(bearer.as_ref(), request).await,
-            None => self.endpoint.client.open(&self.endpoint.policy, &request, PATIENCE).await,
+            None => self.endpoint.open(&request).await,
         };
         checked(answer.map_err(Failure::Client)?)
     }
@@ -140,7 +146,7 @@ impl Http {
             if let Some(token) = token {
                 request.secrets.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
             }
-            self.endpoint.client.open(&self.endpoint.policy, &request, PATIENCE).await
+            self.endpoint.open(&request).await
         };
         let mut token = bearer.token().await;
         let mut answer = open(token.as_ref()).await?;
@@ -176,7 +182,7 @@ impl Http {
                     }
                     Ok(Some(piece)) => Some((Ok(Bytes::from(piece)), Some(answer))),
                     Ok(None) => None,
-                    Err(error) => Some((Err(std::io::Error::other(error)), None)),
+                    Err(error) => Some((Err(std::io::Error::other(error.without_paths())), None)),
                 }
             }
         });
@@ -222,7 +228,7 @@ fn is(answer: &Streamed, kind: &str) -> bool {
 /// A whole body.
 async fn whole(mut answer: Streamed) -> Result<Vec<u8>, Failure> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(Failure::Client)? {
+    while let Some(piece) = answer.chunk().await.map_err(|e| Failure::Client(e.without_paths()))? {
         if body.len() + piece.len() > MAX_MESSAGE {
             let message = format!("an answer is longer than {} MiB", MAX_MESSAGE >> 20);
             return Err(Failure::UnexpectedServerResponse(message.into()));
@@ -230,6 +236,14 @@ async fn whole(mut answer: Streamed) -> Result<Vec<u8>, Failure> {
         body.extend_from_slice(&piece);
     }
     Ok(body)
+}
+
+/// What an error without an id says.
+fn refusal(body: &[u8]) -> Option<String> {
+    let error: Value = serde_json::from_slice(body).ok()?;
+    let is_nameless = error.get("id").is_none_or(Value::is_null) && error.get("method").is_none();
+    let said = error["error"]["message"].as_str().or_else(|| error["error"].as_str()).unwrap_or("no reason");
+    is_nameless.then(|| aiw_core::one_line(said, 300))
 }
 
 fn status(answer: &Streamed) -> Failure {
@@ -272,7 +286,18 @@ impl StreamableHttpClient for Http {
             });
         }
         let failed = status(&answer);
+        let is_refused = answer.status >= 400;
         let body = whole(answer).await?;
+        // Nobody would be told of it: it does not say what it answers.
+        if let Some(reason) = refusal(&body).filter(|_| is_refused) {
+            // A server that was started anew does not know the session. Some say so with 400 instead of 404.
+            let is_about_session = in_session && reason.to_ascii_lowercase().contains("session");
+            return Err(if is_about_session {
+                Failure::SessionExpired
+            } else {
+                Failure::UnexpectedServerResponse(format!("{failed}: {reason}").into())
+            });
+        }
         match self.raw.received(&body).await {
             Some(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
             None => Err(failed),

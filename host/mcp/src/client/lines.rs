@@ -4,21 +4,26 @@
 //! message into its types takes longer than everything else that happens to a call.
 
 use std::io;
+use std::time::Duration;
 
+use memchr::memchr;
 use rmcp::model::{ClientJsonRpcMessage, RequestId, ServerJsonRpcMessage};
 use rmcp::service::RoleClient;
 use rmcp::transport::Transport;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::mpsc;
+use serde_json::{Map, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::{mpsc, oneshot};
 
-use super::raw::Raw;
-use super::request::{CANCELLED, ClientError, Request, cancellation};
+use super::raw::{Answer, Raw};
+use super::request::{CANCELLED, ClientError, Params, Request, cancellation};
 
 /// The longest message that is taken from a server.
-const MAX_LINE: u64 = 64 << 20;
+const MAX_LINE: usize = 64 << 20;
+
+/// Room for most messages.
+const LINE: usize = 512;
 
 /// Lines that are shorter in all are written at once.
 const BATCH: usize = 64 << 10;
@@ -37,18 +42,43 @@ impl<R: AsyncRead + Send + Unpin> Lines<R> {
         Self { input: BufReader::with_capacity(64 << 10, input), outbox, raw, line: Vec::new() }
     }
 
-    /// The next line, whole; none at the end. A line that is too long ends the connection: the request that it answers
-    /// would wait in vain.
+    /// The next line that is not an answer in its usual form, which is passed on at once; none at the end. A line that
+    /// is too long ends the connection: the request that it answers would wait in vain.
     async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let room = MAX_LINE - self.line.len() as u64;
-        let read = (&mut self.input).take(room).read_until(b'\n', &mut self.line).await?;
-        let line = std::mem::take(&mut self.line);
-        if line.last() != Some(&b'\n') && line.len() as u64 >= MAX_LINE {
-            self.raw.failed("it sent a message of more than 64 MiB");
-            return Err(io::ErrorKind::InvalidData.into());
+        loop {
+            let read = self.input.fill_buf().await?;
+            if read.is_empty() {
+                let last = std::mem::take(&mut self.line);
+                return Ok((!last.is_empty()).then_some(last));
+            }
+            let (part, is_whole) = match memchr(b'\n', read) {
+                Some(end) => (&read[..=end], true),
+                None => (read, false),
+            };
+            let length = part.len();
+            if self.line.len() + length > MAX_LINE {
+                self.raw.failed("it sent a message of more than 64 MiB");
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if is_whole && self.line.is_empty() && self.raw.is_passed_on(trimmed(part)) {
+                self.input.consume(length);
+                continue;
+            }
+            self.line.extend_from_slice(part);
+            self.input.consume(length);
+            if is_whole {
+                let line = std::mem::take(&mut self.line);
+                if !self.raw.is_passed_on(trimmed(&line)) {
+                    return Ok(Some(line));
+                }
+            }
         }
-        Ok((read > 0 || !line.is_empty()).then_some(line))
     }
+}
+
+/// A line without what may stand around its message.
+fn trimmed(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
 }
 
 impl<R> Drop for Lines<R> {
@@ -72,11 +102,7 @@ impl<R: AsyncRead + Send + Unpin + 'static> Transport<RoleClient> for Lines<R> {
                 self.raw.over();
                 return None;
             };
-            let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
-            if self.raw.is_passed_on(line) {
-                continue;
-            }
-            if let Some(message) = self.raw.received(line).await {
+            if let Some(message) = self.raw.received(trimmed(&line)).await {
                 return Some(message);
             }
         }
@@ -104,7 +130,8 @@ impl Outbox {
     }
 
     fn put(&self, message: &impl Serialize) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
+        let mut line = Vec::with_capacity(LINE);
+        serde_json::to_writer(&mut line, message)?;
         line.push(b'\n');
         self.0.send(Some(line)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
@@ -154,7 +181,7 @@ struct Sent<'a> {
     id: i64,
     method: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    params: Option<Value>,
+    params: Option<Params>,
 }
 
 impl Direct {
@@ -166,30 +193,37 @@ impl Direct {
         self.raw.is_over()
     }
 
-    pub(crate) async fn send(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
+    /// Writes a request. What is left, its answer, is smaller than it: a future is moved several times.
+    pub(crate) fn send(&self, request: Request) -> Result<Unanswered<'_>, ClientError> {
         let Request { method, mut params, patience, progress } = request;
         let has_progress = progress.is_some();
         let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;
-        let mut unanswered = Unanswered { direct: self, id: Some(id) };
-        if has_progress && let Value::Object(params) = params.get_or_insert_with(|| json!({})) {
-            let meta = params.entry("_meta").or_insert_with(|| json!({}));
-            if let Value::Object(meta) = meta {
-                meta.insert("progressToken".into(), id.into());
-            }
+        let unanswered = Unanswered { direct: self, id: Some(id), answer, patience };
+        if has_progress {
+            let token = Map::from_iter([("progressToken".to_owned(), id.into())]);
+            params.get_or_insert_with(|| Params::Values(json!({}))).extend_meta(token);
         }
         let sent = Sent { jsonrpc: "2.0", id, method: &method, params };
         self.outbox.put(&sent).map_err(|_| ClientError::Closed)?;
-        drop(sent);
-        let answer = tokio::time::timeout(patience, answer).await.map_err(|_| ClientError::Slow(patience))?;
-        unanswered.id = None;
-        Ok(answer.map_err(|_| ClientError::Closed)??)
+        Ok(unanswered)
     }
 }
 
-/// Cancels a request that nobody waits for anymore.
-struct Unanswered<'a> {
+/// A request that was written. It is cancelled if nobody waits for its answer any more.
+pub(crate) struct Unanswered<'a> {
     direct: &'a Direct,
     id: Option<i64>,
+    answer: oneshot::Receiver<Answer>,
+    patience: Duration,
+}
+
+impl Unanswered<'_> {
+    pub(crate) async fn answer(mut self) -> Result<Box<RawValue>, ClientError> {
+        let answer = tokio::time::timeout(self.patience, &mut self.answer).await;
+        let answer = answer.map_err(|_| ClientError::Slow(self.patience))?;
+        self.id = None;
+        Ok(answer.map_err(|_| ClientError::Closed)??)
+    }
 }
 
 impl Drop for Unanswered<'_> {

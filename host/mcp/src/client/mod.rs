@@ -29,7 +29,7 @@ pub use self::raw::value_of;
 use self::raw::{Back, Progress, Raw};
 pub(crate) use self::request::failure;
 use self::request::{CANCELLED, cancellation};
-pub use self::request::{ClientError, Request};
+pub use self::request::{ClientError, Params, Request};
 
 /// What a client says about itself.
 #[derive(Debug, Clone)]
@@ -105,16 +105,23 @@ impl Client {
 
     /// Sends a request without progress.
     pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
+        let params = params.map(Params::Values);
         let request = Request { method: method.to_owned(), params, patience, progress: None };
         Ok(value_of(&self.send(request).await?)?)
     }
 
     /// Sends a request. The result is as the server wrote it.
     pub async fn send(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
-        if let Some(direct) = &self.direct {
-            return direct.send(request).await;
+        match &self.direct {
+            Some(direct) => direct.send(request)?.answer().await,
+            // A large future: as a part of every call's, it would be moved around with it.
+            None => Box::pin(self.send_by_rmcp(request)).await,
         }
-        let mut sent = CustomRequest::new(request.method, request.params);
+    }
+
+    async fn send_by_rmcp(&self, request: Request) -> Result<Box<RawValue>, ClientError> {
+        let params = request.params.map(Params::value).transpose()?;
+        let mut sent = CustomRequest::new(request.method, params);
         if let Some(progress) = request.progress {
             sent.extensions_mut().insert(Progress(progress));
         }

@@ -3,10 +3,11 @@
 //! Over HTTP, rmcp keeps the ids and timeouts. What it would parse into its own types is wrapped so that it only passes
 //! it on: a result becomes a JSON string, a server's request a custom one. Over lines, answers don't go through rmcp.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use memchr::memchr;
 use rmcp::model::{
     ClientConfig, ClientJsonRpcMessage, ClientRequest, ClientResult, CustomRequest, CustomResult, ErrorData, GetMeta,
     JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerNotification, ServerRequest,
@@ -53,16 +54,25 @@ struct Shared {
 /// See [`Shared::pending`].
 #[derive(Default)]
 struct Pending {
-    requests: HashMap<RequestId, Waiting>,
+    /// rmcp's, by their ids.
+    requests: HashMap<RequestId, Option<Watched>>,
+    /// Those past rmcp.
+    direct: BTreeMap<i64, Waiting>,
     /// Nothing will be answered any more.
     is_over: bool,
 }
 
-/// Who waits for a request.
+/// Who waits for a request past rmcp.
 struct Waiting {
     watched: Option<Watched>,
-    /// Takes the answer; none if rmcp does.
-    answer: Option<oneshot::Sender<Answer>>,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Pending {
+    fn watched(&self) -> impl Iterator<Item = &Watched> {
+        let direct = self.direct.values().map(|waiting| &waiting.watched);
+        self.requests.values().chain(direct).flatten()
+    }
 }
 
 /// What a server answers. A result passes as it was written.
@@ -124,7 +134,7 @@ impl Raw {
                 let token = token.and_then(|token| serde_json::to_value(token).ok());
                 let progress = custom.extensions.get::<Progress>().cloned();
                 let watched = token.zip(progress).map(|(token, progress)| Watched { token, progress });
-                self.pending().requests.insert(request.id.clone(), Waiting { watched, answer: None });
+                self.pending().requests.insert(request.id.clone(), watched);
             }
             ClientRequest::InitializeRequest(_) => drop(self.shared.first.set(request.id.clone())),
             _ => {}
@@ -145,13 +155,17 @@ impl Raw {
         if pending.is_over {
             return None;
         }
-        pending.requests.insert(RequestId::Number(id), Waiting { watched, answer: Some(sender) });
+        pending.direct.insert(id, Waiting { watched, answer: sender });
         Some((id, answer))
     }
 
     /// Nobody waits for this request's answer anymore.
     pub(crate) fn forget(&self, id: &RequestId) {
-        self.pending().requests.remove(id);
+        let mut pending = self.pending();
+        pending.requests.remove(id);
+        if let RequestId::Number(id) = id {
+            pending.direct.remove(id);
+        }
     }
 
     /// Nothing more will be received.
@@ -159,6 +173,7 @@ impl Raw {
         let mut pending = self.pending();
         pending.is_over = true;
         pending.requests.clear();
+        pending.direct.clear();
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -167,17 +182,26 @@ impl Raw {
 
     /// Passes on a result in its usual form, past rmcp. Returns whether it was one.
     pub(crate) fn is_passed_on(&self, bytes: &[u8]) -> bool {
-        let Ok(Answered { jsonrpc: "2.0", id, result }) = serde_json::from_slice(bytes) else { return false };
-        let mut pending = self.pending();
-        let id = RequestId::Number(id);
-        if pending.requests.get(&id).is_none_or(|waiting| waiting.answer.is_none()) {
+        // A client that takes `\r` for the end of a line would read what stands behind it as another message.
+        if memchr(b'\r', bytes).is_some() {
             return false;
         }
-        if let Some(answer) = pending.requests.remove(&id).and_then(|waiting| waiting.answer) {
-            // The caller may have given up just now.
-            let _ = answer.send(Ok(result.to_owned()));
-        }
+        let Ok(text) = std::str::from_utf8(bytes) else { return false };
+        let Ok(Answered { jsonrpc: "2.0", id, result }) = serde_json::from_str(text) else { return false };
+        let Some(waiting) = self.pending().direct.remove(&id) else { return false };
+        // The caller may have given up just now.
+        let _ = waiting.answer.send(Ok(result.to_owned()));
         true
+    }
+
+    /// Who waits for an answer: whether rmcp does, or the request past it.
+    fn taken(&self, id: &RequestId) -> (bool, Option<Waiting>) {
+        let mut pending = self.pending();
+        let direct = match id {
+            RequestId::Number(id) => pending.direct.remove(id),
+            RequestId::String(_) => None,
+        };
+        (pending.requests.remove(id).is_some(), direct)
     }
 
     /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
@@ -199,11 +223,10 @@ impl Raw {
         let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
         match (method, id) {
             (None, Some(id)) => {
-                let waiting = self.pending().requests.remove(&id);
-                let known = waiting.is_some();
-                if let Some(answer) = waiting.and_then(|waiting| waiting.answer) {
+                let (known, waiting) = self.taken(&id);
+                if let Some(waiting) = waiting {
                     // The caller may have given up just now.
-                    let _ = answer.send(answer_of(fields));
+                    let _ = waiting.answer.send(answer_of(fields));
                     return None;
                 }
                 if let Some(result) = fields.get_mut("result") {
@@ -218,9 +241,10 @@ impl Raw {
             (Some(method), None) if method == "notifications/progress" => {
                 let params = fields.get("params")?;
                 let pending = self.pending();
-                let mut watched = pending.requests.values().filter_map(|waiting| waiting.watched.as_ref());
                 // Progress of a request that has ended, or that nobody watches, is noise.
-                if let Some(watched) = watched.find(|watched| params.get("progressToken") == Some(&watched.token)) {
+                if let Some(watched) =
+                    pending.watched().find(|watched| params.get("progressToken") == Some(&watched.token))
+                {
                     let _ = watched.progress.0.try_send(params.clone());
                 }
                 return None;

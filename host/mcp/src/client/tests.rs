@@ -1,6 +1,7 @@
 //! The client against a server that a test scripts line by line.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aiw_net::Policy;
 use async_trait::async_trait;
@@ -48,6 +49,7 @@ fn answer(request: &Value) -> Vec<Value> {
         ],
         "fails" => vec![json!({"jsonrpc": "2.0", "id": request["id"],
             "error": {"code": -32099, "message": "no", "data": {"why": [1]}}})],
+        "returns" => vec![of(json!({"a": RETURN}))],
         "deep" => vec![of(deep(150))],
         "deep/list" => {
             vec![of(json!({"tools": [{"name": "a", "schema": deep(150)}, {"name": "b", "schema": "]}{["}]}))]
@@ -55,6 +57,9 @@ fn answer(request: &Value) -> Vec<Value> {
         _ => Vec::new(),
     }
 }
+
+/// Stands for a message between two characters that some take for the end of a line.
+const RETURN: &str = "RETURN";
 
 /// A value nested that many levels.
 fn deep(levels: usize) -> Value {
@@ -76,7 +81,8 @@ async fn server(stream: DuplexStream, heard: Arc<Mutex<Vec<Value>>>) {
         heard.lock().unwrap().push(message);
         for message in said {
             let noise = if message["id"] == "q" { "\u{1b}[31mstarting…\n\n" } else { "" };
-            output.write_all(format!("{noise}{message}\n").as_bytes()).await.unwrap();
+            let line = format!("{noise}{message}\n").replace(&format!("\"{RETURN}\""), "\r{\"id\":1}\r");
+            output.write_all(line.as_bytes()).await.unwrap();
         }
     }
 }
@@ -121,6 +127,14 @@ async fn what_a_server_says_passes_unchanged_and_what_it_asks_is_answered() {
     assert_eq!(find(&|m| m["id"] == "p").unwrap()["result"], json!({}));
     // The one that took too long was taken back.
     assert!(find(&|m| m["method"] == "notifications/cancelled").is_some());
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_result_is_one_line_whatever_its_reader_takes_for_the_end_of_one() {
+    let (client, ..) = connected().await;
+    let request = Request { method: "returns".into(), params: None, patience: PATIENCE, progress: None };
+    assert_eq!(client.send(request).await.unwrap().get(), r#"{"a":{"id":1}}"#);
     client.close().await;
 }
 
@@ -172,18 +186,33 @@ async fn read_request(stream: &mut BufReader<tokio::net::TcpStream>) -> Option<(
 
 /// A server over streamable HTTP. Lists are answered as JSON, calls as a stream of events.
 async fn http_server(listener: tokio::net::TcpListener, heard: Arc<Mutex<Vec<Vec<String>>>>) {
+    let begun = Arc::<AtomicUsize>::default();
     loop {
         let Ok((stream, _)) = listener.accept().await else { return };
-        let heard = heard.clone();
+        let (heard, begun) = (heard.clone(), begun.clone());
         tokio::spawn(async move {
             let mut stream = BufReader::new(stream);
             while let Some((method, lines, message)) = read_request(&mut stream).await {
                 heard.lock().unwrap().push(lines);
                 let said = answer(&message);
+                begun.fetch_add(usize::from(message["method"] == "initialize"), Ordering::Relaxed);
+                let refused = |reason: &str| {
+                    let error = json!({"jsonrpc": "2.0", "error": {"code": -32000, "message": reason}});
+                    ("400 Bad Request", "application/json", error.to_string())
+                };
                 let (status, kind, body) = match (method.as_str(), message["method"].as_str()) {
                     ("post", Some("tools/call")) => {
                         let events = said.iter().map(|m| format!(": still here\nevent: message\ndata: {m}\n\n"));
                         ("200 OK", EVENTS, events.collect::<String>())
+                    }
+                    ("post", Some("refused")) => refused("bad weather"),
+                    // As a server that was started anew.
+                    ("post", Some("forgotten")) if begun.load(Ordering::Relaxed) < 2 => {
+                        refused("Bad Request: No valid session ID provided")
+                    }
+                    ("post", Some("forgotten")) => {
+                        let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": {"known": true}});
+                        ("200 OK", "application/json", answer.to_string())
                     }
                     ("post", Some("elsewhere")) => ("307 Temporary Redirect", "text/plain", String::new()),
                     ("post", _) if said.is_empty() => ("202 Accepted", "text/plain", String::new()),
@@ -228,6 +257,11 @@ async fn the_same_over_http_with_keys_and_under_the_policy() {
     assert_eq!(told.0.lock().unwrap().len(), 1);
     let failed = client.request("fails", None, PATIENCE).await.unwrap_err();
     assert!(matches!(failed, ClientError::Rpc(RpcError { code: -32099, .. })), "{failed}");
+    // An error that names no request answers the one that it was sent for.
+    let refused = client.request("refused", None, Duration::from_secs(600)).await.unwrap_err();
+    assert!(refused.to_string().ends_with("status 400: bad weather"), "{refused}");
+    assert!(!refused.to_string().contains("::"), "{refused}");
+    assert_eq!(client.request("forgotten", None, Duration::from_secs(600)).await.unwrap(), json!({"known": true}));
     // A body goes nowhere else.
     client.request("elsewhere", None, PATIENCE).await.unwrap_err();
     let heard = heard.lock().unwrap().clone();

@@ -29,6 +29,8 @@ struct State {
     first: u64,
     /// The index of the next message that no reader has had.
     unread: u64,
+    /// How many answers it still waits for.
+    answers: usize,
     /// Nothing follows.
     is_done: bool,
     /// Counts readers: an earlier one ends when another begins.
@@ -40,6 +42,13 @@ impl State {
     fn next(&self) -> u64 {
         self.first + self.messages.len() as u64
     }
+
+    fn answered(&mut self, is_answer: bool) {
+        if is_answer {
+            self.answers = self.answers.saturating_sub(1);
+            self.is_done |= self.answers == 0;
+        }
+    }
 }
 
 impl Log {
@@ -49,6 +58,7 @@ impl Log {
             bytes: 0,
             first: 1,
             unread: 1,
+            answers: 0,
             is_done: false,
             reader: 0,
             is_read: false,
@@ -64,8 +74,18 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a message.
-    pub(super) fn push(&self, message: String, is_last: bool) {
+    /// It takes one more answer.
+    pub(super) fn expect(&self) {
+        self.state().answers += 1;
+    }
+
+    /// Whether nothing follows.
+    pub(super) fn is_done(&self) -> bool {
+        self.state().is_done
+    }
+
+    /// Adds a message. Nothing follows the last answer.
+    pub(super) fn push(&self, message: String, is_answer: bool) {
         {
             let mut state = self.state();
             if state.is_done {
@@ -78,8 +98,14 @@ impl Log {
                 state.bytes -= dropped.len();
                 state.first += 1;
             }
-            state.is_done = is_last;
+            state.answered(is_answer);
         }
+        self.changed.notify_waiters();
+    }
+
+    /// An answer will not come.
+    pub(super) fn cancel(&self) {
+        self.state().answered(true);
         self.changed.notify_waiters();
     }
 
@@ -99,8 +125,8 @@ impl Log {
         self.state().bytes
     }
 
-    /// Its only message, once it has ended; none if it has more, or takes longer than `patience`.
-    pub(super) async fn whole(&self, patience: Option<Duration>) -> Option<String> {
+    /// Its only message, once it has ended; none if it has more, or `patience` ends first.
+    pub(super) async fn whole(&self, patience: impl Future<Output = ()>) -> Option<String> {
         let only = async {
             loop {
                 let changed = self.changed.notified();
@@ -115,9 +141,10 @@ impl Log {
                 changed.await;
             }
         };
-        match patience {
-            Some(patience) => tokio::time::timeout(patience, only).await.ok().flatten(),
-            None => only.await,
+        tokio::select! {
+            biased;
+            whole = only => whole,
+            () = patience => None,
         }
     }
 

@@ -3,22 +3,24 @@
 //! rmcp's own service takes only handlers of its types, which lose unknown fields, and forgets the answer to a request
 //! whose connection broke. So the transport is ours; rmcp handles the protocol in each session, as it does on stdio.
 
+mod batch;
 mod headers;
 mod log;
 mod modern;
 mod reply;
 mod session;
 mod sessions;
+mod ticks;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use rmcp::RoleServer;
-use rmcp::model::{ClientRequest, ErrorData, JsonRpcMessage};
+use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, RequestMetaObject};
 use rmcp::service::RxJsonRpcMessage;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::headers::{LAST_EVENT, SESSION};
@@ -30,16 +32,14 @@ pub use self::sessions::HttpLimits;
 use self::sessions::{STOPPING, Sessions};
 use crate::Offer;
 use crate::incoming::ToolCall;
-use crate::wire::{Incoming, parse};
-
-/// How long an answer may take to be sent as one JSON document. One that takes longer gets a stream, which survives a
-/// broken connection.
-const SOON: Duration = Duration::from_millis(20);
+use crate::wire::{Incoming, no_batches, parse, takes_batches};
 
 /// A server of sessions over streamable HTTP. Its clones share them.
 #[derive(Clone)]
 pub struct HttpServer {
     sessions: Arc<Sessions>,
+    /// Changes when all open streams are to end.
+    cut: Arc<watch::Sender<()>>,
 }
 
 impl HttpServer {
@@ -49,7 +49,12 @@ impl HttpServer {
         limits: HttpLimits,
         stop: CancellationToken,
     ) -> Self {
-        Self { sessions: Sessions::new(Box::new(make), limits, stop) }
+        Self { sessions: Sessions::new(Box::new(make), limits, stop), cut: Arc::default() }
+    }
+
+    /// Ends every open stream: who has it may not ask any more. Sessions go on, and who may ask can resume.
+    pub fn close_streams(&self) {
+        self.cut.send_replace(());
     }
 
     /// How many sessions there are.
@@ -72,7 +77,8 @@ impl HttpServer {
             Method::DELETE => self.delete(headers),
             _ => Err(error(StatusCode::METHOD_NOT_ALLOWED, "only GET, POST and DELETE are allowed here")),
         };
-        result.unwrap_or_else(|refusal| *refusal)
+        let response = result.unwrap_or_else(|refusal| *refusal);
+        if reply::is_stream(&response) { reply::until_cut(response, self.cut.subscribe()) } else { response }
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<Body>, Refusal> {
@@ -86,14 +92,26 @@ impl HttpServer {
                 Called::Answered(response) => return Ok(response),
                 Called::Modern(message) => *message,
             },
+            Some(Incoming::Batch(batch)) => return Box::pin(self.batch(headers, batch)).await,
             Some(Incoming::Refused(problem, id)) => return Err(refused(problem, id)),
             None => {
                 return Err(refused(ErrorData::parse_error("the body is not a message of JSON-RPC 2.0", None), None));
             }
         };
+        // Most requests are calls, and this is large.
+        Box::pin(self.pass_on(headers, message, body)).await
+    }
+
+    /// Any other message than a tool call of a session.
+    async fn pass_on(
+        &self,
+        headers: &HeaderMap,
+        message: RxJsonRpcMessage<RoleServer>,
+        body: &Bytes,
+    ) -> Result<Response<Body>, Refusal> {
         let version = headers::version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
-            let unbound = self.sessions.without_session().await;
+            let unbound = self.sessions.without_session(&meta_of(&message)).await;
             headers::check(headers, version.as_ref(), &message, body, &unbound)?;
             return Ok(modern::answer(unbound, message, version).await);
         }
@@ -105,7 +123,8 @@ impl HttpServer {
         }
         headers::check_session(version.as_ref())?;
         let session = self.session(headers)?;
-        session.in_use(async { speak(&session, message).await }).await
+        let _hold = session.hold();
+        speak(&session, message).await
     }
 
     /// A tool call. One of a version without sessions is left to rmcp.
@@ -117,8 +136,26 @@ impl HttpServer {
         }
         headers::check_session(version.as_ref())?;
         let session = self.session(headers)?;
-        let answered = session.in_use(async { answer_in(&session, session.call(call).await).await }).await?;
-        Ok(Called::Answered(answered))
+        let _hold = session.hold();
+        let asked = session.call(call).await;
+        Ok(Called::Answered(answer_in(&session, asked).await?))
+    }
+
+    /// Several messages at once.
+    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<Body>, Refusal> {
+        let version = headers::version(headers)?;
+        if !version.as_ref().is_none_or(takes_batches) {
+            return Err(refused(no_batches(), None));
+        }
+        let session = self.session(headers)?;
+        if !session.takes_batches() {
+            return Err(refused(no_batches(), None));
+        }
+        let _hold = session.hold();
+        match session.batch(batch).await.map_err(failed)? {
+            Some(log) => Ok(reply::stream(log.read_from_start(session.is_primed()), session)),
+            None => Ok(accepted()),
+        }
     }
 
     /// Begins a session.
@@ -132,7 +169,7 @@ impl HttpServer {
         }
         let session = self.sessions.begin().map_err(unavailable)?;
         let log = session.ask(message).await.map_err(failed)?;
-        let answer = log.whole(None).await.ok_or_else(|| unavailable(STOPPING))?;
+        let answer = log.whole(std::future::pending()).await.ok_or_else(|| unavailable(STOPPING))?;
         if !session.has_begun() {
             session.end();
             return Ok(reply::json(StatusCode::OK, answer));
@@ -197,11 +234,19 @@ async fn speak(session: &Arc<Session>, message: RxJsonRpcMessage<RoleServer>) ->
 /// The answer to a request: a document if it comes soon, else a stream.
 async fn answer_in(session: &Arc<Session>, asked: Result<Arc<Log>, SessionError>) -> Result<Response<Body>, Refusal> {
     let log = asked.map_err(failed)?;
-    if let Some(answer) = log.whole(Some(SOON)).await {
+    if let Some(answer) = log.whole(session.soon()).await {
         session.forget(&log);
         return Ok(reply::json(StatusCode::OK, answer));
     }
     Ok(reply::stream(log.read_from_start(session.is_primed()), session.clone()))
+}
+
+/// The metadata of a request, which say who sends it.
+fn meta_of(message: &RxJsonRpcMessage<RoleServer>) -> RequestMetaObject {
+    match message {
+        JsonRpcMessage::Request(request) => request.request.get_meta().clone(),
+        _ => RequestMetaObject::default(),
+    }
 }
 
 /// Versions with sessions have GET and DELETE; later ones have neither.
@@ -214,11 +259,15 @@ fn has_sessions(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a client takes this media type.
 fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
-    let any = format!("{}/*", wanted.split('/').next().unwrap_or_default());
-    let listed = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let mut kinds = listed.flat_map(|value| value.split(',')).map(|kind| kind.split(';').next().unwrap_or_default());
-    kinds.any(|kind| [wanted, "*/*", any.as_str()].iter().any(|known| kind.trim().eq_ignore_ascii_case(known)))
+    let group = wanted.split_once('/').map_or(wanted, |(group, _)| group);
+    let listed = headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut kinds = listed.filter_map(|kind| kind.split(|byte| *byte == b';').next()).map(<[u8]>::trim_ascii);
+    kinds.any(|kind| {
+        let any_of_group = || kind.strip_suffix(b"/*").is_some_and(|kind| kind.eq_ignore_ascii_case(group.as_bytes()));
+        kind.eq_ignore_ascii_case(wanted.as_bytes()) || kind == b"*/*" || any_of_group()
+    })
 }
 
 #[cfg(test)]

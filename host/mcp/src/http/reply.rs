@@ -4,16 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream;
+use futures::stream::{self, StreamExt};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use http_body_util::{BodyExt, BodyStream, Empty, Full, StreamBody};
 use rmcp::RoleServer;
 use rmcp::model::{ErrorCode, ErrorData, RequestId};
 use rmcp::service::TxJsonRpcMessage;
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::log::Reader;
 use super::session::{Session, SessionError};
@@ -65,12 +66,11 @@ pub(super) fn no_method(method: &str, id: Option<RequestId>) -> Refusal {
 }
 
 pub(super) fn failed(problem: SessionError) -> Refusal {
+    let message = problem.message();
     match problem {
-        SessionError::Ended => error(StatusCode::NOT_FOUND, "the session has ended: begin a new one"),
-        SessionError::Busy => error(StatusCode::TOO_MANY_REQUESTS, "too many requests of this session are open"),
-        SessionError::TakenId(id) => {
-            refused(ErrorData::invalid_request("another open request has this `id`", None), Some(id))
-        }
+        SessionError::Ended => error(StatusCode::NOT_FOUND, message),
+        SessionError::Busy => error(StatusCode::TOO_MANY_REQUESTS, message),
+        SessionError::TakenId(id) => refused(ErrorData::invalid_request(message, None), Some(id)),
     }
 }
 
@@ -85,6 +85,16 @@ pub(super) fn stream(reader: Reader, session: Arc<Session>) -> Response<Body> {
         Some((frame(event), (reader, hold)))
     });
     events_of(StreamBody::new(events).boxed_unsync())
+}
+
+pub(super) fn is_stream(response: &Response<Body>) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == SSE)
+}
+
+/// A stream that ends when it is cut.
+pub(super) fn until_cut(response: Response<Body>, mut cut: watch::Receiver<()>) -> Response<Body> {
+    let is_cut = async move { drop(cut.changed().await) };
+    response.map(|body| StreamBody::new(BodyStream::new(body).take_until(Box::pin(is_cut))).boxed_unsync())
 }
 
 /// A stream without events, for a place that is not known any more.

@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::log::{Log, Reader, place};
+use super::ticks::Ticks;
 use crate::incoming::ToolCall;
 use crate::lane::Lane;
+use crate::wire::takes_batches;
 
 /// Requests of a session that have no answer yet.
 const OPEN: usize = 4096;
@@ -35,6 +37,16 @@ pub(super) enum SessionError {
     TakenId(RequestId),
 }
 
+impl SessionError {
+    pub(super) fn message(&self) -> &'static str {
+        match self {
+            Self::Ended => "the session has ended: begin a new one",
+            Self::Busy => "too many requests of this session are open",
+            Self::TakenId(_) => "another open request has this `id`",
+        }
+    }
+}
+
 /// A session.
 pub(super) struct Session {
     id: String,
@@ -45,6 +57,7 @@ pub(super) struct Session {
     end: CancellationToken,
     /// Takes tool calls past rmcp, once the session has begun.
     lane: OnceLock<Arc<Lane>>,
+    ticks: Arc<Ticks>,
 }
 
 struct Desk {
@@ -52,7 +65,9 @@ struct Desk {
     version: Option<ProtocolVersion>,
     open: HashMap<RequestId, Arc<Log>>,
     tokens: HashMap<ProgressToken, RequestId>,
-    ended: VecDeque<(Instant, Arc<Log>)>,
+    /// Since when, how many bytes, and what.
+    ended: VecDeque<(Instant, usize, Arc<Log>)>,
+    ended_bytes: usize,
     /// Who uses it now.
     holds: usize,
     used: Instant,
@@ -60,7 +75,7 @@ struct Desk {
 
 impl Session {
     /// A session and its server's side.
-    pub(super) fn new(id: String, end: CancellationToken) -> (Arc<Self>, Link) {
+    pub(super) fn new(id: String, end: CancellationToken, ticks: Arc<Ticks>) -> (Arc<Self>, Link) {
         let (inbox, messages) = mpsc::channel(16);
         let desk = Desk {
             streams: 0,
@@ -68,11 +83,12 @@ impl Session {
             open: HashMap::new(),
             tokens: HashMap::new(),
             ended: VecDeque::new(),
+            ended_bytes: 0,
             holds: 0,
             used: Instant::now(),
         };
-        let session =
-            Arc::new(Self { id, inbox, desk: Mutex::new(desk), general: Log::new(0), end, lane: OnceLock::new() });
+        let (desk, general, lane) = (Mutex::new(desk), Log::new(0), OnceLock::new());
+        let session = Arc::new(Self { id, inbox, desk, general, end, lane, ticks });
         (session.clone(), Link { session, messages })
     }
 
@@ -87,6 +103,11 @@ impl Session {
     /// A version was agreed on.
     pub(super) fn has_begun(&self) -> bool {
         self.desk().version.is_some()
+    }
+
+    /// Whether its version of the protocol has batches.
+    pub(super) fn takes_batches(&self) -> bool {
+        self.desk().version.as_ref().is_some_and(takes_batches)
     }
 
     /// Earlier clients fail on an event without data.
@@ -116,28 +137,36 @@ impl Session {
         Hold(self.clone())
     }
 
-    pub(super) async fn in_use<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
-        let _hold = self.hold();
-        work.await
+    /// Waits for as long as an answer may take to be sent as one document.
+    pub(super) async fn soon(&self) {
+        self.ticks.one().await;
     }
 
     /// Passes a request on. Its answer comes in the log, after what the server says meanwhile.
     pub(super) async fn ask(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<Arc<Log>, SessionError> {
         let JsonRpcMessage::Request(request) = &message else { return Err(SessionError::Ended) };
-        let log = self.open(&request.id, request.request.get_meta().get_progress_token())?;
+        let log = self.log();
+        self.open(&log, &request.id, request.request.get_meta().get_progress_token())?;
         self.send(message).await?;
         Ok(log)
     }
 
     /// The same for a tool call.
     pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<Log>, SessionError> {
+        let log = self.log();
+        self.open(&log, &call.id, call.progress_token())?;
+        self.begin(call).await?;
+        Ok(log)
+    }
+
+    /// Passes on a tool call whose stream is open.
+    pub(super) async fn begin(self: &Arc<Self>, call: ToolCall) -> Result<(), SessionError> {
         let Some(lane) = self.lane.get() else {
-            return self.ask(call.for_rmcp().ok_or(SessionError::Ended)?).await;
+            return Box::pin(self.send(call.for_rmcp().ok_or(SessionError::Ended)?)).await;
         };
-        let log = self.open(&call.id, call.progress_token())?;
         let (session, id) = (self.clone(), call.id.clone());
         lane.call(call, move |answer| session.answered(&id, answer));
-        Ok(log)
+        Ok(())
     }
 
     /// Tool calls take this lane from now on.
@@ -145,8 +174,20 @@ impl Session {
         let _ = self.lane.set(lane);
     }
 
-    /// Opens the stream of a request.
-    fn open(&self, id: &RequestId, token: Option<ProgressToken>) -> Result<Arc<Log>, SessionError> {
+    /// A new stream.
+    pub(super) fn log(&self) -> Arc<Log> {
+        let mut desk = self.desk();
+        desk.streams += 1;
+        Log::new(desk.streams)
+    }
+
+    /// The answer to a request will come in this stream.
+    pub(super) fn open(
+        &self,
+        log: &Arc<Log>,
+        id: &RequestId,
+        token: Option<ProgressToken>,
+    ) -> Result<(), SessionError> {
         let mut desk = self.desk();
         if desk.open.contains_key(id) {
             return Err(SessionError::TakenId(id.clone()));
@@ -154,18 +195,17 @@ impl Session {
         if desk.open.len() >= OPEN {
             return Err(SessionError::Busy);
         }
-        desk.streams += 1;
-        let log = Log::new(desk.streams);
+        log.expect();
         desk.open.insert(id.clone(), log.clone());
         if let Some(token) = token {
             desk.tokens.insert(token, id.clone());
         }
-        Ok(log)
+        Ok(())
     }
 
     /// A request has its answer. Without a stream, it was cancelled.
     fn answered(&self, id: &RequestId, text: String) {
-        self.close(id).inspect(|log| log.push(text, true));
+        self.close(id, |log| log.push(text, true));
     }
 
     /// Passes on a notification, or an answer to the server's own request.
@@ -183,7 +223,7 @@ impl Session {
         }
         // A cancelled request has no answer.
         if let Some(id) = cancelled {
-            self.close(&id).inspect(|log| log.finish());
+            self.close(&id, Log::cancel);
         }
         Ok(())
     }
@@ -195,27 +235,36 @@ impl Session {
         }
     }
 
-    /// A request has its answer.
-    fn close(&self, id: &RequestId) -> Option<Arc<Log>> {
+    /// A request has its answer, or will have none.
+    fn close(&self, id: &RequestId, end: impl FnOnce(&Log)) {
         let mut desk = self.desk();
-        let log = desk.open.remove(id)?;
+        let Some(log) = desk.open.remove(id) else { return };
         desk.tokens.retain(|_, request| request != id);
-        desk.used = Instant::now();
-        desk.ended.push_back((Instant::now(), log.clone()));
-        let mut bytes: usize = desk.ended.iter().map(|(_, log)| log.bytes()).sum();
-        while let Some((since, oldest)) = desk.ended.front()
+        end(&log);
+        let (now, bytes) = (Instant::now(), log.bytes());
+        desk.used = now;
+        // Others of its batch are open.
+        if !log.is_done() {
+            return;
+        }
+        desk.ended.push_back((now, bytes, log));
+        desk.ended_bytes += bytes;
+        while let Some((since, bytes)) = desk.ended.front().map(|(since, bytes, _)| (*since, *bytes))
             && desk.ended.len() > 1
-            && (desk.ended.len() > KEPT || bytes > KEPT_BYTES || since.elapsed() > KEPT_TIME)
+            && (desk.ended.len() > KEPT || desk.ended_bytes > KEPT_BYTES || now.duration_since(since) > KEPT_TIME)
         {
-            bytes -= oldest.bytes().min(bytes);
+            desk.ended_bytes -= bytes;
             desk.ended.pop_front();
         }
-        Some(log)
     }
 
     /// A stream that nobody will read on.
     pub(super) fn forget(&self, log: &Arc<Log>) {
-        self.desk().ended.retain(|(_, ended)| ended.number() != log.number());
+        let mut desk = self.desk();
+        let place = desk.ended.iter().rposition(|(.., ended)| ended.number() == log.number());
+        if let Some((_, bytes, _)) = place.and_then(|place| desk.ended.remove(place)) {
+            desk.ended_bytes -= bytes;
+        }
     }
 
     /// Reads what belongs to no request, from the first message that nobody has read.
@@ -228,7 +277,7 @@ impl Session {
         let (number, index) = place(last)?;
         let desk = self.desk();
         let known =
-            std::iter::once(&self.general).chain(desk.open.values()).chain(desk.ended.iter().map(|(_, log)| log));
+            std::iter::once(&self.general).chain(desk.open.values()).chain(desk.ended.iter().map(|(.., log)| log));
         let log = known.into_iter().find(|log| log.number() == number && log.knows(index))?;
         Some(log.read_from(index + 1))
     }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rmcp::model::RequestMetaObject;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage, serve_directly};
 use rmcp::transport::Transport;
 use rmcp::{RoleServer, serve_server};
@@ -13,10 +14,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::session::{Link, Session};
+use super::ticks::Ticks;
 use crate::Offer;
 use crate::caller::Caller;
 use crate::handler::{Front, Handler};
 use crate::lane::Lane;
+
+/// How long an answer may take, at least, to be sent as one JSON document. One that takes longer gets a stream, which
+/// survives a broken connection.
+const SOON: Duration = Duration::from_millis(10);
 
 /// How often unused sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
@@ -49,6 +55,7 @@ pub(super) struct Sessions {
     shared: tokio::sync::Mutex<Option<Shared>>,
     /// How many sessions have not quite ended.
     alive: watch::Sender<usize>,
+    ticks: Arc<Ticks>,
 }
 
 struct Shared {
@@ -77,6 +84,7 @@ impl Sessions {
             running: Mutex::default(),
             shared: tokio::sync::Mutex::default(),
             alive: watch::Sender::new(0),
+            ticks: Ticks::new(SOON),
         });
         let swept = Arc::downgrade(&sessions);
         let interval = SWEEP.min(limits.idle);
@@ -112,7 +120,7 @@ impl Sessions {
         }
         let end = self.stop.child_token();
         let id = new_id().ok_or("the system has no random numbers")?;
-        let (session, link) = Session::new(id, end.clone());
+        let (session, link) = Session::new(id, end.clone(), self.ticks.clone());
         {
             let mut running = self.running();
             while running.len() >= self.limits.sessions {
@@ -148,25 +156,25 @@ impl Sessions {
     }
 
     /// What answers requests without a session: all of them have one offer, since they come with one token.
-    pub(super) async fn without_session(&self) -> Unbound {
+    pub(super) async fn without_session(&self, meta: &RequestMetaObject) -> Unbound {
         let mut shared = self.shared.lock().await;
         let current = match shared.as_ref() {
             Some(current) => current,
-            None => shared.insert(self.share().await),
+            None => shared.insert(self.share(meta).await),
         };
         current.uses.lock().unwrap_or_else(PoisonError::into_inner).now += 1;
         let (handler, offer) = (current.handler.clone(), current.offer.clone());
         Unbound { handler, offer, uses: current.uses.clone() }
     }
 
-    async fn share(&self) -> Shared {
+    async fn share(&self, meta: &RequestMetaObject) -> Shared {
         let (offer, gone) = ((self.make)(), self.stop.child_token());
         let handler = Handler::new(offer.clone(), gone.clone());
         // Requests come and go. What the offer tells its client outside of them goes to subscriptions, or nowhere.
         let running = serve_directly(Front(handler.clone()), Nowhere(gone.clone()), None);
         let peer = running.peer().clone();
         tokio::spawn(running.waiting());
-        handler.introduce(|session| Caller::ready(peer, session)).await;
+        handler.introduce(|session| Caller::unbound(peer, session, meta)).await;
         Shared { handler, offer, gone, uses: Arc::new(Mutex::new(Uses { now: 0, last: Instant::now() })) }
     }
 

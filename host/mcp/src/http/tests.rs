@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http_body_util::BodyExt;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::headers::VERSION;
 use super::*;
-use crate::{About, Answer, Call, Caller, RpcError, Tool};
+use crate::{About, Answer, Arguments, Call, Caller, RpcError, Tool};
 
 /// How many offers there are.
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
@@ -55,7 +56,7 @@ impl Offer for Odd {
         *self.client.lock().unwrap() = Some(client);
     }
 
-    async fn call(&self, name: &str, arguments: Map<String, Value>, call: Call) -> Result<Answer, RpcError> {
+    async fn call(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, RpcError> {
         match name {
             "changes" => self.client().unwrap().notify(CHANGED, None).await.unwrap(),
             "counts" => {
@@ -71,7 +72,7 @@ impl Offer for Odd {
             "waits" => call.cancelled.nobody_waits().await,
             _ => {}
         }
-        Ok(Answer::foreign(arguments))
+        Ok(Answer::foreign(arguments.read().unwrap()))
     }
 
     async fn request(&self, method: &str, params: Option<Value>, _: Call) -> Result<Value, RpcError> {
@@ -128,7 +129,11 @@ fn call(id: i64, name: &str, arguments: Value) -> String {
 }
 
 async fn begin(server: &HttpServer) -> String {
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}},
+    begin_with(server, "2025-11-25").await
+}
+
+async fn begin_with(server: &HttpServer, version: &str) -> String {
+    let params = json!({"protocolVersion": version, "capabilities": {"elicitation": {}},
         "clientInfo": {"name": "t", "version": "1"}});
     let begun = send(server, Method::POST, &[], request(0, "initialize", params)).await;
     let id = begun.headers()[SESSION].to_str().unwrap().to_owned();
@@ -158,6 +163,60 @@ async fn a_change_is_told_to_its_own_session_only() {
     let (first, second) = streams.split_at_mut(1);
     assert!(event(&mut first[0]).await.unwrap().contains(CHANGED));
     assert!(tokio::time::timeout(Duration::from_millis(200), second[0].frame()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_one_stream_in_the_version_that_has_them() {
+    let (server, _stop) = server(HttpLimits::default());
+    let id = begin_with(&server, "2025-03-26").await;
+    let post = async |id: &str, body: String| send(&server, Method::POST, &[(SESSION, id)], body).await;
+    let cancelled = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 14}});
+    let parts = [
+        request(10, "ping", json!({})),
+        call(11, "counts", json!({"x": 1})),
+        call(12, "odd", json!({"y": 2})),
+        request(13, "nope", json!({})),
+        call(14, "waits", json!({})),
+        cancelled.to_string(),
+        call(12, "odd", json!({})),
+        request(
+            15,
+            "initialize",
+            json!({"protocolVersion": "2025-03-26", "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"}}),
+        ),
+        "7".to_owned(),
+        "[]".to_owned(),
+    ];
+    let answers = messages(post(&id, format!("[{}]", parts.join(","))).await).await;
+    let of = |id: Value| {
+        answers.iter().filter(|m| m.get("method").is_none() && m.get("id") == Some(&id)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(json!(10))[0]["result"], json!({}));
+    assert_eq!(of(json!(11))[0]["result"], json!({"x": 1}));
+    assert_eq!(of(json!(13))[0]["error"]["code"], -32601);
+    assert_eq!(of(json!(14)), Vec::<&Value>::new());
+    let twice = of(json!(12));
+    assert_eq!((twice.len(), &twice[0]["error"]["code"], &twice[1]["result"]), (2, &json!(-32600), &json!({"y": 2})));
+    assert_eq!(of(Value::Null).iter().map(|m| &m["error"]["code"]).collect::<Vec<_>>(), [-32600; 2]);
+    assert_eq!(of(json!(15))[0]["error"]["message"], "a batch can't begin a session");
+    assert_eq!(answers.iter().filter(|m| m["method"] == "notifications/progress").count(), 5);
+    let told = answers.iter().filter(|m| m["method"] == CHANGED).count();
+    assert_eq!(answers.len() - told, 8 + 5);
+    // Nothing to answer, and nothing but refusals.
+    assert_eq!(post(&id, format!("[{cancelled},{cancelled}]")).await.status(), 202);
+    assert_eq!(messages(post(&id, "[1]".into()).await).await.len(), 1);
+    for body in ["[]", "[1"] {
+        assert_eq!(post(&id, body.into()).await.status(), 400, "{body}");
+    }
+    for version in ["2024-11-05", "2025-06-18", "2025-11-25"] {
+        let id = begin_with(&server, version).await;
+        let refused = post(&id, format!("[{}]", request(2, "ping", json!({})))).await;
+        assert_eq!(
+            (refused.status(), messages(refused).await[0]["error"]["code"].clone()),
+            (400.try_into().unwrap(), json!(-32600))
+        );
+    }
 }
 
 #[tokio::test]
@@ -328,5 +387,28 @@ proptest! {
             tokio::time::timeout(Duration::from_secs(20), server.ended()).await.unwrap();
             Ok(())
         })?;
+    }
+}
+
+#[test]
+fn what_a_client_accepts_is_a_type_a_group_or_anything() {
+    for (listed, expected) in [
+        (&["application/json, text/event-stream"][..], true),
+        (&["application/json", "text/event-stream"], true),
+        (&["APPLICATION/json;q=0.5 ,text/*;q=0.1"], true),
+        (&["*/*"], true),
+        (&["application/*, */*;q=0"], true),
+        (&["application/json"], false),
+        (&["application/json, texts/*"], false),
+        (&["application/json, */event-stream"], false),
+        (&["application/jsonx, text/event-stream"], false),
+        (&[""], false),
+        (&[], false),
+    ] {
+        let mut headers = HeaderMap::new();
+        for value in listed {
+            headers.append(ACCEPT, value.parse().unwrap());
+        }
+        assert_eq!(accepts(&headers, JSON) && accepts(&headers, SSE), expected, "{listed:?}");
     }
 }

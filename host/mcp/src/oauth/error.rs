@@ -11,7 +11,7 @@ pub enum OAuthError {
     Address {
         /// Which address.
         what: &'static str,
-        /// The address, without its query.
+        /// The address, up to its port.
         url: String,
         /// The end of a sentence.
         problem: &'static str,

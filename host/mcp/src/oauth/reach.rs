@@ -117,7 +117,8 @@ impl Reach {
                 }
                 Ok(response)
             }
-            Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source) }),
+            // The path may be that of the server, and hold a key.
+            Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source.without_paths()) }),
             Err(_) => Err(OAuthError::Slow { what, seconds: PATIENCE.as_secs() }),
         }
     }
@@ -131,7 +132,7 @@ impl Reach {
         match tokio::time::timeout(PATIENCE, self.client.open(&policy, &request, PATIENCE)).await {
             Ok(Ok(answer)) if answer.status == 401 => Ok(answer.header("www-authenticate").map(str::to_owned)),
             Ok(Ok(_)) => Ok(None),
-            Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source) }),
+            Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source.without_paths()) }),
             Err(_) => Err(OAuthError::Slow { what, seconds: PATIENCE.as_secs() }),
         }
     }
@@ -141,7 +142,7 @@ impl Reach {
 fn parse(what: &'static str, text: &str) -> Result<Url, OAuthError> {
     let refuse = |url: String, problem| Err(OAuthError::Address { what, url, problem });
     if text.len() > MAX_URL {
-        return refuse(text.chars().take(100).collect(), "is too long");
+        return refuse("…".into(), "is too long");
     }
     let Ok(url) = Url::parse(text) else { return refuse("…".into(), "is not a URL") };
     if !url.username().is_empty() || url.password().is_some() {
@@ -157,13 +158,11 @@ fn parse(what: &'static str, text: &str) -> Result<Url, OAuthError> {
     }
 }
 
+/// A URL as messages name it: the rest of the server's own may hold a key.
 pub(super) fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.to_string()
+    let host = url.host_str().unwrap_or("…");
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{host}{port}", url.scheme())
 }
 
 /// The object of an answer.

@@ -83,15 +83,16 @@ impl Connections {
         median(&mut (0..CALLS).map(timed).collect::<Vec<_>>())
     }
 
-    /// Calls a second, over all connections.
-    pub fn rate(&mut self) -> f64 {
+    /// Calls a second over all connections, of this many.
+    pub fn rate(&mut self, calls: usize) -> f64 {
+        let each = calls / self.0.len();
         let begun = Instant::now();
         std::thread::scope(|scope| {
             for connection in &mut self.0 {
-                scope.spawn(|| (0..CALLS / 4).for_each(|_| drop(connection.call())));
+                scope.spawn(|| (0..each).for_each(|_| drop(connection.call())));
             }
         });
-        (self.0.len() * (CALLS / 4)) as f64 / begun.elapsed().as_secs_f64()
+        (self.0.len() * each) as f64 / begun.elapsed().as_secs_f64()
     }
 }
 

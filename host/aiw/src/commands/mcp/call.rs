@@ -21,7 +21,7 @@ pub async fn call(server: &str, tool: &str, given: &[String], output: &Output) -
     let status = pool.status().into_iter().find(|status| status.name == server);
     let definition = status.and_then(|status| status.record?.tool(tool).map(Definition::value)).unwrap_or_default();
     let arguments = arguments(given, &definition["inputSchema"])?;
-    let result = match pool.call(server, tool, arguments, None).await {
+    let result = match pool.call(server, tool, arguments.into(), None).await {
         Ok(result) => value_of(&result).map_err(|e| Failure::user(format!("the MCP server `{server}`: {e}")))?,
         // Its own error.
         Err(PoolError::Rpc(e)) => return Err(Failure::user(format!("the MCP server `{server}` answers: {e}"))),

@@ -1,8 +1,10 @@
 //! `aiw mcp add`, `remove`, `enable`, `disable`
 
+use std::collections::BTreeSet;
+
 use aiw_core::{ErrorKind, SecretName, shell_word};
 use aiw_home::Home;
-use aiw_routing::{PoolError, Records, forget_logins};
+use aiw_routing::{PoolError, Records, check_remote, forget_logins};
 use aiw_servers::{McpFile, safe, secret_reference, server};
 use serde_json::{Map, Value, json};
 
@@ -35,11 +37,20 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         }
         (None, None) => return Err(Failure::new(ErrorKind::Usage, "give a command after `--`, or `--url`")),
     }
+    let lowered = |(name, _): &(String, String)| name.to_ascii_lowercase();
+    let names: BTreeSet<String> = args.header.iter().map(lowered).collect();
+    if names.len() < args.header.len() {
+        return Err(Failure::new(ErrorKind::Usage, "a header is given twice"));
+    }
     for (field, pairs) in [("headers", &args.header), ("env", &args.env)] {
         if !pairs.is_empty() {
             let pairs = pairs.iter().map(|(name, value)| Ok((name.clone(), value_of(value, &home)?.into())));
             declaration.insert(field.into(), Value::Object(pairs.collect::<Result<_, Failure>>()?));
         }
+    }
+    if args.url.is_some() {
+        let problem = |e| Failure::user(format!("the server `{name}` can't be reached like this: {e}"));
+        check_remote(&aiw_net::Client::new()?, &declaration).map_err(problem)?;
     }
     let declaration = Value::Object(declaration);
     server(name, &declaration).map_err(|problem| Failure::user(format!("the server `{name}` {problem}")))?;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, Secret};
 use aiw_home::Home;
@@ -41,23 +42,53 @@ pub async fn serve(
     let _stop = stop.clone().drop_guard();
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
     let route = Route::new(PATH, [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
-    let token = Token { home, seen: Mutex::default() };
+    let token = Arc::new(Token { home, seen: Mutex::default() });
+    let (current, watched) = (token.clone(), server.clone());
     let rules = Rules::new([route])
-        .with_token(move || token.current())
+        .with_token(move || current.current())
         .with_limits(Limits { body_bytes: BODY_BYTES, ..Limits::default() });
     let answer = move |request| {
         let server = server.clone();
         async move { server.answer(request).await }
     };
-    listener.serve(rules, answer, stop).await;
+    tokio::select! {
+        () = listener.serve(rules, answer, stop) => {}
+        () = cut_when_replaced(&token, &watched) => {}
+    }
     Ok(())
+}
+
+/// Who has an old token keeps no stream that it opened with it.
+async fn cut_when_replaced(token: &Token, server: &HttpServer) {
+    let mut before = token.current();
+    loop {
+        tokio::time::sleep(REPLACED).await;
+        let now = token.current();
+        if now.as_ref().map(Secret::expose) != before.as_ref().map(Secret::expose) {
+            server.close_streams();
+            before = now;
+        }
+    }
 }
 
 /// The token, which can be replaced at any time.
 struct Token {
     home: Home,
-    seen: Mutex<Option<(Stamp, Option<Secret>)>>,
+    seen: Mutex<Option<Seen>>,
 }
+
+/// The token as it was seen.
+struct Seen {
+    at: Instant,
+    stamp: Stamp,
+    token: Option<Secret>,
+}
+
+/// A token is good for so long before its file is looked at again: looking takes a tenth of a call's time.
+const FRESH: Duration = Duration::from_millis(10);
+
+/// How long a stream outlives the token that it was opened with, at most.
+const REPLACED: Duration = Duration::from_secs(1);
 
 /// What changes with a file: its inode, when it was changed, and its length.
 type Stamp = (u64, i64, i64, u64);
@@ -66,17 +97,22 @@ impl Token {
     /// The token as it is now. It is read only if its file has changed: every session that watches the directory would
     /// wake for each look into it.
     fn current(&self) -> Option<Secret> {
-        let about = std::fs::metadata(self.home.mcp_token_path()).ok()?;
-        let stamp = (about.ino(), about.ctime(), about.ctime_nsec(), about.len());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        match seen.as_ref() {
-            Some((known, token)) if *known == stamp => token.clone(),
-            _ => {
-                let token = self.home.mcp_token().ok().flatten();
-                *seen = Some((stamp, token.clone()));
-                token
-            }
+        let now = Instant::now();
+        if let Some(fresh) = seen.as_ref().filter(|seen| now.duration_since(seen.at) < FRESH) {
+            return fresh.token.clone();
         }
+        let Ok(about) = std::fs::metadata(self.home.mcp_token_path()) else {
+            *seen = None;
+            return None;
+        };
+        let stamp = (about.ino(), about.ctime(), about.ctime_nsec(), about.len());
+        let token = match seen.take() {
+            Some(known) if known.stamp == stamp => known.token,
+            _ => self.home.mcp_token().ok().flatten(),
+        };
+        *seen = Some(Seen { at: now, stamp, token: token.clone() });
+        token
     }
 }
 
@@ -96,6 +132,10 @@ pub fn token(output: &Output, rotate: bool) -> Result<(), Failure> {
     let home = Home::find()?;
     let lock = home.lock()?;
     let token = if rotate { home.rotate_mcp_token(&lock)? } else { home.ensure_mcp_token(&lock)? };
+    if rotate {
+        // From here on, no server takes the old one.
+        std::thread::sleep(FRESH);
+    }
     output.line(token.expose());
     output.answer(McpToken { token: token.expose().to_owned(), path: home.mcp_token_path().display().to_string() });
     if rotate {

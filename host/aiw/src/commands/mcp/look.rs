@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::ErrorKind;
+use aiw_history::{Redactor, vault_values};
 use aiw_home::Home;
 use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
-use aiw_servers::{Scope, Server, Transport};
+use aiw_servers::{Scope, Transport};
 use serde_json::json;
 
 use super::{chosen, directory, pool};
@@ -24,14 +25,20 @@ pub fn list(output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let (servers, problems) = Places::of(home.clone(), &directory()?).read()?;
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
-    let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home));
+    let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
+    // What somebody wrote there in clear.
+    let redactor = Redactor::new(&vault_values(&home))?;
     let entries: Vec<ServerEntry> = servers
         .iter()
         .map(|found| ServerEntry {
             name: found.key.clone(),
             scope: scope(found.scope),
             transport: found.server.as_ref().ok().map(|server| server.transport.as_str()),
-            target: found.server.as_ref().map(Server::target).unwrap_or_default(),
+            target: found
+                .server
+                .as_ref()
+                .map(|server| redactor.redact(&server.target()).into_owned())
+                .unwrap_or_default(),
             enabled: found.settings.enabled,
             plugin: plugins.key(&found.key).owners.last().map(ToString::to_string),
             tools: records.load(&found.key).map(|record| record.accepted().count()),
