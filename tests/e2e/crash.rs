@@ -13,6 +13,11 @@ use serde_json::{Value, json};
 /// The time after which a process counts as hanging.
 const HANGS: Duration = Duration::from_secs(60);
 
+/// How often something is killed; `cargo xtask soak` asks for more.
+pub(crate) fn rounds() -> u64 {
+    std::env::var("AIW_SOAK_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap())
+}
+
 fn market(plugins: usize) -> (Environment, Market) {
     let env = Environment::new();
     let mut market = Market::new(env.path("m"), "m");

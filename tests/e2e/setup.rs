@@ -11,6 +11,7 @@ use std::process::Command;
 use aiw_tests::{Environment, FakeClis, ModelApi, Run, git, not_run, python, real_cli};
 use serde_json::{Value, json};
 
+use crate::crash::rounds;
 use crate::terminal::Terminal;
 
 const PROMPT: &str = "Say which roles there are";
@@ -259,6 +260,48 @@ fn setups_at_the_same_time_leave_one_entry_and_undo_gives_everything_back() {
 }
 
 #[test]
+fn a_setup_that_is_killed_anywhere_is_undone() {
+    let mine = "{\"mcpServers\":   {\"mine\": {\"command\": \"m\"}}}";
+    let mut cut = 0;
+    for round in 0..rounds() {
+        let (env, _clis) = FakeClis::environment();
+        let text = |own: &str| {
+            let both = r#""both": {"command": "x", "args": ["--token", "ghp_canary0123456789"]}"#;
+            format!(
+                "{{\"mcpServers\": {{{both},  \"{own}\": {{\"command\": \"y\", \"env\": {{\"A_KEY\": \"sk-{own}\"}}}}}}}}"
+            )
+        };
+        let files = [".claude.json", ".cursor/mcp.json", ".gemini/settings.json"];
+        let files = files.map(|name| (write(&env.user().join(name), &text(&name[1..4])), text(&name[1..4])));
+        let mcp = env.home().join("mcp.json");
+        if round % 2 == 0 {
+            write(&mcp, mine);
+        }
+        let kill = |args: &[&str], after: u64| {
+            let mut child = env.start(args);
+            std::thread::sleep(std::time::Duration::from_millis(after));
+            child.kill().unwrap();
+            !child.wait().unwrap().success()
+        };
+        // Spread over the time that it takes.
+        cut += u32::from(kill(&["setup", "-y", "--import"], 2 + round * 13 % 89));
+        if round % 3 == 0 {
+            kill(&["setup", "--undo", "-y"], 2 + round * 29 % 61);
+        }
+        if round % 4 == 0 {
+            env.run(&["setup", "-y", "--import"]).ok();
+        }
+        env.run(&["setup", "--undo", "-y"]).ok();
+        for (file, before) in &files {
+            assert_eq!(fs::read_to_string(file).unwrap(), *before, "{round}");
+        }
+        assert_eq!(fs::read_to_string(&mcp).ok().as_deref(), (round % 2 == 0).then_some(mine), "{round}");
+        assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]), "{round}");
+    }
+    assert!(cut > 0);
+}
+
+#[test]
 fn every_installed_client_is_set_up_after_a_question() {
     let (env, _clis) = FakeClis::environment();
     let cursor = write(&env.user().join(".cursor/mcp.json"), "{} // mine\n");
@@ -320,7 +363,8 @@ fn what_fails_for_one_client_does_not_stop_the_others() {
 #[test]
 fn an_import_shows_no_secret_and_undo_brings_the_servers_back() {
     let (env, _clis) = FakeClis::environment();
-    let text = "{\"mcpServers\": {\"gh\": {\"command\": \"npx\", \"env\": {\"GH_TOKEN\": \"ghp_canary\"}}}}";
+    let text = r#"{"mcpServers": {"gh": {"command": "npx", "env": {"GH_TOKEN": "ghp_canary"},
+        "args": ["-y", "--token", "canary-2", "--key=ghp_canary3", "ghp_canary4", "--token-file", "/run/x", "plain"]}}}"#;
     let config = write(&env.user().join(".claude.json"), text);
     let cursor = write(&env.user().join(".cursor/mcp.json"), text);
     let mut said = String::new();
@@ -328,6 +372,19 @@ fn an_import_shows_no_secret_and_undo_brings_the_servers_back() {
         said += &env.run(&[&["setup", "claude", "cursor"], flags].concat()).ok().whole();
     }
     assert_eq!(env.mcp()["mcpServers"]["gh"]["env"]["GH_TOKEN"], "${secret:gh-token}");
+    assert_eq!(
+        env.mcp()["mcpServers"]["gh"]["args"],
+        json!([
+            "-y",
+            "--token",
+            "${secret:gh-token-2}",
+            "--key=${secret:gh-key}",
+            "${secret:gh-argument}",
+            "--token-file",
+            "/run/x",
+            "plain"
+        ])
+    );
     for path in [&config, &cursor] {
         let now = fs::read_to_string(path).unwrap();
         assert!(now.contains("aiw") && !now.contains("npx"), "{now}");
@@ -338,7 +395,7 @@ fn an_import_shows_no_secret_and_undo_brings_the_servers_back() {
         (fs::read_to_string(&config).unwrap(), fs::read_to_string(&cursor).unwrap()),
         (text.into(), text.into())
     );
-    assert_eq!(env.mcp(), json!({"mcpServers": {}}));
+    assert!(!env.home().join("mcp.json").exists());
     assert_eq!(env.json(&["secret", "list"])["secrets"], json!([]));
 }
 

@@ -9,18 +9,20 @@ use crate::record::{Kept, Record, digest};
 
 impl Record {
     /// Notes what is done to files, on top of what was done to them before.
-    pub(crate) fn note(&mut self, files: &[FileChange]) {
+    pub(crate) fn note<'a>(&mut self, files: impl IntoIterator<Item = &'a FileChange>) {
         for file in files {
             let (old, new) = (file.old.as_deref().map(digest), file.new.as_deref().map(digest));
             match self.files.iter_mut().find(|kept| kept.path == file.path) {
                 Some(kept) => {
-                    let is_known = old == kept.original || (old.is_some() && old == kept.written);
+                    let is_known = old == kept.original || old.as_deref().is_some_and(|old| kept.is_untouched(old));
                     kept.written = new.filter(|_| is_known);
+                    kept.before = old.filter(|_| is_known);
                 }
                 None => {
                     let made = missing_directories(&file.path);
                     let (role, path) = (file.role, file.path.clone());
-                    let kept = Kept { role, path, backup: None, original: old, written: new, made };
+                    let kept =
+                        Kept { role, path, backup: None, before: old.clone(), original: old, written: new, made };
                     self.files.push(kept);
                 }
             }
@@ -32,7 +34,8 @@ impl Record {
         let mut record = self.clone();
         for (number, kept) in record.files.iter_mut().enumerate() {
             let file = files.iter().find(|file| file.path == kept.path);
-            if let (Some(old), None) = (file.and_then(|file| file.old.as_deref()), &kept.backup)
+            // Also one whose copy is gone, because an undo was killed at its end.
+            if let Some(old) = file.and_then(|file| file.old.as_deref())
                 && kept.original.as_deref() == Some(digest(old).as_str())
             {
                 kept.backup = Some(Self::keep(home, stem, number, old)?);

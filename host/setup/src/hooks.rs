@@ -96,6 +96,8 @@ pub struct HookStatus {
     pub events: Vec<&'static str>,
     /// What they run
     pub command: Option<String>,
+    /// Whether these settings switch all hooks off (`disableAllHooks`)
+    pub disabled: bool,
     /// Why the settings can't be read
     pub problem: Option<String>,
 }
@@ -151,7 +153,7 @@ impl Hooks {
                 HookScope::Project(root) | HookScope::Local(root) => Scope::Project(root.clone()),
             };
             let mut record = before.unwrap_or_else(|| Record::new("claude-hooks", &project));
-            record.note(std::slice::from_ref(&file));
+            record.note([&file]);
             plan.file = Some(file);
             plan.after = After::Write(record);
         }
@@ -230,6 +232,7 @@ impl Hooks {
             installed: false,
             events: Vec::new(),
             command: None,
+            disabled: false,
             problem: None,
         };
         match self.read(scope) {
@@ -241,6 +244,7 @@ impl Hooks {
                     }
                 }
                 status.installed = status.events.len() == EVENTS.len();
+                status.disabled = settings.get(&["disableAllHooks"]) == Some(&Value::Bool(true));
             }
             Err(e) => status.problem = Some(e.to_string()),
         }

@@ -2,7 +2,7 @@
 
 use aiw_core::{Secret, SecretName, is_secret, is_secret_value, one_line};
 use aiw_home::{Jsonc, Vault, json, read_capped};
-use aiw_servers::{McpFile, Transport, secret_reference};
+use aiw_servers::{McpFile, Transport, placeholders, secret_reference};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -67,15 +67,13 @@ impl Import {
             let fields: Vec<String> = read.left.iter().map(|field| format!("`{}`", one_line(field, 40))).collect();
             self.notes.push(format!("server `{}` comes without {}", one_line(name, 60), fields.join(", ")));
         }
-        let shown = declaration.get("args").and_then(Value::as_array).into_iter().flatten();
-        let mut shown = shown.chain(declaration.get("url")).filter_map(Value::as_str);
-        if shown.any(is_secret_value) {
+        let mut shown = declaration.get("args").and_then(Value::as_array).into_iter().flatten();
+        let is_hidden = shown.any(|argument| argument.as_str().is_some_and(is_secret_value));
+        if is_hidden {
             let name = one_line(name, 60);
-            self.notes
-                .push(format!("server `{name}` may have a secret in its arguments or its address; it stays there"));
+            self.notes.push(format!("server `{name}` may have a secret in its arguments; it stays there"));
         }
-        let target = server.target();
-        let target = if is_secret_value(&target) { "…".to_owned() } else { one_line(&target, 200) };
+        let target = if is_hidden { "…".to_owned() } else { one_line(&server.target(), 200) };
         self.moved.push(Moved { name: name.to_owned(), declaration: Value::Object(declaration), target, hidden });
         Ok(())
     }
@@ -92,30 +90,120 @@ impl Import {
             let Some(Value::Object(fields)) = declaration.get_mut(group) else { continue };
             for (key, value) in fields {
                 let Value::String(text) = value else { continue };
-                if text.trim().is_empty() || text.contains("${") || !is_secret(key, text) {
-                    continue;
-                }
                 // `Bearer`, `Basic`
                 let (scheme, secret) = match text.split_once(' ') {
                     Some((scheme, secret)) if group == "headers" && !secret.contains(' ') => (scheme, secret),
                     _ => ("", text.as_str()),
                 };
-                if secret.contains(['\n', '\r', '\0']) || secret.len() > aiw_home::MAX_SECRET_BYTES {
-                    return Err(format!("has a `{}` that the vault can't hold", one_line(key, 60)));
+                if !placeholders(text).is_empty() || !is_secret(key, text) {
+                    continue;
                 }
-                let secret = Secret::new(secret);
-                let (name, is_new) =
-                    name_for(server, key, &secret, vault, &self.secrets).ok_or("has a secret without a free name")?;
+                let Some((reference, name)) = self.reference(server, key, secret, vault)? else { continue };
                 let blank = if scheme.is_empty() { "" } else { " " };
-                let reference = format!("{scheme}{blank}{}", secret_reference(&name));
-                if is_new {
-                    self.secrets.push((name.clone(), secret));
-                }
                 hidden.push((format!("{group}.{}", one_line(key, 60)), name));
-                *value = Value::String(reference);
+                *value = Value::String(format!("{scheme}{blank}{reference}"));
             }
         }
+        if let Some(Value::String(address)) = declaration.get_mut("url") {
+            *address = self.hide_in_address(server, address, vault, &mut hidden)?;
+        }
+        let arguments = declaration.get_mut("args").and_then(Value::as_array_mut).into_iter().flatten();
+        let mut flag = String::new();
+        for value in arguments {
+            let Value::String(text) = value else { continue };
+            let before = std::mem::take(&mut flag);
+            // `--token VALUE`, `--token=VALUE`, or the value alone.
+            let (key, start, secret) = match text.split_once('=').filter(|(name, _)| name.starts_with('-')) {
+                Some((name, secret)) => (name, format!("{name}="), secret),
+                None if text.starts_with('-') => {
+                    flag.clone_from(text);
+                    continue;
+                }
+                None => (before.as_str(), String::new(), text.as_str()),
+            };
+            let key = key.trim_start_matches('-');
+            // A file with a secret, and an image by its digest, are no secrets.
+            if !is_secret(key, secret) || secret.starts_with(['/', '.', '~']) || secret.contains("sha256:") {
+                continue;
+            }
+            let key = if key.is_empty() { "argument" } else { key };
+            let Some((reference, name)) = self.reference(server, key, secret, vault)? else { continue };
+            hidden.push((format!("args.{}", one_line(key, 60)), name));
+            *value = Value::String(format!("{start}{reference}"));
+        }
         Ok(hidden)
+    }
+
+    /// An address with references in place of the values of its query and the parts of its path that look like keys.
+    fn hide_in_address(
+        &mut self,
+        server: &str,
+        address: &str,
+        vault: &Vault,
+        hidden: &mut Vec<(String, SecretName)>,
+    ) -> Result<String, String> {
+        let Some(start) = address.find("://").map(|at| at + 3) else { return Ok(address.to_owned()) };
+        let whole = placeholders(address);
+        let mut marks = address.char_indices().filter(|(at, _)| !whole.iter().any(|place| place.contains(at)));
+        let host = marks.find(|(at, c)| *at >= start && ['/', '?', '#'].contains(c));
+        let (host, mut mark) = host.unwrap_or((address.len(), '/'));
+        if address[start..host].contains('@') {
+            return Err("has a user or a password in its address, which aiw does not send".to_owned());
+        }
+        let mut result = address[..host].to_owned();
+        let mut from = host;
+        while from < address.len() {
+            // Parts of the path, and pairs of the query and of what follows it.
+            let is_end = |c: char| match mark {
+                '/' => ['/', '?', '#'].contains(&c),
+                '?' => ['&', '#'].contains(&c),
+                _ => c == '&',
+            };
+            let end = marks.find(|(_, c)| is_end(*c));
+            let (to, next) = end.unwrap_or((address.len(), mark));
+            let (before, piece) = address[from..to].split_at(1);
+            result.push_str(before);
+            let (name, value) = piece.split_once('=').unwrap_or(("", piece));
+            let decoded = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+            let found = match is_secret(decoded.as_deref().unwrap_or_default(), value) {
+                true => self.reference(server, if name.is_empty() { "url" } else { name }, value, vault)?,
+                false => None,
+            };
+            result.push_str(&piece[..piece.len() - value.len()]);
+            match found {
+                Some((reference, secret)) => {
+                    hidden.push((format!("url {}", one_line(name, 60)).trim_end().to_owned(), secret));
+                    result.push_str(&reference);
+                }
+                None => result.push_str(value),
+            }
+            (from, mark) = (to, if next == '&' { mark } else { next });
+        }
+        Ok(result)
+    }
+
+    /// What stands for a secret, and its name in the vault; none if it is no text of its own.
+    fn reference(
+        &mut self,
+        server: &str,
+        key: &str,
+        secret: &str,
+        vault: &Vault,
+    ) -> Result<Option<(String, SecretName)>, String> {
+        if secret.trim().is_empty() || !placeholders(secret).is_empty() {
+            return Ok(None);
+        }
+        if secret.contains(['\n', '\r', '\0']) || secret.len() > aiw_home::MAX_SECRET_BYTES {
+            return Err(format!("has a `{}` that the vault can't hold", one_line(key, 60)));
+        }
+        let secret = Secret::new(secret);
+        let (name, is_new) =
+            name_for(server, key, &secret, vault, &self.secrets).ok_or("has a secret without a free name")?;
+        let reference = secret_reference(&name);
+        if is_new {
+            self.secrets.push((name.clone(), secret));
+        }
+        Ok(Some((reference, name)))
     }
 }
 
@@ -136,7 +224,10 @@ impl Setup {
         let old = read_capped(&path, json::MAX_BYTES)?;
         let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
         let import = Import::of(client, servers, &self.ours, &self.home.vault());
-        let others = Record::others(&self.home, &stem(client, &plan.scope))?;
+        // With this client's own, from a setup before: what is moved once more is still aiw's to take out.
+        let stem = stem(client, &plan.scope);
+        let mut records = Record::others(&self.home, &stem)?;
+        records.extend(Record::load(&self.home, &stem)?);
         let (mut all, mut added, mut used) = (Vec::new(), Vec::new(), Vec::new());
         plan.notes.extend(import.notes);
         for moved in import.moved {
@@ -166,11 +257,12 @@ impl Setup {
             plan.imported.push(moved.name.clone());
             let digest = digest(moved.declaration.to_string().as_bytes());
             // What came from another client belongs to both: whichever is undone last takes it out.
-            let is_ours = is_new || others.iter().any(|other| other.added(&moved.name, &digest));
-            all.push(Imported { name: moved.name, added: is_ours.then_some(digest) });
+            let is_ours = is_new || records.iter().any(|record| record.added(&moved.name, &digest));
+            let entry = servers.get(&moved.name).cloned().unwrap_or_default();
+            all.push(Imported { name: moved.name, added: is_ours.then_some(digest), entry });
         }
-        let others = others.iter().flat_map(|other| &other.secrets);
-        plan.shared_secrets = others.filter(|name| used.contains(name)).cloned().collect();
+        let stored = records.iter().flat_map(|record| &record.secrets);
+        plan.shared_secrets = stored.filter(|name| used.contains(name)).cloned().collect();
         plan.new_secrets = import.secrets.into_iter().filter(|(name, _)| used.contains(name)).collect();
         if !added.is_empty() {
             plan.files.push(FileChange {

@@ -49,6 +49,8 @@ pub struct Plan {
     /// The names of the servers that move.
     pub(crate) imported: Vec<String>,
     pub(crate) after: After,
+    /// What happens to the record of `mcp.json`.
+    pub(crate) mcp: After,
     /// Sentences for the user.
     pub notes: Vec<String>,
 }
@@ -67,6 +69,7 @@ impl Plan {
             old_secrets: Vec::new(),
             imported: Vec::new(),
             after: After::Keep,
+            mcp: After::Keep,
             notes: Vec::new(),
         }
     }

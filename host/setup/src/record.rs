@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::{SecretName, hex};
 use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::clients::Client;
@@ -13,8 +14,11 @@ use crate::scope::Scope;
 
 const VERSION: u32 = 1;
 
-/// What was done for one client, for the user or in one project.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The record of `mcp.json`, which all clients and projects share.
+pub(crate) const MCP: &str = "mcp";
+
+/// What was done for one client, for the user or in one project. It may have secrets, so it has no `Debug`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     version: u32,
     /// The client.
@@ -58,18 +62,30 @@ pub(crate) struct Kept {
     pub(crate) original: Option<String>,
     /// sha256 of what aiw wrote; none if others changed it between two setups.
     pub(crate) written: Option<String>,
+    /// sha256 of what it was before that. A process that was killed may not have written it.
+    #[serde(default)]
+    pub(crate) before: Option<String>,
     /// The directories that aiw made for it, the outermost first.
     #[serde(default)]
     pub(crate) made: Vec<PathBuf>,
 }
 
+impl Kept {
+    /// Whether it has nothing but what it was, and what aiw wrote.
+    pub(crate) fn is_untouched(&self, digest: &str) -> bool {
+        [&self.written, &self.before].into_iter().any(|known| known.as_deref() == Some(digest))
+    }
+}
+
 /// A server that was moved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Imported {
     /// Its name.
     pub(crate) name: String,
     /// sha256 of its declaration in `mcp.json`; none if that was there already.
     pub(crate) added: Option<String>,
+    /// What the client had, to be given back. It has the keys that stood there in clear.
+    pub(crate) entry: Value,
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> String {
@@ -183,7 +199,7 @@ fn invalid(path: &Path, problem: &str) -> HomeError {
 }
 
 fn read(path: &Path) -> Result<Option<Record>, HomeError> {
-    let Some(bytes) = read_capped(path, 1 << 20)? else { return Ok(None) };
+    let Some(bytes) = read_capped(path, 2 * json::MAX_BYTES)? else { return Ok(None) };
     let record: Record = serde_json::from_slice(&bytes).map_err(|e| invalid(path, &format!("is damaged: {e}")))?;
     let is_plain = |name: &String| !name.contains(['/', '\\']);
     if record.version != VERSION || !record.files.iter().filter_map(|kept| kept.backup.as_ref()).all(is_plain) {

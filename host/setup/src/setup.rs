@@ -11,7 +11,7 @@ use crate::clients::{Approval, Client, Places};
 use crate::config::Config;
 use crate::ours::{NAME, Ours};
 use crate::plan::{After, FileChange, Plan};
-use crate::record::{Imported, Record, Role, stem};
+use crate::record::{Imported, MCP, Record, Role, stem};
 use crate::scope::{Options, Scope};
 
 /// The key of the servers in `mcp.json`.
@@ -74,6 +74,7 @@ impl Setup {
         }
         if !plan.is_empty() {
             plan.after = After::Write(self.record(&plan, imported)?);
+            plan.mcp = self.mcp_record(&plan)?;
         }
         Ok(plan)
     }
@@ -115,7 +116,7 @@ impl Setup {
     fn record(&self, plan: &Plan, imported: Vec<Imported>) -> Result<Record, SetupError> {
         let before = Record::load(&self.home, &stem(plan.client, &plan.scope))?;
         let mut record = before.unwrap_or_else(|| Record::new(plan.client.id, &plan.scope));
-        record.note(&plan.files);
+        record.note(plan.files.iter().filter(|file| file.role != Role::Mcp));
         record.imported.retain(|old| !imported.iter().any(|new| new.name == old.name));
         record.imported.extend(imported);
         let new = plan.new_secrets.iter().map(|(name, _)| name);
@@ -125,6 +126,14 @@ impl Setup {
             }
         }
         Ok(record)
+    }
+
+    /// The record of `mcp.json` on top of what all clients and projects did to it.
+    fn mcp_record(&self, plan: &Plan) -> Result<After, SetupError> {
+        let Some(file) = plan.files.iter().find(|file| file.role == Role::Mcp) else { return Ok(After::Keep) };
+        let mut record = Record::load(&self.home, MCP)?.unwrap_or_else(|| Record::new(MCP, &Scope::User));
+        record.note([file]);
+        Ok(After::Write(record))
     }
 
     /// The same plan after others were carried out, which may have changed `mcp.json` too.
@@ -156,8 +165,11 @@ impl Setup {
         let lock = self.home.lock()?;
         unchanged(&plan.files)?;
         let stem = stem(plan.client, &plan.scope);
-        if let After::Write(record) = &plan.after {
-            record.begin(&self.home, &stem, &plan.files)?;
+        let records = [(&plan.after, stem.as_str()), (&plan.mcp, MCP)];
+        for (after, stem) in &records {
+            if let After::Write(record) = after {
+                record.begin(&self.home, stem, &plan.files)?;
+            }
         }
         let vault = self.home.vault();
         for (name, secret) in &plan.new_secrets {
@@ -170,8 +182,10 @@ impl Setup {
             // One that is gone already is what was wanted.
             let _ = vault.remove(&lock, name);
         }
-        if let After::Remove(record) = &plan.after {
-            record.end(&self.home, &stem)?;
+        for (after, stem) in &records {
+            if let After::Remove(record) = after {
+                record.end(&self.home, stem)?;
+            }
         }
         Ok(())
     }

@@ -53,8 +53,9 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
     }
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find(open) {
-        out.push_str(&rest[..at]);
+        // What does not end is text.
         let Some(end) = rest[at..].find('}').map(|end| at + end) else { break };
+        out.push_str(&rest[..at]);
         let (whole, inner) = (&rest[at..=end], &rest[at + open.len()..end]);
         match inner.strip_prefix(inside) {
             Some(name) if is_name(name) => out.push_str(&format!("${{{name}}}")),
@@ -101,6 +102,9 @@ mod tests {
         assert_eq!(to("a ${env:B} $E", Style::Env).as_deref(), Some("a ${B} $E"));
         assert_eq!(to("a {env:B} {\"x\": 1}", Style::Braces).as_deref(), Some("a ${B} {\"x\": 1}"));
         assert_eq!(to("a $B {c}", Style::Plain).as_deref(), Some("a $B {c}"));
+        assert_eq!(to("pa{ss {env:B} w{rd", Style::Braces).as_deref(), Some("pa{ss {env:B} w{rd"));
+        assert_eq!(to("{env:B} w{rd", Style::Braces).as_deref(), Some("${B} w{rd"));
+        assert_eq!(to("${B} pa${ss", Style::Shell).as_deref(), Some("${B} pa${ss"));
         for (text, style) in [
             ("${input:key}", Style::Env),
             ("${workspaceFolder}", Style::Env),

@@ -1,6 +1,10 @@
 //! Undoing a setup: the files as they were, or without what aiw added if others changed them since.
 
-use aiw_home::{Jsonc, json, read_capped};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use aiw_core::{Secret, SecretName};
+use aiw_home::{Jsonc, SecretRef, json, read_capped};
 use serde_json::Value;
 
 use crate::SetupError;
@@ -8,9 +12,12 @@ use crate::clients::{Approval, Client, all};
 use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{After, FileChange, Plan};
-use crate::record::{Kept, Record, Role, digest, stem};
+use crate::record::{Imported, Kept, MCP, Record, Role, digest, stem};
 use crate::scope::Scope;
 use crate::setup::{SERVERS, Setup};
+
+/// What a file will be, none if it goes, and what that changes.
+type Changed = (Option<Vec<u8>>, Vec<String>);
 
 impl Setup {
     /// The clients that aiw was registered in.
@@ -30,25 +37,20 @@ impl Setup {
         let Some(record) = Record::load(&self.home, &stem(client, scope))? else { return Ok(None) };
         let others = Record::others(&self.home, &stem(client, scope))?;
         let mut plan = Plan::new(client, scope, None, self.file(client, scope)?);
-        let is_needed = |name: &str| others.iter().any(|other| other.imported.iter().any(|i| i.name == name));
         for kept in &record.files {
             let Some(now) = read_capped(&kept.path, json::MAX_BYTES)? else {
                 plan.notes.push(format!("`{}` is gone; there is nothing to undo in it", kept.path.display()));
                 continue;
             };
-            let digest = Some(digest(&now));
-            if digest == kept.original {
+            let digest = digest(&now);
+            if kept.original.as_ref() == Some(&digest) {
                 continue;
             }
-            let is_needed_mcp = kept.role == Role::Mcp && record.imported.iter().any(|server| is_needed(&server.name));
             let (new, lines) = match kept.role {
-                _ if digest == kept.written && !is_needed_mcp => {
-                    (Record::backup(&self.home, kept)?, vec!["as it was before".to_owned()])
-                }
-                Role::Mcp => self.without_imported(&record, &now, &is_needed)?,
+                _ if kept.is_untouched(&digest) => self.as_before(kept)?,
                 Role::Servers => self.without_ours(client, &record, kept, &now)?,
                 // They have records of their own.
-                Role::Hooks => (Some(now.clone()), Vec::new()),
+                Role::Mcp | Role::Hooks => (Some(now.clone()), Vec::new()),
                 Role::Approval => self.without_approval(client, kept, &now)?,
             };
             if new.as_ref() != Some(&now) {
@@ -56,33 +58,67 @@ impl Setup {
                 plan.files.push(FileChange { path, role, old: Some(now), new, lines, is_shared: false });
             }
         }
-        // It was another client's setup that wrote what came from both.
-        let path = self.home.mcp_path();
-        if !record.files.iter().any(|kept| kept.role == Role::Mcp)
-            && record.imported.iter().any(|server| server.added.is_some())
-            && let Some(now) = read_capped(&path, json::MAX_BYTES)?
-        {
-            let (new, lines) = self.without_imported(&record, &now, &is_needed)?;
-            if new.as_ref() != Some(&now) {
-                plan.files.push(FileChange { path, role: Role::Mcp, old: Some(now), new, lines, is_shared: false });
-            }
-        }
+        let given = given_back(&record, &plan)?;
+        self.undo_import(&record, &others, &given, &mut plan)?;
         // The client first: its servers are back before they go from mcp.json.
         plan.files.reverse();
         plan.files.sort_by_key(|file| file.role == Role::Mcp);
-        plan.old_secrets = self.unused(&record, &plan)?;
+        self.drop_unused(&record, &mut plan)?;
         plan.after = After::Remove(record);
         Ok(Some(plan))
     }
 
-    /// A client's file without our entry, and with the servers that were moved.
-    fn without_ours(
+    fn as_before(&self, kept: &Kept) -> Result<Changed, SetupError> {
+        Ok((Record::backup(&self.home, kept)?, vec!["as it was before".to_owned()]))
+    }
+
+    /// Takes what was given back to this client out of `mcp.json`. With the last import, the file is again what it was.
+    fn undo_import(
         &self,
-        client: &Client,
         record: &Record,
-        kept: &Kept,
-        now: &[u8],
-    ) -> Result<(Option<Vec<u8>>, Vec<String>), SetupError> {
+        others: &[Record],
+        given: &BTreeSet<String>,
+        plan: &mut Plan,
+    ) -> Result<(), SetupError> {
+        let added = |record: &Record| record.imported.iter().any(|server| server.added.is_some());
+        if !added(record) {
+            return Ok(());
+        }
+        let is_last = !others.iter().any(added);
+        let mut is_whole = true;
+        for server in record.imported.iter().filter(|server| server.added.is_some() && !given.contains(&server.name)) {
+            let name = aiw_core::one_line(&server.name, 60);
+            plan.notes.push(format!("server `{name}` stays in mcp.json: it can't go back to {}", plan.client.name));
+            is_whole = false;
+        }
+        let shared = Record::load(&self.home, MCP)?;
+        let path = self.home.mcp_path();
+        let mut change = None;
+        if let Some(now) = read_capped(&path, json::MAX_BYTES)? {
+            let kept = shared.as_ref().and_then(|shared| shared.files.first());
+            let unchanged = kept.filter(|kept| is_last && is_whole && kept.is_untouched(&digest(&now)));
+            let (new, lines) = match unchanged {
+                Some(kept) => self.as_before(kept)?,
+                None => self.without_imported(record, &now, others, given)?,
+            };
+            if new.as_ref() != Some(&now) {
+                change = Some(FileChange { path, role: Role::Mcp, old: Some(now), new, lines, is_shared: false });
+            }
+        }
+        plan.mcp = match (shared, &change) {
+            (Some(shared), _) if is_last => After::Remove(shared),
+            (Some(mut shared), Some(change)) => {
+                shared.note([change]);
+                After::Write(shared)
+            }
+            _ => After::Keep,
+        };
+        plan.files.extend(change);
+        Ok(())
+    }
+
+    /// A client's file without our entry, and with the servers that were moved.
+    fn without_ours(&self, client: &Client, record: &Record, kept: &Kept, now: &[u8]) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
         let mut config = Config::parse(client.format, now).map_err(invalid)?;
         let servers = config.servers(client.servers).map_err(invalid)?;
@@ -91,7 +127,7 @@ impl Setup {
         let before = before.servers(client.servers).map_err(invalid)?;
         let mut lines = Vec::new();
         for server in &record.imported {
-            if let (None, Some(Value::Object(entry))) = (servers.get(&server.name), before.get(&server.name)) {
+            if let (None, Value::Object(entry)) = (servers.get(&server.name), &server.entry) {
                 config.set(client.servers, &server.name, entry).map_err(invalid)?;
                 lines.push(format!("+ {}.{}", client.servers, aiw_core::one_line(&server.name, 60)));
             }
@@ -107,12 +143,7 @@ impl Setup {
     }
 
     /// The other file of a client without our item.
-    fn without_approval(
-        &self,
-        client: &Client,
-        kept: &Kept,
-        now: &[u8],
-    ) -> Result<(Option<Vec<u8>>, Vec<String>), SetupError> {
+    fn without_approval(&self, client: &Client, kept: &Kept, now: &[u8]) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
         let Approval::Item { list, item, .. } = &client.approval else { return Ok((Some(now.to_owned()), Vec::new())) };
         let before = Record::backup(&self.home, kept)?;
@@ -138,8 +169,12 @@ impl Setup {
         &self,
         record: &Record,
         now: &[u8],
-        is_needed: &dyn Fn(&str) -> bool,
-    ) -> Result<(Option<Vec<u8>>, Vec<String>), SetupError> {
+        others: &[Record],
+        given: &BTreeSet<String>,
+    ) -> Result<Changed, SetupError> {
+        let is_needed = |name: &str| {
+            !given.contains(name) || others.iter().any(|other| other.imported.iter().any(|i| i.name == name))
+        };
         let path = self.home.mcp_path();
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mut mcp = Jsonc::parse(now).map_err(invalid)?;
@@ -154,15 +189,63 @@ impl Setup {
         Ok((Some(mcp.bytes()), lines))
     }
 
-    /// The stored secrets that nothing in `mcp.json` names any more.
-    fn unused(&self, record: &Record, plan: &Plan) -> Result<Vec<aiw_core::SecretName>, SetupError> {
+    /// Plans that stored secrets go that nothing names any more, and that are still what was stored.
+    fn drop_unused(&self, record: &Record, plan: &mut Plan) -> Result<(), SetupError> {
+        if record.secrets.is_empty() {
+            return Ok(());
+        }
         let path = self.home.mcp_path();
-        let text = match plan.files.iter().find(|file| file.role == Role::Mcp) {
-            Some(file) => file.new.clone(),
-            None => read_capped(&path, json::MAX_BYTES)?,
-        };
-        let text = String::from_utf8_lossy(text.as_deref().unwrap_or_default()).into_owned();
-        let is_unused = |name: &&aiw_core::SecretName| !text.contains(&aiw_servers::secret_reference(name));
-        Ok(record.secrets.iter().filter(is_unused).cloned().collect())
+        let text = planned(plan, &path)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let mcp = Jsonc::parse(text.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let servers = mcp.get(&[SERVERS]).and_then(Value::as_object).into_iter().flat_map(|servers| servers.values());
+        let named: BTreeSet<SecretName> =
+            servers.filter_map(Value::as_object).flat_map(|server| aiw_servers::reads(server).secrets).collect();
+        let providers = self.home.providers()?;
+        let vault = self.home.vault();
+        for name in record.secrets.iter().filter(|name| !named.contains(name)) {
+            let is_named = |reference: &SecretRef| matches!(reference, SecretRef::Vault(other) if other == name);
+            let is_stored = |secret: Secret| record.imported.iter().any(|s| has_text(&s.entry, secret.expose()));
+            let is_changed = vault.get(name).is_ok_and(|secret| !is_stored(secret));
+            if let Some(provider) = providers.providers().iter().find(|provider| provider.references().any(is_named)) {
+                plan.notes
+                    .push(format!("secret `{name}` stays in the vault: the provider `{}` uses it", provider.name));
+            } else if is_changed {
+                plan.notes.push(format!("secret `{name}` stays in the vault: it has changed since"));
+            } else {
+                plan.old_secrets.push(name.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a file will be; none if it won't be there.
+fn planned(plan: &Plan, path: &Path) -> Result<Option<Vec<u8>>, SetupError> {
+    match plan.files.iter().find(|file| file.path == path) {
+        Some(file) => Ok(file.new.clone()),
+        None => Ok(read_capped(path, json::MAX_BYTES)?),
+    }
+}
+
+/// The servers that were moved and are in the client's file again, as they were. One is not if the file is gone, or has
+/// another one of that name by now.
+fn given_back(record: &Record, plan: &Plan) -> Result<BTreeSet<String>, SetupError> {
+    let Some(kept) = record.files.iter().find(|kept| kept.role == Role::Servers) else { return Ok(BTreeSet::new()) };
+    let text = planned(plan, &kept.path)?;
+    let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
+    let config = Config::parse(plan.client.format, text.as_deref().unwrap_or_default()).map_err(invalid)?;
+    let servers = config.servers(plan.client.servers).map_err(invalid)?;
+    let is_back = |server: &&Imported| servers.get(&server.name) == Some(&server.entry);
+    Ok(record.imported.iter().filter(is_back).map(|server| server.name.clone()).collect())
+}
+
+/// Whether a text of a value contains another.
+fn has_text(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(whole) => whole.contains(text),
+        Value::Array(items) => items.iter().any(|item| has_text(item, text)),
+        Value::Object(fields) => fields.values().any(|field| has_text(field, text)),
+        _ => false,
     }
 }

@@ -129,3 +129,172 @@ fn an_mcp_json_that_is_invalid_is_left_alone_and_the_client_too() {
         ("{\"mcpServers\": {\"a\": {\"command\": \"x\"}}}", "{ // no")
     );
 }
+
+#[test]
+fn whichever_client_is_undone_last_gives_mcp_json_back() {
+    let ids = ["claude", "cursor", "gemini"];
+    let mine = "{\"mcpServers\":   {\"a\": {\"command\": \"mine\"}\n}}";
+    for (order, before) in [[0, 1, 2], [2, 1, 0], [1, 2, 0]].into_iter().flat_map(|o| [(o, None), (o, Some(mine))]) {
+        let world = World::new();
+        fs::create_dir_all(world.home.root()).unwrap();
+        before.inspect(|text| fs::write(world.home.mcp_path(), text).unwrap());
+        let texts = ids.map(|id| {
+            format!("{{\"mcpServers\": {{\"both\": {{\"command\": \"b\"}}, \"{id}\": {{\"command\": \"x\"}}}}}}")
+        });
+        for (id, text) in ids.iter().zip(&texts) {
+            world.write(id, text);
+            world.set_up(id, &IMPORT);
+        }
+        for (at, client) in order.into_iter().enumerate() {
+            world.undo(ids[client]);
+            assert_eq!(text(&world.file(ids[client])), texts[client]);
+            assert_eq!(world.home.mcp_path().exists(), at < 2 || before.is_some(), "{order:?}");
+        }
+        assert_eq!(fs::read_to_string(world.home.mcp_path()).ok().as_deref(), before);
+        assert_eq!(fs::read_dir(world.home.root().join("setup")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_import_that_ended_before_mcp_json_was_written_is_undone() {
+    let world = World::new();
+    let before = "{\"mcpServers\": {\"a\": {\"command\": \"x\"}}}";
+    let path = world.write("claude", before);
+    world.set_up("claude", &IMPORT);
+    // As if the process had been killed once the records were written.
+    fs::remove_file(world.home.mcp_path()).unwrap();
+    fs::write(&path, before).unwrap();
+    world.set_up("claude", &IMPORT);
+    world.undo("claude");
+    assert_eq!(text(&path), before);
+    assert!(!world.home.mcp_path().exists());
+}
+
+#[test]
+fn a_key_in_an_address_goes_to_the_vault() {
+    let key = "aB3dE5fG7hI9jK1lM3nO5pQ7rS";
+    for (address, expected) in [
+        ("https://h/mcp?team=a&api_key=canary%2F1&x=y#z", "https://h/mcp?team=a&api_key=${secret:s-api-key}&x=y#z"),
+        (&format!("https://h/s/{key}/mcp"), "https://h/s/${secret:s-url}/mcp"),
+        (&format!("https://h/s/{key}"), "https://h/s/${secret:s-url}"),
+        ("https://h?token=a/b==", "https://h?token=${secret:s-token}"),
+        (
+            "https://a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6.lambda.example:8443",
+            "https://a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6.lambda.example:8443",
+        ),
+        ("https://h/a/${A:-foo/sk-abc}/m?x=${B:-k&token=abc}", "https://h/a/${A:-foo/sk-abc}/m?x=${B:-k&token=abc}"),
+        ("https://h/m?token=abc?def&x=1", "https://h/m?token=${secret:s-token}&x=1"),
+        (
+            "https://h/m?to%6ben=abc&&y#access_token=abc&z",
+            "https://h/m?to%6ben=${secret:s-to-6ben}&&y#access_token=${secret:s-access-token}&z",
+        ),
+        ("https://h/m?token=a$&key=${b", "https://h/m?token=${secret:s-token}&key=${secret:s-key}"),
+        ("https://h/mcp?api_key=${KEY}&b=c", "https://h/mcp?api_key=${KEY}&b=c"),
+        (
+            "https://example-company-name.example.com/v1/streamable-http",
+            "https://example-company-name.example.com/v1/streamable-http",
+        ),
+        ("https://h/?key=", "https://h/?key="),
+    ] {
+        let world = World::new();
+        let before = json!({"mcpServers": {"s": {"type": "http", "url": address}}}).to_string();
+        let path = world.write("claude", &before);
+        let plan = world.plan("claude", &IMPORT).unwrap();
+        let shown = plan.changes().join("\n") + &plan.notes.join("\n");
+        assert!(!shown.contains("canary") && !shown.contains(key), "{shown}");
+        world.setup.apply(&plan).unwrap();
+        assert_eq!(mcp(&world)["mcpServers"]["s"]["url"], expected);
+        world.undo("claude");
+        assert_eq!(text(&path), before);
+        assert!(!world.home.mcp_path().exists() && world.home.vault().names().unwrap().is_empty(), "{address}");
+    }
+    let world = World::new();
+    world.write("claude", r#"{"mcpServers": {"s": {"type": "http", "url": "https://me:canary@h/"}}}"#);
+    let plan = world.plan("claude", &IMPORT).unwrap();
+    assert!(
+        plan.notes[0].contains("stays in Claude Code: it has a user or a password in its address"),
+        "{:?}",
+        plan.notes
+    );
+}
+
+#[test]
+fn an_import_that_ended_before_another_client_changed_mcp_json_is_undone() {
+    let world = World::new();
+    let before = r#"{"mcpServers": {"both": {"command": "b"}}}"#;
+    let more = r#"{"mcpServers": {"both": {"command": "b"}, "c": {"command": "x"}}}"#;
+    let (claude, cursor) = (world.write("claude", before), world.write("cursor", more));
+    world.set_up("claude", &IMPORT);
+    let first = text(&world.home.mcp_path());
+    world.set_up("cursor", &IMPORT);
+    // As if the second process had been killed once its records were written.
+    fs::write(world.home.mcp_path(), first).unwrap();
+    fs::write(&cursor, more).unwrap();
+    world.undo("claude");
+    world.undo("cursor");
+    assert_eq!((text(&claude), text(&cursor)), (before.to_owned(), more.to_owned()));
+    assert!(!world.home.mcp_path().exists());
+}
+
+#[test]
+fn a_server_leaves_mcp_json_only_if_its_client_has_it_again() {
+    let keyed = |name: &str| json!({name: {"command": "x", "env": {"MY_TOKEN": format!("canary-{name}")}}});
+    let file = |servers: &Value| json!({"x": 1, "mcpServers": servers}).to_string();
+    let servers = |path: &std::path::Path| serde_json::from_str::<Value>(&text(path)).unwrap()["mcpServers"].clone();
+    let with = |path: &std::path::Path, name: &str, entry: &Value| {
+        let mut now: Value = serde_json::from_str(&text(path)).unwrap();
+        now["mcpServers"][name] = entry.clone();
+        fs::write(path, now.to_string()).unwrap();
+    };
+    // Added after a setup without an import, and between two imports.
+    for first in [REGISTER, IMPORT] {
+        let world = World::new();
+        let path = world.write("claude", file(&keyed("a")));
+        world.set_up("claude", &first);
+        with(&path, "b", &keyed("b")["b"]);
+        world.set_up("claude", &IMPORT);
+        assert!(!text(&path).contains("canary"));
+        world.undo("claude");
+        assert_eq!(servers(&path), json!({"a": keyed("a")["a"], "b": keyed("b")["b"]}));
+        assert!(!world.home.mcp_path().exists() && world.home.vault().names().unwrap().is_empty());
+    }
+    // The client's file is gone, or has another server of that name.
+    for is_gone in [true, false] {
+        let world = World::new();
+        let path = world.write("claude", file(&keyed("a")));
+        world.set_up("claude", &IMPORT);
+        if is_gone {
+            fs::remove_file(&path).unwrap();
+        } else {
+            with(&path, "a", &json!({"command": "new"}));
+        }
+        let plan =
+            world.setup.plan_undo(aiw_setup::client("claude").unwrap(), &aiw_setup::Scope::User).unwrap().unwrap();
+        assert!(plan.notes.iter().any(|note| note.contains("server `a` stays in mcp.json")), "{:?}", plan.notes);
+        world.setup.apply(&plan).unwrap();
+        assert_eq!(mcp(&world)["mcpServers"]["a"]["env"]["MY_TOKEN"], "${secret:a-my-token}");
+        assert_eq!(world.home.vault().get(&"a-my-token".parse().unwrap()).unwrap().expose(), "canary-a");
+    }
+}
+
+#[test]
+fn a_secret_that_is_used_or_was_changed_stays_in_the_vault() {
+    let world = World::new();
+    let both = r#"{"mcpServers": {"a": {"command": "x", "env": {"A_TOKEN": "canary-a"}}, "b": {"command": "x", "env": {"B_TOKEN": "canary-b"}}}}"#;
+    let path = world.write("claude", both);
+    world.set_up("claude", &IMPORT);
+    let provider = json!({"version": 1, "providers": {"p": {"preset": "custom", "token": {"secret": "a-token"}}}});
+    fs::write(world.home.providers_path(), provider.to_string()).unwrap();
+    let lock = world.home.lock().unwrap();
+    world.home.vault().set(&lock, &"b-token".parse().unwrap(), &aiw_core::Secret::new("canary-new")).unwrap();
+    drop(lock);
+    let plan = world.setup.plan_undo(aiw_setup::client("claude").unwrap(), &aiw_setup::Scope::User).unwrap().unwrap();
+    assert!(
+        plan.notes[0].contains("the provider `p` uses it") && plan.notes[1].contains("changed"),
+        "{:?}",
+        plan.notes
+    );
+    world.setup.apply(&plan).unwrap();
+    assert_eq!((text(&path), world.home.vault().names().unwrap().len()), (both.to_owned(), 2));
+    assert!(!world.home.mcp_path().exists());
+}
