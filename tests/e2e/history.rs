@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use aiw_history::{Cli, Message, Progress, Role, Store};
-use aiw_tests::Environment;
+use aiw_tests::{Environment, onnx_runtime, real_model, tiny_model};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
@@ -27,7 +27,7 @@ fn message(session: &str, uuid: &str, role: Role, minute: i64, text: &str) -> Me
 }
 
 /// A home with three sessions.
-fn filled() -> Environment {
+pub fn filled() -> Environment {
     let env = Environment::new();
     let store = Store::open(&env.home().join("history")).unwrap();
     let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
@@ -208,6 +208,86 @@ fn a_damaged_history_is_set_aside() {
     assert_eq!(env.json(&["history", "search", "handshake"])["hits"], json!([]));
     assert!(env.home().join("history/history.db.damaged").exists());
     assert_eq!(env.json(&["history", "stats"])["messages"], 0);
+}
+
+/// What people said of their animals, cars and ovens.
+fn with_everyday_messages(env: &Environment) -> Store {
+    let store = Store::open(&env.home().join("history")).unwrap();
+    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let said = [
+        ("v-vet", "My beagle keeps scratching her ears, should I call the clinic?"),
+        ("v-vet", "Mites are likely. Drops twice a day, and a check on Friday."),
+        ("w-car", "The brakes of the Volvo squeal in the rain."),
+        ("w-car", "Worn pads; have them replaced before winter."),
+        ("x-oven", "My sourdough stays flat, although the starter bubbles."),
+        ("x-oven", "Let it rise longer in a warm spot, then shape it gently."),
+    ];
+    for (number, (session, text)) in (0..).zip(said) {
+        let message = message(session, &format!("{session}-{number}"), Role::User, 80_000 + number, text);
+        let path = format!("/transcripts/{session}.jsonl");
+        store.append(Cli::Claude, Path::new(&path), &[message], &progress).unwrap();
+    }
+    store
+}
+
+#[test]
+fn a_model_finds_what_shares_no_word_and_forgetting_takes_its_vectors_too() {
+    let (Some(model), Some(runtime)) = (real_model("all-MiniLM-L6-v2"), onnx_runtime()) else { return };
+    let env = filled();
+    with_everyday_messages(&env);
+    let paraphrases = [
+        ("itchy pet dog", "v-vet-0"),
+        ("noisy automobile during wet weather", "w-car-2"),
+        ("baking a loaf that remains dense", "x-oven-4"),
+    ];
+    let search = |text: &str, words: bool| {
+        let by = if words { &["--words"][..] } else { &[] };
+        let run = env.run(&[&["--json", "history", "search", text][..], by].concat()).ok();
+        // Neither with a model nor without one is anything said besides the answer.
+        assert_eq!(run.stderr, "", "{text}");
+        let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+        uuids(&answer).first().map(|uuid| (*uuid).to_owned())
+    };
+    for (text, right) in paraphrases {
+        assert_ne!(search(text, false).as_deref(), Some(right), "{text}");
+    }
+    assert_eq!(env.json(&["history", "stats"])["vectors"], 0);
+    // The model comes after the messages, and they get their vectors meanwhile.
+    let (model, runtime) = (model.display().to_string(), runtime.display().to_string());
+    env.run(&["model", "use", &model, "--runtime", &runtime]).ok();
+    let has_vectors = || env.json(&["history", "stats"])["vectors"] == 13;
+    crate::servers::until(has_vectors);
+    assert_eq!(env.json(&["history", "stats"])["messages"], 13);
+    for (text, right) in paraphrases {
+        assert_eq!(search(text, false).as_deref(), Some(right), "{text}");
+        assert_ne!(search(text, true).as_deref(), Some(right), "{text}");
+    }
+    // Words still count.
+    assert_eq!(search("loadTrustStore intermediate", false).as_deref(), Some("a3"));
+    // A client is told why.
+    let mut client = Client::initialized(&env);
+    let found = client.good("search_history", json!({"query": "itchy pet dog"}));
+    assert_eq!(found["sessions"][0]["session_id"], "v-vet");
+    assert!(found["sessions"][0]["hits"][0]["why"].as_str().unwrap().contains("mean"), "{found:#}");
+    // Another model: the old vectors stay until it made its own.
+    tiny_model(&env.path("tiny"));
+    let tiny = env.path("tiny").display().to_string();
+    env.run(&["model", "use", &tiny, "--runtime", &runtime]).ok();
+    assert_eq!(search("loadTrustStore intermediate", false).as_deref(), Some("a3"));
+    env.run(&["history", "import", "--all"]).ok();
+    crate::servers::until(has_vectors);
+    assert_eq!(search("loadTrustStore intermediate", false).as_deref(), Some("a3"));
+    let export = env.run(&["history", "export", "v-vet"]).ok().stdout;
+    assert!(export.contains("My beagle keeps scratching her ears"), "{export}");
+    assert_eq!(env.json(&["history", "forget", "v-vet", "--yes"])["messages"], 2);
+    let stats = env.json(&["history", "stats"]);
+    assert_eq!((&stats["vectors"], &stats["messages"]), (&json!(11), &json!(11)));
+    assert!(!env.run(&["history", "search", "itchy pet dog"]).ok().stdout.contains("beagle"));
+    // A model that is gone is no reason to find nothing.
+    fs::remove_dir_all(env.path("tiny")).unwrap();
+    let run = env.run(&["--json", "history", "search", "certificate"]).ok();
+    assert!(run.stderr.starts_with("note: searched by words alone: "), "{}", run.whole());
+    assert!(run.stdout.contains("\"a2\""), "{}", run.stdout);
 }
 
 #[test]

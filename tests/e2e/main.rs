@@ -21,6 +21,7 @@ mod mcp;
 mod mcp_clients;
 mod models;
 mod oauth;
+mod odd_searches;
 mod plugins;
 mod providers;
 mod real_clis;

@@ -7,13 +7,13 @@ mod logins;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_tests::{Environment, Lane, Run, Sent, describing, git, not_run, real_cli};
 use logins::USERS;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
@@ -290,8 +290,19 @@ fn on_a_terminal_too_nothing_of_the_users_goes_to_a_provider_and_nothing_elsewhe
         // Whatever the CLI does in the background, it does soon.
         std::thread::sleep(Duration::from_secs(2));
         let traffic = Traffic { sent: lane.sent(), around: lane.around(&trace) };
+        end_all(&trace);
         assert_eq!(traffic.leaks(&[(&host, "seen")], &anyway), BTreeSet::new(), "{cli}: {}", terminal.shown());
         assert!(traffic.to(&host).any(|sent| sent.body().contains("Say hello") && sent.says(&token("seen"))), "{cli}");
+    }
+}
+
+/// Ends every process of a trace. `strace` does not leave when its terminal does, and neither does what it traces.
+fn end_all(trace: &Path) {
+    let text = fs::read_to_string(trace).unwrap();
+    let numbers = text.lines().filter_map(|line| line.split(' ').next()?.parse().ok());
+    for process in numbers.collect::<BTreeSet<i32>>().into_iter().filter_map(Pid::from_raw) {
+        // Most have ended, and many are threads.
+        let _ = kill_process(process, Signal::KILL);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs the program on its own terminal.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -26,7 +27,12 @@ impl Terminal {
     pub fn start(env: &Environment, arguments: &[&str]) -> Self {
         let mut command = CommandBuilder::new(env.parts().0);
         command.args(arguments);
-        Self::with(env, command)
+        Self::with(env, command, &env.path(""))
+    }
+
+    /// Runs another program on the terminal, in a directory.
+    pub fn program(env: &Environment, program: &Path, directory: &Path) -> Self {
+        Self::with(env, CommandBuilder::new(program), directory)
     }
 
     /// Runs a shell script on the terminal, with the program as `$0`.
@@ -34,10 +40,10 @@ impl Terminal {
         let mut command = CommandBuilder::new("bash");
         command.args(["--norc", "-c", script]);
         command.arg(env.parts().0);
-        Self::with(env, command)
+        Self::with(env, command, &env.path(""))
     }
 
-    fn with(env: &Environment, mut command: CommandBuilder) -> Self {
+    fn with(env: &Environment, mut command: CommandBuilder, directory: &Path) -> Self {
         let size = PtySize { rows: 24, cols: 100, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let modes = modes(&*pair.master);
@@ -46,7 +52,7 @@ impl Terminal {
             command.env(name, value);
         }
         command.env("TERM", "xterm-256color");
-        command.cwd(env.path(""));
+        command.cwd(directory);
         let child = pair.slave.spawn_command(command).unwrap();
         // Only the program holds the terminal, so its end is the terminal's end.
         drop(pair.slave);

@@ -19,6 +19,11 @@ pub fn own_executable() -> Result<PathBuf, Failure> {
     }
 }
 
+/// The same, with the reason alone where there is none.
+pub fn own_executable_or_reason() -> Result<PathBuf, String> {
+    own_executable().map_err(|e| e.message().to_owned())
+}
+
 /// The path by which other programs start aiw.
 pub fn own_path() -> Result<PathBuf, Failure> {
     match own_executable()? {

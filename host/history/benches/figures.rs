@@ -1,65 +1,145 @@
-//! What a large history costs: `cargo xtask bench history --figures`.
+//! What a large history costs: `cargo xtask bench history --figures MESSAGES`.
 //!
-//! Fills a store with a million messages (a directory given with `--store` is filled once and kept), then searches it in
-//! fresh processes: this program, started anew for each request.
+//! Fills a store with messages, and writes transcripts of them (a directory given with `--store` is filled once and
+//! kept). Then it searches in fresh processes: the binary that `AIW_BENCH_SHIM` names, or this program if none is named;
+//! and beside each, `rg` for the same words in the transcripts.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and may fail")]
 
 mod sessions;
+mod transcripts;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use aiw_history::{Cli, Progress, Query, Store};
 use sessions::{Random, Stream};
+use wait4::Wait4;
 
 /// Requests that are timed.
 const REQUESTS: usize = 100;
 
+/// Nothing but words that most messages have.
+const COMMON: [&str; 4] =
+    ["error file test line fix", "the test", "passed failed function", "src user order token cache index"];
+
+/// What the messages are made from.
+const SEED: u64 = 3;
+
+/// The messages that the limit of the index is for.
+const FULL: f64 = 1e6;
+
 fn main() {
     let argument = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let messages = argument("--messages").and_then(|count| count.parse().ok());
+    if let Some(home) = argument("--fill").map(PathBuf::from) {
+        return fill(&home.join("history"), &home.join("transcripts"), messages.unwrap());
+    }
     if let Some(text) = argument("--search") {
         return search(Path::new(&argument("--store").unwrap()), &text);
     }
-    let messages = argument("--messages").and_then(|count| count.parse().ok()).unwrap_or(1_000_000);
     let kept = argument("--store").map(PathBuf::from);
     // `cargo bench` calls every bench; this one takes minutes.
-    if kept.is_none() && argument("--messages").is_none() {
+    if kept.is_none() && messages.is_none() {
         return;
     }
     let temporary = tempfile::tempdir().unwrap();
-    let directory = kept.unwrap_or_else(|| temporary.path().to_owned());
-    let mut stream = Stream::new(3);
-    if !directory.join("history.db").exists() {
-        fill(&directory, &mut stream, messages);
-    } else {
-        // The questions are about what is in it.
-        (0..2000).for_each(|_| drop(stream.next()));
+    let home = kept.unwrap_or_else(|| temporary.path().to_owned());
+    let (store, files) = (home.join("history"), home.join("transcripts"));
+    if !store.join("history.db").exists() {
+        // In a process of its own: what a child had resident is at least what its parent had.
+        let mut filling = Command::new(std::env::current_exe().unwrap());
+        filling.arg("--fill").arg(&home).args(["--messages", &messages.unwrap_or(1_000_000).to_string()]);
+        assert!(filling.status().unwrap().success());
     }
-    let size: u64 = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
-    row("index, MB", size as f64 / 1e6, 1200.0, "MB");
+    // The questions are about what is in it.
+    let mut stream = Stream::new(SEED);
+    let mut left = 10_000_usize.min(messages.unwrap_or(usize::MAX));
+    while left > 0 {
+        left = left.saturating_sub(stream.next().len());
+    }
+    let stored = Store::open(&store).unwrap().stats().unwrap().messages;
+    let size: u64 = std::fs::read_dir(&store).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    row(&format!("index of {stored} messages"), size as f64 / 1e6, Some(1200.0 * stored as f64 / FULL), "MB");
     let mut random = Random(5);
-    let questions: Vec<String> = (0..REQUESTS).map(|_| stream.question(&mut random)).collect();
-    let mut times = Vec::new();
-    let mut resident = 0.0_f64;
+    let mut questions: Vec<String> = (0..REQUESTS).map(|_| stream.question(&mut random)).collect();
+    questions.extend(COMMON.map(str::to_owned));
+    let aiw = std::env::var_os("AIW_BENCH_SHIM");
+    let there = Command::new("rg").arg("--version").stdout(Stdio::null()).status().is_ok();
+    let (mut ours, mut theirs) = (Times::default(), Times::default());
     for text in &questions {
-        let (ms, mb) = fresh(&directory, text);
-        times.push(ms);
-        resident = resident.max(mb);
+        ours.run(&mut ours_of(aiw.as_ref(), &home, text));
+        if there {
+            theirs.run(&mut ripgrep(&files, text));
+        }
     }
-    // Nothing but words that most messages have.
-    for text in ["error file test line fix", "the test", "passed failed function", "src user order token cache index"] {
-        let (ms, mb) = fresh(&directory, text);
-        row(&format!("  `{text}`"), ms, 150.0, "ms");
-        times.push(ms);
-        resident = resident.max(mb);
+    let of = if aiw.is_some() { "`aiw history search`" } else { "search" };
+    row(&format!("{of}, a fresh process, median"), ours.part(50), Some(50.0), "ms");
+    row(&format!("{of}, a fresh process, 99 of 100"), ours.part(99), Some(150.0), "ms");
+    row(&format!("{of}, resident"), ours.resident, Some(150.0), "MB");
+    if there {
+        row("`rg` for the same words, median", theirs.part(50), None, "ms");
+        row("`rg` for the same words, 99 of 100", theirs.part(99), None, "ms");
+        row("`rg` for the same words, resident", theirs.resident, None, "MB");
+    } else {
+        println!("`rg` for the same words: not installed\t-\t-\tms");
     }
-    times.sort_by(f64::total_cmp);
-    row("search as a fresh process, median", times[times.len() / 2], 50.0, "ms");
-    row("search as a fresh process, 99 of 100", times[times.len() * 99 / 100], 150.0, "ms");
-    row("search, resident", resident, 150.0, "MB");
-    vectors(&directory);
+    vectors(&store);
+}
+
+/// What fresh processes took.
+#[derive(Default)]
+struct Times {
+    millis: Vec<f64>,
+    /// The most memory that one of them had, in MB.
+    resident: f64,
+}
+
+impl Times {
+    fn run(&mut self, command: &mut Command) {
+        let begun = Instant::now();
+        let ended = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap().wait4().unwrap();
+        self.millis.push(begun.elapsed().as_secs_f64() * 1000.0);
+        // `rg` ends with 1 if nothing matches.
+        assert!(ended.status.code().is_some_and(|code| code <= 1), "{command:?}");
+        self.resident = self.resident.max(ended.rusage.maxrss as f64 / 1e6);
+    }
+
+    fn part(&self, percent: usize) -> f64 {
+        let mut sorted = self.millis.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
+    }
+}
+
+fn ours_of(aiw: Option<&OsString>, home: &Path, text: &str) -> Command {
+    let Some(aiw) = aiw else {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.arg("--store").arg(home).args(["--search", text]);
+        return command;
+    };
+    let mut command = Command::new(aiw);
+    command
+        .args(["--json", "history", "search", "--", text])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", home)
+        .env("AIW_HOME", home)
+        .env("AIW_RUNTIME_DIR", home.join("run"));
+    command
+}
+
+/// Counts the lines with any of the words: what there is to look through by hand.
+fn ripgrep(files: &Path, text: &str) -> Command {
+    let mut command = Command::new("rg");
+    command.args(["--no-config", "--fixed-strings", "--ignore-case", "--count"]);
+    for word in text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
+        command.args(["-e", word]);
+    }
+    command.arg(files);
+    command
 }
 
 /// The vectors are made up: a scan takes as long whatever they say.
@@ -78,50 +158,40 @@ fn vectors(directory: &Path) {
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
     }
     times.sort_by(f64::total_cmp);
-    row("vector part, warm process", times[times.len() / 2], 150.0, "ms");
+    row("vector part, warm process", times[times.len() / 2], Some(150.0), "ms");
 }
 
-fn row(what: &str, measured: f64, limit: f64, unit: &str) {
-    println!("{what}\t{measured:.1}\t{limit:.1}\t{unit}");
+fn row(what: &str, measured: f64, limit: Option<f64>, unit: &str) {
+    let limit = limit.map_or("-".into(), |limit| format!("{limit:.1}"));
+    println!("{what}\t{measured:.1}\t{limit}\t{unit}");
 }
 
-fn fill(directory: &Path, stream: &mut Stream, messages: usize) {
+fn fill(directory: &Path, files: &Path, messages: usize) {
+    let mut stream = Stream::new(SEED);
     let store = Store::open(directory).unwrap();
-    let begun = Instant::now();
+    std::fs::create_dir_all(files).unwrap();
     let (mut stored, mut bytes, mut file) = (0, 0_usize, 0);
+    let mut seconds = 0.0;
     while stored < messages {
         let mut batch = Vec::new();
         while batch.len() < 400 {
-            batch.extend(stream.next());
+            let session = stream.next();
+            transcripts::plain(&files.join(format!("{}.jsonl", session[0].session)), &session);
+            batch.extend(session);
         }
         bytes += batch.iter().map(|message| message.text.len()).sum::<usize>();
         let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
+        let begun = Instant::now();
         stored += store.append(Cli::Claude, Path::new(&format!("/t/{file}.jsonl")), &batch, &progress).unwrap().stored;
+        seconds += begun.elapsed().as_secs_f64();
         file += 1;
     }
-    let seconds = begun.elapsed().as_secs_f64();
     println!("{stored} messages, {:.0} MB of text, stored in {seconds:.0} s", bytes as f64 / 1e6);
 }
 
-/// Milliseconds and resident megabytes of a search, as a process of its own measures them.
-fn fresh(directory: &Path, text: &str) -> (f64, f64) {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.arg("--store").arg(directory).args(["--search", text]);
-    let begun = Instant::now();
-    let output = command.output().unwrap();
-    let ms = begun.elapsed().as_secs_f64() * 1000.0;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    (ms, String::from_utf8_lossy(&output.stdout).trim().parse().unwrap_or_default())
-}
-
-/// Prints the most memory that the process had resident.
-fn search(directory: &Path, text: &str) {
-    let store = Store::open(directory).unwrap();
+/// One search, for when there is no binary.
+fn search(home: &Path, text: &str) {
+    let store = Store::open(&home.join("history")).unwrap();
     let hits = store.search(&Query { text, ..Query::default() }, None).unwrap();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
-    let kilobytes: f64 = peak.and_then(|peak| peak.parse().ok()).unwrap_or_default();
     assert!(hits.len() <= 10);
-    println!("{:.1}", kilobytes / 1024.0);
 }

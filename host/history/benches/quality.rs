@@ -1,132 +1,216 @@
 //! How often the right message is found: `cargo xtask bench history`.
 //!
-//! Three ways on the same sessions and questions: SQLite's FTS5 with its own tokenizer and bm25, aiw without a model, and
-//! aiw with one.
+//! Four ways on the same sessions and questions: SQLite's FTS5 and bm25 with its tokenizer `unicode61`, the same with
+//! `porter`, aiw without a model, and aiw with one. The sets are those that the search was made with (`sessions`), and
+//! others that it was not (`held_out`), each from several seeds.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a bench prints, and may fail")]
 
+mod held_out;
 mod sessions;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_history::{Cli, Progress, Query, Store};
+use aiw_history::{Cli, Message, Progress, Query, Store};
 use aiw_vectors::{Embedder, ModelFiles};
+use held_out::{Asked, Held, Shape, held};
 use rusqlite::Connection;
-use sessions::{Kind, Question, Random, Set, set};
+use sessions::{Random, set};
+
+/// The most questions about each set of each seed.
+const QUESTIONS: usize = 150;
 
 fn main() {
-    let argument = |name: &str| {
-        let mut all = std::env::args().skip_while(|argument| argument != name).skip(1);
-        all.next().and_then(|value| value.parse::<usize>().ok())
-    };
+    let arguments: Vec<String> = std::env::args().collect();
+    let argument = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1).cloned();
     // `cargo bench` calls every bench; this one takes minutes.
-    if !std::env::args().any(|argument| argument == "--run") {
+    if !arguments.iter().any(|argument| argument == "--run") {
         return;
     }
-    let seed = argument("--seed").unwrap_or(12) as u64;
-    let set = set(seed, argument("--sessions").unwrap_or(420), argument("--questions").unwrap_or(750));
-    let messages: usize = set.sessions.iter().map(Vec::len).sum();
-    println!("{} sessions, {messages} messages, {} questions", set.sessions.len(), set.questions.len());
-    println!("{:<24} {:>22} {:>22}", "", "hit@5 (95 %)", "MRR (95 %)");
-    let plain = Plain::new(&set);
-    let base = report("FTS5 bm25", &set, |question| plain.search(&question.text));
-    let home = tempfile::tempdir().unwrap();
-    let store = Store::open(home.path()).unwrap();
-    fill(&store, &set);
-    let ours = |embedder: Option<&Embedder>, question: &Question| -> Vec<String> {
-        let query = Query { text: &question.text, limit: 10, ..Query::default() };
-        store.search(&query, embedder).unwrap().into_iter().map(|hit| hit.uuid).collect()
-    };
-    let words = report("aiw without a model", &set, |question| ours(None, question));
-    difference("  over FTS5", &base, &words);
-    match std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from) {
-        Some(dir) => {
-            let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
-            let embedder = Embedder::load(&files).unwrap();
-            while store.embed(&embedder, 1024).unwrap() > 0 {}
-            let model = report("aiw with MiniLM", &set, |question| ours(Some(&embedder), question));
-            difference("  over FTS5", &base, &model);
+    let number = |name: &str, usual: usize| argument(name).and_then(|value| value.parse().ok()).unwrap_or(usual);
+    let first = number("--seed", 1) as u64;
+    let seeds = first..first + number("--seeds", 3) as u64;
+    let only = argument("--set").unwrap_or_default();
+    let embedder = std::env::var_os("AIW_TEST_MODEL").map(PathBuf::from).map(|dir| {
+        let files = ModelFiles::new(dir.join("all-MiniLM-L6-v2"), dir.join("libonnxruntime.so"));
+        Embedder::load(&files).unwrap()
+    });
+    if embedder.is_none() {
+        eprintln!("without a model: AIW_TEST_MODEL names no directory with one");
+    }
+    let ways = if embedder.is_some() { &WAYS[..] } else { &WAYS[..3] };
+    let verbose = arguments.iter().any(|argument| argument == "--misses");
+    let mut others = Answers::default();
+    for shape in Shape::ALL.into_iter().filter(|shape| shape.name().contains(&only)) {
+        let mut answers = Answers::default();
+        let mut messages = 0;
+        for seed in seeds.clone() {
+            let held = held(shape, seed, QUESTIONS);
+            messages += held.sessions.iter().map(Vec::len).sum::<usize>();
+            if arguments.iter().any(|argument| argument == "--show") {
+                show(&held);
+                continue;
+            }
+            answers.extend(ask(&held.sessions, &held.questions, embedder.as_ref(), verbose));
         }
-        None => eprintln!("without a model: AIW_TEST_MODEL names no directory with one"),
+        answers.print(&format!("{}: {messages} messages from {} seeds", shape.name(), seeds.clone().count()), ways);
+        others.extend(answers);
+    }
+    others.print("all of these", ways);
+    if "the first set".contains(&only) {
+        let set = set(12, number("--sessions", 420), number("--questions", 750));
+        let questions: Vec<Asked> = set
+            .questions
+            .into_iter()
+            .map(|q| Asked { kind: q.kind.name().into(), text: q.text, answers: q.answers, project: None })
+            .collect();
+        let answers = ask(&set.sessions, &questions, embedder.as_ref(), verbose);
+        let messages: usize = set.sessions.iter().map(Vec::len).sum();
+        answers.print(&format!("the first set, which the search was made with: {messages} messages"), ways);
     }
 }
 
-fn fill(store: &Store, set: &Set) {
-    for (number, messages) in set.sessions.iter().enumerate() {
+const WAYS: [&str; 4] = ["FTS5 unicode61", "FTS5 porter", "aiw without a model", "aiw with MiniLM"];
+
+/// For each question its kind, and what each way answered: whether one of the first five was right, and the reciprocal
+/// rank.
+#[derive(Default)]
+struct Answers(Vec<(String, Vec<(f64, f64)>)>);
+
+/// Prints a set, to read it.
+fn show(held: &Held) {
+    for (number, messages) in held.sessions.iter().enumerate() {
+        println!("== session {number} in {}", messages[0].project);
+        messages.iter().for_each(|m| println!("{} {:?}: {}", &m.uuid[..4], m.role, m.text.replace('\n', "\n    ")));
+    }
+    for Asked { kind, text, answers, .. } in &held.questions {
+        println!("? {kind} {:?}: {text}", answers.iter().map(|uuid| &uuid[..4]).collect::<Vec<_>>());
+    }
+}
+
+fn ask(sessions: &[Vec<Message>], questions: &[Asked], embedder: Option<&Embedder>, verbose: bool) -> Answers {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path()).unwrap();
+    for (number, messages) in sessions.iter().enumerate() {
         let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 1, head: [0; 32] };
         store.append(Cli::Claude, Path::new(&format!("/t/{number}.jsonl")), messages, &progress).unwrap();
     }
+    if let Some(embedder) = embedder {
+        while store.embed(embedder, 1024).unwrap() > 0 {}
+    }
+    let plain = Plain::new(sessions, "unicode61");
+    let porter = Plain::new(sessions, "porter unicode61");
+    let ours = |embedder: Option<&Embedder>, question: &Asked| -> Vec<String> {
+        let project = question.project.as_deref().map(Path::new);
+        let query = Query { text: &question.text, limit: 10, project, ..Query::default() };
+        store.search(&query, embedder).unwrap().into_iter().map(|hit| hit.uuid).collect()
+    };
+    let texts: BTreeMap<&str, &str> =
+        sessions.iter().flatten().map(|message| (message.uuid.as_str(), message.text.as_str())).collect();
+    let mut answers = Answers::default();
+    for question in questions {
+        let mut ways = vec![plain.search(question), porter.search(question), ours(None, question)];
+        ways.extend(embedder.map(|embedder| ours(Some(embedder), question)));
+        let ranked = |found: &Vec<String>| {
+            let rank = found.iter().position(|uuid| question.answers.contains(uuid));
+            let hit = f64::from(u8::from(rank.is_some_and(|rank| rank < 5)));
+            (hit, rank.map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0)))
+        };
+        let all: Vec<(f64, f64)> = ways.iter().map(ranked).collect();
+        if verbose && all[2..].iter().any(|(hit, _)| *hit < all[0].0.max(all[1].0)) {
+            let short = |uuid: &String| texts[uuid.as_str()].replace('\n', " ").chars().take(100).collect::<String>();
+            eprintln!("[{}] {} {:?}", question.kind, question.text, all.iter().map(|a| a.0).collect::<Vec<_>>());
+            question.answers.iter().for_each(|uuid| eprintln!("    right: {}", short(uuid)));
+            ways[2].iter().take(5).for_each(|uuid| eprintln!("    found: {}", short(uuid)));
+        }
+        answers.0.push((question.kind.clone(), all));
+    }
+    answers
 }
 
-/// What SQLite does on its own.
+impl Answers {
+    fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    fn print(&self, title: &str, ways: &[&str]) {
+        println!("{title}, {} questions", self.0.len());
+        println!("  {:<24} {:>22} {:>22}", "", "hit@5 (95 %)", "MRR (95 %)");
+        let each = |way: usize, figure: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+            self.0.iter().map(|(_, all)| figure(&all[way])).collect()
+        };
+        for (way, name) in ways.iter().enumerate() {
+            let (hits, ranks) = (each(way, |a| a.0), each(way, |a| a.1));
+            println!("  {name:<24} {:>22} {:>22}", interval(&hits), interval(&ranks));
+            // The questions are the same, so what one way gains over another is drawn question by question.
+            for base in (0..2).filter(|base| way >= 2 && *base < way) {
+                let gained = |figure: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+                    each(way, figure).iter().zip(each(base, figure)).map(|(ours, theirs)| ours - theirs).collect()
+                };
+                let name = format!("  over {}", ways[base]);
+                println!("  {name:<24} {:>22} {:>22}", interval(&gained(|a| a.0)), interval(&gained(|a| a.1)));
+            }
+        }
+        let mut kinds: BTreeMap<&str, Vec<&Vec<(f64, f64)>>> = BTreeMap::new();
+        for (kind, all) in &self.0 {
+            kinds.entry(kind).or_default().push(all);
+        }
+        println!("  hit@5 by kind, {}", ways.join(", "));
+        for (kind, all) in kinds {
+            let figures: Vec<String> = (0..ways.len())
+                .map(|way| {
+                    let hits: Vec<f64> = all.iter().map(|all| all[way].0).collect();
+                    format!("{:>7.1}", mean(&hits) * 100.0)
+                })
+                .collect();
+            println!("    {kind:<20} {:>4} {}", all.len(), figures.join(" "));
+        }
+        println!();
+    }
+}
+
+/// What SQLite does on its own: any of the words, the best by bm25 first.
 struct Plain {
     connection: Connection,
 }
 
 impl Plain {
-    fn new(set: &Set) -> Self {
+    fn new(sessions: &[Vec<Message>], tokenizer: &str) -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE VIRTUAL TABLE plain USING fts5 (uuid UNINDEXED, text)").unwrap();
-        for message in set.sessions.iter().flatten() {
-            connection.execute("INSERT INTO plain VALUES (?, ?)", [&message.uuid, &message.text]).unwrap();
+        let table = "CREATE VIRTUAL TABLE plain USING fts5 (uuid UNINDEXED, project UNINDEXED, text, tokenize = '";
+        connection.execute_batch(&format!("{table}{tokenizer}')")).unwrap();
+        for Message { uuid, project, text, .. } in sessions.iter().flatten() {
+            connection.execute("INSERT INTO plain VALUES (?, ?, ?)", [uuid, project, text]).unwrap();
         }
         Self { connection }
     }
 
-    fn search(&self, text: &str) -> Vec<String> {
-        let words: Vec<String> = text
+    fn search(&self, question: &Asked) -> Vec<String> {
+        let words: Vec<String> = question
+            .text
             .split(|c: char| !c.is_alphanumeric() && c != '_')
             .filter(|word| !word.is_empty())
             .map(|word| format!("\"{word}\""))
             .collect();
-        let mut find = self
-            .connection
-            .prepare_cached("SELECT uuid FROM plain WHERE plain MATCH ? ORDER BY rank LIMIT 10")
-            .unwrap();
-        find.query_map([words.join(" OR ")], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        let find =
+            "SELECT uuid FROM plain WHERE plain MATCH ?1 AND (?2 IS NULL OR project = ?2) ORDER BY rank LIMIT 10";
+        let mut find = self.connection.prepare_cached(find).unwrap();
+        find.query_map((words.join(" OR "), &question.project), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
-}
-
-/// For each question whether it was answered by one of the first five, and the reciprocal rank.
-type Answers = Vec<(f64, f64)>;
-
-fn report(name: &str, set: &Set, search: impl Fn(&Question) -> Vec<String>) -> Answers {
-    let mut kinds: HashMap<Kind, Vec<f64>> = HashMap::new();
-    let mut answers = Answers::new();
-    for question in &set.questions {
-        let found = search(question);
-        let rank = found.iter().position(|uuid| question.answers.contains(uuid));
-        let hit = f64::from(u8::from(rank.is_some_and(|rank| rank < 5)));
-        answers.push((hit, rank.map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0))));
-        kinds.entry(question.kind).or_default().push(hit);
-    }
-    let (hits, ranks): (Vec<f64>, Vec<f64>) = answers.iter().copied().unzip();
-    println!("{name:<24} {:>22} {:>22}", interval(&hits, 100.0), interval(&ranks, 100.0));
-    for kind in Kind::ALL {
-        let all = kinds.remove(&kind).unwrap_or_default();
-        println!("  {:<22} {:>22}", kind.name(), format!("{:.1}", mean(&all) * 100.0));
-    }
-    answers
-}
-
-fn difference(name: &str, base: &Answers, other: &Answers) {
-    let hits: Vec<f64> = base.iter().zip(other).map(|(a, b)| b.0 - a.0).collect();
-    let ranks: Vec<f64> = base.iter().zip(other).map(|(a, b)| b.1 - a.1).collect();
-    println!("{name:<24} {:>22} {:>22}", interval(&hits, 100.0), interval(&ranks, 100.0));
 }
 
 fn mean(all: &[f64]) -> f64 {
     all.iter().sum::<f64>() / all.len().max(1) as f64
 }
 
-/// The mean, and between what it is in 95 % of samples drawn anew from the questions.
-fn interval(all: &[f64], scale: f64) -> String {
+/// The mean in percent, and between what it is in 95 % of samples drawn anew from the questions.
+fn interval(all: &[f64]) -> String {
     let mut random = Random(7);
     let draw = |random: &mut Random| -> f64 {
         (0..all.len()).map(|_| all[random.below(all.len())]).sum::<f64>() / all.len().max(1) as f64
     };
     let mut means: Vec<f64> = (0..1000).map(|_| draw(&mut random)).collect();
     means.sort_by(f64::total_cmp);
-    format!("{:.1} [{:.1}, {:.1}]", mean(all) * scale, means[25] * scale, means[974] * scale)
+    format!("{:.1} [{:.1}, {:.1}]", mean(all) * 100.0, means[25] * 100.0, means[974] * 100.0)
 }

@@ -101,6 +101,11 @@ impl HistoryError {
         }
     }
 
+    /// Whether a newer aiw made the database.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer { .. })
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -26,7 +26,8 @@ mod store;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, is_off, log, todos,
+    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, is_off, is_word_for_off,
+    keep_private, log, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::Places;
@@ -37,3 +38,6 @@ pub use store::vectors::bench;
 pub use store::{
     Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
 };
+
+/// What a search says that finds nothing because a damaged store was set aside.
+pub const DAMAGED: &str = "the history was damaged and is being made anew: search again soon";

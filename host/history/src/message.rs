@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most bytes of a message's text that are kept.
-pub const MAX_TEXT: usize = 16 << 10;
+pub const MAX_TEXT: usize = 256 << 10;
 
 /// Who said it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -11,6 +11,7 @@ mod command;
 mod component;
 mod conformance;
 mod docs;
+mod exits;
 mod guests;
 mod picture;
 mod plugins;
@@ -82,6 +83,12 @@ enum Measure {
         #[arg(long, value_name = "MESSAGES")]
         figures: Option<usize>,
     },
+    /// How much longer the real Claude Code takes with our hooks, from its start to its end
+    Hooks {
+        /// How often each way is run
+        #[arg(long, default_value_t = 31)]
+        rounds: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -112,6 +119,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: None } => return bench::run(),
         Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
         Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
+        Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
     Ok(true)
 }

@@ -54,9 +54,9 @@ pub fn soak(minutes: u64) -> Result<bool> {
 
     let mut cargo = command::host_cargo();
     cargo
-        .args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "intake::killed"])
-        .env("AIW_SOAK_ROUNDS", "200");
-    test("killed hooks and indexers", &mut cargo, &mut count)?;
+        .args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "intake::large"])
+        .env("AIW_SOAK_MEGABYTES", "2048");
+    test("a transcript of 2 GB", cargo.args(["--", "--nocapture"]), &mut count)?;
 
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let seeds = command::root().join("target/soak-seeds.txt");

@@ -30,6 +30,73 @@ fn a_session_is_found_after_its_hook_and_once_after_many() {
 }
 
 #[test]
+fn each_hook_of_many_starts_an_indexer_that_gets_its_turn() {
+    let env = Environment::new();
+    let queue = env.home().join("history/queue");
+    for round in 0..60 {
+        let session = format!("s-{round}");
+        add(&env, &session, &line(&session, &format!("u{round}"), "user", "A heron."));
+        env.run_with_input(&["hooks", "handle"], ended(&env, &session)).ok();
+        // No other hook comes, which would make up for this one.
+        crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+    }
+}
+
+#[test]
+fn a_search_starts_an_indexer_for_what_none_has_read() {
+    let env = Environment::new();
+    let queue = env.home().join("history/queue");
+    let mut client = Client::initialized(&env);
+    let searches: [&mut dyn FnMut(); 2] = [&mut || drop(env.run(&["history", "search", "heron"]).ok()), &mut || {
+        drop(client.good("search_history", json!({"query": "heron"})))
+    }];
+    for (round, search) in searches.into_iter().enumerate() {
+        let session = format!("s-{round}");
+        add(&env, &session, &line(&session, &format!("u{round}"), "user", "A heron."));
+        // The hook takes this for an indexer at work, which is killed before it reads the request.
+        fs::create_dir_all(&queue).unwrap();
+        let lock = fs::File::options().create(true).append(true).open(env.home().join("history/indexer.lock")).unwrap();
+        lock.lock().unwrap();
+        env.run_with_input(&["hooks", "handle"], ended(&env, &session)).ok();
+        drop(lock);
+        assert_eq!(fs::read_dir(&queue).unwrap().count(), 1);
+        search();
+        crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+    }
+    assert_eq!(hits(&env, "heron").len(), 2);
+}
+
+#[test]
+fn a_damaged_history_is_made_anew_by_whoever_searches() {
+    let env = Environment::new();
+    add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
+    hook(&env, "s-1");
+    let database = env.home().join("history/history.db");
+    let mut bytes = fs::read(&database).unwrap();
+    bytes[..100].fill(b'x');
+    fs::write(&database, bytes).unwrap();
+    let run = env.run(&["history", "search", "heron"]).ok();
+    assert!(run.whole().contains("the history was damaged and is being made anew"), "{}", run.whole());
+    crate::servers::until(|| hits(&env, "heron").len() == 1);
+}
+
+#[test]
+fn what_hooks_ask_for_while_the_settings_cannot_be_read_waits() {
+    let env = Environment::new();
+    add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
+    let settings = env.home().join("settings.json");
+    let before = fs::read(&settings).ok();
+    fs::write(&settings, "{broken").unwrap();
+    env.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-1")).ok();
+    assert_eq!(fs::read_dir(env.home().join("history/queue")).unwrap().count(), 1);
+    match before {
+        Some(before) => fs::write(&settings, before).unwrap(),
+        None => fs::remove_file(&settings).unwrap(),
+    }
+    crate::servers::until(|| hits(&env, "heron").len() == 1);
+}
+
+#[test]
 fn the_hook_succeeds_and_says_nothing_whatever_it_hears() {
     let env = Environment::new();
     add(&env, "s-1", &line("s-1", "u1", "user", "text"));
@@ -152,6 +219,11 @@ fn hooks_go_into_the_settings_and_out_again() {
     assert_eq!(env.json(&["hooks", "status"])["installed"], true);
     assert_eq!(env.json(&["history", "doctor"])["hooks_installed"], true);
     let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, text.replacen('{', "{\"disableAllHooks\": true,", 1)).unwrap();
+    assert_eq!(env.json(&["hooks", "status"])["settings"][0]["disabled"], true);
+    assert!(env.run(&["hooks", "status"]).ok().stdout.contains("`disableAllHooks` switches all hooks off"));
+    assert_eq!(env.json(&["history", "doctor"])["hooks_installed"], false);
+    fs::write(&settings, &text).unwrap();
     assert_eq!((text.matches("hooks handle").count(), text.contains("// mine")), (2, true), "{text}");
     assert_eq!(env.json(&["hooks", "uninstall"])["changed"], true);
     assert_eq!(fs::read_to_string(&settings).unwrap(), before);

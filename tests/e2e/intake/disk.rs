@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use aiw_tests::{Environment, not_run};
+use aiw_tests::{Environment, Run, not_run};
 
-use super::{add, ended, hook, kept, line};
+use super::{HANGS, add, ended, hook, indexers, kept, line};
 
 /// A small disk for aiw's home. Only root can mount one.
 struct Disk(PathBuf);
@@ -90,4 +91,88 @@ fn a_home_that_is_read_only_disturbs_no_client() {
     disk.remount("rw");
     hook(&env, "s-1");
     assert_eq!(kept(&env, "s-1").into_values().collect::<Vec<_>>(), [1, 1]);
+}
+
+/// Runs the hook for a session, and then another session's when the disk is as it should be.
+fn with_trouble(disk: &Disk, env: &Environment, session: &str, trouble: &str, off: bool) {
+    match trouble {
+        "full" => disk.fill(0),
+        _ => disk.remount("ro"),
+    }
+    let mut command = env.command(&["hooks", "handle"]);
+    if off {
+        command.env("AIW_HISTORY", "off");
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(ended(env, session).as_bytes()).unwrap();
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
+    // Its indexer has met the trouble too.
+    let start = Instant::now();
+    while !indexers(env).is_empty() {
+        assert!(start.elapsed() < HANGS);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    match trouble {
+        "full" => disk.free(),
+        _ => disk.remount("rw"),
+    }
+}
+
+#[test]
+fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
+    for trouble in ["full", "read-only"] {
+        let env = Environment::cold();
+        let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
+        env.run(&["hooks", "install"]).ok();
+        for session in ["old", "s-1", "s-2", "s-3"] {
+            add(&env, session, &line(session, &format!("{session}-u"), "user", "said"));
+        }
+        with_trouble(&disk, &env, "s-1", trouble, false);
+        hook(&env, "s-2");
+        for session in ["s-1", "s-2"] {
+            assert_eq!(kept(&env, session).into_values().collect::<Vec<_>>(), [1], "{trouble}: {session}");
+        }
+        // Without another hook, an import or a search sees it.
+        add(&env, "s-1", &line("s-1", "s-1-v", "user", "said later"));
+        with_trouble(&disk, &env, "s-1", trouble, false);
+        assert_eq!(env.json(&["history", "doctor"])["queued"], 1, "{trouble}");
+        // A full disk has room for a name; what can't be written at all is elsewhere.
+        let names = std::fs::read_dir(env.home().join("history/queue")).unwrap().flatten();
+        let is_named = names.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".s-1.name"));
+        assert_eq!(is_named, trouble == "full", "{trouble}");
+        env.run(&["history", "search", "later"]).ok();
+        let start = Instant::now();
+        while kept(&env, "s-1").len() < 2 {
+            assert!(start.elapsed() < HANGS, "{trouble}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        add(&env, "s-1", &line("s-1", "s-1-w", "user", "said at last"));
+        with_trouble(&disk, &env, "s-1", trouble, false);
+        let elsewhere = env.path("nothing.jsonl");
+        std::fs::write(&elsewhere, line("x", "x", "user", "elsewhere")).unwrap();
+        env.run(&["history", "import", &elsewhere.display().to_string()]).ok();
+        assert_eq!(kept(&env, "s-1").len(), 3, "{trouble}");
+        assert_eq!(env.json(&["history", "doctor"])["queued"], 0, "{trouble}");
+        // Nobody asked for the others.
+        assert_eq!(kept(&env, "old").len() + kept(&env, "s-3").len(), 0, "{trouble}");
+    }
+}
+
+#[test]
+fn a_private_session_stays_private_although_its_hook_could_write_nothing() {
+    for trouble in ["full", "read-only"] {
+        let env = Environment::cold();
+        let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
+        env.run(&["hooks", "install"]).ok();
+        for session in ["private", "open"] {
+            add(&env, session, &line(session, &format!("{session}-u"), "user", "said"));
+        }
+        with_trouble(&disk, &env, "private", trouble, true);
+        hook(&env, "open");
+        // What is elsewhere until the machine is started again is in the home now.
+        let _ = std::fs::remove_dir_all(env.path("run"));
+        env.run(&["history", "import", "--all"]).ok();
+        assert_eq!((kept(&env, "open").len(), kept(&env, "private").len()), (1, 0), "{trouble}");
+    }
 }

@@ -4,15 +4,23 @@ mod canary;
 mod commands;
 mod disk;
 mod killed;
+mod large;
 mod real;
+mod typed;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use aiw_tests::{Environment, Run};
+use rustix::process::Pid;
 use serde_json::{Value, json};
+
+/// The time after which something that must happen counts as not happening.
+const HANGS: Duration = Duration::from_secs(60);
 
 /// A line of Claude Code's.
 pub fn line(session: &str, uuid: &str, kind: &str, text: &str) -> String {
@@ -48,7 +56,7 @@ pub fn hook(env: &Environment, session: &str) -> Run {
 
 /// How often each message of a session is in the history, by its uuid.
 pub fn kept(env: &Environment, session: &str) -> BTreeMap<String, usize> {
-    let run = env.run(&["history", "show", session, "--limit", "100000", "--json"]);
+    let run = env.run(&["history", "export", session, "--json"]);
     let mut kept = BTreeMap::new();
     if run.code == 0 {
         for message in run.json()["messages"].as_array().unwrap() {
@@ -63,4 +71,16 @@ pub fn hits(env: &Environment, word: &str) -> Vec<Value> {
     let answer = env.json(&["history", "search", word, "--limit", "50"]);
     let hits = answer["hits"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
     hits.into_iter().filter(|hit| hit["snippet"].as_str().unwrap().contains(word)).collect()
+}
+
+/// The indexers of this environment. Only Linux has the list that this reads.
+pub fn indexers(env: &Environment) -> Vec<Pid> {
+    let home = format!("AIW_HOME={}", env.home().display());
+    let is_ours = |pid: &i32| {
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let has = |bytes: &[u8], word: &[u8]| bytes.split(|byte| *byte == 0).any(|part| part == word);
+        has(&read("cmdline"), b"__index") && has(&read("environ"), home.as_bytes())
+    };
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(is_ours).filter_map(Pid::from_raw).collect()
 }

@@ -1,28 +1,26 @@
 //! The real Claude Code with our hooks, against a scripted model, and the real Codex and Gemini CLI.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
+use aiw_tests::{Environment, ModelApi, Run, git, not_run, python, real_cli};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::hits;
+use super::{HANGS, hits, indexers};
 
-/// The time after which something that must happen counts as not happening.
-const HANGS: Duration = Duration::from_secs(60);
-
-struct Client {
-    env: Environment,
-    api: ModelApi,
-    program: PathBuf,
-    project: PathBuf,
+pub struct Client {
+    pub env: Environment,
+    pub api: ModelApi,
+    pub program: PathBuf,
+    pub project: PathBuf,
 }
 
 impl Client {
-    fn new(name: &str, turns: &Value) -> Option<Self> {
+    pub fn new(name: &str, turns: &Value) -> Option<Self> {
         let Some(program) = real_cli(name) else {
             not_run(&format!("{name} is absent"));
             return None;
@@ -52,7 +50,7 @@ impl Client {
         Some(Self { env, api, program, project })
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.env.program(&self.program);
         command.args(arguments).current_dir(&self.project);
         command
@@ -83,7 +81,7 @@ impl Client {
     }
 
     /// The messages with a word, once the indexer has read what was queued.
-    fn found(&self, word: &str) -> Vec<(String, String)> {
+    pub fn found(&self, word: &str) -> Vec<(String, String)> {
         let start = Instant::now();
         loop {
             let found = hits(&self.env, word);
@@ -196,6 +194,119 @@ fn a_session_that_is_compacted_by_itself_is_found_once() {
     }
     assert!(!client.found("autoanswer").is_empty());
     assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+}
+
+/// A transaction in the store, so that no indexer can write, until it is dropped.
+struct Blocked(Child);
+
+impl Blocked {
+    fn new(env: &Environment) -> Option<Self> {
+        let program = "import sqlite3, sys\n\
+            store = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+            store.execute('BEGIN IMMEDIATE')\n\
+            print('begun', flush=True)\n\
+            sys.stdin.read()\n";
+        let mut python = Command::new(python()?);
+        python.args(["-c", program]).arg(env.home().join("history/history.db"));
+        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let blocked = Self(child);
+        (line == "begun\n").then_some(blocked)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn claude_ends_although_its_session_can_not_be_indexed_yet() {
+    if !cfg!(target_os = "linux") {
+        return not_run("processes are found in /proc");
+    }
+    let turns = json!([{"match": "earlyask", "text": "earlyanswer"}, {"match": "lateask", "text": "lateanswer"}]);
+    let Some(client) = Client::new("claude", &turns) else { return };
+    client.env.run(&["hooks", "install"]).ok();
+    client.claude(&["-p", "earlyask", "--session-id", S1]);
+    assert_eq!(client.found("earlyanswer").len(), 1);
+    let Some(blocked) = Blocked::new(&client.env) else { return not_run("python3 has no sqlite3") };
+    assert_eq!(client.claude(&["-p", "lateask", "--session-id", S2]).trim(), "lateanswer");
+    // Claude is gone, and its indexer waits.
+    assert_eq!(indexers(&client.env).len(), 1);
+    assert_eq!(hits(&client.env, "lateanswer"), Vec::<Value>::new());
+    assert_eq!(client.env.json(&["history", "doctor"])["queued"], 1);
+    drop(blocked);
+    assert_eq!(client.found("lateanswer"), [(S2.to_owned(), "assistant".to_owned())]);
+    assert_eq!(client.found("lateask"), [(S2.to_owned(), "user".to_owned())]);
+    assert_eq!(client.env.read("logs/history.log"), "");
+}
+
+#[test]
+fn a_private_session_of_claude_code_that_runs_or_was_killed_is_not_read() {
+    if !cfg!(target_os = "linux") {
+        return not_run("only Linux tells what a process was started with");
+    }
+    let turns = json!([{"match": "privateask", "text": "privateanswer", "delay": 120, "repeat": true}, {"match": "openask", "text": "openanswer"}]);
+    let Some(mut client) = Client::new("claude", &turns) else { return };
+    client.env.run(&["hooks", "install"]).ok();
+    let asked = |client: &Client, count: usize| {
+        let start = Instant::now();
+        while client.api.requests().iter().filter(|r| r["body"].to_string().contains("privateask")).count() < count {
+            assert!(start.elapsed() < HANGS, "claude does not ask");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    // In the transcripts of so many sessions.
+    let written = |client: &Client, count: usize| {
+        let start = Instant::now();
+        loop {
+            let projects = fs::read_dir(client.env.user().join(".claude/projects")).unwrap().flatten();
+            let files = projects.flat_map(|project| fs::read_dir(project.path()).into_iter().flatten().flatten());
+            let texts = files.map(|file| fs::read_to_string(file.path()).unwrap_or_default());
+            if texts.filter(|text| text.contains("\"content\":\"privateask\"}")).count() >= count {
+                return;
+            }
+            assert!(start.elapsed() < HANGS, "claude writes nothing");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let kill = |id: u32| kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), Signal::KILL).unwrap();
+    // The client itself, of which nobody else knows: another session's hook, an import and a watch pass over it.
+    let mut command = client.command(&["-p", "privateask", "--session-id", S1]);
+    let mut child = command.env("AIW_HISTORY", "off").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    asked(&client, 1);
+    written(&client, 1);
+    assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+    assert_eq!(client.env.json(&["history", "watch", "--once"])["messages"], 0);
+    client.claude(&["-p", "openask", "--session-id", S2]);
+    assert_eq!(client.found("openanswer").len(), 1);
+    kill(child.id());
+    child.wait().unwrap();
+    assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+    // One that aiw starts. Whatever kills it, aiw knows which session it was.
+    let path = format!("{}:{}", client.program.parent().unwrap().display(), client.env.parts().1["PATH"]);
+    client.env.set("PATH", path);
+    let before = client.api.requests().iter().filter(|r| r["body"].to_string().contains("privateask")).count();
+    let mut command = client.env.command(&["claude", "privateask"]);
+    let mut aiw = command.env("AIW_HISTORY", "off").current_dir(&client.project).spawn().unwrap();
+    asked(&client, before + 1);
+    let claudes: Vec<u32> = fs::read_dir(client.env.user().join(".claude/sessions"))
+        .unwrap()
+        .flatten()
+        .filter_map(|file| file.file_name().to_str()?.strip_suffix(".json")?.parse().ok())
+        .filter(|id| Path::new(&format!("/proc/{id}")).exists())
+        .collect();
+    assert_eq!(claudes.len(), 1);
+    written(&client, 2);
+    kill(claudes[0]);
+    assert!(!aiw.wait().unwrap().success());
+    assert_eq!(client.env.json(&["history", "import", "--all"])["messages"], 0);
+    assert_eq!(hits(&client.env, "privateask"), Vec::<Value>::new());
+    assert_eq!(fs::read_dir(client.env.home().join("history/private")).unwrap().count(), 2);
 }
 
 #[test]

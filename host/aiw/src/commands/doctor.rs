@@ -33,7 +33,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         time: rfc3339(u64::try_from(problem.time).unwrap_or_default()),
     });
     let answer = HistoryDoctor {
-        hooks_installed: statuses.iter().any(|status| status.installed),
+        hooks_installed: statuses.iter().any(|status| status.installed && !status.disabled),
         hooks: statuses,
         off: is_off(),
         queued: Queue::of(home).len(),
@@ -42,8 +42,9 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         skipped: skipped.collect(),
     };
     output.line(match answer.hooks_installed {
-        true => "hooks: installed".to_owned(),
-        false => "hooks: not installed; `aiw hooks install` puts them into Claude Code's settings".to_owned(),
+        true => "hooks: installed",
+        false if answer.hooks.iter().any(|status| status.installed) => "hooks: switched off by `disableAllHooks`",
+        false => "hooks: not installed; `aiw hooks install` puts them into Claude Code's settings",
     });
     if answer.off {
         output.line("`AIW_HISTORY` is off here: nothing is read");

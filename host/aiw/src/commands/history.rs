@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_core::{ErrorKind, one_line};
-use aiw_history::{Forget, HistoryError, Hit, Query, Range, Role, Sessions, Store};
+use aiw_history::{DAMAGED, Forget, HistoryError, Hit, Indexer, Query, Range, Role, Sessions, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::resume_session;
 use aiw_tui::ScreenError;
@@ -17,6 +17,7 @@ use crate::answers::{
     HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow,
 };
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
+use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
@@ -109,11 +110,13 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
     if hits.is_empty() {
         let stats = store.stats()?;
         output.line(match stats.messages {
+            0 if store.must_rebuild()? => DAMAGED.to_owned(),
             0 => "the history is empty: `aiw history import --all` takes in the sessions that there are".to_owned(),
             messages => format!("nothing like this in {messages} messages"),
         });
     }
     output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), took_ms: (took_ms * 10.0).round() / 10.0 });
+    Indexer::start_if_asked(&home, Some(&store), own_executable_or_reason);
     Ok(())
 }
 

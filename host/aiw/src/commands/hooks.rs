@@ -11,7 +11,7 @@ use super::intake::said;
 use super::setup::ours;
 use crate::answers::{HooksAnswer, HooksStatus};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
-use crate::executable::own_executable;
+use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
@@ -78,6 +78,9 @@ async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Fai
     }
     if !args.dry_run {
         hooks.apply(&planned)?;
+        if !undo {
+            aiw_history::Queue::of(&Home::find()?).prepare()?;
+        }
         if !planned.is_empty() && !undo {
             output.line("sessions of Claude Code are read when they end, from the next one on");
             output.line("`aiw history import --all` takes in those that there are");
@@ -101,7 +104,8 @@ fn status(only: Option<SettingsScope>, output: &Output) -> Result<(), Failure> {
             (None, false, false) => format!("only for {}", status.events.join(", ")),
             (None, false, true) => "not installed".to_owned(),
         };
-        output.line(format!("{}: {}: {state}", status.scope, status.path));
+        let disabled = if status.disabled { "; `disableAllHooks` switches all hooks off" } else { "" };
+        output.line(format!("{}: {}: {state}{disabled}", status.scope, status.path));
     }
     output.answer(HooksStatus { installed: all.iter().any(|status| status.installed), settings: all });
     Ok(())
@@ -141,7 +145,7 @@ fn queue() -> Option<Handled> {
     }
     let handled = handled.ok()?;
     if !matches!(handled, Handled::Ignored(_)) {
-        let started = own_executable().map_err(|e| e.message().to_owned());
+        let started = own_executable_or_reason();
         let started = started.and_then(|aiw| Indexer::start(&home, &aiw).map_err(|e| e.to_string()));
         if let Err(problem) = started {
             log(format!("hook: the indexer can't be started: {problem}"));

@@ -55,8 +55,9 @@ pub fn import(home: Home, path: Option<&Path>, output: &Output) -> Result<(), Fa
     output.clear_progress();
     said(&report, output);
     output.answer(answer(&report, begun));
-    if report.stored > 0 {
-        give_meaning(&home, &indexer.store()?);
+    // A model may have come, or changed, since the messages did.
+    if let Some(store) = Store::open_existing(&home.history())? {
+        give_meaning(&home, &store);
     }
     Ok(())
 }

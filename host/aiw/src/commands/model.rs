@@ -1,5 +1,6 @@
 //! `aiw model …`
 
+use aiw_history::Indexer;
 use aiw_home::Home;
 use aiw_net::Client;
 use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName};
@@ -9,19 +10,24 @@ use super::each::remove_each;
 use crate::answers::{ModelPull, ModelRemove};
 use crate::cli::model::{ModelCommand, PullArgs};
 use crate::downloads::Downloads;
+use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
 
 pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     home.recover()?;
-    let models = Models::at(home);
+    let models = Models::at(home.clone());
     match command {
         ModelCommand::List => list(&models, output),
         ModelCommand::Pull(args) => pull(&models, args, output).await,
         ModelCommand::Use { model, runtime } => {
             let name = models.use_model(&model, runtime.as_deref())?;
             output.line(format!("Using {name}"));
+            // The messages that there are get their vectors meanwhile.
+            if home.history().exists() {
+                Indexer::start_unwatched(&home, own_executable_or_reason);
+            }
             status(&models, output)
         }
         ModelCommand::Remove { names } => remove(&models, &names, output),

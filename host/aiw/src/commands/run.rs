@@ -49,6 +49,7 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         }
     }
     let request = request(cli, &args, prompt)?;
+    let is_private = is_off(&request);
     let starter = Starter::open(output)?;
     let prepared = starter.prepare(&request).map_err(|e| line::misused_p(cli, &args, e))?;
     for note in &prepared.notes {
@@ -79,10 +80,16 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         Ok(())
     } else {
         output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
-        attend(&starter.home, &task, args.output, unreachable, &signals, output)
+        attend(&starter.home, &task, args.output, unreachable, is_private, &signals, output)
     };
     starter.make_room();
     ended
+}
+
+/// Whether the session is not to be kept in the history.
+fn is_off(request: &RunRequest) -> bool {
+    let given = request.env.iter().rev().find(|(name, _)| name.as_str() == "AIW_HISTORY");
+    given.map_or_else(aiw_history::is_off, |(_, value)| aiw_history::is_word_for_off(value))
 }
 
 /// The prompt's bytes; none for the interactive mode.
@@ -260,6 +267,7 @@ fn attend(
     task: &Task,
     form: RunOutput,
     unreachable: Option<String>,
+    is_private: bool,
     signals: &Signals,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -296,12 +304,22 @@ fn attend(
         }
     };
     let (mut told, mut has_given_up) = (false, false);
+    // As soon as it says which session it is: if it is killed, no hook notes it.
+    let mut to_note = is_private;
+    let mut note_private = |task: &Task| {
+        let Some(session) = task.about.session.as_deref().filter(|_| to_note) else { return };
+        to_note = false;
+        if let Err(e) = aiw_history::keep_private(home, session) {
+            aiw_history::log(home, &format!("a private session can't be noted: {e}"));
+        }
+    };
     let begun = Instant::now();
     let followed = follow(&tasks, task, FollowFrom::Start, true, |step| {
         match step {
             Step::Entry(entry) => show(entry, &mut text, &mut live),
             Step::CaughtUp => {}
             Step::Looked(now) => {
+                note_private(now);
                 if now.state != State::Ended {
                     live.draw(|| text.tokens());
                 }
@@ -331,6 +349,7 @@ fn attend(
         output.note("note: some of its output is missing here: it was written faster than it could be shown");
     }
     let task = followed.task;
+    note_private(&task);
     if form == RunOutput::Text {
         text.finish().iter().for_each(|end| write_piece(Place::Answer, end));
         if task.outcome == Some(Outcome::Succeeded) {

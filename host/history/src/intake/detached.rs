@@ -1,15 +1,18 @@
 //! The indexer that hooks start: it belongs to nobody, takes what processor time is left, and ends when all is read.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aiw_home::{Home, HomeError, lock_within};
 
+use super::exclude::is_off;
 use super::indexer::{Indexer, lock_path, open_lock};
 use super::log::log;
-use crate::HistoryError;
+use super::queue::Queue;
 use crate::readers::Places;
+use crate::{HistoryError, Store};
 
 /// The words after which `aiw` becomes the indexer.
 const ARGUMENTS: [&str; 2] = ["history", "__index"];
@@ -34,10 +37,11 @@ impl Indexer {
         use std::os::unix::process::CommandExt;
 
         let lock = lock_path(home);
-        let is_free = open_lock(&lock).and_then(|file| lock_within(file, Duration::ZERO));
+        // The lock is given back before the indexer starts, which would find it taken otherwise, and end.
+        let is_at_work = matches!(open_lock(&lock).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None));
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if matches!(is_free, Ok(None)) {
+        if is_at_work {
             return Ok(());
         }
         let mut command = Command::new(aiw);
@@ -46,10 +50,31 @@ impl Indexer {
         // A client that ends its hook ends the hook's process group.
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let started = command.spawn().map_err(|e| HomeError::io("start", aiw, e))?;
-        // It goes on without us; the system collects it.
-        drop(started);
+        let mut started = command.spawn().map_err(|e| HomeError::io("start", aiw, e))?;
+        // It goes on without us. What it leaves behind at once is collected here, or by the system after our end.
+        std::thread::spawn(move || started.wait());
         Ok(())
+    }
+
+    /// Starts an indexer if hooks asked for something, which the last one may not have been able to read, or if the
+    /// store was damaged.
+    pub fn start_if_asked<E: Display>(home: &Home, store: Option<&Store>, aiw: impl FnOnce() -> Result<PathBuf, E>) {
+        let is_damaged = || store.is_some_and(|store| store.must_rebuild().unwrap_or(true));
+        if !Queue::of(home).is_empty() || is_damaged() {
+            Self::start_unwatched(home, aiw);
+        }
+    }
+
+    /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
+    /// messages the vectors that they lack.
+    pub fn start_unwatched<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
+        if is_off() {
+            return;
+        }
+        let started = aiw().map_err(|e| e.to_string());
+        if let Err(problem) = started.and_then(|aiw| Self::start(home, &aiw).map_err(|e| e.to_string())) {
+            log(home, &format!("the indexer can't be started: {problem}"));
+        }
     }
 }
 
@@ -65,7 +90,7 @@ fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 pub fn detached_main(
     arguments: impl Iterator<Item = std::ffi::OsString>,
     values: impl FnOnce(&Home) -> Vec<String>,
-    after: impl FnOnce(&Home, &crate::Store),
+    after: impl FnOnce(&Home, &Store),
 ) -> bool {
     if !is_asked(arguments) {
         return false;
@@ -79,11 +104,11 @@ pub fn detached_main(
     let values = values(&home);
     let indexer = Indexer::new(home.clone(), values);
     match indexer.run(&places, false) {
-        Ok(report) if report.stored > 0 => match indexer.store() {
+        // Also without new messages: those that are there may lack what a new model makes of them.
+        Ok(_) => match indexer.store() {
             Ok(store) => after(&home, &store),
             Err(e) => log(&home, &format!("indexer: {e}")),
         },
-        Ok(_) => {}
         // The requests are still there, for the next one.
         Err(e) => log(&home, &format!("indexer: {e}")),
     }

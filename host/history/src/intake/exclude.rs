@@ -6,10 +6,25 @@ use std::path::{Path, PathBuf};
 
 use aiw_home::{Home, HomeError, Project, user_home};
 
+use super::elsewhere;
+use crate::readers;
+
 /// Whether history is switched off for this process: `AIW_HISTORY=off`.
 pub fn is_off() -> bool {
-    std::env::var_os("AIW_HISTORY")
-        .is_some_and(|value| ["off", "0", "false", "no"].iter().any(|word| value.eq_ignore_ascii_case(word)))
+    std::env::var("AIW_HISTORY").is_ok_and(|value| is_word_for_off(&value))
+}
+
+/// Whether `AIW_HISTORY` with this value switches the history off.
+pub fn is_word_for_off(value: &str) -> bool {
+    ["off", "0", "false", "no"].iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// Keeps a session out of the history, whatever asks for it later. It may be running.
+pub fn keep_private(home: &Home, session: &str) -> Result<(), HomeError> {
+    match readers::session_id(session) {
+        Some(session) => Exclusions::make_private(home, session),
+        None => Ok(()),
+    }
 }
 
 /// The projects that are not indexed: by `history.exclude` in settings.json, by `"history": false` in `.aiw.json`.
@@ -17,8 +32,8 @@ pub fn is_off() -> bool {
 pub struct Exclusions {
     patterns: Vec<String>,
     user: Option<PathBuf>,
-    /// The sessions that ran in private mode, one empty file each.
-    private: PathBuf,
+    /// Where the sessions that ran in private mode are, one empty file each.
+    private: Vec<PathBuf>,
     known: HashMap<String, bool>,
 }
 
@@ -34,8 +49,7 @@ impl Exclusions {
             (Some(rest), Some(user)) => user.join(rest).to_string_lossy().into_owned(),
             _ => pattern,
         });
-        let private = home.history().join("private");
-        Ok(Self { patterns: patterns.collect(), user, private, known: HashMap::new() })
+        Ok(Self { patterns: patterns.collect(), user, private: private(home), known: HashMap::new() })
     }
 
     /// Whether a project is not to be indexed.
@@ -61,10 +75,25 @@ impl Exclusions {
 
     /// Notes that a session ran in private mode, so that no import takes it in later.
     pub(crate) fn make_private(home: &Home, session: &str) -> Result<(), HomeError> {
-        let directory = home.history().join("private");
-        home.make_dir(&directory)?;
+        let directory = home.history().join(PRIVATE);
         let path = directory.join(session);
-        fs::write(&path, "").map_err(|e| HomeError::io("write", &path, e))
+        let written = home.make_dir(&directory).and_then(|()| mark(&path));
+        let is_elsewhere = || {
+            let Some(directory) = elsewhere::elsewhere(home, PRIVATE) else { return false };
+            elsewhere::make(&directory).is_ok() && mark(&directory.join(session)).is_ok()
+        };
+        if written.is_err() && is_elsewhere() { Ok(()) } else { written }
+    }
+
+    /// Moves into the home what could not be written there at first, as far as it can be now.
+    pub(crate) fn settle(home: &Home) {
+        let Some(directory) = elsewhere::elsewhere(home, PRIVATE) else { return };
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let inside = home.history().join(PRIVATE);
+            if home.make_dir(&inside).and_then(|()| mark(&inside.join(entry.file_name()))).is_ok() {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Whether a session ran in private mode.
@@ -74,9 +103,20 @@ impl Exclusions {
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
-        let path = self.private.join(session);
-        *self.known.entry(key).or_insert_with(|| fs::symlink_metadata(path).is_ok())
+        let is_marked = || self.private.iter().any(|directory| fs::symlink_metadata(directory.join(session)).is_ok());
+        *self.known.entry(key).or_insert_with(is_marked)
     }
+}
+
+/// The directory of the sessions that ran in private mode.
+pub(super) const PRIVATE: &str = "private";
+
+fn private(home: &Home) -> Vec<PathBuf> {
+    std::iter::once(home.history().join(PRIVATE)).chain(elsewhere::elsewhere(home, PRIVATE)).collect()
+}
+
+fn mark(path: &Path) -> Result<(), HomeError> {
+    fs::write(path, "").map_err(|e| HomeError::io("write", path, e))
 }
 
 /// Whether a pattern covers a directory: by its path or one above it. `*` stands for anything within a name, `**` for

@@ -79,7 +79,8 @@ impl Hook {
             }
             return Ok(Handled::Ignored("`AIW_HISTORY` is off".into()));
         }
-        if Exclusions::of(home)?.covers(&self.project) {
+        // Where the settings can't be read, the indexer waits until they can, and then asks the same.
+        if Exclusions::of(home).is_ok_and(|mut exclusions| exclusions.covers(&self.project)) {
             return Ok(Handled::Ignored("the project is excluded".into()));
         }
         let mut request = Request { cli: Cli::Claude, root: places.claude.clone(), path: None, refused: None };

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use aiw_home::{Home, HomeError, lock_within};
 
+use super::exclude::Exclusions;
 use super::import::{self, Found, Import};
 use super::queue::Queue;
+use super::running;
 use super::take::{Intake, Report};
 use crate::readers::{self, Places, Sessions};
 use crate::{Cli, HistoryError, Store};
@@ -40,7 +42,10 @@ impl Indexer {
         Store::open(&self.home.history())
     }
 
-    pub(crate) fn intake<'a>(&self, store: &'a Store) -> Result<Intake<'a>, HistoryError> {
+    /// An intake that knows which sessions are private now.
+    pub(crate) fn intake<'a>(&self, store: &'a Store, places: &Places) -> Result<Intake<'a>, HistoryError> {
+        Exclusions::settle(&self.home);
+        running::note_private(&self.home, places);
         Intake::new(store, &self.home, &self.values)
     }
 
@@ -63,52 +68,20 @@ impl Indexer {
     pub fn run(&self, places: &Places, wait: bool) -> Result<Report, HistoryError> {
         let queue = Queue::of(&self.home);
         let mut report = Report::default();
+        let mut stuck = BTreeSet::new();
         loop {
             let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(Duration::ZERO)? };
             let Some(turn) = turn else { return Ok(report) };
+            queue.prepare()?;
             queue.sweep();
             let store = self.store()?;
             self.rebuild(&store, places, &mut report)?;
-            let mut intake = self.intake(&store)?;
-            self.drain(&queue, &mut intake, &mut report)?;
+            let mut intake = self.intake(&store, places)?;
+            drain(&queue, places, &mut intake, &mut stuck, &mut report)?;
             drop(turn);
             // A hook that came since found the lock taken, and started nothing.
-            if queue.is_empty() {
+            if queue.waiting(&places.claude).iter().all(|(file, _)| stuck.contains(file)) {
                 return Ok(report);
-            }
-        }
-    }
-
-    fn drain(&self, queue: &Queue, intake: &mut Intake<'_>, report: &mut Report) -> Result<(), HistoryError> {
-        let mut stuck = BTreeSet::new();
-        loop {
-            let waiting: Vec<_> = queue.waiting().into_iter().filter(|(file, _)| !stuck.contains(file)).collect();
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            // Several requests for one transcript are one reading.
-            let mut wanted: BTreeMap<(Cli, PathBuf, String), Vec<PathBuf>> = BTreeMap::new();
-            for (file, request) in waiting {
-                match (request.path, request.refused) {
-                    (Some(path), _) => wanted.entry((request.cli, request.root, path)).or_default().push(file),
-                    (None, refused) => {
-                        if let Some((path, reason)) = refused {
-                            report.add(intake.refuse(&path, &reason)?);
-                        }
-                        queue.done(&file)?;
-                    }
-                }
-            }
-            for ((cli, root, path), files) in wanted {
-                for path in with_subagents(readers::of(cli), &root, path) {
-                    report.add(super::take::take_one(intake, cli, &root, &path)?);
-                }
-                for file in files {
-                    // A request that can't be removed would be carried out for ever.
-                    if queue.done(&file).is_err() {
-                        stuck.insert(file);
-                    }
-                }
             }
         }
     }
@@ -124,7 +97,7 @@ impl Indexer {
         let store = self.store()?;
         let mut report = Report::default();
         self.rebuild(&store, places, &mut report)?;
-        let mut intake = self.intake(&store)?;
+        let mut intake = self.intake(&store, places)?;
         let total: u64 = found.iter().map(Found::bytes).sum();
         let mut done = 0;
         for found in found {
@@ -134,7 +107,23 @@ impl Indexer {
                 observe(done, total);
             })?;
         }
+        self.drain(places, &mut intake, &mut report)?;
         Ok(report)
+    }
+
+    /// Reads also what hooks asked for, for whom there is no indexer where the last one failed.
+    pub(crate) fn drain(
+        &self,
+        places: &Places,
+        intake: &mut Intake<'_>,
+        report: &mut Report,
+    ) -> Result<(), HistoryError> {
+        drain(&Queue::of(&self.home), places, intake, &mut BTreeSet::new(), report)
+    }
+
+    /// Whether hooks asked for something that was not read.
+    pub(crate) fn is_asked(&self) -> bool {
+        !Queue::of(&self.home).is_empty()
     }
 
     /// Reads all transcripts again if the store was damaged.
@@ -142,11 +131,52 @@ impl Indexer {
         if !store.must_rebuild()? {
             return Ok(());
         }
-        let mut intake = self.intake(store)?;
+        let mut intake = self.intake(store, places)?;
         for found in Import::everything(places) {
             import::take_all(&mut intake, &found, report, &mut |_, _| {})?;
         }
         store.rebuilt()
+    }
+}
+
+/// Carries out requests until none is left but those that can't be removed.
+fn drain(
+    queue: &Queue,
+    places: &Places,
+    intake: &mut Intake<'_>,
+    stuck: &mut BTreeSet<PathBuf>,
+    report: &mut Report,
+) -> Result<(), HistoryError> {
+    loop {
+        let waiting: Vec<_> =
+            queue.waiting(&places.claude).into_iter().filter(|(file, _)| !stuck.contains(file)).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        // Several requests for one transcript are one reading.
+        let mut wanted: BTreeMap<(Cli, PathBuf, String), Vec<PathBuf>> = BTreeMap::new();
+        for (file, request) in waiting {
+            match (request.path, request.refused) {
+                (Some(path), _) => wanted.entry((request.cli, request.root, path)).or_default().push(file),
+                (None, refused) => {
+                    if let Some((path, reason)) = refused {
+                        report.add(intake.refuse(&path, &reason)?);
+                    }
+                    queue.done(&file)?;
+                }
+            }
+        }
+        for ((cli, root, path), files) in wanted {
+            for path in with_subagents(readers::of(cli), &root, path) {
+                report.add(super::take::take_one(intake, cli, &root, &path)?);
+            }
+            for file in files {
+                // A request that can't be removed would be carried out for ever.
+                if queue.done(&file).is_err() {
+                    stuck.insert(file);
+                }
+            }
+        }
     }
 }
 

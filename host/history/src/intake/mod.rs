@@ -1,6 +1,7 @@
 //! Taking in transcripts: who asks for it, which files may be read, how far each was read.
 
 mod detached;
+mod elsewhere;
 mod exclude;
 mod files;
 pub(crate) mod findings;
@@ -10,6 +11,7 @@ mod indexer;
 mod lines;
 mod log;
 mod queue;
+mod running;
 pub(crate) mod scan;
 mod take;
 #[cfg(test)]
@@ -18,7 +20,7 @@ mod todos;
 mod watch;
 
 pub use detached::detached_main;
-pub use exclude::is_off;
+pub use exclude::{is_off, is_word_for_off, keep_private};
 pub use hook::{Handled, Hook};
 pub use import::{Found, Import};
 pub use indexer::Indexer;

@@ -1,5 +1,6 @@
 //! Taking in what is new in one transcript.
 
+use std::borrow::Cow;
 use std::io::{self, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
@@ -210,6 +211,12 @@ impl<'a> Intake<'a> {
         let from = batch.messages.len();
         if let Err(junk) = reader.line(offset, bytes, &mut batch.messages) {
             batch.findings.add(junk, offset);
+        }
+        // A server's tools are named as it likes.
+        for tool in batch.messages[from..].iter_mut().flat_map(|message| &mut message.tools) {
+            if let Cow::Owned(clean) = self.redactor.redact(tool) {
+                *tool = clean;
+            }
         }
         let mut at = from;
         while let Some(message) = batch.messages.get(at) {

@@ -107,6 +107,8 @@ fn claudes_talk_is_taken_from_what_stands_around_it() {
         assistant(S1, "a3", json!({"type": "tool_use", "id": "t2", "name": "mcp__aiw__search_history", "input": {"query": "OWN"}})),
         claude("user", S1, "r2", json!([{"type": "tool_result", "tool_use_id": "t2", "content": "OWN result"}])),
         user(S1, "n1", "<system-reminder>NOTE</system-reminder>"),
+        user(S1, "n0", "<system-reminder>without an end"),
+        user(S1, "u0", "<system-reminder>NOTE</system-reminder>\n<system-reminder>\nNOTE</system-reminder>\nafter notes"),
         user(S1, "n2", "<local-command-stdout>NOTE</local-command-stdout>"),
         user(S1, "n3", "<command-name>/clear</command-name>\n<command-args></command-args>"),
         user(S1, "u2", "<command-name>/compact</command-name>\n<command-args>keep the code word</command-args>"),
@@ -131,6 +133,7 @@ fn claudes_talk_is_taken_from_what_stands_around_it() {
             (Role::Assistant, "I look at it. 日本語"),
             (Role::Assistant, "openssl s_client"),
             (Role::Tool, "verify error"),
+            (Role::User, "after notes"),
             (Role::User, "/compact keep the code word"),
             (Role::User, "with spaces"),
         ]

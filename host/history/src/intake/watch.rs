@@ -38,13 +38,13 @@ impl Watch {
                 changed.push(found);
             }
         }
-        if changed.is_empty() && self.is_begun {
+        if changed.is_empty() && self.is_begun && !indexer.is_asked() {
             return Ok(report);
         }
         let _turn = indexer.wait_for_turn()?;
         let store = indexer.store()?;
         indexer.rebuild(&store, places, &mut report)?;
-        let mut intake = indexer.intake(&store)?;
+        let mut intake = indexer.intake(&store, places)?;
         for found in &changed {
             take_all(&mut intake, found, &mut report, &mut |_, _| {})?;
             for entry in found.entries() {
@@ -52,6 +52,7 @@ impl Watch {
                 self.seen.insert((found.cli(), root.join(&entry.path)), (entry.modified, entry.size));
             }
         }
+        indexer.drain(places, &mut intake, &mut report)?;
         self.is_begun = true;
         Ok(report)
     }

@@ -234,7 +234,7 @@ impl Claudes {
 /// What the CLI itself puts into a user's mouth.
 const NOTES: [&str; 7] = [
     "<local-command-",
-    "<system-reminder>",
+    REMINDER.0,
     "<task-notification>",
     "<bash-stdout>",
     "<bash-stderr>",
@@ -242,10 +242,21 @@ const NOTES: [&str; 7] = [
     "[Request interrupted by user",
 ];
 
+/// What the CLI puts before the words of a person.
+const REMINDER: (&str, &str) = ("<system-reminder>", "</system-reminder>");
+
+/// A text without the reminders that it begins with. One without an end is all that there is.
+fn without_reminders(mut text: &str) -> &str {
+    while let Some((_, rest)) = text.strip_prefix(REMINDER.0).and_then(|inner| inner.split_once(REMINDER.1)) {
+        text = rest.trim_start();
+    }
+    text
+}
+
 /// Adds what a person or a model said.
 fn say(talk: &mut Talk<'_>, text: &str) {
-    let text = text.trim();
-    if NOTES.iter().any(|note| text.starts_with(note)) {
+    let text = without_reminders(text.trim());
+    if text.is_empty() || NOTES.iter().any(|note| text.starts_with(note)) {
         return;
     }
     let between = |tag: &str| {

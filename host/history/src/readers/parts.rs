@@ -173,9 +173,11 @@ pub(crate) fn is_own_call(tool: &str, input: &Value) -> bool {
     }
     let command = ["command", "cmd", "script"].iter().find_map(|key| input.get(key));
     let is_search = |command: &str| {
-        let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-        let is_aiw = |word: &str| word.rsplit('/').next() == Some("aiw");
-        words.any(is_aiw) && words.next() == Some("history")
+        let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
+        words.iter().enumerate().any(|(at, word)| {
+            let first = words[at + 1..].iter().find(|word| !word.starts_with('-'));
+            word.rsplit('/').next() == Some("aiw") && first == Some(&"history")
+        })
     };
     match command {
         Some(Value::String(command)) => is_search(command),
@@ -211,7 +213,9 @@ mod tests {
         assert!(is_own_call("Bash", &json!({"command": "aiw history search TLS"})));
         assert!(is_own_call("Bash", &json!({"command": "cd /x && /usr/bin/aiw history show 1 | head"})));
         assert!(is_own_call("shell", &json!({"command": ["bash", "-lc", "aiw history search TLS"]})));
+        assert!(is_own_call("Bash", &json!({"command": "aiw cli list; aiw --json history search TLS"})));
         assert!(!is_own_call("Bash", &json!({"command": "git log aiw/history"})));
+        assert!(!is_own_call("Bash", &json!({"command": "cat history | aiw"})));
     }
 
     #[test]

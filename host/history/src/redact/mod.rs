@@ -24,12 +24,17 @@ pub(crate) const MAX_LOOKED: usize = 256 << 10;
 /// Values shorter than this are not hidden wherever they occur: the texts would be full of holes.
 const MIN_VALUE: usize = 6;
 
+/// There are fewer rules than this.
+const MAX_RULES: usize = 128;
+
 /// Takes secrets out of texts.
 pub struct Redactor {
     /// Finds in one pass which rules can match at all.
     marks: AhoCorasick,
     /// The rule of each mark.
     owners: Vec<usize>,
+    /// Rules without a mark. Their patterns begin with few pairs of letters, so they are as fast.
+    always: Vec<usize>,
     rules: Vec<Step>,
     /// The values in the vault.
     values: Option<AhoCorasick>,
@@ -57,14 +62,18 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// A redactor that knows these values too: those in the vault.
     pub fn new(values: &[String]) -> Result<Self, HistoryError> {
-        let (mut marks, mut owners, mut rules) = (Vec::new(), Vec::new(), Vec::new());
-        // Those with names first: their values may be of any form.
-        let named = named::steps().into_iter().map(|(marks, pattern, replace)| (marks, pattern.to_owned(), replace));
+        let (mut marks, mut owners, mut always, mut rules) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let owned = |(marks, pattern, replace): named::Named| (marks, pattern.to_owned(), replace);
+        let (first, named) = (named::first_steps().into_iter().map(owned), named::steps().into_iter().map(owned));
         let whole: fn(&Captures<'_>) -> Option<String> = |_| Some(REDACTED.to_owned());
         // Tokens are ASCII, and such patterns are compiled ten times as fast.
-        let formed = RULES.iter().map(|rule| (rule.marks, format!("(?-u){}", rule.pattern), whole));
-        for (own, pattern, replace) in formed.chain(named) {
+        let formed = RULES.iter().map(|rule| {
+            let replace = if rule.is_mixed { named::whole_if_mixed } else { whole };
+            (rule.marks, format!("(?-u){}", rule.pattern), replace)
+        });
+        for (own, pattern, replace) in first.chain(formed).chain(named) {
             let pattern = Regex::new(&pattern).map_err(|e| HistoryError::Rule { reason: e.to_string() })?;
+            always.extend(own.is_empty().then_some(rules.len()));
             owners.extend(own.iter().map(|_| rules.len()));
             marks.extend(own.iter().map(|mark| (*mark).to_owned()));
             rules.push(Step { pattern, replace });
@@ -72,6 +81,8 @@ impl Redactor {
         let build = |marks: &[String], is_loose| {
             let built = AhoCorasick::builder()
                 .ascii_case_insensitive(is_loose)
+                // Every text is looked through for marks, so they have the fastest kind, although it takes a megabyte.
+                .kind(is_loose.then_some(aho_corasick::AhoCorasickKind::DFA))
                 .match_kind(if is_loose { MatchKind::Standard } else { MatchKind::LeftmostLongest })
                 .build(marks);
             built.map_err(|e| HistoryError::Rule { reason: e.to_string() })
@@ -81,11 +92,16 @@ impl Redactor {
         for value in values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE) {
             known.push(value.to_owned());
             known.push(percent_encoded(value));
+            // A tool's result may have JSON, and that a string of JSON.
+            for once in json_escaped(value) {
+                known.extend(json_escaped(&once));
+                known.push(once);
+            }
         }
         known.sort();
         known.dedup();
         let values = if known.is_empty() { None } else { Some(build(&known, false)?) };
-        Ok(Self { marks, owners, rules, values })
+        Ok(Self { marks, owners, always, rules, values })
     }
 
     /// The text without secrets, at most [`MAX_LOOKED`] of it.
@@ -98,7 +114,10 @@ impl Redactor {
             let patterns = values.patterns_len();
             out = Cow::Owned(values.replace_all(text, &vec![REDACTED; patterns]));
         }
-        let mut due = [false; 128];
+        let mut due = [false; MAX_RULES];
+        for rule in &self.always {
+            due[rule % due.len()] = true;
+        }
         for found in self.marks.find_overlapping_iter(out.as_ref()) {
             due[self.owners[found.pattern().as_usize()] % due.len()] = true;
         }
@@ -130,6 +149,38 @@ fn percent_encoded(value: &str) -> String {
         }
     }
     out
+}
+
+/// A value as it may stand in strings of JSON. Slashes, what isn't ASCII and what HTML has are escaped by some writers.
+fn json_escaped(value: &str) -> Vec<String> {
+    let mut forms = Vec::new();
+    for (is_slash, is_ascii, is_html) in (0..8).map(|n| (n & 1 != 0, n & 2 != 0, n & 4 != 0)) {
+        for is_upper in [false, true] {
+            let mut out = String::new();
+            for c in value.chars() {
+                match c {
+                    '"' => out.push_str("\\\""),
+                    '\\' => out.push_str("\\\\"),
+                    '\n' => out.push_str("\\n"),
+                    '\r' => out.push_str("\\r"),
+                    '\t' => out.push_str("\\t"),
+                    '\u{8}' => out.push_str("\\b"),
+                    '\u{c}' => out.push_str("\\f"),
+                    '/' if is_slash => out.push_str("\\/"),
+                    _ if c < ' ' || (is_ascii && c >= '\u{7f}') || (is_html && "<>&'".contains(c)) => {
+                        for unit in c.encode_utf16(&mut [0; 2]) {
+                            out.push_str(&if is_upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
+                        }
+                    }
+                    _ => out.push(c),
+                }
+            }
+            if out != value && !forms.contains(&out) {
+                forms.push(out);
+            }
+        }
+    }
+    forms
 }
 
 #[cfg(test)]

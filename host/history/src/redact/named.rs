@@ -5,12 +5,26 @@ use regex::Captures;
 use super::REDACTED;
 
 /// What to look for: its marks, its pattern, and what to put in place of a match, if it is a secret after all.
-type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<String>);
+pub(super) type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<String>);
 
 /// The words that a secret's name ends with.
 macro_rules! names {
     () => {
         r"passwords?|passwd|passphrase|passcode|pwd|secret(?:[_-]?key)?|tokens?|api[_-]?keys?|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key|auth[_-]?key|credentials?"
+    };
+}
+
+/// A value in a command line, quoted or not.
+macro_rules! shell_value {
+    () => {
+        r#"("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&-][^\s"'`;|&]{2,})"#
+    };
+}
+
+/// A command, up to the flag before a value. Nothing between ends the command.
+macro_rules! command {
+    ($name:expr, $flag:expr) => {
+        concat!(r"(\b(?:", $name, r")(?:\s(?:[^\n|;&]|\\\r?\n)*?)??", $flag, ")", shell_value!())
     };
 }
 
@@ -21,10 +35,16 @@ pub(super) fn steps() -> Vec<Named> {
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:(?s:.)*?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*)",
             |_| Some(REDACTED.to_owned()),
         ),
+        // A key of PuTTY, to its last line.
+        (
+            &["putty-user-key-file-"],
+            r"PuTTY-User-Key-File-\d(?s:.)*?Private-Lines:\s*\d+[A-Za-z0-9+/=\s\\]*(?:-(?:MAC|Hash):\s*[0-9a-f]+)?",
+            |_| Some(REDACTED.to_owned()),
+        ),
         (
             &["authorization"],
-            r#"(?i)(authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|bot|digest|apikey|negotiate)\s+)?)([^\s"',;]{4,})"#,
-            |found| is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
+            r#"(?i)(authorization(?:["']\]\s*=\s*["']|\\?["'`]?\s*[:=]\s*\\?["'`]?))(?:([a-z][a-z0-9-]{1,30})([ \t]+))?([^\s"'`,;\\]{3,})"#,
+            authorization,
         ),
         (&["bearer"], r"(?i)\b(bearer\s+)([A-Za-z0-9._~+/=-]{12,})", |found| {
             has_digit(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
@@ -32,13 +52,104 @@ pub(super) fn steps() -> Vec<Named> {
         (&["cookie"], r"(?i)\b((?:set-)?cookie\s*:\s*)([^\r\n'\x22]{8,})", |found| {
             found[2].contains('=').then(|| format!("{}{REDACTED}", &found[1]))
         }),
-        (&["://"], r#"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@"'<>]{0,100}:)([^\s/@"'<>]{1,200})(@)"#, |found| {
+        (&["://"], r#"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:"'<>]{0,100}:)([^\s/"'<>]{1,200})(@)"#, |found| {
             is_value(&found[2]).then(|| format!("{}{REDACTED}@", &found[1]))
+        }),
+        // A token in place of a user.
+        (&["://"], r#"(://)((?-u:[\w.%~+$!*=,;&-]){20,})@"#, |found| {
+            is_random(&found[2]).then(|| format!("{}{REDACTED}@", &found[1]))
         }),
         // A user and a password for curl.
         (&["-u", "--user"], r#"(\s(?:-u|--user)[ =]?["']?[^\s:"']{1,80}:)([^\s"']{3,})"#, |found| {
-            is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
+            is_login(&found[1], &found[2]).then(|| format!("{}{REDACTED}", &found[1]))
         }),
+        (
+            &["curl"],
+            command!(r"curl", r#"\s(?:--proxy-user[ =]|-[a-zA-Z]{0,8}[uU])\s*\\?["']?(?-u:[!#-&(-9;-~])*:"#),
+            |found| is_login(&found[1], &found[2]).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        (
+            &[" login "],
+            command!(r"(?:docker|podman|nerdctl|buildah|skopeo|oras|helm|az|oc|cf)\s+(?:\w+\s+)?login", r"\s-p[\s=]*"),
+            flag,
+        ),
+        (&["redis-cli"], command!(r"redis-cli", r"\s(?:-a|--pass)[\s=]+"), flag),
+        (&["mysql", "mariadb", "mycli"], command!(r"(?:mysql|mariadb)(?-u:[\w-]*)|mycli", r"\s-p"), |found| {
+            (!is_flag_of_other(&found[2])).then(|| flag(found)).flatten()
+        }),
+        (&["sshpass"], command!(r"sshpass", r"\s-p\s*"), flag),
+        (&["pass:"], concat!(r"(?i)(\s-pass(?:in|out)?[\s=]+\\?[\x22']?pass:)", shell_value!()), flag),
+        // aws configure set aws_secret_access_key X, npm config set //registry/:_authToken X
+        (
+            &["config set", "configure set"],
+            concat!(
+                r"(?i)(\bconfig(?:ure)?\s+set\s+(?-u:--?[\w=./:@-]+\s+(?:\w[\w./:@-]*\s+)?){0,3}(?-u:[\w./:@-]*)(?:",
+                names!(),
+                r")\s+)",
+                shell_value!()
+            ),
+            |found| (found[2].len() >= 12 || has_digit(&found[2])).then(|| flag(found)).flatten(),
+        ),
+        // SQL
+        (
+            &["password", "identified"],
+            r"(?i)\b((?:password|identified\s+(?:with\s+(?-u:[\w.']+)\s+)?by)\s+(?:password\s+|values\s+)?[EN]?)('(?:[^'\n]|''){3,}'|\\?\x22[^\x22\n]{3,}\x22)",
+            sql,
+        ),
+        // XML
+        (
+            &["password>", "passwd>", "passphrase>", "pwd>", "secret>", "token>", "key>"],
+            r"(?i)(<(?-u:[\w.:-]){0,60}(?:password|passwd|passphrase|pwd|secret|token|(?:api|access|secret|private|account)[_-]?key)(?:\s[^<>]*)?>\s*)([^<>\s]{3,})(\s*<\\?/)",
+            |found| {
+                let is_password = found[1].to_ascii_lowercase().contains("pass");
+                let is_secret = is_value(&found[2]) && (is_password || has_digit(&found[2]) || found[2].len() >= 20);
+                is_secret.then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
+            },
+        ),
+        // The password is X.
+        (
+            TOLD,
+            concat!(
+                r"(?i)(\b(?:",
+                names!(),
+                r"|api key|access key|pin code|passwort|kennwort) (?:ist?|was|lautet)(?:\s+now|\s+still|\s+set\s+to)?\s*:?\s+[*`'\x22]{0,3})([^\s`'\x22<>\\]{6,})"
+            ),
+            |found| {
+                let value = found[2].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '*']);
+                let is_number = value.bytes().all(|byte| byte.is_ascii_digit()) && value.len() >= 6;
+                let is_short = is_number && found[1].to_ascii_lowercase().starts_with(['p', 'P']);
+                (is_told(value) || is_short).then(|| format!("{}{REDACTED}{}", &found[1], &found[2][value.len()..]))
+            },
+        ),
+        // The word in other languages.
+        (
+            &[
+                "passwort",
+                "kennwort",
+                "de passe",
+                "de_passe",
+                "de-passe",
+                "depasse",
+                "palavra",
+                "contrase",
+                "senha",
+                "parola d",
+                "密码",
+                "密碼",
+                "口令",
+                "パスワード",
+                "비밀번호",
+                "암호",
+                "пароль",
+                "Пароль",
+                "ПАРОЛЬ",
+            ],
+            concat!(
+                r#"(?i)((?:passwort|kennwort|mot[ _-]?de[ _-]?passe|contrase(?:ñ|n)a|\bsenha|palavra[ _-]passe|parola d['’]ordine|密码|密碼|口令|パスワード|비밀번호|암호|пароль)"#,
+                r#"\\?["']?\s{0,4}(?:(?:是|は)?(?:=>|:=|={1,3}|[:：＝])|是|は)\s{0,4}[「『“]?)(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|[!#-&(-+\--:<-\[\]-_a-z|~]{3,})"#
+            ),
+            foreign,
+        ),
         (&["password"], r"(?i)(\blogin\s+\S{1,80}\s+password\s+)(\S{1,200})", |found| {
             Some(format!("{}{REDACTED}", &found[1]))
         }),
@@ -58,12 +169,169 @@ pub(super) fn steps() -> Vec<Named> {
             concat!(
                 r#"(?i)((?-u:[\w.-]){0,60}?(?:"#,
                 names!(),
-                r#"))(\\?["']?\s{0,4}(?:=>|:=|={1,3}|:)\s{0,4})(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`|[^\s"'`,;&)}\]\\]{3,})"#
+                r#"))(\\?["']?\s{0,4}(?:=>|:=|={1,3}|:|：)\s{0,4})(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`|[^\s"'`,;&)}\]\\]{3,})"#
             ),
             assigned,
         ),
     ]
 }
+
+/// What is looked for before the forms of tokens.
+pub(super) fn first_steps() -> Vec<Named> {
+    vec![
+        // The key of an AWS account and its secret beside it, which has no form of its own.
+        (
+            &["AKIA", "ASIA"],
+            r#"(?-u)(\b(?:AKIA|ASIA)[A-Z0-9]{16})((?:[\s,:;|"']|\\[nrt"])+)([A-Za-z0-9+/=]{40,})"#,
+            |found| {
+                let is_secret = found[3].len() == 40 && is_mixed(&found[3]);
+                is_secret.then(|| format!("{REDACTED}{}{REDACTED}", &found[2]))
+            },
+        ),
+    ]
+}
+
+/// The token of a rule whose form alone says too little.
+pub(super) fn whole_if_mixed(found: &Captures<'_>) -> Option<String> {
+    is_mixed(&found[0]).then(|| REDACTED.to_owned())
+}
+
+/// The value of the header, after a scheme or without one.
+fn authorization(found: &Captures<'_>) -> Option<String> {
+    let (name, value) = (&found[1], &found[4]);
+    let is_scheme = |text: &str| SCHEMES.iter().any(|known| text.eq_ignore_ascii_case(known));
+    let Some(scheme) = found.get(2).map(|scheme| scheme.as_str()) else {
+        let is_alone = is_scheme(value.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()));
+        return (value.len() >= 4 && is_value(value) && !is_alone).then(|| format!("{name}{REDACTED}"));
+    };
+    let gap = &found[3];
+    if is_scheme(scheme) {
+        return (value.len() >= 4 && is_value(value)).then(|| format!("{name}{scheme}{gap}{REDACTED}"));
+    }
+    if value.contains(REDACTED) {
+        return None;
+    }
+    if is_value(value) && value.len() >= 6 && !value.contains("://") && (has_digit(value) || value.len() >= 20) {
+        return Some(format!("{name}{scheme}{gap}{REDACTED}"));
+    }
+    // No scheme, but the value itself.
+    (scheme.len() >= 4 && is_value(scheme)).then(|| format!("{name}{REDACTED}{gap}{value}"))
+}
+
+/// Those after which anything is the secret.
+const SCHEMES: [&str; 10] = ["bearer", "basic", "token", "bot", "digest", "apikey", "negotiate", "ssws", "ntlm", "key"];
+
+/// The value of a flag.
+fn flag(found: &Captures<'_>) -> Option<String> {
+    let (quote, bare) = unquoted(&found[2]);
+    let is_word = ["flag", "flags", "option", "argument", "parameter", "and", "with", "for", "instead"].contains(&bare);
+    (is_value(bare) && !is_word).then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
+}
+
+/// Whether it is a user and a password, and not the numbers of a user and a group.
+fn is_login(user: &str, value: &str) -> bool {
+    let user = user[..user.len() - 1].rsplit([' ', '=', '"', '\'']).next().unwrap_or_default();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_value(value) && !(is_number(user) && is_number(value))
+}
+
+/// What begins with the letter of a password's flag, for other programs: `find -name mysql -print`, `-p3306:3306`.
+fn is_flag_of_other(value: &str) -> bool {
+    [
+        "rint", "rint0", "rintf", "ath", "erm", "rune", "ort", "roject", "rofile", "rotocol", "arents", "urge", "roxy",
+        "thread", "edantic",
+    ]
+    .contains(&value)
+        || value.bytes().all(|byte| byte.is_ascii_digit() || byte == b':')
+}
+
+/// The value after PASSWORD or IDENTIFIED BY. In small letters it may be a sentence.
+fn sql(found: &Captures<'_>) -> Option<String> {
+    let (before, value) = (&found[1], &found[2]);
+    let (quote, bare) = unquoted(value);
+    let is_sentence = !before.contains("PASSWORD") && !before.contains("IDENTIFIED");
+    let is_plain = !has_digit(bare) || bare.contains(char::is_whitespace);
+    (is_value(bare) && !(is_sentence && is_plain)).then(|| format!("{before}{quote}{REDACTED}{quote}"))
+}
+
+/// The value after the word in another language. A word that follows is one of a sentence.
+fn foreign(found: &Captures<'_>) -> Option<String> {
+    let (quote, bare) = unquoted(&found[2]);
+    if quote.is_empty() {
+        let value = bare.trim_end_matches(['.', ',', '!', '?', ')', ']']);
+        let is_word = !found[1].contains('=') && value.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // How long it may be: `8-20`
+        let is_range =
+            value.len() < 6 && value.bytes().all(|byte| !byte.is_ascii_alphanumeric() || byte.is_ascii_digit());
+        let is_other = is_word || is_range || is_method(value) || is_code(value) || value.contains("://");
+        let is_secret = is_value(value) && value.len() >= 3 && !is_other;
+        return is_secret.then(|| format!("{}{REDACTED}{}", &found[1], &bare[value.len()..]));
+    }
+    is_value(bare).then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
+}
+
+/// Whether what a sentence tells is a secret, and not a word with a digit or a sign: `sha256-hashed`, `API_KEY_2`.
+fn is_told(text: &str) -> bool {
+    let has_sign = text.chars().skip(1).any(|c| "!@#$%^*".contains(c));
+    let is_constant = text.contains('_') && !text.contains(|c: char| c.is_ascii_lowercase());
+    let is_address = text.contains("://") || text.split_once('@').is_some_and(|(_, host)| host.contains('.'));
+    // `3600s`, `128bit`
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_amount = unit.len() < text.len() && unit.len() <= 5 && unit.bytes().all(|byte| byte.is_ascii_lowercase());
+    if text.len() < 6 || !is_value(text) || is_code(text) || is_constant || is_address || is_method(text) || is_amount {
+        return false;
+    }
+    let is_odd = |part: &str| part.len() >= 6 && has_digit(part) && part.contains(|c: char| c.is_ascii_alphabetic());
+    has_sign || text.split(['-', '_', '.', '/', ',', ':']).any(is_odd)
+}
+
+/// Whether it is named after how secrets are kept.
+fn is_method(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    METHODS.iter().any(|method| lower.starts_with(method))
+}
+
+/// Words with a digit that sentences about secrets have.
+const METHODS: [&str; 14] = [
+    "sha", "md5", "base", "argon", "oauth", "utf", "hs256", "rs256", "es256", "x509", "pbkdf", "ed25519", "http",
+    "uuid",
+];
+
+/// Whether it looks as if drawn at random: a long run of letters and digits, or an identifier of groups of them.
+fn is_random(text: &str) -> bool {
+    let is_odd = |part: &str| has_digit(part) && part.contains(|c: char| c.is_ascii_alphabetic());
+    let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    is_value(text)
+        && is_odd(text)
+        && (is_hex || text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part.len() >= 16 && is_odd(part)))
+}
+
+/// How a sentence begins that tells one.
+const TOLD: &[&str] = &[
+    "wort ist",
+    "wort lautet",
+    "word is",
+    "words is",
+    "wd is",
+    "phrase is",
+    "code is",
+    "secret is",
+    "token is",
+    "tokens is",
+    "key is",
+    "keys is",
+    "credential is",
+    "credentials is",
+    "word was",
+    "wd was",
+    "phrase was",
+    "code was",
+    "secret was",
+    "token was",
+    "key was",
+    "credential was",
+    "credentials was",
+];
 
 /// One of them is in every name of a secret.
 const MARKS: &[&str] = &["pass", "pwd", "secret", "token", "key", "credential"];
@@ -71,14 +339,13 @@ const MARKS: &[&str] = &["pass", "pwd", "secret", "token", "key", "credential"];
 /// The value of an assignment, if it is one: code and prose have names of secrets too.
 fn assigned(found: &Captures<'_>) -> Option<String> {
     let (name, sign, value) = (&found[1], &found[2], &found[3]);
-    let bare = value.trim_start_matches('\\').trim_matches(['"', '\'', '`']).trim_end_matches('\\');
-    let is_quoted = bare.len() != value.len();
+    let (quote, bare) = unquoted(value);
     if !is_value(bare) {
         return None;
     }
     let is_password = name.to_ascii_lowercase().contains("pass") || name.to_ascii_lowercase().ends_with("pwd");
     // `token: the next word`, `key = other_name`
-    let is_loose = !is_quoted && (sign.contains(' ') || sign.contains(':'));
+    let is_loose = quote.is_empty() && (sign.contains(' ') || sign.contains([':', '：']));
     if is_loose && (is_code(bare) || (!is_password && !has_digit(bare) && bare.len() < 20)) {
         return None;
     }
@@ -86,14 +353,27 @@ fn assigned(found: &Captures<'_>) -> Option<String> {
     if name.ends_with(['s', 'S']) && bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return None;
     }
-    let quote = value.chars().next().filter(|_| is_quoted && !value.starts_with('\\'));
-    let quote = quote.map(String::from).unwrap_or_default();
-    let escaped = if value.starts_with('\\') { "\\\"" } else { "" };
-    Some(format!("{name}{sign}{escaped}{quote}{REDACTED}{quote}{escaped}"))
+    Some(format!("{name}{sign}{quote}{REDACTED}{quote}"))
+}
+
+/// The quote that a value stands in, as it is escaped, and what it holds.
+fn unquoted(value: &str) -> (&str, &str) {
+    let inner = value.trim_start_matches('\\');
+    if !inner.starts_with(['"', '\'', '`']) {
+        return ("", value);
+    }
+    (&value[..value.len() - inner.len() + 1], value.trim_matches(['\\', '"', '\'', '`']))
 }
 
 fn has_digit(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it has small and large letters and digits, as tokens at random have.
+fn is_mixed(text: &str) -> bool {
+    has_digit(text)
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// Whether it can be a value, and not a reference to one or a word for one.
@@ -149,8 +429,29 @@ fn is_code(text: &str) -> bool {
     text.contains(['(', '<', '[', '{']) || is_path("::") || (is_path(".") && !has_digit(text))
 }
 
+/// The word in other languages, at the end of a field's name.
+const FOREIGN: [&str; 13] = [
+    "passwort",
+    "kennwort",
+    "mot de passe",
+    "mot_de_passe",
+    "motdepasse",
+    "contraseña",
+    "contrasena",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "비밀번호",
+    "пароль",
+];
+
 /// Whether a field of this name holds a secret.
 pub(super) fn is_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    if FOREIGN.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
+        return true;
+    }
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let ends = [
         "password",

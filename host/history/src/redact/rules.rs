@@ -12,6 +12,15 @@ pub(super) struct Rule {
     /// Where the form is documented.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is there for the reader"))]
     pub(super) source: &'static str,
+    /// Only what has small and large letters and digits: the form alone could be that of a word.
+    pub(super) is_mixed: bool,
+}
+
+impl Rule {
+    const fn mixed(mut self) -> Self {
+        self.is_mixed = true;
+        self
+    }
 }
 
 const fn rule(
@@ -20,11 +29,11 @@ const fn rule(
     pattern: &'static str,
     source: &'static str,
 ) -> Rule {
-    Rule { service, marks, pattern, source }
+    Rule { service, marks, pattern, source, is_mixed: false }
 }
 
 /// Minimum lengths are shorter than what is issued today: one secret too many is hidden rather than one too few.
-pub(super) const RULES: [Rule; 65] = [
+pub(super) const RULES: [Rule; 84] = [
     rule("Anthropic", &["sk-ant-"], r"sk-ant-[\w-]{8,}", "docs.anthropic.com/en/api/admin-api"),
     rule("OpenAI", &["sk-"], r"\bsk-[A-Za-z0-9][\w-]{15,}", "platform.openai.com/docs/api-reference/authentication"),
     rule("OpenRouter", &["sk-or-"], r"sk-or-[\w-]{8,}", "openrouter.ai/docs/api-reference/authentication"),
@@ -273,4 +282,73 @@ pub(super) const RULES: [Rule; 65] = [
     ),
     rule("age", &["AGE-SECRET-KEY-"], r"AGE-SECRET-KEY-1[A-Z0-9]{20,}", "age-encryption.org/v1"),
     rule("JSON Web Token", &["eyJ"], r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", "rfc-editor.org/rfc/rfc7519"),
+    // The number of the bot, written in digits, is at the beginning. It has no mark that is rare.
+    rule(
+        "Discord bot",
+        &[],
+        r"\b(?:M[Tjz]|N[DTjz]|O[DT])[AEIMQUYcgk][w-z0-5][\w-]{18,26}\.[\w-]{6,7}\.[\w-]{27,}",
+        "discord.com/developers/docs/reference#authentication",
+    ),
+    rule(
+        "HubSpot",
+        &["pat-na", "pat-eu", "pat-ap"],
+        r"(?i)\bpat-(?:na|eu|ap)\d{1,2}-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "developers.hubspot.com/docs/guides/apps/private-apps/overview",
+    ),
+    rule("Mapbox", &["sk.eyJ"], r"\bsk\.eyJ[\w-]{16,}\.[\w-]{16,}", "docs.mapbox.com/help/dive-deeper/access-tokens"),
+    rule(
+        "Dynatrace",
+        &["dt0"],
+        r"\bdt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{60,}",
+        "docs.dynatrace.com/docs/manage/identity-access-management/access-tokens-and-oauth-clients/access-tokens",
+    ),
+    rule("Okta", &["SSWS"], r"\bSSWS\s+00[\w-]{30,}", "developer.okta.com/docs/guides/create-an-api-token"),
+    rule("Contentful", &["CFPAT-"], r"\bCFPAT-[\w-]{30,}", "contentful.com/developers/docs/references/authentication"),
+    rule("Typeform", &["tfp_"], r"\btfp_[\w.=-]{36,}", "typeform.com/developers/get-started/personal-access-token")
+        .mixed(),
+    rule(
+        "JFrog",
+        &["AKCp", "cmVmdGtu"],
+        r"\b(?:AKCp\d[A-Za-z0-9]{60,}|cmVmdGtuO[A-Za-z0-9]{50,})",
+        "jfrog.com/help/r/jfrog-platform-administration-documentation/introduction-to-access-tokens",
+    ),
+    rule("NuGet", &["oy2"], r"\boy2[a-z0-9]{43}\b", "learn.microsoft.com/nuget/nuget-org/publish-a-package"),
+    rule(
+        "Facebook",
+        &["EAA"],
+        r"\bEAA[A-Za-z0-9]{97,}",
+        "developers.facebook.com/docs/facebook-login/guides/access-tokens",
+    )
+    .mixed(),
+    rule(
+        "Alibaba Cloud",
+        &["LTAI"],
+        r"\bLTAI[A-Za-z0-9]{12,24}\b",
+        "alibabacloud.com/help/en/ram/user-guide/create-an-accesskey-pair",
+    ),
+    rule("Tencent Cloud", &["AKID"], r"\bAKID[A-Za-z0-9]{28,36}\b", "tencentcloud.com/document/product/598/34228"),
+    rule("Yandex Cloud", &["AQVN"], r"\bAQVN[\w-]{35,38}", "yandex.cloud/en/docs/iam/concepts/authorization/api-key")
+        .mixed(),
+    rule(
+        "LaunchDarkly",
+        &["sdk-", "api-", "mob-"],
+        r"\b(?:sdk|api|mob)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
+        "docs.launchdarkly.com/sdk/concepts/client-side-server-side",
+    ),
+    rule("ClickUp", &["pk_"], r"\bpk_\d{1,12}_[A-Z0-9]{32}\b", "developer.clickup.com/docs/authentication"),
+    rule(
+        "Microsoft Teams webhook",
+        &["webhook.office.com/", "outlook.office"],
+        r"(?:webhook\.office\.com/webhookb2|outlook\.office(?:365)?\.com/webhook)/[\w@/.-]{20,}",
+        "learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook",
+    ),
+    rule("EasyPost", &["EZAK", "EZTK"], r"\bEZ[AT]K[A-Za-z0-9]{50,}", "docs.easypost.com/docs/authentication"),
+    rule("ReadMe", &["rdme_"], r"\brdme_[a-z0-9]{40,}", "docs.readme.com/main/reference/intro/authentication"),
+    rule(
+        "Cloudflare API",
+        &["cfut_", "cfat_", "cfk_"],
+        r"\bcf(?:ut|at|k)_[\w-]{36,}",
+        "developers.cloudflare.com/fundamentals/api/get-started/token-formats",
+    )
+    .mixed(),
 ];

@@ -18,6 +18,8 @@ fn examples() -> Vec<(&'static str, String)> {
     let hex = |n: usize| "0123456789abcdef".repeat(n).chars().take(n).collect::<String>();
     let any = |n: usize| "aB3dE6gH9jK2mN5pQ8sT".repeat(n).chars().take(n).collect::<String>();
     let up = |n: usize| "AB3DE6GH9JK2MN5PQ8ST".repeat(n).chars().take(n).collect::<String>();
+    let uuid = format!("{}-{}-4{}-8{}-{}", hex(8), hex(4), hex(3), hex(3), hex(12));
+    let discord = ["MTIz", "NDU2", "Nzg5", "MDEy", "MzQ1", "Njc4"].concat();
     vec![
         ("Anthropic", format!("sk-ant-api03-{}", any(40))),
         ("OpenAI", format!("sk-proj-{}", any(48))),
@@ -87,6 +89,34 @@ fn examples() -> Vec<(&'static str, String)> {
         ("Buildkite", format!("bkua_{}", hex(40))),
         ("SonarQube", format!("sqp_{}", hex(40))),
         ("age", format!("AGE-SECRET-KEY-1{}", up(58))),
+        ("Discord bot", format!("{}.{}.{}", discord, any(6), any(38))),
+        ("HubSpot", format!("pat-na1-{uuid}")),
+        ("HubSpot", format!("pat-eu1-{}", uuid.to_uppercase())),
+        ("Mapbox", format!("sk.eyJ{}.{}", any(70), any(22))),
+        ("Dynatrace", format!("dt0c01.{}.{}", up(24), up(64))),
+        ("Dynatrace", format!("dt0s16.{}.{}", up(24), up(64))),
+        ("Okta", format!("SSWS 00{}", any(40))),
+        ("Contentful", format!("CFPAT-{}", any(43))),
+        ("Typeform", format!("tfp_{}_{}", any(43), any(14))),
+        ("JFrog", format!("AKCp8{}", any(68))),
+        ("JFrog", format!("cmVmdGtuO{}", any(55))),
+        ("NuGet", format!("oy2{}", up(43).to_lowercase())),
+        ("Facebook", format!("EAA{}", any(180))),
+        ("Alibaba Cloud", format!("LTAI{}", any(20))),
+        ("Alibaba Cloud", format!("LTAI{}", any(12))),
+        ("Tencent Cloud", format!("AKID{}", any(32))),
+        ("Yandex Cloud", format!("AQVN{}", any(36))),
+        ("LaunchDarkly", format!("sdk-{uuid}")),
+        ("LaunchDarkly", format!("mob-{uuid}")),
+        ("ClickUp", format!("pk_12345678_{}", up(32))),
+        (
+            "Microsoft Teams webhook",
+            format!("acme.webhook.office.com/webhookb2/{uuid}@{uuid}/IncomingWebhook/{}/{uuid}", hex(32)),
+        ),
+        ("EasyPost", format!("EZAK{}", any(54))),
+        ("EasyPost", format!("EZTK{}", any(54))),
+        ("ReadMe", format!("rdme_{}", up(70).to_lowercase())),
+        ("Cloudflare API", format!("cfut_{}", any(48))),
         ("JSON Web Token", format!("eyJ{}.eyJ{}.{}", any(20), any(60), any(43))),
     ]
 }
@@ -119,6 +149,41 @@ fn the_token_of_every_service_is_taken_out_wherever_it_stands() {
 }
 
 #[test]
+fn what_only_begins_like_a_token_stays() {
+    let redactor = redactor();
+    let uuid = "01234567-89ab-4cde-8f01-23456789abcd";
+    for text in [
+        "MTIzNDU2Nzg5MDEyMzQ1Njc4.method.of_a_short_name",
+        "NotAnIdAtAllButALongName1.method1.a_function_with_a_very_long_name",
+        "MTIzNDU2Nzg5MDEyMzQ1Njc4",
+        &format!("pat-na1-{}", &uuid[..18]),
+        "sk.eyJhbGciOi and sk.example.com",
+        "dt0c01.short.token",
+        "SSWS 00 and SSWS tokens",
+        "CFPAT-TOKEN",
+        "tfp_distributions_multivariate_normal_diag_plus_low_rank",
+        "AKCp8 begins it",
+        "oy2 and oy2abc",
+        "EAA and EAAccess",
+        &format!("EAA{}", "BCDEF".repeat(30)),
+        "VOLTAIRE, LTAI and LTAIR",
+        "AKID and AKIDS",
+        "AQVN_A_CONSTANT_OF_A_VERY_LONG_NAME_INDEED",
+        &format!("api-{} and the-sdk-v2", &uuid[..23]),
+        &format!("request {uuid}"),
+        "pk_12345678_short and pk_user_id",
+        "https://outlook.office.com/webhook/ and webhook.office.com/webhookb2",
+        "EZAK and EZTKEY",
+        "rdme_readme",
+        "cfut_some_function_with_a_rather_long_name_here",
+        "a PuTTY-User-Key-File-2 has Private-Lines",
+    ] {
+        assert_eq!(redactor.redact(text), text);
+    }
+    assert!(redactor.rules.len() < MAX_RULES);
+}
+
+#[test]
 fn what_is_named_a_secret_is_taken_out() {
     for text in [
         "password=hunter2",
@@ -144,6 +209,59 @@ fn what_is_named_a_secret_is_taken_out() {
         "https://:hunter2@example.com",
         "redis://default:hunter2@localhost:6379",
         "curl -u me:hunter2 https://x",
+        "curl -su me:hunter2 https://x",
+        "curl -X POST -u 'me:hunter2' https://x",
+        "curl -sSL --proxy-user me:hunter2 https://x",
+        "curl https://x -u \\\"me:hunter2\\\"",
+        "git clone https://hunter20aB3dE6gH9jK2mN5p@example.com/me/it.git",
+        "https://hunter2a-89ab-4cde-8f01-23456789abcd@o1.example.com/1".replace("hunter2", "0123456").as_str(),
+        "aws configure set aws_secret_access_key hunter2",
+        "aws configure set --profile x profile.x.aws_secret_access_key \"hunter2\"",
+        "npm config set //registry.example.com/:_authToken hunter2",
+        "ALTER USER me WITH PASSWORD 'hunter2';",
+        "create role me login encrypted password E'hunter2'",
+        "CREATE USER 'me'@'%' IDENTIFIED BY 'hunter2';",
+        "CREATE USER me IDENTIFIED WITH caching_sha2_password BY 'it''s hunter2'",
+        r#"mysql -e "CREATE USER me IDENTIFIED BY \"hunter2\"""#,
+        "<password>hunter2</password>",
+        "<ns:db-Password enc=\"no\">\n  hunter2\n</ns:db-Password>",
+        "<secret>hunter2</secret> <token>hunter2</token> <apiKey>hunter2</apiKey>",
+        r"<password>hunter2<\/password>",
+        "docker login -u me -p hunter2 registry.example.com",
+        "docker login registry.example.com --username me --password hunter2",
+        "podman login \\\n  -p \"hunter2\" x",
+        "helm registry login x -u me -p 'hunter2'",
+        "redis-cli -h db -a hunter2 ping",
+        "redis-cli --pass hunter2",
+        "mysql -u root -phunter2 db",
+        "mysqldump -uroot -p'hunter2' db > x",
+        "mariadb-dump --all-databases -phunter2",
+        "sshpass -p hunter2 ssh x",
+        "sshpass -p'hunter2' ssh x",
+        "openssl rsa -in k.pem -passin pass:hunter2",
+        "openssl pkcs12 -export -passout \"pass:hunter2\"",
+        "The password is hunter2.",
+        "my api key is now `hunter2`, and the token was hunter2!",
+        "the passphrase is: hunter@horse",
+        "Passwort: hunter2",
+        "Das Kennwort = 'hunter'".replace("hunter", "hunter2").as_str(),
+        "Mot de passe : hunter2",
+        "la contraseña: hunter2, y",
+        "a senha: \"hunter2\"",
+        "parola d'ordine: hunter2",
+        "密码：hunter2",
+        "我的密碼: hunter2。",
+        "パスワード：hunter2",
+        "비밀번호: hunter2",
+        "Пароль: hunter2",
+        "{\"пароль\": \"hunter2\"}",
+        "Das Passwort ist hunter2, und",
+        "password is set to hunter2",
+        "password：hunter2",
+        "密碼：「hunter2」",
+        "パスワードは hunter2",
+        "\"Authorization\": `Bot hunter2`",
+        "headers['Authorization'] = 'Custom hunter2'",
         "machine x login me password hunter2",
         "vault-canary-é&1 hunter2=vault-canary-é&1",
     ] {
@@ -152,11 +270,107 @@ fn what_is_named_a_secret_is_taken_out() {
         assert!(is_clean && out.contains(REDACTED), "{text} -> {out}");
     }
     let redactor = redactor();
+    assert_eq!(redactor.redact("My password is 123456."), "My password is [redacted].");
     assert_eq!(redactor.redact("a ?q=vault-canary-%C3%A9%261 b"), "a ?q=[redacted] b");
     let key = format!("x -----BEGIN RSA {0} KEY-----\nMIIEow\nabc=\n-----END RSA {0} KEY----- y", "PRIVATE");
     assert_eq!(redactor.redact(&key), "x [redacted] y");
+    let putty = |end: &str| {
+        format!(
+            "x PuTTY-User-{}-File-3: ssh-ed25519\nEncryption: none\nComment: me\nPublic-Lines: 1\nAAAA\nPrivate-Lines: 2\naB3d+/\nhunter2=={end}",
+            "Key"
+        )
+    };
+    assert_eq!(redactor.redact(&putty("\nPrivate-MAC: 01ab\n y")), "x [redacted]\n y");
+    assert_eq!(redactor.redact(&putty("").replace('\n', "\\n")), "x [redacted]");
     let torn = format!("x -----BEGIN OPENSSH {} KEY-----\\nb3BlbnNz\\nabc", "PRIVATE");
     assert_eq!(redactor.redact(&torn), "x [redacted]");
+}
+
+#[test]
+fn a_value_of_the_vault_is_taken_out_as_json_escapes_it() {
+    let value = "say \"canary\"\\a/é<b>\n\tend\u{1}";
+    let redactor = Redactor::new(&[value.to_owned(), "plain/canary".to_owned()]).unwrap();
+    let once = serde_json::to_string(value).unwrap();
+    let twice = serde_json::to_string(&once).unwrap();
+    for text in [
+        format!("x {value} y"),
+        format!("x {once} y"),
+        format!("x {twice} y"),
+        format!("x {} y", once.replace('/', "\\/")),
+        format!("x {} y", once.replace('é', "\\u00e9")),
+        format!("x {} y", once.replace('é', "\\u00E9").replace('/', "\\/")),
+        format!("x {} y", once.replace('<', "\\u003c").replace('>', "\\u003e")),
+        r"x plain\/canary y".to_owned(),
+        r"x plain\\/canary y".to_owned(),
+    ] {
+        let out = redactor.redact(&text).into_owned();
+        assert!(!out.contains("canary") && out.contains(REDACTED), "{text} -> {out}");
+        assert!(out.starts_with("x ") && out.ends_with(" y"), "{text} -> {out}");
+    }
+    // Another value, although it begins alike.
+    for text in [r#"say \"canary\"\\b"#, r"plain\\\\/canary", "plain canary"] {
+        assert_eq!(redactor.redact(text), text);
+    }
+}
+
+#[test]
+fn no_half_of_a_secret_stays() {
+    let redactor = redactor();
+    let okta = format!("00{}", "aB3-E6_H9jK2mN5pQ8sT".repeat(2));
+    for (text, left) in [
+        (format!("Authorization: SSWS {okta}"), "Authorization: [redacted]"),
+        (r#"{"Authorization": "Custom hunter2x", "a": 1}"#.into(), r#"{"Authorization": "Custom [redacted]", "a": 1}"#),
+        (r#"{\"Authorization\": \"Bearer hunter2\"}"#.into(), r#"{\"Authorization\": \"Bearer [redacted]\"}"#),
+        ("authorization=Basic hunter==".into(), "authorization=Basic [redacted]"),
+        ("Authorization: hunterpass and more".into(), "Authorization: [redacted] and more"),
+        ("Authorization: ApiKey-v1 hunter2hunter2".into(), "Authorization: ApiKey-v1 [redacted]"),
+        ("postgres://bob:p@hunter2@db/x".into(), "postgres://bob:[redacted]@db/x"),
+        (
+            "'postgres://bob:p@h@hunter2@db:5432/x' me@example.com".into(),
+            "'postgres://bob:[redacted]@db:5432/x' me@example.com",
+        ),
+        ("mysql://me@example.com:hunter2@db/x".into(), "mysql://me@example.com:[redacted]@db/x"),
+        ("redis://:p@hunter2@db".into(), "redis://:[redacted]@db"),
+    ] {
+        assert_eq!(redactor.redact(&text), left);
+    }
+    let (id, secret) = (format!("AKIA{}", "AB3DE6GH9JK2MN5P"), "aB3dE6gH9/K2mN5pQ+sT".repeat(2));
+    for gap in [" ", ",", "\t", "\n", "\r\n", ", ", "\",\"", "\\n", ":", " | "] {
+        let out = redactor.redact(&format!("x {id}{gap}{secret} y")).into_owned();
+        assert_eq!(out, format!("x [redacted]{gap}[redacted] y"));
+    }
+    // A commit, a longer text, or a word.
+    let (commit, long) = ("0123456789abcdef0123456789abcdef01234567", "aB3d".repeat(20));
+    for after in [commit, &long, "is the key of the account"] {
+        assert_eq!(redactor.redact(&format!("x {id} {after}")), format!("x [redacted] {after}"));
+    }
+    for text in [
+        "Authorization: required for every call",
+        "the header `Authorization: Bearer` is missing",
+        "the authorization: see https://example.com",
+        "Authorization: $SCHEME $TOKEN",
+        "http://example.com:8080/a@b/c@d",
+        "see https://example.com and write to me@example.com",
+    ] {
+        assert_eq!(redactor.redact(text), text);
+    }
+}
+
+#[test]
+fn a_field_is_named_a_secret_in_other_languages_too() {
+    for (name, is_secret) in [
+        ("db_password", true),
+        ("Passwort", true),
+        ("contraseña", true),
+        ("senha", true),
+        ("用户密码", true),
+        ("Пароль", true),
+        ("resenha", false),
+        ("passwort_len", false),
+        ("", false),
+    ] {
+        assert_eq!(redactor().is_secret_name(name), is_secret, "{name}");
+    }
 }
 
 #[test]
@@ -167,6 +381,29 @@ fn code_and_prose_about_secrets_stay() {
         "let token = self.tokens.next();",
         "password: String,",
         "token: string;",
+        "docker run -u 1000:1000 -p 8080:80 --name mysql -p3306:3306 mysql",
+        "find / -name mysql -print; mysql -p db; mysql && mkdir -parents x",
+        "docker login --password-stdin < file; docker login -p $TOKEN -u me",
+        "docker compose -p project up; redis-cli -h a --scan",
+        "curl -u $USER:$PASSWORD https://x; curl -U me https://x",
+        "ssh://some-long-name-of-a-user-2024@example.com/it.git",
+        "https://a.rather.long.name%40example.com@example.com/it.git",
+        "aws configure set region eu-west-1; git config set token value",
+        "ALTER USER me WITH PASSWORD NULL; the password 'string' is one; IDENTIFIED BY $1",
+        "<password></password><password>${db.password}</password><token>Next</token><key>a/b1.txt</key>",
+        "<p>A password</p> is <b>not</b> <Token>an element</Token>",
+        "redis-cli get a; a -a b; sshpass -f file ssh x; sshpass -e ssh -p 2222 x"
+            .split("; sshpass -e")
+            .next()
+            .unwrap(),
+        "openssl rsa -passin env:PASSWORD -passout file:x1.txt; -passin pass:$PASSWORD",
+        "The password is hashed. The token is expired! The secret is base64-encoded and a token is 32-byte",
+        "if token is not None and the password is sha256-hashed",
+        "the token is 86400s; the api key is OPENAI_API_KEY_2, the password is at https://example.com/a1b2c3d4",
+        "the token is me2345@example.com",
+        "Passwort: bitte eingeben. Mot de passe : obligatoire. Contraseña: requerida",
+        "密码：请输入密码 and パスワード: 必須 and пароль: неверный",
+        "resenha: abc123 e desenha: abc123",
         "max_tokens: 4096, tokens: 15",
         "echo $PASSWORD; TOKEN=$OTHER; KEY=${KEY}",
         "the token: it was expired",
@@ -182,7 +419,7 @@ fn code_and_prose_about_secrets_stay() {
 
 proptest! {
     #[test]
-    fn any_text_is_answered_and_a_second_pass_changes_nothing(text in "(?s).{0,200}", words in "[a-z=:\"'@/ \\-_.]{0,80}(password|token|://|sk-)[a-z=:\"'@/ 0-9]{0,40}") {
+    fn any_text_is_answered_and_a_second_pass_changes_nothing(text in "(?s).{0,200}", words in "[a-z=:\"'@/ \\-_.]{0,80}(password|token|://|sk-|curl -u |mysql -p|docker login -p |PASSWORD '|<token>|the password is |Passwort: |密码：|authorization: )[a-z=:\"'@/ 0-9]{0,40}") {
         let redactor = redactor();
         for text in [text, words] {
             let once = redactor.redact(&text).into_owned();
@@ -194,9 +431,10 @@ proptest! {
     fn a_token_is_found_in_any_surroundings(
         before in "[^A-Za-z0-9_~.%/=+-]{0,20}",
         after in "[^A-Za-z0-9_~.%/=+-]{0,20}",
-        which in 0_usize..60,
+        which in any::<prop::sample::Index>(),
     ) {
-        let (service, token) = &examples()[which];
+        let examples = examples();
+        let (service, token) = which.get(&examples);
         let text = format!("{before} {token} {after}");
         let out = redactor().redact(&text).into_owned();
         let middle = &token[token.len() / 2 - 4..token.len() / 2 + 4];

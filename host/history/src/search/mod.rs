@@ -28,8 +28,8 @@ const MAX_QUERY: usize = 4096;
 pub(crate) const MAX_HITS: usize = 200;
 
 impl Store {
-    /// Finds messages, the best first. Identical texts are found once. With an embedder, what means the same is found
-    /// too, as far as vectors were made.
+    /// Finds messages, the best first. The more often a text is there, the less its copies count. With an embedder, what
+    /// means the same is found too, as far as vectors were made.
     pub fn search(&self, query: &Query<'_>, embedder: Option<&Embedder>) -> Result<Vec<Hit>, HistoryError> {
         let text = &query.text[..query.text.floor_char_boundary(MAX_QUERY)];
         let limit = query.limit.min(MAX_HITS);

@@ -34,6 +34,16 @@ const RECENTLY: f32 = 60.0 * 24.0 * 60.0;
 /// What meaning counts, where words count the rest.
 const MEANING: f32 = 0.5;
 
+/// Of how many copies of a text, one counts half as much as the first.
+const COPIES: f32 = 20.0;
+
+/// In how many copies of a text its context counts half.
+const COPIES_CONTEXT: f32 = 10.0;
+
+/// Which part of what all words of a request count is worth as much as the best meaning. A text with one word of five,
+/// and that one misspelt, is not a good answer only because no other has more.
+const ENOUGH: f32 = 0.4;
+
 /// A candidate whose text was read.
 struct Candidate {
     id: u32,
@@ -42,6 +52,8 @@ struct Candidate {
     words: f32,
     near: Option<f32>,
     has: Vec<usize>,
+    /// A hash of the text.
+    hash: i64,
 }
 
 /// The best candidates as hits.
@@ -71,23 +83,32 @@ pub(super) fn hits(
         let (Text(text), tools) = find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
         left = left.saturating_sub(text.len());
         let (words, has) = score::score(request, &text, tools.as_deref());
-        candidates.push(Candidate { id, fact, text, words, near: near_of(id), has });
+        let hash = text_hash(&text);
+        candidates.push(Candidate { id, fact, text, words, near: near_of(id), has, hash });
     }
-    let mut ranked = with_context(&candidates, gathered, facts, wanted, near);
-    ranked.sort_by(|(a, one), (b, two)| two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id)));
-    let mut seen = HashSet::new();
-    let mut hits = Vec::new();
-    for (place, score) in ranked {
-        if hits.len() >= limit {
-            break;
-        }
-        let candidate = &candidates[place];
-        // The same text is found once.
-        if score > 0.0 && seen.insert(text_hash(&candidate.text)) {
-            hits.push(hit(connection, request, candidate, score)?);
-        }
+    let mut copies: HashMap<i64, u32> = HashMap::new();
+    for candidate in &candidates {
+        *copies.entry(candidate.hash).or_default() += 1;
     }
-    Ok(hits)
+    let mut ranked = with_context(request, &candidates, &copies, gathered, facts, near);
+    let order = |(a, one): &(usize, f32), (b, two): &(usize, f32)| {
+        two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id))
+    };
+    ranked.sort_by(order);
+    // What a session says twice, or its transcript has twice, is found once.
+    let mut said = HashSet::new();
+    ranked.retain(|(place, _)| said.insert((candidates[*place].fact.session, candidates[*place].text.trim())));
+    let mut earlier: HashMap<i64, u32> = HashMap::new();
+    for (place, score) in &mut ranked {
+        let hash = candidates[*place].hash;
+        let earlier = earlier.entry(hash).or_default();
+        // What a few messages say is found in each of them; what hundreds say only hides the rest.
+        *score /= 1.0 + *earlier as f32 * (copies[&hash] - 1) as f32 / COPIES;
+        *earlier += 1;
+    }
+    ranked.sort_by(order);
+    ranked.retain(|(_, score)| *score > 0.0);
+    ranked.iter().take(limit).map(|(place, score)| hit(connection, request, &candidates[*place], *score)).collect()
 }
 
 /// Whether a text was there before. Where not everything is searched, the one before may not be found.
@@ -167,14 +188,15 @@ fn nearest(near: &[f32], facts: &Facts, wanted: &Wanted, most: usize) -> Vec<u32
 
 /// Places of candidates, with their scores.
 fn with_context(
+    request: &Request,
     candidates: &[Candidate],
+    copies: &HashMap<i64, u32>,
     gathered: &Gathered,
     facts: &Facts,
-    wanted: &Wanted,
     near: Option<&[f32]>,
 ) -> Vec<(usize, f32)> {
     // What has none of the words is not among the candidates.
-    let words = Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0]));
+    let words = Range::of(candidates.iter().map(|candidate| candidate.words).chain([0.0, ENOUGH * request.whole]));
     let meaning = Range::of(candidates.iter().filter_map(|candidate| candidate.near));
     let blend = |score: f32, near: Option<f32>| {
         let words = words.place(score);
@@ -193,18 +215,17 @@ fn with_context(
             blend(first, near)
         })
     };
+    // What everybody says tells nothing of a session.
+    let is_rare = |hash: &i64| 1.0 / (1.0 + (copies[hash] - 1) as f32 / COPIES_CONTEXT);
     let mut sessions = Sessions::default();
-    for candidate in candidates.iter().filter(|candidate| !is_repeated(&candidate.fact, wanted)) {
-        sessions.add(candidate.fact.session, any(candidate.id));
+    for candidate in candidates {
+        sessions.add(candidate.fact.session, any(candidate.id) * is_rare(&candidate.hash));
     }
     let newest = candidates.iter().map(|candidate| candidate.fact.minutes).max().unwrap_or_default();
     let mut ranked = Vec::with_capacity(candidates.len());
-    for (place, Candidate { id, fact, .. }) in candidates.iter().enumerate() {
-        let context = if is_repeated(fact, wanted) {
-            0.0
-        } else {
-            SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any)
-        };
+    for (place, Candidate { id, fact, hash, .. }) in candidates.iter().enumerate() {
+        let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any);
+        let context = context * is_rare(hash);
         let age = newest.saturating_sub(fact.minutes) as f32;
         let recent = if fact.minutes == 0 { 1.0 } else { 1.0 + RECENT * (-age / RECENTLY).exp() };
         ranked.push((place, (any(*id) + context) * recent));

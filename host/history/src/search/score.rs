@@ -1,5 +1,7 @@
 //! How well a text answers a request.
 
+use std::collections::HashMap;
+
 use super::spelling::Request;
 use crate::store::terms;
 
@@ -14,13 +16,15 @@ const TOGETHER: f32 = 0.35;
 
 /// The score of a text, and which of the request's terms it has.
 pub(super) fn score(request: &Request, text: &str, tools: Option<&str>) -> (f32, Vec<usize>) {
+    let places: HashMap<&str, usize> =
+        request.terms.iter().enumerate().map(|(place, term)| (term.term.as_str(), place)).collect();
     let mut all = terms(text);
     all.extend(tools.into_iter().flat_map(terms));
     let mut counts = vec![0_u32; request.terms.len()];
     let mut together = vec![false; request.pairs.len()];
     let mut last: Option<(usize, usize)> = None;
     for (place, term) in all.iter().enumerate() {
-        let Some(found) = request.terms.iter().position(|wanted| wanted.term == *term) else { continue };
+        let Some(found) = places.get(term.as_str()).copied() else { continue };
         counts[found] += 1;
         // A word may stand between them.
         if let Some((before, earlier)) = last

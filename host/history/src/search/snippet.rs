@@ -90,7 +90,7 @@ fn matches(text: &str, words: &[(&str, f32)]) -> Vec<(Range<usize>, usize, f32)>
             break;
         }
         let piece = &text[run.clone()];
-        let terms = aiw_search::words(piece);
+        let terms = crate::store::words(piece);
         if terms.len() == 1 {
             if let Some(place) = known.get(terms[0].as_str()) {
                 found.push((run, *place, words[*place].1));

@@ -40,6 +40,8 @@ pub(super) struct Request {
     pub pairs: Vec<(usize, usize)>,
     /// The mean number of terms of a message.
     pub mean_length: f32,
+    /// What all of its words count, also those that no message has.
+    pub whole: f32,
 }
 
 impl Request {
@@ -49,6 +51,7 @@ impl Request {
         let sequence = words(text);
         let mut seen = HashSet::new();
         let mut terms: Vec<Term> = Vec::new();
+        let mut whole = 0.0;
         let asked = sequence.iter().cloned().map(|word| (word, 1.0)).chain(names(text).map(|name| (name, NAME)));
         // People type names without what parts them.
         let asked = asked.chain(run_together(text).map(|name| (name, NAME)));
@@ -57,6 +60,9 @@ impl Request {
                 continue;
             }
             let known = frequency(connection, &word)?;
+            if !word.starts_with('§') {
+                whole += rarity(messages, known);
+            }
             if known > 0 {
                 terms.push(Term { term: word, messages: known, weight: counts * rarity(messages, known) });
             } else if !word.starts_with('§') {
@@ -70,7 +76,7 @@ impl Request {
         terms.sort_by(|a, b| a.messages.cmp(&b.messages).then_with(|| a.term.cmp(&b.term)));
         let place = |word: &String| terms.iter().position(|term| term.term == *word);
         let pairs = sequence.windows(2).filter_map(|pair| Some((place(&pair[0])?, place(&pair[1])?))).collect();
-        Ok(Self { terms, pairs, mean_length: (length / messages.max(1.0)).max(1.0) })
+        Ok(Self { terms, pairs, mean_length: (length / messages.max(1.0)).max(1.0), whole })
     }
 }
 

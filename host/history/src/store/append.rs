@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::facts::{Fact, Writer, length_code, minutes};
 use super::forgotten::Forgotten;
@@ -47,8 +47,8 @@ impl Store {
     /// there or neither.
     ///
     /// A message whose session has its uuid already is not stored twice. A fork copies old lines with their uuids under
-    /// its own session id: a copy with the same text is not stored either, so that it is found once, in the session that
-    /// was stored first.
+    /// its own session id: a copy with the same text is not stored either, so that it is found once, in the session whose
+    /// transcript came to be first. If the fork was read before the original, the original takes its messages back.
     pub fn append(
         &self,
         cli: Cli,
@@ -57,10 +57,9 @@ impl Store {
         progress: &Progress,
     ) -> Result<Appended, HistoryError> {
         let forgotten = Forgotten::load(self.directory())?;
-        let append = || -> rusqlite::Result<Appended> {
-            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let append = |transaction: Transaction<'_>| -> rusqlite::Result<Appended> {
             let file = file_number(&transaction, cli, path)?;
-            let mut writing = Writing::new(&transaction, cli, file);
+            let mut writing = Writing::new(&transaction, cli, path, file);
             let mut appended = Appended::default();
             for message in messages {
                 if forgotten.covers(message) {
@@ -76,7 +75,7 @@ impl Store {
             transaction.commit()?;
             Ok(appended)
         };
-        append().map_err(|e| self.failed(e))
+        append(self.begin()?).map_err(|e| self.failed(e))
     }
 
     /// Forgets what came from a transcript that was rewritten, shortened or removed, so that it can be read from the
@@ -85,8 +84,7 @@ impl Store {
     /// Other transcripts may hold copies of it, which were not stored (see [`Store::append`]). Their progress is dropped
     /// too: when they are read again, what is still in them is stored as theirs.
     pub fn redo(&self, path: &Path) -> Result<(), HistoryError> {
-        let redo = || -> rusqlite::Result<()> {
-            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let redo = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             let find = "SELECT id FROM files WHERE path = ?";
             let file: Option<i64> =
                 transaction.query_row(find, [database::path_key(path)], |row| row.get(0)).optional()?;
@@ -101,7 +99,7 @@ impl Store {
             transaction.execute("DELETE FROM problems WHERE path = ?", [database::path_key(path)])?;
             transaction.commit()
         };
-        redo().map_err(|e| self.failed(e))
+        redo(self.begin()?).map_err(|e| self.failed(e))
     }
 }
 
@@ -134,7 +132,12 @@ fn save_progress(connection: &Connection, file: i64, progress: &Progress) -> rus
 struct Writing<'a> {
     connection: &'a Connection,
     cli: Cli,
+    path: &'a Path,
     file: i64,
+    /// Whether other files came to be later than this one.
+    younger: HashMap<i64, bool>,
+    /// Sessions that lost messages to another, or got them back.
+    mend: BTreeSet<i64>,
     facts: Writer<'a>,
     sessions: HashMap<String, i64>,
     projects: HashMap<String, i64>,
@@ -145,11 +148,14 @@ struct Writing<'a> {
 }
 
 impl<'a> Writing<'a> {
-    fn new(connection: &'a Connection, cli: Cli, file: i64) -> Self {
+    fn new(connection: &'a Connection, cli: Cli, path: &'a Path, file: i64) -> Self {
         Self {
             connection,
             cli,
+            path,
             file,
+            younger: HashMap::new(),
+            mend: BTreeSet::new(),
             facts: Writer::new(connection),
             sessions: HashMap::new(),
             projects: HashMap::new(),
@@ -221,21 +227,66 @@ impl<'a> Writing<'a> {
         Ok(true)
     }
 
-    fn is_known(&self, message: &Message, session: i64, text: &str) -> rusqlite::Result<bool> {
-        let mut find = self.connection.prepare_cached("SELECT session, file, text FROM messages WHERE uuid = ?")?;
+    fn is_known(&mut self, message: &Message, session: i64, text: &str) -> rusqlite::Result<bool> {
+        let mut find = self.connection.prepare_cached("SELECT session, file, text, id FROM messages WHERE uuid = ?")?;
         let mut rows = find.query([Key(&message.uuid)])?;
+        let mut copy = None;
         while let Some(row) = rows.next()? {
-            let is_same = row.get::<_, i64>(0)? == session || row.get::<_, Text>(2)?.0 == text;
-            if is_same {
-                let original: i64 = row.get(1)?;
-                if original != self.file {
-                    let mut share = self.connection.prepare_cached("INSERT OR IGNORE INTO shares VALUES (?, ?)")?;
-                    share.execute([original, self.file])?;
-                }
+            let (owner, file, id) = (row.get::<_, i64>(0)?, row.get(1)?, row.get(3)?);
+            if owner == session {
+                self.share(file, self.file)?;
                 return Ok(true);
             }
+            if copy.is_none() && row.get::<_, Text>(2)?.0 == text {
+                copy = Some((owner, file, id));
+            }
         }
-        Ok(false)
+        drop(rows);
+        drop(find);
+        let Some((owner, file, id)) = copy else { return Ok(false) };
+        if self.came_before(file)? {
+            self.take_back(id, owner, session, message)?;
+            self.share(self.file, file)?;
+        } else {
+            self.share(file, self.file)?;
+        }
+        Ok(true)
+    }
+
+    /// Notes that a file holds copies of what another one has.
+    fn share(&self, original: i64, file: i64) -> rusqlite::Result<()> {
+        if original == file {
+            return Ok(());
+        }
+        let mut share = self.connection.prepare_cached("INSERT OR IGNORE INTO shares VALUES (?, ?)")?;
+        share.execute([original, file]).map(drop)
+    }
+
+    /// Whether this transcript came to be before another, as far as the file system knows.
+    fn came_before(&mut self, other: i64) -> rusqlite::Result<bool> {
+        if let Some(known) = self.younger.get(&other) {
+            return Ok(*known);
+        }
+        let mut find = self.connection.prepare_cached("SELECT path FROM files WHERE id = ?")?;
+        let path: Option<Vec<u8>> = find.query_row([other], |row| row.get(0)).optional()?;
+        let since = |path: &Path| std::fs::symlink_metadata(path).and_then(|meta| meta.created()).ok();
+        let other_since = path.and_then(|path| since(&database::path_of(&path)));
+        let is_younger = since(self.path).zip(other_since).is_some_and(|(own, other)| own < other);
+        self.younger.insert(other, is_younger);
+        Ok(is_younger)
+    }
+
+    /// Gives a message that a fork has copied to the session that said it.
+    fn take_back(&mut self, id: i64, from: i64, session: i64, message: &Message) -> rusqlite::Result<()> {
+        let mut give =
+            self.connection.prepare_cached("UPDATE messages SET session = ?2, file = ?3, offset = ?4 WHERE id = ?1")?;
+        give.execute(params![id, session, self.file, message.offset.cast_signed()])?;
+        let mut count = self.connection.prepare_cached("UPDATE sessions SET messages = messages + ?2 WHERE id = ?1")?;
+        count.execute([from, -1])?;
+        count.execute([session, 1])?;
+        self.facts.give(id, u32::try_from(session).unwrap_or_default())?;
+        self.mend.extend([from, session]);
+        Ok(())
     }
 
     fn project(&mut self, path: &str) -> rusqlite::Result<i64> {
@@ -267,6 +318,7 @@ impl<'a> Writing<'a> {
 
     fn finish(mut self) -> rusqlite::Result<()> {
         self.facts.flush()?;
+        mend_sessions(self.connection, &self.mend)?;
         count_terms(self.connection, &self.terms)?;
         count(self.connection, self.messages, self.length)
     }
@@ -383,7 +435,7 @@ pub(crate) fn text_hash(text: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Store;
+    use crate::{Forget, Query, Store};
 
     fn message(session: &str, uuid: &str, text: &str) -> Message {
         Message {
@@ -433,6 +485,40 @@ mod tests {
         assert_eq!(having(&store, "登录"), [2]);
         assert_eq!(having(&store, "bash").len(), 4);
         assert_eq!(count(&store, "messages"), 4);
+    }
+
+    #[test]
+    fn a_fork_that_was_read_first_gives_back_what_the_original_said() {
+        let home = tempfile::tempdir().unwrap();
+        let (a, b) = (home.path().join("a.jsonl"), home.path().join("b.jsonl"));
+        std::fs::write(&a, "").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::fs::write(&b, "").unwrap();
+        if std::fs::metadata(&a).unwrap().created().is_err() {
+            eprintln!("NOT RUN: this file system does not know when a file came to be");
+            return;
+        }
+        let store = Store::open(&home.path().join("history")).unwrap();
+        let fork = [message("f", "1", "handshake"), message("f", "2", "another way")];
+        store.append(Cli::Claude, &b, &fork, &progress(12)).unwrap();
+        let old = [message("s", "1", "handshake"), message("s", "3", "and on")];
+        let appended = store.append(Cli::Claude, &a, &old, &progress(9)).unwrap();
+        assert_eq!(appended, Appended { stored: 1, known: 1, forgotten: 0 });
+        let sessions = || -> Vec<(String, i64, String)> {
+            let mut list =
+                store.connection.prepare("SELECT name, messages, title FROM sessions ORDER BY name").unwrap();
+            list.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect()
+        };
+        assert_eq!(sessions(), [("f".into(), 1, "another way".into()), ("s".into(), 2, "handshake".into())]);
+        // It is found there.
+        let hits = |text| store.search(&Query { text, ..Query::default() }, None).unwrap();
+        let found: Vec<_> = hits("handshake").into_iter().filter(|hit| hit.uuid == "1").collect();
+        assert_eq!((found.len(), found[0].session.as_str(), found[0].path.as_path()), (1, "s", a.as_path()));
+        // Forgetting the fork leaves it, and reading both again changes nothing.
+        store.forget(&Forget::Session("f")).unwrap();
+        store.append(Cli::Claude, &a, &old, &progress(9)).unwrap();
+        store.append(Cli::Claude, &b, &fork, &progress(12)).unwrap();
+        assert_eq!(sessions(), [("s".into(), 2, "handshake".into())]);
     }
 
     #[test]
@@ -489,9 +575,23 @@ mod tests {
         let store = Store::open(home.path()).unwrap();
         assert!(store.must_rebuild().unwrap());
         assert_eq!(count(&store, "messages"), 0);
+        // A newer one has it now, also while this one has it open.
         store.connection.pragma_update(None, "user_version", 99).unwrap();
+        let appended = store.append(Cli::Codex, Path::new("/t"), &[message("s", "2", "text")], &progress(1));
+        assert!(matches!(appended, Err(HistoryError::Newer { found: 99, .. })));
+        assert!(matches!(store.redo(Path::new("/t")), Err(HistoryError::Newer { .. })));
+        assert!(matches!(store.skipped(Path::new("/t"), "x"), Err(HistoryError::Newer { .. })));
+        assert_eq!(count(&store, "messages") + count(&store, "problems"), 0);
+        store.connection.execute("ALTER TABLE messages RENAME TO sayings", []).unwrap();
+        let read = store.would_forget(&Forget::Before(0));
+        assert!(matches!(read, Err(HistoryError::Newer { found: 99, .. })), "{read:?}");
         drop(store);
         assert!(matches!(Store::open(home.path()), Err(HistoryError::Newer { found: 99, .. })));
+        // Nor is it set aside if somebody saw damage in it.
+        let before = std::fs::read(&place).unwrap();
+        std::fs::write(home.path().join("damaged"), "seen").unwrap();
+        assert!(matches!(Store::open(home.path()), Err(HistoryError::Newer { found: 99, .. })));
+        assert!(home.path().join("damaged").exists() && std::fs::read(&place).unwrap() == before);
     }
 
     #[test]

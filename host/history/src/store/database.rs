@@ -17,6 +17,9 @@ const DAMAGED: &str = "damaged";
 /// A damaged database, until the next one is set aside.
 const ASIDE: &str = "history.db.damaged";
 
+/// A database that is not there is not made.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 pub(super) struct Opened {
     pub connection: Connection,
 }
@@ -48,10 +51,11 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
             aiw_home::replace(&place, b"", aiw_home::Mode::Private)?;
         }
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(&place, flags).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(&place, FLAGS).map_err(failed)?;
     connection.busy_timeout(PATIENCE).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // What a newer aiw made stays as it is.
+    refuse_newer(directory, &connection)?;
     let prepare = || -> rusqlite::Result<()> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // A request is dropped from the queue once its messages are committed, so a commit must survive a power cut.
@@ -64,9 +68,16 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
         connection.pragma_update(None, "temp_store", "MEMORY")
     };
     prepare().map_err(failed)?;
-    match schema::migrate(&mut connection).map_err(failed)? {
-        None => Ok(Opened { connection }),
-        Some(found) => Err(HistoryError::Newer { path: place, found, known: schema::VERSION }),
+    schema::migrate(&mut connection).map_err(failed)?;
+    refuse_newer(directory, &connection)?;
+    Ok(Opened { connection })
+}
+
+/// An error if a newer aiw made the database, or has changed it since it was opened.
+pub(super) fn refuse_newer(directory: &Path, connection: &Connection) -> Result<(), HistoryError> {
+    match schema::newer(connection).map_err(|error| failed(directory, error))? {
+        None => Ok(()),
+        Some(found) => Err(HistoryError::Newer { path: path(directory), found, known: schema::VERSION }),
     }
 }
 
@@ -82,12 +93,19 @@ pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
 fn anew(directory: &Path) -> Result<Opened, HistoryError> {
     let turn = aiw_home::Turn::acquire(&directory.join(".rebuild.lock"))?;
     // Another process may have been faster.
-    if !directory.join(DAMAGED).exists()
-        && let Ok(opened) = attempt(directory)
-    {
-        return Ok(opened);
+    if !directory.join(DAMAGED).exists() {
+        match attempt(directory) {
+            Err(HistoryError::Damaged { .. }) => {}
+            result => return result,
+        }
     }
     let place = path(directory);
+    // A newer aiw sets its own aside, and fills it again.
+    if let Ok(connection) = Connection::open_with_flags(&place, FLAGS)
+        && let Ok(Some(found)) = schema::newer(&connection)
+    {
+        return Err(HistoryError::Newer { path: place, found, known: schema::VERSION });
+    }
     let with = |suffix: &str| directory.join(format!("history.db{suffix}"));
     let io =
         |action: &'static str, path: &Path, error| HistoryError::Home(aiw_home::HomeError::io(action, path, error));

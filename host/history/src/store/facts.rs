@@ -89,6 +89,19 @@ impl<'a> Writer<'a> {
 
     /// Writes the record of a message; none if it can't be found any more.
     pub fn put(&mut self, message: i64, fact: Option<Fact>) -> rusqlite::Result<()> {
+        self.record(message, |record| *record = fact.map_or([0; RECORD], Fact::bytes))
+    }
+
+    /// Writes that a message belongs to another session.
+    pub fn give(&mut self, message: i64, session: u32) -> rusqlite::Result<()> {
+        self.record(message, |record| {
+            if let Some(fact) = Fact::parse(*record) {
+                *record = Fact { session, ..fact }.bytes();
+            }
+        })
+    }
+
+    fn record(&mut self, message: i64, change: impl FnOnce(&mut [u8; RECORD])) -> rusqlite::Result<()> {
         let (block, place) = (message / BLOCK, usize::try_from(message % BLOCK).unwrap_or_default() * RECORD);
         if self.open.as_ref().is_none_or(|(open, _)| *open != block) {
             self.flush()?;
@@ -100,7 +113,9 @@ impl<'a> Writer<'a> {
             if records.len() < place + RECORD {
                 records.resize(place + RECORD, 0);
             }
-            records[place..place + RECORD].copy_from_slice(&fact.map_or([0; RECORD], Fact::bytes));
+            if let Some(record) = records[place..].first_chunk_mut() {
+                change(record);
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Transaction, TransactionBehavior};
+use rusqlite::Transaction;
 
 use super::append::drop_messages;
 use super::forgotten::Forgotten;
@@ -49,15 +49,14 @@ impl Store {
         let which = self.which(what)?;
         let forgot = self.would_forget(what)?;
         self.remember_forgetting(what, &which)?;
-        let forget = || -> rusqlite::Result<()> {
-            let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+        let forget = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             drop_messages(&transaction, &format!("SELECT id FROM messages WHERE {which}"), [])?;
             // Entries of the index go when its parts are merged.
             transaction.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
             transaction.commit()?;
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         };
-        forget().map_err(|e| self.failed(e))?;
+        forget(self.begin()?).map_err(|e| self.failed(e))?;
         database::remove_aside(self.directory())?;
         Ok(forgot)
     }

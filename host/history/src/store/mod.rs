@@ -14,7 +14,7 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::{Cli, HistoryError, Role};
 pub use append::Appended;
@@ -94,7 +94,11 @@ impl Store {
 
     /// Says that all transcripts were read again.
     pub fn rebuilt(&self) -> Result<(), HistoryError> {
-        self.connection.execute("UPDATE state SET rebuild = 0", []).map(drop).map_err(|e| self.failed(e))
+        let rebuilt = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
+            transaction.execute("UPDATE state SET rebuild = 0", [])?;
+            transaction.commit()
+        };
+        rebuilt(self.begin()?).map_err(|e| self.failed(e))
     }
 
     /// Looks for damage in the whole database. It takes seconds for a large one. A damaged one is set aside when it is
@@ -142,14 +146,15 @@ impl Store {
     /// Notes that a part of a transcript could not be read. `doctor` names it.
     pub fn skipped(&self, path: &Path, reason: &str) -> Result<(), HistoryError> {
         let reason = aiw_core::one_line(reason, 200);
-        let note = || -> rusqlite::Result<()> {
-            let mut note = self.connection.prepare_cached(
+        let note = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
+            transaction.execute(
                 "INSERT INTO problems (path, reason, count, time) VALUES (?, ?, 1, ?)
                  ON CONFLICT DO UPDATE SET count = count + 1, time = excluded.time",
+                params![database::path_key(path), reason, now()],
             )?;
-            note.execute(params![database::path_key(path), reason, now()]).map(drop)
+            transaction.commit()
         };
-        note().map_err(|e| self.failed(e))
+        note(self.begin()?).map_err(|e| self.failed(e))
     }
 
     /// What could not be read, the latest first: at most a thousand.
@@ -188,9 +193,21 @@ impl Store {
         }
     }
 
+    /// Begins to write. A newer aiw may have changed the database since it was opened; then nothing is written.
+    fn begin(&self) -> Result<Transaction<'_>, HistoryError> {
+        let begun = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|e| self.failed(e))?;
+        database::refuse_newer(&self.directory, &transaction)?;
+        Ok(transaction)
+    }
+
     /// What an error of SQLite means here. Damage is noted, so that the next process sets the database aside.
     pub(crate) fn failed(&self, error: rusqlite::Error) -> HistoryError {
-        database::failed(&self.directory, error)
+        // Tables that a newer aiw changed may look like damage.
+        database::refuse_newer(&self.directory, &self.connection)
+            .err()
+            .filter(HistoryError::is_newer)
+            .unwrap_or_else(|| database::failed(&self.directory, error))
     }
 }
 

@@ -29,7 +29,8 @@ impl Packed {
 thread_local! {
     // Making one costs more than most texts.
     static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::new(4), false));
-    static DECOMPRESS: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+    // With room for the longest text.
+    static DECOMPRESS: RefCell<(Decompress, Vec<u8>)> = RefCell::new((Decompress::new(false), Vec::new()));
 }
 
 fn deflated(text: &str) -> Option<Vec<u8>> {
@@ -46,16 +47,16 @@ fn deflated(text: &str) -> Option<Vec<u8>> {
 }
 
 fn inflated(bytes: &[u8]) -> FromSqlResult<String> {
-    let mut text = Vec::with_capacity(MAX_TEXT);
-    DECOMPRESS.with_borrow_mut(|decompress| {
+    let text = DECOMPRESS.with_borrow_mut(|(decompress, room)| {
         decompress.reset(false);
-        match decompress.decompress_vec(bytes, &mut text, FlushDecompress::Finish) {
-            Ok(Status::StreamEnd) => Ok(()),
+        room.clear();
+        room.reserve(MAX_TEXT);
+        match decompress.decompress_vec(bytes, room, FlushDecompress::Finish) {
+            Ok(Status::StreamEnd) => Ok(room.clone()),
             Ok(_) => Err(FromSqlError::Other("a text is cut off".into())),
             Err(error) => Err(FromSqlError::Other(Box::new(error))),
         }
     })?;
-    text.shrink_to_fit();
     String::from_utf8(text).map_err(|error| FromSqlError::Other(Box::new(error)))
 }
 
@@ -143,6 +144,15 @@ mod tests {
         for text in
             ["", "short", &"a longer text, which is the same again and again. ".repeat(300), &"0123456789".repeat(1600)]
         {
+            let back: Text = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
+            assert_eq!(back.0, text);
+        }
+        // Those that fill what was set aside for them, and the longest.
+        let long = "most pasted ".repeat(MAX_TEXT / 12 + 1);
+        for length in
+            (5..19).flat_map(|power| [(1 << power) - 1, 1 << power, (1 << power) + 1]).filter(|n| *n <= MAX_TEXT)
+        {
+            let text = &long[..length];
             let back: Text = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, text);
         }

@@ -60,25 +60,104 @@ CREATE TABLE vectors (
     codes BLOB NOT NULL, PRIMARY KEY (model, first));
 ";
 
-/// Brings a database to the newest version. Returns the version that it has if it is newer than that.
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<Option<i64>> {
-    let version = |connection: &Connection| connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+/// The version of a database that a newer aiw made.
+pub(super) fn newer(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let found = version(connection)?;
-    if found == VERSION {
-        return Ok(None);
-    }
-    if found > VERSION {
-        return Ok(Some(found));
+    Ok((found > VERSION).then_some(found))
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Brings a database to the newest version, or leaves it as it is.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    migrate_by(connection, &MIGRATIONS)
+}
+
+fn migrate_by(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
+    let newest = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    if version(connection)? >= newest {
+        return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have been faster.
+    // Another process may have been faster, also a newer aiw.
     let found = version(&transaction)?;
-    for migration in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
+    for migration in migrations.iter().skip(usize::try_from(found).unwrap_or_default()) {
         transaction.execute_batch(migration)?;
     }
-    if found < VERSION {
-        transaction.pragma_update(None, "user_version", VERSION)?;
+    if found < newest {
+        transaction.pragma_update(None, "user_version", newest)?;
     }
-    transaction.commit()?;
-    Ok((found > VERSION).then_some(found))
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// A second version that takes long enough to be killed on its way.
+    const SECOND: &str = "
+        CREATE TABLE later (number INTEGER PRIMARY KEY, filler TEXT NOT NULL);
+        UPDATE state SET messages = messages + 1;
+        WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 300000)
+        INSERT INTO later SELECT n, hex(zeroblob(200)) FROM count;
+    ";
+
+    fn open(directory: &Path) -> Connection {
+        let connection = Connection::open(directory.join("history.db")).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        // What is changed goes to the disk before the end.
+        connection.pragma_update(None, "cache_size", 20).unwrap();
+        connection
+    }
+
+    fn state(connection: &Connection) -> (i64, i64, bool) {
+        let messages = connection.query_row("SELECT messages FROM state", [], |row| row.get(0)).unwrap();
+        let has_later = "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'later')";
+        (version(connection).unwrap(), messages, connection.query_row(has_later, [], |row| row.get(0)).unwrap())
+    }
+
+    #[test]
+    fn a_migration_that_is_killed_has_changed_nothing_and_the_next_one_does_all_of_it() {
+        // This very test is also the process that is killed.
+        const DIRECTORY: &str = "AIW_TEST_MIGRATION";
+        if let Some(directory) = std::env::var_os(DIRECTORY) {
+            migrate_by(&mut open(Path::new(&directory)), &[FIRST, SECOND]).unwrap();
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        migrate(&mut open(home.path())).unwrap();
+        assert_eq!(state(&open(home.path())), (1, 0, false));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "store::schema::tests::a_migration_that_is_killed_has_changed_nothing_and_the_next_one_does_all_of_it",
+            ])
+            .env(DIRECTORY, home.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // It is in the middle: pages of its transaction are on the disk.
+        let start = Instant::now();
+        let written = || std::fs::metadata(home.path().join("history.db-wal")).map_or(0, |meta| meta.len());
+        while written() < 1 << 20 {
+            assert!(start.elapsed() < Duration::from_secs(60) && child.try_wait().unwrap().is_none());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(state(&open(home.path())), (1, 0, false));
+        migrate_by(&mut open(home.path()), &[FIRST, SECOND]).unwrap();
+        assert_eq!(state(&open(home.path())), (2, 1, true));
+        // To this aiw, it is newer; nothing is changed.
+        assert_eq!(newer(&open(home.path())).unwrap(), Some(2));
+        migrate(&mut open(home.path())).unwrap();
+        assert_eq!(state(&open(home.path())), (2, 1, true));
+    }
 }

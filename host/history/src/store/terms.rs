@@ -1,5 +1,6 @@
 //! The terms of a text: what is put into the index of words, and looked for in it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The longest name that is a term as a whole, in bytes.
@@ -8,14 +9,100 @@ const MAX_NAME: usize = 64;
 /// The terms of a text in their order: its words, and after the words of a name of several parts (`getUserName`,
 /// `max_retries`, `E0502`, `utf-8`) the whole name as one term, so that it is found among those that have its parts.
 pub(crate) fn terms(text: &str) -> Vec<String> {
-    let mut terms = aiw_search::words(text);
+    let mut terms = words(text);
     terms.extend(names(text));
     terms
 }
 
 /// The words of a text alone.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    aiw_search::words(text)
+    aiw_search::words(&plain(text))
+}
+
+/// A text with letters as people type them who have no keys for others (`réunion` is `reunion`), and with words apart
+/// that an apostrophe joins (`l'erreur`, `what's`).
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() && !text.contains('\'') {
+        return Cow::Borrowed(text);
+    }
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        match c {
+            '\'' | '’' => {
+                let is_letter = |c: char| c.is_alphabetic();
+                let before = text[..at].rsplit(|c| !is_letter(c)).next().unwrap_or_default();
+                let after = text[at + c.len_utf8()..].split(|c| !is_letter(c)).next().unwrap_or_default();
+                if before.is_empty() || after.is_empty() || ELIDED.contains(&before.to_ascii_lowercase().as_str()) {
+                    made.push(' ');
+                } else if ENDINGS.contains(&after.to_ascii_lowercase().as_str()) {
+                    // They say nothing.
+                    while rest.next_if(|(_, c)| is_letter(*c)).is_some() {}
+                    made.push(' ');
+                } else {
+                    made.push('\'');
+                }
+            }
+            // Marks above and below the letter before them.
+            '\u{300}'..='\u{36f}' => {}
+            _ => match letter(c) {
+                Some(letters) => made.push_str(letters),
+                None => made.push(c),
+            },
+        }
+    }
+    Cow::Owned(made)
+}
+
+/// What French and Italian put before a word.
+const ELIDED: [&str; 18] = [
+    "l", "d", "j", "m", "t", "s", "c", "n", "qu", "jusqu", "lorsqu", "puisqu", "quelqu", "dell", "nell", "all", "un",
+    "sull",
+];
+
+/// What English puts after one.
+const ENDINGS: [&str; 6] = ["s", "m", "re", "ve", "ll", "d"];
+
+/// A letter without what stands above or below it.
+const fn letter(c: char) -> Option<&'static str> {
+    Some(match c {
+        'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => "A",
+        'à'..='å' | 'ā' | 'ă' | 'ą' => "a",
+        'Ç' | 'Ć' | 'Č' => "C",
+        'ç' | 'ć' | 'č' => "c",
+        'Ď' | 'Đ' => "D",
+        'ď' | 'đ' => "d",
+        'È'..='Ë' | 'Ē' | 'Ė' | 'Ę' | 'Ě' => "E",
+        'è'..='ë' | 'ē' | 'ė' | 'ę' | 'ě' => "e",
+        'Ğ' => "G",
+        'ğ' => "g",
+        'Ì'..='Ï' | 'Ī' | 'Į' | 'İ' => "I",
+        'ì'..='ï' | 'ī' | 'į' | 'ı' => "i",
+        'Ł' => "L",
+        'ł' => "l",
+        'Ñ' | 'Ń' | 'Ň' => "N",
+        'ñ' | 'ń' | 'ň' => "n",
+        'Ò'..='Ö' | 'Ø' | 'Ō' | 'Ő' => "O",
+        'ò'..='ö' | 'ø' | 'ō' | 'ő' => "o",
+        'Ř' => "R",
+        'ř' => "r",
+        'Ś' | 'Ş' | 'Š' | 'Ș' => "S",
+        'ś' | 'ş' | 'š' | 'ș' => "s",
+        'Ţ' | 'Ť' | 'Ț' => "T",
+        'ţ' | 'ť' | 'ț' => "t",
+        'Ù'..='Ü' | 'Ū' | 'Ů' | 'Ű' | 'Ų' => "U",
+        'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' => "u",
+        'Ý' | 'Ÿ' => "Y",
+        'ý' | 'ÿ' => "y",
+        'Ź' | 'Ż' | 'Ž' => "Z",
+        'ź' | 'ż' | 'ž' => "z",
+        'Æ' => "AE",
+        'æ' => "ae",
+        'Œ' => "OE",
+        'œ' => "oe",
+        'ß' => "ss",
+        _ => return None,
+    })
 }
 
 /// How often each term of a text occurs.
@@ -27,29 +114,43 @@ pub(super) fn counts(terms: Vec<String>) -> HashMap<String, u32> {
     counts
 }
 
-/// Names that have several parts, each as one term: lower case, without what parts them.
+/// Names that have several parts, each as one term: lower case, without what parts them. Of a path (`store.getUser`,
+/// `std::io::Error`) also the names in it that have several parts themselves.
 pub(crate) fn names(text: &str) -> impl Iterator<Item = String> {
-    let is_joint = |c: char| matches!(c, '_' | '-' | '.' | ':');
-    let pieces = text.split(move |c: char| !(c.is_ascii_alphanumeric() || is_joint(c)));
-    pieces.filter_map(move |piece| {
-        let piece = piece.trim_matches(is_joint);
-        if piece.len() < 3 || piece.len() > MAX_NAME {
-            return None;
-        }
-        let bytes = piece.as_bytes();
-        let has_parts = bytes.iter().any(|b| !b.is_ascii_alphanumeric())
-            || bytes.windows(2).any(|pair| match pair {
-                [a, b] => {
-                    (a.is_ascii_lowercase() && b.is_ascii_uppercase()) || (a.is_ascii_digit() != b.is_ascii_digit())
-                }
-                _ => false,
-            });
-        let is_word = bytes.iter().any(u8::is_ascii_alphabetic);
-        // A mark keeps it from being taken for a word of the same letters.
-        (has_parts && is_word).then(|| {
-            let letters = piece.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
-            std::iter::once('§').chain(letters).collect()
-        })
+    let pieces = text.split(|c: char| !(c.is_ascii_alphanumeric() || is_joint(c) || is_step(c)));
+    pieces.flat_map(|piece| {
+        let piece = piece.trim_matches(|c| is_joint(c) || is_step(c));
+        let steps = piece.contains(is_step).then(|| piece.split(is_step));
+        std::iter::once(piece).chain(steps.into_iter().flatten()).filter_map(name)
+    })
+}
+
+/// What stands between the parts of a name.
+const fn is_joint(c: char) -> bool {
+    matches!(c, '_' | '-')
+}
+
+/// What stands between the names of a path.
+const fn is_step(c: char) -> bool {
+    matches!(c, '.' | ':')
+}
+
+fn name(piece: &str) -> Option<String> {
+    let piece = piece.trim_matches(is_joint);
+    if piece.len() < 3 || piece.len() > MAX_NAME {
+        return None;
+    }
+    let bytes = piece.as_bytes();
+    let has_parts = bytes.iter().any(|b| !b.is_ascii_alphanumeric())
+        || bytes.windows(2).any(|pair| match pair {
+            [a, b] => (a.is_ascii_lowercase() && b.is_ascii_uppercase()) || (a.is_ascii_digit() != b.is_ascii_digit()),
+            _ => false,
+        });
+    let is_word = bytes.iter().any(u8::is_ascii_alphabetic);
+    // A mark keeps it from being taken for a word of the same letters.
+    (has_parts && is_word).then(|| {
+        let letters = piece.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+        std::iter::once('§').chain(letters).collect()
     })
 }
 
@@ -64,5 +165,17 @@ mod tests {
         assert_eq!(terms("error[E0502]."), ["error", "e", "0502", "§e0502"]);
         assert_eq!(terms("登录 page"), ["登录", "page"]);
         assert_eq!(names("std::io::Error a-b. 12:30 ...").collect::<Vec<_>>(), ["§stdioerror", "§ab"]);
+        assert_eq!(names("self.getUser(&x_y)").collect::<Vec<_>>(), ["§selfgetuser", "§getuser", "§xy"]);
+        assert_eq!(names("db.rs:12").collect::<Vec<_>>(), ["§dbrs12"]);
+    }
+
+    #[test]
+    fn letters_and_apostrophes_are_as_people_type_them() {
+        assert_eq!(words("l'écran, qu’il Größe"), words("l ecran qu il grosse"));
+        assert_eq!(words("Lucas's what's I’m they've"), words("lucas what i they"));
+        assert_eq!(words("don't"), words("don’t"));
+        assert_eq!(words("re\u{301}union"), words("réunion"));
+        assert_eq!(words("'quoted' 'a"), words("quoted a"));
+        assert_eq!(words("ガード"), ["ガー", "ード"]);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use aiw_vectors::{Embedder, kernel};
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::packed::Text;
 use super::{Store, database};
@@ -29,7 +29,11 @@ impl Store {
             let after = last_embedded(&self.connection, model).map_err(failed)?;
             let texts = texts_after(&self.connection, after, BATCH.min(most - made)).map_err(failed)?;
             if texts.is_empty() {
-                self.connection.execute("DELETE FROM vectors WHERE model <> ?", [model]).map_err(failed)?;
+                let others = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
+                    transaction.execute("DELETE FROM vectors WHERE model <> ?", [model])?;
+                    transaction.commit()
+                };
+                others(self.begin()?).map_err(failed)?;
                 break;
             }
             let start = |text: &'_ str| text.floor_char_boundary(MAX_EMBEDDED);
@@ -37,7 +41,7 @@ impl Store {
             let vectors = embedder.embed(&cut)?;
             let entries: Vec<(i64, &[f32])> =
                 texts.iter().map(|(id, _)| *id).zip(vectors.iter().map(Vec::as_slice)).collect();
-            if !self.keep(model, after, &entries).map_err(failed)? {
+            if !Self::keep(self.begin()?, model, after, &entries).map_err(failed)? {
                 // Another process embeds too.
                 break;
             }
@@ -72,8 +76,7 @@ impl Store {
     }
 
     /// `false` if somebody else went on meanwhile.
-    fn keep(&self, model: i64, after: i64, entries: &[(i64, &[f32])]) -> rusqlite::Result<bool> {
-        let transaction = Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)?;
+    fn keep(transaction: Transaction<'_>, model: i64, after: i64, entries: &[(i64, &[f32])]) -> rusqlite::Result<bool> {
         if last_embedded(&transaction, model)? != after {
             return Ok(false);
         }
@@ -303,5 +306,130 @@ pub mod bench {
     pub fn scan(store: &Store, identity: &str, vector: &[f32]) -> Result<usize, HistoryError> {
         let near = nearness(&store.connection, store.directory(), identity, vector, 2_000_000);
         Ok(near.map_err(|e| store.failed(e))?.map_or(0, |near| near.iter().filter(|near| !near.is_nan()).count()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use aiw_tests::{onnx_runtime, tiny_model};
+    use aiw_vectors::ModelFiles;
+
+    use super::*;
+    use crate::{Cli, Forget, Message, Progress, Query, Role};
+
+    /// A model that differs from those of other names in its identity alone.
+    fn model(dir: &Path, name: &str) -> Option<Embedder> {
+        let runtime = onnx_runtime()?;
+        let dir = dir.join(name);
+        tiny_model(&dir);
+        let tokenizer = dir.join("tokenizer.json");
+        let text = std::fs::read_to_string(&tokenizer).unwrap();
+        std::fs::write(tokenizer, format!("{text}{}", " ".repeat(name.len()))).unwrap();
+        Some(Embedder::load(&ModelFiles::new(dir, runtime)).unwrap())
+    }
+
+    /// A text with a meaning of its own.
+    fn text(number: usize) -> String {
+        let times = |word: &str, place: u32| format!("{word} ").repeat(number / 9_usize.pow(place) % 9);
+        format!("{}{}{}mail", times("news", 0), times("convert", 1), times("song", 2))
+    }
+
+    fn add(store: &Store, numbers: std::ops::Range<usize>) {
+        let messages: Vec<Message> = numbers
+            .map(|number| Message {
+                uuid: format!("m{number}"),
+                session: format!("s{}", number % 7),
+                project: "/p".into(),
+                time: None,
+                role: Role::User,
+                tools: Vec::new(),
+                text: text(number),
+                agent: None,
+                offset: 0,
+            })
+            .collect();
+        let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+        store.append(Cli::Claude, Path::new("/t"), &messages, &progress).unwrap();
+    }
+
+    /// The ids that have a vector of a model, and its codes.
+    fn vectors(store: &Store, embedder: &Embedder) -> Vec<(i64, Vec<u8>)> {
+        let model = store.model(embedder).unwrap();
+        let mut list = store.connection.prepare("SELECT ids, units, codes FROM vectors WHERE model = ?").unwrap();
+        let rows = list.query_map([model], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let mut all = Vec::new();
+        for row in rows {
+            let (ids, units, codes): (Vec<u8>, Vec<u8>, Vec<u8>) = row.unwrap();
+            let ids: Vec<i64> = ids.as_chunks::<8>().0.iter().map(|id| i64::from_le_bytes(*id)).collect();
+            assert_eq!(units.len(), ids.len() * 4);
+            let width = codes.len() / ids.len();
+            all.extend(ids.iter().copied().zip(codes.chunks(width).map(<[u8]>::to_vec)));
+        }
+        all
+    }
+
+    fn ids(store: &Store) -> BTreeSet<i64> {
+        let mut list = store.connection.prepare("SELECT id FROM messages").unwrap();
+        list.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn found(store: &Store, embedder: &Embedder) -> usize {
+        // No message has this word, so only vectors find any.
+        store.search(&Query { text: "headlines", ..Query::default() }, Some(embedder)).unwrap().len()
+    }
+
+    #[test]
+    fn a_changed_model_makes_new_vectors_while_the_old_ones_are_used() {
+        let home = tempfile::tempdir().unwrap();
+        let (Some(one), Some(two)) = (model(home.path(), "one"), model(home.path(), "twofold")) else { return };
+        assert_ne!(one.identity(), two.identity());
+        let store = Store::open(&home.path().join("history")).unwrap();
+        add(&store, 0..600);
+        while store.embed(&one, 1000).unwrap() > 0 {}
+        assert_eq!((vectors(&store, &one).len(), store.without_vectors(&one).unwrap()), (600, 0));
+        assert_eq!((found(&store, &one), found(&store, &two)), (10, 0));
+        assert_eq!(store.embed(&two, 200).unwrap(), 200);
+        // Both are there, and messages go on coming.
+        assert_eq!((vectors(&store, &one).len(), vectors(&store, &two).len()), (600, 200));
+        assert_eq!((found(&store, &one), found(&store, &two)), (10, 10));
+        add(&store, 600..650);
+        assert_eq!(store.without_vectors(&two).unwrap(), 450);
+        while store.embed(&two, 100).unwrap() > 0 {}
+        assert_eq!((vectors(&store, &one).len(), found(&store, &one)), (0, 0));
+        let new: BTreeSet<i64> = vectors(&store, &two).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(new, ids(&store));
+        assert_eq!(found(&store, &two), 10);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_no_vector_of_any_model() {
+        let home = tempfile::tempdir().unwrap();
+        let (Some(one), Some(two)) = (model(home.path(), "one"), model(home.path(), "twofold")) else { return };
+        let directory = home.path().join("history");
+        let store = Store::open(&directory).unwrap();
+        add(&store, 0..600);
+        while store.embed(&one, 1000).unwrap() > 0 {}
+        store.embed(&two, 300).unwrap();
+        let before = vectors(&store, &one);
+        let forgot = store.forget(&Forget::Session("s3")).unwrap();
+        let left = ids(&store);
+        assert_eq!(left.len() + forgot.messages, 600);
+        for (embedder, all) in [(&one, left.len()), (&two, left.range(..=300).count())] {
+            let kept: BTreeSet<i64> = vectors(&store, embedder).into_iter().map(|(id, _)| id).collect();
+            assert!(kept.is_subset(&left));
+            assert_eq!(kept.len(), all);
+        }
+        let bytes = std::fs::read(directory.join("history.db")).unwrap();
+        let is_there = |codes: &[u8]| memchr::memmem::find(&bytes, codes).is_some();
+        // Some are the same as others.
+        let kept: BTreeSet<&Vec<u8>> =
+            before.iter().filter(|(id, _)| left.contains(id)).map(|(_, codes)| codes).collect();
+        let gone: Vec<&Vec<u8>> = before.iter().map(|(_, codes)| codes).filter(|codes| !kept.contains(codes)).collect();
+        // What is kept is as it was, but for what a page's end cuts; what is not, is not even in free pages.
+        assert!(kept.iter().filter(|codes| is_there(codes)).count() * 10 > kept.len() * 9);
+        let found = gone.iter().filter(|codes| is_there(codes)).count();
+        assert!(gone.len() > 20 && found == 0, "{found} of {}", gone.len());
     }
 }

@@ -77,9 +77,10 @@ const ROOMS: [(&str, &[&str]); 25] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 4] = [
+const TESTS: [(&str, &str); 5] = [
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),
+    ("aiw-history", "aiw-tests"),
     ("aiw-tests", "aiw-history"),
     ("aiw-vectors", "aiw-tests"),
 ];
