@@ -1,6 +1,7 @@
 //! Secrets are nowhere in what is kept and shown.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use aiw_tests::Environment;
@@ -26,7 +27,7 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
         ),
     );
     let call = json!({"type": "assistant", "uuid": "a1", "sessionId": "s-1", "cwd": "/srv/p", "timestamp": "2026-03-01T10:00:00Z",
-        "message": {"content": [{"type": "tool_use", "id": "t", "name": "Bash", "input": {"command": "heron -H 'Authorization: Bearer canary-token-1'", "password": "canary-pass3"}}]}});
+        "message": {"content": [{"type": "tool_use", "id": "t", "name": "mcp__vault-canary-7f3a__run", "input": {"command": "heron -H 'Authorization: Bearer canary-token-1'", "password": "canary-pass3"}}]}});
     let result = json!({"type": "user", "uuid": "r1", "sessionId": "s-1", "cwd": "/srv/p", "timestamp": "2026-03-01T10:00:00Z",
         "message": {"content": [{"type": "tool_result", "tool_use_id": "t", "content": format!("heron {} AWS_SECRET_ACCESS_KEY=canary/pass4", token("2"))}]},
         "toolUseResult": {"stdout": token("3")}});
@@ -69,7 +70,12 @@ fn no_canary(directory: &Path) {
             no_canary(&entry.path());
             continue;
         }
-        let bytes = fs::read(entry.path()).unwrap();
+        let bytes = match fs::read(entry.path()) {
+            Ok(bytes) => bytes,
+            // The indexer that runs on its own removes its files when it ends.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => panic!("{}: {error}", entry.path().display()),
+        };
         // The secret's name in the vault is not secret.
         let found = bytes.windows(6).position(|window| window == b"canary");
         assert!(found.is_none(), "{} at {found:?}", entry.path().display());
