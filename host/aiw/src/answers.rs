@@ -617,6 +617,8 @@ pub struct HistoryDoctor {
     pub unread: usize,
     /// Where transcripts, or lines of them, were left out, the latest first
     pub skipped: Vec<HistorySkipped>,
+    /// Why secrets of the vault can't be read: their values are not taken out of sessions
+    pub unreadable_secrets: Vec<String>,
 }
 
 /// A transcript in `aiw history doctor`

@@ -31,7 +31,7 @@ pub use intake::{
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::Places;
-pub use redact::{REDACTED, Redactor, vault_values};
+pub use redact::{REDACTED, Redactor, unreadable_secrets, vault_values};
 pub use search::{Hit, Query, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;

@@ -7,7 +7,7 @@ use std::path::Path;
 use aiw_tests::Environment;
 use serde_json::json;
 
-use super::{add, hook, kept, line};
+use super::{add, hook, indexers, kept, line};
 
 #[test]
 fn no_secret_of_a_session_is_kept_shown_or_logged() {
@@ -60,6 +60,8 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
     }
     assert!(said.contains("heron") && said.contains("[redacted]"), "{said}");
     assert!(!said.contains("canary"), "{said}");
+    // Its database is whole only when the last indexer has closed it.
+    crate::servers::until(|| indexers(&env).is_empty());
     no_canary(&env.home());
 }
 
@@ -72,7 +74,7 @@ fn no_canary(directory: &Path) {
         }
         let bytes = match fs::read(entry.path()) {
             Ok(bytes) => bytes,
-            // The indexer that runs on its own removes its files when it ends.
+            // The last to close the database removes its log.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => panic!("{}: {error}", entry.path().display()),
         };

@@ -206,6 +206,29 @@ fn private_mode_and_excluded_projects_leave_nothing() {
 }
 
 #[test]
+fn doctor_names_secrets_that_it_cannot_know() {
+    let env = Environment::new();
+    for name in ["one", "two"] {
+        env.run_with_input(&["secret", "set", name], "heron-value-7f3a\n").ok();
+    }
+    let reasons = || env.json(&["history", "doctor"])["unreadable_secrets"].clone();
+    assert_eq!(reasons(), json!([]));
+    let damaged = env.home().join("vault/one.age");
+    let before = fs::read(&damaged).unwrap();
+    fs::write(&damaged, "nonsense").unwrap();
+    let one = "secret `one` can't be opened: it is damaged, or was encrypted to another key";
+    assert_eq!(reasons(), json!([one]));
+    fs::write(&damaged, before).unwrap();
+    let key = env.home().join("vault/key");
+    fs::rename(&key, env.path("key")).unwrap();
+    // Once for all that it concerns.
+    let reason = format!("the vault key is missing: `{}`", key.display());
+    assert_eq!(reasons(), json!([reason]));
+    let said = env.run(&["history", "doctor"]).ok().stdout;
+    assert!(said.contains(&format!("{reason}: what can't be read is not taken out of sessions")), "{said}");
+}
+
+#[test]
 fn hooks_go_into_the_settings_and_out_again() {
     let env = Environment::new();
     let settings = env.user().join(".claude/settings.json");

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use aiw_history::{Found, Import, Queue, Store, is_off};
+use aiw_history::{Found, Import, Queue, Store, is_off, unreadable_secrets};
 use aiw_home::{Home, rfc3339};
 
 use super::hooks::{hooks, scopes};
@@ -40,6 +40,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         transcripts,
         unread,
         skipped: skipped.collect(),
+        unreadable_secrets: unreadable_secrets(home),
     };
     output.line(match answer.hooks_installed {
         true => "hooks: installed",
@@ -51,6 +52,9 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     }
     output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
     output.line(format!("waiting requests: {}", answer.queued));
+    for reason in &answer.unreadable_secrets {
+        output.line(format!("{reason}: what can't be read is not taken out of sessions"));
+    }
     for skipped in &answer.skipped {
         output.line(format!("{}: {}", skipped.path, skipped.reason));
     }

@@ -9,7 +9,7 @@ mod rules;
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use aiw_home::Home;
+use aiw_home::{Home, VaultError};
 use regex::{Captures, Regex};
 
 use self::rules::RULES;
@@ -42,9 +42,33 @@ pub struct Redactor {
 
 /// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
 pub fn vault_values(home: &Home) -> Vec<String> {
+    read_vault(home).0
+}
+
+/// Why secrets of the vault can't be read, a sentence each, so that their values are not taken out of texts.
+pub fn unreadable_secrets(home: &Home) -> Vec<String> {
+    read_vault(home).1.iter().map(ToString::to_string).collect()
+}
+
+/// What is in the vault, and what can't be read of it.
+fn read_vault(home: &Home) -> (Vec<String>, Vec<VaultError>) {
     let vault = home.vault();
-    let names = vault.names().unwrap_or_default();
-    names.iter().filter_map(|name| vault.get(name).ok()).map(|secret| secret.expose().to_owned()).collect()
+    let names = match vault.names() {
+        Ok(names) => names,
+        Err(error) => return (Vec::new(), vec![error]),
+    };
+    let (mut values, mut errors) = (Vec::new(), Vec::<VaultError>::new());
+    for name in names {
+        match vault.get(&name) {
+            Ok(secret) => values.push(secret.expose().to_owned()),
+            // It was removed in the meantime.
+            Err(VaultError::Unknown { .. }) => {}
+            // What is wrong with the key is the same for all.
+            Err(error) if errors.last().is_some_and(|last| last.to_string() == error.to_string()) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    (values, errors)
 }
 
 /// One thing to look for.

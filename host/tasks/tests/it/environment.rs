@@ -61,8 +61,7 @@ impl Environment {
     pub fn ended_after(&self, id: TaskId, mut on_change: impl FnMut()) -> Task {
         let tasks = self.of(Scope::All);
         let deadline = Some(Instant::now() + GUARD);
-        let waited =
-            tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
+        let waited = tasks.wait(&[id], WaitMode::All, deadline, &AtomicBool::new(false), &mut |_| on_change()).unwrap();
         assert!(waited.done, "{:?}", waited.all);
         waited.all.into_iter().next().unwrap()
     }
