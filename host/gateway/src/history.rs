@@ -294,7 +294,7 @@ pub(crate) async fn get_session_todos(
     let home = context.home.clone();
     let find = move || {
         let places = Places::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
-        Ok(todos(&places, asked.session_id.as_deref(), &Redactor::new(&vault_values(&home))?)?)
+        Ok(todos(&home, &places, asked.session_id.as_deref(), &Redactor::new(&vault_values(&home))?)?)
     };
     let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;
     let all = todos.len();

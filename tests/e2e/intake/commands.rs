@@ -206,6 +206,69 @@ fn private_mode_and_excluded_projects_leave_nothing() {
 }
 
 #[test]
+fn todos_of_what_is_kept_out_are_not_shown() {
+    let mut env = Environment::new();
+    for session in ["s-kept", "s-forgotten", "s-private"] {
+        let input = json!({"todos": [{"content": format!("plan of {session}"), "status": "pending"}]});
+        let call = json!({"type": "tool_use", "id": "t", "name": "TodoWrite", "input": input});
+        let todo = json!({"type": "assistant", "uuid": session, "sessionId": session, "cwd": "/srv/p",
+            "timestamp": "2026-03-01T10:00:00Z", "message": {"content": [call]}});
+        add(&env, session, &format!("{todo}\n"));
+    }
+    env.run(&["history", "import", "--all"]).ok();
+    env.run(&["history", "forget", "s-forgotten", "--yes"]).ok();
+    env.set("AIW_HISTORY", "off");
+    let private = ended(&env, "s-private");
+    env.run_with_input(&["hooks", "handle"], private).ok();
+    env.unset("AIW_HISTORY");
+    assert_eq!(env.json(&["history", "todos", "s-kept"])["todos"][0]["content"], "plan of s-kept");
+    for session in ["s-forgotten", "s-private"] {
+        let run = env.run(&["history", "todos", session]);
+        assert_ne!(run.code, 0, "{}", run.whole());
+        assert!(!run.whole().contains("plan of"), "{}", run.whole());
+    }
+    assert_eq!(env.json(&["history", "todos"])["session"], "s-kept");
+    fs::write(env.home().join("settings.json"), r#"{"history": {"exclude": ["/srv/p"]}}"#).unwrap();
+    assert!(!env.run(&["history", "todos"]).whole().contains("plan of"));
+    // What an agent asks for is the same.
+    let mut client = Client::initialized(&env);
+    let answer = client.call("get_session_todos", json!({"session_id": "s-kept"}));
+    assert!(!answer.to_string().contains("plan of"), "{answer}");
+}
+
+#[test]
+fn a_time_to_come_forgets_nothing() {
+    let env = Environment::new();
+    add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
+    env.run(&["history", "import", "--all"]).ok();
+    let run = env.run(&["history", "forget", "--before", "2090-01-01", "--yes"]);
+    assert!(run.code != 0 && run.whole().contains("names a time to come"), "{}", run.whole());
+    assert_eq!(hits(&env, "heron").len(), 1);
+    let unknown = env.run(&["history", "forget", "/srv/q", "--yes"]);
+    assert!(unknown.code != 0 && unknown.whole().contains("has nothing of `/srv/q`"), "{}", unknown.whole());
+    assert_eq!(env.run(&["history", "search", "heron", "--since", "2026"]).code, 64);
+    assert_eq!(env.run(&["history", "search", "heron", "--since", "3years"]).code, 0);
+}
+
+#[test]
+fn what_is_typed_while_the_model_works_is_found() {
+    let env = Environment::new();
+    let queued = |mode: &str, text: &str| {
+        let attachment = json!({"type": "queued_command", "prompt": text, "commandMode": mode});
+        let line = json!({"type": "attachment", "uuid": text, "sessionId": "s-1", "cwd": "/srv/p",
+            "timestamp": "2026-03-01T10:00:00Z", "attachment": attachment});
+        format!("{line}\n")
+    };
+    add(&env, "s-1", &queued("prompt", "heron-prompt"));
+    add(&env, "s-1", &queued("task-notification", "heron-note"));
+    // Half of a character, as JavaScript writes it.
+    add(&env, "s-1", &line("s-1", "u2", "user", "heron-half CUT").replace("CUT", "\\ud83d"));
+    hook(&env, "s-1");
+    assert_eq!(kept(&env, "s-1").into_keys().collect::<Vec<_>>(), ["heron-prompt", "u2"]);
+    assert_eq!(hits(&env, "heron-prompt")[0]["role"], "user");
+}
+
+#[test]
 fn doctor_names_secrets_that_it_cannot_know() {
     let env = Environment::new();
     for name in ["one", "two"] {

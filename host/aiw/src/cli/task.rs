@@ -101,9 +101,10 @@ pub struct PruneArgs {
 /// Milliseconds since 1970 of a time, a date, or of a while ago.
 pub fn parse_since(text: &str) -> Result<u64, String> {
     let now = std::time::SystemTime::now();
-    let time = match parse_duration(text) {
-        Ok(ago) => now.checked_sub(ago),
-        Err(_) => humantime::parse_rfc3339_weak(text).ok(),
+    let time = match humantime::parse_duration(text) {
+        // A number alone is no time ago: `2026` may be meant for a year.
+        Ok(ago) if !text.bytes().all(|byte| byte.is_ascii_digit()) => now.checked_sub(ago),
+        _ => humantime::parse_rfc3339_weak(text).ok(),
     };
     let since = time.and_then(|time| time.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
     since

@@ -308,13 +308,19 @@ async fn forget(
         project(&filter)
     });
     let directory = directory.transpose()?.flatten();
+    let now = i64::try_from(aiw_home::now_millis()).unwrap_or(i64::MAX);
     let forget = match (&directory, &what, millis(before)) {
         (Some(directory), ..) => Forget::Project(directory),
         (None, Some(session), _) => Forget::Session(session),
+        (None, None, Some(before)) if before > now => return Err(Failure::user("`--before` names a time to come")),
         (None, None, Some(before)) => Forget::Before(before),
         (None, None, None) => return Err(Failure::user("nothing was named")),
     };
     let would = store.would_forget(&forget)?;
+    if let (0, Forget::Project(directory)) = (would.messages, &forget) {
+        let problem = format!("the history has nothing of `{}`", directory.display());
+        return Err(Failure::user(problem).with_hint("list the sessions with `aiw history sessions`"));
+    }
     if would.messages > 0 {
         let question = format!("Forget {} messages of {} sessions?", would.messages, would.sessions);
         if !terminal::confirm(&question, "--yes", yes).await? {

@@ -116,7 +116,10 @@ fn private(home: &Home) -> Vec<PathBuf> {
 }
 
 fn mark(path: &Path) -> Result<(), HomeError> {
-    fs::write(path, "").map_err(|e| HomeError::io("write", path, e))
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.map(drop).map_err(|e| HomeError::io("write", path, e))
 }
 
 /// Whether a pattern covers a directory: by its path or one above it. `*` stands for anything within a name, `**` for
@@ -125,7 +128,7 @@ fn matches(pattern: &str, project: &str) -> bool {
     let parts = |path: &str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let (mut wanted, path) = (parts(pattern), parts(project));
     // A name alone is that of a directory anywhere.
-    if !pattern.contains('/') {
+    if !pattern.trim_end_matches('/').contains('/') {
         wanted.insert(0, "**".to_owned());
     }
     parts_match(&wanted, &path)
@@ -191,6 +194,7 @@ mod tests {
             ("/srv/**/private", "/srv/a/b/private/x", true),
             ("/srv/client-*", "/srv/client-a/src", true),
             ("client-*", "/srv/client-a/src", true),
+            ("diary/", "/srv/diary/x", true),
             ("**/private", "/private", true),
             ("*", "/anything", true),
             ("/a/**/**/**/**/**/**/b", "/a/x/x/x/x/x/x/x/x/x/c", false),

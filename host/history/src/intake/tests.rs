@@ -693,7 +693,7 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         json!({"type": "tool_use", "id": "t2", "name": "TodoWrite", "input": {"todos": list("completed")}}),
     );
     world.write(S1, &[result, call]);
-    let found = todos(&world.places, Some(&S1[..8]), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(&S1[..8]), &redactor).unwrap();
     assert_eq!((found.session.as_str(), found.source), (S1, "transcript"));
     let all: Vec<_> = found.todos.iter().map(|t| (t.id.as_str(), t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("1", "Write it", "completed"), ("2", "token=[redacted]", "pending")]);
@@ -714,7 +714,7 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
             ),
         ],
     );
-    let found = todos(&world.places, Some(S2), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(S2), &redactor).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.content.as_str(), t.status.as_str())).collect();
     assert_eq!(all, [("First", "in_progress"), ("Second", "pending")]);
     // With them, they count: they are newer than what is in the transcript of a session that runs.
@@ -728,10 +728,10 @@ fn todos_come_from_the_lists_files_or_from_the_transcript() {
         .unwrap();
     }
     fs::write(tasks.join("junk.json"), "{").unwrap();
-    let found = todos(&world.places, Some(S2), &redactor).unwrap();
+    let found = todos(&world.home, &world.places, Some(S2), &redactor).unwrap();
     let all: Vec<_> = found.todos.iter().map(|t| (t.id.as_str(), t.status.as_str())).collect();
     assert_eq!((all, found.source), (vec![("9", "completed"), ("10", "pending")], "tasks"));
-    assert!(todos(&world.places, Some("nope"), &redactor).is_err());
-    assert!(todos(&world.places, Some("../../x"), &redactor).is_err());
-    assert!(todos(&world.places, None, &redactor).is_ok());
+    assert!(todos(&world.home, &world.places, Some("nope"), &redactor).is_err());
+    assert!(todos(&world.home, &world.places, Some("../../x"), &redactor).is_err());
+    assert!(todos(&world.home, &world.places, None, &redactor).is_ok());
 }

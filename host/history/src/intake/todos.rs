@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::files::{open_beneath, walk};
+use super::exclude::Exclusions;
+use super::files::{Entry, open_beneath, walk};
 use super::lines::{Line, Lines};
 use super::scan::string_at;
 use crate::readers::{self, Places};
 use crate::redact::Redactor;
+use crate::store::forgotten::Forgotten;
 use crate::{Cli, HistoryError};
 
 /// Something that a session planned to do.
@@ -42,15 +45,21 @@ const MAX_TODOS: usize = 1000;
 /// The longest line that is parsed.
 const MAX_LINE: usize = 16 << 20;
 
-/// What a session of Claude Code planned to do; without an id, the session that last wrote something.
-pub fn todos(places: &Places, session: Option<&str>, redactor: &Redactor) -> Result<Todos, HistoryError> {
+/// What a session of Claude Code planned to do; without an id, the session that last wrote something. Sessions that the
+/// history must not have are not there.
+pub fn todos(home: &Home, places: &Places, session: Option<&str>, redactor: &Redactor) -> Result<Todos, HistoryError> {
     let sessions = readers::of(Cli::Claude);
     let root = &places.claude;
     let mut entries = walk(root, sessions.directories());
     entries.retain(|entry| sessions.is_transcript(&entry.path) && !entry.path.contains("/subagents/"));
+    super::running::note_private(home, places);
+    let mut hidden = Hidden { exclusions: Exclusions::of(home)?, forgotten: Forgotten::load(&home.history())? };
     let unknown = |session: &str| HistoryError::NoSession { session: session.to_owned() };
     let entry = match session {
-        None => entries.iter().max_by_key(|entry| entry.modified),
+        None => {
+            entries.sort_by_key(|entry| std::cmp::Reverse(entry.modified));
+            entries.iter().find(|entry| !hidden.covers(root, readers::stem(&entry.path), Some(entry)))
+        }
         Some(session) => {
             let session = readers::session_id(session).ok_or_else(|| unknown(session))?;
             let exact = entries.iter().find(|entry| readers::stem(&entry.path) == session);
@@ -73,6 +82,9 @@ pub fn todos(places: &Places, session: Option<&str>, redactor: &Redactor) -> Res
         (None, Some(session)) => session.to_owned(),
         (None, None) => return Err(unknown(named)),
     };
+    if hidden.covers(root, &id, entry) {
+        return Err(unknown(named));
+    }
     let files = from_files(root, &id);
     let (source, mut todos) = match (files.is_empty(), entry) {
         (false, _) => ("tasks", files),
@@ -87,6 +99,44 @@ pub fn todos(places: &Places, session: Option<&str>, redactor: &Redactor) -> Res
     }
     Ok(Todos { session: id, source, todos })
 }
+
+/// What must not be shown.
+struct Hidden {
+    exclusions: Exclusions,
+    forgotten: Forgotten,
+}
+
+impl Hidden {
+    /// Whether a session is private, was forgotten as it is now, or is one of a project that is excluded. The transcript
+    /// may be gone.
+    fn covers(&mut self, root: &Path, session: &str, transcript: Option<&Entry>) -> bool {
+        let project = transcript.and_then(|transcript| project(root, &transcript.path)).unwrap_or_default();
+        let written = transcript.map_or(i64::MIN, |transcript| transcript.modified);
+        self.exclusions.is_private(session)
+            || self.exclusions.covers(&project)
+            || self.forgotten.covers_at(session, &project, Some(written).filter(|_| transcript.is_some()))
+    }
+}
+
+/// Where a session began.
+fn project(root: &Path, path: &str) -> Option<String> {
+    let opened = open_beneath(root, path).ok()?;
+    let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
+    for _ in 0..MAX_LINES_BEFORE_PROJECT {
+        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = lines.next().ok()?? else { continue };
+        if string_at(bytes, "cwd").is_some() {
+            #[derive(Deserialize)]
+            struct Place {
+                cwd: String,
+            }
+            return readers::parse::<Place>(bytes).ok().map(|place| place.cwd);
+        }
+    }
+    None
+}
+
+/// The first lines say where it began.
+const MAX_LINES_BEFORE_PROJECT: usize = 100;
 
 #[derive(Deserialize)]
 struct TaskFile {
@@ -145,7 +195,7 @@ fn from_transcript(root: &Path, path: &str) -> Vec<Todo> {
         let is_of_interest = [&b"odo"[..], b"askCreate", b"askUpdate", b"statusChange", b"\"task\""]
             .iter()
             .any(|word| memchr::memmem::find(bytes, word).is_some());
-        let Some(parsed) = is_of_interest.then(|| serde_json::from_slice::<Result_>(bytes).ok()).flatten() else {
+        let Some(parsed) = is_of_interest.then(|| readers::parse::<Result_>(bytes).ok()).flatten() else {
             continue;
         };
         if let Some(new) = parsed.result["newTodos"].as_array() {

@@ -1,6 +1,7 @@
 //! Claude Code: `projects/<directory>/<session>.jsonl`, and beside it `<session>/subagents/agent-<id>.jsonl`.
 //!
-//! Only lines of the types `user` and `assistant` are messages. A line has one block of a message; each has a uuid of
+//! Only lines of the types `user` and `assistant` are messages, and prompts that were typed while the model worked, which
+//! are attachments. A line has one block of a message; each has a uuid of
 //! its own. What stands there in somebody's name and was said by nobody is left out: summaries of what is there anyway,
 //! notes of the CLI's to the model, errors of the API, what a model thought.
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, session_id, tool_name, untyped};
+use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped};
 use super::{Places, Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
@@ -107,6 +108,21 @@ struct Line {
     is_api_error_message: Value,
     #[serde(default)]
     message: Option<Body>,
+    #[serde(default)]
+    attachment: Option<Attachment>,
+}
+
+/// What Claude Code calls a prompt that was typed while the model worked.
+const QUEUED: &str = "queued_command";
+
+#[derive(Deserialize)]
+struct Attachment {
+    #[serde(default, rename = "type")]
+    kind: Value,
+    #[serde(default, rename = "commandMode")]
+    mode: Value,
+    #[serde(default)]
+    prompt: Value,
 }
 
 #[derive(Deserialize)]
@@ -122,10 +138,18 @@ impl Reader for Claudes {
         let role = match string_at(line, "type") {
             Some(b"user") => Role::User,
             Some(b"assistant") => Role::Assistant,
+            // What is typed while the model works is kept nowhere else.
+            Some(b"attachment") if memchr::memmem::find(line, QUEUED.as_bytes()).is_some() => Role::User,
             Some(_) => return Ok(()),
             None => return untyped(line),
         };
-        let line: Line = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let mut line: Line = parse(line)?;
+        if let Some(attachment) = line.attachment.take() {
+            if attachment.kind != QUEUED || attachment.mode != "prompt" {
+                return Ok(());
+            }
+            line.message = Some(Body { content: attachment.prompt, model: Value::Null });
+        }
         let body = line.message.as_ref().ok_or(Junk::Misshapen)?;
         let is_said_by_nobody = [&line.is_meta, &line.is_compact_summary, &line.is_api_error_message]
             .iter()

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, plausible, session_id, tool_name, untyped};
+use super::parts::{
+    Talk, directory, is_own_call, message_id, milliseconds, parse, plausible, session_id, tool_name, untyped,
+};
 use super::{Places, Reader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
@@ -86,7 +88,7 @@ impl Reader for Rollout {
             Some(_) => return Ok(()),
             None => return untyped(line),
         };
-        let line: Line = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let line: Line = parse(line)?;
         let payload = &line.payload;
         if kind != b"response_item" {
             if let Some(id) = payload.get("id").and_then(Value::as_str).filter(|_| kind == b"session_meta") {
@@ -207,7 +209,7 @@ impl Reader for Prompts {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let prompt: Prompt = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let prompt: Prompt = parse(line)?;
         let session = session_id(&prompt.session_id).ok_or(Junk::NoSession)?.to_owned();
         let names = &self.names;
         let is_kept = || names.iter().any(|name| stem(name).ends_with(&session) && name != HISTORY);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::parts::{Talk, is_own_call, message_id, milliseconds, session_id, start, tool_name};
+use super::parts::{Talk, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
 use super::{Places, Reader, Sessions, Transcript};
 use crate::intake::findings::Junk;
 use crate::redact::Redactor;
@@ -71,7 +71,7 @@ impl Reader for Chat {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let line: Value = serde_json::from_slice(line).map_err(|e| Junk::of(line, &e))?;
+        let line: Value = parse(line)?;
         let Value::Object(fields) = &line else { return Err(Junk::Misshapen) };
         let changes = fields.get("$set").unwrap_or(&line);
         if let Some(session) = changes.get("sessionId").and_then(Value::as_str) {

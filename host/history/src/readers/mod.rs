@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::intake::findings::Junk;
 use crate::redact::Redactor;
 use crate::{Cli, Message};
-pub(crate) use parts::session_id;
+pub(crate) use parts::{parse, session_id};
 
 /// Directories of the user's in which CLIs keep their sessions.
 #[derive(Debug, Clone)]

@@ -139,6 +139,38 @@ pub(super) fn message_id(id: Option<&Value>, session: &str, offset: u64, part: u
     }
 }
 
+/// Reads a line of JSON. JavaScript cuts texts in the middle of a character and writes its half as `\ud83d`: that is a
+/// sign that can't be read, and the message goes on.
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, Junk> {
+    serde_json::from_slice(line).or_else(|error| {
+        let whole = whole_characters(line).ok_or_else(|| Junk::of(line, &error))?;
+        serde_json::from_slice(&whole).map_err(|error| Junk::of(line, &error))
+    })
+}
+
+/// The line with `\ufffd` for each half of a character; none if it has no such half.
+fn whole_characters(line: &[u8]) -> Option<Vec<u8>> {
+    let half = |at: usize| -> Option<u16> {
+        let digits = line.get(at..at + 6)?.strip_prefix(b"\\u")?;
+        let unit = u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        (0xd800..0xe000).contains(&unit).then_some(unit)
+    };
+    let mut whole: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(found) = line.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
+        let escape = at + found;
+        at = escape + 2;
+        let Some(unit) = half(escape) else { continue };
+        at = escape + 6;
+        if unit < 0xdc00 && half(at).is_some_and(|second| second >= 0xdc00) {
+            at += 6;
+        } else {
+            whole.get_or_insert_with(|| line.to_vec())[escape + 2..at].copy_from_slice(b"fffd");
+        }
+    }
+    whole
+}
+
 /// What is wrong with a line that has no type: it is of another program, or damaged.
 pub(super) fn untyped(line: &[u8]) -> Result<(), Junk> {
     if line.iter().all(u8::is_ascii_whitespace) {
@@ -160,6 +192,17 @@ pub(super) fn tool_name(name: &Value) -> String {
     aiw_core::one_line(name.as_str().unwrap_or_default(), 100)
 }
 
+/// Whether a word of a shell's may stand before the program that it runs.
+fn is_before_a_program(word: &str) -> bool {
+    const RUNNERS: [&str; 17] = [
+        "bash", "sh", "zsh", "env", "sudo", "time", "timeout", "nohup", "nice", "exec", "command", "xargs", "do",
+        "then", "else", "if", "!",
+    ];
+    let is_number = word.starts_with(|c: char| c.is_ascii_digit());
+    let name = word.rsplit('/').next().unwrap_or_default();
+    word.is_empty() || word.starts_with('-') || word.contains('=') || is_number || RUNNERS.contains(&name)
+}
+
 /// The tools by which agents search this very history. To find what was found before is of no use.
 const OWN: [&str; 3] = ["search_history", "get_session", "get_session_todos"];
 
@@ -173,10 +216,12 @@ pub(crate) fn is_own_call(tool: &str, input: &Value) -> bool {
     }
     let command = ["command", "cmd", "script"].iter().find_map(|key| input.get(key));
     let is_search = |command: &str| {
-        let words: Vec<&str> = command.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
-        words.iter().enumerate().any(|(at, word)| {
-            let first = words[at + 1..].iter().find(|word| !word.starts_with('-'));
-            word.rsplit('/').next() == Some("aiw") && first == Some(&"history")
+        command.split([';', '&', '|', '\n', '(', '`', '{']).any(|part| {
+            let words = part.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+            // What only mentions the words is a command of another program.
+            let mut words = words.skip_while(|word| is_before_a_program(word));
+            let is_aiw = words.next().is_some_and(|program| program.rsplit('/').next() == Some("aiw"));
+            is_aiw && words.find(|word| !word.starts_with('-')) == Some("history")
         })
     };
     match command {
@@ -214,8 +259,27 @@ mod tests {
         assert!(is_own_call("Bash", &json!({"command": "cd /x && /usr/bin/aiw history show 1 | head"})));
         assert!(is_own_call("shell", &json!({"command": ["bash", "-lc", "aiw history search TLS"]})));
         assert!(is_own_call("Bash", &json!({"command": "aiw cli list; aiw --json history search TLS"})));
+        assert!(is_own_call("Bash", &json!({"command": "for q in a b; do X=1 timeout 5 aiw history search $q; done"})));
+        assert!(is_own_call("Bash", &json!({"command": "found=$(aiw history search TLS)"})));
+        assert!(!is_own_call("Bash", &json!({"command": "git commit -m 'document aiw history search in docs'"})));
+        assert!(!is_own_call("Bash", &json!({"command": "cd /x && git commit -m \"about aiw history search\" && ls"})));
         assert!(!is_own_call("Bash", &json!({"command": "git log aiw/history"})));
         assert!(!is_own_call("Bash", &json!({"command": "cat history | aiw"})));
+    }
+
+    #[test]
+    fn half_a_character_costs_no_message() {
+        for (line, text) in [
+            (r#"["cut \ud83d"]"#, "cut \u{fffd}"),
+            (r#"["\ud83dx\ude00 \ud83d\ude00"]"#, "\u{fffd}x\u{fffd} 😀"),
+            (r#"["\ud83d\ud83d\ude00\\ud83d"]"#, "\u{fffd}😀\\ud83d"),
+            (r#"["\ude00\u0041"]"#, "\u{fffd}A"),
+        ] {
+            assert_eq!(parse::<Vec<String>>(line.as_bytes()).unwrap(), [text], "{line}");
+        }
+        for line in [r#"["\ud83"]"#, r#"["\ud83d"#, "\\", r#"["\"#] {
+            assert!(parse::<Vec<String>>(line.as_bytes()).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) const MAX_LOOKED: usize = 256 << 10;
 const MIN_VALUE: usize = 6;
 
 /// There are fewer rules than this.
-const MAX_RULES: usize = 128;
+const MAX_RULES: usize = 192;
 
 /// Takes secrets out of texts.
 pub struct Redactor {

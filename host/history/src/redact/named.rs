@@ -10,7 +10,21 @@ pub(super) type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>
 /// The words that a secret's name ends with.
 macro_rules! names {
     () => {
-        r"passwords?|passwd|passphrase|passcode|pwd|secret(?:[_-]?key)?|tokens?|api[_-]?keys?|access[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|account[_-]?key|auth[_-]?key|credentials?"
+        r"passwords?|passwd|passphrase|passcode|pwd|secret(?:[_-]?key)?(?:[_-]?base)?|tokens?|api[ _-]?keys?|(?:access|private|signing|encryption|account|auth|app|master|fernet|storage|license|preshared)[_-]?key|client-key-data|credentials?"
+    };
+}
+
+/// Shorter names, which are secrets' only as a word of their own: `DB_PASS`, `pass`, `--pass`, `dbPass`, but not `bypass`.
+macro_rules! short_names {
+    () => {
+        r"\b(?:(?-u:[\w.-]){0,60}[_.-])?(?:pass|pw|psk)|\b(?-u:[\w.-]){1,60}_pat|\b(?-iu:[\w.-]{0,60}[a-z]Pass)"
+    };
+}
+
+/// A value in quotes, of which one may be missing at the end of the text.
+macro_rules! quoted {
+    () => {
+        r#"\\"[^"\n]{3,}"|"(?:[^"\\\n]|\\.){3,}(?:"|$)|'[^'\n]{3,}'|`[^`\n]{3,}`"#
     };
 }
 
@@ -134,6 +148,11 @@ pub(super) fn steps() -> Vec<Named> {
                 "contrase",
                 "senha",
                 "parola d",
+                "wachtwoord",
+                "hasło",
+                "lösenord",
+                "şifre",
+                "mật khẩu",
                 "密码",
                 "密碼",
                 "口令",
@@ -145,7 +164,7 @@ pub(super) fn steps() -> Vec<Named> {
                 "ПАРОЛЬ",
             ],
             concat!(
-                r#"(?i)((?:passwort|kennwort|mot[ _-]?de[ _-]?passe|contrase(?:ñ|n)a|\bsenha|palavra[ _-]passe|parola d['’]ordine|密码|密碼|口令|パスワード|비밀번호|암호|пароль)"#,
+                r#"(?i)((?:passwort|kennwort|mot[ _-]?de[ _-]?passe|contrase(?:ñ|n)a|\bsenha|palavra[ _-]passe|wachtwoord|hasło|lösenord|şifre|mật khẩu|parola d['’]ordine|密码|密碼|口令|パスワード|비밀번호|암호|пароль)"#,
                 r#"\\?["']?\s{0,4}(?:(?:是|は)?(?:=>|:=|={1,3}|[:：＝])|是|は)\s{0,4}[「『“]?)(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|[!#-&(-+\--:<-\[\]-_a-z|~]{3,})"#
             ),
             foreign,
@@ -157,9 +176,9 @@ pub(super) fn steps() -> Vec<Named> {
         (
             MARKS,
             concat!(
-                r#"(?i)(--?(?-u:[\w-]){0,40}(?:"#,
+                r#"(?i)(--?(?:(?-u:[\w-]){0,40}(?:"#,
                 names!(),
-                r#")\s+)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`-][^\s"'`]{2,})"#
+                r#")|-(?:(?-u:[\w-]){0,40}-)?pass)\s+)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`-][^\s"'`]{2,})"#
             ),
             |found| (is_value(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
         ),
@@ -169,9 +188,95 @@ pub(super) fn steps() -> Vec<Named> {
             concat!(
                 r#"(?i)((?-u:[\w.-]){0,60}?(?:"#,
                 names!(),
-                r#"))(\\?["']?\s{0,4}(?:=>|:=|={1,3}|:|：)\s{0,4})(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|`[^`\n]{3,}`|[^\s"'`,;&)}\]\\]{3,})"#
+                r#")|"#,
+                short_names!(),
+                r#")(\\?["']?\]?[*`]{0,2}\s{0,4}(?:=>|:=|={1,3}|:|：|\|\||\?\?)[*]{0,2}\s{0,4}(?:[|>][-+]?[ \t]*\r?\n[ \t]+|\[\s?)?)("#,
+                quoted!(),
+                r#"|[^\s"'`,;&)}\]\\]{3,})"#
             ),
             assigned,
+        ),
+        // An environment's variable, up to the end of its word.
+        (
+            MARKS,
+            r"(?m)^(\s*(?:[Ee]xport\s+|\$env:)?(?-u:[A-Z][A-Z0-9_]{0,60}_|)(?:PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRET|SECRET_KEY|TOKEN|API_KEY|ACCESS_KEY|PRIVATE_KEY)=)(\S{3,})$",
+            |found| {
+                // What a shell or a program would work out.
+                let is_expression = found[2].starts_with(['"', '\'', '`', '$']) || found[2].contains("$(");
+                let has_rest = found[2].contains(REDACTED) && found[2].len() > REDACTED.len();
+                let is_secret = !is_expression && (has_rest || is_value(&found[2]));
+                is_secret.then(|| format!("{}{REDACTED}", &found[1]))
+            },
+        ),
+        // setenv PASSWORD X, set -gx API_KEY X, ENV TOKEN X, #define PASSWORD "X"
+        (
+            MARKS,
+            concat!(
+                r"(?i)((?:\b(?:setenv|setx|set\s+-\w+|env)|#\s*define)\s+(?-u:\w){0,60}?(?:",
+                names!(),
+                r"|_pass|_pw)\s+)",
+                shell_value!()
+            ),
+            |found| {
+                let (quote, bare) = unquoted(&found[2]);
+                (!quote.is_empty() || has_digit(bare)).then(|| flag(found)).flatten()
+            },
+        ),
+        // getenv("API_KEY", "X"), define('PASSWORD', 'X')
+        (
+            MARKS,
+            concat!(
+                r"(?i)(\(\s*\\?[\x22'](?-u:[\w.-]){0,60}?(?:",
+                names!(),
+                r"|",
+                short_names!(),
+                r")\\?[\x22']\s*,\s*)(",
+                quoted!(),
+                r")"
+            ),
+            named_apart,
+        ),
+        // {"name": "PASSWORD", "value": "X"}, and the same in YAML and XML
+        (
+            &["value"],
+            concat!(
+                r"(?i)(\b(?:name|key)(?:\\?[\x22'])?\s*[:=]\s*\\?[\x22']?(?-u:[\w.-]){0,60}?(?:",
+                names!(),
+                r"|",
+                short_names!(),
+                r")\\?[\x22']?\s*,?\s*(?:\\?[\x22'])?value(?:\\?[\x22'])?\s*[:=]\s*)(",
+                quoted!(),
+                r"|[^\s\x22'`,;&)}\]\\]{3,})"
+            ),
+            named_apart,
+        ),
+        // echo X | docker login --password-stdin
+        (
+            &["password-stdin", "sudo -s", "chpasswd"],
+            r#"(?i)(\b(?:echo|printf)\s+(?:-\w\s+)?)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s|;&"']{3,})(?:\s*\|[^\n|;&]*?(?:--password-stdin|sudo\s+-S|chpasswd))"#,
+            |found| {
+                let (quote, bare) = unquoted(&found[2]);
+                let rest = &found[0][found[1].len() + found[2].len()..];
+                is_value(bare).then(|| format!("{}{quote}{REDACTED}{quote}{rest}", &found[1]))
+            },
+        ),
+        (
+            &["--from-literal", "secrets set", "secret set"],
+            r#"((?:--from-literal[= ]|secrets? set )["']?(?-u:[\w.-])+=)([^\s"']{3,})"#,
+            flag,
+        ),
+        (&["sqlcmd", "bcp"], command!(r"sqlcmd|bcp", r"\s-P\s*"), flag),
+        (&["mongo", "cqlsh", "twine"], command!(r"mongo(?-u:[a-z]*)|cqlsh|twine", r"\s-p\s+"), flag),
+        (&["ldap"], command!(r"ldap(?-u:[a-z]+)", r"\s-w\s*"), flag),
+        (&["-storepass", "-keypass"], concat!(r"(\s-(?:store|key)pass\s+)", shell_value!()), flag),
+        // Of npm and of Docker: a user and a password in base64.
+        (&["auth"], r#"(\b_?auth\\?["']?\s*[:=]\s*\\?["']?)([A-Za-z0-9+/]{12,}={0,2})"#, |found| {
+            is_mixed(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
+        }),
+        (
+            &["password for", "password is generated for"],
+            r"(?i)(\bpassword (?:is generated )?for \S{1,80}: +)(\S{4,200})",
+            |found| is_told(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
         ),
     ]
 }
@@ -334,7 +439,7 @@ const TOLD: &[&str] = &[
 ];
 
 /// One of them is in every name of a secret.
-const MARKS: &[&str] = &["pass", "pwd", "secret", "token", "key", "credential"];
+const MARKS: &[&str] = &["pass", "pw", "psk", "_pat", "secret", "token", "key", "credential"];
 
 /// The value of an assignment, if it is one: code and prose have names of secrets too.
 fn assigned(found: &Captures<'_>) -> Option<String> {
@@ -343,10 +448,21 @@ fn assigned(found: &Captures<'_>) -> Option<String> {
     if !is_value(bare) {
         return None;
     }
-    let is_password = name.to_ascii_lowercase().contains("pass") || name.to_ascii_lowercase().ends_with("pwd");
+    let lower = name.to_ascii_lowercase();
+    let is_password = lower.contains("pass") || ["pwd", "pw", "psk"].iter().any(|end| lower.ends_with(end));
+    // `token || other`, `tokens: [A, B]`
+    if quote.is_empty() && (sign.contains("||") || sign.contains("??") || sign.trim_end().ends_with('[')) {
+        return None;
+    }
     // `token: the next word`, `key = other_name`
     let is_loose = quote.is_empty() && (sign.contains(' ') || sign.contains([':', '：']));
     if is_loose && (is_code(bare) || (!is_password && !has_digit(bare) && bare.len() < 20)) {
+        return None;
+    }
+    // `PASS: test_name`, `pass: 12`
+    let is_result =
+        is_loose && lower == "pass" && (name == "PASS" || name == "Pass" || is_amount(bare) || !has_digit(bare));
+    if is_result {
         return None;
     }
     // How many there are is no secret.
@@ -354,6 +470,18 @@ fn assigned(found: &Captures<'_>) -> Option<String> {
         return None;
     }
     Some(format!("{name}{sign}{quote}{REDACTED}{quote}"))
+}
+
+/// The value beside the name of a secret, where both are values themselves.
+fn named_apart(found: &Captures<'_>) -> Option<String> {
+    let (quote, bare) = unquoted(&found[2]);
+    let is_secret = is_value(bare) && !bare.contains(char::is_whitespace) && (has_digit(bare) || bare.len() >= 12);
+    is_secret.then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
+}
+
+/// Whether it is a number, or a share of a hundred.
+fn is_amount(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'%' | b'/'))
 }
 
 /// The quote that a value stands in, as it is escaped, and what it holds.
@@ -461,6 +589,9 @@ pub(super) fn is_secret(name: &str) -> bool {
         "pwd",
         "secret",
         "secretkey",
+        "secretkeybase",
+        "appkey",
+        "masterkey",
         "token",
         "apikey",
         "accesskey",
@@ -474,5 +605,8 @@ pub(super) fn is_secret(name: &str) -> bool {
         "credentials",
         "cookie",
     ];
-    ends.iter().any(|end| name.ends_with(end))
+    let is_short = ["pass", "psk", "pw"].iter().any(|short| {
+        lower.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with(['_', '-', '.']))
+    });
+    is_short || ends.iter().any(|end| name.ends_with(end))
 }

@@ -33,7 +33,46 @@ const fn rule(
 }
 
 /// Minimum lengths are shorter than what is issued today: one secret too many is hidden rather than one too few.
-pub(super) const RULES: [Rule; 84] = [
+pub(super) const RULES: [Rule; 103] = [
+    rule(
+        "AWS signed URL",
+        &["X-Amz-S"],
+        r"X-Amz-(?:Signature|Security-Token)=[\w%/+=-]{16,}",
+        "docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html",
+    ),
+    rule(
+        "Amazon Bedrock",
+        &["ABSK"],
+        r"\bABSK[A-Za-z0-9+/=]{40,}",
+        "docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html",
+    ),
+    rule("Cerebras", &["csk-"], r"\bcsk-[a-z0-9]{30,}", "inference-docs.cerebras.ai/quickstart"),
+    rule("Fireworks", &["fw_"], r"\bfw_[A-Za-z0-9]{20,}", "docs.fireworks.ai/getting-started/quickstart").mixed(),
+    rule(
+        "LangSmith",
+        &["lsv2_"],
+        r"\blsv2_[a-z]{2}_[0-9a-f]{30,}(?:_[0-9a-f]+)?",
+        "docs.smith.langchain.com/administration/how_to_guides/organization_management/create_account_api_key",
+    ),
+    rule("Tavily", &["tvly-"], r"\btvly-[\w-]{20,}", "docs.tavily.com/documentation/api-reference/introduction"),
+    rule("Jina", &["jina_"], r"\bjina_[A-Za-z0-9_-]{40,}", "docs.jina.ai"),
+    rule("NVIDIA", &["nvapi-"], r"\bnvapi-[\w-]{40,}", "docs.api.nvidia.com"),
+    rule("E2B", &["e2b_"], r"\be2b_[0-9a-f]{30,}", "e2b.dev/docs/api-key"),
+    rule("Firecrawl", &["fc-"], r"\bfc-[0-9a-f]{32}\b", "docs.firecrawl.dev/introduction"),
+    rule("Pinecone", &["pcsk_"], r"\bpcsk_\w{30,}", "docs.pinecone.io/guides/projects/manage-api-keys"),
+    rule("Apify", &["apify_api_"], r"\bapify_api_\w{20,}", "docs.apify.com/platform/integrations/api"),
+    rule("PostHog", &["phx_"], r"\bphx_[A-Za-z0-9]{30,}", "posthog.com/docs/api"),
+    rule("Render", &["rnd_"], r"\brnd_[A-Za-z0-9]{20,}", "render.com/docs/api").mixed(),
+    rule("Neon", &["napi_"], r"\bnapi_[a-z0-9]{40,}", "neon.com/docs/manage/api-keys"),
+    rule(
+        "JFrog",
+        &["AKCp", "cmVmdGtu"],
+        r"\b(?:AKCp|cmVmdGtu)[A-Za-z0-9]{30,}",
+        "jfrog.com/help/r/jfrog-platform-administration-documentation/access-tokens",
+    ),
+    rule("ElevenLabs", &["sk_"], r"\bsk_[0-9a-f]{48}\b", "elevenlabs.io/docs/api-reference/authentication"),
+    rule("Adafruit", &["aio_"], r"\baio_[A-Za-z0-9]{26,}", "io.adafruit.com/api/docs").mixed(),
+    rule("Flutterwave", &["FLWSECK"], r"\bFLWSECK[-_][\w-]{20,}", "developer.flutterwave.com/docs/authentication"),
     rule("Anthropic", &["sk-ant-"], r"sk-ant-[\w-]{8,}", "docs.anthropic.com/en/api/admin-api"),
     rule("OpenAI", &["sk-"], r"\bsk-[A-Za-z0-9][\w-]{15,}", "platform.openai.com/docs/api-reference/authentication"),
     rule("OpenRouter", &["sk-or-"], r"sk-or-[\w-]{8,}", "openrouter.ai/docs/api-reference/authentication"),

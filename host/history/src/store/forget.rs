@@ -67,7 +67,8 @@ impl Store {
         let mut forgotten = Forgotten::load(self.directory())?;
         let time = now();
         match what {
-            Forget::Before(before) => forgotten.before = forgotten.before.max(*before),
+            // What is said later is not forgotten, whatever time is named.
+            Forget::Before(before) => forgotten.before = forgotten.before.max((*before).min(time)),
             Forget::Session(_) | Forget::Project(_) => {
                 let names = || -> rusqlite::Result<Vec<String>> {
                     let sql =

@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 16 << 20;
 
 /// What no message may come back of. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Forgotten {
+pub(crate) struct Forgotten {
     /// Sessions, each up to the time when it was forgotten.
     #[serde(default)]
     pub sessions: BTreeMap<String, i64>,
@@ -47,10 +47,15 @@ impl Forgotten {
 
     /// Whether a message must not come back.
     pub fn covers(&self, message: &Message) -> bool {
-        let time = message.time.unwrap_or(i64::MIN);
-        let project = Path::new(&message.project);
-        (message.time.is_some() && time < self.before)
-            || self.sessions.get(&message.session).is_some_and(|until| time <= *until)
+        self.covers_at(&message.session, &message.project, message.time)
+    }
+
+    /// Whether what a session of a project said at a time must not come back.
+    pub fn covers_at(&self, session: &str, project: &str, said: Option<i64>) -> bool {
+        let time = said.unwrap_or(i64::MIN);
+        let project = Path::new(project);
+        (said.is_some() && time < self.before)
+            || self.sessions.get(session).is_some_and(|until| time <= *until)
             || self.projects.iter().any(|(path, until)| time <= *until && project.starts_with(path))
     }
 }

@@ -4,7 +4,7 @@ mod append;
 mod database;
 mod facts;
 mod forget;
-mod forgotten;
+pub(crate) mod forgotten;
 mod markdown;
 mod packed;
 mod schema;

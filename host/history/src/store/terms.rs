@@ -3,25 +3,45 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_normalizer::properties::{CanonicalDecompositionBorrowed, Decomposed};
+
 /// The longest name that is a term as a whole, in bytes.
 const MAX_NAME: usize = 64;
 
 /// The terms of a text in their order: its words, and after the words of a name of several parts (`getUserName`,
 /// `max_retries`, `E0502`, `utf-8`) the whole name as one term, so that it is found among those that have its parts.
 pub(crate) fn terms(text: &str) -> Vec<String> {
-    let mut terms = words(text);
-    terms.extend(names(text));
+    let text = compatible(text);
+    let mut terms = aiw_search::words(&plain(&text));
+    terms.extend(names(&text));
     terms
 }
 
 /// The words of a text alone.
 pub(crate) fn words(text: &str) -> Vec<String> {
-    aiw_search::words(&plain(text))
+    aiw_search::words(&plain(&compatible(text)))
 }
+
+/// A text whose characters of special widths and shapes are the usual ones (`ＡＰＩ` is `API`, `ﾃｽﾄ` is `テスト`, `ﬁ` is
+/// `fi`): Unicode's NFKC.
+fn compatible(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let normalizer = ComposingNormalizerBorrowed::new_nfkc();
+    // These would become letters of the word before them.
+    match text.contains(TRADE_MARKS) {
+        true => Cow::Owned(normalizer.normalize(&text.replace(TRADE_MARKS, " ")).into_owned()),
+        false => normalizer.normalize(text),
+    }
+}
+
+const TRADE_MARKS: [char; 2] = ['™', '℠'];
 
 /// A text with letters as people type them who have no keys for others (`réunion` is `reunion`), and with words apart
 /// that an apostrophe joins (`l'erreur`, `what's`).
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+fn plain(text: &str) -> Cow<'_, str> {
     if text.is_ascii() && !text.contains('\'') {
         return Cow::Borrowed(text);
     }
@@ -45,9 +65,9 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
             }
             // Marks above and below the letter before them.
             '\u{300}'..='\u{36f}' => {}
-            _ => match letter(c) {
+            _ => match spelled(c) {
                 Some(letters) => made.push_str(letters),
-                None => made.push(c),
+                None => made.push(unmarked(c)),
             },
         }
     }
@@ -63,46 +83,41 @@ const ELIDED: [&str; 18] = [
 /// What English puts after one.
 const ENDINGS: [&str; 6] = ["s", "m", "re", "ve", "ll", "d"];
 
-/// A letter without what stands above or below it.
-const fn letter(c: char) -> Option<&'static str> {
+/// A letter that is one of its own for Unicode, as it is typed without a key for it.
+const fn spelled(c: char) -> Option<&'static str> {
     Some(match c {
-        'À'..='Å' | 'Ā' | 'Ă' | 'Ą' => "A",
-        'à'..='å' | 'ā' | 'ă' | 'ą' => "a",
-        'Ç' | 'Ć' | 'Č' => "C",
-        'ç' | 'ć' | 'č' => "c",
-        'Ď' | 'Đ' => "D",
-        'ď' | 'đ' => "d",
-        'È'..='Ë' | 'Ē' | 'Ė' | 'Ę' | 'Ě' => "E",
-        'è'..='ë' | 'ē' | 'ė' | 'ę' | 'ě' => "e",
-        'Ğ' => "G",
-        'ğ' => "g",
-        'Ì'..='Ï' | 'Ī' | 'Į' | 'İ' => "I",
-        'ì'..='ï' | 'ī' | 'į' | 'ı' => "i",
-        'Ł' => "L",
-        'ł' => "l",
-        'Ñ' | 'Ń' | 'Ň' => "N",
-        'ñ' | 'ń' | 'ň' => "n",
-        'Ò'..='Ö' | 'Ø' | 'Ō' | 'Ő' => "O",
-        'ò'..='ö' | 'ø' | 'ō' | 'ő' => "o",
-        'Ř' => "R",
-        'ř' => "r",
-        'Ś' | 'Ş' | 'Š' | 'Ș' => "S",
-        'ś' | 'ş' | 'š' | 'ș' => "s",
-        'Ţ' | 'Ť' | 'Ț' => "T",
-        'ţ' | 'ť' | 'ț' => "t",
-        'Ù'..='Ü' | 'Ū' | 'Ů' | 'Ű' | 'Ų' => "U",
-        'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' => "u",
-        'Ý' | 'Ÿ' => "Y",
-        'ý' | 'ÿ' => "y",
-        'Ź' | 'Ż' | 'Ž' => "Z",
-        'ź' | 'ż' | 'ž' => "z",
         'Æ' => "AE",
         'æ' => "ae",
+        'Đ' => "D",
+        'đ' => "d",
+        'ı' => "i",
+        'Ł' => "L",
+        'ł' => "l",
+        'Ø' => "O",
+        'ø' => "o",
         'Œ' => "OE",
         'œ' => "oe",
         'ß' => "ss",
+        'ё' => "е",
+        'Ё' => "Е",
         _ => return None,
     })
+}
+
+/// A Latin or Greek letter without what stands above or below it. Other scripts have letters that differ in that alone
+/// (`й`, `が`).
+fn unmarked(c: char) -> char {
+    let mut letter = c;
+    // The marks of Vietnamese letters go one by one.
+    while !letter.is_ascii() {
+        let Decomposed::Expansion(below, '\u{300}'..='\u{36f}') =
+            CanonicalDecompositionBorrowed::new().decompose(letter)
+        else {
+            break;
+        };
+        letter = below;
+    }
+    if letter.is_ascii_alphabetic() || matches!(letter, 'Α'..='Ω' | 'α'..='ω') { letter } else { c }
 }
 
 /// How often each term of a text occurs.
@@ -177,5 +192,17 @@ mod tests {
         assert_eq!(words("re\u{301}union"), words("réunion"));
         assert_eq!(words("'quoted' 'a"), words("quoted a"));
         assert_eq!(words("ガード"), ["ガー", "ード"]);
+        assert_eq!(words("Việt đường Ứng"), ["viet", "duong", "ung"]);
+        assert_eq!(words("Αθήνα"), words("Αθηνα"));
+        assert_eq!(words("всё мой"), ["все", "мой"]);
+    }
+
+    #[test]
+    fn widths_and_shapes_do_not_matter() {
+        assert_eq!(terms("ＡＰＩ　ｅｒｒｏｒ４２"), terms("API error42"));
+        assert_eq!(terms("ｇｅｔＵｓｅｒＮａｍｅ"), terms("getUserName"));
+        assert_eq!(words("ﾀｲﾑｱｳﾄ ｶﾞｰﾄﾞ"), words("タイムアウト ガード"));
+        assert_eq!(words("conﬁguration"), words("configuration"));
+        assert_eq!(words("Postgres™ works"), words("Postgres works"));
     }
 }
