@@ -23,6 +23,12 @@ pub(crate) fn limit(client: &str) -> usize {
     }
 }
 
+/// Whether a client shows a model a result's structure in place of its text. The others check the structure against the
+/// tool's schema, and take no result without it.
+fn shows_structure(client: &str) -> bool {
+    matches!(client, CODEX | "claude-code")
+}
+
 /// Results that were cut.
 #[derive(Default)]
 pub(crate) struct Kept {
@@ -73,24 +79,25 @@ impl Kept {
         Some(Piece { text: text[offset..end].to_owned(), offset, next, total: text.len() })
     }
 
-    /// A result as it is, or cut to a limit. What is short in all need not be read.
-    pub(crate) fn fit(&self, result: Box<RawValue>, limit: usize) -> Result<Answer, RpcError> {
+    /// A result as it is, or cut to what a client takes. What is short in all need not be read.
+    pub(crate) fn fit(&self, result: Box<RawValue>, client: &str) -> Result<Answer, RpcError> {
+        let limit = limit(client);
         if result.get().len() <= limit {
             return Ok(Answer::written(result));
         }
         match value_of(&result)? {
-            Value::Object(result) => Ok(self.cut(result, limit)),
+            Value::Object(result) => Ok(self.cut(result, limit, shows_structure(client))),
             _ => Ok(Answer::written(result)),
         }
     }
 
     /// The same for what was read: its text, or its structure, which some clients show instead.
-    fn cut(&self, mut result: Map<String, Value>, limit: usize) -> Answer {
+    fn cut(&self, mut result: Map<String, Value>, limit: usize, shows_structure: bool) -> Answer {
         let texts: Vec<&str> = texts(&result).collect();
         let length: usize = texts.iter().map(|text| text.len()).sum();
         let structure = result.get("structuredContent").filter(|s| !s.is_null()).map(ToString::to_string);
         let is_long = |structure: &String| structure.len() > limit;
-        if length <= limit && !structure.as_ref().is_some_and(is_long) {
+        if length <= limit && !structure.as_ref().is_some_and(|structure| shows_structure && is_long(structure)) {
             return Answer::foreign(result);
         }
         // The structure says the same as the text, as a rule; it is read on as text.
@@ -105,7 +112,9 @@ impl Kept {
             "[aiw cut this result: these are the first {end} of {total} bytes. Call read_result with handle \
              \"{handle}\" and offset {end} for more.]"
         );
-        result.shift_remove("structuredContent");
+        if shows_structure {
+            result.shift_remove("structuredContent");
+        }
         let others = match result.get_mut("content").map(Value::take) {
             Some(Value::Array(items)) => items.into_iter().filter(|item| text_of(item).is_none()).collect(),
             _ => Vec::new(),
@@ -141,11 +150,11 @@ mod tests {
     fn what_fits_passes_unchanged_and_a_long_text_is_read_on_to_its_end() {
         let kept = Kept::default();
         let fits = answer(json!({"content": [{"type": "text", "text": "é"}, {"type": "hologram"}], "odd": null}));
-        assert_eq!(kept.cut(fits.clone(), 100).into_value(), fits);
+        assert_eq!(kept.cut(fits.clone(), 100, true).into_value(), fits);
         let text = "aé".repeat(1000);
         let image = json!({"type": "image", "data": "x".repeat(5000)});
         let long = answer(json!({"content": [{"type": "text", "text": text}, image], "isError": true}));
-        let cut = kept.cut(long, 101).into_value();
+        let cut = kept.cut(long, 101, true).into_value();
         let mut read = cut["content"][0]["text"].as_str().unwrap().to_owned();
         assert!(read.len() == 100 && cut["isError"] == true && cut["content"][2] == image);
         assert!(cut["content"][1]["text"].as_str().unwrap().contains("handle \"r1\" and offset 100"));
@@ -165,7 +174,12 @@ mod tests {
     fn a_long_structure_is_cut_too_and_the_oldest_results_go() {
         let kept = Kept::default();
         let long = answer(json!({"content": [], "structuredContent": {"x": "y".repeat(500)}}));
-        let cut = kept.cut(long, 100).into_value();
+        // A client that checks it against a schema gets it whole.
+        let both =
+            answer(json!({"content": [{"type": "text", "text": "z".repeat(300)}], "structuredContent": {"x": 1}}));
+        assert_eq!(kept.cut(long.clone(), 100, false).into_value(), long);
+        assert_eq!(kept.cut(both, 100, false).into_value()["structuredContent"], json!({"x": 1}));
+        let cut = kept.cut(long, 100, true).into_value();
         assert!(cut.get("structuredContent").is_none());
         assert!(cut["content"][0]["text"].as_str().unwrap().starts_with("{\"x\":\"yyy"));
         for _ in 0..5 {

@@ -44,7 +44,7 @@ pub(crate) async fn pass(
         PoolError::Cancelled => CallError::NobodyWaits,
         e => CallError::Pool(e),
     })?;
-    context.kept.fit(result, room).map_err(CallError::Rpc)
+    context.kept.fit(result, call.caller.name()).map_err(CallError::Rpc)
 }
 
 /// An error that is no longer than a client takes. Nobody reads on in one.

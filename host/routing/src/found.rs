@@ -7,6 +7,8 @@ use aiw_home::{FileTrust, Home, HomeError, ServerSettings, read_capped, user_hom
 use aiw_servers::{McpFile, Scope, Scopes, Server, Transport};
 use sha2::{Digest, Sha256};
 
+use crate::profile::OWN;
+
 /// The longest `.mcp.json` that is read.
 const MAX_FILE: u64 = 4 << 20;
 
@@ -84,7 +86,11 @@ impl Places {
                 continue;
             }
             let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
-            let server = found.server.and_then(usable);
+            let server = found.server.and_then(usable).and_then(|server| match found.key.as_str() {
+                // In a profile, the name stands for aiw's own tools.
+                OWN => Err("has aiw's own name: rename it".to_owned()),
+                _ => Ok(server),
+            });
             if let Ok(server) = &server {
                 // As other clients write it.
                 settings.enabled &= server.declaration.get("disabled") != Some(&true.into());

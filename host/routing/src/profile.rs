@@ -60,6 +60,11 @@ impl Profile {
         Self::default()
     }
 
+    /// The profile that allows no tool of a server.
+    pub fn nothing() -> Self {
+        Self { allow: Some(Vec::new()), deny: Vec::new() }
+    }
+
     /// A profile of the settings.
     pub fn of(settings: &ProfileSettings) -> Self {
         let parsed = |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect();
@@ -91,7 +96,7 @@ impl Profile {
 }
 
 /// The name of aiw's own tools in patterns.
-const OWN: &str = "aiw";
+pub(crate) const OWN: &str = "aiw";
 
 #[cfg(test)]
 mod tests {

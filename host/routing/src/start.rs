@@ -10,7 +10,7 @@ use aiw_home::{Home, is_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
 use aiw_servers::{Lookup, Server, Transport, expand, placeholders};
-use aiw_supervisor::{Attached, Mask, Program};
+use aiw_supervisor::{Attached, Mask, Program, SupervisorError};
 use serde_json::{Map, Value};
 
 use crate::access::{Access, is_login};
@@ -127,7 +127,8 @@ pub(crate) async fn start(
         let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
-    let program = program(ground, key, &expanded)?;
+    let program = program(ground, &expanded)
+        .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
     let (executable, cwd, words) = (ground.executable.clone(), cwd(ground, &expanded), Arc::<Mutex<String>>::default());
     let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
@@ -143,7 +144,14 @@ pub(crate) async fn start(
         }
         Ok(attached)
     });
-    let mut attached = spawned.await.map_err(|source| PoolError::Spawn { server: key.to_owned(), source })?;
+    let mut attached = spawned.await.map_err(|source: Box<SupervisorError>| {
+        let (server, text) = (key.to_owned(), source.to_string());
+        // The directory of an entry may hold a value too.
+        match masked(&text, &hidden) {
+            problem if problem == text => PoolError::Spawn { server, source },
+            problem => PoolError::Start { server, problem },
+        }
+    })?;
     let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
     let process = Process { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
     let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
@@ -165,9 +173,14 @@ pub(crate) async fn start(
 /// A server may say what it was given.
 fn not_begun(key: &str, error: &ClientError, end: Option<String>, secrets: &[Vec<u8>]) -> PoolError {
     let problem = end.filter(|_| !error.is_refusal()).unwrap_or_else(|| error.to_string());
+    PoolError::Start { server: key.to_owned(), problem: masked(&problem, secrets) }
+}
+
+/// A text without what must not be shown.
+fn masked(text: &str, secrets: &[Vec<u8>]) -> String {
     let mut mask = Mask::of(secrets);
-    let text = [mask.take(problem.as_bytes()), mask.rest()].concat();
-    PoolError::Start { server: key.to_owned(), problem: String::from_utf8_lossy(&text).into_owned() }
+    let text = [mask.take(text.as_bytes()), mask.rest()].concat();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A declaration with its values, and those of them that must not be shown.
@@ -231,8 +244,9 @@ fn cwd(ground: &Ground, expanded: &Map<String, Value>) -> PathBuf {
     }
 }
 
-/// The environment has what programs need to run and what the entry names, and nothing else of aiw's.
-fn program(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> Result<Program, PoolError> {
+/// The environment has what programs need to run and what the entry names, and nothing else of aiw's. The error is the
+/// command that is not there.
+fn program(ground: &Ground, expanded: &Map<String, Value>) -> Result<Program, String> {
     const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
     let mut environment: Vec<(OsString, OsString)> =
         PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))).collect();
@@ -242,8 +256,7 @@ fn program(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> Result<
     }
     let command = expanded.get("command").and_then(Value::as_str).unwrap_or_default();
     let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let path = find(command, search, &cwd(ground, expanded))
-        .ok_or_else(|| PoolError::NoProgram { server: key.to_owned(), program: command.to_owned() })?;
+    let path = find(command, search, &cwd(ground, expanded)).ok_or_else(|| command.to_owned())?;
     let arguments = texts(expanded, "args").map(OsString::from).collect();
     Ok(Program { arguments, environment, ..Program::of(path) })
 }

@@ -122,3 +122,42 @@ fn a_key_in_the_path_of_an_address_is_in_no_message() {
     assert!(said.contains(&format!("cannot reach `http://127.0.0.1:{port}`")), "{said}");
     assert!(!said.contains("canary") && !said.contains("of%20a"), "{said}");
 }
+
+#[test]
+fn a_secret_in_a_program_or_a_directory_is_not_shown() {
+    let Some(servers) = Servers::new() else { return };
+    let env = &servers.env;
+    env.run_with_input(&["secret", "set", "sk"], "canaryvalue-9f8e7d6c").ok();
+    let entries = json!({"mcpServers": {
+        "program": {"command": "/nonexistent/${secret:sk}"},
+        "directory": {"command": "true", "cwd": "/nonexistent/${secret:sk}"},
+    }});
+    std::fs::write(env.home().join("mcp.json"), entries.to_string()).unwrap();
+    let mut said = String::new();
+    for arguments in [
+        &["mcp", "status"][..],
+        &["mcp", "status", "--json"],
+        &["mcp", "doctor", "--json"],
+        &["mcp", "call", "program", "x"],
+        &["mcp", "call", "directory", "x"],
+    ] {
+        said += &env.run(arguments).whole();
+    }
+    for file in std::fs::read_dir(env.home().join("servers")).into_iter().flatten().flatten() {
+        said += &String::from_utf8_lossy(&std::fs::read(file.path()).unwrap());
+    }
+    assert!(said.contains("there is no program") && said.contains("cannot work in"), "{said}");
+    assert!(!said.contains("canaryvalue"), "{said}");
+}
+
+#[test]
+fn no_server_has_the_name_of_aiws_own_tools() {
+    let Some(servers) = Servers::new() else { return };
+    let entry = servers.entry("test", &[]);
+    let env = &servers.env;
+    std::fs::create_dir_all(env.home()).unwrap();
+    std::fs::write(env.home().join("mcp.json"), json!({"mcpServers": {"aiw": entry}}).to_string()).unwrap();
+    let status = env.run(&["mcp", "status", "--json"]).json();
+    assert_eq!(status["servers"][0]["tools"], 0, "{status}");
+    assert!(status["servers"][0]["error"].as_str().unwrap().contains("has aiw's own name"), "{status}");
+}

@@ -92,3 +92,12 @@ fn a_suspicious_definition_is_flagged() {
     let doctor = servers.env.run(&["mcp", "doctor"]).ok().stdout;
     assert!(doctor.contains("tool `helper` has hidden characters") && doctor.contains("`<important>`"), "{doctor}");
 }
+
+#[test]
+fn a_profile_is_as_it_is_written_and_nothing_else() {
+    let Some(servers) = Servers::new() else { return };
+    servers.env.settings(&json!({"mcp": {"profiles": {"typo": {"alow": ["files/*"]}}}}));
+    let run = servers.env.run(&["mcp", "serve", "--profile", "typo"]);
+    assert_eq!(run.code, 3, "{}", run.whole());
+    assert!(run.stderr.contains("`mcp.profiles.typo.alow`: a profile has `allow` and `deny`"), "{}", run.stderr);
+}

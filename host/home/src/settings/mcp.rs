@@ -59,6 +59,11 @@ impl ProfileSettings {
                 }
                 Some(_) => Err(format!("has a `{place}.{name}.{key}` that is not a list of patterns")),
             };
+            // A list under another name would leave everything allowed.
+            if let Some(other) = value.keys().find(|key| !matches!(key.as_str(), "allow" | "deny")) {
+                let other = aiw_core::one_line(other, 60);
+                return Err(format!("has a `{place}.{name}.{other}`: a profile has `allow` and `deny`"));
+            }
             let profile = Self { allow: list("allow")?, deny: list("deny")?.unwrap_or_default() };
             profiles.insert(name.to_owned(), profile);
         }

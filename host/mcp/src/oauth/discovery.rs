@@ -160,10 +160,13 @@ fn path(url: &Url) -> &str {
     url.path().trim_end_matches('/')
 }
 
-/// The URL of a resource in its canonical form.
+/// The URL of a resource in its canonical form: without a query, as RFC 8707 (section 2) advises. A key may stand there,
+/// and an authorization server is not told it.
 pub(super) fn canonical(url: &Url) -> String {
-    let text = url.as_str();
-    if url.path() == "/" && url.query().is_none() { text.trim_end_matches('/').to_owned() } else { text.to_owned() }
+    let mut named = url.clone();
+    named.set_query(None);
+    let text = named.as_str();
+    if named.path() == "/" { text.trim_end_matches('/').to_owned() } else { text.to_owned() }
 }
 
 /// Whether a token for `resource` is a token for `server`: the same URL, or one that it is beneath.
@@ -204,6 +207,20 @@ mod tests {
             ("", "https://a.example/mcp", false),
         ] {
             assert_eq!(covers(resource, &Url::parse(server).unwrap()), expected, "{resource} {server}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_named_without_its_query() {
+        for (url, expected) in [
+            ("https://A.example/", "https://a.example"),
+            ("https://a.example/?key=x", "https://a.example"),
+            ("https://a.example/mcp?key=x", "https://a.example/mcp"),
+            ("https://a.example/mcp/", "https://a.example/mcp/"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(canonical(&url), expected);
+            assert!(covers(expected, &url));
         }
     }
 

@@ -29,16 +29,20 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
     let home = Home::find()?;
     let toolsets = toolsets(args.toolsets, &home)?;
-    let profile = profile(args.profile.as_deref(), &home, &cwd)?;
+    // What is wrong with it is said at once.
+    profile(args.profile.as_deref(), &home, &cwd)?;
+    let name = args.profile.clone();
     let session = aiw_launch::session();
     let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
     let shared = aiw_routing::Shared::default();
     let meaning = meaning(&home, output);
     let gateway = move || {
+        // Each session has the profile as it is then; one that can't be read any more allows nothing.
+        let profile = profile(name.as_deref(), &ground.home, &ground.cwd);
         let setting = Setting {
             session,
             ground: ground.clone(),
-            profile: profile.clone(),
+            profile: profile.unwrap_or_else(|_| Profile::nothing()),
             shared: shared.clone(),
             meaning: meaning.clone(),
             toolsets: toolsets.clone(),
