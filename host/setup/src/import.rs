@@ -1,6 +1,6 @@
 //! Moving a client's own servers to `mcp.json`.
 
-use aiw_core::{Secret, SecretName, is_secret, is_secret_value, one_line};
+use aiw_core::{CliKind, Secret, SecretName, is_secret, is_secret_value, one_line};
 use aiw_home::{Jsonc, Vault, json, read_capped};
 use aiw_servers::{McpFile, Transport, placeholders, secret_reference};
 use serde_json::{Map, Value};
@@ -27,6 +27,44 @@ struct Moved {
 }
 
 /// What an import does.
+/// Fields without which a server would start differently.
+const UNREAD: [&str; 2] = ["envFile", "headersHelper"];
+
+/// The variables that a declaration needs.
+fn variables(declaration: &Map<String, Value>) -> Vec<String> {
+    fn collect(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) => found.extend(placeholders(text).into_iter().filter_map(|place| {
+                let name = text.get(place)?.strip_prefix("${")?.strip_suffix('}')?;
+                (!name.contains(':')).then(|| name.to_owned())
+            })),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+            Value::Object(fields) => fields.values().for_each(|field| collect(field, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    declaration.values().for_each(|value| collect(value, &mut found));
+    found.sort();
+    found.dedup();
+    // Every client passes these on.
+    found.retain(|name| !matches!(name.as_str(), "HOME" | "PATH"));
+    found
+}
+
+/// How a client that keeps variables from servers is told to pass them on. Codex passes on a few of every user's, Gemini
+/// CLI none that may be secret.
+fn way_of_variables(client: &Client, names: &[String]) -> Option<String> {
+    match client.cli {
+        Some(CliKind::Codex) => Some(format!("`env_vars = [\"{}\"]`", names.join("\", \""))),
+        Some(CliKind::Gemini) => {
+            let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\": \"${name}\"")).collect();
+            Some(format!("`\"env\": {{{}}}`", fields.join(", ")))
+        }
+        _ => None,
+    }
+}
+
 #[derive(Default)]
 struct Import {
     moved: Vec<Moved>,
@@ -55,6 +93,10 @@ impl Import {
         let fields = entry.as_object().ok_or("is not an object")?;
         let read = (client.read)(fields)?;
         let mut declaration = read.declaration;
+        if let Some(field) = UNREAD.iter().find(|field| declaration.contains_key(**field)) {
+            return Err(format!("has `{field}`, which aiw does not read"));
+        }
+        let variables = variables(&declaration);
         let before = self.secrets.len();
         let hidden = self.hide(name, &mut declaration, vault).inspect_err(|_| self.secrets.truncate(before))?;
         let checked = aiw_servers::server(name, &Value::Object(declaration.clone()));
@@ -66,6 +108,15 @@ impl Import {
         if !read.left.is_empty() {
             let fields: Vec<String> = read.left.iter().map(|field| format!("`{}`", one_line(field, 40))).collect();
             self.notes.push(format!("server `{}` comes without {}", one_line(name, 60), fields.join(", ")));
+        }
+        if !variables.is_empty()
+            && let Some(way) = way_of_variables(client, &variables)
+        {
+            let (name, names) = (one_line(name, 60), variables.join("`, `"));
+            self.notes.push(format!(
+                "server `{name}` needs `{names}`, which {} does not pass on by itself: add {way} to aiw's entry there",
+                client.name
+            ));
         }
         let mut shown = declaration.get("args").and_then(Value::as_array).into_iter().flatten();
         let is_hidden = shown.any(|argument| argument.as_str().is_some_and(is_secret_value));

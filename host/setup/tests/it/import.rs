@@ -54,6 +54,39 @@ fn servers_move_and_their_secrets_go_to_the_vault() {
 }
 
 #[test]
+fn variables_that_a_client_keeps_to_itself_are_named() {
+    let world = World::new();
+    let codex = "[mcp_servers.a]\ncommand = \"x\"\nenv_vars = [\"MY_TOKEN\"]\n";
+    world.write("codex", codex);
+    let notes = world.plan("codex", &IMPORT).unwrap().notes.join("\n");
+    assert!(
+        notes.contains(
+            "server `a` needs `MY_TOKEN`, which Codex does not pass on by itself: add `env_vars = [\"MY_TOKEN\"]`"
+        ),
+        "{notes}"
+    );
+    world.write("gemini", r#"{"mcpServers": {"b": {"command": "x", "env": {"K": "$MY_TOKEN", "H": "$HOME"}}}}"#);
+    let notes = world.plan("gemini", &IMPORT).unwrap().notes.join("\n");
+    assert!(notes.contains(r#"add `"env": {"MY_TOKEN": "$MY_TOKEN"}` to aiw's entry there"#), "{notes}");
+}
+
+#[test]
+fn a_server_that_would_start_without_what_it_needs_stays() {
+    let world = World::new();
+    let entry = json!({"command": "x", "envFile": "/abs/.env"});
+    let http = json!({"type": "http", "url": "https://h/mcp", "headersHelper": "helper"});
+    world.write("claude", json!({"mcpServers": {"a": entry, "b": http}}).to_string());
+    let plan = world.plan("claude", &IMPORT).unwrap();
+    let notes = plan.notes.join("\n");
+    assert!(notes.contains("server `a` stays in Claude Code: it has `envFile`, which aiw does not read"), "{notes}");
+    assert!(
+        notes.contains("server `b` stays in Claude Code: it has `headersHelper`, which aiw does not read"),
+        "{notes}"
+    );
+    assert!(!plan.changes().join("\n").contains("moves to"), "{:?}", plan.changes());
+}
+
+#[test]
 fn a_server_of_another_declaration_stays_and_the_same_one_is_shared() {
     let world = World::new();
     fs::create_dir_all(world.home.root()).unwrap();
