@@ -176,7 +176,7 @@ pub(super) fn steps() -> Vec<Named> {
         (
             MARKS,
             concat!(
-                r#"(?i)(--?(?:(?-u:[\w-]){0,40}(?:"#,
+                r#"(?i)((?:^|[\s"'`(=])--?(?:(?-u:[\w-]){0,40}(?:"#,
                 names!(),
                 r#")|-(?:(?-u:[\w-]){0,40}-)?pass)\s+)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`-][^\s"'`]{2,})"#
             ),
@@ -509,13 +509,22 @@ fn is_value(text: &str) -> bool {
     if text.contains(REDACTED) || text == &REDACTED[..REDACTED.len() - 1] {
         return false;
     }
-    let is_reference = text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|']) || text.starts_with("...");
+    let is_reference =
+        text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|', ':']) || text.starts_with("...");
     let is_word = |word: &&str| text.eq_ignore_ascii_case(word);
     !is_reference && !WORDS.iter().any(is_word) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
 }
 
 /// What stands where a secret could, in code and in descriptions.
-const WORDS: [&str; 30] = [
+const WORDS: [&str; 38] = [
+    "u16",
+    "u32",
+    "u64",
+    "usize",
+    "i32",
+    "i64",
+    "self",
+    "unsafe",
     "string",
     "str",
     "text",

@@ -445,6 +445,8 @@ fn code_and_prose_about_secrets_stay() {
         "let token = self.tokens.next();",
         "password: String,",
         "--- PASS: TestLogin1 (0.00s)\nPASS: test_2\n# pass 120, pass: 120, pass: 98%",
+        "a two-pass compiler1; the per-token cost is 12; multi-pass mode2",
+        "const FLAGS_PASS: u32 = 2; StripTokens::Shebang1",
         "bypass: true1, compass = north2, bypass=all3",
         "token || other1; return password || null; $PASSWORD || exit1",
         "set env API_KEY before running; #define TOKEN other",
