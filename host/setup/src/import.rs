@@ -2,7 +2,7 @@
 
 use aiw_core::{CliKind, Secret, SecretName, is_secret, is_secret_value, one_line};
 use aiw_home::{Jsonc, Vault, json, read_capped};
-use aiw_servers::{McpFile, Transport, placeholders, secret_reference};
+use aiw_servers::{McpFile, Transport, placeholders, reads, secret_reference};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -30,26 +30,10 @@ struct Moved {
 /// Fields without which a server would start differently.
 const UNREAD: [&str; 2] = ["envFile", "headersHelper"];
 
-/// The variables that a declaration needs.
+/// The variables that a declaration needs, but for those that every client passes on.
 fn variables(declaration: &Map<String, Value>) -> Vec<String> {
-    fn collect(value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::String(text) => found.extend(placeholders(text).into_iter().filter_map(|place| {
-                let name = text.get(place)?.strip_prefix("${")?.strip_suffix('}')?;
-                (!name.contains(':')).then(|| name.to_owned())
-            })),
-            Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-            Value::Object(fields) => fields.values().for_each(|field| collect(field, found)),
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    declaration.values().for_each(|value| collect(value, &mut found));
-    found.sort();
-    found.dedup();
-    // Every client passes these on.
-    found.retain(|name| !matches!(name.as_str(), "HOME" | "PATH"));
-    found
+    let needed = reads(declaration).variables.into_iter().filter(|(_, is_needed)| *is_needed);
+    needed.map(|(name, _)| name.to_string()).filter(|name| !matches!(name.as_str(), "HOME" | "PATH")).collect()
 }
 
 /// How a client that keeps variables from servers is told to pass them on. Codex passes on a few of every user's, Gemini

@@ -111,10 +111,9 @@ impl Hidden {
     /// may be gone.
     fn covers(&mut self, root: &Path, session: &str, transcript: Option<&Entry>) -> bool {
         let project = transcript.and_then(|transcript| project(root, &transcript.path)).unwrap_or_default();
-        let written = transcript.map_or(i64::MIN, |transcript| transcript.modified);
         self.exclusions.is_private(session)
             || self.exclusions.covers(&project)
-            || self.forgotten.covers_at(session, &project, Some(written).filter(|_| transcript.is_some()))
+            || self.forgotten.covers_at(session, &project, transcript.map(|transcript| transcript.modified))
     }
 }
 

@@ -30,19 +30,17 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once.
-    profile(args.profile.as_deref(), &home, &cwd)?;
-    let name = args.profile.clone();
+    let first = profile(args.profile.as_deref(), &home, &cwd)?;
     let session = aiw_launch::session();
     let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
     let shared = aiw_routing::Shared::default();
     let meaning = meaning(&home, output);
-    let gateway = move || {
-        // Each session has the profile as it is then; one that can't be read any more allows nothing.
-        let profile = profile(name.as_deref(), &ground.home, &ground.cwd);
+    let (at, from) = (home.clone(), ground.cwd.clone());
+    let gateway = move |profile: Profile| {
         let setting = Setting {
             session,
             ground: ground.clone(),
-            profile: profile.unwrap_or_else(|_| Profile::nothing()),
+            profile,
             shared: shared.clone(),
             meaning: meaning.clone(),
             toolsets: toolsets.clone(),
@@ -50,7 +48,9 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         Gateway::new(setting, Box::new(FromHere))
     };
     if let Some(address) = args.http {
-        return http::serve(output, home, address, move || Arc::new(gateway())).await;
+        // Each session has the profile as it is then; one that can't be read any more allows nothing.
+        let current = move || profile(args.profile.as_deref(), &at, &from).unwrap_or_else(|_| Profile::nothing());
+        return http::serve(output, home, address, move || Arc::new(gateway(current()))).await;
     }
     if std::io::stdin().is_terminal() {
         output.note(
@@ -59,7 +59,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         REGISTER.lines().for_each(|line| output.note(format!("  {line}")));
         output.note("It waits for messages now; Ctrl-C ends it.");
     }
-    aiw_mcp::serve_stdio(Arc::new(gateway())).await;
+    aiw_mcp::serve_stdio(Arc::new(gateway(first))).await;
     Ok(())
 }
 
