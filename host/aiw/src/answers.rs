@@ -94,7 +94,7 @@ pub struct ServerStatus {
     pub state: &'static str,
     /// How many tools it offers to clients
     pub tools: usize,
-    /// The tools that it has changed, and that are withheld until you accept the change
+    /// The tools that it has changed or that are suspicious: they are withheld until you accept them
     pub withheld: Vec<String>,
     /// What the definitions of its tools would cost a client, in tokens
     pub tokens: usize,
@@ -125,7 +125,7 @@ pub struct ServerTool {
     pub read_only: bool,
     /// What its definition costs a client, in tokens
     pub tokens: usize,
-    /// Whether it has changed, and is withheld until you accept the change
+    /// Whether it has changed or is suspicious, and is withheld until you accept it
     pub withheld: bool,
     /// What is suspicious in its definition
     pub suspicions: Vec<String>,
@@ -152,21 +152,25 @@ pub struct FoundTool {
     pub similar: Vec<String>,
 }
 
-/// A tool in `aiw mcp approve`
+/// A definition in `aiw mcp approve`
 #[derive(Serialize, JsonSchema)]
 pub struct ChangedTool {
-    /// Its name
+    /// `tool`, `prompt`, `resource` or `resource template`
+    pub kind: &'static str,
+    /// Its name, or its URI
     pub name: String,
-    /// The fields that changed
+    /// What is suspicious in it
+    pub suspicions: Vec<String>,
+    /// The fields that changed; all of them for one that was not seen before
     pub fields: Vec<ChangedField>,
 }
 
-/// A field of a changed tool
+/// A field of a changed definition
 #[derive(Serialize, JsonSchema)]
 pub struct ChangedField {
-    /// The field of its definition
+    /// Its name
     pub field: String,
-    /// What it was
+    /// What it was; empty if it was not there, or is not known any more
     pub before: String,
     /// What it is now
     pub now: String,

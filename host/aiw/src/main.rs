@@ -50,6 +50,8 @@ fn main() -> ExitCode {
     // looks into it. What it becomes by `exec` is not concerned.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // The library that runs models tells its maker about them otherwise.
+    aiw_vectors::stop_collection();
     // A client waits for it, so nothing else is set up either.
     let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
     if commands::hooks::is_handle(&words) {

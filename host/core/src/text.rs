@@ -49,6 +49,26 @@ pub fn one_line(text: &str, width: usize) -> String {
     line
 }
 
+/// A name from outside in a sentence of aiw's own: between backticks, on one line, at most 60 characters.
+pub fn quoted(name: &str) -> String {
+    format!("`{}`", one_line(name, 60).replace('`', "'"))
+}
+
+/// Names from outside in a sentence of aiw's own, each [`quoted`], at most as many as one can read.
+pub fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
+    const MOST: usize = 8;
+    let mut shown: Vec<String> = names.iter().take(MOST).map(|name| quoted(name.as_ref())).collect();
+    let more = names.len().saturating_sub(MOST);
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    match shown.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// A word as a POSIX shell reads it back, quoted only if needed. Leaves out NUL, which no shell can pass on.
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     match shlex::try_quote(word) {
@@ -122,6 +142,16 @@ mod tests {
         ] {
             assert_eq!(without_query(text), shown);
         }
+    }
+
+    #[test]
+    fn a_foreign_name_can_not_leave_its_quotes() {
+        assert_eq!(quoted("a` Now do\n this: `b"), "`a' Now do this: 'b`");
+        assert!(quoted(&"x".repeat(1000)).chars().count() <= 62);
+        let names: Vec<String> = (0..900).map(|n| n.to_string()).collect();
+        assert_eq!(quoted_list(&names), "`0`, `1`, `2`, `3`, `4`, `5`, `6`, `7` and 892 more");
+        assert_eq!(quoted_list(&names[..2]), "`0` and `1`");
+        assert_eq!(quoted_list(&names[..1]), "`0`");
     }
 
     #[test]

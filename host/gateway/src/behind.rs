@@ -1,5 +1,6 @@
 //! The servers behind aiw, as one session's client sees them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use tokio::sync::mpsc;
 use crate::shared::{Shared, names};
 
 /// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
-/// definitions would fill a model's context; then they are called through `call_tool`.
+/// definitions would fill a model's context; then they are called through `call_tool`. A server's tools are listed
+/// together or not at all, and the server that needs the least room goes first.
 const DIRECT_TOOLS: usize = 100;
 const DIRECT_TOKENS: usize = 10_000;
 
@@ -25,11 +27,24 @@ const SETTLE: Duration = Duration::from_millis(20);
 
 /// The tools of the servers that the client lists.
 pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
-    let cost: usize = offered.iter().map(|tool| tool.definition.tokens()).sum();
-    if offered.len() > DIRECT_TOOLS || cost > DIRECT_TOKENS {
-        return Vec::new();
+    let mut servers: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for tool in offered {
+        let (tokens, tools) = servers.entry(&tool.server).or_default();
+        *tokens += tool.definition.tokens();
+        *tools += 1;
     }
-    offered.iter().filter_map(|tool| Tool::foreign(tool.renamed())).collect()
+    let mut by_cost: Vec<_> = servers.into_iter().map(|(server, (tokens, tools))| (tokens, tools, server)).collect();
+    by_cost.sort_unstable();
+    let (mut room, mut places) = (DIRECT_TOKENS, DIRECT_TOOLS);
+    by_cost.retain(|(tokens, tools, _)| {
+        let fits = *tokens <= room && *tools <= places;
+        if fits {
+            (room, places) = (room - tokens, places - tools);
+        }
+        fits
+    });
+    let is_listed = |tool: &&Offered| by_cost.iter().any(|(.., server)| *server == tool.server);
+    offered.iter().filter(is_listed).filter_map(|tool| Tool::foreign(tool.renamed())).collect()
 }
 
 impl Shared {

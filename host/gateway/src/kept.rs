@@ -37,7 +37,6 @@ pub(crate) struct Kept {
 
 #[derive(Default)]
 struct Inner {
-    next: u64,
     results: VecDeque<(String, Arc<str>)>,
     size: usize,
 }
@@ -55,10 +54,11 @@ pub(crate) struct Piece {
 }
 
 impl Kept {
+    /// The handle under which the text is kept. It can't be guessed: clients without a session share what is kept. Without random
+    /// numbers nothing is kept.
     fn keep(&self, text: String) -> String {
+        let Some(handle) = random() else { return String::new() };
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.next += 1;
-        let handle = format!("r{}", inner.next);
         inner.size += text.len();
         inner.results.push_back((handle.clone(), text.into()));
         while inner.size > MOST_BYTES && inner.results.len() > 1 {
@@ -125,6 +125,13 @@ impl Kept {
     }
 }
 
+/// 128 random bits.
+fn random() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    Some(aiw_core::hex(&bytes))
+}
+
 /// The texts of a result, those in embedded resources too.
 fn texts(result: &Map<String, Value>) -> impl Iterator<Item = &str> {
     result.get("content").and_then(Value::as_array).into_iter().flatten().filter_map(text_of)
@@ -157,17 +164,19 @@ mod tests {
         let cut = kept.cut(long, 101, true).into_value();
         let mut read = cut["content"][0]["text"].as_str().unwrap().to_owned();
         assert!(read.len() == 100 && cut["isError"] == true && cut["content"][2] == image);
-        assert!(cut["content"][1]["text"].as_str().unwrap().contains("handle \"r1\" and offset 100"));
+        let note = cut["content"][1]["text"].as_str().unwrap();
+        let handle = note.split('"').nth(1).unwrap();
+        assert!(handle.len() == 32 && note.contains("and offset 100"), "{note}");
         let mut at = Some(read.len());
         while let Some(offset) = at {
-            let piece = kept.piece("r1", offset, 700).unwrap();
+            let piece = kept.piece(handle, offset, 700).unwrap();
             assert_eq!((piece.offset, piece.total), (offset, text.len()));
             read += &piece.text;
             at = piece.next;
         }
         assert_eq!(read, text);
-        assert_eq!(kept.piece("r2", 0, 1), None);
-        assert_eq!(kept.piece("r1", usize::MAX, 1).unwrap().text, "");
+        assert_eq!(kept.piece("r1", 0, 1), None);
+        assert_eq!(kept.piece(handle, usize::MAX, 1).unwrap().text, "");
     }
 
     #[test]
@@ -182,10 +191,8 @@ mod tests {
         let cut = kept.cut(long, 100, true).into_value();
         assert!(cut.get("structuredContent").is_none());
         assert!(cut["content"][0]["text"].as_str().unwrap().starts_with("{\"x\":\"yyy"));
-        for _ in 0..5 {
-            kept.keep("z".repeat(MOST_BYTES / 3));
-        }
-        assert_eq!(kept.piece("r1", 0, 10), None);
-        assert!(kept.piece("r6", 0, 10).is_some());
+        let handles: Vec<String> = (0..6).map(|_| kept.keep("z".repeat(MOST_BYTES / 3))).collect();
+        assert_eq!(kept.piece(&handles[0], 0, 10), None);
+        assert!(kept.piece(&handles[5], 0, 10).is_some());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use aiw_mcp::{Answer, Arguments, Call, Tool};
-use aiw_routing::{Offered, PoolError};
+use aiw_routing::Offered;
 use tokio::sync::mpsc;
 
 use crate::context::Context;
@@ -55,8 +55,8 @@ impl Shared {
             self.context.registry.touch(name, Instant::now());
             return servers::pass(&self.context, server, tool, arguments, &call).await;
         }
-        if let Some((server, tool)) = pool.find_withheld(name) {
-            return Err(PoolError::Withheld { server, tool }.into());
+        if let Some(withheld) = pool.withholds(name) {
+            return Err(withheld.into());
         }
         let tools = self.own().map(|tool| tool.name().to_owned()).collect();
         Err(CallError::UnknownTool { name: name.to_owned(), tools })

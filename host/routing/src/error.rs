@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_core::{ErrorKind, one_line, quoted, quoted_list, shell_word};
 use aiw_home::{HomeError, VaultError};
 use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
 use aiw_supervisor::SupervisorError;
 
 use crate::access::Refusal;
+use crate::record::Record;
 
 /// Why a server behind aiw can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
     /// No server has that name.
-    #[error("there is no MCP server `{}`", one_line(.name, 80))]
+    #[error("there is no MCP server {}", quoted(.name))]
     NoServer {
         /// The name as given.
         name: String,
@@ -22,7 +23,7 @@ pub enum PoolError {
         known: Vec<String>,
     },
     /// The server has no such tool.
-    #[error("the MCP server `{server}` has no tool `{}`", one_line(.tool, 80))]
+    #[error("the MCP server {} has no tool {}", quoted(.server), quoted(.tool))]
     NoTool {
         /// The server.
         server: String,
@@ -32,7 +33,7 @@ pub enum PoolError {
         known: Vec<String>,
     },
     /// The profile of this session does not allow it.
-    #[error("the profile of this session does not allow `{server}/{}`", one_line(.tool, 80))]
+    #[error("the profile of this session does not allow the tool {} of the MCP server {}", quoted(.tool), quoted(.server))]
     NotAllowed {
         /// The server.
         server: String,
@@ -40,21 +41,29 @@ pub enum PoolError {
         tool: String,
     },
     /// The server has changed the tool since it was first seen.
-    #[error("the MCP server `{server}` has changed its tool `{tool}`, so aiw withholds it")]
+    #[error("the MCP server {} has changed its tool {}, so aiw withholds it", quoted(.server), quoted(.tool))]
     Withheld {
         /// The server.
         server: String,
         /// The tool.
         tool: String,
     },
+    /// The definition of the tool is suspicious, and the user has not looked at it.
+    #[error("aiw withholds the tool {} of the MCP server {}: its definition is suspicious", quoted(.tool), quoted(.server))]
+    Suspicious {
+        /// The server.
+        server: String,
+        /// The tool.
+        tool: String,
+    },
     /// The user has switched the server off.
-    #[error("the MCP server `{server}` is disabled")]
+    #[error("the MCP server {} is disabled", quoted(.server))]
     Disabled {
         /// The server.
         server: String,
     },
     /// Its entry can't be used.
-    #[error("the MCP server `{server}` {problem}")]
+    #[error("the MCP server {} {problem}", quoted(.server))]
     Declaration {
         /// The server.
         server: String,
@@ -62,7 +71,7 @@ pub enum PoolError {
         problem: String,
     },
     /// Its entry needs variables that are not set.
-    #[error("the MCP server `{server}` needs {}", .names.join(", "))]
+    #[error("the MCP server {} needs {}", quoted(.server), listed(.names))]
     Missing {
         /// The server.
         server: String,
@@ -70,7 +79,7 @@ pub enum PoolError {
         names: Vec<String>,
     },
     /// Its program could not be started.
-    #[error("the MCP server `{server}` does not start: {source}")]
+    #[error("the MCP server {} does not start: {source}", quoted(.server))]
     Spawn {
         /// The server.
         server: String,
@@ -78,7 +87,7 @@ pub enum PoolError {
         source: Box<SupervisorError>,
     },
     /// There is no such program.
-    #[error("the MCP server `{server}` does not start: there is no program `{}`", one_line(.program, 200))]
+    #[error("the MCP server {} does not start: there is no program `{}`", quoted(.server), one_line(.program, 200))]
     NoProgram {
         /// The server.
         server: String,
@@ -86,7 +95,7 @@ pub enum PoolError {
         program: String,
     },
     /// It was started and didn't begin a session.
-    #[error("the MCP server `{server}` does not start: {problem}")]
+    #[error("the MCP server {} does not start: {problem}", quoted(.server))]
     Start {
         /// The server.
         server: String,
@@ -94,7 +103,7 @@ pub enum PoolError {
         problem: String,
     },
     /// It has failed so often that aiw leaves it alone for a while.
-    #[error("the MCP server `{server}` has failed {failures} times in a row, so aiw waits {} s before it tries again: {last}", .wait.as_secs().max(1))]
+    #[error("the MCP server {} has failed {failures} times in a row, so aiw waits {} s before it tries again: {last}", quoted(.server), .wait.as_secs().max(1))]
     Open {
         /// The server.
         server: String,
@@ -106,7 +115,7 @@ pub enum PoolError {
         last: String,
     },
     /// It ended, or the connection did, before it answered.
-    #[error("the MCP server `{server}` ended before it answered{}", after(.last))]
+    #[error("the MCP server {} ended before it answered{}", quoted(.server), after(.last))]
     Ended {
         /// The server.
         server: String,
@@ -114,7 +123,7 @@ pub enum PoolError {
         last: Option<String>,
     },
     /// It didn't answer in time.
-    #[error("the MCP server `{server}` did not answer within {} s", .after.as_secs())]
+    #[error("the MCP server {} did not answer within {} s", quoted(.server), .after.as_secs())]
     Slow {
         /// The server.
         server: String,
@@ -122,13 +131,13 @@ pub enum PoolError {
         after: Duration,
     },
     /// It wants a login.
-    #[error("the MCP server `{server}` needs a login: the user runs `{}`", command(.server, &[]))]
+    #[error("the MCP server {} needs a login: the user runs {}", quoted(.server), shown_command("login", .server))]
     Login {
         /// The server.
         server: String,
     },
     /// The login allows too little for this.
-    #[error("the MCP server `{server}` wants a login that allows more: the user runs `{}`", command(.server, .scopes))]
+    #[error("the MCP server {} wants a login that allows more: the user runs `{}`", quoted(.server), login(.server, .scopes))]
     Scopes {
         /// The server.
         server: String,
@@ -136,7 +145,7 @@ pub enum PoolError {
         scopes: Vec<String>,
     },
     /// Its token is too old, and there is no new one for now.
-    #[error("the MCP server `{server}` {problem}")]
+    #[error("the MCP server {} {problem}", quoted(.server))]
     Refresh {
         /// The server.
         server: String,
@@ -144,7 +153,7 @@ pub enum PoolError {
         problem: String,
     },
     /// The login failed.
-    #[error("can't log in to the MCP server `{server}`: {source}")]
+    #[error("can't log in to the MCP server {}: {source}", quoted(.server))]
     LoginFailed {
         /// The server.
         server: String,
@@ -152,7 +161,7 @@ pub enum PoolError {
         source: Box<OAuthError>,
     },
     /// The vault, where tokens are kept.
-    #[error("can't keep the login of the MCP server `{server}`: {source}")]
+    #[error("can't keep the login of the MCP server {}: {source}", quoted(.server))]
     Vault {
         /// The server.
         server: String,
@@ -166,7 +175,7 @@ pub enum PoolError {
     #[error("{0}")]
     Rpc(Box<RpcError>),
     /// The connection failed in another way.
-    #[error("the MCP server `{server}` can't be asked: {source}")]
+    #[error("the MCP server {} can't be asked: {source}", quoted(.server))]
     Client {
         /// The server.
         server: String,
@@ -178,16 +187,32 @@ pub enum PoolError {
     Home(#[from] HomeError),
 }
 
-/// The command that logs in.
-fn command(server: &str, scopes: &[String]) -> String {
-    let scopes: String = scopes.iter().map(|scope| format!(" --scope {}", shell_word(scope))).collect();
-    format!("aiw mcp login {}{scopes}", shell_word(server))
+/// A command about a server, in backticks. One whose name is no ordinary name is not repeated: it could be a sentence.
+pub(crate) fn shown_command(command: &str, server: &str) -> String {
+    let is_plain = server.len() <= 60 && aiw_servers::safe(server) == server;
+    format!("`aiw mcp {command} {}`", if is_plain { server } else { "NAME" })
+}
+
+/// The command that logs in for further scopes.
+fn login(server: &str, scopes: &[String]) -> String {
+    let scopes = scopes.iter().take(MOST_NAMES).map(|scope| one_line(scope, 80));
+    let scopes: String = scopes.map(|scope| format!(" --scope {}", shell_word(&scope))).collect();
+    format!("aiw mcp login {}{scopes}", shell_word(&one_line(server, 60)))
 }
 
 impl From<RpcError> for PoolError {
     fn from(error: RpcError) -> Self {
         Self::Rpc(Box::new(error))
     }
+}
+
+/// The most names of one error.
+const MOST_NAMES: usize = 20;
+
+fn listed(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(MOST_NAMES).map(|name| one_line(name, 80)).collect();
+    let more = names.len().saturating_sub(MOST_NAMES);
+    if more == 0 { shown.join(", ") } else { format!("{}, and {more} more", shown.join(", ")) }
 }
 
 fn after(last: &Option<String>) -> String {
@@ -203,6 +228,7 @@ impl PoolError {
             | Self::NotAllowed { .. }
             | Self::Disabled { .. }
             | Self::Withheld { .. }
+            | Self::Suspicious { .. }
             | Self::Login { .. }
             | Self::Scopes { .. } => ErrorKind::User,
             Self::Vault { source, .. } => source.kind(),
@@ -216,28 +242,38 @@ impl PoolError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
-            Self::NoServer { known, .. } => format!("the servers are {}", listed(known)),
+            Self::NoServer { known, .. } => format!("the servers are {}", quoted_list(known)),
             Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
-            Self::NoTool { known, .. } => format!("its tools are {}", listed(known)),
-            Self::Withheld { server, .. } => {
-                format!("the user can look at the change and accept it: `aiw mcp approve {server}`")
+            Self::NoTool { known, .. } => format!("its tools are {}", quoted_list(known)),
+            Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {
+                format!("the user can look at it and accept it: {}", shown_command("approve", server))
             }
-            Self::Disabled { server } => format!("`aiw mcp enable {server}`"),
+            Self::Disabled { server } => shown_command("enable", server),
             Self::Missing { names, .. } => {
                 format!("set {} where aiw starts, or store a secret and name it in mcp.json", listed(names))
             }
             Self::NoProgram { .. } => "install it, or correct `command` in mcp.json".into(),
             Self::Start { server, .. } | Self::Open { server, .. } | Self::Ended { server, .. } => {
-                format!("`aiw mcp logs {server}` shows what it wrote; `aiw mcp doctor {server}` tries it")
+                let (logs, doctor) = (shown_command("logs", server), shown_command("doctor", server));
+                format!("{logs} shows what it wrote; {doctor} tries it")
             }
             Self::Slow { server, .. } => {
-                format!("`mcp.servers.{server}.timeout` in settings.json allows more seconds")
+                format!("`timeout` of the server {} in settings.json allows more seconds", quoted(server))
             }
             Self::LoginFailed { source, .. } => return source.hint().map(str::to_owned),
             Self::Vault { source, .. } => return source.hint(),
             Self::Home(e) => return e.hint(),
             _ => return None,
         })
+    }
+
+    /// Why a tool of a record is withheld.
+    pub(crate) fn withheld(record: &Record, server: &str, tool: &str) -> Self {
+        let (server, tool) = (server.to_owned(), tool.to_owned());
+        match record.pins.contains_key(&tool) {
+            true => Self::Withheld { server, tool },
+            false => Self::Suspicious { server, tool },
+        }
     }
 
     pub(crate) fn refused(refusal: Refusal, server: &str) -> Self {
@@ -260,12 +296,4 @@ impl PoolError {
         let named = text.strip_prefix("the MCP server `").and_then(|rest| rest.split_once("` "));
         named.map_or(text.clone(), |(_, rest)| rest.to_owned())
     }
-}
-
-/// Names in a sentence, at most as many as one can read.
-fn listed(names: &[String]) -> String {
-    const MOST: usize = 20;
-    let shown: Vec<String> = names.iter().take(MOST).map(|name| one_line(name, 80)).collect();
-    let more = names.len().saturating_sub(MOST);
-    if more == 0 { shown.join(", ") } else { format!("{}, and {more} more", shown.join(", ")) }
 }

@@ -1,10 +1,12 @@
 //! The servers of one client session.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
+use aiw_core::{quoted, quoted_list};
 use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
 use aiw_servers::{Scope, Transport, Watch};
 use serde_json::value::RawValue;
@@ -13,18 +15,23 @@ use tokio::sync::mpsc;
 
 use crate::account::Account;
 use crate::definition::{self, Definition, name};
-use crate::error::PoolError;
+use crate::error::{PoolError, shown_command};
 use crate::find::{Finder, Found, KnownServer};
 use crate::found::{Configured, Places};
 use crate::names::proxied;
 use crate::profile::Profile;
 use crate::record::{Record, Records};
 use crate::relay::Known;
+use crate::shape::Kind;
 use crate::slot::{Slot, State};
 use crate::start::Ground;
+use crate::uris::{Claim, contested, marked, own};
 
 /// How many servers are looked into at once.
 const AT_ONCE: usize = 8;
+
+/// How many servers with withheld tools a model is told of.
+const MOST_SENTENCES: usize = 5;
 
 /// How long a client waits until its servers know the level of messages that it wants.
 const TOLD: Duration = Duration::from_secs(1);
@@ -208,33 +215,49 @@ impl Pool {
     /// Their prompts.
     pub fn prompts(&self) -> Vec<Offered<Value>> {
         distinct(self.each(|slot, record| {
-            let open = record.prompts.iter().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
+            let open = record.prompts().filter(|prompt| self.allows_content(slot.key(), name(prompt)));
             open.map(|prompt| offered(slot.key(), name(prompt), prompt)).collect()
         }))
     }
 
-    /// Their resources. Each keeps its URI; only where two servers have the same one, it gets the server's name.
+    /// Their resources. Each keeps its URI, unless another server could answer for it.
     pub fn resources(&self) -> Vec<Offered<Value>> {
-        let mut seen = std::collections::HashSet::new();
-        let mut resources = self.each(|slot, record| {
-            let open = record.resources.iter().filter(|_| self.allows_content(slot.key(), "*"));
-            open.map(|resource| offered(slot.key(), name(resource), resource)).collect()
-        });
-        for resource in &mut resources {
-            let uri = resource.definition["uri"].as_str().unwrap_or_default().to_owned();
-            if !seen.insert(uri.clone()) {
-                resource.definition["uri"] = format!("{}{MARK}{uri}", resource.server).into();
-            }
-        }
-        resources
+        self.located().0
     }
 
-    /// Their resource templates.
+    /// Their resource templates. Each keeps its URIs, unless another server could answer for one of them.
     pub fn templates(&self) -> Vec<Offered<Value>> {
-        self.each(|slot, record| {
-            let open = record.templates.iter().filter(|_| self.allows_content(slot.key(), "*"));
-            open.map(|template| offered(slot.key(), name(template), template)).collect()
-        })
+        self.located().1
+    }
+
+    /// The resources and templates, as their servers define them.
+    fn content(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
+        let of = |list: fn(&Record) -> Vec<Value>| {
+            self.each(|slot, record| {
+                let open = self.allows_content(slot.key(), "*").then(|| list(&record)).unwrap_or_default();
+                open.iter().map(|item| offered(slot.key(), name(item), item)).collect()
+            })
+        };
+        let resources = of(|record| record.resources().map(Cow::into_owned).collect());
+        let templates = of(|record| record.templates().map(Cow::into_owned).collect());
+        (resources, templates)
+    }
+
+    fn located(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
+        let (mut resources, mut templates) = self.content();
+        let claims = claims(&resources, &templates).collect();
+        let contested = contested(claims);
+        let is_plain = |claim: Option<Claim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
+        let plain = |offered: &Offered<Value>| is_plain(claim_of(offered));
+        let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();
+        for (offered, keep) in resources.iter_mut().chain(&mut templates).zip(keep) {
+            let field = field_of(offered);
+            if !keep {
+                let uri = offered.definition[field].as_str().unwrap_or_default();
+                offered.definition[field] = marked(&offered.server, uri).into();
+            }
+        }
+        (resources, templates)
     }
 
     fn each<D>(&self, of: impl Fn(&Arc<Slot>, Arc<Record>) -> Vec<Offered<D>>) -> Vec<Offered<D>> {
@@ -278,7 +301,7 @@ impl Pool {
             return Err(denied());
         }
         if !record.is_accepted(definition) {
-            return Err(PoolError::Withheld { server: server.to_owned(), tool: tool.to_owned() });
+            return Err(PoolError::withheld(&record, server, tool));
         }
         let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
         let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
@@ -289,13 +312,14 @@ impl Pool {
         Ok(RawValue::from_string(wrapped).unwrap_or(result))
     }
 
-    /// The withheld tool that a client knew under a proxied name: its server and its own name.
-    pub fn find_withheld(&self, proxied_name: &str) -> Option<(String, String)> {
+    /// Why the tool that a client knew under a proxied name is withheld, if it is.
+    pub fn withholds(&self, proxied_name: &str) -> Option<PoolError> {
         let slots = self.inner.slots();
         slots.iter().find_map(|slot| {
             let record = slot.record()?;
-            let tool = record.withheld().find(|tool| proxied(slot.key(), tool.name()) == proxied_name)?;
-            Some((slot.key().to_owned(), tool.name().to_owned()))
+            let is_it = |tool: &&Definition| proxied(slot.key(), tool.name()) == proxied_name;
+            let tool = record.withheld().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
+            Some(PoolError::withheld(&record, slot.key(), tool.name()))
         })
     }
 
@@ -318,24 +342,36 @@ impl Pool {
         call: &Call,
     ) -> Result<Value, PoolError> {
         let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (slot, own) = self.server_of(&uri).ok_or_else(|| PoolError::from(RpcError::no_resource(&uri)))?;
+        let (slot, own) = self.server_of(&uri)?;
+        match method {
+            "resources/subscribe" => slot.relay.subscribe(&own, &uri),
+            "resources/unsubscribe" => slot.relay.unsubscribe(&own),
+            _ => {}
+        }
         params.insert("uri".into(), own.into());
         slot.ask(method, without_meta(params), Some(call)).await
     }
 
     /// The server that has a resource, and the URI there.
-    fn server_of(&self, uri: &str) -> Option<(Arc<Slot>, String)> {
-        if let Some((server, own)) = uri.split_once(MARK)
-            && self.allows_content(server, "*")
-            && let Ok(slot) = self.inner.slot(server)
-        {
-            return Some((slot, own.to_owned()));
+    fn server_of(&self, uri: &str) -> Result<(Arc<Slot>, String), PoolError> {
+        let (resources, templates) = self.content();
+        let mut servers: Vec<&str> = resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
+        servers.dedup();
+        if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, own(server, uri)?))) {
+            return Ok((self.inner.slot(server)?, own.to_owned()));
         }
-        let resources = self.resources();
-        let listed = resources.iter().find(|resource| resource.definition["uri"] == uri);
-        let templates = || self.templates().into_iter().find(|template| is_of(&template.definition, uri));
-        let server = listed.map(|resource| resource.server.clone()).or_else(|| Some(templates()?.server))?;
-        Some((self.inner.slot(&server).ok()?, uri.to_owned()))
+        let covering = claims(&resources, &templates).filter(|claim| claim.covers(uri));
+        let owners: BTreeSet<&str> = covering.map(|claim| claim.server).collect();
+        match Vec::from_iter(owners)[..] {
+            [] => Err(RpcError::no_resource(uri).into()),
+            [server] => Ok((self.inner.slot(server)?, uri.to_owned())),
+            [one, two, ..] => Err(RpcError::invalid(&format!(
+                "several servers could answer for this URI: ask for {} or {}",
+                quoted(&marked(one, uri)),
+                quoted(&marked(two, uri))
+            ))
+            .into()),
+        }
     }
 
     /// Completes an argument of a prompt or of a resource template.
@@ -350,7 +386,11 @@ impl Pool {
         } else {
             let templates = self.templates();
             let is_it = |template: &&Offered<Value>| template.definition["uriTemplate"] == reference["uri"];
-            templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?
+            let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
+            if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
+                params["ref"]["uri"] = own.into();
+            }
+            server
         };
         self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
     }
@@ -403,23 +443,43 @@ impl Pool {
         Account::of(&self.inner.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
-    /// The sentences about tools that are withheld, for the model.
+    /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, for the model.
     pub fn withheld(&self) -> Vec<String> {
-        let sentence = |slot: &Arc<Slot>| {
-            let record = slot.record()?;
-            let names: Vec<String> = record.withheld().map(|tool| format!("`{}`", tool.name())).collect();
-            let tools = if names.len() == 1 { "tool" } else { "tools" };
-            (!names.is_empty()).then(|| {
-                format!(
-                    "The MCP server `{0}` has changed its {tools} {1}, so aiw withholds {2} until the user accepts the \
-                     change (`aiw mcp approve {0}`).",
-                    slot.key(),
-                    names.join(", "),
-                    if names.len() == 1 { "it" } else { "them" }
-                )
-            })
-        };
-        self.inner.slots().iter().filter_map(sentence).collect()
+        let mut sentences = Vec::new();
+        for slot in self.inner.slots() {
+            let Some(record) = slot.record() else { continue };
+            let withheld = record.withheld().filter(|tool| self.allows(slot.key(), tool));
+            let (changed, new): (Vec<_>, Vec<_>) = withheld.partition(|tool| record.pins.contains_key(tool.name()));
+            let named = |tools: &[&Definition]| {
+                let names: Vec<&str> = tools.iter().map(|tool| tool.name()).collect();
+                format!("{} {}", if names.len() == 1 { "tool" } else { "tools" }, quoted_list(&names))
+            };
+            let them = |tools: &[&Definition]| if tools.len() == 1 { "it" } else { "them" };
+            let server = quoted(slot.key());
+            let approve = shown_command("approve", slot.key());
+            if !changed.is_empty() {
+                sentences.push(format!(
+                    "The MCP server {server} has changed its {}, so aiw withholds {} until the user accepts the change \
+                     ({approve}).",
+                    named(&changed),
+                    them(&changed)
+                ));
+            }
+            if !new.is_empty() {
+                sentences.push(format!(
+                    "aiw withholds the {} of the MCP server {server} until the user has looked at {} ({approve}): \
+                     their definitions are suspicious.",
+                    named(&new),
+                    them(&new)
+                ));
+            }
+        }
+        let more = sentences.len().saturating_sub(MOST_SENTENCES);
+        sentences.truncate(MOST_SENTENCES);
+        if more > 0 {
+            sentences.push("aiw withholds tools of further MCP servers (`aiw mcp status`).".to_owned());
+        }
+        sentences
     }
 
     /// Ends all servers.
@@ -428,9 +488,6 @@ impl Pool {
         futures::future::join_all(slots.iter().map(|slot| slot.stop())).await;
     }
 }
-
-/// Between the name of a server and a URI that two servers have.
-const MARK: &str = "__";
 
 fn offered<D: Clone>(server: &str, name: &str, definition: &D) -> Offered<D> {
     Offered { server: server.to_owned(), proxied: proxied(server, name), definition: definition.clone() }
@@ -467,11 +524,28 @@ fn without_meta(mut params: Map<String, Value>) -> Map<String, Value> {
     params
 }
 
-/// Whether a URI belongs to a template: it begins with the template's text before the first variable.
-fn is_of(template: &Value, uri: &str) -> bool {
-    let template = template["uriTemplate"].as_str().unwrap_or_default();
-    let fixed = template.split('{').next().unwrap_or_default();
-    !fixed.is_empty() && uri.starts_with(fixed)
+/// The field with the URI of a resource or template.
+fn field_of(offered: &Offered<Value>) -> &'static str {
+    let kind = if offered.definition.get("uri").is_some() { Kind::Resource } else { Kind::Template };
+    kind.identity()
+}
+
+/// What a server claims by a resource or template.
+fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
+    let field = field_of(offered);
+    let text = offered.definition[field].as_str()?;
+    if field == Kind::Resource.identity() {
+        return Some(Claim::resource(&offered.server, text));
+    }
+    Claim::template(&offered.server, text)
+}
+
+/// What all servers claim by their resources and templates.
+fn claims<'a>(
+    resources: &'a [Offered<Value>],
+    templates: &'a [Offered<Value>],
+) -> impl Iterator<Item = Claim<'a>> {
+    resources.iter().chain(templates).filter_map(claim_of)
 }
 
 impl Inner {

@@ -20,18 +20,22 @@ enum Pattern {
 }
 
 impl Pattern {
+    /// Names that differ only in case are the same for a reader, so they are here.
     fn parse(text: &str) -> Self {
+        let text = text.to_lowercase();
         if text == "read-only" {
             return Self::ReadOnly;
         }
-        let (server, tool) = text.split_once('/').unwrap_or((text, "*"));
+        let (server, tool) = text.split_once('/').unwrap_or((text.as_str(), "*"));
         Self::Named { server: server.to_owned(), tool: tool.to_owned() }
     }
 
     fn matches(&self, server: &str, tool: &str, only_reads: bool) -> bool {
         match self {
             Self::ReadOnly => only_reads,
-            Self::Named { server: servers, tool: tools } => is_like(servers, server) && is_like(tools, tool),
+            Self::Named { server: servers, tool: tools } => {
+                is_like(servers, &server.to_lowercase()) && is_like(tools, &tool.to_lowercase())
+            }
         }
     }
 }
@@ -114,6 +118,9 @@ mod tests {
         for (server, tool, reads, allowed) in [
             ("time", "now", false, true),
             ("time", "delete_all", false, false),
+            ("time", "Delete_All", false, false),
+            ("TIME", "now", false, true),
+            ("Secret", "read", true, false),
             ("git", "git_log", false, true),
             ("git", "git_push", false, false),
             ("git", "git_status", true, true),

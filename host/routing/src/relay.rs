@@ -1,5 +1,6 @@
 //! What a server says without being asked: changes of its lists, log messages, and questions for the client.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ pub(crate) struct Relay {
     /// The server's lists have changed.
     pub(crate) changed: Notify,
     window: Mutex<(Option<Instant>, u64)>,
+    /// The resources that the client follows: the server's URI, and the client's.
+    subscribed: Mutex<HashMap<String, String>>,
 }
 
 impl Relay {
@@ -37,6 +40,7 @@ impl Relay {
             next: AtomicU64::default(),
             changed: Notify::new(),
             window: Mutex::default(),
+            subscribed: Mutex::default(),
         })
     }
 
@@ -45,6 +49,25 @@ impl Relay {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.asking.lock().unwrap_or_else(PoisonError::into_inner).push((number, caller));
         During { relay: self.clone(), number }
+    }
+
+    /// The client follows a resource, which it knows by another URI.
+    pub(crate) fn subscribe(&self, own: &str, shown: &str) {
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribed.insert(own.to_owned(), shown.to_owned());
+    }
+
+    /// The client follows a resource no longer.
+    pub(crate) fn unsubscribe(&self, own: &str) {
+        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(own);
+    }
+
+    /// The parameters of a message under the client's URI; none if the client does not follow the resource.
+    fn under_its_uri(&self, params: Option<Value>) -> Option<Value> {
+        let mut params = params?;
+        let subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        params["uri"] = subscribed.get(params.get("uri")?.as_str()?)?.as_str().into();
+        Some(params)
     }
 
     /// What the client can do for the server.
@@ -96,6 +119,14 @@ impl Events for Relay {
                 if self.is_within_rate() =>
             {
                 let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let params = match method {
+                    // A server speaks of its own resources alone.
+                    "notifications/resources/updated" => match self.under_its_uri(params) {
+                        None => return,
+                        followed => followed,
+                    },
+                    _ => params,
+                };
                 if let Some(client) = client {
                     // It may be gone.
                     let _ = client.notify(method, params).await;

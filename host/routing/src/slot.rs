@@ -18,6 +18,7 @@ use crate::found::Configured;
 use crate::log;
 use crate::record::{MAX_ITEMS, Record, Records};
 use crate::relay::{Known, Relay};
+use crate::shape::Kind;
 use crate::start::{Connection, Ground, Process, start};
 
 /// After so many failures in a row a server is left alone for [`REST`].
@@ -39,6 +40,9 @@ const PING: Duration = Duration::from_secs(10);
 /// How long a server has for further changes before its lists are read again.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How many definitions that are left out its log names at once.
+const MOST_NOTES: usize = 20;
+
 /// How long a server that has closed its pipes may take to exit before it is said without its exit code.
 const EXITS: Duration = Duration::from_secs(2);
 
@@ -47,7 +51,7 @@ pub(crate) struct Slot {
     ground: Ground,
     records: Records,
     pub(crate) configured: Configured,
-    relay: Arc<Relay>,
+    pub(crate) relay: Arc<Relay>,
     /// Held while the server starts.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     standing: Mutex<Standing>,
@@ -304,10 +308,11 @@ impl Slot {
             record.instructions = about["instructions"].as_str().map(str::to_owned);
             record.protocol = about["protocolVersion"].as_str().unwrap_or_default().to_owned();
             if !capabilities["prompts"].is_object() {
-                record.prompts.clear();
+                record.list(Kind::Prompt, Vec::new());
             }
             if !capabilities["resources"].is_object() {
-                (record.resources, record.templates) = Default::default();
+                record.list(Kind::Resource, Vec::new());
+                record.list(Kind::Template, Vec::new());
             }
             record.capabilities = capabilities;
             record.started_ms = took;
@@ -319,6 +324,11 @@ impl Slot {
     async fn update(self: &Arc<Self>, change: impl FnOnce(&mut Record) + Send + 'static) -> Result<(), PoolError> {
         let slot = self.clone();
         let record = aiw_home::blocking(move || slot.records.update(slot.key(), change)).await?;
+        let known = self.record();
+        let is_known = |sentence: &str| known.iter().any(|known| known.left_out().any(|known| known == sentence));
+        for sentence in record.left_out().filter(|sentence| !is_known(sentence)).take(MOST_NOTES) {
+            log::note(&self.log(), sentence);
+        }
         self.set_record(record);
         Ok(())
     }
@@ -402,7 +412,9 @@ impl Slot {
             templates = self.list(connection, "resources/templates/list", "resourceTemplates").await?;
         }
         let learnt = move |record: &mut Record| {
-            (record.prompts, record.resources, record.templates) = (prompts, resources, templates);
+            record.list(Kind::Prompt, prompts);
+            record.list(Kind::Resource, resources);
+            record.list(Kind::Template, templates);
             record.is_whole = true;
         };
         self.update(learnt).await

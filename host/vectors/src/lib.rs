@@ -28,7 +28,7 @@ mod models;
 mod scan;
 mod store;
 
-pub use embed::{Embedder, ModelError, ModelFiles, ModelState};
+pub use embed::{Embedder, ModelError, ModelFiles, ModelState, remove_collected, stop_collection};
 #[cfg(feature = "memvdb")]
 pub use memvdb::MemvdbVectors;
 pub use models::{

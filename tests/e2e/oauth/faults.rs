@@ -162,6 +162,13 @@ fn metadata_that_lies_ends_the_login_before_the_browser_opens() {
         metadata("a password", "a user or a password", |_, value| {
             value["token_endpoint"] = "https://u:p@a.example/".into()
         }),
+        metadata("its own redirect", "brings its own `redirect_uri`", |world, value| {
+            let to = format!("{}/authorize?redirect_uri=https%3A%2F%2Fevil.example", world.issuer());
+            value["authorization_endpoint"] = to.into();
+        }),
+        metadata("its own state", "brings its own `state`", |world, value| {
+            value["authorization_endpoint"] = format!("{}/authorize?x=1&state=known", world.issuer()).into();
+        }),
         metadata("no registration", "registers no clients", |_, value| value["registration_endpoint"] = Value::Null),
         resource("another resource", "is for another resource", |world, value| {
             value["resource"] = format!("{}/mcp", world.elsewhere.get().unwrap()).into();

@@ -3,7 +3,7 @@
 use aiw_history::Indexer;
 use aiw_home::Home;
 use aiw_net::Client;
-use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName};
+use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName, remove_collected};
 use serde_json::json;
 
 use super::each::remove_each;
@@ -18,6 +18,12 @@ pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> 
     let home = Home::find()?;
     home.recover()?;
     let models = Models::at(home.clone());
+    if let Some(directory) = remove_collected() {
+        output.note(format!(
+            "note: removed `{}`: the library that runs models had collected data about its use there",
+            directory.display()
+        ));
+    }
     match command {
         ModelCommand::List => list(&models, output),
         ModelCommand::Pull(args) => pull(&models, args, output).await,

@@ -11,6 +11,21 @@ use super::reach::{Reach, object};
 const SERVER: &str = "the metadata of the server";
 const ISSUER: &str = "the metadata of the authorization server";
 
+/// The parameters that aiw gives to the authorization endpoint.
+/// <https://www.rfc-editor.org/rfc/rfc6749#section-4.1.1>
+const PARAMETERS: [&str; 10] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "state",
+    "scope",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "nonce",
+];
+
 /// What the server says about logins. <https://www.rfc-editor.org/rfc/rfc9728>
 #[derive(Debug)]
 pub(super) struct Resource {
@@ -102,6 +117,10 @@ pub(super) async fn authorization_server(reach: &Reach, issuer: &str) -> Result<
     ) else {
         return wrong("lacks an endpoint");
     };
+    // Which of two values counts is up to the authorization server.
+    if let Some(name) = PARAMETERS.into_iter().find(|name| authorization.query_pairs().any(|(key, _)| key == *name)) {
+        return wrong(&format!("has an authorization endpoint that brings its own `{name}`"));
+    }
     Ok(AuthorizationServer {
         issuer: own.to_owned(),
         authorization,

@@ -137,6 +137,13 @@ impl Login {
         &self.source.issuer
     }
 
+    /// The host of the page where the user logs in, where the issuer's is another one.
+    pub fn other_host(&self) -> Option<String> {
+        let host = |url: &str| Some(Url::parse(url).ok()?.host_str()?.to_owned());
+        let page = host(&self.url)?;
+        (host(&self.source.issuer).as_ref() != Some(&page)).then_some(page)
+    }
+
     /// The query of the address that the browser came back to, as a user pastes it; none if it is another address.
     pub fn query_of(&self, pasted: &str) -> Option<String> {
         let (redirect, pasted) = (Url::parse(&self.redirect).ok()?, Url::parse(pasted.trim()).ok()?);

@@ -5,11 +5,23 @@ use std::collections::HashMap;
 /// Tools that share so much of their name and description are variants of one.
 const SIMILAR: f32 = 0.8;
 
+/// Of so many places one is not for the server that has most of the others.
+const FOR_OTHERS: usize = 5;
+
 /// The most variants of one tool that are chosen: a user may have a reason to prefer the second.
 const VARIANTS: usize = 2;
 
 /// How much each term of a tool tells of it.
 pub(super) type Weights<'a> = HashMap<&'a str, f32>;
+
+/// A tool that could be chosen.
+pub(super) struct Candidate<'a> {
+    pub(super) weights: Weights<'a>,
+    /// The number of its server.
+    pub(super) server: u32,
+    /// The request names its server, so that server may have all places.
+    pub(super) is_named: bool,
+}
 
 /// One place in the choice: the candidate, and those that it stands for.
 pub(super) struct Choice {
@@ -17,20 +29,29 @@ pub(super) struct Choice {
     pub(super) variants: Vec<usize>,
 }
 
-/// Chooses at most `most` of the candidates, best first.
-pub(super) fn choose(candidates: &[Weights<'_>], most: usize) -> Vec<Choice> {
+/// Chooses at most `most` of the candidates, best first. A server with many tools that seem to fit can't take all places
+/// from the others: one of five stays for them, if they have anything.
+pub(super) fn choose(candidates: &[Candidate<'_>], most: usize) -> Vec<Choice> {
+    let most_of_one = most - most / FOR_OTHERS;
     let mut chosen: Vec<Choice> = Vec::new();
-    for (candidate, weights) in candidates.iter().enumerate() {
-        let similar = |choice: &Choice| similarity(&candidates[choice.candidate], weights) >= SIMILAR;
+    let mut left: Vec<usize> = Vec::new();
+    for (number, candidate) in candidates.iter().enumerate() {
+        let similar = |choice: &Choice| similarity(&candidates[choice.candidate].weights, &candidate.weights) >= SIMILAR;
         let of_kind = chosen.iter().filter(|choice| similar(choice)).count();
+        let of_server = chosen.iter().filter(|choice| candidates[choice.candidate].server == candidate.server).count();
         if of_kind >= VARIANTS {
             if let Some(first) = chosen.iter_mut().find(|choice| similar(choice)) {
-                first.variants.push(candidate);
+                first.variants.push(number);
             }
+        } else if of_server >= most_of_one && !candidate.is_named {
+            left.push(number);
         } else if chosen.len() < most {
-            chosen.push(Choice { candidate, variants: Vec::new() });
+            chosen.push(Choice { candidate: number, variants: Vec::new() });
         }
     }
+    let room = most - chosen.len();
+    chosen.extend(left.into_iter().take(room).map(|candidate| Choice { candidate, variants: Vec::new() }));
+    chosen.sort_by_key(|choice| choice.candidate);
     chosen
 }
 

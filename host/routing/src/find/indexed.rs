@@ -1,11 +1,13 @@
 //! The index of the servers of a session, and how it ranks their tools.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
-use super::choose::{Choice, Weights, choose};
+use super::choose::{Candidate, Choice, Weights, choose};
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
 use super::texts::{FIELDS, passages};
@@ -139,12 +141,19 @@ impl Indexed {
         let candidates = CANDIDATES.max(most);
         if ranked.len() > candidates {
             ranked.select_nth_unstable_by(candidates, better);
+            // One server may have all of these.
+            let others = self.best_of_each_server(&ranked[candidates..], better);
             ranked.truncate(candidates);
+            ranked.extend(others.into_iter().take(most));
         }
         ranked.sort_by(better);
         let Some(best) = ranked.first().map(|tool| scores[*tool]) else { return Vec::new() };
         ranked.retain(|tool| scores[*tool] >= WORST * best);
-        let weights: Vec<Weights<'_>> = ranked.iter().map(|tool| self.weights(*tool)).collect();
+        let candidate = |tool: &usize| {
+            let server = self.tools[*tool].0;
+            Candidate { weights: self.weights(*tool), server, is_named: request.names(&self.servers[server as usize].0) }
+        };
+        let ranked_candidates: Vec<Candidate<'_>> = ranked.iter().map(candidate).collect();
         let named = |candidate: usize| {
             let tool = ranked[candidate];
             (self.servers[self.tools[tool].0 as usize].0.clone(), self.terms(tool).1.name.clone())
@@ -162,7 +171,21 @@ impl Indexed {
                 variants: choice.variants.into_iter().map(named).collect(),
             }
         };
-        choose(&weights, most).into_iter().map(matched).collect()
+        choose(&ranked_candidates, most).into_iter().map(matched).collect()
+    }
+
+    /// The best tool of each server, best first.
+    fn best_of_each_server(&self, tools: &[usize], better: impl Fn(&usize, &usize) -> Ordering + Copy) -> Vec<usize> {
+        let mut best: HashMap<u32, usize> = HashMap::new();
+        for tool in tools {
+            let known = best.entry(self.tools[*tool].0).or_insert(*tool);
+            if better(tool, known).is_lt() {
+                *known = *tool;
+            }
+        }
+        let mut best: Vec<usize> = best.into_values().collect();
+        best.sort_by(better);
+        best
     }
 
     /// What the terms of a tool's name and description tell of it.

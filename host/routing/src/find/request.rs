@@ -27,6 +27,12 @@ impl<'a> Request<'a> {
         !self.parts[0].is_empty()
     }
 
+    /// Whether it names a server: it has all words of the server's key.
+    pub(super) fn names(&self, server: &str) -> bool {
+        let key = words(server);
+        !key.is_empty() && key.iter().all(|word| self.parts[0].contains(word))
+    }
+
     /// Its words as they are written that stand for one of these terms, each once.
     pub(super) fn words_for(&self, has: impl Fn(&str) -> bool) -> Vec<String> {
         let mut seen = HashSet::new();

@@ -48,6 +48,12 @@ pub enum ModelError {
         /// The loader's own words.
         reason: String,
     },
+    /// The library collects data about its use and can't be stopped from it.
+    #[error("`{}` collects data about its use for its maker, and aiw can't switch that off", .path.display())]
+    Collects {
+        /// The library.
+        path: PathBuf,
+    },
     /// The files are not a model that ONNX Runtime can run.
     #[error("the model in `{}` cannot be loaded: {reason}", .directory.display())]
     Model {

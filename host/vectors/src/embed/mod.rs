@@ -9,3 +9,4 @@ pub use embedder::Embedder;
 pub use error::ModelError;
 pub(crate) use files::{FILES, sha256_of};
 pub use files::{ModelFiles, ModelState};
+pub use runtime::{remove_collected, stop_collection};

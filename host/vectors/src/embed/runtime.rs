@@ -1,15 +1,67 @@
 //! The library of ONNX Runtime.
+//!
+//! Since 1.31 the library collects data about its use on Linux and macOS too: it writes an id of this machine and a
+//! database below the cache directory, and sends them to its maker. Only a variable that is set before its environment
+//! exists stops that; `DisableTelemetryEvents` comes too late.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::{env, fs};
 
 use aiw_core::one_line;
 
 use super::error::{ModelError, unreadable};
 
-/// The library that this process has loaded. It stays.
-static LOADED: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The variable that stops the collection of data.
+const OFF: &str = "ORT_DISABLE_TELEMETRY";
+
+/// What is in a library that collects data.
+const COLLECTS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime", b"OneDsTelemetry"];
+
+/// The files with collected data.
+const COLLECTED: [&str; 6] =
+    ["deviceid", "deviceid.lock", "onnxruntime.db", "onnxruntime.db-journal", "onnxruntime.db-shm", "onnxruntime.db-wal"];
+
+/// The library that this process has loaded, and its environment. Both stay.
+static LOADED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::new(None);
+
+/// Stops ONNX Runtime from collecting data in this process. Call it before there is a second thread; without it no
+/// library is loaded that collects data.
+pub fn stop_collection() {
+    // SAFETY: no other thread reads or writes the environment, because there is none.
+    #[expect(unsafe_code, reason = "the environment of a process is not locked")]
+    unsafe {
+        env::set_var(OFF, "1");
+    }
+}
+
+/// Removes what ONNX Runtime has collected for this user, in this program or another one. Returns the directory in which
+/// something was.
+pub fn remove_collected() -> Option<PathBuf> {
+    let home = || aiw_home::user_home().map(|home| home.join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()).or_else(home)?;
+    let directory = cache.join("Microsoft/DeveloperTools/.onnxruntime");
+    let removed = COLLECTED.into_iter().filter(|name| fs::remove_file(directory.join(name)).is_ok()).count();
+    // Only those that are empty go.
+    for directory in directory.ancestors().take(3) {
+        if fs::remove_dir(directory).is_err() {
+            break;
+        }
+    }
+    (removed > 0).then_some(directory)
+}
+
+/// Checks that a library collects nothing, or can be stopped from it.
+fn collects_nothing(path: &Path) -> Result<(), ModelError> {
+    let bytes = fs::read(path).map_err(|e| unreadable(path, e))?;
+    let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
+    let is_stopped = has(OFF.as_bytes()) && env::var_os(OFF).is_some_and(|value| value == "1");
+    if COLLECTS.into_iter().any(has) && !is_stopped {
+        return Err(ModelError::Collects { path: path.to_owned() });
+    }
+    Ok(())
+}
 
 /// Loads the library, or says why it can't be loaded. Otherwise, whatever uses `ort` first would look for a library
 /// by itself, and panic if it found none.
@@ -20,15 +72,17 @@ pub(super) fn load(path: &Path) -> Result<(), ModelError> {
     let failed = |reason: String| ModelError::Runtime { path: path.clone(), reason: one_line(&reason, 300) };
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match &*loaded {
-        Some(loaded) if *loaded == path => return Ok(()),
+        Some((loaded, _)) if *loaded == path => return Ok(()),
         // `ort` would go on with the first, and say nothing.
-        Some(loaded) => {
+        Some((loaded, _)) => {
             return Err(failed(format!("this process already uses `{}`, and can use only one", loaded.display())));
         }
         None => {}
     }
-    caught(|| ort::init_from(&path).map(drop)).map_err(&failed)?.map_err(|e| failed(e.to_string()))?;
-    *loaded = Some(path.clone());
+    collects_nothing(&path)?;
+    let begun = caught(|| ort::init_from(&path).map_err(|e| e.to_string())).map_err(&failed)?.map_err(&failed)?;
+    let environment = caught(|| begun.with_telemetry(false).build().map_err(|e| e.to_string()));
+    *loaded = Some((path.clone(), environment.map_err(&failed)?.map_err(&failed)?));
     Ok(())
 }
 

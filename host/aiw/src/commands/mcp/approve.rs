@@ -1,7 +1,8 @@
-//! `aiw mcp approve`
+//! `aiw mcp approve`: the definitions that a server changed, or that are suspicious.
 
+use aiw_core::quoted;
 use aiw_home::Home;
-use aiw_routing::{Difference, PoolError, Records};
+use aiw_routing::{Change, Difference, PoolError, Record, Records};
 use serde_json::json;
 
 use super::pool;
@@ -10,54 +11,95 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
+/// The most lines of a field that are shown.
+const MOST_LINES: usize = 400;
+
 pub async fn approve(name: &str, yes: bool, output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;
     // What it offers now. One that does not start can still have a change that was seen before.
     match pool.look(name).await {
         Ok(_) => {}
         Err(e @ PoolError::NoServer { .. }) => return Err(e.into()),
-        Err(e) => output.note(format!("note: `{name}` {}; this is what was seen last", e.brief())),
+        Err(e) => output.note(format!("note: {} {}; this is what was seen last", quoted(name), e.brief())),
     }
     pool.end().await;
     let records = Records::new(Home::find()?);
     let seen = records.load(name).unwrap_or_default();
-    let changes: Vec<ChangedTool> = seen.changes().into_iter().map(changed).collect();
+    let changes = seen.changes();
+    let approved: Vec<ChangedTool> = changes.iter().cloned().map(changed).collect();
     if changes.is_empty() {
-        output.line(format!("`{name}` has changed no tool"));
-        output.answer(json!({"server": name, "approved": changes}));
+        output.line(format!("{} has changed nothing that waits for you", quoted(name)));
+        output.answer(json!({"server": name, "approved": approved}));
         return Ok(());
     }
-    for tool in &changes {
-        output.before_question(format!("{}/{}", name, tool.name));
-        for field in &tool.fields {
-            output.before_question(format!("  {}", field.field));
-            field.before.lines().for_each(|line| output.before_question(format!("  - {line}")));
-            field.now.lines().for_each(|line| output.before_question(format!("  + {line}")));
-        }
-    }
-    output.flush();
+    show(&changes, output);
     if !terminal::confirm("Do you accept these definitions?", "--yes", yes).await? {
         return Err(Failure::user("nothing was accepted"));
     }
+    accept(&records, name, &seen)?;
+    let count = changes.len();
+    let definitions = if count == 1 { "1 definition".to_owned() } else { format!("{count} definitions") };
+    output.line(format!("Accepted {definitions} of {}", quoted(name)));
+    output.answer(json!({"server": name, "approved": approved}));
+    Ok(())
+}
+
+/// Shows what waits for the user after the first look at a server, and asks about it where somebody can answer.
+pub async fn ask_about(name: &str, seen: &Record, output: &Output) -> Result<(), Failure> {
+    let changes = seen.changes();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    show(&changes, output);
+    if terminal::can_ask() && terminal::confirm("Do you accept these definitions?", "--yes", false).await? {
+        return accept(&Records::new(Home::find()?), name, seen);
+    }
+    let what = if changes.len() == 1 { "this definition" } else { "these definitions" };
+    output.note(format!("note: aiw withholds {what}: `aiw mcp approve {name}` accepts {what}"));
+    Ok(())
+}
+
+fn show(changes: &[Change], output: &Output) {
+    for change in changes {
+        let state = if change.is_new { "is new and suspicious" } else { "has changed" };
+        output.before_question(format!("{} {} {state}", change.kind, quoted(&change.name)));
+        change.signs.iter().for_each(|sign| output.before_question(format!("  it {sign}")));
+        for field in &change.fields {
+            output.before_question(format!("  {}", field.field));
+            for (mark, text) in [("-", &field.before), ("+", &field.now)] {
+                text.lines().take(MOST_LINES).for_each(|line| output.before_question(format!("  {mark} {line}")));
+                let more = text.lines().count().saturating_sub(MOST_LINES);
+                if more > 0 {
+                    output.before_question(format!("  {mark} … ({more} more lines)"));
+                }
+            }
+        }
+    }
+    output.flush();
+}
+
+fn accept(records: &Records, name: &str, seen: &Record) -> Result<(), Failure> {
     let mut is_same = true;
     records.update(name, |record| {
         // What was shown is what is accepted.
-        is_same = record.tools == seen.tools && record.pins == seen.pins;
+        is_same = record.asks_the_same(seen);
         if is_same {
             record.approve();
         }
     })?;
-    if !is_same {
-        return Err(Failure::user(format!("`{name}` has changed its tools again meanwhile; nothing was accepted"))
-            .with_hint(format!("`aiw mcp approve {name}` shows the new change")));
+    if is_same {
+        return Ok(());
     }
-    let tools = if changes.len() == 1 { "1 tool".to_owned() } else { format!("{} tools", changes.len()) };
-    output.line(format!("Accepted the change of {tools} of `{name}`"));
-    output.answer(json!({"server": name, "approved": changes}));
-    Ok(())
+    Err(Failure::user(format!("{} has changed its definitions again meanwhile; nothing was accepted", quoted(name)))
+        .with_hint(format!("`aiw mcp approve {name}` shows the new change")))
 }
 
-fn changed((name, differences): (String, Vec<Difference>)) -> ChangedTool {
+fn changed(change: Change) -> ChangedTool {
     let field = |d: Difference| ChangedField { field: d.field, before: d.before, now: d.now };
-    ChangedTool { name, fields: differences.into_iter().map(field).collect() }
+    ChangedTool {
+        kind: change.kind,
+        name: change.name,
+        suspicions: change.signs,
+        fields: change.fields.into_iter().map(field).collect(),
+    }
 }

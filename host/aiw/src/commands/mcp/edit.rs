@@ -16,6 +16,9 @@ use crate::output::Output;
 /// The name of aiw's own tools in profiles.
 const OWN: &str = "aiw";
 
+/// How many definitions that are left out are named.
+const MOST_NOTES: usize = 20;
+
 pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     let name = args.name.as_str();
     if safe(name) != name || name == OWN {
@@ -62,9 +65,12 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         let pool = pool(output)?;
         match pool.look(name).await {
             Ok(_) => {
-                let tools = pool.status().into_iter().find(|s| s.name == name).and_then(|s| s.record);
-                let tools = tools.map_or(0, |record| record.accepted().count());
+                let record = pool.status().into_iter().find(|s| s.name == name).and_then(|s| s.record);
+                let record = record.unwrap_or_default();
+                let tools = record.accepted().count();
                 output.note(format!("It works and has {tools} tool{}.", if tools == 1 { "" } else { "s" }));
+                record.left_out().take(MOST_NOTES).for_each(|sentence| output.note(format!("note: {sentence}")));
+                super::approve::ask_about(name, &record, output).await?;
             }
             Err(e) => {
                 output.note(format!("note: it does not work yet: it {}", e.brief()));

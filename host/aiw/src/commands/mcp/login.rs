@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, SecretName, hex};
+use aiw_core::{ErrorKind, SecretName, hex, quoted};
 use aiw_home::Home;
 use aiw_listen::{Bytes, Full, Listener, Method, Request, Response, Route, Rules};
 use aiw_mcp::oauth::Login;
@@ -56,6 +56,9 @@ pub async fn login(args: McpLoginArgs, output: &Output) -> Result<(), Failure> {
 
     output.note(format!("Log in to `{name}` at {}:", begun.issuer()));
     output.note(begun.url());
+    if let Some(host) = begun.other_host() {
+        output.note(format!("The page is on another host than the one that you log in at: {}", quoted(&host)));
+    }
     if !args.no_browser && opens(begun.url()) {
         output.note("Your browser opens this address.");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aiw_core::ErrorKind;
+use aiw_core::{ErrorKind, quoted};
 use aiw_history::{Redactor, vault_values};
 use aiw_home::Home;
 use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
@@ -132,7 +132,7 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let said = status.error.clone().unwrap_or_else(|| match status.withheld.len() {
             0 => String::new(),
-            withheld => format!("{} withheld: aiw mcp approve {}", count(withheld, "changed tool"), status.name),
+            withheld => format!("{} withheld: aiw mcp approve {}", count(withheld, "tool"), status.name),
         });
         let tools = if status.state == "ready" { status.tools.to_string() } else { String::new() };
         let tokens = if status.state == "ready" { status.tokens.to_string() } else { String::new() };
@@ -178,7 +178,7 @@ pub async fn tools(names: &[String], output: &Output) -> Result<(), Failure> {
         chosen.filter_map(|status| Some(of(status, status.record.as_deref()?))).flatten().collect();
     let row = |tool: &ServerTool| {
         let text = tool.description.lines().next().unwrap_or_default();
-        let marks = [(tool.withheld, "changed, withheld"), (!tool.suspicions.is_empty(), "suspicious")];
+        let marks = [(tool.withheld, "withheld"), (!tool.suspicions.is_empty(), "suspicious")];
         let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
         vec![format!("{}/{}", tool.server, tool.name), marks.join(", "), aiw_core::one_line(text, 100)]
     };
@@ -217,12 +217,18 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
         failed += usize::from(failure.is_some());
         if failure.is_none() && status.state == "ready" {
             let record = record.unwrap_or_default();
-            problems.extend(record.left_out.iter().cloned());
-            problems.extend(status.withheld.iter().map(|tool| {
-                format!("tool `{tool}` has changed and is withheld: `aiw mcp approve {}` shows the change", status.name)
+            problems.extend(record.left_out().map(str::to_owned));
+            let approve = format!("`aiw mcp approve {}` shows it", status.name);
+            problems.extend(record.withheld().map(|tool| {
+                let why = if record.pins.contains_key(tool.name()) { "has changed" } else { "is suspicious" };
+                format!("tool {} {why} and is withheld: {approve}", quoted(tool.name()))
+            }));
+            problems.extend(record.withheld_texts().map(|(kind, name)| match kind {
+                "prompt" => format!("prompt {} has changed or is suspicious, and is withheld: {approve}", quoted(name)),
+                _ => format!("the text of {kind} {} has changed or is suspicious, and is left out: {approve}", quoted(name)),
             }));
             let of_it = suspicious.iter().filter(|(server, ..)| *server == status.name);
-            problems.extend(of_it.map(|(_, tool, sentence)| format!("tool `{tool}` {sentence}")));
+            problems.extend(of_it.map(|(_, tool, sentence)| format!("tool {} {sentence}", quoted(tool))));
             if status.tokens > MANY_TOKENS {
                 problems.push(format!("the definitions of its tools cost a client {} tokens", status.tokens));
             }

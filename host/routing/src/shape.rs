@@ -1,0 +1,458 @@
+//! The shape that the protocol gives to tools, prompts, resources and templates. Clients throw away a whole list, and
+//! model APIs a whole request, for one item of another shape.
+//!
+//! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The longest name or URI, in bytes.
+const MAX_NAME: usize = 256;
+const MAX_URI: usize = 2048;
+
+/// The scheme of the URIs by which aiw tells servers apart.
+pub(crate) const OWN_SCHEME: &str = "aiw";
+
+/// What a server lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Tool,
+    Prompt,
+    Resource,
+    Template,
+}
+
+/// What a field must be. `null` stands for an absent field: several SDKs write it.
+enum Shape {
+    Text,
+    Name,
+    Uri,
+    UriTemplate,
+    Flag,
+    Number,
+    Object,
+    /// A JSON Schema of an object.
+    Schema,
+    OneOf(&'static [&'static str]),
+    List(&'static Shape),
+    Fields(&'static [Field]),
+}
+
+/// A field: its name, its shape, whether it must be there, and whether it passes on to clients.
+struct Field(&'static str, Shape, Need, Way);
+
+#[derive(PartialEq)]
+enum Need {
+    Must,
+    May,
+}
+
+#[derive(PartialEq)]
+enum Way {
+    /// It is pinned, and passes on.
+    On,
+    /// It is left out: a server could change it unseen.
+    Out,
+}
+
+use Need::{May, Must};
+use Shape::{Fields, Flag, List, Name, Number, Object, OneOf, Schema, Text, Uri, UriTemplate};
+use Way::{On, Out};
+
+const ICON: Shape = Fields(&[
+    Field("src", Text, Must, Out),
+    Field("mimeType", Text, May, Out),
+    Field("sizes", List(&Text), May, Out),
+    Field("theme", OneOf(&["light", "dark"]), May, Out),
+]);
+
+const HINTS: Shape = Fields(&[
+    Field("title", Text, May, On),
+    Field("readOnlyHint", Flag, May, On),
+    Field("destructiveHint", Flag, May, On),
+    Field("idempotentHint", Flag, May, On),
+    Field("openWorldHint", Flag, May, On),
+]);
+
+const AUDIENCE: Shape = Fields(&[
+    Field("audience", List(&OneOf(&["user", "assistant"])), May, Out),
+    Field("priority", Number, May, Out),
+    Field("lastModified", Text, May, Out),
+]);
+
+const EXECUTION: Shape = Fields(&[Field("taskSupport", OneOf(&["forbidden", "optional", "required"]), May, Out)]);
+
+const ARGUMENT: Shape = Fields(&[
+    Field("name", Text, Must, On),
+    Field("title", Text, May, On),
+    Field("description", Text, May, On),
+    Field("required", Flag, May, On),
+]);
+
+const TOOL: &[Field] = &[
+    Field("name", Name, Must, On),
+    Field("title", Text, May, On),
+    Field("description", Text, May, On),
+    Field("inputSchema", Schema, Must, On),
+    Field("outputSchema", Schema, May, On),
+    Field("annotations", HINTS, May, On),
+    Field("execution", EXECUTION, May, Out),
+    Field("icons", List(&ICON), May, Out),
+    Field("_meta", Object, May, Out),
+];
+
+const PROMPT: &[Field] = &[
+    Field("name", Name, Must, On),
+    Field("title", Text, May, On),
+    Field("description", Text, May, On),
+    Field("arguments", List(&ARGUMENT), May, On),
+    Field("icons", List(&ICON), May, Out),
+    Field("_meta", Object, May, Out),
+];
+
+const RESOURCE: &[Field] = &[
+    Field("uri", Uri, Must, On),
+    Field("name", Text, Must, On),
+    Field("title", Text, May, On),
+    Field("description", Text, May, On),
+    Field("mimeType", Text, May, On),
+    Field("size", Number, May, Out),
+    Field("annotations", AUDIENCE, May, Out),
+    Field("icons", List(&ICON), May, Out),
+    Field("_meta", Object, May, Out),
+];
+
+const TEMPLATE: &[Field] = &[
+    Field("uriTemplate", UriTemplate, Must, On),
+    Field("name", Text, Must, On),
+    Field("title", Text, May, On),
+    Field("description", Text, May, On),
+    Field("mimeType", Text, May, On),
+    Field("annotations", AUDIENCE, May, Out),
+    Field("icons", List(&ICON), May, Out),
+    Field("_meta", Object, May, Out),
+];
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 4] = [Self::Tool, Self::Prompt, Self::Resource, Self::Template];
+
+    fn fields(self) -> &'static [Field] {
+        match self {
+            Self::Tool => TOOL,
+            Self::Prompt => PROMPT,
+            Self::Resource => RESOURCE,
+            Self::Template => TEMPLATE,
+        }
+    }
+
+    /// The word for one of them.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::Template => "resource template",
+        }
+    }
+
+    /// The field that tells one from the others of a server.
+    pub(crate) fn identity(self) -> &'static str {
+        self.fields()[0].0
+    }
+
+    /// What tells an item from the others of a server; empty if nothing does.
+    pub(crate) fn id_of(self, item: &Value) -> &str {
+        item[self.identity()].as_str().unwrap_or_default()
+    }
+
+    /// The fields that pass on to clients.
+    pub(crate) fn passed(self) -> impl Iterator<Item = &'static str> {
+        self.fields().iter().filter(|field| field.3 == On).map(|field| field.0)
+    }
+
+    /// An item with what passes on to clients, in the server's order.
+    pub(crate) fn passable(self, item: &Value) -> Value {
+        passable(item, self.fields())
+    }
+
+    /// Why an item does not have the shape of its kind, as the end of a sentence about it.
+    pub(crate) fn problem(self, item: &Value) -> Option<String> {
+        let Some(item) = item.as_object() else { return Some("is not an object".into()) };
+        let mut path = Vec::new();
+        check_fields(item, self.fields(), &mut path).err().map(|problem| match path.is_empty() {
+            true => problem,
+            false => format!("has a `{}` that {problem}", path.join(".")),
+        })
+    }
+}
+
+fn passable(item: &Value, fields: &[Field]) -> Value {
+    let passes = |name: &str, value: &Value| {
+        let field = fields.iter().find(|field| field.0 == name && field.3 == On && !value.is_null())?;
+        Some(match &field.1 {
+            Fields(fields) => passable(value, fields),
+            List(Fields(fields)) => value.as_array()?.iter().map(|item| passable(item, fields)).collect(),
+            _ => value.clone(),
+        })
+    };
+    let item = item.as_object().into_iter().flatten();
+    Value::Object(item.filter_map(|(name, value)| Some((name.clone(), passes(name, value)?))).collect())
+}
+
+type Problem = Result<(), String>;
+
+fn must(is_so: bool, what: &str) -> Problem {
+    if is_so { Ok(()) } else { Err(format!("is not {what}")) }
+}
+
+/// `path` is where the problem is.
+fn check_fields(item: &Map<String, Value>, fields: &[Field], path: &mut Vec<String>) -> Problem {
+    for Field(name, shape, need, _) in fields {
+        match item.get(*name) {
+            None | Some(Value::Null) if *need == Must => return Err(format!("has no `{name}`")),
+            None | Some(Value::Null) => {}
+            Some(value) => within(path, name, |path| check(value, shape, path))?,
+        }
+    }
+    Ok(())
+}
+
+/// Checks something below a name. The name stays in the path if there is a problem.
+fn within(path: &mut Vec<String>, name: &str, check: impl FnOnce(&mut Vec<String>) -> Problem) -> Problem {
+    path.push(aiw_core::one_line(name, 40));
+    check(path)?;
+    path.pop();
+    Ok(())
+}
+
+fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
+    match shape {
+        Text => must(value.is_string(), "a text"),
+        Name => must(value.as_str().is_some_and(|text| (1..=MAX_NAME).contains(&text.len())), "a text of 1 to 256 bytes"),
+        Uri => check_uri(value, &[':'], "a URI of at most 2048 bytes"),
+        UriTemplate => check_uri(value, &[':', '{'], "a URI template of at most 2048 bytes"),
+        Flag => must(value.is_boolean(), "`true` or `false`"),
+        Number => must(value.is_number(), "a number"),
+        Object => must(value.is_object(), "an object"),
+        OneOf(words) => must(value.as_str().is_some_and(|text| words.contains(&text)), "a word of the protocol"),
+        List(shape) => {
+            let Some(items) = value.as_array() else { return Err("is not a list".into()) };
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(at, item)| within(path, &at.to_string(), |path| check(item, shape, path)))
+        }
+        Fields(fields) => match value.as_object() {
+            Some(item) => check_fields(item, fields, path),
+            None => Err("is not an object".into()),
+        },
+        Schema => match value.as_object() {
+            Some(schema) if schema.get("type").is_some_and(|kind| kind == "object") => {
+                let list = schema.get("properties").filter(|list| !list.is_null());
+                for (name, property) in list.and_then(Value::as_object).into_iter().flatten() {
+                    // Elsewhere a schema may be `true` or `false`.
+                    must(property.is_object(), "an object").inspect_err(|_| path.push(aiw_core::one_line(name, 40)))?;
+                }
+                schema_of(value, path)
+            }
+            Some(_) => Err("does not describe an object: its `type` is not `object`".into()),
+            None => Err("is not an object".into()),
+        },
+    }
+}
+
+/// `ends` are the signs that can follow the scheme: that of a template may go on with a variable.
+///
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-3.1>
+fn check_uri(value: &Value, ends: &[char], what: &str) -> Problem {
+    let uri = value.as_str().filter(|text| text.len() <= MAX_URI && !text.contains(char::is_control));
+    let end = uri.and_then(|uri| uri.find(ends));
+    let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
+    let scheme = &uri[..end];
+    let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    must(is_scheme && (end > 0 || uri.starts_with('{')), what)?;
+    must(!scheme.eq_ignore_ascii_case(OWN_SCHEME), "a URI of the server's own")
+}
+
+/// The types of JSON Schema.
+const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
+
+/// Whether the keywords of a JSON Schema have the types that a draft from 4 to 2020-12 gives them.
+fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
+    let schema = match schema {
+        Value::Object(schema) => schema,
+        Value::Bool(_) => return Ok(()),
+        _ => return Err("is not a schema".into()),
+    };
+    for (keyword, value) in schema {
+        within(path, keyword, |path| match keyword.as_str() {
+            "type" => {
+                let is_type = |value: &Value| value.as_str().is_some_and(|name| TYPES.contains(&name));
+                let some = value.as_array().is_some_and(|names| !names.is_empty() && names.iter().all(is_type));
+                must(is_type(value) || some, "a type of JSON Schema")
+            }
+            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
+                let Some(named) = value.as_object() else { return Err("is not an object".into()) };
+                named.iter().try_for_each(|(name, schema)| within(path, name, |path| schema_of(schema, path)))
+            }
+            "items" if value.is_array() => schemas(value, path),
+            "allOf" | "anyOf" | "oneOf" | "prefixItems" => schemas(value, path),
+            "items" | "additionalItems" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties"
+            | "not" | "if" | "then" | "else" | "contains" | "propertyNames" => schema_of(value, path),
+            // In draft 4 and earlier, `required` could be `true`; no model API takes that.
+            "required" => must(
+                value.as_array().is_some_and(|names| names.iter().all(Value::is_string)),
+                "a list of texts",
+            ),
+            "enum" => must(value.is_array(), "a list"),
+            "title" | "description" | "format" | "pattern" | "$ref" | "$schema" | "$id" | "$comment" => {
+                must(value.is_string(), "a text")
+            }
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minimum"
+            | "maximum" | "multipleOf" => must(value.is_number(), "a number"),
+            _ => Ok(()),
+        })?;
+    }
+    Ok(())
+}
+
+fn schemas(list: &Value, path: &mut Vec<String>) -> Problem {
+    let Some(list) = list.as_array() else { return Err("is not a list".into()) };
+    let mut list = list.iter().enumerate();
+    list.try_for_each(|(at, schema)| within(path, &at.to_string(), |path| schema_of(schema, path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// A whole item of each kind.
+    fn whole(kind: Kind) -> Value {
+        let icons = json!([{"src": "data:,", "mimeType": "image/png", "sizes": ["48x48"], "theme": "dark"}]);
+        let audience = json!({"audience": ["user"], "priority": 0.5, "lastModified": "2026-01-01T00:00:00Z"});
+        match kind {
+            Kind::Tool => json!({
+                "name": "t", "title": "T", "description": "d", "icons": icons, "_meta": {"x": 1}, "odd": 1,
+                "inputSchema": {"$schema": "x", "type": "object", "properties": {"a": {"type": ["string", "null"]},
+                    "b": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/c"}}, {"enum": [1, "x", null]}]}},
+                    "required": ["a"], "additionalProperties": false, "$defs": {"c": true}},
+                "outputSchema": {"type": "object"}, "execution": {"taskSupport": "optional"},
+                "annotations": {"title": "T", "readOnlyHint": true, "odd": 1},
+            }),
+            Kind::Prompt => json!({
+                "name": "p", "title": "P", "description": "d", "icons": icons, "_meta": {},
+                "arguments": [{"name": "a", "title": "A", "description": "d", "required": true, "odd": 1}],
+            }),
+            Kind::Resource => json!({
+                "uri": "file:///x", "name": "x", "title": "X", "description": "d", "mimeType": "text/plain",
+                "size": 3, "annotations": audience, "icons": icons, "_meta": {},
+            }),
+            Kind::Template => json!({
+                "uriTemplate": "file:///{x}", "name": "x", "title": "X", "description": "d", "mimeType": "text/plain",
+                "annotations": audience, "icons": icons, "_meta": {},
+            }),
+        }
+    }
+
+    #[test]
+    fn a_whole_item_is_right_and_passes_without_what_is_not_pinned() {
+        for kind in Kind::ALL {
+            let item = whole(kind);
+            assert_eq!(kind.problem(&item), None, "{kind:?}");
+            let passed = kind.passable(&item);
+            assert!(passed.as_object().unwrap().keys().all(|key| kind.passed().any(|passed| passed == key)));
+            assert!(!passed.to_string().contains("odd") && !passed.to_string().contains("_meta"), "{passed}");
+            // Absent and `null` are the same.
+            for name in item.as_object().unwrap().keys() {
+                let mut without = item.clone();
+                without[name] = Value::Null;
+                let is_needed = kind.fields().iter().any(|field| field.0 == name && field.2 == Must);
+                assert_eq!(kind.problem(&without).is_some(), is_needed, "{kind:?} {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_another_type_is_a_problem_that_is_named() {
+        for kind in Kind::ALL {
+            for Field(name, ..) in kind.fields() {
+                for wrong in [json!(5), json!("x"), json!([]), json!({}), json!(true), json!([5])] {
+                    let mut item = whole(kind);
+                    let right = item[*name].clone();
+                    if std::mem::discriminant(&right) == std::mem::discriminant(&wrong) {
+                        continue;
+                    }
+                    item[*name] = wrong.clone();
+                    let problem = kind.problem(&item).unwrap_or_else(|| panic!("{kind:?} {name} {wrong}"));
+                    assert!(problem.contains(name), "{problem}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn schemas_that_model_apis_refuse_are_problems() {
+        for (schema, problem) in [
+            (json!({}), "has a `inputSchema` that does not describe an object: its `type` is not `object`"),
+            (json!({"type": "string"}), "has a `inputSchema` that does not describe an object: its `type` is not `object`"),
+            (json!({"type": "object", "required": "x"}), "has a `inputSchema.required` that is not a list of texts"),
+            (json!({"type": "object", "properties": []}), "has a `inputSchema.properties` that is not an object"),
+            (json!({"type": "object", "properties": {"a": true}}), "has a `inputSchema.a` that is not an object"),
+            (
+                json!({"type": "object", "properties": {"a": {"type": "str"}}}),
+                "has a `inputSchema.properties.a.type` that is not a type of JSON Schema",
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"items": {"oneOf": {}}}}}),
+                "has a `inputSchema.properties.a.items.oneOf` that is not a list",
+            ),
+        ] {
+            let tool = json!({"name": "t", "inputSchema": schema});
+            assert_eq!(Kind::Tool.problem(&tool).as_deref(), Some(problem));
+        }
+    }
+
+    #[test]
+    fn a_uri_has_a_scheme_that_is_not_aiws() {
+        let is_right = |uri: &str| Kind::Resource.problem(&json!({"uri": uri, "name": "x"})).is_none();
+        assert!(is_right("file:///x") && is_right("urn:x:y") && is_right("A+b.c-1:"));
+        for wrong in ["", "note", "zzz__file:///x", "aiw://a/b", "AIW:x", "a b:c", "x:\n"] {
+            assert!(!is_right(wrong), "{wrong}");
+        }
+        assert!(!is_right(&format!("x:{}", "y".repeat(MAX_URI))));
+        let template = |uri: &str| Kind::Template.problem(&json!({"uriTemplate": uri, "name": "x"})).is_none();
+        assert!(template("https{+rest}") && template("{+all}") && template("x:/{y}") && !template("aiw{+rest}"));
+    }
+
+    fn anything() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[a-z:{}]{0,6}|object|string".prop_map(Value::from),
+        ];
+        let name = "name|uri|uriTemplate|inputSchema|type|properties|required|annotations|title|items|arguments|[a-z]{1,3}";
+        leaf.prop_recursive(5, 48, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(name, inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_the_check_still_passes_it_without_what_is_left_out(item in anything()) {
+            for kind in Kind::ALL {
+                if kind.problem(&item).is_none() {
+                    let passed = kind.passable(&item);
+                    prop_assert_eq!(kind.problem(&passed), None);
+                    prop_assert_eq!(&kind.passable(&passed), &passed);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Which server a URI belongs to. A URI that only one server has stays as it is; one that several could answer for is
+//! listed as `aiw://SERVER/URI`, so that no server answers in another's place.
+
+use std::collections::BTreeSet;
+
+use crate::shape::OWN_SCHEME;
+
+/// What a server says that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Claim<'a> {
+    /// The URI of a resource, or what all URIs of a template begin with.
+    text: &'a str,
+    is_template: bool,
+    pub(crate) server: &'a str,
+}
+
+impl<'a> Claim<'a> {
+    /// A resource's.
+    pub(crate) fn resource(server: &'a str, uri: &'a str) -> Self {
+        Self { text: uri, is_template: false, server }
+    }
+
+    /// A template's; none if its URIs could be of any scheme.
+    pub(crate) fn template(server: &'a str, template: &'a str) -> Option<Self> {
+        let fixed = template.split('{').next().unwrap_or_default();
+        fixed.contains(':').then_some(Self { text: fixed, is_template: true, server })
+    }
+
+    /// Whether it covers a URI.
+    pub(crate) fn covers(&self, uri: &str) -> bool {
+        if self.is_template { uri.starts_with(self.text) } else { uri == self.text }
+    }
+}
+
+/// The claims that another server's claim overlaps with.
+pub(crate) fn contested<'a>(mut claims: Vec<Claim<'a>>) -> BTreeSet<Claim<'a>> {
+    claims.sort_unstable();
+    claims.dedup();
+    let mut contested = BTreeSet::new();
+    // In this order a text comes after all that it begins with.
+    let mut around: Vec<Claim<'a>> = Vec::new();
+    for claim in claims {
+        while around.last().is_some_and(|last| !last.covers(claim.text) && last.text != claim.text) {
+            around.pop();
+        }
+        for other in around.iter().filter(|other| other.server != claim.server && other.covers(claim.text)) {
+            contested.insert(*other);
+            contested.insert(claim);
+        }
+        around.push(claim);
+    }
+    contested
+}
+
+/// A server's URI under the name that only it has.
+pub(crate) fn marked(server: &str, uri: &str) -> String {
+    format!("{}{uri}", mark(server))
+}
+
+/// A server's own form of a marked URI.
+pub(crate) fn own<'a>(server: &str, uri: &'a str) -> Option<&'a str> {
+    uri.strip_prefix(mark(server).as_str())
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>
+fn mark(server: &str) -> String {
+    let byte = |b: u8| match b {
+        b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    format!("{OWN_SCHEME}://{}/", server.bytes().map(byte).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claims<'a>(all: &'a [(&'a str, &'a str)]) -> Vec<Claim<'a>> {
+        let claim = |(server, uri): &(&'a str, &'a str)| match uri.contains('{') {
+            true => Claim::template(server, uri),
+            false => Some(Claim::resource(server, uri)),
+        };
+        all.iter().filter_map(claim).collect()
+    }
+
+    #[test]
+    fn what_two_servers_could_answer_for_is_contested_and_nothing_else() {
+        let all = [
+            ("a", "file:///x"),
+            ("b", "file:///x"),
+            ("a", "file:///y"),
+            ("a", "https://a.example/{+rest}"),
+            ("b", "https://a.example/1"),
+            ("b", "https://b.example/1"),
+            ("b", "https://b.example/{id}"),
+            ("c", "test:{id}"),
+            ("c", "test:item/{id}"),
+            ("c", "test:one"),
+            ("d", "deep:{+all}"),
+            ("e", "deep:a/{x}"),
+            ("d", "deep:a/b/c"),
+            ("f", "deeper"),
+            ("g", "https{+rest}"),
+        ];
+        let claims = claims(&all);
+        let contested: Vec<_> = contested(claims.clone()).into_iter().map(|c| (c.server, c.text)).collect();
+        let expected = [
+            ("d", "deep:"),
+            ("d", "deep:a/b/c"),
+            ("e", "deep:a/"),
+            ("a", "file:///x"),
+            ("b", "file:///x"),
+            ("a", "https://a.example/"),
+            ("b", "https://a.example/1"),
+        ];
+        assert_eq!(contested.into_iter().collect::<BTreeSet<_>>(), BTreeSet::from(expected));
+        // A template without a scheme claims nothing.
+        assert!(claims.iter().all(|claim| claim.server != "g"));
+    }
+
+    #[test]
+    fn a_marked_uri_leads_back_to_its_server_alone() {
+        assert_eq!(marked("my time/1", "file:///x"), "aiw://my%20time%2F1/file:///x");
+        assert_eq!(own("my time/1", "aiw://my%20time%2F1/file:///x"), Some("file:///x"));
+        assert_eq!(own("my time", "aiw://my%20time%2F1/file:///x"), None);
+        assert_eq!(own("a", "aiw://ab/x"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_same_as_comparing_each_with_each(
+            all in proptest::collection::vec(("[abc]", "x:[ab]{0,3}(\\{v\\})?"), 0..12)
+        ) {
+            let all: Vec<(&str, &str)> = all.iter().map(|(server, uri)| (server.as_str(), uri.as_str())).collect();
+            let claims = claims(&all);
+            let overlap = |one: &Claim<'_>, two: &Claim<'_>| {
+                one.server != two.server && (one.covers(two.text) || two.covers(one.text))
+            };
+            let slow = claims.iter().filter(|one| claims.iter().any(|two| overlap(one, two))).copied();
+            prop_assert_eq!(slow.collect::<BTreeSet<_>>(), contested(claims.clone()));
+        }
+    }
+}
