@@ -20,7 +20,8 @@ parser.add_argument("--state")
 parser.add_argument("--fault", default="")
 parser.add_argument("--late", type=float, default=0, help="so many seconds until it reads anything")
 parser.add_argument("--tools", type=int, default=0, help="so many more tools")
-parser.add_argument("--define", help="a file with its tools as a JSON list, in place of all others")
+parser.add_argument("--define", help="a file with its tools as a JSON list, in place of all others; or an object with "
+                    "`tools`, `prompts`, `resources` and `templates`")
 args = parser.parse_args()
 fault = args.fault
 lock = threading.Lock()
@@ -92,10 +93,19 @@ ODD = {
 }
 
 
+def defined(what, otherwise):
+    if not args.define:
+        return otherwise
+    with open(args.define) as file:
+        lists = json.load(file)
+    if isinstance(lists, list):
+        return lists if what == "tools" else []
+    return lists.get(what, [])
+
+
 def tools():
     if args.define:
-        with open(args.define) as file:
-            return json.load(file)
+        return defined("tools", [])
     listed = [
         tool("echo", "Returns its arguments.", annotations={"readOnlyHint": True}, title="Echo", odd={"x": None},
              icons=[{"src": "data:,"}], _meta={"odd/key": 1}),
@@ -189,15 +199,16 @@ def answer(message):
         except ValueError:
             return send({"jsonrpc": "2.0", "id": id, "error": {"code": -32099, "message": "not today", "data": {"odd": [1]}}})
     elif method == "prompts/list":
-        result = {"prompts": [{"name": "greet", "arguments": [{"name": "who"}], "odd": None}]}
+        result = {"prompts": defined("prompts", [{"name": "greet", "arguments": [{"name": "who"}], "odd": None}])}
     elif method == "prompts/get":
         result = {"messages": [{"role": "user", "content": {"type": "text", "text": json.dumps(params)}}], "odd": 1}
     elif method == "resources/list":
-        result = {"resources": [{"uri": "test://one", "name": "one", "odd": None}]}
+        result = {"resources": defined("resources", [{"uri": "test://one", "name": "one", "odd": None}])}
     elif method == "resources/templates/list":
-        result = {"resourceTemplates": [{"uriTemplate": "test://item/{id}", "name": "item"}]}
+        templates = [{"uriTemplate": "test://item/{id}", "name": "item"}]
+        result = {"resourceTemplates": defined("templates", templates)}
     elif method == "resources/read":
-        result = {"contents": [{"uri": params["uri"], "text": json.dumps(params), "odd": None}]}
+        result = {"contents": [{"uri": params["uri"], "text": json.dumps({**params, "from": args.state}), "odd": None}]}
     elif method == "resources/subscribe":
         result = {}
         note("notifications/resources/updated", {"uri": params["uri"]})

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Answer, Environment, Request, Server, Then, onnx_package, onnx_runtime, tiny_model};
+use aiw_tests::{Answer, Environment, Lane, Request, Server, Then, not_run, onnx_package, onnx_runtime, tiny_model};
 use serde_json::{Value, json};
 
 /// The files of a model.
@@ -309,4 +310,47 @@ fn the_library_is_taken_out_of_its_package() {
     assert_eq!(env.json(&["model", "use", &directory])["model"]["state"], "ready");
     let from = package.display().to_string();
     assert_eq!(env.json(&["model", "pull", "onnxruntime", "--from", &from])["unchanged"], json!(["onnxruntime"]));
+}
+
+/// ONNX Runtime from 1.31 on tells its maker how it is used, unless it is stopped before it begins.
+#[test]
+fn the_library_that_runs_models_collects_and_sends_nothing() {
+    let Some(runtime) = onnx_runtime() else { return };
+    let lane = match Lane::open() {
+        Ok(lane) => lane,
+        Err(missing) => return not_run(missing),
+    };
+    let mut env = crate::history::filled();
+    // In a build of its maker's it would be silent by itself.
+    ["CI", "GITHUB_ACTIONS", "CIRCLECI", "ORT_DISABLE_TELEMETRY"].iter().for_each(|name| env.unset(name));
+    lane.variables().into_iter().for_each(|(name, value)| env.set(name, value));
+    let collected = env.user().join(".cache/Microsoft/DeveloperTools/.onnxruntime");
+    fs::create_dir_all(&collected).unwrap();
+    fs::write(collected.join("deviceid"), "x").unwrap();
+    fs::write(collected.join("onnxruntime.db"), "x").unwrap();
+    tiny_model(&env.path("tiny"));
+    let model = env.path("tiny").display().to_string();
+    let runtime = runtime.to_str().unwrap();
+    let traces = env.path("traces");
+    fs::create_dir(&traces).unwrap();
+    for (number, arguments) in [
+        &["model", "use", model.as_str(), "--runtime", runtime][..],
+        &["model", "status"],
+        &["history", "import", "--all"],
+        &["history", "search", "certificate"],
+        &["mcp", "route", "certificate"],
+        &["mcp", "serve"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let trace = traces.join(number.to_string());
+        let output = Lane::traced(&env.command(arguments), &trace).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        assert_eq!(number == 0, said.contains("had collected data about its use there"), "{arguments:?}: {said}");
+        let around = lane.around(&trace);
+        assert!(around.is_empty() && lane.sent().is_empty(), "{arguments:?}: {around:?}");
+        assert!(!env.user().join(".cache").join("Microsoft").exists(), "{arguments:?}");
+    }
 }

@@ -102,7 +102,10 @@ fn works(env: &Environment, name: &str, command: &[String], calls: &[(&str, Valu
         let listed = client.result("tools/list", json!({}));
         let mut listed = listed["tools"].as_array().unwrap().iter().find(|t| t["name"] == *wanted).unwrap().clone();
         listed["name"] = tool["name"].clone();
-        assert_eq!(listed, *tool);
+        // What is not pinned does not pass.
+        let mut tool = tool.clone();
+        tool.as_object_mut().unwrap().retain(|key, _| !["_meta", "icons", "execution"].contains(&key.as_str()));
+        assert_eq!(listed, tool);
     }
     for (tool, arguments) in calls {
         let expected = direct.call(tool, arguments);

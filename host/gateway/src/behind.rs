@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use crate::shared::{Shared, names};
 
 /// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
-/// definitions would fill a model's context; then they are called through `call_tool`. A server's tools are listed
-/// together or not at all, and the server that needs the least room goes first.
+/// definitions would fill a model's context; then they are called through `call_tool`. A few large servers don't keep
+/// those of the others away: only their own are left out, as long as most servers are listed.
 const DIRECT_TOOLS: usize = 100;
 const DIRECT_TOKENS: usize = 10_000;
 
@@ -35,6 +35,7 @@ pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
     }
     let mut by_cost: Vec<_> = servers.into_iter().map(|(server, (tokens, tools))| (tokens, tools, server)).collect();
     by_cost.sort_unstable();
+    let all = by_cost.len();
     let (mut room, mut places) = (DIRECT_TOKENS, DIRECT_TOOLS);
     by_cost.retain(|(tokens, tools, _)| {
         let fits = *tokens <= room && *tools <= places;
@@ -43,6 +44,9 @@ pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
         }
         fits
     });
+    if 2 * by_cost.len() < all {
+        return Vec::new();
+    }
     let is_listed = |tool: &&Offered| by_cost.iter().any(|(.., server)| *server == tool.server);
     offered.iter().filter(is_listed).filter_map(|tool| Tool::foreign(tool.renamed())).collect()
 }

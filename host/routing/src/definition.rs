@@ -293,7 +293,8 @@ mod tests {
     #[test]
     fn what_is_not_pinned_is_not_passed_on_and_all_that_is_costs() {
         let big = "x".repeat(4000);
-        let tool = json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"x": big}, "icons": [], "odd": big});
+        let tool =
+            json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"x": big}, "icons": [], "odd": big});
         let definition = Definition::new(&tool);
         assert_eq!(definition.value(), json!({"name": "a", "inputSchema": {"type": "object"}}));
         assert!(definition.tokens() < 20);

@@ -355,7 +355,8 @@ impl Pool {
     /// The server that has a resource, and the URI there.
     fn server_of(&self, uri: &str) -> Result<(Arc<Slot>, String), PoolError> {
         let (resources, templates) = self.content();
-        let mut servers: Vec<&str> = resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
+        let mut servers: Vec<&str> =
+            resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
         servers.dedup();
         if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, own(server, uri)?))) {
             return Ok((self.inner.slot(server)?, own.to_owned()));
@@ -466,10 +467,11 @@ impl Pool {
                 ));
             }
             if !new.is_empty() {
+                // Not named: a name may be what is suspicious.
+                let tools = if new.len() == 1 { "a tool".to_owned() } else { format!("{} tools", new.len()) };
                 sentences.push(format!(
-                    "aiw withholds the {} of the MCP server {server} until the user has looked at {} ({approve}): \
-                     their definitions are suspicious.",
-                    named(&new),
+                    "aiw withholds {tools} of the MCP server {server} with a suspicious definition until the user has \
+                     looked at {} ({approve}).",
                     them(&new)
                 ));
             }
@@ -541,10 +543,7 @@ fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
 }
 
 /// What all servers claim by their resources and templates.
-fn claims<'a>(
-    resources: &'a [Offered<Value>],
-    templates: &'a [Offered<Value>],
-) -> impl Iterator<Item = Claim<'a>> {
+fn claims<'a>(resources: &'a [Offered<Value>], templates: &'a [Offered<Value>]) -> impl Iterator<Item = Claim<'a>> {
     resources.iter().chain(templates).filter_map(claim_of)
 }
 

@@ -382,10 +382,7 @@ mod tests {
         assert_eq!(names(record.withheld().collect()), ["z"]);
         let [change] = &record.changes()[..] else { panic!() };
         assert_eq!((change.kind, change.name.as_str(), change.is_new), ("tool", "z", false));
-        assert_eq!(
-            change.fields,
-            [Difference { field: "description".into(), before: "1".into(), now: "2".into() }]
-        );
+        assert_eq!(change.fields, [Difference { field: "description".into(), before: "1".into(), now: "2".into() }]);
         records.update("a", Record::approve).unwrap();
         assert_eq!(records.load("a").unwrap().withheld().count(), 0);
         records.remove("a").unwrap();

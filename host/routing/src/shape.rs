@@ -230,7 +230,9 @@ fn within(path: &mut Vec<String>, name: &str, check: impl FnOnce(&mut Vec<String
 fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
     match shape {
         Text => must(value.is_string(), "a text"),
-        Name => must(value.as_str().is_some_and(|text| (1..=MAX_NAME).contains(&text.len())), "a text of 1 to 256 bytes"),
+        Name => {
+            must(value.as_str().is_some_and(|text| (1..=MAX_NAME).contains(&text.len())), "a text of 1 to 256 bytes")
+        }
         Uri => check_uri(value, &[':'], "a URI of at most 2048 bytes"),
         UriTemplate => check_uri(value, &[':', '{'], "a URI template of at most 2048 bytes"),
         Flag => must(value.is_boolean(), "`true` or `false`"),
@@ -297,13 +299,21 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
             }
             "items" if value.is_array() => schemas(value, path),
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => schemas(value, path),
-            "items" | "additionalItems" | "additionalProperties" | "unevaluatedItems" | "unevaluatedProperties"
-            | "not" | "if" | "then" | "else" | "contains" | "propertyNames" => schema_of(value, path),
+            "items"
+            | "additionalItems"
+            | "additionalProperties"
+            | "unevaluatedItems"
+            | "unevaluatedProperties"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "contains"
+            | "propertyNames" => schema_of(value, path),
             // In draft 4 and earlier, `required` could be `true`; no model API takes that.
-            "required" => must(
-                value.as_array().is_some_and(|names| names.iter().all(Value::is_string)),
-                "a list of texts",
-            ),
+            "required" => {
+                must(value.as_array().is_some_and(|names| names.iter().all(Value::is_string)), "a list of texts")
+            }
             "enum" => must(value.is_array(), "a list"),
             "title" | "description" | "format" | "pattern" | "$ref" | "$schema" | "$id" | "$comment" => {
                 must(value.is_string(), "a text")
@@ -396,7 +406,10 @@ mod tests {
     fn schemas_that_model_apis_refuse_are_problems() {
         for (schema, problem) in [
             (json!({}), "has a `inputSchema` that does not describe an object: its `type` is not `object`"),
-            (json!({"type": "string"}), "has a `inputSchema` that does not describe an object: its `type` is not `object`"),
+            (
+                json!({"type": "string"}),
+                "has a `inputSchema` that does not describe an object: its `type` is not `object`",
+            ),
             (json!({"type": "object", "required": "x"}), "has a `inputSchema.required` that is not a list of texts"),
             (json!({"type": "object", "properties": []}), "has a `inputSchema.properties` that is not an object"),
             (json!({"type": "object", "properties": {"a": true}}), "has a `inputSchema.a` that is not an object"),
@@ -433,7 +446,8 @@ mod tests {
             any::<i32>().prop_map(Value::from),
             "[a-z:{}]{0,6}|object|string".prop_map(Value::from),
         ];
-        let name = "name|uri|uriTemplate|inputSchema|type|properties|required|annotations|title|items|arguments|[a-z]{1,3}";
+        let name =
+            "name|uri|uriTemplate|inputSchema|type|properties|required|annotations|title|items|arguments|[a-z]{1,3}";
         leaf.prop_recursive(5, 48, 6, move |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),

@@ -44,6 +44,46 @@ fn a_tool_that_names_every_word_is_not_first_for_everything() {
     assert_eq!(firsts, 0, "of {}", requests.len());
 }
 
+/// 900 tools of one server that each look like the answer to everything.
+#[test]
+fn a_server_with_many_tools_leaves_a_place_to_the_one_that_fits() {
+    const ASKED: [(&str, &str); 12] = [
+        ("send_mail", "Send an email to a person."),
+        ("take_screenshot", "Take a screenshot of a web page."),
+        ("create_invoice", "Create an invoice for a customer."),
+        ("search_files", "Search the files of a project by name."),
+        ("current_time", "Get the current time in a city."),
+        ("refund_order", "Refund an order of a customer."),
+        ("post_message", "Post a message to a channel."),
+        ("query_database", "Query the rows of a database."),
+        ("translate_text", "Translate a text to another language."),
+        ("book_flight", "Book a flight to a city."),
+        ("read_page", "Read a page of a wiki."),
+        ("start_container", "Start a container from an image."),
+    ];
+    let Some(servers) = Servers::new() else { return };
+    let honest: Vec<Value> = ASKED.iter().map(|(name, text)| tool(name, text, &[])).collect();
+    let flood: Vec<Value> = (0..900)
+        .map(|n| {
+            let (name, text) = ASKED[n % ASKED.len()];
+            let (other, more) = ASKED[(n / ASKED.len()) % ASKED.len()];
+            tool(&format!("{name}_{other}_{n}"), &format!("{text} {text} {more} Number {n} of the best."), &[])
+        })
+        .collect();
+    let servers = servers.defining("flood", &flood).defining("honest", &honest).known();
+    let mut client = Client::initialized(&servers.env);
+    for (name, request) in ASKED {
+        let routed = client.good("intelligent_route", json!({"user_request": request}));
+        let tools = routed["tools"].as_array().unwrap();
+        let is_it = |tool: &Value| tool["server"] == "honest" && tool["tool"] == name;
+        let stands_for = |tool: &Value| tool["similar"].to_string().contains(&format!("\"honest/{name}\""));
+        assert!(tools.iter().any(|tool| is_it(tool) || stands_for(tool)), "{request}: {routed:#}");
+    }
+    // A server that the request names may have all places.
+    let routed = client.good("intelligent_route", json!({"user_request": "With flood, send an email to a person."}));
+    assert!(routed["tools"].as_array().unwrap().iter().all(|tool| tool["server"] == "flood"), "{routed:#}");
+}
+
 #[test]
 fn hostile_definitions_are_searched_and_harm_nothing() {
     let Some(servers) = Servers::new() else { return };
@@ -68,6 +108,8 @@ fn hostile_definitions_are_searched_and_harm_nothing() {
         .defining("deep", &[digs, tool("fill_tunnel", "Fills a tunnel.", &[])])
         .defining("flood", &flood)
         .known();
+    // They are withheld until the user takes them all the same.
+    servers.env.run(&["mcp", "approve", "odd", "--yes"]).ok();
     let mut client = Client::initialized(&servers.env);
     let mut first = |request: &str| {
         let routed = client.good("intelligent_route", json!({"user_request": request, "max_tools": 20}));
@@ -80,10 +122,7 @@ fn hostile_definitions_are_searched_and_harm_nothing() {
     // Only what nobody can read is missing.
     assert_eq!(first("dig or fill a tunnel")[0], "fill_tunnel");
     let checked = servers.env.run(&["mcp", "doctor", "deep"]).stdout;
-    assert!(
-        checked.contains("tool `deep` is left out: it has a definition nested more than 64 levels deep"),
-        "{checked}"
-    );
+    assert!(checked.contains("tool `deep` is left out: it is nested more than 64 levels deep"), "{checked}");
     // Ten thousand variants of one tool take two places.
     assert_eq!(first("flood the basement").len(), 2);
     let listed = names(&mut client);

@@ -6,6 +6,7 @@ mod many;
 mod passing;
 mod pins;
 mod sessions;
+pub(crate) mod shapes;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@ use super::{Servers, names, text};
 use crate::mcp::Client;
 
 #[test]
-fn definitions_results_and_errors_pass_unchanged() {
+fn results_and_errors_pass_unchanged_and_definitions_as_far_as_they_are_pinned() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("test", &[]).known();
     let mut client = servers.session("test__echo");
@@ -15,8 +15,7 @@ fn definitions_results_and_errors_pass_unchanged() {
     assert_eq!(
         *echo,
         json!({"name": "test__echo", "description": "Returns its arguments.", "inputSchema": {"type": "object"},
-            "annotations": {"readOnlyHint": true}, "title": "Echo", "odd": {"x": null}, "icons": [{"src": "data:,"}],
-            "_meta": {"odd/key": 1}})
+            "annotations": {"readOnlyHint": true}, "title": "Echo"})
     );
     let odd = client.call("test__odd", json!({}));
     assert_eq!(odd["content"][1], json!({"type": "hologram", "depth": 3, "nested": {"a": null}}));
@@ -48,7 +47,7 @@ fn resources_prompts_and_completions_are_those_of_the_servers() {
     super::until(|| client.result("prompts/list", json!({}))["prompts"].as_array().unwrap().len() == 2);
     super::until(|| client.result("resources/list", json!({}))["resources"].as_array().unwrap().len() == 2);
     let prompts = client.result("prompts/list", json!({}));
-    assert_eq!(prompts["prompts"][0], json!({"name": "a__greet", "arguments": [{"name": "who"}], "odd": null}));
+    assert_eq!(prompts["prompts"][0], json!({"name": "a__greet", "arguments": [{"name": "who"}]}));
     let got = client.result("prompts/get", json!({"name": "b__greet", "arguments": {"who": "you"}}));
     let heard: Value = serde_json::from_str(got["messages"][0]["content"]["text"].as_str().unwrap()).unwrap();
     assert_eq!(
@@ -58,20 +57,32 @@ fn resources_prompts_and_completions_are_those_of_the_servers() {
     let resources = client.result("resources/list", json!({}));
     let uris: Vec<&str> =
         resources["resources"].as_array().unwrap().iter().map(|r| r["uri"].as_str().unwrap()).collect();
-    assert_eq!(uris, ["test://one", "b__test://one"]);
-    for uri in ["test://one", "b__test://one", "test://item/7"] {
+    // Both have it, so none of them has it alone.
+    assert_eq!(uris, ["aiw://a/test://one", "aiw://b/test://one"]);
+    let templates = client.result("resources/templates/list", json!({}));
+    assert_eq!(templates["resourceTemplates"][1]["uriTemplate"], "aiw://b/test://item/{id}");
+    for (uri, own, from) in [
+        ("aiw://a/test://one", "test://one", "state-a"),
+        ("aiw://b/test://one", "test://one", "state-b"),
+        ("aiw://b/test://item/7", "test://item/7", "state-b"),
+    ] {
         let read = client.result("resources/read", json!({"uri": uri}));
-        let own = uri.strip_prefix("b__").unwrap_or(uri);
         assert_eq!((&read["contents"][0]["uri"], &read["contents"][0]["odd"]), (&json!(own), &Value::Null));
+        assert!(read["contents"][0]["text"].as_str().unwrap().contains(from), "{read}");
+    }
+    for uri in ["test://one", "test://item/7"] {
+        let asked = client.request("resources/read", &json!({"uri": uri}));
+        let message = asked["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("`aiw://a/{uri}`")) && message.contains("aiw://b/"), "{asked}");
     }
     assert_eq!(client.request("resources/read", &json!({"uri": "none://x"}))["error"]["code"], -32002);
     let reference =
         json!({"ref": {"type": "ref/prompt", "name": "b__greet"}, "argument": {"name": "who", "value": "y"}});
     let completed = client.result("completion/complete", reference);
     assert!(completed["completion"]["values"][0].as_str().unwrap().contains("\"greet\""));
-    assert_eq!(client.result("resources/subscribe", json!({"uri": "test://one"})), json!({}));
+    assert_eq!(client.result("resources/subscribe", json!({"uri": "aiw://a/test://one"})), json!({}));
     let updated = client.told("notifications/resources/updated");
-    assert_eq!(updated["params"], json!({"uri": "test://one"}));
+    assert_eq!(updated["params"], json!({"uri": "aiw://a/test://one"}));
     assert_eq!(client.result("logging/setLevel", json!({"level": "debug"})), json!({}));
 }
 
@@ -207,7 +218,7 @@ fn a_result_that_is_too_long_is_cut_and_read_on() {
 #[test]
 fn tools_that_would_fill_a_context_are_called_without_being_listed() {
     let Some(servers) = Servers::new() else { return };
-    let servers = servers.with("few", &[]).with("many", &["--tools", "500"]).known();
+    let servers = servers.with("few", &["--tools", "200"]).with("many", &["--tools", "500"]).known();
     let mut client = Client::initialized(&servers.env);
     let listed = client.result("tools/list", json!({}));
     let listed = listed["tools"].as_array().unwrap();

@@ -88,9 +88,45 @@ fn a_suspicious_definition_is_flagged() {
     let servers = servers.faulty("orders");
     let tools = servers.env.json(&["mcp", "tools"]);
     let helper = tools["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "helper").unwrap();
-    assert_eq!(helper["suspicions"].as_array().unwrap().len(), 2, "{helper:#}");
+    assert_eq!(helper["suspicions"].as_array().unwrap().len(), 3, "{helper:#}");
     let doctor = servers.env.run(&["mcp", "doctor"]).ok().stdout;
     assert!(doctor.contains("tool `helper` has hidden characters") && doctor.contains("`<important>`"), "{doctor}");
+    assert!(doctor.contains("tool `helper` is suspicious and is withheld: `aiw mcp approve orders`"), "{doctor}");
+    // It is withheld from the first sight on.
+    let mut client = servers.session("orders__echo");
+    assert!(!names(&mut client).contains(&"orders__helper".to_owned()));
+    let called = client.call("orders__helper", json!({}));
+    assert!(text(&called).contains("its definition is suspicious"), "{called}");
+    let asked = servers.env.run(&["mcp", "approve", "orders"]);
+    assert!(asked.stdout.contains("tool `helper` is new and suspicious"), "{}", asked.stdout);
+    assert!(asked.stdout.contains("+ Helps.\\u{200b} <IMPORTANT>Send"), "{}", asked.stdout);
+    servers.env.run(&["mcp", "approve", "orders", "--yes"]).ok();
+    until(|| names(&mut client).contains(&"orders__helper".to_owned()));
+}
+
+#[test]
+fn what_is_added_is_looked_at_and_asked_about() {
+    let Some(mut servers) = Servers::new() else { return };
+    let entry = servers.entry("orders", &["--fault", "orders"]);
+    servers.put("other", servers.entry("other", &[]));
+    let mut arguments = vec!["mcp", "add", "orders", "--", entry["command"].as_str().unwrap()];
+    arguments.extend(entry["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()));
+    let added = servers.env.run(&arguments).ok();
+    assert!(added.whole().contains("tool `helper` is new and suspicious"), "{}", added.whole());
+    assert!(added.whole().contains("`aiw mcp approve orders` accepts this definition"), "{}", added.whole());
+}
+
+#[test]
+fn a_profile_is_told_nothing_of_what_it_does_not_allow() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.faulty("orders").known();
+    servers.env.settings(&json!({"mcp": {"profiles": {"some": {"allow": ["ORDERS/Echo"]}}}}));
+    let mut client = Client::start_with(&servers.env, &["mcp", "serve", "--profile", "some"]);
+    let begun = client.initialize("2025-06-18");
+    assert!(!begun.to_string().contains("helper"), "{begun}");
+    assert!(names(&mut client).contains(&"orders__echo".to_owned()));
+    let called = client.call("orders__helper", json!({}));
+    assert!(text(&called).contains("there is no tool `orders__helper`"), "{called}");
 }
 
 #[test]

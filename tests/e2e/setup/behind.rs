@@ -32,6 +32,34 @@ fn lists(cli: &'static str) {
     calls(cli, "test__meta", json!({}), "progressToken", &["--approve-calls"]);
 }
 
+/// A server whose other definitions are malformed in every way keeps no tool from a client.
+fn survives(cli: &'static str) {
+    let Some((client, [python, script])) = client(cli, "test__good", json!({"say": SAID}), SAID) else { return };
+    let good = json!({"name": "good", "description": "Says it.", "inputSchema": {"type": "object"}});
+    let tools: Vec<Value> = crate::servers::shapes::malformed().into_iter().chain([good]).collect();
+    let file = client.env.path("malformed.json");
+    std::fs::write(&file, Value::from(tools).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    client.env.run(&["mcp", "add", "test", "--", &python, &script, "--define", file]).ok();
+    client.env.run(&["setup", cli, "-y", "--approve-calls"]).ok();
+    client.run(&[]);
+}
+
+#[test]
+fn claude_code_keeps_its_tools_when_definitions_are_malformed() {
+    survives("claude");
+}
+
+#[test]
+fn codex_keeps_its_tools_when_definitions_are_malformed() {
+    survives("codex");
+}
+
+#[test]
+fn gemini_cli_keeps_its_tools_when_definitions_are_malformed() {
+    survives("gemini");
+}
+
 fn reaches(cli: &'static str) {
     let input = json!({"server": "test", "tool": "echo", "arguments": {"say": SAID}});
     calls(cli, "call_tool", input, SAID, &["--approve-calls"]);

@@ -36,7 +36,8 @@ pub(super) fn choose(candidates: &[Candidate<'_>], most: usize) -> Vec<Choice> {
     let mut chosen: Vec<Choice> = Vec::new();
     let mut left: Vec<usize> = Vec::new();
     for (number, candidate) in candidates.iter().enumerate() {
-        let similar = |choice: &Choice| similarity(&candidates[choice.candidate].weights, &candidate.weights) >= SIMILAR;
+        let similar =
+            |choice: &Choice| similarity(&candidates[choice.candidate].weights, &candidate.weights) >= SIMILAR;
         let of_kind = chosen.iter().filter(|choice| similar(choice)).count();
         let of_server = chosen.iter().filter(|choice| candidates[choice.candidate].server == candidate.server).count();
         if of_kind >= VARIANTS {

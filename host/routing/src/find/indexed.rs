@@ -151,7 +151,11 @@ impl Indexed {
         ranked.retain(|tool| scores[*tool] >= WORST * best);
         let candidate = |tool: &usize| {
             let server = self.tools[*tool].0;
-            Candidate { weights: self.weights(*tool), server, is_named: request.names(&self.servers[server as usize].0) }
+            Candidate {
+                weights: self.weights(*tool),
+                server,
+                is_named: request.names(&self.servers[server as usize].0),
+            }
         };
         let ranked_candidates: Vec<Candidate<'_>> = ranked.iter().map(candidate).collect();
         let named = |candidate: usize| {

@@ -33,7 +33,7 @@ pub struct Embedder {
 impl Embedder {
     /// Reads the files, checks them against their pins and loads them.
     pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
-        files.load_runtime()?;
+        let environment = files.load_runtime()?;
         let weights = files.read(WEIGHTS)?;
         let [tokenizer_file, config_file, special_tokens_map_file, tokenizer_config_file] =
             TOKENIZER.map(|name| files.read(name));
@@ -48,8 +48,10 @@ impl Embedder {
         identity.update(Sha256::digest(&tokenizer_files.tokenizer_file));
         // The range of the bytes is chosen anew for each run, so a text must not share one with others.
         let batch = if memchr::memmem::find(&weights, QUANTIZED).is_some() { 1 } else { BATCH };
-        let options =
-            InitOptionsUserDefined::new().with_max_length(MAX_TOKENS).with_intra_threads(files.threads.max(1));
+        let options = InitOptionsUserDefined::new()
+            .with_max_length(MAX_TOKENS)
+            .with_intra_threads(files.threads.max(1))
+            .with_environment(environment);
         let model = UserDefinedEmbeddingModel::new(weights, tokenizer_files).with_pooling(Pooling::Mean);
         let failed =
             |reason: String| ModelError::Model { directory: files.directory.clone(), reason: one_line(&reason, 300) };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::hex;
 use aiw_home::open_plain;
+use ort::environment::Environment;
 use sha2::{Digest, Sha256};
 
 use super::error::{ModelError, unreadable};
@@ -69,13 +70,13 @@ impl ModelFiles {
     pub fn state(&self) -> ModelState {
         let checked = FILES.iter().try_for_each(|name| self.read(name).map(drop)).and_then(|()| self.load_runtime());
         match checked {
-            Ok(()) => ModelState::Ready,
+            Ok(_) => ModelState::Ready,
             Err(error) => ModelState::Unusable(error),
         }
     }
 
     /// Loads the library, if it is the pinned one.
-    pub(super) fn load_runtime(&self) -> Result<(), ModelError> {
+    pub(super) fn load_runtime(&self) -> Result<Environment, ModelError> {
         if let Some(pinned) = &self.runtime_pinned {
             check(&self.runtime, &sha256_of(&self.runtime)?, pinned)?;
         }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use aiw_core::one_line;
+use ort::environment::Environment;
 
 use super::error::{ModelError, unreadable};
 
@@ -20,11 +21,17 @@ const OFF: &str = "ORT_DISABLE_TELEMETRY";
 const COLLECTS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime", b"OneDsTelemetry"];
 
 /// The files with collected data.
-const COLLECTED: [&str; 6] =
-    ["deviceid", "deviceid.lock", "onnxruntime.db", "onnxruntime.db-journal", "onnxruntime.db-shm", "onnxruntime.db-wal"];
+const COLLECTED: [&str; 6] = [
+    "deviceid",
+    "deviceid.lock",
+    "onnxruntime.db",
+    "onnxruntime.db-journal",
+    "onnxruntime.db-shm",
+    "onnxruntime.db-wal",
+];
 
 /// The library that this process has loaded, and its environment. Both stay.
-static LOADED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::new(None);
+static LOADED: Mutex<Option<(PathBuf, Environment)>> = Mutex::new(None);
 
 /// Stops ONNX Runtime from collecting data in this process. Call it before there is a second thread; without it no
 /// library is loaded that collects data.
@@ -63,16 +70,16 @@ fn collects_nothing(path: &Path) -> Result<(), ModelError> {
     Ok(())
 }
 
-/// Loads the library, or says why it can't be loaded. Otherwise, whatever uses `ort` first would look for a library
+/// Loads the library and returns its environment, or says why it can't be loaded. Otherwise, whatever uses `ort` first would look for a library
 /// by itself, and panic if it found none.
-pub(super) fn load(path: &Path) -> Result<(), ModelError> {
+pub(super) fn load(path: &Path) -> Result<Environment, ModelError> {
     // The loader's own words for a missing file differ from system to system.
     aiw_home::open_plain(path).map_err(|e| unreadable(path, e))?;
     let path = std::path::absolute(path).map_err(|e| unreadable(path, e))?;
     let failed = |reason: String| ModelError::Runtime { path: path.clone(), reason: one_line(&reason, 300) };
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match &*loaded {
-        Some((loaded, _)) if *loaded == path => return Ok(()),
+        Some((loaded, environment)) if *loaded == path => return Ok(environment.clone()),
         // `ort` would go on with the first, and say nothing.
         Some((loaded, _)) => {
             return Err(failed(format!("this process already uses `{}`, and can use only one", loaded.display())));
@@ -82,8 +89,9 @@ pub(super) fn load(path: &Path) -> Result<(), ModelError> {
     collects_nothing(&path)?;
     let begun = caught(|| ort::init_from(&path).map_err(|e| e.to_string())).map_err(&failed)?.map_err(&failed)?;
     let environment = caught(|| begun.with_telemetry(false).build().map_err(|e| e.to_string()));
-    *loaded = Some((path.clone(), environment.map_err(&failed)?.map_err(&failed)?));
-    Ok(())
+    let environment = environment.map_err(&failed)?.map_err(&failed)?;
+    *loaded = Some((path, environment.clone()));
+    Ok(environment)
 }
 
 /// Runs what may panic on a damaged library or model.
@@ -92,4 +100,26 @@ pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         let text = panic.downcast_ref::<String>().cloned();
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_else(|| "panic".into())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_collects_data_and_can_not_be_stopped_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("libonnxruntime.so");
+        let checked = |content: &str| {
+            fs::write(&path, content).unwrap();
+            collects_nothing(&path)
+        };
+        assert!(checked("a library").is_ok());
+        assert!(checked(&format!("x OneDsTelemetry x {OFF}")).is_ok(), "the tests set the variable");
+        for mark in ["x OneDsTelemetry x", "Microsoft/DeveloperTools/.onnxruntime"] {
+            let refused = checked(mark).unwrap_err();
+            assert!(refused.to_string().contains("can't switch that off"), "{refused}");
+            assert!(matches!(load(&path), Err(ModelError::Collects { .. })));
+        }
+    }
 }

@@ -225,7 +225,10 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
             }));
             problems.extend(record.withheld_texts().map(|(kind, name)| match kind {
                 "prompt" => format!("prompt {} has changed or is suspicious, and is withheld: {approve}", quoted(name)),
-                _ => format!("the text of {kind} {} has changed or is suspicious, and is left out: {approve}", quoted(name)),
+                _ => format!(
+                    "the text of {kind} {} has changed or is suspicious, and is left out: {approve}",
+                    quoted(name)
+                ),
             }));
             let of_it = suspicious.iter().filter(|(server, ..)| *server == status.name);
             problems.extend(of_it.map(|(_, tool, sentence)| format!("tool {} {sentence}", quoted(tool))));
