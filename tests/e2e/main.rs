@@ -33,4 +33,5 @@ mod routing;
 mod servers;
 mod setup;
 mod tasks;
+mod trust;
 mod terminal;

@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         Command::Task(command) => commands::task::run(command, &output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
         Command::Wait(args) => commands::task::wait(&args, &output),
-        Command::Trust(command) => commands::secret::trust(command, &output),
+        Command::Trust(command) => commands::trust::run(command, &output).await,
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),
         Command::Gemini(args) => commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, &output),

@@ -1,11 +1,12 @@
 //! `aiw mcp add`, `remove`, `enable`, `disable`
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use aiw_core::{ErrorKind, SecretName, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, check_remote, forget_logins};
-use aiw_servers::{McpFile, safe, secret_reference, server};
+use aiw_servers::{McpFile, placeholders, safe, secret_reference, server};
 use serde_json::{Map, Value, json};
 
 use super::pool;
@@ -32,7 +33,7 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
             declaration.insert("url".into(), url.as_str().into());
         }
         (None, Some((command, arguments))) => {
-            declaration.insert("command".into(), command.as_str().into());
+            declaration.insert("command".into(), absolute(command)?.into());
             declaration.insert("args".into(), arguments.to_vec().into());
         }
         (None, None) => return Err(Failure::new(ErrorKind::Usage, "give a command after `--`, or `--url`")),
@@ -74,6 +75,17 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         pool.end().await;
     }
     Ok(())
+}
+
+/// A command that is the same in every directory: a relative path begins where it was typed.
+fn absolute(command: &str) -> Result<String, Failure> {
+    let path = Path::new(command);
+    if !command.contains('/') || path.is_absolute() || !placeholders(command).is_empty() {
+        return Ok(command.to_owned());
+    }
+    let whole = super::directory()?.join(path);
+    let text = whole.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
 }
 
 fn write(home: &Home, name: &str, declaration: &Value, force: bool) -> Result<bool, Failure> {
