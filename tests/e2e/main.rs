@@ -33,5 +33,5 @@ mod routing;
 mod servers;
 mod setup;
 mod tasks;
-mod trust;
 mod terminal;
+mod trust;

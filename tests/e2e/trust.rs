@@ -10,6 +10,7 @@ use aiw_tests::{Environment, Run};
 use serde_json::{Value, json};
 
 use crate::mcp::Client;
+use crate::servers::until;
 
 /// A program that leaves a mark when it runs, and is no MCP server otherwise.
 fn program(path: &Path, mark: &Path) {
@@ -176,7 +177,29 @@ fn all_that_decides_is_shown_and_asked_about() {
     fs::write(project.join(".claude/agents/r.md"), "---\nname: r\ndescription: reads\n---\nRead.\n").unwrap();
     let asked = within(&env, &project, &["trust", "add"]);
     assert_ne!(asked.code, 0);
-    insta::assert_snapshot!(env.stable(&asked.whole()), @"");
+    insta::assert_snapshot!(env.stable(&asked.whole()), @r#"
+    `[TMP]/project`
+      [TMP]/project/.mcp.json starts these MCP servers in this directory:
+        local (stdio) runs: python3 -c 'print()'
+          cwd: sub
+          env NODE_OPTIONS: --require ./x.js
+          env KEY: ${MINE:-\u{1b}[2K}
+          decides by its options which code runs: NODE_OPTIONS, -c
+          reads MINE
+        remote (http) reaches: https://h/
+          headers X: v
+          oauth: {"issuer":"https://issuer"}
+        asks is left out: it asks for the secret `openrouter`, which only you may give a server, in mcp.json
+      claude uses the provider one
+      codex uses the provider one
+      gemini uses the provider one
+      defines the profiles few
+      role r: reads
+    ------- stderr -------
+    error: `Trust this directory and everything below it?` needs an answer, and there is no terminal to ask on
+    hint: answer with `--yes`
+    ------- exit code 2 -------
+    "#);
     assert_eq!(env.json(&["trust", "list"])["directories"], json!([]));
     within(&env, &project, &["trust", "add", "--yes"]).ok();
     // Nothing is new, so nothing is asked.
@@ -222,9 +245,8 @@ fn a_project_file_of_any_kind_leaves_the_users_own_servers_alone() {
     }
     // The log of a session names it.
     fs::write(env.path(".mcp.json"), "{}").unwrap();
-    drop(Client::initialized(env));
-    let log = env.run(&["mcp", "logs", "aiw"]).ok().stdout;
-    assert!(log.contains("until you trust them"), "{log}");
+    let _client = Client::initialized(env);
+    until(|| env.run(&["mcp", "logs", "aiw"]).ok().stdout.contains("until you trust them"));
 }
 
 #[test]

@@ -174,7 +174,9 @@ mod tests {
         }
         assert!(read("good/x").unwrap_err().to_string().contains("is a link"));
         assert!(read("bad/deep/x").unwrap_err().to_string().contains("/bad`, a link"));
-        assert!(open_unlinked_dir(&root.join("good/deep")).is_ok() && open_unlinked_dir(&root.join("bad/deep")).is_err());
+        assert!(
+            open_unlinked_dir(&root.join("good/deep")).is_ok() && open_unlinked_dir(&root.join("bad/deep")).is_err()
+        );
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
 use aiw_home::InstalledPlugin;
 use aiw_net::{GitOrigin, Tree};
-use aiw_servers::{Claim, Clash, Given, Reads, Server, Transport, Values, option_variable, reads, safe, safe_keys, unique};
+use aiw_servers::{
+    Claim, Clash, Given, Reads, Server, Transport, Values, option_variable, reads, safe, safe_keys, unique,
+};
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
 

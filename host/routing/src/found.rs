@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{one_line, shell_word};
-use aiw_home::{
-    FileTrust, Home, HomeError, ServerSettings, TrustSettings, nearest, read_unlinked, user_home,
-};
+use aiw_home::{FileTrust, Home, HomeError, ServerSettings, TrustSettings, nearest, read_unlinked, user_home};
 use aiw_servers::{Found, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};

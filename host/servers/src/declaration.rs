@@ -85,7 +85,8 @@ impl Server {
     /// command itself.
     fn code_options(&self) -> Vec<String> {
         let env = self.declaration.get("env").and_then(Value::as_object).into_iter().flatten();
-        let mut options: Vec<String> = env.map(|(name, _)| name).filter(|name| names_code(name)).map(|n| visible(n)).collect();
+        let mut options: Vec<String> =
+            env.map(|(name, _)| name).filter(|name| names_code(name)).map(|n| visible(n)).collect();
         if self.transport != Transport::Stdio {
             return options;
         }
@@ -93,8 +94,10 @@ impl Server {
         let program = command.rsplit(['/', '\\']).next().unwrap_or_default().trim_end_matches(".exe");
         // `python3.12`
         let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let flags = INTERPRETERS.iter().find(|(names, _)| names.contains(&program)).map_or(&[][..], |(_, flags)| *flags);
-        let args = self.declaration.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let flags =
+            INTERPRETERS.iter().find(|(names, _)| names.contains(&program)).map_or(&[][..], |(_, flags)| *flags);
+        let args =
+            self.declaration.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         let is_option = |arg: &&str| flags.iter().any(|flag| *arg == *flag || arg.split('=').next() == Some(*flag));
         options.extend(args.filter(is_option).map(visible));
         options
@@ -103,24 +106,79 @@ impl Server {
 
 /// Options with which an interpreter or a runner of packages takes code from elsewhere than its script.
 const INTERPRETERS: [(&[&str], &[&str]); 6] = [
-    (&["node", "bun", "tsx", "ts-node"], &["-e", "--eval", "-p", "--print", "-r", "--require", "--import", "--loader", "--experimental-loader", "--env-file", "--preload"]),
+    (
+        &["node", "bun", "tsx", "ts-node"],
+        &[
+            "-e",
+            "--eval",
+            "-p",
+            "--print",
+            "-r",
+            "--require",
+            "--import",
+            "--loader",
+            "--experimental-loader",
+            "--env-file",
+            "--preload",
+        ],
+    ),
     (&["deno"], &["eval", "--config", "-c", "--import-map", "--preload"]),
     (&["python", "pypy"], &["-c"]),
-    (&["sh", "bash", "zsh", "dash", "ksh", "fish", "pwsh", "powershell", "cmd"], &["-c", "-lc", "-ic", "-Command", "-EncodedCommand", "/c", "/C", "--rcfile", "--init-file"]),
+    (
+        &["sh", "bash", "zsh", "dash", "ksh", "fish", "pwsh", "powershell", "cmd"],
+        &["-c", "-lc", "-ic", "-Command", "-EncodedCommand", "/c", "/C", "--rcfile", "--init-file"],
+    ),
     (&["perl", "ruby", "php", "lua"], &["-e", "-E", "-r", "-I", "-M", "-d"]),
-    (&["npx", "npm", "pnpm", "yarn", "bunx", "uv", "uvx", "pip", "pipx"], &["--registry", "--index", "--index-url", "--extra-index-url", "--default-index", "--with", "--from", "--userconfig", "-c", "--call"]),
+    (
+        &["npx", "npm", "pnpm", "yarn", "bunx", "uv", "uvx", "pip", "pipx"],
+        &[
+            "--registry",
+            "--index",
+            "--index-url",
+            "--extra-index-url",
+            "--default-index",
+            "--with",
+            "--from",
+            "--userconfig",
+            "-c",
+            "--call",
+        ],
+    ),
 ];
 
 /// Whether a variable names code that a program loads, or where it takes code from.
 fn names_code(name: &str) -> bool {
     const NAMES: [&str; 28] = [
-        "PATH", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PERL5OPT",
-        "PERL5LIB", "PERL5DB", "RUBYOPT", "RUBYLIB", "BASH_ENV", "ENV", "ZDOTDIR", "SHELL", "JAVA_TOOL_OPTIONS",
-        "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "DOTNET_STARTUP_HOOKS", "BUN_OPTIONS", "DENO_DIR", "EDITOR",
-        "PAGER", "LUA_INIT", "PHPRC", "HOME",
+        "PATH",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "PYTHONINSPECT",
+        "PERL5OPT",
+        "PERL5LIB",
+        "PERL5DB",
+        "RUBYOPT",
+        "RUBYLIB",
+        "BASH_ENV",
+        "ENV",
+        "ZDOTDIR",
+        "SHELL",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "_JAVA_OPTIONS",
+        "CLASSPATH",
+        "DOTNET_STARTUP_HOOKS",
+        "BUN_OPTIONS",
+        "DENO_DIR",
+        "EDITOR",
+        "PAGER",
+        "LUA_INIT",
+        "PHPRC",
+        "HOME",
     ];
-    const BEGINNINGS: [&str; 9] =
-        ["LD_", "DYLD_", "NPM_CONFIG_", "YARN_", "PIP_", "UV_", "GIT_", "CARGO_", "DOCKER_"];
+    const BEGINNINGS: [&str; 9] = ["LD_", "DYLD_", "NPM_CONFIG_", "YARN_", "PIP_", "UV_", "GIT_", "CARGO_", "DOCKER_"];
     let name = name.to_ascii_uppercase();
     NAMES.contains(&name.as_str()) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }

@@ -95,7 +95,9 @@ fn described(home: &Home, directory: &Path, servers: Option<&Servers>) -> Result
     // It can be trusted before it works: aiw reads it again for each use.
     match read_unlinked(&file, MAX_FILE).and_then(|bytes| bytes.map(|b| Project::parse(&file, &b)).transpose()) {
         Ok(Some(project)) => {
-            lines.extend(project.providers().map(|(cli, name)| format!("{} uses the provider {}", cli.as_str(), visible(name))));
+            lines.extend(
+                project.providers().map(|(cli, name)| format!("{} uses the provider {}", cli.as_str(), visible(name))),
+            );
             let profiles = project.profiles().keys().map(|name| visible(name)).collect::<Vec<_>>();
             if !profiles.is_empty() {
                 lines.push(format!("defines the profiles {}", profiles.join(", ")));
