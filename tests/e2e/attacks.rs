@@ -186,7 +186,7 @@ fn what_compiles_slowly_or_largely_is_given_up_within_limits_by_its_size() {
     for arguments in [&["extension", "add", path, "--yes"][..], &["extension", "call", path, "describe"]] {
         let start = Instant::now();
         let run = env.run(arguments);
-        assert!(start.elapsed().as_secs() < time + 20, "{:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 4 * time + 20, "{:?}", start.elapsed());
         assert_ne!(run.code, 0, "{}", run.whole());
         let memory = 512 + bytes.len() as u64 * 64 / (1 << 20);
         let slow = run.stderr.contains(&format!("it takes longer than {time} s, the limit for its"));

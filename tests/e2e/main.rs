@@ -15,6 +15,7 @@ mod history;
 mod http;
 mod intake;
 mod interactive;
+mod keys;
 mod knowing;
 mod masking;
 mod mcp;

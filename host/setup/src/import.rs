@@ -1,6 +1,6 @@
 //! Moving a client's own servers to `mcp.json`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, Secret, SecretName, one_line};
 use aiw_home::{Jsonc, Vault, json, read_capped};
@@ -133,7 +133,11 @@ impl Import {
 /// start in all directories.
 fn begin_at(root: &Path, declaration: &mut Map<String, Value>) -> Result<(), String> {
     let Some(command) = declaration.get("command").and_then(Value::as_str) else { return Ok(()) };
-    let text = |path: std::path::PathBuf| path.to_str().map(str::to_owned).ok_or("is in a directory that is not UTF-8");
+    // `ROOT/./tools` is `ROOT/tools`.
+    let text = |path: PathBuf| {
+        let path: PathBuf = path.components().collect();
+        path.to_str().map(str::to_owned).ok_or("is in a directory that is not UTF-8")
+    };
     if command.contains('/') && placeholders(command).is_empty() {
         let whole = text(root.join(command))?;
         declaration.insert("command".into(), whole.into());

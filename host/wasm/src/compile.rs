@@ -93,7 +93,7 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let size = bytes.len().div_ceil(1 << 10);
     let memory = limits.memory >> 20;
     match ended {
-        Ended::Slow => Err(format!("it takes longer than {} s, the limit for its {size} KiB", limits.time.as_secs())),
+        Ended::Slow(time) => Err(format!("it takes longer than {} s, the limit for its {size} KiB", time.as_secs())),
         Ended::Large => Err(format!("it needs more than {memory} MiB of memory, the limit for its {size} KiB")),
         Ended::Exited(Some(0)) => Ok(code),
         // The compiler explained the failure. A process that runs out of memory cannot.
@@ -108,31 +108,47 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
 enum Ended {
     /// By itself, with this code, or by a signal.
     Exited(Option<i32>),
-    /// It took too long.
-    Slow,
+    /// It took longer than this.
+    Slow(Duration),
     /// It used too much memory.
     Large,
 }
 
-/// Waits for the child, and kills it at its limits. The limits that the system sets count address space or private
-/// memory; what counts is the memory in use, which is read here.
+/// On a busy machine, the clock runs so much faster than the compiler.
+const BUSY: u32 = 4;
+
+/// Waits for the child, and kills it at its limits. The limits that the system sets count address space and the time of
+/// all threads together; what counts is the memory in use and the time of one thread, which are read here.
 fn watch(child: &mut Child, limits: CompileLimits) -> Ended {
-    let end = Instant::now() + limits.time;
+    let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     let ended = loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ended::Exited(status.code()),
             Ok(None) if memory_of(child.id()).is_some_and(|used| used > limits.memory) => break Ended::Large,
-            Ok(None) if Instant::now() < end => {
+            Ok(None) if start.elapsed() > limits.time && time_of(child.id()).is_some_and(|time| time > limits.time) => {
+                break Ended::Slow(limits.time);
+            }
+            Ok(None) if start.elapsed() < limits.time * BUSY => {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(10));
             }
-            _ => break Ended::Slow,
+            _ => break Ended::Slow(limits.time * BUSY),
         }
     };
     let _ = child.kill();
     let _ = child.wait();
     ended
+}
+
+/// The processor time of the thread of a process that had most of it, where the system says so.
+fn time_of(process: u32) -> Option<Duration> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).ok()?;
+    let time = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+    };
+    threads.flatten().filter_map(time).max()
 }
 
 /// The bytes of memory that a process uses for itself, where the system says so.
@@ -202,7 +218,13 @@ mod tests {
     fn a_child_that_waits_or_grows_is_ended_at_its_limits() {
         let limits = |time, memory| CompileLimits { time: Duration::from_millis(time), memory };
         let start = |script: &str| Command::new("sh").args(["-c", script]).stdout(Stdio::null()).spawn().unwrap();
-        assert!(matches!(watch(&mut start("exec sleep 100"), limits(100, u64::MAX)), Ended::Slow));
+        assert!(
+            matches!(watch(&mut start("exec sleep 100"), limits(100, u64::MAX)), Ended::Slow(time) if time.as_millis() == 400)
+        );
+        let spins = "while :; do :; done";
+        assert!(
+            matches!(watch(&mut start(spins), limits(300, u64::MAX)), Ended::Slow(time) if time.as_millis() == 300)
+        );
         let grows = "exec tail -c 4000000000 /dev/zero";
         assert!(matches!(watch(&mut start(grows), limits(60_000, 200 << 20)), Ended::Large));
         assert!(matches!(watch(&mut start("exit 3"), limits(60_000, u64::MAX)), Ended::Exited(Some(3))));

@@ -102,11 +102,11 @@ pub const STACK: usize = 512 << 10;
 pub const CACHE_QUOTA: u64 = 16 << 20;
 
 /// What compiling a component in a separate process may use. An honest component needs time and memory in proportion to
-/// its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 12 s on an idle machine,
-/// 41 s on a busy one, and 380 MB.
+/// its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 60 s of processor time, which
+/// all processors share, and 460 MB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// The time, on a clock.
+    /// The processor time of the busiest thread. On a clock, a compiler that has to wait may take some times as long.
     pub time: Duration,
     /// The bytes of memory in use.
     pub memory: u64,
@@ -120,7 +120,7 @@ impl CompileLimits {
     }
 }
 
-/// The longest code that is read back from that process. That of a JavaScript guest has 37 MB.
+/// The longest code that is read back from that process. That of a JavaScript guest has 46 MB.
 pub const COMPILED_CODE: u64 = 64 << 20;
 
 /// The bytes of compiled code on disk: some dozen JavaScript guests (37 MB each), or hundreds in Rust.

@@ -1,7 +1,7 @@
 //! `aiw mcp add`, `remove`, `enable`, `disable`
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::Home;
@@ -96,7 +96,7 @@ fn absolute(command: &str) -> Result<String, Failure> {
     if !command.contains('/') || path.is_absolute() || !placeholders(command).is_empty() {
         return Ok(command.to_owned());
     }
-    let whole = super::directory()?.join(path);
+    let whole: PathBuf = super::directory()?.join(path).components().collect();
     let text = whole.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
 }
