@@ -155,4 +155,39 @@ mod tests {
             assert!(Project::find(dir.path(), None).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_directory_that_is_exchanged_for_a_link_lends_no_trust() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        let (good, evil, link, away) = (root.join("good"), root.join("evil"), root.join("link"), root.join("away"));
+        for (directory, provider) in [(&good, "good"), (&evil, "evil")] {
+            fs::create_dir(directory).unwrap();
+            fs::write(directory.join(".aiw.json"), format!(r#"{{"provider": "{provider}"}}"#)).unwrap();
+        }
+        std::os::unix::fs::symlink(&evil, &link).unwrap();
+        let mut trust = TrustSettings::default();
+        trust.add(&good);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let ordering = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(ordering) {
+                    for (from, to) in [(&good, &away), (&link, &good), (&good, &link), (&away, &good)] {
+                        fs::rename(from, to).unwrap();
+                    }
+                }
+            });
+            let (start, mut seen) = (std::time::Instant::now(), 0);
+            while start.elapsed().as_millis() < 1000 {
+                if let Ok(TrustedProject::Trusted(project)) = TrustedProject::find(&good, None, &trust) {
+                    assert_eq!(project.provider(CliKind::Claude), Some("good"));
+                    seen += 1;
+                }
+            }
+            stop.store(true, ordering);
+            assert!(seen > 0);
+        });
+    }
 }

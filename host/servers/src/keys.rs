@@ -1,6 +1,8 @@
 //! Keys that stand in a declaration in clear, moved to the vault.
 
-use aiw_core::{Secret, SecretName, is_secret, is_secret_name, is_secret_value, one_line};
+use std::str::FromStr;
+
+use aiw_core::{EnvName, Secret, SecretName, is_secret, is_secret_name, is_secret_value, one_line};
 use aiw_home::{MAX_SECRET_BYTES, Vault};
 use serde_json::{Map, Value};
 
@@ -107,8 +109,9 @@ impl Hiding<'_, '_> {
         for value in arguments {
             let Value::String(text) = value else { continue };
             let before = std::mem::take(&mut flag);
-            // `--token VALUE`, `--token=VALUE`, or the value alone.
-            let (key, start, secret) = match text.split_once('=').filter(|(name, _)| name.starts_with('-')) {
+            // `--token VALUE`, `--token=VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
+            let is_name = |name: &str| name.starts_with('-') || EnvName::from_str(name).is_ok();
+            let (key, start, secret) = match text.split_once('=').filter(|(name, _)| is_name(name)) {
                 Some((name, secret)) => (name, format!("{name}="), secret),
                 None if text.starts_with('-') && !text.contains(char::is_whitespace) => {
                     flag.clone_from(text);
@@ -161,34 +164,34 @@ impl Hiding<'_, '_> {
         Ok(())
     }
 
-    /// A text with references in place of the pieces that look like keys: a command line, a path, a script. Pieces that
-    /// only have the length of a key stay if the text is a path, as that of a store of packages.
+    /// A text with references in place of the pieces that look like keys: a command line, a path, a script.
     fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
         let whole = placeholders(text);
-        let is_path = text.starts_with(['/', '.', '~']) && !text.contains(char::is_whitespace);
-        let is_key = |piece: &str| match is_path || piece.contains("sha256") {
-            true => has_beginning(piece),
-            false => piece.len() >= 12 && is_secret_value(piece),
-        };
-        let is_end = |c: char| c.is_whitespace() || "=/\\:,;&|?@#'\"`()[]{}<>$".contains(c);
-        let (mut result, mut from) = (String::with_capacity(text.len()), 0);
+        let mut result = String::with_capacity(text.len());
+        let (mut from, mut is_path) = (0, is_path(text));
         // The end of the text ends a piece too.
         let ends = text.char_indices().filter(|(_, c)| is_end(*c)).map(|(at, c)| (at, c.len_utf8()));
         for (at, length) in ends.chain([(text.len(), 0)]).collect::<Vec<_>>() {
-            let piece = &text[from..at];
+            let (piece, end) = (&text[from..at], &text[at..at + length]);
+            // In a path, and after the name of a digest, a long piece is a digest.
+            let is_key = match is_path || is_digest(&text[..from]) {
+                true => has_beginning(piece),
+                false => piece.len() >= 12 && is_secret_value(piece),
+            };
             let is_placeholder = whole.iter().any(|place| place.start < at && from < place.end);
-            match is_key(piece) && !is_placeholder {
-                true => match self.reference(field, piece)? {
-                    Some((reference, name)) => {
-                        self.hidden.push((one_line(field, 60), name));
-                        result.push_str(&reference);
-                    }
-                    None => result.push_str(piece),
-                },
-                false => result.push_str(piece),
+            let found = if is_key && !is_placeholder { self.reference(field, piece)? } else { None };
+            match found {
+                Some((reference, name)) => {
+                    self.hidden.push((one_line(field, 60), name));
+                    result.push_str(&reference);
+                }
+                None => result.push_str(piece),
             }
-            result.push_str(&text[at..at + length]);
+            result.push_str(end);
             from = at + length;
+            if end.contains(|c: char| c.is_whitespace() || "='\"".contains(c)) {
+                is_path = self::is_path(&text[from..]);
+            }
         }
         Ok(result)
     }
@@ -254,11 +257,27 @@ impl Hiding<'_, '_> {
     }
 }
 
+/// Whether a character ends a piece of a text.
+fn is_end(c: char) -> bool {
+    c.is_whitespace() || "=/\\:,;&|?@#'\"`()[]{}<>$".contains(c)
+}
+
+/// Whether a text begins with a path, or with an address that has no key.
+fn is_path(text: &str) -> bool {
+    let word = text.split(|c: char| c.is_whitespace() || "'\"".contains(c)).next().unwrap_or_default();
+    word.starts_with(['/', '.', '~']) || (word.contains("://") && !is_secret_value(word))
+}
+
+/// Whether a digest follows a text: `sha256:`, `sha512-`.
+fn is_digest(before: &str) -> bool {
+    let name = before.strip_suffix(':').unwrap_or_default();
+    name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("sha")
+}
+
 /// Whether a piece of a path is a key by its beginning: `ghp_…`, not `sk-learn`.
 fn has_beginning(piece: &str) -> bool {
     let digits = piece.bytes().filter(u8::is_ascii_digit).count();
     let letters = piece.bytes().any(|b| b.is_ascii_alphabetic());
-    // A digest has no separator; a well-known beginning has, or is in capitals.
     let begins = ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
     piece.len() >= 16 && digits >= 3 && letters && begins.iter().any(|beginning| piece.starts_with(beginning))
 }
@@ -336,6 +355,8 @@ mod tests {
             json!({"url": "https://h", "oauth": {"clientId": "me", "issuer": "https://login.h/token", "scopes": ["read:all"]}}),
             json!({"command": "x", "args": ["--token-file", "/run/secrets/token", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"]}),
             json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@v1.2.3", "server"], "description": "reads your notes"}),
+            json!({"command": "sh", "args": ["-c", "PATH=/nix/store/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c-x/bin:$PATH exec x"]}),
+            json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c", "x"]}),
         ] {
             assert_eq!(hidden(&declaration), (declaration, Vec::new()));
         }
