@@ -276,10 +276,13 @@ fn is_digest(before: &str) -> bool {
 
 /// Whether a piece of a path is a key by its beginning: `ghp_…`, not `sk-learn`.
 fn has_beginning(piece: &str) -> bool {
-    let digits = piece.bytes().filter(u8::is_ascii_digit).count();
-    let letters = piece.bytes().any(|b| b.is_ascii_alphabetic());
-    let begins = ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
-    piece.len() >= 16 && digits >= 3 && letters && begins.iter().any(|beginning| piece.starts_with(beginning))
+    const BEGINNINGS: [&str; 11] =
+        ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
+    let is_random = |part: &str| {
+        part.len() >= 12 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic())
+    };
+    BEGINNINGS.iter().any(|beginning| piece.starts_with(beginning))
+        && piece.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
 }
 
 /// Whether a declaration still has a text that looks like a key, and where.
