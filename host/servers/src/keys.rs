@@ -287,18 +287,18 @@ fn has_beginning(piece: &str) -> bool {
 
 /// Whether a declaration still has a text that looks like a key, and where.
 pub fn left_in_clear(declaration: &Map<String, Value>) -> Option<String> {
-    fn is_clear(key: &str, value: &Value) -> bool {
+    fn is_clear(value: &Value) -> bool {
         match value {
             Value::String(text) => placeholders(text).is_empty() && is_secret_value(text) && !text.starts_with('/'),
-            Value::Array(items) => items.iter().any(|item| is_clear(key, item)),
+            Value::Array(items) => items.iter().any(is_clear),
             Value::Object(fields) => fields.iter().any(|(key, value)| match value {
                 Value::String(text) if is_secret_name(key) && !text.is_empty() => placeholders(text).is_empty(),
-                value => is_clear(key, value),
+                value => is_clear(value),
             }),
             _ => false,
         }
     }
-    declaration.iter().find(|(key, value)| is_clear(key, value)).map(|(key, _)| key.clone())
+    declaration.iter().find(|(_, value)| is_clear(value)).map(|(key, _)| key.clone())
 }
 
 #[cfg(test)]

@@ -109,4 +109,22 @@ mod tests {
         let quiet = tokio::time::timeout(Duration::from_millis(300), watch.changed()).await;
         assert!(quiet.is_err());
     }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_without_end_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, theirs) = (dir.path().join("mcp.json"), dir.path().join("theirs/.mcp.json"));
+        fs::create_dir(dir.path().join("theirs")).unwrap();
+        // A directory that can't be watched takes no notice from the others.
+        let mut watch = Watch::new(&[own, theirs.clone(), dir.path().join("gone/x")]).unwrap();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let writer = std::thread::spawn(move || {
+            while stopped.recv_timeout(Duration::from_millis(10)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                fs::write(&theirs, "{}").unwrap();
+            }
+        });
+        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
+        drop(stop);
+        writer.join().unwrap();
+    }
 }
