@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use aiw_tests::{Environment, Run, component};
 
+/// Enough for the compiler to need minutes or gigabytes.
+const SLOW_VALUES: usize = 20_000;
+
 /// Far above the limits, and far below the time it took without them.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -134,6 +137,7 @@ fn a_compiler_has_bounds() {
     let bytes = fs::read(component("hostile")).unwrap();
     let (half, rest) = bytes.split_at(bytes.len() / 2);
     let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&(bytes.len() as u64).to_le_bytes()).unwrap();
     stdin.write_all(half).unwrap();
     let bound = |name: &str| {
         let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
@@ -141,8 +145,9 @@ fn a_compiler_has_bounds() {
         line[name.len()..].split_whitespace().next().unwrap().to_owned()
     };
     let start = Instant::now();
-    while bound("Max data size") != (2_u64 << 30).to_string() {
-        assert!(start.elapsed() < SOON, "{}", bound("Max data size"));
+    let most = (512_u64 << 20) + bytes.len() as u64 * 64 + (2 << 30);
+    while bound("Max address space") != most.to_string() {
+        assert!(start.elapsed() < SOON, "{}", bound("Max address space"));
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_ne!(bound("Max cpu time"), "unlimited");
@@ -150,6 +155,46 @@ fn a_compiler_has_bounds() {
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stdout.starts_with(b"\x7fELF"), "{:?}", output.status);
+}
+
+/// A module of one function that keeps `values` values alive across as many blocks: small to write, slow to compile.
+fn slow_module(values: usize) -> String {
+    let locals = "(local i32)".repeat(values);
+    let mut body = String::new();
+    for at in 0..values {
+        body += &format!(
+            "(local.set {at} (call $f (i32.const {at}))) (if (local.get {}) (then (local.set {} (call $f (local.get {at})))))\n",
+            at / 2,
+            (at * 7) % values
+        );
+    }
+    let sum = (0..values).map(|at| format!("(call $g (local.get {at}))")).collect::<String>();
+    format!(
+        "(module (func $f (param i32) (result i32) local.get 0) (func $g (param i32)) \
+         (func $slow {locals} (loop $l {body} {sum} (br_if $l (local.get 0)))))"
+    )
+}
+
+/// A function that costs the compiler much more than its size lets expect is given up, wherever a component is compiled.
+#[test]
+fn what_compiles_slowly_or_largely_is_given_up_within_limits_by_its_size() {
+    let env = Environment::new();
+    let bytes = with_module(&fs::read(component("hostile")).unwrap(), &slow_module(SLOW_VALUES));
+    let path = file(&env, "slow.wasm", &bytes);
+    let time = 10 + bytes.len() as u64 * 5 / (1 << 20);
+    let path = path.to_str().unwrap();
+    for arguments in [&["extension", "add", path, "--yes"][..], &["extension", "call", path, "describe"]] {
+        let start = Instant::now();
+        let run = env.run(arguments);
+        assert!(start.elapsed().as_secs() < 4 * time + 20, "{:?}", start.elapsed());
+        assert_ne!(run.code, 0, "{}", run.whole());
+        let memory = 512 + bytes.len() as u64 * 64 / (1 << 20);
+        let slow = run.stderr.contains(&format!("it takes longer than {time} s, the limit for its"));
+        let large =
+            run.stderr.contains("it needs more than ") && run.stderr.contains(" MiB of memory, the limit for its");
+        assert!(slow || large, "{} s, {memory} MiB: {}", time, run.whole());
+    }
+    assert!(!env.home().join("extensions.lock").exists());
 }
 
 #[test]

@@ -396,7 +396,7 @@ fn what_decides_about_the_provider_is_said() {
     assert_eq!(explained(&[]), (json!(null), json!("none"), true));
     env.run(&["provider", "default", "one"]).ok();
     assert_eq!(explained(&[]), (json!("one"), json!("default"), true));
-    env.run(&["trust", "add", "project"]).ok();
+    env.run(&["trust", "add", "project", "--yes"]).ok();
     assert_eq!(explained(&[]), (json!("two"), json!("project"), false));
     assert_eq!(explained(&["-p", "one"]), (json!("one"), json!("flag"), false));
     assert_eq!(explained(&["-p", "own"]), (json!(null), json!("flag"), false));

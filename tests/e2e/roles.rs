@@ -54,7 +54,7 @@ fn roles_of_all_folders_are_listed_by_what_counts() {
     let shadowed = project(&env, "reviewer", "---\nname: reviewer\ndescription: Another\n---\nx");
     let agent =
         user(&env, "file-name", "---\nname: tester\ndescription: |\n  Tests\n  it\ntools: Read\n---\nYou test.\n");
-    env.run(&["trust", "add", &env.path("").display().to_string()]).ok();
+    env.run(&["trust", "add", "--yes", &env.path("").display().to_string()]).ok();
     insta::assert_snapshot!(env.stable(&env.run(&["role", "list"]).ok().whole()), @"
     broken    aiw      (broken)
     reviewer  aiw      Reviews code
@@ -97,7 +97,7 @@ fn roles_of_a_project_that_is_not_trusted_are_shown_as_such() {
     ------- exit code 0 -------
     ");
     env.run(&["role", "validate"]).ok();
-    env.run(&["trust", "add", &env.path("").display().to_string()]).ok();
+    env.run(&["trust", "add", "--yes", &env.path("").display().to_string()]).ok();
     assert_eq!(listed(&env)[0]["trusted"], true);
 }
 

@@ -296,7 +296,7 @@ fn roles_go_before_the_prompt_and_a_projects_own_only_where_it_is_trusted() {
     fs::write(agents.join("two.md"), "---\nname: two\ndescription: Second\n---\nYou are two.\n").unwrap();
     let run = env.run(&["codex", "--cwd", "project", "-r", "two", "Do it"]);
     assert_eq!(run.code, 2, "{}", run.whole());
-    env.run(&["trust", "add", "project"]).ok();
+    env.run(&["trust", "add", "project", "--yes"]).ok();
     env.run(&["codex", "--cwd", "project", "-r", "one,two", "Do it"]).ok();
     assert_eq!(clis.only().stdin, b"You are one.\n\n---\n\nYou are two.\n\n---\n\nDo it");
     assert_eq!(env.json(&["task", "list"])["tasks"][0]["role"], "one,two");

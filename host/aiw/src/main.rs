@@ -90,6 +90,7 @@ fn main() -> ExitCode {
         Command::Extension(command) => runtime::run(&output, commands::extension::run(command, &output)),
         Command::Provider(command) => runtime::run(&output, commands::provider::run(command, &output)),
         Command::Secret(command) => runtime::run(&output, commands::secret::run(command, &output)),
+        Command::Trust(command) => runtime::run(&output, commands::trust::run(command, &output)),
         Command::Setup(args) => runtime::run(&output, commands::setup::run(args, &output)),
         // It may show a screen, which has its own signal handling.
         Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, &output),
@@ -103,7 +104,6 @@ fn main() -> ExitCode {
         Command::Task(command) => commands::task::run(command, &output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
         Command::Wait(args) => commands::task::wait(&args, &output),
-        Command::Trust(command) => commands::secret::trust(command, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),
         Command::Gemini(args) => commands::run::run(CliKind::Gemini, RunArgs { arguments: theirs, ..args }, &output),

@@ -41,8 +41,14 @@ impl Staged {
         let write = || -> io::Result<tempfile::NamedTempFile> {
             let mut file = tempfile::Builder::new().prefix(".aiw-").tempfile_in(parent)?;
             match fs::metadata(&target) {
-                Ok(meta) => file.as_file().set_permissions(meta.permissions())?,
-                Err(_) => platform::set_mode(file.as_file(), mode)?,
+                Ok(meta) => {
+                    platform::keep_owner(file.as_file(), &meta)?;
+                    file.as_file().set_permissions(meta.permissions())?;
+                }
+                Err(_) => {
+                    platform::keep_owner(file.as_file(), &fs::metadata(parent)?)?;
+                    platform::set_mode(file.as_file(), mode)?;
+                }
             }
             content(file.as_file_mut())?;
             file.as_file().sync_all()?;
@@ -79,6 +85,12 @@ pub fn replace_with(
     content: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), HomeError> {
     Staged::with(path, mode, content)?.publish()
+}
+
+/// Gives a new file or directory of root's the owner of the directory that it is in. Otherwise `sudo aiw` would leave
+/// files in a user's home that the user can't change.
+pub fn inherit_owner(path: &Path) -> Result<(), HomeError> {
+    platform::inherit_owner(path).map_err(|e| HomeError::io("change the owner of", path, e))
 }
 
 /// Opens a regular file for reading. Reading anything else (a pipe without a writer, a device) might never end.
@@ -198,10 +210,11 @@ pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
 mod platform {
     use std::fs::{self, DirBuilder, File, Permissions};
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
     use std::path::Path;
 
-    use rustix::fs::{CWD, Mode as RawMode, OFlags, RenameFlags, open, renameat_with};
+    use rustix::fs::{CWD, Gid, Mode as RawMode, OFlags, RenameFlags, Uid, fchown, open, renameat_with};
+    use rustix::process::geteuid;
 
     use super::Mode;
 
@@ -209,12 +222,34 @@ mod platform {
         file.set_permissions(Permissions::from_mode(if mode == Mode::Private { 0o600 } else { 0o644 }))
     }
 
+    /// Gives a file of root's the owner of the one that it replaces, or of the directory that it is in. For other users,
+    /// there is nothing to do.
+    pub(super) fn keep_owner(file: &File, old: &fs::Metadata) -> io::Result<()> {
+        let new = file.metadata()?;
+        if !geteuid().is_root() || (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+            return Ok(());
+        }
+        Ok(fchown(file, Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))?)
+    }
+
+    pub(super) fn inherit_owner(path: &Path) -> io::Result<()> {
+        let Some(parent) = path.parent() else { return Ok(()) };
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let owner = fs::metadata(parent)?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        keep_owner(&File::from(open(path, flags, RawMode::empty())?), &owner)
+    }
+
     pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
     }
 
     pub(super) fn make_private_dir(dir: &Path) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)
+        let missing: Vec<&Path> = dir.ancestors().take_while(|path| !path.exists()).collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        missing.into_iter().rev().try_for_each(inherit_owner)
     }
 
     pub(super) fn others_may_read(path: &Path) -> bool {
@@ -223,7 +258,11 @@ mod platform {
 
     pub(super) fn open_lock(path: &Path) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(File::from(open(path, flags, RawMode::from_raw_mode(0o600))?))
+        let file = File::from(open(path, flags, RawMode::from_raw_mode(0o600))?);
+        if let Some(parent) = path.parent() {
+            keep_owner(&file, &fs::metadata(parent)?)?;
+        }
+        Ok(file)
     }
 
     /// `None` if the file system can't.
@@ -245,6 +284,14 @@ mod platform {
     use super::Mode;
 
     pub(super) fn set_mode(_file: &File, _mode: Mode) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn keep_owner(_file: &File, _old: &fs::Metadata) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn inherit_owner(_path: &Path) -> io::Result<()> {
         Ok(())
     }
 

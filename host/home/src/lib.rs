@@ -31,6 +31,7 @@ mod providers;
 mod settings;
 mod time;
 mod token;
+mod unlinked;
 mod vault;
 
 pub use blocking::blocking;
@@ -38,7 +39,8 @@ pub use cache::Cache;
 pub use document::Document;
 pub use error::HomeError;
 pub use files::{
-    Mode, is_program, make_private_dir, open_plain, publish_dir, read_capped, remove_tree, replace, replace_with,
+    Mode, inherit_owner, is_program, make_private_dir, open_plain, publish_dir, read_capped, remove_tree, replace,
+    replace_with,
 };
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
@@ -46,7 +48,7 @@ pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{Home, directory_of, user_home};
-pub use project::Project;
+pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,
     origin, providers_schema,
@@ -56,4 +58,5 @@ pub use settings::{
     ServerSettings, Settings, SourceSettings, TaskSettings, TrustSettings,
 };
 pub use time::{millis_of, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use unlinked::{nearest, open_unlinked_dir, read_unlinked};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};

@@ -1,13 +1,14 @@
 //! `.aiw.json` of a project.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
 use serde_json::Value;
 
 use crate::providers::Choice;
-use crate::{HomeError, ProfileSettings, json, read_capped};
+use crate::{HomeError, ProfileSettings, TrustSettings, json, nearest, read_capped, read_unlinked};
 
 /// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
 /// until the user trusts the directory.
@@ -21,27 +22,66 @@ pub struct Project {
     unknown: Vec<String>,
 }
 
-const FILE: &str = ".aiw.json";
+/// What a project may decide, given whether the user trusts its directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedProject {
+    /// The directory belongs to no project.
+    None,
+    /// The user trusts the project.
+    Trusted(Project),
+    /// The user doesn't trust this directory, so its file is ignored, whatever is in it.
+    Ignored(PathBuf),
+}
 
-impl Project {
-    /// The project of a directory: the nearest `.aiw.json` in it or above it, not beyond
-    /// `stop` (the user's home directory) and not beyond the root of a repository.
-    pub fn find(directory: &Path, stop: Option<&Path>) -> Result<Option<Self>, HomeError> {
-        for dir in directory.ancestors() {
-            let path = dir.join(FILE);
-            if path.is_file() {
-                return Self::load(&path, dir).map(Some);
-            }
-            if dir.join(".git").exists() || Some(dir) == stop {
-                break;
-            }
+impl TrustedProject {
+    /// The project that a directory belongs to, by [`Project::FILE`]. Its bytes are read once, from a path without links
+    /// that is trusted.
+    ///
+    /// # Errors
+    ///
+    /// The user trusts the directory, and the file can't be used.
+    pub fn find(directory: &Path, stop: Option<&Path>, trust: &TrustSettings) -> Result<Self, HomeError> {
+        // Trust belongs to a path without links; the user may have named the directory by one with links.
+        let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+        let Some(path) = nearest(Project::FILE, &directory, stop) else { return Ok(Self::None) };
+        let root = path.parent().unwrap_or(&path);
+        if !trust.covers(root) {
+            return Ok(Self::Ignored(root.to_owned()));
         }
-        Ok(None)
+        Ok(match read_unlinked(&path, MAX_BYTES)? {
+            Some(bytes) => Self::Trusted(Project::parse(&path, &bytes)?),
+            None => Self::None,
+        })
     }
 
-    fn load(path: &Path, root: &Path) -> Result<Self, HomeError> {
-        let bytes = read_capped(path, 1 << 20)?.unwrap_or_default();
-        let parsed = json::parse(&bytes).map_err(|problem| HomeError::invalid(path, problem))?;
+    /// The project, if the user trusts it.
+    pub fn trusted(self) -> Option<Project> {
+        match self {
+            Self::Trusted(project) => Some(project),
+            Self::None | Self::Ignored(_) => None,
+        }
+    }
+}
+
+/// The longest `.aiw.json` that is read.
+const MAX_BYTES: u64 = 1 << 20;
+
+impl Project {
+    /// The name of the file.
+    pub const FILE: &'static str = ".aiw.json";
+
+    /// The project of a directory: the nearest `.aiw.json` in it or above it, not beyond
+    /// `stop` (the user's home directory) and not beyond the root of a repository. Nothing is known of the user's trust;
+    /// [`TrustedProject::find`] asks for that.
+    pub fn find(directory: &Path, stop: Option<&Path>) -> Result<Option<Self>, HomeError> {
+        let Some(path) = nearest(Self::FILE, directory, stop) else { return Ok(None) };
+        Self::parse(&path, &read_capped(&path, MAX_BYTES)?.unwrap_or_default()).map(Some)
+    }
+
+    /// Reads the bytes of a project's file.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, HomeError> {
+        let root = path.parent().unwrap_or(path);
+        let parsed = json::parse(bytes).map_err(|problem| HomeError::invalid(path, problem))?;
         let Value::Object(fields) = &parsed.value else {
             return Err(HomeError::invalid(path, "is not a JSON object"));
         };
@@ -57,6 +97,11 @@ impl Project {
         let known = |name: &str| matches!(name, "provider" | "mcp" | "history" | "$schema");
         let unknown = fields.keys().filter(|name| !known(name)).cloned().collect();
         Ok(Self { root: root.to_owned(), provider, profiles, history, unknown })
+    }
+
+    /// The provider that the project names, for each CLI that it names one for.
+    pub fn providers(&self) -> impl Iterator<Item = (CliKind, &str)> {
+        CliKind::ALL.into_iter().filter_map(|cli| Some((cli, self.provider(cli)?)))
     }
 
     /// The provider that the project names for a CLI.
@@ -84,7 +129,6 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn the_nearest_file_counts_up_to_the_root_of_the_repository() {
@@ -110,5 +154,40 @@ mod tests {
             fs::write(dir.path().join(".aiw.json"), bad).unwrap();
             assert!(Project::find(dir.path(), None).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_directory_that_is_exchanged_for_a_link_lends_no_trust() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        let (good, evil, link, away) = (root.join("good"), root.join("evil"), root.join("link"), root.join("away"));
+        for (directory, provider) in [(&good, "good"), (&evil, "evil")] {
+            fs::create_dir(directory).unwrap();
+            fs::write(directory.join(".aiw.json"), format!(r#"{{"provider": "{provider}"}}"#)).unwrap();
+        }
+        std::os::unix::fs::symlink(&evil, &link).unwrap();
+        let mut trust = TrustSettings::default();
+        trust.add(&good);
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let ordering = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(ordering) {
+                    for (from, to) in [(&good, &away), (&link, &good), (&good, &link), (&away, &good)] {
+                        fs::rename(from, to).unwrap();
+                    }
+                }
+            });
+            let (start, mut seen) = (std::time::Instant::now(), 0);
+            while start.elapsed().as_millis() < 1000 {
+                if let Ok(TrustedProject::Trusted(project)) = TrustedProject::find(&good, None, &trust) {
+                    assert_eq!(project.provider(CliKind::Claude), Some("good"));
+                    seen += 1;
+                }
+            }
+            stop.store(true, ordering);
+            assert!(seen > 0);
+        });
     }
 }

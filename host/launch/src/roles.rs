@@ -124,7 +124,11 @@ struct Agents {
 impl Roles {
     /// Returns the roles of aiw's home, of a directory (whether trusted or not), and of the user.
     pub fn at(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
-        let project = directory.map(|root| Project { root: root.to_owned(), trusted: settings.trust().covers(root) });
+        // Trust belongs to a path without links, and the folder is opened by that path and no other.
+        let project = directory.map(|directory| {
+            let root = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+            Project { trusted: settings.trust().covers(&root), root }
+        });
         Self::new(home, project, user_home())
     }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use aiw_core::{EnvName, ErrorKind, PluginId, RelPath, Sha};
 use aiw_home::InstalledPlugin;
 use aiw_net::{GitOrigin, Tree};
-use aiw_servers::{Claim, Clash, Given, Reads, Transport, Values, option_variable, reads, safe, safe_keys, unique};
+use aiw_servers::{
+    Claim, Clash, Given, Reads, Server, Transport, Values, option_variable, reads, safe, safe_keys, unique,
+};
 use aiw_wasm::CallError;
 use serde_json::{Map, Value};
 
@@ -28,10 +30,6 @@ pub struct PlannedServer {
     pub key: String,
     /// How it is reached.
     pub transport: Transport,
-    /// What it runs or reaches, on one line.
-    pub target: String,
-    /// Everything else that the declaration sets, one line each.
-    pub details: Vec<String>,
     /// What it reads.
     pub reads: Reads,
     /// Who owns the key.
@@ -42,6 +40,12 @@ pub struct PlannedServer {
 }
 
 impl PlannedServer {
+    /// All that decides what it does, a line each.
+    pub fn shown(&self) -> Vec<String> {
+        let (name, declaration) = (self.name.clone(), self.declaration.clone());
+        Server { name, transport: self.transport, declaration }.shown(&self.key)
+    }
+
     pub(crate) fn claim(&self, id: &PluginId, entry: Value) -> Claim {
         Claim {
             plugin: id.clone(),
@@ -276,8 +280,6 @@ pub(crate) fn planned(
             name: server.name.clone(),
             key,
             transport: server.transport,
-            target: server.target(),
-            details: server.details(),
             reads: reads(&server.declaration),
             skipped: known.is_some_and(|known| known.skipped),
             declaration: server.declaration.clone(),

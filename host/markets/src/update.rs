@@ -103,7 +103,7 @@ fn changes(old: &InstalledPlugin, new: &InstallPlan) -> Vec<String> {
     for server in &new.servers {
         let shown = aiw_core::one_line(&server.name, 60);
         match old.servers.iter().find(|o| o.name == server.name) {
-            None => changes.push(format!("new server `{shown}`: {}", server.target)),
+            None => changes.push(format!("new server {}", server.shown().join("; "))),
             Some(old) => {
                 let before = old.declaration.as_object().cloned().unwrap_or_default();
                 let keys: BTreeSet<&String> = before.keys().chain(server.declaration.keys()).collect();

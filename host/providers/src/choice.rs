@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, one_line};
-use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, user_home};
+use aiw_core::{CliKind, one_line, shell_word};
+use aiw_home::{HomeError, OWN, Project, ProvidersFile, Settings, TrustedProject, user_home};
 
 /// What decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,19 +83,15 @@ fn project(
     stop: Option<&Path>,
     note: &mut Option<String>,
 ) -> Result<Option<Project>, HomeError> {
-    let found = Project::find(cwd, stop);
-    let root = match &found {
-        Ok(None) => return Ok(None),
-        Ok(Some(project)) => project.root.clone(),
-        Err(HomeError::Invalid { path, .. } | HomeError::Io { path, .. }) => path.parent().unwrap_or(path).to_owned(),
-        Err(_) => cwd.to_owned(),
-    };
-    if settings.trust().covers(&root) {
-        return found;
+    let found = TrustedProject::find(cwd, stop, &settings.trust())?;
+    if let TrustedProject::Ignored(root) = &found {
+        *note = Some(format!(
+            "`{}` is ignored: the directory is not trusted (`aiw trust add {}`)",
+            root.join(Project::FILE).display(),
+            shell_word(&root.to_string_lossy())
+        ));
     }
-    let root = root.display();
-    *note = Some(format!("`{root}/.aiw.json` is ignored: the directory is not trusted (`aiw trust add {root}`)"));
-    Ok(None)
+    Ok(found.trusted())
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! The servers that a session has: declared in aiw's own file, and in the project's once the user trusts it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::one_line;
-use aiw_home::{FileTrust, Home, HomeError, ServerSettings, read_capped, user_home};
-use aiw_servers::{McpFile, Scope, Scopes, Server, Transport};
+use aiw_core::{one_line, shell_word};
+use aiw_home::{FileTrust, Home, HomeError, ServerSettings, TrustSettings, nearest, read_unlinked, user_home};
+use aiw_servers::{Found, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::profile::OWN;
 
 /// The longest `.mcp.json` that is read.
-const MAX_FILE: u64 = 4 << 20;
+pub const MAX_FILE: u64 = 4 << 20;
 
 /// A server that a session has.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,8 @@ pub struct Configured {
     pub key: String,
     /// Where it is declared.
     pub scope: Scope,
+    /// The directory of the file that declares it.
+    pub directory: PathBuf,
     /// What it declares, or the end of a sentence that says why it can't be used.
     pub server: Result<Server, String>,
     /// Its settings.
@@ -26,10 +30,15 @@ pub struct Configured {
 }
 
 impl Configured {
-    /// A digest of what is started.
+    /// A digest of what is started. The same words in two projects start two programs.
     pub(crate) fn digest(&self) -> String {
-        let declaration = self.server.as_ref().map(|server| serde_json::Value::from(server.declaration.clone()));
-        aiw_core::hex(&Sha256::digest(declaration.unwrap_or_default().to_string().as_bytes()))
+        let declaration = self.server.as_ref().map(|server| Value::from(server.declaration.clone()));
+        let mut digest = Sha256::new_with_prefix(declaration.unwrap_or_default().to_string());
+        if self.scope == Scope::Project {
+            digest.update([0]);
+            digest.update(self.directory.as_os_str().as_encoded_bytes());
+        }
+        aiw_core::hex(&digest.finalize())
     }
 }
 
@@ -41,9 +50,15 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of a home and of the project that a directory belongs to.
+    /// Those of a home and of the project that a directory belongs to: by the nearest `.mcp.json` in it or above it, not
+    /// beyond the root of a repository and not in the user's home.
     pub fn of(home: Home, directory: &Path) -> Self {
-        Self { home, project: project_file(directory) }
+        let stop = user_home();
+        // Trust belongs to a path without links.
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_homes = |file: &Path| file.parent().is_some_and(|dir| stop.as_deref().is_some_and(|h| real(h) == dir));
+        let project = nearest(PROJECT_FILE, &real(directory), stop.as_deref()).filter(|file| !is_homes(file));
+        Self { home, project }
     }
 
     /// The files to watch.
@@ -52,52 +67,68 @@ impl Places {
         own.into_iter().chain(self.project.clone()).collect()
     }
 
-    /// The servers, and one sentence for each file that can't be used.
+    /// The servers, and one sentence for each file that can't be used. Whatever a project's file is, it costs only its
+    /// own servers.
     pub fn read(&self) -> Result<(Vec<Configured>, Vec<String>), HomeError> {
         let settings = self.home.settings()?;
         let known = settings.mcp()?;
-        // A file that makes no sense is an error, not a home without servers.
-        McpFile::load(&self.home)?;
         let mut problems = Vec::new();
-        let mut scopes = Scopes::new(self.home.clone());
+        // A file of the user's that makes no sense is an error, not a home without servers.
+        let mut all = vec![(Scope::Aiw, self.home.root().to_owned(), McpFile::load(&self.home)?.map())];
         if let Some(file) = &self.project {
-            let bytes = read_capped(file, MAX_FILE)?.unwrap_or_default();
-            let root = file.parent().unwrap_or(Path::new("/"));
-            let again = format!("`aiw trust add {}`", root.display());
-            match settings.trust().file(file, &bytes) {
-                FileTrust::Trusted => scopes = scopes.project(root),
-                FileTrust::Changed => problems.push(format!(
-                    "the servers of `{}` are left out: the file is not as you trusted it; look at it, then {again}",
-                    file.display()
-                )),
-                FileTrust::Unknown => problems
-                    .push(format!("the servers of `{}` are left out until you trust them: {again}", file.display())),
+            let directory = file.parent().unwrap_or(file).to_owned();
+            match declared(file, &settings.trust()) {
+                Ok(servers) => all.push((Scope::Project, directory, servers)),
+                Err(problem) => problems.push(problem),
             }
         }
-        let (found, unreadable) = scopes.read();
-        problems.extend(unreadable);
         let mut servers: Vec<Configured> = Vec::new();
-        for found in found {
-            if servers.iter().any(|other| other.key == found.key) {
-                problems.push(format!(
-                    "the project's server `{}` is left out: you have one of that name",
-                    one_line(&found.key, 60)
-                ));
-                continue;
+        for (scope, directory, declared) in all {
+            for found in Found::all(scope, declared) {
+                if servers.iter().any(|other| other.key == found.key) {
+                    problems.push(format!(
+                        "the project's server `{}` is left out: you have one of that name",
+                        one_line(&found.key, 60)
+                    ));
+                    continue;
+                }
+                let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
+                let server = found.server.and_then(usable).and_then(|server| match found.key.as_str() {
+                    // In a profile, the name stands for aiw's own tools.
+                    OWN => Err("has aiw's own name: rename it".to_owned()),
+                    _ => Ok(server),
+                });
+                if let Ok(server) = &server {
+                    // As other clients write it.
+                    settings.enabled &= server.declaration.get("disabled") != Some(&true.into());
+                }
+                servers.push(Configured { key: found.key, scope, directory: directory.clone(), server, settings });
             }
-            let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
-            let server = found.server.and_then(usable).and_then(|server| match found.key.as_str() {
-                // In a profile, the name stands for aiw's own tools.
-                OWN => Err("has aiw's own name: rename it".to_owned()),
-                _ => Ok(server),
-            });
-            if let Ok(server) = &server {
-                // As other clients write it.
-                settings.enabled &= server.declaration.get("disabled") != Some(&true.into());
-            }
-            servers.push(Configured { key: found.key, scope: found.scope, server, settings });
         }
         Ok((servers, problems))
+    }
+}
+
+/// The servers of a project's file, if the user trusts it as it is. It is read once: the bytes that trust is asked about
+/// are those that are used.
+///
+/// # Errors
+///
+/// Why there are none, as a sentence.
+fn declared(file: &Path, trust: &TrustSettings) -> Result<Map<String, Value>, String> {
+    let shown = file.display();
+    let left_out = |why: &dyn std::fmt::Display| format!("the servers of `{shown}` are left out: {why}");
+    let root = file.parent().unwrap_or(file);
+    let again = format!("`aiw trust add {}`", shell_word(&root.to_string_lossy()));
+    let untrusted = || format!("the servers of `{shown}` are left out until you trust them: {again}");
+    if !trust.covers(root) {
+        return Err(untrusted());
+    }
+    let Some(bytes) = read_unlinked(file, MAX_FILE).map_err(|e| left_out(&e))? else { return Ok(Map::new()) };
+    match trust.file(file, &bytes) {
+        FileTrust::Trusted => in_file(&bytes).map_err(|problem| left_out(&format!("it {problem}"))),
+        FileTrust::Changed => Err(left_out(&format!("the file is not as you trusted it; look at it, then {again}"))),
+        FileTrust::Unknown => Err(untrusted()),
     }
 }
 
@@ -116,28 +147,9 @@ fn usable(server: Server) -> Result<Server, String> {
     }
 }
 
-/// The nearest `.mcp.json` in a directory or above it, not beyond the root of a repository and not in the user's home.
-fn project_file(directory: &Path) -> Option<PathBuf> {
-    let stop = user_home();
-    for dir in directory.ancestors() {
-        if Some(dir) == stop.as_deref() {
-            return None;
-        }
-        let file = dir.join(".mcp.json");
-        if file.is_file() {
-            return Some(file);
-        }
-        if dir.join(".git").exists() {
-            return None;
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn a_projects_servers_count_once_the_file_is_trusted_and_as_it_was() {

@@ -29,7 +29,7 @@ pub use account::{Account, LoginWishes};
 pub use definition::{Definition, Difference};
 pub use error::PoolError;
 pub use find::{Allows, Finder, Found, KnownServer, Match, Meaning};
-pub use found::{Configured, Places};
+pub use found::{Configured, MAX_FILE, Places};
 pub use names::proxied;
 pub use pool::{Offered, Pool, Shared, Status, suspicions};
 pub use profile::Profile;

@@ -47,7 +47,7 @@ fn write(line: &[u8], path: &Path, last: &dyn Fn(String)) {
 
 /// One line of aiw's own.
 pub(crate) fn note(path: &Path, text: &str) {
-    let _ = append(path, &format!("aiw: {text}"));
+    let _ = append(path, &format!("aiw: {}", aiw_core::printable(text).replace('\n', " ")));
 }
 
 fn append(path: &Path, text: &str) -> std::io::Result<()> {

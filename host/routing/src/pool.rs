@@ -18,8 +18,9 @@ use crate::definition::{self, Definition, name};
 use crate::error::{PoolError, shown_command};
 use crate::find::{Finder, Found, KnownServer};
 use crate::found::{Configured, Places};
+use crate::log;
 use crate::names::proxied;
-use crate::profile::Profile;
+use crate::profile::{OWN, Profile};
 use crate::record::{Record, Records};
 use crate::relay::Known;
 use crate::shape::Kind;
@@ -136,6 +137,7 @@ impl Pool {
     /// into servers that were never seen.
     pub fn begin(&self, client: Caller) {
         *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = Some(client);
+        self.problems().iter().for_each(|problem| self.inner.note(problem));
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move { follow(inner).await });
         self.inner.look_into_new_ones();
@@ -432,8 +434,12 @@ impl Pool {
         self.inner.slots().iter().map(status).collect()
     }
 
-    /// The file with what a server wrote to standard error.
+    /// The file with what a server wrote to standard error. Under aiw's own name, that of the files that sessions could
+    /// not use.
     pub fn log(&self, server: &str) -> Result<PathBuf, PoolError> {
+        if server == OWN {
+            return Ok(self.inner.records.file(OWN, "log"));
+        }
         Ok(self.inner.slot(server)?.log())
     }
 
@@ -441,7 +447,7 @@ impl Pool {
     pub fn account(&self, server: &str) -> Result<Account, PoolError> {
         let slot = self.inner.slot(server)?;
         let problem = |problem: &String| PoolError::Declaration { server: server.to_owned(), problem: problem.clone() };
-        Account::of(&self.inner.ground, server, slot.configured.server.as_ref().map_err(problem)?)
+        Account::of(&slot.ground, server, slot.configured.server.as_ref().map_err(problem)?)
     }
 
     /// A sentence for each server, up to some, with tools that are withheld and that the profile allows, for the model.
@@ -563,10 +569,7 @@ impl Inner {
         let (configured, problems) = match self.places.read() {
             Ok(read) => read,
             // What worked goes on until the file can be read again.
-            Err(e) => {
-                *self.problems.write().unwrap_or_else(PoisonError::into_inner) = vec![e.to_string()];
-                return;
-            }
+            Err(e) => return self.set_problems(vec![e.to_string()]),
         };
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *slots);
@@ -580,8 +583,22 @@ impl Inner {
             slots.insert(key, slot);
         }
         drop(slots);
-        *self.problems.write().unwrap_or_else(PoisonError::into_inner) = problems;
+        self.set_problems(problems);
         let _ = self.changes.send(());
+    }
+
+    /// Keeps what can't be used. A client's session notes in the log what is new of it.
+    fn set_problems(&self, problems: Vec<String>) {
+        let mut known = self.problems.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *known, problems);
+        if self.client.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+            known.iter().filter(|problem| !before.contains(problem)).for_each(|problem| self.note(problem));
+        }
+    }
+
+    /// Writes a line into the log that `aiw mcp logs aiw` shows.
+    fn note(&self, problem: &str) {
+        log::note(&self.records.file(OWN, "log"), problem);
     }
 
     fn new_slot(&self, configured: Configured) -> Arc<Slot> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiw_mcp::{Call, ClientError, Params, Request, value_of};
-use aiw_servers::Server;
+use aiw_servers::{Scope, Server};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -48,7 +48,7 @@ const EXITS: Duration = Duration::from_secs(2);
 
 /// One server of a session.
 pub(crate) struct Slot {
-    ground: Ground,
+    pub(crate) ground: Ground,
     records: Records,
     pub(crate) configured: Configured,
     pub(crate) relay: Arc<Relay>,
@@ -103,6 +103,10 @@ impl Slot {
         client: Known,
         changes: mpsc::UnboundedSender<()>,
     ) -> Arc<Self> {
+        let ground = match configured.scope {
+            Scope::Aiw => ground,
+            Scope::Project => Ground { cwd: configured.directory.clone(), ..ground },
+        };
         let digest = configured.digest();
         let record = records.load(&configured.key).filter(|record| record.declaration == digest).map(Arc::new);
         Arc::new(Self {
@@ -247,7 +251,8 @@ impl Slot {
     async fn start(self: &Arc<Self>) -> Result<Arc<Connection>, PoolError> {
         let capabilities = self.relay.capabilities();
         let events = self.relay.clone();
-        let started = start(&self.ground, self.key(), self.server()?, self.log(), capabilities, events).await;
+        let (server, directory) = (self.server()?, &self.configured.directory);
+        let started = start(&self.ground, self.key(), server, directory, self.log(), capabilities, events).await;
         let connection = Arc::new(started?);
         self.learn(&connection).await?;
         Ok(connection)

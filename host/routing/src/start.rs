@@ -35,7 +35,7 @@ pub struct Ground {
     pub net: aiw_net::Client,
     /// The executable whose `shim` command supervises processes.
     pub executable: PathBuf,
-    /// The directory of the session.
+    /// The directory of the session. A project's servers start in the project's instead.
     pub cwd: PathBuf,
 }
 
@@ -108,11 +108,12 @@ impl Lookup for Values<'_> {
     }
 }
 
-/// Starts a server and begins a session with it.
+/// Starts a server and begins a session with it. `directory` holds the file that declares it.
 pub(crate) async fn start(
     ground: &Ground,
     key: &str,
     server: &Server,
+    directory: &Path,
     log: PathBuf,
     capabilities: Value,
     events: Arc<dyn Events>,
@@ -127,9 +128,10 @@ pub(crate) async fn start(
         let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
-    let program = program(ground, &expanded)
+    let program = program(directory, &expanded)
         .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
-    let (executable, cwd, words) = (ground.executable.clone(), cwd(ground, &expanded), Arc::<Mutex<String>>::default());
+    let cwd = cwd(ground, directory, &expanded);
+    let (executable, words) = (ground.executable.clone(), Arc::<Mutex<String>>::default());
     let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
         let mut attached = Attached::start(&executable, &cwd, program, GRACE)?;
@@ -237,16 +239,18 @@ fn texts<'a>(expanded: &'a Map<String, Value>, key: &str) -> impl Iterator<Item 
     expanded.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn cwd(ground: &Ground, expanded: &Map<String, Value>) -> PathBuf {
+/// Where a server starts. What its declaration says is relative to the file that holds it, never to the directory of
+/// the session, which may be a stranger's.
+fn cwd(ground: &Ground, directory: &Path, expanded: &Map<String, Value>) -> PathBuf {
     match expanded.get("cwd").and_then(Value::as_str) {
-        Some(cwd) => ground.cwd.join(cwd),
+        Some(cwd) => directory.join(cwd),
         None => ground.cwd.clone(),
     }
 }
 
 /// The environment has what programs need to run and what the entry names, and nothing else of aiw's. The error is the
 /// command that is not there.
-fn program(ground: &Ground, expanded: &Map<String, Value>) -> Result<Program, String> {
+fn program(directory: &Path, expanded: &Map<String, Value>) -> Result<Program, String> {
     const PASSED: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP"];
     let mut environment: Vec<(OsString, OsString)> =
         PASSED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))).collect();
@@ -256,16 +260,16 @@ fn program(ground: &Ground, expanded: &Map<String, Value>) -> Result<Program, St
     }
     let command = expanded.get("command").and_then(Value::as_str).unwrap_or_default();
     let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let path = find(command, search, &cwd(ground, expanded)).ok_or_else(|| command.to_owned())?;
+    let path = find(command, search, directory).ok_or_else(|| command.to_owned())?;
     let arguments = texts(expanded, "args").map(OsString::from).collect();
     Ok(Program { arguments, environment, ..Program::of(path) })
 }
 
-/// The program of a command: a path, or the first of that name on `PATH`.
-fn find(command: &str, search: Option<OsString>, cwd: &Path) -> Option<PathBuf> {
+/// The program of a command: a path, or the first of that name on `PATH`. Relative ones begin at `directory`.
+fn find(command: &str, search: Option<OsString>, directory: &Path) -> Option<PathBuf> {
     if command.contains('/') {
-        return Some(cwd.join(command)).filter(|path| is_program(path));
+        return Some(directory.join(command)).filter(|path| is_program(path));
     }
     let search = search?;
-    std::env::split_paths(&search).map(|dir| cwd.join(dir).join(command)).find(|path| is_program(path))
+    std::env::split_paths(&search).map(|dir| directory.join(dir).join(command)).find(|path| is_program(path))
 }

@@ -6,6 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::transport::{Transport, text_of};
 
+/// The file in which a project declares servers.
+pub const PROJECT_FILE: &str = ".mcp.json";
+
 /// More servers than any plugin has; a bound for what is shown and merged.
 const MAX_SERVERS: usize = 200;
 
@@ -60,6 +63,124 @@ impl Server {
     pub fn reads(&self) -> Vec<String> {
         crate::reads(&self.declaration).names()
     }
+
+    /// All that decides what it does, a line each, for the user to judge before it runs under this key: nothing is
+    /// folded, cut or left out.
+    pub fn shown(&self, key: &str) -> Vec<String> {
+        let verb = if self.transport == Transport::Stdio { "runs" } else { "reaches" };
+        let mut lines = vec![format!("{} ({}) {verb}: {}", visible(key), self.transport, self.target())];
+        lines.extend(self.details().into_iter().map(|detail| format!("  {detail}")));
+        let options = self.code_options();
+        if !options.is_empty() {
+            lines.push(format!("  decides by its options which code runs: {}", options.join(", ")));
+        }
+        let reads = self.reads();
+        if !reads.is_empty() {
+            lines.push(format!("  reads {}", reads.join(", ")));
+        }
+        lines
+    }
+
+    /// The variables that it sets, and the arguments that it gives an interpreter, which name code to run besides the
+    /// command itself.
+    fn code_options(&self) -> Vec<String> {
+        let env = self.declaration.get("env").and_then(Value::as_object).into_iter().flatten();
+        let mut options: Vec<String> =
+            env.map(|(name, _)| name).filter(|name| names_code(name)).map(|n| visible(n)).collect();
+        if self.transport != Transport::Stdio {
+            return options;
+        }
+        let command = self.declaration.get("command").and_then(Value::as_str).unwrap_or_default();
+        let program = command.rsplit(['/', '\\']).next().unwrap_or_default().trim_end_matches(".exe");
+        // `python3.12`
+        let program = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let flags =
+            INTERPRETERS.iter().find(|(names, _)| names.contains(&program)).map_or(&[][..], |(_, flags)| *flags);
+        let args =
+            self.declaration.get("args").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let is_option = |arg: &&str| flags.iter().any(|flag| *arg == *flag || arg.split('=').next() == Some(*flag));
+        options.extend(args.filter(is_option).map(visible));
+        options
+    }
+}
+
+/// Options with which an interpreter or a runner of packages takes code from elsewhere than its script.
+const INTERPRETERS: [(&[&str], &[&str]); 6] = [
+    (
+        &["node", "bun", "tsx", "ts-node"],
+        &[
+            "-e",
+            "--eval",
+            "-p",
+            "--print",
+            "-r",
+            "--require",
+            "--import",
+            "--loader",
+            "--experimental-loader",
+            "--env-file",
+            "--preload",
+        ],
+    ),
+    (&["deno"], &["eval", "--config", "-c", "--import-map", "--preload"]),
+    (&["python", "pypy"], &["-c"]),
+    (
+        &["sh", "bash", "zsh", "dash", "ksh", "fish", "pwsh", "powershell", "cmd"],
+        &["-c", "-lc", "-ic", "-Command", "-EncodedCommand", "/c", "/C", "--rcfile", "--init-file"],
+    ),
+    (&["perl", "ruby", "php", "lua"], &["-e", "-E", "-r", "-I", "-M", "-d"]),
+    (
+        &["npx", "npm", "pnpm", "yarn", "bunx", "uv", "uvx", "pip", "pipx"],
+        &[
+            "--registry",
+            "--index",
+            "--index-url",
+            "--extra-index-url",
+            "--default-index",
+            "--with",
+            "--from",
+            "--userconfig",
+            "-c",
+            "--call",
+        ],
+    ),
+];
+
+/// Whether a variable names code that a program loads, or where it takes code from.
+fn names_code(name: &str) -> bool {
+    const NAMES: [&str; 28] = [
+        "PATH",
+        "NODE_OPTIONS",
+        "NODE_PATH",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "PYTHONINSPECT",
+        "PERL5OPT",
+        "PERL5LIB",
+        "PERL5DB",
+        "RUBYOPT",
+        "RUBYLIB",
+        "BASH_ENV",
+        "ENV",
+        "ZDOTDIR",
+        "SHELL",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "_JAVA_OPTIONS",
+        "CLASSPATH",
+        "DOTNET_STARTUP_HOOKS",
+        "BUN_OPTIONS",
+        "DENO_DIR",
+        "EDITOR",
+        "PAGER",
+        "LUA_INIT",
+        "PHPRC",
+        "HOME",
+    ];
+    const BEGINNINGS: [&str; 9] = ["LD_", "DYLD_", "NPM_CONFIG_", "YARN_", "PIP_", "UV_", "GIT_", "CARGO_", "DOCKER_"];
+    let name = name.to_ascii_uppercase();
+    NAMES.contains(&name.as_str()) || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
 /// Text on one line with nothing hidden: line breaks are visible, and nothing is folded or cut.
@@ -283,6 +404,27 @@ mod tests {
         assert_eq!(in_file(b"{}").unwrap().len(), 0);
         assert!(in_file(b"[]").is_err());
         assert!(in_file(br#"{"mcpServers":[]}"#).is_err());
+    }
+
+    #[test]
+    fn all_that_decides_is_shown_with_nothing_hidden() {
+        let declaration = json!({"command": "python3", "args": ["-c", "x"], "cwd": "../else", "oauth": {"issuer": "https://i"},
+            "env": {"NODE_OPTIONS": "--require ./x.js", "A": "${SECRET_OF_MINE:-\u{1b}[2K}\nb"}});
+        assert_eq!(
+            server("a\n", &declaration).unwrap().shown("a\n"),
+            [
+                r"a\n (stdio) runs: python3 -c x",
+                "  cwd: ../else",
+                r#"  oauth: {"issuer":"https://i"}"#,
+                "  env NODE_OPTIONS: --require ./x.js",
+                r"  env A: ${SECRET_OF_MINE:-\u{1b}[2K}\nb",
+                "  decides by its options which code runs: NODE_OPTIONS, -c",
+                "  reads SECRET_OF_MINE",
+            ]
+        );
+        let remote = json!({"url": "https://h", "headers": {"X": "${A}"}});
+        let shown = server("r", &remote).unwrap().shown("r");
+        assert_eq!(shown, ["r (http) reaches: https://h", "  headers X: ${A}", "  reads A"]);
     }
 
     #[test]

@@ -5,18 +5,21 @@
 
 mod declaration;
 mod file;
+mod keys;
 mod names;
 mod owners;
 mod scopes;
+mod secret_names;
 mod substitute;
 mod transport;
 mod watch;
 
-pub use declaration::{Collected, Declared, Server, declared, in_file, server, visible, visible_json};
+pub use declaration::{Collected, Declared, PROJECT_FILE, Server, declared, in_file, server, visible, visible_json};
 pub use file::McpFile;
+pub use keys::{Hidden, Keys, left_in_clear};
 pub use names::{safe, safe_keys, unique};
 pub use owners::{Claim, Clash, Key, Refreshed, Released};
-pub use scopes::{Found, Scope, Scopes};
+pub use scopes::{Found, Scope};
 pub use substitute::{
     Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, placeholders, reads,
     secret_reference,

@@ -11,6 +11,9 @@ use tokio::sync::watch;
 /// How long a file must stay unchanged before a change counts: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// How long a change waits at most for that.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch `{path}` for changes: {source}")]
@@ -47,10 +50,18 @@ impl Watch {
             }
         };
         let mut watcher = notify::recommended_watcher(handler).map_err(failed(Path::new("mcp.json")))?;
+        // One that can't be watched, such as a project's that the user can't list, takes no notice from the others.
+        let (mut watched, mut problem) = (directories.is_empty(), None);
         for directory in &directories {
-            watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed(directory))?;
+            match watcher.watch(directory, RecursiveMode::NonRecursive).map_err(failed(directory)) {
+                Ok(()) => watched = true,
+                Err(e) => problem = Some(e),
+            }
         }
-        Ok(Self { _watcher: watcher, changes })
+        match problem {
+            Some(problem) if !watched => Err(problem),
+            _ => Ok(Self { _watcher: watcher, changes }),
+        }
     }
 
     /// Waits for a change since the last reported one, and then for a quiet moment.
@@ -59,7 +70,9 @@ impl Watch {
             // Unreachable, because the watcher lives as long as this; if it were reached, no change would come.
             return std::future::pending().await;
         }
-        while let Ok(Ok(())) = tokio::time::timeout(QUIET, self.changes.changed()).await {}
+        // A file that somebody writes without end must not hide the changes of the others.
+        let quiet = async { while let Ok(Ok(())) = tokio::time::timeout(QUIET, self.changes.changed()).await {} };
+        let _ = tokio::time::timeout(PATIENCE, quiet).await;
     }
 }
 
@@ -95,5 +108,23 @@ mod tests {
         fs::write(dir.path().join("other.json"), "{}").unwrap();
         let quiet = tokio::time::timeout(Duration::from_millis(300), watch.changed()).await;
         assert!(quiet.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_without_end_hides_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, theirs) = (dir.path().join("mcp.json"), dir.path().join("theirs/.mcp.json"));
+        fs::create_dir(dir.path().join("theirs")).unwrap();
+        // A directory that can't be watched takes no notice from the others.
+        let mut watch = Watch::new(&[own, theirs.clone(), dir.path().join("gone/x")]).unwrap();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let writer = std::thread::spawn(move || {
+            while stopped.recv_timeout(Duration::from_millis(10)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                fs::write(&theirs, "{}").unwrap();
+            }
+        });
+        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
+        drop(stop);
+        writer.join().unwrap();
     }
 }

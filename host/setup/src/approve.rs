@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_home::{Jsonc, json, read_capped};
+use aiw_home::Jsonc;
 use serde_json::Value;
 
 use crate::SetupError;
@@ -26,7 +26,7 @@ impl Setup {
         };
         let Some(path) = self.approval_file(client, scope) else { return Ok(()) };
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
-        let old = read_capped(&path, json::MAX_BYTES)?;
+        let old = scope.read(&path)?;
         let mut settings = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
         settings.append(list, &Value::from(*item)).map_err(invalid)?;
         let new = settings.bytes();
@@ -47,8 +47,7 @@ impl Setup {
                 servers.get(NAME).and_then(|entry| entry.get(*field)) == Some(&value())
             }
             Approval::Item { list, item, .. } => {
-                let bytes =
-                    self.approval_file(client, scope).and_then(|path| read_capped(&path, json::MAX_BYTES).ok()?);
+                let bytes = self.approval_file(client, scope).and_then(|path| scope.read(&path).ok()?);
                 let settings = Jsonc::parse(&bytes.unwrap_or_default()).ok();
                 let items = settings.as_ref().and_then(|settings| settings.get(list)?.as_array());
                 items.is_some_and(|items| items.iter().any(|other| other == item))

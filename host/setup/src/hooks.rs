@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, Jsonc, json, read_capped};
+use aiw_home::{Home, Jsonc, json, read_capped, read_unlinked};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -253,7 +253,8 @@ impl Hooks {
 
     fn read(&self, scope: &HookScope) -> Result<(PathBuf, Option<Vec<u8>>, Jsonc), SetupError> {
         let path = self.file(scope);
-        let old = read_capped(&path, json::MAX_BYTES)?;
+        let read = if *scope == HookScope::User { read_capped } else { read_unlinked };
+        let old = read(&path, json::MAX_BYTES)?;
         let parsed = Jsonc::parse(old.as_deref().unwrap_or_default());
         let settings = parsed.map_err(|problem| SetupError::Invalid { path: path.clone(), problem })?;
         Ok((path, old, settings))

@@ -27,7 +27,6 @@ mod config;
 mod error;
 mod hooks;
 mod import;
-mod names;
 mod ours;
 mod plan;
 mod record;

@@ -79,6 +79,11 @@ impl Plan {
         self.files.is_empty() && self.new_secrets.is_empty() && self.old_secrets.is_empty()
     }
 
+    /// Whether it adds servers to `mcp.json`, which then start in all sessions.
+    pub fn starts_more(&self) -> bool {
+        !self.imported.is_empty() && self.files.iter().any(|file| file.role == Role::Mcp)
+    }
+
     /// The files that would change.
     pub fn files(&self) -> &[FileChange] {
         &self.files

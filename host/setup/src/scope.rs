@@ -1,6 +1,8 @@
 //! What is asked of a setup.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{HomeError, json, read_capped, read_unlinked};
 
 /// Whose configuration is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +11,16 @@ pub enum Scope {
     User,
     /// That of a project, by its directory.
     Project(PathBuf),
+}
+
+impl Scope {
+    /// Reads a file of a client's configuration. A link in a project may lead to the user's own files, which were not meant.
+    pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HomeError> {
+        match self {
+            Self::User => read_capped(path, json::MAX_BYTES),
+            Self::Project(_) => read_unlinked(path, json::MAX_BYTES),
+        }
+    }
 }
 
 /// What else a setup does.

@@ -1,9 +1,9 @@
 //! Planning a setup, and writing what was planned.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, HomeError, Mode, json, read_capped, replace};
+use aiw_home::{Home, HomeError, Mode, inherit_owner, json, read_capped, read_unlinked, replace};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -45,7 +45,7 @@ impl Setup {
     pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
         self.home.recover()?;
         let path = self.file(client, scope)?;
-        let old = read_capped(&path, json::MAX_BYTES)?;
+        let old = scope.read(&path)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mut config = Config::parse(client.format, old.as_deref().unwrap_or_default()).map_err(invalid)?;
         let servers = config.servers(client.servers).map_err(invalid)?;
@@ -149,10 +149,15 @@ impl Setup {
                 None => return Err(SetupError::Changed { path: plan.file.clone() }),
             },
         };
-        for file in plan.files.iter().filter(|file| file.role != Role::Mcp) {
-            if read_capped(&file.path, json::MAX_BYTES)? != file.old {
-                return Err(SetupError::Changed { path: file.path.clone() });
-            }
+        // What is written comes from the bytes that were shown, not from those that a file had at another moment.
+        let own = |plan: &Plan| -> Vec<(PathBuf, Option<Vec<u8>>)> {
+            let own = plan.files.iter().filter(|file| file.role != Role::Mcp);
+            own.map(|file| (file.path.clone(), file.old.clone())).collect()
+        };
+        let (shown, now) = (own(plan), own(&renewed));
+        let is_other = |file: &&(PathBuf, Option<Vec<u8>>)| !now.contains(file);
+        if let Some((path, _)) = shown.iter().find(is_other).or_else(|| now.iter().find(|file| !shown.contains(file))) {
+            return Err(SetupError::Changed { path: path.clone() });
         }
         Ok(renewed)
     }
@@ -194,7 +199,8 @@ impl Setup {
 /// Checks that files are as they were when changes to them were planned.
 pub(crate) fn unchanged(files: &[FileChange]) -> Result<(), SetupError> {
     for file in files {
-        if read_capped(&file.path, json::MAX_BYTES)? != file.old {
+        let read = if file.is_shared { read_unlinked } else { read_capped };
+        if read(&file.path, json::MAX_BYTES)? != file.old {
             return Err(SetupError::Changed { path: file.path.clone() });
         }
     }
@@ -205,9 +211,12 @@ pub(crate) fn write(file: &FileChange) -> Result<(), HomeError> {
     let failed = |action, e| HomeError::Io { action, path: file.path.clone(), source: e };
     match &file.new {
         Some(bytes) => {
+            let missing = |path: &&Path| !path.exists();
+            let made: Vec<_> = file.path.ancestors().skip(1).take_while(missing).map(Path::to_owned).collect();
             if let Some(parent) = file.path.parent() {
                 fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
             }
+            made.iter().rev().try_for_each(|directory| inherit_owner(directory))?;
             replace(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })
         }
         None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),

@@ -38,7 +38,7 @@ impl Setup {
         let others = Record::others(&self.home, &stem(client, scope))?;
         let mut plan = Plan::new(client, scope, None, self.file(client, scope)?);
         for kept in &record.files {
-            let Some(now) = read_capped(&kept.path, json::MAX_BYTES)? else {
+            let Some(now) = scope.read(&kept.path)? else {
                 plan.notes.push(format!("`{}` is gone; there is nothing to undo in it", kept.path.display()));
                 continue;
             };

@@ -101,11 +101,27 @@ pub const STACK: usize = 512 << 10;
 /// The number of bytes that a component may keep in its cache.
 pub const CACHE_QUOTA: u64 = 16 << 20;
 
-/// Limits on compiling a component in a separate process. A JavaScript guest takes 12 s on an idle machine, 41 s on
-/// a busy one, and 380 MB.
-pub const COMPILE_TIME: Duration = Duration::from_secs(180);
-/// See [`COMPILE_TIME`].
-pub const COMPILE_MEMORY: u64 = 2 << 30;
+/// What compiling a component in a separate process may use. An honest component needs time and memory in proportion to
+/// its size; a crafted one of 1.8 MB took 130 s and 2.9 GB. A JavaScript guest of 12 MB takes 60 s of processor time, which
+/// all processors share, and 460 MB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// The processor time of the busiest thread. On a clock, a compiler that has to wait may take some times as long.
+    pub time: Duration,
+    /// The bytes of memory in use.
+    pub memory: u64,
+}
+
+impl CompileLimits {
+    /// The limits for a component of so many bytes: 10 s and 5 s a MiB, 512 MiB and 64 MiB a MiB.
+    pub const fn of(bytes: u64) -> Self {
+        let time = Duration::from_millis(10_000 + bytes.saturating_mul(5_000) / (1 << 20));
+        Self { time, memory: (512 << 20) + bytes.saturating_mul(64) }
+    }
+}
+
+/// The longest code that is read back from that process. That of a JavaScript guest has 46 MB.
+pub const COMPILED_CODE: u64 = 64 << 20;
 
 /// The bytes of compiled code on disk: some dozen JavaScript guests (37 MB each), or hundreds in Rust.
 pub const COMPILED_CACHE: u64 = 512 << 20;

@@ -30,6 +30,7 @@ pub struct Testkit {
     tasks: Vec<Task>,
     secrets: BTreeMap<String, Secret>,
     cache: CompiledCache,
+    compiler: Option<PathBuf>,
 }
 
 impl Testkit {
@@ -51,6 +52,7 @@ impl Testkit {
             tasks: Vec::new(),
             secrets: BTreeMap::new(),
             cache: CompiledCache::none(),
+            compiler: None,
         })
     }
 
@@ -164,6 +166,14 @@ impl Testkit {
         self
     }
 
+    /// Compiles the component in a separate process, within limits, as aiw does with third-party ones. `program` must be
+    /// aiw. Without this, it is compiled in this process.
+    #[must_use]
+    pub fn compile_with(mut self, program: impl Into<PathBuf>) -> Self {
+        self.compiler = Some(program.into());
+        self
+    }
+
     /// Compiles and links the component.
     pub async fn load(self) -> Result<Driver, TestkitError> {
         let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
@@ -191,7 +201,10 @@ impl Testkit {
             mcp: Arc::new(Nothing),
             home: Home::at(home.path()),
         };
-        let engine = Engine::new(self.cache)?;
+        let mut engine = Engine::new(self.cache)?;
+        if let Some(program) = self.compiler {
+            engine = engine.compile_with(program);
+        }
         let component =
             Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await?;
         Ok(Driver { component, reach: self.reach, secrets: self.secrets, http, tasks, log, _home: home })

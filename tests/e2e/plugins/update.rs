@@ -75,7 +75,7 @@ fn an_update_says_what_changes_and_how_many_files() {
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "update", "p"])), @"
     p@m: 2 files changed in the plugin, which a server runs from
     ------- stderr -------
-    error: the update of `p@m` changes its servers: server `s`, `command`: ${CLAUDE_PLUGIN_ROOT}/run becomes ${CLAUDE_PLUGIN_ROOT}/lib; new server `t`: https://h/sse
+    error: the update of `p@m` changes its servers: server `s`, `command`: ${CLAUDE_PLUGIN_ROOT}/run becomes ${CLAUDE_PLUGIN_ROOT}/lib; new server t (sse) reaches: https://h/sse
     hint: `aiw plugin update p@m --accept-changes` accepts this
     ------- exit code 2 -------
     ");

@@ -133,8 +133,8 @@ fn a_projects_servers_wait_for_trust_and_a_change_asks_again() {
     let list = servers.env.run(&["mcp", "list"]).ok();
     assert!(list.stderr.contains("aiw trust add") && list.stdout.contains("no MCP servers"), "{}", list.whole());
     assert!(servers.starts("theirs").is_empty());
-    let trusted = servers.env.run(&["trust", "add"]).ok().stdout;
-    assert!(trusted.contains("MCP server `theirs`") && trusted.contains("mcp_server.py"), "{trusted}");
+    let trusted = servers.env.run(&["trust", "add", "--yes"]).ok().stdout;
+    assert!(trusted.contains("theirs (stdio) runs: ") && trusted.contains("mcp_server.py"), "{trusted}");
     until(|| names(&mut client).contains(&"theirs__echo".to_owned()));
     let changed = json!({"mcpServers": {"theirs": entry, "more": {"command": "evil"}}}).to_string();
     std::fs::write(project.join(".mcp.json"), changed).unwrap();

@@ -156,11 +156,14 @@ pub struct McpAddArgs {
     #[arg(long, required_unless_present = "command", conflicts_with = "command")]
     pub url: Option<String>,
     /// A header of its requests; `${VAR}` in a value is read when the server starts, `@SECRET` is a secret of the vault
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, requires = "url")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header, requires = "url")]
     pub header: Vec<(String, String)>,
     /// A variable of its environment; the same goes for the value
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
+    /// Keep what looks like a key in mcp.json, in clear, instead of in the vault
+    #[arg(long)]
+    pub plain: bool,
     /// Replace a server of that name
     #[arg(long)]
     pub force: bool,
@@ -190,6 +193,16 @@ pub struct McpLoginArgs {
     /// The secret of the vault that holds this client's secret
     #[arg(long, value_name = "SECRET", requires = "client_id")]
     pub client_secret: Option<String>,
+}
+
+/// `NAME=VALUE`, or `NAME: VALUE` as other programs take it.
+fn parse_header(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once([':', '=']) {
+        Some((name, value)) if text[name.len()..].starts_with(':') => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => parse_pair(text),
+    }
 }
 
 fn parse_pair(text: &str) -> Result<(String, String), &'static str> {

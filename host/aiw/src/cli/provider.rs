@@ -160,14 +160,19 @@ pub enum SecretCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum TrustCommand {
-    /// Use the `.aiw.json` and the project roles of a directory and everything below it
+    /// Use the `.aiw.json` and the project roles of a directory and everything below it, and its `.mcp.json`
+    ///
+    /// Shows what they decide, and asks. A `.mcp.json` is trusted as it is: if it changes, aiw asks again.
     Add {
         /// The directory [default: the current one]
         directory: Option<PathBuf>,
+        /// Don't ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// List trusted directories
     List,
-    /// Stop trusting a directory
+    /// Stop trusting a directory and everything below it
     Remove {
         /// The directory [default: the current one]
         directory: Option<PathBuf>,

@@ -12,6 +12,7 @@ use aiw_testkit::{Driver, Registration, SourceInfo, Testkit, TestkitError};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{CallArgs, Function};
+use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -25,7 +26,7 @@ impl From<TestkitError> for Failure {
 const TOKEN: &str = "token";
 
 pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
-    let mut kit = Testkit::read(&args.file)?;
+    let mut kit = Testkit::read(&args.file)?.compile_with(own_executable()?);
     if let Some(path) = &args.http {
         kit = kit.answers_from(path)?;
     }

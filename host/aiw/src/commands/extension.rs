@@ -85,7 +85,7 @@ async fn commit(host: &Host, candidate: &Candidate, output: &Output) -> Result<(
 
 fn say_slow(candidate: &Candidate, output: &Output) {
     if candidate.about.size > 4 << 20 {
-        output.note("compiling: a component of this size takes about 12 s, once");
+        output.note("compiling: a component of this size takes up to a minute, once");
     }
 }
 

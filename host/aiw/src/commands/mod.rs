@@ -23,3 +23,4 @@ pub mod run;
 pub mod secret;
 pub mod setup;
 pub mod task;
+pub mod trust;

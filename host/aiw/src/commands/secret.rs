@@ -1,16 +1,14 @@
-//! `aiw secret …`, `aiw trust …`
+//! `aiw secret …`
 
-use std::fs;
 use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
 
 use aiw_core::{ErrorKind, Secret, SecretName};
-use aiw_home::{Home, MAX_SECRET_BYTES, TrustSettings, read_capped};
+use aiw_home::{Home, MAX_SECRET_BYTES};
 use aiw_servers::{McpFile, reads};
 use serde_json::{Value, json};
 
 use crate::answers::SecretRemove;
-use crate::cli::provider::{SecretCommand, TrustCommand};
+use crate::cli::provider::SecretCommand;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::{starter, terminal};
@@ -82,84 +80,4 @@ pub async fn read(question: &str) -> Result<Secret, Failure> {
         return Err(Failure::user("there is no secret on standard input"));
     }
     Ok(secret)
-}
-
-/// `aiw trust …`
-pub fn trust(command: TrustCommand, output: &Output) -> Result<(), Failure> {
-    let home = Home::find()?;
-    match command {
-        TrustCommand::Add { directory } => {
-            let directory = whole(directory)?;
-            let lock = home.lock()?;
-            let mut settings = home.settings()?;
-            let mut trust = settings.trust();
-            let news = trust.add(&directory);
-            let servers = trust_servers(&directory, &mut trust)?;
-            settings.set_trust(&trust)?;
-            settings.save(&lock)?;
-            let word =
-                if news || servers.as_ref().is_some_and(|(new, _)| *new) { "Trusted" } else { "Already trusted" };
-            output.line(format!("{word}: `{}`", directory.display()));
-            let targets = servers.map(|(_, targets)| targets).unwrap_or_default();
-            targets.iter().for_each(|(name, target)| output.line(format!("  MCP server `{name}`: {target}")));
-            let servers: Vec<&String> = targets.iter().map(|(name, _)| name).collect();
-            output.answer(json!({"trusted": directory.to_string_lossy(), "new": news, "servers": servers}));
-        }
-        TrustCommand::List => {
-            let trust = home.settings()?.trust();
-            let all = trust.directories();
-            if all.is_empty() {
-                output.line("no directory is trusted");
-            } else {
-                let rows: Vec<_> = all.iter().map(|directory| vec![directory.display().to_string()]).collect();
-                output.table(&["DIRECTORY"], &rows);
-            }
-            output.answer(json!({"directories": all.iter().map(|d| d.to_string_lossy()).collect::<Vec<_>>()}));
-        }
-        TrustCommand::Remove { directory } => {
-            // One that is gone can still be taken out, as it is listed.
-            let directory = match &directory {
-                Some(listed) if listed.is_absolute() && !listed.exists() => listed.clone(),
-                _ => whole(directory)?,
-            };
-            let lock = home.lock()?;
-            let mut settings = home.settings()?;
-            let mut trust = settings.trust();
-            if !trust.remove(&directory) {
-                let failure = Failure::user(format!("`{}` is not in the list", directory.display()));
-                return Err(failure.with_hint("`aiw trust list` shows it"));
-            }
-            settings.set_trust(&trust)?;
-            settings.save(&lock)?;
-            output.line(format!("No longer trusted: `{}`", directory.display()));
-            output.answer(json!({"removed": directory.to_string_lossy()}));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the trust is new, and the servers with what they run.
-type TrustedServers = (bool, Vec<(String, String)>);
-
-/// Trusts the directory's `.mcp.json` as it is now.
-fn trust_servers(directory: &Path, trust: &mut TrustSettings) -> Result<Option<TrustedServers>, Failure> {
-    let file = directory.join(".mcp.json");
-    let Some(bytes) = read_capped(&file, 4 << 20)? else { return Ok(None) };
-    let servers = aiw_servers::in_file(&bytes)
-        .map_err(|problem| Failure::new(ErrorKind::Config, format!("`{}` {problem}", file.display())))?;
-    let target = |(name, declaration): (String, Value)| {
-        let target = aiw_servers::server(&name, &declaration).map_or_else(|why| why, |server| server.target());
-        (name, target)
-    };
-    Ok(Some((trust.add_file(&file, &bytes), servers.into_iter().map(target).collect())))
-}
-
-/// A directory without links and dots.
-fn whole(directory: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let directory = directory.unwrap_or_else(|| Path::new(".").to_owned());
-    match fs::canonicalize(&directory) {
-        Ok(whole) if whole.is_dir() => Ok(whole),
-        Ok(_) => Err(Failure::user(format!("`{}` is not a directory", directory.display()))),
-        Err(e) => Err(Failure::user(format!("there is no directory `{}`: {e}", directory.display()))),
-    }
 }

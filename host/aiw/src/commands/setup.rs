@@ -50,7 +50,12 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let changes = plans.iter().any(|plan| !plan.is_empty());
     if changes && !args.dry_run {
         output.flush();
-        if !terminal::confirm("Write these changes?", "--yes", args.yes).await? {
+        let is_theirs = args.project && plans.iter().any(Plan::starts_more);
+        let question = match is_theirs {
+            true => "Write these changes, and start the project's servers in all your sessions?",
+            false => "Write these changes?",
+        };
+        if !terminal::confirm(question, "--yes", args.yes).await? {
             return Err(Failure::user("nothing was written"));
         }
     }

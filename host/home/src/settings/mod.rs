@@ -172,7 +172,29 @@ mod tests {
         let mut trust = home.settings().unwrap().trust();
         assert!(trust.covers(&project) && trust.covers(&dir.path().join("project/src")));
         assert!(!trust.covers(&dir.path().join("project-2")) && !trust.covers(dir.path()));
-        assert!(!trust.covers(&project.join("none/../../project-2")));
-        assert!(trust.remove(&project) && !trust.remove(&project) && !trust.covers(&project));
+        assert!(!trust.covers(&project.join("none/../../project-2")) && !trust.covers(&project.join("../project-2")));
+        assert_eq!(trust.remove(&project), std::slice::from_ref(&project));
+        assert!(trust.remove(&project).is_empty() && !trust.covers(&project));
+    }
+
+    #[test]
+    fn trust_that_is_taken_from_a_directory_is_taken_from_everything_beneath() {
+        let (_dir, home) = home();
+        let mut trust = home.settings().unwrap().trust();
+        let path = std::path::Path::new;
+        for directory in ["/a/b", "/a/b/c", "/a/bc"] {
+            trust.add(path(directory));
+        }
+        trust.add_file(path("/a/b/c/.mcp.json"), b"{}");
+        trust.add_file(path("/a/bc/.mcp.json"), b"{}");
+        assert_eq!(trust.remove(path("/a/b")), [path("/a/b"), path("/a/b/c")]);
+        assert_eq!(trust.directories(), [path("/a/bc")]);
+        assert_eq!(trust.file(path("/a/b/c/.mcp.json"), b"{}"), super::FileTrust::Unknown);
+        assert_eq!(trust.file(path("/a/bc/.mcp.json"), b"{}"), super::FileTrust::Trusted);
+        assert_eq!(trust.file(path("/a/bc/.mcp.json"), b"{ }"), super::FileTrust::Changed);
+        // A file alone is worth nothing without its directory.
+        trust.add_file(path("/x/.mcp.json"), b"{}");
+        assert_eq!(trust.file(path("/x/.mcp.json"), b"{}"), super::FileTrust::Unknown);
+        assert_eq!(trust.remove(path("/x")), [path("/x")]);
     }
 }

@@ -1,8 +1,10 @@
 //! `trustedDirectories` and `trustedFiles`: the projects whose files aiw uses.
+//!
+//! Trust belongs to a path as it is found. Nothing here asks the file system: the bytes that trust is asked about come
+//! from [`read_unlinked`](crate::read_unlinked), which found them under that path and no other.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -38,26 +40,34 @@ impl TrustSettings {
 
     /// Returns whether a file may be used that has these bytes.
     pub fn file(&self, path: &Path, bytes: &[u8]) -> FileTrust {
-        let Ok(path) = fs::canonicalize(path) else { return FileTrust::Unknown };
-        match self.files.get(&path) {
+        match self.files.get(path) {
+            _ if !path.parent().is_some_and(|directory| self.covers(directory)) => FileTrust::Unknown,
             Some(known) if *known == digest(bytes) => FileTrust::Trusted,
-            Some(_) => FileTrust::Changed,
-            None if path.parent().is_some_and(|directory| self.covers(directory)) => FileTrust::Changed,
-            None => FileTrust::Unknown,
+            _ => FileTrust::Changed,
         }
     }
 
     /// Trusts a file as it is now. Returns whether that is new.
     pub fn add_file(&mut self, path: &Path, bytes: &[u8]) -> bool {
-        let Ok(path) = fs::canonicalize(path) else { return false };
         let digest = digest(bytes);
-        self.files.insert(path, digest.clone()).as_ref() != Some(&digest)
+        self.files.insert(path.to_owned(), digest.clone()).as_ref() != Some(&digest)
     }
 
-    /// Returns whether a directory is a trusted one, or below one. Links are resolved.
+    /// Stops trusting a file. Returns whether it was trusted.
+    pub fn remove_file(&mut self, path: &Path) -> bool {
+        self.files.remove(path).is_some()
+    }
+
+    /// Returns the trusted directory that a directory is, or is below.
+    pub fn covering(&self, directory: &Path) -> Option<&Path> {
+        // `/trusted/../other` begins with `/trusted`.
+        let is_plain = directory.is_absolute() && !directory.components().any(|part| part == Component::ParentDir);
+        self.directories.iter().map(PathBuf::as_path).find(|trusted| is_plain && directory.starts_with(trusted))
+    }
+
+    /// Returns whether a directory is a trusted one, or below one.
     pub fn covers(&self, directory: &Path) -> bool {
-        let Ok(directory) = fs::canonicalize(directory) else { return false };
-        self.directories.iter().any(|trusted| directory.starts_with(trusted))
+        self.covering(directory).is_some()
     }
 
     /// Trusts a directory. Returns whether it is new.
@@ -69,12 +79,18 @@ impl TrustSettings {
         is_new
     }
 
-    /// Stops trusting a directory. Returns whether it was in the list.
-    pub fn remove(&mut self, directory: &Path) -> bool {
-        let before = self.directories.len();
-        self.directories.retain(|known| known != directory);
+    /// Stops trusting a directory and everything beneath it. Returns the directories that are no longer in the list, or
+    /// the directory itself if only files in it were trusted.
+    pub fn remove(&mut self, directory: &Path) -> Vec<PathBuf> {
+        let files = self.files.len();
         self.files.retain(|file, _| !file.starts_with(directory));
-        self.directories.len() < before
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.directories).into_iter().partition(|known| known.starts_with(directory));
+        self.directories = kept;
+        match gone.is_empty() && self.files.len() < files {
+            true => vec![directory.to_owned()],
+            false => gone,
+        }
     }
 }
 

@@ -360,6 +360,18 @@ fn roles_of_a_directory_that_is_not_trusted_are_seen_and_not_used() {
 }
 
 #[test]
+fn a_project_that_is_exchanged_for_a_link_lends_no_trust() {
+    let machine = Machine::new();
+    machine.write("project/.claude/agents/x.md", "---\nname: x\n---\nours");
+    machine.write("evil/.claude/agents/x.md", "---\nname: x\n---\ntheirs");
+    let project = fs::canonicalize(machine.path("project")).unwrap();
+    assert_eq!(machine.roles_with(project.clone(), true).find(&name("x")).unwrap().content, "ours");
+    fs::rename(&project, machine.path("moved")).unwrap();
+    symlink(machine.path("evil"), &project).unwrap();
+    assert!(machine.roles_with(project, true).find(&name("x")).is_err());
+}
+
+#[test]
 fn a_projects_folder_leads_not_out_of_the_project() {
     let machine = Machine::new();
     machine.write("elsewhere/x.md", "---\nname: x\n---\nsecret");

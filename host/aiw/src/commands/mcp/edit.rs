@@ -1,11 +1,12 @@
 //! `aiw mcp add`, `remove`, `enable`, `disable`
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, SecretName, shell_word};
+use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, check_remote, forget_logins};
-use aiw_servers::{McpFile, safe, secret_reference, server};
+use aiw_servers::{Hidden, Keys, McpFile, left_in_clear, placeholders, safe, secret_reference, server};
 use serde_json::{Map, Value, json};
 
 use super::pool;
@@ -35,7 +36,7 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
             declaration.insert("url".into(), url.as_str().into());
         }
         (None, Some((command, arguments))) => {
-            declaration.insert("command".into(), command.as_str().into());
+            declaration.insert("command".into(), absolute(command)?.into());
             declaration.insert("args".into(), arguments.to_vec().into());
         }
         (None, None) => return Err(Failure::new(ErrorKind::Usage, "give a command after `--`, or `--url`")),
@@ -55,11 +56,24 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         let problem = |e| Failure::user(format!("the server `{name}` can't be reached like this: {e}"));
         check_remote(&aiw_net::Client::new()?, &declaration).map_err(problem)?;
     }
+    let unusable = |problem: String| Failure::user(format!("the server `{name}` {problem}"));
+    let vault = home.vault();
+    let mut keys = Keys::new(&vault);
+    let hidden = if args.plain { Hidden::new() } else { keys.hide(name, &mut declaration).map_err(unusable)? };
+    let clear = left_in_clear(&declaration);
     let declaration = Value::Object(declaration);
-    server(name, &declaration).map_err(|problem| Failure::user(format!("the server `{name}` {problem}")))?;
-    let new = write(&home, name, &declaration, args.force)?;
+    server(name, &declaration).map_err(unusable)?;
+    let new = write(&home, name, &declaration, &keys.into_new(), args.force)?;
     output.line(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));
-    output.answer(json!({"server": {"name": name, "new": new}}));
+    for (field, secret) in &hidden {
+        output.line(format!("  {field} is in the vault: ${{secret:{secret}}}"));
+    }
+    if let Some(field) = clear {
+        output
+            .note(format!("note: what looks like a key in its `{}` stays in mcp.json in clear", one_line(&field, 40)));
+    }
+    let secrets: Vec<_> = hidden.iter().map(|(_, secret)| secret).collect();
+    output.answer(json!({"server": {"name": name, "new": new, "secrets": secrets}}));
     if !args.no_check {
         output.flush();
         let pool = pool(output)?;
@@ -82,7 +96,24 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write(home: &Home, name: &str, declaration: &Value, force: bool) -> Result<bool, Failure> {
+/// A command that is the same in every directory: a relative path begins where it was typed.
+fn absolute(command: &str) -> Result<String, Failure> {
+    let path = Path::new(command);
+    if !command.contains('/') || path.is_absolute() || !placeholders(command).is_empty() {
+        return Ok(command.to_owned());
+    }
+    let whole: PathBuf = super::directory()?.join(path).components().collect();
+    let text = whole.to_str().map(str::to_owned);
+    text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
+}
+
+fn write(
+    home: &Home,
+    name: &str,
+    declaration: &Value,
+    secrets: &[(SecretName, Secret)],
+    force: bool,
+) -> Result<bool, Failure> {
     let lock = home.lock()?;
     let mut file = McpFile::load(home)?;
     let known = file.get(name).cloned();
@@ -96,6 +127,8 @@ fn write(home: &Home, name: &str, declaration: &Value, force: bool) -> Result<bo
             return Err(failure.with_hint("choose another name, or replace it with `--force`"));
         }
     }
+    let vault = home.vault();
+    secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     file.put(name, Some(declaration))?;
     file.document().save(&lock)?;
     Ok(known.is_none())

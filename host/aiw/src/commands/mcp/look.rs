@@ -59,7 +59,7 @@ pub fn list(output: &Output) -> Result<(), Failure> {
     } else {
         output.table(&["NAME", "FROM", "STATE", "SERVER"], &entries.iter().map(row).collect::<Vec<_>>());
     }
-    output.answer(json!({"servers": entries}));
+    output.answer(json!({"servers": entries, "problems": problems}));
     Ok(())
 }
 
@@ -67,7 +67,6 @@ fn scope(scope: Scope) -> &'static str {
     match scope {
         Scope::Aiw => "aiw",
         Scope::Project => "project",
-        Scope::ClaudeLocal | Scope::ClaudeUser => "claude",
     }
 }
 
@@ -127,6 +126,7 @@ fn name_of(tool: &Definition) -> String {
 
 pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;
+    let problems = pool.problems();
     let statuses: Vec<ServerStatus> = tried(&pool, names).await?.into_iter().map(|(status, _)| status).collect();
     let row = |status: &ServerStatus| {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
@@ -145,7 +145,7 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
         let rows: Vec<_> = statuses.iter().map(row).collect();
         output.table(&["NAME", "STATE", "VERSION", "TOOLS", "TOKENS", "LATENCY", ""], &rows);
     }
-    output.answer(json!({"servers": statuses}));
+    output.answer(json!({"servers": statuses, "problems": problems}));
     Ok(())
 }
 
@@ -205,6 +205,7 @@ pub(super) async fn learn(pool: &Pool, names: &[String], output: &Output) {
 
 pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;
+    let problems_of_files = pool.problems();
     let tried = tried(&pool, names).await?;
     let statuses = pool.status();
     let suspicious = suspicions(&statuses);
@@ -263,5 +264,5 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
         let verb = if failed == 1 { "does" } else { "do" };
         Failure::new(ErrorKind::Unavailable, format!("{} {verb} not work", count(failed, "MCP server")))
     });
-    output.conclude(json!({"servers": checks}), failure)
+    output.conclude(json!({"servers": checks, "problems": problems_of_files}), failure)
 }

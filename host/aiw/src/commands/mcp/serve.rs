@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_core::{ErrorKind, one_line};
 use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
-use aiw_home::{Home, Project, user_home};
+use aiw_home::{Home, TrustedProject, user_home};
 use aiw_launch::Launcher;
 use aiw_routing::{Ground, Meaning, Profile};
 use aiw_vectors::Models;
@@ -67,7 +67,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
 pub(super) fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failure> {
     let Some(name) = name else { return Ok(Profile::everything()) };
     let settings = home.settings()?;
-    let project = Project::find(cwd, user_home().as_deref())?.filter(|p| settings.trust().covers(&p.root));
+    let project = TrustedProject::find(cwd, user_home().as_deref(), &settings.trust())?.trusted();
     let projects = project.map(|project| project.profiles().clone()).unwrap_or_default();
     Profile::named(name, &settings.mcp()?.profiles, &projects).map_err(|known| {
         let failure = Failure::new(ErrorKind::Config, format!("there is no profile `{}`", one_line(name, 60)));

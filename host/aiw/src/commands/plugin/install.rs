@@ -6,7 +6,6 @@ use aiw_core::PluginId;
 use aiw_markets::{
     Answers, InstallPlan, Installed, InstalledSummary, MarketError, Missing, OnConflict, UpdatedSummary,
 };
-use aiw_servers::Transport;
 
 use super::look::{keys, short};
 use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, PluginUpdate};
@@ -112,13 +111,7 @@ pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
     }
     // What was left out before is shown again when it would be added now.
     for server in plan.servers.iter().filter(|server| !server.skipped || answers.on_conflict.is_some()) {
-        let verb = if server.transport == Transport::Stdio { "runs" } else { "reaches" };
-        lines.push(format!("  {} ({}) {verb}: {}", server.key, server.transport, server.target));
-        lines.extend(server.details.iter().map(|detail| format!("    {detail}")));
-        let reads = server.reads.names();
-        if !reads.is_empty() {
-            lines.push(format!("    reads {}", reads.join(", ")));
-        }
+        lines.extend(server.shown().into_iter().map(|line| format!("  {line}")));
         if let Some(clash) = &server.clash {
             lines.push(format!("    the name is taken by {clash}"));
         }

@@ -1,0 +1,367 @@
+//! Keys that stand in a declaration in clear, moved to the vault.
+
+use std::str::FromStr;
+
+use aiw_core::{EnvName, Secret, SecretName, is_secret, is_secret_name, is_secret_value, one_line};
+use aiw_home::{MAX_SECRET_BYTES, Vault};
+use serde_json::{Map, Value};
+
+use crate::secret_names::name_for;
+use crate::{placeholders, secret_reference};
+
+/// Finds keys in declarations and puts references to the vault in their place. Nothing is stored here.
+pub struct Keys<'a> {
+    vault: &'a Vault,
+    new: Vec<(SecretName, Secret)>,
+}
+
+/// The fields whose values go to the vault, and the secrets' names.
+pub type Hidden = Vec<(String, SecretName)>;
+
+impl<'a> Keys<'a> {
+    /// The keys of a vault, to which others may come.
+    pub fn new(vault: &'a Vault) -> Self {
+        Self { vault, new: Vec::new() }
+    }
+
+    /// The secrets that have to be stored.
+    pub fn into_new(self) -> Vec<(SecretName, Secret)> {
+        self.new
+    }
+
+    /// How many secrets have to be stored so far.
+    pub fn len(&self) -> usize {
+        self.new.len()
+    }
+
+    /// Whether no secret has to be stored so far.
+    pub fn is_empty(&self) -> bool {
+        self.new.is_empty()
+    }
+
+    /// Forgets the secrets that came after so many.
+    pub fn truncate(&mut self, length: usize) {
+        self.new.truncate(length);
+    }
+
+    /// Puts references in place of what stands in clear and looks like a key, wherever it is in a server's declaration.
+    ///
+    /// # Errors
+    ///
+    /// The end of a sentence about the server.
+    pub fn hide(&mut self, server: &str, declaration: &mut Map<String, Value>) -> Result<Hidden, String> {
+        let before = self.new.len();
+        let mut hiding = Hiding { keys: self, server, hidden: Vec::new() };
+        match hiding.declaration(declaration) {
+            Ok(()) => Ok(hiding.hidden),
+            Err(why) => {
+                self.new.truncate(before);
+                Err(why)
+            }
+        }
+    }
+}
+
+/// The work on one declaration.
+struct Hiding<'k, 'v> {
+    keys: &'k mut Keys<'v>,
+    server: &'k str,
+    hidden: Hidden,
+}
+
+impl Hiding<'_, '_> {
+    fn declaration(&mut self, declaration: &mut Map<String, Value>) -> Result<(), String> {
+        for (field, value) in declaration.iter_mut() {
+            match (field.as_str(), value) {
+                ("type", _) => {}
+                ("env" | "headers", Value::Object(fields)) => self.pairs(field, fields)?,
+                ("url", Value::String(address)) => *address = self.address(field, address)?,
+                ("args", Value::Array(arguments)) => self.arguments(arguments)?,
+                ("command" | "cwd", Value::String(text)) => *text = self.pieces(field, text)?,
+                (_, value) => self.others(field, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Variables and headers: a name says what its value is.
+    fn pairs(&mut self, group: &str, fields: &mut Map<String, Value>) -> Result<(), String> {
+        for (key, value) in fields {
+            let Value::String(text) = value else { continue };
+            if !placeholders(text).is_empty() || !is_secret(key, text) {
+                continue;
+            }
+            // `Bearer`, `Basic`
+            let (scheme, secret) = match text.split_once(' ') {
+                Some((scheme, secret)) if group == "headers" && !secret.contains(' ') => (scheme, secret),
+                _ => ("", text.as_str()),
+            };
+            let Some((reference, name)) = self.reference(key, secret)? else { continue };
+            let blank = if scheme.is_empty() { "" } else { " " };
+            self.hidden.push((format!("{group}.{}", one_line(key, 60)), name));
+            *value = Value::String(format!("{scheme}{blank}{reference}"));
+        }
+        Ok(())
+    }
+
+    fn arguments(&mut self, arguments: &mut [Value]) -> Result<(), String> {
+        let mut flag = String::new();
+        for value in arguments {
+            let Value::String(text) = value else { continue };
+            let before = std::mem::take(&mut flag);
+            // `--token VALUE`, `--token=VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
+            let is_name = |name: &str| name.starts_with('-') || EnvName::from_str(name).is_ok();
+            let (key, start, secret) = match text.split_once('=').filter(|(name, _)| is_name(name)) {
+                Some((name, secret)) => (name, format!("{name}="), secret),
+                None if text.starts_with('-') && !text.contains(char::is_whitespace) => {
+                    flag.clone_from(text);
+                    continue;
+                }
+                None => (before.as_str(), String::new(), text.as_str()),
+            };
+            let key = key.trim_start_matches('-');
+            // A file with a secret, and an image by its digest, are no secrets.
+            if !is_secret(key, secret) || secret.starts_with(['/', '.', '~']) || secret.contains("sha256:") {
+                *text = self.pieces(if key.is_empty() { "argument" } else { key }, text)?;
+                continue;
+            }
+            let key = if key.is_empty() { "argument" } else { key };
+            // A script has more than the key.
+            if secret.contains(char::is_whitespace) {
+                *text = self.pieces(key, text)?;
+                continue;
+            }
+            let Some((reference, name)) = self.reference(key, secret)? else { continue };
+            self.hidden.push((format!("args.{}", one_line(key, 60)), name));
+            *value = Value::String(format!("{start}{reference}"));
+        }
+        Ok(())
+    }
+
+    /// Fields that aiw does not know, to any depth.
+    fn others(&mut self, field: &str, value: &mut Value) -> Result<(), String> {
+        match value {
+            Value::String(text) if !placeholders(text).is_empty() => {}
+            Value::String(text) if text.contains("://") && !is_secret_value(text) => {}
+            Value::String(text) => {
+                let is_word = text.len() >= 8 && !text.contains(char::is_whitespace);
+                if is_word && is_secret(field.rsplit('.').next().unwrap_or(field), text) {
+                    let secret = text.clone();
+                    if let Some((reference, name)) = self.reference(field, &secret)? {
+                        self.hidden.push((one_line(field, 60), name));
+                        *text = reference;
+                    }
+                } else {
+                    *text = self.pieces(field, text)?;
+                }
+            }
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.others(field, item))?,
+            Value::Object(fields) => {
+                fields.iter_mut().try_for_each(|(key, value)| self.others(&format!("{field}.{key}"), value))?;
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        Ok(())
+    }
+
+    /// A text with references in place of the pieces that look like keys: a command line, a path, a script.
+    fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
+        let whole = placeholders(text);
+        let mut result = String::with_capacity(text.len());
+        let (mut from, mut is_path) = (0, is_path(text));
+        // The end of the text ends a piece too.
+        let ends = text.char_indices().filter(|(_, c)| is_end(*c)).map(|(at, c)| (at, c.len_utf8()));
+        for (at, length) in ends.chain([(text.len(), 0)]).collect::<Vec<_>>() {
+            let (piece, end) = (&text[from..at], &text[at..at + length]);
+            // In a path, and after the name of a digest, a long piece is a digest.
+            let is_key = match is_path || is_digest(&text[..from]) {
+                true => has_beginning(piece),
+                false => piece.len() >= 12 && is_secret_value(piece),
+            };
+            let is_placeholder = whole.iter().any(|place| place.start < at && from < place.end);
+            let found = if is_key && !is_placeholder { self.reference(field, piece)? } else { None };
+            match found {
+                Some((reference, name)) => {
+                    self.hidden.push((one_line(field, 60), name));
+                    result.push_str(&reference);
+                }
+                None => result.push_str(piece),
+            }
+            result.push_str(end);
+            from = at + length;
+            if end.contains(|c: char| c.is_whitespace() || "='\"".contains(c)) {
+                is_path = self::is_path(&text[from..]);
+            }
+        }
+        Ok(result)
+    }
+
+    /// An address with references in place of the values of its query and the parts of its path that look like keys.
+    fn address(&mut self, field: &str, address: &str) -> Result<String, String> {
+        let Some(start) = address.find("://").map(|at| at + 3) else { return Ok(address.to_owned()) };
+        let whole = placeholders(address);
+        let mut marks = address.char_indices().filter(|(at, _)| !whole.iter().any(|place| place.contains(at)));
+        let host = marks.find(|(at, c)| *at >= start && ['/', '?', '#'].contains(c));
+        let (host, mut mark) = host.unwrap_or((address.len(), '/'));
+        if address[start..host].contains('@') {
+            return Err("has a user or a password in its address, which aiw does not send".to_owned());
+        }
+        let mut result = address[..host].to_owned();
+        let mut from = host;
+        while from < address.len() {
+            // Parts of the path, and pairs of the query and of what follows it.
+            let is_end = |c: char| match mark {
+                '/' => ['/', '?', '#'].contains(&c),
+                '?' => ['&', '#'].contains(&c),
+                _ => c == '&',
+            };
+            let end = marks.find(|(_, c)| is_end(*c));
+            let (to, next) = end.unwrap_or((address.len(), mark));
+            let (before, piece) = address[from..to].split_at(1);
+            result.push_str(before);
+            let (name, value) = piece.split_once('=').unwrap_or(("", piece));
+            let decoded = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+            let found = match is_secret(decoded.as_deref().unwrap_or_default(), value) {
+                true => self.reference(if name.is_empty() { field } else { name }, value)?,
+                false => None,
+            };
+            result.push_str(&piece[..piece.len() - value.len()]);
+            match found {
+                Some((reference, secret)) => {
+                    self.hidden.push((format!("{field} {}", one_line(name, 60)).trim_end().to_owned(), secret));
+                    result.push_str(&reference);
+                }
+                None => result.push_str(value),
+            }
+            (from, mark) = (to, if next == '&' { mark } else { next });
+        }
+        Ok(result)
+    }
+
+    /// What stands for a secret, and its name in the vault; none if it is no text of its own.
+    fn reference(&mut self, key: &str, secret: &str) -> Result<Option<(String, SecretName)>, String> {
+        if secret.trim().is_empty() || !placeholders(secret).is_empty() {
+            return Ok(None);
+        }
+        if secret.contains(['\n', '\r', '\0']) || secret.len() > MAX_SECRET_BYTES {
+            return Err(format!("has a `{}` that the vault can't hold", one_line(key, 60)));
+        }
+        let secret = Secret::new(secret);
+        let (name, is_new) = name_for(self.server, key, &secret, self.keys.vault, &self.keys.new)
+            .ok_or("has a secret without a free name")?;
+        let reference = secret_reference(&name);
+        if is_new {
+            self.keys.new.push((name.clone(), secret));
+        }
+        Ok(Some((reference, name)))
+    }
+}
+
+/// Whether a character ends a piece of a text.
+fn is_end(c: char) -> bool {
+    c.is_whitespace() || "=/\\:,;&|?@#'\"`()[]{}<>$".contains(c)
+}
+
+/// Whether a text begins with a path, or with an address that has no key.
+fn is_path(text: &str) -> bool {
+    let word = text.split(|c: char| c.is_whitespace() || "'\"".contains(c)).next().unwrap_or_default();
+    word.starts_with(['/', '.', '~']) || (word.contains("://") && !is_secret_value(word))
+}
+
+/// Whether a digest follows a text: `sha256:`, `sha512-`.
+fn is_digest(before: &str) -> bool {
+    let name = before.strip_suffix(':').unwrap_or_default();
+    name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("sha")
+}
+
+/// Whether a piece of a path is a key by its beginning: `ghp_…`, not `sk-learn`.
+fn has_beginning(piece: &str) -> bool {
+    const BEGINNINGS: [&str; 11] =
+        ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
+    let is_random = |part: &str| {
+        part.len() >= 12 && part.bytes().any(|b| b.is_ascii_digit()) && part.bytes().any(|b| b.is_ascii_alphabetic())
+    };
+    BEGINNINGS.iter().any(|beginning| piece.starts_with(beginning))
+        && piece.split(|c: char| !c.is_ascii_alphanumeric()).any(is_random)
+}
+
+/// Whether a declaration still has a text that looks like a key, and where.
+pub fn left_in_clear(declaration: &Map<String, Value>) -> Option<String> {
+    fn is_clear(value: &Value) -> bool {
+        match value {
+            Value::String(text) => placeholders(text).is_empty() && is_secret_value(text) && !text.starts_with('/'),
+            Value::Array(items) => items.iter().any(is_clear),
+            Value::Object(fields) => fields.iter().any(|(key, value)| match value {
+                Value::String(text) if is_secret_name(key) && !text.is_empty() => placeholders(text).is_empty(),
+                value => is_clear(value),
+            }),
+            _ => false,
+        }
+    }
+    declaration.iter().find(|(_, value)| is_clear(value)).map(|(key, _)| key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aiw_home::Home;
+    use serde_json::json;
+
+    const KEY: &str = "ghp_0123456789abcdefABCDEF0123456789abcd";
+
+    fn hidden(declaration: &Value) -> (Value, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let vault = home.vault();
+        let mut keys = Keys::new(&vault);
+        let mut fields = declaration.as_object().unwrap().clone();
+        keys.hide("srv", &mut fields).unwrap();
+        let new = keys.into_new().into_iter().map(|(_, secret)| secret.expose().to_owned()).collect();
+        (Value::Object(fields), new)
+    }
+
+    #[test]
+    fn a_key_goes_to_the_vault_wherever_it_stands() {
+        for declaration in [
+            json!({"command": "x", "env": {"TOKEN": KEY}}),
+            json!({"url": "https://h", "headers": {"Authorization": format!("Bearer {KEY}")}}),
+            json!({"url": format!("https://h/mcp?api_key={KEY}")}),
+            json!({"url": format!("https://h/{KEY}/mcp")}),
+            json!({"command": "x", "args": ["--token", KEY]}),
+            json!({"command": "x", "args": [format!("--token={KEY}")]}),
+            json!({"command": "sh", "args": ["-c", format!("TOKEN={KEY} exec server")]}),
+            json!({"command": "sh", "args": ["-c", format!("curl -H 'Authorization: Bearer {KEY}' h")]}),
+            json!({"command": "docker", "args": ["run", "-e", format!("TOKEN={KEY}"), "image"]}),
+            json!({"command": format!("/opt/{KEY}/server")}),
+            json!({"command": format!("TOKEN={KEY} server")}),
+            json!({"command": "x", "cwd": format!("/srv/{KEY}")}),
+            json!({"command": "x", "custom": KEY}),
+            json!({"command": "x", "custom": {"deep": [{"value": KEY}]}}),
+            json!({"url": "https://h", "oauth": {"clientId": "me", "clientSecret": KEY}}),
+            json!({"command": "x", "note": format!("use {KEY} here")}),
+        ] {
+            let (after, new) = hidden(&declaration);
+            assert_eq!(new, [KEY], "{declaration}");
+            assert!(!after.to_string().contains(KEY) && after.to_string().contains("${secret:srv"), "{after}");
+            assert_eq!(left_in_clear(after.as_object().unwrap()), None, "{after}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_stays_as_it_is() {
+        for declaration in [
+            json!({"command": "/nix/store/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c-node/bin/node", "args": ["/srv/Team/Projects2024/a.js"]}),
+            json!({"command": "/home/me/.nvm/versions/node/v18.17.0/bin/npx", "args": ["-y", "@scope/server-name@1.2.3"]}),
+            json!({"command": "docker", "args": ["run", "-i", "--rm", "image@sha256:0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c"]}),
+            json!({"command": "x", "env": {"REGION": "eu-west-1", "A": "${TOKEN}"}, "cwd": "/srv/sk-learn-project-2024", "timeout": 60}),
+            json!({"url": "https://h/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}, "type": "http"}),
+            json!({"url": "https://h", "oauth": {"clientId": "me", "issuer": "https://login.h/token", "scopes": ["read:all"]}}),
+            json!({"command": "x", "args": ["--token-file", "/run/secrets/token", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"]}),
+            json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@v1.2.3", "server"], "description": "reads your notes"}),
+            json!({"command": "sh", "args": ["-c", "PATH=/nix/store/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c-x/bin:$PATH exec x"]}),
+            json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c", "x"]}),
+        ] {
+            assert_eq!(hidden(&declaration), (declaration, Vec::new()));
+        }
+    }
+}
