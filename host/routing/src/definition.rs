@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::shape::Kind;
-use crate::signs::signs;
+use crate::signs::Signs;
 
 /// The longest definition that is passed on.
 pub(crate) const MAX_BYTES: usize = 256 << 10;
@@ -194,19 +194,19 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// What is suspicious in an item that a server defines: the end of a sentence for each kind of sign.
-pub(crate) fn signs_in(item: &Value) -> Vec<String> {
+pub(crate) fn signs_in(item: &Value, signs: &Signs) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(item, &mut texts);
-    signs(texts)
+    signs.of(texts)
 }
 
 /// What is suspicious in a definition: one sentence each, about the tool. `others` are the names of all tools of all
 /// other servers.
-pub fn suspicions(definition: &Value, others: &dyn Fn(&str) -> bool) -> Vec<String> {
+pub(crate) fn suspicions(definition: &Value, signs: &Signs, others: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(definition, &mut texts);
     let said = texts.join("\n").to_lowercase();
-    let mut found = signs(texts);
+    let mut found = signs.of(texts);
     let words = said.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
     let own = name(definition).to_lowercase();
     // A word of prose is no name of a tool.
@@ -261,7 +261,7 @@ mod tests {
     fn what_hides_or_commands_is_flagged_and_ordinary_text_is_not() {
         let flagged = |text: &str| {
             let tool = json!({"name": "add", "description": text, "inputSchema": {"type": "object"}});
-            suspicions(&tool, &|word| word == "send_email").len()
+            suspicions(&tool, &Signs::new(), &|word| word == "send_email").len()
         };
         assert_eq!(flagged("Adds two numbers.\n\tReturns their sum, as an integer."), 0);
         assert_eq!(flagged("Adds\u{200b} two numbers."), 1);

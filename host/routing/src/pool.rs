@@ -24,6 +24,7 @@ use crate::profile::{OWN, Profile};
 use crate::record::{Record, Records};
 use crate::relay::Known;
 use crate::shape::Kind;
+use crate::signs::Signs;
 use crate::slot::{Slot, State};
 use crate::start::Ground;
 use crate::uris::{Claim, contested, marked, own};
@@ -689,11 +690,11 @@ pub fn suspicions(statuses: &[Status]) -> Vec<(String, String, String)> {
             all.entry(tool.to_lowercase()).or_insert_with(Vec::new).push(status.name.as_str());
             all
         });
-    let mut found = Vec::new();
+    let (mut found, signs) = (Vec::new(), Signs::new());
     for status in statuses {
         let others = |word: &str| names.get(word).is_some_and(|servers| servers.iter().any(|s| *s != status.name));
         for tool in status.record.iter().flat_map(|record| &record.tools) {
-            let sentences = definition::suspicions(&tool.value(), &others);
+            let sentences = definition::suspicions(&tool.value(), &signs, &others);
             found.extend(sentences.into_iter().map(|s| (status.name.clone(), tool.name().to_owned(), s)));
         }
     }

@@ -4,6 +4,7 @@
 //! until the user accepts it. A resource is listed without its texts until then: its URI is what it is.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::definition::{self, Definition, Difference, signs_in};
 use crate::log;
 use crate::shape::Kind;
+use crate::signs::Signs;
 
 /// The largest record; a server with more is cut.
 const MAX_BYTES: usize = 8 << 20;
@@ -150,6 +152,7 @@ impl Record {
         let mut left_out = Vec::new();
         let tools = usable(Kind::Tool, tools, MAX_BYTES / 2, &mut left_out);
         let mut pinned = self.pins.values().map(Definition::length).sum::<usize>();
+        let signs = LazyCell::new(Signs::new);
         self.tools = Vec::new();
         for value in tools {
             let tool = Definition::new(&value);
@@ -163,7 +166,7 @@ impl Record {
                 ));
                 continue;
             }
-            if is_new && signs_in(&value).is_empty() {
+            if is_new && signs_in(&value, &signs).is_empty() {
                 pinned += tool.length();
                 self.pins.insert(tool.name().to_owned(), tool.clone());
             }
@@ -178,9 +181,10 @@ impl Record {
     pub(crate) fn list(&mut self, kind: Kind, items: Vec<Value>) {
         let mut left_out = Vec::new();
         let items = usable(kind, items, MAX_LISTED, &mut left_out);
+        let signs = LazyCell::new(Signs::new);
         for item in &items {
             let key = text_key(kind, item);
-            if self.texts.len() < MAX_TEXTS && !self.texts.contains_key(&key) && signs_in(item).is_empty() {
+            if self.texts.len() < MAX_TEXTS && !self.texts.contains_key(&key) && signs_in(item, &signs).is_empty() {
                 self.texts.insert(key, text_digest(item));
             }
         }
@@ -206,6 +210,8 @@ impl Record {
 
     /// What the user is asked about: each tool, prompt, resource and template that is not accepted.
     pub fn changes(&self) -> Vec<Change> {
+        let signs = LazyCell::new(Signs::new);
+        let change = |kind: Kind, before: Option<&Value>, now: &Value| change(kind, before, now, &signs);
         let tool = |tool: &Definition| {
             let before = self.pins.get(tool.name()).map(Definition::value);
             change(Kind::Tool, before.as_ref(), &tool.value())
@@ -265,12 +271,12 @@ fn text_digest(item: &Value) -> String {
     aiw_core::hex(&definition::digest_of(item)[..16])
 }
 
-fn change(kind: Kind, before: Option<&Value>, now: &Value) -> Change {
+fn change(kind: Kind, before: Option<&Value>, now: &Value, signs: &Signs) -> Change {
     Change {
         kind: kind.word(),
         name: kind.id_of(now).to_owned(),
         is_new: before.is_none(),
-        signs: signs_in(now),
+        signs: signs_in(now, signs),
         fields: definition::differences(kind, before.unwrap_or(&Value::Null), now),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use aiw_core::one_line;
 use aiw_mcp::{Caller, ClientError, Events, RpcError};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -21,6 +22,7 @@ pub(crate) type Known = Arc<RwLock<Option<Caller>>>;
 
 /// Relays between one server and the client.
 pub(crate) struct Relay {
+    server: String,
     client: Known,
     /// The client's requests that the server works on; a question of the server belongs to the last one.
     asking: Mutex<Vec<(u64, Caller)>>,
@@ -33,8 +35,9 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(client: Known) -> Arc<Self> {
+    pub(crate) fn new(server: &str, client: Known) -> Arc<Self> {
         Arc::new(Self {
+            server: server.to_owned(),
             client,
             asking: Mutex::default(),
             next: AtomicU64::default(),
@@ -67,6 +70,15 @@ impl Relay {
         let mut params = params?;
         let subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
         params["uri"] = subscribed.get(params.get("uri")?.as_str()?)?.as_str().into();
+        Some(params)
+    }
+
+    /// A log message that says which server it is from: no server speaks in the name of another one, or of aiw.
+    fn under_its_name(&self, params: Option<Value>) -> Option<Value> {
+        let mut params = params.filter(Value::is_object)?;
+        let logger = params.get("logger").and_then(Value::as_str);
+        let logger = logger.map(|logger| format!("/{}", one_line(logger, 60))).unwrap_or_default();
+        params["logger"] = format!("{}{logger}", one_line(&self.server, 60)).into();
         Some(params)
     }
 
@@ -121,13 +133,11 @@ impl Events for Relay {
                 let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
                 let params = match method {
                     // A server speaks of its own resources alone.
-                    "notifications/resources/updated" => match self.under_its_uri(params) {
-                        None => return,
-                        followed => followed,
-                    },
+                    "notifications/resources/updated" => self.under_its_uri(params),
+                    "notifications/message" => self.under_its_name(params),
                     _ => params,
                 };
-                if let Some(client) = client {
+                if let (Some(client), Some(_)) = (client, &params) {
                     // It may be gone.
                     let _ = client.notify(method, params).await;
                 }

@@ -112,8 +112,8 @@ impl Slot {
         Arc::new(Self {
             ground,
             records,
+            relay: Relay::new(&configured.key, client),
             configured,
-            relay: Relay::new(client),
             connection: tokio::sync::Mutex::default(),
             standing: Mutex::default(),
             record: Mutex::new(record),

@@ -100,7 +100,7 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
     assert_eq!(steps, [expected(1), expected(2), expected(3)]);
     assert_eq!(text(&client.call("test__logs", json!({}))), "logged");
     let logged = client.told("notifications/message");
-    assert_eq!(logged["params"], json!({"level": "warning", "data": {"odd": [null]}, "logger": "test"}));
+    assert_eq!(logged["params"], json!({"level": "warning", "data": {"odd": [null]}, "logger": "test/test"}));
     for (method, params, answer) in [
         ("sampling/createMessage", json!({"messages": [], "odd": null}), json!({"role": "assistant", "odd": [null]})),
         (

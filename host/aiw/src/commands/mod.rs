@@ -24,3 +24,9 @@ pub mod secret;
 pub mod setup;
 pub mod task;
 pub mod trust;
+
+/// A line for each sign that what is about to be added is written to take over a model or to read keys.
+fn suspicious(lines: &[String]) -> Vec<String> {
+    let signs = aiw_routing::signs(lines.iter().map(String::as_str));
+    signs.into_iter().map(|sign| format!("suspicious: it {sign}")).collect()
+}

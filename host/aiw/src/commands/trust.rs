@@ -10,6 +10,7 @@ use aiw_routing::MAX_FILE;
 use aiw_servers::{Found, PROJECT_FILE, Scope, in_file, visible};
 use serde_json::json;
 
+use super::suspicious;
 use crate::cli::provider::TrustCommand;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -112,6 +113,7 @@ fn described(home: &Home, directory: &Path, servers: Option<&Servers>) -> Result
         let said = role.description.map(|text| format!(": {}", one_line(&text, 200))).unwrap_or_default();
         lines.push(format!("role {}{said}", visible(&role.name)));
     }
+    lines.extend(suspicious(&lines));
     if lines.is_empty() {
         lines.push("has no project files of aiw's yet".to_owned());
     }

@@ -11,6 +11,7 @@ use super::look::{keys, short};
 use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, PluginUpdate};
 use crate::cli::{InstallArgs, UpdateArgs};
 use crate::commands::mcp::forget;
+use crate::commands::suspicious;
 use crate::components::Host;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -118,6 +119,7 @@ pub fn preview(plan: &InstallPlan, answers: &Answers) -> Vec<String> {
     }
     let options = plan.options_used(answers);
     lines.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
+    lines.extend(suspicious(&lines[1..]).into_iter().map(|line| format!("  {line}")));
     lines
 }
 
