@@ -137,6 +137,10 @@ fn examples() -> Vec<(&'static str, String)> {
         ("EasyPost", format!("EZTK{}", any(54))),
         ("ReadMe", format!("rdme_{}", up(70).to_lowercase())),
         ("Cloudflare API", format!("cfut_{}", any(48))),
+        ("Sourcegraph", format!("sgp_{}", hex(40))),
+        ("Zuplo", format!("zpka_{}", any(40))),
+        ("PASETO", format!("v4.local.{}", any(80))),
+        ("Zapier webhook", format!("https://hooks.zapier.com/hooks/catch/1234567/{}/", any(9))),
         ("JSON Web Token", format!("eyJ{}.eyJ{}.{}", any(20), any(60), any(43))),
     ]
 }
@@ -200,7 +204,9 @@ fn what_only_begins_like_a_token_stays() {
     ] {
         assert_eq!(redactor.redact(text), text);
     }
-    assert!(redactor.rules.len() < MAX_RULES);
+    let wrong = redactor.rules.iter().filter_map(Step::text).find(|pattern| Regex::new(pattern).is_err());
+    assert_eq!(wrong, None);
+    assert!(PUBLIC.len() > 300, "{}", PUBLIC.len());
 }
 
 #[test]
@@ -372,7 +378,7 @@ fn a_value_of_the_vault_is_taken_out_as_json_escapes_it() {
         assert!(out.starts_with("x ") && out.ends_with(" y"), "{text} -> {out}");
     }
     // Another value, although it begins alike.
-    for text in [r#"say \"canary\"\\b"#, r"plain\\\\/canary", "plain canary"] {
+    for text in [r#"say \"canary\"\\b"#, r"plain\|canary", "plain canary"] {
         assert_eq!(redactor.redact(text), text);
     }
 }

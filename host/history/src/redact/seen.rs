@@ -1,0 +1,255 @@
+//! A text as it is read rather than written: without colours and invisible signs, with escapes decoded, with lines
+//! joined. What is taken out of it is taken out of the original.
+
+use super::{REDACTED, Span};
+
+/// One of these is in every text that is decoded to another one that may have secrets.
+pub(super) const MARKS: &[&str] = &[
+    "\u{1b}", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}", "\\\"",
+    "\\n", "\\u00", "\\x2", "\\x3", "\\/", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a", "%40", "%27",
+];
+
+/// Lists of words, such as a command line, that have an option.
+pub(super) const LISTS: &[&str] = &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-", "', '-", "','-", "\",\n"];
+
+/// The longest token that is put together from several lines.
+const MAX_TOKEN: usize = 4096;
+
+/// Signs that take no place on a screen.
+const INVISIBLE: [&str; 6] = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}"];
+
+/// A text that was made from another one.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) text: String,
+    /// Where each byte of it begins in the original, and where the last one ends.
+    at: Vec<usize>,
+    /// What was taken out, in the original.
+    taken: Vec<Span>,
+}
+
+impl Seen {
+    /// A text with its lines joined at these places.
+    pub(super) fn joined(text: &str, joins: &[Span]) -> Self {
+        let mut joins = joins.to_vec();
+        joins.sort_unstable();
+        joins.dedup();
+        let mut seen = Self { text: String::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1), taken: Vec::new() };
+        let mut last = 0;
+        for (start, end) in joins {
+            if start >= last && text.is_char_boundary(start) && text.is_char_boundary(end) {
+                seen.copy(&text[last..start], last);
+                last = end;
+            }
+        }
+        seen.copy(&text[last..], last);
+        seen.at.push(text.len());
+        seen
+    }
+
+    /// A text with the words of its lists parted by spaces, as in a command line.
+    pub(super) fn listed(text: &str) -> Self {
+        let mut joins = Vec::new();
+        let bytes = text.as_bytes();
+        for at in memchr::memchr_iter(b',', bytes) {
+            let Some(quote @ (b'"' | b'\'')) = at.checked_sub(1).map(|before| bytes[before]) else { continue };
+            let mut next = at + 1 + bytes[at + 1..].iter().take(40).take_while(|byte| byte.is_ascii_whitespace()).count();
+            // Quotes may be escaped, all alike.
+            let escapes = bytes[..at - 1].iter().rev().take(3).take_while(|byte| **byte == b'\\').count();
+            next += bytes[next..].iter().take(escapes).take_while(|byte| **byte == b'\\').count();
+            if bytes.get(next) == Some(&quote) {
+                joins.push((at - 1 - escapes, next + 1));
+            }
+        }
+        let mut seen = Self { text: String::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1), taken: Vec::new() };
+        let mut last = 0;
+        for (start, end) in joins {
+            // An empty word: its quote is that of two gaps.
+            if start >= last {
+                seen.copy(&text[last..start], last);
+                seen.copy(" ", start);
+                last = end;
+            }
+        }
+        seen.copy(&text[last..], last);
+        seen.at.push(text.len());
+        seen
+    }
+
+    /// A text with so many layers of escapes decoded; none if it has not so many.
+    pub(super) fn decoded(text: &str, layers: usize) -> Option<Self> {
+        let mut seen = Self { text: text.to_owned(), at: (0..=text.len()).collect(), taken: Vec::new() };
+        for _ in 0..layers {
+            let mut next = Self { text: String::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1), taken: Vec::new() };
+            let mut place = 0;
+            let mut is_changed = false;
+            while place < seen.text.len() {
+                let rest = &seen.text[place..];
+                let plain = rest.bytes().take_while(|byte| !matches!(byte, b'\\' | b'&' | b'%' | 0x1b | 0xc2 | 0xe2 | 0xef)).count();
+                for offset in 0..plain {
+                    next.at.push(seen.at[place + offset]);
+                }
+                next.text.push_str(&rest[..plain]);
+                place += plain;
+                let Some(rest) = seen.text.get(place..).filter(|rest| !rest.is_empty()) else { continue };
+                let (length, sign) = code(rest);
+                match (length, sign) {
+                    (0, _) => {
+                        let length = rest.chars().next().map_or(1, char::len_utf8);
+                        for offset in 0..length {
+                            next.at.push(seen.at[place + offset]);
+                        }
+                        next.text.push_str(&rest[..length]);
+                        place += length;
+                    }
+                    (length, sign) => {
+                        is_changed = true;
+                        if let Some(sign) = sign {
+                            next.text.push(sign);
+                            next.at.extend(std::iter::repeat_n(seen.at[place], sign.len_utf8()));
+                        }
+                        place += length;
+                    }
+                }
+            }
+            next.at.push(text.len());
+            if !is_changed {
+                return None;
+            }
+            seen = next;
+        }
+        Some(seen)
+    }
+
+    fn copy(&mut self, part: &str, from: usize) {
+        self.text.push_str(part);
+        self.at.extend(from..from + part.len());
+    }
+
+    /// Takes stretches of the text out, which are in their order.
+    pub(super) fn take(&mut self, spans: &[Span]) {
+        let mut at = Vec::with_capacity(self.at.len());
+        let mut last = 0;
+        for (start, end) in spans {
+            let (Some(from), Some(to)) = (self.at.get(*start).copied(), self.at.get(*end).copied()) else { return };
+            self.taken.push((from, to));
+            at.extend_from_slice(self.at.get(last..*start).unwrap_or_default());
+            at.extend(std::iter::repeat_n(from, REDACTED.len()));
+            last = *end;
+        }
+        at.extend_from_slice(self.at.get(last..).unwrap_or_default());
+        self.at = at;
+    }
+
+    /// What was taken out, in the original, in its order and apart.
+    pub(super) fn spans(mut self) -> Vec<Span> {
+        self.taken.sort_unstable();
+        let mut spans: Vec<Span> = Vec::new();
+        for (start, end) in self.taken {
+            match spans.last_mut() {
+                Some(last) if start < last.1 => last.1 = last.1.max(end),
+                _ => spans.push((start, end)),
+            }
+        }
+        spans
+    }
+}
+
+/// The length of an escape at the start of a text, and what it stands for: nothing, if that is not seen.
+fn code(text: &str) -> (usize, Option<char>) {
+    let bytes = text.as_bytes();
+    match bytes[0] {
+        0x1b => (escape_sequence(&text[1..]).map_or(0, |length| 1 + length), None),
+        b'\\' => backslash(text),
+        b'&' => entity(text),
+        b'%' => match bytes.get(1..3).and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+            Some(sign) if (0x20..0x7f).contains(&sign) => (3, char::from_u32(sign)),
+            _ => (0, None),
+        },
+        _ => {
+            (INVISIBLE.iter().find(|sign| text.starts_with(**sign)).map_or(0, |sign| sign.len()), None)
+        }
+    }
+}
+
+/// The length of what follows an escape sign in a colour or a movement: `[1;31m`.
+fn escape_sequence(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix('[')?;
+    let length = inner.bytes().take(24).take_while(|byte| matches!(byte, b'0'..=b'?')).count();
+    inner.as_bytes().get(length).is_some_and(|byte| matches!(byte, b'@'..=b'~')).then_some(length + 2)
+}
+
+fn backslash(text: &str) -> (usize, Option<char>) {
+    for escape in ["\\u001b", "\\u001B", "\\x1b", "\\x1B", "\\033", "\\e"] {
+        if let Some(length) = text.strip_prefix(escape).and_then(escape_sequence) {
+            return (escape.len() + length, None);
+        }
+    }
+    let hex = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
+    };
+    let sign = |code: Option<u32>| code.and_then(char::from_u32).filter(|c| !c.is_control() || *c == '\n');
+    match text.as_bytes().get(1) {
+        Some(byte @ (b'"' | b'\\' | b'/' | b'\'' | b'`')) => (2, Some(char::from(*byte))),
+        Some(b'n') => (2, Some('\n')),
+        Some(b't') => (2, Some('\t')),
+        Some(b'r') => (2, Some('\r')),
+        Some(b'u') => sign(hex(2, 6)).map_or((0, None), |c| (6, Some(c))),
+        Some(b'x') => sign(hex(2, 4)).filter(char::is_ascii).map_or((0, None), |c| (4, Some(c))),
+        _ => (0, None),
+    }
+}
+
+fn entity(text: &str) -> (usize, Option<char>) {
+    for (name, sign) in [("&quot;", '"'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&apos;", '\''), ("&nbsp;", ' ')] {
+        if text.starts_with(name) {
+            return (name.len(), Some(sign));
+        }
+    }
+    let Some(number) = text.strip_prefix("&#").and_then(|rest| rest.get(..rest.bytes().take(8).position(|b| b == b';')?)) else {
+        return (0, None);
+    };
+    let code = match number.strip_prefix(['x', 'X']) {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => number.parse().ok(),
+    };
+    code.and_then(char::from_u32).filter(|c| !c.is_control()).map_or((0, None), |c| (number.len() + 3, Some(c)))
+}
+
+/// Adds the ends of lines in a token that begins at a place, with what stands before the rest of it in the next line.
+/// Signs that can't be seen are no end of it either.
+pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
+    let bytes = text.as_bytes();
+    let is_of = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~');
+    let (mut at, most) = (start, (start + MAX_TOKEN).min(bytes.len()));
+    loop {
+        let length = bytes[at..most].iter().take_while(|byte| is_of(byte)).count();
+        let end = at + length;
+        let Some(rest) = text.get(end..) else { return };
+        let mut next = end;
+        if let Some(sign) = INVISIBLE.iter().find(|sign| rest.starts_with(**sign)) {
+            next += sign.len();
+        } else {
+            next += bytes[end..].iter().take(8).take_while(|byte| **byte == b'\\').count();
+            let is_written = next > end && bytes.get(next) == Some(&b'n');
+            if !is_written {
+                next += usize::from(bytes.get(next) == Some(&b'\r'));
+                if bytes.get(next) != Some(&b'\n') {
+                    // `\r\n` as JSON has it.
+                    let Some(length) = rest.strip_prefix("\\r\\n").map(|_| 4) else { return };
+                    next = end + length - 1;
+                }
+            }
+            next += 1;
+            next += bytes[next..].iter().take(40).take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'+')).count();
+        }
+        let follows = bytes.get(next..).unwrap_or_default().iter().take(8).take_while(|byte| is_of(byte)).count();
+        // The end of a sentence or a list of short words is none of a token.
+        if length < 4 || follows < 4 || next >= most {
+            return;
+        }
+        joins.push((end, next));
+        at = next;
+    }
+}
