@@ -29,7 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ascii = format!("(?-u){pattern}");
         let is_fine = |pattern: &str| regex::Regex::new(pattern).is_ok();
         let pattern = if is_fine(&ascii) { ascii } else { pattern.to_owned() };
-        let Some(marks) = marks(&pattern).filter(|_| is_fine(&pattern) && seen.insert(pattern.clone())) else { continue };
+        let Some(marks) = marks(&pattern).filter(|_| is_fine(&pattern) && seen.insert(pattern.clone())) else {
+            continue;
+        };
         let number = |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
         let entropy = rule.get("entropy").and_then(number).unwrap_or_default();
         writeln!(table, "    Public {{ marks: &{marks:?}, pattern: {pattern:?}, entropy: {entropy:?} }},")?;
@@ -60,7 +62,8 @@ fn marks(pattern: &str) -> Option<Vec<String>> {
         marks.insert(mark);
     }
     // One stands for those that begin with it.
-    let shortest = marks.iter().filter(|mark| !marks.iter().any(|other| other != *mark && mark.starts_with(other.as_str())));
+    let shortest =
+        marks.iter().filter(|mark| !marks.iter().any(|other| other != *mark && mark.starts_with(other.as_str())));
     Some(shortest.cloned().collect()).filter(|marks: &Vec<String>| !marks.is_empty() && marks.len() <= 24)
 }
 

@@ -130,7 +130,7 @@ fn mark(path: &Path) -> Result<(), HomeError> {
     file.map(drop).map_err(|e| HomeError::io("write", path, e))
 }
 
-/// The paths that lead to a directory: as it is written, without `..`, and as it is without links.
+/// The paths that lead to a directory: as it is written, but for `..`, and as it is without links.
 fn ways(directory: &str) -> Vec<String> {
     let path = Path::new(directory);
     let mut plain = PathBuf::new();
@@ -141,7 +141,7 @@ fn ways(directory: &str) -> Vec<String> {
             part => plain.push(part),
         }
     }
-    let mut ways = vec![directory.to_owned(), plain.to_string_lossy().into_owned()];
+    let mut ways = vec![plain.to_string_lossy().into_owned()];
     if path.is_absolute() {
         // What was removed since has a place where it was.
         for start in [path, &plain] {
@@ -266,7 +266,9 @@ mod tests {
             let settings = serde_json::json!({"history": {"exclude": [excluded]}});
             fs::write(home.settings_path(), settings.to_string()).unwrap();
             let mut exclusions = Exclusions::of(&home).unwrap();
-            for project in ["secret", "link", "link/gone", "open/../secret", "open/in", "open/in/..", "open/./../link/x"] {
+            for project in
+                ["secret", "link", "link/gone", "open/../secret", "open/in", "open/in/..", "open/./../link/x"]
+            {
                 assert!(exclusions.covers(&at(project)), "{excluded} {project}");
             }
             assert!(!exclusions.covers(&at("open")) && !exclusions.covers(&at("secret/../open")), "{excluded}");

@@ -3,45 +3,22 @@
 //! The words that secrets are named with are looked for first. At each, the name around it is read, then what stands
 //! between it and a value, then the value: also where a type, a call or a closing quote comes between.
 
-use std::sync::OnceLock;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
-use super::named::{MARKS, WORDS, has_digit, is_amount, is_code, is_mixed};
-use super::{REDACTED, entropy};
+use super::named::{WORDS, has_digit, is_amount, is_code, is_mixed};
+use super::{REDACTED, Span, entropy};
 
 /// The longest name.
 const MAX_NAME: usize = 64;
 
-/// A stretch of a text that is a secret.
-type Span = (usize, usize);
-
-/// Finds the words that are in every name of a secret.
-fn finder() -> Option<&'static AhoCorasick> {
-    static FINDER: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let build = || {
-        let builder = &mut AhoCorasick::builder();
-        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(MARKS).ok()
-    };
-    FINDER.get_or_init(build).as_ref()
-}
-
-/// Whether a line may name a secret.
-pub(super) fn has_name(line: &str) -> bool {
-    finder().is_some_and(|finder| finder.is_match(line))
-}
-
-/// The secrets in a text that a name tells.
-pub(super) fn spans(text: &str) -> Vec<Span> {
-    let Some(finder) = finder() else { return Vec::new() };
+/// The secrets in a text that names tell, of which these words are a part.
+pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
     let mut after = 0;
-    for found in finder.find_iter(text) {
+    for (start, end) in words {
         // What is within the last name or its value was looked at.
-        if found.start() < after {
+        if *start < after || !text.is_char_boundary(*start) || !text.is_char_boundary(*end) {
             continue;
         }
-        let name = Name::around(text, found.start(), found.end());
+        let name = Name::around(text, *start, *end);
         after = name.end;
         if let Some(span) = name.kind().and_then(|kind| value(text, &name, kind)) {
             after = span.1;
@@ -86,7 +63,9 @@ impl<'a> Name<'a> {
         // `API key`
         if text[start..end].to_ascii_lowercase().trim_end_matches('s') == "key" {
             let before = ["api ", "access ", "secret ", "private ", "signing ", "encryption ", "account ", "master "];
-            let is_before = |word: &&&str| text.get(start.saturating_sub(word.len())..start).is_some_and(|part| part.eq_ignore_ascii_case(word));
+            let is_before = |word: &&&str| {
+                text.get(start.saturating_sub(word.len())..start).is_some_and(|part| part.eq_ignore_ascii_case(word))
+            };
             start -= before.iter().find(is_before).map_or(0, |word| word.len());
         }
         Self { start, end, text: &text[start..end] }
@@ -99,9 +78,36 @@ impl<'a> Name<'a> {
 
 /// Words after that of a secret, which say which one it is.
 const WHICH: [&str; 30] = [
-    "prod", "production", "dev", "development", "stage", "staging", "test", "testing", "live", "sandbox", "old", "new",
-    "backup", "bak", "default", "main", "local", "primary", "secondary", "val", "value", "plain", "plaintext", "raw",
-    "current", "previous", "temp", "tmp", "b64", "base64",
+    "prod",
+    "production",
+    "dev",
+    "development",
+    "stage",
+    "staging",
+    "test",
+    "testing",
+    "live",
+    "sandbox",
+    "old",
+    "new",
+    "backup",
+    "bak",
+    "default",
+    "main",
+    "local",
+    "primary",
+    "secondary",
+    "val",
+    "value",
+    "plain",
+    "plaintext",
+    "raw",
+    "current",
+    "previous",
+    "temp",
+    "tmp",
+    "b64",
+    "base64",
 ];
 
 /// What a name of these words holds, if it is a secret.
@@ -148,17 +154,19 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
             | "fernet" | "storage" | "license" | "preshared" | "jwt" | "unseal" | "token",
             true,
         ) => Some(Kind::Token),
-        ("public" | "pub" | "primary" | "foreign" | "partition" | "sort" | "cache" | "row" | "publishable" | "", true) => None,
+        (
+            "public" | "pub" | "primary" | "foreign" | "partition" | "sort" | "cache" | "row" | "publishable" | "",
+            true,
+        ) => None,
         (_, true) => Some(Kind::Key),
     }
 }
 
 /// What stands before `pass` and `pw` in a name without a gap.
 const OWNERS: [&str; 39] = [
-    "require", "app", "rds",
-    "db", "database", "user", "admin", "root", "ftp", "sftp", "smtp", "imap", "mail", "email", "my", "sql", "mysql", "pg",
-    "postgres", "redis", "mongo", "proxy", "ssh", "vpn", "ldap", "wifi", "wlan", "sudo", "login", "key", "store", "bind",
-    "http", "web", "api", "auth", "oc", "test", "default",
+    "require", "app", "rds", "db", "database", "user", "admin", "root", "ftp", "sftp", "smtp", "imap", "mail", "email",
+    "my", "sql", "mysql", "pg", "postgres", "redis", "mongo", "proxy", "ssh", "vpn", "ldap", "wifi", "wlan", "sudo",
+    "login", "key", "store", "bind", "http", "web", "api", "auth", "oc", "test", "default",
 ];
 
 /// The words of a name, small: `dbPassword_2` has three.
@@ -276,6 +284,8 @@ fn value(text: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
     } else if at.peek() == b'=' {
         at.pass(3, |byte| byte == b'=');
         Some(Sign::Equal)
+    } else if at.eat("::") {
+        return None;
     } else if at.eat(":") || at.eat("：") {
         Some(Sign::Colon)
     } else if at.eat("||") || at.eat("??") {
@@ -310,13 +320,16 @@ fn value(text: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
         sign = Sign::Equal;
     }
     wrapper(&mut at);
-    let is_in_list = at.eat("[") || at.eat("{");
+    let is_in_list = at.eat("[");
     if is_in_list {
         at.gap();
     }
     // `b"…"`, `r"…"`, `@"…"`, `E'…'`, `!!str …`, `&anchor …`
     let start = at.at;
-    if at.eat("!!str ") || at.eat("!vault ") || (at.eat("&") && at.pass(20, |b| b.is_ascii_alphanumeric()) > 0 && at.spaces() > 0) {
+    if at.eat("!!str ")
+        || at.eat("!vault ")
+        || (at.eat("&") && at.pass(20, |b| b.is_ascii_alphanumeric()) > 0 && at.spaces() > 0)
+    {
     } else {
         at.at = start;
         at.pass(2, |byte| matches!(byte, b'b' | b'r' | b'f' | b'u' | b'L' | b'E' | b'N' | b'@' | b'#'));
@@ -329,7 +342,7 @@ fn value(text: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
         let span = quoted(text, at.at, quote, name, kind);
         return span.filter(|(start, end)| sign != Sign::Beside || is_random_or_told(&text[*start..*end]));
     }
-    if is_in_list || matches!(sign, Sign::Quoted | Sign::Or | Sign::Beside) {
+    if is_in_list || typed || matches!(sign, Sign::Quoted | Sign::Or | Sign::Beside) {
         return None;
     }
     let start = at.at;
@@ -387,7 +400,7 @@ fn apart(at: &mut At<'_>, name: &Name<'_>, is_closed: bool, is_option: bool) -> 
     // `setPassword("X")`, `.password("X")`, `password{"X"}`
     if at.eat("(") || at.eat("{") {
         at.gap();
-        return (at.is_quote()).then_some(Sign::Quoted);
+        return at.is_quote().then_some(Sign::Beside);
     }
     // `password string = "X"`, `password [32] = "X"`, `password { get; set; } = "X"`, `(def password "X")`
     let spaces = at.spaces();
@@ -416,7 +429,10 @@ fn typed(at: &mut At<'_>, sign: Sign) -> bool {
         return false;
     }
     let start = at.at;
-    at.pass(60, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'&' | b'\'' | b'[' | b']' | b'<' | b'>' | b'.' | b':' | b'?' | b'|' | b' ' | b'*'));
+    at.pass(60, |byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'_' | b'&' | b'\'' | b'[' | b']' | b'<' | b'>' | b'.' | b':' | b'?' | b'|' | b' ' | b'*')
+    });
     let named = at.text[start..at.at].trim();
     let is_type = named.starts_with(|c: char| c.is_ascii_alphabetic() || c == '&') && named.len() < 50;
     if is_type && at.eat("=") && at.peek() != b'=' {
@@ -438,7 +454,24 @@ fn wrapper(at: &mut At<'_>) {
         let is_call = length > 0 && at.eat("(");
         let called = at.text[start..at.at].trim_end_matches('(').rsplit(['.', ':', ' ']).next().unwrap_or_default();
         let is_kept = is_call
-            && matches!(called, "Some" | "from" | "String" | "Secret" | "SecretStr" | "SecretString" | "SecureString" | "SecretText" | "str" | "string" | "Just" | "Ok" | "of" | "bytes" | "Buffer");
+            && matches!(
+                called,
+                "Some"
+                    | "from"
+                    | "String"
+                    | "Secret"
+                    | "SecretStr"
+                    | "SecretString"
+                    | "SecureString"
+                    | "SecretText"
+                    | "str"
+                    | "string"
+                    | "Just"
+                    | "Ok"
+                    | "of"
+                    | "bytes"
+                    | "Buffer"
+            );
         if !is_kept {
             at.at = start;
             return;
@@ -498,17 +531,41 @@ fn fits(value: &str, name: &Name<'_>, kind: Kind) -> bool {
     !is_sentence
 }
 
+/// Whether it is put together from words, as names in code are: `X509RequestFlags`, `KEY_TYPE_1`, `a-key-of-32-bytes`.
+pub(super) fn is_of_words(text: &str) -> bool {
+    let (mut run, mut longest) = (0, 0);
+    for byte in text.bytes() {
+        run = if byte.is_ascii_lowercase() { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_constant = text.contains('_') && !text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let words = text
+        .split(['-', '_', '.', '/', ':'])
+        .filter(|part| part.len() >= 2 && part.bytes().all(|b| b.is_ascii_alphabetic()));
+    (longest >= 6 && text.len() >= 12 && digits * 8 < text.len()) || is_constant || words.count() >= 3
+}
+
 /// Whether a value looks drawn at random: long, of several kinds of letters, and not one of a language.
 fn is_random(value: &str) -> bool {
-    let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~');
+    let is_of =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-' | b'.' | b'~');
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    value.len() >= 16 && value.bytes().all(is_of) && digits >= 1 && entropy(value) >= 3.0 && (is_mixed(value) || value.len() >= 20)
+    value.len() >= 16
+        && !is_of_words(value)
+        && value.bytes().all(is_of)
+        && digits >= 1
+        && entropy(value) >= 3.0
+        && (is_mixed(value) || value.len() >= 20)
 }
 
 /// Whether a value beside a name is one, and not another name.
 fn is_random_or_told(value: &str) -> bool {
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    value.len() >= 8 && digits >= 2 && !value.contains(char::is_whitespace) && (is_mixed(value) || digits >= 4 || value.len() >= 12)
+    value.len() >= 8
+        && digits >= 2
+        && !value.contains(char::is_whitespace)
+        && (is_mixed(value) || digits >= 4 || value.len() >= 12)
 }
 
 /// Where a value without quotes ends. A sign that could end it does not where the value goes on behind it.
@@ -526,15 +583,27 @@ fn bare_end(text: &str, start: usize, sign: Sign, is_open: bool) -> usize {
         // At its very end, it closes something else.
         let rest = bytes[end..whole].iter().take_while(|byte| is_end(**byte)).count();
         let next = end + rest;
-        if next >= whole || next == start + rest || !is_open || bytes[end] == b'<' && rest == 1 && bytes.get(next) == Some(&b'/') {
+        if next >= whole
+            || next == start + rest
+            || !is_open
+            || bytes[end] == b'<' && rest == 1 && bytes.get(next) == Some(&b'/')
+        {
             break;
         }
         // `&user=me`, `;Database=x`, `,user:me`: another name.
-        let name = bytes[next..whole].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ')).count();
+        let name = bytes[next..whole]
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' '))
+            .count();
         let after = bytes.get(next + name).copied().unwrap_or(0);
         let is_pair = name > 0 && next + name < whole && matches!(after, b'=' | b':');
         let is_call = sign == Sign::Equal && name > 0 && after == b'(';
-        if is_pair || is_call || bytes[next..whole].starts_with(b"--") || bytes[end..whole].starts_with(b"&&") || bytes[end..whole].starts_with(b"||") {
+        if is_pair
+            || is_call
+            || bytes[next..whole].starts_with(b"--")
+            || bytes[end..whole].starts_with(b"&&")
+            || bytes[end..whole].starts_with(b"||")
+        {
             break;
         }
         // `f(token=a,b)`: other values, of which none has a digit.
@@ -558,7 +627,7 @@ fn is_bare_secret(bare: &str, name: &Name<'_>, kind: Kind, is_loose: bool, sign:
         return !bare.starts_with('-') && !is_prose(bare) && (is_password || has_digit(bare) || bare.len() >= 12);
     }
     // `token: the next word`, `key = other_name`
-    if is_loose && (is_code(bare) || (!is_password && !has_digit(bare) && bare.len() < 20)) {
+    if is_loose && (is_code(bare) || (!is_password && (is_of_words(bare) || (!has_digit(bare) && bare.len() < 20)))) {
         return false;
     }
     // `password=self.password`, `token=next_token`: names, and no values.
@@ -572,15 +641,31 @@ fn is_bare_secret(bare: &str, name: &Name<'_>, kind: Kind, is_loose: bool, sign:
         return false;
     }
     // `PASS: test_name`, `pass: 12`
-    let is_result =
-        is_loose && lower == "pass" && (name.text != "pass" || is_amount(bare) || !has_digit(bare));
+    let is_result = is_loose && lower == "pass" && (name.text != "pass" || is_amount(bare) || !has_digit(bare));
     !is_result
 }
 
 /// Whether it is a word that follows an option in a sentence.
 fn is_prose(word: &str) -> bool {
-    ["flag", "flags", "option", "options", "argument", "parameter", "and", "with", "for", "instead", "from", "must", "can", "is", "are", "was"]
-        .contains(&word)
+    [
+        "flag",
+        "flags",
+        "option",
+        "options",
+        "argument",
+        "parameter",
+        "and",
+        "with",
+        "for",
+        "instead",
+        "from",
+        "must",
+        "can",
+        "is",
+        "are",
+        "was",
+    ]
+    .contains(&word)
 }
 
 /// Four to 24 small words to the end of a line, as phrases at random have them. Returns their end.
@@ -589,8 +674,11 @@ fn phrase(text: &str, start: usize) -> Option<usize> {
     let words: Vec<&str> = line.split(' ').collect();
     let is_word = |word: &&str| (2..=12).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase());
     let is_of_sentence = |word: &&str| {
-        ["the", "is", "of", "that", "for", "your", "to", "and", "or", "in", "with", "this", "not", "you", "if", "from", "it", "be"]
-            .contains(word)
+        [
+            "the", "is", "of", "that", "for", "your", "to", "and", "or", "in", "with", "this", "not", "you", "if",
+            "from", "it", "be",
+        ]
+        .contains(word)
     };
     let is_phrase = (4..=24).contains(&words.len()) && words.iter().all(|word| is_word(word) && !is_of_sentence(&word));
     is_phrase.then_some(start + line.len())

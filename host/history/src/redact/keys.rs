@@ -21,12 +21,20 @@ const BODIES: [&str; 8] = [
 
 /// One of these is in every text with one.
 pub(super) const MARKS: &[&str] = &[
-    "private key", "miievqibadan", "miievgibadan", "miijqgibadan", "miiepaibaakc", "miieowibaakc", "b3blbnnzac1rzxktdjea",
-    "mc4caqawbqydk2vwbcie", "mighageambmgbyqgsm49", "mhccaqee",
+    "private key",
+    "miievqibadan",
+    "miievgibadan",
+    "miijqgibadan",
+    "miiepaibaakc",
+    "miieowibaakc",
+    "b3blbnnzac1rzxktdjea",
+    "mc4caqawbqydk2vwbcie",
+    "mighageambmgbyqgsm49",
+    "mhccaqee",
 ];
 
 /// Private keys: from their first line, whole or torn, to their last one, or before a last line alone.
-pub(super) fn private(text: &str) -> Vec<Span> {
+pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
     static EDGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?-u:\b)(?:MIIE[A-Za-z0-9+/]{28}|MIIJQgIBADANBgkqhkiG9w0BAQEFAASC|MC4CAQAwBQYDK2VwBCIE|MHcCAQEEI|MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w|b3BlbnNzaC1rZXktdjEA)").ok()
     });
@@ -51,8 +59,11 @@ pub(super) fn private(text: &str) -> Vec<Span> {
                 Some((body_before(text, from, whole.start()), whole.end())).filter(|(start, _)| *start < whole.start())
             }
             None => {
-                let is_known = BODIES.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
-                body(&text[whole.start()..]).filter(|length| is_known && *length >= 40).map(|length| (whole.start(), whole.start() + length))
+                let is_known =
+                    BODIES.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
+                body(&text[whole.start()..])
+                    .filter(|length| is_known && *length >= 40)
+                    .map(|length| (whole.start(), whole.start() + length))
             }
         };
         spans.extend(span);
@@ -73,7 +84,11 @@ fn bare(line: &str) -> &str {
     let line = line.trim_matches(is_around);
     let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
     // The number of a line is parted from it.
-    if rest.len() < line.len() && line.len() - rest.len() <= 6 && rest.starts_with(is_around) { rest.trim_matches(is_around) } else { line }
+    if rest.len() < line.len() && line.len() - rest.len() <= 6 && rest.starts_with(is_around) {
+        rest.trim_matches(is_around)
+    } else {
+        line
+    }
 }
 
 fn is_body(line: &str) -> bool {
@@ -149,7 +164,7 @@ fn body_before(text: &str, from: usize, to: usize) -> usize {
 }
 
 /// The secret of an AWS account near its key: 40 signs without a form of their own.
-pub(super) fn beside_aws(text: &str) -> Vec<Span> {
+pub(super) fn beside_aws(text: &str, _: &[Span]) -> Vec<Span> {
     static ID: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?-u)\b(?:AKIA|ASIA)[A-Z0-9]{16}\b").ok());
     let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let bytes = text.as_bytes();
@@ -174,7 +189,11 @@ pub(super) fn beside_aws(text: &str) -> Vec<Span> {
         // `AKIA…/secret`: one run of both.
         let rest = text.get(id.end()..).unwrap_or_default();
         let length = rest.bytes().take_while(|byte| is_of(*byte)).count();
-        if length == 41 && rest.starts_with('/') && is_mixed(&rest[1..length]) && spans.last().is_none_or(|last| last.1 <= id.end()) {
+        if length == 41
+            && rest.starts_with('/')
+            && is_mixed(&rest[1..length])
+            && spans.last().is_none_or(|last| last.1 <= id.end())
+        {
             spans.push((id.end() + 1, id.end() + length));
         }
     }

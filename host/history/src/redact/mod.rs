@@ -121,7 +121,7 @@ enum Work {
     /// A rule of another scanner.
     Public(&'static Public),
     /// A function finds the secrets itself.
-    Spans(fn(&str) -> Vec<Span>),
+    Spans(fn(&str, &[Span]) -> Vec<Span>),
 }
 
 impl std::fmt::Debug for Redactor {
@@ -143,12 +143,12 @@ impl Step {
         }
     }
 
-    /// The secrets of a text around these places, in their order.
-    fn spans(&self, text: &str, places: &[usize]) -> Vec<Span> {
+    /// The secrets of a text around these marks, in their order.
+    fn spans(&self, text: &str, places: &[Span]) -> Vec<Span> {
         let compiled = || self.text().and_then(|pattern| Regex::new(pattern).ok());
         let mut spans = Vec::new();
         match (&self.work, self.pattern.get_or_init(compiled)) {
-            (Work::Spans(find), _) => return find(text),
+            (Work::Spans(find), _) => return find(text, places),
             // A test compiles all of them.
             (_, None) => {}
             (Work::Public(rule), Some(pattern)) => {
@@ -164,7 +164,7 @@ impl Step {
     }
 
     /// Calls a function with what a pattern matches around places of its marks.
-    fn each(&self, pattern: &Regex, text: &str, places: &[usize], mut take: impl FnMut(&Captures<'_>)) {
+    fn each(&self, pattern: &Regex, text: &str, places: &[Span], mut take: impl FnMut(&Captures<'_>)) {
         let is_far = self.text().is_some_and(|pattern| pattern.contains("(?s:.)"));
         let all = if is_far || places.is_empty() { vec![(0, text.len())] } else { windows(text, places) };
         let mut after = 0;
@@ -184,18 +184,19 @@ impl Step {
 }
 
 /// What a pattern needs to see around the places of its marks: their lines, the next ones, and a token to its end.
-fn windows(text: &str, places: &[usize]) -> Vec<Span> {
+fn windows(text: &str, places: &[Span]) -> Vec<Span> {
     let bytes = text.as_bytes();
     let mut windows: Vec<Span> = Vec::new();
-    for place in places {
+    for (place, _) in places {
         let place = (*place).min(text.len());
         let from = place.saturating_sub(LOOK_BEFORE);
         // The line before may have the name of a value.
         let line = |to: usize| memchr::memrchr(b'\n', &bytes[from..to]).map_or(from, |end| from + end);
-        let start = line(line(place));
+        let start = line(line(line(place)));
         let token = bytes[place..].iter().take(MAX_LOOKED).take_while(|byte| !byte.is_ascii_whitespace()).count();
         let least = (place + LOOK_AFTER.max(token + 64)).min(text.len());
-        let end = memchr::memchr(b'\n', &bytes[least..(least + LOOK_AFTER).min(text.len())]).map_or(least, |end| least + end);
+        let end =
+            memchr::memchr(b'\n', &bytes[least..(least + LOOK_AFTER).min(text.len())]).map_or(least, |end| least + end);
         let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
         match windows.last_mut() {
             Some(last) if start <= last.1 => last.1 = last.1.max(end),
@@ -207,7 +208,8 @@ fn windows(text: &str, places: &[usize]) -> Vec<Span> {
 
 /// Which stretches of a match [`REDACTED`] was put in place of: one, or two with something between them.
 fn replaced(old: &str, new: &str, offset: usize, spans: &mut Vec<Span>) {
-    let is_new = |at: &usize| old.get(..*at) == new.get(..*at) && !old.get(*at..).unwrap_or_default().starts_with(REDACTED);
+    let is_new =
+        |at: &usize| old.get(..*at) == new.get(..*at) && !old.get(*at..).unwrap_or_default().starts_with(REDACTED);
     let Some(first) = new.match_indices(REDACTED).map(|(at, _)| at).find(is_new) else { return };
     let mut last = first;
     for (at, _) in new.match_indices(REDACTED) {
@@ -256,20 +258,29 @@ impl Redactor {
     pub fn new(values: &[String]) -> Result<Self, HistoryError> {
         let (mut marks, mut owners, mut always, mut rules) = (Vec::<&str>::new(), Vec::new(), Vec::new(), Vec::new());
         let whole: fn(&Captures<'_>) -> Option<String> = |_| Some(REDACTED.to_owned());
-        let named = |(marks, pattern, replace): named::Named| (marks, Work::Pattern(Cow::Borrowed(pattern), replace), false);
+        let named =
+            |(marks, pattern, replace): named::Named| (marks, Work::Pattern(Cow::Borrowed(pattern), replace), false);
         // Tokens are ASCII, and such patterns are compiled ten times as fast.
         let formed = RULES.iter().map(|rule| {
             let replace = if rule.is_mixed { named::whole_if_mixed } else { whole };
             (rule.marks, Work::Pattern(Cow::Owned(format!("(?-u){}", rule.pattern)), replace), true)
         });
         let public = PUBLIC.iter().map(|rule| (rule.marks, Work::Public(rule), true));
-        let first: [(&[&str], fn(&str) -> Vec<Span>); 2] =
+        let first: [(&[&str], fn(&str, &[Span]) -> Vec<Span>); 2] =
             [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
-        let last: [(&[&str], fn(&str) -> Vec<Span>); 3] =
+        let last: [(&[&str], fn(&str, &[Span]) -> Vec<Span>); 3] =
             [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::WORDS, prose::spans)];
-        let by_hand = |(marks, find): (&'static [&'static str], fn(&str) -> Vec<Span>)| (marks, Work::Spans(find), false);
+        let by_hand = |(marks, find): (&'static [&'static str], fn(&str, &[Span]) -> Vec<Span>)| {
+            (marks, Work::Spans(find), false)
+        };
         let named = named::steps().into_iter().map(named);
-        let all = first.into_iter().map(by_hand).chain(formed).chain(public).chain(named).chain(last.into_iter().map(by_hand));
+        let all = first
+            .into_iter()
+            .map(by_hand)
+            .chain(formed)
+            .chain(public)
+            .chain(named)
+            .chain(last.into_iter().map(by_hand));
         for (own, work, is_form) in all {
             let number = rules.len();
             always.extend(own.is_empty().then_some(number));
@@ -298,6 +309,11 @@ impl Redactor {
         Ok(Self { marks, owners, always, rules, values, is_strict: false })
     }
 
+    /// The redactor of a home: with the values in its vault, and as strict as its settings say.
+    pub fn of(home: &Home) -> Result<Self, HistoryError> {
+        Ok(Self::new(&vault_values(home))?.strict(home.settings()?.history()?.is_strict))
+    }
+
     /// Whether what only looks random is taken out too: `history.redact` is `strict`.
     #[must_use]
     pub fn strict(mut self, is_strict: bool) -> Self {
@@ -313,17 +329,27 @@ impl Redactor {
         // What is a token without its breaks may be one without its rest as well: it is looked for first.
         if !look.joins.is_empty() {
             self.through(&mut out, |text| Some(Seen::joined(text, &look.joins)), true);
+            if matches!(out, Cow::Owned(_)) {
+                look = self.look(&out);
+            }
         }
-        look.is_coded &= !look.hits.is_empty();
         let is_list = look.is_list;
-        let is_coded = look.is_coded;
+        let is_coded = !look.coded.is_empty() && look.hits.len() > self.always.len();
+        let coded = std::mem::take(&mut look.coded);
         self.clean(&mut out, look, None, false);
         if is_list {
             self.through(&mut out, |text| Some(Seen::listed(text)), false);
         }
         if is_coded {
+            let mut around = windows(text, &coded);
+            let mut length = text.len();
             for layers in 1..=MAX_LAYERS {
-                let is_last = !self.through(&mut out, |text| Seen::decoded(text, layers), false);
+                // What was taken out has moved the rest.
+                if out.len() != length {
+                    around = windows(&out, &self.look(&out).coded);
+                    length = out.len();
+                }
+                let is_last = !self.through(&mut out, |text| Seen::decoded(text, &around, layers), false);
                 if is_last {
                     break;
                 }
@@ -356,16 +382,16 @@ impl Redactor {
         let mut look = Look::default();
         for found in self.marks.find_overlapping_iter(text) {
             match self.owners[found.pattern().as_usize()] {
-                Owner::Rule(rule) => look.hits.push((rule, found.start())),
+                Owner::Rule(rule) => look.hits.push((rule, found.start(), found.end())),
                 Owner::Form(rule) => {
-                    look.hits.push((rule, found.start()));
+                    look.hits.push((rule, found.start(), found.end()));
                     seen::joins(text, found.start(), &mut look.joins);
                 }
-                Owner::Coded => look.is_coded = true,
+                Owner::Coded => look.coded.push((found.start(), found.end())),
                 Owner::List => look.is_list = true,
             }
         }
-        look.hits.extend(self.always.iter().map(|rule| (*rule, 0)));
+        look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
         look.hits.sort_unstable();
         look
     }
@@ -373,12 +399,12 @@ impl Redactor {
     /// Takes out what is a secret in a text, and notes in `seen` where it was in the original. `is_forms`: only tokens.
     fn clean(&self, text: &mut Cow<'_, str>, look: Look, mut seen: Option<&mut Seen>, is_forms: bool) {
         let mut hits = look.hits;
-        let mut take = |text: &mut Cow<'_, str>, spans: &[Span], hits: &mut [(usize, usize)]| {
+        let mut take = |text: &mut Cow<'_, str>, spans: &[Span], hits: &mut [(usize, usize, usize)]| {
             if let Some(seen) = seen.as_mut() {
                 seen.take(spans);
             }
             *text = Cow::Owned(without(text, spans));
-            hits.iter_mut().for_each(|(_, place)| *place = moved(*place, spans));
+            hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moved(*start, spans), moved(*end, spans)));
         };
         if let Some(values) = &self.values {
             let spans: Vec<Span> = values.find_iter(text.as_ref()).map(|found| (found.start(), found.end())).collect();
@@ -387,13 +413,13 @@ impl Redactor {
             }
         }
         let mut at = 0;
-        while let Some((rule, _)) = hits.get(at).copied() {
-            let end = at + hits[at..].iter().take_while(|(other, _)| *other == rule).count();
+        while let Some((rule, ..)) = hits.get(at).copied() {
+            let end = at + hits[at..].iter().take_while(|(other, ..)| *other == rule).count();
             let step = &self.rules[rule];
             if step.is_form || !is_forms {
-                let places: Vec<usize> = match self.always.contains(&rule) {
+                let places: Vec<Span> = match self.always.contains(&rule) {
                     true => Vec::new(),
-                    false => hits[at..end].iter().map(|(_, place)| *place).collect(),
+                    false => hits[at..end].iter().map(|(_, start, end)| (*start, *end)).collect(),
                 };
                 let spans = step.spans(text, &places);
                 if !spans.is_empty() {
@@ -415,12 +441,12 @@ impl Redactor {
 struct Look {
     /// Where a line ends in what may be a token.
     joins: Vec<Span>,
-    /// Whether there are escapes or colours.
-    is_coded: bool,
+    /// Where escapes and colours are.
+    coded: Vec<Span>,
     /// Whether there is a command line as a list.
     is_list: bool,
     /// The marks that were found: the rule, and where.
-    hits: Vec<(usize, usize)>,
+    hits: Vec<(usize, usize, usize)>,
 }
 
 /// How random a text is, in bits a sign.

@@ -256,8 +256,16 @@ pub(super) fn steps() -> Vec<Named> {
         ),
         // Commands with a value after a flag.
         (&["gh secret set", "gh variable set"], command!(r"gh secret set", r"\s(?:--body[ =]|-b ?)"), flag),
-        (&["with-token", "sudo -s", "kinit", "chpasswd", "bw unlock"], r#"(\b(?:gh auth login[^\n|;&<]*--with-token|sudo\s+-S[^\n|;&<]*|kinit[^\n|;&<]*|chpasswd|bw unlock)\s*<<<\s*)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&]{4,})"#, flag),
-        (&["gh secret set", "with-token", "passwd"], r#"(\b(?:echo|printf)\s+(?:-\w+\s+)?)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s|;&"']{3,})(?:\s*\|\s*(?:sudo\s+)?(?:gh (?:secret set|auth login)|passwd\b))"#, piped),
+        (
+            &["with-token", "sudo -s", "kinit", "chpasswd", "bw unlock"],
+            r#"(\b(?:gh auth login[^\n|;&<]*--with-token|sudo\s+-S[^\n|;&<]*|kinit[^\n|;&<]*|chpasswd|bw unlock)\s*<<<\s*)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&]{4,})"#,
+            flag,
+        ),
+        (
+            &["gh secret set", "with-token", "passwd"],
+            r#"(\b(?:echo|printf)\s+(?:-\w+\s+)?)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s|;&"']{3,})(?:\s*\|\s*(?:sudo\s+)?(?:gh (?:secret set|auth login)|passwd\b))"#,
+            piped,
+        ),
         (&["vault login"], r#"(\bvault\s+login\s+(?:-\S+\s+)*)([^\s"'`;|&=-][^\s"'`;|&=]{5,})"#, flag),
         (&["unseal"], r#"(\bunseal\s+)([A-Za-z0-9+/=]{16,})"#, flag),
         (&["zip "], command!(r"(?:un)?zip", r"\s-P\s*"), flag),
@@ -265,20 +273,38 @@ pub(super) fn steps() -> Vec<Named> {
             (!is_flag_of_other(&found[2])).then(|| flag(found)).flatten()
         }),
         (&["openssl"], command!(r"openssl\s+enc", r"\s-k\s+"), flag),
-        (&["htpasswd", "mosquitto_passwd"], r#"(\b(?:htpasswd|mosquitto_passwd)\s+(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+)([^\s;|&]{3,})"#, flag),
+        (
+            &["htpasswd", "mosquitto_passwd"],
+            r#"(\b(?:htpasswd|mosquitto_passwd)\s+(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+)([^\s;|&]{3,})"#,
+            flag,
+        ),
         (&["smbclient", "rpcclient"], command!(r"smbclient|rpcclient|net", r"\s-U\s*[\x22']?[^\s%]{1,60}%"), flag),
         (&["http", "xh "], command!(r"https?|xh", r"\s(?:-a|--auth)[ =][^\s:]{1,60}:"), flag),
         (&["sqlplus"], r#"(\bsqlplus\s+(?:-\w+\s+)*[\x22']?\w+/)([^\s@"']{3,})"#, flag),
         (&["ssh-keygen"], command!(r"ssh-keygen", r"\s-[NP]\s+"), flag),
         (&["keyvault secret set"], command!(r"az\s+keyvault\s+secret\s+set", r"\s--value[ =]"), flag),
-        (&["secret-string", "put-secret-value"], r#"(\s--secret-string[ =])("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&-][^\s"'`;|&]{2,})"#, flag),
+        (
+            &["secret-string", "put-secret-value"],
+            r#"(\s--secret-string[ =])("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&-][^\s"'`;|&]{2,})"#,
+            flag,
+        ),
         (&["put-parameter"], command!(r"ssm\s+put-parameter", r"\s--value[ =]"), flag),
-        (&["config:set", "env:set", "env set"], r#"(\b(?:config:set|env:set|env set)\s+["']?[A-Z][A-Z0-9_]*[ =])([^\s"']{6,})"#, |found| {
-            has_digit(&found[2]).then(|| flag(found)).flatten()
-        }),
-        (&["npm set", "yarn config", "pnpm config"], r#"(?i)(\b(?:npm set|yarn config set|pnpm config set)\s+\S*(?:token|password|auth)[ =])([^\s"']{6,})"#, flag),
+        (
+            &["config:set", "env:set", "env set"],
+            r#"(\b(?:config:set|env:set|env set)\s+["']?[A-Z][A-Z0-9_]*[ =])([^\s"']{6,})"#,
+            |found| has_digit(&found[2]).then(|| flag(found)).flatten(),
+        ),
+        (
+            &["npm set", "yarn config", "pnpm config"],
+            r#"(?i)(\b(?:npm set|yarn config set|pnpm config set)\s+\S*(?:token|password|auth)[ =])([^\s"']{6,})"#,
+            flag,
+        ),
         (&["user-secrets"], r#"(\buser-secrets\s+set\s+(?:"[^"\n]+"|\S+)\s+)("[^"\n]{3,}"|\S{3,})"#, flag),
-        (&["nuget"], r#"(?i)(\bnuget\s+(?:push\s[^\n;|&]*?\s(?:-k|--api-key)|setapikey)\s+)([^\s;|&-][^\s;|&]{7,})"#, flag),
+        (
+            &["nuget"],
+            r#"(?i)(\bnuget\s+(?:push\s[^\n;|&]*?\s(?:-k|--api-key)|setapikey)\s+)([^\s;|&-][^\s;|&]{7,})"#,
+            flag,
+        ),
         (&["cargo login", "gem push"], r#"(\b(?:cargo login|gem push\s+--key)\s+)([^\s;|&-][^\s;|&]{7,})"#, flag),
         (&["http-basic"], r#"(\bhttp-basic\.\S+\s+\S+\s+)([^\s;|&]{3,})"#, flag),
         (&["useradd", "usermod"], command!(r"user(?:add|mod)", r"\s(?:-p|--password)[ =]"), flag),
@@ -300,37 +326,77 @@ pub(super) fn steps() -> Vec<Named> {
         (&["doctl"], command!(r"doctl", r"\s(?:-t|--access-token)[ =]"), flag),
         (&["password-command"], r#"(--password-command[ =]["']?(?:echo|printf)\s+)([^\s"';|&]{3,})"#, flag),
         (&["send "], r#"(\bsend\s+(?:--\s+)?\\*")([^"\n\\]{6,})(\\+[rn]\\*")"#, |found| {
-            (has_digit(&found[2]) && is_value(&found[2]) && !found[2].contains(' ')).then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
+            (has_digit(&found[2]) && is_value(&found[2]) && !found[2].contains(' '))
+                .then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
         }),
-        (&["set-initial-password", "mysqladmin"], r#"(\b(?:set-initial-password|mysqladmin\b[^\n;|&]*?\spassword)\s+)(["']?[^\s;|&]{3,})"#, flag),
+        (
+            &["set-initial-password", "mysqladmin"],
+            r#"(\b(?:set-initial-password|mysqladmin\b[^\n;|&]*?\spassword)\s+)(["']?[^\s;|&]{3,})"#,
+            flag,
+        ),
         (&["curl"], r#"(?i)(\s-H\s*\\?["'][\w-]*(?:token|key|secret|auth)[\w-]*:\s*)([^\s"'\\]{6,})"#, |found| {
-            (is_value(&found[2]) && has_digit(&found[2]) && !["bearer", "basic"].iter().any(|s| found[2].eq_ignore_ascii_case(s))).then(|| format!("{}{REDACTED}", &found[1]))
+            (is_value(&found[2])
+                && has_digit(&found[2])
+                && !["bearer", "basic"].iter().any(|s| found[2].eq_ignore_ascii_case(s)))
+            .then(|| format!("{}{REDACTED}", &found[1]))
         }),
         // Files of programs.
-        (&[":*:", ":5432:", ":5433:", ":6432:"], r"(?m)^((?:[A-Za-z0-9.-]{1,60}|\*):(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*.@-]{1,60}:)([^\s:]{4,})$", |found| {
-            (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1]))
-        }),
+        (
+            &[":*:", ":5432:", ":5433:", ":6432:"],
+            r"(?m)^((?:[A-Za-z0-9.-]{1,60}|\*):(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*.@-]{1,60}:)([^\s:]{4,})$",
+            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
         (
             &["requirepass", "masterauth", "bind_pw", "bindpw", "rootpw", "auth-user-pass", "_authtoken"],
             r#"((?:requirepass|masterauth|bind_pw|bindpw|rootpw|auth-user-pass)[ \t]+["']?)([^\s"'#][^\s"']{3,})"#,
             |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
         ),
         (
-            &["enable secret", "password 0", "password 7", "snmp-server", "server key", "isakmp key", "secret 5", "secret 0"],
+            &[
+                "enable secret",
+                "password 0",
+                "password 7",
+                "snmp-server",
+                "server key",
+                "isakmp key",
+                "secret 5",
+                "secret 0",
+            ],
             r"((?:enable secret|password|snmp-server community|server key|isakmp key|secret)[ \t]+(?:[05789][ \t]+)?)([A-Za-z0-9!@#%^&*_+=./$-]{6,})",
-            |found| (is_value(&found[2]) && has_digit(&found[2]) && found[2].len() >= 8).then(|| format!("{}{REDACTED}", &found[1])),
+            |found| {
+                (is_value(&found[2]) && has_digit(&found[2]) && found[2].len() >= 8)
+                    .then(|| format!("{}{REDACTED}", &found[1]))
+            },
         ),
-        (&["static:"], r"(\bstatic:[^\s:]+:)(\S{4,})", |found| is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))),
+        (&["static:"], r"(\bstatic:[^\s:]+:)(\S{4,})", |found| {
+            is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
+        }),
         // variable "db_password" { default = "X" }
-        (&["variable"], concat!(r"(?i)(variable\s+\\*\x22[\w-]*(?:", names!(), r")\\*\x22\s*\{[^{}]{0,200}?default\s*=\s*)(", quoted!(), r")"), named_apart),
+        (
+            &["variable"],
+            concat!(
+                r"(?i)(variable\s+\\*\x22[\w-]*(?:",
+                names!(),
+                r")\\*\x22\s*\{[^{}]{0,200}?default\s*=\s*)(",
+                quoted!(),
+                r")"
+            ),
+            named_apart,
+        ),
         // param adminPassword string = 'X', PrivateKey = X
         (&["connectionstring", "pwd=", "password="], r"(?i)(;\s*(?:pwd|password)\s*=\s*)([^;\x22'\s]{3,})", |found| {
             is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
         }),
         // A property of a name: <property name="password">X</property>
-        (&["name=", "key="], concat!(r"(?i)(<[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'][\w.-]*(?:", names!(), r")\\*[\x22'][^<>]*>\s*)([^<>\s]{4,})"), |found| {
-            (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1]))
-        }),
+        (
+            &["name=", "key="],
+            concat!(
+                r"(?i)(<[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'][\w.-]*(?:",
+                names!(),
+                r")\\*[\x22'][^<>]*>\s*)([^<>\s]{4,})"
+            ),
+            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
         // A user and a password for a call.
         (
             &["basicauth", "networkcredential", "auth=", "auth:", "getconnection"],
@@ -476,9 +542,46 @@ fn is_random(text: &str) -> bool {
 
 /// Words that sentences have, and phrases at random have not.
 pub(super) const SENTENCE: [&str; 40] = [
-    "the", "that", "for", "your", "and", "with", "this", "not", "you", "from", "used", "can", "was", "has", "have", "must",
-    "are", "should", "will", "when", "which", "now", "only", "too", "but", "its", "than", "password", "passphrase", "key",
-    "incorrect", "wrong", "required", "invalid", "correct for", "set", "empty", "then", "does", "did",
+    "the",
+    "that",
+    "for",
+    "your",
+    "and",
+    "with",
+    "this",
+    "not",
+    "you",
+    "from",
+    "used",
+    "can",
+    "was",
+    "has",
+    "have",
+    "must",
+    "are",
+    "should",
+    "will",
+    "when",
+    "which",
+    "now",
+    "only",
+    "too",
+    "but",
+    "its",
+    "than",
+    "password",
+    "passphrase",
+    "key",
+    "incorrect",
+    "wrong",
+    "required",
+    "invalid",
+    "correct for",
+    "set",
+    "empty",
+    "then",
+    "does",
+    "did",
 ];
 
 /// How a sentence begins that tells one.
@@ -509,7 +612,8 @@ const TOLD: &[&str] = &[
 ];
 
 /// One of them is in every name of a secret.
-pub(super) const MARKS: &[&str] = &["pass", "pw", "psk", "_pat", "secret", "token", "key", "credential", "mnemonic", "phrase"];
+pub(super) const MARKS: &[&str] =
+    &["pass", "pw", "psk", "_pat", "secret", "token", "key", "credential", "mnemonic", "phrase"];
 
 /// The value beside the name of a secret, where both are values themselves.
 fn named_apart(found: &Captures<'_>) -> Option<String> {

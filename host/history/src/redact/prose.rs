@@ -1,40 +1,102 @@
 //! Secrets that sentences tell, in the languages that people write in: the word for one, and near it what no language has.
 
-use std::sync::OnceLock;
-
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
 use super::{REDACTED, Span, named};
 
 /// Words for secrets. A sentence tells one near such a word.
 pub(super) const WORDS: &[&str] = &[
-    "password", "passwd", "passcode", "passphrase", "pass", "pwd", "pw", "creds", "credentials", "api key", "api-key", "access key",
-    "master key", "encryption key", "secret key", "private key", "signing key", "token", "secret", "recovery code", "login", "user/pass",
-    "passwort", "kennwort", "mot de passe", "mdp", "contraseña", "contrasena", "clave", "senha", "palavra-passe", "parola", "wachtwoord",
-    "hasło", "haslo", "lösenord", "adgangskode", "passord", "salasana", "heslo", "jelszó", "şifre", "sifre", "пароль", "Пароль",
-    "κωδικός", "Κωδικός", "κωδικός", "סיסמה", "סיסמא", "كلمة المرور", "كلمة السر", "密码", "密碼", "口令", "パスワード", "暗証番号", "비밀번호", "암호", "mật khẩu", "Mật khẩu",
-    "รหัสผ่าน", "पासवर्ड", "kata sandi", "şifreniz", "лозинка", "парола",
+    "password",
+    "passwd",
+    "passcode",
+    "passphrase",
+    "pass",
+    "pwd",
+    "pw",
+    "creds",
+    "credentials",
+    "api key",
+    "api-key",
+    "access key",
+    "master key",
+    "encryption key",
+    "secret key",
+    "private key",
+    "signing key",
+    "token",
+    "secret",
+    "recovery code",
+    "login",
+    "user/pass",
+    "passwort",
+    "kennwort",
+    "mot de passe",
+    "mdp",
+    "contraseña",
+    "contrasena",
+    "clave",
+    "senha",
+    "palavra-passe",
+    "parola",
+    "wachtwoord",
+    "hasło",
+    "haslo",
+    "lösenord",
+    "adgangskode",
+    "passord",
+    "salasana",
+    "heslo",
+    "jelszó",
+    "şifre",
+    "sifre",
+    "пароль",
+    "Пароль",
+    "κωδικός",
+    "Κωδικός",
+    "κωδικός",
+    "סיסמה",
+    "סיסמא",
+    "كلمة المرور",
+    "كلمة السر",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "暗証番号",
+    "비밀번호",
+    "암호",
+    "mật khẩu",
+    "Mật khẩu",
+    "รหัสผ่าน",
+    "पासवर्ड",
+    "kata sandi",
+    "şifreniz",
+    "лозинка",
+    "парола",
 ];
 
 /// How many words may stand between.
 const MAX_BETWEEN: usize = 6;
 
-/// What sentences tell.
-pub(super) fn spans(text: &str) -> Vec<Span> {
-    static FINDER: OnceLock<Option<AhoCorasick>> = OnceLock::new();
-    let build = || {
-        let builder = &mut AhoCorasick::builder();
-        builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(WORDS).ok()
-    };
-    let Some(finder) = FINDER.get_or_init(build) else { return Vec::new() };
+/// What sentences tell near these words.
+pub(super) fn spans(text: &str, near: &[Span]) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
-    for found in finder.find_iter(text) {
+    for (number, (start, end)) in near.iter().copied().enumerate() {
+        // `pass` of `password`
+        let is_part = near.get(number + 1).is_some_and(|next| next.0 == start)
+            || !text.is_char_boundary(start)
+            || !text.is_char_boundary(end);
+        if is_part {
+            continue;
+        }
         let bytes = text.as_bytes();
-        let (start, end) = (found.start(), found.end());
-        let is_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/'));
+        let is_word = |byte: Option<&u8>| {
+            byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/'))
+        };
         // Names in code are looked at elsewhere.
         let is_ascii = text[start..end].is_ascii();
-        if is_ascii && (is_word(start.checked_sub(1).and_then(|at| bytes.get(at))) || bytes.get(end) == Some(&b'_')) {
+        if is_ascii
+            && (is_word(start.checked_sub(1).and_then(|at| bytes.get(at)))
+                || bytes.get(end).is_some_and(|byte| *byte == b'_' || (byte.is_ascii_alphanumeric() && *byte != b's')))
+        {
             continue;
         }
         if let Some(span) = after(text, end).or_else(|| before(text, start))
@@ -60,8 +122,8 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn after(text: &str, from: usize) -> Option<Span> {
-    let line = text[from..].split(['\n', '|', '│']).next().unwrap_or_default();
-    let line = &line[..line.floor_char_boundary(400)];
+    let line = &text[from..text.floor_char_boundary((from + 400).min(text.len()))];
+    let line = line.split(['\n', '|', '│']).next().unwrap_or_default();
     for (number, (at, word)) in words(line).take(MAX_BETWEEN + 1).enumerate() {
         // The rest of its own word, as an ending: `kata sandinya`.
         if number == 0 && at == 0 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {
@@ -71,7 +133,8 @@ fn after(text: &str, from: usize) -> Option<Span> {
             return Some((from + at + start, from + at + end));
         }
         let is_leader = word.bytes().all(|byte| byte == b'.');
-        let is_end = !is_leader && word.ends_with(['.', ';', '?', '!']) || word.contains(REDACTED) || word.starts_with("//");
+        let is_end =
+            !is_leader && word.ends_with(['.', ';', '?', '!']) || word.contains(REDACTED) || word.starts_with("//");
         let is_code = word.contains(['(', '{', '=']) && word.len() > 2;
         if is_end || is_code {
             return None;
@@ -89,7 +152,10 @@ fn before(text: &str, to: usize) -> Option<Span> {
     let line = text[from..to].rsplit('\n').next().unwrap_or_default();
     let from = to - line.len();
     let all: Vec<(usize, &str)> = words(line).collect();
-    let mut rest = all.iter().rev().skip_while(|(_, word)| matches!(*word, "the" | "my" | "your" | "our" | "a" | "new" | "root" | "admin"));
+    let mut rest = all
+        .iter()
+        .rev()
+        .skip_while(|(_, word)| matches!(*word, "the" | "my" | "your" | "our" | "a" | "new" | "root" | "admin"));
     let (_, link) = rest.next()?;
     if !matches!(*link, "is" | "as" | "was" | "=") {
         return None;
@@ -100,7 +166,9 @@ fn before(text: &str, to: usize) -> Option<Span> {
 
 /// What in a word is a secret: a run that has digits, and changes between kinds of letters as words do not.
 fn told(word: &str) -> Option<Span> {
-    let trimmed = word.trim_matches(|c: char| matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '*' | '…'));
+    let trimmed = word.trim_matches(|c: char| {
+        matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '*' | '…')
+    });
     let mut start = word.find(trimmed).filter(|_| !trimmed.is_empty())?;
     let mut value = trimmed;
     // `admin/X`, `me:X`
@@ -111,9 +179,16 @@ fn told(word: &str) -> Option<Span> {
         start += owner.len() + 1;
         value = rest;
     }
-    let is_address = value.contains("://") || value.contains("..") || value.split_once('@').is_some_and(|(_, host)| host.contains('.'));
+    let is_address = value.contains("://")
+        || value.contains("..")
+        || value.split_once('@').is_some_and(|(_, host)| host.contains('.'));
     let is_place = value.contains(['/', '(', ')', '[', ']', '<', '>', '{', '}', '\\', ',']);
-    if value.len() < 8 || is_address || is_place || value.contains(REDACTED) || value.starts_with(['-', '$', '%', '@', '#']) {
+    if value.len() < 8
+        || is_address
+        || is_place
+        || value.contains(REDACTED)
+        || value.starts_with(['-', '$', '%', '@', '#'])
+    {
         return None;
     }
     let kind = |byte: u8| match byte {
@@ -126,7 +201,11 @@ fn told(word: &str) -> Option<Span> {
     let has_letters = value.bytes().any(|byte| byte.is_ascii_alphabetic());
     let is_constant = value.contains('_') && !value.bytes().any(|byte| byte.is_ascii_lowercase());
     // Commits, identifiers and dates have no large letters.
-    let is_secret = named::has_digit(value) && has_letters && changes >= 5 && !is_constant && named::is_mixed(value)
+    let is_secret = named::has_digit(value)
+        && has_letters
+        && changes >= 5
+        && !is_constant
+        && named::is_mixed(value)
         && value.bytes().filter(|byte| kind(*byte) == 3).count() <= 3;
     is_secret.then_some((start, start + value.len()))
 }

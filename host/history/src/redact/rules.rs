@@ -390,9 +390,19 @@ pub(super) const RULES: [Rule; 107] = [
         "developers.cloudflare.com/fundamentals/api/get-started/token-formats",
     )
     .mixed(),
-    rule("Sourcegraph", &["sgp_"], r"\bsgp_[A-Za-z0-9_]{40,}", "sourcegraph.com/docs/cli/how-tos/creating_an_access_token"),
+    rule(
+        "Sourcegraph",
+        &["sgp_"],
+        r"\bsgp_[A-Za-z0-9_]{40,}",
+        "sourcegraph.com/docs/cli/how-tos/creating_an_access_token",
+    ),
     rule("Zuplo", &["zpka_"], r"\bzpka_[A-Za-z0-9_]{32,}", "zuplo.com/docs/articles/api-key-leak-detection"),
-    rule("PASETO", &[".local.", ".public."], r"\bv[1-4]\.(?:local|public)\.[\w-]{40,}", "github.com/paseto-standard/paseto-spec"),
+    rule(
+        "PASETO",
+        &[".local.", ".public."],
+        r"\bv[1-4]\.(?:local|public)\.[\w-]{40,}",
+        "github.com/paseto-standard/paseto-spec",
+    ),
     rule(
         "Zapier webhook",
         &["hooks.zapier.com/"],

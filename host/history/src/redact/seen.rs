@@ -5,8 +5,9 @@ use super::{REDACTED, Span};
 
 /// One of these is in every text that is decoded to another one that may have secrets.
 pub(super) const MARKS: &[&str] = &[
-    "\u{1b}", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}", "\\\"",
-    "\\n", "\\u00", "\\x2", "\\x3", "\\/", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a", "%40", "%27",
+    "\u{1b}", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
+    "\u{feff}", "\\\"", "\\n", "\\u00", "\\x2", "\\x3", "\\/", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a",
+    "%40", "%27",
 ];
 
 /// Lists of words, such as a command line, that have an option.
@@ -19,12 +20,14 @@ const MAX_TOKEN: usize = 4096;
 const INVISIBLE: [&str; 6] = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}"];
 
 /// A text that was made from another one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) text: String,
-    /// Where each byte of it begins in the original, and where the last one ends.
-    at: Vec<usize>,
-    /// What was taken out, in the original.
+    /// Where stretches of it begin, and where each was in the original.
+    pieces: Vec<Span>,
+    /// Where the original ends.
+    end: usize,
+    /// What was taken out of it, in their order and apart.
     taken: Vec<Span>,
 }
 
@@ -34,17 +37,7 @@ impl Seen {
         let mut joins = joins.to_vec();
         joins.sort_unstable();
         joins.dedup();
-        let mut seen = Self { text: String::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1), taken: Vec::new() };
-        let mut last = 0;
-        for (start, end) in joins {
-            if start >= last && text.is_char_boundary(start) && text.is_char_boundary(end) {
-                seen.copy(&text[last..start], last);
-                last = end;
-            }
-        }
-        seen.copy(&text[last..], last);
-        seen.at.push(text.len());
-        seen
+        Self::parted(text, &joins, "")
     }
 
     /// A text with the words of its lists parted by spaces, as in a command line.
@@ -53,7 +46,8 @@ impl Seen {
         let bytes = text.as_bytes();
         for at in memchr::memchr_iter(b',', bytes) {
             let Some(quote @ (b'"' | b'\'')) = at.checked_sub(1).map(|before| bytes[before]) else { continue };
-            let mut next = at + 1 + bytes[at + 1..].iter().take(40).take_while(|byte| byte.is_ascii_whitespace()).count();
+            let mut next =
+                at + 1 + bytes[at + 1..].iter().take(40).take_while(|byte| byte.is_ascii_whitespace()).count();
             // Quotes may be escaped, all alike.
             let escapes = bytes[..at - 1].iter().rev().take(3).take_while(|byte| **byte == b'\\').count();
             next += bytes[next..].iter().take(escapes).take_while(|byte| **byte == b'\\').count();
@@ -61,58 +55,63 @@ impl Seen {
                 joins.push((at - 1 - escapes, next + 1));
             }
         }
-        let mut seen = Self { text: String::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1), taken: Vec::new() };
+        Self::parted(text, &joins, " ")
+    }
+
+    fn parted(text: &str, joins: &[Span], between: &str) -> Self {
+        let mut seen = Self { text: String::with_capacity(text.len()), end: text.len(), ..Self::default() };
         let mut last = 0;
         for (start, end) in joins {
             // An empty word: its quote is that of two gaps.
-            if start >= last {
-                seen.copy(&text[last..start], last);
-                seen.copy(" ", start);
-                last = end;
+            if *start >= last
+                && let (Some(part), true) = (text.get(last..*start), text.is_char_boundary(*end))
+            {
+                seen.copy(part, last);
+                seen.copy(between, *start);
+                last = *end;
             }
         }
         seen.copy(&text[last..], last);
-        seen.at.push(text.len());
         seen
     }
 
-    /// A text with so many layers of escapes decoded; none if it has not so many.
-    pub(super) fn decoded(text: &str, layers: usize) -> Option<Self> {
-        let mut seen = Self { text: text.to_owned(), at: (0..=text.len()).collect(), taken: Vec::new() };
+    /// Stretches of a text with so many layers of escapes decoded; none if they have not so many.
+    pub(super) fn decoded(text: &str, around: &[Span], layers: usize) -> Option<Self> {
+        let mut seen = Self { end: text.len(), ..Self::default() };
+        for (start, end) in around {
+            seen.copy(text.get(*start..*end)?, *start);
+            seen.copy("\n", *end);
+        }
         for _ in 0..layers {
-            let mut next = Self { text: String::with_capacity(text.len()), at: Vec::with_capacity(text.len() + 1), taken: Vec::new() };
-            let mut place = 0;
-            let mut is_changed = false;
-            while place < seen.text.len() {
-                let rest = &seen.text[place..];
-                let plain = rest.bytes().take_while(|byte| !matches!(byte, b'\\' | b'&' | b'%' | 0x1b | 0xc2 | 0xe2 | 0xef)).count();
-                for offset in 0..plain {
-                    next.at.push(seen.at[place + offset]);
-                }
-                next.text.push_str(&rest[..plain]);
+            let mut next = Self { text: String::with_capacity(seen.text.len()), end: seen.end, ..Self::default() };
+            let (mut place, mut is_changed, mut piece) = (0, false, 0);
+            let bytes = seen.text.as_bytes();
+            while place < bytes.len() {
+                let plain = bytes[place..]
+                    .iter()
+                    .take_while(|byte| !matches!(byte, b'\\' | b'&' | b'%' | 0x1b | 0xc2 | 0xe2 | 0xef))
+                    .count();
+                seen.copy_to(&mut next, place, place + plain, &mut piece);
                 place += plain;
                 let Some(rest) = seen.text.get(place..).filter(|rest| !rest.is_empty()) else { continue };
                 let (length, sign) = code(rest);
-                match (length, sign) {
-                    (0, _) => {
-                        let length = rest.chars().next().map_or(1, char::len_utf8);
-                        for offset in 0..length {
-                            next.at.push(seen.at[place + offset]);
-                        }
-                        next.text.push_str(&rest[..length]);
-                        place += length;
-                    }
-                    (length, sign) => {
-                        is_changed = true;
-                        if let Some(sign) = sign {
-                            next.text.push(sign);
-                            next.at.extend(std::iter::repeat_n(seen.at[place], sign.len_utf8()));
-                        }
-                        place += length;
-                    }
+                if length == 0 {
+                    let length = rest.chars().next().map_or(1, char::len_utf8);
+                    seen.copy_to(&mut next, place, place + length, &mut piece);
+                    place += length;
+                    continue;
+                }
+                is_changed = true;
+                let at = seen.origin(place);
+                if let Some(sign) = sign {
+                    next.copy(sign.encode_utf8(&mut [0; 4]), at);
+                }
+                place += length;
+                // What follows is not where the sign was.
+                if place < bytes.len() {
+                    next.pieces.push((next.text.len(), seen.origin(place)));
                 }
             }
-            next.at.push(text.len());
             if !is_changed {
                 return None;
             }
@@ -121,38 +120,97 @@ impl Seen {
         Some(seen)
     }
 
+    /// Adds a stretch, which is in the original from a place on.
     fn copy(&mut self, part: &str, from: usize) {
-        self.text.push_str(part);
-        self.at.extend(from..from + part.len());
+        if !part.is_empty() {
+            self.pieces.push((self.text.len(), from));
+            self.text.push_str(part);
+        }
     }
 
-    /// Takes stretches of the text out, which are in their order.
-    pub(super) fn take(&mut self, spans: &[Span]) {
-        let mut at = Vec::with_capacity(self.at.len());
-        let mut last = 0;
-        for (start, end) in spans {
-            let (Some(from), Some(to)) = (self.at.get(*start).copied(), self.at.get(*end).copied()) else { return };
-            self.taken.push((from, to));
-            at.extend_from_slice(self.at.get(last..*start).unwrap_or_default());
-            at.extend(std::iter::repeat_n(from, REDACTED.len()));
-            last = *end;
+    /// Adds a stretch of this text to another one, with where it was in the original.
+    fn copy_to(&self, next: &mut Self, start: usize, end: usize, piece: &mut usize) {
+        if start >= end {
+            return;
         }
-        at.extend_from_slice(self.at.get(last..).unwrap_or_default());
-        self.at = at;
+        next.pieces.push((next.text.len(), self.origin(start)));
+        while let Some((at, from)) = self.pieces.get(*piece).filter(|(at, _)| *at < end) {
+            if *at > start {
+                next.pieces.push((next.text.len() + at - start, *from));
+            }
+            *piece += 1;
+        }
+        next.text.push_str(&self.text[start..end]);
+    }
+
+    /// Where a place of the text, as it was made, is in the original.
+    fn origin(&self, place: usize) -> usize {
+        let after = self.pieces.partition_point(|(at, _)| *at <= place);
+        let (at, from) = after.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
+        (from + place - at).min(self.end)
+    }
+
+    /// Takes stretches of the text out, which are in their order. The text has [`REDACTED`] for those before.
+    pub(super) fn take(&mut self, spans: &[Span]) {
+        let mut made: Vec<Span> =
+            spans.iter().map(|(start, end)| (self.made(*start, false), self.made(*end, true))).collect();
+        made.append(&mut self.taken);
+        self.taken = merged(made);
+    }
+
+    /// Where a place of the text, as it is now, was when it was made.
+    fn made(&self, place: usize, is_end: bool) -> usize {
+        let (mut now, mut made) = (0, 0);
+        for (start, end) in &self.taken {
+            let plain = start - made;
+            if place <= now + plain {
+                break;
+            }
+            now += plain;
+            made = *end;
+            if place < now + REDACTED.len() {
+                return if is_end { *end } else { *start };
+            }
+            now += REDACTED.len();
+        }
+        made + (place - now)
     }
 
     /// What was taken out, in the original, in its order and apart.
-    pub(super) fn spans(mut self) -> Vec<Span> {
-        self.taken.sort_unstable();
-        let mut spans: Vec<Span> = Vec::new();
-        for (start, end) in self.taken {
-            match spans.last_mut() {
-                Some(last) if start < last.1 => last.1 = last.1.max(end),
-                _ => spans.push((start, end)),
-            }
-        }
-        spans
+    pub(super) fn spans(self) -> Vec<Span> {
+        let origin = |place: usize, is_end: bool| match is_end && place > 0 {
+            // Behind its last sign, and not where the next one is.
+            true => self.after(place),
+            false => self.origin(place),
+        };
+        merged(self.taken.iter().map(|(start, end)| (origin(*start, false), origin(*end, true))).collect())
     }
+
+    /// Where a stretch that ends at a place ends in the original.
+    fn after(&self, place: usize) -> usize {
+        let next = self.pieces.partition_point(|(at, _)| *at < place);
+        let (at, from) = next.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
+        let end = from + place - at;
+        // An escape is longer than its sign: it ends where the next piece begins.
+        match self.pieces.get(next).filter(|(at, _)| *at == place) {
+            Some((_, from)) if *from > end && *from - end < 64 => *from,
+            _ => end.min(self.end),
+        }
+    }
+}
+
+/// Stretches in their order and apart.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|(start, end)| start < end);
+    spans.sort_unstable();
+    let mut merged: Vec<Span> = Vec::new();
+    for (start, end) in spans {
+        match merged.last_mut() {
+            Some(last) if start < last.1 => last.1 = last.1.max(end),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
 }
 
 /// The length of an escape at the start of a text, and what it stands for: nothing, if that is not seen.
@@ -162,13 +220,13 @@ fn code(text: &str) -> (usize, Option<char>) {
         0x1b => (escape_sequence(&text[1..]).map_or(0, |length| 1 + length), None),
         b'\\' => backslash(text),
         b'&' => entity(text),
-        b'%' => match bytes.get(1..3).and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
-            Some(sign) if (0x20..0x7f).contains(&sign) => (3, char::from_u32(sign)),
-            _ => (0, None),
-        },
-        _ => {
-            (INVISIBLE.iter().find(|sign| text.starts_with(**sign)).map_or(0, |sign| sign.len()), None)
+        b'%' => {
+            match bytes.get(1..3).and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+                Some(sign) if (0x20..0x7f).contains(&sign) => (3, char::from_u32(sign)),
+                _ => (0, None),
+            }
         }
+        _ => (INVISIBLE.iter().find(|sign| text.starts_with(**sign)).map_or(0, |sign| sign.len()), None),
     }
 }
 
@@ -202,12 +260,16 @@ fn backslash(text: &str) -> (usize, Option<char>) {
 }
 
 fn entity(text: &str) -> (usize, Option<char>) {
-    for (name, sign) in [("&quot;", '"'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&apos;", '\''), ("&nbsp;", ' ')] {
+    for (name, sign) in
+        [("&quot;", '"'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&apos;", '\''), ("&nbsp;", ' ')]
+    {
         if text.starts_with(name) {
             return (name.len(), Some(sign));
         }
     }
-    let Some(number) = text.strip_prefix("&#").and_then(|rest| rest.get(..rest.bytes().take(8).position(|b| b == b';')?)) else {
+    let Some(number) =
+        text.strip_prefix("&#").and_then(|rest| rest.get(..rest.bytes().take(8).position(|b| b == b';')?))
+    else {
         return (0, None);
     };
     let code = match number.strip_prefix(['x', 'X']) {
@@ -221,7 +283,8 @@ fn entity(text: &str) -> (usize, Option<char>) {
 /// Signs that can't be seen are no end of it either.
 pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
     let bytes = text.as_bytes();
-    let is_of = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~');
+    let is_of =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~');
     let (mut at, most) = (start, (start + MAX_TOKEN).min(bytes.len()));
     loop {
         let length = bytes[at..most].iter().take_while(|byte| is_of(byte)).count();
@@ -242,7 +305,11 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
                 }
             }
             next += 1;
-            next += bytes[next..].iter().take(40).take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'+')).count();
+            next += bytes[next..]
+                .iter()
+                .take(40)
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'+'))
+                .count();
         }
         let follows = bytes.get(next..).unwrap_or_default().iter().take(8).take_while(|byte| is_of(byte)).count();
         // The end of a sentence or a list of short words is none of a token.

@@ -199,13 +199,7 @@ fn tokens(seed: &mut Seed) -> Vec<(String, String)> {
             all.push((before.to_owned(), seed.hex(length)));
         }
     }
-    for (before, length) in [
-        ("AKIA", 16),
-        ("ASIA", 16),
-        ("NRAK-", 27),
-        ("AGE-SECRET-KEY-1", 58),
-        ("AKCp8", 68),
-    ] {
+    for (before, length) in [("AKIA", 16), ("ASIA", 16), ("NRAK-", 27), ("AGE-SECRET-KEY-1", 58), ("AKCp8", 68)] {
         if length > 0 {
             all.push((before.to_owned(), seed.upper(length)));
         }
@@ -230,7 +224,14 @@ fn tokens(seed: &mut Seed) -> Vec<(String, String)> {
         ("zpka_", 40),
     ] {
         if length > 0 {
-            all.push((before.to_owned(), if matches!(before, "oy2" | "rdme_" | "csk-" | "napi_") { seed.lower(length) } else { seed.any(length) }));
+            all.push((
+                before.to_owned(),
+                if matches!(before, "oy2" | "rdme_" | "csk-" | "napi_") {
+                    seed.lower(length)
+                } else {
+                    seed.any(length)
+                },
+            ));
         }
     }
     // Forms of several parts.
@@ -258,16 +259,30 @@ fn tokens(seed: &mut Seed) -> Vec<(String, String)> {
         format!("tfp_{}_{}", seed.any(43), seed.any(14)),
         format!("abc8Q~{}", seed.any(34)),
         format!("HRKU-AA{}", seed.any(58)),
-        format!("A3-{}-{}-{}-{}-{}-{}", seed.upper(6), seed.upper(6), seed.upper(5), seed.upper(5), seed.upper(5), seed.upper(5)),
+        format!(
+            "A3-{}-{}-{}-{}-{}-{}",
+            seed.upper(6),
+            seed.upper(6),
+            seed.upper(5),
+            seed.upper(5),
+            seed.upper(5),
+            seed.upper(5)
+        ),
         format!("sk-{}T3BlbkFJ{}", seed.any(20), seed.any(20)),
         format!("xoxe-1-{}", seed.any(146)),
         format!("v1.0-{}-{}", seed.hex(24), seed.hex(146)),
         format!("mongodb+srv://app:{}@cluster0.ab1cd.mongodb.net/x", seed.any(16)),
         format!("amqps://svc:{}@mq.example.com:5671/%2f", seed.any(16)),
-        format!("DefaultEndpointsProtocol=https;AccountName=acme;AccountKey={}==;EndpointSuffix=core.windows.net", seed.base64(86)),
+        format!(
+            "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey={}==;EndpointSuffix=core.windows.net",
+            seed.base64(86)
+        ),
         format!("https://acme.blob.core.windows.net/c?sv=2024-11-04&sr=c&sig={}%3D", seed.any(43)),
         format!("SharedAccessSignature sr=hub&sig={}%3D&se=1790000000&skn=device", seed.any(43)),
-        format!("Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey={}=", seed.base64(43)),
+        format!(
+            "Endpoint=sb://x.servicebus.windows.net/;SharedAccessKeyName=Root;SharedAccessKey={}=",
+            seed.base64(43)
+        ),
         format!("https://acme.webhook.office.com/webhookb2/{0}@{0}/IncomingWebhook/{1}/{0}", seed.uuid(), seed.hex(32)),
         format!("https://hooks.zapier.com/hooks/catch/1234567/{}/", seed.lower(7)),
         format!("https://{}@o12345.ingest.sentry.io/678", seed.hex(32)),
@@ -314,14 +329,55 @@ fn services(table: &mut Table, seed: &mut Seed) {
     }
     // Without a form of their own: known by the service's name.
     for name in [
-        "DATADOG_API_KEY", "DD_APP_KEY", "ALGOLIA_ADMIN_KEY", "ADAFRUIT_KEY", "ASANA_SECRET", "BITBUCKET_CLIENT_SECRET",
-        "CODECOV_TOKEN", "COHERE_API_KEY", "COINBASE_SECRET", "CONFLUENT_SECRET", "DEEPSEEK_API_KEY", "DRONE_TOKEN",
-        "ETSY_KEY", "FASTLY_API_TOKEN", "FINICITY_TOKEN", "FRESHBOOKS_TOKEN", "GITTER_TOKEN", "GOCARDLESS_TOKEN",
-        "HUBSPOT_KEY", "INTERCOM_TOKEN", "KRAKEN_KEY", "KUCOIN_SECRET", "LAUNCHDARKLY_TOKEN", "LINKEDIN_SECRET",
-        "LOB_KEY", "MAPBOX_TOKEN", "MATTERMOST_TOKEN", "MISTRAL_API_KEY", "NETLIFY_TOKEN", "NYTIMES_KEY", "OKTA_TOKEN",
-        "PLAID_SECRET", "RAPIDAPI_KEY", "SENDBIRD_TOKEN", "SNYK_TOKEN", "SQUARESPACE_KEY", "SUMOLOGIC_KEY",
-        "TRAVIS_TOKEN", "TWITCH_SECRET", "TWITTER_BEARER_TOKEN", "YANDEX_KEY", "ZENDESK_SECRET", "VOYAGE_API_KEY",
-        "TOGETHER_API_KEY", "ELEVENLABS_KEY", "ASSEMBLYAI_KEY", "DEEPGRAM_SECRET", "WANDB_API_KEY", "QDRANT_KEY",
+        "DATADOG_API_KEY",
+        "DD_APP_KEY",
+        "ALGOLIA_ADMIN_KEY",
+        "ADAFRUIT_KEY",
+        "ASANA_SECRET",
+        "BITBUCKET_CLIENT_SECRET",
+        "CODECOV_TOKEN",
+        "COHERE_API_KEY",
+        "COINBASE_SECRET",
+        "CONFLUENT_SECRET",
+        "DEEPSEEK_API_KEY",
+        "DRONE_TOKEN",
+        "ETSY_KEY",
+        "FASTLY_API_TOKEN",
+        "FINICITY_TOKEN",
+        "FRESHBOOKS_TOKEN",
+        "GITTER_TOKEN",
+        "GOCARDLESS_TOKEN",
+        "HUBSPOT_KEY",
+        "INTERCOM_TOKEN",
+        "KRAKEN_KEY",
+        "KUCOIN_SECRET",
+        "LAUNCHDARKLY_TOKEN",
+        "LINKEDIN_SECRET",
+        "LOB_KEY",
+        "MAPBOX_TOKEN",
+        "MATTERMOST_TOKEN",
+        "MISTRAL_API_KEY",
+        "NETLIFY_TOKEN",
+        "NYTIMES_KEY",
+        "OKTA_TOKEN",
+        "PLAID_SECRET",
+        "RAPIDAPI_KEY",
+        "SENDBIRD_TOKEN",
+        "SNYK_TOKEN",
+        "SQUARESPACE_KEY",
+        "SUMOLOGIC_KEY",
+        "TRAVIS_TOKEN",
+        "TWITCH_SECRET",
+        "TWITTER_BEARER_TOKEN",
+        "YANDEX_KEY",
+        "ZENDESK_SECRET",
+        "VOYAGE_API_KEY",
+        "TOGETHER_API_KEY",
+        "ELEVENLABS_KEY",
+        "ASSEMBLYAI_KEY",
+        "DEEPGRAM_SECRET",
+        "WANDB_API_KEY",
+        "QDRANT_KEY",
         "WEAVIATE_KEY",
     ] {
         let value = seed.lower(32);
@@ -405,16 +461,72 @@ fn signs(table: &mut Table, seed: &mut Seed) {
 
 fn names(table: &mut Table, seed: &mut Seed) {
     for name in [
-        "DBPASS", "DBPASSWORD", "STRIPE_KEY", "JWT_KEY", "API_KEY_PROD", "password2", "PASSWORD_1", "SECRET_KEY_V2",
-        "db_password_staging", "PASS_PROD", "tokenProd", "MYSQL_PWD", "PGPASSWORD", "RootPassword", "adminPass",
-        "userPwd", "sftpPassword", "smtp_pass", "JWT_SECRET", "COOKIE_SECRET", "SESSION_KEY", "ENCRYPTION_KEY",
-        "AES_KEY", "HMAC_KEY", "SIGNING_KEY", "WEBHOOK_SECRET", "OPENAI_KEY", "AZURE_KEY", "SUPABASE_KEY",
-        "SERVICE_ROLE_KEY", "BOT_TOKEN", "GH_TOKEN", "NPM_TOKEN", "ACCESS_TOKEN_OLD", "REFRESH_TOKEN", "ID_TOKEN_TEST",
-        "AUTH_TOKEN_DEV", "apiKeyStaging", "api-key", "x-api-key", "apikey", "API_TOKEN_NEW", "PRIVATE_KEY_PASS",
-        "KEYSTORE_PASSWORD", "key_password", "WIFI_PSK", "vpn_psk", "VAULT_TOKEN", "UNSEAL_KEY", "MASTER_KEY_BACKUP",
-        "TF_VAR_db_password", "spring.datasource.password", "quarkus.datasource.password", "NEXTAUTH_SECRET",
-        "CLIENT_SECRET_LIVE", "SLACK_SIGNING_SECRET", "twilioAuthToken", "sendgridKey", "googleMapsApiKey", "passwd",
-        "passwort", "ADMIN_CREDENTIALS", "LDAP_BIND_PW", "root_pw", "bindpw", "proxyPass",
+        "DBPASS",
+        "DBPASSWORD",
+        "STRIPE_KEY",
+        "JWT_KEY",
+        "API_KEY_PROD",
+        "password2",
+        "PASSWORD_1",
+        "SECRET_KEY_V2",
+        "db_password_staging",
+        "PASS_PROD",
+        "tokenProd",
+        "MYSQL_PWD",
+        "PGPASSWORD",
+        "RootPassword",
+        "adminPass",
+        "userPwd",
+        "sftpPassword",
+        "smtp_pass",
+        "JWT_SECRET",
+        "COOKIE_SECRET",
+        "SESSION_KEY",
+        "ENCRYPTION_KEY",
+        "AES_KEY",
+        "HMAC_KEY",
+        "SIGNING_KEY",
+        "WEBHOOK_SECRET",
+        "OPENAI_KEY",
+        "AZURE_KEY",
+        "SUPABASE_KEY",
+        "SERVICE_ROLE_KEY",
+        "BOT_TOKEN",
+        "GH_TOKEN",
+        "NPM_TOKEN",
+        "ACCESS_TOKEN_OLD",
+        "REFRESH_TOKEN",
+        "ID_TOKEN_TEST",
+        "AUTH_TOKEN_DEV",
+        "apiKeyStaging",
+        "api-key",
+        "x-api-key",
+        "apikey",
+        "API_TOKEN_NEW",
+        "PRIVATE_KEY_PASS",
+        "KEYSTORE_PASSWORD",
+        "key_password",
+        "WIFI_PSK",
+        "vpn_psk",
+        "VAULT_TOKEN",
+        "UNSEAL_KEY",
+        "MASTER_KEY_BACKUP",
+        "TF_VAR_db_password",
+        "spring.datasource.password",
+        "quarkus.datasource.password",
+        "NEXTAUTH_SECRET",
+        "CLIENT_SECRET_LIVE",
+        "SLACK_SIGNING_SECRET",
+        "twilioAuthToken",
+        "sendgridKey",
+        "googleMapsApiKey",
+        "passwd",
+        "passwort",
+        "ADMIN_CREDENTIALS",
+        "LDAP_BIND_PW",
+        "root_pw",
+        "bindpw",
+        "proxyPass",
     ] {
         for form in ["N=V", "N: V", "\"N\": \"V\",", "N = \"V\""] {
             let value = seed.any(18);
@@ -474,27 +586,55 @@ fn colours(table: &mut Table, seed: &mut Seed) {
             let (value, token) = (seed.any(16), seed.any(36));
             let is_token = form.contains('T');
             let text = form.replace("TE[", "\0E[").replace('V', &value);
-            let text = if form.ends_with('T') { format!("{}{token}", &text[..text.len() - 1]) } else { text.replace('\0', &token) };
+            let text = if form.ends_with('T') {
+                format!("{}{token}", &text[..text.len() - 1])
+            } else {
+                text.replace('\0', &token)
+            };
             table.add("colours", text.replace("E[", &format!("{escape}[")), &[if is_token { &token } else { &value }]);
         }
     }
 }
 
 fn wrapped(table: &mut Table, seed: &mut Seed) {
-    for (before, length) in [("ghp_", 36), ("sk-ant-api03-", 93), ("xoxb-123456789012-", 40), ("AKIA", 16), ("glpat-", 20), ("hf_", 34), ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.", 43)] {
+    for (before, length) in [
+        ("ghp_", 36),
+        ("sk-ant-api03-", 93),
+        ("xoxb-123456789012-", 40),
+        ("AKIA", 16),
+        ("glpat-", 20),
+        ("hf_", 34),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.", 43),
+    ] {
         for join in ["\n", "\r\n", "\n    ", "\\\n", "\n> ", "\u{200b}", "\u{ad}"] {
             let random = if before == "AKIA" { seed.upper(length) } else { seed.any(length) };
             let half = length / 2;
-            table.add("wrapped tokens", format!("{before}{}{join}{}", &random[..half], &random[half..]), &[&random[..half], &random[half..]]);
+            table.add(
+                "wrapped tokens",
+                format!("{before}{}{join}{}", &random[..half], &random[half..]),
+                &[&random[..half], &random[half..]],
+            );
         }
     }
 }
 
 fn cut(table: &mut Table, seed: &mut Seed) {
     for sign in [',', ';', '&', ')', '}', ']', '(', '[', '{', '|', '#', '<', '>', '$', '%', '='] {
-        for form in ["password=V", "export DB_PASS=V", "password: V", "PASSWORD=V\nUSER=me", "--password=V", "--password V --host db", "password = V"] {
+        for form in [
+            "password=V",
+            "export DB_PASS=V",
+            "password: V",
+            "PASSWORD=V\nUSER=me",
+            "--password=V",
+            "--password V --host db",
+            "password = V",
+        ] {
             let (first, second) = (seed.any(6), seed.any(7));
-            table.add("passwords with separators", put(form, 'V', &format!("{first}{sign}{second}")), &[&first, &second]);
+            table.add(
+                "passwords with separators",
+                put(form, 'V', &format!("{first}{sign}{second}")),
+                &[&first, &second],
+            );
         }
     }
 }
@@ -513,15 +653,33 @@ fn keys(table: &mut Table, seed: &mut Seed) {
         table.add("keys", format!("  1\t{begin}\n  2\t{}\n  3\t{}\n", lines[0], lines[1]), &parts[..2]);
         table.add("keys", format!("\"{begin}\\n{}\\n{end}\\n\"", lines.join("\\n")), &parts);
         table.add("keys", format!("\"{begin}\\n\" +\n  \"{}\\n\" +\n", lines.join("\\n\" +\n  \"")), &parts);
-        table.add("keys", format!("{begin}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,{}\n\n{}", seed.hex(32).to_uppercase(), lines.join("\n")), &parts);
+        table.add(
+            "keys",
+            format!(
+                "{begin}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,{}\n\n{}",
+                seed.hex(32).to_uppercase(),
+                lines.join("\n")
+            ),
+            &parts,
+        );
         table.add("keys", format!("{begin} {} {end}", lines.join(" ")), &parts);
     }
-    for start in ["MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "MIIEpAIBAAKCAQEA", "MHcCAQEEI", "b3BlbnNzaC1rZXktdjEAAAAA", "MC4CAQAwBQYDK2VwBCIE", "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w"] {
+    for start in [
+        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+        "MIIEpAIBAAKCAQEA",
+        "MHcCAQEEI",
+        "b3BlbnNzaC1rZXktdjEAAAAA",
+        "MC4CAQAwBQYDK2VwBCIE",
+        "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w",
+    ] {
         let lines: Vec<String> = (0..2).map(|_| seed.base64(48)).collect();
         let parts: Vec<&str> = lines.iter().map(String::as_str).collect();
         table.add("keys", format!("it begins with\n{start}{}\n{}", lines[0], lines[1]), &parts);
     }
-    let putty = format!("PuTTY-User-{}-File-3: ssh-ed25519\nEncryption: none\nComment: c\nPublic-Lines: 1\nAAAA\nPrivate-Lines: 1\n", "Key");
+    let putty = format!(
+        "PuTTY-User-{}-File-3: ssh-ed25519\nEncryption: none\nComment: c\nPublic-Lines: 1\nAAAA\nPrivate-Lines: 1\n",
+        "Key"
+    );
     let body = seed.base64(48);
     table.add("keys", format!("{putty}{body}\nPrivate-MAC: {}", seed.hex(64)), &[&body]);
     for form in [
@@ -535,19 +693,57 @@ fn keys(table: &mut Table, seed: &mut Seed) {
     ] {
         let (one, two) = (seed.any(43), seed.any(43));
         let text = put(&put(form, 'V', &one), 'W', &two);
-        table.add("JSON web keys", text, if form.contains('W') { vec![one.as_str(), two.as_str()] } else { vec![one.as_str()] }.as_slice());
+        table.add(
+            "JSON web keys",
+            text,
+            if form.contains('W') { vec![one.as_str(), two.as_str()] } else { vec![one.as_str()] }.as_slice(),
+        );
     }
 }
 
 fn encodings(table: &mut Table, seed: &mut Seed) {
     let json = |text: &str| serde_json::to_string(text).unwrap();
-    let html = |text: &str| text.replace('&', "&amp;").replace('"', "&quot;").replace('\'', "&#39;").replace('<', "&lt;").replace('>', "&gt;");
-    let percent = |text: &str| text.bytes().map(|b| if b.is_ascii_alphanumeric() || b == b'_' { char::from(b).to_string() } else { format!("%{b:02X}") }).collect::<String>();
-    let unicode = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect::<String>();
-    for form in ["{\"password\": \"V\"}", "password=\"V\"", "{\"user\":\"me\",\"api_key\":\"V\"}", "<password>V</password>", "\"Authorization\": \"Bearer V\"", "<add key=\"DbPassword\" value=\"V\"/>", "postgres://me:V@db/x", "const token: string = 'V';"] {
+    let html = |text: &str| {
+        text.replace('&', "&amp;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#39;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+    };
+    let percent =
+        |text: &str| {
+            text.bytes()
+                .map(|b| {
+                    if b.is_ascii_alphanumeric() || b == b'_' { char::from(b).to_string() } else { format!("%{b:02X}") }
+                })
+                .collect::<String>()
+        };
+    let unicode = |text: &str| {
+        text.chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+            .collect::<String>()
+    };
+    for form in [
+        "{\"password\": \"V\"}",
+        "password=\"V\"",
+        "{\"user\":\"me\",\"api_key\":\"V\"}",
+        "<password>V</password>",
+        "\"Authorization\": \"Bearer V\"",
+        "<add key=\"DbPassword\" value=\"V\"/>",
+        "postgres://me:V@db/x",
+        "const token: string = 'V';",
+    ] {
         let value = seed.any(16);
         let text = put(form, 'V', &value);
-        let encoded = [json(&text), json(&json(&text)), json(&json(&json(&text))), html(&text), html(&html(&text)), percent(&text), unicode(&text)];
+        let encoded = [
+            json(&text),
+            json(&json(&text)),
+            json(&json(&json(&text))),
+            html(&text),
+            html(&html(&text)),
+            percent(&text),
+            unicode(&text),
+        ];
         for encoded in encoded {
             table.add("encodings", encoded, &[&value]);
         }
@@ -556,31 +752,139 @@ fn encodings(table: &mut Table, seed: &mut Seed) {
 
 fn commands(table: &mut Table, seed: &mut Seed) {
     for form in [
-        "gh secret set NPM --body V", "gh secret set NPM --body \"V\"", "gh secret set NPM -b V", "gh secret set X -bV",
-        "echo V | gh secret set X", "gh auth login --with-token <<< V", "vault login V", "vault login -method=userpass username=me password=V",
-        "vault kv put secret/app password=V", "vault unseal V", "vault operator unseal V", "zip -P V a.zip b", "zip -r -P 'V' a.zip b", "unzip -P V a.zip",
-        "7z a -pV a.7z b", "7z x a.7z -pV", "unrar x -pV a.rar", "openssl enc -aes-256-cbc -k V -in a", "openssl enc -pass pass:V -in a",
-        "openssl rsa -passin pass:V", "gpg --batch --passphrase V -d a", "gpg --passphrase 'V' --symmetric a", "htpasswd -b .htpasswd me V", "htpasswd -cbB f me V",
-        "smbclient -U me%V //srv/share", "mount -t cifs -o username=me,password=V //srv/s /m", "wget --user=me --password=V https://x",
-        "wget --http-password=V https://x", "http -a me:V https://x", "xh --auth me:V https://x", "psql \"host=db password=V\"", "PGPASSWORD=V psql -h db",
-        "MYSQL_PWD=V mysql", "mysql -uroot -pV db", "mysqladmin -u root password V", "mongosh -u me -p V", "redis-cli -a V", "redis-cli --pass V ping",
-        "sqlplus me/V@db", "sqlcmd -U sa -P V", "sshpass -p V ssh h", "sshpass -pV ssh h", "ssh-keygen -t rsa -N V -f k", "ssh-keygen -p -P V -N '' -f k",
-        "docker login -u me -p V", "docker login --password=V", "echo V | docker login --password-stdin -u me", "helm repo add x u --password V",
-        "kubectl create secret generic s --from-literal=k=V", "kubectl config set-credentials me --token=V", "kubectl --token V get pods",
-        "az login --service-principal -u i -p V --tenant t", "az keyvault secret set --vault-name v -n n --value V", "aws configure set aws_secret_access_key V",
-        "aws secretsmanager create-secret --name n --secret-string V", "aws ssm put-parameter --name n --type SecureString --value V",
-        "heroku config:set SECRET_X=V", "fly secrets set X=V", "netlify env:set API_KEY V", "vercel env add X --token V", "npm config set //r/:_authToken V",
-        "npm set //registry.npmjs.org/:_authToken=V", "yarn config set npmAuthToken V", "dotnet user-secrets set \"Db:Password\" \"V\"", "dotnet nuget push a.nupkg -k V",
-        "nuget setapikey V", "twine upload -u me -p V dist/*", "cargo login V", "gem push --key V", "composer config http-basic.h me V", "ldapsearch -D cn=a -w V -b dc=x",
-        "ldapadd -x -wV -f f", "curl -u me:V https://x", "curl --user 'me:V' https://x", "curl -H 'Authorization: Bearer V' x", "curl -H \"X-Auth-Token: V\" x",
-        "curl -H 'PRIVATE-TOKEN: V' x", "curl -d 'user=me&password=V' x", "curl -F password=V x", "curl --data '{\"password\":\"V\"}' x", "echo 'me:V' | chpasswd", "echo V | sudo -S ls",
-        "sudo -S ls <<< 'V'", "echo -e \"V\\nV\" | passwd me", "useradd -p V me", "net user me V /add", "net use z: \\\\s\\x /user:me V", "xfreerdp /u:me /p:V /v:h",
-        "rdesktop -u me -p V h", "nmcli dev wifi connect S password V", "wpa_passphrase SSID V", "rabbitmqctl add_user me V", "rabbitmqctl change_password me V",
-        "mosquitto_pub -h h -u me -P V -t t -m m", "ipmitool -H h -U a -P V chassis status", "snmpget -v3 -u me -A V h", "bw unlock V", "bw login me@x.com V", "op item create password=V",
-        "security add-generic-password -a me -s s -w V", "keytool -genkey -storepass V -keypass V", "jarsigner -storepass V a.jar k", "ansible-playbook -e ansible_password=V p.yml",
-        "lftp -u me,V h", "git clone https://me:V@h/r.git", "git remote set-url origin https://V@github.com/o/r.git", "doctl auth init -t V", "terraform login -token=V", "restic --password-command 'echo V' backup",
-        "kinit me <<< V", "expect -c 'send \"V\\r\"'", "snowsql -a x -u me --password V", "clickhouse-client --password V", "influx -username me -password V", "cqlsh -u me -p V", "neo4j-admin set-initial-password V",
-        "wp user create me a@b.c --user_pass=V", "occ user:add --password-from-env me OC_PASS=V", "setx API_TOKEN V", "$env:API_TOKEN = 'V'", "set API_TOKEN=V", "set -x GITHUB_TOKEN V", "tool --token V", "tool --token=V", "tool -token V", "tool --api-key 'V'", "tool --client-secret V", "tool --pass V", "tool --auth-token V", "java -Djavax.net.ssl.keyStorePassword=V A", "java -Dpassword=V A", "./gradlew -PsigningPassword=V b", "mvn -Dgpg.passphrase=V verify",
+        "gh secret set NPM --body V",
+        "gh secret set NPM --body \"V\"",
+        "gh secret set NPM -b V",
+        "gh secret set X -bV",
+        "echo V | gh secret set X",
+        "gh auth login --with-token <<< V",
+        "vault login V",
+        "vault login -method=userpass username=me password=V",
+        "vault kv put secret/app password=V",
+        "vault unseal V",
+        "vault operator unseal V",
+        "zip -P V a.zip b",
+        "zip -r -P 'V' a.zip b",
+        "unzip -P V a.zip",
+        "7z a -pV a.7z b",
+        "7z x a.7z -pV",
+        "unrar x -pV a.rar",
+        "openssl enc -aes-256-cbc -k V -in a",
+        "openssl enc -pass pass:V -in a",
+        "openssl rsa -passin pass:V",
+        "gpg --batch --passphrase V -d a",
+        "gpg --passphrase 'V' --symmetric a",
+        "htpasswd -b .htpasswd me V",
+        "htpasswd -cbB f me V",
+        "smbclient -U me%V //srv/share",
+        "mount -t cifs -o username=me,password=V //srv/s /m",
+        "wget --user=me --password=V https://x",
+        "wget --http-password=V https://x",
+        "http -a me:V https://x",
+        "xh --auth me:V https://x",
+        "psql \"host=db password=V\"",
+        "PGPASSWORD=V psql -h db",
+        "MYSQL_PWD=V mysql",
+        "mysql -uroot -pV db",
+        "mysqladmin -u root password V",
+        "mongosh -u me -p V",
+        "redis-cli -a V",
+        "redis-cli --pass V ping",
+        "sqlplus me/V@db",
+        "sqlcmd -U sa -P V",
+        "sshpass -p V ssh h",
+        "sshpass -pV ssh h",
+        "ssh-keygen -t rsa -N V -f k",
+        "ssh-keygen -p -P V -N '' -f k",
+        "docker login -u me -p V",
+        "docker login --password=V",
+        "echo V | docker login --password-stdin -u me",
+        "helm repo add x u --password V",
+        "kubectl create secret generic s --from-literal=k=V",
+        "kubectl config set-credentials me --token=V",
+        "kubectl --token V get pods",
+        "az login --service-principal -u i -p V --tenant t",
+        "az keyvault secret set --vault-name v -n n --value V",
+        "aws configure set aws_secret_access_key V",
+        "aws secretsmanager create-secret --name n --secret-string V",
+        "aws ssm put-parameter --name n --type SecureString --value V",
+        "heroku config:set SECRET_X=V",
+        "fly secrets set X=V",
+        "netlify env:set API_KEY V",
+        "vercel env add X --token V",
+        "npm config set //r/:_authToken V",
+        "npm set //registry.npmjs.org/:_authToken=V",
+        "yarn config set npmAuthToken V",
+        "dotnet user-secrets set \"Db:Password\" \"V\"",
+        "dotnet nuget push a.nupkg -k V",
+        "nuget setapikey V",
+        "twine upload -u me -p V dist/*",
+        "cargo login V",
+        "gem push --key V",
+        "composer config http-basic.h me V",
+        "ldapsearch -D cn=a -w V -b dc=x",
+        "ldapadd -x -wV -f f",
+        "curl -u me:V https://x",
+        "curl --user 'me:V' https://x",
+        "curl -H 'Authorization: Bearer V' x",
+        "curl -H \"X-Auth-Token: V\" x",
+        "curl -H 'PRIVATE-TOKEN: V' x",
+        "curl -d 'user=me&password=V' x",
+        "curl -F password=V x",
+        "curl --data '{\"password\":\"V\"}' x",
+        "echo 'me:V' | chpasswd",
+        "echo V | sudo -S ls",
+        "sudo -S ls <<< 'V'",
+        "echo -e \"V\\nV\" | passwd me",
+        "useradd -p V me",
+        "net user me V /add",
+        "net use z: \\\\s\\x /user:me V",
+        "xfreerdp /u:me /p:V /v:h",
+        "rdesktop -u me -p V h",
+        "nmcli dev wifi connect S password V",
+        "wpa_passphrase SSID V",
+        "rabbitmqctl add_user me V",
+        "rabbitmqctl change_password me V",
+        "mosquitto_pub -h h -u me -P V -t t -m m",
+        "ipmitool -H h -U a -P V chassis status",
+        "snmpget -v3 -u me -A V h",
+        "bw unlock V",
+        "bw login me@x.com V",
+        "op item create password=V",
+        "security add-generic-password -a me -s s -w V",
+        "keytool -genkey -storepass V -keypass V",
+        "jarsigner -storepass V a.jar k",
+        "ansible-playbook -e ansible_password=V p.yml",
+        "lftp -u me,V h",
+        "git clone https://me:V@h/r.git",
+        "git remote set-url origin https://V@github.com/o/r.git",
+        "doctl auth init -t V",
+        "terraform login -token=V",
+        "restic --password-command 'echo V' backup",
+        "kinit me <<< V",
+        "expect -c 'send \"V\\r\"'",
+        "snowsql -a x -u me --password V",
+        "clickhouse-client --password V",
+        "influx -username me -password V",
+        "cqlsh -u me -p V",
+        "neo4j-admin set-initial-password V",
+        "wp user create me a@b.c --user_pass=V",
+        "occ user:add --password-from-env me OC_PASS=V",
+        "setx API_TOKEN V",
+        "$env:API_TOKEN = 'V'",
+        "set API_TOKEN=V",
+        "set -x GITHUB_TOKEN V",
+        "tool --token V",
+        "tool --token=V",
+        "tool -token V",
+        "tool --api-key 'V'",
+        "tool --client-secret V",
+        "tool --pass V",
+        "tool --auth-token V",
+        "java -Djavax.net.ssl.keyStorePassword=V A",
+        "java -Dpassword=V A",
+        "./gradlew -PsigningPassword=V b",
+        "mvn -Dgpg.passphrase=V verify",
     ] {
         let value = seed.any(20);
         table.add("command lines", put(form, 'V', &value), &[&value]);
@@ -589,19 +893,67 @@ fn commands(table: &mut Table, seed: &mut Seed) {
 
 fn files(table: &mut Table, seed: &mut Seed) {
     for form in [
-        "localhost:5432:app:me:V", "*:*:*:me:V", "db.example.com:5432:*:app:V", "machine api.x.com login me password V", "machine x\n  login me\n  password V",
-        "default login me password V", "[client]\nuser=me\npassword=V", "[default]\naws_access_key_id = AKIAIOSFODNN7ABCDEFG\naws_secret_access_key = V", "//registry.npmjs.org/:_authToken=V", "_auth=V", "[pypi]\nusername = __token__\npassword = V",
-        "https://me:V@github.com", "{\"auths\":{\"h\":{\"auth\":\"V\"}}}", "users:\n- name: me\n  user:\n    token: V", "data:\n  password: V\nkind: Secret", "stringData:\n  api-token: V", "$ANSIBLE_X;db_password: V",
-        "<server><id>x</id><username>me</username><password>V</password></server>", "<property name=\"connection.password\">V</property>", "<entry key=\"db.password\">V</entry>", "<add name=\"x\" connectionString=\"Server=s;User Id=me;Password=V;\"/>", "Server=s;Database=d;Uid=me;Pwd=V;",
-        "define('DB_PASSWORD', 'V');", "$db['password'] = 'V';", "'password' => 'V',", "config.password = \"V\"", "set :password, 'V'", "network={\n ssid=\"s\"\n psk=\"V\"\n}", "[Interface]\nPrivateKey = V", "[Peer]\nPresharedKey = V", "requirepass V", "masterauth V",
-        "smtp_sasl_password_maps = static:me:V", "bind_pw V", "bindpw V", "rootpw V", "auth-user-pass V", "ppp: PAP secret me * V", "enable secret 0 V", "username me password 0 V", "snmp-server community V RO", "radius-server key V", "crypto isakmp key V address 1.2.3.4",
-        "ENV DB_PASSWORD V", "ENV DB_PASSWORD=V", "ARG NPM_TOKEN=V", "  password: !vault V", "password: &pw V", "secret: !!str V", "password: >-\n  V", "variable \"db_password\" {\n  default = \"V\"\n}", "master_password = \"V\"", "param adminPassword string = 'V'",
+        "localhost:5432:app:me:V",
+        "*:*:*:me:V",
+        "db.example.com:5432:*:app:V",
+        "machine api.x.com login me password V",
+        "machine x\n  login me\n  password V",
+        "default login me password V",
+        "[client]\nuser=me\npassword=V",
+        "[default]\naws_access_key_id = AKIAIOSFODNN7ABCDEFG\naws_secret_access_key = V",
+        "//registry.npmjs.org/:_authToken=V",
+        "_auth=V",
+        "[pypi]\nusername = __token__\npassword = V",
+        "https://me:V@github.com",
+        "{\"auths\":{\"h\":{\"auth\":\"V\"}}}",
+        "users:\n- name: me\n  user:\n    token: V",
+        "data:\n  password: V\nkind: Secret",
+        "stringData:\n  api-token: V",
+        "$ANSIBLE_X;db_password: V",
+        "<server><id>x</id><username>me</username><password>V</password></server>",
+        "<property name=\"connection.password\">V</property>",
+        "<entry key=\"db.password\">V</entry>",
+        "<add name=\"x\" connectionString=\"Server=s;User Id=me;Password=V;\"/>",
+        "Server=s;Database=d;Uid=me;Pwd=V;",
+        "define('DB_PASSWORD', 'V');",
+        "$db['password'] = 'V';",
+        "'password' => 'V',",
+        "config.password = \"V\"",
+        "set :password, 'V'",
+        "network={\n ssid=\"s\"\n psk=\"V\"\n}",
+        "[Interface]\nPrivateKey = V",
+        "[Peer]\nPresharedKey = V",
+        "requirepass V",
+        "masterauth V",
+        "smtp_sasl_password_maps = static:me:V",
+        "bind_pw V",
+        "bindpw V",
+        "rootpw V",
+        "auth-user-pass V",
+        "ppp: PAP secret me * V",
+        "enable secret 0 V",
+        "username me password 0 V",
+        "snmp-server community V RO",
+        "radius-server key V",
+        "crypto isakmp key V address 1.2.3.4",
+        "ENV DB_PASSWORD V",
+        "ENV DB_PASSWORD=V",
+        "ARG NPM_TOKEN=V",
+        "  password: !vault V",
+        "password: &pw V",
+        "secret: !!str V",
+        "password: >-\n  V",
+        "variable \"db_password\" {\n  default = \"V\"\n}",
+        "master_password = \"V\"",
+        "param adminPassword string = 'V'",
     ] {
         let value = seed.any(40);
         table.add("files", put(form, 'V', &value), &[&value]);
     }
     for user in ["me", "admin"] {
-        for hash in ["$6$rounds=5000$saltsalt$", "$2b$12$", "$y$j9T$saltsalt$", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$"] {
+        for hash in
+            ["$6$rounds=5000$saltsalt$", "$2b$12$", "$y$j9T$saltsalt$", "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$"]
+        {
             let value = seed.any(43);
             table.add("files", format!("{user}:{hash}{value}:19000:0:99999:7:::"), &[&value]);
         }
@@ -610,10 +962,70 @@ fn files(table: &mut Table, seed: &mut Seed) {
 
 fn prose(table: &mut Table, seed: &mut Seed) {
     for form in [
-        "Das Passwort ist V", "Das Kennwort lautet V", "Passwort: V", "Passwort für den Server: V", "das passwort für root ist V", "Le mot de passe est V", "mot de passe : V", "le mdp est V", "La contraseña es V", "Contraseña: V", "mi clave es V",
-        "A senha é V", "senha: V", "La password è V", "Password: V", "parola d'ordine: V", "Het wachtwoord is V", "wachtwoord: V", "Hasło to V", "hasło: V", "Lösenordet är V", "lösenord: V", "Adgangskoden er V", "adgangskode: V", "Passordet er V", "passord: V",
-        "Salasana on V", "salasana: V", "Heslo je V", "heslo: V", "A jelszó V", "jelszó: V", "Parola este V", "parola: V", "Şifre V", "şifre: V", "Пароль V", "Пароль: V", "пароль — V", "Пароль от сервера: V", "Пароль є V",
-        "Ο κωδικός είναι V", "κωδικός: V", "הסיסמה היא V", "סיסמה: V", "كلمة المرور هي V", "كلمة السر: V", "密码是V", "密码：V", "密码是 V", "密碼是V", "口令为 V", "パスワードはVです", "パスワード：V", "비밀번호는 V 입니다", "비밀번호: V", "Mật khẩu là V", "mật khẩu: V", "รหัสผ่านคือ V", "รหัสผ่าน: V", "पासवर्ड है V", "पासवर्ड: V", "Kata sandi: V", "kata sandinya V",
+        "Das Passwort ist V",
+        "Das Kennwort lautet V",
+        "Passwort: V",
+        "Passwort für den Server: V",
+        "das passwort für root ist V",
+        "Le mot de passe est V",
+        "mot de passe : V",
+        "le mdp est V",
+        "La contraseña es V",
+        "Contraseña: V",
+        "mi clave es V",
+        "A senha é V",
+        "senha: V",
+        "La password è V",
+        "Password: V",
+        "parola d'ordine: V",
+        "Het wachtwoord is V",
+        "wachtwoord: V",
+        "Hasło to V",
+        "hasło: V",
+        "Lösenordet är V",
+        "lösenord: V",
+        "Adgangskoden er V",
+        "adgangskode: V",
+        "Passordet er V",
+        "passord: V",
+        "Salasana on V",
+        "salasana: V",
+        "Heslo je V",
+        "heslo: V",
+        "A jelszó V",
+        "jelszó: V",
+        "Parola este V",
+        "parola: V",
+        "Şifre V",
+        "şifre: V",
+        "Пароль V",
+        "Пароль: V",
+        "пароль — V",
+        "Пароль от сервера: V",
+        "Пароль є V",
+        "Ο κωδικός είναι V",
+        "κωδικός: V",
+        "הסיסמה היא V",
+        "סיסמה: V",
+        "كلمة المرور هي V",
+        "كلمة السر: V",
+        "密码是V",
+        "密码：V",
+        "密码是 V",
+        "密碼是V",
+        "口令为 V",
+        "パスワードはVです",
+        "パスワード：V",
+        "비밀번호는 V 입니다",
+        "비밀번호: V",
+        "Mật khẩu là V",
+        "mật khẩu: V",
+        "รหัสผ่านคือ V",
+        "รหัสผ่าน: V",
+        "पासवर्ड है V",
+        "पासवर्ड: V",
+        "Kata sandi: V",
+        "kata sandinya V",
     ] {
         for _ in 0..2 {
             let value = seed.any(11);
@@ -621,9 +1033,60 @@ fn prose(table: &mut Table, seed: &mut Seed) {
         }
     }
     for form in [
-        "The password is V.", "password is: V", "my password is `V`", "Password - V", "Password → V", "the pw is V", "pw: V", "pwd is V", "The passcode is V", "the api key is V", "API key: V", "Your API key is: V", "here is the token: V", "here's my token V", "The secret is V, keep it safe",
-        "use V as the password", "use `V` as password", "V is the password", "`V` is my api key", "with password V", "with the password V", "log in with password V", "password V works", "with the token V", "token V expired", "user admin, password V", "login: admin / V", "login admin password V", "creds: admin/V", "credentials are admin:V", "username: me password: V", "user/pass: me/V",
-        "password (V)", "the password (V) is wrong", "password of root was V", "the root password is now V", "I set the password to V", "changed the password to V", "change the password from V to something", "the new password will be V", "password for the db is V", "the password for bob@x.com is V", "password = V", "my aws secret is V", "master key: V", "the encryption key is V", "the bearer token is V", "2FA secret: V", "recovery code: V", "the PIN is 482913 and V is the password", "db pass V", "passphrase is V", "the signing secret is V", "access token V was leaked",
+        "The password is V.",
+        "password is: V",
+        "my password is `V`",
+        "Password - V",
+        "Password → V",
+        "the pw is V",
+        "pw: V",
+        "pwd is V",
+        "The passcode is V",
+        "the api key is V",
+        "API key: V",
+        "Your API key is: V",
+        "here is the token: V",
+        "here's my token V",
+        "The secret is V, keep it safe",
+        "use V as the password",
+        "use `V` as password",
+        "V is the password",
+        "`V` is my api key",
+        "with password V",
+        "with the password V",
+        "log in with password V",
+        "password V works",
+        "with the token V",
+        "token V expired",
+        "user admin, password V",
+        "login: admin / V",
+        "login admin password V",
+        "creds: admin/V",
+        "credentials are admin:V",
+        "username: me password: V",
+        "user/pass: me/V",
+        "password (V)",
+        "the password (V) is wrong",
+        "password of root was V",
+        "the root password is now V",
+        "I set the password to V",
+        "changed the password to V",
+        "change the password from V to something",
+        "the new password will be V",
+        "password for the db is V",
+        "the password for bob@x.com is V",
+        "password = V",
+        "my aws secret is V",
+        "master key: V",
+        "the encryption key is V",
+        "the bearer token is V",
+        "2FA secret: V",
+        "recovery code: V",
+        "the PIN is 482913 and V is the password",
+        "db pass V",
+        "passphrase is V",
+        "the signing secret is V",
+        "access token V was leaked",
     ] {
         for _ in 0..2 {
             let value = seed.any(14);
@@ -634,21 +1097,67 @@ fn prose(table: &mut Table, seed: &mut Seed) {
 
 fn tables(table: &mut Table, seed: &mut Seed) {
     for form in [
-        "| password | V |", "| **Password** | `V` |", "| API key | V | prod |", "|password|V|", "| Key | Value |\n|---|---|\n| DB_PASSWORD | V |", "| user | password |\n|---|---|\n| bob | V |",
-        "| user | password | role |\n|:--|:-:|--:|\n| bob | V | admin |\n| eve | W | user |", "user,password\nbob,V\neve,W", "user;password;role\nbob;V;admin", "user\tpassword\nbob\tV", "id,email,api_key\n1,a@b.c,V\n2,d@e.f,W", "\"user\",\"password\"\n\"bob\",\"V\"",
-        " user | password\n------+----------\n bob  | V\n(1 row)", "+------+----------+\n| user | password |\n+------+----------+\n| bob  | V |\n+------+----------+", "USER   TOKEN\nbob    V", "NAME       PASSWORD     AGE\nbob        V     2d", "<tr><th>Password</th><td>V</td></tr>", "<tr><td>API key</td><td>V</td></tr>",
-        "<td>password</td>\n<td>V</td>", "<dt>Password</dt><dd>V</dd>", "Username\tme\nPassword\tV", "password    V", "│ password │ V │", "* Password: V", "- **Password** – V", "• API Token: V", "Password ........ V",
+        "| password | V |",
+        "| **Password** | `V` |",
+        "| API key | V | prod |",
+        "|password|V|",
+        "| Key | Value |\n|---|---|\n| DB_PASSWORD | V |",
+        "| user | password |\n|---|---|\n| bob | V |",
+        "| user | password | role |\n|:--|:-:|--:|\n| bob | V | admin |\n| eve | W | user |",
+        "user,password\nbob,V\neve,W",
+        "user;password;role\nbob;V;admin",
+        "user\tpassword\nbob\tV",
+        "id,email,api_key\n1,a@b.c,V\n2,d@e.f,W",
+        "\"user\",\"password\"\n\"bob\",\"V\"",
+        " user | password\n------+----------\n bob  | V\n(1 row)",
+        "+------+----------+\n| user | password |\n+------+----------+\n| bob  | V |\n+------+----------+",
+        "USER   TOKEN\nbob    V",
+        "NAME       PASSWORD     AGE\nbob        V     2d",
+        "<tr><th>Password</th><td>V</td></tr>",
+        "<tr><td>API key</td><td>V</td></tr>",
+        "<td>password</td>\n<td>V</td>",
+        "<dt>Password</dt><dd>V</dd>",
+        "Username\tme\nPassword\tV",
+        "password    V",
+        "│ password │ V │",
+        "* Password: V",
+        "- **Password** – V",
+        "• API Token: V",
+        "Password ........ V",
     ] {
         for _ in 0..2 {
             let (one, two) = (seed.any(15), seed.any(15));
-            table.add("tables", put(&put(form, 'V', &one), 'W', &two), if form.contains('W') { vec![one.as_str(), two.as_str()] } else { vec![one.as_str()] }.as_slice());
+            table.add(
+                "tables",
+                put(&put(form, 'V', &one), 'W', &two),
+                if form.contains('W') { vec![one.as_str(), two.as_str()] } else { vec![one.as_str()] }.as_slice(),
+            );
         }
     }
 }
 
 fn phrases(table: &mut Table, seed: &mut Seed) {
-    const WORDS: [&str; 16] = ["correct", "horse", "battery", "staple", "river", "violin", "copper", "meadow", "walnut", "tunnel", "ribbon", "saddle", "ocean", "pepper", "giraffe", "lantern"];
-    for form in ["passphrase: V", "passphrase = V", "passphrase=\"V\"", "the passphrase is V", "PASSPHRASE='V'", "password = \"V\"", "\"passphrase\": \"V\"", "my passphrase is \"V\"", "--passphrase \"V\"", "Passphrase for key: V", "seed phrase: V", "mnemonic: V", "MNEMONIC=\"V\"", "recovery phrase is V", "the password is \"V\""] {
+    const WORDS: [&str; 16] = [
+        "correct", "horse", "battery", "staple", "river", "violin", "copper", "meadow", "walnut", "tunnel", "ribbon",
+        "saddle", "ocean", "pepper", "giraffe", "lantern",
+    ];
+    for form in [
+        "passphrase: V",
+        "passphrase = V",
+        "passphrase=\"V\"",
+        "the passphrase is V",
+        "PASSPHRASE='V'",
+        "password = \"V\"",
+        "\"passphrase\": \"V\"",
+        "my passphrase is \"V\"",
+        "--passphrase \"V\"",
+        "Passphrase for key: V",
+        "seed phrase: V",
+        "mnemonic: V",
+        "MNEMONIC=\"V\"",
+        "recovery phrase is V",
+        "the password is \"V\"",
+    ] {
         for count in [4, 12] {
             let words: Vec<&str> = (0..count).map(|_| WORDS[seed.next() % WORDS.len()]).collect();
             let pairs: Vec<String> = words.windows(2).map(|pair| pair.join(" ")).collect();
@@ -659,18 +1168,44 @@ fn phrases(table: &mut Table, seed: &mut Seed) {
 }
 
 fn aws(table: &mut Table, seed: &mut Seed) {
-    for gap in [" ", ",", "\n", " / ", "/", ":", " and ", "\t", " | ", "\",\"", "\"\n\"", ", secret ", "\nSecret: ", " (", " => ", "\\n", "' '", "; "] {
+    for gap in [
+        " ",
+        ",",
+        "\n",
+        " / ",
+        "/",
+        ":",
+        " and ",
+        "\t",
+        " | ",
+        "\",\"",
+        "\"\n\"",
+        ", secret ",
+        "\nSecret: ",
+        " (",
+        " => ",
+        "\\n",
+        "' '",
+        "; ",
+    ] {
         let (id, secret) = (format!("AKIA{}", seed.upper(16)), seed.base64(40));
         table.add("AWS secrets beside their ids", format!("{id}{gap}{secret}"), &[&secret]);
     }
     let (id, secret) = (format!("AKIA{}", seed.upper(16)), seed.base64(40));
     table.add("AWS secrets beside their ids", format!("{secret} {id}"), &[&secret]);
-    table.add("AWS secrets beside their ids", format!("{{\"AccessKeyId\": \"{id}\", \"Status\": \"Active\", \"SecretAccessKey\": \"{secret}\"}}"), &[&secret]);
+    table.add(
+        "AWS secrets beside their ids",
+        format!("{{\"AccessKeyId\": \"{id}\", \"Status\": \"Active\", \"SecretAccessKey\": \"{secret}\"}}"),
+        &[&secret],
+    );
 }
 
 fn table() -> Vec<Shape> {
     let (mut table, seed) = (Table::default(), &mut Seed(20_261_122));
-    for fill in [services, typed_code, signs, names, lists, colours, wrapped, cut, keys, encodings, commands, files, prose, tables, phrases, aws] {
+    for fill in [
+        services, typed_code, signs, names, lists, colours, wrapped, cut, keys, encodings, commands, files, prose,
+        tables, phrases, aws,
+    ] {
         fill(&mut table, seed);
     }
     table.0

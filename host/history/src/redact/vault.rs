@@ -32,7 +32,9 @@ fn percent(value: &str) -> Vec<String> {
                 for byte in value.bytes() {
                     match byte {
                         b' ' => out.push_str(space),
-                        _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => out.push(char::from(byte)),
+                        _ if byte.is_ascii_alphanumeric() || kept.as_bytes().contains(&byte) => {
+                            out.push(char::from(byte))
+                        }
                         _ if is_upper => out.push_str(&format!("%{byte:02X}")),
                         _ => out.push_str(&format!("%{byte:02x}")),
                     }
@@ -73,9 +75,14 @@ fn html(value: &str) -> Vec<String> {
     let hex: fn(char) -> Option<String> = |c| (!c.is_ascii()).then(|| format!("&#x{:x};", u32::from(c)));
     let mut forms = Vec::new();
     for wide in [as_is, decimal, hex] {
-        for (quote, apostrophe) in
-            [("\"", "'"), ("&quot;", "'"), ("&quot;", "&#39;"), ("&#34;", "&#39;"), ("&quot;", "&#x27;"), ("&quot;", "&apos;")]
-        {
+        for (quote, apostrophe) in [
+            ("\"", "'"),
+            ("&quot;", "'"),
+            ("&quot;", "&#39;"),
+            ("&#34;", "&#39;"),
+            ("&quot;", "&#x27;"),
+            ("&quot;", "&apos;"),
+        ] {
             forms.push(escape(quote, apostrophe, false, wide));
             forms.push(escape(quote, apostrophe, true, wide));
         }
@@ -84,7 +91,8 @@ fn html(value: &str) -> Vec<String> {
     forms.push(value.chars().map(|c| format!("&#x{:x};", u32::from(c))).collect());
     forms.push(value.chars().map(|c| format!("&#x{:X};", u32::from(c))).collect());
     // Twice.
-    let twice: Vec<String> = forms.iter().filter(|form| form.as_str() != value).map(|form| form.replace('&', "&amp;")).collect();
+    let twice: Vec<String> =
+        forms.iter().filter(|form| form.as_str() != value).map(|form| form.replace('&', "&amp;")).collect();
     forms.extend(twice);
     forms
 }
@@ -124,7 +132,9 @@ fn quoted(value: &str) -> Vec<String> {
 /// As hexadecimal, in small and large letters, together, apart and escaped.
 fn hex(value: &str) -> Vec<String> {
     let mut forms = Vec::new();
-    for (before, between) in [("", ""), ("", " "), ("", ":"), ("", "-"), ("\\x", ""), ("\\\\x", ""), ("0x", ", "), ("0x", ",")] {
+    for (before, between) in
+        [("", ""), ("", " "), ("", ":"), ("", "-"), ("\\x", ""), ("\\\\x", ""), ("0x", ", "), ("0x", ",")]
+    {
         let small: Vec<String> = value.bytes().map(|byte| format!("{before}{byte:02x}")).collect();
         let large: Vec<String> = value.bytes().map(|byte| format!("{before}{byte:02X}")).collect();
         forms.extend([small.join(between), large.join(between)]);
@@ -142,7 +152,8 @@ fn base64(value: &str) -> Vec<String> {
     let mut forms = Vec::new();
     for letters in LETTERS {
         for before in 0..3 {
-            let bits: Vec<bool> = value.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
+            let bits: Vec<bool> =
+                value.bytes().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1)).collect();
             let skipped = (6 - before * 8 % 6) % 6;
             let letter = |bits: &[bool]| {
                 let index = bits.iter().fold(0, |index, bit| index * 2 + usize::from(*bit));
