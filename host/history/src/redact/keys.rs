@@ -36,7 +36,7 @@ pub(super) const MARKS: &[&str] = &[
 /// Private keys: from their first line, whole or torn, to their last one, or before a last line alone.
 pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
     static EDGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?-u:\b)(?:MIIE[A-Za-z0-9+/]{28}|MIIJQgIBADANBgkqhkiG9w0BAQEFAASC|MC4CAQAwBQYDK2VwBCIE|MHcCAQEEI|MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w|b3BlbnNzaC1rZXktdjEA)").ok()
+        Regex::new(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|(?:MIIE[A-Za-z0-9+/]{28}|MIIJQgIBADANBgkqhkiG9w0BAQEFAASC|MC4CAQAwBQYDK2VwBCIE|MHcCAQEEI|MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0w|b3BlbnNzaC1rZXktdjEA)").ok()
     });
     let mut spans: Vec<Span> = Vec::new();
     let edges: Vec<_> = EDGE.iter().flat_map(|edge| edge.captures_iter(text)).collect();
@@ -59,6 +59,12 @@ pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
                 Some((body_before(text, from, whole.start()), whole.end())).filter(|(start, _)| *start < whole.start())
             }
             None => {
+                // In the middle of other base64, or at the start of a line.
+                let before = &text.as_bytes()[..whole.start()];
+                let is_within = before.last().is_some_and(|byte| is_sign(*byte)) && !before.ends_with(b"\\n");
+                if is_within {
+                    continue;
+                }
                 let is_known =
                     BODIES.iter().any(|start| whole.as_str().starts_with(start)) || whole.as_str() == "MHcCAQEEI";
                 body(&text[whole.start()..])

@@ -56,6 +56,8 @@ pub struct Redactor {
     /// Rules without a mark. Their patterns begin with few pairs of letters, so they are as fast.
     always: Vec<usize>,
     rules: Vec<Step>,
+    /// The rule about names and their values.
+    names: usize,
     /// The values in the vault.
     values: Option<AhoCorasick>,
     /// Whether what only looks random is taken out too.
@@ -69,8 +71,10 @@ enum Owner {
     Rule(usize),
     /// A rule for tokens, of which one may go on in the next line.
     Form(usize),
-    /// Escapes or colours, behind which secrets may be.
+    /// Colours or escapes, behind which secrets may be.
     Coded,
+    /// Escapes, behind which a value may be, if its name is near.
+    Escaped,
     /// A list of words with an option among them.
     List,
 }
@@ -288,8 +292,10 @@ impl Redactor {
             marks.extend(own);
             rules.push(Step::new(work, is_form));
         }
-        owners.extend(seen::MARKS.iter().map(|_| Owner::Coded));
-        marks.extend(seen::MARKS);
+        owners.extend(seen::HIDING.iter().map(|_| Owner::Coded));
+        marks.extend(seen::HIDING);
+        owners.extend(seen::ESCAPES.iter().map(|_| Owner::Escaped));
+        marks.extend(seen::ESCAPES);
         owners.extend(seen::LISTS.iter().map(|_| Owner::List));
         marks.extend(seen::LISTS);
         let reason = |e: aho_corasick::BuildError| HistoryError::Rule { reason: e.to_string() };
@@ -306,7 +312,9 @@ impl Redactor {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
-        Ok(Self { marks, owners, always, rules, values, is_strict: false })
+        // The last rules are those by hand, of which the first is about names.
+        let names = rules.len().saturating_sub(last.len());
+        Ok(Self { marks, owners, always, rules, names, values, is_strict: false })
     }
 
     /// The redactor of a home: with the values in its vault, and as strict as its settings say.
@@ -380,19 +388,32 @@ impl Redactor {
     /// Looks for the marks of all rules.
     fn look(&self, text: &str) -> Look {
         let mut look = Look::default();
+        let mut escaped: Vec<Span> = Vec::new();
         for found in self.marks.find_overlapping_iter(text) {
             match self.owners[found.pattern().as_usize()] {
                 Owner::Rule(rule) => look.hits.push((rule, found.start(), found.end())),
+                // Most of these marks are the ends of words: `section_id`.
+                Owner::Form(_) if !seen::may_be_token(text, found.start(), found.end()) => {}
                 Owner::Form(rule) => {
                     look.hits.push((rule, found.start(), found.end()));
                     seen::joins(text, found.start(), &mut look.joins);
                 }
                 Owner::Coded => look.coded.push((found.start(), found.end())),
+                Owner::Escaped => escaped.push((found.start(), found.end())),
                 Owner::List => look.is_list = true,
             }
         }
         look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
         look.hits.sort_unstable();
+        let names = look.hits.partition_point(|(rule, ..)| *rule < self.names);
+        let names = look.hits.get(names..).unwrap_or_default();
+        let names = &names[..names.partition_point(|(rule, ..)| *rule == self.names)];
+        let is_near = |(start, _): &Span| {
+            let next = names.partition_point(|(_, name, _)| *name + 4 * LOOK_AFTER < *start);
+            names.get(next).is_some_and(|(_, name, _)| *name < *start + LOOK_AFTER)
+        };
+        look.coded.extend(escaped.into_iter().filter(is_near));
+        look.coded.sort_unstable();
         look
     }
 

@@ -3,6 +3,7 @@
 use regex::Captures;
 
 use super::REDACTED;
+use super::assigned::{self, Kind};
 
 /// What to look for: its marks, its pattern, and what to put in place of a match, if it is a secret after all.
 pub(super) type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<String>);
@@ -133,7 +134,7 @@ pub(super) fn steps() -> Vec<Named> {
         // The words of a phrase.
         (
             &["phrase", "mnemonic", "word is"],
-            r#"(?i)(\b(?:pass ?phrase|(?:seed|recovery|mnemonic|backup) phrase|mnemonic|password)(?: for [\w ]{1,30})?\s*(?::|=| is| was)\s*\\*["'`]?)([a-z]{2,12}(?: [a-z]{2,12}){3,24})"#,
+            r#"(?i)(\b(?:pass ?phrase|(?:seed|recovery|mnemonic|backup) phrase|mnemonic|password)(?: for [a-z0-9_ ]{1,30})?\s*(?::|=| is| was)\s*\\*["'`]?)([a-z]{2,12}(?: [a-z]{2,12}){3,24})"#,
             |found| {
                 let words: Vec<&str> = found[2].split(' ').collect();
                 let is_sentence = words.iter().any(|word| SENTENCE.contains(word));
@@ -343,7 +344,7 @@ pub(super) fn steps() -> Vec<Named> {
         // Files of programs.
         (
             &[":*:", ":5432:", ":5433:", ":6432:"],
-            r"(?m)^((?:[A-Za-z0-9.-]{1,60}|\*):(?:\d{2,5}|\*):[\w*-]{1,60}:[\w*.@-]{1,60}:)([^\s:]{4,})$",
+            r"(?m)^((?:[A-Za-z0-9.-]{1,60}|\*):(?:[0-9]{2,5}|\*):[A-Za-z0-9_*-]{1,60}:[A-Za-z0-9_*.@-]{1,60}:)([^\s:]{4,})$",
             |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
         ),
         (
@@ -400,7 +401,7 @@ pub(super) fn steps() -> Vec<Named> {
         // A user and a password for a call.
         (
             &["basicauth", "networkcredential", "auth=", "auth:", "getconnection"],
-            r#"(?i)((?:basicauth|networkcredential|\bauth\s*[=:]\s*|getconnection)\s*[(\[](?:[\w.:/ ]{1,80},\s*)?\s*\\*["'][^"'\n\\]{1,60}\\*["'],\s*\\*["'])([^"'\n\\]{4,})"#,
+            r#"(?i)((?:basicauth|networkcredential|\bauth\s*[=:]\s*|getconnection)\s*[(\[](?:[A-Za-z0-9_.:/ ]{1,80},\s*)?\s*\\*["'][^"'\n\\]{1,60}\\*["'],\s*\\*["'])([^"'\n\\]{4,})"#,
             |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
         ),
         (&["securestring"], r#"(?i)(securestring(?:\s+-string)?\s*\(?\s*\\*["'])([^"'\n\\]{4,})"#, |found| {
@@ -732,33 +733,8 @@ pub(super) fn is_secret(name: &str) -> bool {
     if FOREIGN.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
         return true;
     }
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let ends = [
-        "password",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "secret",
-        "secretkey",
-        "secretkeybase",
-        "appkey",
-        "masterkey",
-        "token",
-        "apikey",
-        "accesskey",
-        "privatekey",
-        "signingkey",
-        "encryptionkey",
-        "accountkey",
-        "authkey",
-        "authorization",
-        "credential",
-        "credentials",
-        "cookie",
-    ];
-    let is_short = ["pass", "psk", "pw"].iter().any(|short| {
-        lower.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with(['_', '-', '.']))
-    });
-    is_short || ends.iter().any(|end| name.ends_with(end))
+    // `Set-Cookie`, `Authorization`
+    lower.ends_with("cookie")
+        || lower.ends_with("authorization")
+        || matches!(assigned::kind(name), Some(Kind::Password | Kind::Phrase | Kind::Token))
 }

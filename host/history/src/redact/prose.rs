@@ -95,7 +95,11 @@ pub(super) fn spans(text: &str, near: &[Span]) -> Vec<Span> {
         let is_ascii = text[start..end].is_ascii();
         if is_ascii
             && (is_word(start.checked_sub(1).and_then(|at| bytes.get(at)))
-                || bytes.get(end).is_some_and(|byte| *byte == b'_' || (byte.is_ascii_alphanumeric() && *byte != b's')))
+                || is_word(
+                    bytes
+                        .get(end + usize::from(bytes.get(end) == Some(&b's')))
+                        .filter(|byte| !matches!(byte, b'.' | b'-' | b'/')),
+                ))
         {
             continue;
         }
@@ -204,6 +208,7 @@ fn told(word: &str) -> Option<Span> {
     let is_secret = named::has_digit(value)
         && has_letters
         && changes >= 5
+        && !value.contains("::")
         && !is_constant
         && named::is_mixed(value)
         && value.bytes().filter(|byte| kind(*byte) == 3).count() <= 3;

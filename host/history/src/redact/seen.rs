@@ -3,12 +3,15 @@
 
 use super::{REDACTED, Span};
 
-/// One of these is in every text that is decoded to another one that may have secrets.
-pub(super) const MARKS: &[&str] = &[
+/// Colours, invisible signs and escapes that may hide a name or part a token.
+pub(super) const HIDING: &[&str] = &[
     "\u{1b}", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
-    "\u{feff}", "\\\"", "\\n", "\\u00", "\\x2", "\\x3", "\\/", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a",
-    "%40", "%27",
+    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40",
 ];
+
+/// Escapes that may stand between a name and its value, but not within a name.
+pub(super) const ESCAPES: &[&str] =
+    &["\\\"", "\\n", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a", "%27", "%3c"];
 
 /// Lists of words, such as a command line, that have an option.
 pub(super) const LISTS: &[&str] = &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-", "', '-", "','-", "\",\n"];
@@ -279,15 +282,31 @@ fn entity(text: &str) -> (usize, Option<char>) {
     code.and_then(char::from_u32).filter(|c| !c.is_control()).map_or((0, None), |c| (number.len() + 3, Some(c)))
 }
 
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~')
+}
+
+/// Whether a token may go on behind its mark: for eight signs at least, or up to a gap that may be within it. A mark that
+/// begins with a sign may be its end.
+pub(super) fn may_be_token(text: &str, mark: usize, from: usize) -> bool {
+    if text.as_bytes().get(mark).is_some_and(|byte| !byte.is_ascii_alphanumeric()) {
+        return true;
+    }
+    let rest = text.as_bytes().get(from..).unwrap_or_default();
+    let run = rest.iter().take(8).take_while(|byte| is_of_token(**byte)).count();
+    let next = rest.get(run).copied().unwrap_or(b'"');
+    run == 8
+        || matches!(next, b'\n' | b'\r' | b'\\' | 0x80..)
+        || (run == 0 && !matches!(next, b'"' | b'\'' | b'(' | b')' | b','))
+}
+
 /// Adds the ends of lines in a token that begins at a place, with what stands before the rest of it in the next line.
 /// Signs that can't be seen are no end of it either.
 pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
     let bytes = text.as_bytes();
-    let is_of =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~');
     let (mut at, most) = (start, (start + MAX_TOKEN).min(bytes.len()));
     loop {
-        let length = bytes[at..most].iter().take_while(|byte| is_of(byte)).count();
+        let length = bytes[at..most].iter().take_while(|byte| is_of_token(**byte)).count();
         let end = at + length;
         let Some(rest) = text.get(end..) else { return };
         let mut next = end;
@@ -311,7 +330,8 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
                 .take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'+'))
                 .count();
         }
-        let follows = bytes.get(next..).unwrap_or_default().iter().take(8).take_while(|byte| is_of(byte)).count();
+        let follows =
+            bytes.get(next..).unwrap_or_default().iter().take(8).take_while(|byte| is_of_token(**byte)).count();
         // The end of a sentence or a list of short words is none of a token.
         if length < 4 || follows < 4 || next >= most {
             return;
