@@ -505,7 +505,7 @@ fn quoted(text: &str, start: usize, quote: &str, name: &Name<'_>, kind: Kind) ->
     if !is_whole && (sign != b'"' || inner.len() > 200) {
         return None;
     }
-    let is_secret = inner.len() >= 3 && is_value_in_quotes(inner) && fits(inner, name, kind);
+    let is_secret = inner.len() >= 3 && is_value(inner) && fits(inner, name, kind);
     is_secret.then_some((start, end))
 }
 
@@ -691,14 +691,8 @@ fn is_stand_in(text: &str) -> bool {
     is_masked || is_taken || text.starts_with("...") || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Whether a text without quotes can be a value.
+/// Whether a text can be a value: it may begin with any sign, if it has no form of a reference.
 fn is_value(text: &str) -> bool {
-    let is_reference = text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|', ':']);
-    !is_stand_in(text) && (!is_reference || is_sign_and_value(text))
-}
-
-/// Whether a text in quotes can be a value: it may begin with any sign.
-fn is_value_in_quotes(text: &str) -> bool {
     let is_reference = text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|', ':']);
     !is_stand_in(text) && (!is_reference || is_sign_and_value(text))
 }

@@ -32,6 +32,8 @@ pub(super) struct Seen {
     end: usize,
     /// What was taken out of it, in their order and apart.
     taken: Vec<Span>,
+    /// Whether signs of it are longer in the original.
+    is_decoded: bool,
 }
 
 impl Seen {
@@ -120,6 +122,7 @@ impl Seen {
             }
             seen = next;
         }
+        seen.is_decoded = true;
         Some(seen)
     }
 
@@ -196,7 +199,7 @@ impl Seen {
         let end = from + place - at;
         // An escape is longer than its sign: it ends where the next piece begins.
         match self.pieces.get(next).filter(|(at, _)| *at == place) {
-            Some((_, from)) if *from > end && *from - end < 64 => *from,
+            Some((_, from)) if self.is_decoded && *from > end && *from - end < 64 => *from,
             _ => end.min(self.end),
         }
     }
@@ -330,10 +333,13 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
                 .take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'+'))
                 .count();
         }
-        let follows =
-            bytes.get(next..).unwrap_or_default().iter().take(8).take_while(|byte| is_of_token(**byte)).count();
-        // The end of a sentence or a list of short words is none of a token.
-        if length < 4 || follows < 4 || next >= most {
+        let rest = bytes.get(next..most).unwrap_or_default();
+        let follows = rest.iter().take_while(|byte| is_of_token(**byte)).count();
+        let count = |is: fn(&u8) -> bool| rest[..follows].iter().filter(|byte| is(byte)).count();
+        let is_odd =
+            count(u8::is_ascii_digit) > 0 || (count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 0);
+        // The end of a sentence or a word in the next line is none of a token.
+        if length < 4 || follows < 4 || !is_odd || next >= most {
             return;
         }
         joins.push((end, next));
