@@ -125,7 +125,7 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
     // `value` and `plain` of nothing.
     let last = words.get(end.checked_sub(1)?)?.trim_end_matches(|c: char| c.is_ascii_digit());
     let before = end.checked_sub(2).and_then(|at| words.get(at)).map_or("", String::as_str);
-    let is_one = |whole: &[&str]| whole.iter().any(|word| last == *word);
+    let is_one = |whole: &[&str]| whole.contains(&last);
     let ends = |whole: &[&str]| whole.iter().any(|word| last.ends_with(word));
     if ends(&["passphrase", "mnemonic"]) || (last == "phrase" && matches!(before, "pass" | "seed" | "recovery")) {
         return Some(Kind::Phrase);
@@ -680,7 +680,7 @@ fn phrase(text: &str, start: usize) -> Option<usize> {
         ]
         .contains(word)
     };
-    let is_phrase = (4..=24).contains(&words.len()) && words.iter().all(|word| is_word(word) && !is_of_sentence(&word));
+    let is_phrase = (4..=24).contains(&words.len()) && words.iter().all(|word| is_word(word) && !is_of_sentence(word));
     is_phrase.then_some(start + line.len())
 }
 

@@ -110,6 +110,12 @@ fn read_vault(home: &Home) -> (Vec<String>, Vec<VaultError>) {
     (values, errors)
 }
 
+/// Finds secrets in a text near the marks that were found there.
+type Find = fn(&str, &[Span]) -> Vec<Span>;
+
+/// Such a function with its marks.
+type ByHand = (&'static [&'static str], Find);
+
 /// One thing to look for.
 struct Step {
     work: Work,
@@ -125,7 +131,7 @@ enum Work {
     /// A rule of another scanner.
     Public(&'static Public),
     /// A function finds the secrets itself.
-    Spans(fn(&str, &[Span]) -> Vec<Span>),
+    Spans(Find),
 }
 
 impl std::fmt::Debug for Redactor {
@@ -270,13 +276,10 @@ impl Redactor {
             (rule.marks, Work::Pattern(Cow::Owned(format!("(?-u){}", rule.pattern)), replace), true)
         });
         let public = PUBLIC.iter().map(|rule| (rule.marks, Work::Public(rule), true));
-        let first: [(&[&str], fn(&str, &[Span]) -> Vec<Span>); 2] =
-            [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
-        let last: [(&[&str], fn(&str, &[Span]) -> Vec<Span>); 3] =
+        let first: [ByHand; 2] = [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
+        let last: [ByHand; 3] =
             [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::WORDS, prose::spans)];
-        let by_hand = |(marks, find): (&'static [&'static str], fn(&str, &[Span]) -> Vec<Span>)| {
-            (marks, Work::Spans(find), false)
-        };
+        let by_hand = |(marks, find): ByHand| (marks, Work::Spans(find), false);
         let named = named::steps().into_iter().map(named);
         let all = first
             .into_iter()
