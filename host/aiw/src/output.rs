@@ -61,6 +61,13 @@ impl Output {
         }
     }
 
+    /// A document in JSON, as the answer for people: what can't be shown is escaped as JSON does.
+    pub fn document(&self, document: impl Serialize) {
+        if !self.json {
+            self.text.borrow_mut().push_str(&json_text(&value(document)));
+        }
+    }
+
     /// A list. On a terminal it has headers and fits the width; elsewhere it is the rows alone.
     pub fn table(&self, headers: &[&str], rows: &[Vec<String>]) {
         self.painted_table(headers, rows, |_, _| Style::new());

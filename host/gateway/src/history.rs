@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aiw_core::one_line;
 use aiw_history::{
     DAMAGED, HistoryError, Hit, Indexer, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos,
-    todos, vault_values,
+    todos,
 };
 use aiw_home::{HomeError, millis_of, rfc3339_of};
 use aiw_launch::resume_session;
@@ -294,7 +294,7 @@ pub(crate) async fn get_session_todos(
     let home = context.home.clone();
     let find = move || {
         let places = Places::from_environment().ok_or(HomeError::NoHome).map_err(HistoryError::from)?;
-        Ok(todos(&home, &places, asked.session_id.as_deref(), &Redactor::new(&vault_values(&home))?)?)
+        Ok(todos(&home, &places, asked.session_id.as_deref(), &Redactor::of(&home)?)?)
     };
     let Todos { session, source, mut todos } = context.lanes.look.run(find).await?;
     let all = todos.len();

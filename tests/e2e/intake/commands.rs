@@ -338,3 +338,73 @@ fn todos_of_a_session_that_is_running() {
     assert_eq!(client.good("get_session_todos", json!({})), told);
     assert!(client.bad("get_session_todos", json!({"session_id": "../nope"})).contains("nope"));
 }
+
+#[test]
+fn a_fork_of_a_private_session_has_only_what_is_its_own_after_an_import() {
+    let env = Environment::new();
+    let copied = |session: &str| {
+        line(session, "u1", "user", "The heron has a secret that nobody may know.")
+            + &line(session, "a1", "assistant", "I keep it.")
+    };
+    add(&env, "s-private", &copied("s-private"));
+    let mut off = Environment::new();
+    off.set("AIW_HISTORY", "off");
+    off.set("AIW_HOME", env.home().display().to_string());
+    off.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-private")).ok();
+    add(&env, "s-fork", &(copied("s-fork") + &line("s-fork", "u2", "user", "The egret is known to all.")));
+    env.run(&["history", "import", "--all"]).ok();
+    assert!(hits(&env, "heron").is_empty());
+    assert_eq!(hits(&env, "egret").len(), 1);
+    assert_eq!(kept(&env, "s-fork").into_keys().collect::<Vec<_>>(), ["u2"]);
+    assert!(kept(&env, "s-private").is_empty());
+}
+
+#[test]
+fn no_way_leads_around_an_excluded_project() {
+    let env = Environment::new();
+    let secret = env.user().join("secret");
+    fs::create_dir_all(&secret).unwrap();
+    symlink(&secret, env.user().join("link")).unwrap();
+    fs::create_dir_all(env.home()).unwrap();
+    let settings = json!({"history": {"exclude": [secret.display().to_string()]}});
+    fs::write(env.home().join("settings.json"), settings.to_string()).unwrap();
+    for (number, way) in ["secret", "link", "other/../secret", "link/deep"].into_iter().enumerate() {
+        let session = format!("s-{number}");
+        let directory = env.user().join(way).display().to_string();
+        add(&env, &session, &line(&session, &format!("u{number}"), "user", "A heron.").replace("/srv/p", &directory));
+    }
+    env.run(&["history", "import", "--all"]).ok();
+    assert!(hits(&env, "heron").is_empty());
+}
+
+#[test]
+fn an_export_is_json_whatever_was_said() {
+    let env = Environment::new();
+    let odd = "heron \u{7f}\u{9b}31m \u{202e}right\u{2066} \u{0} \u{feff} \\ \" \u{2028} \u{fffe} \u{e0041} end";
+    add(&env, "s-1", &line("s-1", "u1", "user", odd));
+    hook(&env, "s-1");
+    let run = env.run(&["history", "export", "s-1", "--format", "json"]).ok();
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(document["messages"][0]["text"], odd);
+    assert_eq!(document, env.json(&["history", "export", "s-1"]));
+    assert!(!run.stdout.contains(['\u{9b}', '\u{202e}', '\u{7f}']));
+}
+
+#[test]
+fn how_strict_secrets_are_taken_out_is_a_setting() {
+    let env = Environment::new();
+    let random = format!("heron qX7{}", "vB2nM9kLp4Rt".repeat(2));
+    let settings = env.home().join("settings.json");
+    fs::create_dir_all(env.home()).unwrap();
+    add(&env, "s-1", &line("s-1", "u1", "user", &random));
+    hook(&env, "s-1");
+    assert!(env.run(&["history", "export", "s-1"]).ok().stdout.contains("vB2nM9"));
+    fs::write(&settings, r#"{"history": {"redact": "strict"}}"#).unwrap();
+    add(&env, "s-2", &line("s-2", "u2", "user", &random));
+    hook(&env, "s-2");
+    assert!(!env.run(&["history", "export", "s-2"]).ok().stdout.contains("vB2nM9"));
+    fs::write(&settings, r#"{"history": {"redact": "paranoid"}}"#).unwrap();
+    let run = env.run(&["history", "import", "--all"]);
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.contains("`history.redact` that is neither `standard` nor `strict`"), "{}", run.whole());
+}

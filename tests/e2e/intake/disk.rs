@@ -126,7 +126,7 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
         let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
         env.run(&["hooks", "install"]).ok();
         for session in ["old", "s-1", "s-2", "s-3"] {
-            add(&env, session, &line(session, &format!("{session}-u"), "user", "said"));
+            add(&env, session, &line(session, &format!("{session}-u"), "user", &format!("said in {session}")));
         }
         with_trouble(&disk, &env, "s-1", trouble, false);
         hook(&env, "s-2");
@@ -166,7 +166,7 @@ fn a_private_session_stays_private_although_its_hook_could_write_nothing() {
         let Some(disk) = Disk::at(&env.home()) else { return not_run("no disk can be mounted") };
         env.run(&["hooks", "install"]).ok();
         for session in ["private", "open"] {
-            add(&env, session, &line(session, &format!("{session}-u"), "user", "said"));
+            add(&env, session, &line(session, &format!("{session}-u"), "user", &format!("said in {session}")));
         }
         with_trouble(&disk, &env, "private", trouble, true);
         hook(&env, "open");

@@ -343,7 +343,7 @@ fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Resul
     };
     match format {
         ExportFormat::Markdown => output.line(aiw_history::markdown(&part)),
-        ExportFormat::Json => output.line(serde_json::to_string_pretty(&answer).unwrap_or_default()),
+        ExportFormat::Json => output.document(&answer),
     }
     output.answer(answer);
     Ok(())

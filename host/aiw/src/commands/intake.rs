@@ -107,7 +107,7 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
 }
 
 pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let redactor = Redactor::new(&vault_values(home))?;
+    let redactor = Redactor::of(home)?;
     let found = aiw_history::todos(home, &places()?, session, &redactor)?;
     output.line(format!("session {}", found.session));
     let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);

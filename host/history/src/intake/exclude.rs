@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use aiw_home::{Home, HomeError, Project, user_home};
 
@@ -49,7 +49,8 @@ impl Exclusions {
             (Some(rest), Some(user)) => user.join(rest).to_string_lossy().into_owned(),
             _ => pattern,
         });
-        Ok(Self { patterns: patterns.collect(), user, private: private(home), known: HashMap::new() })
+        let patterns = patterns.flat_map(|pattern| pattern_ways(&pattern)).collect();
+        Ok(Self { patterns, user, private: private(home), known: HashMap::new() })
     }
 
     /// Whether a project is not to be indexed.
@@ -64,11 +65,12 @@ impl Exclusions {
             self.known.clear();
         }
         // A file that can't be read may say that the project is private.
-        let is_private = || {
-            Project::find(Path::new(project), self.user.as_deref())
+        let is_private = |directory: &String| {
+            Project::find(Path::new(directory), self.user.as_deref())
                 .map_or(true, |found| found.is_some_and(|project| !project.history()))
         };
-        let is_covered = self.patterns.iter().any(|pattern| matches(pattern, project)) || is_private();
+        let is_named = |directory: &String| self.patterns.iter().any(|pattern| matches(pattern, directory));
+        let is_covered = ways(project).iter().any(|directory| is_named(directory) || is_private(directory));
         self.known.insert(project.to_owned(), is_covered);
         is_covered
     }
@@ -96,6 +98,12 @@ impl Exclusions {
         }
     }
 
+    /// The sessions that ran in private mode.
+    pub(crate) fn private_sessions(&self) -> Vec<String> {
+        let entries = self.private.iter().flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
     /// Whether a session ran in private mode.
     pub(crate) fn is_private(&mut self, session: &str) -> bool {
         // Ids of sessions are valid names of files.
@@ -120,6 +128,43 @@ fn mark(path: &Path) -> Result<(), HomeError> {
 
     let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
     file.map(drop).map_err(|e| HomeError::io("write", path, e))
+}
+
+/// The paths that lead to a directory: as it is written, but for `..`, and as it is without links.
+fn ways(directory: &str) -> Vec<String> {
+    let path = Path::new(directory);
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    let mut ways = vec![plain.to_string_lossy().into_owned()];
+    if path.is_absolute() {
+        // What was removed since has a place where it was.
+        for start in [path, &plain] {
+            let real = start.ancestors().find_map(|above| Some((above, fs::canonicalize(above).ok()?)));
+            let whole = real.and_then(|(above, real)| Some(real.join(start.strip_prefix(above).ok()?)));
+            ways.extend(whole.map(|whole| whole.to_string_lossy().into_owned()));
+        }
+    }
+    ways.sort();
+    ways.dedup();
+    ways
+}
+
+/// A pattern as it is written, and with the directories before its first `*` as they are without links.
+fn pattern_ways(pattern: &str) -> Vec<String> {
+    let parts: Vec<&str> = pattern.split('/').collect();
+    let plain = parts.iter().position(|part| part.contains('*')).unwrap_or(parts.len());
+    let (before, after) = parts.split_at(plain);
+    let before = before.join("/");
+    if !before.starts_with('/') {
+        return vec![pattern.to_owned()];
+    }
+    ways(&before).into_iter().map(|way| [&[way.as_str()], after].concat().join("/")).collect()
 }
 
 /// Whether a pattern covers a directory: by its path or one above it. `*` stands for anything within a name, `**` for
@@ -202,6 +247,32 @@ mod tests {
             assert_eq!(matches(pattern, project), is_covered, "{pattern} {project}");
         }
         assert!(!name_matches(&b"*a".repeat(40), &b"a".repeat(39)));
+    }
+
+    #[test]
+    fn no_way_leads_around_a_pattern() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(root.join("secret/deep")).unwrap();
+        fs::create_dir_all(root.join("open")).unwrap();
+        fs::write(root.join("secret/deep/.aiw.json"), r#"{"history": false}"#).unwrap();
+        std::os::unix::fs::symlink(root.join("secret"), root.join("link")).unwrap();
+        std::os::unix::fs::symlink(root.join("secret/deep"), root.join("open/in")).unwrap();
+        let at = |path: &str| format!("{}/{path}", root.display());
+        for excluded in ["secret", "link", "open/../secret", "secret/", "*"] {
+            let home = Home::at(root.join("aiw"));
+            fs::create_dir_all(home.root()).unwrap();
+            let excluded = if excluded.contains('*') { "secret".to_owned() } else { at(excluded) };
+            let settings = serde_json::json!({"history": {"exclude": [excluded]}});
+            fs::write(home.settings_path(), settings.to_string()).unwrap();
+            let mut exclusions = Exclusions::of(&home).unwrap();
+            for project in
+                ["secret", "link", "link/gone", "open/../secret", "open/in", "open/in/..", "open/./../link/x"]
+            {
+                assert!(exclusions.covers(&at(project)), "{excluded} {project}");
+            }
+            assert!(!exclusions.covers(&at("open")) && !exclusions.covers(&at("secret/../open")), "{excluded}");
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Indexer {
     pub(crate) fn intake<'a>(&self, store: &'a Store, places: &Places) -> Result<Intake<'a>, HistoryError> {
         Exclusions::settle(&self.home);
         running::note_private(&self.home, places);
-        Intake::new(store, &self.home, &self.values)
+        Intake::new(store, &self.home, places, &self.values)
     }
 
     /// Takes the turn to index; none if another process has it for longer than `patience`.

@@ -10,6 +10,7 @@ mod import;
 mod indexer;
 mod lines;
 mod log;
+mod private;
 mod queue;
 mod running;
 pub(crate) mod scan;

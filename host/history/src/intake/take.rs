@@ -1,9 +1,11 @@
 //! Taking in what is new in one transcript.
 
 use std::borrow::Cow;
-use std::io::{self, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aiw_home::Home;
 
@@ -11,7 +13,9 @@ use super::exclude::Exclusions;
 use super::files::{Opened, Refusal, open_beneath, read_small};
 use super::findings::{Findings, Junk};
 use super::lines::{Line, Lines};
-use crate::readers::{self, Reader, Sessions, Transcript};
+use super::private::{PrivateTalk, since};
+use super::scan::string_at;
+use crate::readers::{self, Places, Reader, Sessions, Transcript};
 use crate::redact::Redactor;
 use crate::{Cli, HistoryError, Message, Progress, Store};
 
@@ -62,12 +66,15 @@ pub struct Intake<'a> {
     store: &'a Store,
     redactor: Arc<Redactor>,
     exclusions: Exclusions,
+    private: PrivateTalk,
 }
 
 impl<'a> Intake<'a> {
     /// An intake into a store. `values` are those in the vault.
-    pub fn new(store: &'a Store, home: &Home, values: &[String]) -> Result<Self, HistoryError> {
-        Ok(Self { store, redactor: Arc::new(Redactor::new(values)?), exclusions: Exclusions::of(home)? })
+    pub fn new(store: &'a Store, home: &Home, places: &Places, values: &[String]) -> Result<Self, HistoryError> {
+        let is_strict = home.settings()?.history()?.is_strict;
+        let redactor = Arc::new(Redactor::new(values)?.strict(is_strict));
+        Ok(Self { store, redactor, exclusions: Exclusions::of(home)?, private: PrivateTalk::new(places.clone()) })
     }
 
     /// Takes in what is new in a transcript, which is `path` below `root`. `names` are all transcripts there, if they
@@ -139,8 +146,10 @@ impl<'a> Intake<'a> {
             beside: &|path| read_small(root, path, 64 << 10),
             names: names.clone(),
         });
+        let own = Own { since: since(&whole), project: self.project(sessions, root, path, opened)?, follows: false };
         let mut batch = Batch {
             store: self.store,
+            own,
             cli: sessions.cli(),
             path: &whole,
             opened,
@@ -207,6 +216,22 @@ impl<'a> Intake<'a> {
         Ok(batch.store(opened.size)?)
     }
 
+    /// The directory that the session of a transcript began in, as far as it or the one of its session says so.
+    fn project(&self, sessions: &dyn Sessions, root: &Path, path: &str, opened: &Opened) -> Result<String, Failure> {
+        let own = first_directory(&opened.file)?;
+        let (None, Some((session, _))) = (&own, path.split_once("/subagents/")) else {
+            return Ok(own.unwrap_or_default());
+        };
+        let session = format!("{session}.jsonl");
+        if !sessions.is_transcript(&session) {
+            return Ok(String::new());
+        }
+        match open_beneath(root, &session) {
+            Ok(opened) => Ok(first_directory(&opened.file)?.unwrap_or_default()),
+            Err(_) => Ok(String::new()),
+        }
+    }
+
     fn line(&mut self, reader: &mut dyn Reader, offset: u64, bytes: &[u8], batch: &mut Batch<'_>) {
         let from = batch.messages.len();
         if let Err(junk) = reader.line(offset, bytes, &mut batch.messages) {
@@ -218,15 +243,54 @@ impl<'a> Intake<'a> {
                 *tool = clean;
             }
         }
-        let mut at = from;
-        while let Some(message) = batch.messages.get(at) {
-            if self.exclusions.covers(&message.project) || self.exclusions.is_private(&message.session) {
-                batch.messages.remove(at);
-            } else {
-                at += 1;
+        // A line may name another session than the one whose transcript it is in.
+        let named = ["sessionId", "session_id"].iter().find_map(|key| std::str::from_utf8(string_at(bytes, key)?).ok());
+        let is_private = named.and_then(readers::session_id).is_some_and(|session| self.exclusions.is_private(session));
+        let new: Vec<Message> = batch.messages.drain(from..).collect();
+        for mut message in new {
+            if message.project.is_empty() {
+                message.project.clone_from(&batch.own.project);
+            }
+            let is_out =
+                is_private || self.exclusions.covers(&message.project) || self.exclusions.is_private(&message.session);
+            let sessions = readers::of(batch.cli);
+            let private = self.private.of(sessions, &self.exclusions, &self.redactor);
+            batch.own.follows = private.has(&message, batch.own.since, batch.own.follows);
+            if !is_out && !batch.own.follows {
+                batch.messages.push(message);
             }
         }
     }
+}
+
+/// How far into a transcript its directory is looked for.
+const MAX_HEAD: u64 = 64 << 20;
+
+/// The first directory that a line of a transcript names.
+fn first_directory(file: &File) -> io::Result<Option<String>> {
+    let mut file = file;
+    file.seek(SeekFrom::Start(0))?;
+    let mut lines = Lines::new(file.take(MAX_HEAD), 0, MAX_LINE);
+    while let Some(line) = lines.next()? {
+        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = line else { continue };
+        if let Some(directory) = string_at(bytes, "cwd").and_then(unquoted).filter(|directory| !directory.is_empty()) {
+            return Ok(Some(directory));
+        }
+        // Codex has it a level deeper.
+        let is_head = matches!(string_at(bytes, "type"), Some(b"session_meta" | b"turn_context"));
+        let parsed = is_head.then(|| readers::parse::<serde_json::Value>(bytes).ok()).flatten();
+        let inner = parsed.as_ref().and_then(|line| line["payload"]["cwd"].as_str()).filter(|inner| !inner.is_empty());
+        if let Some(inner) = inner {
+            return Ok(Some(inner[..inner.floor_char_boundary(4096)].to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// A string of JSON, without its quotes, decoded.
+fn unquoted(text: &[u8]) -> Option<String> {
+    let text = serde_json::from_slice::<String>(&[b"\"", text, b"\""].concat()).ok()?;
+    Some(text[..text.floor_char_boundary(4096)].to_owned())
 }
 
 /// What stands before a place, from the beginning of a line on.
@@ -259,9 +323,20 @@ impl From<HistoryError> for Failure {
     }
 }
 
+/// What is known of the transcript that is read.
+struct Own {
+    /// When it came to be, where the file system knows.
+    since: Option<SystemTime>,
+    /// Where its session began. Empty if unknown.
+    project: String,
+    /// Whether its last message was a copy of a private session's.
+    follows: bool,
+}
+
 /// What was read and not yet stored.
 struct Batch<'a> {
     store: &'a Store,
+    own: Own,
     cli: Cli,
     path: &'a Path,
     opened: &'a Opened,

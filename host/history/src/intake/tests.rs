@@ -517,6 +517,113 @@ fn a_fork_adds_only_what_is_its_own() {
 }
 
 #[test]
+fn what_was_said_in_private_stays_so_in_a_fork() {
+    let world = World::new();
+    let long = "The diagnosis of the heron came back today, and nobody else may know it.";
+    let timed = |session: &str, uuid: &str, second: u32, text: &str| {
+        let mut line = user(session, uuid, text);
+        line["timestamp"] = at(second).into();
+        line
+    };
+    let private = [
+        timed(S1, "u1", 1, long),
+        assistant(S1, "a1", json!({"type": "text", "text": "I am sorry."})),
+        timed(S1, "u2", 3, "yes"),
+    ];
+    world.write(S1, &private);
+    let agents = world.places.claude.join(format!("projects/-srv-p/{S1}/subagents"));
+    fs::create_dir_all(&agents).unwrap();
+    fs::write(agents.join("agent-x.jsonl"), lines(&[timed(S1, "x1", 4, "subtask of the private session")])).unwrap();
+    super::exclude::Exclusions::make_private(&world.home, S1).unwrap();
+    // A fork has the same uuids and times; another program gives new ones to what it copies.
+    let mut copies: Vec<Value> =
+        private.iter().cloned().chain([timed(S1, "x1", 4, "subtask of the private session")]).collect();
+    copies.iter_mut().for_each(|line| line["sessionId"] = S2.into());
+    copies.push(timed(S2, "u9", 9, "in public"));
+    world.write(S2, &copies);
+    let third = "33333333-3333-4333-8333-333333333333";
+    let resumed = [
+        timed(third, "v1", 21, long),
+        assistant(third, "v2", json!({"type": "text", "text": "I am sorry."})),
+        timed(third, "v3", 23, "yes"),
+        timed(third, "v4", 24, "in the open"),
+        timed(third, "v5", 25, "yes"),
+    ];
+    world.write(third, &resumed);
+    assert_eq!(world.import().stored, 3);
+    for text in ["diagnosis", "sorry", "subtask"] {
+        let hits = world.store().search(&crate::Query { text, ..crate::Query::default() }, None).unwrap();
+        assert!(hits.iter().all(|hit| !hit.snippet.text.contains(text)), "{hits:?}");
+    }
+    // What a private session was forked from was said in public before.
+    let other = World::new();
+    fs::create_dir_all(other.transcript(S1).parent().unwrap()).unwrap();
+    other.write(S1, &private);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let mut fork = private.to_vec();
+    fork.iter_mut().for_each(|line| line["sessionId"] = S2.into());
+    other.write(S2, &fork);
+    super::exclude::Exclusions::make_private(&other.home, S2).unwrap();
+    if fs::metadata(other.transcript(S1)).unwrap().created().is_ok() {
+        assert_eq!(other.import().stored, 3);
+    }
+}
+
+#[test]
+fn a_line_without_a_directory_belongs_to_where_its_session_began() {
+    let world = World::new();
+    let secret = world.dir.path().join("secret");
+    fs::create_dir_all(&secret).unwrap();
+    fs::write(secret.join(".aiw.json"), r#"{"history": false}"#).unwrap();
+    let line = |session: &str, uuid: &str, directory: Option<&str>, text: &str| {
+        let mut line = user(session, uuid, text);
+        match directory {
+            Some(directory) => line["cwd"] = directory.into(),
+            None => drop(line.as_object_mut().unwrap().remove("cwd")),
+        }
+        line
+    };
+    let secret = secret.display().to_string();
+    world.write(
+        S1,
+        &[
+            line(S1, "u1", None, "before any directory"),
+            line(S1, "u2", Some(&secret), "in it"),
+            line(S1, "u3", None, "after it"),
+            line(S1, "u4", Some("/srv/p"), "gone elsewhere"),
+        ],
+    );
+    let agents = world.places.claude.join(format!("projects/-srv-p/{S1}/subagents"));
+    fs::create_dir_all(&agents).unwrap();
+    fs::write(agents.join("agent-x.jsonl"), lines(&[line(S1, "x1", None, "of a subagent")])).unwrap();
+    world.write(S2, &[line(S2, "v1", None, "first"), line(S2, "v2", Some("/srv/p"), "second")]);
+    assert_eq!(world.import().stored, 3);
+    assert_eq!(world.import().stored, 0);
+    world.add(S1, &lines(&[line(S1, "u5", None, "later")]));
+    assert_eq!(world.import().stored, 0);
+}
+
+#[test]
+fn a_transcript_adds_to_no_other_session() {
+    let world = World::new();
+    world.write(S1, &[user(S1, "u1", "mine")]);
+    world.write(S2, &[user(S2, "v1", "theirs"), user(S1, "v2", "forged")]);
+    assert_eq!(world.import().stored, 3);
+    let of =
+        |session: &str| world.store().part(session, &crate::Range { around: None, most: 9 }).unwrap().messages.len();
+    assert_eq!((of(S1), of(S2)), (1, 2));
+    // Codex: a fork has the head of the other session too.
+    let path = format!("sessions/2026/03/01/rollout-2026-03-01T10-00-00-{S1}.jsonl");
+    let (messages, _) = read(Cli::Codex, &path, &codex());
+    assert!(messages.iter().all(|message| message.session == S1));
+    // What names a private session is not kept in another one's transcript either.
+    let private = World::new();
+    private.write(S2, &[user(S2, "v1", "theirs"), user(S1, "v2", "private")]);
+    super::exclude::Exclusions::make_private(&private.home, S1).unwrap();
+    assert_eq!(private.import().stored, 1);
+}
+
+#[test]
 fn an_import_takes_all_clis_once_and_subagents_too() {
     let world = World::new();
     world.write(S1, &[user(S1, "u1", "one")]);
@@ -640,7 +747,7 @@ fn excluded_projects_and_private_sessions_are_not_stored() {
     fs::create_dir_all(world.home.root()).unwrap();
     fs::write(world.home.settings_path(), r#"{"history": {"exclude": ["/secret/*"]}}"#).unwrap();
     let at = |session: &str, uuid: &str, project: &str| {
-        let mut line = user(session, uuid, "text");
+        let mut line = user(session, uuid, uuid);
         line["cwd"] = project.into();
         line
     };

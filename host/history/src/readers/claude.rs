@@ -51,8 +51,13 @@ impl Sessions for Claude {
             Some(at) => parts.get(at.wrapping_sub(1)).copied().unwrap_or_default(),
             None => stem(file.path),
         };
+        // The name of a file in the CLI's directory is the id of its session. Elsewhere it is what its first line says.
+        let is_named = parts.first() == Some(&"projects");
+        let first = std::str::from_utf8(string_at(file.first, "sessionId").unwrap_or_default()).ok();
+        let session = first.and_then(session_id).filter(|_| !is_named).unwrap_or(session);
         let mut reader = Claudes {
             session: session.to_owned(),
+            is_known: is_named || first.and_then(session_id).is_some(),
             agent: subagent.and_then(|_| session_id(stem(file.path).strip_prefix("agent-")?)).map(str::to_owned),
             redactor: file.redactor.clone(),
             tools: HashMap::new(),
@@ -70,8 +75,10 @@ impl Sessions for Claude {
 }
 
 struct Claudes {
-    /// As the file is named, for lines that don't say.
+    /// The session of the file. Lines that name another one are copies, or forged: they never get into that one.
     session: String,
+    /// Whether it is certain which one it is.
+    is_known: bool,
     agent: Option<String>,
     redactor: Arc<Redactor>,
     /// The names of the tools by the ids of their last calls.
@@ -176,8 +183,13 @@ impl Reader for Claudes {
             None if tools.is_empty() => return Ok(()),
             None => String::new(),
         };
-        let named = line.session_id.as_str().unwrap_or(&self.session);
-        let session = session_id(named).ok_or(Junk::NoSession)?.to_owned();
+        if let Some(named) = line.session_id.as_str() {
+            let named = session_id(named).ok_or(Junk::NoSession)?;
+            if !self.is_known {
+                (self.session, self.is_known) = (named.to_owned(), true);
+            }
+        }
+        let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
         let uuid = message_id(Some(&line.uuid), &session, offset, 0);
         let time = line.timestamp.as_str().and_then(milliseconds);
         let agent = line.agent_id.as_str().and_then(session_id).map(str::to_owned).or_else(|| self.agent.clone());

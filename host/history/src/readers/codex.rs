@@ -50,9 +50,11 @@ impl Sessions for Codex {
                 names: file.names.clone(),
             });
         }
+        // rollout-2026-11-21T16-11-29-<session>
+        let named = stem(file.path).strip_prefix("rollout-").and_then(|rest| rest.get("2026-11-21T16-11-29-".len()..));
+        let named = named.and_then(session_id).unwrap_or_default();
         let mut reader = Rollout {
-            // rollout-2026-11-21T16-11-29-<session>
-            session: stem(file.path).get("rollout-2026-11-21T16-11-29-".len()..).unwrap_or_default().to_owned(),
+            session: named.to_owned(),
             project: String::new(),
             redactor: file.redactor.clone(),
             tools: HashMap::new(),
@@ -91,7 +93,10 @@ impl Reader for Rollout {
         let line: Line = parse(line)?;
         let payload = &line.payload;
         if kind != b"response_item" {
-            if let Some(id) = payload.get("id").and_then(Value::as_str).filter(|_| kind == b"session_meta") {
+            // A fork has the head of what it was forked from as well. Its own is in its name, or the first.
+            if let Some(id) = payload.get("id").and_then(Value::as_str).filter(|_| kind == b"session_meta")
+                && self.session.is_empty()
+            {
                 self.session = id.to_owned();
             }
             if payload.get("cwd").is_some_and(Value::is_string) {

@@ -74,7 +74,10 @@ impl Reader for Chat {
         let line: Value = parse(line)?;
         let Value::Object(fields) = &line else { return Err(Junk::Misshapen) };
         let changes = fields.get("$set").unwrap_or(&line);
-        if let Some(session) = changes.get("sessionId").and_then(Value::as_str) {
+        // A later line that names another session is forged: nothing of it gets into that one.
+        if let Some(session) = changes.get("sessionId").and_then(Value::as_str)
+            && self.session.is_empty()
+        {
             self.session = session.to_owned();
         }
         let mut junk = Ok(());

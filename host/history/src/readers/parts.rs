@@ -59,11 +59,28 @@ impl<'a> Talk<'a> {
         }
         match value {
             Value::String(text) => append(out, start(&self.redactor.redact(text.trim()), MAX_VALUE), MAX_TOOL),
+            // A command line tells only as a whole what its words are.
+            Value::Array(items) if items.len() > 1 && items.iter().all(Value::is_string) => {
+                let whole = self.redactor.redact(&value.to_string()).into_owned();
+                match serde_json::from_str::<Vec<String>>(&whole) {
+                    Ok(words) => words
+                        .iter()
+                        .for_each(|word| append(out, start(&self.redactor.redact(word), MAX_VALUE), MAX_TOOL)),
+                    Err(_) => append(out, start(&whole, MAX_VALUE), MAX_TOOL),
+                }
+            }
             Value::Array(items) => items.iter().for_each(|item| self.collect(out, item, depth + 1)),
             Value::Object(fields) => {
+                // `{"name": "PASSWORD", "value": "X"}`
+                let named = ["name", "key"].iter().find_map(|key| fields.get(*key)?.as_str());
+                let is_named = named.is_some_and(|name| self.redactor.is_secret_name(name));
                 for (name, field) in fields {
+                    let is_secret = self.redactor.is_secret_name(name) || (is_named && name == "value");
                     match field {
-                        Value::String(_) if self.redactor.is_secret_name(name) => append(out, REDACTED, MAX_TOOL),
+                        Value::String(_) if is_secret => append(out, REDACTED, MAX_TOOL),
+                        Value::Array(items) if is_secret && items.iter().all(Value::is_string) => {
+                            append(out, REDACTED, MAX_TOOL);
+                        }
                         field => self.collect(out, field, depth + 1),
                     }
                 }
@@ -309,6 +326,14 @@ mod tests {
         let mut talk = Talk::new(&redactor);
         talk.input(&json!({"a": {"password": "hunter2", "user": "me"}, "header": ["api_key=hunter2"]}));
         assert_eq!(talk.into_text().unwrap(), "[redacted]\nme\napi_key=[redacted]");
+        let mut talk = Talk::new(&redactor);
+        talk.input(&json!({
+            "command": ["mysql", "--password", "hunter2x9", "-h", "db"],
+            "env": [{"name": "DB_PASSWORD", "value": "hunter2"}],
+            "tokens": ["hunter2", "hunter3"],
+        }));
+        let text = talk.into_text().unwrap();
+        assert!(!text.contains("hunter") && text.contains("mysql\n--password\n[redacted]\n-h\ndb"), "{text}");
     }
 
     #[test]

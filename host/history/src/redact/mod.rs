@@ -1,18 +1,29 @@
 //! Secrets are taken out of texts before anything is stored: tokens by the form that their services document, private
-//! keys, what is named a password, and the values in the vault.
+//! keys, what is named a password, and the values in the vault. Each text is looked at as it is, and as it would be
+//! without colours, escapes and breaks in its lines.
 //!
 //! The original is where it was; a hit leads to it.
 
+mod assigned;
+mod keys;
 mod named;
+mod prose;
+mod public;
 mod rules;
+mod seen;
+mod tables;
+mod vault;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use aiw_home::{Home, VaultError};
 use regex::{Captures, Regex};
 
+use self::public::{PUBLIC, Public};
 use self::rules::RULES;
+use self::seen::Seen;
 use crate::HistoryError;
 
 /// What stands in place of a secret.
@@ -24,20 +35,48 @@ pub(crate) const MAX_LOOKED: usize = 256 << 10;
 /// Values shorter than this are not hidden wherever they occur: the texts would be full of holes.
 const MIN_VALUE: usize = 6;
 
-/// There are fewer rules than this.
-const MAX_RULES: usize = 192;
+/// How far before a mark a pattern looks: the rest of a command, another name.
+const LOOK_BEFORE: usize = 300;
+
+/// How far behind a mark a pattern looks at least: a value, also in the next line.
+const LOOK_AFTER: usize = 400;
+
+/// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
+const MAX_LAYERS: usize = 3;
+
+/// A stretch of a text that is a secret.
+type Span = (usize, usize);
 
 /// Takes secrets out of texts.
 pub struct Redactor {
     /// Finds in one pass which rules can match at all.
     marks: AhoCorasick,
-    /// The rule of each mark.
-    owners: Vec<usize>,
+    /// What each mark is of.
+    owners: Vec<Owner>,
     /// Rules without a mark. Their patterns begin with few pairs of letters, so they are as fast.
     always: Vec<usize>,
     rules: Vec<Step>,
+    /// The rule about names and their values.
+    names: usize,
     /// The values in the vault.
     values: Option<AhoCorasick>,
+    /// Whether what only looks random is taken out too.
+    is_strict: bool,
+}
+
+/// What a mark is of.
+#[derive(Debug, Clone, Copy)]
+enum Owner {
+    /// A rule that looks at names, commands and sentences.
+    Rule(usize),
+    /// A rule for tokens, of which one may go on in the next line.
+    Form(usize),
+    /// Colours or escapes, behind which secrets may be.
+    Coded,
+    /// Escapes, behind which a value may be, if its name is near.
+    Escaped,
+    /// A list of words with an option among them.
+    List,
 }
 
 /// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
@@ -71,10 +110,28 @@ fn read_vault(home: &Home) -> (Vec<String>, Vec<VaultError>) {
     (values, errors)
 }
 
+/// Finds secrets in a text near the marks that were found there.
+type Find = fn(&str, &[Span]) -> Vec<Span>;
+
+/// Such a function with its marks.
+type ByHand = (&'static [&'static str], Find);
+
 /// One thing to look for.
 struct Step {
-    pattern: Regex,
-    replace: fn(&Captures<'_>) -> Option<String>,
+    work: Work,
+    /// Whether it is for tokens, by their form.
+    is_form: bool,
+    /// Compiled when a text has a mark of it: most processes need few of them.
+    pattern: OnceLock<Option<Regex>>,
+}
+
+enum Work {
+    /// What a pattern finds is a secret where the function puts [`REDACTED`] in its place.
+    Pattern(Cow<'static, str>, fn(&Captures<'_>) -> Option<String>),
+    /// A rule of another scanner.
+    Public(&'static Public),
+    /// A function finds the secrets itself.
+    Spans(Find),
 }
 
 impl std::fmt::Debug for Redactor {
@@ -83,78 +140,318 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
+impl Step {
+    fn new(work: Work, is_form: bool) -> Self {
+        Self { work, is_form, pattern: OnceLock::new() }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match &self.work {
+            Work::Pattern(pattern, _) => Some(pattern),
+            Work::Public(rule) => Some(rule.pattern),
+            Work::Spans(_) => None,
+        }
+    }
+
+    /// The secrets of a text around these marks, in their order.
+    fn spans(&self, text: &str, places: &[Span]) -> Vec<Span> {
+        let compiled = || self.text().and_then(|pattern| Regex::new(pattern).ok());
+        let mut spans = Vec::new();
+        match (&self.work, self.pattern.get_or_init(compiled)) {
+            (Work::Spans(find), _) => return find(text, places),
+            // A test compiles all of them.
+            (_, None) => {}
+            (Work::Public(rule), Some(pattern)) => {
+                self.each(pattern, text, places, |found| spans.extend(rule.secret(found)));
+            }
+            (Work::Pattern(_, replace), Some(pattern)) => self.each(pattern, text, places, |found| {
+                if let (Some(new), Some(whole)) = (replace(found), found.get(0)) {
+                    replaced(whole.as_str(), &new, whole.start(), &mut spans);
+                }
+            }),
+        }
+        spans
+    }
+
+    /// Calls a function with what a pattern matches around places of its marks.
+    fn each(&self, pattern: &Regex, text: &str, places: &[Span], mut take: impl FnMut(&Captures<'_>)) {
+        let is_far = self.text().is_some_and(|pattern| pattern.contains("(?s:.)"));
+        let all = if is_far || places.is_empty() { vec![(0, text.len())] } else { windows(text, places) };
+        let mut after = 0;
+        for (start, end) in all {
+            let (within, mut at) = (&text[..end], start.max(after));
+            while at <= end
+                && let Some(found) = pattern.captures_at(within, at)
+                && let Some(whole) = found.get(0)
+            {
+                take(&found);
+                // A match without signs is none of these patterns'.
+                at = text.ceil_char_boundary(whole.end().max(at + 1));
+                after = at;
+            }
+        }
+    }
+}
+
+/// What a pattern needs to see around the places of its marks: their lines, the next ones, and a token to its end.
+fn windows(text: &str, places: &[Span]) -> Vec<Span> {
+    let bytes = text.as_bytes();
+    let mut windows: Vec<Span> = Vec::new();
+    for (place, _) in places {
+        let place = (*place).min(text.len());
+        let from = place.saturating_sub(LOOK_BEFORE);
+        // The line before may have the name of a value.
+        let line = |to: usize| memchr::memrchr(b'\n', &bytes[from..to]).map_or(from, |end| from + end);
+        let start = line(line(line(place)));
+        let token = bytes[place..].iter().take(MAX_LOOKED).take_while(|byte| !byte.is_ascii_whitespace()).count();
+        let least = (place + LOOK_AFTER.max(token + 64)).min(text.len());
+        let end =
+            memchr::memchr(b'\n', &bytes[least..(least + LOOK_AFTER).min(text.len())]).map_or(least, |end| least + end);
+        let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
+        match windows.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => windows.push((start, end)),
+        }
+    }
+    windows
+}
+
+/// Which stretches of a match [`REDACTED`] was put in place of: one, or two with something between them.
+fn replaced(old: &str, new: &str, offset: usize, spans: &mut Vec<Span>) {
+    let is_new =
+        |at: &usize| old.get(..*at) == new.get(..*at) && !old.get(*at..).unwrap_or_default().starts_with(REDACTED);
+    let Some(first) = new.match_indices(REDACTED).map(|(at, _)| at).find(is_new) else { return };
+    let mut last = first;
+    for (at, _) in new.match_indices(REDACTED) {
+        last = last.max(at);
+    }
+    let after = &new[last + REDACTED.len()..];
+    let end = old.len().saturating_sub(after.len());
+    let between = new.get(first + REDACTED.len()..last).unwrap_or_default();
+    let place = old.get(first..end).and_then(|rest| rest.find(between)).filter(|_| !between.is_empty() && last > first);
+    match place {
+        Some(place) => {
+            spans.push((offset + first, offset + first + place));
+            spans.push((offset + first + place + between.len(), offset + end));
+        }
+        None => spans.push((offset + first, offset + end.max(first))),
+    }
+}
+
+/// Where a place of a text is after stretches were replaced.
+fn moved(place: usize, spans: &[Span]) -> usize {
+    let (mut taken, mut put) = (0, 0);
+    for (start, end) in spans.iter().take_while(|(start, _)| *start < place) {
+        if *end > place {
+            return start + put - taken;
+        }
+        taken += end - start;
+        put += REDACTED.len();
+    }
+    place + put - taken
+}
+
+/// The text with [`REDACTED`] in place of stretches that are in their order.
+fn without(text: &str, spans: &[Span]) -> String {
+    let (mut out, mut last) = (String::with_capacity(text.len()), 0);
+    for (start, end) in spans {
+        out.push_str(text.get(last..*start).unwrap_or_default());
+        out.push_str(REDACTED);
+        last = *end;
+    }
+    out.push_str(text.get(last..).unwrap_or_default());
+    out
+}
+
 impl Redactor {
     /// A redactor that knows these values too: those in the vault.
     pub fn new(values: &[String]) -> Result<Self, HistoryError> {
-        let (mut marks, mut owners, mut always, mut rules) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let owned = |(marks, pattern, replace): named::Named| (marks, pattern.to_owned(), replace);
-        let (first, named) = (named::first_steps().into_iter().map(owned), named::steps().into_iter().map(owned));
+        let (mut marks, mut owners, mut always, mut rules) = (Vec::<&str>::new(), Vec::new(), Vec::new(), Vec::new());
         let whole: fn(&Captures<'_>) -> Option<String> = |_| Some(REDACTED.to_owned());
+        let named =
+            |(marks, pattern, replace): named::Named| (marks, Work::Pattern(Cow::Borrowed(pattern), replace), false);
         // Tokens are ASCII, and such patterns are compiled ten times as fast.
         let formed = RULES.iter().map(|rule| {
             let replace = if rule.is_mixed { named::whole_if_mixed } else { whole };
-            (rule.marks, format!("(?-u){}", rule.pattern), replace)
+            (rule.marks, Work::Pattern(Cow::Owned(format!("(?-u){}", rule.pattern)), replace), true)
         });
-        for (own, pattern, replace) in first.chain(formed).chain(named) {
-            let pattern = Regex::new(&pattern).map_err(|e| HistoryError::Rule { reason: e.to_string() })?;
-            always.extend(own.is_empty().then_some(rules.len()));
-            owners.extend(own.iter().map(|_| rules.len()));
-            marks.extend(own.iter().map(|mark| (*mark).to_owned()));
-            rules.push(Step { pattern, replace });
+        let public = PUBLIC.iter().map(|rule| (rule.marks, Work::Public(rule), true));
+        let first: [ByHand; 2] = [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
+        let last: [ByHand; 3] =
+            [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::WORDS, prose::spans)];
+        let by_hand = |(marks, find): ByHand| (marks, Work::Spans(find), false);
+        let named = named::steps().into_iter().map(named);
+        let all = first
+            .into_iter()
+            .map(by_hand)
+            .chain(formed)
+            .chain(public)
+            .chain(named)
+            .chain(last.into_iter().map(by_hand));
+        for (own, work, is_form) in all {
+            let number = rules.len();
+            always.extend(own.is_empty().then_some(number));
+            owners.extend(own.iter().map(|_| if is_form { Owner::Form(number) } else { Owner::Rule(number) }));
+            marks.extend(own);
+            rules.push(Step::new(work, is_form));
         }
-        let build = |marks: &[String], is_loose| {
-            let built = AhoCorasick::builder()
-                .ascii_case_insensitive(is_loose)
-                // Every text is looked through for marks, so they have the fastest kind, although it takes a megabyte.
-                .kind(is_loose.then_some(aho_corasick::AhoCorasickKind::DFA))
-                .match_kind(if is_loose { MatchKind::Standard } else { MatchKind::LeftmostLongest })
-                .build(marks);
-            built.map_err(|e| HistoryError::Rule { reason: e.to_string() })
+        owners.extend(seen::HIDING.iter().map(|_| Owner::Coded));
+        marks.extend(seen::HIDING);
+        owners.extend(seen::ESCAPES.iter().map(|_| Owner::Escaped));
+        marks.extend(seen::ESCAPES);
+        owners.extend(seen::LISTS.iter().map(|_| Owner::List));
+        marks.extend(seen::LISTS);
+        let reason = |e: aho_corasick::BuildError| HistoryError::Rule { reason: e.to_string() };
+        let marks = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            // Every text is looked through for marks, so they have the fastest kind, although it takes a megabyte.
+            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
+            .match_kind(MatchKind::Standard)
+            .build(&marks)
+            .map_err(reason)?;
+        let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE);
+        let known: Vec<String> = known.flat_map(vault::forms).filter(|form| form.len() >= MIN_VALUE).collect();
+        let values = match known.is_empty() {
+            true => None,
+            false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
-        let marks = build(&marks, true)?;
-        let mut known: Vec<String> = Vec::new();
-        for value in values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE) {
-            known.push(value.to_owned());
-            known.push(percent_encoded(value));
-            // A tool's result may have JSON, and that a string of JSON.
-            for once in json_escaped(value) {
-                known.extend(json_escaped(&once));
-                known.push(once);
-            }
-        }
-        known.sort();
-        known.dedup();
-        let values = if known.is_empty() { None } else { Some(build(&known, false)?) };
-        Ok(Self { marks, owners, always, rules, values })
+        // The last rules are those by hand, of which the first is about names.
+        let names = rules.len().saturating_sub(last.len());
+        Ok(Self { marks, owners, always, rules, names, values, is_strict: false })
+    }
+
+    /// The redactor of a home: with the values in its vault, and as strict as its settings say.
+    pub fn of(home: &Home) -> Result<Self, HistoryError> {
+        Ok(Self::new(&vault_values(home))?.strict(home.settings()?.history()?.is_strict))
+    }
+
+    /// Whether what only looks random is taken out too: `history.redact` is `strict`.
+    #[must_use]
+    pub fn strict(mut self, is_strict: bool) -> Self {
+        self.is_strict = is_strict;
+        self
     }
 
     /// The text without secrets, at most [`MAX_LOOKED`] of it.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let text = &text[..text.floor_char_boundary(MAX_LOOKED)];
         let mut out = Cow::Borrowed(text);
-        if let Some(values) = &self.values
-            && values.is_match(text)
-        {
-            let patterns = values.patterns_len();
-            out = Cow::Owned(values.replace_all(text, &vec![REDACTED; patterns]));
+        let mut look = self.look(text);
+        // What is a token without its breaks may be one without its rest as well: it is looked for first.
+        if !look.joins.is_empty() {
+            self.through(&mut out, |text| Some(Seen::joined(text, &look.joins)), true);
+            if matches!(out, Cow::Owned(_)) {
+                look = self.look(&out);
+            }
         }
-        let mut due = [false; MAX_RULES];
-        for rule in &self.always {
-            due[rule % due.len()] = true;
+        let is_list = look.is_list;
+        let is_coded = !look.coded.is_empty() && look.hits.len() > self.always.len();
+        let coded = std::mem::take(&mut look.coded);
+        self.clean(&mut out, look, None, false);
+        if is_list {
+            self.through(&mut out, |text| Some(Seen::listed(text)), false);
         }
-        for found in self.marks.find_overlapping_iter(out.as_ref()) {
-            due[self.owners[found.pattern().as_usize()] % due.len()] = true;
+        if is_coded {
+            let mut around = windows(text, &coded);
+            let mut length = text.len();
+            for layers in 1..=MAX_LAYERS {
+                // What was taken out has moved the rest.
+                if out.len() != length {
+                    around = windows(&out, &self.look(&out).coded);
+                    length = out.len();
+                }
+                let is_last = !self.through(&mut out, |text| Seen::decoded(text, &around, layers), false);
+                if is_last {
+                    break;
+                }
+            }
         }
-        for (step, _) in self.rules.iter().zip(due).filter(|(_, is_due)| *is_due) {
-            let replaced = step.pattern.replace_all(&out, |found: &Captures<'_>| match (step.replace)(found) {
-                Some(new) => new,
-                None => found[0].to_owned(),
-            });
-            if let Cow::Owned(new) = replaced {
-                out = Cow::Owned(new);
+        if self.is_strict {
+            let spans = random(&out);
+            if !spans.is_empty() {
+                out = Cow::Owned(without(&out, &spans));
             }
         }
         out
+    }
+
+    /// Takes out what is a secret in a text as it is seen in another way; `false` if it can't be seen so.
+    fn through(&self, out: &mut Cow<'_, str>, see: impl Fn(&str) -> Option<Seen>, is_forms: bool) -> bool {
+        let Some(mut seen) = see(out) else { return false };
+        let mut text = Cow::Owned(std::mem::take(&mut seen.text));
+        let look = self.look(&text);
+        self.clean(&mut text, look, Some(&mut seen), is_forms);
+        let spans = seen.spans();
+        if !spans.is_empty() {
+            *out = Cow::Owned(without(out, &spans));
+        }
+        true
+    }
+
+    /// Looks for the marks of all rules.
+    fn look(&self, text: &str) -> Look {
+        let mut look = Look::default();
+        let mut escaped: Vec<Span> = Vec::new();
+        for found in self.marks.find_overlapping_iter(text) {
+            match self.owners[found.pattern().as_usize()] {
+                Owner::Rule(rule) => look.hits.push((rule, found.start(), found.end())),
+                // Most of these marks are the ends of words: `section_id`.
+                Owner::Form(_) if !seen::may_be_token(text, found.start(), found.end()) => {}
+                Owner::Form(rule) => {
+                    look.hits.push((rule, found.start(), found.end()));
+                    seen::joins(text, found.start(), &mut look.joins);
+                }
+                Owner::Coded => look.coded.push((found.start(), found.end())),
+                Owner::Escaped => escaped.push((found.start(), found.end())),
+                Owner::List => look.is_list = true,
+            }
+        }
+        look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
+        look.hits.sort_unstable();
+        let names = look.hits.partition_point(|(rule, ..)| *rule < self.names);
+        let names = look.hits.get(names..).unwrap_or_default();
+        let names = &names[..names.partition_point(|(rule, ..)| *rule == self.names)];
+        let is_near = |(start, _): &Span| {
+            let next = names.partition_point(|(_, name, _)| *name + 4 * LOOK_AFTER < *start);
+            names.get(next).is_some_and(|(_, name, _)| *name < *start + LOOK_AFTER)
+        };
+        look.coded.extend(escaped.into_iter().filter(is_near));
+        look.coded.sort_unstable();
+        look
+    }
+
+    /// Takes out what is a secret in a text, and notes in `seen` where it was in the original. `is_forms`: only tokens.
+    fn clean(&self, text: &mut Cow<'_, str>, look: Look, mut seen: Option<&mut Seen>, is_forms: bool) {
+        let mut hits = look.hits;
+        let mut take = |text: &mut Cow<'_, str>, spans: &[Span], hits: &mut [(usize, usize, usize)]| {
+            if let Some(seen) = seen.as_mut() {
+                seen.take(spans);
+            }
+            *text = Cow::Owned(without(text, spans));
+            hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moved(*start, spans), moved(*end, spans)));
+        };
+        if let Some(values) = &self.values {
+            let spans: Vec<Span> = values.find_iter(text.as_ref()).map(|found| (found.start(), found.end())).collect();
+            if !spans.is_empty() {
+                take(text, &spans, &mut hits);
+            }
+        }
+        let mut at = 0;
+        while let Some((rule, ..)) = hits.get(at).copied() {
+            let end = at + hits[at..].iter().take_while(|(other, ..)| *other == rule).count();
+            let step = &self.rules[rule];
+            if step.is_form || !is_forms {
+                let places: Vec<Span> = match self.always.contains(&rule) {
+                    true => Vec::new(),
+                    false => hits[at..end].iter().map(|(_, start, end)| (*start, *end)).collect(),
+                };
+                let spans = step.spans(text, &places);
+                if !spans.is_empty() {
+                    take(text, &spans, &mut hits[end..]);
+                }
+            }
+            at = end;
+        }
     }
 
     /// Whether a field of this name holds a secret.
@@ -163,49 +460,55 @@ impl Redactor {
     }
 }
 
-/// A value as it stands in URLs.
-fn percent_encoded(value: &str) -> String {
-    let mut out = String::new();
-    for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+/// What the marks of a text tell besides its rules.
+#[derive(Debug, Default)]
+struct Look {
+    /// Where a line ends in what may be a token.
+    joins: Vec<Span>,
+    /// Where escapes and colours are.
+    coded: Vec<Span>,
+    /// Whether there is a command line as a list.
+    is_list: bool,
+    /// The marks that were found: the rule, and where.
+    hits: Vec<(usize, usize, usize)>,
 }
 
-/// A value as it may stand in strings of JSON. Slashes, what isn't ASCII and what HTML has are escaped by some writers.
-fn json_escaped(value: &str) -> Vec<String> {
-    let mut forms = Vec::new();
-    for (is_slash, is_ascii, is_html) in (0..8).map(|n| (n & 1 != 0, n & 2 != 0, n & 4 != 0)) {
-        for is_upper in [false, true] {
-            let mut out = String::new();
-            for c in value.chars() {
-                match c {
-                    '"' => out.push_str("\\\""),
-                    '\\' => out.push_str("\\\\"),
-                    '\n' => out.push_str("\\n"),
-                    '\r' => out.push_str("\\r"),
-                    '\t' => out.push_str("\\t"),
-                    '\u{8}' => out.push_str("\\b"),
-                    '\u{c}' => out.push_str("\\f"),
-                    '/' if is_slash => out.push_str("\\/"),
-                    _ if c < ' ' || (is_ascii && c >= '\u{7f}') || (is_html && "<>&'".contains(c)) => {
-                        for unit in c.encode_utf16(&mut [0; 2]) {
-                            out.push_str(&if is_upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") });
-                        }
-                    }
-                    _ => out.push(c),
-                }
-            }
-            if out != value && !forms.contains(&out) {
-                forms.push(out);
-            }
-        }
+/// How random a text is, in bits a sign.
+fn entropy(text: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in text.bytes() {
+        counts[usize::from(byte)] += 1;
     }
-    forms
+    let length = text.len() as f64;
+    let share = |count: &u32| f64::from(*count) / length;
+    counts.iter().filter(|count| **count > 0).map(|count| -share(count) * share(count).log2()).sum()
 }
 
+/// What looks drawn at random: long runs with digits and letters of which no language has as many.
+fn random(text: &str) -> Vec<Span> {
+    let is_of = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'_' | b'-');
+    let mut spans = Vec::new();
+    let (mut start, bytes) = (0, text.as_bytes());
+    while start < bytes.len() {
+        let length = bytes[start..].iter().take_while(|byte| is_of(**byte)).count();
+        let run = text.get(start..start + length).unwrap_or_default();
+        let digits = run.bytes().filter(u8::is_ascii_digit).count();
+        let is_hex = run.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        let longest = run.split(['/', '_', '-']).map(str::len).max().unwrap_or(0);
+        let has_letters = run.bytes().any(|byte| byte.is_ascii_alphabetic());
+        let is_random = length >= 20
+            && digits >= 3
+            && has_letters
+            && (if is_hex { entropy(run) >= 3.0 } else { longest >= 16 && entropy(run) >= 3.7 });
+        if is_random {
+            spans.push((start, start + length));
+        }
+        start += length.max(1);
+    }
+    spans
+}
+
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;

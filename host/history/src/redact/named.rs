@@ -3,6 +3,7 @@
 use regex::Captures;
 
 use super::REDACTED;
+use super::assigned::{self, Kind};
 
 /// What to look for: its marks, its pattern, and what to put in place of a match, if it is a secret after all.
 pub(super) type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<String>);
@@ -44,11 +45,6 @@ macro_rules! command {
 
 pub(super) fn steps() -> Vec<Named> {
     vec![
-        (
-            &["private key"],
-            r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:(?s:.)*?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|[A-Za-z0-9+/=\s\\]*)",
-            |_| Some(REDACTED.to_owned()),
-        ),
         // A key of PuTTY, to its last line.
         (
             &["putty-user-key-file-"],
@@ -135,6 +131,16 @@ pub(super) fn steps() -> Vec<Named> {
                 (is_told(value) || is_short).then(|| format!("{}{REDACTED}{}", &found[1], &found[2][value.len()..]))
             },
         ),
+        // The words of a phrase.
+        (
+            &["phrase", "mnemonic", "word is"],
+            r#"(?i)(\b(?:pass ?phrase|(?:seed|recovery|mnemonic|backup) phrase|mnemonic|password)(?: for [a-z0-9_ ]{1,30})?\s*(?::|=| is| was)\s*\\*["'`]?)([a-z]{2,12}(?: [a-z]{2,12}){3,24})"#,
+            |found| {
+                let words: Vec<&str> = found[2].split(' ').collect();
+                let is_sentence = words.iter().any(|word| SENTENCE.contains(word));
+                (!is_sentence && words.iter().all(|word| word.len() > 2)).then(|| format!("{}{REDACTED}", &found[1]))
+            },
+        ),
         // The word in other languages.
         (
             &[
@@ -172,45 +178,9 @@ pub(super) fn steps() -> Vec<Named> {
         (&["password"], r"(?i)(\blogin\s+\S{1,80}\s+password\s+)(\S{1,200})", |found| {
             Some(format!("{}{REDACTED}", &found[1]))
         }),
-        // --password X, -Dpassword X
-        (
-            MARKS,
-            concat!(
-                r#"(?i)((?:^|[\s"'`(=])--?(?:(?-u:[\w-]){0,40}(?:"#,
-                names!(),
-                r#")|-(?:(?-u:[\w-]){0,40}-)?pass)\s+)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`-][^\s"'`]{2,})"#
-            ),
-            |found| (is_value(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
-        ),
-        // password=X, "token": "X", SECRET_KEY := 'X'
-        (
-            MARKS,
-            concat!(
-                r#"(?i)((?-u:[\w.-]){0,60}?(?:"#,
-                names!(),
-                r#")|"#,
-                short_names!(),
-                r#")(\\?["']?\]?[*`]{0,2}\s{0,4}(?:=>|:=|={1,3}|:|：|\|\||\?\?)[*]{0,2}\s{0,4}(?:[|>][-+]?[ \t]*\r?\n[ \t]+|\[\s?)?)("#,
-                quoted!(),
-                r#"|[^\s"'`,;&)}\]\\]{3,})"#
-            ),
-            assigned,
-        ),
-        // An environment's variable, up to the end of its word.
-        (
-            MARKS,
-            r"(?m)^(\s*(?:[Ee]xport\s+|\$env:)?(?-u:[A-Z][A-Z0-9_]{0,60}_|)(?:PASSWORD|PASSWD|PASSPHRASE|PASS|PWD|SECRET|SECRET_KEY|TOKEN|API_KEY|ACCESS_KEY|PRIVATE_KEY)=)(\S{3,})$",
-            |found| {
-                // What a shell or a program would work out.
-                let is_expression = found[2].starts_with(['"', '\'', '`', '$']) || found[2].contains("$(");
-                let has_rest = found[2].contains(REDACTED) && found[2].len() > REDACTED.len();
-                let is_secret = !is_expression && (has_rest || is_value(&found[2]));
-                is_secret.then(|| format!("{}{REDACTED}", &found[1]))
-            },
-        ),
         // setenv PASSWORD X, set -gx API_KEY X, ENV TOKEN X, #define PASSWORD "X"
         (
-            MARKS,
+            &["setenv", "setx", "set -", "env ", "define", "arg "],
             concat!(
                 r"(?i)((?:\b(?:setenv|setx|set\s+-\w+|env)|#\s*define)\s+(?-u:\w){0,60}?(?:",
                 names!(),
@@ -224,7 +194,7 @@ pub(super) fn steps() -> Vec<Named> {
         ),
         // getenv("API_KEY", "X"), define('PASSWORD', 'X')
         (
-            MARKS,
+            &["env", "define(", "config("],
             concat!(
                 r"(?i)(\(\s*\\?[\x22'](?-u:[\w.-]){0,60}?(?:",
                 names!(),
@@ -254,11 +224,7 @@ pub(super) fn steps() -> Vec<Named> {
         (
             &["password-stdin", "sudo -s", "chpasswd"],
             r#"(?i)(\b(?:echo|printf)\s+(?:-\w\s+)?)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s|;&"']{3,})(?:\s*\|[^\n|;&]*?(?:--password-stdin|sudo\s+-S|chpasswd))"#,
-            |found| {
-                let (quote, bare) = unquoted(&found[2]);
-                let rest = &found[0][found[1].len() + found[2].len()..];
-                is_value(bare).then(|| format!("{}{quote}{REDACTED}{quote}{rest}", &found[1]))
-            },
+            piped,
         ),
         (
             &["--from-literal", "secrets set", "secret set"],
@@ -269,6 +235,178 @@ pub(super) fn steps() -> Vec<Named> {
         (&["mongo", "cqlsh", "twine"], command!(r"mongo(?-u:[a-z]*)|cqlsh|twine", r"\s-p\s+"), flag),
         (&["ldap"], command!(r"ldap(?-u:[a-z]+)", r"\s-w\s*"), flag),
         (&["-storepass", "-keypass"], concat!(r"(\s-(?:store|key)pass\s+)", shell_value!()), flag),
+        // A key in JSON: its private parts.
+        (&["kty"], r#"(["'\\](?:d|p|q|dp|dq|qi|k)\\*["']\s*:\s*\\*["'])([A-Za-z0-9_-]{16,})"#, |found| {
+            Some(format!("{}{REDACTED}", &found[1]))
+        }),
+        // HTML: a name and the cell beside it.
+        (
+            &["</t", "</dt"],
+            concat!(
+                r"(?i)(<(?:td|th|dt)[^<>]*>\s*(?:<\w+>)?[^<>]{0,40}?(?:",
+                names!(),
+                r")\s*:?\s*(?:</\w+>)?\s*<\\?/(?:td|th|dt)>(?:\s|\\n)*<(?:td|dd)[^<>]*>\s*(?:<\w+>)?)([^<>\s]{6,})"
+            ),
+            |found| has_digit(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        // Hashes of passwords, which can be guessed.
+        (
+            &["$6$", "$5$", "$1$", "$y$", "$2a$", "$2b$", "$2y$", "$argon2", "$7$", "$apr1$"],
+            r"(?-u)\$(?:[1567y]|apr1|2[aby]|argon2(?:id|i|d))\$(?:[A-Za-z0-9./=,+-]{1,60}\$){0,4}[A-Za-z0-9./+]{22,}",
+            |_| Some(REDACTED.to_owned()),
+        ),
+        // Commands with a value after a flag.
+        (&["gh secret set", "gh variable set"], command!(r"gh secret set", r"\s(?:--body[ =]|-b ?)"), flag),
+        (
+            &["with-token", "sudo -s", "kinit", "chpasswd", "bw unlock"],
+            r#"(\b(?:gh auth login[^\n|;&<]*--with-token|sudo\s+-S[^\n|;&<]*|kinit[^\n|;&<]*|chpasswd|bw unlock)\s*<<<\s*)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&]{4,})"#,
+            flag,
+        ),
+        (
+            &["gh secret set", "with-token", "passwd"],
+            r#"(\b(?:echo|printf)\s+(?:-\w+\s+)?)("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s|;&"']{3,})(?:\s*\|\s*(?:sudo\s+)?(?:gh (?:secret set|auth login)|passwd\b))"#,
+            piped,
+        ),
+        (&["vault login"], r#"(\bvault\s+login\s+(?:-\S+\s+)*)([^\s"'`;|&=-][^\s"'`;|&=]{5,})"#, flag),
+        (&["unseal"], r#"(\bunseal\s+)([A-Za-z0-9+/=]{16,})"#, flag),
+        (&["zip "], command!(r"(?:un)?zip", r"\s-P\s*"), flag),
+        (&["7z", "unrar", "rar "], command!(r"7z[ar]?|unrar|rar", r"\s-h?p"), |found| {
+            (!is_flag_of_other(&found[2])).then(|| flag(found)).flatten()
+        }),
+        (&["openssl"], command!(r"openssl\s+enc", r"\s-k\s+"), flag),
+        (
+            &["htpasswd", "mosquitto_passwd"],
+            r#"(\b(?:htpasswd|mosquitto_passwd)\s+(?:-\w+\s+)*-\w*b\w*\s+(?:-\w+\s+)*\S+\s+\S+\s+)([^\s;|&]{3,})"#,
+            flag,
+        ),
+        (&["smbclient", "rpcclient"], command!(r"smbclient|rpcclient|net", r"\s-U\s*[\x22']?[^\s%]{1,60}%"), flag),
+        (&["http", "xh "], command!(r"https?|xh", r"\s(?:-a|--auth)[ =][^\s:]{1,60}:"), flag),
+        (&["sqlplus"], r#"(\bsqlplus\s+(?:-\w+\s+)*[\x22']?\w+/)([^\s@"']{3,})"#, flag),
+        (&["ssh-keygen"], command!(r"ssh-keygen", r"\s-[NP]\s+"), flag),
+        (&["keyvault secret set"], command!(r"az\s+keyvault\s+secret\s+set", r"\s--value[ =]"), flag),
+        (
+            &["secret-string", "put-secret-value"],
+            r#"(\s--secret-string[ =])("[^"\n]{3,}"|'[^'\n]{3,}'|[^\s"'`;|&-][^\s"'`;|&]{2,})"#,
+            flag,
+        ),
+        (&["put-parameter"], command!(r"ssm\s+put-parameter", r"\s--value[ =]"), flag),
+        (
+            &["config:set", "env:set", "env set"],
+            r#"(\b(?:config:set|env:set|env set)\s+["']?[A-Z][A-Z0-9_]*[ =])([^\s"']{6,})"#,
+            |found| has_digit(&found[2]).then(|| flag(found)).flatten(),
+        ),
+        (
+            &["npm set", "yarn config", "pnpm config"],
+            r#"(?i)(\b(?:npm set|yarn config set|pnpm config set)\s+\S*(?:token|password|auth)[ =])([^\s"']{6,})"#,
+            flag,
+        ),
+        (&["user-secrets"], r#"(\buser-secrets\s+set\s+(?:"[^"\n]+"|\S+)\s+)("[^"\n]{3,}"|\S{3,})"#, flag),
+        (
+            &["nuget"],
+            r#"(?i)(\bnuget\s+(?:push\s[^\n;|&]*?\s(?:-k|--api-key)|setapikey)\s+)([^\s;|&-][^\s;|&]{7,})"#,
+            flag,
+        ),
+        (&["cargo login", "gem push"], r#"(\b(?:cargo login|gem push\s+--key)\s+)([^\s;|&-][^\s;|&]{7,})"#, flag),
+        (&["http-basic"], r#"(\bhttp-basic\.\S+\s+\S+\s+)([^\s;|&]{3,})"#, flag),
+        (&["useradd", "usermod"], command!(r"user(?:add|mod)", r"\s(?:-p|--password)[ =]"), flag),
+        (&["net user"], r#"(\bnet\s+user\s+\S+\s+)([^\s/;|&*][^\s;|&]{3,})"#, flag),
+        (&["/user:"], r#"(\s/user:\S+\s+)([^\s/;|&*][^\s;|&]{3,})"#, flag),
+        (&["/p:"], r#"(\s/p:)([^\s;|&]{4,})"#, flag),
+        (&["rdesktop", "snowsql"], command!(r"rdesktop", r"\s-p\s*"), flag),
+        (&["nmcli"], command!(r"nmcli", r"\spassword\s+"), flag),
+        (&["wpa_passphrase"], r#"(\bwpa_passphrase\s+(?:"[^"\n]+"|\S+)\s+)("[^"\n]{3,}"|[^\s;|&]{6,})"#, flag),
+        (&["rabbitmqctl"], r#"(\brabbitmqctl\s+(?:add_user|change_password)\s+\S+\s+)([^\s;|&]{3,})"#, flag),
+        (&["mosquitto", "ipmitool"], command!(r"mosquitto_(?:pub|sub|rr)|ipmitool", r"\s-P\s+"), flag),
+        (&["snmp"], command!(r"snmp(?-u:[a-z]+)", r"\s-[AX]\s+"), flag),
+        (&["bw unlock", "bw login"], r#"(\bbw\s+(?:unlock|login\s+\S+@\S+)\s+)([^\s;|&<-][^\s;|&]{3,})"#, flag),
+        (&["generic-password", "internet-password"], command!(r"add-(?:generic|internet)-password", r"\s-w\s+"), flag),
+        (&["lftp"], r#"(\blftp\s+-u\s+[^\s,]+,)([^\s;|&]{3,})"#, flag),
+        (&["://"], r"(://)((?-u:[A-Za-z0-9_]){16,})(@(?:github|gitlab|bitbucket|dev\.azure))", |found| {
+            is_mixed(&found[2]).then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
+        }),
+        (&["doctl"], command!(r"doctl", r"\s(?:-t|--access-token)[ =]"), flag),
+        (&["password-command"], r#"(--password-command[ =]["']?(?:echo|printf)\s+)([^\s"';|&]{3,})"#, flag),
+        (&["send "], r#"(\bsend\s+(?:--\s+)?\\*")([^"\n\\]{6,})(\\+[rn]\\*")"#, |found| {
+            (has_digit(&found[2]) && is_value(&found[2]) && !found[2].contains(' '))
+                .then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
+        }),
+        (
+            &["set-initial-password", "mysqladmin"],
+            r#"(\b(?:set-initial-password|mysqladmin\b[^\n;|&]*?\spassword)\s+)(["']?[^\s;|&]{3,})"#,
+            flag,
+        ),
+        (&["curl"], r#"(?i)(\s-H\s*\\?["'][\w-]*(?:token|key|secret|auth)[\w-]*:\s*)([^\s"'\\]{6,})"#, |found| {
+            (is_value(&found[2])
+                && has_digit(&found[2])
+                && !["bearer", "basic"].iter().any(|s| found[2].eq_ignore_ascii_case(s)))
+            .then(|| format!("{}{REDACTED}", &found[1]))
+        }),
+        // Files of programs.
+        (
+            &[":*:", ":5432:", ":5433:", ":6432:"],
+            r"(?m)^((?:[A-Za-z0-9.-]{1,60}|\*):(?:[0-9]{2,5}|\*):[A-Za-z0-9_*-]{1,60}:[A-Za-z0-9_*.@-]{1,60}:)([^\s:]{4,})$",
+            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        (
+            &["requirepass", "masterauth", "bind_pw", "bindpw", "rootpw", "auth-user-pass", "_authtoken"],
+            r#"((?:requirepass|masterauth|bind_pw|bindpw|rootpw|auth-user-pass)[ \t]+["']?)([^\s"'#][^\s"']{3,})"#,
+            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        (
+            &[
+                "enable secret",
+                "password 0",
+                "password 7",
+                "snmp-server",
+                "server key",
+                "isakmp key",
+                "secret 5",
+                "secret 0",
+            ],
+            r"((?:enable secret|password|snmp-server community|server key|isakmp key|secret)[ \t]+(?:[05789][ \t]+)?)([A-Za-z0-9!@#%^&*_+=./$-]{6,})",
+            |found| {
+                (is_value(&found[2]) && has_digit(&found[2]) && found[2].len() >= 8)
+                    .then(|| format!("{}{REDACTED}", &found[1]))
+            },
+        ),
+        (&["static:"], r"(\bstatic:[^\s:]+:)(\S{4,})", |found| {
+            is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
+        }),
+        // variable "db_password" { default = "X" }
+        (
+            &["variable"],
+            concat!(
+                r"(?i)(variable\s+\\*\x22[\w-]*(?:",
+                names!(),
+                r")\\*\x22\s*\{[^{}]{0,200}?default\s*=\s*)(",
+                quoted!(),
+                r")"
+            ),
+            named_apart,
+        ),
+        // param adminPassword string = 'X', PrivateKey = X
+        (&["connectionstring", "pwd=", "password="], r"(?i)(;\s*(?:pwd|password)\s*=\s*)([^;\x22'\s]{3,})", |found| {
+            is_value(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
+        }),
+        // A property of a name: <property name="password">X</property>
+        (
+            &["name=", "key="],
+            concat!(
+                r"(?i)(<[\w:.-]+\s+(?:name|key)\s*=\s*\\*[\x22'][\w.-]*(?:",
+                names!(),
+                r")\\*[\x22'][^<>]*>\s*)([^<>\s]{4,})"
+            ),
+            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        // A user and a password for a call.
+        (
+            &["basicauth", "networkcredential", "auth=", "auth:", "getconnection"],
+            r#"(?i)((?:basicauth|networkcredential|\bauth\s*[=:]\s*|getconnection)\s*[(\[](?:[A-Za-z0-9_.:/ ]{1,80},\s*)?\s*\\*["'][^"'\n\\]{1,60}\\*["'],\s*\\*["'])([^"'\n\\]{4,})"#,
+            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        (&["securestring"], r#"(?i)(securestring(?:\s+-string)?\s*\(?\s*\\*["'])([^"'\n\\]{4,})"#, |found| {
+            (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1]))
+        }),
         // Of npm and of Docker: a user and a password in base64.
         (&["auth"], r#"(\b_?auth\\?["']?\s*[:=]\s*\\?["']?)([A-Za-z0-9+/]{12,}={0,2})"#, |found| {
             is_mixed(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
@@ -277,21 +415,6 @@ pub(super) fn steps() -> Vec<Named> {
             &["password for", "password is generated for"],
             r"(?i)(\bpassword (?:is generated )?for \S{1,80}: +)(\S{4,200})",
             |found| is_told(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
-        ),
-    ]
-}
-
-/// What is looked for before the forms of tokens.
-pub(super) fn first_steps() -> Vec<Named> {
-    vec![
-        // The key of an AWS account and its secret beside it, which has no form of its own.
-        (
-            &["AKIA", "ASIA"],
-            r#"(?-u)(\b(?:AKIA|ASIA)[A-Z0-9]{16})((?:[\s,:;|"']|\\[nrt"])+)([A-Za-z0-9+/=]{40,})"#,
-            |found| {
-                let is_secret = found[3].len() == 40 && is_mixed(&found[3]);
-                is_secret.then(|| format!("{REDACTED}{}{REDACTED}", &found[2]))
-            },
         ),
     ]
 }
@@ -331,6 +454,13 @@ fn flag(found: &Captures<'_>) -> Option<String> {
     let (quote, bare) = unquoted(&found[2]);
     let is_word = ["flag", "flags", "option", "argument", "parameter", "and", "with", "for", "instead"].contains(&bare);
     (is_value(bare) && !is_word).then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
+}
+
+/// What a command writes for another one.
+fn piped(found: &Captures<'_>) -> Option<String> {
+    let (quote, bare) = unquoted(&found[2]);
+    let rest = &found[0][found[1].len() + found[2].len()..];
+    is_value(bare).then(|| format!("{}{quote}{REDACTED}{quote}{rest}", &found[1]))
 }
 
 /// Whether it is a user and a password, and not the numbers of a user and a group.
@@ -411,6 +541,50 @@ fn is_random(text: &str) -> bool {
         && (is_hex || text.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part.len() >= 16 && is_odd(part)))
 }
 
+/// Words that sentences have, and phrases at random have not.
+pub(super) const SENTENCE: [&str; 40] = [
+    "the",
+    "that",
+    "for",
+    "your",
+    "and",
+    "with",
+    "this",
+    "not",
+    "you",
+    "from",
+    "used",
+    "can",
+    "was",
+    "has",
+    "have",
+    "must",
+    "are",
+    "should",
+    "will",
+    "when",
+    "which",
+    "now",
+    "only",
+    "too",
+    "but",
+    "its",
+    "than",
+    "password",
+    "passphrase",
+    "key",
+    "incorrect",
+    "wrong",
+    "required",
+    "invalid",
+    "correct for",
+    "set",
+    "empty",
+    "then",
+    "does",
+    "did",
+];
+
 /// How a sentence begins that tells one.
 const TOLD: &[&str] = &[
     "wort ist",
@@ -439,38 +613,8 @@ const TOLD: &[&str] = &[
 ];
 
 /// One of them is in every name of a secret.
-const MARKS: &[&str] = &["pass", "pw", "psk", "_pat", "secret", "token", "key", "credential"];
-
-/// The value of an assignment, if it is one: code and prose have names of secrets too.
-fn assigned(found: &Captures<'_>) -> Option<String> {
-    let (name, sign, value) = (&found[1], &found[2], &found[3]);
-    let (quote, bare) = unquoted(value);
-    if !is_value(bare) {
-        return None;
-    }
-    let lower = name.to_ascii_lowercase();
-    let is_password = lower.contains("pass") || ["pwd", "pw", "psk"].iter().any(|end| lower.ends_with(end));
-    // `token || other`, `tokens: [A, B]`
-    if quote.is_empty() && (sign.contains("||") || sign.contains("??") || sign.trim_end().ends_with('[')) {
-        return None;
-    }
-    // `token: the next word`, `key = other_name`
-    let is_loose = quote.is_empty() && (sign.contains(' ') || sign.contains([':', '：']));
-    if is_loose && (is_code(bare) || (!is_password && !has_digit(bare) && bare.len() < 20)) {
-        return None;
-    }
-    // `PASS: test_name`, `pass: 12`
-    let is_result =
-        is_loose && lower == "pass" && (name == "PASS" || name == "Pass" || is_amount(bare) || !has_digit(bare));
-    if is_result {
-        return None;
-    }
-    // How many there are is no secret.
-    if name.ends_with(['s', 'S']) && bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return None;
-    }
-    Some(format!("{name}{sign}{quote}{REDACTED}{quote}"))
-}
+pub(super) const MARKS: &[&str] =
+    &["pass", "pw", "psk", "_pat", "secret", "token", "key", "credential", "mnemonic", "phrase"];
 
 /// The value beside the name of a secret, where both are values themselves.
 fn named_apart(found: &Captures<'_>) -> Option<String> {
@@ -480,7 +624,7 @@ fn named_apart(found: &Captures<'_>) -> Option<String> {
 }
 
 /// Whether it is a number, or a share of a hundred.
-fn is_amount(text: &str) -> bool {
+pub(super) fn is_amount(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'%' | b'/'))
 }
 
@@ -493,12 +637,12 @@ fn unquoted(value: &str) -> (&str, &str) {
     (&value[..value.len() - inner.len() + 1], value.trim_matches(['\\', '"', '\'', '`']))
 }
 
-fn has_digit(text: &str) -> bool {
+pub(super) fn has_digit(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Whether it has small and large letters and digits, as tokens at random have.
-fn is_mixed(text: &str) -> bool {
+pub(super) fn is_mixed(text: &str) -> bool {
     has_digit(text)
         && text.bytes().any(|byte| byte.is_ascii_lowercase())
         && text.bytes().any(|byte| byte.is_ascii_uppercase())
@@ -516,7 +660,7 @@ fn is_value(text: &str) -> bool {
 }
 
 /// What stands where a secret could, in code and in descriptions.
-const WORDS: [&str; 38] = [
+pub(super) const WORDS: [&str; 38] = [
     "u16",
     "u32",
     "u64",
@@ -558,7 +702,7 @@ const WORDS: [&str; 38] = [
 ];
 
 /// Whether it reads like an expression.
-fn is_code(text: &str) -> bool {
+pub(super) fn is_code(text: &str) -> bool {
     let is_path = |separator: &str| {
         text.split(separator).count() > 1
             && text.split(separator).all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
@@ -589,33 +733,8 @@ pub(super) fn is_secret(name: &str) -> bool {
     if FOREIGN.iter().any(|word| lower.ends_with(word)) || lower == "senha" {
         return true;
     }
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    let ends = [
-        "password",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "secret",
-        "secretkey",
-        "secretkeybase",
-        "appkey",
-        "masterkey",
-        "token",
-        "apikey",
-        "accesskey",
-        "privatekey",
-        "signingkey",
-        "encryptionkey",
-        "accountkey",
-        "authkey",
-        "authorization",
-        "credential",
-        "credentials",
-        "cookie",
-    ];
-    let is_short = ["pass", "psk", "pw"].iter().any(|short| {
-        lower.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with(['_', '-', '.']))
-    });
-    is_short || ends.iter().any(|end| name.ends_with(end))
+    // `Set-Cookie`, `Authorization`
+    lower.ends_with("cookie")
+        || lower.ends_with("authorization")
+        || matches!(assigned::kind(name), Some(Kind::Password | Kind::Phrase | Kind::Token))
 }

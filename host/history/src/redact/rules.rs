@@ -33,7 +33,7 @@ const fn rule(
 }
 
 /// Minimum lengths are shorter than what is issued today: one secret too many is hidden rather than one too few.
-pub(super) const RULES: [Rule; 103] = [
+pub(super) const RULES: [Rule; 107] = [
     rule(
         "AWS signed URL",
         &["X-Amz-S"],
@@ -274,7 +274,7 @@ pub(super) const RULES: [Rule; 103] = [
     rule(
         "Grafana",
         &["glc_", "glsa_", "eyJrIjoi"],
-        r"(?:glc_[A-Za-z0-9+/=]{30,}|glsa_[A-Za-z0-9]{30,}_[0-9a-f]{8}|eyJrIjoi[A-Za-z0-9+/=]{30,})",
+        r"(?:glc_[A-Za-z0-9+/=]{30,}|glsa_[A-Za-z0-9]{30,}(?:_[0-9a-f]{8})?|eyJrIjoi[A-Za-z0-9+/=]{30,})",
         "grafana.com/docs/grafana/latest/administration/service-accounts",
     ),
     rule(
@@ -390,4 +390,23 @@ pub(super) const RULES: [Rule; 103] = [
         "developers.cloudflare.com/fundamentals/api/get-started/token-formats",
     )
     .mixed(),
+    rule(
+        "Sourcegraph",
+        &["sgp_"],
+        r"\bsgp_[A-Za-z0-9_]{40,}",
+        "sourcegraph.com/docs/cli/how-tos/creating_an_access_token",
+    ),
+    rule("Zuplo", &["zpka_"], r"\bzpka_[A-Za-z0-9_]{32,}", "zuplo.com/docs/articles/api-key-leak-detection"),
+    rule(
+        "PASETO",
+        &[".local.", ".public."],
+        r"\bv[1-4]\.(?:local|public)\.[\w-]{40,}",
+        "github.com/paseto-standard/paseto-spec",
+    ),
+    rule(
+        "Zapier webhook",
+        &["hooks.zapier.com/"],
+        r"hooks\.zapier\.com/hooks/(?:catch|standard)/[\w/-]{8,}",
+        "help.zapier.com/hc/en-us/articles/8496288690317",
+    ),
 ];

@@ -10,6 +10,8 @@ use crate::HomeError;
 pub struct HistorySettings {
     /// The projects whose sessions are not kept: directories, in which `*` and `**` stand for any names.
     pub exclude: Vec<String>,
+    /// Whether what only looks random is taken out of texts too: `history.redact` is `strict`.
+    pub is_strict: bool,
 }
 
 impl Settings {
@@ -21,6 +23,14 @@ impl Settings {
             Some(_) => None,
         };
         let wrong = || HomeError::invalid(self.document.path(), "has a `history.exclude` that is not a list of paths");
-        Ok(HistorySettings { exclude: exclude.ok_or_else(wrong)? })
+        let is_strict = match self.document.get(&["history", "redact"]).map(Value::as_str) {
+            None | Some(Some("standard")) => false,
+            Some(Some("strict")) => true,
+            Some(_) => {
+                let reason = "has a `history.redact` that is neither `standard` nor `strict`";
+                return Err(HomeError::invalid(self.document.path(), reason));
+            }
+        };
+        Ok(HistorySettings { exclude: exclude.ok_or_else(wrong)?, is_strict })
     }
 }

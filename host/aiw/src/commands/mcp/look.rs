@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, quoted};
-use aiw_history::{Redactor, vault_values};
+use aiw_history::Redactor;
 use aiw_home::Home;
 use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
 use aiw_servers::{Scope, Transport};
@@ -27,7 +27,7 @@ pub fn list(output: &Output) -> Result<(), Failure> {
     problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
     let (plugins, records) = (home.plugins()?, aiw_routing::Records::new(home.clone()));
     // What somebody wrote there in clear.
-    let redactor = Redactor::new(&vault_values(&home))?;
+    let redactor = Redactor::of(&home)?;
     let entries: Vec<ServerEntry> = servers
         .iter()
         .map(|found| ServerEntry {

@@ -1,0 +1,85 @@
+//! Takes the rules of other scanners for secrets over: those whose tokens begin with fixed letters, as a table with the
+//! marks to look for. Nothing of the crate that has them gets into the program but this table.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::Write;
+use std::path::Path;
+
+use regex_syntax::hir::literal::{ExtractKind, Extractor};
+use regex_syntax::hir::{Hir, HirKind};
+
+/// Rules whose tokens are words of other texts as well, or no secrets.
+const LEFT_OUT: [&str; 3] = ["generic", "jwt-base64", "pwhash"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let rules: toml::Table = toml::from_str(secrets_scanner::rules::BUNDLED_RULES)?;
+    let rules = rules.get("rules").and_then(toml::Value::as_array).ok_or("the rules are no list")?;
+    let mut table = String::from("[\n");
+    let mut seen = BTreeSet::new();
+    for rule in rules {
+        let text = |key: &str| rule.get(key).and_then(toml::Value::as_str);
+        let (Some(id), Some(pattern)) = (text("id"), text("regex")) else { continue };
+        // What is in a URL is looked for there.
+        if LEFT_OUT.iter().any(|part| id.contains(part)) || pattern.contains("://") || pattern.contains(":\\/\\/") {
+            continue;
+        }
+        // ASCII patterns are compiled ten times as fast. Some mean signs beyond it.
+        let ascii = format!("(?-u){pattern}");
+        let is_fine = |pattern: &str| regex::Regex::new(pattern).is_ok();
+        let pattern = if is_fine(&ascii) { ascii } else { pattern.to_owned() };
+        let Some(marks) = marks(&pattern).filter(|_| is_fine(&pattern) && seen.insert(pattern.clone())) else {
+            continue;
+        };
+        let number = |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
+        let entropy = rule.get("entropy").and_then(number).unwrap_or_default();
+        writeln!(table, "    Public {{ marks: &{marks:?}, pattern: {pattern:?}, entropy: {entropy:?} }},")?;
+    }
+    table.push(']');
+    let to = std::env::var("OUT_DIR")?;
+    std::fs::write(Path::new(&to).join("public.rs"), table)?;
+    Ok(())
+}
+
+/// What every match begins with, if that tells it from words and is part of the secret.
+fn marks(pattern: &str) -> Option<Vec<String>> {
+    let hir = regex_syntax::parse(pattern).ok()?;
+    if has_capture(&hir) && !begins_with_secret(&hir) {
+        return None;
+    }
+    let mut extractor = Extractor::new();
+    extractor.kind(ExtractKind::Prefix).limit_total(100).limit_class(4).limit_literal_len(12);
+    let found = extractor.extract(&hir);
+    let mut marks = BTreeSet::new();
+    for literal in found.literals()? {
+        let mark = std::str::from_utf8(literal.as_bytes()).ok()?.to_ascii_lowercase();
+        let is_word = mark.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let is_rare = mark.len() >= 4 || (mark.len() == 3 && !is_word);
+        if !is_rare || mark.starts_with("-----") || mark.contains("://") {
+            return None;
+        }
+        marks.insert(mark);
+    }
+    // One stands for those that begin with it.
+    let shortest =
+        marks.iter().filter(|mark| !marks.iter().any(|other| other != *mark && mark.starts_with(other.as_str())));
+    Some(shortest.cloned().collect()).filter(|marks: &Vec<String>| !marks.is_empty() && marks.len() <= 24)
+}
+
+fn has_capture(hir: &Hir) -> bool {
+    hir.properties().explicit_captures_len() > 0
+}
+
+/// Whether a match begins with its first group.
+fn begins_with_secret(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Capture(capture) => capture.index == 1,
+        HirKind::Concat(parts) => parts
+            .iter()
+            .find(|part| !matches!(part.kind(), HirKind::Look(_) | HirKind::Empty))
+            .is_some_and(begins_with_secret),
+        HirKind::Alternation(parts) => parts.iter().all(begins_with_secret),
+        _ => false,
+    }
+}

@@ -1,0 +1,153 @@
+//! What was said in private sessions. A fork or a resumed session has copies of it under another id, which must not be
+//! kept either.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::exclude::Exclusions;
+use super::files::{open_beneath, read_small, walk};
+use super::lines::{Line, Lines};
+use crate::readers::{Places, Sessions, Transcript};
+use crate::redact::Redactor;
+use crate::{Cli, Message};
+
+/// The longest line that is parsed.
+const MAX_LINE: usize = 16 << 20;
+/// The largest document that is read as a whole.
+const MAX_DOCUMENT: u64 = 64 << 20;
+/// A text of so many bytes is a copy by itself; a shorter one may be said by anybody.
+const MIN_TEXT: usize = 40;
+
+/// What was said in private sessions, read from their transcripts when it is asked for.
+#[derive(Debug)]
+pub(super) struct PrivateTalk {
+    places: Places,
+    read: Vec<(Cli, Said)>,
+}
+
+/// Hashes of what was said, each with when the first transcript that has it came to be.
+#[derive(Debug, Default)]
+pub(super) struct Said(HashMap<u64, Option<SystemTime>>);
+
+/// When a file came to be, where the file system knows.
+pub(super) fn since(path: &Path) -> Option<SystemTime> {
+    std::fs::symlink_metadata(path).and_then(|meta| meta.created()).ok()
+}
+
+impl PrivateTalk {
+    pub(super) fn new(places: Places) -> Self {
+        Self { places, read: Vec::new() }
+    }
+
+    /// What was said in the private sessions of a CLI.
+    pub(super) fn of(&mut self, sessions: &dyn Sessions, exclusions: &Exclusions, redactor: &Arc<Redactor>) -> &Said {
+        let cli = sessions.cli();
+        let known = self.read.iter().position(|(known, _)| *known == cli);
+        let place = known.unwrap_or_else(|| {
+            let ids = exclusions.private_sessions();
+            let said =
+                if ids.is_empty() { Said::default() } else { Said::read(sessions, &self.places, &ids, redactor) };
+            self.read.push((cli, said));
+            self.read.len() - 1
+        });
+        &self.read[place].1
+    }
+}
+
+impl Said {
+    fn read(sessions: &dyn Sessions, places: &Places, ids: &[String], redactor: &Arc<Redactor>) -> Self {
+        let root = sessions.root(places);
+        let paths: Vec<String> = walk(root, sessions.directories()).into_iter().map(|entry| entry.path).collect();
+        let names: Arc<[String]> = paths.iter().filter(|path| sessions.is_transcript(path)).cloned().collect();
+        let mut said = Self::default();
+        for path in names.iter() {
+            // Gemini CLI names a file after the first eight signs of an id.
+            let is_of = |id: &String| path.contains(id.as_str()) || path.contains(id.get(..8).unwrap_or(id));
+            if ids.iter().any(is_of) {
+                said.add(sessions, root, path, ids, redactor, &names);
+            }
+        }
+        said
+    }
+
+    /// Adds what is in one transcript. One that can't be read has nothing that another could be compared with.
+    fn add(
+        &mut self,
+        sessions: &dyn Sessions,
+        root: &Path,
+        path: &str,
+        ids: &[String],
+        redactor: &Arc<Redactor>,
+        names: &Arc<[String]>,
+    ) {
+        let Ok(opened) = open_beneath(root, path) else { return };
+        let first = opened.part(0, 64 << 10).unwrap_or_default();
+        let first = memchr::memchr(b'\n', &first).map_or(&[][..], |end| &first[..end]);
+        let mut reader = sessions.open(&Transcript {
+            path,
+            first,
+            before: &[],
+            redactor: redactor.clone(),
+            beside: &|path| read_small(root, path, 64 << 10),
+            names: names.clone(),
+        });
+        let since = since(&root.join(path));
+        let mut messages = Vec::new();
+        let mut take = |messages: &mut Vec<Message>| {
+            for message in messages.drain(..).filter(|message| ids.contains(&message.session)) {
+                for key in keys(&message) {
+                    let known = self.0.entry(key).or_insert(since);
+                    *known = (*known).min(since);
+                }
+            }
+        };
+        if sessions.is_document(path) {
+            let size = usize::try_from(opened.size.min(MAX_DOCUMENT)).unwrap_or(0);
+            let _ = reader.line(0, &opened.part(0, size).unwrap_or_default(), &mut messages);
+            take(&mut messages);
+            return;
+        }
+        let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
+        while let Ok(Some(line)) = lines.next() {
+            if let Line::Whole { offset, bytes } | Line::Torn { offset, bytes } = line {
+                let _ = reader.line(offset, bytes, &mut messages);
+                take(&mut messages);
+            }
+        }
+    }
+
+    /// Whether a message of a transcript that came to be at some time is a copy of what was said in private. `follows`:
+    /// whether the message before it is one.
+    pub(super) fn has(&self, message: &Message, since: Option<SystemTime>, follows: bool) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        // A private session may be a fork itself: what it was forked from came to be before it, and is not private.
+        let is_copy = |key: u64| {
+            self.0.get(&key).is_some_and(|private| private.zip(since).is_none_or(|(private, own)| private <= own))
+        };
+        let [uuid, timed, text] = keys(message);
+        is_copy(uuid) || is_copy(timed) || ((follows || message.text.len() >= MIN_TEXT) && is_copy(text))
+    }
+}
+
+/// What a copy of a message has in common with it: its id, its time and text, its text.
+fn keys(message: &Message) -> [u64; 3] {
+    let hash = |what: &dyn Fn(&mut DefaultHasher)| {
+        let mut hasher = DefaultHasher::new();
+        what(&mut hasher);
+        hasher.finish()
+    };
+    [
+        hash(&|hasher| (1_u8, &message.uuid).hash(hasher)),
+        // What has no time is not told by it.
+        hash(&|hasher| match message.time {
+            Some(time) => (2_u8, time, message.role.as_str(), &message.text).hash(hasher),
+            None => (1_u8, &message.uuid).hash(hasher),
+        }),
+        hash(&|hasher| (3_u8, message.role.as_str(), &message.text).hash(hasher)),
+    ]
+}

@@ -1,0 +1,348 @@
+//! A text as it is read rather than written: without colours and invisible signs, with escapes decoded, with lines
+//! joined. What is taken out of it is taken out of the original.
+
+use super::{REDACTED, Span};
+
+/// Colours, invisible signs and escapes that may hide a name or part a token.
+pub(super) const HIDING: &[&str] = &[
+    "\u{1b}", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
+    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40",
+];
+
+/// Escapes that may stand between a name and its value, but not within a name.
+pub(super) const ESCAPES: &[&str] =
+    &["\\\"", "\\n", "&quot;", "&#", "&amp;", "&lt;", "%3d", "%22", "%3a", "%27", "%3c"];
+
+/// Lists of words, such as a command line, that have an option.
+pub(super) const LISTS: &[&str] = &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-", "', '-", "','-", "\",\n"];
+
+/// The longest token that is put together from several lines.
+const MAX_TOKEN: usize = 4096;
+
+/// Signs that take no place on a screen.
+const INVISIBLE: [&str; 6] = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}"];
+
+/// A text that was made from another one.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) text: String,
+    /// Where stretches of it begin, and where each was in the original.
+    pieces: Vec<Span>,
+    /// Where the original ends.
+    end: usize,
+    /// What was taken out of it, in their order and apart.
+    taken: Vec<Span>,
+    /// Whether signs of it are longer in the original.
+    is_decoded: bool,
+}
+
+impl Seen {
+    /// A text with its lines joined at these places.
+    pub(super) fn joined(text: &str, joins: &[Span]) -> Self {
+        let mut joins = joins.to_vec();
+        joins.sort_unstable();
+        joins.dedup();
+        Self::parted(text, &joins, "")
+    }
+
+    /// A text with the words of its lists parted by spaces, as in a command line.
+    pub(super) fn listed(text: &str) -> Self {
+        let mut joins = Vec::new();
+        let bytes = text.as_bytes();
+        for at in memchr::memchr_iter(b',', bytes) {
+            let Some(quote @ (b'"' | b'\'')) = at.checked_sub(1).map(|before| bytes[before]) else { continue };
+            let mut next =
+                at + 1 + bytes[at + 1..].iter().take(40).take_while(|byte| byte.is_ascii_whitespace()).count();
+            // Quotes may be escaped, all alike.
+            let escapes = bytes[..at - 1].iter().rev().take(3).take_while(|byte| **byte == b'\\').count();
+            next += bytes[next..].iter().take(escapes).take_while(|byte| **byte == b'\\').count();
+            if bytes.get(next) == Some(&quote) {
+                joins.push((at - 1 - escapes, next + 1));
+            }
+        }
+        Self::parted(text, &joins, " ")
+    }
+
+    fn parted(text: &str, joins: &[Span], between: &str) -> Self {
+        let mut seen = Self { text: String::with_capacity(text.len()), end: text.len(), ..Self::default() };
+        let mut last = 0;
+        for (start, end) in joins {
+            // An empty word: its quote is that of two gaps.
+            if *start >= last
+                && let (Some(part), true) = (text.get(last..*start), text.is_char_boundary(*end))
+            {
+                seen.copy(part, last);
+                seen.copy(between, *start);
+                last = *end;
+            }
+        }
+        seen.copy(&text[last..], last);
+        seen
+    }
+
+    /// Stretches of a text with so many layers of escapes decoded; none if they have not so many.
+    pub(super) fn decoded(text: &str, around: &[Span], layers: usize) -> Option<Self> {
+        let mut seen = Self { end: text.len(), ..Self::default() };
+        for (start, end) in around {
+            seen.copy(text.get(*start..*end)?, *start);
+            seen.copy("\n", *end);
+        }
+        for _ in 0..layers {
+            let mut next = Self { text: String::with_capacity(seen.text.len()), end: seen.end, ..Self::default() };
+            let (mut place, mut is_changed, mut piece) = (0, false, 0);
+            let bytes = seen.text.as_bytes();
+            while place < bytes.len() {
+                let plain = bytes[place..]
+                    .iter()
+                    .take_while(|byte| !matches!(byte, b'\\' | b'&' | b'%' | 0x1b | 0xc2 | 0xe2 | 0xef))
+                    .count();
+                seen.copy_to(&mut next, place, place + plain, &mut piece);
+                place += plain;
+                let Some(rest) = seen.text.get(place..).filter(|rest| !rest.is_empty()) else { continue };
+                let (length, sign) = code(rest);
+                if length == 0 {
+                    let length = rest.chars().next().map_or(1, char::len_utf8);
+                    seen.copy_to(&mut next, place, place + length, &mut piece);
+                    place += length;
+                    continue;
+                }
+                is_changed = true;
+                let at = seen.origin(place);
+                if let Some(sign) = sign {
+                    next.copy(sign.encode_utf8(&mut [0; 4]), at);
+                }
+                place += length;
+                // What follows is not where the sign was.
+                if place < bytes.len() {
+                    next.pieces.push((next.text.len(), seen.origin(place)));
+                }
+            }
+            if !is_changed {
+                return None;
+            }
+            seen = next;
+        }
+        seen.is_decoded = true;
+        Some(seen)
+    }
+
+    /// Adds a stretch, which is in the original from a place on.
+    fn copy(&mut self, part: &str, from: usize) {
+        if !part.is_empty() {
+            self.pieces.push((self.text.len(), from));
+            self.text.push_str(part);
+        }
+    }
+
+    /// Adds a stretch of this text to another one, with where it was in the original.
+    fn copy_to(&self, next: &mut Self, start: usize, end: usize, piece: &mut usize) {
+        if start >= end {
+            return;
+        }
+        next.pieces.push((next.text.len(), self.origin(start)));
+        while let Some((at, from)) = self.pieces.get(*piece).filter(|(at, _)| *at < end) {
+            if *at > start {
+                next.pieces.push((next.text.len() + at - start, *from));
+            }
+            *piece += 1;
+        }
+        next.text.push_str(&self.text[start..end]);
+    }
+
+    /// Where a place of the text, as it was made, is in the original.
+    fn origin(&self, place: usize) -> usize {
+        let after = self.pieces.partition_point(|(at, _)| *at <= place);
+        let (at, from) = after.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
+        (from + place - at).min(self.end)
+    }
+
+    /// Takes stretches of the text out, which are in their order. The text has [`REDACTED`] for those before.
+    pub(super) fn take(&mut self, spans: &[Span]) {
+        let mut made: Vec<Span> =
+            spans.iter().map(|(start, end)| (self.made(*start, false), self.made(*end, true))).collect();
+        made.append(&mut self.taken);
+        self.taken = merged(made);
+    }
+
+    /// Where a place of the text, as it is now, was when it was made.
+    fn made(&self, place: usize, is_end: bool) -> usize {
+        let (mut now, mut made) = (0, 0);
+        for (start, end) in &self.taken {
+            let plain = start - made;
+            if place <= now + plain {
+                break;
+            }
+            now += plain;
+            made = *end;
+            if place < now + REDACTED.len() {
+                return if is_end { *end } else { *start };
+            }
+            now += REDACTED.len();
+        }
+        made + (place - now)
+    }
+
+    /// What was taken out, in the original, in its order and apart.
+    pub(super) fn spans(self) -> Vec<Span> {
+        let origin = |place: usize, is_end: bool| match is_end && place > 0 {
+            // Behind its last sign, and not where the next one is.
+            true => self.after(place),
+            false => self.origin(place),
+        };
+        merged(self.taken.iter().map(|(start, end)| (origin(*start, false), origin(*end, true))).collect())
+    }
+
+    /// Where a stretch that ends at a place ends in the original.
+    fn after(&self, place: usize) -> usize {
+        let next = self.pieces.partition_point(|(at, _)| *at < place);
+        let (at, from) = next.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
+        let end = from + place - at;
+        // An escape is longer than its sign: it ends where the next piece begins.
+        match self.pieces.get(next).filter(|(at, _)| *at == place) {
+            Some((_, from)) if self.is_decoded && *from > end && *from - end < 64 => *from,
+            _ => end.min(self.end),
+        }
+    }
+}
+
+/// Stretches in their order and apart.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|(start, end)| start < end);
+    spans.sort_unstable();
+    let mut merged: Vec<Span> = Vec::new();
+    for (start, end) in spans {
+        match merged.last_mut() {
+            Some(last) if start < last.1 => last.1 = last.1.max(end),
+            _ => merged.push((start, end)),
+        }
+    }
+    merged
+}
+
+/// The length of an escape at the start of a text, and what it stands for: nothing, if that is not seen.
+fn code(text: &str) -> (usize, Option<char>) {
+    let bytes = text.as_bytes();
+    match bytes[0] {
+        0x1b => (escape_sequence(&text[1..]).map_or(0, |length| 1 + length), None),
+        b'\\' => backslash(text),
+        b'&' => entity(text),
+        b'%' => {
+            match bytes.get(1..3).and_then(|digits| u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+                Some(sign) if (0x20..0x7f).contains(&sign) => (3, char::from_u32(sign)),
+                _ => (0, None),
+            }
+        }
+        _ => (INVISIBLE.iter().find(|sign| text.starts_with(**sign)).map_or(0, |sign| sign.len()), None),
+    }
+}
+
+/// The length of what follows an escape sign in a colour or a movement: `[1;31m`.
+fn escape_sequence(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix('[')?;
+    let length = inner.bytes().take(24).take_while(|byte| matches!(byte, b'0'..=b'?')).count();
+    inner.as_bytes().get(length).is_some_and(|byte| matches!(byte, b'@'..=b'~')).then_some(length + 2)
+}
+
+fn backslash(text: &str) -> (usize, Option<char>) {
+    for escape in ["\\u001b", "\\u001B", "\\x1b", "\\x1B", "\\033", "\\e"] {
+        if let Some(length) = text.strip_prefix(escape).and_then(escape_sequence) {
+            return (escape.len() + length, None);
+        }
+    }
+    let hex = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
+    };
+    let sign = |code: Option<u32>| code.and_then(char::from_u32).filter(|c| !c.is_control() || *c == '\n');
+    match text.as_bytes().get(1) {
+        Some(byte @ (b'"' | b'\\' | b'/' | b'\'' | b'`')) => (2, Some(char::from(*byte))),
+        Some(b'n') => (2, Some('\n')),
+        Some(b't') => (2, Some('\t')),
+        Some(b'r') => (2, Some('\r')),
+        Some(b'u') => sign(hex(2, 6)).map_or((0, None), |c| (6, Some(c))),
+        Some(b'x') => sign(hex(2, 4)).filter(char::is_ascii).map_or((0, None), |c| (4, Some(c))),
+        _ => (0, None),
+    }
+}
+
+fn entity(text: &str) -> (usize, Option<char>) {
+    for (name, sign) in
+        [("&quot;", '"'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&apos;", '\''), ("&nbsp;", ' ')]
+    {
+        if text.starts_with(name) {
+            return (name.len(), Some(sign));
+        }
+    }
+    let Some(number) =
+        text.strip_prefix("&#").and_then(|rest| rest.get(..rest.bytes().take(8).position(|b| b == b';')?))
+    else {
+        return (0, None);
+    };
+    let code = match number.strip_prefix(['x', 'X']) {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => number.parse().ok(),
+    };
+    code.and_then(char::from_u32).filter(|c| !c.is_control()).map_or((0, None), |c| (number.len() + 3, Some(c)))
+}
+
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~')
+}
+
+/// Whether a token may go on behind its mark: for eight signs at least, or up to a gap that may be within it. A mark that
+/// begins with a sign may be its end.
+pub(super) fn may_be_token(text: &str, mark: usize, from: usize) -> bool {
+    if text.as_bytes().get(mark).is_some_and(|byte| !byte.is_ascii_alphanumeric()) {
+        return true;
+    }
+    let rest = text.as_bytes().get(from..).unwrap_or_default();
+    let run = rest.iter().take(8).take_while(|byte| is_of_token(**byte)).count();
+    let next = rest.get(run).copied().unwrap_or(b'"');
+    run == 8
+        || matches!(next, b'\n' | b'\r' | b'\\' | 0x80..)
+        || (run == 0 && !matches!(next, b'"' | b'\'' | b'(' | b')' | b','))
+}
+
+/// Adds the ends of lines in a token that begins at a place, with what stands before the rest of it in the next line.
+/// Signs that can't be seen are no end of it either.
+pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
+    let bytes = text.as_bytes();
+    let (mut at, most) = (start, (start + MAX_TOKEN).min(bytes.len()));
+    loop {
+        let length = bytes[at..most].iter().take_while(|byte| is_of_token(**byte)).count();
+        let end = at + length;
+        let Some(rest) = text.get(end..) else { return };
+        let mut next = end;
+        if let Some(sign) = INVISIBLE.iter().find(|sign| rest.starts_with(**sign)) {
+            next += sign.len();
+        } else {
+            next += bytes[end..].iter().take(8).take_while(|byte| **byte == b'\\').count();
+            let is_written = next > end && bytes.get(next) == Some(&b'n');
+            if !is_written {
+                next += usize::from(bytes.get(next) == Some(&b'\r'));
+                if bytes.get(next) != Some(&b'\n') {
+                    // `\r\n` as JSON has it.
+                    let Some(length) = rest.strip_prefix("\\r\\n").map(|_| 4) else { return };
+                    next = end + length - 1;
+                }
+            }
+            next += 1;
+            next += bytes[next..]
+                .iter()
+                .take(40)
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'>' | b'|' | b'+'))
+                .count();
+        }
+        let rest = bytes.get(next..most).unwrap_or_default();
+        let follows = rest.iter().take_while(|byte| is_of_token(**byte)).count();
+        let count = |is: fn(&u8) -> bool| rest[..follows].iter().filter(|byte| is(byte)).count();
+        let is_odd =
+            count(u8::is_ascii_digit) > 0 || (count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 0);
+        // The end of a sentence or a word in the next line is none of a token.
+        if length < 4 || follows < 4 || !is_odd || next >= most {
+            return;
+        }
+        joins.push((end, next));
+        at = next;
+    }
+}

@@ -1,0 +1,148 @@
+//! Secrets in tables: in the column under a name, and beside a name in a row.
+
+use super::assigned::{self, Kind};
+use super::{REDACTED, Span};
+
+/// How many rows are looked at under a heading.
+const MAX_ROWS: usize = 200;
+
+/// The longest line that is looked at.
+const MAX_LINE: usize = 2000;
+
+/// The cells of a line, with where they begin and end without what is around them.
+fn cells(line: &str, by: By, offset: usize) -> Vec<(usize, usize)> {
+    let mut cells = Vec::new();
+    let mut add = |start: usize, end: usize| {
+        let part = &line[start..end];
+        let is_around = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '*' | '_' | '\\');
+        let inner = part.trim_matches(is_around);
+        // The last one of a text in JSON.
+        let inner = inner.split('"').next().unwrap_or_default().trim_end_matches('\\');
+        let at = start + (part.len() - part.trim_start_matches(is_around).len());
+        cells.push((offset + at, offset + at + inner.len()));
+    };
+    match by {
+        By::Sign(sign) => {
+            let mut start = 0;
+            for (at, _) in line.match_indices(sign) {
+                add(start, at);
+                start = at + sign.len_utf8();
+            }
+            add(start, line.len());
+        }
+        By::Spaces => {
+            let (mut start, bytes) = (0, line.as_bytes());
+            while start < bytes.len() {
+                let end = line[start..].find("  ").map_or(line.len(), |at| start + at);
+                add(start, end);
+                start = end + bytes[end..].iter().take_while(|byte| **byte == b' ').count();
+            }
+        }
+    }
+    cells
+}
+
+/// What parts the cells of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Sign(char),
+    Spaces,
+}
+
+/// The secrets of tables that have these words of names.
+pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    let bytes = text.as_bytes();
+    let mut after = 0;
+    for (word, _) in words {
+        let word = (*word).min(text.len());
+        if word < after {
+            continue;
+        }
+        let from = word.saturating_sub(MAX_LINE);
+        let start = memchr::memrchr(b'\n', &bytes[from..word]).map_or(from, |at| from + at + 1).max(after);
+        let end = memchr::memchr(b'\n', &bytes[word..(word + MAX_LINE).min(text.len())])
+            .map_or((word + MAX_LINE).min(text.len()), |at| word + at);
+        after = end;
+        let Some(line) = text.get(start..end).filter(|line| line.len() < MAX_LINE) else { continue };
+        for by in [By::Sign('|'), By::Sign('│'), By::Sign('\t'), By::Sign(','), By::Sign(';'), By::Spaces] {
+            let is_parted = match by {
+                By::Sign(sign) => line.contains(sign),
+                By::Spaces => line.contains("  "),
+            };
+            if !is_parted {
+                continue;
+            }
+            let row = cells(line, by, start);
+            let columns: Vec<usize> =
+                (0..row.len()).filter(|column| is_name(&text[row[*column].0..row[*column].1])).collect();
+            let filled = row.iter().filter(|(from, to)| from < to).count();
+            if columns.is_empty() || filled < 2 || row.len() > 40 {
+                continue;
+            }
+            let is_comma = matches!(by, By::Sign(',' | ';'));
+            let beside = columns
+                .first()
+                .and_then(|column| row.get(column + 1))
+                .filter(|(from, to)| !is_comma && is_value(&text[*from..*to]));
+            match beside {
+                Some(span) => spans.push(*span),
+                // Code and sentences have commas and spaces as well.
+                None if !matches!(by, By::Sign('|' | '│'))
+                    && !row.iter().all(|(from, to)| is_heading(&text[*from..*to])) => {}
+                None => after = column(text, (end + 1).min(text.len()), by, row.len(), &columns, &mut spans),
+            }
+            break;
+        }
+    }
+    spans
+}
+
+/// Takes the cells of columns in the rows from a place on. Returns where the rows end.
+fn column(text: &str, from: usize, by: By, count: usize, columns: &[usize], spans: &mut Vec<Span>) -> usize {
+    let mut start = from;
+    for line in text.get(from..).unwrap_or_default().split('\n').take(MAX_ROWS) {
+        let at = start;
+        let is_rule = !line.is_empty()
+            && line.bytes().all(|byte| matches!(byte, b'-' | b'|' | b':' | b'+' | b' ' | b'=' | b'\r'));
+        if !is_rule {
+            let row = if line.len() < MAX_LINE { cells(line, by, at) } else { Vec::new() };
+            if row.len() < count {
+                break;
+            }
+            spans.extend(
+                columns.iter().filter_map(|column| row.get(*column)).filter(|(from, to)| is_value(&text[*from..*to])),
+            );
+        }
+        start = at + line.len() + 1;
+    }
+    start.min(text.len())
+}
+
+/// Whether a cell can be one of a heading.
+fn is_heading(cell: &str) -> bool {
+    let is_of = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '.' | '{' | '[' | '"' | ':' | '\\');
+    (1..=40).contains(&cell.len()) && cell.chars().all(is_of)
+}
+
+/// Whether a cell names a secret, and nothing else.
+fn is_name(cell: &str) -> bool {
+    let is_short = (2..=40).contains(&cell.len()) && cell.split(' ').count() <= 3;
+    let name = cell.trim_end_matches(':').replace(' ', "_");
+    is_short
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        && matches!(assigned::kind(&name), Some(Kind::Password | Kind::Phrase | Kind::Token))
+}
+
+/// Whether a cell has a secret, and not a word or a number.
+fn is_value(cell: &str) -> bool {
+    let digits = cell.bytes().filter(u8::is_ascii_digit).count();
+    let is_plain = cell.bytes().all(|byte| byte.is_ascii_graphic()) && !cell.contains(['(', '<', '[', '/', ':']);
+    let letters = cell.bytes().filter(u8::is_ascii_alphabetic).count();
+    cell.len() >= 8
+        && is_plain
+        && digits >= 1
+        && letters >= 3
+        && !cell.contains(REDACTED)
+        && !assigned::is_of_words(cell)
+}
