@@ -77,7 +77,8 @@ pub(crate) struct Signs {
 impl Signs {
     pub(crate) fn new() -> Self {
         // By bytes, which is many times faster: no expression tells letters of other alphabets apart.
-        let built = |(what, sign): &(&'static str, &str)| Some((*what, bytes::Regex::new(&format!("(?-u){sign}")).ok()?));
+        let built =
+            |(what, sign): &(&'static str, &str)| Some((*what, bytes::Regex::new(&format!("(?-u){sign}")).ok()?));
         Self { each: SIGNS.iter().filter_map(built).collect(), lookalikes: Regex::new(MIXED).ok() }
     }
 
