@@ -3,8 +3,7 @@
 //! The words that secrets are named with are looked for first. At each, the name around it is read, then what stands
 //! between it and a value, then the value: also where a type, a call or a closing quote comes between.
 
-use super::named::{WORDS, has_digit, is_amount, is_code, is_mixed};
-use super::{REDACTED, Span, entropy};
+use super::text::{REDACTED, Span, WORDS, entropy, has_digit, is_amount, is_code, is_mixed};
 
 /// The longest name.
 const MAX_NAME: usize = 64;

@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Span;
-use super::named::is_mixed;
+use super::text::{Span, is_mixed};
 
 /// How the base64 of private keys begins: PKCS #1, PKCS #8 of RSA, of elliptic curves and of Ed25519, OpenSSH.
 const BODIES: [&str; 8] = [

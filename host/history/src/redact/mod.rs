@@ -12,6 +12,7 @@ mod public;
 mod rules;
 mod seen;
 mod tables;
+mod text;
 mod vault;
 
 use std::borrow::Cow;
@@ -24,10 +25,9 @@ use regex::{Captures, Regex};
 use self::public::{PUBLIC, Public};
 use self::rules::RULES;
 use self::seen::Seen;
+pub use self::text::REDACTED;
+use self::text::{Span, entropy};
 use crate::HistoryError;
-
-/// What stands in place of a secret.
-pub const REDACTED: &str = "[redacted]";
 
 /// The longest text that is looked through. Nothing that is kept comes from beyond.
 pub(crate) const MAX_LOOKED: usize = 256 << 10;
@@ -43,9 +43,6 @@ const LOOK_AFTER: usize = 400;
 
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
-
-/// A stretch of a text that is a secret.
-type Span = (usize, usize);
 
 /// Takes secrets out of texts.
 pub struct Redactor {
@@ -471,17 +468,6 @@ struct Look {
     is_list: bool,
     /// The marks that were found: the rule, and where.
     hits: Vec<(usize, usize, usize)>,
-}
-
-/// How random a text is, in bits a sign.
-fn entropy(text: &str) -> f64 {
-    let mut counts = [0_u32; 256];
-    for byte in text.bytes() {
-        counts[usize::from(byte)] += 1;
-    }
-    let length = text.len() as f64;
-    let share = |count: &u32| f64::from(*count) / length;
-    counts.iter().filter(|count| **count > 0).map(|count| -share(count) * share(count).log2()).sum()
 }
 
 /// What looks drawn at random: long runs with digits and letters of which no language has as many.

@@ -2,8 +2,8 @@
 
 use regex::Captures;
 
-use super::REDACTED;
 use super::assigned::{self, Kind};
+use super::text::{REDACTED, WORDS, has_digit, is_code, is_mixed};
 
 /// What to look for: its marks, its pattern, and what to put in place of a match, if it is a secret after all.
 pub(super) type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<String>);
@@ -623,11 +623,6 @@ fn named_apart(found: &Captures<'_>) -> Option<String> {
     is_secret.then(|| format!("{}{quote}{REDACTED}{quote}", &found[1]))
 }
 
-/// Whether it is a number, or a share of a hundred.
-pub(super) fn is_amount(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'%' | b'/'))
-}
-
 /// The quote that a value stands in, as it is escaped, and what it holds.
 fn unquoted(value: &str) -> (&str, &str) {
     let inner = value.trim_start_matches('\\');
@@ -635,17 +630,6 @@ fn unquoted(value: &str) -> (&str, &str) {
         return ("", value);
     }
     (&value[..value.len() - inner.len() + 1], value.trim_matches(['\\', '"', '\'', '`']))
-}
-
-pub(super) fn has_digit(text: &str) -> bool {
-    text.bytes().any(|byte| byte.is_ascii_digit())
-}
-
-/// Whether it has small and large letters and digits, as tokens at random have.
-pub(super) fn is_mixed(text: &str) -> bool {
-    has_digit(text)
-        && text.bytes().any(|byte| byte.is_ascii_lowercase())
-        && text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// Whether it can be a value, and not a reference to one or a word for one.
@@ -657,57 +641,6 @@ fn is_value(text: &str) -> bool {
         text.starts_with(['$', '<', '{', '%', '&', '*', '(', '[', '#', '|', ':']) || text.starts_with("...");
     let is_word = |word: &&str| text.eq_ignore_ascii_case(word);
     !is_reference && !WORDS.iter().any(is_word) && !text.bytes().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
-}
-
-/// What stands where a secret could, in code and in descriptions.
-pub(super) const WORDS: [&str; 38] = [
-    "u16",
-    "u32",
-    "u64",
-    "usize",
-    "i32",
-    "i64",
-    "self",
-    "unsafe",
-    "string",
-    "str",
-    "text",
-    "bool",
-    "boolean",
-    "true",
-    "false",
-    "null",
-    "none",
-    "nil",
-    "undefined",
-    "required",
-    "optional",
-    "option",
-    "any",
-    "object",
-    "number",
-    "integer",
-    "int",
-    "char",
-    "bytes",
-    "secret",
-    "secretstring",
-    "the",
-    "and",
-    "see",
-    "not",
-    "missing",
-    "invalid",
-    "unknown",
-];
-
-/// Whether it reads like an expression.
-pub(super) fn is_code(text: &str) -> bool {
-    let is_path = |separator: &str| {
-        text.split(separator).count() > 1
-            && text.split(separator).all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
-    };
-    text.contains(['(', '<', '[', '{']) || is_path("::") || (is_path(".") && !has_digit(text))
 }
 
 /// The word in other languages, at the end of a field's name.

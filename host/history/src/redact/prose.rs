@@ -1,6 +1,6 @@
 //! Secrets that sentences tell, in the languages that people write in: the word for one, and near it what no language has.
 
-use super::{REDACTED, Span, named};
+use super::text::{REDACTED, Span, has_digit, is_mixed};
 
 /// Words for secrets. A sentence tells one near such a word.
 pub(super) const WORDS: &[&str] = &[
@@ -205,12 +205,12 @@ fn told(word: &str) -> Option<Span> {
     let has_letters = value.bytes().any(|byte| byte.is_ascii_alphabetic());
     let is_constant = value.contains('_') && !value.bytes().any(|byte| byte.is_ascii_lowercase());
     // Commits, identifiers and dates have no large letters.
-    let is_secret = named::has_digit(value)
+    let is_secret = has_digit(value)
         && has_letters
         && changes >= 5
         && !value.contains("::")
         && !is_constant
-        && named::is_mixed(value)
+        && is_mixed(value)
         && value.bytes().filter(|byte| kind(*byte) == 3).count() <= 3;
     is_secret.then_some((start, start + value.len()))
 }

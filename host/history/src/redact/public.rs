@@ -2,8 +2,7 @@
 
 use regex::Captures;
 
-use super::entropy;
-use super::named::has_digit;
+use super::text::{entropy, has_digit};
 
 /// A rule of another scanner.
 pub(super) struct Public {

@@ -1,7 +1,7 @@
 //! A text as it is read rather than written: without colours and invisible signs, with escapes decoded, with lines
 //! joined. What is taken out of it is taken out of the original.
 
-use super::{REDACTED, Span};
+use super::text::{REDACTED, Span};
 
 /// Colours, invisible signs and escapes that may hide a name or part a token.
 pub(super) const HIDING: &[&str] = &[

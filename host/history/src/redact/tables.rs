@@ -1,7 +1,7 @@
 //! Secrets in tables: in the column under a name, and beside a name in a row.
 
 use super::assigned::{self, Kind};
-use super::{REDACTED, Span};
+use super::text::{REDACTED, Span};
 
 /// How many rows are looked at under a heading.
 const MAX_ROWS: usize = 200;

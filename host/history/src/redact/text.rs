@@ -1,0 +1,86 @@
+//! Words about words: what of a text could be a secret at all.
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// A stretch of a text that is a secret.
+pub(super) type Span = (usize, usize);
+
+/// How random a text is, in bits a sign.
+pub(super) fn entropy(text: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in text.bytes() {
+        counts[usize::from(byte)] += 1;
+    }
+    let length = text.len() as f64;
+    let share = |count: &u32| f64::from(*count) / length;
+    counts.iter().filter(|count| **count > 0).map(|count| -share(count) * share(count).log2()).sum()
+}
+
+/// Whether it is a number, or a share of a hundred.
+pub(super) fn is_amount(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'%' | b'/'))
+}
+
+/// Whether it has a digit.
+pub(super) fn has_digit(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+/// Whether it has small and large letters and digits, as tokens at random have.
+pub(super) fn is_mixed(text: &str) -> bool {
+    has_digit(text)
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
+/// What stands where a secret could, in code and in descriptions.
+pub(super) const WORDS: [&str; 38] = [
+    "u16",
+    "u32",
+    "u64",
+    "usize",
+    "i32",
+    "i64",
+    "self",
+    "unsafe",
+    "string",
+    "str",
+    "text",
+    "bool",
+    "boolean",
+    "true",
+    "false",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "required",
+    "optional",
+    "option",
+    "any",
+    "object",
+    "number",
+    "integer",
+    "int",
+    "char",
+    "bytes",
+    "secret",
+    "secretstring",
+    "the",
+    "and",
+    "see",
+    "not",
+    "missing",
+    "invalid",
+    "unknown",
+];
+
+/// Whether it reads like an expression.
+pub(super) fn is_code(text: &str) -> bool {
+    let is_path = |separator: &str| {
+        text.split(separator).count() > 1
+            && text.split(separator).all(|part| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+    };
+    text.contains(['(', '<', '[', '{']) || is_path("::") || (is_path(".") && !has_digit(text))
+}
