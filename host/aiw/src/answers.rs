@@ -96,6 +96,8 @@ pub struct ServerStatus {
     pub tools: usize,
     /// The tools that it has changed or that are suspicious: they are withheld until you accept them
     pub withheld: Vec<String>,
+    /// What it lists and clients can't use: a sentence each
+    pub left_out: Vec<String>,
     /// What the definitions of its tools would cost a client, in tokens
     pub tokens: usize,
     /// Its version, as it says

@@ -51,7 +51,12 @@ pub fn one_line(text: &str, width: usize) -> String {
 
 /// A name from outside in a sentence of aiw's own: between backticks, on one line, at most 60 characters.
 pub fn quoted(name: &str) -> String {
-    format!("`{}`", one_line(name, 60).replace('`', "'"))
+    quoted_text(name, 60)
+}
+
+/// Text from outside in a sentence of aiw's own: between backticks, on one line, at most `width` characters.
+pub fn quoted_text(text: &str, width: usize) -> String {
+    format!("`{}`", one_line(text, width).replace('`', "'"))
 }
 
 /// Names from outside in a sentence of aiw's own, each [`quoted`], at most as many as one can read.

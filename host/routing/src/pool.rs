@@ -237,7 +237,7 @@ impl Pool {
     fn content(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
         let of = |list: fn(&Record) -> Vec<Value>| {
             self.each(|slot, record| {
-                let open = self.allows_content(slot.key(), "*").then(|| list(&record)).unwrap_or_default();
+                let open = if self.allows_content(slot.key(), "*") { list(&record) } else { Vec::new() };
                 open.iter().map(|item| offered(slot.key(), name(item), item)).collect()
             })
         };

@@ -3,7 +3,7 @@
 //!
 //! The table is measured: at most one per cent of the tools of real servers may match (`tests::real_tools_*`).
 
-use aiw_core::{is_unsafe, one_line};
+use aiw_core::{is_unsafe, quoted_text};
 use regex::{Regex, bytes};
 
 /// What a sign means, and the expression that finds it. Texts are in lower case, on one line, with all blanks as one
@@ -88,7 +88,7 @@ impl Signs {
         let mut found: Vec<(&str, String)> = Vec::new();
         let mut add = |what: &'static str, place: &str| {
             if !found.iter().any(|(known, _)| *known == what) {
-                found.push((what, one_line(place, SHOWN).replace('`', "'")));
+                found.push((what, place.to_owned()));
             }
         };
         for text in texts {
@@ -109,7 +109,7 @@ impl Signs {
         }
         let said = |(what, place): (&str, String)| match place.is_empty() {
             true => what.to_owned(),
-            false => format!("{what}: `{place}`"),
+            false => format!("{what}: {}", quoted_text(&place, SHOWN)),
         };
         found.into_iter().map(said).collect()
     }

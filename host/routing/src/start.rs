@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use aiw_core::{EnvName, Secret, SecretName};
+use aiw_core::{EnvName, Secret, SecretName, quoted_text};
 use aiw_home::{Home, is_program};
 use aiw_mcp::{Client, ClientError, ClientInfo, Endpoint, Events};
 use aiw_net::{NetError, Policy, Request};
@@ -69,7 +69,7 @@ impl Process {
         // Its last words may still be on their way. A process that it left behind may hold the pipe open.
         let _ = self.heard.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(HEARS);
         let last = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Some(if last.is_empty() { how } else { format!("{how}; it last wrote `{}`", aiw_core::one_line(&last, 200)) })
+        Some(if last.is_empty() { how } else { format!("{how}; it last wrote {}", quoted_text(&last, 200)) })
     }
 
     pub(crate) fn pid(&self) -> u32 {

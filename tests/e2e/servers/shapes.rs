@@ -109,6 +109,8 @@ fn a_malformed_definition_costs_itself_and_is_named() {
     assert!(doctor.contains("tool `bad_9` is left out: it has a `description` that is not a text"), "{doctor}");
     assert!(doctor.contains("prompt `q` is left out: it has a `arguments` that is not a list"), "{doctor}");
     assert!(doctor.contains("resource `x:3` is left out: it has a `size` that is not a number"), "{doctor}");
+    let status = servers.env.run(&["mcp", "status"]).ok().stdout;
+    assert!(status.contains("definitions left out: aiw mcp doctor odd"), "{status}");
     let log = servers.env.run(&["mcp", "logs", "odd"]).ok().stdout;
     assert!(log.contains("tool `bad_9` is left out"), "{log}");
 }

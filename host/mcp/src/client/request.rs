@@ -50,7 +50,7 @@ fn beginning(error: &ClientInitializeError) -> String {
     match error {
         ClientInitializeError::TransportError { error, .. } => http_problem(&*error.error),
         ClientInitializeError::JsonRpcError(error) => {
-            format!("it refused with `{}` (code {})", aiw_core::one_line(&error.message, 300), error.code.0)
+            format!("it refused with {} (code {})", aiw_core::quoted_text(&error.message, 300), error.code.0)
         }
         ClientInitializeError::ExpectedInitResponse(Some(_)) | ClientInitializeError::ExpectedInitResult(_) => {
             "its answer to `initialize` is not valid".to_owned()

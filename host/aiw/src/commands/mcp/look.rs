@@ -105,6 +105,7 @@ async fn tried(pool: &Arc<Pool>, names: &[String]) -> Result<Vec<(ServerStatus, 
             },
             tools: record.as_ref().map_or(0, |record| record.accepted().count()),
             withheld: record.iter().flat_map(|r| r.withheld()).map(name_of).collect(),
+            left_out: record.iter().flat_map(|r| r.left_out()).map(str::to_owned).collect(),
             tokens: record.as_ref().map_or(0, |_| status.tokens),
             version: record.as_ref().and_then(|r| r.server["version"].as_str()).map(str::to_owned),
             protocol: record.as_ref().map(|record| record.protocol.clone()),
@@ -131,7 +132,8 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
     let row = |status: &ServerStatus| {
         let latency = status.latency_ms.map(|ms| format!("{ms:.1} ms")).unwrap_or_default();
         let said = status.error.clone().unwrap_or_else(|| match status.withheld.len() {
-            0 => String::new(),
+            0 if status.left_out.is_empty() => String::new(),
+            0 => format!("{} left out: aiw mcp doctor {}", count(status.left_out.len(), "definition"), status.name),
             withheld => format!("{} withheld: aiw mcp approve {}", count(withheld, "tool"), status.name),
         });
         let tools = if status.state == "ready" { status.tools.to_string() } else { String::new() };
