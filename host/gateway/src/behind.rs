@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use crate::shared::{Shared, names};
 
 /// The tools of the servers are listed as they are up to so many, and up to so many tokens in all. Beyond that their
-/// definitions would fill a model's context; then they are called through `call_tool`. A few large servers don't keep
-/// those of the others away: only their own are left out, as long as most servers are listed.
+/// definitions would fill a model's context; then they are called through `call_tool`. Large servers don't keep those of
+/// the others away: only their own are left out, as long as a quarter of the servers are listed.
 const DIRECT_TOOLS: usize = 100;
 const DIRECT_TOKENS: usize = 10_000;
 
@@ -44,7 +44,7 @@ pub(crate) fn direct(offered: &[Offered]) -> Vec<Tool> {
         }
         fits
     });
-    if 2 * by_cost.len() < all {
+    if 4 * by_cost.len() < all {
         return Vec::new();
     }
     let is_listed = |tool: &&Offered| by_cost.iter().any(|(.., server)| *server == tool.server);

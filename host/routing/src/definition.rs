@@ -197,7 +197,9 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 pub(crate) fn signs_in(item: &Value, signs: &Signs) -> Vec<String> {
     let mut texts = Vec::new();
     each_text(item, &mut texts);
-    signs.of(texts)
+    // A sentence may go on from one text to the next.
+    let whole = texts.join(" ");
+    signs.of(texts.into_iter().chain([whole.as_str()]))
 }
 
 /// What is suspicious in a definition: one sentence each, about the tool. `others` are the names of all tools of all

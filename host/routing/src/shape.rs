@@ -3,6 +3,7 @@
 //!
 //! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
 
+use aiw_core::is_unsafe;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -183,7 +184,11 @@ impl Kind {
         let mut path = Vec::new();
         check_fields(item, self.fields(), &mut path).err().map(|problem| match path.is_empty() {
             true => problem,
-            false => format!("has a `{}` that {problem}", path.join(".")),
+            false => {
+                let path = path.join(".");
+                let article = if path.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+                format!("has {article} `{path}` that {problem}")
+            }
         })
     }
 }
@@ -267,7 +272,7 @@ fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-3.1>
 fn check_uri(value: &Value, ends: &[char], what: &str) -> Problem {
-    let uri = value.as_str().filter(|text| text.len() <= MAX_URI && !text.contains(char::is_control));
+    let uri = value.as_str().filter(|text| text.len() <= MAX_URI && !text.contains(is_unsafe));
     let end = uri.and_then(|uri| uri.find(ends));
     let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
     let scheme = &uri[..end];
@@ -297,7 +302,8 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
                 let Some(named) = value.as_object() else { return Err("is not an object".into()) };
                 named.iter().try_for_each(|(name, schema)| within(path, name, |path| schema_of(schema, path)))
             }
-            "items" if value.is_array() => schemas(value, path),
+            "items" if value.as_array().is_some_and(|items| !items.is_empty()) => schemas(value, path),
+            "items" if value.is_array() => Ok(()),
             "allOf" | "anyOf" | "oneOf" | "prefixItems" => schemas(value, path),
             "items"
             | "additionalItems"
@@ -314,12 +320,17 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
             "required" => {
                 must(value.as_array().is_some_and(|names| names.iter().all(Value::is_string)), "a list of texts")
             }
-            "enum" => must(value.is_array(), "a list"),
-            "title" | "description" | "format" | "pattern" | "$ref" | "$schema" | "$id" | "$comment" => {
+            "enum" | "examples" => must(value.is_array(), "a list"),
+            "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => must(value.is_boolean(), "`true` or `false`"),
+            "title" | "description" | "format" | "pattern" | "$ref" | "$schema" | "$id" | "$anchor" | "$comment" => {
                 must(value.is_string(), "a text")
             }
-            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minimum"
-            | "maximum" | "multipleOf" => must(value.is_number(), "a number"),
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
+            | "maxContains" => must(value.as_f64().is_some_and(|n| n >= 0.0 && n.fract() == 0.0), "a whole number"),
+            // In draft 4, the exclusive ones were `true`; no model API takes that.
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
+                must(value.is_number(), "a number")
+            }
             _ => Ok(()),
         })?;
     }
@@ -328,6 +339,7 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
 
 fn schemas(list: &Value, path: &mut Vec<String>) -> Problem {
     let Some(list) = list.as_array() else { return Err("is not a list".into()) };
+    must(!list.is_empty(), "a list of at least one schema")?;
     let mut list = list.iter().enumerate();
     list.try_for_each(|(at, schema)| within(path, &at.to_string(), |path| schema_of(schema, path)))
 }
@@ -405,21 +417,21 @@ mod tests {
     #[test]
     fn schemas_that_model_apis_refuse_are_problems() {
         for (schema, problem) in [
-            (json!({}), "has a `inputSchema` that does not describe an object: its `type` is not `object`"),
+            (json!({}), "has an `inputSchema` that does not describe an object: its `type` is not `object`"),
             (
                 json!({"type": "string"}),
-                "has a `inputSchema` that does not describe an object: its `type` is not `object`",
+                "has an `inputSchema` that does not describe an object: its `type` is not `object`",
             ),
-            (json!({"type": "object", "required": "x"}), "has a `inputSchema.required` that is not a list of texts"),
-            (json!({"type": "object", "properties": []}), "has a `inputSchema.properties` that is not an object"),
-            (json!({"type": "object", "properties": {"a": true}}), "has a `inputSchema.a` that is not an object"),
+            (json!({"type": "object", "required": "x"}), "has an `inputSchema.required` that is not a list of texts"),
+            (json!({"type": "object", "properties": []}), "has an `inputSchema.properties` that is not an object"),
+            (json!({"type": "object", "properties": {"a": true}}), "has an `inputSchema.a` that is not an object"),
             (
                 json!({"type": "object", "properties": {"a": {"type": "str"}}}),
-                "has a `inputSchema.properties.a.type` that is not a type of JSON Schema",
+                "has an `inputSchema.properties.a.type` that is not a type of JSON Schema",
             ),
             (
                 json!({"type": "object", "properties": {"a": {"items": {"oneOf": {}}}}}),
-                "has a `inputSchema.properties.a.items.oneOf` that is not a list",
+                "has an `inputSchema.properties.a.items.oneOf` that is not a list",
             ),
         ] {
             let tool = json!({"name": "t", "inputSchema": schema});
@@ -431,7 +443,7 @@ mod tests {
     fn a_uri_has_a_scheme_that_is_not_aiws() {
         let is_right = |uri: &str| Kind::Resource.problem(&json!({"uri": uri, "name": "x"})).is_none();
         assert!(is_right("file:///x") && is_right("urn:x:y") && is_right("A+b.c-1:"));
-        for wrong in ["", "note", "zzz__file:///x", "aiw://a/b", "AIW:x", "a b:c", "x:\n"] {
+        for wrong in ["", "note", "zzz__file:///x", "aiw://a/b", "AIW:x", "a b:c", "x:\n", "x:\u{202e}"] {
             assert!(!is_right(wrong), "{wrong}");
         }
         assert!(!is_right(&format!("x:{}", "y".repeat(MAX_URI))));

@@ -88,7 +88,7 @@ impl Hiding<'_, '_> {
     fn pairs(&mut self, group: &str, fields: &mut Map<String, Value>) -> Result<(), String> {
         for (key, value) in fields {
             let Value::String(text) = value else { continue };
-            if !placeholders(text).is_empty() || !is_secret(key, text) {
+            if !placeholders(text).is_empty() || !is_secret(key, text) || is_setting(key, text) {
                 continue;
             }
             // `Bearer`, `Basic`
@@ -255,6 +255,15 @@ impl Hiding<'_, '_> {
         }
         Ok(Some((reference, name)))
     }
+}
+
+/// Whether a value only belongs to a secret: `TOKENIZERS_PARALLELISM=false`, `TOKEN_LIMIT=1000`, `PASSWORD_FILE=/x`.
+fn is_setting(name: &str, value: &str) -> bool {
+    const PARTS: [&str; 12] =
+        ["FILE", "PATH", "DIR", "NAME", "LIMIT", "MODE", "TYPE", "PARALLELISM", "TTL", "TIMEOUT", "URL", "ENABLED"];
+    let last = name.rsplit(['_', '-']).next().unwrap_or_default().to_ascii_uppercase();
+    let is_word = matches!(value, "true" | "false" | "yes" | "no" | "on" | "off");
+    !is_secret_value(value) && (is_word || value.starts_with(['/', '~', '.']) || PARTS.contains(&last.as_str()))
 }
 
 /// Whether a character ends a piece of a text.

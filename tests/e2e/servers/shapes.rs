@@ -107,7 +107,7 @@ fn a_malformed_definition_costs_itself_and_is_named() {
     let doctor = servers.env.run(&["mcp", "doctor"]).ok().stdout;
     assert_eq!(doctor.matches("tool `").count(), count, "{doctor}");
     assert!(doctor.contains("tool `bad_9` is left out: it has a `description` that is not a text"), "{doctor}");
-    assert!(doctor.contains("prompt `q` is left out: it has a `arguments` that is not a list"), "{doctor}");
+    assert!(doctor.contains("prompt `q` is left out: it has an `arguments` that is not a list"), "{doctor}");
     assert!(doctor.contains("resource `x:3` is left out: it has a `size` that is not a number"), "{doctor}");
     let status = servers.env.run(&["mcp", "status"]).ok().stdout;
     assert!(status.contains("definitions left out: aiw mcp doctor odd"), "{status}");

@@ -194,14 +194,18 @@ impl Step {
 fn windows(text: &str, places: &[Span]) -> Vec<Span> {
     let bytes = text.as_bytes();
     let mut windows: Vec<Span> = Vec::new();
+    // Many marks may be in one token.
+    let mut token = 0..0;
     for (place, _) in places {
         let place = (*place).min(text.len());
         let from = place.saturating_sub(LOOK_BEFORE);
         // The line before may have the name of a value.
         let line = |to: usize| memchr::memrchr(b'\n', &bytes[from..to]).map_or(from, |end| from + end);
         let start = line(line(line(place)));
-        let token = bytes[place..].iter().take(MAX_LOOKED).take_while(|byte| !byte.is_ascii_whitespace()).count();
-        let least = (place + LOOK_AFTER.max(token + 64)).min(text.len());
+        if !token.contains(&place) {
+            token = place..place + bytes[place..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        }
+        let least = (place + LOOK_AFTER).max(token.end + 64).min(text.len());
         let end =
             memchr::memchr(b'\n', &bytes[least..(least + LOOK_AFTER).min(text.len())]).map_or(least, |end| least + end);
         let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
@@ -235,17 +239,32 @@ fn replaced(old: &str, new: &str, offset: usize, spans: &mut Vec<Span>) {
     }
 }
 
-/// Where a place of a text is after stretches were replaced.
-fn moved(place: usize, spans: &[Span]) -> usize {
-    let (mut taken, mut put) = (0, 0);
-    for (start, end) in spans.iter().take_while(|(start, _)| *start < place) {
-        if *end > place {
-            return start + put - taken;
-        }
-        taken += end - start;
-        put += REDACTED.len();
+/// Where places of a text are after stretches were replaced, which are in their order.
+struct Moves<'a> {
+    spans: &'a [Span],
+    /// How much was taken before each stretch.
+    taken: Vec<usize>,
+}
+
+impl<'a> Moves<'a> {
+    fn of(spans: &'a [Span]) -> Self {
+        let before = |sum: &mut usize, (start, end): &Span| {
+            let before = *sum;
+            *sum += end.saturating_sub(*start);
+            Some(before)
+        };
+        Self { spans, taken: spans.iter().scan(0, before).collect() }
     }
-    place + put - taken
+
+    fn moved(&self, place: usize) -> usize {
+        let after = self.spans.partition_point(|(start, _)| *start < place);
+        let Some(last) = after.checked_sub(1) else { return place };
+        let (start, end) = self.spans[last];
+        if end > place {
+            return start + last * REDACTED.len() - self.taken[last];
+        }
+        place + after * REDACTED.len() - self.taken[last] - (end - start)
+    }
 }
 
 /// The text with [`REDACTED`] in place of stretches that are in their order.
@@ -389,6 +408,7 @@ impl Redactor {
     fn look(&self, text: &str) -> Look {
         let mut look = Look::default();
         let mut escaped: Vec<Span> = Vec::new();
+        let mut joined = 0;
         for found in self.marks.find_overlapping_iter(text) {
             match self.owners[found.pattern().as_usize()] {
                 Owner::Rule(rule) => look.hits.push((rule, found.start(), found.end())),
@@ -396,7 +416,10 @@ impl Redactor {
                 Owner::Form(_) if !seen::may_be_token(text, found.start(), found.end()) => {}
                 Owner::Form(rule) => {
                     look.hits.push((rule, found.start(), found.end()));
-                    seen::joins(text, found.start(), &mut look.joins);
+                    // What begins within a token that was looked at ends where it ends.
+                    if found.start() >= joined {
+                        joined = seen::joins(text, found.start(), &mut look.joins);
+                    }
                 }
                 Owner::Coded => look.coded.push((found.start(), found.end())),
                 Owner::Escaped => escaped.push((found.start(), found.end())),
@@ -425,7 +448,8 @@ impl Redactor {
                 seen.take(spans);
             }
             *text = Cow::Owned(without(text, spans));
-            hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moved(*start, spans), moved(*end, spans)));
+            let moves = Moves::of(spans);
+            hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moves.moved(*start), moves.moved(*end)));
         };
         if let Some(values) = &self.values {
             let spans: Vec<Span> = values.find_iter(text.as_ref()).map(|found| (found.start(), found.end())).collect();

@@ -158,28 +158,30 @@ impl Seen {
 
     /// Takes stretches of the text out, which are in their order. The text has [`REDACTED`] for those before.
     pub(super) fn take(&mut self, spans: &[Span]) {
-        let mut made: Vec<Span> =
-            spans.iter().map(|(start, end)| (self.made(*start, false), self.made(*end, true))).collect();
+        // Where each stretch that was taken before is now.
+        let places = self.taken.iter().scan(0, |shift: &mut isize, (start, end)| {
+            let now = start.wrapping_add_signed(*shift);
+            *shift += REDACTED.len() as isize - (end - start) as isize;
+            Some(now)
+        });
+        let places: Vec<usize> = places.collect();
+        let mut made: Vec<Span> = spans
+            .iter()
+            .map(|(start, end)| (self.made(*start, false, &places), self.made(*end, true, &places)))
+            .collect();
         made.append(&mut self.taken);
         self.taken = merged(made);
     }
 
-    /// Where a place of the text, as it is now, was when it was made.
-    fn made(&self, place: usize, is_end: bool) -> usize {
-        let (mut now, mut made) = (0, 0);
-        for (start, end) in &self.taken {
-            let plain = start - made;
-            if place <= now + plain {
-                break;
-            }
-            now += plain;
-            made = *end;
-            if place < now + REDACTED.len() {
-                return if is_end { *end } else { *start };
-            }
-            now += REDACTED.len();
+    /// Where a place of the text, as it is now, was when it was made. `places`: where each stretch that was taken is now.
+    fn made(&self, place: usize, is_end: bool, places: &[usize]) -> usize {
+        let before = places.partition_point(|now| *now < place);
+        let Some(last) = before.checked_sub(1) else { return place };
+        let (now, (start, end)) = (places[last], self.taken[last]);
+        if place < now + REDACTED.len() {
+            return if is_end { end } else { start };
         }
-        made + (place - now)
+        end + (place - now - REDACTED.len())
     }
 
     /// What was taken out, in the original, in its order and apart.
@@ -304,14 +306,16 @@ pub(super) fn may_be_token(text: &str, mark: usize, from: usize) -> bool {
 }
 
 /// Adds the ends of lines in a token that begins at a place, with what stands before the rest of it in the next line.
-/// Signs that can't be seen are no end of it either.
-pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
+/// Signs that can't be seen are no end of it either. Returns where its first line ends.
+pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
     let bytes = text.as_bytes();
     let (mut at, most) = (start, (start + MAX_TOKEN).min(bytes.len()));
+    let mut first = None;
     loop {
         let length = bytes[at..most].iter().take_while(|byte| is_of_token(**byte)).count();
         let end = at + length;
-        let Some(rest) = text.get(end..) else { return };
+        let first = *first.get_or_insert(end);
+        let Some(rest) = text.get(end..) else { return first };
         let mut next = end;
         if let Some(sign) = INVISIBLE.iter().find(|sign| rest.starts_with(**sign)) {
             next += sign.len();
@@ -322,7 +326,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
                 next += usize::from(bytes.get(next) == Some(&b'\r'));
                 if bytes.get(next) != Some(&b'\n') {
                     // `\r\n` as JSON has it.
-                    let Some(length) = rest.strip_prefix("\\r\\n").map(|_| 4) else { return };
+                    let Some(length) = rest.strip_prefix("\\r\\n").map(|_| 4) else { return first };
                     next = end + length - 1;
                 }
             }
@@ -340,7 +344,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) {
             count(u8::is_ascii_digit) > 0 || (count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 0);
         // The end of a sentence or a word in the next line is none of a token.
         if length < 4 || follows < 4 || !is_odd || next >= most {
-            return;
+            return first;
         }
         joins.push((end, next));
         at = next;

@@ -600,3 +600,28 @@ proptest! {
         prop_assert!(!out.contains(middle), "{service}: {text} -> {out}");
     }
 }
+
+/// Marks without an end between them once took time by the square of their number: minutes for one message.
+#[test]
+fn a_text_of_nothing_but_marks_takes_no_time() {
+    let redactor = Redactor::new(&[]).unwrap();
+    let start = std::time::Instant::now();
+    for mark in [
+        "a",
+        "=ghp_",
+        "=AKIA",
+        "password=",
+        "/xoxb-",
+        "{\\\"password\\\":",
+        "https://a:",
+        "&quot;password&quot;:",
+        "\u{1b}[31mpassword",
+        "eyJ.",
+        "password(",
+        "[\"--password\",",
+        "{\"next_page_token\":\"abc\",\"key\":\"y\"},",
+    ] {
+        redactor.redact(&mark.repeat((64 << 10) / mark.len()));
+        assert!(start.elapsed() < std::time::Duration::from_secs(120), "{mark}");
+    }
+}

@@ -84,6 +84,10 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
                 let tools = record.accepted().count();
                 output.note(format!("It works and has {tools} tool{}.", if tools == 1 { "" } else { "s" }));
                 record.left_out().take(MOST_NOTES).for_each(|sentence| output.note(format!("note: {sentence}")));
+                let more = record.left_out().count().saturating_sub(MOST_NOTES);
+                if more > 0 {
+                    output.note(format!("note: {more} more are left out: `aiw mcp doctor {name}` names them"));
+                }
                 super::approve::ask_about(name, &record, output).await?;
             }
             Err(e) => {
