@@ -272,7 +272,8 @@ fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-3.1>
 fn check_uri(value: &Value, ends: &[char], what: &str) -> Problem {
-    let uri = value.as_str().filter(|text| text.len() <= MAX_URI && !text.contains(is_unsafe));
+    let uri =
+        value.as_str().filter(|text| text.len() <= MAX_URI && !text.contains(|c: char| c.is_control() || is_unsafe(c)));
     let end = uri.and_then(|uri| uri.find(ends));
     let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
     let scheme = &uri[..end];
@@ -327,7 +328,8 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
             }
             "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
             | "maxContains" => must(value.as_f64().is_some_and(|n| n >= 0.0 && n.fract() == 0.0), "a whole number"),
-            // In draft 4, the exclusive ones were `true`; no model API takes that.
+            // In draft 4 they are flags, and real servers have them.
+            "exclusiveMinimum" | "exclusiveMaximum" if value.is_boolean() => Ok(()),
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
                 must(value.is_number(), "a number")
             }

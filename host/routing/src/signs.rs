@@ -23,7 +23,7 @@ const SIGNS: &[(&str, &str)] = &[
     ),
     (
         "wants to come before or in place of other tools",
-        r"(immer|stets) (zuerst|als erstes)|(rufe?|verwende|nutze|benutze)[^.]{0,30}(immer|stets)?[^.]{0,10}(zuerst|als erstes)|toujours[^.]{0,40}(d'abord|en premier|avant tout)|(siempre|sempre)[^.]{0,40}(primero|primeiro|antes de|per primo|prima di)|всегда[^.]{0,60}(сначала|сперва|первым|прежде)|(必须|务必|总是|始终|永远|请先).{0,24}(先|首先|优先).{0,12}(调用|使用)|(必ず|常に|いつも).{0,30}(最初|先)に",
+        r"(immer|stets) (zuerst|als erstes)|(rufe?|verwende|nutze|benutze)[^.]{0,30}(immer|stets)?[^.]{0,10}(zuerst|als erstes)|toujours[^.]{0,40}(d'abord|en premier|avant tout)|(siempre|sempre)[^.]{0,40}(primero|primeiro|antes de|per primo|prima di)|всегда[^.]{0,60}(сначала|сперва|первым|прежде)|(必须|务必|总是|始终|永远|请先).{0,24}(先|首先|优先).{0,12}(调用|使用).{0,6}(此|本|这|该)|(必ず|常に|いつも).{0,30}(最初|先)に",
     ),
     (
         "plants the words of a conversation",
