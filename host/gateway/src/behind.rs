@@ -180,7 +180,8 @@ impl Lists {
             offered.iter().for_each(|o| o.renamed().to_string().hash(&mut hasher));
             hasher.finish()
         };
-        let resources = pool.resources().into_iter().chain(pool.templates()).collect();
+        let (mut resources, templates) = pool.located();
+        resources.extend(templates);
         Self { prompts: digest(pool.prompts()), resources: digest(resources), withheld: pool.withheld() }
     }
 }

@@ -246,7 +246,8 @@ impl Pool {
         (resources, templates)
     }
 
-    fn located(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
+    /// Their resources, and their resource templates.
+    pub fn located(&self) -> (Vec<Offered<Value>>, Vec<Offered<Value>>) {
         let (mut resources, mut templates) = self.content();
         let claims = claims(&resources, &templates).collect();
         let contested = contested(claims);
