@@ -78,6 +78,7 @@ fn a_linked_file_runs_nothing_of_the_directory_that_links_to_it() {
             assert!(!world.evil.exists(), "{server} runs in {}", bad.display());
             assert!(said.stderr.contains(".mcp.json` are left out"), "{}", said.whole());
             // It can't be trusted either.
+            assert!(said.stderr.contains("is a link") && !said.stderr.contains("trust add"), "{}", said.whole());
             let refused = within(&world.env, &bad, &["trust", "add", "--yes"]);
             assert!(refused.code != 0 && refused.stderr.contains("is a link"), "{}", refused.whole());
             // A directory of somebody else's inside a project starts the project's own program.
@@ -217,7 +218,12 @@ fn a_project_file_of_any_kind_leaves_the_users_own_servers_alone() {
     fs::create_dir_all(&session).unwrap();
     let file = above.join(".mcp.json");
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000)).into_bytes();
-    let kinds: [(&str, &dyn Fn()); 6] = [
+    let kinds: [(&str, &dyn Fn()); 7] = [
+        // Root reads it all the same.
+        ("unreadable", &|| {
+            fs::write(&file, "{}").unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+        }),
         ("untrusted", &|| fs::write(&file, "{}").unwrap()),
         ("huge", &|| fs::write(&file, vec![b' '; 9 << 20]).unwrap()),
         ("deep", &|| fs::write(&file, &deep).unwrap()),
@@ -247,6 +253,28 @@ fn a_project_file_of_any_kind_leaves_the_users_own_servers_alone() {
     fs::write(env.path(".mcp.json"), "{}").unwrap();
     let _client = Client::initialized(env);
     until(|| env.run(&["mcp", "logs", "aiw"]).ok().stdout.contains("until you trust them"));
+}
+
+#[test]
+fn a_file_that_can_not_be_used_does_not_keep_the_rest_from_being_trusted() {
+    let env = Environment::cold();
+    let project = env.path("project");
+    let many: serde_json::Map<_, _> = (0..5_000).map(|n| (format!("s{n}"), json!({"command": "x"}))).collect();
+    declare(&project, &many.into());
+    fs::write(project.join(".aiw.json"), r#"{"mcp": {"profiles": {"few": {}}}}"#).unwrap();
+    for (broken, problem) in [(false, "declares 5000 servers, more than 200"), (true, ".mcp.json is left out: it ")] {
+        if broken {
+            fs::write(project.join(".mcp.json"), "{").unwrap();
+        }
+        let said = within(&env, &project, &["trust", "add", "--yes"]).ok();
+        assert!(said.stdout.contains(problem) || broken && said.stdout.contains("Already"), "{}", said.whole());
+        assert!(said.stdout.len() < 2_000, "{}", said.whole());
+        let status = within(&env, &project, &["mcp", "status", "--json"]).json();
+        assert_eq!(status["servers"], json!([]));
+    }
+    within(&env, &project, &["trust", "remove"]).ok();
+    let said = within(&env, &project, &["trust", "add", "--yes"]).ok();
+    assert!(said.stdout.contains(".mcp.json is left out: it") && said.stdout.contains("profiles few"), "{}", said.whole());
 }
 
 #[test]

@@ -35,7 +35,7 @@ impl Drop for Secret {
 
 /// Whether a variable's name suggests that its value is a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 16] = [
+    const WORDS: [&str; 17] = [
         "TOKEN",
         "SECRET",
         "PASSWORD",
@@ -43,6 +43,7 @@ pub fn is_secret_name(name: &str) -> bool {
         "PASSPHRASE",
         "PASS",
         "PWD",
+        "PW",
         "CREDENTIAL",
         "CREDENTIALS",
         "KEY",
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_known() {
-        for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH"] {
+        for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH", "DB_PW"] {
             assert!(is_secret_name(name), "{name}");
         }
         for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL", "GIT_AUTHOR_NAME", "MAX_THINKING_TOKENS"] {

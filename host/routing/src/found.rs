@@ -121,6 +121,10 @@ fn declared(file: &Path, trust: &TrustSettings) -> Result<Map<String, Value>, St
     let root = file.parent().unwrap_or(file);
     let again = format!("`aiw trust add {}`", shell_word(&root.to_string_lossy()));
     let untrusted = || format!("the servers of `{shown}` are left out until you trust them: {again}");
+    // It can't be trusted.
+    if fs::symlink_metadata(file).is_ok_and(|meta| meta.is_symlink()) {
+        return Err(left_out(&"the file is a link, which aiw doesn't follow in a project"));
+    }
     if !trust.covers(root) {
         return Err(untrusted());
     }

@@ -352,8 +352,18 @@ impl Pool {
             "resources/unsubscribe" => slot.relay.unsubscribe(&own),
             _ => {}
         }
+        let is_marked = own != uri;
         params.insert("uri".into(), own.into());
-        slot.ask(method, without_meta(params), Some(call)).await
+        let mut answer = slot.ask(method, without_meta(params), Some(call)).await?;
+        // What was asked for under its server's name is answered under it.
+        if is_marked && let Some(contents) = answer.get_mut("contents").and_then(Value::as_array_mut) {
+            for content in contents {
+                if let Some(uri) = content.get("uri").and_then(Value::as_str) {
+                    content["uri"] = marked(slot.key(), uri).into();
+                }
+            }
+        }
+        Ok(answer)
     }
 
     /// The server that has a resource, and the URI there.
@@ -371,9 +381,9 @@ impl Pool {
             [] => Err(RpcError::no_resource(uri).into()),
             [server] => Ok((self.inner.slot(server)?, uri.to_owned())),
             [one, two, ..] => Err(RpcError::invalid(&format!(
-                "several servers could answer for this URI: ask for {} or {}",
-                quoted(&marked(one, uri)),
-                quoted(&marked(two, uri))
+                "several servers could answer for this URI: put {} or {} before it",
+                quoted(&marked(one, "")),
+                quoted(&marked(two, ""))
             ))
             .into()),
         }

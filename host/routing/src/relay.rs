@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use aiw_core::one_line;
+use aiw_core::{one_line, quoted};
 use aiw_mcp::{Caller, ClientError, Events, RpcError};
 use async_trait::async_trait;
 use serde_json::Value;
@@ -82,6 +82,24 @@ impl Relay {
         Some(params)
     }
 
+    /// A question that says which server asks it: the client knows only aiw.
+    fn as_its_question(&self, method: &str, mut params: Value) -> Value {
+        let server = quoted(&self.server);
+        let text = |field: &str| params.get(field).and_then(Value::as_str).unwrap_or_default();
+        match method {
+            "elicitation/create" if params.is_object() => {
+                params["message"] = format!("The MCP server {server} asks: {}", text("message")).into();
+            }
+            "sampling/createMessage" if params.is_object() => {
+                let own = text("systemPrompt");
+                let prompt = format!("This request is from the MCP server {server}.\n\n{own}");
+                params["systemPrompt"] = prompt.trim_end().into();
+            }
+            _ => {}
+        }
+        params
+    }
+
     /// What the client can do for the server.
     pub(crate) fn capabilities(&self) -> Value {
         let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
@@ -153,6 +171,7 @@ impl Events for Relay {
             "roots/list" => "roots",
             _ => return Err(RpcError::no_method(method)),
         };
+        let params = params.map(|params| self.as_its_question(method, params));
         let asker = self.asker().filter(|caller| caller.capabilities().get(kind).is_some());
         let Some(asker) = asker else { return Err(RpcError::no_method(method)) };
         asker.ask(method, params, PATIENCE).await.map_err(|e| match e {

@@ -50,6 +50,10 @@ impl<'a> Keys<'a> {
     ///
     /// The end of a sentence about the server.
     pub fn hide(&mut self, server: &str, declaration: &mut Map<String, Value>) -> Result<Hidden, String> {
+        // The name stands in lists, in logs and in the names of its secrets.
+        if is_key(server) {
+            return Err("has a name that looks like a key: give it another one".to_owned());
+        }
         let before = self.new.len();
         let mut hiding = Hiding { keys: self, server, hidden: Vec::new() };
         match hiding.declaration(declaration) {
@@ -88,7 +92,11 @@ impl Hiding<'_, '_> {
     fn pairs(&mut self, group: &str, fields: &mut Map<String, Value>) -> Result<(), String> {
         for (key, value) in fields {
             let Value::String(text) = value else { continue };
-            if !placeholders(text).is_empty() || !is_secret(key, text) || is_setting(key, text) {
+            if !placeholders(text).is_empty() {
+                *text = self.pieces(&format!("{group}.{key}"), text)?;
+                continue;
+            }
+            if !is_secret(key, text) || is_setting(key, text) {
                 continue;
             }
             // `Bearer`, `Basic`
@@ -141,7 +149,7 @@ impl Hiding<'_, '_> {
     /// Fields that aiw does not know, to any depth.
     fn others(&mut self, field: &str, value: &mut Value) -> Result<(), String> {
         match value {
-            Value::String(text) if !placeholders(text).is_empty() => {}
+            Value::String(text) if !placeholders(text).is_empty() => *text = self.pieces(field, text)?,
             Value::String(text) if text.contains("://") && !is_secret_value(text) => {}
             Value::String(text) => {
                 let is_word = text.len() >= 8 && !text.contains(char::is_whitespace);
@@ -167,19 +175,29 @@ impl Hiding<'_, '_> {
     /// A text with references in place of the pieces that look like keys: a command line, a path, a script.
     fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
         let whole = placeholders(text);
+        for place in &whole {
+            if let Some((name, default)) = text[place.start + 2..place.end - 1].split_once(":-")
+                && is_key(default)
+            {
+                let name = one_line(name, 60);
+                return Err(format!("has a key as the default of `{name}`: `aiw secret set` keeps it in the vault"));
+            }
+        }
         let mut result = String::with_capacity(text.len());
         let (mut from, mut is_path) = (0, is_path(text));
         // The end of the text ends a piece too.
         let ends = text.char_indices().filter(|(_, c)| is_end(*c)).map(|(at, c)| (at, c.len_utf8()));
         for (at, length) in ends.chain([(text.len(), 0)]).collect::<Vec<_>>() {
             let (piece, end) = (&text[from..at], &text[at..at + length]);
+            let (sign, piece) = piece.split_at(piece.len() - piece.trim_start_matches(['-', '.', '_']).len());
+            result.push_str(sign);
             // In a path, and after the name of a digest, a long piece is a digest.
-            let is_key = match is_path || is_digest(&text[..from]) {
-                true => has_beginning(piece),
+            let is_secret = match is_path || is_digest(&text[..from]) {
+                true => is_key(piece),
                 false => piece.len() >= 12 && is_secret_value(piece),
             };
             let is_placeholder = whole.iter().any(|place| place.start < at && from < place.end);
-            let found = if is_key && !is_placeholder { self.reference(field, piece)? } else { None };
+            let found = if is_secret && !is_placeholder { self.reference(field, piece)? } else { None };
             match found {
                 Some((reference, name)) => {
                     self.hidden.push((one_line(field, 60), name));
@@ -274,7 +292,9 @@ fn is_end(c: char) -> bool {
 /// Whether a text begins with a path, or with an address that has no key.
 fn is_path(text: &str) -> bool {
     let word = text.split(|c: char| c.is_whitespace() || "'\"".contains(c)).next().unwrap_or_default();
-    word.starts_with(['/', '.', '~']) || (word.contains("://") && !is_secret_value(word))
+    word.starts_with(['/', '.', '~'])
+        || (word.starts_with("${") && word.contains("}/"))
+        || (word.contains("://") && !is_secret_value(word))
 }
 
 /// Whether a digest follows a text: `sha256:`, `sha512-`.
@@ -283,8 +303,8 @@ fn is_digest(before: &str) -> bool {
     name.trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("sha")
 }
 
-/// Whether a piece of a path is a key by its beginning: `ghp_…`, not `sk-learn`.
-fn has_beginning(piece: &str) -> bool {
+/// Whether a word is a key by its beginning: `ghp_…`, not `sk-learn`.
+pub fn is_key(piece: &str) -> bool {
     const BEGINNINGS: [&str; 11] =
         ["sk-", "pk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xox", "AKIA", "AIza", "eyJ"];
     let is_random = |part: &str| {
@@ -348,12 +368,31 @@ mod tests {
             json!({"command": "x", "custom": {"deep": [{"value": KEY}]}}),
             json!({"url": "https://h", "oauth": {"clientId": "me", "clientSecret": KEY}}),
             json!({"command": "x", "note": format!("use {KEY} here")}),
+            json!({"command": "x", "env": {"TOKEN": format!("prefix-${{USER}}-{KEY}")}}),
+            json!({"url": "https://h", "headers": {"Authorization": format!("Bearer {KEY}, ${{USER}}")}}),
+            json!({"command": "x", "note": format!("${{USER}}:{KEY}")}),
+            json!({"command": "x", "args": ["--pw", KEY]}),
         ] {
             let (after, new) = hidden(&declaration);
             assert_eq!(new, [KEY], "{declaration}");
             assert!(!after.to_string().contains(KEY) && after.to_string().contains("${secret:srv"), "{after}");
             assert_eq!(left_in_clear(after.as_object().unwrap()), None, "{after}");
         }
+    }
+
+    #[test]
+    fn a_key_that_no_reference_can_stand_for_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let vault = home.vault();
+        let hide = |name: &str, declaration: Value| {
+            let mut fields = declaration.as_object().unwrap().clone();
+            Keys::new(&vault).hide(name, &mut fields).unwrap_err()
+        };
+        let default = hide("srv", json!({"command": "x", "env": {"TOKEN": format!("${{TOKEN:-{KEY}}}")}}));
+        assert!(default.contains("the default of `TOKEN`") && !default.contains(KEY), "{default}");
+        let name = hide(KEY, json!({"command": "x"}));
+        assert!(name.contains("looks like a key") && !name.contains(KEY), "{name}");
     }
 
     #[test]
@@ -367,6 +406,7 @@ mod tests {
             json!({"url": "https://h", "oauth": {"clientId": "me", "issuer": "https://login.h/token", "scopes": ["read:all"]}}),
             json!({"command": "x", "args": ["--token-file", "/run/secrets/token", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"]}),
             json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@v1.2.3", "server"], "description": "reads your notes"}),
+            json!({"command": "x", "env": {"PYTHONPATH": "${HOME}/venvs/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c/lib"}}),
             json!({"command": "sh", "args": ["-c", "PATH=/nix/store/0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c-x/bin:$PATH exec x"]}),
             json!({"command": "uvx", "args": ["--from", "git+https://github.com/o/r@0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c", "x"]}),
         ] {

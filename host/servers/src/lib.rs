@@ -16,7 +16,7 @@ mod watch;
 
 pub use declaration::{Collected, Declared, PROJECT_FILE, Server, declared, in_file, server, visible, visible_json};
 pub use file::McpFile;
-pub use keys::{Hidden, Keys, left_in_clear};
+pub use keys::{Hidden, Keys, is_key, left_in_clear};
 pub use names::{safe, safe_keys, unique};
 pub use owners::{Claim, Clash, Key, Refreshed, Released};
 pub use scopes::{Found, Scope};

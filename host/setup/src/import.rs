@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{CliKind, Secret, SecretName, one_line};
 use aiw_home::{Jsonc, Vault, json, read_capped};
-use aiw_servers::{Hidden, Keys, McpFile, Transport, left_in_clear, placeholders, reads};
+use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, left_in_clear, placeholders, reads};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -71,7 +71,9 @@ impl Import {
             let before = keys.len();
             if let Err(why) = import.add(client, name, entry, &mut keys, project) {
                 keys.truncate(before);
-                import.notes.push(format!("server `{}` stays in {}: it {why}", one_line(name, 60), client.name));
+                // A name that is a key is not shown.
+                let most = if is_key(name) { 6 } else { 60 };
+                import.notes.push(format!("server `{}` stays in {}: it {why}", one_line(name, most), client.name));
             }
         }
         import.secrets = keys.into_new();

@@ -234,4 +234,22 @@ mod tests {
         zeros.wait().unwrap();
         assert!(matches!(watch(&mut start("exit 3"), limits(60_000, u64::MAX)), Ended::Exited(Some(3))));
     }
+
+    #[test]
+    #[cfg(unix)]
+    fn code_that_is_too_long_is_not_taken() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let compiler = dir.path().join("compiler");
+        let compiles_to = |bytes: u64| {
+            std::fs::write(&compiler, format!("#!/bin/sh\ncat > /dev/null\nexec head -c {bytes} /dev/zero\n")).unwrap();
+            std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755)).unwrap();
+            in_child(&compiler, b"a component").map(|code| code.len() as u64)
+        };
+        assert_eq!(compiles_to(limits::COMPILED_CODE), Ok(limits::COMPILED_CODE));
+        for more in [1, 100 << 20] {
+            assert!(compiles_to(limits::COMPILED_CODE + more).unwrap_err().contains("larger than 64 MiB"));
+        }
+    }
 }

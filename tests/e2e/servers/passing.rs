@@ -61,19 +61,19 @@ fn resources_prompts_and_completions_are_those_of_the_servers() {
     assert_eq!(uris, ["aiw://a/test://one", "aiw://b/test://one"]);
     let templates = client.result("resources/templates/list", json!({}));
     assert_eq!(templates["resourceTemplates"][1]["uriTemplate"], "aiw://b/test://item/{id}");
-    for (uri, own, from) in [
-        ("aiw://a/test://one", "test://one", "state-a"),
-        ("aiw://b/test://one", "test://one", "state-b"),
-        ("aiw://b/test://item/7", "test://item/7", "state-b"),
+    for (uri, from) in [
+        ("aiw://a/test://one", "state-a"),
+        ("aiw://b/test://one", "state-b"),
+        ("aiw://b/test://item/7", "state-b"),
     ] {
         let read = client.result("resources/read", json!({"uri": uri}));
-        assert_eq!((&read["contents"][0]["uri"], &read["contents"][0]["odd"]), (&json!(own), &Value::Null));
+        assert_eq!((&read["contents"][0]["uri"], &read["contents"][0]["odd"]), (&json!(uri), &Value::Null));
         assert!(read["contents"][0]["text"].as_str().unwrap().contains(from), "{read}");
     }
     for uri in ["test://one", "test://item/7"] {
         let asked = client.request("resources/read", &json!({"uri": uri}));
         let message = asked["error"]["message"].as_str().unwrap();
-        assert!(message.contains(&format!("`aiw://a/{uri}`")) && message.contains("aiw://b/"), "{asked}");
+        assert!(message.contains("put `aiw://a/` or `aiw://b/` before it"), "{asked}");
     }
     assert_eq!(client.request("resources/read", &json!({"uri": "none://x"}))["error"]["code"], -32002);
     let reference =
@@ -84,6 +84,20 @@ fn resources_prompts_and_completions_are_those_of_the_servers() {
     let updated = client.told("notifications/resources/updated");
     assert_eq!(updated["params"], json!({"uri": "aiw://a/test://one"}));
     assert_eq!(client.result("logging/setLevel", json!({"level": "debug"})), json!({}));
+}
+
+/// A server's question reaches the client whole, and under the server's name.
+fn assert_is_relayed(question: &Value, params: &Value) {
+    for (key, value) in params.as_object().unwrap() {
+        match key.as_str() {
+            "message" => assert_eq!(question["params"][key], "The MCP server `test` asks: ?", "{question}"),
+            _ => assert_eq!(question["params"][key], *value, "{question}"),
+        }
+    }
+    if question["method"] == "sampling/createMessage" {
+        let prompt = question["params"]["systemPrompt"].as_str().unwrap();
+        assert!(prompt.starts_with("This request is from the MCP server `test`."), "{question}");
+    }
 }
 
 #[test]
@@ -114,9 +128,7 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
             .send("tools/call", &json!({"name": "test__asks", "arguments": {"method": method, "params": params}}));
         let asked = client.next_request();
         assert_eq!(asked["method"], method);
-        for (key, value) in params.as_object().unwrap() {
-            assert_eq!(asked["params"][key], *value, "{asked}");
-        }
+        assert_is_relayed(&asked, &params);
         client.line(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": answer}).to_string());
         let told = client.answer(id);
         assert_eq!(serde_json::from_str::<Value>(text(&told["result"])).unwrap(), answer);
@@ -167,9 +179,7 @@ fn a_client_without_a_session_is_asked_in_the_answer_to_its_request() {
             assert_eq!((&asked["resultType"], asked.get("content")), (&json!("input_required"), None), "{asked}");
             let question = &asked["inputRequests"]["q1"];
             assert_eq!(question["method"], *method);
-            for (key, value) in params.as_object().unwrap() {
-                assert_eq!(question["params"][key], *value, "{asked}");
-            }
+            assert_is_relayed(question, params);
             let mut again = call.clone();
             again["requestState"] = asked["requestState"].clone();
             again["inputResponses"] = json!({"q1": answer});

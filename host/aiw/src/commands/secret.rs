@@ -1,9 +1,10 @@
 //! `aiw secret …`
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Read};
 
 use aiw_core::{ErrorKind, Secret, SecretName};
-use aiw_home::{Home, MAX_SECRET_BYTES};
+use aiw_home::{Home, MAX_SECRET_BYTES, Provider, SecretRef};
 use aiw_servers::{McpFile, reads};
 use serde_json::{Value, json};
 
@@ -62,6 +63,26 @@ fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
     let Ok(file) = McpFile::load(home) else { return Vec::new() };
     let refers = |declaration: &Value| declaration.as_object().is_some_and(|d| reads(d).secrets.contains(secret));
     file.servers().filter(|(_, declaration)| refers(declaration)).map(|(key, _)| key.to_owned()).collect()
+}
+
+/// The secrets of declarations that are gone, which nothing else names. A file that can't be read may name them all.
+pub fn unused(home: &Home, gone: &[Value]) -> Vec<SecretName> {
+    let (Ok(providers), Ok(_)) = (home.providers(), McpFile::load(home)) else { return Vec::new() };
+    let named: BTreeSet<SecretName> = gone.iter().filter_map(Value::as_object).flat_map(|d| reads(d).secrets).collect();
+    let is_provider = |name: &SecretName| {
+        let references = providers.providers().iter().flat_map(Provider::references);
+        references.into_iter().any(|reference| matches!(reference, SecretRef::Vault(other) if other == name))
+    };
+    let vault = home.vault();
+    let is_unused = |name: &SecretName| vault.is_taken(name) && servers_with(home, name).is_empty() && !is_provider(name);
+    named.into_iter().filter(is_unused).collect()
+}
+
+/// Says which secrets nothing names any more.
+pub fn note_unused(home: &Home, gone: &[Value], output: &Output) {
+    for name in unused(home, gone) {
+        output.note(format!("note: nothing uses the secret `{name}` any more: `aiw secret remove {name}`"));
+    }
 }
 
 /// A secret from standard input: from a pipe without the line break at its end, from a terminal unseen.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_core::{one_line, shell_word};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
 use aiw_routing::MAX_FILE;
@@ -28,11 +28,15 @@ pub async fn run(command: TrustCommand, output: &Output) -> Result<(), Failure> 
     }
 }
 
+/// More servers than anybody reads through.
+const MOST_SERVERS: usize = 200;
+
 /// The file that starts programs, as it was read once: what is shown is what is trusted.
 struct Servers {
     file: PathBuf,
     bytes: Vec<u8>,
-    found: Vec<Found>,
+    /// Or why the file can't be used, as the end of a sentence about it.
+    found: Result<Vec<Found>, String>,
 }
 
 async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output) -> Result<(), Failure> {
@@ -42,8 +46,8 @@ async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output
         let is_new = trust.add(&directory);
         let file = directory.join(PROJECT_FILE);
         let is_changed = match &servers {
-            Some(servers) => trust.add_file(&file, &servers.bytes),
-            None => trust.remove_file(&file),
+            Some(servers) if servers.found.is_ok() => trust.add_file(&file, &servers.bytes),
+            _ => trust.remove_file(&file),
         };
         (is_new, is_changed)
     };
@@ -66,7 +70,8 @@ async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output
     }
     let word = if is_new || is_changed { "Trusted" } else { "Already trusted" };
     output.line(format!("{word}: `{}`", directory.display()));
-    let names: Vec<&String> = servers.iter().flat_map(|servers| &servers.found).map(|found| &found.key).collect();
+    let found = servers.iter().filter_map(|servers| servers.found.as_ref().ok()).flatten();
+    let names: Vec<&String> = found.map(|found| &found.key).collect();
     output.answer(json!({"trusted": directory.to_string_lossy(), "new": is_new, "servers": names}));
     Ok(())
 }
@@ -75,17 +80,25 @@ async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output
 fn servers(directory: &Path) -> Result<Option<Servers>, Failure> {
     let file = directory.join(PROJECT_FILE);
     let Some(bytes) = read_unlinked(&file, MAX_FILE)? else { return Ok(None) };
-    let declared = in_file(&bytes)
-        .map_err(|problem| Failure::new(ErrorKind::Config, format!("`{}` {problem}", file.display())))?;
-    Ok(Some(Servers { file, bytes, found: Found::all(Scope::Project, declared) }))
+    let found = match in_file(&bytes) {
+        Ok(declared) if declared.len() > MOST_SERVERS => {
+            Err(format!("declares {} servers, more than {MOST_SERVERS}", declared.len()))
+        }
+        declared => declared.map(|declared| Found::all(Scope::Project, declared)),
+    };
+    Ok(Some(Servers { file, bytes, found }))
 }
 
 /// All that the files of a directory decide, a line each.
 fn described(home: &Home, directory: &Path, servers: Option<&Servers>) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     if let Some(servers) = servers {
-        lines.push(format!("{} starts these MCP servers in this directory:", visible(&servers.file.to_string_lossy())));
-        for found in &servers.found {
+        let file = visible(&servers.file.to_string_lossy());
+        lines.push(match &servers.found {
+            Ok(_) => format!("{file} starts these MCP servers in this directory:"),
+            Err(problem) => format!("{file} is left out: it {problem}"),
+        });
+        for found in servers.found.iter().flatten() {
             match &found.server {
                 Ok(server) => lines.extend(server.shown(&found.key).into_iter().map(|line| format!("  {line}"))),
                 Err(problem) => lines.push(format!("  {} is left out: it {problem}", visible(&found.key))),

@@ -9,4 +9,5 @@ pub use embedder::Embedder;
 pub use error::ModelError;
 pub(crate) use files::{FILES, sha256_of};
 pub use files::{ModelFiles, ModelState};
+pub(crate) use runtime::check_library;
 pub use runtime::{remove_collected, stop_collection};

@@ -20,6 +20,9 @@ const OFF: &str = "ORT_DISABLE_TELEMETRY";
 /// What is in a library that collects data.
 const COLLECTS: [&[u8]; 2] = [b"Microsoft/DeveloperTools/.onnxruntime", b"OneDsTelemetry"];
 
+/// What every ONNX Runtime exports.
+const ENTRY: &[u8] = b"OrtGetApiBase";
+
 /// The files with collected data.
 const COLLECTED: [&str; 6] = [
     "deviceid",
@@ -59,10 +62,13 @@ pub fn remove_collected() -> Option<PathBuf> {
     (removed > 0).then_some(directory)
 }
 
-/// Checks that a library collects nothing, or can be stopped from it.
-fn collects_nothing(path: &Path) -> Result<(), ModelError> {
+/// Checks that a library is ONNX Runtime, and that it collects nothing or can be stopped from it. It is not loaded.
+pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
     let bytes = fs::read(path).map_err(|e| unreadable(path, e))?;
     let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
+    if !has(ENTRY) {
+        return Err(ModelError::Runtime { path: path.to_owned(), reason: "it is not ONNX Runtime".to_owned() });
+    }
     let is_stopped = has(OFF.as_bytes()) && env::var_os(OFF).is_some_and(|value| value == "1");
     if COLLECTS.into_iter().any(has) && !is_stopped {
         return Err(ModelError::Collects { path: path.to_owned() });
@@ -86,7 +92,7 @@ pub(super) fn load(path: &Path) -> Result<Environment, ModelError> {
         }
         None => {}
     }
-    collects_nothing(&path)?;
+    check_library(&path)?;
     let begun = caught(|| ort::init_from(&path).map_err(|e| e.to_string())).map_err(&failed)?.map_err(&failed)?;
     let environment = caught(|| begun.with_telemetry(false).build().map_err(|e| e.to_string()));
     let environment = environment.map_err(&failed)?.map_err(&failed)?;
@@ -112,11 +118,12 @@ mod tests {
         let path = dir.path().join("libonnxruntime.so");
         let checked = |content: &str| {
             fs::write(&path, content).unwrap();
-            collects_nothing(&path)
+            check_library(&path)
         };
-        assert!(checked("a library").is_ok());
-        assert!(checked(&format!("x OneDsTelemetry x {OFF}")).is_ok(), "the tests set the variable");
-        for mark in ["x OneDsTelemetry x", "Microsoft/DeveloperTools/.onnxruntime"] {
+        assert!(checked("OrtGetApiBase").is_ok());
+        assert!(checked("a library").unwrap_err().to_string().contains("it is not ONNX Runtime"));
+        assert!(checked(&format!("OrtGetApiBase OneDsTelemetry x {OFF}")).is_ok(), "the tests set the variable");
+        for mark in ["OrtGetApiBase OneDsTelemetry x", "OrtGetApiBase Microsoft/DeveloperTools/.onnxruntime"] {
             let refused = checked(mark).unwrap_err();
             assert!(refused.to_string().contains("can't switch that off"), "{refused}");
             assert!(matches!(load(&path), Err(ModelError::Collects { .. })));

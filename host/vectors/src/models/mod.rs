@@ -21,7 +21,7 @@ use self::catalogue::{MODELS, Member, Offer};
 pub use self::error::ModelsError;
 pub use self::pull::{Body, Broken, Fetch, Progress};
 use self::pull::{From, Wanted, get};
-use crate::embed::{FILES, ModelError, ModelFiles, ModelState, sha256_of};
+use crate::embed::{FILES, ModelError, ModelFiles, ModelState, check_library, sha256_of};
 
 /// The largest description of a model on a mirror.
 const MAX_MANIFEST: usize = 64 << 10;
@@ -321,6 +321,7 @@ impl Models {
                 return Err(ModelsError::Missing { path: library });
             };
             check_name(file)?;
+            check_library(&library)?;
             let files = [(file.to_owned(), locked(size(&library)?, &sha256_of(&library)?))].into();
             let source = library.display().to_string();
             document.runtime = Some(LockedModel { source, directory: Some(directory.to_owned()), files });

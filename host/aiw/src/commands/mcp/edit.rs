@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::Home;
 use aiw_routing::{PoolError, Records, check_remote, forget_logins};
-use aiw_servers::{Hidden, Keys, McpFile, left_in_clear, placeholders, safe, secret_reference, server};
+use aiw_servers::{Hidden, Keys, McpFile, is_key, left_in_clear, placeholders, safe, secret_reference, server};
 use serde_json::{Map, Value, json};
 
 use super::pool;
+use crate::commands::secret::note_unused;
 use crate::cli::mcp::McpAddArgs;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -22,6 +23,10 @@ const MOST_NOTES: usize = 20;
 
 pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     let name = args.name.as_str();
+    if is_key(name) {
+        let failure = Failure::new(ErrorKind::Usage, "the name looks like a key, and names are shown everywhere");
+        return Err(failure.with_hint("give the name first, the key with `--env` or `--header`"));
+    }
     if safe(name) != name || name == OWN {
         let why = if name == OWN { "aiw's own" } else { "not made of letters, digits, `_` and `-` alone" };
         let failure = Failure::new(ErrorKind::Usage, format!("`{name}` can't be the name of a server: it is {why}"));
@@ -63,7 +68,8 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     let clear = left_in_clear(&declaration);
     let declaration = Value::Object(declaration);
     server(name, &declaration).map_err(unusable)?;
-    let new = write(&home, name, &declaration, &keys.into_new(), args.force)?;
+    let replaced = write(&home, name, &declaration, &keys.into_new(), args.force)?;
+    let new = replaced.is_none();
     output.line(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));
     for (field, secret) in &hidden {
         output.line(format!("  {field} is in the vault: ${{secret:{secret}}}"));
@@ -72,6 +78,7 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         output
             .note(format!("note: what looks like a key in its `{}` stays in mcp.json in clear", one_line(&field, 40)));
     }
+    note_unused(&home, replaced.as_slice(), output);
     let secrets: Vec<_> = hidden.iter().map(|(_, secret)| secret).collect();
     output.answer(json!({"server": {"name": name, "new": new, "secrets": secrets}}));
     if !args.no_check {
@@ -111,13 +118,14 @@ fn absolute(command: &str) -> Result<String, Failure> {
     text.ok_or_else(|| Failure::user(format!("`{}` is not UTF-8, so mcp.json can't hold it", whole.display())))
 }
 
+/// Writes a server's declaration, and returns the one that it replaces.
 fn write(
     home: &Home,
     name: &str,
     declaration: &Value,
     secrets: &[(SecretName, Secret)],
     force: bool,
-) -> Result<bool, Failure> {
+) -> Result<Option<Value>, Failure> {
     let lock = home.lock()?;
     let mut file = McpFile::load(home)?;
     let known = file.get(name).cloned();
@@ -135,7 +143,7 @@ fn write(
     secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     file.put(name, Some(declaration))?;
     file.document().save(&lock)?;
-    Ok(known.is_none())
+    Ok(known)
 }
 
 /// A value as `mcp.json` holds it: `@NAME` is a secret of the vault.
@@ -154,7 +162,9 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     let lock = home.lock()?;
     let (mut file, mut settings, plugins) = (McpFile::load(&home)?, home.settings()?, home.plugins()?);
     // All of them or none.
+    let mut gone = Vec::new();
     for name in names {
+        gone.extend(file.get(name).cloned());
         if file.get(name).is_none() {
             return Err(unknown(&file, name).into());
         }
@@ -175,6 +185,7 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
         forget(&home, name)?;
         output.line(format!("Removed `{name}`"));
     }
+    note_unused(&home, &gone, output);
     output.answer(json!({"removed": names}));
     Ok(())
 }
