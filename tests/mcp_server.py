@@ -4,7 +4,7 @@
     mcp_server.py [--state DIRECTORY] [--fault NAME] [--define FILE]
 
 Each start adds a line to `starts` in the directory: the process id, and the environment as JSON. The description of
-the tool `changes` is the content of the file `description` there; the tool `poke` tells the client that the tools have
+the tool `changes` is the content of the file `description` there, and the file `instructions` what it tells a model; the tool `poke` tells the client that the tools have
 changed. Faults: see the bottom.
 """
 import argparse
@@ -136,7 +136,7 @@ def call(id, params):
     if name == "echo":
         return text(json.dumps(given))
     if name == "odd":
-        return ODD
+        return {"content": [], "structuredContent": given} if given else ODD
     if name == "environment":
         return text(json.dumps({"env": dict(os.environ), "cwd": os.getcwd(), "argv": sys.argv, "pid": os.getpid()}))
     if name == "slow":
@@ -178,6 +178,8 @@ def answer(message):
                         "completions": {}}
         result = {"protocolVersion": params["protocolVersion"], "capabilities": capabilities,
                   "serverInfo": {"name": "test", "version": "1.2.3"}}
+        if state("instructions"):
+            result["instructions"] = state("instructions")
     elif method == "ping":
         if fault == "silent":
             return

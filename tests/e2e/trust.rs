@@ -274,7 +274,11 @@ fn a_file_that_can_not_be_used_does_not_keep_the_rest_from_being_trusted() {
     }
     within(&env, &project, &["trust", "remove"]).ok();
     let said = within(&env, &project, &["trust", "add", "--yes"]).ok();
-    assert!(said.stdout.contains(".mcp.json is left out: it") && said.stdout.contains("profiles few"), "{}", said.whole());
+    assert!(
+        said.stdout.contains(".mcp.json is left out: it") && said.stdout.contains("profiles few"),
+        "{}",
+        said.whole()
+    );
 }
 
 #[test]

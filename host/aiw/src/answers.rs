@@ -112,6 +112,44 @@ pub struct ServerStatus {
     pub start_ms: Option<u64>,
 }
 
+/// `aiw mcp show`
+#[derive(Serialize, JsonSchema)]
+pub struct ShownServer {
+    /// Its name
+    pub name: String,
+    /// `aiw` or `project`: whose file declares it
+    pub scope: &'static str,
+    /// The file that declares it
+    pub file: String,
+    /// Whether it is offered to clients
+    pub enabled: bool,
+    /// Its entry, with keys masked
+    pub declaration: Option<serde_json::Value>,
+    /// Why it can't be used
+    pub error: Option<String>,
+    /// How many of its tools are known and offered
+    pub tools: Option<usize>,
+    /// What it says about its tools
+    pub instructions: Option<String>,
+}
+
+/// A profile in `aiw mcp profile list` and `show`
+#[derive(Serialize, JsonSchema)]
+pub struct ShownProfile {
+    /// Its name
+    pub name: String,
+    /// `settings` or `project`: which file defines it
+    pub scope: &'static str,
+    /// What it allows; everything, if there is no list
+    pub allow: Option<Vec<String>>,
+    /// What it denies
+    pub deny: Vec<String>,
+    /// The tools that it allows, as `server/tool`
+    pub tools: Vec<String>,
+    /// The patterns that no known tool matches
+    pub unmatched: Vec<String>,
+}
+
 /// A tool in `aiw mcp tools`
 #[derive(Serialize, JsonSchema)]
 pub struct ServerTool {
@@ -131,6 +169,12 @@ pub struct ServerTool {
     pub withheld: bool,
     /// What is suspicious in its definition
     pub suspicions: Vec<String>,
+    /// Its parameters: a JSON schema
+    pub input_schema: serde_json::Value,
+    /// What it answers, if it says so: a JSON schema
+    pub output_schema: Option<serde_json::Value>,
+    /// What it says about itself: whether it only reads, may destroy, may be repeated
+    pub annotations: Option<serde_json::Value>,
 }
 
 /// A tool in `aiw mcp route`
@@ -152,6 +196,12 @@ pub struct FoundTool {
     pub matched: Vec<String>,
     /// Tools that do about the same and are left out, as `server/tool`
     pub similar: Vec<String>,
+    /// What it says it does
+    pub description: String,
+    /// Its parameters: a JSON schema
+    pub input_schema: serde_json::Value,
+    /// What it answers, if it says so: a JSON schema
+    pub output_schema: Option<serde_json::Value>,
 }
 
 /// A definition in `aiw mcp approve`

@@ -8,7 +8,7 @@ use aiw_core::one_line;
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
-use aiw_routing::{Configured, Places};
+use aiw_routing::{Configured, Places, Record, Records, proxied};
 use aiw_tasks::{Scope, State, Task, Tasks};
 use aiw_vectors::{ModelSummary, Models};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
@@ -26,7 +26,7 @@ fn candidates(offers: fn() -> Option<Vec<Offer>>) -> ArgValueCandidates {
         };
         // A word that needs quotes, or could be taken for a flag, is for people to type.
         let plain = |(word, _): &Offer| {
-            !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+            !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/=".contains(c))
         };
         offers().into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
     })
@@ -132,6 +132,77 @@ pub fn servers() -> ArgValueCandidates {
         let (servers, _) = places.read().ok()?;
         let target = |server: &Configured| server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default();
         Some(servers.iter().map(|server| (server.key.clone(), target(server))).collect())
+    })
+}
+
+/// The servers of this directory with what is known of their tools.
+fn known_tools() -> Option<Vec<(Configured, Option<Record>)>> {
+    let home = Home::find().ok()?;
+    let (servers, _) = Places::of(home.clone(), &std::env::current_dir().ok()?).read().ok()?;
+    let records = Records::new(home);
+    Some(
+        servers
+            .into_iter()
+            .map(|server| {
+                let record = records.load(&server.key);
+                (server, record)
+            })
+            .collect(),
+    )
+}
+
+/// Names of MCP servers, and of their tools as `server/tool`.
+pub fn servers_and_tools() -> ArgValueCandidates {
+    candidates(|| {
+        let mut offers = Vec::new();
+        for (server, record) in known_tools()? {
+            let target = server.server.as_ref().map(aiw_servers::Server::target).unwrap_or_default();
+            offers.push((server.key.clone(), target));
+            for tool in record.iter().flat_map(Record::accepted) {
+                let about = tool.value()["description"].as_str().unwrap_or_default().to_owned();
+                offers.push((format!("{}/{}", server.key, tool.name()), about));
+            }
+        }
+        Some(offers)
+    })
+}
+
+/// `NAME=` for each parameter of the tool that the command line names.
+pub fn arguments() -> ArgValueCandidates {
+    candidates(|| {
+        // The shell gives the words so far after `--`.
+        let words: Vec<String> =
+            std::env::args_os().skip_while(|word| word != "--").filter_map(|w| w.into_string().ok()).collect();
+        let at = words.iter().position(|word| word == "call")?;
+        let named: Vec<&str> =
+            words[at + 1..].iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
+        for (server, record) in known_tools()? {
+            for tool in record.iter().flat_map(Record::accepted) {
+                let whole = format!("{}/{}", server.key, tool.name());
+                let is_named = match named[..] {
+                    [word, ..] if word == whole || word == proxied(&server.key, tool.name()) => true,
+                    [one, two, ..] => one == server.key && two == tool.name(),
+                    _ => false,
+                };
+                if is_named {
+                    let schema = tool.value()["inputSchema"].take();
+                    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
+                    let offer = |(name, field): (&String, &serde_json::Value)| {
+                        (format!("{name}="), field["description"].as_str().unwrap_or_default().to_owned())
+                    };
+                    return Some(properties.iter().map(offer).collect());
+                }
+            }
+        }
+        None
+    })
+}
+
+/// Names of profiles of the user's.
+pub fn profiles() -> ArgValueCandidates {
+    candidates(|| {
+        let profiles = Home::find().ok()?.settings().ok()?.mcp().ok()?.profiles;
+        Some(profiles.into_keys().map(|name| (name, String::new())).collect())
     })
 }
 

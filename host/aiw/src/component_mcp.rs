@@ -52,7 +52,7 @@ impl ComponentMcp {
             let cwd = std::env::current_dir().map_err(|e| unavailable(format!("the directory is gone: {e}")))?;
             let ground = Ground { home: self.home.clone(), net: self.client.clone(), executable, cwd };
             let (changes, _) = tokio::sync::mpsc::unbounded_channel();
-            Ok(Arc::new(Pool::new(ground, Profile::everything(), Shared::default(), changes)))
+            Ok(Arc::new(Pool::new(ground, Arc::new(Profile::everything), Shared::default(), changes)))
         };
         self.pool.get_or_try_init(open).await.map(Arc::as_ref)
     }

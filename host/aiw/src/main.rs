@@ -14,6 +14,7 @@ mod failure;
 mod logs;
 mod output;
 mod runtime;
+mod schema;
 mod starter;
 mod terminal;
 

@@ -12,6 +12,7 @@ use aiw_markets::{Observer, Quiet};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -22,6 +23,8 @@ pub struct Output {
     json: bool,
     text: RefCell<String>,
     answer: RefCell<Option<Value>>,
+    /// The answer as JSON, where it must not be written anew.
+    written: RefCell<Option<String>>,
     /// A part of the answer could not be written.
     lost: Cell<bool>,
     progress: Option<Arc<ProgressLine>>,
@@ -45,7 +48,15 @@ impl Output {
             let columns = size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
             Screen { columns, color: color_on(&std::io::stdout()) }
         });
-        Self { json, text: RefCell::default(), answer: RefCell::default(), lost: Cell::new(false), progress, screen }
+        Self {
+            json,
+            text: RefCell::default(),
+            answer: RefCell::default(),
+            written: RefCell::default(),
+            lost: Cell::new(false),
+            progress,
+            screen,
+        }
     }
 
     pub fn is_json(&self) -> bool {
@@ -94,6 +105,17 @@ impl Output {
         *self.answer.borrow_mut() = Some(value(answer));
     }
 
+    /// The answer for programs: one field, as another program wrote it. Numbers keep all of their digits. `read` is what
+    /// it says, for where that can't be shown.
+    pub fn answer_as_written(&self, field: &str, written: &RawValue, read: &Value) {
+        // What was nested too deeply was cut.
+        if serde_json::from_str::<Value>(written.get()).is_ok_and(|value| value == *read) {
+            let text = format!("{{{}:{}}}\n", Value::from(field), written.get());
+            *self.written.borrow_mut() = Some(escaped(text));
+        }
+        self.answer(json!({ field: read }));
+    }
+
     /// The answer of a command over several things, with the first of its failures: programs
     /// get the answer either way.
     pub fn conclude(&self, answer: impl Serialize, failure: Option<Failure>) -> Result<(), Failure> {
@@ -137,7 +159,7 @@ impl Output {
     pub fn finish(&self) -> ExitCode {
         self.clear_progress();
         let text = match (self.json, self.answer.take()) {
-            (true, Some(answer)) => json_text(&answer),
+            (true, Some(answer)) => self.written.take().unwrap_or_else(|| json_text(&answer)),
             _ => std::mem::take(&mut *self.text.borrow_mut()),
         };
         match write(&text) {
@@ -205,7 +227,11 @@ const MAX_MESSAGE: usize = 4000;
 /// JSON to print. Strings are whole; what could steer a terminal stands as `\u…`, which JSON
 /// reads as the same.
 fn json_text(value: &Value) -> String {
-    let text = format!("{value:#}\n");
+    escaped(format!("{value:#}\n"))
+}
+
+/// JSON in which what can't be shown is escaped.
+fn escaped(text: String) -> String {
     if let Cow::Borrowed(_) = aiw_core::printable(&text) {
         return text;
     }

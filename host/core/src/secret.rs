@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_known() {
-        for name in ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH", "DB_PW"] {
+        for name in
+            ["GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "x_apikey", "DB_PASSWORD", "GH_PAT", "BASIC_AUTH", "DB_PW"]
+        {
             assert!(is_secret_name(name), "{name}");
         }
         for name in ["REGION", "KEYBOARD", "HOST", "PATH", "MONKEY_URL", "GIT_AUTHOR_NAME", "MAX_THINKING_TOKENS"] {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_launch::Session;
 use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{DynamicToolRegistry, Ground, Meaning, Pool, Profile};
+use aiw_routing::{DynamicToolRegistry, Ground, Meaning, Pool, ProfileSource};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -28,7 +28,7 @@ pub struct Setting {
     /// Where it runs, and what its servers start with.
     pub ground: Ground,
     /// Which tools its client may see.
-    pub profile: Profile,
+    pub profile: ProfileSource,
     /// Servers that it shares with other sessions of this process.
     pub shared: aiw_routing::Shared,
     /// What tools mean, if a model is in use.
@@ -43,14 +43,10 @@ impl Gateway {
         let (sender, changes) = mpsc::unbounded_channel();
         let (home, cwd) = (setting.ground.home.clone(), setting.ground.cwd.clone());
         let pool = Pool::new(setting.ground, setting.profile, setting.shared, sender);
-        let profile = pool.profile();
-        let is_offered = |entry: &ToolEntry| {
-            let allowed = profile.allows_own(entry.tool.name(), entry.only_reads(), entry.is_door());
-            allowed && setting.toolsets.contains(&entry.toolset)
-        };
-        let table: Vec<ToolEntry> = table().into_iter().filter(is_offered).collect();
+        let table: Vec<ToolEntry> =
+            table().into_iter().filter(|entry| setting.toolsets.contains(&entry.toolset)).collect();
         let offered = pool.tools();
-        let base = own(&table, pool.has_servers()).cloned().chain(direct(&offered)).collect();
+        let base = own(&table, &pool).cloned().chain(direct(&offered)).collect();
         let registry = DynamicToolRegistry::new(base);
         let shared = Shared {
             context: Arc::new(Context::new(home, setting.session, cwd, source, pool, registry, setting.meaning)),

@@ -31,5 +31,5 @@ mod watch;
 pub use context::LaunchSource;
 pub use error::Unready;
 pub use gateway::{Gateway, Setting};
-pub use table::read_only_tools;
+pub use table::{own_tools, read_only_tools};
 pub use toolset::{Toolset, UnknownToolset};

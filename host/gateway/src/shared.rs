@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use aiw_mcp::{Answer, Arguments, Call, Tool};
-use aiw_routing::Offered;
+use aiw_routing::{Offered, Pool};
 use tokio::sync::mpsc;
 
 use crate::context::Context;
@@ -34,18 +34,21 @@ pub(crate) fn names(offered: &[Offered]) -> Names {
 }
 
 /// See [`Shared::own`].
-pub(crate) fn own(table: &[ToolEntry], has_servers: bool) -> impl Iterator<Item = &Tool> {
-    table.iter().filter(move |entry| has_servers || !entry.is_door()).map(|entry| &entry.tool)
+pub(crate) fn own<'a>(table: &'a [ToolEntry], pool: &Pool) -> impl Iterator<Item = &'a Tool> {
+    let (has_servers, profile) = (pool.has_servers(), pool.profile());
+    let is_offered = move |entry: &&ToolEntry| (has_servers || !entry.is_door()) && entry.is_allowed(&profile);
+    table.iter().filter(is_offered).map(|entry| &entry.tool)
 }
 
 impl Shared {
     /// aiw's own tools. Those for other servers only cost tokens where there is none.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Tool> {
-        own(&self.table, self.context.pool.has_servers())
+        own(&self.table, &self.context.pool)
     }
 
     pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, CallError> {
-        if let Some(entry) = self.table.iter().find(|entry| entry.tool.name() == name) {
+        let profile = self.context.pool.profile();
+        if let Some(entry) = self.table.iter().find(|entry| entry.tool.name() == name && entry.is_allowed(&profile)) {
             // A large future, and most calls are for servers.
             return Box::pin(entry.call(self.context.clone(), arguments, call)).await;
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aiw_mcp::{Answer, Arguments, Call, Effect, Tool};
+use aiw_routing::Profile;
 use aiw_routing::definition::only_reads;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
@@ -186,6 +187,11 @@ pub fn read_only_tools() -> Vec<String> {
     table().into_iter().filter(|entry| only_reads(&entry.tool)).map(|entry| entry.tool.name().to_owned()).collect()
 }
 
+/// The names of aiw's own tools, and whether each only reads, for profiles.
+pub fn own_tools() -> Vec<(String, bool)> {
+    table().into_iter().map(|entry| (entry.tool.name().to_owned(), entry.only_reads())).collect()
+}
+
 type Run =
     dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<Answer, CallError>> + Send + Sync;
 
@@ -257,6 +263,11 @@ impl ToolEntry {
     /// Whether it changes nothing.
     pub(crate) fn only_reads(&self) -> bool {
         only_reads(self.tool.definition())
+    }
+
+    /// Whether a profile allows it.
+    pub(crate) fn is_allowed(&self, profile: &Profile) -> bool {
+        profile.allows_own(self.tool.name(), self.only_reads(), self.is_door())
     }
 
     /// Whether it only reaches what the profile allows.

@@ -15,7 +15,7 @@ pub struct Arguments(Box<RawValue>);
 
 impl Arguments {
     /// None if it is no object, or is nested too deeply.
-    pub(crate) fn written(text: &RawValue) -> Option<Self> {
+    pub fn written(text: &RawValue) -> Option<Self> {
         let bytes = text.get().as_bytes();
         if bytes.first() != Some(&b'{') {
             return None;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{one_line, shell_word};
-use aiw_home::{FileTrust, Home, HomeError, ServerSettings, TrustSettings, nearest, read_unlinked, user_home};
+use aiw_home::{FileTrust, Home, HomeError, Project, ServerSettings, TrustSettings, nearest, read_unlinked, user_home};
 use aiw_servers::{Found, McpFile, PROJECT_FILE, Scope, Server, Transport, in_file};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -47,6 +47,8 @@ impl Configured {
 pub struct Places {
     home: Home,
     project: Option<PathBuf>,
+    /// The project's settings.
+    settings: Option<PathBuf>,
 }
 
 impl Places {
@@ -58,13 +60,14 @@ impl Places {
         let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let is_homes = |file: &Path| file.parent().is_some_and(|dir| stop.as_deref().is_some_and(|h| real(h) == dir));
         let project = nearest(PROJECT_FILE, &real(directory), stop.as_deref()).filter(|file| !is_homes(file));
-        Self { home, project }
+        let settings = nearest(Project::FILE, &real(directory), stop.as_deref());
+        Self { home, project, settings }
     }
 
     /// The files to watch.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let own = [self.home.mcp_path(), self.home.settings_path()];
-        own.into_iter().chain(self.project.clone()).collect()
+        own.into_iter().chain(self.project.clone()).chain(self.settings.clone()).collect()
     }
 
     /// The servers, and one sentence for each file that can't be used. Whatever a project's file is, it costs only its

@@ -32,7 +32,7 @@ pub use find::{Allows, Finder, Found, KnownServer, Match, Meaning};
 pub use found::{Configured, MAX_FILE, Places};
 pub use names::proxied;
 pub use pool::{Offered, Pool, Shared, Status, suspicions};
-pub use profile::Profile;
+pub use profile::{Pattern, Profile, ProfileSource};
 pub use record::{Change, Record, Records};
 pub use registry::{DynamicToolRegistry, MOST, SWEEP, TTL};
 pub use signs::signs;

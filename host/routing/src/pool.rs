@@ -20,7 +20,7 @@ use crate::find::{Finder, Found, KnownServer};
 use crate::found::{Configured, Places};
 use crate::log;
 use crate::names::proxied;
-use crate::profile::{OWN, Profile};
+use crate::profile::{OWN, Profile, ProfileSource};
 use crate::record::{Record, Records};
 use crate::relay::Known;
 use crate::shape::Kind;
@@ -36,7 +36,7 @@ const AT_ONCE: usize = 8;
 const MOST_SENTENCES: usize = 5;
 
 /// How long a client waits until its servers know the level of messages that it wants.
-const TOLD: Duration = Duration::from_secs(1);
+const TOLD: Duration = Duration::from_millis(100);
 
 /// Servers that several sessions of one process share: `mcp.servers.KEY.shared`.
 #[derive(Clone, Default)]
@@ -51,7 +51,8 @@ struct Inner {
     ground: Ground,
     places: Places,
     records: Records,
-    profile: Profile,
+    profile: RwLock<Profile>,
+    source: ProfileSource,
     shared: Shared,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     problems: RwLock<Vec<String>>,
@@ -115,15 +116,16 @@ pub struct Status {
 
 impl Pool {
     /// The servers that a session has in its directory. Nothing is started. Changes of what the pool lists arrive at
-    /// `changes`.
-    pub fn new(ground: Ground, profile: Profile, shared: Shared, changes: mpsc::UnboundedSender<()>) -> Self {
+    /// `changes`; the profile is read again when files change.
+    pub fn new(ground: Ground, source: ProfileSource, shared: Shared, changes: mpsc::UnboundedSender<()>) -> Self {
         let places = Places::of(ground.home.clone(), &ground.cwd);
         let records = Records::new(ground.home.clone());
         let inner = Inner {
             ground,
             places,
             records,
-            profile,
+            profile: RwLock::default(),
+            source,
             shared,
             slots: RwLock::default(),
             problems: RwLock::default(),
@@ -144,9 +146,14 @@ impl Pool {
         self.inner.look_into_new_ones();
     }
 
-    /// The profile of the session.
-    pub fn profile(&self) -> &Profile {
-        &self.inner.profile
+    /// The profile of the session, as it is now.
+    pub fn profile(&self) -> Profile {
+        self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What a server tells a model about its tools, if the user has accepted it or it is as it was at first sight.
+    pub fn instructions(&self, server: &str) -> Option<String> {
+        self.inner.slot(server).ok()?.record()?.instructions().map(str::to_owned)
     }
 
     /// One sentence for each file or entry that can't be used.
@@ -271,12 +278,13 @@ impl Pool {
     }
 
     fn allows(&self, server: &str, tool: &Definition) -> bool {
-        self.inner.profile.allows(server, tool.name(), tool.only_reads())
+        let profile = self.inner.profile.read().unwrap_or_else(PoisonError::into_inner);
+        profile.allows(server, tool.name(), tool.only_reads())
     }
 
     /// Prompts and resources only read.
     fn allows_content(&self, server: &str, name: &str) -> bool {
-        self.inner.profile.allows(server, name, true)
+        self.inner.profile.read().unwrap_or_else(PoisonError::into_inner).allows(server, name, true)
     }
 
     /// Calls a tool by its server's key and its own name. The result is an object as the server wrote it.
@@ -578,6 +586,7 @@ impl Inner {
 
     /// Reads the files again. Servers that did not change are not touched.
     fn reload(&self) {
+        *self.profile.write().unwrap_or_else(PoisonError::into_inner) = (self.source)();
         let (configured, problems) = match self.places.read() {
             Ok(read) => read,
             // What worked goes on until the file can be read again.

@@ -1,8 +1,12 @@
 //! Profiles: which tools a client may see and call.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aiw_home::ProfileSettings;
+
+/// Where a session's profile comes from. It is read again when the settings change.
+pub type ProfileSource = Arc<dyn Fn() -> Profile + Send + Sync>;
 
 /// Which tools a client may see and call. What is denied is denied, whatever is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,14 +18,21 @@ pub struct Profile {
 
 /// `server/tool` with `*` for any text, `server` for all of its tools, or `read-only`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+pub enum Pattern {
+    /// Every tool that says that it changes nothing.
     ReadOnly,
-    Named { server: String, tool: String },
+    /// By names, in lower case.
+    Named {
+        /// The servers.
+        server: String,
+        /// The tools.
+        tool: String,
+    },
 }
 
 impl Pattern {
-    /// Names that differ only in case are the same for a reader, so they are here.
-    fn parse(text: &str) -> Self {
+    /// Reads a pattern. Names that differ only in case are the same for a reader, so they are here.
+    pub fn parse(text: &str) -> Self {
         let text = text.to_lowercase();
         if text == "read-only" {
             return Self::ReadOnly;
@@ -30,7 +41,8 @@ impl Pattern {
         Self::Named { server: server.to_owned(), tool: tool.to_owned() }
     }
 
-    fn matches(&self, server: &str, tool: &str, only_reads: bool) -> bool {
+    /// Whether it means a tool. `only_reads` says whether the tool declares that it changes nothing.
+    pub fn matches(&self, server: &str, tool: &str, only_reads: bool) -> bool {
         match self {
             Self::ReadOnly => only_reads,
             Self::Named { server: servers, tool: tools } => {

@@ -35,14 +35,15 @@ const MAX_LISTED: usize = 1 << 20;
 /// The most prompts, resources and templates whose texts are pinned.
 const MAX_TEXTS: usize = 10_000;
 
+/// The name of what a server tells a model about all of its tools.
+const INSTRUCTIONS: &str = "instructions";
+
 /// What is known about a server.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Record {
     /// What it said about itself: `serverInfo`.
     pub server: Value,
-    /// What it tells a model.
-    pub instructions: Option<String>,
     /// Its capabilities, in the protocol's form.
     pub capabilities: Value,
     /// The version of the protocol that was agreed on.
@@ -130,6 +131,19 @@ impl Record {
 
     fn is_known_text(&self, kind: Kind, item: &Value) -> bool {
         self.texts.get(&text_key(kind, item)).is_some_and(|known| *known == text_digest(item))
+    }
+
+    /// What it tells a model about its tools, if that is what it was at first sight.
+    pub fn instructions(&self) -> Option<&str> {
+        let known = self.items(Kind::Instructions).iter().find(|text| self.is_known_text(Kind::Instructions, text))?;
+        known["description"].as_str()
+    }
+
+    /// Takes over what the server tells a model now.
+    pub(crate) fn instruct(&mut self, text: Option<&str>) {
+        let item = |text| json!({"name": INSTRUCTIONS, "description": text});
+        let text = text.filter(|text| !text.trim().is_empty());
+        self.list(Kind::Instructions, text.map(item).into_iter().collect());
     }
 
     /// One sentence for each thing that is left out of its lists.

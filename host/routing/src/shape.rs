@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Prompt,
     Resource,
     Template,
+    /// What a server tells a model about all of its tools.
+    Instructions,
 }
 
 /// What a field must be. `null` stands for an absent field: several SDKs write it.
@@ -135,9 +137,12 @@ const TEMPLATE: &[Field] = &[
     Field("_meta", Object, May, Out),
 ];
 
+/// A record of ours: in the protocol it is a text of the answer to `initialize`.
+const INSTRUCTIONS: &[Field] = &[Field("name", Name, Must, On), Field("description", Text, Must, On)];
+
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 4] = [Self::Tool, Self::Prompt, Self::Resource, Self::Template];
+    pub(crate) const ALL: [Self; 5] = [Self::Tool, Self::Prompt, Self::Resource, Self::Template, Self::Instructions];
 
     fn fields(self) -> &'static [Field] {
         match self {
@@ -145,6 +150,7 @@ impl Kind {
             Self::Prompt => PROMPT,
             Self::Resource => RESOURCE,
             Self::Template => TEMPLATE,
+            Self::Instructions => INSTRUCTIONS,
         }
     }
 
@@ -155,6 +161,7 @@ impl Kind {
             Self::Prompt => "prompt",
             Self::Resource => "resource",
             Self::Template => "resource template",
+            Self::Instructions => "text",
         }
     }
 

@@ -310,7 +310,7 @@ impl Slot {
         let learnt = move |record: &mut Record| {
             record.offer(tools);
             record.server = about["serverInfo"].clone();
-            record.instructions = about["instructions"].as_str().map(str::to_owned);
+            record.instruct(about["instructions"].as_str());
             record.protocol = about["protocolVersion"].as_str().unwrap_or_default().to_owned();
             if !capabilities["prompts"].is_object() {
                 record.list(Kind::Prompt, Vec::new());

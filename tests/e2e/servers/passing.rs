@@ -61,11 +61,9 @@ fn resources_prompts_and_completions_are_those_of_the_servers() {
     assert_eq!(uris, ["aiw://a/test://one", "aiw://b/test://one"]);
     let templates = client.result("resources/templates/list", json!({}));
     assert_eq!(templates["resourceTemplates"][1]["uriTemplate"], "aiw://b/test://item/{id}");
-    for (uri, from) in [
-        ("aiw://a/test://one", "state-a"),
-        ("aiw://b/test://one", "state-b"),
-        ("aiw://b/test://item/7", "state-b"),
-    ] {
+    for (uri, from) in
+        [("aiw://a/test://one", "state-a"), ("aiw://b/test://one", "state-b"), ("aiw://b/test://item/7", "state-b")]
+    {
         let read = client.result("resources/read", json!({"uri": uri}));
         assert_eq!((&read["contents"][0]["uri"], &read["contents"][0]["odd"]), (&json!(uri), &Value::Null));
         assert!(read["contents"][0]["text"].as_str().unwrap().contains(from), "{read}");

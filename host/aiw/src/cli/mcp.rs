@@ -30,8 +30,23 @@ pub enum McpCommand {
     /// List the MCP servers behind aiw, without starting them
     #[command(visible_alias = "ls")]
     List,
-    /// Add an MCP server: a command after `--`, or a URL
+    /// Add an MCP server: a command, or a URL
     Add(McpAddArgs),
+    /// Add an MCP server from its entry in JSON, as other clients' documentation shows it
+    #[command(after_help = r#"aiw mcp add-json time '{"command": "uvx", "args": ["mcp-server-time"]}'"#)]
+    AddJson(McpAddJsonArgs),
+    /// Show an MCP server's entry, and what is known about it
+    Show {
+        #[arg(add = complete::servers())]
+        name: String,
+    },
+    /// Give an MCP server another name
+    Rename {
+        #[arg(add = complete::servers())]
+        name: String,
+        /// Its new name: letters, digits, `_` and `-`
+        new: String,
+    },
     /// Remove MCP servers
     #[command(visible_alias = "rm")]
     Remove {
@@ -54,24 +69,29 @@ pub enum McpCommand {
         #[arg(value_name = "NAME", add = complete::servers())]
         names: Vec<String>,
     },
-    /// List the tools of the MCP servers, as clients see them
+    /// List the tools of the MCP servers, or show some with their parameters
     Tools {
-        /// Only those of these servers
-        #[arg(value_name = "NAME", add = complete::servers())]
+        /// Show the tools of these servers, or these tools
+        #[arg(value_name = "SERVER|SERVER/TOOL", add = complete::servers_and_tools())]
         names: Vec<String>,
+        /// Only those that this profile allows
+        #[arg(long, value_name = "NAME", add = complete::profiles())]
+        profile: Option<String>,
     },
+    /// Define which tools a client may see and call
+    #[command(subcommand)]
+    Profile(McpProfileCommand),
     /// Find the tools for a job, as `intelligent_route` does for a model
     #[command(after_help = "aiw mcp route 'Take a screenshot of a web page. Send an email.'")]
     Route(McpRouteArgs),
     /// Call a tool of an MCP server by hand
-    #[command(after_help = "aiw mcp call time convert_time time=16:30 source_timezone=UTC target_timezone=Asia/Tokyo")]
+    #[command(after_help = "aiw mcp call time/convert_time time=16:30 source_timezone=UTC target_timezone=Asia/Tokyo")]
     Call {
-        #[arg(add = complete::servers())]
-        server: String,
-        /// The tool's own name
+        /// The tool, as `aiw mcp tools` shows it; `SERVER__TOOL` and `SERVER TOOL` will do too
+        #[arg(value_name = "SERVER/TOOL", add = complete::servers_and_tools())]
         tool: String,
         /// `NAME=VALUE` for each argument, or one JSON object
-        #[arg(value_name = "NAME=VALUE|JSON")]
+        #[arg(value_name = "NAME=VALUE|JSON", add = complete::arguments())]
         arguments: Vec<String>,
     },
     /// Show what an MCP server wrote to standard error
@@ -147,6 +167,7 @@ pub struct McpServeArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 aiw mcp add time -- uvx mcp-server-time
+aiw mcp add files --env ROOT=/srv -- npx -y @modelcontextprotocol/server-filesystem /srv
 aiw mcp add github --url https://api.githubcopilot.com/mcp/ --header 'Authorization=Bearer ${GITHUB_TOKEN}'
 aiw mcp add search --url https://mcp.example.com/mcp --header X-Api-Key=@search-key")]
 pub struct McpAddArgs {
@@ -155,12 +176,37 @@ pub struct McpAddArgs {
     /// The server's URL (streamable HTTP)
     #[arg(long, required_unless_present = "command", conflicts_with = "command")]
     pub url: Option<String>,
+    /// As other clients ask for it; aiw sees it by itself
+    #[arg(short, long, hide = true, value_parser = ["stdio", "http", "streamable-http"])]
+    pub transport: Option<String>,
     /// A header of its requests; `${VAR}` in a value is read when the server starts, `@SECRET` is a secret of the vault
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header, requires = "url")]
+    #[arg(short = 'H', long, value_name = "NAME=VALUE", value_parser = parse_header)]
     pub header: Vec<(String, String)>,
     /// A variable of its environment; the same goes for the value
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, conflicts_with = "url")]
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_pair, conflicts_with = "url")]
     pub env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub how: McpAddHow,
+    /// The command that starts it, after all flags of aiw's; or its URL
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// A new MCP server, as JSON.
+#[derive(Debug, Args)]
+pub struct McpAddJsonArgs {
+    /// The name under which clients see it: letters, digits, `_` and `-`
+    pub name: String,
+    /// Its entry: an object with `command` or `url`; `-` reads it from standard input
+    #[arg(value_name = "JSON")]
+    pub entry: String,
+    #[command(flatten)]
+    pub how: McpAddHow,
+}
+
+/// How an MCP server is added.
+#[derive(Debug, Args)]
+pub struct McpAddHow {
     /// Keep what looks like a key in mcp.json, in clear, instead of in the vault
     #[arg(long)]
     pub plain: bool,
@@ -170,9 +216,53 @@ pub struct McpAddArgs {
     /// Don't start it now to look whether it works
     #[arg(long)]
     pub no_check: bool,
-    /// The command that starts it
-    #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
+}
+
+/// `aiw mcp profile …`
+#[derive(Debug, Subcommand)]
+pub enum McpProfileCommand {
+    /// List the profiles, and how many tools each allows
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show a profile: its patterns, and the tools that it allows
+    Show {
+        #[arg(add = complete::profiles())]
+        name: String,
+    },
+    /// Define a profile. Use it with `aiw mcp serve --profile NAME`
+    #[command(after_help = "aiw mcp profile add reader --allow read-only --allow 'github/*' --deny 'github/delete*'")]
+    Add {
+        name: String,
+        #[command(flatten)]
+        patterns: McpPatterns,
+    },
+    /// Change a profile. Sessions that run follow it
+    Edit {
+        #[arg(add = complete::profiles())]
+        name: String,
+        #[command(flatten)]
+        patterns: McpPatterns,
+        /// Take a pattern out of the profile
+        #[arg(long, value_name = "PATTERN")]
+        without: Vec<String>,
+    },
+    /// Remove profiles
+    #[command(visible_alias = "rm")]
+    Remove {
+        #[arg(required = true, value_name = "NAME", add = complete::profiles())]
+        names: Vec<String>,
+    },
+}
+
+/// Patterns of tools.
+#[derive(Debug, Args)]
+pub struct McpPatterns {
+    /// Allow these tools and no others: `SERVER/TOOL` with `*` for any text, `SERVER`, or `read-only`
+    #[arg(long, value_name = "PATTERN", add = complete::servers_and_tools())]
+    pub allow: Vec<String>,
+    /// Deny these tools, even if they are allowed
+    #[arg(long, value_name = "PATTERN", add = complete::servers_and_tools())]
+    pub deny: Vec<String>,
 }
 
 /// A login.

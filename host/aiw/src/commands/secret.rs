@@ -74,7 +74,8 @@ pub fn unused(home: &Home, gone: &[Value]) -> Vec<SecretName> {
         references.into_iter().any(|reference| matches!(reference, SecretRef::Vault(other) if other == name))
     };
     let vault = home.vault();
-    let is_unused = |name: &SecretName| vault.is_taken(name) && servers_with(home, name).is_empty() && !is_provider(name);
+    let is_unused =
+        |name: &SecretName| vault.is_taken(name) && servers_with(home, name).is_empty() && !is_provider(name);
     named.into_iter().filter(is_unused).collect()
 }
 

@@ -133,6 +133,32 @@ impl Settings {
         }
     }
 
+    /// Defines a profile, or forgets it.
+    pub fn set_profile(&mut self, name: &str, profile: Option<&ProfileSettings>) -> Result<(), HomeError> {
+        let path = ["mcp", "profiles", name];
+        let Some(profile) = profile else {
+            self.document.remove(&path);
+            return Ok(());
+        };
+        let mut fields = Map::new();
+        if let Some(allow) = &profile.allow {
+            fields.insert("allow".into(), allow.clone().into());
+        }
+        if !profile.deny.is_empty() {
+            fields.insert("deny".into(), profile.deny.clone().into());
+        }
+        self.document.set(&path, &Value::Object(fields))
+    }
+
+    /// Gives the settings of a server to another name.
+    pub fn rename_server(&mut self, key: &str, new: &str) -> Result<(), HomeError> {
+        if let Some(settings) = self.document.get(&["mcp", "servers", key]).cloned() {
+            self.document.set(&["mcp", "servers", new], &settings)?;
+        }
+        self.remove_server(key);
+        Ok(())
+    }
+
     /// Forgets the settings of a server.
     pub fn remove_server(&mut self, key: &str) {
         self.document.remove(&["mcp", "servers", key]);

@@ -89,7 +89,7 @@ pub(super) fn server_words(key: &str, record: &Record) -> [(Part, Words); 2] {
 /// What a server says of itself.
 pub(super) fn about(record: &Record) -> String {
     let said = ["title", "description"].map(|key| record.server[key].as_str().unwrap_or_default());
-    let said = said.into_iter().chain(record.instructions.as_deref());
+    let said = said.into_iter().chain(record.instructions());
     said.map(|text| cut(text, MAX_TEXT)).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
 }
 

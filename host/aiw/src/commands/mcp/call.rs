@@ -6,28 +6,43 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, one_line};
-use aiw_mcp::value_of;
+use aiw_core::{ErrorKind, one_line, shell_word};
+use aiw_mcp::{Arguments, value_of};
 use aiw_routing::{Definition, PoolError};
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 
+use super::named::{Named, named};
 use super::pool;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub async fn call(server: &str, tool: &str, given: &[String], output: &Output) -> Result<(), Failure> {
+pub async fn call(name: &str, given: &[String], output: &Output) -> Result<(), Failure> {
     let pool = pool(output)?;
+    let Named { server, tool } = named(name, &pool)?;
+    let (tool, given) = match (tool, given.split_first()) {
+        (Some(tool), _) => (tool, given),
+        (None, Some((tool, given))) => (tool.clone(), given),
+        (None, None) => {
+            let failure = Failure::new(ErrorKind::Usage, format!("`{server}` is a server: name its tool too"));
+            return Err(failure.with_hint(format!("`aiw mcp tools {}` shows them", shell_word(&server))));
+        }
+    };
+    let (server, tool) = (server.as_str(), tool.as_str());
     pool.look(server).await?;
     let status = pool.status().into_iter().find(|status| status.name == server);
     let definition = status.and_then(|status| status.record?.tool(tool).map(Definition::value)).unwrap_or_default();
     let arguments = arguments(given, &definition["inputSchema"])?;
-    let result = match pool.call(server, tool, arguments.into(), None).await {
-        Ok(result) => value_of(&result).map_err(|e| Failure::user(format!("the MCP server `{server}`: {e}")))?,
+    let result = match pool.call(server, tool, arguments, None).await {
+        Ok(result) => result,
         // Its own error.
         Err(PoolError::Rpc(e)) => return Err(Failure::user(format!("the MCP server `{server}` answers: {e}"))),
         Err(e) => return Err(e.into()),
     };
     pool.end().await;
+    let written = result;
+    let result = value_of(&written).map_err(|e| Failure::user(format!("the MCP server `{server}`: {e}")))?;
     let items = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
     if result.get("isError") == Some(&true.into()) {
@@ -38,7 +53,7 @@ pub async fn call(server: &str, tool: &str, given: &[String], output: &Output) -
         Some(structure) if text.is_empty() => output.line(format!("{structure:#}")),
         _ => output.line(text),
     }
-    output.answer(json!({"result": result}));
+    output.answer_as_written("result", &written, &result);
     Ok(())
 }
 
@@ -57,30 +72,45 @@ fn shown(item: &Value) -> String {
     }
 }
 
+/// Arguments by name, each as it is written: a number keeps all of its digits.
+struct Written(Vec<(String, Box<RawValue>)>);
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
 /// One JSON object, or `NAME=VALUE` for each argument, read as the tool's schema says.
-fn arguments(given: &[String], schema: &Value) -> Result<Map<String, Value>, Failure> {
+fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Failure> {
     let usage = |problem: String| Failure::new(ErrorKind::Usage, problem);
     if let [json] = given
         && json.trim_start().starts_with('{')
     {
-        return serde_json::from_str(json).map_err(|e| usage(format!("the arguments are not a JSON object: {e}")));
+        let written: Box<RawValue> =
+            serde_json::from_str(json).map_err(|e| usage(format!("the arguments are not a JSON object: {e}")))?;
+        return Arguments::written(&written).ok_or_else(|| usage("the arguments are nested too deeply".to_owned()));
     }
-    let mut arguments = Map::new();
+    let mut arguments = Written(Vec::new());
     for pair in given {
         let (name, value) = pair
             .split_once('=')
             .ok_or_else(|| usage(format!("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(pair, 60))))?;
         let kind = schema["properties"][name]["type"].as_str();
+        let text = || to_raw_value(value).map_err(|e| usage(e.to_string()));
         let value = match kind {
-            Some("string") => value.into(),
+            Some("string") => text()?,
             Some(kind) => serde_json::from_str(value).map_err(|_| {
-                usage(format!("the argument `{}` must be JSON of the type `{kind}`", one_line(name, 60)))
+                let (name, kind) = (one_line(name, 60), one_line(kind, 20));
+                usage(format!("the argument `{name}` must be JSON of the type `{kind}`"))
             })?,
-            None => serde_json::from_str(value).unwrap_or_else(|_| value.into()),
+            None => serde_json::from_str(value).or_else(|_| text())?,
         };
-        arguments.insert(name.to_owned(), value);
+        arguments.0.retain(|(known, _)| known != name);
+        arguments.0.push((name.to_owned(), value));
     }
-    Ok(arguments)
+    let written = to_raw_value(&arguments).map_err(|e| usage(e.to_string()))?;
+    Arguments::written(&written).ok_or_else(|| usage("the arguments are nested too deeply".to_owned()))
 }
 
 /// How often a followed log is looked at.

@@ -1,28 +1,34 @@
 //! `aiw mcp add`, `remove`, `enable`, `disable`
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ErrorKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::Home;
-use aiw_routing::{PoolError, Records, check_remote, forget_logins};
-use aiw_servers::{Hidden, Keys, McpFile, is_key, left_in_clear, placeholders, safe, secret_reference, server};
+use aiw_routing::{Places, PoolError, Records, check_remote, forget_logins};
+use aiw_servers::{
+    Hidden, Keys, McpFile, PROJECT_FILE, Scope, is_key, left_in_clear, placeholders, safe, secret_reference, server,
+};
 use serde_json::{Map, Value, json};
 
 use super::pool;
+use crate::cli::mcp::{McpAddArgs, McpAddHow, McpAddJsonArgs};
 use crate::commands::secret::note_unused;
-use crate::cli::mcp::McpAddArgs;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// The name of aiw's own tools in profiles.
-const OWN: &str = "aiw";
+pub(super) const OWN: &str = "aiw";
+
+/// The longest entry that is read from standard input.
+const MOST_JSON: u64 = 1 << 20;
 
 /// How many definitions that are left out are named.
 const MOST_NOTES: usize = 20;
 
-pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
-    let name = args.name.as_str();
+/// Checks the name of a new server.
+fn check_name(name: &str) -> Result<(), Failure> {
     if is_key(name) {
         let failure = Failure::new(ErrorKind::Usage, "the name looks like a key, and names are shown everywhere");
         return Err(failure.with_hint("give the name first, the key with `--env` or `--header`"));
@@ -32,6 +38,21 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         let failure = Failure::new(ErrorKind::Usage, format!("`{name}` can't be the name of a server: it is {why}"));
         let other = if name == OWN { "mine".to_owned() } else { safe(name) };
         return Err(failure.with_hint(format!("for example `{other}`")));
+    }
+    Ok(())
+}
+
+pub async fn add(mut args: McpAddArgs, output: &Output) -> Result<(), Failure> {
+    let name = args.name.as_str();
+    check_name(name)?;
+    // As in `claude mcp add --transport http NAME URL`.
+    if let [address] = &args.command[..]
+        && (address.starts_with("http://") || address.starts_with("https://"))
+    {
+        args.url = args.command.pop();
+    }
+    if args.url.is_none() && !args.header.is_empty() {
+        return Err(Failure::new(ErrorKind::Usage, "`--header` is for a server with a URL"));
     }
     let home = Home::find()?;
     let mut declaration = Map::new();
@@ -44,7 +65,7 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
             declaration.insert("command".into(), absolute(command)?.into());
             declaration.insert("args".into(), arguments.to_vec().into());
         }
-        (None, None) => return Err(Failure::new(ErrorKind::Usage, "give a command after `--`, or `--url`")),
+        (None, None) => return Err(Failure::new(ErrorKind::Usage, "give a command, or `--url`")),
     }
     let lowered = |(name, _): &(String, String)| name.to_ascii_lowercase();
     let names: BTreeSet<String> = args.header.iter().map(lowered).collect();
@@ -57,18 +78,51 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
             declaration.insert(field.into(), Value::Object(pairs.collect::<Result<_, Failure>>()?));
         }
     }
-    if args.url.is_some() {
+    add_declared(&home, name, declaration, &args.how, output).await
+}
+
+/// Adds a server as its entry says.
+pub async fn add_json(args: McpAddJsonArgs, output: &Output) -> Result<(), Failure> {
+    let name = args.name.as_str();
+    check_name(name)?;
+    let text = match args.entry.as_str() {
+        "-" => std::io::read_to_string(std::io::stdin().lock().take(MOST_JSON))
+            .map_err(|e| Failure::user(format!("cannot read the entry from standard input: {e}")))?,
+        text => text.to_owned(),
+    };
+    let usage = |problem: String| Failure::new(ErrorKind::Usage, problem);
+    let value: Value = serde_json::from_str(&text).map_err(|e| usage(format!("the entry is not JSON: {e}")))?;
+    // As it stands in a file, with the names around it.
+    let value = match value.get("mcpServers").unwrap_or(&value).get(name) {
+        Some(entry @ Value::Object(_)) => entry.clone(),
+        _ => value,
+    };
+    let Value::Object(mut declaration) = value else { return Err(usage("the entry is not a JSON object".to_owned())) };
+    if let Some(command) = declaration.get("command").and_then(Value::as_str) {
+        declaration.insert("command".into(), absolute(command)?.into());
+    }
+    add_declared(&Home::find()?, name, declaration, &args.how, output).await
+}
+
+async fn add_declared(
+    home: &Home,
+    name: &str,
+    mut declaration: Map<String, Value>,
+    how: &McpAddHow,
+    output: &Output,
+) -> Result<(), Failure> {
+    if declaration.contains_key("url") {
         let problem = |e| Failure::user(format!("the server `{name}` can't be reached like this: {e}"));
         check_remote(&aiw_net::Client::new()?, &declaration).map_err(problem)?;
     }
     let unusable = |problem: String| Failure::user(format!("the server `{name}` {problem}"));
     let vault = home.vault();
     let mut keys = Keys::new(&vault);
-    let hidden = if args.plain { Hidden::new() } else { keys.hide(name, &mut declaration).map_err(unusable)? };
+    let hidden = if how.plain { Hidden::new() } else { keys.hide(name, &mut declaration).map_err(unusable)? };
     let clear = left_in_clear(&declaration);
     let declaration = Value::Object(declaration);
     server(name, &declaration).map_err(unusable)?;
-    let replaced = write(&home, name, &declaration, &keys.into_new(), args.force)?;
+    let replaced = write(home, name, &declaration, &keys.into_new(), how.force)?;
     let new = replaced.is_none();
     output.line(format!("{} `{name}`", if new { "Added" } else { "Replaced" }));
     for (field, secret) in &hidden {
@@ -78,10 +132,10 @@ pub async fn add(args: McpAddArgs, output: &Output) -> Result<(), Failure> {
         output
             .note(format!("note: what looks like a key in its `{}` stays in mcp.json in clear", one_line(&field, 40)));
     }
-    note_unused(&home, replaced.as_slice(), output);
+    note_unused(home, replaced.as_slice(), output);
     let secrets: Vec<_> = hidden.iter().map(|(_, secret)| secret).collect();
     output.answer(json!({"server": {"name": name, "new": new, "secrets": secrets}}));
-    if !args.no_check {
+    if !how.no_check {
         output.flush();
         let pool = pool(output)?;
         match pool.look(name).await {
@@ -166,7 +220,7 @@ pub fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     for name in names {
         gone.extend(file.get(name).cloned());
         if file.get(name).is_none() {
-            return Err(unknown(&file, name).into());
+            return Err(unknown(&home, &file, name));
         }
         if let Some(plugin) = plugins.key(name).owners.last() {
             let failure = Failure::user(format!("the server `{name}` belongs to the plugin `{plugin}`"));
@@ -196,18 +250,62 @@ pub fn forget(home: &Home, name: &str) -> Result<(), Failure> {
     Ok(Records::new(home.clone()).remove(name)?)
 }
 
-fn unknown(file: &McpFile, name: &str) -> PoolError {
-    PoolError::NoServer { name: name.to_owned(), known: file.servers().map(|(key, _)| key.to_owned()).collect() }
+/// Why there is no such server in `mcp.json`.
+fn unknown(home: &Home, file: &McpFile, name: &str) -> Failure {
+    let configured = super::directory().ok().and_then(|here| Places::of(home.clone(), &here).read().ok());
+    let servers = configured.into_iter().flat_map(|(servers, _)| servers);
+    if let Some(found) = servers.into_iter().find(|server| server.key == name && server.scope == Scope::Project) {
+        let path = found.directory.join(PROJECT_FILE);
+        let failure = Failure::user(format!("the server `{name}` is declared in `{}`", path.display()));
+        return failure.with_hint(format!(
+            "take it out there; `aiw mcp disable {}` only hides it from clients",
+            shell_word(name)
+        ));
+    }
+    let known = file.servers().map(|(key, _)| key.to_owned()).collect();
+    PoolError::NoServer { name: name.to_owned(), known }.into()
+}
+
+/// Gives a server another name, with its settings and what is known of its tools.
+pub fn rename(name: &str, new: &str, output: &Output) -> Result<(), Failure> {
+    check_name(new)?;
+    let home = Home::find()?;
+    let lock = home.lock()?;
+    let (mut file, mut settings, plugins) = (McpFile::load(&home)?, home.settings()?, home.plugins()?);
+    let Some(declaration) = file.get(name).cloned() else { return Err(unknown(&home, &file, name)) };
+    if let Some(plugin) = plugins.key(name).owners.last() {
+        return Err(Failure::user(format!("the server `{name}` belongs to the plugin `{plugin}`, which named it")));
+    }
+    if file.get(new).is_some() {
+        return Err(Failure::user(format!("there is a server `{new}` already")));
+    }
+    file.put(new, Some(&declaration))?;
+    file.put(name, None)?;
+    settings.rename_server(name, new)?;
+    let moved = Records::new(home.clone()).load(name);
+    home.commit(&lock, &[file.document(), settings.document()])?;
+    drop(lock);
+    if let Some(moved) = moved {
+        Records::new(home.clone()).update(new, |record| *record = moved)?;
+    }
+    forget(&home, name)?;
+    output.line(format!("Renamed `{name}` to `{new}`"));
+    // Logins are kept by name and address.
+    if declaration.get("url").is_some() {
+        output.note(format!("note: if it wants a login, log in again: `aiw mcp login {new}`"));
+    }
+    output.answer(json!({"renamed": {"from": name, "to": new}}));
+    Ok(())
 }
 
 pub fn switch(names: &[String], enabled: bool, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let lock = home.lock()?;
     let (file, mut settings) = (McpFile::load(&home)?, home.settings()?);
-    let (configured, _) = aiw_routing::Places::of(home.clone(), &super::directory()?).read()?;
+    let (configured, _) = Places::of(home.clone(), &super::directory()?).read()?;
     for name in names {
         if !configured.iter().any(|server| server.key == *name) {
-            return Err(unknown(&file, name).into());
+            return Err(unknown(&home, &file, name));
         }
         settings.set_server_enabled(name, enabled)?;
     }

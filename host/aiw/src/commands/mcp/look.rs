@@ -7,13 +7,15 @@ use aiw_core::{ErrorKind, quoted};
 use aiw_history::Redactor;
 use aiw_home::Home;
 use aiw_routing::{Definition, Places, Pool, PoolError, Record, Status, proxied, suspicions};
-use aiw_servers::{Scope, Transport};
-use serde_json::json;
+use aiw_servers::{PROJECT_FILE, Scope, Transport, visible, visible_json};
+use serde_json::{Value, json};
 
-use super::{chosen, directory, pool};
-use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool};
+use super::named::{Named, named};
+use super::{chosen, directory, pool, pool_with, serve};
+use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool, ShownServer};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::schema;
 
 /// Definitions beyond this cost every request of a client that lists them.
 const MANY_TOKENS: usize = 20_000;
@@ -72,6 +74,58 @@ fn scope(scope: Scope) -> &'static str {
 
 fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Shows a server's entry as it is written, and what is known about it.
+pub fn show(name: &str, output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let (servers, problems) = Places::of(home.clone(), &directory()?).read()?;
+    problems.iter().for_each(|problem| output.note(format!("note: {problem}")));
+    let known = || servers.iter().map(|server| server.key.clone()).collect();
+    let found = servers.iter().find(|server| server.key == name);
+    let found = found.ok_or_else(|| PoolError::NoServer { name: name.to_owned(), known: known() })?;
+    let record = aiw_routing::Records::new(home.clone()).load(name);
+    let file = match found.scope {
+        Scope::Aiw => home.mcp_path(),
+        Scope::Project => found.directory.join(PROJECT_FILE),
+    };
+    // What somebody wrote there in clear.
+    let redactor = Redactor::of(&home)?;
+    let redact = |text: &str| redactor.redact(text).into_owned();
+    match &found.server {
+        Ok(server) => server.shown(name).iter().for_each(|line| output.line(redact(line))),
+        Err(problem) => output.line(format!("{} can't be used: it {problem}", visible(name))),
+    }
+    output.line(format!("  declared in: {}", file.display()));
+    if !found.settings.enabled {
+        output.line("  disabled");
+    }
+    if let Some(plugin) = home.plugins()?.key(name).owners.last() {
+        output.line(format!("  of the plugin: {plugin}"));
+    }
+    if let Some(record) = &record {
+        let version = record.server["version"].as_str().unwrap_or("unknown");
+        output.line(format!("  version: {}", visible(version)));
+        output.line(format!("  tools: {}", record.accepted().count()));
+        if let Some(text) = record.instructions() {
+            output.line("  says about its tools:");
+            text.trim().lines().for_each(|line| output.line(format!("    {}", visible(line))));
+        }
+    }
+    let declaration =
+        found.server.as_ref().ok().map(|server| redact(&Value::from(server.declaration.clone()).to_string()));
+    let declaration: Option<Value> = declaration.and_then(|text| serde_json::from_str(&text).ok());
+    output.answer(ShownServer {
+        name: name.to_owned(),
+        scope: scope(found.scope),
+        file: file.to_string_lossy().into_owned(),
+        enabled: found.settings.enabled,
+        declaration,
+        error: found.server.as_ref().err().cloned(),
+        tools: record.as_ref().map(|record| record.accepted().count()),
+        instructions: record.as_ref().and_then(|record| record.instructions().map(str::to_owned)),
+    });
+    Ok(())
 }
 
 /// Starts the chosen servers in parallel. Returns what became of each, in order.
@@ -151,47 +205,105 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-pub async fn tools(names: &[String], output: &Output) -> Result<(), Failure> {
-    let pool = pool(output)?;
+/// Lists tools. Those of named servers, and named tools, are shown whole.
+pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let profile = serve::profile(profile, &Home::find()?, &directory()?)?;
+    let pool = pool_with(profile.clone(), output)?;
+    let wanted = names.iter().map(|name| named(name, &pool)).collect::<Result<Vec<_>, _>>()?;
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
-    let names = chosen(names, known)?;
+    let names = if wanted.is_empty() { known } else { wanted.iter().map(|named| named.server.clone()).collect() };
     learn(&pool, &names, output).await;
     let statuses = pool.status();
+    let is_wanted = |server: &str, tool: &str| {
+        let is_it = |named: &Named| named.server == server && named.tool.as_deref().is_none_or(|name| name == tool);
+        wanted.is_empty() || wanted.iter().any(is_it)
+    };
     let suspicious = suspicions(&statuses);
     let of = |status: &Status, record: &Record| -> Vec<ServerTool> {
-        let tool = |tool: &Definition| ServerTool {
-            server: status.name.clone(),
-            name: name_of(tool),
-            proxied: proxied(&status.name, tool.name()),
-            description: tool.value()["description"].as_str().unwrap_or_default().to_owned(),
-            read_only: tool.only_reads(),
-            tokens: tool.tokens(),
-            withheld: !record.is_accepted(tool),
-            suspicions: suspicious
-                .iter()
-                .filter(|(server, known, _)| *server == status.name && known == tool.name())
-                .map(|(.., sentence)| sentence.clone())
-                .collect(),
+        let tool = |tool: &Definition| {
+            let mut value = tool.value();
+            ServerTool {
+                server: status.name.clone(),
+                name: name_of(tool),
+                proxied: proxied(&status.name, tool.name()),
+                description: value["description"].as_str().unwrap_or_default().to_owned(),
+                input_schema: value["inputSchema"].take(),
+                output_schema: value.get_mut("outputSchema").map(Value::take),
+                annotations: value.get_mut("annotations").map(Value::take),
+                read_only: tool.only_reads(),
+                tokens: tool.tokens(),
+                withheld: !record.is_accepted(tool),
+                suspicions: suspicious
+                    .iter()
+                    .filter(|(server, known, _)| *server == status.name && known == tool.name())
+                    .map(|(.., sentence)| sentence.clone())
+                    .collect(),
+            }
         };
-        record.tools.iter().map(tool).collect()
+        let is_shown = |tool: &&Definition| {
+            is_wanted(&status.name, tool.name()) && profile.allows(&status.name, tool.name(), tool.only_reads())
+        };
+        record.tools.iter().filter(is_shown).map(tool).collect()
     };
     let chosen = statuses.iter().filter(|status| status.enabled && names.contains(&status.name));
     let tools: Vec<ServerTool> =
         chosen.filter_map(|status| Some(of(status, status.record.as_deref()?))).flatten().collect();
+    // A tool that is named and not there.
+    for Named { server, tool } in &wanted {
+        let Some(tool) = tool else { continue };
+        if !tools.iter().any(|found| found.server == *server && found.name == *tool) {
+            let known = statuses.iter().find(|status| status.name == *server).and_then(|status| status.record.clone());
+            let known = known.iter().flat_map(|record| record.tools.iter().map(name_of)).collect();
+            pool.end().await;
+            return Err(PoolError::NoTool { server: server.clone(), tool: tool.clone(), known }.into());
+        }
+    }
+    let marks = |tool: &ServerTool| {
+        let marks = [(tool.withheld, "withheld"), (!tool.suspicions.is_empty(), "suspicious")];
+        marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect::<Vec<_>>().join(", ")
+    };
     let row = |tool: &ServerTool| {
         let text = tool.description.lines().next().unwrap_or_default();
-        let marks = [(tool.withheld, "withheld"), (!tool.suspicions.is_empty(), "suspicious")];
-        let marks: Vec<&str> = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
-        vec![format!("{}/{}", tool.server, tool.name), marks.join(", "), aiw_core::one_line(text, 100)]
+        vec![format!("{}/{}", tool.server, tool.name), marks(tool), aiw_core::one_line(text, 100)]
     };
     if tools.is_empty() {
         output.line("no tools");
+    } else if !wanted.is_empty() {
+        for (at, tool) in tools.iter().enumerate() {
+            if at > 0 {
+                output.line("");
+            }
+            let marks = Some(marks(tool)).filter(|marks| !marks.is_empty());
+            let marks = marks.map(|marks| format!(" ({marks})")).unwrap_or_default();
+            output.line(format!("{}/{}{marks}", visible(&tool.server), visible(&tool.name)));
+            let parts = [("parameters", Some(&tool.input_schema)), ("answers", tool.output_schema.as_ref())];
+            whole(&tool.description, &parts, tool.annotations.as_ref(), output);
+        }
     } else {
         output.table(&["TOOL", "", "WHAT IT DOES"], &tools.iter().map(row).collect::<Vec<_>>());
     }
     output.answer(json!({"tools": tools}));
     pool.end().await;
     Ok(())
+}
+
+/// A tool's description, schemas and hints, below its name.
+pub(super) fn whole(
+    description: &str,
+    schemas: &[(&str, Option<&Value>)],
+    annotations: Option<&Value>,
+    output: &Output,
+) {
+    description.trim().lines().for_each(|line| output.line(format!("  {}", visible(line.trim_end()))));
+    for (what, schema) in schemas {
+        let Some(schema) = schema else { continue };
+        let lines = schema::parameters(schema);
+        output.line(if lines.is_empty() { format!("  no {what}") } else { format!("  {what}") });
+        lines.iter().for_each(|line| output.line(format!("    {line}")));
+    }
+    if let Some(annotations) = annotations {
+        output.line(format!("  says of itself: {}", visible_json(annotations)));
+    }
 }
 
 /// Starts what was never seen, to learn its tools.

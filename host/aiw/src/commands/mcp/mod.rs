@@ -6,6 +6,8 @@ mod edit;
 mod http;
 mod login;
 mod look;
+mod named;
+mod profile;
 mod route;
 mod serve;
 
@@ -28,13 +30,17 @@ pub async fn run(command: McpCommand, output: &Output) -> Result<(), Failure> {
         McpCommand::Token { rotate } => http::token(output, rotate),
         McpCommand::List => look::list(output),
         McpCommand::Add(args) => edit::add(args, output).await,
+        McpCommand::AddJson(args) => edit::add_json(args, output).await,
+        McpCommand::Show { name } => look::show(&name, output),
+        McpCommand::Rename { name, new } => edit::rename(&name, &new, output),
+        McpCommand::Profile(command) => profile::run(command, output).await,
         McpCommand::Remove { names } => edit::remove(&names, output),
         McpCommand::Enable { names } => edit::switch(&names, true, output),
         McpCommand::Disable { names } => edit::switch(&names, false, output),
         McpCommand::Status { names } => look::status(&names, output).await,
-        McpCommand::Tools { names } => look::tools(&names, output).await,
+        McpCommand::Tools { names, profile } => look::tools(&names, profile.as_deref(), output).await,
         McpCommand::Route(args) => route::route(args, output).await,
-        McpCommand::Call { server, tool, arguments } => call::call(&server, &tool, &arguments, output).await,
+        McpCommand::Call { tool, arguments } => call::call(&tool, &arguments, output).await,
         McpCommand::Logs { name, follow, tail } => call::logs(&name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, output).await,
         McpCommand::Logout { name } => login::logout(&name, output).await,
@@ -58,7 +64,7 @@ fn pool_with(profile: Profile, output: &Output) -> Result<Arc<Pool>, Failure> {
     let ground =
         Ground { home: Home::find()?, net: aiw_net::Client::new()?, executable: own_executable()?, cwd: directory()? };
     let (changes, _) = tokio::sync::mpsc::unbounded_channel();
-    let pool = Pool::new(ground, profile, Shared::default(), changes);
+    let pool = Pool::new(ground, Arc::new(move || profile.clone()), Shared::default(), changes);
     pool.problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
     Ok(Arc::new(pool))
 }

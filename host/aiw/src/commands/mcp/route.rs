@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_home::Home;
-use aiw_routing::{Finder, Match, proxied};
-use serde_json::json;
+use aiw_routing::{Definition, Finder, Match, Status, proxied};
+use aiw_servers::visible;
+use serde_json::{Value, json};
 
 use super::{directory, look, pool_with, serve};
 use crate::answers::FoundTool;
 use crate::cli::mcp::McpRouteArgs;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::schema;
 
 /// How long a person waits for the model to see tools that it has not seen.
 const MODEL: Duration = Duration::from_secs(30);
@@ -33,11 +35,12 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
         (found, begun.elapsed(), finder.problem())
     };
     let (found, took, problem) = aiw_home::blocking(work).await;
+    let statuses = pool.status();
     pool.end().await;
     if let Some(problem) = problem {
         output.note(format!("note: searched by words alone: {problem}"));
     }
-    let tools: Vec<FoundTool> = found.matches.iter().map(shown).collect();
+    let tools: Vec<FoundTool> = found.matches.iter().map(|found| shown(found, &statuses)).collect();
     if !found.says_something {
         output.line("no word to search for: say what the tool should do");
     } else if tools.is_empty() {
@@ -57,13 +60,31 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
         let head: &[&str] =
             if args.explain { &["TOOL", "SCORE", "WORDS", "MEANING", "HAS"] } else { &["TOOL", "SCORE", "HAS"] };
         output.table(head, &tools.iter().map(row).collect::<Vec<_>>());
+        for tool in &tools {
+            let name = format!("{}/{}", visible(&tool.server), visible(&tool.tool));
+            output.line("");
+            if args.explain {
+                output.line(name);
+                let parts = [("parameters", Some(&tool.input_schema)), ("answers", tool.output_schema.as_ref())];
+                look::whole(&tool.description, &parts, None, output);
+            } else {
+                output.line(format!("{name}{}", schema::signature(&tool.input_schema)));
+                schema::parameters(&tool.input_schema).iter().for_each(|line| output.line(format!("  {line}")));
+            }
+        }
     }
     output.answer(json!({"tools": tools, "searched": found.tools, "took_ms": took.as_secs_f64() * 1e3}));
     Ok(())
 }
 
-fn shown(found: &Match) -> FoundTool {
+fn shown(found: &Match, statuses: &[Status]) -> FoundTool {
+    let status = statuses.iter().find(|status| status.name == found.server);
+    let record = status.and_then(|status| status.record.as_ref());
+    let mut value = record.and_then(|record| record.tool(&found.tool)).map(Definition::value).unwrap_or_default();
     FoundTool {
+        description: value["description"].as_str().unwrap_or_default().to_owned(),
+        output_schema: value.get_mut("outputSchema").map(Value::take),
+        input_schema: value.get_mut("inputSchema").map(Value::take).unwrap_or_default(),
         server: found.server.clone(),
         tool: found.tool.clone(),
         proxied: proxied(&found.server, &found.tool),

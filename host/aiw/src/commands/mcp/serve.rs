@@ -8,7 +8,7 @@ use aiw_core::{ErrorKind, one_line};
 use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
 use aiw_home::{Home, TrustedProject, user_home};
 use aiw_launch::Launcher;
-use aiw_routing::{Ground, Meaning, Profile};
+use aiw_routing::{Ground, Meaning, Profile, ProfileSource};
 use aiw_vectors::Models;
 
 use super::http;
@@ -29,18 +29,20 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("the current directory is gone: {e}")))?;
     let home = Home::find()?;
     let toolsets = toolsets(args.toolsets, &home)?;
-    // What is wrong with it is said at once.
-    let first = profile(args.profile.as_deref(), &home, &cwd)?;
+    // What is wrong with it is said at once. One that can't be read any more allows nothing.
+    profile(args.profile.as_deref(), &home, &cwd)?;
     let session = aiw_launch::session();
     let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
     let shared = aiw_routing::Shared::default();
     let meaning = meaning(&home, output);
     let (at, from) = (home.clone(), ground.cwd.clone());
-    let gateway = move |profile: Profile| {
+    let current: ProfileSource =
+        Arc::new(move || profile(args.profile.as_deref(), &at, &from).unwrap_or_else(|_| Profile::nothing()));
+    let gateway = move || {
         let setting = Setting {
             session,
             ground: ground.clone(),
-            profile,
+            profile: current.clone(),
             shared: shared.clone(),
             meaning: meaning.clone(),
             toolsets: toolsets.clone(),
@@ -48,9 +50,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         Gateway::new(setting, Box::new(FromHere))
     };
     if let Some(address) = args.http {
-        // Each session has the profile as it is then; one that can't be read any more allows nothing.
-        let current = move || profile(args.profile.as_deref(), &at, &from).unwrap_or_else(|_| Profile::nothing());
-        return http::serve(output, home, address, move || Arc::new(gateway(current()))).await;
+        return http::serve(output, home, address, move || Arc::new(gateway())).await;
     }
     if std::io::stdin().is_terminal() {
         output.note(
@@ -59,7 +59,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
         REGISTER.lines().for_each(|line| output.note(format!("  {line}")));
         output.note("It waits for messages now; Ctrl-C ends it.");
     }
-    aiw_mcp::serve_stdio(Arc::new(gateway(first))).await;
+    aiw_mcp::serve_stdio(Arc::new(gateway())).await;
     Ok(())
 }
 

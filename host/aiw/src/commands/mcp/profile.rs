@@ -1,0 +1,238 @@
+//! `aiw mcp profile …`
+
+use std::collections::BTreeMap;
+
+use aiw_core::{ErrorKind, one_line, quoted, quoted_list, shell_word};
+use aiw_home::{Home, ProfileSettings, TrustedProject, user_home};
+use aiw_routing::{Pattern, Profile};
+use serde_json::json;
+
+use super::{directory, look, pool};
+use crate::answers::ShownProfile;
+use crate::cli::mcp::{McpPatterns, McpProfileCommand};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The longest name of a profile, and the longest pattern.
+const MOST: usize = 200;
+
+pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        McpProfileCommand::List => list(output).await,
+        McpProfileCommand::Show { name } => show(&name, output).await,
+        McpProfileCommand::Add { name, patterns } => {
+            check_name(&name)?;
+            if profiles()?.iter().any(|known| known.name == name && known.scope == SETTINGS) {
+                let failure = Failure::user(format!("there is a profile `{name}` already"));
+                return Err(failure.with_hint(format!("`aiw mcp profile edit {}` changes it", shell_word(&name))));
+            }
+            if patterns.allow.is_empty() && patterns.deny.is_empty() {
+                return Err(Failure::new(ErrorKind::Usage, "a profile without patterns would allow everything")
+                    .with_hint("give `--allow` or `--deny`"));
+            }
+            let profile = changed(ProfileSettings::default(), &patterns, &[])?;
+            save(&name, Some(&profile))?;
+            output.line(format!("Added the profile `{name}`"));
+            report(&name, output).await
+        }
+        McpProfileCommand::Edit { name, patterns, without } => {
+            let before = known(&name)?;
+            if before.scope != SETTINGS {
+                return Err(of_project(&name));
+            }
+            if patterns.allow.is_empty() && patterns.deny.is_empty() && without.is_empty() {
+                return Err(Failure::new(ErrorKind::Usage, "say what changes: `--allow`, `--deny` or `--without`"));
+            }
+            let profile = changed(before.profile, &patterns, &without)?;
+            save(&name, Some(&profile))?;
+            output.line(format!("Changed the profile `{name}`"));
+            report(&name, output).await
+        }
+        McpProfileCommand::Remove { names } => remove(&names, output),
+    }
+}
+
+const SETTINGS: &str = "settings";
+
+/// A profile, and which file defines it.
+struct Known {
+    name: String,
+    scope: &'static str,
+    profile: ProfileSettings,
+}
+
+/// The profiles that count here: the user's, and those of a trusted project.
+fn profiles() -> Result<Vec<Known>, Failure> {
+    let home = Home::find()?;
+    let settings = home.settings()?;
+    let project = TrustedProject::find(&directory()?, user_home().as_deref(), &settings.trust())?.trusted();
+    let mut all = BTreeMap::new();
+    for (name, profile) in project.iter().flat_map(|project| project.profiles()) {
+        all.insert(name.clone(), Known { name: name.clone(), scope: "project", profile: profile.clone() });
+    }
+    for (name, profile) in settings.mcp()?.profiles {
+        all.insert(name.clone(), Known { name, scope: SETTINGS, profile });
+    }
+    Ok(all.into_values().collect())
+}
+
+fn known(name: &str) -> Result<Known, Failure> {
+    let mut all = profiles()?;
+    if let Some(at) = all.iter().position(|known| known.name == name) {
+        return Ok(all.swap_remove(at));
+    }
+    let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
+    let failure = Failure::user(format!("there is no profile {}", quoted(name)));
+    Err(failure.with_hint(match names.is_empty() {
+        true => "`aiw mcp profile add` defines one".to_owned(),
+        false => format!("the profiles are {}", quoted_list(&names)),
+    }))
+}
+
+fn of_project(name: &str) -> Failure {
+    Failure::user(format!("the profile `{name}` is the project's"))
+        .with_hint("change it as `mcp.profiles` in the project's `.aiw.json`")
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let is_plain = !name.is_empty() && name.len() <= MOST && one_line(name, MOST) == name && !name.starts_with('-');
+    match is_plain {
+        true => Ok(()),
+        false => Err(Failure::new(ErrorKind::Usage, format!("{} can't be the name of a profile", quoted(name)))),
+    }
+}
+
+/// A profile with more patterns, and without others.
+fn changed(
+    mut profile: ProfileSettings,
+    patterns: &McpPatterns,
+    without: &[String],
+) -> Result<ProfileSettings, Failure> {
+    if let Some(bad) = patterns.allow.iter().chain(&patterns.deny).find(|p| p.trim().is_empty() || p.len() > MOST) {
+        return Err(Failure::new(ErrorKind::Usage, format!("{} is not a pattern", quoted(bad))));
+    }
+    for gone in without {
+        let lists = profile.allow.iter_mut().chain([&mut profile.deny]);
+        let mut removed = 0;
+        for list in lists {
+            let before = list.len();
+            list.retain(|pattern| pattern != gone);
+            removed += before - list.len();
+        }
+        if removed == 0 {
+            return Err(Failure::user(format!("the profile has no pattern {}", quoted(gone))));
+        }
+    }
+    let add = |list: &mut Vec<String>, new: &[String]| {
+        for pattern in new {
+            if !list.contains(pattern) {
+                list.push(pattern.clone());
+            }
+        }
+    };
+    if !patterns.allow.is_empty() {
+        add(profile.allow.get_or_insert_default(), &patterns.allow);
+    }
+    add(&mut profile.deny, &patterns.deny);
+    Ok(profile)
+}
+
+fn save(name: &str, profile: Option<&ProfileSettings>) -> Result<(), Failure> {
+    let home = Home::find()?;
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    settings.set_profile(name, profile)?;
+    Ok(settings.save(&lock)?)
+}
+
+fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
+    for name in names {
+        if known(name)?.scope != SETTINGS {
+            return Err(of_project(name));
+        }
+    }
+    for name in names {
+        save(name, None)?;
+        output.line(format!("Removed the profile `{name}`"));
+    }
+    output.answer(json!({"removed": names}));
+    Ok(())
+}
+
+/// A tool that a profile can be about: its server, its name, and whether it only reads.
+type Tool = (String, String, bool);
+
+/// The tools that are known here, aiw's own among them.
+async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
+    let pool = pool(output)?;
+    let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
+    look::learn(&pool, &names, output).await;
+    let mut tools: Vec<Tool> = Vec::new();
+    for status in pool.status() {
+        let known = status.record.iter().flat_map(|record| &record.tools);
+        tools.extend(known.map(|tool| (status.name.clone(), tool.name().to_owned(), tool.only_reads())));
+    }
+    pool.end().await;
+    tools.extend(aiw_gateway::own_tools().into_iter().map(|(name, reads)| (super::edit::OWN.to_owned(), name, reads)));
+    Ok(tools)
+}
+
+fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
+    let profile = Profile::of(&known.profile);
+    let allowed = tools.iter().filter(|(server, tool, reads)| profile.allows(server, tool, *reads));
+    let patterns = known.profile.allow.iter().flatten().chain(&known.profile.deny);
+    let is_idle = |text: &&String| {
+        let pattern = Pattern::parse(text);
+        !tools.iter().any(|(server, tool, reads)| pattern.matches(server, tool, *reads))
+    };
+    ShownProfile {
+        name: known.name.clone(),
+        scope: known.scope,
+        allow: known.profile.allow.clone(),
+        deny: known.profile.deny.clone(),
+        tools: allowed.map(|(server, tool, _)| format!("{server}/{tool}")).collect(),
+        unmatched: patterns.filter(is_idle).cloned().collect(),
+    }
+}
+
+async fn list(output: &Output) -> Result<(), Failure> {
+    let all = profiles()?;
+    let tools = if all.is_empty() { Vec::new() } else { tools(output).await? };
+    let all: Vec<ShownProfile> = all.iter().map(|known| shown(known, &tools)).collect();
+    let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 60)).collect::<Vec<_>>().join(" ");
+    let row = |profile: &ShownProfile| {
+        let allow = profile.allow.as_deref().map(list).unwrap_or_else(|| "everything".to_owned());
+        let count = format!("{} of {}", profile.tools.len(), tools.len());
+        vec![profile.name.clone(), profile.scope.to_owned(), count, allow, list(&profile.deny)]
+    };
+    if all.is_empty() {
+        output.line("no profiles: `aiw mcp profile add NAME --allow PATTERN` defines one");
+    } else {
+        output.table(&["NAME", "FROM", "TOOLS", "ALLOWS", "DENIES"], &all.iter().map(row).collect::<Vec<_>>());
+    }
+    output.answer(json!({"profiles": all}));
+    Ok(())
+}
+
+async fn show(name: &str, output: &Output) -> Result<(), Failure> {
+    known(name)?;
+    report(name, output).await
+}
+
+/// A profile as it is now, with the patterns that match nothing.
+async fn report(name: &str, output: &Output) -> Result<(), Failure> {
+    let known = known(name)?;
+    let profile = shown(&known, &tools(output).await?);
+    let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 100)).collect::<Vec<_>>().join(", ");
+    output.line(format!("  allows: {}", profile.allow.as_deref().map(list).unwrap_or_else(|| "everything".to_owned())));
+    if !profile.deny.is_empty() {
+        output.line(format!("  denies: {}", list(&profile.deny)));
+    }
+    output.line(format!("  tools: {}", profile.tools.len()));
+    profile.tools.iter().for_each(|tool| output.line(format!("    {}", one_line(tool, 200))));
+    for pattern in &profile.unmatched {
+        output.note(format!("note: no tool that is known here matches {}", quoted(pattern)));
+    }
+    output.answer(json!({"profile": profile}));
+    Ok(())
+}
