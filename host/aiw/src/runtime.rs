@@ -1,8 +1,12 @@
 //! The runtime of commands that wait for components or the network, and how signals end it.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -15,17 +19,29 @@ pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> 
         .build()
         .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
     end_what_does_not_wait(output.is_json());
+    let asked = Cell::new(None);
     let result = runtime.block_on(async {
         tokio::select! {
             biased;
-            failure = interrupted() => Err(failure),
-            result = work => result,
+            failure = interrupted(&asked) => Err(failure),
+            result = work => result.and_then(|()| asked.get().map_or(Ok(()), |code| Err(Failure::interrupted(code)))),
         }
     });
     output.clear_progress();
     // A thread that still reads the terminal must not hold the process.
     runtime.shutdown_background();
     result
+}
+
+/// How long a command that finishes its work first may take for that.
+const FINISHES: Duration = Duration::from_secs(5);
+
+static CLOSING: OnceLock<CancellationToken> = OnceLock::new();
+
+/// From now on the first signal only cancels this token: the command ends when it has finished what it has begun, or
+/// after some seconds, or at the next signal.
+pub fn finishes_first() -> CancellationToken {
+    CLOSING.get_or_init(CancellationToken::new).clone()
 }
 
 /// How long a command may take to stop where it waits.
@@ -39,6 +55,10 @@ fn end_what_does_not_wait(json: bool) {
     let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM]) else { return };
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
+            let begun = Instant::now();
+            while CLOSING.get().is_some() && begun.elapsed() < FINISHES && signals.pending().next().is_none() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
             std::thread::sleep(GRACE);
             let failure = Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0));
             let _ = Output::new(json).fail(&failure);
@@ -49,7 +69,7 @@ fn end_what_does_not_wait(json: bool) {
 
 /// Ends when the user or the system asks us to. The work is dropped where it waits, which
 /// cancels it; what is committed is committed as a whole.
-async fn interrupted() -> Failure {
+async fn interrupted(asked: &Cell<Option<u8>>) -> Failure {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate()).ok();
@@ -58,10 +78,19 @@ async fn interrupted() -> Failure {
         Some(signal) => signal.recv().await,
         None => std::future::pending().await,
     };
-    let code = tokio::select! {
-        _ = tokio::signal::ctrl_c() => 130,
-        _ = next(&mut terminate) => 143,
-        _ = next(&mut hang_up) => 129,
+    let mut signal = async || {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => 130,
+            _ = next(&mut terminate) => 143,
+            _ = next(&mut hang_up) => 129,
+        }
     };
+    let code = signal().await;
+    if let Some(closing) = CLOSING.get() {
+        asked.set(Some(code));
+        closing.cancel();
+        // A second one is for those who can't wait.
+        let _ = tokio::time::timeout(FINISHES, signal()).await;
+    }
     Failure::interrupted(code)
 }

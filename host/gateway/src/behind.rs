@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiw_mcp::{Call, Caller, RpcError, Tool};
+use aiw_mcp::{Call, Caller, LOG_LEVELS, RpcError, Tool};
 use aiw_routing::{Offered, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
@@ -16,11 +16,6 @@ use crate::shared::{Shared, names};
 /// the others away: only their own are left out, as long as a quarter of the servers are listed.
 const DIRECT_TOOLS: usize = 100;
 const DIRECT_TOKENS: usize = 10_000;
-
-/// The levels of log messages.
-///
-/// <https://modelcontextprotocol.io/specification/2025-11-25/server/utilities/logging#log-levels>
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// Changes that come within this time are one.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -148,8 +143,8 @@ impl Shared {
             "completion/complete" => pool.complete(params, call).await,
             "logging/setLevel" => {
                 let level = params.get("level").and_then(Value::as_str).unwrap_or_default();
-                if !LEVELS.contains(&level) {
-                    return Err(RpcError::invalid(&format!("`level` must be one of {}", LEVELS.join(", "))));
+                if !LOG_LEVELS.contains(&level) {
+                    return Err(RpcError::invalid(&format!("`level` must be one of {}", LOG_LEVELS.join(", "))));
                 }
                 pool.set_log_level(level).await;
                 Ok(json!({}))

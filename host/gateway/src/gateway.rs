@@ -75,7 +75,13 @@ impl Offer for Gateway {
 
     fn tools(&self) -> Arc<[Tool]> {
         self.shared.context.listed.notify_waiters();
-        self.shared.context.registry.tools()
+        let tools = self.shared.context.registry.tools();
+        // The list follows a change after a moment. What is withheld by now must not be in it.
+        let withheld = self.shared.context.pool.withheld_names();
+        if withheld.is_empty() {
+            return tools;
+        }
+        tools.iter().filter(|tool| !withheld.contains(tool.name())).cloned().collect()
     }
 
     async fn begun(&self, client: Caller) {

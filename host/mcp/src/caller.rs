@@ -48,7 +48,17 @@ pub struct Caller {
     request: Option<RequestId>,
     /// Takes questions, where the answer to the request has to ask them.
     asker: Option<Asker>,
+    /// The log messages that the request asks for, from 2026-07-28 on: their level, and those above it.
+    log_level: Option<String>,
 }
+
+/// The field of a request's metadata with the level of log messages that it asks for.
+///
+/// <https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/logging>
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
+/// The levels of log messages, the least important first (RFC 5424).
+pub const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// What does not change from request to request.
 struct Client {
@@ -57,25 +67,32 @@ struct Client {
     name: String,
     version: String,
     capabilities: Value,
+    /// It began without a handshake: it gets log messages only for requests that ask for them.
+    is_modern: bool,
 }
 
 impl Caller {
     /// Who sent a request.
     pub(crate) fn of(context: &RequestContext<RoleServer>, session: Session) -> Self {
         let request = Some(context.id.clone());
-        Self::new(context.peer.clone(), session, request, context.client_info(), context.client_capabilities())
+        let is_modern = context.protocol_version().is_some_and(|version| !version.has_initialize());
+        let (info, can) = (context.client_info(), context.client_capabilities());
+        let caller = Self::new(context.peer.clone(), session, request, info, can, is_modern);
+        let meta = if is_modern { serde_json::to_value(&context.meta).ok() } else { None };
+        let log_level = meta.and_then(|meta| meta[LOG_LEVEL].as_str().map(str::to_owned));
+        Self { log_level, ..caller }
     }
 
     /// Who has finished the handshake.
     pub(crate) fn ready(peer: Peer<RoleServer>, session: Session) -> Self {
         let info = peer.peer_info();
         let (name, can) = (info.as_ref().map(|i| i.client_info.clone()), info.map(|i| i.capabilities.clone()));
-        Self::new(peer, session, None, name, can)
+        Self::new(peer, session, None, name, can, false)
     }
 
     /// Who sends requests without a session, as one of them says.
     pub(crate) fn unbound(peer: Peer<RoleServer>, session: Session, meta: &RequestMetaObject) -> Self {
-        Self::new(peer, session, None, meta.client_info(), meta.client_capabilities())
+        Self::new(peer, session, None, meta.client_info(), meta.client_capabilities(), true)
     }
 
     fn new(
@@ -84,10 +101,12 @@ impl Caller {
         request: Option<RequestId>,
         info: Option<Implementation>,
         capabilities: Option<ClientCapabilities>,
+        is_modern: bool,
     ) -> Self {
         let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
         let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
-        Self { client: Arc::new(Client { peer, session, name, version, capabilities }), request, asker: None }
+        let client = Client { peer, session, name, version, capabilities, is_modern };
+        Self { client: Arc::new(client), request, asker: None, log_level: None }
     }
 
     /// The same client, which is asked in the answer to its request.
@@ -97,13 +116,13 @@ impl Caller {
 
     /// The same client, in one of its requests.
     pub(crate) fn within(&self, request: RequestId) -> Self {
-        Self { client: self.client.clone(), request: Some(request), asker: None }
+        Self { client: self.client.clone(), request: Some(request), asker: None, log_level: None }
     }
 
     /// The same client, outside of a request.
     #[must_use]
     pub fn at_large(&self) -> Self {
-        Self { client: self.client.clone(), request: None, asker: None }
+        Self { client: self.client.clone(), request: None, asker: None, log_level: None }
     }
 
     /// Its name: `claude-code`, `codex-mcp-client`. Empty if it gave none.
@@ -121,8 +140,19 @@ impl Caller {
         &self.client.capabilities
     }
 
-    /// Sends a notification. Returns once it is written, so that it arrives before an answer that is given later.
+    /// Whether it wants a log message of this level.
+    fn wants(&self, level: Option<&str>) -> bool {
+        let rank = |level: &str| LOG_LEVELS.iter().position(|known| *known == level);
+        let wanted = self.log_level.as_deref().and_then(rank);
+        !self.client.is_modern || wanted.is_some_and(|wanted| level.and_then(rank).is_some_and(|rank| rank >= wanted))
+    }
+
+    /// Sends a notification. A log message that the client did not ask for is dropped. Returns once it is written, so that it arrives before an answer that is given later.
     pub async fn notify(&self, method: &str, params: Option<Value>) -> Result<(), ClientError> {
+        if method == "notifications/message" && !self.wants(params.as_ref().and_then(|params| params["level"].as_str()))
+        {
+            return Ok(());
+        }
         let subscribed = self.client.session.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_change = method.ends_with("/list_changed") || method == "notifications/resources/updated";
         if subscribed.is_empty() || !is_change {

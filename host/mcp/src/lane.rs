@@ -40,6 +40,16 @@ struct Answered<'a> {
     error: Option<ErrorData>,
 }
 
+impl Answered<'_> {
+    fn text(&self) -> String {
+        let length = self.result.as_ref().map_or(0, |result| result.get().len());
+        let mut text = Vec::with_capacity(length + FRAME);
+        // It can always be written to memory, as UTF-8.
+        let _ = serde_json::to_writer(&mut text, self);
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
 impl Lane {
     /// None if the session's version of the protocol has no handshake.
     pub(crate) fn of(handler: Handler, peer: &Peer<RoleServer>) -> Option<Arc<Self>> {
@@ -68,7 +78,15 @@ impl Lane {
         let ToolCall { id, name, arguments, meta } = asked;
         let wanted = Arc::<Wanted>::default();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.open().insert(number, (id.clone(), wanted.clone()));
+        {
+            let mut open = self.open();
+            if open.values().any(|(known, _)| *known == id) {
+                drop(open);
+                let error = ErrorData::invalid_request("a request with this id is still open", None);
+                return answer(Answered { jsonrpc: "2.0", id: &id, result: None, error: Some(error) }.text());
+            }
+            open.insert(number, (id.clone(), wanted.clone()));
+        }
         if self.handler.session().gone.is_cancelled() {
             wanted.leave();
         }
@@ -85,12 +103,7 @@ impl Lane {
             };
             // A cancelled call has no answer.
             if lane.open().remove(&number).is_some() {
-                let answered = Answered { jsonrpc: "2.0", id: &id, result, error };
-                let length = answered.result.as_ref().map_or(0, |result| result.get().len());
-                let mut text = Vec::with_capacity(length + FRAME);
-                // It can always be written to memory, as UTF-8.
-                let _ = serde_json::to_writer(&mut text, &answered);
-                answer(String::from_utf8(text).unwrap_or_default());
+                answer(Answered { jsonrpc: "2.0", id: &id, result, error }.text());
             }
         });
     }

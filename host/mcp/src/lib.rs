@@ -34,7 +34,7 @@ mod tool;
 mod wire;
 
 pub use arguments::Arguments;
-pub use caller::{Call, Caller, Cancelled};
+pub use caller::{Call, Caller, Cancelled, LOG_LEVELS};
 pub use client::{Bearer, Client, ClientError, ClientInfo, Endpoint, Events, Params, Request, RpcError, value_of};
 pub use http::{Body, HttpLimits, HttpServer};
 pub use offer::{About, Answer, Offer};

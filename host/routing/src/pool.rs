@@ -324,6 +324,16 @@ impl Pool {
         Ok(RawValue::from_string(wrapped).unwrap_or(result))
     }
 
+    /// The names under which a client may know tools that are withheld.
+    pub fn withheld_names(&self) -> BTreeSet<String> {
+        let slots = self.inner.slots();
+        let of = |slot: &Arc<Slot>| {
+            let record = slot.record()?;
+            Some(record.withheld().map(|tool| proxied(slot.key(), tool.name())).collect::<Vec<_>>())
+        };
+        slots.iter().filter_map(of).flatten().collect()
+    }
+
     /// Why the tool that a client knew under a proxied name is withheld, if it is.
     pub fn withholds(&self, proxied_name: &str) -> Option<PoolError> {
         let slots = self.inner.slots();

@@ -148,7 +148,11 @@ impl Events for Relay {
             "notifications/message" | "notifications/resources/updated" | "notifications/elicitation/complete"
                 if self.is_within_rate() =>
             {
-                let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
+                // The last request may have asked for log messages.
+                let client = match method {
+                    "notifications/message" => self.asker(),
+                    _ => self.client.read().unwrap_or_else(PoisonError::into_inner).clone(),
+                };
                 let params = match method {
                     // A server speaks of its own resources alone.
                     "notifications/resources/updated" => self.under_its_uri(params),

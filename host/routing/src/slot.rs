@@ -195,15 +195,14 @@ impl Slot {
         connecting.await.unwrap_or_else(defect)
     }
 
-    /// The same for a call, for no longer than a call may take.
+    /// The same for a call, for as long as somebody waits for it. How long a call may take says nothing about the start,
+    /// which has a limit of its own.
     pub(crate) async fn connected_within(self: &Arc<Self>, call: Option<&Call>) -> Result<Arc<Connection>, PoolError> {
         if let Some(connection) = self.running() {
             return Ok(connection);
         }
-        let after = self.configured.settings.timeout;
-        let slow = |_| Err(PoolError::Slow { server: self.key().to_owned(), after });
         // A large future, and nearly every call finds a connection.
-        Box::pin(wait(tokio::time::timeout(after, self.connected()), call)).await?.unwrap_or_else(slow)
+        Box::pin(wait(self.connected(), call)).await?
     }
 
     /// `before` is the number of attempts when the caller began to wait: it shares the failure of a later one.

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{HANGS, Server};
+use crate::servers::Servers;
 
 const META: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"test","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
 
@@ -198,6 +199,35 @@ fn a_signal_ends_the_server_its_streams_and_nothing_else() {
         let shown = env.json(&["task", "show", started["task"]["id"].as_str().unwrap()]);
         assert_eq!(shown["task"]["state"], "running", "{shown}");
         env.run(&["task", "stop", "--all"]).ok();
+    }
+}
+
+#[test]
+fn an_open_call_ends_before_the_server_does_unless_it_is_asked_twice() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    for (seconds, twice) in [(1.5, false), (600.0, true)] {
+        let mut server = Server::start(&servers.env);
+        let session = server.session("2025-11-25");
+        let slow = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": "call_tool", "arguments": {"server": "test", "tool": "slow", "arguments": {"seconds": seconds}}}});
+        let request = server.request("POST", &session.headers(), &slow.to_string());
+        let mut stream = server.connect();
+        std::io::Write::write_all(&mut stream, &request).unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        let begun = Instant::now();
+        if twice {
+            rustix::process::kill_process(rustix::process::Pid::from_child(&server.process), Signal::INT).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        assert_eq!(server.end(Signal::INT), Some(130));
+        // Waiting for the call would take ten minutes, and giving it up five seconds.
+        assert!(begun.elapsed() < HANGS);
+        if !twice {
+            let mut answer = String::new();
+            std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+            assert!(answer.contains("done"), "{answer}");
+        }
     }
 }
 

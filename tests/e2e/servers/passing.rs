@@ -241,3 +241,52 @@ fn tools_that_would_fill_a_context_are_called_without_being_listed() {
     assert_eq!(text(&client.call("call_tool", call)), "called more_0499");
     assert_eq!(text(&client.call("many__more_0007", json!({}))), "called more_0007");
 }
+
+#[test]
+fn a_request_id_that_is_still_open_is_refused() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut client = Client::initialized(&servers.env);
+    let call = |seconds: f64| {
+        json!({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": {
+            "name": "test__slow", "arguments": {"seconds": seconds}}})
+    };
+    client.line(&call(1.0).to_string());
+    client.line(&call(0.0).to_string());
+    let refused = client.answer(77);
+    assert_eq!(refused["error"]["code"], -32600, "{refused}");
+    assert_eq!(text(&client.answer(77)["result"]), "done");
+    // It is free again.
+    client.line(&call(0.0).to_string());
+    assert_eq!(text(&client.answer(77)["result"]), "done");
+}
+
+#[test]
+fn a_client_without_a_session_gets_log_messages_only_if_it_asks_for_them() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut stdio = Client::start(&servers.env);
+    let mut logged = |level: Option<&str>| {
+        let mut meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "t", "version": "1"}});
+        if let Some(level) = level {
+            meta["io.modelcontextprotocol/logLevel"] = level.into();
+        }
+        let call = json!({"name": "test__logs", "arguments": {}, "_meta": meta});
+        assert_eq!(text(&stdio.request("tools/call", &call)["result"]), "logged");
+        stdio.all_told("notifications/message").len()
+    };
+    // It is a warning.
+    let counts = [None, Some("error"), Some("warning"), Some("debug"), Some("odd")].map(&mut logged);
+    assert_eq!(counts, [0, 0, 1, 1, 0]);
+}
+
+#[test]
+fn a_short_limit_for_calls_does_not_shorten_the_start() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("late", &[]).known().with("late", &["--late", "2"]);
+    servers.env.settings(&json!({"mcp": {"servers": {"late": {"timeout": 1}}}}));
+    let mut client = Client::initialized(&servers.env);
+    assert_eq!(text(&client.call("call_tool", json!({"server": "late", "tool": "echo", "arguments": {}}))), "{}");
+}

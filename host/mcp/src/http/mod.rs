@@ -13,6 +13,7 @@ mod sessions;
 mod ticks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::ACCEPT;
@@ -33,6 +34,9 @@ use self::sessions::{STOPPING, Sessions};
 use crate::Offer;
 use crate::incoming::ToolCall;
 use crate::wire::{Incoming, no_batches, parse, takes_batches};
+
+/// How often open requests are looked for at the end.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A server of sessions over streamable HTTP. Its clones share them.
 #[derive(Clone)]
@@ -60,6 +64,13 @@ impl HttpServer {
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         self.sessions.count()
+    }
+
+    /// Waits until no request is open.
+    pub async fn idle(&self) {
+        while !self.sessions.are_idle().await {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until every session has ended. Call it after `stop`.

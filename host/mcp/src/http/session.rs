@@ -116,6 +116,11 @@ impl Session {
         self.desk().version.as_ref().is_some_and(newest)
     }
 
+    /// Whether a request waits for its answer.
+    pub(super) fn has_open(&self) -> bool {
+        !self.desk().open.is_empty()
+    }
+
     /// Ends it.
     pub(super) fn end(&self) {
         self.end.cancel();

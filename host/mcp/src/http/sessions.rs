@@ -109,6 +109,12 @@ impl Sessions {
         self.running().len()
     }
 
+    /// Whether no request is open.
+    pub(super) async fn are_idle(&self) -> bool {
+        let is_used = |shared: &Shared| shared.uses.lock().unwrap_or_else(PoisonError::into_inner).now > 0;
+        !self.running().values().any(|session| session.has_open()) && !self.shared.lock().await.iter().any(is_used)
+    }
+
     pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
         self.running().get(id).cloned()
     }

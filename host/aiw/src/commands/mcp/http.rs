@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::answers::{Listening, McpToken};
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::runtime;
 
 /// The path of the endpoint.
 const PATH: &str = "/mcp";
@@ -51,12 +52,24 @@ pub async fn serve(
         let server = server.clone();
         async move { server.answer(request).await }
     };
+    // Open calls end before the server does.
+    let (closing, listening) = (runtime::finishes_first(), CancellationToken::new());
+    let finish = async {
+        closing.cancelled().await;
+        listening.cancel();
+        watched.idle().await;
+        tokio::time::sleep(SENT).await;
+    };
     tokio::select! {
-        () = listener.serve(rules, answer, stop) => {}
+        () = listener.serve(rules, answer, listening.clone()) => {}
         () = cut_when_replaced(&token, &watched) => {}
+        () = finish => {}
     }
     Ok(())
 }
+
+/// How long the last answers may take to be sent.
+const SENT: Duration = Duration::from_millis(200);
 
 /// Who has an old token keeps no stream that it opened with it.
 async fn cut_when_replaced(token: &Token, server: &HttpServer) {
