@@ -785,7 +785,7 @@ cases! {
     a_redirect_to_the_metadata_of_a_cloud_is_not_followed {
         given: |b| b.serve(|_| Answer::redirect("https://169.254.169.254/marketplace.json")),
         when: ADD_URL,
-        says: "error: `169.254.169.254` is not a public address and was not granted",
+        says: "error: `169.254.169.254` is not a public address, and nothing allows aiw to reach it",
     }
 
     redirects_in_a_circle_end {

@@ -391,7 +391,7 @@ fn a_private_address_is_answered_with_how_to_grant_it() {
     add(&env, &here).ok();
     insta::assert_snapshot!(env.run(&["plugin", "marketplace", "add", "acme:tools"]).whole(), @"
     ------- stderr -------
-    error: `[fd00::12:34:5]` is not a public address and was not granted; an address that you set in settings.json is granted: `sources.acme-index.base_url`
+    error: `[fd00::12:34:5]` is not a public address, and nothing allows aiw to reach it; one that you set in settings.json as `sources.acme-index.base_url` is allowed
     ------- exit code 2 -------
     ");
 }

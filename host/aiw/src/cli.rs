@@ -25,7 +25,7 @@ use self::model::ModelCommand;
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
-use self::task::{ScopeArgs, TaskCommand, WaitArgs};
+use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
 
 /// The colours of cargo and uv.
 const STYLES: Styles = Styles::styled()
@@ -66,6 +66,10 @@ pub enum Command {
     Task(TaskCommand),
     /// Show what is running and what finished since you last looked
     Status(ScopeArgs),
+    /// Print a task's output
+    Logs(LogArgs),
+    /// Stop tasks: SIGTERM, then SIGKILL after five seconds
+    Stop(StopArgs),
     /// Wait for tasks to finish: exit code 0 if all succeeded, 1 if one failed, 124 if time ran out
     Wait(WaitArgs),
     /// Manage API providers

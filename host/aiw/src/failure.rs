@@ -15,11 +15,22 @@ pub struct Failure {
     /// The answer of a command that failed in part: printed instead of `{"error":…}`.
     partial: Option<Box<Value>>,
     unknown: bool,
+    declined: bool,
 }
 
 impl Failure {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, code: None, partial: None, unknown: false }
+        Self { kind, message: message.into(), hint: None, code: None, partial: None, unknown: false, declined: false }
+    }
+
+    /// The user said no. That is no error, and yet what was asked for has not happened.
+    pub fn declined(message: impl Into<String>) -> Self {
+        Self { declined: true, ..Self::user(message) }
+    }
+
+    /// Whether the user said no.
+    pub fn is_declined(&self) -> bool {
+        self.declined
     }
 
     pub fn user(message: impl Into<String>) -> Self {

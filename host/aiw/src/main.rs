@@ -104,6 +104,8 @@ fn main() -> ExitCode {
         Command::Role(command) => commands::role::run(command, &output),
         Command::Task(command) => commands::task::run(command, &output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, &output),
+        Command::Logs(args) => commands::task::run(TaskCommand::Logs(args), &output),
+        Command::Stop(args) => commands::task::run(TaskCommand::Stop(args), &output),
         Command::Wait(args) => commands::task::wait(&args, &output),
         Command::Claude(args) => commands::run::run(CliKind::Claude, RunArgs { arguments: theirs, ..args }, &output),
         Command::Codex(args) => commands::run::run(CliKind::Codex, RunArgs { arguments: theirs, ..args }, &output),

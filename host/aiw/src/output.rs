@@ -172,6 +172,8 @@ impl Output {
         self.clear_progress();
         if self.json {
             write(&json_text(&failure.to_json()));
+        } else if failure.is_declined() {
+            self.note(failure.message());
         } else {
             // What others say of their errors may run over lines.
             self.error(&aiw_core::one_line(failure.message(), MAX_MESSAGE), failure.hint());
@@ -190,7 +192,7 @@ impl Output {
         } else if hint.is_some() {
             self.error(&usage_message(&text), hint);
         } else {
-            let text = rendered(&error.render(), &std::io::stderr());
+            let text = in_words(&rendered(&error.render(), &std::io::stderr()));
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         }
         ExitCode::from(aiw_core::ErrorKind::Usage.exit_code())
@@ -213,11 +215,22 @@ fn value(answer: impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 
+/// What the standard library says about numbers, in words.
+fn in_words(text: &str) -> String {
+    let said = [
+        ("invalid digit found in string", "it is not a whole number"),
+        ("cannot parse integer from empty string", "it is empty"),
+        ("number too large to fit in target type", "it is too large"),
+        ("number too small to fit in target type", "it is too small"),
+    ];
+    said.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
+}
+
 /// What clap says before it shows how the command is used, on one line.
 fn usage_message(text: &str) -> String {
     let is_end = |line: &&str| line.starts_with("Usage:") || line.starts_with("For more information");
     let lines: Vec<&str> = text.lines().take_while(|line| !is_end(line)).collect();
-    let message = aiw_core::one_line(&lines.join(" "), MAX_MESSAGE);
+    let message = aiw_core::one_line(&in_words(&lines.join(" ")), MAX_MESSAGE);
     message.strip_prefix("error: ").unwrap_or(&message).to_owned()
 }
 

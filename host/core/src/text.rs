@@ -115,6 +115,14 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
+/// The name that a mistyped word most likely stands for, if one is close: up to two letters are missing, wrong, too many
+/// or in the wrong order, and no more than a third of them.
+pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (word.chars().count() / 3).min(2);
+    let near = |name: &'a str| Some((strsim::osa_distance(word, name), name)).filter(|(far, _)| (1..=most).contains(far));
+    names.into_iter().filter_map(near).min().map(|(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

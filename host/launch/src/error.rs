@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, ErrorKind, one_line};
+use aiw_core::{CliKind, ErrorKind, closest, one_line};
 use aiw_home::HomeError;
 use aiw_providers::ProviderError;
 use aiw_tasks::TaskError;
@@ -101,6 +101,13 @@ impl LaunchError {
             Self::Task(e) => e.hint(),
             Self::NotInstalled(cli) => Some(format!("`{}` installs it", crate::install_command(*cli))),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
+                let typed = match self {
+                    Self::UnknownProvider { name, .. } => name.as_str(),
+                    _ => "",
+                };
+                if let Some(meant) = closest(typed, fits.iter().map(String::as_str)) {
+                    return Some(format!("did you mean `{meant}`?"));
+                }
                 Some(match fits.as_slice() {
                     [] => format!(
                         "no provider works with `{cli}` yet: `aiw provider add NAME --preset PRESET`, and `aiw provider presets` shows them"

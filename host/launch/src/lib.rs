@@ -40,6 +40,7 @@ pub use reader::{Reader, interpreter};
 pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
 pub use roles::{
+    NEW_CONTENT, NEW_DESCRIPTION,
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };
 pub use stream::{Event, Place, Renderer};

@@ -199,6 +199,11 @@ pub fn standing(task: &Task) -> String {
     }
 }
 
+/// The arguments with which a CLI goes on with a session of its own.
+pub fn resume_arguments(cli: CliKind, session: &str) -> Vec<String> {
+    clis::of(cli).resume(session).split(' ').map(str::to_owned).collect()
+}
+
 /// The line that goes on with the CLI's own session.
 pub fn resume(task: &Task) -> Option<String> {
     let session = task.about.session.as_deref()?;

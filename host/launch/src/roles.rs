@@ -121,6 +121,12 @@ struct Agents {
     folder: Result<Folder, RoleError>,
 }
 
+/// What a new role's description says until somebody writes one.
+pub const NEW_DESCRIPTION: &str = "What this role is for, in a line";
+
+/// What a new role says until somebody writes it. It is put before no task.
+pub const NEW_CONTENT: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
+
 impl Roles {
     /// Returns the roles of aiw's home, of a directory (whether trusted or not), and of the user.
     pub fn at(home: Home, settings: &Settings, directory: Option<&Path>) -> Self {
@@ -189,6 +195,9 @@ impl Roles {
         match (self.look(name)?, &self.project) {
             (role, Some(project)) if !role.trusted => {
                 Err(RoleError::NotTrusted { name: role.name, directory: project.root.clone() })
+            }
+            (role, _) if role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii() => {
+                Err(RoleError::Unedited { name: role.name })
             }
             (role, _) => Ok(role),
         }

@@ -13,7 +13,7 @@ pub enum ListenError {
         address: SocketAddr,
     },
     /// Another program has it.
-    #[error("port {} is in use by another program", address.port())]
+    #[error("port {} is in use", address.port())]
     InUse {
         /// What was asked for.
         address: SocketAddr,

@@ -563,13 +563,16 @@ pub(crate) fn check_host(policy: &Policy, host: &str, port: u16, default_port: u
     Err(NetError::denied(format!("host `{}` is not among the allowed ones: {allowed}", one_line(&host, 120))))
 }
 
+/// The end of an error about an address that nothing allows.
+pub const NOT_ALLOWED: &str = "and nothing allows aiw to reach it";
+
 fn private(host: &str, address: IpAddr) -> NetError {
     let address = if host.trim_matches(['[', ']']).parse() == Ok(address) {
-        "is".to_owned()
+        "is not a public address".to_owned()
     } else {
-        format!("resolves to `{address}`,")
+        format!("resolves to `{address}`, which is not a public address")
     };
-    NetError::denied(format!("`{}` {address} not a public address and was not granted", one_line(host, 120)))
+    NetError::denied(format!("`{}` {address}, {NOT_ALLOWED}", one_line(host, 120)))
 }
 
 /// Returns all addresses of a name, or an error if one of them is not public.

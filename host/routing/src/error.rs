@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aiw_core::{ErrorKind, one_line, quoted, quoted_list, shell_word};
+use aiw_core::{ErrorKind, closest, one_line, quoted, quoted_list, shell_word};
 use aiw_home::{HomeError, VaultError};
 use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
@@ -242,7 +242,10 @@ impl PoolError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
-            Self::NoServer { known, .. } => format!("the servers are {}", quoted_list(known)),
+            Self::NoServer { name, known } => match closest(name, known.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean {}?", quoted(meant)),
+                None => format!("the servers are {}", quoted_list(known)),
+            },
             Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
             Self::NoTool { known, .. } => format!("its tools are {}", quoted_list(known)),
             Self::Withheld { server, .. } | Self::Suspicious { server, .. } => {

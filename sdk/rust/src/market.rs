@@ -24,7 +24,7 @@ pub trait MarketSource {
     /// All files of an entry.
     fn download_plugin(_at: &Registration, entry: &EntryRef) -> Result<Tree, Error> {
         let name = &entry.name;
-        Err(Error::invalid(format!("entries of this marketplace cannot be downloaded: `{name}`")))
+        Err(Error::invalid(format!("`{name}` can't be downloaded: this source does not implement `download_plugin`")))
     }
 
     /// The cheapest way to get an entry's manifests. By default, they are read from all of its files.

@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 
 use crate::complete;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(
-    after_help = "The CLI's own flags go after `--`: aiw codex -p openrouter \"fix the test\" -- --skip-git-repo-check"
+    after_help = "The CLI's own flags go after `--`: aiw codex \"fix the test\" -p openrouter -- --skip-git-repo-check"
 )]
 pub struct RunArgs {
     /// The API provider; `own` means the CLI's own configuration
@@ -64,7 +64,6 @@ pub struct RunArgs {
     #[arg(long)]
     pub explain: bool,
     /// What to do; `-` reads it from standard input. Without a prompt, the CLI runs interactively
-    #[arg(trailing_var_arg = true)]
     pub prompt: Vec<OsString>,
     /// What stood after `--`.
     #[arg(skip)]

@@ -20,13 +20,14 @@ pub enum TaskCommand {
     /// Print a task's output
     Logs(LogArgs),
     /// Stop tasks: SIGTERM, then SIGKILL after five seconds
-    Stop {
-        /// Ids, beginnings of ids, or process ids
-        #[arg(required_unless_present = "all", add = complete::running_tasks())]
-        ids: Vec<String>,
-        /// All running tasks of this session
-        #[arg(long, conflicts_with = "ids")]
-        all: bool,
+    Stop(StopArgs),
+    /// Go on with the CLI's own session, where the task ran and with its provider and model
+    Resume {
+        /// The task's id, the beginning of it, or its process id
+        #[arg(add = complete::tasks())]
+        id: String,
+        /// What to do next; without a prompt, the CLI runs interactively
+        prompt: Vec<String>,
     },
     /// Wait for tasks to finish
     Wait(WaitArgs),
@@ -67,6 +68,16 @@ pub struct LogArgs {
     /// Print the bytes as the CLI wrote them
     #[arg(long, conflicts_with = "grep")]
     pub raw: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// Ids, beginnings of ids, or process ids
+    #[arg(required_unless_present = "all", add = complete::running_tasks())]
+    pub ids: Vec<String>,
+    /// All running tasks of this session
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -68,7 +68,7 @@ async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<()
     }
     output.flush();
     if !terminal::confirm(&format!("Add {}?", candidate.about.manifest.id), "--yes", yes).await? {
-        return Err(Failure::user("nothing was done"));
+        return Err(Failure::declined("nothing was done"));
     }
     commit(host, &candidate, output).await
 }
@@ -234,7 +234,7 @@ async fn update_one(host: &Host, id: &str, accept: bool, output: &Output) -> Res
         }
         output.note(last.to_string());
         if !terminal::confirm("Agree to it?", "--accept-changes", false).await? {
-            return Err(Failure::user("nothing was done"));
+            return Err(Failure::declined("nothing was done"));
         }
     }
     say_slow(&candidate, output);

@@ -73,7 +73,7 @@ async fn change(args: &HooksArgs, undo: bool, output: &Output) -> Result<(), Fai
     if !args.dry_run && !planned.is_empty() && terminal::can_ask() {
         output.flush();
         if !terminal::confirm("Write these changes?", "--yes", args.yes).await? {
-            return Err(Failure::user("nothing was written"));
+            return Err(Failure::declined("nothing was written"));
         }
     }
     if !args.dry_run {

@@ -24,7 +24,7 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
     if args.reference.starts_with("http://") {
         let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
         if !terminal::confirm(question, "--yes", args.yes).await? {
-            return Err(Failure::user("nothing was done"));
+            return Err(Failure::declined("nothing was done"));
         }
     }
     let mut options = AddOptions {
@@ -38,7 +38,7 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
         Err(alike @ MarketError::LooksReserved { .. }) if terminal::can_ask() => {
             output.note(alike.to_string());
             if !terminal::confirm("Add it anyway?", "--yes", false).await? {
-                return Err(Failure::user("nothing was done"));
+                return Err(Failure::declined("nothing was done"));
             }
             options.take_look_alike = true;
             host.markets.add(&args.reference, &options).await?

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
-use aiw_launch::{Listed, MAX_ROLE_BYTES, Overwrite, RoleDetails, RoleError, RoleSummary, Roles};
+use aiw_launch::{Listed, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles};
 use serde_json::json;
 
 use super::each::remove_each;
@@ -21,10 +21,6 @@ use crate::answers::RoleRemove;
 use crate::cli::{NewRoleArgs, RoleCommand};
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// What a role begins with, where nothing was given.
-const DESCRIPTION: &str = "What this role is for, in a line";
-const CONTENT: &[u8] = b"Say here who the AI is, how it works, and what it must not do.\n";
 
 pub fn run(command: RoleCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -88,7 +84,7 @@ fn new(roles: &Roles, args: &NewRoleArgs, output: &Output) -> Result<(), Failure
     let text = match (&args.description, given) {
         (None, Some(whole)) => whole,
         (description, content) => {
-            Roles::text(description.as_deref().unwrap_or(DESCRIPTION), content.as_deref().unwrap_or(CONTENT))?
+            Roles::text(description.as_deref().unwrap_or(NEW_DESCRIPTION), content.as_deref().unwrap_or(NEW_CONTENT))?
         }
     };
     let over = if args.force { Overwrite::Always } else { Overwrite::Never };
@@ -249,10 +245,10 @@ fn validate(roles: &Roles, name: Option<&str>, output: &Output) -> Result<(), Fa
 fn unedited(roles: &Roles, listed: &Listed) -> Option<String> {
     let role = roles.look(&listed.name.parse().ok()?).ok().filter(|role| role.path == listed.path)?;
     let mut left = Vec::new();
-    if role.description.trim() == DESCRIPTION {
+    if role.description.trim() == NEW_DESCRIPTION {
         left.push("description");
     }
-    if role.content.trim().as_bytes() == CONTENT.trim_ascii() {
+    if role.content.trim().as_bytes() == NEW_CONTENT.trim_ascii() {
         left.push("content");
     }
     let hint = format!("`aiw role edit {}`", role.name);

@@ -202,7 +202,7 @@ fn explain(prepared: &Prepared, output: &Output) {
     let (same, other): (Vec<String>, Vec<String>) =
         named.into_iter().partition(|name| plan.sets.contains(name) || plan.unsets.contains(name));
     if !same.is_empty() {
-        output.line(format!("settings over yours: env, with {} of these variables", same.len()));
+        output.line(format!("settings over yours, in env: {} of the variables above", same.len()));
     }
     groups("settings over yours, in env", &other, output);
     output.answer(json!({ "explain": plan }));
@@ -230,6 +230,7 @@ fn groups(word: &str, names: &[String], output: &Output) {
     for (beginning, rests) in groups {
         match rests.as_slice() {
             [rest] => single.push(format!("{beginning}{rest}")),
+            rests if rests.len() > FEW => output.line(format!("  {beginning}…: {} names, which --json lists", rests.len())),
             rests => output.line(format!("  {beginning}…: {}", rests.join(" "))),
         }
     }

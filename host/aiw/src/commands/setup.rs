@@ -56,7 +56,7 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
             false => "Write these changes?",
         };
         if !terminal::confirm(question, "--yes", args.yes).await? {
-            return Err(Failure::user("nothing was written"));
+            return Err(Failure::declined("nothing was written"));
         }
     }
     let mut done = Vec::new();

@@ -18,6 +18,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 
 use crate::answers::{Status, TaskLog, TaskRemove, Wait};
+use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::commands::follow::{Step, follow};
 use crate::failure::Failure;
@@ -30,7 +31,8 @@ pub fn run(command: TaskCommand, output: &Output) -> Result<(), Failure> {
         TaskCommand::List(scope) => list(&tasks(&home, scope.all_namespaces)?, output),
         TaskCommand::Show { id } => show(&tasks(&home, true)?, &id, output),
         TaskCommand::Logs(args) => logs(&tasks(&home, true)?, &args, output),
-        TaskCommand::Stop { ids, all } => stop(&home, &ids, all, output),
+        TaskCommand::Stop(args) => stop(&home, &args.ids, args.all, output),
+        TaskCommand::Resume { id, prompt } => go_on(&tasks(&home, true)?, &id, prompt, output),
         TaskCommand::Wait(args) => wait(&args, output),
         TaskCommand::Remove { ids } => remove(&tasks(&home, true)?, &ids, output),
         TaskCommand::Prune(args) => prune(&tasks(&home, true)?, &args, output),
@@ -320,7 +322,9 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
             Stopped::Stopping(task) => (task, "still stopping"),
             Stopped::AlreadyEnded(task) => (task, "ended"),
         };
-        output.line(format!("{} {word}: {}", task.id, standing(&task)));
+        let standing = standing(&task);
+        let how = if standing == word { String::new() } else { format!(": {standing}") };
+        output.line(format!("{} {word}{how}", task.id));
         shapes.push(TaskSummary::of(&task));
     }
     everywhere.mark_read(&wanted.iter().map(|task| task.id).collect::<Vec<_>>())?;
@@ -329,6 +333,29 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
     }
     output.answer(json!({"tasks": shapes}));
     Ok(())
+}
+
+/// Runs what [`resume`] prints.
+fn go_on(tasks: &Tasks, id: &str, prompt: Vec<String>, output: &Output) -> Result<(), Failure> {
+    let task = tasks.find(id)?;
+    let cli = task.about.cli;
+    let Some(session) = &task.about.session else {
+        return Err(Failure::user(format!("task {} has no session of {cli} to go on with", task.id)));
+    };
+    if task.state != State::Ended {
+        let failure = Failure::user(format!("task {} still runs", task.id));
+        return Err(failure.with_hint(format!("`aiw task wait {}` waits for it", task.id)));
+    }
+    let args = RunArgs {
+        provider: task.about.provider.clone(),
+        model: task.about.model.clone(),
+        isolated: task.about.isolated,
+        cwd: Some(task.cwd.clone()),
+        prompt: prompt.into_iter().map(Into::into).collect(),
+        arguments: resume_arguments(cli, session).into_iter().map(Into::into).collect(),
+        ..RunArgs::default()
+    };
+    super::run::run(cli, args, output)
 }
 
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {

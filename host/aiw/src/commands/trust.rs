@@ -59,7 +59,7 @@ async fn add(home: &Home, directory: Option<PathBuf>, yes: bool, output: &Output
         }
         output.flush();
         if !terminal::confirm("Trust this directory and everything below it?", "--yes", yes).await? {
-            return Err(Failure::user("nothing was trusted"));
+            return Err(Failure::declined("nothing was trusted"));
         }
         let lock = home.lock()?;
         let mut settings = home.settings()?;

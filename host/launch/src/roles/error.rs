@@ -85,6 +85,12 @@ pub enum RoleError {
         /// The directory.
         directory: PathBuf,
     },
+    /// Nobody has written the role yet.
+    #[error("role `{name}` still has the text that a new role begins with")]
+    Unedited {
+        /// The requested name.
+        name: RoleName,
+    },
     /// The file of the role is not valid.
     #[error("`{}` {problem}", .path.display())]
     Broken {
@@ -175,6 +181,7 @@ impl RoleError {
                 Some(format!("`aiw role list` lists the roles; `aiw role new {name}` creates one"))
             }
             Self::NotTrusted { directory, .. } => Some(format!("`aiw trust add {}`", directory.display())),
+            Self::Unedited { name } => Some(format!("`aiw role edit {name}`")),
             Self::Broken { problem, .. } | Self::Invalid { problem, .. } => problem.hint(),
             Self::Exists { name, .. } => {
                 Some(format!("change it with `aiw role edit {name}`, or replace it with `--force`"))

@@ -107,7 +107,7 @@ impl ModelsError {
             Self::NotPulled { name } => Some(format!("`aiw model pull {name}` gets it")),
             Self::Name { .. } => Some("a name has letters, digits, `.`, `-` and `_`".into()),
             Self::NotForThisSystem => Some("`aiw model use NAME --runtime FILE` uses a library that you have".into()),
-            Self::Fetch { .. } => Some("run the command again: it goes on from there".into()),
+            Self::Fetch { done: 1.., .. } => Some("`aiw model pull` goes on from there".into()),
             Self::Wrong { .. } => Some("a model of your own needs a name of its own".into()),
             Self::Home(error) => error.hint(),
             _ => None,

@@ -175,12 +175,12 @@ impl CallState {
     fn to_wit(&self, error: NetError) -> types::Error {
         let mut error = to_wit(error);
         if let types::Error::Denied(message) = &mut error
-            && message.ends_with("was not granted")
+            && message.ends_with(aiw_net::NOT_ALLOWED)
             && let Some(setting) = self.call.wanted.values(CapabilityKind::Settings).first()
         {
             let id = &self.call.id;
             message
-                .push_str(&format!("; an address that you set in settings.json is granted: `sources.{id}.{setting}`"));
+                .push_str(&format!("; one that you set in settings.json as `sources.{id}.{setting}` is allowed"));
         }
         error
     }

@@ -34,7 +34,7 @@ pub async fn approve(name: &str, yes: bool, output: &Output) -> Result<(), Failu
     }
     show(&changes, output);
     if !terminal::confirm("Do you accept these definitions?", "--yes", yes).await? {
-        return Err(Failure::user("nothing was accepted"));
+        return Err(Failure::declined("nothing was accepted"));
     }
     accept(&records, name, &seen)?;
     let count = changes.len();

@@ -136,7 +136,9 @@ fn refused(error: ListenError) -> Failure {
     };
     Failure::new(kind, error.to_string()).with_hint(match error {
         ListenError::NotLoopback { .. } | ListenError::Refused { .. } => error.hint().to_owned(),
-        ListenError::InUse { .. } => "--http 127.0.0.1:0 picks a free port".to_owned(),
+        ListenError::InUse { .. } => {
+            "another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port".to_owned()
+        },
     })
 }
 

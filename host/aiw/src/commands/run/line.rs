@@ -1,8 +1,9 @@
 //! The right command line, for one that was not: aiw's own flags, the prompt, `--`, the CLI's.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 
-use aiw_core::{CliKind, one_line, shell_word};
+use aiw_core::{CliKind, closest, one_line, shell_word};
 use aiw_home::{Home, OWN};
 use aiw_launch::LaunchError;
 use aiw_providers::ProviderError;
@@ -17,9 +18,13 @@ const PROMPT: &str = "\"what to do\"";
 /// The line that this process was started with, as it would be right.
 pub fn right_line(cli: CliKind) -> String {
     let (words, theirs) = super::part(std::env::args_os());
-    let at = words.iter().position(|word| word.to_str() == Some(cli.as_str())).map_or(0, |at| at + 1);
-    let line = put_right(cli, words.get(at..).unwrap_or_default(), &theirs);
-    format!("flags of aiw go before the prompt, those of {cli} after `--`: {line}")
+    // Flags before the CLI's name count too.
+    let mut words: Vec<OsString> = words.into_iter().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word.to_str() == Some(cli.as_str())) {
+        words.remove(at);
+    }
+    let line = put_right(cli, &words, &theirs);
+    format!("flags of aiw go beside the prompt, those of {cli} after `--`: {line}")
 }
 
 fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
@@ -32,8 +37,21 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
             said.push(one_line(&text, 60));
             continue;
         }
+        let meant = meant(cli, &text);
+        let (text, word) = match &meant {
+            Some(meant) => (Cow::Borrowed(meant.as_str()), &OsString::from(meant)),
+            None => (text, word),
+        };
         let Some(takes_value) = own_flag(cli, &text) else {
             after.push(quoted(word));
+            // A word is its value if another one is left for the prompt.
+            let is_word = |word: &OsString| !is_flag(&word.to_string_lossy());
+            let mut rest = words.clone();
+            let next = rest.next().filter(|next| is_word(next) && !next.to_string_lossy().contains(' '));
+            if let Some(value) = next.filter(|_| !said.is_empty() || rest.any(is_word)) {
+                after.push(quoted(value));
+                words.next();
+            }
             continue;
         };
         if text.contains('=') || !takes_value {
@@ -65,6 +83,18 @@ fn put_right(cli: CliKind, words: &[OsString], theirs: &[OsString]) -> String {
         line.extend(after);
     }
     line.join(" ")
+}
+
+/// The flag of aiw's that a mistyped one stands for.
+fn meant(cli: CliKind, flag: &str) -> Option<String> {
+    let (name, value) = match flag.strip_prefix("--")?.split_once('=') {
+        Some((name, value)) => (name, format!("={value}")),
+        None => (flag.strip_prefix("--")?, String::new()),
+    };
+    let command = crate::cli::Cli::command();
+    let own = command.find_subcommand(cli.as_str()).into_iter().flat_map(clap::Command::get_arguments);
+    let name = closest(name, own.filter_map(clap::Arg::get_long))?;
+    Some(format!("--{name}{value}"))
 }
 
 /// A flag as it may be shown: a variable may be a secret.
@@ -187,8 +217,10 @@ mod tests {
             ("-dpgw hello -x", "-dpgw hello -- -x"),
             ("-dm foo -x hello", "-dm foo hello -- -x"),
             ("-dx hello", "hello -- -dx"),
-            ("-p fix\u{a0}the\u{a0}bug --output-format json", "'fix the bug json' -- --output-format"),
-            ("fix -m x the --add-dir / -- -y", "-m x 'fix the /' -- --add-dir -y"),
+            ("-p fix\u{a0}the\u{a0}bug --output-format json", "'fix the bug' -- --output-format json"),
+            ("fix -m x the --add-dir / -- -y", "-m x 'fix the' -- --add-dir / -y"),
+            ("--modle opus hi", "--model opus hi"),
+            ("--provdier=x --verbose hi", "--provider=x hi -- --verbose"),
             ("a - b --detach", "--detach 'a - b'"),
             ("--model", "--model \"what to do\""),
         ] {
