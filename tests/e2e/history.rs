@@ -91,7 +91,7 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
             .iter()
             .collect::<Vec<_>>()
     );
-    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "took_ms"]);
+    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "waiting", "took_ms"]);
     assert!(first["score"].as_f64().unwrap() > 0.0 && found["took_ms"].as_f64().unwrap() > 0.0);
     let mut whole = first.clone();
     whole["score"] = json!(1);

@@ -447,6 +447,8 @@ pub struct HistorySearch {
     pub hits: Vec<HistoryHit>,
     /// How long it took, in milliseconds
     pub took_ms: f64,
+    /// The sessions that have ended and are not searched yet, because they are still being read
+    pub waiting: usize,
 }
 
 /// A hit of `aiw history search`

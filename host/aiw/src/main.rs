@@ -32,7 +32,7 @@ use crate::output::Output;
 fn main() -> ExitCode {
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
-        return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter);
+        return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter, commands::hooks::take_in_after_task);
     }
     // A component of somebody else's, compiled in a process that is ended where it takes too much.
     if std::env::args_os().nth(1).is_some_and(|a| a == aiw_wasm::COMPILE_ARGUMENT) {

@@ -1,6 +1,7 @@
 //! Text from outside, made safe to show; text for a shell.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// Characters that change how a terminal or a reader sees the text around them: controls, bidirectional overrides,
 /// invisible separators.
@@ -72,6 +73,12 @@ pub fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
         Some((last, first)) => format!("{} and {last}", first.join(", ")),
         None => String::new(),
     }
+}
+
+/// A number of things, with the plural of their name: `1 session`, `2 sessions`.
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// A word as a POSIX shell reads it back, quoted only if needed. Leaves out NUL, which no shell can pass on.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_core::one_line;
+use aiw_core::{counted, one_line};
 use aiw_history::{
     DAMAGED, HistoryError, Hit, Indexer, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos,
     todos,
@@ -152,9 +152,14 @@ pub(crate) async fn search_history(
     let shared = context.clone();
     let look = move || {
         let store = Store::open_existing(&shared.home.history())?;
-        let found = search(&shared, store.as_ref(), &asked, room);
-        Indexer::start_if_asked(&shared.home, store.as_ref(), || shared.source.executable().map_err(|e| e.message));
-        found
+        let mut found = search(&shared, store.as_ref(), &asked, room)?;
+        if waiting > 0 {
+            found.message.push_str(&format!("; {} not read yet: search again soon", counted(waiting, "session")));
+        }
+        Indexer::start_if_asked(&shared.home, store.as_ref(), executable);
+        Ok(found)
+        let executable = || shared.source.executable().map_err(|e| e.message);
+        let waiting = Indexer::catch_up(&shared.home, executable);
     };
     answer(&context.lanes.look.run(look).await?)
 }

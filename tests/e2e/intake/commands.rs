@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use aiw_tests::Environment;
+use aiw_tests::{Environment, FakeClis};
 use serde_json::{Value, json};
 
 use super::{add, ended, hits, hook, kept, line, transcript};
@@ -40,6 +40,47 @@ fn each_hook_of_many_starts_an_indexer_that_gets_its_turn() {
         // No other hook comes, which would make up for this one.
         crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
     }
+}
+
+#[test]
+fn a_session_of_a_task_is_read_after_the_task_and_is_not_left_behind_by_it() {
+    let (env, _) = FakeClis::environment();
+    // So many that they are not read before the task has ended.
+    let all: String = (0..20_000).map(|n| line("s-1", &format!("u{n}"), "user", &format!("heron {n}"))).collect();
+    add(&env, "s-1", &all);
+    let heard = env.path("heard.json");
+    fs::write(&heard, ended(&env, "s-1")).unwrap();
+    let script = format!("{} hooks handle < {}", env.parts().0.display(), heard.display());
+    env.run(&["claude", &FakeClis::script(&script)]).ok();
+    let queue = env.home().join("history/queue");
+    crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+    assert_eq!(env.json(&["history", "stats"])["messages"], 20_000);
+    let tasks = env.json(&["task", "list"]);
+    let log = env.home().join("tasks").join(tasks["tasks"][0]["id"].as_str().unwrap()).join("log");
+    let log = fs::read(log).unwrap();
+    assert!(!String::from_utf8_lossy(&log).contains("that it left"), "{}", String::from_utf8_lossy(&log));
+}
+
+#[test]
+fn a_search_has_what_hooks_asked_for_or_says_that_it_waits() {
+    let env = Environment::new();
+    fs::create_dir_all(env.home().join("history")).unwrap();
+    let lock = fs::File::options().create(true).append(true).open(env.home().join("history/indexer.lock")).unwrap();
+    // Another one is at work, and does not get there.
+    lock.lock().unwrap();
+    add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
+    for _ in 0..2 {
+        env.run_with_input(&["hooks", "handle"], ended(&env, "s-1")).ok();
+    }
+    let run = env.run(&["history", "search", "heron"]).ok();
+    assert_eq!(run.stderr, "note: 1 session waits to be taken in: search again soon\n");
+    assert_eq!(env.json(&["history", "search", "heron"])["waiting"], 1);
+    let mut client = Client::initialized(&env);
+    let told = client.good("search_history", json!({"query": "heron"}));
+    assert!(told["message"].as_str().unwrap().ends_with("; 1 session not read yet: search again soon"), "{told}");
+    drop(lock);
+    let found = env.json(&["history", "search", "heron"]);
+    assert_eq!((&found["waiting"], &found["hits"][0]["uuid"]), (&json!(0), &json!("u1")));
 }
 
 #[test]

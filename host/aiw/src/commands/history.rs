@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_core::{ErrorKind, one_line};
+use aiw_core::{ErrorKind, counted, one_line};
 use aiw_history::{DAMAGED, Forget, HistoryError, Hit, Indexer, Query, Range, Role, Sessions, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::resume_session;
@@ -87,6 +87,11 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         check_screen(output)?;
     }
     let home = Home::find()?;
+    let waiting = Indexer::catch_up(&home, own_executable_or_reason);
+    if waiting > 0 {
+        let wait = if waiting == 1 { "waits" } else { "wait" };
+        output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
+    }
     let store = store(&home)?;
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
@@ -115,7 +120,8 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
             messages => format!("nothing like this in {messages} messages"),
         });
     }
-    output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), took_ms: (took_ms * 10.0).round() / 10.0 });
+    let took_ms = (took_ms * 10.0).round() / 10.0;
+    output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), waiting, took_ms });
     Indexer::start_if_asked(&home, Some(&store), own_executable_or_reason);
     Ok(())
 }

@@ -154,6 +154,13 @@ fn queue() -> Option<Handled> {
     Some(handled)
 }
 
+/// Starts what hooks in a task could not start, from outside of it.
+pub fn take_in_after_task() {
+    if let Ok(home) = Home::find() {
+        Indexer::start_if_asked(&home, None, own_executable_or_reason);
+    }
+}
+
 /// The hook for people and tests.
 fn handle(wait: bool, output: &Output) {
     match queue() {

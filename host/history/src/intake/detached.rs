@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aiw_core::TaskId;
 use aiw_home::{Home, HomeError, lock_within};
 
 use super::exclude::is_off;
@@ -30,18 +31,26 @@ const PASSED: [&str; 9] = [
     "GEMINI_CLI_HOME",
 ];
 
+/// How long a search waits for sessions that hooks asked for.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long it takes an indexer that was started to be at work.
+const BEGINNING: Duration = Duration::from_millis(300);
+
+/// Whether an indexer is at work.
+fn is_at_work(home: &Home) -> bool {
+    // The lock is given back at once: an indexer that finds it taken ends.
+    matches!(open_lock(&lock_path(home)).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
+}
+
 impl Indexer {
     /// Starts an indexer that goes on alone, if none is at work. `aiw` is the program whose `history __index` calls
     /// [`detached_main`].
     pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
         use std::os::unix::process::CommandExt;
 
-        let lock = lock_path(home);
-        // The lock is given back before the indexer starts, which would find it taken otherwise, and end.
-        let is_at_work = matches!(open_lock(&lock).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None));
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if is_at_work {
+        if std::env::var_os(TaskId::VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
         let mut command = Command::new(aiw);
@@ -68,6 +77,24 @@ impl Indexer {
     /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
     /// messages the vectors that they lack.
     pub fn start_unwatched<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
+    /// Has the sessions taken in that hooks asked for, as far as that takes no longer than two seconds. Returns how many
+    /// still wait.
+    pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
+        let Some(places) = Places::from_environment() else { return 0 };
+        let queue = Queue::of(home);
+        let begun = Instant::now();
+        let mut left = queue.sessions(&places.claude);
+        if left == 0 || is_off() {
+            return left;
+        }
+        Self::start_unwatched(home, aiw);
+        while left > 0 && begun.elapsed() < CATCH_UP && (begun.elapsed() < BEGINNING || is_at_work(home)) {
+            std::thread::sleep(Duration::from_millis(10));
+            left = queue.sessions(&places.claude);
+        }
+        left
+    }
+
         if is_off() {
             return;
         }

@@ -15,6 +15,9 @@ use super::take::{Intake, Report};
 use crate::readers::{self, Places, Sessions};
 use crate::{Cli, HistoryError, Store};
 
+/// How long others hold the lock who only look whether an indexer is at work.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// How long those who were told to wait for the indexer do.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -70,7 +73,7 @@ impl Indexer {
         let mut report = Report::default();
         let mut stuck = BTreeSet::new();
         loop {
-            let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(Duration::ZERO)? };
+            let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(LOOK)? };
             let Some(turn) = turn else { return Ok(report) };
             queue.prepare()?;
             queue.sweep();

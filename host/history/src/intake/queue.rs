@@ -3,6 +3,7 @@
 //! Where a disk is full, there is still room for a file that is empty: then its name says which session it is. Where
 //! not even that can be written, the request goes elsewhere.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,12 @@ impl Queue {
     /// left to it. `claude` is
     /// where Claude Code keeps its sessions.
     pub(crate) fn waiting(&self, claude: &Path) -> Vec<(PathBuf, Request)> {
+    /// How many sessions wait to be read. `claude` is where Claude Code keeps its sessions.
+    pub(crate) fn sessions(&self, claude: &Path) -> usize {
+        let paths = self.waiting(claude).into_iter().filter_map(|(_, request)| Some((request.root, request.path?)));
+        paths.collect::<BTreeSet<_>>().len()
+    }
+
         let mut waiting = Vec::new();
         for path in self.files() {
             if let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(NAME)) {
