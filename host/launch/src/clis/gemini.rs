@@ -192,8 +192,8 @@ impl AiCli for Gemini {
             let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
             return Ok(Passed::Variable(SYSTEM_SETTINGS, below));
         }
-        let name = format!("{}{}", draft.provider, if draft.isolated { "-isolated" } else { "" });
-        let home = GeminiHome::new(&draft.home, &name, &draft.environment);
+        let root = draft.home.gemini(&draft.provider, draft.isolated);
+        let home = GeminiHome::new(&draft.home, root, &draft.environment);
         home.check(settings, &draft.cwd)?;
         Ok(Passed::Home(home))
     }
