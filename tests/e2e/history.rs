@@ -87,7 +87,7 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
     let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
-        ["session", "cli", "project", "time", "role", "snippet", "score", "resume", "path", "uuid"]
+        ["session", "cli", "project", "time", "role", "snippet", "score", "provider", "resume", "path", "uuid"]
             .iter()
             .collect::<Vec<_>>()
     );
@@ -104,6 +104,7 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
       "role": "assistant",
       "snippet": "The chain lacks the intermediate: loadTrustStore drops it.",
       "score": 1,
+      "provider": null,
       "resume": "cd /srv/shop && claude --resume a1-first",
       "path": "/transcripts/a1-first.jsonl",
       "uuid": "a3"

@@ -3,7 +3,9 @@
 //! `cargo xtask docs` writes their fields into `docs/json.md`.
 
 use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
-use aiw_launch::{LogLine, TaskSummary, WaitedTask};
+use aiw_core::CliKind;
+use aiw_history::Launch;
+use aiw_launch::{LogLine, Past, Resume, Resumes, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::{RemovedProvider, RemovedSecret};
 use aiw_setup::{ClientSummary, HookStatus, HookSummary};
@@ -445,10 +447,10 @@ pub struct TaskRemove {
 pub struct HistorySearch {
     /// What was found, the best first
     pub hits: Vec<HistoryHit>,
-    /// How long it took, in milliseconds
-    pub took_ms: f64,
     /// The sessions that have ended and are not searched yet, because they are still being read
     pub waiting: usize,
+    /// How long it took, in milliseconds
+    pub took_ms: f64,
 }
 
 /// A hit of `aiw history search`
@@ -468,8 +470,13 @@ pub struct HistoryHit {
     pub snippet: String,
     /// The greater, the better; to be compared within one answer only
     pub score: f64,
-    /// The command line that goes on with the session
+    /// The provider under which aiw ran the CLI; null if aiw did not, or nothing tells
+    pub provider: Option<String>,
+    /// The command line that goes on with the session, under the provider that it had
     pub resume: String,
+    /// Why that line fails, and what to do instead
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// The transcript
     pub path: String,
     /// The message's id in the transcript
@@ -493,12 +500,18 @@ pub struct HistorySession {
     pub last: Option<String>,
     /// How many messages it has
     pub messages: u64,
-    /// The command line that goes on with it
+    /// The provider under which aiw ran the CLI; null if aiw did not, or nothing tells
+    pub provider: Option<String>,
+    /// The command line that goes on with it, under the provider that it had
     pub resume: String,
+    /// Why that line fails, and what to do instead
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 impl HistorySession {
-    pub fn of(session: &aiw_history::Session) -> Self {
+    pub fn of(session: &aiw_history::Session, resumes: &Resumes) -> Self {
+        let resume = resume(resumes, session.cli, &session.id, &session.project, &session.launch);
         Self {
             session: session.id.clone(),
             cli: session.cli.as_str(),
@@ -507,9 +520,17 @@ impl HistorySession {
             first: session.first.and_then(aiw_home::rfc3339_of),
             last: session.last.and_then(aiw_home::rfc3339_of),
             messages: session.messages,
-            resume: aiw_launch::resume_session(session.cli, &session.id, &session.project),
+            provider: session.launch.provider.clone(),
+            resume: resume.line(),
+            problem: resume.problem,
         }
     }
+}
+
+/// What goes on with a session.
+pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
+    let Launch { provider, isolated } = launch;
+    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
 }
 
 /// `aiw history sessions`

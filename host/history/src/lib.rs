@@ -30,7 +30,7 @@ pub use intake::{
     keep_private, log, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
-pub use readers::Places;
+pub use readers::{Launch, Places};
 pub use redact::{REDACTED, Redactor, unreadable_secrets, vault_values};
 pub use search::{Hit, Query, Snippet};
 #[doc(hidden)]

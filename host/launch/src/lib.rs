@@ -23,6 +23,7 @@ mod prepared;
 mod reader;
 mod report;
 mod request;
+mod resume;
 mod roles;
 mod served;
 mod stream;
@@ -30,7 +31,7 @@ mod summary;
 mod text;
 mod tree;
 
-pub use clis::{apis, resume_session, speaks};
+pub use clis::{apis, speaks};
 pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
 pub use error::LaunchError;
 pub use launcher::Launcher;
@@ -39,6 +40,7 @@ pub use prepared::{Explanation, Prepared};
 pub use reader::{Reader, interpreter};
 pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
+pub use resume::{Past, Resume, Resumes};
 pub use roles::{
     DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
 };

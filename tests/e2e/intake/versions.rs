@@ -40,7 +40,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     add(&env, "s-1", &line("s-1", "u2", "user", "after"));
     add(&env, "s-2", &line("s-2", "v1", "user", "other"));
     let sentence = format!(
-        "error: the history in `{}` has version 7, and this aiw knows 1\nhint: update aiw\n",
+        "error: the history in `{}` has version 7, and this aiw knows 2\nhint: update aiw\n",
         env.home().join("history/history.db").display()
     );
     for arguments in [
@@ -62,7 +62,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     }
     let run = env.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-1"));
     assert_eq!(run.code, 0);
-    assert!(run.stderr.contains("has version 7, and this aiw knows 1"), "{}", run.whole());
+    assert!(run.stderr.contains("has version 7, and this aiw knows 2"), "{}", run.whole());
     let doctor = env.run(&["history", "doctor", "--json"]);
     assert!(doctor.stdout.contains("has version 7"), "{}", doctor.whole());
     assert_eq!(sql(&env, "").unwrap(), made);
@@ -70,7 +70,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     assert_eq!(waiting, 3);
     assert!(!env.home().join("history/damaged").exists() && !env.home().join("history/history.db.damaged").exists());
     // The newer one, which is this one again, reads what was asked for.
-    sql(&env, "DROP TABLE moods; PRAGMA user_version = 1").unwrap();
+    sql(&env, "DROP TABLE moods; PRAGMA user_version = 2").unwrap();
     hook(&env, "s-2");
     assert_eq!(json!(kept(&env, "s-1")), json!({"u1": 1, "u2": 1}));
     assert_eq!(json!(kept(&env, "s-2")), json!({"v1": 1}));

@@ -23,7 +23,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => store.problems()?,
         None => Vec::new(),
     };
-    let found = Import::everything(&places()?);
+    let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
     let transcripts: usize = found.iter().map(Found::len).sum();
     let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
     let skipped = problems.into_iter().map(|problem| HistorySkipped {

@@ -1,25 +1,25 @@
 //! `aiw history …`
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{DAMAGED, Forget, HistoryError, Hit, Indexer, Query, Range, Role, Sessions, Store};
+use aiw_history::{DAMAGED, Forget, HistoryError, Hit, Indexer, Query, Range, Sessions, Store};
 use aiw_home::{Home, rfc3339_of};
-use aiw_launch::resume_session;
+use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
 use aiw_vectors::{Embedder, Models};
-use clap::builder::styling::{AnsiColor, Style};
 
 use crate::answers::{
-    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow,
+    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow, resume,
 };
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
-use crate::executable::own_executable_or_reason;
+use crate::executable::{own_executable, own_executable_or_reason};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, cut};
 use crate::terminal;
 
 pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
@@ -111,7 +111,9 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         return choose(&home, &text, hits);
     }
     let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    show_hits(&hits, output);
+    let resumes = Resumes::new(&home);
+    let answers: Vec<HistoryHit> = hits.iter().map(|hit| answer(hit, &resumes)).collect();
+    show_hits(&hits, &answers, output);
     if hits.is_empty() {
         let stats = store.stats()?;
         output.line(match stats.messages {
@@ -121,7 +123,7 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         });
     }
     let took_ms = (took_ms * 10.0).round() / 10.0;
-    output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), waiting, took_ms });
+    output.answer(HistorySearch { hits: answers, waiting, took_ms });
     Indexer::start_if_asked(&home, Some(&store), own_executable_or_reason);
     Ok(())
 }
@@ -157,18 +159,21 @@ fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
         Err(e) => return Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
     };
     let Some(hit) = chosen else { return Ok(()) };
-    let resume = resume_session(hit.cli, &hit.session, &hit.project);
-    terminal::tell(&resume);
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &resume]);
+    let resume = resume(&Resumes::new(home), hit.cli, &hit.session, &hit.project, &hit.launch);
+    if let Some(problem) = resume.problem {
+        return Err(Failure::user(problem));
+    }
+    let line = resume.line();
+    terminal::tell(&line);
+    let mut command = resume.command(&own_executable()?);
     #[cfg(unix)]
-    let failed = std::os::unix::process::CommandExt::exec(&mut shell);
+    let failed = std::os::unix::process::CommandExt::exec(&mut command);
     #[cfg(not(unix))]
-    let failed = match shell.status() {
+    let failed = match command.status() {
         Ok(_) => return Ok(()),
         Err(e) => e,
     };
-    Err(Failure::new(ErrorKind::Unavailable, format!("`{resume}` can't be run: {failed}")))
+    Err(Failure::new(ErrorKind::Unavailable, format!("`{line}` can't be run: {failed}")))
 }
 
 /// What was said before and after a hit.
@@ -184,7 +189,8 @@ fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
     Ok(lines)
 }
 
-fn answer(hit: &Hit) -> HistoryHit {
+fn answer(hit: &Hit, resumes: &Resumes) -> HistoryHit {
+    let resume = resume(resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
     HistoryHit {
         session: hit.session.clone(),
         cli: hit.cli.as_str(),
@@ -193,32 +199,43 @@ fn answer(hit: &Hit) -> HistoryHit {
         role: hit.role.as_str(),
         snippet: hit.snippet.text.clone(),
         score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
-        resume: resume_session(hit.cli, &hit.session, &hit.project),
+        provider: hit.launch.provider.clone(),
+        resume: resume.line(),
+        problem: resume.problem,
         path: hit.path.to_string_lossy().into_owned(),
         uuid: hit.uuid.clone(),
     }
 }
 
-fn show_hits(hits: &[Hit], output: &Output) {
-    let row = |hit: &Hit| {
-        vec![
-            minute(hit.time),
-            hit.session.chars().take(8).collect(),
-            hit.cli.to_string(),
-            short(&hit.project),
-            hit.role.as_str().to_owned(),
-            one_line(&hit.snippet.text, 300),
-        ]
-    };
-    let rows: Vec<Vec<String>> = hits.iter().map(row).collect();
-    let style = |row: usize, column: usize| match (column, hits.get(row).map(|hit| hit.role)) {
-        (1, _) => AnsiColor::Cyan.on_default(),
-        (4, Some(Role::User)) => AnsiColor::Green.on_default(),
-        _ => Style::new(),
-    };
-    output.painted_table(&["TIME", "SESSION", "CLI", "PROJECT", "ROLE", "WHAT WAS SAID"], &rows, style);
-    if let Some(best) = hits.first() {
-        output.line(format!("go on with the first: {}", resume_session(best.cli, &best.session, &best.project)));
+/// The hits by their sessions, the session of the best hit first, each session with the line that goes on with it.
+fn show_hits(hits: &[Hit], answers: &[HistoryHit], output: &Output) {
+    // Elsewhere than on a terminal, lines are not cut.
+    let width = std::io::stdout().is_terminal().then(|| terminal::size().0);
+    let mut shown = HashSet::new();
+    for (hit, first) in hits.iter().zip(answers) {
+        if !shown.insert(&hit.session) {
+            continue;
+        }
+        if shown.len() > 1 {
+            output.line("");
+        }
+        let session: String = hit.session.chars().take(8).collect();
+        let provider = hit.launch.provider.as_ref().map(|name| format!("  {name}")).unwrap_or_default();
+        output.line(format!("{session}  {}{provider}  {}", hit.cli, short(&hit.project)));
+        for hit in hits.iter().filter(|other| other.session == hit.session) {
+            let said = one_line(&hit.snippet.text, 300);
+            let line = format!("  {}  {:<9}  {said}", minute(hit.time), hit.role.as_str());
+            output.line(width.map_or(line.clone(), |width| cut(&line, width)));
+        }
+        say_resume(&first.resume, first.problem.as_deref(), "  ", output);
+    }
+}
+
+/// The line that goes on with a session, or why there is none that works.
+fn say_resume(line: &str, problem: Option<&str>, indent: &str, output: &Output) {
+    output.line(format!("{indent}resume: {line}"));
+    if let Some(problem) = problem {
+        output.line(format!("{indent}{problem}"));
     }
 }
 
@@ -231,9 +248,9 @@ fn short(directory: &str) -> String {
 
 fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {
     let part = store(home)?.part(id, &Range { around, most: most.clamp(1, 10_000) })?;
-    let session = HistorySession::of(&part.session);
+    let session = HistorySession::of(&part.session, &Resumes::new(home));
     output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
-    output.line(format!("resume: {}", session.resume));
+    say_resume(&session.resume, session.problem.as_deref(), "", output);
     if part.earlier > 0 {
         output.line(format!("… {} earlier messages", part.earlier));
     }
@@ -260,6 +277,7 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     let wanted =
         Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
     let all = store(home)?.sessions(&wanted)?;
+    let resumes = Resumes::new(home);
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|session| {
@@ -277,7 +295,9 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     if all.is_empty() {
         output.line("no sessions: `aiw history import --all` takes in those that there are");
     }
-    output.answer(HistorySessions { sessions: all.iter().map(HistorySession::of).collect() });
+    output.answer(HistorySessions {
+        sessions: all.iter().map(|session| HistorySession::of(session, &resumes)).collect(),
+    });
     Ok(())
 }
 
@@ -342,7 +362,7 @@ async fn forget(
 fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), Failure> {
     let part = store(home)?.part(id, &Range { around: None, most: usize::MAX })?;
     let answer = HistoryShow {
-        session: HistorySession::of(&part.session),
+        session: HistorySession::of(&part.session, &Resumes::new(home)),
         messages: part.messages.iter().map(HistoryMessage::of).collect(),
         earlier: 0,
         later: 0,

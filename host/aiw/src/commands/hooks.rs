@@ -182,6 +182,5 @@ fn handle(wait: bool, output: &Output) {
 fn waited() -> Result<Report, Failure> {
     let home = Home::find()?;
     let places = aiw_history::Places::from_environment().ok_or(HomeError::NoHome)?;
-    let values = aiw_history::vault_values(&home);
-    Ok(Indexer::new(home, values).run(&places, true)?)
+    Ok(super::intake::indexer(home).run(&places, true)?)
 }

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aiw_history::{Import, Indexer, Places, Redactor, Report, Store, Watch, is_off, vault_values};
+use aiw_history::{Import, Indexer, Launch, Places, Redactor, Report, Store, Watch, is_off, vault_values};
 use aiw_home::{Home, HomeError};
+use aiw_tasks::{About, Scope, Task, Tasks};
 use aiw_vectors::{Embedder, Models};
 
 use crate::answers::HistoryImport;
@@ -13,6 +14,17 @@ use crate::output::Output;
 
 pub fn places() -> Result<Places, Failure> {
     Ok(Places::from_environment().ok_or(HomeError::NoHome)?)
+}
+
+/// The indexer of a home, which knows what is secret, and how tasks were run.
+pub fn indexer(home: Home) -> Indexer {
+    let tasks = Tasks::open(&home, Scope::All).and_then(|tasks| tasks.list()).unwrap_or_default();
+    let launch = |task: Task| {
+        let About { session, provider, isolated, .. } = task.about;
+        Some((session?, Launch { provider, isolated }))
+    };
+    let (launches, values) = (tasks.into_iter().filter_map(launch).collect(), vault_values(&home));
+    Indexer::new(home, values).with_launches(launches)
 }
 
 fn answer(report: &Report, begun: Instant) -> HistoryImport {
@@ -43,11 +55,10 @@ pub fn import(home: Home, path: Option<&Path>, output: &Output) -> Result<(), Fa
         return Ok(());
     }
     let found = match path {
-        Some(path) => Import::at(path, &places)?,
-        None => Import::everything(&places),
+        Some(path) => Import::at(path, &places, &home)?,
+        None => Import::everything(&places).into_iter().chain(Import::given(&home)).collect(),
     };
-    let values = vault_values(&home);
-    let indexer = Indexer::new(home.clone(), values);
+    let indexer = indexer(home.clone());
     let observer = output.observer();
     let report = indexer.import(&found, &places, &mut |done, total| {
         observer.progress("reading transcripts, MB", done / 1_000_000, total / 1_000_000);
@@ -81,8 +92,7 @@ pub fn give_meaning(home: &Home, store: &Store) {
 pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
     let places = places()?;
-    let values = vault_values(&home);
-    let indexer = Indexer::new(home, values);
+    let indexer = indexer(home);
     let mut watch = Watch::default();
     if is_off() {
         output.note("note: nothing is read: `AIW_HISTORY` is off");

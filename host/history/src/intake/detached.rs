@@ -45,6 +45,9 @@ fn is_at_work(home: &Home) -> bool {
 impl Indexer {
     /// Starts an indexer that goes on alone, if none is at work. `aiw` is the program whose `history __index` calls
     /// [`detached_main`].
+    ///
+    /// In a task, it starts none: it would be ended with the task, and would count as left behind by it. The task's
+    /// supervisor starts one after the end.
     pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
         use std::os::unix::process::CommandExt;
 
@@ -74,9 +77,6 @@ impl Indexer {
         }
     }
 
-    /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
-    /// messages the vectors that they lack.
-    pub fn start_unwatched<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
     /// Has the sessions taken in that hooks asked for, as far as that takes no longer than two seconds. Returns how many
     /// still wait.
     pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
@@ -95,6 +95,9 @@ impl Indexer {
         left
     }
 
+    /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
+    /// messages the vectors that they lack.
+    pub fn start_unwatched<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) {
         if is_off() {
             return;
         }
@@ -112,11 +115,11 @@ fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 /// Becomes the indexer, if `arguments` (without the program's name) ask for that; else returns false. This must come
-/// before any thread is started. `values` returns the values in the vault, and `after` does with the store what is to
-/// be done after everything was read.
+/// before any thread is started. `indexer` makes the indexer of a home, and `after` does with the store what is to be
+/// done after everything was read.
 pub fn detached_main(
     arguments: impl Iterator<Item = std::ffi::OsString>,
-    values: impl FnOnce(&Home) -> Vec<String>,
+    indexer: impl FnOnce(Home) -> Indexer,
     after: impl FnOnce(&Home, &Store),
 ) -> bool {
     if !is_asked(arguments) {
@@ -128,8 +131,7 @@ pub fn detached_main(
     let (Ok(home), Some(places)) = (Home::find(), Places::from_environment()) else { return true };
     // Whoever works at this machine comes first.
     let _ = rustix::process::nice(10);
-    let values = values(&home);
-    let indexer = Indexer::new(home.clone(), values);
+    let indexer = indexer(home.clone());
     match indexer.run(&places, false) {
         // Also without new messages: those that are there may lack what a new model makes of them.
         Ok(_) => match indexer.store() {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each brings a database from the version of its place to the next one.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
 
 /// The version that this aiw reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -58,6 +58,23 @@ CREATE TABLE models (id INTEGER PRIMARY KEY, identity TEXT NOT NULL UNIQUE, dime
 CREATE TABLE vectors (
     model INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, ids BLOB NOT NULL, units BLOB NOT NULL,
     codes BLOB NOT NULL, PRIMARY KEY (model, first));
+";
+
+/// Codex's transcripts name a provider, and Gemini CLI's have one in their place: they are read once more. So are those
+/// that nothing was stored from, because their project was excluded.
+const SECOND: &str = "
+-- How aiw ran the CLI: the name of a provider, and whether with a configuration directory of its own.
+ALTER TABLE sessions ADD COLUMN provider TEXT;
+ALTER TABLE sessions ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
+
+-- The rules about secrets that all texts have gone through.
+ALTER TABLE state ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;
+
+-- The excluded projects of which messages in a file were left out.
+CREATE TABLE left_out (file INTEGER NOT NULL, project TEXT NOT NULL, PRIMARY KEY (file, project)) WITHOUT ROWID;
+
+UPDATE files SET head = NULL WHERE cli IN (2, 3)
+    OR id NOT IN (SELECT file FROM messages) AND id NOT IN (SELECT file FROM shares);
 ";
 
 /// The version of a database that a newer aiw made.

@@ -202,8 +202,8 @@ impl AiCli for Gemini {
         Box::new(Stream::default())
     }
 
-    fn resume(&self, session: &str) -> String {
-        format!("--resume {session}")
+    fn resume(&self, session: &str) -> Vec<String> {
+        vec!["--resume".to_owned(), session.to_owned()]
     }
 
     fn resume_latest(&self) -> &'static str {
