@@ -625,6 +625,10 @@ pub struct HistoryImport {
     pub bytes: u64,
     /// The transcripts in which something could not be read; `aiw history doctor` names them
     pub with_problems: usize,
+    /// The messages that were there, and that new rules about secrets have changed
+    pub cleaned: usize,
+    /// The messages that were taken out, because their projects are excluded now
+    pub taken_out: usize,
     /// How long it took, in milliseconds
     pub took_ms: u64,
 }
@@ -640,6 +644,8 @@ pub struct HistoryDoctor {
     pub off: bool,
     /// The requests of hooks that were not carried out yet
     pub queued: usize,
+    /// The messages that are there although their projects are excluded now
+    pub excluded: usize,
     /// The transcripts that there are
     pub transcripts: usize,
     /// Those of them of which nothing was read yet

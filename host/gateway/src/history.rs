@@ -238,7 +238,7 @@ fn search(
     let mut message =
         "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after".to_owned();
     if left_out > 0 {
-        message.push_str(&format!("; {left_out} more hits did not fit"));
+        message.push_str(&format!("; {} did not fit", counted(left_out, "more hit")));
     }
     Ok(Found { message, sessions })
 }
@@ -253,7 +253,7 @@ fn nothing(messages: u64, is_damaged: bool) -> Found {
     let message = match messages {
         0 if is_damaged => DAMAGED.to_owned(),
         0 => "the history is empty: the user can fill it with `aiw history import --all`".to_owned(),
-        messages => format!("nothing like this in {messages} messages: try other words"),
+        messages => format!("nothing like this in {}: try other words", counted(messages, "message")),
     };
     Found { message, sessions: Vec::new() }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{add, ended, hits, hook, kept, line, transcript};
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 
 #[test]
 fn a_session_is_found_after_its_hook_and_once_after_many() {
@@ -244,6 +245,40 @@ fn private_mode_and_excluded_projects_leave_nothing() {
     env.run(&["history", "watch", "--once"]).ok();
     let found = hits(&env, "heron");
     assert_eq!(found.iter().map(|hit| hit["uuid"].as_str().unwrap()).collect::<Vec<_>>(), ["u4"]);
+}
+
+#[test]
+fn an_exclusion_takes_out_what_is_there_and_its_end_brings_it_back() {
+    let env = Environment::new();
+    let secret = |session: &str, uuid: &str, text: &str| {
+        add(&env, session, &line(session, uuid, "user", text).replace("/srv/p", "/srv/secret/x"));
+    };
+    secret("s-1", "u1", "a heron");
+    add(&env, "s-2", &line("s-2", "u2", "user", "an egret"));
+    env.run(&["history", "import", "--all"]).ok();
+    env.settings(&json!({"history": {"exclude": ["/srv/secret"]}}));
+    // Nobody can be asked, and nothing goes unasked.
+    let run = env.run(&["history", "import"]).ok();
+    let there = "1 message of 1 session, of projects that are excluded now";
+    assert_eq!(run.stderr, format!("note: the history still has {there}: `aiw history import --yes` takes them out\n"));
+    assert_eq!((hits(&env, "heron").len(), &env.json(&["history", "doctor"])["excluded"]), (1, &json!(1)));
+    let mut terminal = Terminal::start(&env, &["history", "import"]);
+    terminal.wait_for(&format!("Take {there}, out of the history? [y/N]"));
+    terminal.press("n\r");
+    assert!(terminal.ends().success());
+    assert_eq!(hits(&env, "heron").len(), 1);
+    assert_eq!(env.json(&["history", "import", "--yes"])["taken_out"], 1);
+    assert_eq!((hits(&env, "heron").len(), hits(&env, "egret").len()), (0, 1));
+    let database = fs::read(env.home().join("history/history.db")).unwrap();
+    assert!(!database.windows(5).any(|window| window == b"heron"));
+    // It stays away, and so does what is said there meanwhile.
+    secret("s-3", "u3", "another heron");
+    let again = env.json(&["history", "import", "--yes"]);
+    assert_eq!((&again["taken_out"], &again["messages"]), (&json!(0), &json!(0)));
+    env.settings(&json!({}));
+    assert_eq!(env.json(&["history", "import"])["messages"], 2);
+    assert_eq!((hits(&env, "heron").len(), hits(&env, "egret").len()), (2, 1));
+    assert_eq!(env.json(&["history", "import"])["messages"], 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn with_provider() -> (Environment, FakeClis) {
 }
 
 /// A session of Codex, with the id of its provider if it has one.
-fn codex(env: &Environment, session: &str, provider: Option<&str>, text: &str) {
+pub fn codex(env: &Environment, session: &str, provider: Option<&str>, text: &str) {
     let time = "2026-03-01T10:00:00.000Z";
     let meta = json!({"timestamp": time, "type": "session_meta",
         "payload": {"id": session, "cwd": env.user(), "model_provider": provider}});

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{DAMAGED, Forget, HistoryError, Hit, Indexer, Query, Range, Sessions, Store};
+use aiw_history::{DAMAGED, Forget, Forgot, HistoryError, Hit, Indexer, Query, Range, Sessions, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
@@ -28,7 +28,7 @@ pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure
         HistoryCommand::Search(args) => search(&args, output),
         HistoryCommand::Show { session, around, limit } => show(&home, &session, around.as_deref(), limit, output),
         HistoryCommand::Sessions { filter, limit } => sessions(&home, &filter, limit, output),
-        HistoryCommand::Import { path, all: _ } => super::intake::import(home, path.as_deref(), output),
+        HistoryCommand::Import { path, all: _, yes } => super::intake::import(home, path.as_deref(), yes, output).await,
         HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
         HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
         HistoryCommand::Doctor => super::doctor::doctor(&home, output),
@@ -93,11 +93,14 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
     }
     let store = store(&home)?;
+    if aiw_history::is_outdated(&home, &store)? {
+        output.note("note: the rules about secrets have changed: what was stored before goes through them now");
+    }
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
     let query = Query {
         text: &text,
-        limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+        limit: usize::try_from(args.limit.unwrap_or(if args.interactive { 100 } else { 10 })).unwrap_or(usize::MAX),
         project: project.as_deref(),
         session: args.session.as_deref(),
         since: millis(args.filter.since),
@@ -119,7 +122,7 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         output.line(match stats.messages {
             0 if store.must_rebuild()? => DAMAGED.to_owned(),
             0 => "the history is empty: `aiw history import --all` takes in the sessions that there are".to_owned(),
-            messages => format!("nothing like this in {messages} messages"),
+            messages => format!("nothing like this in {}", counted(messages, "message")),
         });
     }
     let took_ms = (took_ms * 10.0).round() / 10.0;
@@ -152,7 +155,7 @@ fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
     let previews = Arc::new(move |place: usize| {
         shown.get(place).map_or_else(Vec::new, |hit| preview(&directory, hit).unwrap_or_else(|e| vec![e.to_string()]))
     });
-    let title = format!("{} hits for `{}`", lines.len(), one_line(text, 200));
+    let title = format!("{} for `{}`", counted(lines.len(), "hit"), one_line(text, 200));
     let chosen = match aiw_tui::pick(&title, &lines, previews) {
         Ok(chosen) => chosen.and_then(|place| hits.get(place)),
         Err(ScreenError::Signal(signal)) => return Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
@@ -252,7 +255,7 @@ fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Outpu
     output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
     say_resume(&session.resume, session.problem.as_deref(), "", output);
     if part.earlier > 0 {
-        output.line(format!("… {} earlier messages", part.earlier));
+        output.line(format!("… {}", counted(part.earlier, "earlier message")));
     }
     for message in &part.messages {
         let tools = if message.tools.is_empty() { String::new() } else { format!(" [{}]", message.tools.join(", ")) };
@@ -261,7 +264,7 @@ fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Outpu
         output.line(&message.text);
     }
     if part.later > 0 {
-        output.line(format!("\n… {} later messages", part.later));
+        output.line(format!("\n… {}", counted(part.later, "later message")));
     }
     output.answer(HistoryShow {
         session,
@@ -319,6 +322,11 @@ fn stats(home: &Home, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How much is, or would be, gone.
+pub fn amount(forgot: &Forgot) -> String {
+    format!("{} of {}", counted(forgot.messages, "message"), counted(forgot.sessions, "session"))
+}
+
 async fn forget(
     home: &Home,
     what: Option<String>,
@@ -348,13 +356,13 @@ async fn forget(
         return Err(Failure::user(problem).with_hint("list the sessions with `aiw history sessions`"));
     }
     if would.messages > 0 {
-        let question = format!("Forget {} messages of {} sessions?", would.messages, would.sessions);
+        let question = format!("Forget {}?", amount(&would));
         if !terminal::confirm(&question, "--yes", yes).await? {
             return Err(Failure::interrupted(130));
         }
     }
     let forgot = store.forget(&forget)?;
-    output.line(format!("Forgot {} messages of {} sessions", forgot.messages, forgot.sessions));
+    output.line(format!("Forgot {}", amount(&forgot)));
     output.answer(HistoryForget { sessions: forgot.sessions, messages: forgot.messages });
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::exclude::is_off;
 use super::indexer::{Indexer, lock_path, open_lock};
 use super::log::log;
 use super::queue::Queue;
+use super::renew::is_outdated;
 use crate::readers::Places;
 use crate::{HistoryError, Store};
 
@@ -69,10 +70,12 @@ impl Indexer {
     }
 
     /// Starts an indexer if hooks asked for something, which the last one may not have been able to read, or if the
-    /// store was damaged.
+    /// store was damaged, or has texts that have not gone through today's rules about secrets.
     pub fn start_if_asked<E: Display>(home: &Home, store: Option<&Store>, aiw: impl FnOnce() -> Result<PathBuf, E>) {
-        let is_damaged = || store.is_some_and(|store| store.must_rebuild().unwrap_or(true));
-        if !Queue::of(home).is_empty() || is_damaged() {
+        let is_old = || {
+            store.is_some_and(|store| store.must_rebuild().unwrap_or(true) || is_outdated(home, store).unwrap_or(false))
+        };
+        if !Queue::of(home).is_empty() || is_old() {
             Self::start_unwatched(home, aiw);
         }
     }
@@ -88,9 +91,13 @@ impl Indexer {
             return left;
         }
         Self::start_unwatched(home, aiw);
-        while left > 0 && begun.elapsed() < CATCH_UP && (begun.elapsed() < BEGINNING || is_at_work(home)) {
-            std::thread::sleep(Duration::from_millis(10));
+        while left > 0 && begun.elapsed() < CATCH_UP {
+            std::thread::sleep(Duration::from_millis(20));
             left = queue.sessions(&places.claude);
+            // Not before: looking for it could keep it from beginning.
+            if begun.elapsed() > BEGINNING && !is_at_work(home) {
+                break;
+            }
         }
         left
     }

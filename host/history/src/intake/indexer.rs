@@ -10,13 +10,11 @@ use aiw_home::{Home, HomeError, lock_within};
 use super::exclude::Exclusions;
 use super::import::{self, Found, Import};
 use super::queue::Queue;
+use super::renew::renew;
 use super::running;
 use super::take::{Intake, Report};
 use crate::readers::{self, Launch, Places, Sessions};
 use crate::{Cli, HistoryError, Store};
-
-/// How long others hold the lock who only look whether an indexer is at work.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// How long those who were told to wait for the indexer do.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -86,7 +84,7 @@ impl Indexer {
         let mut report = Report::default();
         let mut stuck = BTreeSet::new();
         loop {
-            let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(LOOK)? };
+            let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(Duration::ZERO)? };
             let Some(turn) = turn else { return Ok(report) };
             queue.prepare()?;
             queue.sweep();
@@ -94,7 +92,7 @@ impl Indexer {
             self.rebuild(&store, places, &mut report)?;
             let mut intake = self.intake(&store, places)?;
             drain(&queue, places, &store, &mut intake, &mut stuck, &mut report)?;
-            self.note_launches(&store)?;
+            self.settle(places, &store, &mut intake, &mut report)?;
             drop(turn);
             // A hook that came since found the lock taken, and started nothing.
             if queue.waiting(&places.claude).iter().all(|(file, _)| stuck.contains(file)) {
@@ -128,8 +126,15 @@ impl Indexer {
         Ok(report)
     }
 
-    /// Notes how aiw ran the CLIs of sessions of which nothing else tells.
-    fn note_launches(&self, store: &Store) -> Result<(), HistoryError> {
+    /// Brings the store up to date, and notes how aiw ran the CLIs of sessions of which nothing else tells.
+    fn settle(
+        &self,
+        places: &Places,
+        store: &Store,
+        intake: &mut Intake<'_>,
+        report: &mut Report,
+    ) -> Result<(), HistoryError> {
+        renew(&self.home, places, store, intake, report)?;
         if self.launches.is_empty() {
             return Ok(());
         }
@@ -147,7 +152,7 @@ impl Indexer {
         report: &mut Report,
     ) -> Result<(), HistoryError> {
         drain(&Queue::of(&self.home), places, store, intake, &mut BTreeSet::new(), report)?;
-        self.note_launches(store)
+        self.settle(places, store, intake, report)
     }
 
     /// Whether hooks asked for something that was not read.

@@ -51,6 +51,8 @@ pub struct Report {
     pub bytes: u64,
     /// The transcripts in which something was left out.
     pub with_problems: usize,
+    /// The messages that today's rules about secrets have changed, which were stored before.
+    pub cleaned: usize,
 }
 
 impl Report {
@@ -83,6 +85,11 @@ impl<'a> Intake<'a> {
         let providers = providers.into_iter().filter_map(|one| Some((one.id?, one.name.to_string()))).collect();
         let private = PrivateTalk::new(places.clone(), home.clone());
         Ok(Self { store, home: home.clone(), providers, redactor, exclusions: Exclusions::of(home)?, private })
+    }
+
+    /// What takes secrets out.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Takes in what is new in a transcript, which is `path` below `root`. `names` are all transcripts there, if they
@@ -125,7 +132,11 @@ impl<'a> Intake<'a> {
         observe: &mut dyn FnMut(u64),
     ) -> Result<Taken, Failure> {
         let whole = root.join(path);
-        let known = self.store.progress(&whole)?;
+        let mut known = self.store.progress(&whole)?;
+        if self.store.left_out(&whole)?.iter().any(|project| !self.exclusions.covers(project)) {
+            self.store.redo(&whole)?;
+            known = None;
+        }
         // An indexer that was killed has read less of it.
         let is_seen = known.as_ref().is_some_and(|known| {
             known.offset >= known.size
@@ -167,6 +178,7 @@ impl<'a> Intake<'a> {
             messages: Vec::new(),
             since: start,
             last: None,
+            left_out: BTreeSet::new(),
             findings: Findings::default(),
             taken: Taken::default(),
         };
@@ -174,6 +186,9 @@ impl<'a> Intake<'a> {
             self.document(&mut *reader, opened, &mut batch)?;
         } else {
             self.lines(&mut *reader, opened, start, &mut batch, observe)?;
+        }
+        if !batch.left_out.is_empty() {
+            self.store.note_left_out(&whole, &batch.left_out)?;
         }
         if let Some(sentence) = batch.findings.sentence() {
             self.store.skipped(&whole, &sentence)?;
@@ -274,8 +289,11 @@ impl<'a> Intake<'a> {
             if message.project.is_empty() {
                 message.project.clone_from(&batch.own.project);
             }
-            let is_out =
-                is_private || self.exclusions.covers(&message.project) || self.exclusions.is_private(&message.session);
+            let is_excluded = self.exclusions.covers(&message.project);
+            if is_excluded && !batch.left_out.contains(&message.project) {
+                batch.left_out.insert(message.project.clone());
+            }
+            let is_out = is_private || is_excluded || self.exclusions.is_private(&message.session);
             let sessions = readers::of(batch.cli);
             let private = self.private.of(sessions, &self.exclusions, &self.redactor);
             batch.own.follows = private.has(&message, batch.own.since, batch.own.follows);
@@ -385,6 +403,8 @@ struct Batch<'a> {
     /// Up to where everything is stored.
     since: u64,
     last: Option<String>,
+    /// The excluded projects of which something was left out.
+    left_out: BTreeSet<String>,
     findings: Findings,
     taken: Taken,
 }

@@ -7,6 +7,7 @@ mod forget;
 pub(crate) mod forgotten;
 mod markdown;
 mod packed;
+mod renew;
 mod schema;
 mod terms;
 pub(crate) mod vectors;
