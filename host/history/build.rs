@@ -1,5 +1,7 @@
 //! Takes the rules of other scanners for secrets over: those whose tokens begin with fixed letters, as a table with the
 //! marks to look for. Nothing of the crate that has them gets into the program but this table.
+//!
+//! All rules together get a number, which is another one whenever one of them changes.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -12,8 +14,12 @@ use regex_syntax::hir::{Hir, HirKind};
 /// Rules whose tokens are words of other texts as well, or no secrets.
 const LEFT_OUT: [&str; 3] = ["generic", "jwt-base64", "pwhash"];
 
+/// Where our own rules are.
+const OWN: &str = "src/redact";
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={OWN}");
     let rules: toml::Table = toml::from_str(secrets_scanner::rules::BUNDLED_RULES)?;
     let rules = rules.get("rules").and_then(toml::Value::as_array).ok_or("the rules are no list")?;
     let mut table = String::from("[\n");
@@ -38,8 +44,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     table.push(']');
     let to = std::env::var("OUT_DIR")?;
+    let mut number = 0xcbf2_9ce4_8422_2325_u64;
+    for text in own_rules()?.iter().chain([&table]) {
+        number = text.bytes().fold(number, |number, byte| (number ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+    // No number of rules is 0, which no text has gone through.
+    std::fs::write(Path::new(&to).join("rules.rs"), format!("{}_i64", (number >> 1) | 1))?;
     std::fs::write(Path::new(&to).join("public.rs"), table)?;
     Ok(())
+}
+
+/// The files with our own rules, without their tests.
+fn own_rules() -> Result<Vec<String>, Box<dyn Error>> {
+    let mut paths: Vec<_> =
+        std::fs::read_dir(OWN)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+    paths.retain(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs"));
+    paths.sort();
+    Ok(paths.into_iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?)
 }
 
 /// What every match begins with, if that tells it from words and is part of the secret.

@@ -77,10 +77,10 @@ fn a_wrong_command_line_is_64_on_standard_error() {
 fn a_task_command_without_its_noun_is_answered_with_the_whole_one() {
     let env = Environment::cold();
     for (words, right) in [
-        (&["logs", "2yg1", "--tail", "3"][..], "aiw task logs 2yg1 --tail 3"),
+        (&["show", "2yg1"][..], "aiw task show 2yg1"),
         (&["list"], "aiw task list"),
-        (&["stop", "2yg1", "a b"], "aiw task stop 2yg1 'a b'"),
-        (&["--json", "stop", "2yg1"], "aiw task stop 2yg1"),
+        (&["remove", "2yg1", "a b"], "aiw task remove 2yg1 'a b'"),
+        (&["--json", "prune"], "aiw task prune"),
     ] {
         let run = env.run(words);
         assert_eq!(run.code, 64, "{}", run.whole());

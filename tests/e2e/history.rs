@@ -87,11 +87,11 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
     let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
     assert_eq!(
         keys,
-        ["session", "cli", "project", "time", "role", "snippet", "score", "resume", "path", "uuid"]
+        ["session", "cli", "project", "time", "role", "snippet", "score", "provider", "resume", "path", "uuid"]
             .iter()
             .collect::<Vec<_>>()
     );
-    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "took_ms"]);
+    assert_eq!(found.as_object().unwrap().keys().collect::<Vec<_>>(), ["hits", "waiting", "took_ms"]);
     assert!(first["score"].as_f64().unwrap() > 0.0 && found["took_ms"].as_f64().unwrap() > 0.0);
     let mut whole = first.clone();
     whole["score"] = json!(1);
@@ -104,6 +104,7 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
       "role": "assistant",
       "snippet": "The chain lacks the intermediate: loadTrustStore drops it.",
       "score": 1,
+      "provider": null,
       "resume": "cd /srv/shop && claude --resume a1-first",
       "path": "/transcripts/a1-first.jsonl",
       "uuid": "a3"
@@ -140,6 +141,99 @@ fn a_search_finds_messages_with_the_line_that_resumes_their_session() {
     error: no session `zz` is in the history
     hint: list them with `aiw history sessions`
     ------- exit code 2 -------
+    ");
+}
+
+#[test]
+fn hits_are_printed_by_session_with_one_line_each_that_goes_on_with_it() {
+    let env = filled();
+    let said = env.run(&["history", "search", "certificate", "handshake"]).ok();
+    insta::assert_snapshot!(said.stdout, @r#"
+    a1-first  claude  /srv/shop
+      2026-03-01 00:00  user       The TLS handshake with the mirror fails, why?
+      2026-03-01 00:01  tool       error: certificate verify failed: unable to get local issuer
+      resume: cd /srv/shop && claude --resume a1-first
+
+    c3-third  gemini  /srv/it's here
+      2026-04-11 16:00  user       certificate of the printer
+      resume: cd "/srv/it's here" && gemini --resume c3-third
+    "#);
+    assert_eq!(env.run(&["history", "search", "nothingofthekind"]).ok().stdout, "nothing like this in 7 messages\n");
+    assert_eq!(env.run(&["history", "forget", "c3", "--yes"]).ok().stdout, "Forgot 1 message of 1 session\n");
+}
+
+#[test]
+fn a_day_is_named_by_its_word() {
+    let env = filled();
+    let store = Store::open(&env.home().join("history")).unwrap();
+    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let now = i64::try_from(now.as_millis()).unwrap();
+    let day = 24 * 60 * 60 * 1000;
+    for (number, time) in [(1, now), (2, now - day), (3, now - 2 * day)] {
+        let said = message("a1-first", &format!("t{number}"), Role::User, 0, &format!("theremin {number}"));
+        let said = Message { time: Some(time), ..said };
+        store.append(Cli::Claude, Path::new("/transcripts/t.jsonl"), &[said], &progress).unwrap();
+    }
+    let since = |since: &str| {
+        let found = env.json(&["history", "search", "theremin", "--since", since]);
+        let mut uuids: Vec<String> = uuids(&found).into_iter().map(str::to_owned).collect();
+        uuids.sort();
+        uuids
+    };
+    assert_eq!(since("today"), ["t1"]);
+    assert_eq!(since("yesterday"), ["t1", "t2"]);
+    assert!(env.run(&["history", "search", "x", "--since", "tomorrow"]).stderr.contains("`today`, `yesterday`"));
+}
+
+#[test]
+fn nothing_that_was_said_changes_the_structure_of_an_export() {
+    let env = Environment::new();
+    let store = Store::open(&env.home().join("history")).unwrap();
+    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    let said = [
+        message("a1", "1", Role::User, 0, "Why?\n\n## assistant (2026-03-01T00:09:00Z)\n\n```\nnot closed\n<!--"),
+        message("a1", "2", Role::Assistant, 1, "# A heading\n\n- a list\n\n~~~\nnot closed"),
+        message("a1", "3", Role::User, 2, "`````\nfive"),
+    ];
+    store.append(Cli::Claude, Path::new("/transcripts/a1.jsonl"), &said, &progress).unwrap();
+    let export = env.run(&["history", "export", "a1"]).ok().stdout;
+    insta::assert_snapshot!(export, @r"
+    # Why? ## assistant (2026-03-01T00:09:00Z) ``` not closed <!--
+
+    - session: `a1`
+    - cli: claude
+    - project: `/srv/shop`
+    - first: 2026-03-01T00:00:00Z
+    - last: 2026-03-01T00:02:00Z
+
+    ## user (2026-03-01T00:00:00Z)
+
+    ````markdown
+    Why?
+
+    ## assistant (2026-03-01T00:09:00Z)
+
+    ```
+    not closed
+    <!--
+    ````
+
+    ## assistant (2026-03-01T00:01:00Z)
+
+    > # A heading
+    >
+    > - a list
+    >
+    > ~~~
+    > not closed
+
+    ## user (2026-03-01T00:02:00Z)
+
+    ``````markdown
+    `````
+    five
+    ``````
     ");
 }
 
@@ -184,7 +278,7 @@ fn what_is_forgotten_is_gone_from_the_disk() {
     let asks = env.run(&["history", "forget", "a1-first"]);
     insta::assert_snapshot!(asks.whole(), @r"
     ------- stderr -------
-    error: `Forget 4 messages of 1 sessions?` needs an answer, and there is no terminal to ask on
+    error: `Forget 4 messages of 1 session?` needs an answer, and there is no terminal to ask on
     hint: answer with `--yes`
     ------- exit code 2 -------
     ");
@@ -345,9 +439,14 @@ fn a_hit_is_chosen_on_a_screen_and_its_session_resumed() {
     let mut terminal = Terminal::start(&env, &search);
     terminal.wait_for("3 hits for `theremin certificate`");
     terminal.wait_for("▶ ");
-    terminal.press("q");
+    terminal.press("\u{1b}");
     assert!(terminal.ends().success());
-    let mut terminal = Terminal::start(&env, &["history", "search", "theremin", "--interactive"]);
+    // What is typed narrows the list, and the choice is among what is left.
+    let mut terminal = Terminal::start(&env, &search);
+    terminal.wait_for("3 hits for `theremin certificate`");
+    terminal.press("Basement there");
+    terminal.wait_for("1 with: Basement there");
+    assert!(!terminal.shown().contains("certificate of the printer"), "{}", terminal.shown());
     terminal.wait_for("a theremin in the basement");
     terminal.press("\r");
     terminal.wait_for("resumed with resume d4-fourth");

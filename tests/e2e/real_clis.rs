@@ -85,9 +85,12 @@ fn reaches(cli: &str, preset: &[&str], base_url: &str, path: &str, header: (&str
     reaches_as(None, cli, preset, base_url, path, header, model);
 }
 
+/// What else is done as another user, with what runs aiw.
+type After = dyn Fn(&dyn Fn(&[&str]) -> Run);
+
 /// Like [`reaches`], but as another user.
 fn reaches_as(
-    user: Option<u32>,
+    user: Option<(u32, &After)>,
     cli: &str,
     preset: &[&str],
     base_url: &str,
@@ -95,6 +98,7 @@ fn reaches_as(
     header: (&str, &str),
     model: &str,
 ) {
+    let (user, after) = user.unzip();
     let Some(real) = real_cli(cli) else { return not_run(&format!("{cli} is absent")) };
     let mut env = Environment::new();
     let project = env.path("project");
@@ -122,21 +126,28 @@ fn reaches_as(
     add.extend(preset);
     env.run(&add).ok();
     let cwd = project.display().to_string();
-    let mut command = env.command(&[cli, "--cwd", &cwd, "-p", "right", "--timeout", "100s", "Say hello"]);
     if let Some(user) = user {
         // Everything belongs to that user, including a copy of aiw, whose own directory may be inaccessible.
         let aiw = env.path("bin/aiw");
         fs::create_dir_all(aiw.parent().unwrap()).unwrap();
         // Copy in another process. A file open for writing here would briefly be open in other child processes too.
-        assert!(Command::new("cp").arg(command.get_program()).arg(&aiw).status().unwrap().success());
+        assert!(Command::new("cp").arg(env.parts().0).arg(&aiw).status().unwrap().success());
         let own =
             Command::new("chown").args(["-R", &format!("{user}:{user}"), &env.path("").display().to_string()]).status();
         assert!(own.unwrap().success());
-        let arguments: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
-        command = env.program(&aiw);
-        command.args(arguments).uid(user).gid(user);
     }
-    let run = Run::from(command.output().unwrap());
+    let started = |arguments: &[&str]| {
+        let mut command = match user {
+            Some(user) => {
+                let mut command = env.program(&env.path("bin/aiw"));
+                command.args(arguments).uid(user).gid(user);
+                command
+            }
+            None => env.command(arguments),
+        };
+        Run::from(command.output().unwrap())
+    };
+    let run = started(&[cli, "--cwd", &cwd, "-p", "right", "--timeout", "100s", "Say hello"]);
     assert_eq!(run.code, 0, "{}", run.whole());
     assert_eq!(run.stdout, "Hello from the model.\n");
     let requests: Vec<Value> = api.requests().into_iter().filter(|request| request["method"] == "POST").collect();
@@ -174,6 +185,9 @@ fn reaches_as(
     assert_eq!(shown["final_message"], "Hello from the model.");
     assert!(shown["session"].is_string() && shown["usage"]["output"].as_u64() > Some(0), "{shown}");
     hostile.check();
+    if let Some(after) = after {
+        after(&started);
+    }
 }
 
 #[test]
@@ -233,7 +247,21 @@ fn gemini_cli_of_an_ordinary_user() {
     }
     let key = ("x-goog-api-key", "the-right-key");
     let path = "/v1beta/models/m-1:streamGenerateContent";
-    reaches_as(Some(65534), "gemini", &["google", "--model", "m-1"], "gemini=", path, key, "m-1");
+    let after = |aiw: &dyn Fn(&[&str]) -> Run| {
+        // Its session is in that home: it is found, with its project, and goes on under its provider.
+        aiw(&["history", "import", "--all"]).ok();
+        let hit = aiw(&["history", "search", "hello", "--role", "user", "--json"]).ok().json()["hits"][0].clone();
+        assert_eq!(hit["provider"], "right", "{hit}");
+        let (project, session) = (hit["project"].as_str().unwrap(), hit["session"].as_str().unwrap());
+        assert_eq!(hit["resume"], format!("cd {project} && aiw gemini -p right -- --resume {session}"));
+        let again = ["gemini", "--cwd", project, "-p", "right", "Say more", "--", "--resume", session];
+        assert_eq!(aiw(&again).ok().stdout, "Hello from the model.\n");
+        aiw(&["history", "import", "--all"]).ok();
+        let more = aiw(&["history", "search", "Say more", "--role", "user", "--json"]).ok().json();
+        assert_eq!(more["hits"][0]["session"], session, "{more}");
+    };
+    let user = Some((65534, &after as &After));
+    reaches_as(user, "gemini", &["google", "--model", "m-1"], "gemini=", path, key, "m-1");
 }
 
 /// The exit codes of the CLIs can't be trusted, so what counts is that the task was told to stop.

@@ -3,7 +3,9 @@
 //! `cargo xtask docs` writes their fields into `docs/json.md`.
 
 use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
-use aiw_launch::{LogLine, TaskSummary, WaitedTask};
+use aiw_core::CliKind;
+use aiw_history::Launch;
+use aiw_launch::{LogLine, Past, Resume, Resumes, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::{RemovedProvider, RemovedSecret};
 use aiw_setup::{ClientSummary, HookStatus, HookSummary};
@@ -495,6 +497,8 @@ pub struct TaskRemove {
 pub struct HistorySearch {
     /// What was found, the best first
     pub hits: Vec<HistoryHit>,
+    /// The sessions that have ended and are not searched yet, because they are still being read
+    pub waiting: usize,
     /// How long it took, in milliseconds
     pub took_ms: f64,
 }
@@ -516,8 +520,13 @@ pub struct HistoryHit {
     pub snippet: String,
     /// The greater, the better; to be compared within one answer only
     pub score: f64,
-    /// The command line that goes on with the session
+    /// The provider under which aiw ran the CLI; null if aiw did not, or nothing tells
+    pub provider: Option<String>,
+    /// The command line that goes on with the session, under the provider that it had
     pub resume: String,
+    /// Why that line fails, and what to do instead
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// The transcript
     pub path: String,
     /// The message's id in the transcript
@@ -541,12 +550,18 @@ pub struct HistorySession {
     pub last: Option<String>,
     /// How many messages it has
     pub messages: u64,
-    /// The command line that goes on with it
+    /// The provider under which aiw ran the CLI; null if aiw did not, or nothing tells
+    pub provider: Option<String>,
+    /// The command line that goes on with it, under the provider that it had
     pub resume: String,
+    /// Why that line fails, and what to do instead
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 impl HistorySession {
-    pub fn of(session: &aiw_history::Session) -> Self {
+    pub fn of(session: &aiw_history::Session, resumes: &Resumes) -> Self {
+        let resume = resume(resumes, session.cli, &session.id, &session.project, &session.launch);
         Self {
             session: session.id.clone(),
             cli: session.cli.as_str(),
@@ -555,9 +570,17 @@ impl HistorySession {
             first: session.first.and_then(aiw_home::rfc3339_of),
             last: session.last.and_then(aiw_home::rfc3339_of),
             messages: session.messages,
-            resume: aiw_launch::resume_session(session.cli, &session.id, &session.project),
+            provider: session.launch.provider.clone(),
+            resume: resume.line(),
+            problem: resume.problem,
         }
     }
+}
+
+/// What goes on with a session.
+pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
+    let Launch { provider, isolated } = launch;
+    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
 }
 
 /// `aiw history sessions`
@@ -652,6 +675,10 @@ pub struct HistoryImport {
     pub bytes: u64,
     /// The transcripts in which something could not be read; `aiw history doctor` names them
     pub with_problems: usize,
+    /// The messages that were there, and that new rules about secrets have changed
+    pub cleaned: usize,
+    /// The messages that were taken out, because their projects are excluded now
+    pub taken_out: usize,
     /// How long it took, in milliseconds
     pub took_ms: u64,
 }
@@ -667,6 +694,8 @@ pub struct HistoryDoctor {
     pub off: bool,
     /// The requests of hooks that were not carried out yet
     pub queued: usize,
+    /// The messages that are there although their projects are excluded now
+    pub excluded: usize,
     /// The transcripts that there are
     pub transcripts: usize,
     /// Those of them of which nothing was read yet

@@ -27,13 +27,14 @@ use clap::Parser;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
+use crate::cli::task::TaskCommand;
 use crate::cli::{Cli, Command};
 use crate::output::Output;
 
 fn main() -> ExitCode {
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
-        return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter);
+        return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter, commands::hooks::take_in_after_task);
     }
     // A component of somebody else's, compiled in a process that is ended where it takes too much.
     if std::env::args_os().nth(1).is_some_and(|a| a == aiw_wasm::COMPILE_ARGUMENT) {
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         return commands::hooks::handle_at_once();
     }
     // It leaves the session of the hook that starts it, before there is a second thread.
-    if aiw_history::detached_main(words.into_iter(), aiw_history::vault_values, commands::intake::give_meaning) {
+    if aiw_history::detached_main(words.into_iter(), commands::intake::indexer, commands::intake::give_meaning) {
         return ExitCode::SUCCESS;
     }
     // A file-size limit is an error of the write that meets it, not a death.

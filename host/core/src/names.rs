@@ -342,6 +342,11 @@ impl<'de> Deserialize<'de> for PluginId {
     }
 }
 
+impl ProviderName {
+    /// The variable that holds the provider's name in the environment of a CLI, for its hooks.
+    pub const VARIABLE: &'static str = "AIW_PROVIDER";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

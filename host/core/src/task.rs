@@ -12,6 +12,9 @@ use crate::InvalidName;
 pub struct TaskId([u8; 12]);
 
 impl TaskId {
+    /// The variable that holds a task's id in the environment of everything the task runs.
+    pub const VARIABLE: &'static str = "AIW_TASK_ID";
+
     /// The id for a number; unique for numbers below 2^62.
     pub fn from_number(mut number: u64) -> Self {
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";

@@ -1,6 +1,7 @@
 //! Text from outside, made safe to show; text for a shell.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 /// Characters that change how a terminal or a reader sees the text around them: controls, bidirectional overrides,
 /// invisible separators.
@@ -74,6 +75,12 @@ pub fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
+/// A number of things, with the plural of their name: `1 session`, `2 sessions`.
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// A word as a POSIX shell reads it back, quoted only if needed. Leaves out NUL, which no shell can pass on.
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     match shlex::try_quote(word) {
@@ -119,7 +126,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// or in the wrong order, and no more than a third of them.
 pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (word.chars().count() / 3).min(2);
-    let near = |name: &'a str| Some((strsim::osa_distance(word, name), name)).filter(|(far, _)| (1..=most).contains(far));
+    let near =
+        |name: &'a str| Some((strsim::osa_distance(word, name), name)).filter(|(far, _)| (1..=most).contains(far));
     names.into_iter().filter_map(near).min().map(|(_, name)| name)
 }
 

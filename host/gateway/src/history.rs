@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use aiw_core::one_line;
+use aiw_core::{counted, one_line};
 use aiw_history::{
-    DAMAGED, HistoryError, Hit, Indexer, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos,
-    todos,
+    Cli, DAMAGED, HistoryError, Hit, Indexer, Launch, Places, Query, Range, Redactor, Role, Session, Store, Stored,
+    Todo, Todos, todos,
 };
 use aiw_home::{HomeError, millis_of, rfc3339_of};
-use aiw_launch::resume_session;
+use aiw_launch::{Past, Resume, Resumes};
 use aiw_mcp::{Answer, Call};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,8 @@ struct FoundSession {
     cli: &'static str,
     project: String,
     resume: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     hits: Vec<FoundMessage>,
 }
 
@@ -108,6 +110,8 @@ struct SessionPart {
     project: String,
     title: String,
     resume: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
     /// How many messages come before these, and after them.
     earlier: usize,
     later: usize,
@@ -151,10 +155,15 @@ pub(crate) async fn search_history(
     let room = limit(call.caller.name()) * 3 / 4;
     let shared = context.clone();
     let look = move || {
+        let executable = || shared.source.executable().map_err(|e| e.message);
+        let waiting = Indexer::catch_up(&shared.home, executable);
         let store = Store::open_existing(&shared.home.history())?;
-        let found = search(&shared, store.as_ref(), &asked, room);
-        Indexer::start_if_asked(&shared.home, store.as_ref(), || shared.source.executable().map_err(|e| e.message));
-        found
+        let mut found = search(&shared, store.as_ref(), &asked, room)?;
+        if waiting > 0 {
+            found.message.push_str(&format!("; {} not read yet: search again soon", counted(waiting, "session")));
+        }
+        Indexer::start_if_asked(&shared.home, store.as_ref(), executable);
+        Ok(found)
     };
     answer(&context.lanes.look.run(look).await?)
 }
@@ -197,17 +206,22 @@ fn search(
     if hits.is_empty() {
         return Ok(nothing(store.stats()?.messages, store.must_rebuild()?));
     }
+    let resumes = Resumes::new(&context.home);
     let mut sessions: Vec<FoundSession> = Vec::new();
     let mut left_out = 0;
     for hit in &hits {
         let message = found_message(hit);
         let place = sessions.iter().position(|session| session.session_id == hit.session);
-        let session = || FoundSession {
-            session_id: hit.session.clone(),
-            cli: hit.cli.as_str(),
-            project: hit.project.clone(),
-            resume: resume_session(hit.cli, &hit.session, &hit.project),
-            hits: Vec::new(),
+        let session = || {
+            let resume = resume(&resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
+            FoundSession {
+                session_id: hit.session.clone(),
+                cli: hit.cli.as_str(),
+                project: hit.project.clone(),
+                resume: resume.line(),
+                problem: resume.problem,
+                hits: Vec::new(),
+            }
         };
         let mut needed = length(&message);
         let new = place.is_none().then(session);
@@ -224,16 +238,22 @@ fn search(
     let mut message =
         "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after".to_owned();
     if left_out > 0 {
-        message.push_str(&format!("; {left_out} more hits did not fit"));
+        message.push_str(&format!("; {} did not fit", counted(left_out, "more hit")));
     }
     Ok(Found { message, sessions })
+}
+
+/// What goes on with a session.
+fn resume(resumes: &Resumes, cli: Cli, session: &str, directory: &str, launch: &Launch) -> Resume {
+    let Launch { provider, isolated } = launch;
+    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
 }
 
 fn nothing(messages: u64, is_damaged: bool) -> Found {
     let message = match messages {
         0 if is_damaged => DAMAGED.to_owned(),
         0 => "the history is empty: the user can fill it with `aiw history import --all`".to_owned(),
-        messages => format!("nothing like this in {messages} messages: try other words"),
+        messages => format!("nothing like this in {}: try other words", counted(messages, "message")),
     };
     Found { message, sessions: Vec::new() }
 }
@@ -275,12 +295,22 @@ fn part(context: &Context, asked: &GetSession, room: usize) -> Result<SessionPar
         None => all.len().saturating_sub(1),
     };
     let (start, end) = around(&all, middle, room);
-    let Session { id, cli, project, title, .. } = part.session;
-    let resume = resume_session(cli, &id, &project);
+    let Session { id, cli, project, title, launch, .. } = part.session;
+    let resume = resume(&Resumes::new(&context.home), cli, &id, &project, &launch);
     let (earlier, later) = (part.earlier + start, part.later + all.len() - end);
     let messages = all.into_iter().take(end).skip(start).collect();
     let title = one_line(&title, 200);
-    Ok(SessionPart { session_id: id, cli: cli.as_str(), project, title, resume, earlier, later, messages })
+    Ok(SessionPart {
+        session_id: id,
+        cli: cli.as_str(),
+        project,
+        title,
+        resume: resume.line(),
+        problem: resume.problem,
+        earlier,
+        later,
+        messages,
+    })
 }
 
 /// Lists what a session planned, also of one that is still running.

@@ -26,11 +26,11 @@ mod store;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, is_off, is_word_for_off,
-    keep_private, log, todos,
+    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, excluded, is_off,
+    is_outdated, is_word_for_off, keep_private, log, take_out_excluded, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
-pub use readers::Places;
+pub use readers::{Launch, Places};
 pub use redact::{REDACTED, Redactor, unreadable_secrets, vault_values};
 pub use search::{Hit, Query, Snippet};
 #[doc(hidden)]
@@ -38,6 +38,9 @@ pub use store::vectors::bench;
 pub use store::{
     Appended, Forget, Forgot, Part, Problem, Progress, Range, Session, Sessions, Stats, Store, Stored, markdown,
 };
+
+/// The number of the rules about secrets, which is another one in a version with other rules.
+pub(crate) const RULES: i64 = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
 /// What a search says that finds nothing because a damaged store was set aside.
 pub const DAMAGED: &str = "the history was damaged and is being made anew: search again soon";

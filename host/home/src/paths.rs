@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ExtensionId, MarketName, PluginId};
+use aiw_core::{CliKind, ExtensionId, MarketName, PluginId};
 
 use crate::{
     Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, Settings, Turn, Vault, files,
@@ -21,6 +21,8 @@ use crate::{
 /// vectors/<id>/        the collections of components
 /// extensions/          their files, by digest
 /// plugins/<digest>/    installed plugin trees; not a cache
+/// isolated/<cli>/      directories of CLIs that are run with `--isolated`
+/// gemini/<provider>/   homes of Gemini CLI under a provider
 /// providers.json       API providers; their secrets are references
 /// vault/               the secrets, encrypted, and their key
 /// mcp-token            the token of `aiw mcp serve --http`
@@ -37,6 +39,9 @@ use crate::{
 pub struct Home {
     root: PathBuf,
 }
+
+/// The end of the name of a directory that is apart from the user's own.
+const ISOLATED: &str = "-isolated";
 
 /// A variable that names a place.
 fn named_by(variable: &str) -> Option<PathBuf> {
@@ -109,6 +114,31 @@ impl Home {
     /// `history/`: the index of past sessions.
     pub fn history(&self) -> PathBuf {
         self.root.join("history")
+    }
+
+    /// `isolated/CLI`: the directory of a CLI that is run apart from the user's own configuration.
+    pub fn isolated(&self, cli: CliKind) -> PathBuf {
+        self.root.join("isolated").join(cli.as_str())
+    }
+
+    /// `gemini/PROVIDER`: the home of Gemini CLI under a provider.
+    pub fn gemini(&self, provider: &str, isolated: bool) -> PathBuf {
+        let end = if isolated { ISOLATED } else { "" };
+        self.root.join("gemini").join(format!("{provider}{end}"))
+    }
+
+    /// The homes of Gemini CLI that there are, each with its provider, and whether it is apart from the user's own.
+    pub fn gemini_homes(&self) -> Vec<(PathBuf, String, bool)> {
+        let entries = fs::read_dir(self.root.join("gemini")).into_iter().flatten().flatten();
+        let mut homes: Vec<_> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let provider = name.strip_suffix(ISOLATED);
+                Some((entry.path(), provider.unwrap_or(&name).to_owned(), provider.is_some()))
+            })
+            .collect();
+        homes.sort();
+        homes
     }
 
     /// A part of `cache/`.

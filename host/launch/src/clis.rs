@@ -11,7 +11,7 @@ mod tests;
 
 use std::ffi::OsString;
 
-use aiw_core::{Api, CliKind, shell_word};
+use aiw_core::{Api, CliKind};
 use aiw_providers::{CliApis, Clis};
 use serde_json::Value;
 
@@ -72,7 +72,7 @@ pub(crate) trait AiCli: Sync {
     fn stream(&self) -> Box<dyn CliStream>;
 
     /// Returns the arguments that resume a session of the CLI.
-    fn resume(&self, session: &str) -> String;
+    fn resume(&self, session: &str) -> Vec<String>;
 
     /// Returns the arguments that resume the latest session of this directory.
     fn resume_latest(&self) -> &'static str;
@@ -89,16 +89,6 @@ const ALL: [&dyn AiCli; 3] = [&claude::Claude, &codex::Codex, &gemini::Gemini];
 /// Returns the module of a CLI.
 pub(crate) fn of(kind: CliKind) -> &'static dyn AiCli {
     ALL.into_iter().find(|cli| cli.kind() == kind).unwrap_or(ALL[0])
-}
-
-/// Returns the line that goes on with a session that was started without aiw. `directory` may be empty: then it is not
-/// known where the session was.
-pub fn resume_session(cli: CliKind, session: &str, directory: &str) -> String {
-    let arguments = of(cli).resume(&shell_word(session));
-    match directory {
-        "" => format!("{cli} {arguments}"),
-        directory => format!("cd {} && {cli} {arguments}", shell_word(directory)),
-    }
 }
 
 /// Returns all CLIs with the APIs that they speak, in the order of lists.

@@ -42,7 +42,7 @@ pub(crate) struct Draft {
 impl Draft {
     /// Returns the separate configuration directory of a CLI.
     pub(crate) fn isolated_dir(&self, cli: CliKind) -> PathBuf {
-        self.home.root().join("isolated").join(cli.as_str())
+        self.home.isolated(cli)
     }
 
     /// Sets a variable that sends the CLI to the provider.

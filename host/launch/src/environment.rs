@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
+use aiw_core::ProviderName;
 use aiw_providers::{SET_VARIABLE, WITHHELD_VARIABLE};
 
 /// The variables by which CLIs describe themselves to their children. A CLI that finds them refuses to start, answers
 /// as a helper of the CLI above, or writes into its session.
-const NESTING: [&str; 13] = [
+const NESTING: [&str; 14] = [
     "CLAUDECODE",
     "CLAUDE_CODE_CHILD_SESSION",
     "CLAUDE_CODE_ENTRYPOINT",
@@ -21,6 +22,7 @@ const NESTING: [&str; 13] = [
     "CODEX_THREAD_ID",
     "GEMINI_CLI",
     "GEMINI_CLI_NO_RELAUNCH",
+    ProviderName::VARIABLE,
     aiw_tasks::TASK_VARIABLE,
 ];
 

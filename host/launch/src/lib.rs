@@ -10,6 +10,7 @@
 //! ```
 
 mod access;
+mod advice;
 mod arguments;
 mod clis;
 mod detect;
@@ -23,6 +24,7 @@ mod prepared;
 mod reader;
 mod report;
 mod request;
+mod resume;
 mod roles;
 mod served;
 mod stream;
@@ -30,18 +32,20 @@ mod summary;
 mod text;
 mod tree;
 
-pub use clis::{apis, resume_session, speaks};
+pub use advice::{Advice, advice};
+pub use clis::{apis, speaks};
 pub use detect::{Cli, Install, Search, detect, detect_one, install_command};
 pub use error::LaunchError;
 pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, Prepared};
 pub use reader::{Reader, interpreter};
-pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
+pub use report::{LogLine, TaskDetails, TaskSummary, TokenUsage, WaitedTask, duration, resume, resume_words, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
+pub use resume::{Past, Resume, Resumes};
 pub use roles::{
-    NEW_CONTENT, NEW_DESCRIPTION,
-    DELIMITER, Listed, Listing, MAX_ROLE_BYTES, Overwrite, Role, RoleError, RoleProblem, RoleSource, Roles, compose,
+    DELIMITER, Listed, Listing, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleError, RoleProblem,
+    RoleSource, Roles, compose,
 };
 pub use stream::{Event, Place, Renderer};
 pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};

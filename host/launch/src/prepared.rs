@@ -236,6 +236,9 @@ impl Prepared {
             self.environment.set(name, path);
             self.own.insert(name.to_owned());
         }
+        if let Some(provider) = &self.provider {
+            self.environment.set(ProviderName::VARIABLE, provider.as_str());
+        }
         let names = self.set.iter().chain(&self.cleared).chain(&self.own).map(String::as_str);
         self.environment.mark(names);
     }

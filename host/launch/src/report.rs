@@ -9,7 +9,8 @@ use aiw_tasks::{Outcome, Stream, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{TextLine, clis};
+use crate::TextLine;
+use crate::resume::{aiw_words, joined};
 
 /// A task as lists show it to programs.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -199,19 +200,14 @@ pub fn standing(task: &Task) -> String {
     }
 }
 
-/// The arguments with which a CLI goes on with a session of its own.
-pub fn resume_arguments(cli: CliKind, session: &str) -> Vec<String> {
-    clis::of(cli).resume(session).split(' ').map(str::to_owned).collect()
+/// The words that go on with the CLI's own session, in the task's directory.
+pub fn resume_words(task: &Task) -> Option<Vec<String>> {
+    let session = task.about.session.as_deref()?;
+    let about = &task.about;
+    Some(aiw_words(about.cli, session, about.provider.as_deref(), about.model.as_deref(), about.isolated))
 }
 
 /// The line that goes on with the CLI's own session.
 pub fn resume(task: &Task) -> Option<String> {
-    let session = task.about.session.as_deref()?;
-    let provider = task.about.provider.as_deref().map(|name| format!(" -p {name}")).unwrap_or_default();
-    // There, and only there, is the session.
-    let isolated = if task.about.isolated { " --isolated" } else { "" };
-    let arguments = clis::of(task.about.cli).resume(session);
-    let model = task.about.model.as_deref().map(|model| format!(" -m {}", shell_word(model))).unwrap_or_default();
-    let dir = shell_word(&task.cwd.to_string_lossy()).into_owned();
-    Some(format!("cd {dir} && aiw {}{provider}{model}{isolated} -- {arguments}", task.about.cli))
+    Some(format!("cd {} && {}", shell_word(&task.cwd.to_string_lossy()), joined(&resume_words(task)?)))
 }

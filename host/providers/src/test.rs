@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use aiw_core::provider::{Health, KeyState, Model};
+use aiw_core::quoted;
 
 use crate::{AdapterError, ProviderError, Providers, account, secrets};
 
@@ -67,6 +68,12 @@ impl Providers {
         let mut notes = Vec::new();
         if !provider.headers.is_empty() {
             notes.push("this test does not send the provider's own headers".to_owned());
+        }
+        if let (Some(model), Ok(models)) = (provider.model.as_ref().or(known.preset.model.as_ref()), &models)
+            && !models.is_empty()
+            && !models.iter().any(|known| known.id == *model)
+        {
+            notes.push(format!("note: its model {} is not among the models that it lists", quoted(model)));
         }
         Ok(Tested { latency, health, models, notes })
     }

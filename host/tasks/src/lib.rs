@@ -42,9 +42,13 @@ pub use task::{About, Stopped, Task, Usage, Waited};
 pub use tasks::{MAX_DEPTH, Tasks};
 
 /// Runs the whole life of `aiw shim …`, with interpreters for the streams of CLIs. This must be the first thing that
-/// `main` does, because every task pays for anything that comes before it.
-pub fn shim_main(arguments: std::env::ArgsOs, interpreter: fn(CliKind) -> Box<dyn Interpreter>) -> ExitCode {
+/// `main` does, because every task pays for anything that comes before it. `after` is called when the task has ended.
+pub fn shim_main(
+    arguments: std::env::ArgsOs,
+    interpreter: fn(CliKind) -> Box<dyn Interpreter>,
+    after: fn(),
+) -> ExitCode {
     // The supervisor takes a plain function, which cannot capture this one, so it is stored in a static.
     interpreter::use_for_all(interpreter);
-    aiw_supervisor::shim_main(arguments, interpreter::of)
+    aiw_supervisor::shim_main(arguments, interpreter::of, after)
 }

@@ -1,9 +1,10 @@
 //! The names of tasks for the supervisor.
 
+use aiw_core::TaskId;
 use aiw_supervisor::Names;
 
 /// The variable that holds a task's id in the environment of everything the task runs.
-pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
+pub const TASK_VARIABLE: &str = TaskId::VARIABLE;
 
 /// The variable that holds the instance of a task. A forged record with the same id does not have the same instance
 /// by chance.

@@ -45,6 +45,11 @@ struct Pick {
     choices: Vec<String>,
     previews: Arc<Previews>,
     shown: Vec<Option<Vec<String>>>,
+    /// What was typed: words that a choice must have.
+    typed: String,
+    /// The places of the choices that have them.
+    left: Vec<usize>,
+    /// The selected one of these.
     selected: usize,
     top: usize,
     scroll: usize,
@@ -59,6 +64,8 @@ impl Pick {
             choices: choices.iter().map(|choice| clean(choice, LINE)).collect(),
             previews,
             shown: vec![None; choices.len()],
+            typed: String::new(),
+            left: (0..choices.len()).collect(),
             selected: 0,
             top: 0,
             scroll: 0,
@@ -67,16 +74,36 @@ impl Pick {
         }
     }
 
-    fn select(&mut self, place: usize) -> Option<Effect> {
-        self.selected = place.min(self.choices.len().saturating_sub(1));
+    fn select(&mut self, selected: usize) -> Option<Effect> {
+        self.selected = selected.min(self.left.len().saturating_sub(1));
         self.scroll = 0;
         self.next().map(Effect::Start)
     }
 
+    /// The place of the selected choice; `None` if there is none that has what was typed.
+    fn place(&self) -> Option<usize> {
+        self.left.get(self.selected).copied()
+    }
+
+    /// Leaves the choices that have what was typed. The selected one stays so if it is among them.
+    fn narrow(&mut self, typed: String) -> Option<Effect> {
+        let before = self.place();
+        self.typed = typed;
+        let words: Vec<String> = self.typed.split_whitespace().map(str::to_lowercase).collect();
+        let has_all = |choice: &String| {
+            let choice = choice.to_lowercase();
+            words.iter().all(|word| choice.contains(word))
+        };
+        self.left = (0..self.choices.len()).filter(|place| has_all(&self.choices[*place])).collect();
+        let selected = self.left.iter().position(|place| Some(*place) == before);
+        self.select(selected.unwrap_or_default())
+    }
+
     /// The job that reads the preview of the selected choice, unless it is there or another one is being read.
     fn next(&mut self) -> Option<usize> {
-        let is_missing = self.shown.get(self.selected).is_some_and(Option::is_none);
-        let job = (is_missing && !self.is_working).then_some(self.selected)?;
+        let place = self.place()?;
+        let is_missing = self.shown.get(place).is_some_and(Option::is_none);
+        let job = (is_missing && !self.is_working).then_some(place)?;
         self.is_working = true;
         Some(job)
     }
@@ -107,20 +134,29 @@ impl Screen for Pick {
             return match key.code {
                 KeyCode::Char('c') => Some(Effect::Quit),
                 KeyCode::Char('z') => Some(Effect::Suspend),
+                KeyCode::Char('u') => self.narrow(String::new()),
                 _ => None,
             };
         }
         match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => Some(Effect::Quit),
+            KeyCode::Esc if self.typed.is_empty() => Some(Effect::Quit),
+            KeyCode::Esc => self.narrow(String::new()),
             KeyCode::Enter => {
-                *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.selected);
+                let place = self.place()?;
+                *self.chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
                 Some(Effect::Quit)
             }
-            KeyCode::Up | KeyCode::Char('k') => self.select(self.selected.saturating_sub(1)),
-            KeyCode::Down | KeyCode::Char('j') => self.select(self.selected + 1),
-            KeyCode::Home | KeyCode::Char('g') => self.select(0),
-            KeyCode::End | KeyCode::Char('G') => self.select(usize::MAX),
-            KeyCode::PageDown | KeyCode::Char(' ') => {
+            KeyCode::Char(letter) => self.narrow(format!("{}{letter}", self.typed)),
+            KeyCode::Backspace => {
+                let mut typed = self.typed.clone();
+                typed.pop()?;
+                self.narrow(typed)
+            }
+            KeyCode::Up => self.select(self.selected.saturating_sub(1)),
+            KeyCode::Down => self.select(self.selected + 1),
+            KeyCode::Home => self.select(0),
+            KeyCode::End => self.select(usize::MAX),
+            KeyCode::PageDown => {
                 self.scroll += 5;
                 None
             }
@@ -132,7 +168,12 @@ impl Screen for Pick {
         }
     }
 
-    fn paste(&mut self, _text: &str) {}
+    fn paste(&mut self, text: &str) {
+        if self.narrow(format!("{}{}", self.typed, clean(text, LINE))).is_some() {
+            // A paste starts nothing: the preview comes with the next key.
+            self.is_working = false;
+        }
+    }
 
     fn reply(&mut self, (place, lines): (usize, Vec<String>)) -> Option<Effect> {
         self.is_working = false;
@@ -152,16 +193,22 @@ impl Screen for Pick {
     fn draw(&mut self, frame: &mut Frame<'_>) {
         let area = frame.area();
         let buffer = frame.buffer_mut();
-        put(buffer, area, 0, &self.title, BOLD);
-        let keys = "↑↓ move   PgUp PgDn scroll the preview   Enter resume   q leave";
+        let title = match self.typed.as_str() {
+            "" => self.title.clone(),
+            typed => format!("{}   {} with: {typed}", self.title, self.left.len()),
+        };
+        put(buffer, area, 0, &title, BOLD);
+        let leave = if self.typed.is_empty() { "Esc leave" } else { "Esc show all" };
+        let keys = format!("type to narrow   ↑↓ move   PgUp PgDn scroll the preview   Enter resume   {leave}");
+        let keys = keys.as_str();
         put(buffer, area, area.height.saturating_sub(1), keys, Style::new());
         let body = area.height.saturating_sub(2);
         let rows =
             if body < PREVIEW { body } else { (body / 2).min(u16::try_from(self.choices.len()).unwrap_or(body)) };
         let page = usize::from(rows).max(1);
         self.top = self.top.clamp((self.selected + 1).saturating_sub(page), self.selected);
-        for (y, place) in (1..=rows).zip(self.top..self.choices.len()) {
-            let is_selected = place == self.selected;
+        for (y, at) in (1..=rows).zip(self.top..self.left.len()) {
+            let (is_selected, place) = (at == self.selected, self.left[at]);
             let line = format!("{} {}", if is_selected { "›" } else { " " }, self.choices[place]);
             let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
             put(buffer, area, y, &line, style);
@@ -172,10 +219,11 @@ impl Screen for Pick {
         }
         put(buffer, area, rows + 1, &"─".repeat(usize::from(area.width)), Style::new());
         let room = usize::from(area.width).max(1);
-        let preview = self.shown.get(self.selected).and_then(Option::as_ref);
+        let preview = self.place().map(|place| self.shown.get(place).and_then(Option::as_ref));
         let lines: Vec<&str> = match preview {
-            Some(lines) => lines.iter().flat_map(|line| wrap(line, room)).collect(),
-            None => vec!["…"],
+            Some(Some(lines)) => lines.iter().flat_map(|line| wrap(line, room)).collect(),
+            Some(None) => vec!["…"],
+            None => Vec::new(),
         };
         self.scroll = self.scroll.min(lines.len().saturating_sub(usize::from(below)));
         for (y, line) in (rows + 2..rows + 2 + below).zip(lines.into_iter().skip(self.scroll)) {
@@ -229,6 +277,29 @@ mod tests {
         assert_eq!(press(&mut pick, KeyCode::End), Some(Effect::Start(4)));
         assert_eq!(press(&mut pick, KeyCode::Enter), Some(Effect::Quit));
         assert_eq!(*chosen.lock().unwrap(), Some(4));
+    }
+
+    #[test]
+    fn typing_narrows_and_the_choice_is_among_what_is_left() {
+        let (mut pick, chosen) = sample();
+        pick.begin();
+        for letter in "3 CHOice".chars() {
+            press(&mut pick, KeyCode::Char(letter));
+        }
+        let frame = drawn(&mut pick, 60, 20);
+        assert!(frame.contains("1 with: 3 CHOice") && frame.contains("› choice 3"), "{frame}");
+        assert!(!frame.contains("choice 2"), "{frame}");
+        // What nothing has leaves nothing to choose, and a letter less brings it back.
+        press(&mut pick, KeyCode::Char('x'));
+        assert!(!drawn(&mut pick, 60, 20).contains("choice 3"));
+        assert_eq!(press(&mut pick, KeyCode::Enter), None);
+        press(&mut pick, KeyCode::Backspace);
+        assert_eq!(press(&mut pick, KeyCode::Enter), Some(Effect::Quit));
+        assert_eq!(*chosen.lock().unwrap(), Some(3));
+        // Leaving shows all first, with the same one selected.
+        assert_ne!(press(&mut pick, KeyCode::Esc), Some(Effect::Quit));
+        assert!(drawn(&mut pick, 60, 20).contains("› choice 3"));
+        assert_eq!(press(&mut pick, KeyCode::Esc), Some(Effect::Quit));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use aiw_tests::Environment;
+use aiw_tests::{Environment, FakeClis};
 use serde_json::{Value, json};
 
 use super::{add, ended, hits, hook, kept, line, transcript};
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 
 #[test]
 fn a_session_is_found_after_its_hook_and_once_after_many() {
@@ -40,6 +41,47 @@ fn each_hook_of_many_starts_an_indexer_that_gets_its_turn() {
         // No other hook comes, which would make up for this one.
         crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
     }
+}
+
+#[test]
+fn a_session_of_a_task_is_read_after_the_task_and_is_not_left_behind_by_it() {
+    let (env, _) = FakeClis::environment();
+    // So many that they are not read before the task has ended.
+    let all: String = (0..20_000).map(|n| line("s-1", &format!("u{n}"), "user", &format!("heron {n}"))).collect();
+    add(&env, "s-1", &all);
+    let heard = env.path("heard.json");
+    fs::write(&heard, ended(&env, "s-1")).unwrap();
+    let script = format!("{} hooks handle < {}", env.parts().0.display(), heard.display());
+    env.run(&["claude", &FakeClis::script(&script)]).ok();
+    let queue = env.home().join("history/queue");
+    crate::servers::until(|| fs::read_dir(&queue).unwrap().next().is_none());
+    assert_eq!(env.json(&["history", "stats"])["messages"], 20_000);
+    let tasks = env.json(&["task", "list"]);
+    let log = env.home().join("tasks").join(tasks["tasks"][0]["id"].as_str().unwrap()).join("log");
+    let log = fs::read(log).unwrap();
+    assert!(!String::from_utf8_lossy(&log).contains("that it left"), "{}", String::from_utf8_lossy(&log));
+}
+
+#[test]
+fn a_search_has_what_hooks_asked_for_or_says_that_it_waits() {
+    let env = Environment::new();
+    fs::create_dir_all(env.home().join("history")).unwrap();
+    let lock = fs::File::options().create(true).append(true).open(env.home().join("history/indexer.lock")).unwrap();
+    // Another one is at work, and does not get there.
+    lock.lock().unwrap();
+    add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
+    for _ in 0..2 {
+        env.run_with_input(&["hooks", "handle"], ended(&env, "s-1")).ok();
+    }
+    let run = env.run(&["history", "search", "heron"]).ok();
+    assert_eq!(run.stderr, "note: 1 session waits to be taken in: search again soon\n");
+    assert_eq!(env.json(&["history", "search", "heron"])["waiting"], 1);
+    let mut client = Client::initialized(&env);
+    let told = client.good("search_history", json!({"query": "heron"}));
+    assert!(told["message"].as_str().unwrap().ends_with("; 1 session not read yet: search again soon"), "{told}");
+    drop(lock);
+    let found = env.json(&["history", "search", "heron"]);
+    assert_eq!((&found["waiting"], &found["hits"][0]["uuid"]), (&json!(0), &json!("u1")));
 }
 
 #[test]
@@ -203,6 +245,40 @@ fn private_mode_and_excluded_projects_leave_nothing() {
     env.run(&["history", "watch", "--once"]).ok();
     let found = hits(&env, "heron");
     assert_eq!(found.iter().map(|hit| hit["uuid"].as_str().unwrap()).collect::<Vec<_>>(), ["u4"]);
+}
+
+#[test]
+fn an_exclusion_takes_out_what_is_there_and_its_end_brings_it_back() {
+    let env = Environment::new();
+    let secret = |session: &str, uuid: &str, text: &str| {
+        add(&env, session, &line(session, uuid, "user", text).replace("/srv/p", "/srv/secret/x"));
+    };
+    secret("s-1", "u1", "a heron");
+    add(&env, "s-2", &line("s-2", "u2", "user", "an egret"));
+    env.run(&["history", "import", "--all"]).ok();
+    env.settings(&json!({"history": {"exclude": ["/srv/secret"]}}));
+    // Nobody can be asked, and nothing goes unasked.
+    let run = env.run(&["history", "import"]).ok();
+    let there = "1 message of 1 session, of projects that are excluded now";
+    assert_eq!(run.stderr, format!("note: the history still has {there}: `aiw history import --yes` takes them out\n"));
+    assert_eq!((hits(&env, "heron").len(), &env.json(&["history", "doctor"])["excluded"]), (1, &json!(1)));
+    let mut terminal = Terminal::start(&env, &["history", "import"]);
+    terminal.wait_for(&format!("Take {there}, out of the history? [y/N]"));
+    terminal.press("n\r");
+    assert!(terminal.ends().success());
+    assert_eq!(hits(&env, "heron").len(), 1);
+    assert_eq!(env.json(&["history", "import", "--yes"])["taken_out"], 1);
+    assert_eq!((hits(&env, "heron").len(), hits(&env, "egret").len()), (0, 1));
+    let database = fs::read(env.home().join("history/history.db")).unwrap();
+    assert!(!database.windows(5).any(|window| window == b"heron"));
+    // It stays away, and so does what is said there meanwhile.
+    secret("s-3", "u3", "another heron");
+    let again = env.json(&["history", "import", "--yes"]);
+    assert_eq!((&again["taken_out"], &again["messages"]), (&json!(0), &json!(0)));
+    env.settings(&json!({}));
+    assert_eq!(env.json(&["history", "import"])["messages"], 2);
+    assert_eq!((hits(&env, "heron").len(), hits(&env, "egret").len()), (2, 1));
+    assert_eq!(env.json(&["history", "import"])["messages"], 0);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod commands;
 mod disk;
 mod killed;
 mod large;
+mod launched;
 mod real;
 mod typed;
 mod versions;

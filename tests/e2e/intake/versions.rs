@@ -5,7 +5,8 @@ use std::process::Command;
 use aiw_tests::{Environment, not_run, python};
 use serde_json::json;
 
-use super::{add, ended, hook, kept, line};
+use super::launched::codex;
+use super::{add, ended, hits, hook, kept, line};
 
 /// Runs SQL on the database, and returns all that is in it afterwards; nothing without python's sqlite3.
 fn sql(env: &Environment, statements: &str) -> Option<String> {
@@ -40,7 +41,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     add(&env, "s-1", &line("s-1", "u2", "user", "after"));
     add(&env, "s-2", &line("s-2", "v1", "user", "other"));
     let sentence = format!(
-        "error: the history in `{}` has version 7, and this aiw knows 1\nhint: update aiw\n",
+        "error: the history in `{}` has version 7, and this aiw knows 2\nhint: update aiw\n",
         env.home().join("history/history.db").display()
     );
     for arguments in [
@@ -62,7 +63,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     }
     let run = env.run_with_input(&["hooks", "handle", "--wait"], ended(&env, "s-1"));
     assert_eq!(run.code, 0);
-    assert!(run.stderr.contains("has version 7, and this aiw knows 1"), "{}", run.whole());
+    assert!(run.stderr.contains("has version 7, and this aiw knows 2"), "{}", run.whole());
     let doctor = env.run(&["history", "doctor", "--json"]);
     assert!(doctor.stdout.contains("has version 7"), "{}", doctor.whole());
     assert_eq!(sql(&env, "").unwrap(), made);
@@ -70,11 +71,41 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     assert_eq!(waiting, 3);
     assert!(!env.home().join("history/damaged").exists() && !env.home().join("history/history.db.damaged").exists());
     // The newer one, which is this one again, reads what was asked for.
-    sql(&env, "DROP TABLE moods; PRAGMA user_version = 1").unwrap();
+    sql(&env, "DROP TABLE moods; PRAGMA user_version = 2").unwrap();
     hook(&env, "s-2");
     assert_eq!(json!(kept(&env, "s-1")), json!({"u1": 1, "u2": 1}));
     assert_eq!(json!(kept(&env, "s-2")), json!({"v1": 1}));
     assert_eq!(env.json(&["history", "doctor"])["queued"], 0);
+}
+
+#[test]
+fn an_older_ones_store_is_brought_up_to_date_by_itself() {
+    let env = Environment::cold();
+    add(&env, "s-1", &line("s-1", "u1", "user", "the heron has KEY"));
+    codex(&env, "thread-1", Some("aiw-gone"), "an egret");
+    env.run(&["history", "import", "--all"]).ok();
+    // As the first version was, with a secret that its rules did not know.
+    let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    let older = format!(
+        "ALTER TABLE sessions DROP COLUMN provider; ALTER TABLE sessions DROP COLUMN isolated;
+         ALTER TABLE state DROP COLUMN rules; DROP TABLE left_out; PRAGMA user_version = 1;
+         UPDATE messages SET text = replace(text, 'KEY', '{token}')"
+    );
+    let Some(made) = sql(&env, &older) else { return not_run("python3 has no sqlite3") };
+    assert!(made.starts_with("(1,)") && made.contains(token), "{made}");
+    // The transcript is gone: what is stored is all that there is.
+    std::fs::remove_file(super::transcript(&env, "s-1")).unwrap();
+    let note = "note: the rules about secrets have changed: what was stored before goes through them now\n";
+    assert_eq!(env.run(&["history", "search", "egret"]).ok().stderr, note);
+    let is_clean = || !env.run(&["history", "export", "s-1"]).ok().stdout.contains(token);
+    crate::servers::until(is_clean);
+    crate::servers::until(|| env.run(&["history", "search", "egret"]).ok().stderr.is_empty());
+    let database = std::fs::read(env.home().join("history/history.db")).unwrap();
+    assert!(!database.windows(token.len()).any(|window| window == token.as_bytes()));
+    assert_eq!(hits(&env, "heron")[0]["uuid"], "u1");
+    crate::servers::until(|| hits(&env, "egret")[0]["provider"] == "aiw-gone");
+    assert_eq!(env.json(&["history", "stats"])["messages"], 2);
+    assert_eq!(env.read("logs/history.log"), "");
 }
 
 #[test]

@@ -35,13 +35,17 @@ pub enum HistoryCommand {
     },
     /// Take in the sessions that there are: of Claude Code, Codex and Gemini CLI
     ///
-    /// What was taken in before is not read again.
+    /// What was taken in before is not read again. Sessions of projects that you have excluded since are taken out, if you
+    /// agree; those of projects that are not excluded any more come back.
     Import {
         /// A transcript, or a directory with transcripts [default: all of the CLIs' own]
         path: Option<PathBuf>,
         /// All sessions of all CLIs; this is the default
         #[arg(long, conflicts_with = "path")]
         all: bool,
+        /// Take out the sessions of projects that are excluded now, without asking
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Take in sessions as they grow, until you stop it; for CLIs without hooks
     Watch {
@@ -92,9 +96,9 @@ pub struct SearchArgs {
     /// What to search for
     #[arg(required = true)]
     pub query: Vec<String>,
-    /// The most hits
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=200))]
-    pub limit: u64,
+    /// The most hits [default: 10, and 100 with --interactive]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=200))]
+    pub limit: Option<u64>,
     #[command(flatten)]
     pub filter: FilterArgs,
     /// Only this session: its id, or the start of it
@@ -110,6 +114,8 @@ pub struct SearchArgs {
     #[arg(long)]
     pub words: bool,
     /// Choose among the hits on a screen, with a preview, and resume the session
+    ///
+    /// What you type narrows the list: each word must be in a hit's line.
     #[arg(long, short)]
     pub interactive: bool,
 }
@@ -122,7 +128,7 @@ pub struct FilterArgs {
     /// Sessions of all projects; this is the default
     #[arg(long, conflicts_with = "project")]
     pub all: bool,
-    /// Only what is newer: a date, or how long ago (`2w`)
+    /// Only what is newer: a date, `today`, `yesterday` or how long ago (`2w`)
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only sessions of this CLI: claude, codex or gemini

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::complete;
 
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 #[command(
     after_help = "The CLI's own flags go after `--`: aiw codex \"fix the test\" -p openrouter -- --skip-git-repo-check"
 )]

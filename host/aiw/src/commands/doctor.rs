@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use aiw_history::{Found, Import, Queue, Store, is_off, unreadable_secrets};
+use aiw_history::{Forgot, Found, Import, Queue, Store, is_off, unreadable_secrets};
 use aiw_home::{Home, rfc3339};
 
+use super::history::amount;
 use super::hooks::{hooks, scopes};
 use super::intake::places;
 use crate::answers::{HistoryDoctor, HistorySkipped};
@@ -23,7 +24,11 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => store.problems()?,
         None => Vec::new(),
     };
-    let found = Import::everything(&places()?);
+    let excluded = match &store {
+        Some(store) => aiw_history::excluded(home, store)?,
+        None => Forgot::default(),
+    };
+    let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
     let transcripts: usize = found.iter().map(Found::len).sum();
     let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
     let skipped = problems.into_iter().map(|problem| HistorySkipped {
@@ -37,6 +42,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         hooks: statuses,
         off: is_off(),
         queued: Queue::of(home).len(),
+        excluded: excluded.messages,
         transcripts,
         unread,
         skipped: skipped.collect(),
@@ -52,6 +58,10 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     }
     output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
     output.line(format!("waiting requests: {}", answer.queued));
+    if excluded.messages > 0 {
+        let what = amount(&excluded);
+        output.line(format!("excluded, but there: {what}; `aiw history import` takes them out"));
+    }
     for reason in &answer.unreadable_secrets {
         output.line(format!("{reason}: what can't be read is not taken out of sessions"));
     }

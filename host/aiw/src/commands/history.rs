@@ -1,25 +1,25 @@
 //! `aiw history …`
 
+use std::collections::HashSet;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_core::{ErrorKind, one_line};
-use aiw_history::{DAMAGED, Forget, HistoryError, Hit, Indexer, Query, Range, Role, Sessions, Store};
+use aiw_core::{ErrorKind, counted, one_line};
+use aiw_history::{DAMAGED, Forget, Forgot, HistoryError, Hit, Indexer, Query, Range, Sessions, Store};
 use aiw_home::{Home, rfc3339_of};
-use aiw_launch::resume_session;
+use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
 use aiw_vectors::{Embedder, Models};
-use clap::builder::styling::{AnsiColor, Style};
 
 use crate::answers::{
-    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow,
+    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow, resume,
 };
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
-use crate::executable::own_executable_or_reason;
+use crate::executable::{own_executable, own_executable_or_reason};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, cut};
 use crate::terminal;
 
 pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure> {
@@ -28,7 +28,7 @@ pub async fn run(command: HistoryCommand, output: &Output) -> Result<(), Failure
         HistoryCommand::Search(args) => search(&args, output),
         HistoryCommand::Show { session, around, limit } => show(&home, &session, around.as_deref(), limit, output),
         HistoryCommand::Sessions { filter, limit } => sessions(&home, &filter, limit, output),
-        HistoryCommand::Import { path, all: _ } => super::intake::import(home, path.as_deref(), output),
+        HistoryCommand::Import { path, all: _, yes } => super::intake::import(home, path.as_deref(), yes, output).await,
         HistoryCommand::Watch { interval, once } => super::intake::watch(home, interval, once, output).await,
         HistoryCommand::Todos { session } => super::intake::todos(&home, session.as_deref(), output),
         HistoryCommand::Doctor => super::doctor::doctor(&home, output),
@@ -87,12 +87,20 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         check_screen(output)?;
     }
     let home = Home::find()?;
+    let waiting = Indexer::catch_up(&home, own_executable_or_reason);
+    if waiting > 0 {
+        let wait = if waiting == 1 { "waits" } else { "wait" };
+        output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
+    }
     let store = store(&home)?;
+    if aiw_history::is_outdated(&home, &store)? {
+        output.note("note: the rules about secrets have changed: what was stored before goes through them now");
+    }
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
     let query = Query {
         text: &text,
-        limit: usize::try_from(args.limit).unwrap_or(usize::MAX),
+        limit: usize::try_from(args.limit.unwrap_or(if args.interactive { 100 } else { 10 })).unwrap_or(usize::MAX),
         project: project.as_deref(),
         session: args.session.as_deref(),
         since: millis(args.filter.since),
@@ -106,16 +114,19 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         return choose(&home, &text, hits);
     }
     let took_ms = begun.elapsed().as_secs_f64() * 1000.0;
-    show_hits(&hits, output);
+    let resumes = Resumes::new(&home);
+    let answers: Vec<HistoryHit> = hits.iter().map(|hit| answer(hit, &resumes)).collect();
+    show_hits(&hits, &answers, output);
     if hits.is_empty() {
         let stats = store.stats()?;
         output.line(match stats.messages {
             0 if store.must_rebuild()? => DAMAGED.to_owned(),
             0 => "the history is empty: `aiw history import --all` takes in the sessions that there are".to_owned(),
-            messages => format!("nothing like this in {messages} messages"),
+            messages => format!("nothing like this in {}", counted(messages, "message")),
         });
     }
-    output.answer(HistorySearch { hits: hits.iter().map(answer).collect(), took_ms: (took_ms * 10.0).round() / 10.0 });
+    let took_ms = (took_ms * 10.0).round() / 10.0;
+    output.answer(HistorySearch { hits: answers, waiting, took_ms });
     Indexer::start_if_asked(&home, Some(&store), own_executable_or_reason);
     Ok(())
 }
@@ -144,25 +155,28 @@ fn choose(home: &Home, text: &str, hits: Vec<Hit>) -> Result<(), Failure> {
     let previews = Arc::new(move |place: usize| {
         shown.get(place).map_or_else(Vec::new, |hit| preview(&directory, hit).unwrap_or_else(|e| vec![e.to_string()]))
     });
-    let title = format!("{} hits for `{}`", lines.len(), one_line(text, 200));
+    let title = format!("{} for `{}`", counted(lines.len(), "hit"), one_line(text, 200));
     let chosen = match aiw_tui::pick(&title, &lines, previews) {
         Ok(chosen) => chosen.and_then(|place| hits.get(place)),
         Err(ScreenError::Signal(signal)) => return Err(Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0))),
         Err(e) => return Err(Failure::new(ErrorKind::Unavailable, e.to_string())),
     };
     let Some(hit) = chosen else { return Ok(()) };
-    let resume = resume_session(hit.cli, &hit.session, &hit.project);
-    terminal::tell(&resume);
-    let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &resume]);
+    let resume = resume(&Resumes::new(home), hit.cli, &hit.session, &hit.project, &hit.launch);
+    if let Some(problem) = resume.problem {
+        return Err(Failure::user(problem));
+    }
+    let line = resume.line();
+    terminal::tell(&line);
+    let mut command = resume.command(&own_executable()?);
     #[cfg(unix)]
-    let failed = std::os::unix::process::CommandExt::exec(&mut shell);
+    let failed = std::os::unix::process::CommandExt::exec(&mut command);
     #[cfg(not(unix))]
-    let failed = match shell.status() {
+    let failed = match command.status() {
         Ok(_) => return Ok(()),
         Err(e) => e,
     };
-    Err(Failure::new(ErrorKind::Unavailable, format!("`{resume}` can't be run: {failed}")))
+    Err(Failure::new(ErrorKind::Unavailable, format!("`{line}` can't be run: {failed}")))
 }
 
 /// What was said before and after a hit.
@@ -178,7 +192,8 @@ fn preview(directory: &Path, hit: &Hit) -> Result<Vec<String>, HistoryError> {
     Ok(lines)
 }
 
-fn answer(hit: &Hit) -> HistoryHit {
+fn answer(hit: &Hit, resumes: &Resumes) -> HistoryHit {
+    let resume = resume(resumes, hit.cli, &hit.session, &hit.project, &hit.launch);
     HistoryHit {
         session: hit.session.clone(),
         cli: hit.cli.as_str(),
@@ -187,32 +202,43 @@ fn answer(hit: &Hit) -> HistoryHit {
         role: hit.role.as_str(),
         snippet: hit.snippet.text.clone(),
         score: (f64::from(hit.score) * 1000.0).round() / 1000.0,
-        resume: resume_session(hit.cli, &hit.session, &hit.project),
+        provider: hit.launch.provider.clone(),
+        resume: resume.line(),
+        problem: resume.problem,
         path: hit.path.to_string_lossy().into_owned(),
         uuid: hit.uuid.clone(),
     }
 }
 
-fn show_hits(hits: &[Hit], output: &Output) {
-    let row = |hit: &Hit| {
-        vec![
-            minute(hit.time),
-            hit.session.chars().take(8).collect(),
-            hit.cli.to_string(),
-            short(&hit.project),
-            hit.role.as_str().to_owned(),
-            one_line(&hit.snippet.text, 300),
-        ]
-    };
-    let rows: Vec<Vec<String>> = hits.iter().map(row).collect();
-    let style = |row: usize, column: usize| match (column, hits.get(row).map(|hit| hit.role)) {
-        (1, _) => AnsiColor::Cyan.on_default(),
-        (4, Some(Role::User)) => AnsiColor::Green.on_default(),
-        _ => Style::new(),
-    };
-    output.painted_table(&["TIME", "SESSION", "CLI", "PROJECT", "ROLE", "WHAT WAS SAID"], &rows, style);
-    if let Some(best) = hits.first() {
-        output.line(format!("go on with the first: {}", resume_session(best.cli, &best.session, &best.project)));
+/// The hits by their sessions, the session of the best hit first, each session with the line that goes on with it.
+fn show_hits(hits: &[Hit], answers: &[HistoryHit], output: &Output) {
+    // Elsewhere than on a terminal, lines are not cut.
+    let width = std::io::stdout().is_terminal().then(|| terminal::size().0);
+    let mut shown = HashSet::new();
+    for (hit, first) in hits.iter().zip(answers) {
+        if !shown.insert(&hit.session) {
+            continue;
+        }
+        if shown.len() > 1 {
+            output.line("");
+        }
+        let session: String = hit.session.chars().take(8).collect();
+        let provider = hit.launch.provider.as_ref().map(|name| format!("  {name}")).unwrap_or_default();
+        output.line(format!("{session}  {}{provider}  {}", hit.cli, short(&hit.project)));
+        for hit in hits.iter().filter(|other| other.session == hit.session) {
+            let said = one_line(&hit.snippet.text, 300);
+            let line = format!("  {}  {:<9}  {said}", minute(hit.time), hit.role.as_str());
+            output.line(width.map_or(line.clone(), |width| cut(&line, width)));
+        }
+        say_resume(&first.resume, first.problem.as_deref(), "  ", output);
+    }
+}
+
+/// The line that goes on with a session, or why there is none that works.
+fn say_resume(line: &str, problem: Option<&str>, indent: &str, output: &Output) {
+    output.line(format!("{indent}resume: {line}"));
+    if let Some(problem) = problem {
+        output.line(format!("{indent}{problem}"));
     }
 }
 
@@ -225,11 +251,11 @@ fn short(directory: &str) -> String {
 
 fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Output) -> Result<(), Failure> {
     let part = store(home)?.part(id, &Range { around, most: most.clamp(1, 10_000) })?;
-    let session = HistorySession::of(&part.session);
+    let session = HistorySession::of(&part.session, &Resumes::new(home));
     output.line(format!("{}  {}  {}", part.session.id, part.session.cli, short(&part.session.project)));
-    output.line(format!("resume: {}", session.resume));
+    say_resume(&session.resume, session.problem.as_deref(), "", output);
     if part.earlier > 0 {
-        output.line(format!("… {} earlier messages", part.earlier));
+        output.line(format!("… {}", counted(part.earlier, "earlier message")));
     }
     for message in &part.messages {
         let tools = if message.tools.is_empty() { String::new() } else { format!(" [{}]", message.tools.join(", ")) };
@@ -238,7 +264,7 @@ fn show(home: &Home, id: &str, around: Option<&str>, most: usize, output: &Outpu
         output.line(&message.text);
     }
     if part.later > 0 {
-        output.line(format!("\n… {} later messages", part.later));
+        output.line(format!("\n… {}", counted(part.later, "later message")));
     }
     output.answer(HistoryShow {
         session,
@@ -254,6 +280,7 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     let wanted =
         Sessions { project: project.as_deref(), cli: filter.cli, since: millis(filter.since), limit: Some(limit) };
     let all = store(home)?.sessions(&wanted)?;
+    let resumes = Resumes::new(home);
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|session| {
@@ -271,7 +298,9 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     if all.is_empty() {
         output.line("no sessions: `aiw history import --all` takes in those that there are");
     }
-    output.answer(HistorySessions { sessions: all.iter().map(HistorySession::of).collect() });
+    output.answer(HistorySessions {
+        sessions: all.iter().map(|session| HistorySession::of(session, &resumes)).collect(),
+    });
     Ok(())
 }
 
@@ -291,6 +320,11 @@ fn stats(home: &Home, output: &Output) -> Result<(), Failure> {
     }
     output.answer(stats);
     Ok(())
+}
+
+/// How much is, or would be, gone.
+pub fn amount(forgot: &Forgot) -> String {
+    format!("{} of {}", counted(forgot.messages, "message"), counted(forgot.sessions, "session"))
 }
 
 async fn forget(
@@ -322,13 +356,13 @@ async fn forget(
         return Err(Failure::user(problem).with_hint("list the sessions with `aiw history sessions`"));
     }
     if would.messages > 0 {
-        let question = format!("Forget {} messages of {} sessions?", would.messages, would.sessions);
+        let question = format!("Forget {}?", amount(&would));
         if !terminal::confirm(&question, "--yes", yes).await? {
             return Err(Failure::interrupted(130));
         }
     }
     let forgot = store.forget(&forget)?;
-    output.line(format!("Forgot {} messages of {} sessions", forgot.messages, forgot.sessions));
+    output.line(format!("Forgot {}", amount(&forgot)));
     output.answer(HistoryForget { sessions: forgot.sessions, messages: forgot.messages });
     Ok(())
 }
@@ -336,7 +370,7 @@ async fn forget(
 fn export(home: &Home, id: &str, format: ExportFormat, output: &Output) -> Result<(), Failure> {
     let part = store(home)?.part(id, &Range { around: None, most: usize::MAX })?;
     let answer = HistoryShow {
-        session: HistorySession::of(&part.session),
+        session: HistorySession::of(&part.session, &Resumes::new(home)),
         messages: part.messages.iter().map(HistoryMessage::of).collect(),
         earlier: 0,
         later: 0,

@@ -154,6 +154,13 @@ fn queue() -> Option<Handled> {
     Some(handled)
 }
 
+/// Starts what hooks in a task could not start, from outside of it.
+pub fn take_in_after_task() {
+    if let Ok(home) = Home::find() {
+        Indexer::start_if_asked(&home, None, own_executable_or_reason);
+    }
+}
+
 /// The hook for people and tests.
 fn handle(wait: bool, output: &Output) {
     match queue() {
@@ -175,6 +182,5 @@ fn handle(wait: bool, output: &Output) {
 fn waited() -> Result<Report, Failure> {
     let home = Home::find()?;
     let places = aiw_history::Places::from_environment().ok_or(HomeError::NoHome)?;
-    let values = aiw_history::vault_values(&home);
-    Ok(Indexer::new(home, values).run(&places, true)?)
+    Ok(super::intake::indexer(home).run(&places, true)?)
 }

@@ -3,16 +3,31 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aiw_history::{Import, Indexer, Places, Redactor, Report, Store, Watch, is_off, vault_values};
+use aiw_core::counted;
+use aiw_history::{Import, Indexer, Launch, Places, Redactor, Report, Store, Watch, excluded, is_off, vault_values};
 use aiw_home::{Home, HomeError};
+use aiw_tasks::{About, Scope, Task, Tasks};
 use aiw_vectors::{Embedder, Models};
 
+use super::history::amount;
 use crate::answers::HistoryImport;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::terminal;
 
 pub fn places() -> Result<Places, Failure> {
     Ok(Places::from_environment().ok_or(HomeError::NoHome)?)
+}
+
+/// The indexer of a home, which knows what is secret, and how tasks were run.
+pub fn indexer(home: Home) -> Indexer {
+    let tasks = Tasks::open(&home, Scope::All).and_then(|tasks| tasks.list()).unwrap_or_default();
+    let launch = |task: Task| {
+        let About { session, provider, isolated, .. } = task.about;
+        Some((session?, Launch { provider, isolated }))
+    };
+    let (launches, values) = (tasks.into_iter().filter_map(launch).collect(), vault_values(&home));
+    Indexer::new(home, values).with_launches(launches)
 }
 
 fn answer(report: &Report, begun: Instant) -> HistoryImport {
@@ -21,20 +36,45 @@ fn answer(report: &Report, begun: Instant) -> HistoryImport {
         messages: report.stored,
         bytes: report.bytes,
         with_problems: report.with_problems,
+        cleaned: report.cleaned,
+        taken_out: 0,
         took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
     }
 }
 
 /// What an indexer did, for people.
 pub fn said(report: &Report, output: &Output) {
-    let Report { transcripts, stored, with_problems, .. } = report;
-    output.line(format!("{stored} new messages from {transcripts} transcripts"));
+    let Report { transcripts, stored, with_problems, cleaned, .. } = report;
+    output.line(format!("{} from {}", counted(*stored, "new message"), counted(*transcripts, "transcript")));
+    if *cleaned > 0 {
+        output.line(format!("{} changed by new rules about secrets", counted(*cleaned, "older message")));
+    }
     if *with_problems > 0 {
         output.line(format!("{with_problems} could not be read whole: `aiw history doctor` says why"));
     }
 }
 
-pub fn import(home: Home, path: Option<&Path>, output: &Output) -> Result<(), Failure> {
+/// Takes out what is excluded now, if the user agrees. Returns how many messages that were.
+async fn take_out_excluded(home: &Home, yes: bool, output: &Output) -> Result<usize, Failure> {
+    let Some(store) = Store::open_existing(&home.history())? else { return Ok(0) };
+    let excluded = excluded(home, &store)?;
+    if excluded.messages == 0 {
+        return Ok(0);
+    }
+    let what = format!("{}, of projects that are excluded now", amount(&excluded));
+    if !yes && !terminal::can_ask() {
+        output.note(format!("note: the history still has {what}: `aiw history import --yes` takes them out"));
+        return Ok(0);
+    }
+    if !terminal::confirm(&format!("Take {what}, out of the history?"), "--yes", yes).await? {
+        return Ok(0);
+    }
+    let taken = aiw_history::take_out_excluded(home, &store)?;
+    output.line(format!("took out {}", amount(&taken)));
+    Ok(taken.messages)
+}
+
+pub async fn import(home: Home, path: Option<&Path>, yes: bool, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
     let places = places()?;
     if is_off() {
@@ -43,18 +83,18 @@ pub fn import(home: Home, path: Option<&Path>, output: &Output) -> Result<(), Fa
         return Ok(());
     }
     let found = match path {
-        Some(path) => Import::at(path, &places)?,
-        None => Import::everything(&places),
+        Some(path) => Import::at(path, &places, &home)?,
+        None => Import::everything(&places).into_iter().chain(Import::given(&home)).collect(),
     };
-    let values = vault_values(&home);
-    let indexer = Indexer::new(home.clone(), values);
+    let taken_out = take_out_excluded(&home, yes, output).await?;
+    let indexer = indexer(home.clone());
     let observer = output.observer();
     let report = indexer.import(&found, &places, &mut |done, total| {
         observer.progress("reading transcripts, MB", done / 1_000_000, total / 1_000_000);
     })?;
     output.clear_progress();
     said(&report, output);
-    output.answer(answer(&report, begun));
+    output.answer(HistoryImport { taken_out, ..answer(&report, begun) });
     // A model may have come, or changed, since the messages did.
     if let Some(store) = Store::open_existing(&home.history())? {
         give_meaning(&home, &store);
@@ -81,8 +121,7 @@ pub fn give_meaning(home: &Home, store: &Store) {
 pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
     let places = places()?;
-    let values = vault_values(&home);
-    let indexer = Indexer::new(home, values);
+    let indexer = indexer(home);
     let mut watch = Watch::default();
     if is_off() {
         output.note("note: nothing is read: `AIW_HISTORY` is off");
@@ -95,7 +134,7 @@ pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Re
                 return Ok(());
             }
             Ok(report) if report.stored > 0 => {
-                output.note(format!("{} new messages", report.stored));
+                output.note(counted(report.stored, "new message"));
             }
             Ok(_) => {}
             Err(e) if once => return Err(e.into()),
@@ -113,7 +152,7 @@ pub fn todos(home: &Home, session: Option<&str>, output: &Output) -> Result<(), 
     let rows = found.todos.iter().map(|todo| vec![todo.id.clone(), todo.status.clone(), todo.content.clone()]);
     output.table(&["ID", "STATUS", "WHAT"], &rows.collect::<Vec<_>>());
     if found.todos.is_empty() {
-        output.line("it planned nothing");
+        output.line("no todo list was kept in this session");
     }
     output.answer(found);
     Ok(())

@@ -13,7 +13,9 @@ use std::sync::atomic::AtomicBool;
 
 use aiw_core::{ErrorKind, RoleName, one_line};
 use aiw_home::Home;
-use aiw_launch::{Listed, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles};
+use aiw_launch::{
+    Listed, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, RoleDetails, RoleError, RoleSummary, Roles,
+};
 use serde_json::json;
 
 use super::each::remove_each;

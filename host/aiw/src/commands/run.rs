@@ -3,6 +3,7 @@
 pub mod line;
 mod progress;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
@@ -12,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
-use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text, standing};
+use aiw_launch::{
+    Advice, MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text, advice, standing,
+};
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, Queue, Scope, State, Stream, Task, Tasks};
 use serde_json::json;
@@ -230,7 +233,9 @@ fn groups(word: &str, names: &[String], output: &Output) {
     for (beginning, rests) in groups {
         match rests.as_slice() {
             [rest] => single.push(format!("{beginning}{rest}")),
-            rests if rests.len() > FEW => output.line(format!("  {beginning}…: {} names, which --json lists", rests.len())),
+            rests if rests.len() > FEW => {
+                output.line(format!("  {beginning}…: {} names, which --json lists", rests.len()))
+            }
             rests => output.line(format!("  {beginning}…: {}", rests.join(" "))),
         }
     }
@@ -275,6 +280,8 @@ fn attend(
     let form = if output.is_json() { RunOutput::Json } else { form };
     let tasks = Tasks::open(home, Scope::All)?;
     let (mut text, mut live) = (Text::new(task), LiveLine::new());
+    // The end of what it said: it may tell why it failed.
+    let said = RefCell::new(String::new());
     let show = |entry: &LogEntry, text: &mut Text, live: &mut LiveLine| {
         // What aiw itself notes is for the log.
         if entry.stream == Stream::Aiw {
@@ -282,6 +289,7 @@ fn attend(
         }
         let pieces = text.pieces(entry);
         pieces.iter().for_each(|(place, piece)| live.note(*place, piece));
+        pieces.iter().for_each(|(_, piece)| keep_end(&mut said.borrow_mut(), piece));
         match form {
             RunOutput::Json => {}
             RunOutput::Text => {
@@ -392,9 +400,28 @@ fn attend(
         let hint = "with `--no-check`, aiw lets the CLI try on".to_owned();
         return output.conclude(answer, Some(failure.with_hint(hint)));
     }
+    text.untold(&task).iter().for_each(|answer| keep_end(&mut said.borrow_mut(), answer));
+    let has_failed = task.outcome == Some(Outcome::Failed);
+    let advice = advice(task.about.cli, task.about.provider.as_deref(), task.exit_code, &said.borrow());
+    if let Some(Advice { why, hint }) = advice.filter(|_| has_failed) {
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        let failure = Failure::new(ErrorKind::User, format!("task {} {how}{why}", task.id)).with_code(code);
+        return output.conclude(answer, Some(failure.with_hint(hint)));
+    }
     let failure = Failure::new(ErrorKind::User, format!("task {} {how}", task.id)).with_code(code);
     let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
     output.conclude(answer, Some(failure.with_hint(hint)))
+}
+
+/// Keeps the last kilobytes of a text that grows.
+fn keep_end(said: &mut String, more: &str) {
+    const KEPT: usize = 8 << 10;
+
+    said.push_str(more);
+    if said.len() > 2 * KEPT {
+        let from = said.ceil_char_boundary(said.len() - KEPT);
+        said.drain(..from);
+    }
 }
 
 /// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.

@@ -2,6 +2,7 @@
 //! nor a runtime are set up for them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,15 +12,18 @@ use std::time::{Duration, Instant, SystemTime};
 use aiw_core::{ErrorKind, TaskId, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
-    LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, standing, tail,
+    LogLine, Place, RootKind, TaskDetails, TaskSummary, Text, TextLine, WaitedTask, duration, resume, resume_words,
+    standing, tail,
 };
 use aiw_tasks::{FollowFrom, Keep, Outcome, Scope, State, Stopped, Stream, Task, TaskError, Tasks, WaitMode};
+use clap::Parser;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 
 use crate::answers::{Status, TaskLog, TaskRemove, Wait};
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
+use crate::cli::{Cli, Command};
 use crate::commands::follow::{Step, follow};
 use crate::failure::Failure;
 use crate::output::{self, Output, table};
@@ -338,24 +342,26 @@ fn stop(home: &Home, ids: &[String], all: bool, output: &Output) -> Result<(), F
 /// Runs what [`resume`] prints.
 fn go_on(tasks: &Tasks, id: &str, prompt: Vec<String>, output: &Output) -> Result<(), Failure> {
     let task = tasks.find(id)?;
-    let cli = task.about.cli;
-    let Some(session) = &task.about.session else {
-        return Err(Failure::user(format!("task {} has no session of {cli} to go on with", task.id)));
+    let Some(mut words) = resume_words(&task) else {
+        let failure = Failure::user(format!("task {} has no session of {} to go on with", task.id, task.about.cli));
+        return Err(failure.with_hint(format!("`aiw task show {}` shows what it did", task.id)));
     };
     if task.state != State::Ended {
         let failure = Failure::user(format!("task {} still runs", task.id));
-        return Err(failure.with_hint(format!("`aiw task wait {}` waits for it", task.id)));
+        return Err(failure.with_hint(format!("`aiw wait {}` waits for it", task.id)));
     }
-    let args = RunArgs {
-        provider: task.about.provider.clone(),
-        model: task.about.model.clone(),
-        isolated: task.about.isolated,
-        cwd: Some(task.cwd.clone()),
-        prompt: prompt.into_iter().map(Into::into).collect(),
-        arguments: resume_arguments(cli, session).into_iter().map(Into::into).collect(),
-        ..RunArgs::default()
-    };
-    super::run::run(cli, args, output)
+    // Before the CLI's own arguments.
+    let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    words.splice(at..at, prompt);
+    let (ours, theirs) = super::run::part(words.into_iter().map(OsString::from));
+    let usage = |e: clap::Error| Failure::new(ErrorKind::Usage, one_line(&e.to_string(), 300));
+    match Cli::try_parse_from(ours).map_err(usage)?.command {
+        Command::Claude(args) | Command::Codex(args) | Command::Gemini(args) => {
+            let args = RunArgs { arguments: theirs, cwd: Some(task.cwd.clone()), ..args };
+            super::run::run(task.about.cli, args, output)
+        }
+        _ => Err(Failure::new(ErrorKind::Internal, "the task is of no AI CLI")),
+    }
 }
 
 fn remove(tasks: &Tasks, ids: &[String], output: &Output) -> Result<(), Failure> {

@@ -3,14 +3,16 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aiw_core::TaskId;
 use aiw_home::{Home, HomeError, lock_within};
 
 use super::exclude::is_off;
 use super::indexer::{Indexer, lock_path, open_lock};
 use super::log::log;
 use super::queue::Queue;
+use super::renew::is_outdated;
 use crate::readers::Places;
 use crate::{HistoryError, Store};
 
@@ -30,18 +32,29 @@ const PASSED: [&str; 9] = [
     "GEMINI_CLI_HOME",
 ];
 
+/// How long a search waits for sessions that hooks asked for.
+const CATCH_UP: Duration = Duration::from_secs(2);
+/// How long it takes an indexer that was started to be at work.
+const BEGINNING: Duration = Duration::from_millis(300);
+
+/// Whether an indexer is at work.
+fn is_at_work(home: &Home) -> bool {
+    // The lock is given back at once: an indexer that finds it taken ends.
+    matches!(open_lock(&lock_path(home)).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
+}
+
 impl Indexer {
     /// Starts an indexer that goes on alone, if none is at work. `aiw` is the program whose `history __index` calls
     /// [`detached_main`].
+    ///
+    /// In a task, it starts none: it would be ended with the task, and would count as left behind by it. The task's
+    /// supervisor starts one after the end.
     pub fn start(home: &Home, aiw: &Path) -> Result<(), HistoryError> {
         use std::os::unix::process::CommandExt;
 
-        let lock = lock_path(home);
-        // The lock is given back before the indexer starts, which would find it taken otherwise, and end.
-        let is_at_work = matches!(open_lock(&lock).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None));
         // If it is at work, it looks for requests once more before it ends. Where that can't be known, one too many
         // ends at once.
-        if is_at_work {
+        if std::env::var_os(TaskId::VARIABLE).is_some() || is_at_work(home) {
             return Ok(());
         }
         let mut command = Command::new(aiw);
@@ -57,12 +70,36 @@ impl Indexer {
     }
 
     /// Starts an indexer if hooks asked for something, which the last one may not have been able to read, or if the
-    /// store was damaged.
+    /// store was damaged, or has texts that have not gone through today's rules about secrets.
     pub fn start_if_asked<E: Display>(home: &Home, store: Option<&Store>, aiw: impl FnOnce() -> Result<PathBuf, E>) {
-        let is_damaged = || store.is_some_and(|store| store.must_rebuild().unwrap_or(true));
-        if !Queue::of(home).is_empty() || is_damaged() {
+        let is_old = || {
+            store.is_some_and(|store| store.must_rebuild().unwrap_or(true) || is_outdated(home, store).unwrap_or(false))
+        };
+        if !Queue::of(home).is_empty() || is_old() {
             Self::start_unwatched(home, aiw);
         }
+    }
+
+    /// Has the sessions taken in that hooks asked for, as far as that takes no longer than two seconds. Returns how many
+    /// still wait.
+    pub fn catch_up<E: Display>(home: &Home, aiw: impl FnOnce() -> Result<PathBuf, E>) -> usize {
+        let Some(places) = Places::from_environment() else { return 0 };
+        let queue = Queue::of(home);
+        let begun = Instant::now();
+        let mut left = queue.sessions(&places.claude);
+        if left == 0 || is_off() {
+            return left;
+        }
+        Self::start_unwatched(home, aiw);
+        while left > 0 && begun.elapsed() < CATCH_UP {
+            std::thread::sleep(Duration::from_millis(20));
+            left = queue.sessions(&places.claude);
+            // Not before: looking for it could keep it from beginning.
+            if begun.elapsed() > BEGINNING && !is_at_work(home) {
+                break;
+            }
+        }
+        left
     }
 
     /// Starts an indexer, unless the history is off. Nobody waits for it, and a problem is only logged. It also gives
@@ -85,11 +122,11 @@ fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 /// Becomes the indexer, if `arguments` (without the program's name) ask for that; else returns false. This must come
-/// before any thread is started. `values` returns the values in the vault, and `after` does with the store what is to
-/// be done after everything was read.
+/// before any thread is started. `indexer` makes the indexer of a home, and `after` does with the store what is to be
+/// done after everything was read.
 pub fn detached_main(
     arguments: impl Iterator<Item = std::ffi::OsString>,
-    values: impl FnOnce(&Home) -> Vec<String>,
+    indexer: impl FnOnce(Home) -> Indexer,
     after: impl FnOnce(&Home, &Store),
 ) -> bool {
     if !is_asked(arguments) {
@@ -101,8 +138,7 @@ pub fn detached_main(
     let (Ok(home), Some(places)) = (Home::find(), Places::from_environment()) else { return true };
     // Whoever works at this machine comes first.
     let _ = rustix::process::nice(10);
-    let values = values(&home);
-    let indexer = Indexer::new(home.clone(), values);
+    let indexer = indexer(home.clone());
     match indexer.run(&places, false) {
         // Also without new messages: those that are there may lack what a new model makes of them.
         Ok(_) => match indexer.store() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aiw_core::counted;
+
 /// Why a line was left out, or something in it: the end of a sentence about lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Junk {
@@ -58,8 +60,7 @@ impl Findings {
     /// A sentence; none if nothing was wrong.
     pub(crate) fn sentence(&self) -> Option<String> {
         let parts = self.found.iter().map(|(junk, (count, first))| {
-            let lines = if *count == 1 { "line" } else { "lines" };
-            format!("{count} {lines} {} (the first at byte {first})", junk.as_str())
+            format!("{} {} (the first at byte {first})", counted(*count, "line"), junk.as_str())
         });
         let parts: Vec<String> = parts.collect();
         (!parts.is_empty()).then(|| parts.join(", "))

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use aiw_core::ProviderName;
 use aiw_home::Home;
 use serde_json::Value;
 
@@ -83,7 +84,9 @@ impl Hook {
         if Exclusions::of(home).is_ok_and(|mut exclusions| exclusions.covers(&self.project)) {
             return Ok(Handled::Ignored("the project is excluded".into()));
         }
-        let mut request = Request { cli: Cli::Claude, root: places.claude.clone(), path: None, refused: None };
+        let provider = std::env::var(ProviderName::VARIABLE).ok().and_then(|name| name.parse().ok());
+        let root = places.claude.clone();
+        let mut request = Request { cli: Cli::Claude, root, path: None, refused: None, provider };
         let handled = match self.check(&places.claude) {
             Ok(path) => {
                 request.path = Some(path);

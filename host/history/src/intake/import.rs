@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aiw_home::Home;
+
 use super::files::{Entry, below, walk};
 use super::scan::string_at;
 use super::take::{Intake, Report};
@@ -73,27 +75,37 @@ impl Found {
 pub struct Import;
 
 impl Import {
-    /// All transcripts of all CLIs.
+    /// All transcripts in the CLIs' own directories.
     pub fn everything(places: &Places) -> Vec<Found> {
         let all = readers::all().into_iter().map(|sessions| Found::of(sessions, sessions.root(places)));
         all.filter(|found| !found.is_empty()).collect()
     }
 
+    /// All transcripts in directories that aiw gave to CLIs.
+    pub fn given(home: &Home) -> Vec<Found> {
+        let of = |sessions: &'static dyn Sessions| {
+            readers::given_roots(home, sessions.cli()).into_iter().map(|root| Found::of(sessions, &root))
+        };
+        readers::all().into_iter().flat_map(of).filter(|found| !found.is_empty()).collect()
+    }
+
     /// The transcripts at a path: a file, or a directory with all below it. Where they are in a CLI's own directory,
     /// they are that CLI's; elsewhere, what is in them tells.
-    pub fn at(path: &Path, places: &Places) -> Result<Vec<Found>, HistoryError> {
+    pub fn at(path: &Path, places: &Places, home: &Home) -> Result<Vec<Found>, HistoryError> {
         let refuse = |reason: &str| HistoryError::NoTranscript { path: path.to_owned(), reason: reason.to_owned() };
         let absolute = std::path::absolute(path).map_err(|e| refuse(&e.to_string()))?;
         let meta = std::fs::symlink_metadata(&absolute).map_err(|e| refuse(&format!("can't be read: {e}")))?;
-        for sessions in readers::all() {
-            let root = sessions.root(places);
-            let is_own = absolute == root || std::fs::canonicalize(root).is_ok_and(|real| real == absolute);
+        let roots = |sessions: &'static dyn Sessions| {
+            readers::roots(places, home, sessions.cli()).into_iter().map(move |root| (sessions, root))
+        };
+        for (sessions, root) in readers::all().into_iter().flat_map(roots) {
+            let is_own = absolute == root || std::fs::canonicalize(&root).is_ok_and(|real| real == absolute);
             if is_own {
-                return Ok(vec![Found::of(sessions, root)]);
+                return Ok(vec![Found::of(sessions, &root)]);
             }
-            let Some(inner) = below(root, &absolute) else { continue };
+            let Some(inner) = below(&root, &absolute) else { continue };
             let start = format!("{inner}/");
-            let found = Found::of(sessions, root).only(|entry| entry.path == inner || entry.path.starts_with(&start));
+            let found = Found::of(sessions, &root).only(|entry| entry.path == inner || entry.path.starts_with(&start));
             if !found.is_empty() {
                 return Ok(vec![found]);
             }

@@ -1,6 +1,6 @@
 //! The one process that reads what hooks asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use aiw_home::{Home, HomeError, lock_within};
 use super::exclude::Exclusions;
 use super::import::{self, Found, Import};
 use super::queue::Queue;
+use super::renew::renew;
 use super::running;
 use super::take::{Intake, Report};
-use crate::readers::{self, Places, Sessions};
+use crate::readers::{self, Launch, Places, Sessions};
 use crate::{Cli, HistoryError, Store};
 
 /// How long those who were told to wait for the indexer do.
@@ -23,6 +24,8 @@ pub struct Indexer {
     home: Home,
     /// The values in the vault, which are not stored.
     values: Vec<String>,
+    /// How aiw ran the CLIs of sessions.
+    launches: HashMap<String, Launch>,
 }
 
 /// The right to index, held while it lives.
@@ -33,7 +36,18 @@ pub(crate) struct Turn {
 impl Indexer {
     /// An indexer of a home. `values` are those in the vault.
     pub fn new(home: Home, values: Vec<String>) -> Self {
-        Self { home, values }
+        Self { home, values, launches: HashMap::new() }
+    }
+
+    /// Also notes how aiw ran the CLIs of sessions, as its tasks know it. Where a session itself tells, that counts.
+    #[must_use]
+    pub fn with_launches(self, launches: HashMap<String, Launch>) -> Self {
+        Self { launches, ..self }
+    }
+
+    /// The home.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Opens the store.
@@ -77,7 +91,8 @@ impl Indexer {
             let store = self.store()?;
             self.rebuild(&store, places, &mut report)?;
             let mut intake = self.intake(&store, places)?;
-            drain(&queue, places, &mut intake, &mut stuck, &mut report)?;
+            drain(&queue, places, &store, &mut intake, &mut stuck, &mut report)?;
+            self.settle(places, &store, &mut intake, &mut report)?;
             drop(turn);
             // A hook that came since found the lock taken, and started nothing.
             if queue.waiting(&places.claude).iter().all(|(file, _)| stuck.contains(file)) {
@@ -107,18 +122,37 @@ impl Indexer {
                 observe(done, total);
             })?;
         }
-        self.drain(places, &mut intake, &mut report)?;
+        self.drain(places, &store, &mut intake, &mut report)?;
         Ok(report)
+    }
+
+    /// Brings the store up to date, and notes how aiw ran the CLIs of sessions of which nothing else tells.
+    fn settle(
+        &self,
+        places: &Places,
+        store: &Store,
+        intake: &mut Intake<'_>,
+        report: &mut Report,
+    ) -> Result<(), HistoryError> {
+        renew(&self.home, places, store, intake, report)?;
+        if self.launches.is_empty() {
+            return Ok(());
+        }
+        let unknown = store.without_launch()?;
+        let known = self.launches.iter().filter(|(session, _)| unknown.contains(*session));
+        store.note_launches(known.map(|(session, launch)| (session.as_str(), launch)))
     }
 
     /// Reads also what hooks asked for, for whom there is no indexer where the last one failed.
     pub(crate) fn drain(
         &self,
         places: &Places,
+        store: &Store,
         intake: &mut Intake<'_>,
         report: &mut Report,
     ) -> Result<(), HistoryError> {
-        drain(&Queue::of(&self.home), places, intake, &mut BTreeSet::new(), report)
+        drain(&Queue::of(&self.home), places, store, intake, &mut BTreeSet::new(), report)?;
+        self.settle(places, store, intake, report)
     }
 
     /// Whether hooks asked for something that was not read.
@@ -132,7 +166,7 @@ impl Indexer {
             return Ok(());
         }
         let mut intake = self.intake(store, places)?;
-        for found in Import::everything(places) {
+        for found in Import::everything(places).into_iter().chain(Import::given(&self.home)) {
             import::take_all(&mut intake, &found, report, &mut |_, _| {})?;
         }
         store.rebuilt()
@@ -143,6 +177,7 @@ impl Indexer {
 fn drain(
     queue: &Queue,
     places: &Places,
+    store: &Store,
     intake: &mut Intake<'_>,
     stuck: &mut BTreeSet<PathBuf>,
     report: &mut Report,
@@ -154,10 +189,15 @@ fn drain(
             return Ok(());
         }
         // Several requests for one transcript are one reading.
-        let mut wanted: BTreeMap<(Cli, PathBuf, String), Vec<PathBuf>> = BTreeMap::new();
+        let mut wanted: BTreeMap<(Cli, PathBuf, String), (Vec<PathBuf>, Launch)> = BTreeMap::new();
         for (file, request) in waiting {
             match (request.path, request.refused) {
-                (Some(path), _) => wanted.entry((request.cli, request.root, path)).or_default().push(file),
+                (Some(path), _) => {
+                    let (files, launch) = wanted.entry((request.cli, request.root, path)).or_default();
+                    files.push(file);
+                    let provider = request.provider.map(|name| name.to_string());
+                    *launch = Launch { provider: provider.or_else(|| launch.provider.take()), isolated: false };
+                }
                 (None, refused) => {
                     if let Some((path, reason)) = refused {
                         report.add(intake.refuse(&path, &reason)?);
@@ -166,9 +206,14 @@ fn drain(
                 }
             }
         }
-        for ((cli, root, path), files) in wanted {
+        for ((cli, root, path), (files, launch)) in wanted {
+            // Claude Code names a transcript after its session.
+            let session = readers::stem(&path).to_owned();
             for path in with_subagents(readers::of(cli), &root, path) {
                 report.add(super::take::take_one(intake, cli, &root, &path)?);
+            }
+            if !launch.is_empty() {
+                store.note_launches([(session.as_str(), &launch)])?;
             }
             for file in files {
                 // A request that can't be removed would be carried out for ever.

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aiw_home::Home;
+
 use super::exclude::Exclusions;
 use super::files::{open_beneath, read_small, walk};
 use super::lines::{Line, Lines};
-use crate::readers::{Places, Sessions, Transcript};
+use crate::readers::{self, Places, Sessions, Transcript};
 use crate::redact::Redactor;
 use crate::{Cli, Message};
 
@@ -25,6 +27,7 @@ const MIN_TEXT: usize = 40;
 #[derive(Debug)]
 pub(super) struct PrivateTalk {
     places: Places,
+    home: Home,
     read: Vec<(Cli, Said)>,
 }
 
@@ -38,8 +41,8 @@ pub(super) fn since(path: &Path) -> Option<SystemTime> {
 }
 
 impl PrivateTalk {
-    pub(super) fn new(places: Places) -> Self {
-        Self { places, read: Vec::new() }
+    pub(super) fn new(places: Places, home: Home) -> Self {
+        Self { places, home, read: Vec::new() }
     }
 
     /// What was said in the private sessions of a CLI.
@@ -48,8 +51,11 @@ impl PrivateTalk {
         let known = self.read.iter().position(|(known, _)| *known == cli);
         let place = known.unwrap_or_else(|| {
             let ids = exclusions.private_sessions();
-            let said =
-                if ids.is_empty() { Said::default() } else { Said::read(sessions, &self.places, &ids, redactor) };
+            let mut said = Said::default();
+            if !ids.is_empty() {
+                let roots = readers::roots(&self.places, &self.home, cli);
+                roots.iter().for_each(|root| said.read(sessions, root, &ids, redactor));
+            }
             self.read.push((cli, said));
             self.read.len() - 1
         });
@@ -58,19 +64,16 @@ impl PrivateTalk {
 }
 
 impl Said {
-    fn read(sessions: &dyn Sessions, places: &Places, ids: &[String], redactor: &Arc<Redactor>) -> Self {
-        let root = sessions.root(places);
+    fn read(&mut self, sessions: &dyn Sessions, root: &Path, ids: &[String], redactor: &Arc<Redactor>) {
         let paths: Vec<String> = walk(root, sessions.directories()).into_iter().map(|entry| entry.path).collect();
         let names: Arc<[String]> = paths.iter().filter(|path| sessions.is_transcript(path)).cloned().collect();
-        let mut said = Self::default();
         for path in names.iter() {
             // Gemini CLI names a file after the first eight signs of an id.
             let is_of = |id: &String| path.contains(id.as_str()) || path.contains(id.get(..8).unwrap_or(id));
             if ids.iter().any(is_of) {
-                said.add(sessions, root, path, ids, redactor, &names);
+                self.add(sessions, root, path, ids, redactor, &names);
             }
         }
-        said
     }
 
     /// Adds what is in one transcript. One that can't be read has nothing that another could be compared with.

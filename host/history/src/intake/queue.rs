@@ -3,12 +3,14 @@
 //! Where a disk is full, there is still room for a file that is empty: then its name says which session it is. Where
 //! not even that can be written, the request goes elsewhere.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use aiw_core::ProviderName;
 use aiw_home::{Home, HomeError, Mode, read_capped, replace};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +33,9 @@ pub struct Request {
     pub path: Option<String>,
     /// What was asked for and is not read: the path as it was given, and why.
     pub refused: Option<(PathBuf, String)>,
+    /// The provider under which aiw ran the CLI.
+    #[serde(default)]
+    pub provider: Option<ProviderName>,
 }
 
 /// The end of a request's name.
@@ -98,6 +103,12 @@ impl Queue {
         self.files().len()
     }
 
+    /// How many sessions wait to be read. `claude` is where Claude Code keeps its sessions.
+    pub(crate) fn sessions(&self, claude: &Path) -> usize {
+        let paths = self.waiting(claude).into_iter().filter_map(|(_, request)| Some((request.root, request.path?)));
+        paths.collect::<BTreeSet<_>>().len()
+    }
+
     /// The requests, the oldest first, each with its file. What is no request is removed, and one of a newer aiw's is
     /// left to it. `claude` is
     /// where Claude Code keeps its sessions.
@@ -108,7 +119,10 @@ impl Queue {
                 let transcript = name.split_once('.').map_or(name, |(_, transcript)| transcript);
                 let requests = transcripts(claude, transcript).into_iter().map(|transcript| {
                     let root = claude.to_owned();
-                    (path.clone(), Request { cli: Cli::Claude, root, path: Some(transcript), refused: None })
+                    (
+                        path.clone(),
+                        Request { cli: Cli::Claude, root, path: Some(transcript), refused: None, provider: None },
+                    )
                 });
                 waiting.extend(requests);
                 continue;
@@ -191,8 +205,13 @@ mod tests {
         let home = Home::at(dir.path());
         let queue = Queue::of(&home);
         assert!(queue.is_empty());
-        let request =
-            |path: &str| Request { cli: Cli::Claude, root: "/x".into(), path: Some(path.to_owned()), refused: None };
+        let request = |path: &str| Request {
+            cli: Cli::Claude,
+            root: "/x".into(),
+            path: Some(path.to_owned()),
+            refused: None,
+            provider: None,
+        };
         for path in ["a", "b", "a"] {
             queue.add(&request(path)).unwrap();
         }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::exclude::{Exclusions, is_word_for_off};
 use super::files::{read_small, walk};
+use crate::Cli;
 use crate::readers::{self, Places};
 
 /// The most bytes of variables that are read.
@@ -30,8 +31,9 @@ struct Running {
 
 /// Notes which of the sessions that are running are private, before anything of them is read.
 pub(super) fn note_private(home: &Home, places: &Places) {
-    for entry in walk(&places.claude, &["sessions"]) {
-        let bytes = entry.is_regular.then(|| read_small(&places.claude, &entry.path, 64 << 10)).flatten();
+    let roots = readers::roots(places, home, Cli::Claude);
+    for (root, entry) in roots.iter().flat_map(|root| walk(root, &["sessions"]).into_iter().map(move |e| (root, e))) {
+        let bytes = entry.is_regular.then(|| read_small(root, &entry.path, 64 << 10)).flatten();
         let Some(running) = bytes.and_then(|bytes| serde_json::from_slice::<Running>(&bytes).ok()) else { continue };
         let (Some(process), Some(session)) = (running.pid.as_u64(), running.session_id.as_str()) else { continue };
         let Some(session) = readers::session_id(session) else { continue };

@@ -1,6 +1,7 @@
 //! Taking in what is new in one transcript.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -15,7 +16,7 @@ use super::findings::{Findings, Junk};
 use super::lines::{Line, Lines};
 use super::private::{PrivateTalk, since};
 use super::scan::string_at;
-use crate::readers::{self, Places, Reader, Sessions, Transcript};
+use crate::readers::{self, Launch, Places, Reader, Sessions, Transcript};
 use crate::redact::Redactor;
 use crate::{Cli, HistoryError, Message, Progress, Store};
 
@@ -50,6 +51,8 @@ pub struct Report {
     pub bytes: u64,
     /// The transcripts in which something was left out.
     pub with_problems: usize,
+    /// The messages that today's rules about secrets have changed, which were stored before.
+    pub cleaned: usize,
 }
 
 impl Report {
@@ -64,6 +67,9 @@ impl Report {
 /// Takes in transcripts.
 pub struct Intake<'a> {
     store: &'a Store,
+    home: Home,
+    /// The ids of the providers, each with its name.
+    providers: Vec<(String, String)>,
     redactor: Arc<Redactor>,
     exclusions: Exclusions,
     private: PrivateTalk,
@@ -74,7 +80,16 @@ impl<'a> Intake<'a> {
     pub fn new(store: &'a Store, home: &Home, places: &Places, values: &[String]) -> Result<Self, HistoryError> {
         let is_strict = home.settings()?.history()?.is_strict;
         let redactor = Arc::new(Redactor::new(values)?.strict(is_strict));
-        Ok(Self { store, redactor, exclusions: Exclusions::of(home)?, private: PrivateTalk::new(places.clone()) })
+        // Without them, sessions are read all the same.
+        let providers = home.providers().map_or_else(|_| Vec::new(), |file| file.providers().to_vec());
+        let providers = providers.into_iter().filter_map(|one| Some((one.id?, one.name.to_string()))).collect();
+        let private = PrivateTalk::new(places.clone(), home.clone());
+        Ok(Self { store, home: home.clone(), providers, redactor, exclusions: Exclusions::of(home)?, private })
+    }
+
+    /// What takes secrets out.
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Takes in what is new in a transcript, which is `path` below `root`. `names` are all transcripts there, if they
@@ -117,7 +132,11 @@ impl<'a> Intake<'a> {
         observe: &mut dyn FnMut(u64),
     ) -> Result<Taken, Failure> {
         let whole = root.join(path);
-        let known = self.store.progress(&whole)?;
+        let mut known = self.store.progress(&whole)?;
+        if self.store.left_out(&whole)?.iter().any(|project| !self.exclusions.covers(project)) {
+            self.store.redo(&whole)?;
+            known = None;
+        }
         // An indexer that was killed has read less of it.
         let is_seen = known.as_ref().is_some_and(|known| {
             known.offset >= known.size
@@ -146,7 +165,10 @@ impl<'a> Intake<'a> {
             beside: &|path| read_small(root, path, 64 << 10),
             names: names.clone(),
         });
-        let own = Own { since: since(&whole), project: self.project(sessions, root, path, opened)?, follows: false };
+        let head = read_head(&opened.file)?;
+        let launch = self.launch(root, &head);
+        let project = self.project(sessions, root, path, head)?;
+        let own = Own { since: since(&whole), project, launch, follows: false };
         let mut batch = Batch {
             store: self.store,
             own,
@@ -156,6 +178,7 @@ impl<'a> Intake<'a> {
             messages: Vec::new(),
             since: start,
             last: None,
+            left_out: BTreeSet::new(),
             findings: Findings::default(),
             taken: Taken::default(),
         };
@@ -163,6 +186,9 @@ impl<'a> Intake<'a> {
             self.document(&mut *reader, opened, &mut batch)?;
         } else {
             self.lines(&mut *reader, opened, start, &mut batch, observe)?;
+        }
+        if !batch.left_out.is_empty() {
+            self.store.note_left_out(&whole, &batch.left_out)?;
         }
         if let Some(sentence) = batch.findings.sentence() {
             self.store.skipped(&whole, &sentence)?;
@@ -216,9 +242,21 @@ impl<'a> Intake<'a> {
         Ok(batch.store(opened.size)?)
     }
 
+    /// How aiw ran the CLI, as far as the place of a transcript or its head tells. Codex names its provider.
+    fn launch(&self, root: &Path, head: &Head) -> Launch {
+        let mut launch = Launch::of(&self.home, root);
+        if let Some(id) = &head.provider {
+            let known = self.providers.iter().find(|(known, _)| known == id);
+            // One that is gone had a name that nobody knows any more.
+            let name = known.map(|(_, name)| name).or_else(|| Some(id).filter(|id| id.starts_with(PROVIDER_IDS)));
+            launch.provider = launch.provider.or_else(|| name.cloned());
+        }
+        launch
+    }
+
     /// The directory that the session of a transcript began in, as far as it or the one of its session says so.
-    fn project(&self, sessions: &dyn Sessions, root: &Path, path: &str, opened: &Opened) -> Result<String, Failure> {
-        let own = first_directory(&opened.file)?;
+    fn project(&self, sessions: &dyn Sessions, root: &Path, path: &str, head: Head) -> Result<String, Failure> {
+        let own = head.directory;
         let (None, Some((session, _))) = (&own, path.split_once("/subagents/")) else {
             return Ok(own.unwrap_or_default());
         };
@@ -227,7 +265,7 @@ impl<'a> Intake<'a> {
             return Ok(String::new());
         }
         match open_beneath(root, &session) {
-            Ok(opened) => Ok(first_directory(&opened.file)?.unwrap_or_default()),
+            Ok(opened) => Ok(read_head(&opened.file)?.directory.unwrap_or_default()),
             Err(_) => Ok(String::new()),
         }
     }
@@ -251,8 +289,11 @@ impl<'a> Intake<'a> {
             if message.project.is_empty() {
                 message.project.clone_from(&batch.own.project);
             }
-            let is_out =
-                is_private || self.exclusions.covers(&message.project) || self.exclusions.is_private(&message.session);
+            let is_excluded = self.exclusions.covers(&message.project);
+            if is_excluded && !batch.left_out.contains(&message.project) {
+                batch.left_out.insert(message.project.clone());
+            }
+            let is_out = is_private || is_excluded || self.exclusions.is_private(&message.session);
             let sessions = readers::of(batch.cli);
             let private = self.private.of(sessions, &self.exclusions, &self.redactor);
             batch.own.follows = private.has(&message, batch.own.since, batch.own.follows);
@@ -266,25 +307,41 @@ impl<'a> Intake<'a> {
 /// How far into a transcript its directory is looked for.
 const MAX_HEAD: u64 = 64 << 20;
 
-/// The first directory that a line of a transcript names.
-fn first_directory(file: &File) -> io::Result<Option<String>> {
+/// How the ids begin that aiw gives to providers.
+const PROVIDER_IDS: &str = "aiw-";
+
+/// What the first lines of a transcript say of its session.
+#[derive(Default)]
+struct Head {
+    directory: Option<String>,
+    /// The provider's id in Codex's configuration.
+    provider: Option<String>,
+}
+
+/// Reads a transcript up to the first line that names a directory.
+fn read_head(file: &File) -> io::Result<Head> {
+    let mut head = Head::default();
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;
     let mut lines = Lines::new(file.take(MAX_HEAD), 0, MAX_LINE);
     while let Some(line) = lines.next()? {
         let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = line else { continue };
         if let Some(directory) = string_at(bytes, "cwd").and_then(unquoted).filter(|directory| !directory.is_empty()) {
-            return Ok(Some(directory));
+            head.directory = Some(directory);
+            return Ok(head);
         }
         // Codex has it a level deeper.
         let is_head = matches!(string_at(bytes, "type"), Some(b"session_meta" | b"turn_context"));
         let parsed = is_head.then(|| readers::parse::<serde_json::Value>(bytes).ok()).flatten();
-        let inner = parsed.as_ref().and_then(|line| line["payload"]["cwd"].as_str()).filter(|inner| !inner.is_empty());
-        if let Some(inner) = inner {
-            return Ok(Some(inner[..inner.floor_char_boundary(4096)].to_owned()));
+        let inner = |key: &str| parsed.as_ref()?["payload"][key].as_str().filter(|inner| !inner.is_empty());
+        // A fork has the head of what it was forked from after its own.
+        head.provider = head.provider.or_else(|| inner("model_provider").map(str::to_owned));
+        if let Some(directory) = inner("cwd") {
+            head.directory = Some(directory[..directory.floor_char_boundary(4096)].to_owned());
+            return Ok(head);
         }
     }
-    Ok(None)
+    Ok(head)
 }
 
 /// A string of JSON, without its quotes, decoded.
@@ -329,6 +386,8 @@ struct Own {
     since: Option<SystemTime>,
     /// Where its session began. Empty if unknown.
     project: String,
+    /// How aiw ran the CLI.
+    launch: Launch,
     /// Whether its last message was a copy of a private session's.
     follows: bool,
 }
@@ -344,6 +403,8 @@ struct Batch<'a> {
     /// Up to where everything is stored.
     since: u64,
     last: Option<String>,
+    /// The excluded projects of which something was left out.
+    left_out: BTreeSet<String>,
     findings: Findings,
     taken: Taken,
 }
@@ -367,6 +428,10 @@ impl Batch<'_> {
             head,
         };
         let appended = self.store.append(self.cli, self.path, &self.messages, &progress)?;
+        if !self.own.launch.is_empty() {
+            let sessions: BTreeSet<&str> = self.messages.iter().map(|message| message.session.as_str()).collect();
+            self.store.note_launches(sessions.into_iter().map(|session| (session, &self.own.launch)))?;
+        }
         self.taken.stored += appended.stored;
         self.taken.bytes += offset.saturating_sub(self.since);
         self.since = offset;

@@ -651,14 +651,14 @@ fn an_import_takes_all_clis_once_and_subagents_too() {
     assert_eq!(world.problems(), [""; 0]);
     // The same from elsewhere, where only the content tells whose they are.
     let other = World::new();
-    let found = Import::at(world.dir.path(), &other.places).unwrap();
+    let found = Import::at(world.dir.path(), &other.places, &other.home).unwrap();
     let report = other.indexer().import(&found, &other.places, &mut |_, _| {}).unwrap();
     assert_eq!(report.stored, 2 + 6 + 6);
     // And one file alone.
     let other = World::new();
-    let found = Import::at(&world.transcript(S1), &other.places).unwrap();
+    let found = Import::at(&world.transcript(S1), &other.places, &other.home).unwrap();
     assert_eq!(other.indexer().import(&found, &other.places, &mut |_, _| {}).unwrap().stored, 1);
-    assert!(Import::at(&world.dir.path().join("none"), &other.places).is_err());
+    assert!(Import::at(&world.dir.path().join("none"), &other.places, &other.home).is_err());
 }
 
 #[test]
@@ -781,7 +781,7 @@ fn a_damaged_index_is_made_again_from_the_transcripts() {
 fn requests_for_what_is_gone_are_dropped() {
     let world = World::new();
     let path = Some("projects/-srv-p/none.jsonl".to_owned());
-    let request = Request { cli: Cli::Claude, root: world.places.claude.clone(), path, refused: None };
+    let request = Request { cli: Cli::Claude, root: world.places.claude.clone(), path, refused: None, provider: None };
     Queue::of(&world.home).add(&request).unwrap();
     assert_eq!(world.indexer().run(&world.places, true).unwrap().stored, 0);
     assert!(Queue::of(&world.home).is_empty());

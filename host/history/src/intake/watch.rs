@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::exclude::is_off;
+use super::files::Entry;
 use super::import::{Found, take_all};
 use super::indexer::Indexer;
 use super::take::Report;
@@ -30,12 +31,15 @@ impl Watch {
         }
         let mut changed = Vec::new();
         for sessions in readers::all() {
-            let found = Found::of(sessions, sessions.root(places));
-            let seen = &self.seen;
-            let key = |path: &str| (sessions.cli(), sessions.root(places).join(path));
-            let found = found.only(|entry| seen.get(&key(&entry.path)) != Some(&(entry.modified, entry.size)));
-            if !found.is_empty() {
-                changed.push(found);
+            for root in readers::roots(places, indexer.home(), sessions.cli()) {
+                let seen = &self.seen;
+                let is_new = |entry: &Entry| {
+                    seen.get(&(sessions.cli(), root.join(&entry.path))) != Some(&(entry.modified, entry.size))
+                };
+                let found = Found::of(sessions, &root).only(is_new);
+                if !found.is_empty() {
+                    changed.push(found);
+                }
             }
         }
         if changed.is_empty() && self.is_begun && !indexer.is_asked() {
@@ -47,12 +51,11 @@ impl Watch {
         let mut intake = indexer.intake(&store, places)?;
         for found in &changed {
             take_all(&mut intake, found, &mut report, &mut |_, _| {})?;
-            for entry in found.entries() {
-                let root = readers::of(found.cli()).root(places);
-                self.seen.insert((found.cli(), root.join(&entry.path)), (entry.modified, entry.size));
+            for (entry, path) in found.entries().iter().zip(found.paths()) {
+                self.seen.insert((found.cli(), path), (entry.modified, entry.size));
             }
         }
-        indexer.drain(places, &mut intake, &mut report)?;
+        indexer.drain(places, &store, &mut intake, &mut report)?;
         self.is_begun = true;
         Ok(report)
     }

@@ -8,6 +8,8 @@ mod parts;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aiw_home::Home;
+
 use crate::intake::findings::Junk;
 use crate::redact::Redactor;
 use crate::{Cli, Message};
@@ -33,6 +35,52 @@ impl Places {
             codex: aiw_home::directory_of("CODEX_HOME").unwrap_or_else(|| home.join(".codex")),
             gemini: aiw_home::directory_of("GEMINI_CLI_HOME").unwrap_or(home).join(".gemini"),
         })
+    }
+}
+
+/// How aiw ran the CLI of a session. All of it is empty where aiw did not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Launch {
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// Whether the CLI had a configuration directory of its own.
+    pub isolated: bool,
+}
+
+impl Launch {
+    /// How the CLI was run that keeps its sessions in a directory, as far as the directory tells.
+    pub(crate) fn of(home: &Home, root: &Path) -> Self {
+        let is_isolated = Cli::ALL.into_iter().any(|cli| root.starts_with(home.isolated(cli)));
+        let gemini = home.gemini_homes().into_iter().find(|(path, ..)| root.starts_with(path));
+        match gemini {
+            Some((_, provider, isolated)) => Self { provider: Some(provider), isolated },
+            None => Self { provider: None, isolated: is_isolated },
+        }
+    }
+
+    /// Whether aiw did not run the CLI, or nothing tells.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The directories in which a CLI keeps sessions: the user's own, and those that aiw gave it.
+pub(crate) fn roots(places: &Places, home: &Home, cli: Cli) -> Vec<PathBuf> {
+    let mut roots = vec![of(cli).root(places).to_owned()];
+    roots.extend(given_roots(home, cli));
+    roots.dedup();
+    roots
+}
+
+/// The directories that aiw gave a CLI in which it keeps sessions.
+pub(crate) fn given_roots(home: &Home, cli: Cli) -> Vec<PathBuf> {
+    let isolated = home.isolated(cli);
+    match cli {
+        Cli::Claude | Cli::Codex => vec![isolated],
+        Cli::Gemini => {
+            let homes = home.gemini_homes().into_iter().map(|(path, ..)| path);
+            [isolated].into_iter().chain(homes).map(|path| path.join(".gemini")).collect()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::snippet::Snippet;
-use crate::{Cli, Role};
+use crate::{Cli, Launch, Role};
 
 /// What to look for, and where.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,8 @@ pub struct Hit {
     pub cli: Cli,
     /// The session's directory. Empty if unknown.
     pub project: String,
+    /// How aiw ran the CLI.
+    pub launch: Launch,
     /// When it was said, in milliseconds since 1970.
     pub time: Option<i64>,
     /// Who said it.

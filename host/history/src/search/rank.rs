@@ -10,6 +10,7 @@ use super::score;
 use super::snippet::Snippet;
 use super::spelling::Request;
 use super::wanted::Wanted;
+use crate::Launch;
 use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash};
 
 /// How many candidates' texts are read.
@@ -251,8 +252,8 @@ impl Range {
 
 fn hit(connection: &Connection, request: &Request, candidate: &Candidate, score: f32) -> rusqlite::Result<Hit> {
     let mut find = connection.prepare_cached(
-        "SELECT sessions.name, sessions.cli, projects.path, messages.time, messages.role, files.path, messages.uuid
-         FROM messages JOIN sessions ON sessions.id = messages.session JOIN projects ON projects.id = sessions.project
+        "SELECT sessions.name, sessions.cli, projects.path, messages.time, messages.role, files.path, messages.uuid,
+         sessions.provider, sessions.isolated FROM messages JOIN sessions ON sessions.id = messages.session JOIN projects ON projects.id = sessions.project
          JOIN files ON files.id = messages.file WHERE messages.id = ?",
     )?;
     let terms: Vec<&str> = candidate.has.iter().map(|place| request.terms[*place].term.as_str()).collect();
@@ -263,6 +264,7 @@ fn hit(connection: &Connection, request: &Request, candidate: &Candidate, score:
             session: row.get(0)?,
             cli: cli_of(row.get(1)?),
             project: row.get(2)?,
+            launch: Launch { provider: row.get(7)?, isolated: row.get(8)? },
             time: row.get(3)?,
             role: role_of(row.get(4)?),
             snippet: Snippet::of(&candidate.text, &weights),

@@ -9,7 +9,7 @@ use super::facts::{Fact, Writer, length_code, minutes};
 use super::forgotten::Forgotten;
 use super::packed::{Key, Packed, Text};
 use super::vectors::drop_vectors;
-use super::{Progress, Store, database, terms};
+use super::{Progress, Store, database, role_of, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, Message, Role};
 
 /// The most bytes of a title.
@@ -95,6 +95,7 @@ impl Store {
                     [file],
                 )?;
                 transaction.execute("DELETE FROM shares WHERE original = ?1 OR file = ?1", [file])?;
+                transaction.execute("DELETE FROM left_out WHERE file = ?1", [file])?;
             }
             transaction.execute("DELETE FROM problems WHERE path = ?", [database::path_key(path)])?;
             transaction.commit()
@@ -190,22 +191,7 @@ impl<'a> Writing<'a> {
             Packed::new(text),
         ])?;
         let id = self.connection.last_insert_rowid();
-        let mut seen = self.connection.prepare_cached("INSERT OR IGNORE INTO texts VALUES (?)")?;
-        let is_copy = seen.execute([text_hash(text)])? == 0;
-        let mut all = terms(text);
-        all.extend(message.tools.iter().flat_map(|tool| terms(tool)));
-        let length = all.len();
-        let counts = terms::counts(all);
-        let mut index = self.connection.prepare_cached("INSERT INTO words (rowid, terms) VALUES (?, ?)")?;
-        let mut joined = String::new();
-        for term in counts.keys() {
-            joined.push_str(term);
-            joined.push(' ');
-        }
-        index.execute(params![id, joined])?;
-        for term in counts.into_keys() {
-            *self.terms.entry(term).or_default() += 1;
-        }
+        let (length, is_copy) = index(self.connection, id, text, &message.tools, &mut self.terms)?;
         let fact = Fact {
             session: u32::try_from(session).unwrap_or_default(),
             minutes: minutes(message.time),
@@ -324,6 +310,108 @@ impl<'a> Writing<'a> {
     }
 }
 
+/// Adds a text to the index: its terms, and those of the tools. Returns how many there are, and whether the text was
+/// there before.
+fn index(
+    connection: &Connection,
+    id: i64,
+    text: &str,
+    tools: &[String],
+    added: &mut BTreeMap<String, i64>,
+) -> rusqlite::Result<(usize, bool)> {
+    let mut seen = connection.prepare_cached("INSERT OR IGNORE INTO texts VALUES (?)")?;
+    let is_copy = seen.execute([text_hash(text)])? == 0;
+    let all = all_terms(text, tools);
+    let length = all.len();
+    let counts = terms::counts(all);
+    let mut index = connection.prepare_cached("INSERT INTO words (rowid, terms) VALUES (?, ?)")?;
+    let mut joined = String::new();
+    for term in counts.keys() {
+        joined.push_str(term);
+        joined.push(' ');
+    }
+    index.execute(params![id, joined])?;
+    for term in counts.into_keys() {
+        *added.entry(term).or_default() += 1;
+    }
+    Ok((length, is_copy))
+}
+
+/// Takes a text out of the index. Returns how many terms there were.
+fn unindex(
+    connection: &Connection,
+    id: i64,
+    text: &str,
+    tools: &[String],
+    dropped: &mut BTreeMap<String, i64>,
+) -> rusqlite::Result<usize> {
+    let all = all_terms(text, tools);
+    let length = all.len();
+    for term in terms::counts(all).into_keys() {
+        *dropped.entry(term).or_default() -= 1;
+    }
+    connection.prepare_cached("DELETE FROM words WHERE rowid = ?")?.execute([id])?;
+    connection.prepare_cached("DELETE FROM texts WHERE hash = ?")?.execute([text_hash(text)])?;
+    Ok(length)
+}
+
+fn all_terms(text: &str, tools: &[String]) -> Vec<String> {
+    let mut all = terms(text);
+    all.extend(tools.iter().flat_map(|tool| terms(tool)));
+    all
+}
+
+fn tools_of(tools: Option<&str>) -> Vec<String> {
+    tools.iter().flat_map(|tools| tools.split(' ')).map(str::to_owned).collect()
+}
+
+/// Gives messages other texts. Their vectors go, which the old texts were in: words find them.
+pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) -> rusqlite::Result<()> {
+    let mut facts = Writer::new(connection);
+    let mut terms: BTreeMap<String, i64> = BTreeMap::new();
+    let mut length = 0_i64;
+    let mut sessions = BTreeSet::new();
+    {
+        let mut find =
+            connection.prepare_cached("SELECT text, tools, session, time, role FROM messages WHERE id = ?")?;
+        let mut write = connection.prepare_cached("UPDATE messages SET text = ? WHERE id = ?")?;
+        for (id, text) in texts {
+            let (Text(old), tools, session, time, role) = find.query_row([id], |row| {
+                let tools = tools_of(row.get::<_, Option<String>>(1)?.as_deref());
+                Ok((row.get(0)?, tools, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?))
+            })?;
+            let before = unindex(connection, *id, &old, &tools, &mut terms)?;
+            let (after, is_copy) = index(connection, *id, text, &tools, &mut terms)?;
+            write.execute(params![Packed::new(text), id])?;
+            length += i64::try_from(after).unwrap_or_default() - i64::try_from(before).unwrap_or_default();
+            let fact = Fact {
+                session: u32::try_from(session).unwrap_or_default(),
+                minutes: minutes(time),
+                length: length_code(after),
+                role: role_of(role),
+                is_copy,
+            };
+            facts.put(*id, Some(fact))?;
+            sessions.insert(session);
+        }
+    }
+    facts.flush()?;
+    drop_vectors(connection, &texts.keys().copied().collect::<Vec<_>>())?;
+    count_terms(connection, &terms)?;
+    drop_unused(connection, &terms)?;
+    count(connection, 0, length)?;
+    mend_sessions(connection, &sessions)
+}
+
+/// Drops terms that no message has any more.
+fn drop_unused(connection: &Connection, terms: &BTreeMap<String, i64>) -> rusqlite::Result<()> {
+    let mut unused = connection.prepare_cached("DELETE FROM terms WHERE term = ? AND messages <= 0")?;
+    for term in terms.keys() {
+        unused.execute([term])?;
+    }
+    Ok(())
+}
+
 fn count_terms(connection: &Connection, terms: &BTreeMap<String, i64>) -> rusqlite::Result<()> {
     let mut put = connection.prepare_cached(
         "INSERT INTO terms VALUES (?1, ?2) ON CONFLICT DO UPDATE SET messages = messages + excluded.messages",
@@ -355,21 +443,13 @@ pub(super) fn drop_messages(
     {
         let mut find = connection.prepare_cached("SELECT text, tools, session FROM messages WHERE id = ?")?;
         let mut unlist = connection.prepare_cached("DELETE FROM messages WHERE id = ?")?;
-        let mut unindex = connection.prepare_cached("DELETE FROM words WHERE rowid = ?")?;
-        let mut unsee = connection.prepare_cached("DELETE FROM texts WHERE hash = ?")?;
         let mut less = connection.prepare_cached("UPDATE sessions SET messages = messages - 1 WHERE id = ?")?;
         for id in &ids {
             let (Text(text), tools, session) =
                 find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?)))?;
-            let mut all = terms(&text);
-            all.extend(tools.iter().flat_map(|tools| tools.split(' ')).flat_map(terms));
-            length += i64::try_from(all.len()).unwrap_or_default();
-            for term in terms::counts(all).into_keys() {
-                *dropped.entry(term).or_default() -= 1;
-            }
-            unindex.execute([id])?;
+            let terms = unindex(connection, *id, &text, &tools_of(tools.as_deref()), &mut dropped)?;
+            length += i64::try_from(terms).unwrap_or_default();
             unlist.execute([id])?;
-            unsee.execute([text_hash(&text)])?;
             less.execute([session])?;
             sessions.insert(session);
             facts.put(*id, None)?;
@@ -378,10 +458,7 @@ pub(super) fn drop_messages(
     facts.flush()?;
     drop_vectors(connection, &ids)?;
     count_terms(connection, &dropped)?;
-    let mut unused = connection.prepare_cached("DELETE FROM terms WHERE term = ? AND messages <= 0")?;
-    for term in dropped.keys() {
-        unused.execute([term])?;
-    }
+    drop_unused(connection, &dropped)?;
     count(connection, -i64::try_from(ids.len()).unwrap_or_default(), -length)?;
     mend_sessions(connection, &sessions)?;
     Ok(ids.len())

@@ -32,7 +32,10 @@ pub struct Forgot {
 impl Store {
     /// How much [`Store::forget`] would forget.
     pub fn would_forget(&self, what: &Forget<'_>) -> Result<Forgot, HistoryError> {
-        let which = self.which(what)?;
+        self.count(&self.which(what)?)
+    }
+
+    fn count(&self, which: &str) -> Result<Forgot, HistoryError> {
         let count = || -> rusqlite::Result<Forgot> {
             let sql = format!("SELECT count(*), count(DISTINCT session) FROM messages WHERE {which}");
             self.connection.query_row(&sql, [], |row| {
@@ -51,14 +54,57 @@ impl Store {
         self.remember_forgetting(what, &which)?;
         let forget = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
             drop_messages(&transaction, &format!("SELECT id FROM messages WHERE {which}"), [])?;
-            // Entries of the index go when its parts are merged.
-            transaction.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
-            transaction.commit()?;
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            self.erase(transaction)
         };
         forget(self.begin()?).map_err(|e| self.failed(e))?;
         database::remove_aside(self.directory())?;
         Ok(forgot)
+    }
+
+    /// The projects that a predicate takes, of which there are sessions.
+    pub(crate) fn projects(&self, is_wanted: &mut dyn FnMut(&str) -> bool) -> Result<Vec<i64>, HistoryError> {
+        let list = || -> rusqlite::Result<Vec<(i64, String)>> {
+            let mut list = self.connection.prepare(
+                "SELECT id, path FROM projects WHERE id IN (SELECT project FROM sessions WHERE messages > 0)",
+            )?;
+            list.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        };
+        let all = list().map_err(|e| self.failed(e))?;
+        Ok(all.into_iter().filter(|(_, path)| is_wanted(path)).map(|(id, _)| id).collect())
+    }
+
+    /// How much of projects there is.
+    pub(crate) fn count_of(&self, projects: &[i64]) -> Result<Forgot, HistoryError> {
+        self.count(&of_projects(projects))
+    }
+
+    /// Takes projects out, as [`Store::forget`] does. But they come back when their transcripts are read again.
+    pub(crate) fn take_out(&self, projects: &[i64]) -> Result<Forgot, HistoryError> {
+        let which = of_projects(projects);
+        let taken = self.count(&which)?;
+        let take_out = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
+            let files = format!("SELECT file FROM messages WHERE {which}");
+            transaction.execute(
+                &format!(
+                    "UPDATE files SET head = NULL WHERE id IN ({files})
+                     OR id IN (SELECT file FROM shares WHERE original IN ({files}))"
+                ),
+                [],
+            )?;
+            drop_messages(&transaction, &format!("SELECT id FROM messages WHERE {which}"), [])?;
+            self.erase(transaction)
+        };
+        take_out(self.begin()?).map_err(|e| self.failed(e))?;
+        database::remove_aside(self.directory())?;
+        Ok(taken)
+    }
+
+    /// Commits, and leaves nothing on free pages.
+    pub(super) fn erase(&self, transaction: Transaction<'_>) -> rusqlite::Result<()> {
+        // Entries of the index go when its parts are merged.
+        transaction.execute("INSERT INTO words (words) VALUES ('optimize')", [])?;
+        transaction.commit()?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
     /// Writes down what must not come back, before it goes.
@@ -90,21 +136,15 @@ impl Store {
         Ok(match what {
             Forget::Session(session) => format!("session = {}", self.session_number(session)?),
             Forget::Before(time) => format!("time < {time}"),
-            Forget::Project(project) => {
-                let list = || -> rusqlite::Result<Vec<(i64, String)>> {
-                    let mut list = self.connection.prepare("SELECT id, path FROM projects")?;
-                    list.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-                };
-                let projects = list().map_err(|e| self.failed(e))?;
-                let below: Vec<String> = projects
-                    .into_iter()
-                    .filter(|(_, path)| Path::new(path).starts_with(project))
-                    .map(|(id, _)| id.to_string())
-                    .collect();
-                format!("session IN (SELECT id FROM sessions WHERE project IN ({}))", below.join(", "))
-            }
+            Forget::Project(project) => of_projects(&self.projects(&mut |path| Path::new(path).starts_with(project))?),
         })
     }
+}
+
+/// The condition for messages of projects.
+fn of_projects(projects: &[i64]) -> String {
+    let ids: Vec<String> = projects.iter().map(i64::to_string).collect();
+    format!("session IN (SELECT id FROM sessions WHERE project IN ({}))", ids.join(", "))
 }
 
 #[cfg(test)]

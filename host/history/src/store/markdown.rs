@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use super::view::Part;
+use crate::Role;
 
-/// A part of a session as Markdown: a heading for each message, what tools said as quoted code.
+/// A part of a session as Markdown: a heading for each message. What a person and tools said is quoted as code, what a
+/// model said as a block quote, so that no heading, comment or open fence of theirs changes what this document says.
 pub fn markdown(part: &Part) -> String {
     let time = |time: Option<i64>| time.and_then(|time| u64::try_from(time).ok()).map(aiw_home::rfc3339);
     let session = &part.session;
@@ -24,14 +26,17 @@ pub fn markdown(part: &Part) -> String {
             let _ = write!(text, " ({when})");
         }
         text.push_str("\n\n");
-        let fence = fence(&message.text);
+        let said = message.text.trim_end();
+        let fence = fence(said);
+        let kind = if message.role == Role::User { "markdown" } else { "" };
         match message.role {
-            // Headings and lists of theirs would mix with those of this document.
-            crate::Role::Tool => {
-                let _ = writeln!(text, "{fence}\n{}\n{fence}", message.text.trim_end());
+            Role::User | Role::Tool => {
+                let _ = writeln!(text, "{fence}{kind}\n{said}\n{fence}");
             }
-            _ => {
-                let _ = writeln!(text, "{}", message.text.trim_end());
+            Role::Assistant => {
+                for line in said.lines() {
+                    let _ = writeln!(text, "{}", format!("> {line}").trim_end());
+                }
             }
         }
     }

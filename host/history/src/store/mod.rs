@@ -7,16 +7,18 @@ mod forget;
 pub(crate) mod forgotten;
 mod markdown;
 mod packed;
+mod renew;
 mod schema;
 mod terms;
 pub(crate) mod vectors;
 mod view;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use crate::{Cli, HistoryError, Role};
+use crate::{Cli, HistoryError, Launch, Role};
 pub use append::Appended;
 pub(crate) use append::{cli_number, text_hash};
 use database::Opened;
@@ -172,6 +174,33 @@ impl Store {
                 })
             })?;
             problems.collect()
+        };
+        list().map_err(|e| self.failed(e))
+    }
+
+    /// Notes how aiw ran the CLIs of sessions that are there. What is known stays where it says nothing else.
+    pub(crate) fn note_launches<'a>(
+        &self,
+        launches: impl IntoIterator<Item = (&'a str, &'a Launch)>,
+    ) -> Result<(), HistoryError> {
+        let note = |transaction: Transaction<'_>| -> rusqlite::Result<()> {
+            let mut note = transaction.prepare_cached(
+                "UPDATE sessions SET provider = coalesce(?2, provider), isolated = max(isolated, ?3) WHERE name = ?1",
+            )?;
+            for (session, launch) in launches {
+                note.execute(params![session, launch.provider, launch.isolated])?;
+            }
+            drop(note);
+            transaction.commit()
+        };
+        note(self.begin()?).map_err(|e| self.failed(e))
+    }
+
+    /// The sessions of which it is not known that aiw ran their CLI.
+    pub(crate) fn without_launch(&self) -> Result<HashSet<String>, HistoryError> {
+        let list = || -> rusqlite::Result<HashSet<String>> {
+            let mut list = self.connection.prepare_cached("SELECT name FROM sessions WHERE provider IS NULL")?;
+            list.query_map([], |row| row.get(0))?.collect()
         };
         list().map_err(|e| self.failed(e))
     }

@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::RULES;
+
 /// Each brings a database from the version of its place to the next one.
-const MIGRATIONS: [&str; 1] = [FIRST];
+const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
 
 /// The version that this aiw reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -60,6 +62,23 @@ CREATE TABLE vectors (
     codes BLOB NOT NULL, PRIMARY KEY (model, first));
 ";
 
+/// Codex's transcripts name a provider, and Gemini CLI's have one in their place: they are read once more. So are those
+/// that nothing was stored from, because their project was excluded.
+const SECOND: &str = "
+-- How aiw ran the CLI: the name of a provider, and whether with a configuration directory of its own.
+ALTER TABLE sessions ADD COLUMN provider TEXT;
+ALTER TABLE sessions ADD COLUMN isolated INTEGER NOT NULL DEFAULT 0;
+
+-- The rules about secrets that all texts have gone through.
+ALTER TABLE state ADD COLUMN rules INTEGER NOT NULL DEFAULT 0;
+
+-- The excluded projects of which messages in a file were left out.
+CREATE TABLE left_out (file INTEGER NOT NULL, project TEXT NOT NULL, PRIMARY KEY (file, project)) WITHOUT ROWID;
+
+UPDATE files SET head = NULL WHERE cli IN (2, 3)
+    OR id NOT IN (SELECT file FROM messages) AND id NOT IN (SELECT file FROM shares);
+";
+
 /// The version of a database that a newer aiw made.
 pub(super) fn newer(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let found = version(connection)?;
@@ -86,6 +105,10 @@ fn migrate_by(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Res
     for migration in migrations.iter().skip(usize::try_from(found).unwrap_or_default()) {
         transaction.execute_batch(migration)?;
     }
+    if found == 0 && newest > 1 {
+        // What is stored from now on goes through these rules.
+        transaction.execute("UPDATE state SET rules = ?", [RULES])?;
+    }
     if found < newest {
         transaction.pragma_update(None, "user_version", newest)?;
     }
@@ -100,8 +123,8 @@ mod tests {
 
     use super::*;
 
-    /// A second version that takes long enough to be killed on its way.
-    const SECOND: &str = "
+    /// A version that takes long enough to be killed on its way.
+    const LATER: &str = "
         CREATE TABLE later (number INTEGER PRIMARY KEY, filler TEXT NOT NULL);
         UPDATE state SET messages = messages + 1;
         WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 300000)
@@ -127,12 +150,12 @@ mod tests {
         // This very test is also the process that is killed.
         const DIRECTORY: &str = "AIW_TEST_MIGRATION";
         if let Some(directory) = std::env::var_os(DIRECTORY) {
-            migrate_by(&mut open(Path::new(&directory)), &[FIRST, SECOND]).unwrap();
+            migrate_by(&mut open(Path::new(&directory)), &[FIRST, SECOND, LATER]).unwrap();
             return;
         }
         let home = tempfile::tempdir().unwrap();
         migrate(&mut open(home.path())).unwrap();
-        assert_eq!(state(&open(home.path())), (1, 0, false));
+        assert_eq!(state(&open(home.path())), (2, 0, false));
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -152,12 +175,12 @@ mod tests {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(state(&open(home.path())), (1, 0, false));
-        migrate_by(&mut open(home.path()), &[FIRST, SECOND]).unwrap();
-        assert_eq!(state(&open(home.path())), (2, 1, true));
+        assert_eq!(state(&open(home.path())), (2, 0, false));
+        migrate_by(&mut open(home.path()), &[FIRST, SECOND, LATER]).unwrap();
+        assert_eq!(state(&open(home.path())), (3, 1, true));
         // To this aiw, it is newer; nothing is changed.
-        assert_eq!(newer(&open(home.path())).unwrap(), Some(2));
+        assert_eq!(newer(&open(home.path())).unwrap(), Some(3));
         migrate(&mut open(home.path())).unwrap();
-        assert_eq!(state(&open(home.path())), (2, 1, true));
+        assert_eq!(state(&open(home.path())), (3, 1, true));
     }
 }

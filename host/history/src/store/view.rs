@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::append::cli_number;
 use super::packed::{Key, Text, Uuid};
 use super::{Store, cli_of, database, role_of};
-use crate::{Cli, HistoryError, Role};
+use crate::{Cli, HistoryError, Launch, Role};
 
 /// What is known of a session as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Session {
     pub cli: Cli,
     /// Its directory. Empty if unknown.
     pub project: String,
+    /// How aiw ran the CLI.
+    pub launch: Launch,
     /// How the first thing that was asked begins.
     pub title: String,
     /// When its first message was said, in milliseconds since 1970.
@@ -108,7 +110,7 @@ pub struct Stats {
 }
 
 const SESSION: &str = "sessions.name, sessions.cli, projects.path, sessions.title, sessions.first, sessions.last,
-    sessions.messages FROM sessions JOIN projects ON projects.id = sessions.project";
+    sessions.messages, sessions.provider, sessions.isolated FROM sessions JOIN projects ON projects.id = sessions.project";
 
 fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
@@ -119,6 +121,7 @@ fn session(row: &rusqlite::Row<'_>) -> rusqlite::Result<Session> {
         first: row.get(4)?,
         last: row.get(5)?,
         messages: row.get::<_, i64>(6)?.max(0).cast_unsigned(),
+        launch: Launch { provider: row.get(7)?, isolated: row.get(8)? },
     })
 }
 

@@ -312,8 +312,8 @@ impl AiCli for Claude {
         Box::new(Stream::default())
     }
 
-    fn resume(&self, session: &str) -> String {
-        format!("--resume {session}")
+    fn resume(&self, session: &str) -> Vec<String> {
+        vec!["--resume".to_owned(), session.to_owned()]
     }
 
     fn resume_latest(&self) -> &'static str {

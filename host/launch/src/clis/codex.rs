@@ -196,8 +196,8 @@ impl AiCli for Codex {
         Box::new(Stream)
     }
 
-    fn resume(&self, session: &str) -> String {
-        format!("resume {session}")
+    fn resume(&self, session: &str) -> Vec<String> {
+        vec!["resume".to_owned(), session.to_owned()]
     }
 
     fn resume_latest(&self) -> &'static str {

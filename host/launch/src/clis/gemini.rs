@@ -192,8 +192,8 @@ impl AiCli for Gemini {
             let below = overlay::read(&path)?.unwrap_or_else(|| Value::Object(Map::new()));
             return Ok(Passed::Variable(SYSTEM_SETTINGS, below));
         }
-        let name = format!("{}{}", draft.provider, if draft.isolated { "-isolated" } else { "" });
-        let home = GeminiHome::new(&draft.home, &name, &draft.environment);
+        let root = draft.home.gemini(&draft.provider, draft.isolated);
+        let home = GeminiHome::new(&draft.home, root, &draft.environment);
         home.check(settings, &draft.cwd)?;
         Ok(Passed::Home(home))
     }
@@ -202,8 +202,8 @@ impl AiCli for Gemini {
         Box::new(Stream::default())
     }
 
-    fn resume(&self, session: &str) -> String {
-        format!("--resume {session}")
+    fn resume(&self, session: &str) -> Vec<String> {
+        vec!["--resume".to_owned(), session.to_owned()]
     }
 
     fn resume_latest(&self) -> &'static str {

@@ -16,9 +16,19 @@ use crate::program::Program;
 use crate::request::{Answer, Head, StartRequest, check};
 use crate::root::Scope;
 
-/// The variables of our environment that a shim gets: where aiw's own files are, and how to print. None of them says
-/// whose process it is, and none is secret.
-const PASSED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "AIW_HOME", "AIW_RUNTIME_DIR"];
+/// The variables of our environment that a shim gets: where files are (aiw's own, and those that it reads after the end),
+/// and how to print. None of them says whose process it is, and none is secret.
+const PASSED: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "AIW_HOME",
+    "AIW_RUNTIME_DIR",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+    "GEMINI_CLI_HOME",
+];
 /// The maximum length of a shim's answer.
 const ANSWER: u64 = 1 << 20;
 

@@ -20,6 +20,7 @@ use crate::root::Root;
 pub(super) fn enter(
     mut words: impl Iterator<Item = String>,
     interpreter: fn(&Labels) -> Option<Box<dyn Interpreter>>,
+    after: fn(),
 ) -> io::Result<()> {
     let root: u32 = words.next().and_then(|pid| pid.parse().ok()).ok_or_else(|| invalid("no root"))?;
     let id: TaskId = words.next().and_then(|id| id.parse().ok()).ok_or_else(|| invalid("no id"))?;
@@ -43,7 +44,10 @@ pub(super) fn enter(
     }
     let root = Root { pid: root, start: request.head.root.start };
     match register(Identity { id, instance, root }, request, interpreter, signals, core) {
-        Ok(supervisor) => supervisor.live(&mut starter),
+        Ok(supervisor) => {
+            supervisor.live(&mut starter);
+            after();
+        }
         Err(answer) => starter.answer(&answer),
     }
     Ok(())

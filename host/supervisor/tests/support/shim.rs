@@ -6,10 +6,13 @@ use std::process::ExitCode;
 #[cfg(unix)]
 fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
-        Some("shim") => aiw_supervisor::shim_main(std::env::args_os(), |labels| {
-            let is_counted = labels.get("counts").is_some();
-            is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::Interpreter>)
-        }),
+        Some("shim") => {
+            let interpreter = |labels: &aiw_supervisor::Labels| {
+                let is_counted = labels.get("counts").is_some();
+                is_counted.then(|| Box::new(counter::Counter::default()) as Box<dyn aiw_supervisor::Interpreter>)
+            };
+            aiw_supervisor::shim_main(std::env::args_os(), interpreter, || {})
+        }
         Some("own") => own::own(),
         _ => ExitCode::FAILURE,
     }

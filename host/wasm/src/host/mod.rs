@@ -179,8 +179,7 @@ impl CallState {
             && let Some(setting) = self.call.wanted.values(CapabilityKind::Settings).first()
         {
             let id = &self.call.id;
-            message
-                .push_str(&format!("; one that you set in settings.json as `sources.{id}.{setting}` is allowed"));
+            message.push_str(&format!("; one that you set in settings.json as `sources.{id}.{setting}` is allowed"));
         }
         error
     }

@@ -138,7 +138,7 @@ fn refused(error: ListenError) -> Failure {
         ListenError::NotLoopback { .. } | ListenError::Refused { .. } => error.hint().to_owned(),
         ListenError::InUse { .. } => {
             "another `aiw mcp serve --http` may run already; `--http 127.0.0.1:0` picks a free port".to_owned()
-        },
+        }
     })
 }
 

@@ -3,8 +3,12 @@
 //! Gemini reads settings that override the user's only from a file that belongs to root, as must all directories
 //! above it, so other users can't provide one. Instead it gets a home whose settings are the user's, overridden by
 //! ours, and where everything else is a link to the user's own file. (`GEMINI_CLI_HOME`; seen in 0.61.0.)
+//!
+//! What Gemini keeps of sessions is its own here: a session that is held under a provider can then be told from the
+//! user's others, and goes on under that provider only.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +24,16 @@ pub(super) const VARIABLE: &str = "GEMINI_CLI_HOME";
 const DIRECTORY: &str = ".gemini";
 const SETTINGS: &str = "settings.json";
 
+/// What Gemini keeps of sessions, and of the directories that they were in.
+const SESSIONS: [&str; 3] = ["history", "projects.json", "tmp"];
+
+/// Returns whether a file of the user's is not linked. Gemini writes a file beside the old one
+/// (`projects.json.<id>.tmp`) and renames it: a link to such a file would soon lead nowhere.
+fn is_left_out(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == SETTINGS || SESSIONS.contains(&name.as_ref()) || name.ends_with(".tmp")
+}
+
 /// A home that is made when the CLI is started.
 #[derive(Clone)]
 pub(crate) struct GeminiHome {
@@ -30,11 +44,11 @@ pub(crate) struct GeminiHome {
 }
 
 impl GeminiHome {
-    /// Returns the home for runs under a name, on top of the home that the environment names.
-    pub(crate) fn new(home: &Home, name: &str, environment: &Environment) -> Self {
+    /// Returns the home at a path, on top of the home that the environment names.
+    pub(crate) fn new(home: &Home, root: PathBuf, environment: &Environment) -> Self {
         let set = |variable: &str| environment.get(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = set(VARIABLE).or_else(|| set("HOME")).unwrap_or_else(env::temp_dir);
-        Self { home: home.clone(), root: home.root().join("gemini").join(name), base }
+        Self { home: home.clone(), root, base }
     }
 
     /// Returns the variable that leads the CLI to the home, and the home's path.
@@ -73,16 +87,16 @@ impl GeminiHome {
         let (own, users) = (self.root.join(DIRECTORY), self.base.join(DIRECTORY));
         self.home.make_dir(&own)?;
         let io = |action: &'static str, path: &Path, source| HomeError::Io { action, path: path.to_owned(), source };
-        // Removes links that lead to a previous home.
+        // Removes links that lead to a previous home, or nowhere.
         for entry in fs::read_dir(&own).into_iter().flatten().flatten() {
             let to = fs::read_link(entry.path());
-            if to.is_ok_and(|to| to.parent() != Some(&users)) {
+            if to.is_ok_and(|to| to.parent() != Some(&users) || !to.exists()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
         match fs::read_dir(&users) {
             Ok(entries) => {
-                for entry in entries.flatten().filter(|entry| entry.file_name() != SETTINGS) {
+                for entry in entries.flatten().filter(|entry| !is_left_out(&entry.file_name())) {
                     let link = own.join(entry.file_name());
                     // Files that Gemini has created here itself stay.
                     if fs::symlink_metadata(&link).is_err()
@@ -122,11 +136,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let user = dir.path().join("user");
         fs::create_dir_all(user.join(".gemini/tmp")).unwrap();
+        fs::create_dir_all(user.join(".gemini/commands")).unwrap();
         let before =
             "{ // mine\n \"ui\": {\"theme\": \"dark\"}, \"security\": {\"auth\": {\"selectedType\": \"oauth\"}}}";
         fs::write(user.join(".gemini/settings.json"), before).unwrap();
         let environment = Environment::inherited([("HOME".into(), user.clone().into())].into_iter());
-        let gemini = GeminiHome::new(&Home::at(dir.path().join("aiw")), "gw", &environment);
+        let home = Home::at(dir.path().join("aiw"));
+        let gemini = GeminiHome::new(&home, home.gemini("gw", false), &environment);
         let content = json!({"security": {"auth": {"selectedType": "gemini-api-key"}}});
         for _ in 0..2 {
             gemini.make(&content).unwrap();
@@ -135,15 +151,41 @@ mod tests {
         let settings: Value = serde_json::from_slice(&fs::read(own.join("settings.json")).unwrap()).unwrap();
         assert_eq!(settings["ui"]["theme"], "dark");
         assert_eq!(settings["security"]["auth"]["selectedType"], "gemini-api-key");
-        fs::write(own.join("tmp/session"), "x").unwrap();
-        assert!(user.join(".gemini/tmp/session").exists());
+        fs::write(own.join("commands/mine"), "x").unwrap();
+        assert!(user.join(".gemini/commands/mine").exists());
         assert_eq!(fs::read_to_string(user.join(".gemini/settings.json")).unwrap(), before);
+        // The sessions of a provider are its own.
+        assert!(fs::symlink_metadata(own.join("tmp")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_written_while_a_home_is_made_leaves_no_link_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = dir.path().join("user/.gemini");
+        fs::create_dir_all(&user).unwrap();
+        for name in ["projects.json", "projects.json.4f1c.tmp", "gone", "GEMINI.md"] {
+            fs::write(user.join(name), "{}").unwrap();
+        }
+        let environment = Environment::inherited([("HOME".into(), dir.path().join("user").into())].into_iter());
+        let home = Home::at(dir.path().join("aiw"));
+        let gemini = GeminiHome::new(&home, home.gemini("gw", false), &environment);
+        let own = gemini.path().join(".gemini");
+        // What an older aiw has left, and a link to a file that goes.
+        fs::create_dir_all(&own).unwrap();
+        symlink(&user.join("projects.json.77aa.tmp"), &own.join("projects.json.77aa.tmp")).unwrap();
+        gemini.make(&json!({})).unwrap();
+        fs::remove_file(user.join("gone")).unwrap();
+        gemini.make(&json!({})).unwrap();
+        let mut names: Vec<_> = fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["GEMINI.md", "settings.json"]);
     }
 
     #[test]
     fn a_project_that_says_otherwise_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let gemini = GeminiHome::new(&Home::at(dir.path()), "gw", &Environment::default());
+        let home = Home::at(dir.path());
+        let gemini = GeminiHome::new(&home, home.gemini("gw", false), &Environment::default());
         let content = json!({
             "security": {"auth": {"selectedType": "gemini-api-key"}},
             "telemetry": {"enabled": false},
