@@ -29,6 +29,7 @@ mod paths;
 mod project;
 mod providers;
 mod settings;
+mod sweep;
 mod time;
 mod token;
 mod unlinked;

@@ -175,6 +175,8 @@ impl Home {
         self.make_dir(&self.root)?;
         let lock = Lock::acquire(&self.root.join(".lock"))?;
         crate::journal::complete(&self.journal())?;
+        self.drop_pending(&lock);
+        self.sweep_sometimes(&lock);
         Ok(lock)
     }
 
@@ -203,26 +205,6 @@ impl Home {
     /// Writes several documents as one: all or none, even across a crash.
     pub fn commit(&self, _lock: &Lock, documents: &[&Document]) -> Result<(), HomeError> {
         crate::journal::commit(&self.journal(), documents)
-    }
-
-    /// Removes what killed processes left behind: aiw's temporary files and directories that are older than a day.
-    pub fn sweep(&self, _lock: &Lock) {
-        let old = |path: &Path| {
-            fs::symlink_metadata(path)
-                .and_then(|m| m.modified())
-                .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 24 * 60 * 60))
-        };
-        for dir in [self.root.clone(), self.trees(), self.root.join("extensions"), self.cache("market")] {
-            let Ok(entries) = fs::read_dir(&dir) else { continue };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                let Some(name) = name.to_str() else { continue };
-                if (name.starts_with(".aiw-") || name.starts_with(".new-")) && old(&entry.path()) {
-                    let path = entry.path();
-                    let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-                }
-            }
-        }
     }
 
     /// `settings.json`

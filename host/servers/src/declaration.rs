@@ -104,6 +104,29 @@ impl Server {
     }
 }
 
+/// Whether two entries mean the same server: what an entry leaves out, another may say.
+pub fn is_same(one: &Value, two: &Value) -> bool {
+    let plain = |entry: &Value| {
+        let mut fields = entry.as_object().cloned()?;
+        let is_remote = fields.contains_key("url");
+        let is_given = |key: &str, value: &Value| match (key, value) {
+            // The type follows from the rest.
+            ("type" | "transport", Value::String(kind)) => {
+                let usual: &[&str] =
+                    if is_remote { &["http", "streamable-http", "streamableHttp"] } else { &["stdio"] };
+                !usual.contains(&kind.as_str())
+            }
+            (_, Value::Object(fields)) => !fields.is_empty(),
+            (_, Value::Array(items)) => !items.is_empty(),
+            ("disabled", Value::Bool(is_off)) => *is_off,
+            (_, value) => !value.is_null(),
+        };
+        fields.retain(|key, value| is_given(key, value));
+        Some(fields)
+    };
+    one == two || plain(one).is_some_and(|one| plain(two) == Some(one))
+}
+
 /// Options with which an interpreter or a runner of packages takes code from elsewhere than its script.
 const INTERPRETERS: [(&[&str], &[&str]); 6] = [
     (

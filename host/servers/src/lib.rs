@@ -14,7 +14,9 @@ mod substitute;
 mod transport;
 mod watch;
 
-pub use declaration::{Collected, Declared, PROJECT_FILE, Server, declared, in_file, server, visible, visible_json};
+pub use declaration::{
+    Collected, Declared, PROJECT_FILE, Server, declared, in_file, is_same, server, visible, visible_json,
+};
 pub use file::McpFile;
 pub use keys::{Hidden, Keys, is_key, left_in_clear};
 pub use names::{safe, safe_keys, unique};

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_core::{CliKind, Secret, SecretName, one_line};
+use aiw_core::{CliKind, Secret, SecretName, one_line, shell_word};
 use aiw_home::{Jsonc, Vault, json, read_capped};
-use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, left_in_clear, placeholders, reads};
+use aiw_servers::{Hidden, Keys, McpFile, Transport, is_key, is_same, left_in_clear, placeholders, reads, safe};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -153,7 +153,7 @@ fn begin_at(root: &Path, declaration: &mut Map<String, Value>) -> Result<(), Str
 }
 
 impl Setup {
-    /// Moves servers from a client's configuration to `mcp.json`.
+    /// Moves servers from a client's configuration to `mcp.json`, which may be as other plans will leave it.
     pub(crate) fn import(
         &self,
         client: &Client,
@@ -161,13 +161,14 @@ impl Setup {
         config: &mut Config,
         lines: &mut Vec<String>,
         plan: &mut Plan,
+        planned: Option<&[u8]>,
     ) -> Result<Vec<Imported>, SetupError> {
         let path = self.home.mcp_path();
         // Strict, as whoever else reads it.
         McpFile::load(&self.home)?;
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let old = read_capped(&path, json::MAX_BYTES)?;
-        let mut mcp = Jsonc::parse(old.as_deref().unwrap_or_default()).map_err(invalid)?;
+        let mut mcp = Jsonc::parse(planned.or(old.as_deref()).unwrap_or_default()).map_err(invalid)?;
         let project = match &plan.scope {
             Scope::User => None,
             Scope::Project(root) => Some(root.as_path()),
@@ -181,11 +182,19 @@ impl Setup {
         plan.notes.extend(import.notes);
         for moved in import.moved {
             let name = one_line(&moved.name, 60);
-            let there = mcp.get(&[SERVERS, &moved.name]);
+            let renamed = self.renames.get(&moved.name).cloned();
+            let target = renamed.clone().unwrap_or_else(|| moved.name.clone());
+            let there = mcp.get(&[SERVERS, &target]);
             let is_new = there.is_none();
-            if there.is_some_and(|there| *there != moved.declaration) {
-                let note = format!("server `{name}` stays in {}: mcp.json has another one of that name", client.name);
-                plan.notes.push(note);
+            if there.is_some_and(|there| !is_same(there, &moved.declaration)) {
+                plan.notes.push(format!(
+                    "server `{name}` stays in {}: mcp.json has another one of that name; `aiw setup {} --import --rename \
+                     {}={}` moves it under a name of its own",
+                    client.name,
+                    client.id,
+                    shell_word(&name),
+                    shell_word(&safe(&format!("{name}-{}", client.id)))
+                ));
                 continue;
             }
             // What can't be taken out stays on both sides unchanged.
@@ -195,11 +204,12 @@ impl Setup {
                 continue;
             }
             if is_new {
-                mcp.set(&[SERVERS, &moved.name], &moved.declaration).map_err(invalid)?;
+                mcp.set(&[SERVERS, &target], &moved.declaration).map_err(invalid)?;
+                let target = one_line(&target, 60);
                 match &plan.scope {
-                    Scope::User => added.push(format!("+ {SERVERS}.{name}: {}", moved.shown.join("; "))),
+                    Scope::User => added.push(format!("+ {SERVERS}.{target}: {}", moved.shown.join("; "))),
                     Scope::Project(_) => {
-                        added.push(format!("+ {SERVERS}.{name}, which then starts in all your sessions:"));
+                        added.push(format!("+ {SERVERS}.{target}, which then starts in all your sessions:"));
                         added.extend(moved.shown.iter().map(|line| format!("  {line}")));
                     }
                 }
@@ -210,11 +220,13 @@ impl Setup {
             lines.push(format!("- {}.{name}, which moves to mcp.json", client.servers));
             used.extend(moved.hidden.into_iter().map(|(_, secret)| secret));
             plan.imported.push(moved.name.clone());
-            let digest = digest(moved.declaration.to_string().as_bytes());
+            // Of what is there: it may say the same in other words.
+            let written = mcp.get(&[SERVERS, &target]).unwrap_or(&moved.declaration);
+            let digest = digest(written.to_string().as_bytes());
             // What came from another client belongs to both: whichever is undone last takes it out.
-            let is_ours = is_new || records.iter().any(|record| record.added(&moved.name, &digest));
+            let is_ours = is_new || records.iter().any(|record| record.added(&target, &digest));
             let entry = servers.get(&moved.name).cloned().unwrap_or_default();
-            all.push(Imported { name: moved.name, added: is_ours.then_some(digest), entry });
+            all.push(Imported { name: moved.name, renamed, added: is_ours.then_some(digest), entry });
         }
         let stored = records.iter().flat_map(|record| &record.secrets);
         plan.shared_secrets = stored.filter(|name| used.contains(name)).cloned().collect();

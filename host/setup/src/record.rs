@@ -80,12 +80,22 @@ impl Kept {
 /// A server that was moved.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Imported {
-    /// Its name.
+    /// Its name there.
     pub(crate) name: String,
+    /// Its name in `mcp.json`, if it has another one there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renamed: Option<String>,
     /// sha256 of its declaration in `mcp.json`; none if that was there already.
     pub(crate) added: Option<String>,
     /// What the client had, to be given back. It has the keys that stood there in clear.
     pub(crate) entry: Value,
+}
+
+impl Imported {
+    /// Its name in `mcp.json`.
+    pub(crate) fn target(&self) -> &str {
+        self.renamed.as_deref().unwrap_or(&self.name)
+    }
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> String {
@@ -149,7 +159,7 @@ impl Record {
 
     /// Whether it added a server to `mcp.json`, in the form that it has there now.
     pub(crate) fn added(&self, name: &str, digest: &str) -> bool {
-        self.imported.iter().any(|server| server.name == name && server.added.as_deref() == Some(digest))
+        self.imported.iter().any(|server| server.target() == name && server.added.as_deref() == Some(digest))
     }
 
     /// The copy of a file as it was.

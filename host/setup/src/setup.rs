@@ -1,8 +1,10 @@
 //! Planning a setup, and writing what was planned.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aiw_core::SecretName;
 use aiw_home::{Home, HomeError, Mode, inherit_owner, json, read_capped, read_unlinked, replace};
 use serde_json::{Map, Value};
 
@@ -22,12 +24,20 @@ pub struct Setup {
     pub(crate) home: Home,
     pub(crate) places: Places,
     pub(crate) ours: Ours,
+    /// The names that servers get in `mcp.json`, by those that they have in a client.
+    pub(crate) renames: BTreeMap<String, String>,
 }
 
 impl Setup {
     /// A setup for a home, the user's directories, and what is to be registered.
     pub fn new(home: Home, places: Places, ours: Ours) -> Self {
-        Self { home, places, ours }
+        Self { home, places, ours, renames: BTreeMap::new() }
+    }
+
+    /// Gives servers other names in `mcp.json` than they have in a client.
+    #[must_use]
+    pub fn with_renames(self, renames: BTreeMap<String, String>) -> Self {
+        Self { renames, ..self }
     }
 
     /// The file in which a client keeps its servers.
@@ -43,6 +53,17 @@ impl Setup {
 
     /// What registering aiw in a client would change.
     pub fn plan(&self, client: &'static Client, scope: &Scope, options: &Options) -> Result<Plan, SetupError> {
+        self.plan_after(client, scope, options, &[])
+    }
+
+    /// The same once other plans are carried out: two clients may have different servers of one name.
+    pub fn plan_after(
+        &self,
+        client: &'static Client,
+        scope: &Scope,
+        options: &Options,
+        before: &[Plan],
+    ) -> Result<Plan, SetupError> {
         self.home.recover()?;
         let path = self.file(client, scope)?;
         let old = scope.read(&path)?;
@@ -58,7 +79,18 @@ impl Setup {
         }
         let mut imported = Vec::new();
         if options.import {
-            imported = self.import(client, &servers, &mut config, &mut lines, &mut plan)?;
+            let mcp = before.iter().flat_map(|plan| &plan.files).rfind(|file| file.role == Role::Mcp);
+            let mcp = mcp.and_then(|file| file.new.as_deref());
+            imported = self.import(client, &servers, &mut config, &mut lines, &mut plan, mcp)?;
+        } else {
+            let own = servers.values().filter(|entry| !self.ours.is_started_by(entry)).count();
+            let (word, them) = if own == 1 { ("server", "it") } else { ("servers", "them") };
+            let project = if *scope == Scope::User { "" } else { " --project" };
+            let hint = format!(
+                "it has {own} {word} of its own: `aiw setup {}{project} --import` puts {them} behind aiw",
+                client.id
+            );
+            plan.notes.extend(Some(hint).filter(|_| own > 0));
         }
         if !lines.is_empty() {
             let is_shared = *scope != Scope::User;
@@ -177,12 +209,15 @@ impl Setup {
             }
         }
         let vault = self.home.vault();
+        let names: Vec<SecretName> = plan.new_secrets.iter().map(|(name, _)| name.clone()).collect();
+        self.home.note_pending(&lock, &names)?;
         for (name, secret) in &plan.new_secrets {
             vault.set(&lock, name, secret)?;
         }
         for file in &plan.files {
             write(file)?;
         }
+        self.home.forget_pending(&lock);
         for name in &plan.old_secrets {
             // One that is gone already is what was wanted.
             let _ = vault.remove(&lock, name);

@@ -172,18 +172,19 @@ impl Setup {
         others: &[Record],
         given: &BTreeSet<String>,
     ) -> Result<Changed, SetupError> {
-        let is_needed = |name: &str| {
-            !given.contains(name) || others.iter().any(|other| other.imported.iter().any(|i| i.name == name))
+        let is_needed = |server: &Imported| {
+            let is_it = |other: &Imported| other.target() == server.target();
+            !given.contains(&server.name) || others.iter().any(|other| other.imported.iter().any(is_it))
         };
         let path = self.home.mcp_path();
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let mut mcp = Jsonc::parse(now).map_err(invalid)?;
         let mut lines = Vec::new();
-        for server in record.imported.iter().filter(|server| !is_needed(&server.name)) {
-            let value = mcp.get(&[SERVERS, &server.name]).map(|value| digest(value.to_string().as_bytes()));
+        for server in record.imported.iter().filter(|server| !is_needed(server)) {
+            let value = mcp.get(&[SERVERS, server.target()]).map(|value| digest(value.to_string().as_bytes()));
             if value.is_some() && value == server.added {
-                mcp.remove(&[SERVERS, &server.name]).map_err(invalid)?;
-                lines.push(format!("- {SERVERS}.{}", aiw_core::one_line(&server.name, 60)));
+                mcp.remove(&[SERVERS, server.target()]).map_err(invalid)?;
+                lines.push(format!("- {SERVERS}.{}", aiw_core::one_line(server.target(), 60)));
             }
         }
         Ok((Some(mcp.bytes()), lines))

@@ -14,6 +14,9 @@ pub struct SetupArgs {
     /// Move the servers that you have there to aiw's mcp.json, and keys that stand there in clear to the vault
     #[arg(long, conflicts_with = "undo")]
     pub import: bool,
+    /// With --import: give a server another name in mcp.json, where another one has its name
+    #[arg(long, value_name = "NAME=NEW", value_parser = parse_rename, requires = "import")]
+    pub rename: Vec<(String, String)>,
     /// Let the clients call all of aiw's tools without asking you
     #[arg(long, conflicts_with = "undo")]
     pub approve_calls: bool,
@@ -26,4 +29,13 @@ pub struct SetupArgs {
     /// Write without asking
     #[arg(short, long)]
     pub yes: bool,
+}
+
+fn parse_rename(text: &str) -> Result<(String, String), &'static str> {
+    match text.rsplit_once('=') {
+        Some((name, new)) if !name.is_empty() && !new.is_empty() && aiw_servers::safe(new) == new && new != "aiw" => {
+            Ok((name.to_owned(), new.to_owned()))
+        }
+        _ => Err("expected `NAME=NEW`, where the new name has letters, digits, `_` and `-` alone"),
+    }
 }

@@ -21,7 +21,8 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let ours = ours(&home)?;
     let scope = scope(&args)?;
     let named: Vec<&'static Client> = args.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
-    let setup = Setup::new(home.clone(), places.clone(), ours);
+    let renames = args.rename.iter().cloned().collect();
+    let setup = Setup::new(home.clone(), places.clone(), ours).with_renames(renames);
     let clients = match (named.is_empty(), args.undo) {
         (false, _) => named,
         (true, true) => setup.recorded(&scope)?,
@@ -32,11 +33,11 @@ pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     }
     let options = Options { import: args.import, approve_calls: approve(&clients, &args, output).await? };
     let mut answer = SetupAnswer { clients: Vec::new(), failed: Vec::new(), dry_run: args.dry_run };
-    let (mut plans, mut first) = (Vec::new(), None);
+    let (mut plans, mut first): (Vec<Plan>, _) = (Vec::new(), None);
     for client in clients {
         let planned = match args.undo {
             true => setup.plan_undo(client, &scope),
-            false => setup.plan(client, &scope, &options).map(Some),
+            false => setup.plan_after(client, &scope, &options, &plans).map(Some),
         };
         match planned {
             Ok(Some(plan)) => plans.push(plan),

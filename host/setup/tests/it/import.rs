@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::world::{IMPORT, REGISTER, World, text};
+use aiw_setup::{Scope, client};
 
 fn mcp(world: &World) -> Value {
     serde_json::from_str(&text(&world.home.mcp_path())).unwrap()
@@ -301,8 +302,7 @@ fn a_server_leaves_mcp_json_only_if_its_client_has_it_again() {
         } else {
             with(&path, "a", &json!({"command": "new"}));
         }
-        let plan =
-            world.setup.plan_undo(aiw_setup::client("claude").unwrap(), &aiw_setup::Scope::User).unwrap().unwrap();
+        let plan = world.setup.plan_undo(client("claude").unwrap(), &Scope::User).unwrap().unwrap();
         assert!(plan.notes.iter().any(|note| note.contains("server `a` stays in mcp.json")), "{:?}", plan.notes);
         world.setup.apply(&plan).unwrap();
         assert_eq!(mcp(&world)["mcpServers"]["a"]["env"]["MY_TOKEN"], "${secret:a-my-token}");
@@ -321,7 +321,7 @@ fn a_secret_that_is_used_or_was_changed_stays_in_the_vault() {
     let lock = world.home.lock().unwrap();
     world.home.vault().set(&lock, &"b-token".parse().unwrap(), &aiw_core::Secret::new("canary-new")).unwrap();
     drop(lock);
-    let plan = world.setup.plan_undo(aiw_setup::client("claude").unwrap(), &aiw_setup::Scope::User).unwrap().unwrap();
+    let plan = world.setup.plan_undo(client("claude").unwrap(), &Scope::User).unwrap().unwrap();
     assert!(
         plan.notes[0].contains("the provider `p` uses it") && plan.notes[1].contains("changed"),
         "{:?}",
@@ -330,4 +330,69 @@ fn a_secret_that_is_used_or_was_changed_stays_in_the_vault() {
     world.setup.apply(&plan).unwrap();
     assert_eq!((text(&path), world.home.vault().names().unwrap().len()), (both.to_owned(), 2));
     assert!(!world.home.mcp_path().exists());
+}
+
+#[test]
+fn entries_that_mean_the_same_are_one_server() {
+    let world = World::new();
+    fs::create_dir_all(world.home.root()).unwrap();
+    let there = r#"{"mcpServers": {"a": {"command": "x"}, "b": {"url": "https://h/mcp"}}}"#;
+    fs::write(world.home.mcp_path(), there).unwrap();
+    let theirs = json!({"mcpServers": {
+        "a": {"type": "stdio", "command": "x", "args": [], "env": {}},
+        "b": {"type": "http", "url": "https://h/mcp", "headers": {}},
+    }});
+    let path = world.write("claude", theirs.to_string());
+    let plan = world.plan("claude", &IMPORT).unwrap();
+    assert!(!plan.notes.join("").contains("stays"), "{:?}", plan.notes);
+    world.setup.apply(&plan).unwrap();
+    assert_eq!(text(&world.home.mcp_path()), there);
+    assert_eq!(serde_json::from_str::<Value>(&text(&path)).unwrap()["mcpServers"].as_object().unwrap().len(), 1);
+    world.undo("claude");
+    assert_eq!((text(&path), text(&world.home.mcp_path()).as_str()), (theirs.to_string(), there));
+}
+
+#[test]
+fn a_server_whose_name_is_taken_moves_under_another_one_and_comes_back() {
+    let world = World::new();
+    fs::create_dir_all(world.home.root()).unwrap();
+    let there = r#"{"mcpServers": {"a": {"command": "mine"}}}"#;
+    fs::write(world.home.mcp_path(), there).unwrap();
+    let theirs = json!({"mcpServers": {"a": {"command": "theirs"}}}).to_string();
+    let path = world.write("cursor", &theirs);
+    let notes = world.plan("cursor", &IMPORT).unwrap().notes.join("\n");
+    assert!(notes.contains("`aiw setup cursor --import --rename a=a-cursor`"), "{notes}");
+    let World { dir, home, setup } = world;
+    let setup = setup.with_renames([("a".to_owned(), "a-cursor".to_owned())].into());
+    let world = World { dir, home, setup };
+    assert!(world.set_up("cursor", &IMPORT));
+    assert_eq!(mcp(&world)["mcpServers"], json!({"a": {"command": "mine"}, "a-cursor": {"command": "theirs"}}));
+    assert!(!text(&path).contains("theirs"));
+    world.undo("cursor");
+    assert_eq!((text(&path), text(&world.home.mcp_path()).as_str()), (theirs, there));
+}
+
+#[test]
+fn two_clients_with_different_servers_of_one_name_are_previewed_as_they_will_be() {
+    let world = World::new();
+    world.write("claude", r#"{"mcpServers": {"a": {"command": "one"}}}"#);
+    world.write("cursor", r#"{"mcpServers": {"a": {"command": "two"}, "b": {"command": "three"}}}"#);
+    let first = world.plan("claude", &IMPORT).unwrap();
+    let before = [first];
+    let second = world.setup.plan_after(client("cursor").unwrap(), &Scope::User, &IMPORT, &before).unwrap();
+    assert!(second.notes.join("").contains("server `a` stays in Cursor"), "{:?}", second.notes);
+    assert!(!second.changes().join("").contains("mcpServers.a:"), "{:?}", second.changes());
+    let [first] = before;
+    for plan in [first, second] {
+        world.setup.apply(&world.setup.renewed(&plan).unwrap()).unwrap();
+    }
+    assert_eq!(mcp(&world)["mcpServers"], json!({"a": {"command": "one"}, "b": {"command": "three"}}));
+}
+
+#[test]
+fn servers_that_could_move_are_told_of() {
+    let world = World::new();
+    world.write("claude", r#"{"mcpServers": {"a": {"command": "one"}}}"#);
+    let notes = world.plan("claude", &REGISTER).unwrap().notes.join("");
+    assert!(notes.contains("it has 1 server of its own: `aiw setup claude --import` puts it behind aiw"), "{notes}");
 }

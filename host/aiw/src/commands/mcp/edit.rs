@@ -194,9 +194,12 @@ fn write(
         }
     }
     let vault = home.vault();
-    secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     file.put(name, Some(declaration))?;
+    let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
+    home.note_pending(&lock, &names)?;
+    secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     file.document().save(&lock)?;
+    home.forget_pending(&lock);
     Ok(known)
 }
 

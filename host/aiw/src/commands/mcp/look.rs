@@ -356,6 +356,13 @@ pub async fn doctor(names: &[String], output: &Output) -> Result<(), Failure> {
         }
         checks.push(ServerCheck { status, problems });
     }
+    let leftovers = Home::find()?.leftovers().len();
+    if leftovers > 0 {
+        let (files, wait) = if leftovers == 1 { ("file", "waits") } else { ("files", "wait") };
+        output.note(format!(
+            "note: {leftovers} {files} of commands that were killed {wait} for the next command that writes, which removes them"
+        ));
+    }
     for check in &checks {
         let status = &check.status;
         let facts = match status.state {

@@ -1,0 +1,161 @@
+//! What killed processes left behind: temporary files, trees of plugins that nothing names, and secrets whose provider or
+//! server was never written.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use aiw_core::SecretName;
+
+use crate::{Home, HomeError, Lock, Mode, read_capped, replace};
+
+/// What is older belongs to no process that still runs.
+const OLD: Duration = Duration::from_secs(60 * 60);
+
+/// The names of secrets that are stored before what names them is written.
+const PENDING: &str = ".secrets.json";
+
+/// The longest list of them.
+const MAX_PENDING: u64 = 1 << 20;
+
+impl Home {
+    /// Notes secrets that are about to be stored, before what names them is written. If this process is killed in
+    /// between, the next one that takes the lock removes those that nothing names.
+    pub fn note_pending(&self, _lock: &Lock, names: &[SecretName]) -> Result<(), HomeError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let text = serde_json::to_vec(names).unwrap_or_default();
+        replace(&self.root().join(PENDING), &text, Mode::Private)
+    }
+
+    /// What names the secrets is written.
+    pub fn forget_pending(&self, _lock: &Lock) {
+        let _ = fs::remove_file(self.root().join(PENDING));
+    }
+
+    /// Removes the secrets of a process that was killed before it wrote what names them.
+    pub(crate) fn drop_pending(&self, lock: &Lock) {
+        let Ok(Some(bytes)) = read_capped(&self.root().join(PENDING), MAX_PENDING) else { return };
+        let names: Vec<SecretName> = serde_json::from_slice(&bytes).unwrap_or_default();
+        // Every way in which a file names one holds the name.
+        let files = [self.mcp_path(), self.providers_path(), self.settings_path()];
+        let texts: Vec<Vec<u8>> = files.iter().filter_map(|file| fs::read(file).ok()).collect();
+        let is_named = |name: &SecretName| {
+            texts.iter().any(|text| text.windows(name.as_str().len()).any(|part| part == name.as_str().as_bytes()))
+        };
+        for name in names.iter().filter(|name| !is_named(name)) {
+            // One that was not stored yet is no leftover.
+            let _ = self.vault().remove(lock, name);
+        }
+        self.forget_pending(lock);
+    }
+
+    /// Removes what is left over, at most once an hour.
+    pub(crate) fn sweep_sometimes(&self, lock: &Lock) {
+        let stamp = self.root().join(".swept");
+        let is_new = |time: SystemTime| time.elapsed().is_ok_and(|age| age < OLD);
+        if fs::metadata(&stamp).and_then(|meta| meta.modified()).is_ok_and(is_new) {
+            return;
+        }
+        self.sweep(lock);
+        let _ = replace(&stamp, b"", Mode::Private);
+    }
+
+    /// Removes what is left over.
+    pub fn sweep(&self, _lock: &Lock) {
+        for path in self.leftovers() {
+            let is_dir = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
+            let _ = if is_dir { crate::remove_tree(&path).is_ok() } else { fs::remove_file(&path).is_ok() };
+        }
+    }
+
+    /// The files and directories that killed processes left behind more than an hour ago.
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let root = self.root();
+        let mut dirs = vec![root.to_owned(), self.cache("market")];
+        for below in ["vault", "servers", "extensions", "role", "setup", "models", "history", "history/queue", "tasks"]
+        {
+            dirs.push(root.join(below));
+        }
+        let is_ours = |name: &str| name.starts_with(".aiw-") || name.starts_with(".new-");
+        let mut found: Vec<PathBuf> = dirs.iter().flat_map(|dir| old_entries(dir, &is_ours)).collect();
+        // A plugin's tree is there before the record of the plugin.
+        if let Ok(plugins) = self.plugins().and_then(|plugins| plugins.all()) {
+            let named: BTreeSet<String> = plugins.into_iter().map(|(_, plugin)| plugin.digest).collect();
+            let is_digest = |name: &str| name.len() >= 32 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            found.extend(old_entries(&self.trees(), &|name| {
+                is_ours(name) || (is_digest(name) && !named.contains(name))
+            }));
+        }
+        found
+    }
+}
+
+fn old_entries(dir: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let is_old = |entry: &fs::DirEntry| {
+        let modified = entry.path().symlink_metadata().and_then(|meta| meta.modified());
+        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > OLD))
+    };
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let wanted = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_wanted));
+    wanted.filter(is_old).map(|entry| entry.path()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aiw_core::Secret;
+
+    fn age(path: &Path) {
+        let then = SystemTime::now() - 2 * OLD;
+        fs::File::open(path).unwrap().set_modified(then).unwrap();
+    }
+
+    #[test]
+    fn what_is_old_and_belongs_to_nobody_goes_with_the_next_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        drop(home.lock().unwrap());
+        let digest = "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c";
+        let old = [".aiw-1", "vault/.aiw-2", "servers/.aiw-3", "plugins/.new-4", &format!("plugins/{digest}")];
+        let kept = ["mcp.json", "vault/key", "plugins/.new-5", "plugins/data"];
+        for name in old.into_iter().chain(kept) {
+            let path = home.root().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if name.starts_with("plugins/") {
+                fs::create_dir(&path).unwrap()
+            } else {
+                fs::write(&path, "{}").unwrap()
+            }
+            if name != "plugins/.new-5" {
+                age(&path);
+            }
+        }
+        assert_eq!(home.leftovers().len(), old.len(), "{:?}", home.leftovers());
+        // Not more than once an hour.
+        drop(home.lock().unwrap());
+        assert_eq!(home.leftovers().len(), old.len());
+        age(&home.root().join(".swept"));
+        drop(home.lock().unwrap());
+        assert_eq!(home.leftovers(), Vec::<PathBuf>::new());
+        assert!(kept.iter().all(|name| home.root().join(name).exists()));
+    }
+
+    #[test]
+    fn a_secret_without_its_owner_goes_and_one_that_is_named_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let names: Vec<SecretName> = ["gone", "named", "own"].iter().map(|name| name.parse().unwrap()).collect();
+        {
+            let lock = home.lock().unwrap();
+            home.note_pending(&lock, &names[..2]).unwrap();
+            names.iter().for_each(|name| home.vault().set(&lock, name, &Secret::new("x")).unwrap());
+            fs::write(home.mcp_path(), r#"{"mcpServers": {"s": {"command": "${secret:named}"}}}"#).unwrap();
+        }
+        drop(home.lock().unwrap());
+        assert_eq!(home.vault().names().unwrap(), names[1..]);
+        assert!(!home.root().join(PENDING).exists());
+    }
+}
