@@ -27,7 +27,11 @@ pub(super) const WORDS: &[&str] = &[
     "login",
     "user/pass",
     "passwort",
+    "paßwort",
     "kennwort",
+    "wifi key",
+    "wlan key",
+    "network key",
     "mot de passe",
     "mdp",
     "contraseña",
@@ -114,13 +118,13 @@ pub(super) fn spans(text: &str, near: &[Span]) -> Vec<Span> {
 
 /// Words of a stretch, with where they begin: signs around them are left out.
 fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_of = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | '\\');
+    let is_of =
+        |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'|' | b'\\');
     let mut at = 0;
     std::iter::from_fn(move || {
-        let rest = line.get(at..)?;
-        let start = at + rest.find(is_of)?;
-        let length = line[start..].find(|c| !is_of(c)).unwrap_or(line.len() - start);
-        at = start + length;
+        let rest = line.as_bytes().get(at..)?;
+        let start = at + rest.iter().position(is_of)?;
+        at = start + line.as_bytes()[start..].iter().take_while(|byte| is_of(byte)).count();
         Some((start, &line[start..at]))
     })
 }

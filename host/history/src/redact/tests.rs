@@ -34,6 +34,9 @@ fn examples() -> Vec<(&'static str, String)> {
         ("Pinecone", format!("pcsk_{}", any(64))),
         ("Apify", format!("apify_api_{}", any(36))),
         ("PostHog", format!("phx_{}", any(43))),
+        ("PostHog", format!("phc_{}", any(43))),
+        ("Vercel Blob", format!("vercel_blob_rw_{}_{}", any(16), any(30))),
+        ("Cohere", format!("co_{}", any(40))),
         ("Render", format!("rnd_{}", any(28))),
         ("Neon", format!("napi_{}", any(64).to_lowercase())),
         ("JFrog", format!("AKCp{}", any(69))),
@@ -204,8 +207,7 @@ fn what_only_begins_like_a_token_stays() {
     ] {
         assert_eq!(redactor.redact(text), text);
     }
-    let wrong = redactor.rules.iter().filter_map(Step::text).find(|pattern| Regex::new(pattern).is_err());
-    assert_eq!(wrong, None);
+    assert!(!redactor.rules.iter().any(Step::is_broken));
     assert!(PUBLIC.len() > 300, "{}", PUBLIC.len());
 }
 
