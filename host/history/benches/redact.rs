@@ -3,7 +3,7 @@
 //! The texts are real ones: the sources of the crates that this machine has, npm's packages, transcripts and
 //! descriptions of tools (`AIW_CORPORA`, else the folder beside the repository). What is absent is said. With `--show`,
 //! the lines that something was taken out of are printed, to look through for what is no secret. `--only KIND` is for a
-//! profiler.
+//! profiler, and `--megabytes NUMBER` says how much is read of each kind.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 
@@ -14,7 +14,7 @@ use std::time::Instant;
 use aho_corasick::AhoCorasick;
 use aiw_history::{REDACTED, Redactor};
 
-/// How much is read of each kind of text.
+/// How much is read of each kind of text, if `--megabytes` says nothing else.
 const MEGABYTES: usize = 40;
 
 /// The longest text that is looked through at once.
@@ -39,12 +39,17 @@ const WORDS: [&str; 12] = [
     "AKIA",
 ];
 
+/// Reads the texts of a kind, up to a size of all.
+type Texts = fn(usize) -> Vec<String>;
+
 fn main() {
     let is_shown = std::env::args().any(|argument| argument == "--show");
-    let only = std::env::args().skip_while(|argument| argument != "--only").nth(1);
+    let argument = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
+    let only = argument("--only");
+    let most = argument("--megabytes").and_then(|number| number.parse().ok()).unwrap_or(MEGABYTES) * 1_000_000;
     let redactor = Redactor::new(&[]).unwrap();
     let words = AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS).unwrap();
-    let kinds: [(&str, fn() -> Vec<String>); 4] = [
+    let kinds: [(&str, Texts); 4] = [
         ("crates", crates),
         ("npm's packages", packages),
         ("transcripts", transcripts),
@@ -54,7 +59,7 @@ fn main() {
         if only.as_ref().is_some_and(|only| !kind.starts_with(only.as_str())) {
             continue;
         }
-        let texts = texts();
+        let texts = texts(most);
         let bytes: usize = texts.iter().map(String::len).sum();
         if bytes == 0 {
             eprintln!("without redaction of {kind}: there are none here");
@@ -117,13 +122,13 @@ fn show(kind: &str, redactor: &Redactor, texts: &[String]) {
 }
 
 /// The texts of files, the long ones in parts, up to a size of all.
-fn texts(files: &[PathBuf]) -> Vec<String> {
+fn texts(files: &[PathBuf], most: usize) -> Vec<String> {
     let (mut texts, mut bytes) = (Vec::new(), 0);
     for file in files {
         let Ok(text) = fs::read_to_string(file) else { continue };
         bytes += text.len();
         parts(&text, &mut texts);
-        if bytes > MEGABYTES * 1_000_000 {
+        if bytes > most {
             break;
         }
     }
@@ -158,25 +163,26 @@ fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
 }
 
 /// Sources of crates, without other scanners for secrets. Of a long list, each of so many is taken.
-fn crates() -> Vec<String> {
+fn crates(most: usize) -> Vec<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).unwrap_or_default();
     let all = files(&home.join("registry/src"), &["rs", "md", "toml"]);
     let is_other = |path: &PathBuf| !path.to_string_lossy().contains("secrets_scanner");
-    texts(&spread(all.into_iter().filter(is_other).collect()))
+    texts(&spread(all.into_iter().filter(is_other).collect(), most), most)
 }
 
-fn packages() -> Vec<String> {
+fn packages(most: usize) -> Vec<String> {
     let folders = ["/usr/lib/node_modules", "/usr/local/lib/node_modules"].map(PathBuf::from);
     let named = std::env::var_os("AIW_BENCH_PACKAGES").map(PathBuf::from);
     let all =
         folders.into_iter().chain(named).flat_map(|folder| files(&folder, &["js", "cjs", "mjs", "ts", "json", "md"]));
-    texts(&spread(all.collect()))
+    texts(&spread(all.collect(), most), most)
 }
 
-fn spread(files: Vec<PathBuf>) -> Vec<PathBuf> {
+/// Of more files than are read, each of so many.
+fn spread(files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
     let size: u64 = files.iter().filter_map(|file| Some(fs::metadata(file).ok()?.len())).sum();
-    let step = (size as usize / (MEGABYTES * 1_000_000)).max(1);
+    let step = (size as usize / most).max(1);
     files.into_iter().step_by(step).collect()
 }
 
@@ -186,13 +192,13 @@ fn corpora() -> PathBuf {
     std::env::var_os("AIW_CORPORA").map_or(beside, PathBuf::from)
 }
 
-fn transcripts() -> Vec<String> {
-    texts(&files(&corpora().join("claude"), &["jsonl", "json", "txt"]))
+fn transcripts(most: usize) -> Vec<String> {
+    texts(&files(&corpora().join("claude"), &["jsonl", "json", "txt"]), most)
 }
 
 /// Descriptions and requests, of which each line has one of the words: the most that there is to look at.
-fn tools() -> Vec<String> {
-    let all = texts(&files(&corpora().join("tools"), &["jsonl"]));
+fn tools(most: usize) -> Vec<String> {
+    let all = texts(&files(&corpora().join("tools"), &["jsonl"]), most);
     let dense = all.iter().flat_map(|text| text.lines()).filter(|line| {
         let line = line.to_ascii_lowercase();
         line.contains("password") || line.contains("token")

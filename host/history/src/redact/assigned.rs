@@ -329,7 +329,7 @@ fn value(text: &str, name: &Name<'_>) -> Option<Span> {
     if matches!(at.peek(), b'\n' | b'\r' | b'|' | b'>') && sign != Sign::Or {
         let start = at.at;
         at.pass(3, |byte| matches!(byte, b'|' | b'>' | b'-' | b'+' | b'1'..=b'9'));
-        let is_block = at.at > start;
+        let is_block = is_spaced && at.at > start;
         at.spaces();
         let line = at.pass(2, |byte| matches!(byte, b'\n' | b'\r'));
         let is_indented = line > 0 && at.pass(40, |byte| matches!(byte, b' ' | b'\t')) > 0;
@@ -402,7 +402,7 @@ fn block(text: &str, start: usize, name: &Name<'_>, kind: Kind) -> Option<Span> 
     let edge = text[..start].bytes().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let bare = first.trim_matches(['"', '\'']);
     // Its first line may have been taken out as what a sentence tells.
-    if bare != REDACTED && !is_bare_secret(bare, name, kind, false, Sign::Equal) {
+    if bare != REDACTED && (is_code(bare) || !is_bare_secret(bare, name, kind, false, Sign::Equal)) {
         return None;
     }
     let mut end = start + first.len();

@@ -130,8 +130,9 @@ fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn after(text: &str, from: usize) -> Option<Span> {
-    let line = &text[from..text.floor_char_boundary((from + 400).min(text.len()))];
-    let line = line.split(['\n', '|', '│']).next().unwrap_or_default();
+    let rest = &text.as_bytes()[from..(from + 400).min(text.len())];
+    let end = memchr::memchr2(b'\n', b'|', rest).unwrap_or(rest.len());
+    let line = text[from..text.floor_char_boundary(from + end)].split('│').next().unwrap_or_default();
     for (number, (at, word)) in words(line).take(MAX_BETWEEN + 1).enumerate() {
         // The rest of its own word, as an ending: `kata sandinya`.
         if number == 0 && at == 0 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {

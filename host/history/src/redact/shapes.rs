@@ -1362,7 +1362,7 @@ fn has(text: &str, secret: &str) -> bool {
 }
 
 #[test]
-fn at_least_95_of_100_shapes_are_taken_out_in_all_places() {
+fn at_least_98_of_100_shapes_are_taken_out_in_all_places() {
     let redactor = Redactor::new(&[]).unwrap();
     let table = table();
     assert!(table.len() >= 900, "{}", table.len());
@@ -1389,5 +1389,5 @@ fn at_least_95_of_100_shapes_are_taken_out_in_all_places() {
         }
     }
     println!("{good} of {all}");
-    assert!(good * 100 >= all * 95, "{good} of {all}");
+    assert!(good * 100 >= all * 98, "{good} of {all}");
 }
