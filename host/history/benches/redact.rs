@@ -39,6 +39,26 @@ const WORDS: [&str; 12] = [
     "AKIA",
 ];
 
+/// What nothing else stands between, for a text that takes the longest.
+const MARKS: [&str; 16] = [
+    "a",
+    "=ghp_",
+    "=AKIA",
+    "password=",
+    "/xoxb-",
+    "{\\\"password\\\":",
+    "https://a:",
+    "&quot;password&quot;:",
+    "\u{1b}[31mpassword",
+    "eyJ.",
+    "password(",
+    "[\"--password\",",
+    "{\"next_page_token\":\"abc\",\"key\":\"y\"},",
+    "sk-ant-",
+    "glpat-a",
+    "AAAA",
+];
+
 /// Reads the texts of a kind, up to a size of all.
 type Texts = fn(usize) -> Vec<String>;
 
@@ -47,7 +67,9 @@ fn main() {
     let argument = |name: &str| std::env::args().skip_while(|argument| argument != name).nth(1);
     let only = argument("--only");
     let most = argument("--megabytes").and_then(|number| number.parse().ok()).unwrap_or(MEGABYTES) * 1_000_000;
+    let start = Instant::now();
     let redactor = Redactor::new(&[]).unwrap();
+    let made = start.elapsed();
     let words = AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS).unwrap();
     let kinds: [(&str, Texts); 4] = [
         ("crates", crates),
@@ -95,6 +117,17 @@ fn main() {
         let least = if kind.starts_with("tools") { "-" } else { ">=100" };
         println!("redaction, {kind}, {size:.1} MB, {taken} taken out\t{ours:.0}\t{least}\tMB/s");
         println!("{} words alone, {kind}\t{plain:.0}\t-\tMB/s", WORDS.len());
+    }
+    if only.is_none() && !is_shown {
+        println!("a redactor, made\t{:.1}\t-\tms", made.as_secs_f64() * 1e3);
+        let times = MARKS.iter().map(|mark| {
+            let text = mark.repeat(LONGEST / mark.len());
+            let start = Instant::now();
+            std::hint::black_box(redactor.redact(&text).len());
+            (start.elapsed().as_secs_f64() * 1e3, mark)
+        });
+        let (slowest, mark) = times.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap();
+        println!("256 KiB of {mark:?}, the slowest of such texts\t{slowest:.0}\t1000\tms");
     }
 }
 

@@ -131,11 +131,17 @@ impl Step {
 fn at_marks(pattern: &meta::Regex, text: &str, places: &[Span], mut take: impl FnMut(Span)) {
     let bytes = text.as_bytes();
     let (mut after, mut base, mut tries) = (0, 0, 0);
+    // Where the next space is: a token ends there.
+    let mut space = None;
     for (place, _) in places {
         if *place < after || *place > bytes.len() {
             continue;
         }
-        if *place > base + 4096 || bytes[base.min(*place)..*place].contains(&b' ') {
+        let end = match space {
+            Some(space) if space >= *place => space,
+            _ => *place + bytes[*place..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count(),
+        };
+        if space.replace(end) != Some(end) || *place > base + 4096 {
             (base, tries) = (*place, 0);
         }
         if tries > MAX_TRIES {
@@ -144,10 +150,7 @@ fn at_marks(pattern: &meta::Regex, text: &str, places: &[Span], mut take: impl F
         let search = |end: usize| pattern.search(&Input::new(text).range(*place..end).anchored(Anchored::Yes));
         let far = place.saturating_add(FAR);
         let mut found = search(far.min(bytes.len()));
-        let is_cut = far < bytes.len()
-            && found
-                .as_ref()
-                .map_or_else(|| !bytes[*place..far].iter().any(u8::is_ascii_whitespace), |found| found.end() == far);
+        let is_cut = far < bytes.len() && found.as_ref().map_or(end >= far, |found| found.end() == far);
         if is_cut {
             found = search(bytes.len());
         }
