@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use regex_syntax::hir::literal::{ExtractKind, Extractor};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Hir, HirKind, Look};
 
 /// Rules whose tokens are words of other texts as well, or no secrets.
 const LEFT_OUT: [&str; 3] = ["generic", "jwt-base64", "pwhash"];
@@ -35,12 +35,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ascii = format!("(?-u){pattern}");
         let is_fine = |pattern: &str| regex::Regex::new(pattern).is_ok();
         let pattern = if is_fine(&ascii) { ascii } else { pattern.to_owned() };
-        let Some(marks) = marks(&pattern).filter(|_| is_fine(&pattern) && seen.insert(pattern.clone())) else {
+        let Some(Marks { marks, is_exact, is_word }) =
+            marks(&pattern).filter(|_| is_fine(&pattern) && seen.insert(pattern.clone()))
+        else {
             continue;
         };
         let number = |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|whole| whole as f64));
         let entropy = rule.get("entropy").and_then(number).unwrap_or_default();
-        writeln!(table, "    Public {{ marks: &{marks:?}, pattern: {pattern:?}, entropy: {entropy:?} }},")?;
+        writeln!(
+            table,
+            "    Public {{ marks: &{marks:?}, is_exact: {is_exact}, is_word: {is_word}, pattern: {pattern:?}, entropy: {entropy:?} }},"
+        )?;
     }
     table.push(']');
     let to = std::env::var("OUT_DIR")?;
@@ -63,8 +68,17 @@ fn own_rules() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(paths.into_iter().map(std::fs::read_to_string).collect::<Result<_, _>>()?)
 }
 
+/// What every match begins with.
+struct Marks {
+    marks: Vec<String>,
+    /// Whether they are in this case in every match.
+    is_exact: bool,
+    /// Whether no letter, digit or underscore stands before.
+    is_word: bool,
+}
+
 /// What every match begins with, if that tells it from words and is part of the secret.
-fn marks(pattern: &str) -> Option<Vec<String>> {
+fn marks(pattern: &str) -> Option<Marks> {
     let hir = regex_syntax::parse(pattern).ok()?;
     if has_capture(&hir) && !begins_with_secret(&hir) {
         return None;
@@ -72,20 +86,28 @@ fn marks(pattern: &str) -> Option<Vec<String>> {
     let mut extractor = Extractor::new();
     extractor.kind(ExtractKind::Prefix).limit_total(100).limit_class(4).limit_literal_len(12);
     let found = extractor.extract(&hir);
-    let mut marks = BTreeSet::new();
+    let (mut marks, mut exact) = (BTreeSet::new(), BTreeSet::new());
     for literal in found.literals()? {
-        let mark = std::str::from_utf8(literal.as_bytes()).ok()?.to_ascii_lowercase();
+        let literal = std::str::from_utf8(literal.as_bytes()).ok()?;
+        let mark = literal.to_ascii_lowercase();
         let is_word = mark.bytes().all(|byte| byte.is_ascii_alphabetic());
         let is_rare = mark.len() >= 4 || (mark.len() == 3 && !is_word);
         if !is_rare || mark.starts_with("-----") || mark.contains("://") {
             return None;
         }
         marks.insert(mark);
+        exact.insert(literal.to_owned());
     }
+    // A pattern for both cases has a mark in each of them.
+    let is_exact = exact.len() == marks.len();
+    let marks = if is_exact { exact } else { marks };
+    let before = hir.properties().look_set_prefix();
+    let is_word = before.contains(Look::WordAscii) || before.contains(Look::WordUnicode);
     // One stands for those that begin with it.
     let shortest =
         marks.iter().filter(|mark| !marks.iter().any(|other| other != *mark && mark.starts_with(other.as_str())));
-    Some(shortest.cloned().collect()).filter(|marks: &Vec<String>| !marks.is_empty() && marks.len() <= 24)
+    let marks: Vec<String> = shortest.cloned().collect();
+    (!marks.is_empty() && marks.len() <= 24).then_some(Marks { marks, is_exact, is_word })
 }
 
 fn has_capture(hir: &Hir) -> bool {

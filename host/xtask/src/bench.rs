@@ -82,7 +82,7 @@ pub fn run() -> Result<bool> {
     );
     println!();
     let few = PAST_MESSAGES.to_string();
-    let benches: [(&str, &str, &[&str]); 9] = [
+    let benches: [(&str, &str, &[&str]); 10] = [
         ("aiw-testkit", "calls", &[]),
         ("aiw-tui", "frame", &[]),
         ("aiw-supervisor", "figures", &[]),
@@ -91,6 +91,7 @@ pub fn run() -> Result<bool> {
         ("aiw-vectors", "meaning", &[]),
         ("aiw-history", "hook", &[]),
         ("aiw-history", "import", &[]),
+        ("aiw-history", "redact", &[]),
         ("aiw-history", "figures", &["--", "--messages", &few]),
     ];
     for (package, name, arguments) in benches {

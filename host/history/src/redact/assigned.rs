@@ -19,7 +19,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
         }
         let name = Name::around(text, *start, *end);
         after = name.end;
-        if let Some(span) = name.kind().and_then(|kind| value(text, &name, kind)) {
+        if let Some(span) = value(text, &name) {
             after = span.1;
             spans.push(span);
         }
@@ -61,7 +61,26 @@ impl<'a> Name<'a> {
         }
         // `API key`
         if text[start..end].to_ascii_lowercase().trim_end_matches('s') == "key" {
-            let before = ["api ", "access ", "secret ", "private ", "signing ", "encryption ", "account ", "master "];
+            let before = [
+                "api ",
+                "access ",
+                "secret ",
+                "private ",
+                "signing ",
+                "encryption ",
+                "account ",
+                "master ",
+                "wifi ",
+                "wi-fi ",
+                "wlan ",
+                "wpa ",
+                "wpa2 ",
+                "wpa3 ",
+                "wep ",
+                "hotspot ",
+                "network ",
+                "pre-shared ",
+            ];
             let is_before = |word: &&&str| {
                 text.get(start.saturating_sub(word.len())..start).is_some_and(|part| part.eq_ignore_ascii_case(word))
             };
@@ -148,6 +167,9 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
     }
     match (before, is_one(&["key", "keys"])) {
         (_, false) => None,
+        ("wifi" | "fi" | "wlan" | "wpa" | "wpa2" | "wpa3" | "wep" | "hotspot" | "network", true) => {
+            Some(Kind::Password)
+        }
         (
             "api" | "access" | "secret" | "private" | "signing" | "encryption" | "account" | "auth" | "app" | "master"
             | "fernet" | "storage" | "license" | "preshared" | "jwt" | "unseal" | "token",
@@ -260,8 +282,8 @@ enum Sign {
     Option,
 }
 
-/// The value of a name that is a secret.
-fn value(text: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
+/// The value of a name, if both are those of a secret.
+fn value(text: &str, name: &Name<'_>) -> Option<Span> {
     let bytes = text.as_bytes();
     let mut at = At { text, at: name.end };
     let is_after_quote = name.start > 0 && matches!(bytes[name.start - 1], b'"' | b'\'' | b'`');
@@ -299,19 +321,24 @@ fn value(text: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
             apart(&mut at, name, is_after_quote && !closing.is_empty(), is_option)?
         }
     };
+    // Most names have no value, and what stands behind them tells it faster than their words.
+    let kind = name.kind()?;
     at.pass(2, |byte| byte == b'*');
     is_spaced |= at.spaces() > 0;
     // A value in the next line.
     if matches!(at.peek(), b'\n' | b'\r' | b'|' | b'>') && sign != Sign::Or {
         let start = at.at;
-        at.pass(2, |byte| matches!(byte, b'|' | b'>' | b'-' | b'+'));
-        let is_block = at.at > start;
+        at.pass(3, |byte| matches!(byte, b'|' | b'>' | b'-' | b'+' | b'1'..=b'9'));
+        let is_block = is_spaced && at.at > start;
         at.spaces();
         let line = at.pass(2, |byte| matches!(byte, b'\n' | b'\r'));
         let is_indented = line > 0 && at.pass(40, |byte| matches!(byte, b' ' | b'\t')) > 0;
         let is_quoted = at.is_quote();
-        if !(is_indented && (is_block || is_quoted)) {
+        let is_alone = || sign == Sign::Colon && is_alone(at.rest());
+        if !(is_indented && (is_block || is_quoted || is_alone())) {
             at.at = start;
+        } else if is_block && kind != Kind::Key {
+            return block(text, at.at, name, kind);
         }
     }
     let typed = typed(&mut at, sign);
@@ -354,6 +381,41 @@ fn value(text: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
     let end = bare_end(text, start, sign, closing.is_empty() && !typed);
     let bare = &text[start..end];
     is_bare_secret(bare, name, kind, is_loose, sign).then_some((start, end))
+}
+
+/// Whether a line has nothing but what could be a value: no name, no item of a list, no sentence.
+fn is_alone(text: &str) -> bool {
+    let line = text.split(['\n', '\r']).next().unwrap_or_default().trim_end();
+    let is_odd = has_digit(line) && line.bytes().any(|byte| byte.is_ascii_alphabetic());
+    is_odd
+        && line.len() >= 6
+        && line.bytes().all(|byte| byte.is_ascii_graphic())
+        && !line.contains([':', ',', '"', '\'', '`', '\\'])
+        && !line.starts_with(['-', '#', '/', '@', '.'])
+        && !is_code(line)
+        && !is_of_words(line)
+}
+
+/// A value of several lines, as YAML has it: those that are as far from the edge as the first one.
+fn block(text: &str, start: usize, name: &Name<'_>, kind: Kind) -> Option<Span> {
+    let first = text[start..].split('\n').next().unwrap_or_default().trim_end();
+    let edge = text[..start].bytes().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let bare = first.trim_matches(['"', '\'']);
+    // Its first line may have been taken out as what a sentence tells.
+    if bare != REDACTED && (is_code(bare) || !is_bare_secret(bare, name, kind, false, Sign::Equal)) {
+        return None;
+    }
+    let mut end = start + first.len();
+    let mut at = start + text[start..].find('\n').map_or(text.len() - start, |line| line + 1);
+    for line in text[at..].split('\n').take(40) {
+        let inner = line.trim_start_matches([' ', '\t']);
+        if inner.is_empty() || line.len() - inner.len() < edge {
+            break;
+        }
+        end = at + line.trim_end().len();
+        at += line.len() + 1;
+    }
+    Some((start, end))
 }
 
 /// What may come between a name and a value that are not parted by a sign.

@@ -5,28 +5,33 @@
 //! The original is where it was; a hit leads to it.
 
 mod assigned;
+mod gates;
 mod keys;
+mod marks;
 mod named;
 mod prose;
 mod public;
 mod rules;
 mod seen;
+mod step;
 mod tables;
 mod text;
 mod vault;
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use aiw_home::{Home, VaultError};
-use regex::{Captures, Regex};
 
-use self::public::{PUBLIC, Public};
+use self::gates::Gate;
+use self::marks::Marks;
+use self::public::PUBLIC;
 use self::rules::RULES;
 use self::seen::Seen;
+use self::step::{Find, LOOK_AFTER, Step, Work, windows};
 pub use self::text::REDACTED;
-use self::text::{Span, entropy};
+use self::text::{Span, entropy, is_word};
 use crate::HistoryError;
 
 /// The longest text that is looked through. Nothing that is kept comes from beyond.
@@ -35,22 +40,16 @@ pub(crate) const MAX_LOOKED: usize = 256 << 10;
 /// Values shorter than this are not hidden wherever they occur: the texts would be full of holes.
 const MIN_VALUE: usize = 6;
 
-/// How far before a mark a pattern looks: the rest of a command, another name.
-const LOOK_BEFORE: usize = 300;
-
-/// How far behind a mark a pattern looks at least: a value, also in the next line.
-const LOOK_AFTER: usize = 400;
-
 /// How often a text is decoded: JSON in JSON in JSON, HTML in a URL.
 const MAX_LAYERS: usize = 3;
 
 /// Takes secrets out of texts.
 pub struct Redactor {
     /// Finds in one pass which rules can match at all.
-    marks: AhoCorasick,
+    marks: Marks,
     /// What each mark is of.
-    owners: Vec<Owner>,
-    /// Rules without a mark. Their patterns begin with few pairs of letters, so they are as fast.
+    owners: Vec<Vec<Owner>>,
+    /// Rules without a mark, which look for theirs themselves.
     always: Vec<usize>,
     rules: Vec<Step>,
     /// The rule about names and their values.
@@ -62,18 +61,35 @@ pub struct Redactor {
 }
 
 /// What a mark is of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Owner {
-    /// A rule that looks at names, commands and sentences.
-    Rule(usize),
+    /// A rule that looks at names, commands and sentences, if what is around the mark is as it needs it.
+    Rule(usize, Gate),
     /// A rule for tokens, of which one may go on in the next line.
-    Form(usize),
+    Form(usize, Begin),
     /// Colours or escapes, behind which secrets may be.
     Coded,
     /// Escapes, behind which a value may be, if its name is near.
     Escaped,
     /// A list of words with an option among them.
     List,
+}
+
+/// How a token begins.
+#[derive(Clone, Copy)]
+struct Begin {
+    /// The mark, if its case counts.
+    exact: Option<&'static str>,
+    /// Whether no letter, digit or underscore stands before it.
+    is_word: bool,
+}
+
+impl Begin {
+    /// Whether a token may begin at a place. Most of these marks are the ends of words: `task_`, `section_id`.
+    fn is_at(self, bytes: &[u8], (start, end): Span) -> bool {
+        self.exact.is_none_or(|mark| bytes[start..end] == *mark.as_bytes())
+            && !(self.is_word && start > 0 && is_word(bytes[start - 1]))
+    }
 }
 
 /// The values in the vault, which are taken out of texts. One that can't be read can't be found in them either.
@@ -107,135 +123,12 @@ fn read_vault(home: &Home) -> (Vec<String>, Vec<VaultError>) {
     (values, errors)
 }
 
-/// Finds secrets in a text near the marks that were found there.
-type Find = fn(&str, &[Span]) -> Vec<Span>;
-
 /// Such a function with its marks.
 type ByHand = (&'static [&'static str], Find);
-
-/// One thing to look for.
-struct Step {
-    work: Work,
-    /// Whether it is for tokens, by their form.
-    is_form: bool,
-    /// Compiled when a text has a mark of it: most processes need few of them.
-    pattern: OnceLock<Option<Regex>>,
-}
-
-enum Work {
-    /// What a pattern finds is a secret where the function puts [`REDACTED`] in its place.
-    Pattern(Cow<'static, str>, fn(&Captures<'_>) -> Option<String>),
-    /// A rule of another scanner.
-    Public(&'static Public),
-    /// A function finds the secrets itself.
-    Spans(Find),
-}
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redactor").field("rules", &self.rules.len()).finish_non_exhaustive()
-    }
-}
-
-impl Step {
-    fn new(work: Work, is_form: bool) -> Self {
-        Self { work, is_form, pattern: OnceLock::new() }
-    }
-
-    fn text(&self) -> Option<&str> {
-        match &self.work {
-            Work::Pattern(pattern, _) => Some(pattern),
-            Work::Public(rule) => Some(rule.pattern),
-            Work::Spans(_) => None,
-        }
-    }
-
-    /// The secrets of a text around these marks, in their order.
-    fn spans(&self, text: &str, places: &[Span]) -> Vec<Span> {
-        let compiled = || self.text().and_then(|pattern| Regex::new(pattern).ok());
-        let mut spans = Vec::new();
-        match (&self.work, self.pattern.get_or_init(compiled)) {
-            (Work::Spans(find), _) => return find(text, places),
-            // A test compiles all of them.
-            (_, None) => {}
-            (Work::Public(rule), Some(pattern)) => {
-                self.each(pattern, text, places, |found| spans.extend(rule.secret(found)));
-            }
-            (Work::Pattern(_, replace), Some(pattern)) => self.each(pattern, text, places, |found| {
-                if let (Some(new), Some(whole)) = (replace(found), found.get(0)) {
-                    replaced(whole.as_str(), &new, whole.start(), &mut spans);
-                }
-            }),
-        }
-        spans
-    }
-
-    /// Calls a function with what a pattern matches around places of its marks.
-    fn each(&self, pattern: &Regex, text: &str, places: &[Span], mut take: impl FnMut(&Captures<'_>)) {
-        let is_far = self.text().is_some_and(|pattern| pattern.contains("(?s:.)"));
-        let all = if is_far || places.is_empty() { vec![(0, text.len())] } else { windows(text, places) };
-        let mut after = 0;
-        for (start, end) in all {
-            let (within, mut at) = (&text[..end], start.max(after));
-            while at <= end
-                && let Some(found) = pattern.captures_at(within, at)
-                && let Some(whole) = found.get(0)
-            {
-                take(&found);
-                // A match without signs is none of these patterns'.
-                at = text.ceil_char_boundary(whole.end().max(at + 1));
-                after = at;
-            }
-        }
-    }
-}
-
-/// What a pattern needs to see around the places of its marks: their lines, the next ones, and a token to its end.
-fn windows(text: &str, places: &[Span]) -> Vec<Span> {
-    let bytes = text.as_bytes();
-    let mut windows: Vec<Span> = Vec::new();
-    // Many marks may be in one token.
-    let mut token = 0..0;
-    for (place, _) in places {
-        let place = (*place).min(text.len());
-        let from = place.saturating_sub(LOOK_BEFORE);
-        // The line before may have the name of a value.
-        let line = |to: usize| memchr::memrchr(b'\n', &bytes[from..to]).map_or(from, |end| from + end);
-        let start = line(line(line(place)));
-        if !token.contains(&place) {
-            token = place..place + bytes[place..].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
-        }
-        let least = (place + LOOK_AFTER).max(token.end + 64).min(text.len());
-        let end =
-            memchr::memchr(b'\n', &bytes[least..(least + LOOK_AFTER).min(text.len())]).map_or(least, |end| least + end);
-        let (start, end) = (text.floor_char_boundary(start), text.ceil_char_boundary(end));
-        match windows.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
-            _ => windows.push((start, end)),
-        }
-    }
-    windows
-}
-
-/// Which stretches of a match [`REDACTED`] was put in place of: one, or two with something between them.
-fn replaced(old: &str, new: &str, offset: usize, spans: &mut Vec<Span>) {
-    let is_new =
-        |at: &usize| old.get(..*at) == new.get(..*at) && !old.get(*at..).unwrap_or_default().starts_with(REDACTED);
-    let Some(first) = new.match_indices(REDACTED).map(|(at, _)| at).find(is_new) else { return };
-    let mut last = first;
-    for (at, _) in new.match_indices(REDACTED) {
-        last = last.max(at);
-    }
-    let after = &new[last + REDACTED.len()..];
-    let end = old.len().saturating_sub(after.len());
-    let between = new.get(first + REDACTED.len()..last).unwrap_or_default();
-    let place = old.get(first..end).and_then(|rest| rest.find(between)).filter(|_| !between.is_empty() && last > first);
-    match place {
-        Some(place) => {
-            spans.push((offset + first, offset + first + place));
-            spans.push((offset + first + place + between.len(), offset + end));
-        }
-        None => spans.push((offset + first, offset + end.max(first))),
     }
 }
 
@@ -254,6 +147,10 @@ impl<'a> Moves<'a> {
             Some(before)
         };
         Self { spans, taken: spans.iter().scan(0, before).collect() }
+    }
+
+    fn all(&self, places: &mut [Span]) {
+        places.iter_mut().for_each(|(start, end)| (*start, *end) = (self.moved(*start), self.moved(*end)));
     }
 
     fn moved(&self, place: usize) -> usize {
@@ -282,57 +179,51 @@ fn without(text: &str, spans: &[Span]) -> String {
 impl Redactor {
     /// A redactor that knows these values too: those in the vault.
     pub fn new(values: &[String]) -> Result<Self, HistoryError> {
-        let (mut marks, mut owners, mut always, mut rules) = (Vec::<&str>::new(), Vec::new(), Vec::new(), Vec::new());
-        let whole: fn(&Captures<'_>) -> Option<String> = |_| Some(REDACTED.to_owned());
-        let named =
-            |(marks, pattern, replace): named::Named| (marks, Work::Pattern(Cow::Borrowed(pattern), replace), false);
-        // Tokens are ASCII, and such patterns are compiled ten times as fast.
-        let formed = RULES.iter().map(|rule| {
-            let replace = if rule.is_mixed { named::whole_if_mixed } else { whole };
-            (rule.marks, Work::Pattern(Cow::Owned(format!("(?-u){}", rule.pattern)), replace), true)
-        });
-        let public = PUBLIC.iter().map(|rule| (rule.marks, Work::Public(rule), true));
+        let (mut always, mut rules) = (Vec::new(), Vec::new());
+        let mut owners = Owners::default();
+        let any: Gate = |_, _| true;
         let first: [ByHand; 2] = [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
+        for (marks, find) in first {
+            owners.add(marks, |_| Owner::Rule(rules.len(), any));
+            rules.push(Step::new(Work::Spans(find)));
+        }
+        for rule in &RULES {
+            let is_exact = !rule.pattern.starts_with("(?i)");
+            let is_word = rule.pattern.trim_start_matches("(?i)").starts_with(r"\b") && !rule.is_within;
+            let begin = |mark| Begin { exact: is_exact.then_some(mark), is_word };
+            owners.add(rule.marks, |mark| Owner::Form(rules.len(), begin(mark)));
+            always.extend(rule.marks.is_empty().then_some(rules.len()));
+            rules.push(Step::new(Work::Form(rule)));
+        }
+        for rule in PUBLIC {
+            let begin = |mark| Begin { exact: rule.is_exact.then_some(mark), is_word: rule.is_word };
+            owners.add(rule.marks, |mark| Owner::Form(rules.len(), begin(mark)));
+            rules.push(Step::new(Work::Public(rule)));
+        }
+        for (marks, pattern, replace) in named::steps() {
+            owners.add(marks, |mark| Owner::Rule(rules.len(), gates::gate(mark)));
+            rules.push(Step::new(Work::Named(pattern, replace)));
+        }
+        // The last rules are those by hand, of which the first is about names.
+        let names = rules.len();
         let last: [ByHand; 3] =
             [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::WORDS, prose::spans)];
-        let by_hand = |(marks, find): ByHand| (marks, Work::Spans(find), false);
-        let named = named::steps().into_iter().map(named);
-        let all = first
-            .into_iter()
-            .map(by_hand)
-            .chain(formed)
-            .chain(public)
-            .chain(named)
-            .chain(last.into_iter().map(by_hand));
-        for (own, work, is_form) in all {
-            let number = rules.len();
-            always.extend(own.is_empty().then_some(number));
-            owners.extend(own.iter().map(|_| if is_form { Owner::Form(number) } else { Owner::Rule(number) }));
-            marks.extend(own);
-            rules.push(Step::new(work, is_form));
+        for (marks, find) in last {
+            owners.add(marks, |_| Owner::Rule(rules.len(), any));
+            rules.push(Step::new(Work::Spans(find)));
         }
-        owners.extend(seen::HIDING.iter().map(|_| Owner::Coded));
-        marks.extend(seen::HIDING);
-        owners.extend(seen::ESCAPES.iter().map(|_| Owner::Escaped));
-        marks.extend(seen::ESCAPES);
-        owners.extend(seen::LISTS.iter().map(|_| Owner::List));
-        marks.extend(seen::LISTS);
+        owners.add(seen::HIDING, |_| Owner::Coded);
+        owners.add(seen::ESCAPES, |_| Owner::Escaped);
+        owners.add(seen::LISTS, |_| Owner::List);
+        let (marks, owners): (Vec<String>, Vec<Vec<Owner>>) = owners.0.into_iter().unzip();
         let reason = |e: aho_corasick::BuildError| HistoryError::Rule { reason: e.to_string() };
-        let marks = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            // Every text is looked through for marks, so they have the fastest kind, although it takes a megabyte.
-            .kind(Some(aho_corasick::AhoCorasickKind::DFA))
-            .match_kind(MatchKind::Standard)
-            .build(&marks)
-            .map_err(reason)?;
+        let marks = Marks::new(&marks).map_err(reason)?;
         let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE);
         let known: Vec<String> = known.flat_map(vault::forms).filter(|form| form.len() >= MIN_VALUE).collect();
         let values = match known.is_empty() {
             true => None,
             false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&known).map_err(reason)?),
         };
-        // The last rules are those by hand, of which the first is about names.
-        let names = rules.len().saturating_sub(last.len());
         Ok(Self { marks, owners, always, rules, names, values, is_strict: false })
     }
 
@@ -355,32 +246,26 @@ impl Redactor {
         let mut look = self.look(text);
         // What is a token without its breaks may be one without its rest as well: it is looked for first.
         if !look.joins.is_empty() {
-            self.through(&mut out, |text| Some(Seen::joined(text, &look.joins)), true);
+            let around = windows(text, &look.torn);
+            self.through(&mut out, |text| Some(Seen::joined(text, &around, &look.joins)), true, &mut []);
             if matches!(out, Cow::Owned(_)) {
                 look = self.look(&out);
             }
         }
-        let is_list = look.is_list;
-        let is_coded = !look.coded.is_empty() && look.hits.len() > self.always.len();
-        let coded = std::mem::take(&mut look.coded);
-        self.clean(&mut out, look, None, false);
-        if is_list {
-            self.through(&mut out, |text| Some(Seen::listed(text)), false);
+        // What is taken out moves the rest.
+        let mut lists = std::mem::take(&mut look.lists);
+        let mut coded = if look.is_marked { std::mem::take(&mut look.coded) } else { Vec::new() };
+        self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded]);
+        if !lists.is_empty() {
+            let around = windows(&out, &lists);
+            self.through(&mut out, |text| Some(Seen::listed(text, &around)), false, &mut [&mut coded]);
         }
-        if is_coded {
-            let mut around = windows(text, &coded);
-            let mut length = text.len();
-            for layers in 1..=MAX_LAYERS {
-                // What was taken out has moved the rest.
-                if out.len() != length {
-                    around = windows(&out, &self.look(&out).coded);
-                    length = out.len();
-                }
-                let is_last = !self.through(&mut out, |text| Seen::decoded(text, &around, layers), false);
-                if is_last {
-                    break;
-                }
+        for layers in 1..=MAX_LAYERS {
+            if coded.is_empty() {
+                break;
             }
+            let around = windows(&out, &coded);
+            coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
         }
         if self.is_strict {
             let spans = random(&out);
@@ -391,58 +276,102 @@ impl Redactor {
         out
     }
 
-    /// Takes out what is a secret in a text as it is seen in another way; `false` if it can't be seen so.
-    fn through(&self, out: &mut Cow<'_, str>, see: impl Fn(&str) -> Option<Seen>, is_forms: bool) -> bool {
-        let Some(mut seen) = see(out) else { return false };
+    /// Takes out what is a secret in a text as it is seen in another way, and moves places of the text. Returns where there
+    /// are escapes still: those that were escaped themselves.
+    fn through(
+        &self,
+        out: &mut Cow<'_, str>,
+        see: impl Fn(&str) -> Option<Seen>,
+        is_forms: bool,
+        places: &mut [&mut Vec<Span>],
+    ) -> Vec<Span> {
+        let Some(mut seen) = see(out) else { return Vec::new() };
         let mut text = Cow::Owned(std::mem::take(&mut seen.text));
         let look = self.look(&text);
-        self.clean(&mut text, look, Some(&mut seen), is_forms);
+        let mut coded = look.coded;
+        coded.iter_mut().for_each(|(start, end)| (*start, *end) = (seen.origin(*start), seen.origin(*end)));
+        self.clean(&mut text, look.hits, Some(&mut seen), is_forms, &mut []);
         let spans = seen.spans();
         if !spans.is_empty() {
             *out = Cow::Owned(without(out, &spans));
+            let moves = Moves::of(&spans);
+            moves.all(&mut coded);
+            places.iter_mut().for_each(|places| moves.all(places));
         }
-        true
+        coded
     }
 
     /// Looks for the marks of all rules.
     fn look(&self, text: &str) -> Look {
         let mut look = Look::default();
-        let mut escaped: Vec<Span> = Vec::new();
+        let (mut escaped, mut names) = (Vec::<Span>::new(), Vec::new());
         let mut joined = 0;
-        for found in self.marks.find_overlapping_iter(text) {
-            match self.owners[found.pattern().as_usize()] {
-                Owner::Rule(rule) => look.hits.push((rule, found.start(), found.end())),
-                // Most of these marks are the ends of words: `section_id`.
-                Owner::Form(_) if !seen::may_be_token(text, found.start(), found.end()) => {}
-                Owner::Form(rule) => {
-                    look.hits.push((rule, found.start(), found.end()));
-                    // What begins within a token that was looked at ends where it ends.
-                    if found.start() >= joined {
-                        joined = seen::joins(text, found.start(), &mut look.joins);
+        let bytes = text.as_bytes();
+        self.marks.each(bytes, |mark, start, end| {
+            let place = (start, end);
+            let mut may_be_token = None;
+            for owner in &self.owners[mark] {
+                match *owner {
+                    Owner::Rule(rule, gate) => {
+                        look.is_marked = true;
+                        if rule == self.names {
+                            names.push(start);
+                        }
+                        if gate(bytes, place) {
+                            look.hits.push((rule, start, end));
+                        }
+                    }
+                    Owner::Form(rule, begin) => {
+                        if !*may_be_token.get_or_insert_with(|| seen::may_be_token(text, start, end)) {
+                            continue;
+                        }
+                        look.is_marked = true;
+                        if !begin.is_at(bytes, place) {
+                            continue;
+                        }
+                        look.hits.push((rule, start, end));
+                        // What begins within a token that was looked at ends where it ends.
+                        if start >= joined {
+                            let known = look.joins.len();
+                            joined = seen::joins(text, start, &mut look.joins);
+                            if look.joins.len() > known {
+                                look.torn.push(place);
+                                look.torn.extend(&look.joins[known..]);
+                            }
+                        }
+                    }
+                    Owner::Coded => look.coded.push(place),
+                    Owner::Escaped => escaped.push(place),
+                    Owner::List => {
+                        if seen::has_option(bytes, place) {
+                            look.lists.push(place);
+                        }
                     }
                 }
-                Owner::Coded => look.coded.push((found.start(), found.end())),
-                Owner::Escaped => escaped.push((found.start(), found.end())),
-                Owner::List => look.is_list = true,
             }
-        }
+        });
         look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
         look.hits.sort_unstable();
-        let names = look.hits.partition_point(|(rule, ..)| *rule < self.names);
-        let names = look.hits.get(names..).unwrap_or_default();
-        let names = &names[..names.partition_point(|(rule, ..)| *rule == self.names)];
         let is_near = |(start, _): &Span| {
-            let next = names.partition_point(|(_, name, _)| *name + 4 * LOOK_AFTER < *start);
-            names.get(next).is_some_and(|(_, name, _)| *name < *start + LOOK_AFTER)
+            let next = names.partition_point(|name| *name + 4 * LOOK_AFTER < *start);
+            names.get(next).is_some_and(|name| *name < *start + LOOK_AFTER)
         };
         look.coded.extend(escaped.into_iter().filter(is_near));
         look.coded.sort_unstable();
+        look.torn.sort_unstable();
         look
     }
 
     /// Takes out what is a secret in a text, and notes in `seen` where it was in the original. `is_forms`: only tokens.
-    fn clean(&self, text: &mut Cow<'_, str>, look: Look, mut seen: Option<&mut Seen>, is_forms: bool) {
-        let mut hits = look.hits;
+    /// `places` are moved with the rest of the text.
+    fn clean(
+        &self,
+        text: &mut Cow<'_, str>,
+        mut hits: Vec<(usize, usize, usize)>,
+        mut seen: Option<&mut Seen>,
+        is_forms: bool,
+        places: &mut [&mut Vec<Span>],
+    ) {
         let mut take = |text: &mut Cow<'_, str>, spans: &[Span], hits: &mut [(usize, usize, usize)]| {
             if let Some(seen) = seen.as_mut() {
                 seen.take(spans);
@@ -450,6 +379,7 @@ impl Redactor {
             *text = Cow::Owned(without(text, spans));
             let moves = Moves::of(spans);
             hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moves.moved(*start), moves.moved(*end)));
+            places.iter_mut().for_each(|places| moves.all(places));
         };
         if let Some(values) = &self.values {
             let spans: Vec<Span> = values.find_iter(text.as_ref()).map(|found| (found.start(), found.end())).collect();
@@ -461,11 +391,8 @@ impl Redactor {
         while let Some((rule, ..)) = hits.get(at).copied() {
             let end = at + hits[at..].iter().take_while(|(other, ..)| *other == rule).count();
             let step = &self.rules[rule];
-            if step.is_form || !is_forms {
-                let places: Vec<Span> = match self.always.contains(&rule) {
-                    true => Vec::new(),
-                    false => hits[at..end].iter().map(|(_, start, end)| (*start, *end)).collect(),
-                };
+            if step.is_form() || !is_forms {
+                let places: Vec<Span> = hits[at..end].iter().map(|(_, start, end)| (*start, *end)).collect();
                 let spans = step.spans(text, &places);
                 if !spans.is_empty() {
                     take(text, &spans, &mut hits[end..]);
@@ -488,10 +415,26 @@ struct Look {
     joins: Vec<Span>,
     /// Where escapes and colours are.
     coded: Vec<Span>,
-    /// Whether there is a command line as a list.
-    is_list: bool,
+    /// The parts of such tokens.
+    torn: Vec<Span>,
+    /// Where command lines are that are lists.
+    lists: Vec<Span>,
+    /// Whether there is any mark of a rule, also where it can't match as the text is.
+    is_marked: bool,
     /// The marks that were found: the rule, and where.
     hits: Vec<(usize, usize, usize)>,
+}
+
+/// What marks are of, each in small letters and once.
+#[derive(Default)]
+struct Owners(BTreeMap<String, Vec<Owner>>);
+
+impl Owners {
+    fn add(&mut self, marks: &[&'static str], owner: impl Fn(&'static str) -> Owner) {
+        for mark in marks {
+            self.0.entry(mark.to_ascii_lowercase()).or_default().push(owner(mark));
+        }
+    }
 }
 
 /// What looks drawn at random: long runs with digits and letters of which no language has as many.

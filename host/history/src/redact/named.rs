@@ -3,10 +3,11 @@
 use regex::Captures;
 
 use super::assigned::{self, Kind};
-use super::text::{REDACTED, WORDS, has_digit, is_code, is_mixed};
+use super::step::Replace;
+use super::text::{REDACTED, WORDS, entropy, has_digit, is_amount, is_code, is_mixed};
 
-/// What to look for: its marks, its pattern, and what to put in place of a match, if it is a secret after all.
-pub(super) type Named = (&'static [&'static str], &'static str, fn(&Captures<'_>) -> Option<String>);
+/// What to look for: its marks, its pattern, and what to put in place of a match.
+pub(super) type Named = (&'static [&'static str], &'static str, Replace);
 
 /// The words that a secret's name ends with.
 macro_rules! names {
@@ -62,6 +63,18 @@ pub(super) fn steps() -> Vec<Named> {
         (&["cookie"], r"(?i)\b((?:set-)?cookie\s*:\s*)([^\r\n'\x22]{8,})", |found| {
             found[2].contains('=').then(|| format!("{}{REDACTED}", &found[1]))
         }),
+        // A password with a slash.
+        (
+            &["://"],
+            r#"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:@"'<>]{0,100}:)([^\s/:@"'<>]*/[^\s"'<>]{0,200})(@[a-z0-9])"#,
+            slashed,
+        ),
+        // curl -b "session=X"
+        (
+            &["curl", "--cookie"],
+            r#"(\b(?:curl|wget|https?|xh)\s(?:[^\n|]*?\s)??(?:-b|--cookie)[ =]?)(\\*"[^"\n=]{1,80}=[^"\n]{4,}"|\\*'[^'\n=]{1,80}=[^'\n]{4,}'|[^\s"'`;|&=-][^\s"'`;|&=]{0,80}=[^\s"'`;|&]{4,})"#,
+            cookies,
+        ),
         (&["://"], r#"(?i)\b([a-z][a-z0-9+.-]{1,20}://[^\s/:"'<>]{0,100}:)([^\s/"'<>]{1,200})(@)"#, |found| {
             is_value(&found[2]).then(|| format!("{}{REDACTED}@", &found[1]))
         }),
@@ -122,7 +135,7 @@ pub(super) fn steps() -> Vec<Named> {
             concat!(
                 r"(?i)(\b(?:",
                 names!(),
-                r"|api key|access key|pin code|passwort|kennwort) (?:ist?|was|lautet)(?:\s+now|\s+still|\s+set\s+to)?\s*:?\s+[*`'\x22]{0,3})([^\s`'\x22<>\\]{6,})"
+                r"|api key|access key|(?:wi-?fi|wlan|wpa[23]?|network) key|pin code|passwort|kennwort) (?:ist?|was|lautet)(?:\s+now|\s+still|\s+set\s+to)?\s*:?\s+[*`'\x22]{0,3})([^\s`'\x22<>\\]{6,})"
             ),
             |found| {
                 let value = found[2].trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '*']);
@@ -134,10 +147,10 @@ pub(super) fn steps() -> Vec<Named> {
         // The words of a phrase.
         (
             &["phrase", "mnemonic", "word is"],
-            r#"(?i)(\b(?:pass ?phrase|(?:seed|recovery|mnemonic|backup) phrase|mnemonic|password)(?: for [a-z0-9_ ]{1,30})?\s*(?::|=| is| was)\s*\\*["'`]?)([a-z]{2,12}(?: [a-z]{2,12}){3,24})"#,
+            r#"(?i)(\b(?:pass ?phrase|(?:seed|recovery|mnemonic|backup) phrase|mnemonic|password)(?: for [a-z0-9_ ]{1,30})?\s*(?::|=| is| was)\s*\\*["'`“„«‘]?\s?)([a-z]{2,12}(?:[ -][a-z]{2,12}){3,24})"#,
             |found| {
-                let words: Vec<&str> = found[2].split(' ').collect();
-                let is_sentence = words.iter().any(|word| SENTENCE.contains(word));
+                let words: Vec<&str> = found[2].split([' ', '-']).collect();
+                let is_sentence = words.iter().any(|word| SENTENCE.contains(&word.to_ascii_lowercase().as_str()));
                 (!is_sentence && words.iter().all(|word| word.len() > 2)).then(|| format!("{}{REDACTED}", &found[1]))
             },
         ),
@@ -145,7 +158,14 @@ pub(super) fn steps() -> Vec<Named> {
         (
             &[
                 "passwort",
+                "paßwort",
+                "u00dfwort",
+                "&szlig;wort",
+                "PAẞWORT",
+                "passwörter",
                 "kennwort",
+                "kennwörter",
+                "mdp",
                 "de passe",
                 "de_passe",
                 "de-passe",
@@ -156,8 +176,12 @@ pub(super) fn steps() -> Vec<Named> {
                 "parola d",
                 "wachtwoord",
                 "hasło",
+                "HASŁO",
                 "lösenord",
+                "LÖSENORD",
+                "senord",
                 "şifre",
+                "ŞİFRE",
                 "mật khẩu",
                 "密码",
                 "密碼",
@@ -170,8 +194,8 @@ pub(super) fn steps() -> Vec<Named> {
                 "ПАРОЛЬ",
             ],
             concat!(
-                r#"(?i)((?:passwort|kennwort|mot[ _-]?de[ _-]?passe|contrase(?:ñ|n)a|\bsenha|palavra[ _-]passe|wachtwoord|hasło|lösenord|şifre|mật khẩu|parola d['’]ordine|密码|密碼|口令|パスワード|비밀번호|암호|пароль)"#,
-                r#"\\?["']?\s{0,4}(?:(?:是|は)?(?:=>|:=|={1,3}|[:：＝])|是|は)\s{0,4}[「『“]?)(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|[!#-&(-+\--:<-\[\]-_a-z|~]{3,})"#
+                r#"(?i)((?:(?:pa(?:ss|ß)|kenn)w(?:o|ö|o\u{308})rt(?:er)?|mot[ _-]?de[ _-]?passe|\bmdp|contrase(?:ñ|n\u{303}|n)a|\bsenha|palavra[ _-]passe|wachtwoord|hasło|l(?:ö|o\u{308})senord|şifre|mật khẩu|parola d['’]ordine|密码|密碼|口令|パスワード|비밀번호|암호|пароль)"#,
+                r#"\\?["']?\s{0,4}(?:(?:是|は)?(?:=>|:=|={1,3}|[:：＝])|是|は|\b(?:ist|lautet|est|es|é|è|jest|är)\b)\s{0,4}[「『“]?)(\\?"[^"\n]{3,}"|'[^'\n]{3,}'|[!#-&(-+\--:<-\[\]-_a-z|~]{3,})"#
             ),
             foreign,
         ),
@@ -249,6 +273,41 @@ pub(super) fn steps() -> Vec<Named> {
             ),
             |found| has_digit(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
         ),
+        // HTML: what a field for a password has in it, whatever comes first.
+        (
+            &["<input"],
+            concat!(
+                r"(?i)(<input\b[^<>]{0,400}?\b(?:type\s*=\s*\\*[\x22']?password|(?:name|id)\s*=\s*\\*[\x22']?[\w.-]{0,60}?(?:",
+                names!(),
+                r"))\b[^<>]{0,400}?\bvalue\s*=\s*)(\\*\x22[^\x22<>\\]{3,}|\\*'[^'<>\\]{3,}|[^\s\x22'<>\\]{3,})()"
+            ),
+            of_field,
+        ),
+        (
+            &["<input"],
+            concat!(
+                r"(?i)(<input\b[^<>]{0,400}?\bvalue\s*=\s*)(\\*\x22[^\x22<>\\]{3,}|\\*'[^'<>\\]{3,}|[^\s\x22'<>\\]{3,})([^<>]{0,400}?\b(?:type\s*=\s*\\*[\x22']?password|(?:name|id)\s*=\s*\\*[\x22']?[\w.-]{0,60}?(?:",
+                names!(),
+                r"))\b)"
+            ),
+            of_field,
+        ),
+        // The secret of a second factor, in base32, also in groups of four.
+        (
+            &["otp", "2fa", "mfa", "authenticator", "two-factor", "two factor", "setup key", "entry key"],
+            r#"(\b(?i:[th]?otp|2fa|mfa|authenticator|two[- ]factor|(?:setup|entry) key)(?i:[ _-]?(?:auth(?:entication|enticator)?|app|setup|backup|shared|manual|secret|seed|key|code))*\b[^\n\w]{0,6}(?:(?i:is|was)\b)?[^\n\w]{0,6})\b((?:[A-Z2-7]{4}[ -]){3,15}[A-Z2-7]{2,4}|(?:[a-z2-7]{4}[ -]){3,15}[a-z2-7]{2,4}|[A-Z2-7]{16,}=*|[a-z2-7]{16,})"#,
+            |found| is_base32(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
+        // A word with gaps between its letters.
+        (
+            &["p a s s", "p.a.s.s", "p-a-s-s", "p_a_s_s", "s e c r e t", "t o k e n", "k e y"],
+            r#"(?i)(\b(?:p[ ._-]a[ ._-]s[ ._-]s(?:[ ._-][a-z])*|s[ ._-]e[ ._-]c[ ._-]r[ ._-]e[ ._-]t|t[ ._-]o[ ._-]k[ ._-]e[ ._-]n|k[ ._-]e[ ._-]y)\s*(?:[:=]|\bis\b)\s*\\*[*`"']{0,3})([^\s`"'\\]{4,})"#,
+            |found| {
+                let is_password = found[1].starts_with(['p', 'P']) && !is_code(&found[2]);
+                (is_value(&found[2]) && (is_password || has_digit(&found[2])))
+                    .then(|| format!("{}{REDACTED}", &found[1]))
+            },
+        ),
         // Hashes of passwords, which can be guessed.
         (
             &["$6$", "$5$", "$1$", "$y$", "$2a$", "$2b$", "$2y$", "$argon2", "$7$", "$apr1$"],
@@ -318,6 +377,11 @@ pub(super) fn steps() -> Vec<Named> {
         (&["rabbitmqctl"], r#"(\brabbitmqctl\s+(?:add_user|change_password)\s+\S+\s+)([^\s;|&]{3,})"#, flag),
         (&["mosquitto", "ipmitool"], command!(r"mosquitto_(?:pub|sub|rr)|ipmitool", r"\s-P\s+"), flag),
         (&["snmp"], command!(r"snmp(?-u:[a-z]+)", r"\s-[AX]\s+"), flag),
+        // Its community, which is a password. A daemon has a file there.
+        (&["snmp"], command!(r"snmp(?-u:[a-z]*[a-ce-z])", r"\s-c\s*"), |found| {
+            let (_, community) = unquoted(&found[2]);
+            (community != "public" && !community.starts_with(['/', '.', '~'])).then(|| flag(found)).flatten()
+        }),
         (&["bw unlock", "bw login"], r#"(\bbw\s+(?:unlock|login\s+\S+@\S+)\s+)([^\s;|&<-][^\s;|&]{3,})"#, flag),
         (&["generic-password", "internet-password"], command!(r"add-(?:generic|internet)-password", r"\s-w\s+"), flag),
         (&["lftp"], r#"(\blftp\s+-u\s+[^\s,]+,)([^\s;|&]{3,})"#, flag),
@@ -343,9 +407,14 @@ pub(super) fn steps() -> Vec<Named> {
         }),
         // Files of programs.
         (
-            &[":*:", ":5432:", ":5433:", ":6432:"],
-            r"(?m)^((?:[A-Za-z0-9.-]{1,60}|\*):(?:[0-9]{2,5}|\*):[A-Za-z0-9_*-]{1,60}:[A-Za-z0-9_*.@-]{1,60}:)([^\s:]{4,})$",
-            |found| (is_value(&found[2]) && has_digit(&found[2])).then(|| format!("{}{REDACTED}", &found[1])),
+            &[":*:", ":543", ":6432:", "pgpass"],
+            r#"(?m)((?:^|[\s"'`(=])(?:[A-Za-z0-9.-]{1,60}|\*):(?:[0-9]{2,5}|\*):[A-Za-z0-9_*-]{1,60}:[A-Za-z0-9_*.@-]{1,60}:)((?:[^\s:"'`\\]|\\[:\\]){4,})([^:]|$)"#,
+            |found| {
+                // An address of IPv6 has groups of four.
+                let is_group = found[2].len() == 4 && found[2].bytes().all(|byte| byte.is_ascii_hexdigit());
+                (is_value(&found[2]) && !is_group && !is_amount(&found[2]))
+                    .then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
+            },
         ),
         (
             &["requirepass", "masterauth", "bind_pw", "bindpw", "rootpw", "auth-user-pass", "_authtoken"],
@@ -419,11 +488,6 @@ pub(super) fn steps() -> Vec<Named> {
     ]
 }
 
-/// The token of a rule whose form alone says too little.
-pub(super) fn whole_if_mixed(found: &Captures<'_>) -> Option<String> {
-    is_mixed(&found[0]).then(|| REDACTED.to_owned())
-}
-
 /// The value of the header, after a scheme or without one.
 fn authorization(found: &Captures<'_>) -> Option<String> {
     let (name, value) = (&found[1], &found[4]);
@@ -463,6 +527,41 @@ fn piped(found: &Captures<'_>) -> Option<String> {
     is_value(bare).then(|| format!("{}{quote}{REDACTED}{quote}{rest}", &found[1]))
 }
 
+/// The value of a field in a form, and what is behind it.
+fn of_field(found: &Captures<'_>) -> Option<String> {
+    let value = found[2].trim_start_matches(['\\', '"', '\'']);
+    let before = &found[2][..found[2].len() - value.len()];
+    // What it says when it is empty has spaces.
+    let is_secret = is_value(value) && !value.contains(char::is_whitespace) && assigned::kind(value).is_none();
+    is_secret.then(|| format!("{}{before}{REDACTED}{}", &found[1], &found[3]))
+}
+
+/// Whether it is base32 at random, and not words.
+fn is_base32(text: &str) -> bool {
+    let is_small = text.contains(|c: char| c.is_ascii_lowercase());
+    has_digit(text) || (!is_small && entropy(text) >= 3.2)
+}
+
+/// The values of cookies: all that is between the quotes.
+fn cookies(found: &Captures<'_>) -> Option<String> {
+    let inner = found[2].trim_start_matches('\\');
+    let escapes = &found[2][..found[2].len() - inner.len()];
+    let (quote, bare) = unquoted(inner);
+    let bare = bare.strip_suffix(escapes).unwrap_or(bare);
+    let value = bare.split_once('=').map_or("", |(_, value)| value);
+    is_value(value).then(|| format!("{}{escapes}{quote}{REDACTED}{escapes}{quote}", &found[1]))
+}
+
+/// The password of a URL that has a slash, and is not a port before a path.
+fn slashed(found: &Captures<'_>) -> Option<String> {
+    let value = &found[2];
+    let port = value.split('/').next().unwrap_or_default();
+    // An address of the web may have a name for its port, and an `@` in its path.
+    let is_web = ["http", "ws"].iter().any(|scheme| found[1].to_ascii_lowercase().starts_with(scheme));
+    let is_path = port.bytes().all(|byte| byte.is_ascii_digit()) || (is_web && !(has_digit(port) && is_mixed(value)));
+    (is_value(value) && !is_path).then(|| format!("{}{REDACTED}{}", &found[1], &found[3]))
+}
+
 /// Whether it is a user and a password, and not the numbers of a user and a group.
 fn is_login(user: &str, value: &str) -> bool {
     let user = user[..user.len() - 1].rsplit([' ', '=', '"', '\'']).next().unwrap_or_default();
@@ -495,10 +594,13 @@ fn foreign(found: &Captures<'_>) -> Option<String> {
     if quote.is_empty() {
         let value = bare.trim_end_matches(['.', ',', '!', '?', ')', ']']);
         let is_word = !found[1].contains('=') && value.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // Behind a verb there are more words than behind a colon.
+        let is_sentence = found[1].trim_end().ends_with(char::is_alphabetic) && !is_told(value);
         // How long it may be: `8-20`
         let is_range =
             value.len() < 6 && value.bytes().all(|byte| !byte.is_ascii_alphanumeric() || byte.is_ascii_digit());
-        let is_other = is_word || is_range || is_method(value) || is_code(value) || value.contains("://");
+        let is_other =
+            is_word || is_sentence || is_range || is_method(value) || is_code(value) || value.contains("://");
         let is_secret = is_value(value) && value.len() >= 3 && !is_other;
         return is_secret.then(|| format!("{}{REDACTED}{}", &found[1], &bare[value.len()..]));
     }

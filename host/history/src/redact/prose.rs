@@ -27,7 +27,11 @@ pub(super) const WORDS: &[&str] = &[
     "login",
     "user/pass",
     "passwort",
+    "paßwort",
     "kennwort",
+    "wifi key",
+    "wlan key",
+    "network key",
     "mot de passe",
     "mdp",
     "contraseña",
@@ -114,20 +118,21 @@ pub(super) fn spans(text: &str, near: &[Span]) -> Vec<Span> {
 
 /// Words of a stretch, with where they begin: signs around them are left out.
 fn words(line: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_of = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '`' | '<' | '>' | '|' | '\\');
+    let is_of =
+        |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'`' | b'<' | b'>' | b'|' | b'\\');
     let mut at = 0;
     std::iter::from_fn(move || {
-        let rest = line.get(at..)?;
-        let start = at + rest.find(is_of)?;
-        let length = line[start..].find(|c| !is_of(c)).unwrap_or(line.len() - start);
-        at = start + length;
+        let rest = line.as_bytes().get(at..)?;
+        let start = at + rest.iter().position(is_of)?;
+        at = start + line.as_bytes()[start..].iter().take_while(|byte| is_of(byte)).count();
         Some((start, &line[start..at]))
     })
 }
 
 fn after(text: &str, from: usize) -> Option<Span> {
-    let line = &text[from..text.floor_char_boundary((from + 400).min(text.len()))];
-    let line = line.split(['\n', '|', '│']).next().unwrap_or_default();
+    let rest = &text.as_bytes()[from..(from + 400).min(text.len())];
+    let end = memchr::memchr2(b'\n', b'|', rest).unwrap_or(rest.len());
+    let line = text[from..text.floor_char_boundary(from + end)].split('│').next().unwrap_or_default();
     for (number, (at, word)) in words(line).take(MAX_BETWEEN + 1).enumerate() {
         // The rest of its own word, as an ending: `kata sandinya`.
         if number == 0 && at == 0 && word.bytes().all(|byte| byte.is_ascii_lowercase()) {

@@ -5,7 +5,7 @@ pub(super) struct Rule {
     /// The service.
     #[cfg_attr(not(test), expect(dead_code, reason = "it is there for the reader"))]
     pub(super) service: &'static str,
-    /// One of these is in every text that the pattern matches, in this case. They are looked for first, all at once.
+    /// Every match begins with one of these, in this case (but see `is_within`). They are looked for first, all at once.
     pub(super) marks: &'static [&'static str],
     /// The token.
     pub(super) pattern: &'static str,
@@ -14,9 +14,16 @@ pub(super) struct Rule {
     pub(super) source: &'static str,
     /// Only what has small and large letters and digits: the form alone could be that of a word.
     pub(super) is_mixed: bool,
+    /// The marks stand somewhere in a match, and not at its beginning.
+    pub(super) is_within: bool,
 }
 
 impl Rule {
+    const fn within(mut self) -> Self {
+        self.is_within = true;
+        self
+    }
+
     const fn mixed(mut self) -> Self {
         self.is_mixed = true;
         self
@@ -29,11 +36,11 @@ const fn rule(
     pattern: &'static str,
     source: &'static str,
 ) -> Rule {
-    Rule { service, marks, pattern, source, is_mixed: false }
+    Rule { service, marks, pattern, source, is_mixed: false, is_within: false }
 }
 
 /// Minimum lengths are shorter than what is issued today: one secret too many is hidden rather than one too few.
-pub(super) const RULES: [Rule; 107] = [
+pub(super) const RULES: [Rule; 109] = [
     rule(
         "AWS signed URL",
         &["X-Amz-S"],
@@ -61,7 +68,15 @@ pub(super) const RULES: [Rule; 107] = [
     rule("Firecrawl", &["fc-"], r"\bfc-[0-9a-f]{32}\b", "docs.firecrawl.dev/introduction"),
     rule("Pinecone", &["pcsk_"], r"\bpcsk_\w{30,}", "docs.pinecone.io/guides/projects/manage-api-keys"),
     rule("Apify", &["apify_api_"], r"\bapify_api_\w{20,}", "docs.apify.com/platform/integrations/api"),
-    rule("PostHog", &["phx_"], r"\bphx_[A-Za-z0-9]{30,}", "posthog.com/docs/api"),
+    rule("PostHog", &["phx_", "phc_"], r"\bph[cx]_[A-Za-z0-9]{30,}", "posthog.com/docs/api"),
+    rule(
+        "Vercel Blob",
+        &["vercel_blob_rw_"],
+        r"\bvercel_blob_rw_[A-Za-z0-9_]{20,}",
+        "vercel.com/docs/vercel-blob/using-blob-sdk",
+    ),
+    // Its keys have no form. This one is of those that bear its name.
+    rule("Cohere", &["co_"], r"\bco_[A-Za-z0-9]{36,}", "docs.cohere.com/docs/rate-limits").mixed(),
     rule("Render", &["rnd_"], r"\brnd_[A-Za-z0-9]{20,}", "render.com/docs/api").mixed(),
     rule("Neon", &["napi_"], r"\bnapi_[a-z0-9]{40,}", "neon.com/docs/manage/api-keys"),
     rule(
@@ -137,7 +152,8 @@ pub(super) const RULES: [Rule; 107] = [
         &["Q~"],
         r"\b[\w.~-]{3}\dQ~[\w.~-]{30,}",
         "learn.microsoft.com/entra/identity-platform/howto-create-service-principal-portal",
-    ),
+    )
+    .within(),
     rule(
         "DigitalOcean",
         &["dop_v1_", "doo_v1_", "dor_v1_"],
@@ -182,7 +198,7 @@ pub(super) const RULES: [Rule; 107] = [
         r"/api/webhooks/\d{5,}/[\w-]{20,}",
         "discord.com/developers/docs/resources/webhook",
     ),
-    rule("Telegram", &[":AA"], r"\b\d{6,12}:AA[\w-]{30,}", "core.telegram.org/bots/api#authorizing-your-bot"),
+    rule("Telegram", &[":AA"], r"\b\d{6,12}:AA[\w-]{30,}", "core.telegram.org/bots/api#authorizing-your-bot").within(),
     rule(
         "Stripe",
         &["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"],
@@ -215,7 +231,8 @@ pub(super) const RULES: [Rule; 107] = [
         r"\bkey-[0-9a-f]{32}\b",
         "documentation.mailgun.com/docs/mailgun/api-reference/authentication",
     ),
-    rule("Mailchimp", &["-us"], r"\b[0-9a-f]{32}-us\d{1,2}\b", "mailchimp.com/developer/marketing/docs/fundamentals"),
+    rule("Mailchimp", &["-us"], r"\b[0-9a-f]{32}-us\d{1,2}\b", "mailchimp.com/developer/marketing/docs/fundamentals")
+        .within(),
     rule(
         "Brevo",
         &["xkeysib-", "xsmtpsib-"],
@@ -301,7 +318,8 @@ pub(super) const RULES: [Rule; 107] = [
         &["hvs.", "hvb.", "hvr.", ".atlasv1."],
         r"(?:\bhv[sbr]\.[\w-]{20,}|[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{50,})",
         "developer.hashicorp.com/vault/docs/concepts/tokens",
-    ),
+    )
+    .within(),
     rule(
         "Doppler",
         &["dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit."],
@@ -402,7 +420,8 @@ pub(super) const RULES: [Rule; 107] = [
         &[".local.", ".public."],
         r"\bv[1-4]\.(?:local|public)\.[\w-]{40,}",
         "github.com/paseto-standard/paseto-spec",
-    ),
+    )
+    .within(),
     rule(
         "Zapier webhook",
         &["hooks.zapier.com/"],

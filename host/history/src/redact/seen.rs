@@ -5,8 +5,8 @@ use super::text::{REDACTED, Span};
 
 /// Colours, invisible signs and escapes that may hide a name or part a token.
 pub(super) const HIDING: &[&str] = &[
-    "\u{1b}", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
-    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40",
+    "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
+    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40", "&ntilde;", "&szlig;",
 ];
 
 /// Escapes that may stand between a name and its value, but not within a name.
@@ -37,46 +37,53 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// A text with its lines joined at these places.
-    pub(super) fn joined(text: &str, joins: &[Span]) -> Self {
+    /// Stretches of a text with its lines joined at these places.
+    pub(super) fn joined(text: &str, around: &[Span], joins: &[Span]) -> Self {
         let mut joins = joins.to_vec();
         joins.sort_unstable();
         joins.dedup();
-        Self::parted(text, &joins, "")
+        Self::parted(text, around, &joins, "")
     }
 
-    /// A text with the words of its lists parted by spaces, as in a command line.
-    pub(super) fn listed(text: &str) -> Self {
+    /// Stretches of a text with the words of its lists parted by spaces, as in a command line.
+    pub(super) fn listed(text: &str, around: &[Span]) -> Self {
         let mut joins = Vec::new();
         let bytes = text.as_bytes();
-        for at in memchr::memchr_iter(b',', bytes) {
-            let Some(quote @ (b'"' | b'\'')) = at.checked_sub(1).map(|before| bytes[before]) else { continue };
-            let mut next =
-                at + 1 + bytes[at + 1..].iter().take(40).take_while(|byte| byte.is_ascii_whitespace()).count();
-            // Quotes may be escaped, all alike.
-            let escapes = bytes[..at - 1].iter().rev().take(3).take_while(|byte| **byte == b'\\').count();
-            next += bytes[next..].iter().take(escapes).take_while(|byte| **byte == b'\\').count();
-            if bytes.get(next) == Some(&quote) {
-                joins.push((at - 1 - escapes, next + 1));
+        for (start, end) in around {
+            for at in memchr::memchr_iter(b',', &bytes[*start..*end]).map(|at| start + at) {
+                let Some(quote @ (b'"' | b'\'')) = at.checked_sub(1).map(|before| bytes[before]) else { continue };
+                let spaces = bytes[at + 1..].iter().take(40).take_while(|byte| byte.is_ascii_whitespace()).count();
+                // Quotes may be escaped, all alike.
+                let escapes = bytes[..at - 1].iter().rev().take(3).take_while(|byte| **byte == b'\\').count();
+                let mut next = at + 1 + spaces;
+                next += bytes[next..].iter().take(escapes).take_while(|byte| **byte == b'\\').count();
+                if bytes.get(next) == Some(&quote) {
+                    joins.push((at - 1 - escapes, next + 1));
+                }
             }
         }
-        Self::parted(text, &joins, " ")
+        Self::parted(text, around, &joins, " ")
     }
 
-    fn parted(text: &str, joins: &[Span], between: &str) -> Self {
-        let mut seen = Self { text: String::with_capacity(text.len()), end: text.len(), ..Self::default() };
-        let mut last = 0;
-        for (start, end) in joins {
-            // An empty word: its quote is that of two gaps.
-            if *start >= last
-                && let (Some(part), true) = (text.get(last..*start), text.is_char_boundary(*end))
-            {
-                seen.copy(part, last);
-                seen.copy(between, *start);
-                last = *end;
+    fn parted(text: &str, around: &[Span], joins: &[Span], between: &str) -> Self {
+        let mut seen = Self { end: text.len(), ..Self::default() };
+        let mut joins = joins.iter().peekable();
+        for (begin, close) in around {
+            let mut last = *begin;
+            while let Some((start, end)) = joins.next_if(|(start, _)| start < close) {
+                // An empty word: its quote is that of two gaps.
+                if *start >= last
+                    && end <= close
+                    && let (Some(part), true) = (text.get(last..*start), text.is_char_boundary(*end))
+                {
+                    seen.copy(part, last);
+                    seen.copy(between, *start);
+                    last = *end;
+                }
             }
+            seen.copy(text.get(last..*close).unwrap_or_default(), last);
+            seen.copy("\n", *close);
         }
-        seen.copy(&text[last..], last);
         seen
     }
 
@@ -150,7 +157,7 @@ impl Seen {
     }
 
     /// Where a place of the text, as it was made, is in the original.
-    fn origin(&self, place: usize) -> usize {
+    pub(super) fn origin(&self, place: usize) -> usize {
         let after = self.pieces.partition_point(|(at, _)| *at <= place);
         let (at, from) = after.checked_sub(1).map_or((0, 0), |piece| self.pieces[piece]);
         (from + place - at).min(self.end)
@@ -268,9 +275,16 @@ fn backslash(text: &str) -> (usize, Option<char>) {
 }
 
 fn entity(text: &str) -> (usize, Option<char>) {
-    for (name, sign) in
-        [("&quot;", '"'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&apos;", '\''), ("&nbsp;", ' ')]
-    {
+    for (name, sign) in [
+        ("&quot;", '"'),
+        ("&amp;", '&'),
+        ("&lt;", '<'),
+        ("&gt;", '>'),
+        ("&apos;", '\''),
+        ("&nbsp;", ' '),
+        ("&ntilde;", 'ñ'),
+        ("&szlig;", 'ß'),
+    ] {
         if text.starts_with(name) {
             return (name.len(), Some(sign));
         }
@@ -289,6 +303,15 @@ fn entity(text: &str) -> (usize, Option<char>) {
 
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+' | b'/' | b'=' | b'~')
+}
+
+/// Whether an option is among the words that this is a mark of: of lists with a word in each line, few are a command.
+pub(super) fn has_option(bytes: &[u8], (start, end): Span) -> bool {
+    if bytes[start..end].ends_with(b"-") {
+        return true;
+    }
+    let rest = bytes[end..].iter().take(80);
+    rest.copied().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'\\' | b'"')) == Some(b'-')
 }
 
 /// Whether a token may go on behind its mark: for eight signs at least, or up to a gap that may be within it. A mark that

@@ -1200,11 +1200,144 @@ fn aws(table: &mut Table, seed: &mut Seed) {
     );
 }
 
+/// Forms that came through once.
+fn survivors(table: &mut Table, seed: &mut Seed) {
+    for form in [
+        "the line is localhost:5432:app:me:V, in ~/.pgpass",
+        "db.example.com:6543:*:me:V in .pgpass",
+        "`localhost:5432:app:me:V`",
+        "password:\n  V",
+        "db:\n  password:\n    V\n  user: me",
+        "password: |\n  V",
+        "password: |2-\n  V\nuser: me",
+        "password: >\n  V\n",
+        "password: >-\n    V",
+        "<input type=\"password\" name=\"pw\" value=\"V\">",
+        "<input value='V' type='password'>",
+        "<input type=password value=V>",
+        "<input type=\"hidden\" name=\"csrf_token\" value=\"V\" />",
+        "<input class=\"a\" value=\"V\" id=\"api_key\">",
+        "postgres://me:aB3/V@db.example.com/app",
+        "mysql://me:V/x9#c@db:3306/app",
+        "amqp://me:x9/V?z@mq",
+        "curl -b \"session=V\" https://x",
+        "curl --cookie 'session=V; a=b' https://x",
+        "curl -s -b session=V https://x",
+        "curl https://x --cookie=\"sid=V\"",
+        "the wifi key: V",
+        "WiFi key: V",
+        "wlan key is V",
+        "WPA2 key = V",
+        "the network key: `V`",
+        "wifi_key=V",
+        "p a s s w o r d: V",
+        "P A S S W O R D : V",
+        "the p.a.s.s.w.o.r.d is V",
+        "p-a-s-s-w-o-r-d = V",
+        "s e c r e t: V",
+        "Paßwort: V",
+        "Das Paßwort ist V",
+        "Passwörter: V",
+        "PAßWORT=V",
+        "contraseña: V",
+        "CONTRASEÑA: V",
+        "contrasen\u{303}a: V",
+        "contrase&ntilde;a: V",
+        "Pa&szlig;wort: V",
+        "contrase\\u00f1a: V",
+        "Pa\\u00dfwort: V",
+        "Le mot de passe est V",
+        "mot de passe\u{a0}: V",
+        "MOT DE PASSE : V",
+        "motDePasse = \"V\"",
+        "mdp : V",
+        "LÖSENORD: V",
+        "HASŁO: V",
+    ] {
+        for _ in 0..3 {
+            let value = seed.any(14);
+            table.add("forms that came through once", put(form, 'V', &value), &[&value]);
+        }
+        // As people choose them.
+        if !form.contains("[") {
+            let value = seed.password();
+            table.add("forms that came through once, chosen passwords", put(form, 'V', &value), &[&value]);
+        }
+    }
+    for form in [
+        "snmpwalk -v2c -c V 10.0.0.1",
+        "snmpget -v 1 -c 'V' switch.example.com sysDescr.0",
+        "snmpbulkwalk -cV host",
+        "vercel_blob_rw_V",
+        "BLOB_READ_WRITE_TOKEN is vercel_blob_rw_aB3dE6gH_V",
+        "posthog.init('phc_V')",
+        "phx_V",
+        "co_V",
+    ] {
+        for _ in 0..3 {
+            let value = seed.any(40);
+            table.add("forms that came through once", form.replace('V', &value), &[&value]);
+        }
+    }
+    for form in [
+        "otpauth://totp/Acme:me@example.com?secret=V&issuer=Acme",
+        "otpauth%3A%2F%2Ftotp%2FAcme%3Fsecret%3DV%26issuer%3DAcme",
+        "TOTP secret: V",
+        "the TOTP secret is V",
+        "OTP seed: `V`",
+        "2FA key: V",
+        "MFA setup key: V",
+        "authenticator key V",
+        "TOTP_SECRET=V",
+        "otp_secret: \"V\"",
+    ] {
+        for length in [16, 32] {
+            let value = seed.upper(length);
+            table.add("secrets of second factors", put(form, 'V', &value), &[&value]);
+            let groups: Vec<String> =
+                value.as_bytes().chunks(4).map(|part| String::from_utf8_lossy(part).to_lowercase()).collect();
+            let pairs: Vec<String> = groups.windows(2).map(|pair| pair.join(" ")).collect();
+            if !form.contains("otpauth") && !form.contains("=V") {
+                let parts: Vec<&str> = pairs.iter().map(String::as_str).collect();
+                table.add("secrets of second factors", put(form, 'V', &groups.join(" ")), &parts);
+            }
+        }
+    }
+    for words in ["correct horse battery staple", "Walnut Ribbon Ocean Lantern", "copper-meadow-tunnel-pepper"] {
+        for form in [
+            "the passphrase is \"V\"",
+            "the passphrase is 'V'",
+            "the passphrase is “V”",
+            "passphrase: „V“",
+            "passphrase is «V»",
+            "my passphrase was `V`, it is old",
+        ] {
+            let parts: Vec<String> = words
+                .split([' ', '-'])
+                .collect::<Vec<_>>()
+                .windows(2)
+                .map(|pair| pair.join(if words.contains('-') { "-" } else { " " }))
+                .collect();
+            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+            table.add("passphrases", put(form, 'V', words), &parts);
+        }
+    }
+    for (first, second) in [("hunter2-first-Line9", "second4-Line-of8-it")] {
+        for sign in ["|", ">", "|-", ">+"] {
+            table.add(
+                "forms that came through once",
+                format!("secret: {sign}\n  {first}\n  {second}\nuser: me"),
+                &[first, second],
+            );
+        }
+    }
+}
+
 fn table() -> Vec<Shape> {
     let (mut table, seed) = (Table::default(), &mut Seed(20_261_122));
     for fill in [
         services, typed_code, signs, names, lists, colours, wrapped, cut, keys, encodings, commands, files, prose,
-        tables, phrases, aws,
+        tables, phrases, aws, survivors,
     ] {
         fill(&mut table, seed);
     }
@@ -1229,7 +1362,7 @@ fn has(text: &str, secret: &str) -> bool {
 }
 
 #[test]
-fn at_least_95_of_100_shapes_are_taken_out_in_all_places() {
+fn at_least_98_of_100_shapes_are_taken_out_in_all_places() {
     let redactor = Redactor::new(&[]).unwrap();
     let table = table();
     assert!(table.len() >= 900, "{}", table.len());
@@ -1256,5 +1389,5 @@ fn at_least_95_of_100_shapes_are_taken_out_in_all_places() {
         }
     }
     println!("{good} of {all}");
-    assert!(good * 100 >= all * 95, "{good} of {all}");
+    assert!(good * 100 >= all * 98, "{good} of {all}");
 }

@@ -56,7 +56,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
     let mut after = 0;
     for (word, _) in words {
         let word = (*word).min(text.len());
-        if word < after {
+        if word < after || !is_in_cell(bytes, word) {
             continue;
         }
         let from = word.saturating_sub(MAX_LINE);
@@ -96,6 +96,30 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
         }
     }
     spans
+}
+
+/// Whether a word may be one of a cell that is a name: on both sides, there are only words up to what parts cells.
+fn is_in_cell(bytes: &[u8], word: usize) -> bool {
+    is_open(bytes[..word].iter().rev().copied(), false) && is_open(bytes[word..].iter().copied(), true)
+}
+
+fn is_open(around: impl Iterator<Item = u8>, is_behind: bool) -> bool {
+    let mut last = 0;
+    for byte in around.take(80) {
+        match byte {
+            // `│` is no ASCII.
+            b'\n' | b'\r' | b'|' | b',' | b';' | b'\t' | 0x80.. => return true,
+            b' ' if last == b' ' => return true,
+            // What a quote closes is the cell.
+            b'"' if is_behind => return true,
+            b':' if is_behind => {}
+            b'_' | b'-' | b'.' | b' ' | b'"' | b'\'' | b'`' | b'*' | b'\\' => {}
+            byte if byte.is_ascii_alphanumeric() => {}
+            _ => return false,
+        }
+        last = byte;
+    }
+    true
 }
 
 /// Takes the cells of columns in the rows from a place on. Returns where the rows end.

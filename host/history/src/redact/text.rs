@@ -22,6 +22,11 @@ pub(super) fn is_amount(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'%' | b'/'))
 }
 
+/// Whether it is a sign of a word, as patterns have it.
+pub(super) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
 /// Whether it has a digit.
 pub(super) fn has_digit(text: &str) -> bool {
     text.bytes().any(|byte| byte.is_ascii_digit())
