@@ -1,7 +1,8 @@
 //! How often the right tools are found, on a set of tools and queries: `cargo xtask bench routing --set DIR`.
 //!
 //! `tools.jsonl` has `{"server","server_description","name","description","input_schema","id"}` a line, `queries.jsonl`
-//! has `{"text","relevant":[id…]}`.
+//! has `{"text","relevant":[id…]}`. With `--requests FILE`, the requests are those of a file with
+//! `{"text","wanted":[[id…]…]}` a line: `requests.jsonl` beside this has some for the tools of real servers.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a bench prints, and may fail")]
 
@@ -18,7 +19,9 @@ fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--set").skip(1);
     // `cargo bench` calls every bench; this one needs a set.
     let Some(dir) = arguments.next() else { return };
-    let set = Set::read(&PathBuf::from(dir));
+    // Requests in place of the set's own.
+    let requests = std::env::args().skip_while(|argument| argument != "--requests").nth(1).map(PathBuf::from);
+    let set = Set::read(&PathBuf::from(dir), requests.as_deref());
     let home = tempfile::tempdir().unwrap();
     let home = aiw_home::Home::at(home.path());
     let mut modes = serde_json::Map::new();
@@ -38,11 +41,12 @@ struct Set {
     servers: Vec<(String, Arc<Record>)>,
     /// By server and tool.
     ids: HashMap<(String, String), String>,
-    queries: Vec<(String, Vec<String>)>,
+    /// What is asked for, and for each thing the tools that will do.
+    queries: Vec<(String, Vec<Vec<String>>)>,
 }
 
 impl Set {
-    fn read(dir: &Path) -> Self {
+    fn read(dir: &Path, requests: Option<&Path>) -> Self {
         let lines = |file: &str| -> Vec<Value> {
             let text = std::fs::read_to_string(dir.join(file)).unwrap();
             text.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -65,14 +69,33 @@ impl Set {
             record.pins.insert(text(name), definition.clone());
             record.tools.push(definition);
         }
-        let queries = lines("queries.jsonl")
-            .into_iter()
-            .map(|query| (text(&query["text"]), query["relevant"].as_array().unwrap().iter().map(text).collect()));
+        // One of ours says for each thing that it asks for which tools will do.
+        let own = |query: &Value| -> Vec<Vec<String>> {
+            let wanted = query["wanted"].as_array().into_iter().flatten();
+            wanted.map(|tools| tools.as_array().unwrap().iter().map(text).collect()).collect()
+        };
+        let queries = match requests {
+            Some(file) => std::fs::read_to_string(file)
+                .unwrap()
+                .lines()
+                .map(|line| {
+                    let query: Value = serde_json::from_str(line).unwrap();
+                    (text(&query["text"]), own(&query))
+                })
+                .collect(),
+            None => lines("queries.jsonl")
+                .into_iter()
+                .map(|query| {
+                    let relevant = query["relevant"].as_array().unwrap();
+                    (text(&query["text"]), relevant.iter().map(|tool| vec![text(tool)]).collect())
+                })
+                .collect::<Vec<_>>(),
+        };
         Self {
             name: dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             servers: servers.into_iter().map(|(key, record)| (key, Arc::new(record))).collect(),
             ids,
-            queries: queries.collect(),
+            queries,
         }
     }
 
@@ -85,14 +108,26 @@ impl Set {
         let begun = Instant::now();
         let mut answers = Vec::new();
         for (text, _) in &self.queries {
-            answers.push(finder.find(&self.servers, &everything, text, 10));
+            answers.push(finder.find(&self.servers, &everything, text, 5));
         }
         let micros = begun.elapsed().as_secs_f64() * 1e6 / self.queries.len() as f64;
-        for ((_, relevant), found) in self.queries.iter().zip(answers) {
+        for ((text, relevant), found) in self.queries.iter().zip(answers) {
             let key = |found: &aiw_routing::Match| self.ids[&(found.server.clone(), found.tool.clone())].clone();
-            let hits: Vec<bool> = found.matches.iter().map(|found| relevant.contains(&key(found))).collect();
-            let recall =
-                |most: usize| hits.iter().take(most).filter(|hit| **hit).count() as f64 / relevant.len() as f64;
+            // The first tool that will do for a thing counts.
+            let hits_of = |found: &aiw_routing::Found| -> Vec<bool> {
+                let mut open: Vec<&Vec<String>> = relevant.iter().collect();
+                let mut is_hit = |key: String| {
+                    let place = open.iter().position(|tools| tools.contains(&key));
+                    place.map(|place| open.remove(place)).is_some()
+                };
+                found.matches.iter().map(|found| is_hit(key(found))).collect()
+            };
+            // Who asks for five gets another choice than the first five of ten.
+            let (hits, of_ten) = (hits_of(&found), hits_of(&finder.find(&self.servers, &everything, text, 10)));
+            let recall = |most: usize| {
+                let hits = if most > 5 { &of_ten } else { &hits };
+                hits.iter().take(most).filter(|hit| **hit).count() as f64 / relevant.len() as f64
+            };
             let gain = |place: usize| 1.0 / (place as f64 + 2.0).log2();
             let reached: f64 = hits.iter().enumerate().take(5).filter(|(_, hit)| **hit).map(|(n, _)| gain(n)).sum();
             let ideal: f64 = (0..relevant.len().min(5)).map(gain).sum();

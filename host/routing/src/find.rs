@@ -5,6 +5,7 @@ mod choose;
 mod finder;
 mod indexed;
 mod meaning;
+mod related;
 mod request;
 mod segment;
 mod texts;

@@ -193,3 +193,51 @@ fn every_request_has_an_answer() {
     // Arguments of another kind are refused with a sentence.
     assert!(client.bad("intelligent_route", json!({"user_request": 7.5, "max_tools": -1})).contains("user_request"));
 }
+
+#[test]
+fn each_sentence_gets_its_best_tool() {
+    let Some(servers) = Servers::new() else { return };
+    let refunds: Vec<Value> = ["order", "item", "shipping", "tax", "gift_card", "deposit"]
+        .iter()
+        .map(|what| tool(&format!("refund_{what}"), &format!("Refund the {what} of an order in the crm."), &["order"]))
+        .collect();
+    let slack = [tool("post_message", "Posts a message to a channel.", &["text"])];
+    let servers = servers.defining("crm", &refunds).defining("slack", &slack).known();
+    let found = servers.env.json(&["mcp", "route", "Refund an order in the crm. Tell the team on slack."]);
+    let names: Vec<&str> = found["tools"].as_array().unwrap().iter().map(|t| t["proxied"].as_str().unwrap()).collect();
+    assert!(names.len() <= 5 && names.contains(&"slack__post_message"), "{names:?}");
+    assert_eq!(names[0], "crm__refund_order");
+}
+
+#[test]
+fn words_of_people_find_what_tools_call_otherwise() {
+    let Some(servers) = Servers::new() else { return };
+    let files = [
+        tool("read_file", "Read the complete contents of a file.", &["path"]),
+        tool("search_files", "Recursively search for files and directories matching a pattern.", &["pattern"]),
+        tool("write_file", "Create a new file or overwrite one.", &["path"]),
+    ];
+    let memory = [
+        tool("create_entities", "Create new entities in the knowledge graph.", &["entities"]),
+        tool("delete_entities", "Delete entities from the knowledge graph.", &["names"]),
+    ];
+    let browser = [
+        tool("browser_navigate", "Navigate to a URL.", &["url"]),
+        tool("browser_screenshot", "Take a screenshot of the current page.", &[]),
+        tool("browser_close", "Close the page.", &[]),
+    ];
+    let servers = servers.defining("files", &files).defining("memory", &memory).defining("browser", &browser).known();
+    for (request, wanted) in [
+        ("find the file named invoice.py", &["files__search_files"] as &[&str]),
+        ("remember that Anna likes tea", &["memory__create_entities"]),
+        (
+            "open https://example.com and take a screenshot",
+            &["browser__browser_navigate", "browser__browser_screenshot"],
+        ),
+    ] {
+        let found = servers.env.json(&["mcp", "route", request, "--limit", "3"]);
+        let names: Vec<&str> =
+            found["tools"].as_array().unwrap().iter().map(|t| t["proxied"].as_str().unwrap()).collect();
+        assert!(wanted.iter().all(|wanted| names.contains(wanted)), "{request}: {names:?}");
+    }
+}

@@ -30,8 +30,9 @@ pub(super) struct Choice {
 }
 
 /// Chooses at most `most` of the candidates, best first. A server with many tools that seem to fit can't take all places
-/// from the others: one of five stays for them, if they have anything.
-pub(super) fn choose(candidates: &[Candidate<'_>], most: usize) -> Vec<Choice> {
+/// from the others: one of five stays for them, if they have anything. Those that are `wanted` have a place in any case,
+/// the first of them first.
+pub(super) fn choose(candidates: &[Candidate<'_>], wanted: &[usize], most: usize) -> Vec<Choice> {
     let most_of_one = most - most / FOR_OTHERS;
     let mut chosen: Vec<Choice> = Vec::new();
     let mut left: Vec<usize> = Vec::new();
@@ -52,6 +53,21 @@ pub(super) fn choose(candidates: &[Candidate<'_>], most: usize) -> Vec<Choice> {
     }
     let room = most - chosen.len();
     chosen.extend(left.into_iter().take(room).map(|candidate| Choice { candidate, variants: Vec::new() }));
+    let wanted = &wanted[..wanted.len().min(most)];
+    for candidate in wanted {
+        let stands = |choice: &Choice| choice.candidate == *candidate || choice.variants.contains(candidate);
+        if chosen.iter().any(stands) {
+            continue;
+        }
+        if chosen.len() >= most
+            && let Some(last) = chosen.iter().rposition(|choice| !wanted.contains(&choice.candidate))
+        {
+            chosen.remove(last);
+        }
+        if chosen.len() < most {
+            chosen.push(Choice { candidate: *candidate, variants: Vec::new() });
+        }
+    }
     chosen.sort_by_key(|choice| choice.candidate);
     chosen
 }

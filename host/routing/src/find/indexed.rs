@@ -1,13 +1,14 @@
 //! The index of the servers of a session, and how it ranks their tools.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
 use super::choose::{Candidate, Choice, Weights, choose};
+use super::related::{RELATED, related};
 use super::request::Request;
 use super::segment::{Segment, ToolTerms};
 use super::texts::{FIELDS, passages};
@@ -28,6 +29,9 @@ const PEAK_POWER: i32 = 8;
 
 /// How much the meaning counts, where it is known, beside the words.
 const MEANING: f32 = 0.6;
+
+/// A clause whose best tool fits it less than this, compared with the clause that a tool fits most, asks for no tool.
+const ENOUGH: f32 = 0.4;
 
 /// What is worse than this, compared with the best, is no answer.
 const WORST: f32 = 0.2;
@@ -74,6 +78,19 @@ pub(super) struct Scored {
     /// For the request as a whole.
     words: Scores,
     meaning: Vec<Option<f32>>,
+    /// The best tool for each clause that says enough.
+    best: Vec<usize>,
+}
+
+/// The terms of a part of a request, and what is related to them: each once.
+fn weighted(part: &[String]) -> impl Iterator<Item = (&str, f32)> {
+    let mut seen: HashSet<&str> = part.iter().map(String::as_str).collect();
+    let mut terms: Vec<(&str, f32)> = part.iter().map(|term| (term.as_str(), 1.0)).collect();
+    for term in part {
+        let new = related(term).iter().map(String::as_str).filter(|term| seen.insert(*term));
+        terms.extend(new.map(|term| (term, RELATED)));
+    }
+    terms.into_iter()
 }
 
 impl Indexed {
@@ -109,12 +126,15 @@ impl Indexed {
 
     /// Scores every tool, part by part of the request: by its words, and by its meaning where that is known.
     pub(super) fn score(&self, request: &Request<'_>, meaning: &[Vec<Option<f32>>]) -> Scored {
-        let mut scored = Scored { total: vec![0.0; self.tools.len()], words: Scores::new(), meaning: Vec::new() };
+        let mut scored =
+            Scored { total: vec![0.0; self.tools.len()], words: Scores::new(), meaning: Vec::new(), best: Vec::new() };
+        let mut most = 0.0_f32;
+        let mut firsts: Vec<(usize, f32)> = Vec::new();
         let mut scores = Scores::new();
         let clauses = (request.parts.len() - 1).max(1) as f32;
         for (number, part) in request.parts.iter().enumerate() {
-            let best = self.index.score(part.iter().map(|term| (term.as_str(), 1.0)), &mut scores);
-            scores.iter_mut().for_each(|score| *score /= best.max(f32::MIN_POSITIVE));
+            let strength = self.index.score(weighted(part), &mut scores);
+            scores.iter_mut().for_each(|score| *score /= strength.max(f32::MIN_POSITIVE));
             if number == 0 {
                 scored.words.clone_from(&scores);
                 scored.meaning = meaning.first().cloned().unwrap_or_default();
@@ -123,6 +143,11 @@ impl Indexed {
                 *score = near.map_or(*score, |near| (1.0 - MEANING) * *score + MEANING * near);
             }
             let best = scores.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+            if number > 0 && strength > 0.0 {
+                let first = scores.iter().position(|score| *score == best);
+                firsts.extend(first.map(|tool| (tool, strength)));
+                most = most.max(strength);
+            }
             for (total, score) in scored.total.iter_mut().zip(&scores) {
                 let score = score / best;
                 *total += match number {
@@ -131,6 +156,8 @@ impl Indexed {
                 };
             }
         }
+        scored.best =
+            firsts.into_iter().filter(|(_, strength)| *strength >= ENOUGH * most).map(|(tool, _)| tool).collect();
         scored
     }
 
@@ -148,7 +175,9 @@ impl Indexed {
         }
         ranked.sort_by(better);
         let Some(best) = ranked.first().map(|tool| scores[*tool]) else { return Vec::new() };
-        ranked.retain(|tool| scores[*tool] >= WORST * best);
+        ranked.extend(scored.best.iter().filter(|tool| !ranked.contains(tool)).copied().collect::<Vec<_>>());
+        ranked.sort_by(better);
+        ranked.retain(|tool| scores[*tool] >= WORST * best || scored.best.contains(tool));
         let candidate = |tool: &usize| {
             let server = self.tools[*tool].0;
             Candidate {
@@ -175,7 +204,9 @@ impl Indexed {
                 variants: choice.variants.into_iter().map(named).collect(),
             }
         };
-        choose(&ranked_candidates, most).into_iter().map(matched).collect()
+        let wanted: Vec<usize> =
+            scored.best.iter().filter_map(|tool| ranked.iter().position(|other| other == tool)).collect();
+        choose(&ranked_candidates, &wanted, most).into_iter().map(matched).collect()
     }
 
     /// The best tool of each server, best first.

@@ -20,7 +20,7 @@ pub(super) enum Part {
 /// How the fields count: measured on sets of real MCP servers (`cargo xtask bench routing`). A server is found through
 /// its tools: its own texts count for each of them.
 pub(super) const FIELDS: [Field; 6] = [
-    Field { weight: 1.5, length: 0.5 },
+    Field { weight: 2.0, length: 0.5 },
     Field { weight: 1.0, length: 0.6 },
     Field { weight: 0.8, length: 0.6 },
     Field { weight: 0.5, length: 0.6 },
