@@ -73,6 +73,7 @@ pub(crate) trait AiCli: Sync {
     fn stream(&self) -> Box<dyn CliStream>;
 
     /// Returns the session that a process of the CLI is in, where the CLI says so while it runs.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "aiw looks at a CLI in the foreground on Unix only"))]
     fn running_session(&self, _environment: &Environment, _process: u32) -> Option<String> {
         None
     }
