@@ -252,10 +252,18 @@ fn gemini_cli_of_an_ordinary_user() {
         aiw(&["history", "import", "--all"]).ok();
         let hit = aiw(&["history", "search", "hello", "--role", "user", "--json"]).ok().json()["hits"][0].clone();
         assert_eq!(hit["provider"], "right", "{hit}");
+        let own = Path::new(hit["path"].as_str().unwrap()).ancestors().find(|path| path.ends_with(".gemini")).unwrap();
+        assert!(own.ends_with("gemini/right/.gemini"), "{}", own.display());
         let (project, session) = (hit["project"].as_str().unwrap(), hit["session"].as_str().unwrap());
         assert_eq!(hit["resume"], format!("cd {project} && aiw gemini -p right -- --resume {session}"));
         let again = ["gemini", "--cwd", project, "-p", "right", "Say more", "--", "--resume", session];
+        // A file that another Gemini CLI was about to rename when an older aiw made this home.
+        let gone = own.ancestors().nth(4).unwrap().join("user/.gemini/projects.json.1f2e.tmp");
+        std::os::unix::fs::symlink(&gone, own.join("projects.json.1f2e.tmp")).unwrap();
         assert_eq!(aiw(&again).ok().stdout, "Hello from the model.\n");
+        let links = fs::read_dir(own).unwrap().map(|entry| entry.unwrap().path());
+        let dangling: Vec<_> = links.filter(|path| !path.exists()).collect();
+        assert_eq!(dangling, Vec::<PathBuf>::new());
         aiw(&["history", "import", "--all"]).ok();
         let more = aiw(&["history", "search", "Say more", "--role", "user", "--json"]).ok().json();
         assert_eq!(more["hits"][0]["session"], session, "{more}");

@@ -19,6 +19,7 @@ pub(crate) use gemini::GeminiHome;
 
 use crate::access::Access;
 use crate::draft::Draft;
+use crate::environment::Environment;
 use crate::served::Served;
 use crate::stream::CliStream;
 use crate::{LaunchError, Permission};
@@ -70,6 +71,12 @@ pub(crate) trait AiCli: Sync {
 
     /// Returns a reader of the CLI's structured stream.
     fn stream(&self) -> Box<dyn CliStream>;
+
+    /// Returns the session that a process of the CLI is in, where the CLI says so while it runs.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "aiw looks at a CLI in the foreground on Unix only"))]
+    fn running_session(&self, _environment: &Environment, _process: u32) -> Option<String> {
+        None
+    }
 
     /// Returns the arguments that resume a session of the CLI.
     fn resume(&self, session: &str) -> Vec<String>;

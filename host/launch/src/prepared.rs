@@ -272,9 +272,9 @@ impl Prepared {
 
     /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI replaces this process, so that its
     /// exit code and its signals are its own. Otherwise this process waits for it, removes the files that it needed,
-    /// and returns its exit code.
+    /// and returns its exit code, and the sessions that it was in as far as it said so.
     #[cfg(unix)]
-    pub fn exec(mut self, home: &Home) -> Result<i32, LaunchError> {
+    pub fn exec(mut self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;
         let waits = self.provider.is_some();
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
@@ -287,13 +287,15 @@ impl Prepared {
         let (arguments, variable) = self.with_settings(place, GeminiHome::make)?;
         self.set_place(variable);
         let mut command = std::process::Command::new(&self.path);
-        command.args(arguments).env_clear().envs(self.environment.into_pairs()).current_dir(&self.request.cwd);
-        files.run(command, waits).map_err(|e| failed(self.path, e))
+        command.args(arguments).env_clear().envs(self.environment.clone().into_pairs()).current_dir(&self.request.cwd);
+        let (cli, environment) = (clis::of(self.cli.kind), self.environment);
+        let session = move |process: u32| cli.running_session(&environment, process);
+        files.run(command, waits, session).map_err(|e| failed(self.path, e))
     }
 
     /// Runs the CLI in this terminal. Returns its exit code.
     #[cfg(not(unix))]
-    pub fn exec(self, home: &Home) -> Result<i32, LaunchError> {
+    pub fn exec(self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;
         if self.settings.is_some() {
             let reason = "settings can't be passed in memory on this system yet".into();
@@ -307,7 +309,7 @@ impl Prepared {
             .current_dir(&self.request.cwd);
         let status = command.status();
         let status = status.map_err(|e| LaunchError::Start { path: self.path, reason: e.to_string() })?;
-        Ok(status.code().unwrap_or(1))
+        Ok((status.code().unwrap_or(1), BTreeSet::new()))
     }
 }
 
@@ -321,16 +323,21 @@ fn memory_path(executable: &Path) -> Result<PathBuf, LaunchError> {
 
 #[cfg(unix)]
 mod platform {
+    use std::collections::BTreeSet;
     use std::fs::{self, File};
     use std::io::{self, Write};
     use std::os::unix::fs::OpenOptionsExt;
     use std::os::unix::process::CommandExt;
     use std::path::PathBuf;
     use std::process::Command;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
 
     use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, waitpid};
+
+    /// How often a CLI in the foreground is looked at for the session that it is in.
+    const LOOK: Duration = Duration::from_millis(100);
 
     /// Files that no other user can reach, for a CLI in the foreground.
     #[derive(Default)]
@@ -354,8 +361,13 @@ mod platform {
         }
 
         /// Runs the command as a child, or in place of this process if nobody waits and no files have to be removed
-        /// afterwards.
-        pub(super) fn run(self, mut command: Command, waits: bool) -> io::Result<i32> {
+        /// afterwards. Returns its exit code, and the sessions that `session` finds of the child while it runs.
+        pub(super) fn run(
+            self,
+            mut command: Command,
+            waits: bool,
+            session: impl Fn(u32) -> Option<String> + Send + 'static,
+        ) -> io::Result<(i32, BTreeSet<String>)> {
             if self.named.is_empty() && !waits {
                 return Err(command.exec());
             }
@@ -374,9 +386,19 @@ mod platform {
                     }
                 }
             });
+            let sessions = Arc::new(Mutex::new(BTreeSet::new()));
+            let (seen, process) = (sessions.clone(), child.id());
+            std::thread::spawn(move || {
+                loop {
+                    seen.lock().unwrap_or_else(PoisonError::into_inner).extend(session(process));
+                    std::thread::sleep(LOOK);
+                }
+            });
             let status = ended(id)?;
             drop(self);
-            Ok(status.exit_status().unwrap_or_else(|| 128 + status.terminating_signal().unwrap_or(0)))
+            let sessions = std::mem::take(&mut *sessions.lock().unwrap_or_else(PoisonError::into_inner));
+            let code = status.exit_status().unwrap_or_else(|| 128 + status.terminating_signal().unwrap_or(0));
+            Ok((code, sessions))
         }
     }
 

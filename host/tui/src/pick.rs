@@ -283,22 +283,22 @@ mod tests {
     fn typing_narrows_and_the_choice_is_among_what_is_left() {
         let (mut pick, chosen) = sample();
         pick.begin();
-        for letter in "3 CHOice".chars() {
+        for letter in "4 CHOice".chars() {
             press(&mut pick, KeyCode::Char(letter));
         }
         let frame = drawn(&mut pick, 60, 20);
-        assert!(frame.contains("1 with: 3 CHOice") && frame.contains("› choice 3"), "{frame}");
+        assert!(frame.contains("1 with: 4 CHOice") && frame.contains("› choice 4"), "{frame}");
         assert!(!frame.contains("choice 2"), "{frame}");
         // What nothing has leaves nothing to choose, and a letter less brings it back.
         press(&mut pick, KeyCode::Char('x'));
-        assert!(!drawn(&mut pick, 60, 20).contains("choice 3"));
+        assert!(!drawn(&mut pick, 60, 20).contains("choice 4"));
         assert_eq!(press(&mut pick, KeyCode::Enter), None);
         press(&mut pick, KeyCode::Backspace);
         assert_eq!(press(&mut pick, KeyCode::Enter), Some(Effect::Quit));
-        assert_eq!(*chosen.lock().unwrap(), Some(3));
+        assert_eq!(*chosen.lock().unwrap(), Some(4));
         // Leaving shows all first, with the same one selected.
         assert_ne!(press(&mut pick, KeyCode::Esc), Some(Effect::Quit));
-        assert!(drawn(&mut pick, 60, 20).contains("› choice 3"));
+        assert!(drawn(&mut pick, 60, 20).contains("› choice 4"));
         assert_eq!(press(&mut pick, KeyCode::Esc), Some(Effect::Quit));
     }
 

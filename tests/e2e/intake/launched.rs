@@ -99,6 +99,28 @@ fn a_session_goes_on_under_the_provider_that_it_had() {
 }
 
 #[test]
+fn a_session_on_a_terminal_has_its_provider_without_hooks_too() {
+    let (env, _) = with_provider();
+    // It says which session it is in as Claude Code does.
+    let script = "#!/bin/sh\n\
+        if [ \"$1\" = --version ]; then echo '2.1.328 (Claude Code)'; exit 0; fi\n\
+        mkdir -p \"$HOME/.claude/sessions\"\n\
+        echo \"{\\\"pid\\\":$$,\\\"sessionId\\\":\\\"s-terminal\\\"}\" > \"$HOME/.claude/sessions/$$.json\"\n\
+        echo interactive; read -r code; rm \"$HOME/.claude/sessions/$$.json\"; exit \"$code\"\n";
+    fs::write(env.path("fake-bin/claude"), script).unwrap();
+    add(&env, "s-terminal", &line("s-terminal", "u1", "user", "a heron"));
+    let mut terminal = Terminal::start(&env, &["claude", "-p", "gw"]);
+    terminal.wait_for("interactive");
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    terminal.press("0\r");
+    assert!(terminal.ends().success());
+    env.run(&["history", "import", "--all"]).ok();
+    let line = "cd /srv/p && aiw claude -p gw -- --resume s-terminal".to_owned();
+    assert_eq!(resume(&env, "heron"), (json!("gw"), line));
+    assert_eq!(fs::read_dir(env.home().join("history/launched")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_session_whose_provider_is_gone_says_so() {
     let (env, _) = with_provider();
     let home = env.user().display().to_string();

@@ -103,6 +103,33 @@ fn what_is_typed_before_and_after_clear_is_found_in_the_session_that_it_was_said
 }
 
 #[test]
+fn a_session_under_a_provider_goes_on_under_it_although_no_hook_tells() {
+    let Some(mut client) = client() else { return };
+    client.env.run(&["hooks", "uninstall"]).ok();
+    let path = format!("{}:{}", client.program.parent().unwrap().display(), client.env.parts().1["PATH"]);
+    client.env.set("PATH", path);
+    client.env.set("THE_KEY", "the-key");
+    let add = ["--preset", "litellm", "--base-url", client.api.url(), "--token-env", "THE_KEY", "--model", "m"];
+    client.env.run(&[&["provider", "add", "gw"][..], &add].concat()).ok();
+    let project = client.project.display().to_string();
+    let mut terminal = Terminal::start(&client.env, &["claude", "-p", "gw", "--cwd", &project]);
+    ask(&mut terminal, "first");
+    enter(&mut terminal, "/clear");
+    // What is typed before it is done would be a part of it.
+    assert_eq!(ends(&client, 1).len(), 1, "{}", terminal.shown());
+    ask(&mut terminal, "cleared");
+    enter(&mut terminal, "/exit");
+    assert!(terminal.ends().success());
+    client.env.run(&["history", "import", "--all"]).ok();
+    for word in ["firstask", "clearedask"] {
+        let hits = super::hits(&client.env, word);
+        let session = hits[0]["session"].as_str().unwrap();
+        assert_eq!(hits[0]["provider"], "gw", "{word}");
+        assert_eq!(hits[0]["resume"], format!("cd {project} && aiw claude -p gw -- --resume {session}"));
+    }
+}
+
+#[test]
 fn a_session_that_is_ended_with_a_key_is_found() {
     let Some(client) = client() else { return };
     for (number, (key, word)) in [("\u{3}", "first"), ("\u{4}", "last")].into_iter().enumerate() {

@@ -24,10 +24,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => store.problems()?,
         None => Vec::new(),
     };
-    let excluded = match &store {
-        Some(store) => aiw_history::excluded(home, store)?,
-        None => Forgot::default(),
-    };
+    let excluded: Forgot = store.as_ref().and_then(|store| aiw_history::excluded(home, store).ok()).unwrap_or_default();
     let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
     let transcripts: usize = found.iter().map(Found::len).sum();
     let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();

@@ -93,7 +93,8 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
     }
     let store = store(&home)?;
-    if aiw_history::is_outdated(&home, &store)? {
+    // Settings that can't be read are no reason to find nothing.
+    if aiw_history::is_outdated(&home, &store).unwrap_or(false) {
         output.note("note: the rules about secrets have changed: what was stored before goes through them now");
     }
     let text = args.query.join(" ");

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{CliKind, ErrorKind, shell_word};
+use aiw_history::Launch;
 use aiw_home::Home;
 use aiw_launch::{
     Advice, MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text, advice, standing,
@@ -64,7 +65,13 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     }
     if !is_task {
         let resume = prepared.resume_line();
-        let code = prepared.exec(&starter.home)?;
+        let launch = Launch { provider: prepared.provider.as_ref().map(ToString::to_string), isolated: args.isolated };
+        let (code, sessions) = prepared.exec(&starter.home)?;
+        for session in sessions.iter().filter(|_| !is_private) {
+            if let Err(e) = aiw_history::note_launch(&starter.home, session, &launch) {
+                aiw_history::log(&starter.home, &format!("the provider of a session can't be noted: {e}"));
+            }
+        }
         if let Some(line) = resume {
             output.note(format!("resume with: {line}"));
         }

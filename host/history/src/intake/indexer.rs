@@ -9,6 +9,7 @@ use aiw_home::{Home, HomeError, lock_within};
 
 use super::exclude::Exclusions;
 use super::import::{self, Found, Import};
+use super::launched;
 use super::queue::Queue;
 use super::renew::renew;
 use super::running;
@@ -135,6 +136,7 @@ impl Indexer {
         report: &mut Report,
     ) -> Result<(), HistoryError> {
         renew(&self.home, places, store, intake, report)?;
+        launched::settle(&self.home, store)?;
         if self.launches.is_empty() {
             return Ok(());
         }

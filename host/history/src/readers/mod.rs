@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aiw_home::Home;
+use serde::{Deserialize, Serialize};
 
 use crate::intake::findings::Junk;
 use crate::redact::Redactor;
@@ -39,7 +40,7 @@ impl Places {
 }
 
 /// How aiw ran the CLI of a session. All of it is empty where aiw did not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
     /// The provider's name.
     pub provider: Option<String>,

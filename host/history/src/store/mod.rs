@@ -196,6 +196,24 @@ impl Store {
         note(self.begin()?).map_err(|e| self.failed(e))
     }
 
+    /// Those of some sessions that are there.
+    pub(crate) fn names_of<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Vec<String>, HistoryError> {
+        let find = || -> rusqlite::Result<Vec<String>> {
+            let mut find = self.connection.prepare_cached("SELECT 1 FROM sessions WHERE name = ?")?;
+            let mut there = Vec::new();
+            for name in names {
+                if find.exists([name])? {
+                    there.push(name.clone());
+                }
+            }
+            Ok(there)
+        };
+        find().map_err(|e| self.failed(e))
+    }
+
     /// The sessions of which it is not known that aiw ran their CLI.
     pub(crate) fn without_launch(&self) -> Result<HashSet<String>, HistoryError> {
         let list = || -> rusqlite::Result<HashSet<String>> {

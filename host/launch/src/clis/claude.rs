@@ -6,6 +6,7 @@
 mod login;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use aiw_core::provider::Auth;
 use aiw_core::{Api, CliKind};
@@ -17,6 +18,7 @@ use super::{AiCli, CommandLine, Line, Passed, words};
 use crate::access::Access;
 use crate::arguments;
 use crate::draft::Draft;
+use crate::environment::Environment;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, Event, Findings, flat, text};
 use crate::{LaunchError, Permission, overlay};
@@ -310,6 +312,16 @@ impl AiCli for Claude {
 
     fn stream(&self) -> Box<dyn CliStream> {
         Box::new(Stream::default())
+    }
+
+    /// It keeps a file about each of its processes. The session is another one after `/clear` and `/resume`.
+    fn running_session(&self, environment: &Environment, process: u32) -> Option<String> {
+        let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let directory = set(self.config_variable()).or_else(|| Some(set("HOME")?.join(".claude")))?;
+        let path = directory.join("sessions").join(format!("{process}.json"));
+        let bytes = aiw_home::read_capped(&path, 64 << 10).ok()??;
+        let value: Value = serde_json::from_slice(&bytes).ok()?;
+        value["sessionId"].as_str().map(str::to_owned)
     }
 
     fn resume(&self, session: &str) -> Vec<String> {
