@@ -8,7 +8,7 @@ use crate::mcp::Client;
 use crate::servers::{Servers, until};
 
 /// The tool and the request share no word, only a meaning.
-const REQUEST: &str = "find headlines web";
+const REQUEST: &str = "online web";
 
 fn with_model() -> Option<Servers> {
     let runtime = onnx_runtime()?;

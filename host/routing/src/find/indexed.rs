@@ -233,7 +233,7 @@ impl Indexed {
 
     fn matched(&self, request: &Request<'_>, tool: usize) -> Vec<String> {
         let (segment, tool) = self.terms(tool);
-        let terms: std::collections::HashSet<&str> = segment.terms(tool).map(|(_, term)| term).collect();
+        let terms: HashSet<&str> = segment.terms(tool).map(|(_, term)| term).collect();
         let mut words = request.words_for(|term| terms.contains(term));
         let rarity =
             |word: &String| aiw_search::words(word).iter().map(|term| self.index.rarity(term)).fold(0.0, f32::max);
