@@ -1268,3 +1268,17 @@ fn a_full_disk_keeps_the_old_state_and_is_said_in_one_line() {
     assert_eq!(fs::read_dir(bench.env.home().join("plugins")).unwrap().count(), 2);
     bench.run("plugin install large@bad --yes").ok();
 }
+
+#[test]
+fn a_number_that_is_none_is_said_in_words() {
+    let env = Environment::cold();
+    for (args, says) in [
+        (&["mcp", "route", "x", "--limit", "many"] as &[&str], "it is not a whole number"),
+        (&["mcp", "route", "x", "--limit", "99999999"], "99999999"),
+        (&["task", "prune", "--keep", ""], "it is empty"),
+    ] {
+        let run = env.run(args);
+        assert!(run.code == 64 && run.stderr.contains(says), "{args:?}: {}", run.whole());
+        assert!(!run.stderr.contains("digit found"), "{args:?}: {}", run.whole());
+    }
+}

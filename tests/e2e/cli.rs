@@ -175,6 +175,19 @@ fn a_shell_is_offered_commands_ids_and_names() {
     assert!(completed(&env, &["aiw", "plugin", "remove", "no"]).is_empty());
     env.run(&["plugin", "install", "notes", "--yes"]).ok();
     assert_eq!(completed(&env, &["aiw", "plugin", "remove", "no"]), ["notes@shelf"]);
+    if let Some(servers) = crate::servers::Servers::new() {
+        let servers = servers.with("clock", &[]).known();
+        let env = &servers.env;
+        assert_eq!(completed(env, &["aiw", "mcp", "call", "clock/ec"]), ["clock/echo"]);
+        let definitions =
+            json!([{"name": "zone", "inputSchema": {"type": "object", "properties": {"from": {}, "to": {}}}}]);
+        let file = env.path("zone.json");
+        std::fs::write(&file, definitions.to_string()).unwrap();
+        let servers = servers.with("zones", &["--define", file.to_str().unwrap()]).known();
+        let offered = completed(&servers.env, &["aiw", "mcp", "call", "zones/zone", "fr"]);
+        // bash takes `=` for the end of a word.
+        assert!(offered == ["from="] || offered == ["from"], "{offered:?}");
+    }
     for shell in ["zsh", "fish", "powershell"] {
         let script = env.run(&["completions", shell]).ok().stdout;
         assert!(script.contains("AIW_COMPLETE"), "{script}");

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aiw_tests::Environment;
+use aiw_tests::{Environment, FakeClis};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
@@ -450,4 +450,17 @@ fn a_signal_of_the_editors_keys_does_not_end_us() {
     editor(&mut env, "trap : INT; kill -INT 0; sed -i s/kind/brief/ \"$2\"");
     let (said, code) = on_a_terminal(&env, &["role", "edit", "mine"]);
     assert_eq!((said.as_str(), code), ("Changed mine\n", 0));
+}
+
+#[test]
+fn a_role_that_nobody_has_written_is_put_before_no_task() {
+    let (env, clis) = FakeClis::environment();
+    env.run(&["role", "new", "empty"]).ok();
+    let refused = env.run(&["claude", "-r", "empty", "hello"]);
+    assert!(
+        refused.code == 2 && refused.stderr.contains("still has the text that a new role begins with"),
+        "{}",
+        refused.whole()
+    );
+    assert!(refused.stderr.contains("aiw role edit empty") && clis.seen().is_empty(), "{}", refused.whole());
 }

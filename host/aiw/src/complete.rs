@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aiw_components::Known;
 use aiw_core::one_line;
+use aiw_history::{Session, Sessions, Store};
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
@@ -195,6 +196,17 @@ pub fn arguments() -> ArgValueCandidates {
             }
         }
         None
+    })
+}
+
+/// Ids of past sessions, the latest first.
+pub fn sessions() -> ArgValueCandidates {
+    candidates(|| {
+        let home = Home::find().ok().filter(|home| home.history().is_dir())?;
+        let store = Store::open_existing(&home.history()).ok()??;
+        let wanted = Sessions { limit: Some(50), ..Sessions::default() };
+        let about = |session: Session| (session.id, format!("{}: {}", session.cli.as_str(), session.title));
+        Some(store.sessions(&wanted).ok()?.into_iter().map(about).collect())
     })
 }
 

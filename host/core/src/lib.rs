@@ -33,6 +33,6 @@ pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
 pub use task::{TaskId, TaskOutcome, TaskState};
 pub use text::{
-    closest, counted, hex, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word, toml_string,
-    without_query,
+    closest, counted, hex, is_close, is_unsafe, one_line, printable, quoted, quoted_list, quoted_text, shell_word,
+    toml_string, without_query,
 };

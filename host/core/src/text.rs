@@ -122,13 +122,24 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
-/// The name that a mistyped word most likely stands for, if one is close: up to two letters are missing, wrong, too many
-/// or in the wrong order, and no more than a third of them.
+/// The name that a mistyped word most likely stands for, if one is close.
 pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (word.chars().count() / 3).min(2);
-    let near =
-        |name: &'a str| Some((strsim::osa_distance(word, name), name)).filter(|(far, _)| (1..=most).contains(far));
+    let near = |name: &'a str| Some((distance(word, name)?, name));
     names.into_iter().filter_map(near).min().map(|(_, name)| name)
+}
+
+/// Whether a word may be a mistyped other one: up to two letters are missing, wrong, too many or in the wrong order, and no
+/// more than a third of them.
+pub fn is_close(word: &str, other: &str) -> bool {
+    distance(word, other).is_some()
+}
+
+fn distance(word: &str, other: &str) -> Option<usize> {
+    let most = (word.chars().count().max(other.chars().count()) / 3).min(2);
+    if word == other || word.len().abs_diff(other.len()) > 4 * most {
+        return None;
+    }
+    Some(strsim::osa_distance(word, other)).filter(|far| *far <= most)
 }
 
 #[cfg(test)]

@@ -125,6 +125,14 @@ impl Markets {
         self.observer.progress(&format!("writing {id}"), 0, 0);
         let written = tree.materialize(staged.path()).map_err(|e| unreadable(e.into()))?;
         let mut left_out = inspection.left_out.clone();
+        let mut rest = inspection.brings.clone().unwrap_or_default();
+        rest.retain(|kind| !kind.is_empty());
+        if !rest.is_empty() {
+            left_out.push(format!(
+                "its {} are not installed: aiw installs MCP servers; `claude plugin install` installs the rest",
+                joined(&rest)
+            ));
+        }
         left_out.extend(
             written
                 .left_out
@@ -354,4 +362,11 @@ pub(crate) fn given_options(plan: &InstallPlan, values: &BTreeMap<String, String
 pub(crate) fn missing(plan: &InstallPlan, values: &BTreeMap<String, String>) -> Vec<Missing> {
     let servers = plan.servers.iter().filter(|server| !server.skipped);
     needed(&servers.map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
+}
+/// `skills, hooks and commands`
+fn joined(words: &[String]) -> String {
+    match words {
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
 }

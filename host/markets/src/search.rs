@@ -1,6 +1,6 @@
 //! Finding plugins in the cached listings. Reads files only.
 
-use aiw_core::{MarketName, PluginId};
+use aiw_core::{MarketName, PluginId, is_close};
 use aiw_home::{InstalledPlugin, Settings};
 
 use crate::context::{Markets, lookup};
@@ -207,7 +207,7 @@ impl Markets {
     }
 }
 
-/// How well a plugin matches: every word must occur; a match in the name counts most.
+/// How well a plugin matches: every word must occur, mistyped perhaps; a match in the name counts most.
 fn score(listed: &Listed, words: &[String]) -> Option<u32> {
     if words.is_empty() {
         return Some(0);
@@ -220,6 +220,10 @@ fn score(listed: &Listed, words: &[String]) -> Option<u32> {
         .inspection
         .as_ref()
         .map_or(String::new(), |i| i.servers.iter().map(|s| s.name.to_lowercase()).collect::<Vec<_>>().join(" "));
+    let parts = || {
+        [&name, &tags, &servers, &description].into_iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric()))
+    };
+    let is_mistyped = |word: &str| is_close(word, &name) || parts().any(|part| is_close(word, part));
     let mut total = 0;
     for word in words {
         let points = match () {
@@ -229,6 +233,7 @@ fn score(listed: &Listed, words: &[String]) -> Option<u32> {
             () if servers.contains(word.as_str()) => 20,
             () if tags.contains(word.as_str()) || category.contains(word.as_str()) => 10,
             () if description.contains(word.as_str()) => 5,
+            () if word.chars().count() >= 4 && is_mistyped(word) => 2,
             () => return None,
         };
         total += points;
@@ -236,23 +241,10 @@ fn score(listed: &Listed, words: &[String]) -> Option<u32> {
     Some(total)
 }
 
-/// One edit, or one contained in the other: a typical typo.
+/// Mistyped, or one contains the other.
 fn alike(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    if a.len().abs_diff(b.len()) > 2 || b.len() > 128 {
-        return b.len() >= 4 && a.len() > b.len() && a.windows(b.len()).any(|w| w == b);
-    }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    // Two typos in a three-letter name can make any other.
-    row[b.len()] <= 2.min(a.len().max(b.len()) / 3)
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    a == b || is_close(&a, &b) || (b.chars().count() >= 4 && a.contains(&b))
 }
 
 #[cfg(test)]

@@ -308,3 +308,24 @@ fn a_host_that_does_not_answer_holds_up_nothing_and_the_next_look_goes_on() {
     let names = env.json(&["plugin", "search"])["plugins"].as_array().unwrap().len();
     assert_eq!(names, 2);
 }
+
+#[test]
+fn a_mistyped_word_finds_what_was_meant_and_what_is_not_installed_is_said() {
+    let env = Environment::cold();
+    let market = Market::new(env.path("m"), "m")
+        .plugin("calendar", "1.0.0", json!({"calendar": {"command": "x"}}))
+        .file("plugins/calendar/skills/x/SKILL.md", "")
+        .file("plugins/calendar/commands/c.md", "");
+    env.add(market.root()).ok();
+    for word in ["calender", "clendar", "calnedar"] {
+        let found = env.run(&["plugin", "search", "--all", word]).ok().stdout;
+        assert!(found.contains("calendar"), "{word}: {found}");
+    }
+    assert!(!env.run(&["plugin", "search", "--all", "columbus"]).stdout.contains("calendar"));
+    let installed = env.run(&["plugin", "install", "calendar", "--yes"]).ok();
+    assert!(
+        installed.stderr.contains("its skills and commands are not installed: aiw installs MCP servers"),
+        "{}",
+        installed.whole()
+    );
+}

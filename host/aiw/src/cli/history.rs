@@ -7,6 +7,7 @@ use aiw_history::Role;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::task::parse_since;
+use crate::complete;
 
 #[derive(Debug, Subcommand)]
 pub enum HistoryCommand {
@@ -59,6 +60,7 @@ pub enum HistoryCommand {
     /// Show what a session of Claude Code planned to do, also one that is running
     Todos {
         /// Its id, or the start of it [default: the last one]
+        #[arg(add = complete::sessions())]
         session: Option<String>,
     },
     /// Show whether hooks are installed, what waits, and which transcripts could not be read, and why
@@ -72,7 +74,7 @@ pub enum HistoryCommand {
     #[command(group = clap::ArgGroup::new("forgotten").required(true))]
     Forget {
         /// A session's id or the start of it, or a project's directory
-        #[arg(group = "forgotten", value_name = "SESSION|PROJECT")]
+        #[arg(group = "forgotten", value_name = "SESSION|PROJECT", add = complete::sessions())]
         what: Option<String>,
         /// Everything that was said before this time
         #[arg(long, group = "forgotten", value_name = "DATE", value_parser = parse_since)]
@@ -84,6 +86,7 @@ pub enum HistoryCommand {
     /// Write a whole session to standard output
     Export {
         /// Its id, or the start of it
+        #[arg(add = complete::sessions())]
         session: String,
         /// The format
         #[arg(long, value_enum, default_value_t = ExportFormat::Markdown)]
@@ -102,7 +105,7 @@ pub struct SearchArgs {
     #[command(flatten)]
     pub filter: FilterArgs,
     /// Only this session: its id, or the start of it
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = complete::sessions())]
     pub session: Option<String>,
     /// Only what these said: user, assistant or tool
     #[arg(long)]
