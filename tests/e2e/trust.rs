@@ -222,7 +222,7 @@ fn a_project_file_of_any_kind_leaves_the_users_own_servers_alone() {
         // Root reads it all the same.
         ("unreadable", &|| {
             fs::write(&file, "{}").unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
         }),
         ("untrusted", &|| fs::write(&file, "{}").unwrap()),
         ("huge", &|| fs::write(&file, vec![b' '; 9 << 20]).unwrap()),

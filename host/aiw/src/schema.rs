@@ -11,8 +11,22 @@ const MOST: usize = 400;
 
 /// The lines that describe the parameters of a schema, indented by two spaces for each level.
 pub fn parameters(schema: &Value) -> Vec<String> {
-    let mut view = View { root: schema, lines: Vec::new(), open: Vec::new() };
+    let mut view = View { root: schema, lines: Vec::new(), open: Vec::new(), named: Vec::new() };
     view.fields(schema, 0);
+    // What holds for all of them together.
+    let mut whole = schema.as_object().map(|schema| rest(schema, false)).unwrap_or_default();
+    whole.retain(|key, value| key != "$schema" && !(key == "additionalProperties" && *value == false));
+    if !whole.is_empty() {
+        view.lines.push(format!("all: {}", visible_json(&Value::Object(whole))));
+    }
+    // What lines refer to, and nothing has shown.
+    let mut shown = 0;
+    while let Some(reference) = view.named.get(shown).cloned() {
+        shown += 1;
+        if let Some(meant) = reference.strip_prefix('#').and_then(|path| schema.pointer(path)) {
+            view.field(&visible(&reference), "", meant, 0);
+        }
+    }
     if view.lines.len() >= MOST {
         view.lines.push("… `--json` shows all of it".to_owned());
     }
@@ -54,6 +68,8 @@ struct View<'a> {
     lines: Vec<String>,
     /// The references that the current line is inside of.
     open: Vec<&'a str>,
+    /// Those that stand in lines as they are.
+    named: Vec<String>,
 }
 
 impl<'a> View<'a> {
@@ -64,6 +80,23 @@ impl<'a> View<'a> {
         match path.and_then(|path| self.root.pointer(path)) {
             Some(meant) if !self.open.contains(&reference.unwrap_or_default()) => (meant, reference),
             _ => (schema, None),
+        }
+    }
+
+    /// Remembers what a text of JSON refers to.
+    fn note(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str)
+                    && self.named.len() < MOST
+                    && !self.named.iter().any(|known| known == reference)
+                {
+                    self.named.push(reference.to_owned());
+                }
+                fields.values().for_each(|value| self.note(value));
+            }
+            Value::Array(items) => items.iter().for_each(|value| self.note(value)),
+            _ => {}
         }
     }
 
@@ -79,8 +112,13 @@ impl<'a> View<'a> {
         if self.lines.len() >= MOST {
             return;
         }
-        let (schema, reference) = self.resolved(written);
-        let mut facts: Vec<String> = vec![kind(schema)];
+        // As generators write what may be left out.
+        let (one, or_null) = match without_null(written) {
+            Some(one) => (one, " or null"),
+            None => (written, ""),
+        };
+        let (schema, reference) = self.resolved(one);
+        let mut facts: Vec<String> = vec![format!("{}{or_null}", kind(schema))];
         facts.push(state.to_owned());
         for (keyword, word) in [("default", "default "), ("const", "always ")] {
             facts.extend(schema.get(keyword).or(written.get(keyword)).map(|v| format!("{word}{}", visible_json(v))));
@@ -90,7 +128,9 @@ impl<'a> View<'a> {
         }
         let is_deep = level >= DEEPEST;
         let rest = schema.as_object().map(|schema| rest(schema, is_deep)).unwrap_or_default();
-        facts.extend(Some(rest).filter(|rest| !rest.is_empty()).map(|rest| visible_json(&Value::Object(rest))));
+        let rest = Value::Object(rest);
+        self.note(&rest);
+        facts.extend(Some(rest).filter(|rest| *rest != Value::Object(Map::new())).map(|rest| visible_json(&rest)));
         facts.retain(|fact| !fact.is_empty());
         let pad = "  ".repeat(level);
         self.lines.push(format!("{pad}{name}: {}", facts.join(", ")));
@@ -114,6 +154,16 @@ impl<'a> View<'a> {
         }
         self.open.truncate(self.open.len() - usize::from(reference.is_some()));
     }
+}
+
+/// The only other form of a value that may be `null`.
+fn without_null(schema: &Value) -> Option<&Value> {
+    let forms = schema.get("anyOf").or(schema.get("oneOf"))?.as_array()?;
+    let is_null = |form: &&Value| form.get("type").is_some_and(|kind| kind == "null");
+    let mut others = forms.iter().filter(|form| !is_null(form));
+    let one = others.next().filter(|_| others.next().is_none())?;
+    let says_more = |key: &str| !["anyOf", "oneOf", "default", "description", "title"].contains(&key);
+    (forms.len() == 2 && !schema.as_object()?.keys().any(|key| says_more(key))).then_some(one)
 }
 
 /// Whether the items of an array have more to say than their type.
@@ -152,20 +202,46 @@ mod tests {
     fn every_parameter_has_a_line_and_no_keyword_is_lost() {
         let schema = json!({
             "type": "object",
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "additionalProperties": false,
+            "minProperties": 1,
             "required": ["time"],
             "properties": {
                 "time": {"type": "string", "description": "The time.\n24 hours.", "pattern": "^..:..$"},
                 "zone": {"enum": ["UTC", "CET"], "default": "UTC"},
                 "tags": {"type": ["array", "null"], "items": {"type": "string"}},
                 "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
-                "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "either": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/size"}]},
+                "maybe": {"anyOf": [{"$ref": "#/$defs/size"}, {"type": "null"}], "default": null},
                 "esc\u{1b}[2K": {"type": "string"},
             },
             "$defs": {"row": {"type": "object", "required": ["a"], "properties": {
-                "a": {"type": "integer", "minimum": 1}, "next": {"$ref": "#/$defs/row"}}}},
+                "a": {"type": "integer", "minimum": 1}, "next": {"$ref": "#/$defs/row"}}},
+                "size": {"type": "object", "properties": {"width": {"type": "number"}}}},
         });
-        assert_eq!(signature(&schema), "(time, [zone], [tags], [rows], [either], [esc [2K])");
-        insta::assert_snapshot!(parameters(&schema).join("\n"), @r#""#);
+        assert_eq!(signature(&schema), "(time, [zone], [tags], [rows], [either], [maybe], [esc\\u{1b}[2K])");
+        insta::assert_snapshot!(parameters(&schema).join("\n"), @r##"
+        time: string, required, {"pattern":"^..:..$"}
+            The time.
+            24 hours.
+        zone: default UTC, one of UTC, CET
+        tags: array of string or null
+        rows: array
+          a: integer, required, {"minimum":1}
+          next: {"$ref":"#/$defs/row"}
+        either: {"anyOf":[{"type":"string"},{"$ref":"#/$defs/size"}]}
+        maybe: object or null, default null
+          width: number
+        esc\u{1b}[2K: string
+        all: {"minProperties":1}
+        #/$defs/row: object
+          a: integer, required, {"minimum":1}
+          next: object
+            a: integer, required, {"minimum":1}
+            next: {"$ref":"#/$defs/row"}
+        #/$defs/size: object
+          width: number
+        "##);
     }
 
     #[test]

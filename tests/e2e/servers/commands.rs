@@ -260,8 +260,16 @@ fn a_server_is_added_from_json_shown_and_renamed() {
         assert_ne!(env.run(args).code, 0, "{args:?}");
     }
     // As Claude Code has it.
-    env.run(&["mcp", "add", "-e", "A=b", "three", "npx", "-y", "pkg", "--no-check"]);
-    assert_eq!(env.mcp()["mcpServers"]["three"]["args"], json!(["-y", "pkg", "--no-check"]));
+    let refused = env.run(&["mcp", "add", "-e", "A=b", "three", "npx", "-y", "pkg", "--no-check"]);
+    assert!(
+        refused.code == 64 && refused.stderr.contains("`--no-check` comes after the command"),
+        "{}",
+        refused.whole()
+    );
+    env.run(&["mcp", "add", "--no-check", "-e", "A=b", "three", "npx", "-y", "pkg"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["three"]["args"], json!(["-y", "pkg"]));
+    env.run(&["mcp", "add", "--no-check", "four", "--", "npx", "pkg", "--no-check"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["four"]["args"], json!(["pkg", "--no-check"]));
     env.run(&["mcp", "add", "--no-check", "--transport", "http", "far", "https://h.example/mcp"]).ok();
     assert_eq!(env.mcp()["mcpServers"]["far"], json!({"type": "http", "url": "https://h.example/mcp"}));
 }

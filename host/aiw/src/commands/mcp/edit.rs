@@ -21,6 +21,9 @@ use crate::output::Output;
 /// The name of aiw's own tools in profiles.
 pub(super) const OWN: &str = "aiw";
 
+/// The flags of `aiw mcp add` that may be meant where they come after the command.
+const OWN_FLAGS: [&str; 7] = ["--no-check", "--force", "--plain", "--url", "--header", "--env", "--json"];
+
 /// The longest entry that is read from standard input.
 const MOST_JSON: u64 = 1 << 20;
 
@@ -45,6 +48,14 @@ fn check_name(name: &str) -> Result<(), Failure> {
 pub async fn add(mut args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     let name = args.name.as_str();
     check_name(name)?;
+    // Without `--`, a flag of aiw's after the command would be the server's.
+    let is_marked = std::env::args_os().any(|word| word == "--");
+    if let Some(flag) = args.command.iter().find(|word| OWN_FLAGS.contains(&word.as_str())).filter(|_| !is_marked) {
+        let failure = Failure::new(ErrorKind::Usage, format!("`{flag}` comes after the command"));
+        return Err(failure.with_hint(
+            "flags of aiw go before the server's name; if it is the server's, put `--` before the command",
+        ));
+    }
     // As in `claude mcp add --transport http NAME URL`.
     if let [address] = &args.command[..]
         && (address.starts_with("http://") || address.starts_with("https://"))
