@@ -384,6 +384,7 @@ mod tests {
                 "uriTemplate": "file:///{x}", "name": "x", "title": "X", "description": "d", "mimeType": "text/plain",
                 "annotations": audience, "icons": icons, "_meta": {},
             }),
+            Kind::Instructions => json!({"name": "instructions", "description": "d"}),
         }
     }
 

@@ -220,7 +220,7 @@ mod tests {
             ("-p fix\u{a0}the\u{a0}bug --output-format json", "'fix the bug' -- --output-format json"),
             ("fix -m x the --add-dir / -- -y", "-m x 'fix the' -- --add-dir / -y"),
             ("--modle opus hi", "--model opus hi"),
-            ("--provdier=x --verbose hi", "--provider=x hi -- --verbose"),
+            ("--provdier=x --verbose hi", "'--provider=x' hi -- --verbose"),
             ("a - b --detach", "--detach 'a - b'"),
             ("--model", "--model \"what to do\""),
         ] {
