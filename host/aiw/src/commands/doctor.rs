@@ -28,6 +28,10 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => aiw_history::excluded(home, store)?,
         None => Forgot::default(),
     };
+    let meaning = match &store {
+        Some(store) => aiw_history::meaning(home, store)?,
+        None => None,
+    };
     let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
     let transcripts: usize = found.iter().map(Found::len).sum();
     let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
@@ -42,6 +46,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         hooks: statuses,
         off: is_off(),
         queued: Queue::of(home).len(),
+        meaning,
         excluded: excluded.messages,
         transcripts,
         unread,
@@ -58,6 +63,9 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     }
     output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
     output.line(format!("waiting requests: {}", answer.queued));
+    if let Some(meaning) = &answer.meaning {
+        output.line(format!("meaning: {meaning}"));
+    }
     if excluded.messages > 0 {
         let what = amount(&excluded);
         output.line(format!("excluded, but there: {what}; `aiw history import` takes them out"));
