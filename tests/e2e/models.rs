@@ -7,8 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aiw_tests::{Answer, Environment, Lane, Request, Server, Then, not_run, onnx_package, onnx_runtime, tiny_model};
+use aiw_history::{Cli, Message, Progress, Role, Store};
+use aiw_tests::{
+    Answer, Environment, Lane, Request, Server, Then, not_run, onnx_package, onnx_runtime, real_model, tiny_model,
+};
 use serde_json::{Value, json};
+
+use crate::servers::{is_there, until};
 
 /// The files of a model.
 const FILES: [&str; 5] =
@@ -286,8 +291,8 @@ fn a_directory_is_used_in_place_and_its_changes_are_noticed() {
     env.run(&["model", "remove", "my-model"]).ok();
     assert!(directory.join("model.onnx").is_file());
     // Something that is no library, and a directory that is no model.
-    let run = env.run(&["model", "use", &from, "--runtime", &tokenizer.display().to_string()]).ok();
-    assert!(run.stdout.contains("ONNX Runtime cannot be loaded from"), "{}", run.whole());
+    let run = env.run(&["model", "use", &from, "--runtime", &tokenizer.display().to_string()]);
+    assert!(run.code == 3 && run.stderr.contains("it is not ONNX Runtime"), "{}", run.whole());
     let empty = env.path("empty").display().to_string();
     fs::create_dir(&empty).unwrap();
     assert_eq!(env.run(&["model", "use", &empty]).code, 2);
@@ -353,4 +358,115 @@ fn the_library_that_runs_models_collects_and_sends_nothing() {
         assert!(around.is_empty() && lane.sent().is_empty(), "{arguments:?}: {around:?}");
         assert!(!env.user().join(".cache").join("Microsoft").exists(), "{arguments:?}");
     }
+}
+
+/// A home with long messages and the real model in use: some 20 s of work. `None` where the model is absent.
+fn with_long_messages() -> Option<Environment> {
+    let (model, runtime) = (real_model("all-MiniLM-L6-v2")?, onnx_runtime()?);
+    let env = Environment::new();
+    let store = Store::open(&env.home().join("history")).unwrap();
+    let text =
+        |number: usize| format!("{number} ") + &"the certificate of the mirror could not be verified ".repeat(24);
+    let messages: Vec<Message> = (0..640)
+        .map(|number| Message {
+            uuid: format!("m{number}"),
+            session: "s1".into(),
+            project: "/srv".into(),
+            time: None,
+            role: Role::User,
+            tools: Vec::new(),
+            text: text(number),
+            agent: None,
+            offset: 0,
+        })
+        .collect();
+    let progress = Progress { offset: 1, last_uuid: None, size: 1, modified: 0, inode: 0, head: [0; 32] };
+    store.append(Cli::Claude, Path::new("/t.jsonl"), &messages, &progress).unwrap();
+    env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
+    Some(env)
+}
+
+/// How far the messages have vectors, as three commands say alike.
+fn meaning(env: &Environment) -> Value {
+    let said = env.json(&["model", "status"])["history"].clone();
+    // It goes on meanwhile.
+    let alike = |value: &Value| value["total"] == said["total"];
+    assert!(alike(&env.json(&["history", "stats"])["meaning"]) && alike(&env.json(&["history", "doctor"])["meaning"]));
+    said
+}
+
+/// The process that makes vectors, once it has made some.
+fn indexer(env: &Environment) -> i64 {
+    until(|| meaning(env)["running"] == true);
+    let before = meaning(env)["done"].as_u64();
+    until(|| meaning(env)["done"].as_u64() > before);
+    let line = fs::read_to_string(env.home().join("history/meaning.lock")).unwrap();
+    line.split_whitespace().nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
+fn an_indexer_stops_when_the_model_is_switched_off_or_removed_and_goes_on_where_it_stopped() {
+    let Some(env) = with_long_messages() else { return };
+    let done = || env.json(&["history", "stats"])["vectors"].as_u64().unwrap();
+    let ends = |pid: i64, begun: Instant| {
+        until(|| !is_there(pid));
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    };
+    let first = indexer(&env);
+    let off = env.run(&["model", "off"]).ok();
+    ends(first, Instant::now());
+    assert!(off.stdout.starts_with("the model is switched off: search goes by words alone"), "{}", off.whole());
+    assert_eq!(env.json(&["model", "status"])["model"]["state"], "off");
+    let kept = done();
+    assert!(kept > 0 && kept < 640, "{kept}");
+    // Nothing uses it, and nothing starts it.
+    env.run(&["history", "import", "--all"]).ok();
+    assert!(env.run(&["history", "search", "certificate"]).ok().stderr.is_empty());
+    assert_eq!(done(), kept);
+
+    env.run(&["model", "on"]).ok();
+    let second = indexer(&env);
+    let killed = done();
+    assert!(killed > kept && meaning(&env)["total"] == 640);
+    assert!(std::process::Command::new("kill").args(["-9", &second.to_string()]).status().unwrap().success());
+    until(|| !is_there(second));
+    assert_eq!(meaning(&env)["running"], false);
+    // The next search notices that it is gone.
+    env.run(&["history", "search", "certificate"]).ok();
+    let third = indexer(&env);
+    assert!(third != second && done() > killed);
+
+    let name = env.json(&["model", "status"])["model"]["name"].as_str().unwrap().to_owned();
+    env.run(&["model", "remove", &name]).ok();
+    ends(third, Instant::now());
+    for switch in ["on", "off"] {
+        let refused = env.run(&["model", switch]);
+        assert!(refused.code == 2 && refused.stderr.starts_with("error: no model is in use"), "{}", refused.whole());
+    }
+}
+
+#[test]
+fn an_indexer_says_how_long_it_takes_and_leaves_half_a_core_and_most_memory_to_others() {
+    let Some(env) = with_long_messages() else { return };
+    let pid = indexer(&env);
+    let ticks = || -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let of: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // utime and stime, in hundredths of a second.
+        of[11].parse::<u64>().unwrap() + of[12].parse::<u64>().unwrap()
+    };
+    let (before, begun) = (ticks(), Instant::now());
+    std::thread::sleep(Duration::from_secs(4));
+    let share = (ticks() - before) as f64 / begun.elapsed().as_secs_f64();
+    assert!(share < 60.0, "{share} % of a core");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+    assert!(most.parse::<u64>().unwrap() < 200 << 10, "{most} kB");
+    let said = meaning(&env);
+    assert!(said["seconds_left"].as_u64().is_some_and(|left| (1..200).contains(&left)), "{said}");
+    for command in [&["model", "status"][..], &["history", "stats"], &["history", "doctor"]] {
+        let shown = env.run(command).ok().stdout;
+        assert!(shown.contains(" of 640 messages (") && shown.contains(" left"), "{shown}");
+    }
+    env.run(&["model", "off"]).ok();
 }

@@ -4,7 +4,7 @@
 
 use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
 use aiw_core::CliKind;
-use aiw_history::Launch;
+use aiw_history::{Launch, Meaning};
 use aiw_launch::{LogLine, Past, Resume, Resumes, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::{RemovedProvider, RemovedSecret};
@@ -694,6 +694,8 @@ pub struct HistoryDoctor {
     pub off: bool,
     /// The requests of hooks that were not carried out yet
     pub queued: usize,
+    /// How far the messages have vectors of the model in use
+    pub meaning: Option<Meaning>,
     /// The messages that are there although their projects are excluded now
     pub excluded: usize,
     /// The transcripts that there are

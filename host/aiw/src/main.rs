@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         return commands::hooks::handle_at_once();
     }
     // It leaves the session of the hook that starts it, before there is a second thread.
-    if aiw_history::detached_main(words.into_iter(), commands::intake::indexer, commands::intake::give_meaning) {
+    if aiw_history::detached_main(words.into_iter(), commands::intake::indexer) {
         return ExitCode::SUCCESS;
     }
     // A file-size limit is an error of the write that meets it, not a death.

@@ -73,10 +73,13 @@ fn main() {
 
 const WAYS: [&str; 4] = ["FTS5 unicode61", "FTS5 porter", "aiw without a model", "aiw with MiniLM"];
 
-/// For each question its kind, and what each way answered: whether one of the first five was right, and the reciprocal
-/// rank.
+/// What a way answered: whether one of the first five messages was right, whether one of them was of a right session,
+/// and the reciprocal rank of the first right message.
+type Figures = (f64, f64, f64);
+
+/// For each question its kind, and what each way answered.
 #[derive(Default)]
-struct Answers(Vec<(String, Vec<(f64, f64)>)>);
+struct Answers(Vec<(String, Vec<Figures>)>);
 
 /// Prints a set, to read it.
 fn show(held: &Held) {
@@ -108,17 +111,21 @@ fn ask(sessions: &[Vec<Message>], questions: &[Asked], embedder: Option<&Embedde
     };
     let texts: BTreeMap<&str, &str> =
         sessions.iter().flatten().map(|message| (message.uuid.as_str(), message.text.as_str())).collect();
+    let session_of: BTreeMap<&str, &str> =
+        sessions.iter().flatten().map(|message| (message.uuid.as_str(), message.session.as_str())).collect();
     let mut answers = Answers::default();
     for question in questions {
+        let right: Vec<&str> = question.answers.iter().map(|uuid| session_of[uuid.as_str()]).collect();
         let mut ways = vec![plain.search(question), porter.search(question), ours(None, question)];
         ways.extend(embedder.map(|embedder| ours(Some(embedder), question)));
         let ranked = |found: &Vec<String>| {
             let rank = found.iter().position(|uuid| question.answers.contains(uuid));
             let hit = f64::from(u8::from(rank.is_some_and(|rank| rank < 5)));
-            (hit, rank.map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0)))
+            let session = found.iter().take(5).any(|uuid| right.contains(&session_of[uuid.as_str()]));
+            (hit, f64::from(u8::from(session)), rank.map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0)))
         };
-        let all: Vec<(f64, f64)> = ways.iter().map(ranked).collect();
-        if verbose && all[2..].iter().any(|(hit, _)| *hit < all[0].0.max(all[1].0)) {
+        let all: Vec<Figures> = ways.iter().map(ranked).collect();
+        if verbose && all[2..].iter().any(|(hit, ..)| *hit < all[0].0.max(all[1].0)) {
             let short = |uuid: &String| texts[uuid.as_str()].replace('\n', " ").chars().take(100).collect::<String>();
             eprintln!("[{}] {} {:?}", question.kind, question.text, all.iter().map(|a| a.0).collect::<Vec<_>>());
             question.answers.iter().for_each(|uuid| eprintln!("    right: {}", short(uuid)));
@@ -136,23 +143,24 @@ impl Answers {
 
     fn print(&self, title: &str, ways: &[&str]) {
         println!("{title}, {} questions", self.0.len());
-        println!("  {:<24} {:>22} {:>22}", "", "hit@5 (95 %)", "MRR (95 %)");
-        let each = |way: usize, figure: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+        println!("  {:<24} {:>22} {:>22} {:>22}", "", "hit@5 (95 %)", "session hit@5", "MRR (95 %)");
+        let each = |way: usize, figure: fn(&Figures) -> f64| -> Vec<f64> {
             self.0.iter().map(|(_, all)| figure(&all[way])).collect()
         };
         for (way, name) in ways.iter().enumerate() {
-            let (hits, ranks) = (each(way, |a| a.0), each(way, |a| a.1));
-            println!("  {name:<24} {:>22} {:>22}", interval(&hits), interval(&ranks));
+            let [hits, of_session, ranks] = [each(way, |a| a.0), each(way, |a| a.1), each(way, |a| a.2)];
+            println!("  {name:<24} {:>22} {:>22} {:>22}", interval(&hits), interval(&of_session), interval(&ranks));
             // The questions are the same, so what one way gains over another is drawn question by question.
-            for base in (0..2).filter(|base| way >= 2 && *base < way) {
-                let gained = |figure: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+            for base in (0..way).filter(|base| way >= 2 && *base < 3) {
+                let gained = |figure: fn(&Figures) -> f64| -> Vec<f64> {
                     each(way, figure).iter().zip(each(base, figure)).map(|(ours, theirs)| ours - theirs).collect()
                 };
                 let name = format!("  over {}", ways[base]);
-                println!("  {name:<24} {:>22} {:>22}", interval(&gained(|a| a.0)), interval(&gained(|a| a.1)));
+                let [hits, of_session, ranks] = [gained(|a| a.0), gained(|a| a.1), gained(|a| a.2)];
+                println!("  {name:<24} {:>22} {:>22} {:>22}", interval(&hits), interval(&of_session), interval(&ranks));
             }
         }
-        let mut kinds: BTreeMap<&str, Vec<&Vec<(f64, f64)>>> = BTreeMap::new();
+        let mut kinds: BTreeMap<&str, Vec<&Vec<Figures>>> = BTreeMap::new();
         for (kind, all) in &self.0 {
             kinds.entry(kind).or_default().push(all);
         }

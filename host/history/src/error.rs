@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use aiw_core::{ErrorKind, one_line};
 use aiw_home::HomeError;
-use aiw_vectors::ModelError;
+use aiw_vectors::{ModelError, ModelsError};
 
 /// What can go wrong with past sessions. Each is one sentence for the user.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum HistoryError {
     /// The model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// What there is of models can't be read.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
     /// The database can't be read or written.
     #[error("the history in `{}` can't be used: {source}", .path.display())]
     Database {
@@ -91,6 +94,7 @@ impl HistoryError {
         match self {
             Self::Home(error) => error.kind(),
             Self::Model(error) => error.kind(),
+            Self::Models(error) => error.kind(),
             Self::Database { .. } => ErrorKind::Unavailable,
             Self::Damaged { .. } | Self::Newer { .. } => ErrorKind::Config,
             Self::Rule { .. } => ErrorKind::Internal,

@@ -26,8 +26,9 @@ mod store;
 pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
-    Found, Handled, Hook, Import, Indexer, Queue, Report, Todo, Todos, Watch, detached_main, excluded, is_off,
-    is_outdated, is_word_for_off, keep_private, log, note_launch, take_out_excluded, todos,
+    Found, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main, excluded,
+    give_meaning, is_off, is_outdated, is_word_for_off, keep_private, log, meaning, note_launch, take_out_excluded,
+    todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::{Launch, Places};

@@ -38,6 +38,9 @@ pub struct ModelsLock {
     /// The name of the model in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<String>,
+    /// The model in use is switched off: it stays, and nothing uses it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
     /// The library of ONNX Runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<LockedModel>,

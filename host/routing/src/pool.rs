@@ -183,9 +183,10 @@ impl Pool {
         Found { unknown, ..found }
     }
 
-    /// Makes the index for [`Pool::find`], and waits until the model has seen all tools, or for so long.
-    pub fn prepare(&self, finder: &Finder, most: Duration) {
-        finder.prepare(&self.known().0, &|server, tool| self.allows(server, tool), most);
+    /// Makes the index for [`Pool::find`], and waits until the model has seen all tools, or for so long. Returns how
+    /// many it has not seen.
+    pub fn prepare(&self, finder: &Finder, most: Duration) -> usize {
+        finder.prepare(&self.known().0, &|server, tool| self.allows(server, tool), most)
     }
 
     /// The servers with what is known of each, and the keys of those of which nothing is known yet.

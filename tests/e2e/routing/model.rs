@@ -1,6 +1,8 @@
 //! Routing with a model: a tiny one that is made here, run by the real library.
 
-use aiw_tests::{onnx_runtime, tiny_model};
+use std::time::{Duration, Instant};
+
+use aiw_tests::{onnx_runtime, real_model, tiny_model};
 use serde_json::{Value, json};
 
 use super::tool;
@@ -81,4 +83,29 @@ fn a_model_that_changes_or_vanishes_leaves_the_words() {
     let mut client = Client::initialized(&servers.env);
     let routed = client.good("intelligent_route", json!({"user_request": "play music"}));
     assert_eq!(routed["tools"][0]["tool"], "song");
+}
+
+#[test]
+fn a_route_does_not_wait_until_a_model_has_seen_many_tools() {
+    let (Some(model), Some(runtime)) = (real_model("all-MiniLM-L6-v2"), onnx_runtime()) else { return };
+    let Some(servers) = Servers::new() else { return };
+    let about = |number: usize| {
+        format!("Tool {number}. ") + &"Reads the certificate of a host and says who made it. ".repeat(12)
+    };
+    let definitions: Vec<Value> = (0..150).map(|number| tool(&format!("look_{number}"), &about(number), &[])).collect();
+    let servers = servers.defining("many", &definitions).known();
+    servers.env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
+    let unseen = || {
+        let begun = Instant::now();
+        let run = servers.env.run(&["mcp", "route", "certificate of a host"]).ok();
+        assert!(run.stdout.contains("many/look_"), "{}", run.whole());
+        // Making all vectors takes ten seconds.
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+        run.stderr.contains("of 150 tools is known so far")
+    };
+    assert!(unseen() && unseen());
+    // A session makes them, and they are kept.
+    let mut client = Client::initialized(&servers.env);
+    client.good("intelligent_route", json!({"user_request": "certificate of a host"}));
+    until(|| !unseen());
 }

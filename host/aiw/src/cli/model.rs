@@ -26,13 +26,19 @@ pub enum ModelCommand {
         #[arg(long, value_name = "FILE")]
         runtime: Option<PathBuf>,
     },
+    /// Switch the model in use off: search goes by words alone, and messages get no more vectors
+    ///
+    /// The model stays, and so do the vectors that it made. An indexer that makes vectors now stops within a second.
+    Off,
+    /// Switch the model in use on again: messages get the vectors that they lack
+    On,
     /// Remove pulled models; your own directories stay
     Remove {
         /// Their names
         #[arg(required = true, add = complete::pulled_models())]
         names: Vec<String>,
     },
-    /// Show whether search goes by meaning, and if not, why
+    /// Show whether search goes by meaning, and if not, why; and how many messages have their vectors
     Status,
 }
 

@@ -24,7 +24,18 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => store.problems()?,
         None => Vec::new(),
     };
+<<<<<<< HEAD
     let excluded: Forgot = store.as_ref().and_then(|store| aiw_history::excluded(home, store).ok()).unwrap_or_default();
+=======
+    let excluded = match &store {
+        Some(store) => aiw_history::excluded(home, store)?,
+        None => Forgot::default(),
+    };
+    let meaning = match &store {
+        Some(store) => aiw_history::meaning(home, store)?,
+        None => None,
+    };
+>>>>>>> meaning
     let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
     let transcripts: usize = found.iter().map(Found::len).sum();
     let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
@@ -39,6 +50,7 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         hooks: statuses,
         off: is_off(),
         queued: Queue::of(home).len(),
+        meaning,
         excluded: excluded.messages,
         transcripts,
         unread,
@@ -55,6 +67,9 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
     }
     output.line(format!("transcripts: {}, of which {} were not read yet", answer.transcripts, answer.unread));
     output.line(format!("waiting requests: {}", answer.queued));
+    if let Some(meaning) = &answer.meaning {
+        output.line(format!("meaning: {meaning}"));
+    }
     if excluded.messages > 0 {
         let what = amount(&excluded);
         output.line(format!("excluded, but there: {what}; `aiw history import` takes them out"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{DAMAGED, Forget, Forgot, HistoryError, Hit, Indexer, Query, Range, Sessions, Store};
+use aiw_history::{DAMAGED, Forget, Forgot, HistoryError, Hit, Indexer, Query, Range, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
@@ -306,13 +306,15 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
 }
 
 fn stats(home: &Home, output: &Output) -> Result<(), Failure> {
-    let stats = store(home)?.stats()?;
+    let store = store(home)?;
+    let stats = Stats { meaning: aiw_history::meaning(home, &store)?, ..store.stats()? };
     for (what, value) in [
         ("sessions", stats.sessions.to_string()),
         ("messages", stats.messages.to_string()),
         ("projects", stats.projects.to_string()),
         ("transcripts", stats.transcripts.to_string()),
         ("vectors", stats.vectors.to_string()),
+        ("meaning", stats.meaning.as_ref().map_or_else(|| "no model is in use".into(), ToString::to_string)),
         ("from", minute(stats.first)),
         ("to", minute(stats.last)),
         ("size", format!("{:.1} MB", stats.bytes as f64 / 1e6)),

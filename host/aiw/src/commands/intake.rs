@@ -4,13 +4,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiw_core::counted;
-use aiw_history::{Import, Indexer, Launch, Places, Redactor, Report, Store, Watch, excluded, is_off, vault_values};
+use aiw_history::{
+    Import, Indexer, Launch, Places, Redactor, Report, Store, Watch, excluded, give_meaning, is_off, meaning,
+    vault_values,
+};
 use aiw_home::{Home, HomeError};
 use aiw_tasks::{About, Scope, Task, Tasks};
-use aiw_vectors::{Embedder, Models};
 
 use super::history::amount;
 use crate::answers::HistoryImport;
+use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
@@ -74,6 +77,9 @@ async fn take_out_excluded(home: &Home, yes: bool, output: &Output) -> Result<us
     Ok(taken.messages)
 }
 
+/// So many messages get their vectors at once. More are given theirs in the background.
+const FEW: u64 = 100;
+
 pub async fn import(home: Home, path: Option<&Path>, yes: bool, output: &Output) -> Result<(), Failure> {
     let begun = Instant::now();
     let places = places()?;
@@ -96,26 +102,17 @@ pub async fn import(home: Home, path: Option<&Path>, yes: bool, output: &Output)
     said(&report, output);
     output.answer(HistoryImport { taken_out, ..answer(&report, begun) });
     // A model may have come, or changed, since the messages did.
-    if let Some(store) = Store::open_existing(&home.history())? {
-        give_meaning(&home, &store);
+    if let Some(store) = Store::open_existing(&home.history())?
+        && let Some(meaning) = meaning(&home, &store)?
+    {
+        if meaning.total - meaning.done <= FEW {
+            give_meaning(&home, &store);
+        } else {
+            output.note(format!("note: meaning: {meaning}; `aiw model status` shows how far it is"));
+            Indexer::start_unwatched(&home, own_executable_or_reason);
+        }
     }
     Ok(())
-}
-
-/// How many messages are given vectors at once.
-const VECTORS: usize = 64;
-
-/// Gives messages their vectors, where there is a model. It takes milliseconds for each; searching does not wait.
-pub fn give_meaning(home: &Home, store: &Store) {
-    let give = || -> Result<(), Failure> {
-        let Some(files) = Models::at(home.clone()).chosen()? else { return Ok(()) };
-        let embedder = Embedder::load(&files).map_err(aiw_history::HistoryError::from)?;
-        while store.embed(&embedder, VECTORS)? > 0 {}
-        Ok(())
-    };
-    if let Err(failure) = give() {
-        aiw_history::log(home, &format!("vectors: {}", failure.message()));
-    }
 }
 
 pub async fn watch(home: Home, interval: u64, once: bool, output: &Output) -> Result<(), Failure> {

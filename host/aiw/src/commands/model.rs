@@ -1,6 +1,6 @@
 //! `aiw model …`
 
-use aiw_history::Indexer;
+use aiw_history::{Indexer, Store, meaning};
 use aiw_home::Home;
 use aiw_net::Client;
 use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName, remove_collected};
@@ -30,14 +30,29 @@ pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> 
         ModelCommand::Use { model, runtime } => {
             let name = models.use_model(&model, runtime.as_deref())?;
             output.line(format!("Using {name}"));
-            // The messages that there are get their vectors meanwhile.
-            if home.history().exists() {
-                Indexer::start_unwatched(&home, own_executable_or_reason);
-            }
-            status(&models, output)
+            status(&home, &models, output)?;
+            index(&home);
+            Ok(())
+        }
+        ModelCommand::Off => {
+            models.switch(false)?;
+            status(&home, &models, output)
+        }
+        ModelCommand::On => {
+            models.switch(true)?;
+            status(&home, &models, output)?;
+            index(&home);
+            Ok(())
         }
         ModelCommand::Remove { names } => remove(&models, &names, output),
-        ModelCommand::Status => status(&models, output),
+        ModelCommand::Status => status(&home, &models, output),
+    }
+}
+
+/// Lets the messages that there are get their vectors meanwhile.
+fn index(home: &Home) {
+    if home.history().exists() {
+        Indexer::start_unwatched(home, own_executable_or_reason);
     }
 }
 
@@ -93,13 +108,17 @@ async fn pull(models: &Models, args: PullArgs, output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-fn status(models: &Models, output: &Output) -> Result<(), Failure> {
+fn status(home: &Home, models: &Models, output: &Output) -> Result<(), Failure> {
     let status = models.status()?;
+    // A history that can't be read is told by its own commands.
+    let store = Store::open_existing(&home.history()).ok().flatten();
+    let meaning = store.and_then(|store| meaning(home, &store).ok().flatten());
     output.line(&status.message);
     for (what, value) in [
         ("model", status.name.clone()),
         ("directory", status.directory.as_ref().map(|path| path.display().to_string())),
         ("runtime", status.runtime.as_ref().map(|runtime| runtime.path.display().to_string())),
+        ("history", meaning.as_ref().map(ToString::to_string)),
     ] {
         if let Some(value) = value {
             output.line(format!("  {what}: {value}"));
@@ -108,7 +127,10 @@ fn status(models: &Models, output: &Output) -> Result<(), Failure> {
     if matches!(status.state, StateName::None | StateName::Missing) {
         output.note("`aiw model pull` gets what is missing: some 120 MB, once");
     }
-    output.answer(json!({"model": status}));
+    if status.state == StateName::Off {
+        output.note("`aiw model on` switches it on again");
+    }
+    output.answer(json!({"model": status, "history": meaning}));
     Ok(())
 }
 

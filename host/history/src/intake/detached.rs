@@ -11,6 +11,7 @@ use aiw_home::{Home, HomeError, lock_within};
 use super::exclude::is_off;
 use super::indexer::{Indexer, lock_path, open_lock};
 use super::log::log;
+use super::meaning::{give_meaning, is_left_undone};
 use super::queue::Queue;
 use super::renew::is_outdated;
 use crate::readers::Places;
@@ -70,10 +71,14 @@ impl Indexer {
     }
 
     /// Starts an indexer if hooks asked for something, which the last one may not have been able to read, or if the
-    /// store was damaged, or has texts that have not gone through today's rules about secrets.
+    /// store was damaged, or has texts that have not gone through today's rules about secrets or lack their vectors.
     pub fn start_if_asked<E: Display>(home: &Home, store: Option<&Store>, aiw: impl FnOnce() -> Result<PathBuf, E>) {
         let is_old = || {
-            store.is_some_and(|store| store.must_rebuild().unwrap_or(true) || is_outdated(home, store).unwrap_or(false))
+            store.is_some_and(|store| {
+                store.must_rebuild().unwrap_or(true)
+                    || is_outdated(home, store).unwrap_or(false)
+                    || is_left_undone(home, store)
+            })
         };
         if !Queue::of(home).is_empty() || is_old() {
             Self::start_unwatched(home, aiw);
@@ -122,12 +127,10 @@ fn is_asked(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> bool {
 }
 
 /// Becomes the indexer, if `arguments` (without the program's name) ask for that; else returns false. This must come
-/// before any thread is started. `indexer` makes the indexer of a home, and `after` does with the store what is to be
-/// done after everything was read.
+/// before any thread is started. `indexer` makes the indexer of a home.
 pub fn detached_main(
     arguments: impl Iterator<Item = std::ffi::OsString>,
     indexer: impl FnOnce(Home) -> Indexer,
-    after: impl FnOnce(&Home, &Store),
 ) -> bool {
     if !is_asked(arguments) {
         return false;
@@ -137,12 +140,12 @@ pub fn detached_main(
     }
     let (Ok(home), Some(places)) = (Home::find(), Places::from_environment()) else { return true };
     // Whoever works at this machine comes first.
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::nice(19);
     let indexer = indexer(home.clone());
     match indexer.run(&places, false) {
         // Also without new messages: those that are there may lack what a new model makes of them.
         Ok(_) => match indexer.store() {
-            Ok(store) => after(&home, &store),
+            Ok(store) => give_meaning(&home, &store),
             Err(e) => log(&home, &format!("indexer: {e}")),
         },
         // The requests are still there, for the next one.

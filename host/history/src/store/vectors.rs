@@ -22,6 +22,16 @@ impl Store {
     /// Makes vectors of up to `most` messages that have none of this model, and returns how many it made. Those of
     /// another model go when all messages have new ones. Search works meanwhile.
     pub fn embed(&self, embedder: &Embedder, most: usize) -> Result<usize, HistoryError> {
+        self.embed_while(embedder, most, &mut || true)
+    }
+
+    /// Makes vectors as [`Store::embed`] does, for as long as `go_on`, which is asked after each run of the model.
+    pub(crate) fn embed_while(
+        &self,
+        embedder: &Embedder,
+        most: usize,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<usize, HistoryError> {
         let failed = |e| self.failed(e);
         let model = self.model(embedder).map_err(failed)?;
         let mut made = 0;
@@ -38,7 +48,7 @@ impl Store {
             }
             let start = |text: &'_ str| text.floor_char_boundary(MAX_EMBEDDED);
             let cut: Vec<&str> = texts.iter().map(|(_, text)| &text[..start(text)]).collect();
-            let vectors = embedder.embed(&cut)?;
+            let Some(vectors) = embedder.embed_while(&cut, go_on)? else { break };
             let entries: Vec<(i64, &[f32])> =
                 texts.iter().map(|(id, _)| *id).zip(vectors.iter().map(Vec::as_slice)).collect();
             if !Self::keep(self.begin()?, model, after, &entries).map_err(failed)? {
@@ -58,6 +68,39 @@ impl Store {
             self.connection.query_row("SELECT count(*) FROM messages WHERE id > ?", [after], |row| row.get(0))
         };
         count().map(i64::cast_unsigned).map_err(|e| self.failed(e))
+    }
+
+    /// How many messages have a vector of the model with this identity, and how many have none yet.
+    pub(crate) fn vectors_of(&self, identity: &str) -> Result<(u64, u64), HistoryError> {
+        let count = || -> rusqlite::Result<(i64, i64)> {
+            let (done, messages) = self.connection.query_row(
+                "SELECT (SELECT coalesce(sum(length(ids) / 8), 0) FROM vectors
+                         WHERE model = (SELECT id FROM models WHERE identity = ?)), (SELECT messages FROM state)",
+                [identity],
+                |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)),
+            )?;
+            // Counting those without would read all of them.
+            Ok((done, if self.is_embedded(identity)? { 0 } else { (messages - done).max(1) }))
+        };
+        count().map(|(done, left)| (done.cast_unsigned(), left.cast_unsigned())).map_err(|e| self.failed(e))
+    }
+
+    /// Whether all messages have a vector of this model, and none has one of another.
+    pub(crate) fn has_all_vectors(&self, identity: &str) -> Result<bool, HistoryError> {
+        let others =
+            "SELECT EXISTS (SELECT 1 FROM vectors WHERE model NOT IN (SELECT id FROM models WHERE identity = ?))";
+        let has_all =
+            || Ok(self.is_embedded(identity)? && !self.connection.query_row(others, [identity], |row| row.get(0))?);
+        has_all().map_err(|e| self.failed(e))
+    }
+
+    /// Whether the last message has a vector of this model.
+    fn is_embedded(&self, identity: &str) -> rusqlite::Result<bool> {
+        let mut find = self.connection.prepare_cached("SELECT id FROM models WHERE identity = ?")?;
+        let model = find.query_row([identity], |row| row.get::<_, i64>(0)).optional()?;
+        let embedded = model.map_or(Ok(0), |model| last_embedded(&self.connection, model))?;
+        let newest = "SELECT coalesce(max(id), 0) FROM messages";
+        Ok(embedded >= self.connection.query_row(newest, [], |row| row.get::<_, i64>(0))?)
     }
 
     /// Whether any message has a vector.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::append::cli_number;
 use super::packed::{Key, Text, Uuid};
 use super::{Store, cli_of, database, role_of};
-use crate::{Cli, HistoryError, Launch, Role};
+use crate::{Cli, HistoryError, Launch, Meaning, Role};
 
 /// What is known of a session as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +101,8 @@ pub struct Stats {
     pub transcripts: u64,
     /// How many messages have a vector
     pub vectors: u64,
+    /// How far that is, for the model in use
+    pub meaning: Option<Meaning>,
     /// The first message's time, in milliseconds since 1970
     pub first: Option<i64>,
     /// The last message's time
@@ -225,6 +227,7 @@ impl Store {
                 projects: count("SELECT count(DISTINCT project) FROM sessions WHERE messages > 0")?,
                 transcripts: count("SELECT count(*) FROM files WHERE head IS NOT NULL")?,
                 vectors: count("SELECT sum(length(ids) / 8) FROM vectors")?,
+                meaning: None,
                 first,
                 last,
                 bytes: 0,

@@ -53,11 +53,22 @@ impl Finder {
         Found { matches: indexed.matches(&request, &scored, most), ..found }
     }
 
-    /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long.
-    pub fn prepare(&self, servers: &[KnownServer], allows: Allows<'_>, most: Duration) {
+    /// Makes the index of these servers, and waits until the model has seen all their tools, or for so long. Returns how
+    /// many it has not seen.
+    pub fn prepare(&self, servers: &[KnownServer], allows: Allows<'_>, most: Duration) -> usize {
         let indexed = self.indexed(servers, allows);
-        if self.meaning.is_some() {
-            indexed.vectors.wait(most);
+        if self.meaning.is_none() {
+            return 0;
+        }
+        indexed.vectors.wait(most);
+        indexed.vectors.missing()
+    }
+
+    /// Stops what goes on in the background, before the process ends.
+    pub fn end(self) {
+        drop(self.indexed);
+        if let Some(meaning) = self.meaning {
+            meaning.rest();
         }
     }
 

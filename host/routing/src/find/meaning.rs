@@ -1,7 +1,7 @@
 //! What tools mean: a vector for each, made in the background and kept from session to session.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use aiw_home::Home;
 use aiw_vectors::{Embedder, Entry, FileVectors, ModelFiles, VectorStore};
@@ -20,12 +20,15 @@ pub struct Meaning {
     /// Loaded in the background. The error is one sentence.
     embedder: OnceLock<Result<Embedder, String>>,
     loading: Mutex<()>,
+    /// Read by all threads that work.
+    working: RwLock<()>,
 }
 
 impl Meaning {
     /// That of a model. It is loaded when it is first needed, in the background.
     pub fn new(home: &Home, files: ModelFiles) -> Self {
-        Self { files, directory: home.cache("vectors"), embedder: OnceLock::new(), loading: Mutex::new(()) }
+        let directory = home.cache("vectors");
+        Self { files, directory, embedder: OnceLock::new(), loading: Mutex::default(), working: RwLock::default() }
     }
 
     /// Makes the vectors of an index in a thread of its own, until there are all or the index is gone.
@@ -46,7 +49,13 @@ impl Meaning {
         self.embedder.get_or_init(|| Embedder::load(&self.files).map_err(|e| e.to_string()))
     }
 
+    /// Waits for the threads whose index is gone: a process that ends must not take the library from under them.
+    pub(super) fn rest(&self) {
+        drop(self.working.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn work(&self, indexed: &Weak<Indexed>) {
+        let _working = self.working.read().unwrap_or_else(PoisonError::into_inner);
         if let Ok(embedder) = self.load() {
             self.fill(indexed, embedder);
         }
@@ -57,25 +66,30 @@ impl Meaning {
 
     fn fill(&self, indexed: &Weak<Indexed>, embedder: &Embedder) {
         let kept = self.kept(embedder);
+        let mut missing = Vec::new();
+        // What is kept counts at once; making the others takes long.
         for tool in 0.. {
             let Some(indexed) = indexed.upgrade() else { return };
             if tool == indexed.vectors.tools.len() {
-                return;
+                break;
             }
             let Some(passages) = indexed.passages(tool) else { continue };
             let key = key(&passages);
-            let known = kept.as_ref().and_then(|kept| kept.get(&key).ok()?);
-            let vector = match known {
-                Some(vector) => vector,
-                None => {
-                    let Some(vector) = embed(embedder, &passages) else { continue };
-                    if let Some(kept) = &kept {
-                        // What is not kept is made again.
-                        let _ = kept.upsert(&[Entry { id: &key, vector: &vector }]);
-                    }
-                    vector
-                }
+            match kept.as_ref().and_then(|kept| kept.get(&key).ok()?) {
+                Some(vector) => drop(indexed.vectors.tools[tool].set(vector)),
+                None => missing.push((tool, key, passages)),
+            }
+        }
+        for (tool, key, passages) in missing {
+            let is_wanted = || indexed.strong_count() > 0;
+            let Some(vector) = is_wanted().then(|| embed(embedder, &passages, &mut || is_wanted())).flatten() else {
+                continue;
             };
+            if let Some(kept) = &kept {
+                // What is not kept is made again.
+                let _ = kept.upsert(&[Entry { id: &key, vector: &vector }]);
+            }
+            let Some(indexed) = indexed.upgrade() else { return };
             let _ = indexed.vectors.tools[tool].set(vector);
         }
     }
@@ -102,9 +116,9 @@ impl Meaning {
 }
 
 /// The vector of a tool: what its passages have in common.
-fn embed(embedder: &Embedder, passages: &[String]) -> Option<Vec<f32>> {
+fn embed(embedder: &Embedder, passages: &[String], go_on: &mut dyn FnMut() -> bool) -> Option<Vec<f32>> {
     let texts: Vec<&str> = passages.iter().map(String::as_str).collect();
-    let vectors = embedder.embed(&texts).ok()?;
+    let vectors = embedder.embed_while(&texts, go_on).ok()??;
     let mut sum = vec![0.0_f32; embedder.dimensions()];
     for vector in &vectors {
         sum.iter_mut().zip(vector).for_each(|(sum, value)| *sum += value);

@@ -27,6 +27,11 @@ impl Vectors {
         drop(self.done.wait_timeout_while(is_done, most, |done| !*done));
     }
 
+    /// How many tools have no vector yet.
+    pub(super) fn missing(&self) -> usize {
+        self.tools.iter().filter(|tool| tool.get().is_none()).count()
+    }
+
     /// How near each tool is to a vector, from 0 (the farthest) to 1 (the nearest). None where it is not known yet.
     pub(super) fn near(&self, vector: &[f32]) -> Vec<Option<f32>> {
         let cosine =

@@ -4,11 +4,13 @@ use std::sync::{Mutex, PoisonError};
 
 use aiw_core::{hex, one_line};
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
+use ort::environment::Environment;
 use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
 use super::files::{ModelFiles, TOKENIZER, WEIGHTS};
-use super::runtime::caught;
+use super::prepared::{Prepared, is_quantized};
+use super::runtime::{self, caught};
 
 /// The tokens of a text that count, with the two that frame it: the length that the model was trained for.
 const MAX_TOKENS: usize = 256;
@@ -16,11 +18,19 @@ const MAX_TOKENS: usize = 256;
 /// The part of a text that is looked at: 256 tokens of any language, and far less than takes noticeable time.
 const MAX_TEXT: usize = 16 << 10;
 
-/// Texts in one run. More need more memory (the layers of 16 texts of 256 tokens take 50 MB) and are no faster.
+/// Texts in one run, and their bytes with those that make them equally long: about 512 tokens. More need more memory (the
+/// layers of 16 texts of 256 tokens take 170 MB) and are no faster.
 const BATCH: usize = 16;
+const BATCH_BYTES: usize = 2048;
 
-/// What a model is called in its file if its weights are bytes.
-const QUANTIZED: &[u8] = b"DynamicQuantizeLinear";
+/// What ONNX Runtime calls the directory of the weights that a graph names.
+const FOLDER: &str = "session.model_external_initializers_file_folder_path";
+
+/// What a session is made of.
+enum Graph {
+    Whole(Vec<u8>),
+    Prepared(Prepared),
+}
 
 /// A loaded sentence model. Calls block, one after the other; some milliseconds for a short text.
 pub struct Embedder {
@@ -31,10 +41,28 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Reads the files, checks them against their pins and loads them.
+    /// Loads the model, after its files were compared with their pins: now, or when they were read last and were just as
+    /// they are.
     pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
+        if let (Some(prepared), Some(identity)) = (Prepared::find(files), files.identity()) {
+            let environment = runtime::load(&files.runtime, true)?;
+            if let Ok(embedder) = Self::of(files, environment, Graph::Prepared(prepared), identity) {
+                return Ok(embedder);
+            }
+        }
         let environment = files.load_runtime()?;
         let weights = files.read(WEIGHTS)?;
+        let mut identity = Sha256::new();
+        identity.update(Sha256::digest(&weights));
+        identity.update(Sha256::digest(files.read(TOKENIZER[0])?));
+        let graph = match Prepared::make(files, &environment, &weights) {
+            Some(prepared) => Graph::Prepared(prepared),
+            None => Graph::Whole(weights),
+        };
+        Self::of(files, environment, graph, hex(&identity.finalize()))
+    }
+
+    fn of(files: &ModelFiles, environment: Environment, graph: Graph, identity: String) -> Result<Self, ModelError> {
         let [tokenizer_file, config_file, special_tokens_map_file, tokenizer_config_file] =
             TOKENIZER.map(|name| files.read(name));
         let tokenizer_files = TokenizerFiles {
@@ -43,22 +71,32 @@ impl Embedder {
             special_tokens_map_file: special_tokens_map_file?,
             tokenizer_config_file: tokenizer_config_file?,
         };
-        let mut identity = Sha256::new();
-        identity.update(Sha256::digest(&weights));
-        identity.update(Sha256::digest(&tokenizer_files.tokenizer_file));
-        // The range of the bytes is chosen anew for each run, so a text must not share one with others.
-        let batch = if memchr::memmem::find(&weights, QUANTIZED).is_some() { 1 } else { BATCH };
-        let options = InitOptionsUserDefined::new()
+        let mut options = InitOptionsUserDefined::new()
             .with_max_length(MAX_TOKENS)
             .with_intra_threads(files.threads.max(1))
             .with_environment(environment);
-        let model = UserDefinedEmbeddingModel::new(weights, tokenizer_files).with_pooling(Pooling::Mean);
+        let (graph, is_quantized) = match graph {
+            Graph::Whole(weights) => {
+                let is_quantized = is_quantized(&weights);
+                (weights, is_quantized)
+            }
+            Graph::Prepared(Prepared { graph, directory, is_quantized }) => {
+                options = options
+                    .with_session_config(FOLDER, directory.display().to_string())
+                    // Weights in another order would be a copy of all of them.
+                    .with_session_config("session.disable_prepacking", "1");
+                (graph, is_quantized)
+            }
+        };
+        // The range of the bytes is chosen anew for each run, so a text must not share one with others.
+        let batch = if is_quantized { 1 } else { BATCH };
+        let model = UserDefinedEmbeddingModel::new(graph, tokenizer_files).with_pooling(Pooling::Mean);
         let failed =
             |reason: String| ModelError::Model { directory: files.directory.clone(), reason: one_line(&reason, 300) };
         let model = caught(|| TextEmbedding::try_new_from_user_defined(model, options))
             .map_err(&failed)?
             .map_err(|e| failed(e.to_string()))?;
-        let mut embedder = Self { model: Mutex::new(model), batch, dimensions: 0, identity: hex(&identity.finalize()) };
+        let mut embedder = Self { model: Mutex::new(model), batch, dimensions: 0, identity };
         // The first run also shows that the model takes the tokenizer's tokens.
         let first = embedder.run(&["aiw"]).map_err(|e| failed(e.to_string()))?;
         embedder.dimensions = first.first().map_or(0, Vec::len);
@@ -81,11 +119,26 @@ impl Embedder {
 
     /// Returns a vector of length 1 for each text, in the same order. Only the first 256 tokens of a text count.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        Ok(self.embed_while(texts, &mut || true)?.unwrap_or_default())
+    }
+
+    /// Returns what [`Embedder::embed`] does, or `None` if `go_on`, which is asked after each run of the model, said no.
+    pub fn embed_while(
+        &self,
+        texts: &[&str],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<Vec<f32>>>, ModelError> {
         let mut order: Vec<usize> = (0..texts.len()).collect();
         // Texts in one run are as long as the longest of them.
         order.sort_by_key(|index| texts[*index].len());
         let mut vectors = vec![Vec::new(); texts.len()];
-        for batch in order.chunks(self.batch) {
+        let mut left = order.as_slice();
+        while let Some((_, rest)) = left.split_first() {
+            // The next text is the longest of those that share a run with it.
+            let fits = |(place, index): &(usize, &usize)| (place + 2) * texts[**index].len() <= BATCH_BYTES;
+            let more = rest.iter().enumerate().take(self.batch - 1).take_while(fits).count();
+            let (batch, rest) = left.split_at(1 + more);
+            left = rest;
             let cut: Vec<&str> = batch.iter().map(|index| start_of(texts[*index])).collect();
             let found = self.run(&cut)?;
             if found.len() != batch.len() || found.iter().any(|vector| vector.len() != self.dimensions) {
@@ -97,8 +150,11 @@ impl Embedder {
             for (index, vector) in batch.iter().zip(found) {
                 vectors[*index] = vector;
             }
+            if !go_on() {
+                return Ok(None);
+            }
         }
-        Ok(vectors)
+        Ok(Some(vectors))
     }
 
     fn run(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {

@@ -10,6 +10,7 @@ use ort::environment::Environment;
 use sha2::{Digest, Sha256};
 
 use super::error::{ModelError, unreadable};
+use super::prepared::Prepared;
 use super::runtime;
 
 /// The largest model that is read into memory: four times all-MiniLM-L6-v2.
@@ -42,6 +43,8 @@ pub struct ModelFiles {
     pub runtime_pinned: Option<String>,
     /// The number of threads that one text may use.
     pub threads: usize,
+    /// A directory for what makes the next load fast. Its parent has nothing else in it.
+    pub prepared: Option<PathBuf>,
 }
 
 /// Whether a model can be used: a state like any other, not a failure.
@@ -62,15 +65,34 @@ impl ModelFiles {
             pinned: BTreeMap::new(),
             runtime_pinned: None,
             threads: 1,
+            prepared: None,
         }
     }
 
+    /// Returns the identity that the loaded model will have ([`super::Embedder::identity`]), if its files are pinned.
+    pub fn identity(&self) -> Option<String> {
+        let mut identity = Sha256::new();
+        for name in [WEIGHTS, TOKENIZER[0]] {
+            identity.update(bytes_of(self.pinned.get(name)?)?);
+        }
+        Some(hex(&identity.finalize()))
+    }
+
     /// Finds out whether the model can be used: reads its files, compares their digests and loads the library, but
-    /// not the model. Takes some tenths of a second.
+    /// not the model, unless it has to be prepared. Takes some tenths of a second.
     pub fn state(&self) -> ModelState {
-        let checked = FILES.iter().try_for_each(|name| self.read(name).map(drop)).and_then(|()| self.load_runtime());
-        match checked {
-            Ok(_) => ModelState::Ready,
+        let check = || {
+            let weights = self.read(WEIGHTS)?;
+            TOKENIZER.iter().try_for_each(|name| self.read(name).map(drop))?;
+            let environment = self.load_runtime()?;
+            if Prepared::find(self).is_none() {
+                // Without it, loading takes longer.
+                let _ = Prepared::make(self, &environment, &weights);
+            }
+            Ok(())
+        };
+        match check() {
+            Ok(()) => ModelState::Ready,
             Err(error) => ModelState::Unusable(error),
         }
     }
@@ -80,7 +102,7 @@ impl ModelFiles {
         if let Some(pinned) = &self.runtime_pinned {
             check(&self.runtime, &sha256_of(&self.runtime)?, pinned)?;
         }
-        runtime::load(&self.runtime)
+        runtime::load(&self.runtime, false)
     }
 
     /// Reads a file of the model, which must be the pinned one.
@@ -100,6 +122,11 @@ impl ModelFiles {
         }
         Ok(bytes)
     }
+}
+
+/// The bytes that hexadecimal digits stand for.
+fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+    (0..digits.len()).step_by(2).map(|place| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok()).collect()
 }
 
 fn check(path: &Path, found: &str, pinned: &str) -> Result<(), ModelError> {

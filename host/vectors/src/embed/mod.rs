@@ -3,6 +3,7 @@
 mod embedder;
 mod error;
 mod files;
+mod prepared;
 mod runtime;
 
 pub use embedder::Embedder;

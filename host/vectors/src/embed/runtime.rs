@@ -46,6 +46,11 @@ pub fn stop_collection() {
     }
 }
 
+/// Whether a library is told not to collect data.
+pub(super) fn is_stopped() -> bool {
+    env::var_os(OFF).is_some_and(|value| value == "1")
+}
+
 /// Removes what ONNX Runtime has collected for this user, in this program or another one. Returns the directory in which
 /// something was.
 pub fn remove_collected() -> Option<PathBuf> {
@@ -69,16 +74,15 @@ pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
     if !has(ENTRY) {
         return Err(ModelError::Runtime { path: path.to_owned(), reason: "it is not ONNX Runtime".to_owned() });
     }
-    let is_stopped = has(OFF.as_bytes()) && env::var_os(OFF).is_some_and(|value| value == "1");
-    if COLLECTS.into_iter().any(has) && !is_stopped {
+    if COLLECTS.into_iter().any(has) && !(has(OFF.as_bytes()) && is_stopped()) {
         return Err(ModelError::Collects { path: path.to_owned() });
     }
     Ok(())
 }
 
-/// Loads the library and returns its environment, or says why it can't be loaded. Otherwise, whatever uses `ort` first would look for a library
-/// by itself, and panic if it found none.
-pub(super) fn load(path: &Path) -> Result<Environment, ModelError> {
+/// Loads the library, which is checked unless it was, and returns its environment, or says why it can't be loaded.
+/// Otherwise, whatever uses `ort` first would look for a library by itself, and panic if it found none.
+pub(super) fn load(path: &Path, is_checked: bool) -> Result<Environment, ModelError> {
     // The loader's own words for a missing file differ from system to system.
     aiw_home::open_plain(path).map_err(|e| unreadable(path, e))?;
     let path = std::path::absolute(path).map_err(|e| unreadable(path, e))?;
@@ -92,7 +96,9 @@ pub(super) fn load(path: &Path) -> Result<Environment, ModelError> {
         }
         None => {}
     }
-    check_library(&path)?;
+    if !is_checked {
+        check_library(&path)?;
+    }
     let begun = caught(|| ort::init_from(&path).map_err(|e| e.to_string())).map_err(&failed)?.map_err(&failed)?;
     let environment = caught(|| begun.with_telemetry(false).build().map_err(|e| e.to_string()));
     let environment = environment.map_err(&failed)?.map_err(&failed)?;
@@ -126,7 +132,7 @@ mod tests {
         for mark in ["OrtGetApiBase OneDsTelemetry x", "OrtGetApiBase Microsoft/DeveloperTools/.onnxruntime"] {
             let refused = checked(mark).unwrap_err();
             assert!(refused.to_string().contains("can't switch that off"), "{refused}");
-            assert!(matches!(load(&path), Err(ModelError::Collects { .. })));
+            assert!(matches!(load(&path, false), Err(ModelError::Collects { .. })));
         }
     }
 }

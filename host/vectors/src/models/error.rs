@@ -22,6 +22,9 @@ pub enum ModelsError {
         /// Its name.
         name: String,
     },
+    /// There is nothing to switch off or on.
+    #[error("no model is in use")]
+    NoneUsed,
     /// The name can't be that of a model.
     #[error("`{name}` is not a valid name of a model")]
     Name {
@@ -89,6 +92,7 @@ impl ModelsError {
         match self {
             Self::Unknown { .. }
             | Self::NotPulled { .. }
+            | Self::NoneUsed
             | Self::Name { .. }
             | Self::NotForThisSystem
             | Self::Missing { .. } => ErrorKind::User,
@@ -105,6 +109,7 @@ impl ModelsError {
         match self {
             Self::Unknown { .. } => Some("`aiw model list` shows them".into()),
             Self::NotPulled { name } => Some(format!("`aiw model pull {name}` gets it")),
+            Self::NoneUsed => Some("`aiw model pull` gets one".into()),
             Self::Name { .. } => Some("a name has letters, digits, `.`, `-` and `_`".into()),
             Self::NotForThisSystem => Some("`aiw model use NAME --runtime FILE` uses a library that you have".into()),
             Self::Fetch { done: 1.., .. } => Some("`aiw model pull` goes on from there".into()),

@@ -9,12 +9,13 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use aiw_core::one_line;
+use aiw_core::{hex, one_line};
 use aiw_home::{
     Home, HomeError, LockedFile, LockedModel, ModelsLock, blocking, is_model_name, publish_dir, remove_tree,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use self::catalogue::{DEFAULT_MODEL, RUNTIME};
 use self::catalogue::{MODELS, Member, Offer};
@@ -57,6 +58,8 @@ pub enum StateName {
     Ready,
     /// None was chosen.
     None,
+    /// It is switched off.
+    Off,
     /// A file is missing.
     Missing,
     /// A file is not the one that was chosen.
@@ -103,6 +106,11 @@ impl Models {
 
     fn root(&self) -> PathBuf {
         self.home.cache("models")
+    }
+
+    /// Has what makes the model in use load fast.
+    fn prepared(&self) -> PathBuf {
+        self.home.cache("prepared")
     }
 
     fn directory(&self, name: &str, locked: &LockedModel) -> PathBuf {
@@ -157,11 +165,22 @@ impl Models {
         }
     }
 
-    /// Returns the files of the model in use, with their pins, or `None` if none was chosen. They may be missing or
-    /// changed: [`ModelFiles::state`] tells.
+    /// Returns the files of the model in use, with their pins, or `None` if none was chosen or it is switched off. They
+    /// may be missing or changed: [`ModelFiles::state`] tells.
     pub fn chosen(&self) -> Result<Option<ModelFiles>, ModelsError> {
         let lock = self.home.models_lock()?;
-        Ok(lock.used.as_ref().and_then(|name| self.files(&lock, name)))
+        Ok(lock.used.as_ref().filter(|_| !lock.off).and_then(|name| self.files(&lock, name)))
+    }
+
+    /// Switches the model in use off, or on again. It stays, as do the vectors that it made.
+    pub fn switch(&self, on: bool) -> Result<(), ModelsError> {
+        let lock = self.home.lock()?;
+        let mut document = self.home.models_lock()?;
+        if document.used.is_none() {
+            return Err(ModelsError::NoneUsed);
+        }
+        document.off = !on;
+        Ok(document.save(&lock)?)
     }
 
     fn files(&self, lock: &ModelsLock, name: &str) -> Option<ModelFiles> {
@@ -176,6 +195,9 @@ impl Models {
         );
         files.pinned = locked.files.iter().map(|(name, file)| (name.clone(), file.sha256.clone())).collect();
         files.runtime_pinned = runtime.and_then(|runtime| Some(runtime.files.values().next()?.sha256.clone()));
+        let pins: Vec<&str> = files.pinned.values().chain(&files.runtime_pinned).map(String::as_str).collect();
+        let name = hex(&Sha256::digest(pins.join(" ")));
+        files.prepared = Some(self.prepared().join(&name[..32]));
         Some(files)
     }
 
@@ -183,7 +205,10 @@ impl Models {
     pub fn status(&self) -> Result<ModelStatus, ModelsError> {
         let lock = self.home.models_lock()?;
         let files = lock.used.as_ref().and_then(|name| self.files(&lock, name));
-        let (state, message) = match files.as_ref().map(ModelFiles::state) {
+        let (state, message) = match files.as_ref().filter(|_| !lock.off).map(ModelFiles::state) {
+            None if files.is_some() => {
+                (StateName::Off, "the model is switched off: search goes by words alone".to_owned())
+            }
             None => (StateName::None, "no model is in use: search goes by words alone".to_owned()),
             Some(ModelState::Ready) => (StateName::Ready, "search goes by words and by meaning".to_owned()),
             Some(ModelState::Unusable(error)) => {
@@ -327,6 +352,7 @@ impl Models {
             document.runtime = Some(LockedModel { source, directory: Some(directory.to_owned()), files });
         }
         document.used = Some(name.clone());
+        document.off = false;
         document.save(&lock)?;
         Ok(name)
     }
@@ -342,8 +368,10 @@ impl Models {
         }
         if document.used.as_deref() == Some(name) {
             document.used = None;
+            document.off = false;
         }
         document.save(&lock)?;
+        remove_tree(&self.prepared())?;
         Ok(remove_tree(&self.root().join(name))?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use aiw_core::one_line;
+use aiw_core::{counted, one_line};
 use aiw_home::Home;
 use aiw_routing::{Definition, Finder, Match, Status, proxied};
 use aiw_servers::visible;
@@ -15,8 +15,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::schema;
 
-/// How long a person waits for the model to see tools that it has not seen.
-const MODEL: Duration = Duration::from_secs(30);
+/// How long a person waits for the model, and for it to see tools that it has not seen. What it saw is kept.
+const MODEL: Duration = Duration::from_millis(300);
 
 /// Shows what `intelligent_route` gives a model.
 pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
@@ -29,16 +29,24 @@ pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     let most = usize::from(args.limit);
     let here = pool.clone();
     let work = move || {
-        here.prepare(&finder, MODEL);
+        let unseen = here.prepare(&finder, MODEL);
         let begun = Instant::now();
         let found = here.find(&finder, &request, most);
-        (found, begun.elapsed(), finder.problem())
+        let (took, problem) = (begun.elapsed(), finder.problem());
+        finder.end();
+        (found, took, problem, unseen)
     };
-    let (found, took, problem) = aiw_home::blocking(work).await;
+    let (found, took, problem, unseen) = aiw_home::blocking(work).await;
     let statuses = pool.status();
     pool.end().await;
     if let Some(problem) = problem {
         output.note(format!("note: searched by words alone: {problem}"));
+    } else if unseen > 0 {
+        let known = found.tools - unseen.min(found.tools);
+        output.note(format!(
+            "note: the meaning of {known} of {} is known so far; `aiw mcp serve` gets to know the others",
+            counted(found.tools, "tool")
+        ));
     }
     let tools: Vec<FoundTool> = found.matches.iter().map(|found| shown(found, &statuses)).collect();
     if !found.says_something {

@@ -1,0 +1,139 @@
+//! A model in the form that is loaded at once: its graph, and its weights in a file that is mapped into memory.
+//!
+//! Comparing digests, reading 90 MB and optimising the graph take most of a second and three times the memory. So this is
+//! done once, and noted together with what the files looked like then. Whoever changes a file changes its stamp, and
+//! the model is read whole again.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use ort::environment::Environment;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::files::{ModelFiles, WEIGHTS};
+use super::runtime::{caught, is_stopped};
+
+/// The graph without its large weights.
+const GRAPH: &str = "graph.onnx";
+
+/// The weights.
+const MAPPED: &str = "weights.bin";
+
+/// What was found out, and the stamps.
+const NOTE: &str = "checked.json";
+
+/// What a model is called in its file if its weights are bytes.
+const QUANTIZED: &[u8] = b"DynamicQuantizeLinear";
+
+/// What a file looked like.
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// In seconds and nanoseconds. Only the system sets the second one.
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = fs::metadata(path).ok()?;
+        Some(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    is_quantized: bool,
+    /// Of the model, the library, the graph and the weights.
+    stamps: [Stamp; 4],
+}
+
+/// A prepared model.
+pub(super) struct Prepared {
+    /// The graph, which names the file of its weights in `directory`.
+    pub graph: Vec<u8>,
+    pub directory: PathBuf,
+    pub is_quantized: bool,
+}
+
+impl Prepared {
+    /// Returns the prepared form of a model, if there is one and no file has changed since.
+    pub fn find(files: &ModelFiles) -> Option<Self> {
+        let directory = files.prepared.clone()?;
+        let note: Note = serde_json::from_slice(&fs::read(directory.join(NOTE)).ok()?).ok()?;
+        (is_stopped() && stamps(files, &directory)? == note.stamps).then_some(())?;
+        let graph = fs::read(directory.join(GRAPH)).ok()?;
+        Some(Self { graph, directory, is_quantized: note.is_quantized })
+    }
+
+    /// Prepares a model whose files were compared with their digests, in place of what was prepared before.
+    pub fn make(files: &ModelFiles, environment: &Environment, weights: &[u8]) -> Option<Self> {
+        let directory = files.prepared.as_ref()?;
+        let parent = directory.parent()?;
+        aiw_home::make_private_dir(parent).ok()?;
+        let new = parent.join(format!(".new-{}", std::process::id()));
+        let made = make_private(&new).and_then(|()| {
+            save(environment, weights, &new)?;
+            let stamps = stamps(files, &new)?;
+            let note = serde_json::to_vec(&Note { is_quantized: is_quantized(weights), stamps }).ok()?;
+            fs::write(new.join(NOTE), note).ok()?;
+            // That of another model, or of this one as it was.
+            for entry in fs::read_dir(parent).ok()?.flatten().filter(|entry| entry.path() != new) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+            fs::rename(&new, directory).ok()
+        });
+        if made.is_none() {
+            let _ = fs::remove_dir_all(&new);
+        }
+        Self::find(files)
+    }
+}
+
+/// Whether the weights of a model are bytes.
+pub(super) fn is_quantized(weights: &[u8]) -> bool {
+    memchr::memmem::find(weights, QUANTIZED).is_some()
+}
+
+fn make_private(directory: &Path) -> Option<()> {
+    let _ = fs::remove_dir_all(directory);
+    aiw_home::make_private_dir(directory).ok()
+}
+
+fn stamps(files: &ModelFiles, directory: &Path) -> Option<[Stamp; 4]> {
+    Some([
+        Stamp::of(&files.directory.join(WEIGHTS))?,
+        Stamp::of(&files.runtime)?,
+        Stamp::of(&directory.join(GRAPH))?,
+        Stamp::of(&directory.join(MAPPED))?,
+    ])
+}
+
+fn save(environment: &Environment, weights: &[u8], directory: &Path) -> Option<()> {
+    let save = || -> Result<(), String> {
+        let said = |e: ort::Error<SessionBuilder>| e.to_string();
+        let mut builder = SessionBuilder::new(environment)
+            .map_err(|e| e.to_string())?
+            .with_intra_threads(1)
+            .map_err(said)?
+            // No further: what comes after that is for this very processor.
+            .with_optimization_level(GraphOptimizationLevel::Level2)
+            .map_err(said)?
+            .with_config_entry("session.optimized_model_external_initializers_file_name", MAPPED)
+            .map_err(said)?
+            .with_optimized_model_path(directory.join(GRAPH))
+            .map_err(said)?;
+        builder.commit_from_memory(weights).map(drop).map_err(|e| e.to_string())
+    };
+    caught(save).ok()?.ok()
+}
