@@ -24,18 +24,11 @@ pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
         Some(store) => store.problems()?,
         None => Vec::new(),
     };
-<<<<<<< HEAD
     let excluded: Forgot = store.as_ref().and_then(|store| aiw_history::excluded(home, store).ok()).unwrap_or_default();
-=======
-    let excluded = match &store {
-        Some(store) => aiw_history::excluded(home, store)?,
-        None => Forgot::default(),
-    };
     let meaning = match &store {
         Some(store) => aiw_history::meaning(home, store)?,
         None => None,
     };
->>>>>>> meaning
     let found: Vec<Found> = Import::everything(&places()?).into_iter().chain(Import::given(home)).collect();
     let transcripts: usize = found.iter().map(Found::len).sum();
     let unread = found.iter().flat_map(Found::paths).filter(|path| !known.contains(path)).count();
