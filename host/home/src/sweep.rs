@@ -81,8 +81,10 @@ impl Home {
         }
         let is_ours = |name: &str| name.starts_with(".aiw-") || name.starts_with(".new-");
         let mut found: Vec<PathBuf> = dirs.iter().flat_map(|dir| old_entries(dir, &is_ours)).collect();
-        // A plugin's tree is there before the record of the plugin.
-        if let Ok(plugins) = self.plugins().and_then(|plugins| plugins.all()) {
+        // A plugin's tree is there before the record of the plugin. If the file of records is gone, it may come back.
+        if root.join("plugins.json").exists()
+            && let Ok(plugins) = self.plugins().and_then(|plugins| plugins.all())
+        {
             let named: BTreeSet<String> = plugins.into_iter().map(|(_, plugin)| plugin.digest).collect();
             let is_digest = |name: &str| name.len() >= 32 && name.bytes().all(|b| b.is_ascii_hexdigit());
             found.extend(old_entries(&self.trees(), &|name| {
@@ -121,6 +123,7 @@ mod tests {
         let digest = "0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c";
         let old = [".aiw-1", "vault/.aiw-2", "servers/.aiw-3", "plugins/.new-4", &format!("plugins/{digest}")];
         let kept = ["mcp.json", "vault/key", "plugins/.new-5", "plugins/data"];
+        fs::write(home.root().join("plugins.json"), "{}").unwrap();
         for name in old.into_iter().chain(kept) {
             let path = home.root().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

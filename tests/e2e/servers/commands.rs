@@ -249,7 +249,9 @@ fn a_server_is_added_from_json_shown_and_renamed() {
     let shown = env.json(&["mcp", "show", "two"]);
     assert!(!shown.to_string().contains("canary") && shown["declaration"]["command"] == "x", "{shown}");
     env.run(&["mcp", "disable", "one"]).ok();
-    env.run(&["mcp", "rename", "one", "first"]).ok();
+    env.run(&["mcp", "profile", "add", "not-one", "--deny", "one/echo"]).ok();
+    let renamed = env.run(&["mcp", "rename", "one", "first"]).ok();
+    assert!(renamed.stderr.contains("the profile `not-one` still names `one`"), "{}", renamed.whole());
     let shown = env.json(&["mcp", "show", "first"]);
     assert_eq!((&shown["enabled"], &shown["tools"]), (&json!(false), &json!(14)), "{shown}");
     assert_eq!(shown["instructions"], "Prefer echo.");

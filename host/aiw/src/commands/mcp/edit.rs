@@ -62,6 +62,9 @@ pub async fn add(mut args: McpAddArgs, output: &Output) -> Result<(), Failure> {
     {
         args.url = args.command.pop();
     }
+    if args.url.is_some() && !args.env.is_empty() {
+        return Err(Failure::new(ErrorKind::Usage, "`--env` is for a server with a command; a URL has `--header`"));
+    }
     if args.url.is_none() && !args.header.is_empty() {
         return Err(Failure::new(ErrorKind::Usage, "`--header` is for a server with a URL"));
     }
@@ -304,6 +307,17 @@ pub fn rename(name: &str, new: &str, output: &Output) -> Result<(), Failure> {
     }
     forget(&home, name)?;
     output.line(format!("Renamed `{name}` to `{new}`"));
+    for (profile, patterns) in settings.mcp()?.profiles {
+        let names =
+            |pattern: &String| pattern.split('/').next().is_some_and(|server| server.eq_ignore_ascii_case(name));
+        if patterns.allow.iter().flatten().chain(&patterns.deny).any(names) {
+            let profile = one_line(&profile, 60);
+            output.note(format!(
+                "note: the profile `{profile}` still names `{name}`: `aiw mcp profile edit {}`",
+                shell_word(&profile)
+            ));
+        }
+    }
     // Logins are kept by name and address.
     if declaration.get("url").is_some() {
         output.note(format!("note: if it wants a login, log in again: `aiw mcp login {new}`"));
