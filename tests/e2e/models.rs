@@ -470,3 +470,41 @@ fn an_indexer_says_how_long_it_takes_and_leaves_half_a_core_and_most_memory_to_o
     }
     env.run(&["model", "off"]).ok();
 }
+
+#[test]
+fn a_search_by_meaning_in_a_fresh_process_takes_a_moment_longer_than_by_words() {
+    let (Some(model), Some(runtime)) = (real_model("all-MiniLM-L6-v2"), onnx_runtime()) else { return };
+    let env = crate::history::filled();
+    env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
+    until(|| {
+        let said = meaning(&env);
+        said["done"] == said["total"]
+    });
+    // Of its own processor time, because others use this machine too.
+    let seconds = |more: &str| -> f64 {
+        let script =
+            format!("TIMEFORMAT='%U %S'; time \"$0\" history search 'somebody is not trusted' {more} >/dev/null");
+        let mut bash = env.program(Path::new("/bin/bash"));
+        let output = bash.args(["-c", &script]).arg(env.command(&[]).get_program()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        said.split_whitespace().map(|number| number.parse::<f64>().unwrap()).sum()
+    };
+    let least = |more: &str| (0..5).map(|_| seconds(more)).fold(f64::MAX, f64::min);
+    let (words, both) = (least("--words"), least(""));
+    assert!(both < words + 0.3, "{words} s by words, {both} s by meaning too");
+    // What was prepared is only made once, and again where a file has changed.
+    let prepared = fs::read_dir(env.home().join("cache/prepared")).unwrap().next().unwrap().unwrap().path();
+    let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(prepared.join("weights.bin")).unwrap());
+    let first = inode();
+    env.run(&["model", "status"]).ok();
+    assert_eq!(inode(), first);
+    let mut bytes = fs::read(prepared.join("graph.onnx")).unwrap();
+    bytes.truncate(100);
+    fs::write(prepared.join("graph.onnx"), bytes).unwrap();
+    let run = env.run(&["history", "search", "somebody is not trusted"]).ok();
+    assert!(
+        run.stderr.is_empty() && fs::metadata(prepared.join("graph.onnx")).unwrap().len() > 1000,
+        "{}",
+        run.whole()
+    );
+}

@@ -35,6 +35,10 @@ const RECENTLY: f32 = 60.0 * 24.0 * 60.0;
 /// What meaning counts, where words count the rest.
 const MEANING: f32 = 0.5;
 
+/// From which part of what all words of a request count the best hit by words stays the first, whatever means the same:
+/// whoever types a name or an error message wants the text that has it.
+const STRONG: f32 = 0.8;
+
 /// Of how many copies of a text, one counts half as much as the first.
 const COPIES: f32 = 20.0;
 
@@ -95,6 +99,13 @@ pub(super) fn hits(
     let order = |(a, one): &(usize, f32), (b, two): &(usize, f32)| {
         two.total_cmp(one).then(candidates[*b].id.cmp(&candidates[*a].id))
     };
+    let best = candidates.iter().map(|candidate| candidate.words).fold(0.0, f32::max);
+    if near.is_some() && request.whole > 0.0 && best >= STRONG * request.whole {
+        let by_words = with_context(request, &candidates, &copies, gathered, facts, None);
+        let first = by_words.iter().min_by(|one, two| order(one, two)).map(|(place, _)| *place);
+        let most = ranked.iter().map(|(_, score)| *score).fold(0.0, f32::max);
+        ranked.iter_mut().filter(|(place, _)| Some(*place) == first).for_each(|(_, score)| *score = most.next_up());
+    }
     ranked.sort_by(order);
     // What a session says twice, or its transcript has twice, is found once.
     let mut said = HashSet::new();
@@ -207,7 +218,7 @@ fn with_context(
         }
     };
     let own: HashMap<u32, f32> =
-        candidates.iter().map(|candidate| (candidate.id, blend(candidate.words, candidate.near))).collect();
+        candidates.iter().map(|c| (c.id, blend(c.words, c.near.filter(|_| near.is_some())))).collect();
     // The text of a neighbour may not have been read: then its first score has to do.
     let any = |id: u32| {
         own.get(&id).copied().unwrap_or_else(|| {

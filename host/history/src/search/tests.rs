@@ -200,3 +200,27 @@ proptest! {
         found(&store, &text);
     }
 }
+
+#[test]
+fn what_has_all_of_the_words_stays_first_whatever_means_the_same() {
+    let Some(runtime) = aiw_tests::onnx_runtime() else { return };
+    let (_home, store) = filled(&[
+        ("a", "find zebra headlines: convert the pdf, send mail, play music, then the weather and the time zone"),
+        ("b", "find search look up headlines"),
+        ("b", "search news headlines articles"),
+        ("b", "look up articles and news"),
+    ]);
+    let directory = tempfile::tempdir().unwrap();
+    aiw_tests::tiny_model(directory.path());
+    let files = aiw_vectors::ModelFiles::new(directory.path(), runtime);
+    let embedder = aiw_vectors::Embedder::load(&files).unwrap();
+    store.embed(&embedder, 10).unwrap();
+    let first = |text: &str| {
+        let hits = store.search(&Query { text, ..Query::default() }, Some(&embedder)).unwrap();
+        hits[0].uuid.clone()
+    };
+    assert_eq!(uuids(&store, "find zebra headlines")[0], "m0");
+    assert_eq!(first("find zebra headlines"), "m0");
+    // Meaning still brings what no word does.
+    assert_ne!(first("web articles news"), "m0");
+}
