@@ -1,4 +1,4 @@
-// Makes `acme-index-js.wasm`: one component without a `wasi:*` import, with its manifest.
+// Makes the component of this project: one without a `wasi:*` import, with its manifest.
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -23,7 +23,7 @@ function customSection(name, data) {
 }
 
 const manifest = await readFile(here("manifest.json"));
-JSON.parse(manifest); // a mistake is better found here than at `aiw extension add`
+const file = `dist/${JSON.parse(manifest).id}.wasm`;
 
 const { component } = await componentize({
   sourcePath: here("source.mjs"),
@@ -33,5 +33,5 @@ const { component } = await componentize({
 });
 const bytes = Buffer.concat([component, customSection("aiw:manifest", manifest)]);
 await mkdir(here("dist"), { recursive: true });
-await writeFile(here("dist/acme-index-js.wasm"), bytes);
-console.log(`dist/acme-index-js.wasm: ${bytes.length} bytes`);
+await writeFile(here(file), bytes);
+console.log(`${file}: ${bytes.length} bytes`);

@@ -4,8 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use aiw_tests::{Answer, Environment, Market, Run, Server, commit_all, component, components_dir, git, git_backend};
+use aiw_tests::{
+    Answer, Environment, Market, Run, Server, commit_all, component, components_dir, git, git_backend, not_run,
+};
 use serde_json::{Value, json};
+
+use crate::terminal::Terminal;
 
 /// Copies a component and replaces texts with others of the same length, which keeps the component well-formed.
 fn altered(env: &Environment, name: &str, file: &str, texts: &[(&str, &str)]) -> PathBuf {
@@ -413,9 +417,7 @@ fn removing_an_extension_names_the_providers_that_need_it() {
 #[test]
 fn the_same_component_in_javascript_does_the_same() {
     if !components_dir().join("acme-index-js.wasm").is_file() {
-        let line = "not run: acme-index-js is not built (node and npm build it)\n";
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
-        return;
+        return not_run("acme-index-js is not built (node and npm build it)");
     }
     journey("acme-index-js", "acmejs:tools", "acme-tools");
 }
@@ -882,4 +884,85 @@ fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
     env.run(&["extension", "verify", "my-market"]).ok();
     let again = env.run(&["extension", "new", "my-market", "--kind", "market-source"]);
     assert_eq!(again.stderr.lines().next(), Some("error: `my-market` already exists"));
+}
+
+/// The files of compiled code, with what changes when one is written again.
+fn compiled(env: &Environment) -> Vec<(PathBuf, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let files = fs::read_dir(env.home().join("cache/compiled-v1")).into_iter().flatten().flatten();
+    files.map(|file| (file.path(), file.metadata().unwrap().ino())).collect()
+}
+
+#[test]
+fn a_component_is_compiled_once_for_its_author_and_its_user() {
+    let env = Environment::cold();
+    let path = component("acme-index").display().to_string();
+    env.run(&["extension", "call", &path, "describe"]).ok();
+    let first = compiled(&env);
+    assert_eq!(first.len(), 1);
+    env.run(&["extension", "call", &path, "claim", "acme:tools"]).ok();
+    add(&env, Path::new(&path)).ok();
+    env.run(&["extension", "info", "acme-index"]).ok();
+    env.run(&["extension", "verify", "acme-index"]).ok();
+    assert_eq!(compiled(&env), first);
+}
+
+#[test]
+fn a_terminal_shows_what_compiles_for_longer_than_a_second() {
+    let name = "acme-index-js";
+    if !components_dir().join(format!("{name}.wasm")).is_file() {
+        return not_run("acme-index-js is not built (node and npm build it)");
+    }
+    let env = Environment::cold();
+    let path = component(name).display().to_string();
+    let mut terminal = Terminal::start(&env, &["extension", "call", &path, "describe"]);
+    terminal.wait_for(&format!("compiling {name}: 2 s…"));
+    // The rest of it would take half a minute.
+    terminal.press("\x03");
+    terminal.ends();
+}
+
+#[test]
+fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_prints() {
+    // As npm installed them for the example, whose lock file the project has.
+    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/acme-index-js/node_modules");
+    if !modules.is_dir() {
+        return not_run("the example in JavaScript is not built (node and npm build it)");
+    }
+    let mut env = Environment::cold();
+    let (binary, _) = env.parts();
+    env.set("AIW", binary.display().to_string());
+    let made = env.run(&["extension", "new", "my-js", "--kind", "market-source", "--lang", "js"]).ok();
+    insta::assert_snapshot!(made.stdout, @"
+    Wrote my-js; next:
+      cd my-js
+      npm ci
+      npm test
+      aiw extension add dist/my-js.wasm
+    ");
+    let project = env.path("my-js");
+    std::os::unix::fs::symlink(modules.canonicalize().unwrap(), project.join("node_modules")).unwrap();
+    // npm refuses a lock file that does not match the package.
+    let npm = |words: &[&str]| -> Run {
+        env.program(Path::new("npm")).args(words).current_dir(&project).output().unwrap().into()
+    };
+    let locked = npm(&["ls", "--package-lock-only", "--offline"]);
+    assert_eq!(locked.code, 0, "{}", locked.whole());
+    let run = npm(&["test"]);
+    assert_eq!(run.code, 0, "{}", run.whole());
+    // Of the pure functions, and of the component in aiw.
+    for test in ["names are claimed", "the component fetches a marketplace"] {
+        assert!(run.stdout.contains(test), "{}", run.whole());
+    }
+    let first = compiled(&env);
+    assert_eq!(first.len(), 1);
+    let add: Run =
+        env.command(&["extension", "add", "dist/my-js.wasm", "--yes"]).current_dir(&project).output().unwrap().into();
+    assert_eq!(add.code, 0, "{}", add.whole());
+    assert_eq!(compiled(&env), first);
+    insta::assert_snapshot!(env.run(&["extension", "new", "llm", "--kind", "provider", "--lang", "js"]).stderr, @"
+    error: there is no template for a provider in JavaScript
+    hint: leave out `--lang js`, or choose `--kind market-source`
+    ");
 }

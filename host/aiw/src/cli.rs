@@ -396,13 +396,16 @@ pub enum ExtensionCommand {
         #[arg(add = complete::added_extensions())]
         id: Option<String>,
     },
-    /// Create an extension: a Rust project that builds and passes its tests
+    /// Create an extension: a project that builds and passes its tests
     New {
         /// Its id, and the name of its directory
         name: ExtensionId,
         /// What it does
         #[arg(long, value_enum)]
         kind: Kind,
+        /// The language that it is written in
+        #[arg(long, value_enum, default_value_t = Lang::Rust)]
+        lang: Lang,
     },
     /// Call one function of an extension that you have not added
     Call(CallArgs),
@@ -414,6 +417,14 @@ pub enum Kind {
     MarketSource,
     /// Connect AI CLIs to a kind of API provider
     Provider,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Lang {
+    /// Rust, with aiw's SDK
+    Rust,
+    /// JavaScript, for a market source; needs node and npm
+    Js,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use aiw_extensions::World;
 use aiw_home::{Home, HomeError};
 use aiw_markets::{Markets, Observer};
 use aiw_net::{Client, Trees};
+use aiw_wasm::OnCompile;
 use aiw_wasm::capabilities::{Capabilities, SettingsSource, SystemClock};
 
 use crate::component_mcp::ComponentMcp;
@@ -84,11 +85,18 @@ impl Host {
             mcp: Arc::new(ComponentMcp::new(home.clone(), client.clone())),
             home: home.clone(),
         };
-        let library = Library::new(home.clone(), &BUNDLED, capabilities).compile_with(own_executable()?);
+        let library = Library::new(home.clone(), &BUNDLED, capabilities)
+            .compile_with(own_executable()?)
+            .on_compile(compile_progress(observer.clone()));
         let library = Arc::new(library);
         let markets = Markets::new(home.clone(), library.clone(), client.clone(), trees, observer);
         Ok(Self { home, library, client, markets })
     }
+}
+
+/// Shows which component is compiling. One with a JavaScript engine takes up to a minute.
+pub fn compile_progress(observer: Arc<dyn Observer>) -> Arc<OnCompile> {
+    Arc::new(move |id, time| observer.progress(&format!("compiling {id}: {} s", time.as_secs()), 0, 0))
 }
 
 #[cfg(test)]

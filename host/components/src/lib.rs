@@ -10,6 +10,6 @@ mod source;
 mod summary;
 
 pub use error::LibraryError;
-pub use library::{Bundled, Known, Library};
+pub use library::{Bundled, Known, Library, compiled_code};
 pub use source::Candidate;
 pub use summary::{ExtensionSummary, UpdatedExtension, VerifiedExtension};

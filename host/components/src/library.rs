@@ -9,7 +9,7 @@ use aiw_core::ExtensionId;
 use aiw_extensions::{About, Grants, MAX_COMPONENT_BYTES, World, inspect};
 use aiw_home::{Home, LockedExtension};
 use aiw_wasm::capabilities::Capabilities;
-use aiw_wasm::{CompiledCache, Component, Engine, LoadError, Origin};
+use aiw_wasm::{CompiledCache, Component, Engine, LoadError, OnCompile, Origin};
 use tokio::sync::OnceCell;
 
 use crate::LibraryError;
@@ -45,6 +45,12 @@ pub struct Bundled {
     pub bytes: &'static [u8],
 }
 
+/// The directory for compiled code in a home. Creates it, and the home as well; `None` if that fails.
+pub fn compiled_code(home: &Home) -> Option<PathBuf> {
+    let dir = home.cache("compiled-v1");
+    home.make_dir(&dir).ok().map(|()| dir)
+}
+
 /// All components of a home.
 pub struct Library {
     pub(crate) home: Home,
@@ -52,6 +58,7 @@ pub struct Library {
     capabilities: Capabilities,
     engine: OnceLock<Engine>,
     compiler: Option<PathBuf>,
+    on_compile: Option<Arc<OnCompile>>,
     /// By digest. A component that is being compiled delays only those who wait for it.
     loaded: Mutex<BTreeMap<String, Arc<OnceCell<Arc<Component>>>>>,
 }
@@ -61,13 +68,19 @@ impl Library {
     pub fn new(home: Home, bundled: &[Bundled], capabilities: Capabilities) -> Self {
         let bundled = bundled.iter().map(|component| (*component, OnceLock::new())).collect();
         let (engine, loaded) = (OnceLock::new(), Mutex::new(BTreeMap::new()));
-        Self { home, bundled, capabilities, engine, compiler: None, loaded }
+        Self { home, bundled, capabilities, engine, compiler: None, on_compile: None, loaded }
     }
 
     /// Compiles third-party components in separate processes; see [`Engine::compile_with`].
     #[must_use]
     pub fn compile_with(self, program: PathBuf) -> Self {
         Self { compiler: Some(program), ..self }
+    }
+
+    /// Reports components that take long to compile; see [`Engine::on_compile`].
+    #[must_use]
+    pub fn on_compile(self, on_compile: Arc<OnCompile>) -> Self {
+        Self { on_compile: Some(on_compile), ..self }
     }
 
     fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<About>)> {
@@ -78,15 +91,12 @@ impl Library {
         if let Some(engine) = self.engine.get() {
             return Ok(engine.clone());
         }
-        // This also creates the home. Without a cache directory, there is no cache.
-        let dir = self.home.cache("compiled-v1");
-        let cache = match self.home.make_dir(&dir) {
-            Ok(()) => CompiledCache::at(dir),
-            Err(_) => CompiledCache::none(),
-        };
-        let mut engine = Engine::new(cache)?;
+        let mut engine = Engine::new(compiled_code(&self.home).map_or_else(CompiledCache::none, CompiledCache::at))?;
         if let Some(program) = &self.compiler {
             engine = engine.compile_with(program.clone());
+        }
+        if let Some(on_compile) = &self.on_compile {
+            engine = engine.on_compile(on_compile.clone());
         }
         Ok(self.engine.get_or_init(|| engine).clone())
     }

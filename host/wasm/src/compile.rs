@@ -42,7 +42,8 @@ pub(crate) async fn component(
     let (engine, bytes, id) = (engine.clone(), bytes.to_owned(), id.to_owned());
     let fail = |id: &str, reason: String| LoadError::Compile { id: id.to_owned(), reason };
     let name = id.clone();
-    let compiled = tokio::task::spawn_blocking(move || match (origin, &engine.compiler) {
+    let on_compile = engine.on_compile.clone();
+    let mut compiled = tokio::task::spawn_blocking(move || match (origin, &engine.compiler) {
         (Origin::Foreign, Some(program)) => {
             let code = in_child(program, &bytes).map_err(|reason| fail(&id, reason))?;
             engine.cache.store(&key, &code);
@@ -58,7 +59,14 @@ pub(crate) async fn component(
             Ok(component)
         }
     });
-    compiled.await.unwrap_or_else(|e| Err(fail(&name, e.to_string())))
+    let start = Instant::now();
+    let compiled = loop {
+        match tokio::time::timeout(Duration::from_secs(1), &mut compiled).await {
+            Ok(compiled) => break compiled,
+            Err(_) => on_compile.iter().for_each(|on_compile| on_compile(&name, start.elapsed())),
+        }
+    };
+    compiled.unwrap_or_else(|e| Err(fail(&name, e.to_string())))
 }
 
 /// Compiles in a process with limited memory and time. The error is a sentence.

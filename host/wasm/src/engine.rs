@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetails};
 
 use crate::error::one_line;
 use crate::{CompiledCache, LoadError, limits};
+
+/// Called with a component's id, and with how long it has been compiling.
+pub type OnCompile = dyn Fn(&str, Duration) + Send + Sync;
 
 /// The engine that all components share, with its cache of compiled code.
 #[derive(Clone)]
@@ -15,6 +19,7 @@ pub struct Engine {
     pub(crate) cache: CompiledCache,
     /// The program that compiles foreign components.
     pub(crate) compiler: Option<PathBuf>,
+    pub(crate) on_compile: Option<Arc<OnCompile>>,
     ticker: Arc<OnceLock<()>>,
 }
 
@@ -41,7 +46,7 @@ impl Engine {
             .wasm_multi_memory(false)
             .wasm_threads(false);
         let inner = wasmtime::Engine::new(&config).map_err(|e| LoadError::Engine { reason: one_line(&e) })?;
-        Ok(Self { inner, cache, compiler: None, ticker: Arc::new(OnceLock::new()) })
+        Ok(Self { inner, cache, compiler: None, on_compile: None, ticker: Arc::new(OnceLock::new()) })
     }
 
     /// Compiles foreign components in a separate process. `program` must call [`compile_main`](crate::compile_main)
@@ -50,6 +55,12 @@ impl Engine {
     #[must_use]
     pub fn compile_with(self, program: PathBuf) -> Self {
         Self { compiler: Some(program), ..self }
+    }
+
+    /// Calls `on_compile` each second for as long as a component compiles.
+    #[must_use]
+    pub fn on_compile(self, on_compile: Arc<OnCompile>) -> Self {
+        Self { on_compile: Some(on_compile), ..self }
     }
 
     /// Starts the epoch clock on the first call. It stops when the engine is dropped.

@@ -25,5 +25,5 @@ pub use budget::{BoundSecret, Budget};
 pub use cache::CompiledCache;
 pub use compile::{COMPILE_ARGUMENT, Origin, compile_main};
 pub use component::{Component, Reach};
-pub use engine::Engine;
+pub use engine::{Engine, OnCompile};
 pub use error::{CallError, LoadError, Refusal};

@@ -9,7 +9,7 @@ use aiw_core::Secret;
 use aiw_extensions::{About, Grants, inspect};
 use aiw_home::Home;
 use aiw_wasm::capabilities::{Capabilities, Http, Nothing, Task};
-use aiw_wasm::{CompiledCache, Component, Engine, Origin, Reach};
+use aiw_wasm::{CompiledCache, Component, Engine, OnCompile, Origin, Reach};
 
 use crate::played::{Given, Kept, Notes, PlayedHttp, PlayedTasks, PlayedTrees, Standing};
 use crate::{Answer, Answers, Driver, TestkitError, answers};
@@ -31,6 +31,7 @@ pub struct Testkit {
     secrets: BTreeMap<String, Secret>,
     cache: CompiledCache,
     compiler: Option<PathBuf>,
+    on_compile: Option<Arc<OnCompile>>,
 }
 
 impl Testkit {
@@ -53,6 +54,7 @@ impl Testkit {
             secrets: BTreeMap::new(),
             cache: CompiledCache::none(),
             compiler: None,
+            on_compile: None,
         })
     }
 
@@ -174,6 +176,13 @@ impl Testkit {
         self
     }
 
+    /// Calls `on_compile` with the component's id each second for as long as it compiles.
+    #[must_use]
+    pub fn on_compile(mut self, on_compile: Arc<OnCompile>) -> Self {
+        self.on_compile = Some(on_compile);
+        self
+    }
+
     /// Compiles and links the component.
     pub async fn load(self) -> Result<Driver, TestkitError> {
         let home = tempfile::Builder::new().prefix("aiw-testkit-").tempdir().map_err(TestkitError::Temporary)?;
@@ -204,6 +213,9 @@ impl Testkit {
         let mut engine = Engine::new(self.cache)?;
         if let Some(program) = self.compiler {
             engine = engine.compile_with(program);
+        }
+        if let Some(on_compile) = self.on_compile {
+            engine = engine.on_compile(on_compile);
         }
         let component =
             Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await?;

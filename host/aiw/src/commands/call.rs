@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aiw_components::compiled_code;
 use aiw_core::{Api, CliKind, ErrorKind, Family, one_line};
 use aiw_extensions::World;
+use aiw_home::Home;
 use aiw_testkit::provider::{
     Account, Auth, Header, Intent, Model, Need, Preset, ProviderInfo, Target, Value as HeaderValue,
 };
@@ -12,6 +14,7 @@ use aiw_testkit::{Driver, Registration, SourceInfo, Testkit, TestkitError};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{CallArgs, Function};
+use crate::components::compile_progress;
 use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -26,7 +29,12 @@ impl From<TestkitError> for Failure {
 const TOKEN: &str = "token";
 
 pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
-    let mut kit = Testkit::read(&args.file)?.compile_with(own_executable()?);
+    let mut kit =
+        Testkit::read(&args.file)?.compile_with(own_executable()?).on_compile(compile_progress(output.observer()));
+    // An author calls the same file many times, and then adds it.
+    if let Some(dir) = Home::find().ok().and_then(|home| compiled_code(&home)) {
+        kit = kit.compiled_cache(dir);
+    }
     if let Some(path) = &args.http {
         kit = kit.answers_from(path)?;
     }

@@ -28,7 +28,7 @@ pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failu
         ExtensionCommand::Disable { id } => set_enabled(&host()?, &id, false, output),
         ExtensionCommand::Remove { id } => remove(&host()?, &id, output),
         ExtensionCommand::Verify { id } => verify(&host()?, id.as_deref(), output).await,
-        ExtensionCommand::New { name, kind } => new::run(&name, kind, output),
+        ExtensionCommand::New { name, kind, lang } => new::run(&name, kind, lang, output),
         ExtensionCommand::Call(args) => call::run(args, output).await,
     }
 }
@@ -74,19 +74,12 @@ async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<()
 }
 
 async fn commit(host: &Host, candidate: &Candidate, output: &Output) -> Result<(), Failure> {
-    say_slow(candidate, output);
     let locked = host.library.add(candidate).await?;
     output.line(format!("Added {} {}", locked.id, locked.version));
     let known =
         Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
     output.answer(json!({"extension": ExtensionSummary::of(&known)}));
     Ok(())
-}
-
-fn say_slow(candidate: &Candidate, output: &Output) {
-    if candidate.about.size > 4 << 20 {
-        output.note("compiling: a component of this size takes up to a minute, once");
-    }
 }
 
 fn list(host: &Host, output: &Output) -> Result<(), Failure> {
@@ -237,7 +230,6 @@ async fn update_one(host: &Host, id: &str, accept: bool, output: &Output) -> Res
             return Err(Failure::declined("nothing was done"));
         }
     }
-    say_slow(&candidate, output);
     Ok(Some(host.library.update(&candidate).await?))
 }
 

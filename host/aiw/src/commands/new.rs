@@ -1,4 +1,4 @@
-//! `aiw extension new`: a Rust project with the SDK beside it, so that it builds anywhere.
+//! `aiw extension new`: a project with the contract and, for Rust, the SDK beside it, so that it builds anywhere.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use aiw_core::ExtensionId;
 
 use crate::answers::NewProject;
-use crate::cli::Kind;
+use crate::cli::{Kind, Lang};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -39,8 +39,34 @@ const PROVIDER: Template = &files![
     "tests/http.json" <- "sdk/templates/provider/http.json.tmpl",
 ];
 
+/// The scripts and the lock file are the example's own, and are changed to fit in [`run`].
+const MARKET_SOURCE_JS: Template = &files![
+    "package.json" <- "sdk/templates/market-source-js/package.json.tmpl",
+    "package-lock.json" <- "examples/acme-index-js/package-lock.json",
+    "manifest.json" <- "sdk/templates/market-source/manifest.json.tmpl",
+    "README.md" <- "sdk/templates/market-source-js/README.md.tmpl",
+    ".gitignore" <- "examples/acme-index-js/.gitignore",
+    "build.mjs" <- "examples/acme-index-js/build.mjs",
+    "source.mjs" <- "sdk/templates/market-source-js/source.mjs.tmpl",
+    "index.mjs" <- "sdk/templates/market-source-js/index.mjs.tmpl",
+    "index.test.mjs" <- "sdk/templates/market-source-js/index.test.mjs.tmpl",
+    "component.test.mjs" <- "sdk/templates/market-source-js/component.test.mjs.tmpl",
+    "tests/http.json" <- "sdk/templates/market-source/http.json.tmpl",
+];
+
+/// The place of the contract in the example and in a project in JavaScript.
+const CONTRACT: (&str, &str) = ("../../wit/aiw-plugin-0.1", "wit");
+
+/// Of the contract; as they are.
+const WIT: [(&str, &str); 4] = files![
+    "wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
+    "wit/market.wit" <- "wit/aiw-plugin-0.1/market.wit",
+    "wit/provider.wit" <- "wit/aiw-plugin-0.1/provider.wit",
+    "wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
+];
+
 /// Of the SDK; as they are.
-const SDK: [(&str, &str); 15] = files![
+const SDK: [(&str, &str); 11] = files![
     "sdk/Cargo.toml" <- "sdk/rust/Cargo.toml",
     "sdk/src/error.rs" <- "sdk/rust/src/error.rs",
     "sdk/src/git.rs" <- "sdk/rust/src/git.rs",
@@ -52,10 +78,6 @@ const SDK: [(&str, &str); 15] = files![
     "sdk/src/provider.rs" <- "sdk/rust/src/provider.rs",
     "sdk/src/trees.rs" <- "sdk/rust/src/trees.rs",
     "sdk/src/value.rs" <- "sdk/rust/src/value.rs",
-    "sdk/wit/host.wit" <- "wit/aiw-plugin-0.1/host.wit",
-    "sdk/wit/market.wit" <- "wit/aiw-plugin-0.1/market.wit",
-    "sdk/wit/provider.wit" <- "wit/aiw-plugin-0.1/provider.wit",
-    "sdk/wit/types.wit" <- "wit/aiw-plugin-0.1/types.wit",
 ];
 
 /// Names of types that the templates use already.
@@ -81,10 +103,15 @@ const TAKEN: [&str; 19] = [
     "Vec",
 ];
 
-pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failure> {
-    let (template, suffix) = match kind {
-        Kind::MarketSource => (MARKET_SOURCE, "Source"),
-        Kind::Provider => (PROVIDER, "Provider"),
+pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Result<(), Failure> {
+    let (template, suffix, sdk, wit) = match (kind, lang) {
+        (Kind::MarketSource, Lang::Rust) => (MARKET_SOURCE, "Source", &SDK[..], "sdk/"),
+        (Kind::Provider, Lang::Rust) => (PROVIDER, "Provider", &SDK[..], "sdk/"),
+        (Kind::MarketSource, Lang::Js) => (MARKET_SOURCE_JS, "", &[][..], ""),
+        (Kind::Provider, Lang::Js) => {
+            return Err(Failure::user("there is no template for a provider in JavaScript")
+                .with_hint("leave out `--lang js`, or choose `--kind market-source`"));
+        }
     };
     let root = Path::new(name.as_str());
     if root.exists() {
@@ -98,15 +125,18 @@ pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failur
         type_name.push_str(suffix);
     }
     let fill = |text: &str| {
-        text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name)
+        let text = text.replace("{{name}}", name.as_str()).replace("{{snake}}", &snake).replace("{{Type}}", &type_name);
+        text.replace("acme-index-js", name.as_str()).replace(CONTRACT.0, CONTRACT.1)
     };
     // Beside its place first: a directory that is there is a whole one.
     let io = |e: std::io::Error| Failure::new(aiw_core::ErrorKind::Unavailable, format!("cannot write `{name}`: {e}"));
     let staged = root.with_file_name(format!(".{name}.new"));
     let write = || -> std::io::Result<()> {
         let _ = fs::remove_dir_all(&staged);
-        let template = template.iter().map(|(to, text)| (to, fill(text)));
-        for (to, text) in template.chain(SDK.iter().map(|(to, text)| (to, (*text).to_owned()))) {
+        let template = template.iter().map(|(to, text)| ((*to).to_owned(), fill(text)));
+        let sdk = sdk.iter().map(|(to, text)| ((*to).to_owned(), (*text).to_owned()));
+        let wit = WIT.iter().map(|(to, text)| (format!("{wit}{to}"), (*text).to_owned()));
+        for (to, text) in template.chain(sdk).chain(wit) {
             let path = staged.join(to);
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
@@ -119,17 +149,19 @@ pub fn run(name: &ExtensionId, kind: Kind, output: &Output) -> Result<(), Failur
         let _ = fs::remove_dir_all(&staged);
         io(e)
     })?;
-    let file = format!("target/wasm32-wasip2/release/{snake}.wasm");
-    let commands = [
-        format!("cd {name}"),
-        "rustup target add wasm32-wasip2".to_owned(),
-        "cargo build --release --target wasm32-wasip2".to_owned(),
-        "cargo test".to_owned(),
-        format!("aiw extension add {file}"),
-    ];
+    let (build, file): (&[&str], _) = match lang {
+        Lang::Rust => (
+            &["rustup target add wasm32-wasip2", "cargo build --release --target wasm32-wasip2", "cargo test"],
+            format!("target/wasm32-wasip2/release/{snake}.wasm"),
+        ),
+        Lang::Js => (&["npm ci", "npm test"], format!("dist/{name}.wasm")),
+    };
+    let build = build.iter().map(|command| (*command).to_owned());
+    let add = format!("aiw extension add {file}");
+    let commands: Vec<String> = std::iter::once(format!("cd {name}")).chain(build).chain([add]).collect();
     output.line(format!("Wrote {name}; next:"));
     commands.iter().for_each(|command| output.line(format!("  {command}")));
-    output.answer(NewProject { directory: name.to_string(), commands: commands.to_vec() });
+    output.answer(NewProject { directory: name.to_string(), commands });
     Ok(())
 }
 
