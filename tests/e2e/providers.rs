@@ -442,6 +442,16 @@ fn a_provider_is_tested_where_it_is() {
     let test = env.json(&["provider", "test", "gw"])["test"].clone();
     assert_eq!((&test["key"], &test["models"]), (&json!("accepted"), &json!(["model-one", "model-two"])));
     assert!(test["latency_ms"].is_u64());
+    // Its own model is looked for among them.
+    env.run(&["provider", "edit", "gw", "--model", "model-one"]).ok();
+    assert!(!env.run(&["provider", "test", "gw"]).ok().stderr.contains("model-one"));
+    env.run(&["provider", "edit", "gw", "--model", "model-three"]).ok();
+    let tested = env.run(&["provider", "test", "gw"]).ok();
+    assert!(
+        tested.stderr.contains("its model `model-three` is not among the models that it lists"),
+        "{}",
+        tested.whole()
+    );
     env.run_with_input(&["provider", "edit", "gw", "--token-stdin"], "sk-wrong\n").ok();
     let refused = env.run(&["provider", "test", "gw"]);
     assert_eq!(refused.code, 2, "{}", refused.whole());
