@@ -20,7 +20,9 @@ fn main() {
         let path = root.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());
         if !path.is_file() {
-            println!("cargo::error=the bundled components are not built: run `cargo xtask setup`");
+            println!(
+                "cargo::error=the bundled components are not built: run `cargo xtask setup`, then build again; what is compiled stays"
+            );
             return;
         }
         let variable = name.to_uppercase().replace('-', "_");

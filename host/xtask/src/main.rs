@@ -36,11 +36,13 @@ struct Arguments {
 enum Chore {
     /// Install what the build needs (Rust's wasm targets), then build the components
     Setup,
+    /// Set up, then build aiw and install it with `cargo install`
+    Install,
     /// Build the components that are part of the binary
     Plugins,
     /// Build the components that only tests need
     Guests,
-    /// Try aiw in a throw-away home, without the network
+    /// Try aiw in a throw-away home; fetches an AI CLI with npm if there is none
     Try,
     /// Build what the tests need and run all of them
     Test,
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<bool> {
     match chore {
         Chore::Setup => plugins::setup()?,
+        Chore::Install => plugins::install()?,
         Chore::Plugins => plugins::build()?,
         Chore::Guests => guests::build()?,
         Chore::Try => tour::run()?,

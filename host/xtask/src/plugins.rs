@@ -34,6 +34,13 @@ pub fn setup() -> Result<()> {
     build()
 }
 
+/// Builds the components, then the binary that embeds them: in this order, which cargo cannot enforce. A build script
+/// that misses the components runs when cargo gets to it, and that is after most of the dependencies.
+pub fn install() -> Result<()> {
+    setup()?;
+    command::run(command::host_cargo().args(["install", "--locked", "--path", "host/aiw"]))
+}
+
 /// Builds the components of the binary into `.components`.
 pub fn build() -> Result<()> {
     let written = wrap_workspace(Path::new("plugins"), &root().join(".components"))?;
