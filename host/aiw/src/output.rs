@@ -86,6 +86,10 @@ impl Output {
 
     /// The same, with a style for a cell by its row and column where the terminal has colour.
     pub fn painted_table(&self, headers: &[&str], rows: &[Vec<String>], style: impl Fn(usize, usize) -> Style) {
+        // A name of somebody else's may have line breaks, which would make rows of its own.
+        let one_line = |cell: &String| cell.replace(['\n', '\r', '\u{2028}', '\u{2029}'], " ");
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(one_line).collect()).collect();
+        let rows = rows.as_slice();
         match self.screen.filter(|_| !self.json) {
             Some(screen) => {
                 let lines = screen_table(headers, rows, screen, style);

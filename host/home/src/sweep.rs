@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::SecretName;
+use serde::{Deserialize, Serialize};
 
 use crate::{Home, HomeError, Lock, Mode, read_capped, replace};
 
 /// What is older belongs to no process that still runs.
 const OLD: Duration = Duration::from_secs(60 * 60);
+
+/// What is older than this was given up.
+const VERY_OLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The names of secrets that are stored before what names them is written.
 const PENDING: &str = ".secrets.json";
@@ -19,37 +23,69 @@ const PENDING: &str = ".secrets.json";
 /// The longest list of them.
 const MAX_PENDING: u64 = 1 << 20;
 
+/// Secrets that are stored before the file that names them is written.
+#[derive(Clone, Serialize, Deserialize)]
+struct Pending {
+    file: PathBuf,
+    names: Vec<SecretName>,
+}
+
 impl Home {
-    /// Notes secrets that are about to be stored, before what names them is written. If this process is killed in
-    /// between, the next one that takes the lock removes those that nothing names.
-    pub fn note_pending(&self, _lock: &Lock, names: &[SecretName]) -> Result<(), HomeError> {
+    /// Notes secrets that are about to be stored, before the file that names them is written. If this process is killed in
+    /// between, the next one that takes the lock removes those that the file does not name.
+    pub fn note_pending(&self, _lock: &Lock, file: &Path, names: &[SecretName]) -> Result<(), HomeError> {
         if names.is_empty() {
             return Ok(());
         }
-        let text = serde_json::to_vec(names).unwrap_or_default();
-        replace(&self.root().join(PENDING), &text, Mode::Private)
+        let mut all = self.pending();
+        all.push(Pending { file: file.to_owned(), names: names.to_vec() });
+        self.keep_pending(&all)
     }
 
-    /// What names the secrets is written.
-    pub fn forget_pending(&self, _lock: &Lock) {
-        let _ = fs::remove_file(self.root().join(PENDING));
-    }
-
-    /// Removes the secrets of a process that was killed before it wrote what names them.
-    pub(crate) fn drop_pending(&self, lock: &Lock) {
-        let Ok(Some(bytes)) = read_capped(&self.root().join(PENDING), MAX_PENDING) else { return };
-        let names: Vec<SecretName> = serde_json::from_slice(&bytes).unwrap_or_default();
-        // Every way in which a file names one holds the name.
-        let files = [self.mcp_path(), self.providers_path(), self.settings_path()];
-        let texts: Vec<Vec<u8>> = files.iter().filter_map(|file| fs::read(file).ok()).collect();
-        let is_named = |name: &SecretName| {
-            texts.iter().any(|text| text.windows(name.as_str().len()).any(|part| part == name.as_str().as_bytes()))
-        };
-        for name in names.iter().filter(|name| !is_named(name)) {
-            // One that was not stored yet is no leftover.
-            let _ = self.vault().remove(lock, name);
+    /// What names these secrets is written.
+    pub fn forget_pending(&self, _lock: &Lock, names: &[SecretName]) {
+        let mut all = self.pending();
+        let before = all.len();
+        all.retain(|pending| pending.names != names);
+        if all.len() < before {
+            let _ = self.keep_pending(&all);
         }
-        self.forget_pending(lock);
+    }
+
+    fn pending(&self) -> Vec<Pending> {
+        let bytes = read_capped(&self.root().join(PENDING), MAX_PENDING).ok().flatten();
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    fn keep_pending(&self, all: &[Pending]) -> Result<(), HomeError> {
+        let path = self.root().join(PENDING);
+        if all.is_empty() {
+            let _ = fs::remove_file(&path);
+            return Ok(());
+        }
+        replace(&path, &serde_json::to_vec(all).unwrap_or_default(), Mode::Private)
+    }
+
+    /// Removes the secrets of a process that was killed before it wrote what names them. A file that is gone, or can't be
+    /// read, may name them: then they wait.
+    pub(crate) fn drop_pending(&self, lock: &Lock) {
+        let all = self.pending();
+        let mut waiting = Vec::new();
+        for pending in &all {
+            let Ok(text) = fs::read(&pending.file) else {
+                waiting.push(pending.clone());
+                continue;
+            };
+            let is_named =
+                |name: &&SecretName| text.windows(name.as_str().len()).any(|part| part == name.as_str().as_bytes());
+            for name in pending.names.iter().filter(|name| !is_named(name)) {
+                // One that was not stored yet is no leftover.
+                let _ = self.vault().remove(lock, name);
+            }
+        }
+        if waiting.len() < all.len() {
+            let _ = self.keep_pending(&waiting);
+        }
     }
 
     /// Removes what is left over, at most once an hour.
@@ -79,27 +115,33 @@ impl Home {
         {
             dirs.push(root.join(below));
         }
-        let is_ours = |name: &str| name.starts_with(".aiw-") || name.starts_with(".new-");
-        let mut found: Vec<PathBuf> = dirs.iter().flat_map(|dir| old_entries(dir, &is_ours)).collect();
+        let is_file = |name: &str| name.starts_with(".aiw-");
+        // A question about what is in it may be open for long.
+        let is_tree = |name: &str| name.starts_with(".new-");
+        let mut found: Vec<PathBuf> = dirs.iter().flat_map(|dir| old_entries(dir, OLD, &is_file)).collect();
+        let trees = self.trees();
+        found.extend(dirs.iter().chain([&trees]).flat_map(|dir| old_entries(dir, VERY_OLD, &is_tree)));
         // A plugin's tree is there before the record of the plugin. If the file of records is gone, it may come back.
         if root.join("plugins.json").exists()
             && let Ok(plugins) = self.plugins().and_then(|plugins| plugins.all())
         {
             let named: BTreeSet<String> = plugins.into_iter().map(|(_, plugin)| plugin.digest).collect();
             let is_digest = |name: &str| name.len() >= 32 && name.bytes().all(|b| b.is_ascii_hexdigit());
-            found.extend(old_entries(&self.trees(), &|name| {
-                is_ours(name) || (is_digest(name) && !named.contains(name))
-            }));
+            found.extend(old_entries(&trees, OLD, &|name| is_file(name) || (is_digest(name) && !named.contains(name))));
         }
         found
     }
 }
 
-fn old_entries(dir: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+fn old_entries(dir: &Path, age: Duration, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     let is_old = |entry: &fs::DirEntry| {
         let modified = entry.path().symlink_metadata().and_then(|meta| meta.modified());
-        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > OLD))
+        modified.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age))
     };
+    // A link leads to what is somebody else's.
+    if !fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir()) {
+        return Vec::new();
+    }
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let wanted = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_wanted));
     wanted.filter(is_old).map(|entry| entry.path()).collect()
@@ -111,7 +153,7 @@ mod tests {
     use aiw_core::Secret;
 
     fn age(path: &Path) {
-        let then = SystemTime::now() - 2 * OLD;
+        let then = SystemTime::now() - 2 * VERY_OLD;
         fs::File::open(path).unwrap().set_modified(then).unwrap();
     }
 
@@ -153,10 +195,15 @@ mod tests {
         let names: Vec<SecretName> = ["gone", "named", "own"].iter().map(|name| name.parse().unwrap()).collect();
         {
             let lock = home.lock().unwrap();
-            home.note_pending(&lock, &names[..2]).unwrap();
+            home.note_pending(&lock, &home.mcp_path(), &names[..2]).unwrap();
             names.iter().for_each(|name| home.vault().set(&lock, name, &Secret::new("x")).unwrap());
             fs::write(home.mcp_path(), r#"{"mcpServers": {"s": {"command": "${secret:named}"}}}"#).unwrap();
         }
+        // While the file is somewhere else, nothing is known.
+        fs::rename(home.mcp_path(), home.root().join("elsewhere")).unwrap();
+        drop(home.lock().unwrap());
+        assert_eq!(home.vault().names().unwrap(), names);
+        fs::rename(home.root().join("elsewhere"), home.mcp_path()).unwrap();
         drop(home.lock().unwrap());
         assert_eq!(home.vault().names().unwrap(), names[1..]);
         assert!(!home.root().join(PENDING).exists());

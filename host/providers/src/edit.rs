@@ -496,7 +496,7 @@ impl Providers {
                     new.insert(name).clone()
                 }
             };
-            self.home.note_pending(&lock, new.as_slice())?;
+            self.home.note_pending(&lock, &self.home.providers_path(), new.as_slice())?;
             self.home.vault().set(&lock, &name, &token)?;
             provider.token = Some(SecretRef::Vault(name));
         }
@@ -507,7 +507,7 @@ impl Providers {
             }
             return Err(error);
         }
-        self.home.forget_pending(&lock);
+        self.home.forget_pending(&lock, new.as_slice());
         let gone = forget(&self.home, &file, &lock, before.as_ref().map(in_vault).unwrap_or_default())?;
         drop(lock);
         notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses anymore")));

@@ -601,7 +601,12 @@ impl Inner {
         let (configured, problems) = match self.places.read() {
             Ok(read) => read,
             // What worked goes on until the file can be read again.
-            Err(e) => return self.set_problems(vec![e.to_string()]),
+            Err(e) => {
+                self.set_problems(vec![e.to_string()]);
+                // The profile may be another one.
+                let _ = self.changes.send(());
+                return;
+            }
         };
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *slots);

@@ -92,11 +92,16 @@ impl Hiding<'_, '_> {
     fn pairs(&mut self, group: &str, fields: &mut Map<String, Value>) -> Result<(), String> {
         for (key, value) in fields {
             let Value::String(text) = value else { continue };
+            let is_named = is_secret_name(key) || key.eq_ignore_ascii_case("authorization");
             if !placeholders(text).is_empty() {
+                let defaults = defaults(text);
+                if is_named && defaults.iter().any(|(_, default)| !default.is_empty() && !is_setting(key, default)) {
+                    return Err(default_problem(defaults[0].0));
+                }
                 *text = self.pieces(&format!("{group}.{key}"), text)?;
                 continue;
             }
-            if !is_secret(key, text) || is_setting(key, text) {
+            if !(is_named || is_secret_value(text)) || is_setting(key, text) {
                 continue;
             }
             // `Bearer`, `Basic`
@@ -118,15 +123,27 @@ impl Hiding<'_, '_> {
             let Value::String(text) = value else { continue };
             let before = std::mem::take(&mut flag);
             // `--token VALUE`, `--token=VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
-            let is_name = |name: &str| name.starts_with('-') || EnvName::from_str(name).is_ok();
-            let (key, start, secret) = match text.split_once('=').filter(|(name, _)| is_name(name)) {
+            // The end of a key in base64 is no value, and a key is no name.
+            let is_name = |name: &str| {
+                (name.starts_with('-') || EnvName::from_str(name).is_ok())
+                    && !is_secret_value(name.trim_start_matches('-'))
+            };
+            let is_pair = |(name, value): &(&str, &str)| is_name(name) && !value.trim_matches('=').is_empty();
+            let (key, start, secret) = match text.split_once('=').filter(is_pair) {
                 Some((name, secret)) => (name, format!("{name}="), secret),
-                None if text.starts_with('-') && !text.contains(char::is_whitespace) => {
+                None if text.starts_with('-')
+                    && !text.contains(char::is_whitespace)
+                    && !is_secret_value(text.trim_start_matches('-')) =>
+                {
                     flag.clone_from(text);
                     continue;
                 }
                 None => (before.as_str(), String::new(), text.as_str()),
             };
+            if start.is_empty() && secret.starts_with('-') {
+                *text = self.pieces("argument", text)?;
+                continue;
+            }
             let key = key.trim_start_matches('-');
             // A file with a secret, and an image by its digest, are no secrets.
             if !is_secret(key, secret) || secret.starts_with(['/', '.', '~']) || secret.contains("sha256:") {
@@ -174,14 +191,12 @@ impl Hiding<'_, '_> {
 
     /// A text with references in place of the pieces that look like keys: a command line, a path, a script.
     fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
+        if text.len() > MOST_TEXT {
+            return Err(format!("has a `{}` of more than {} KiB", one_line(field, 60), MOST_TEXT >> 10));
+        }
         let whole = placeholders(text);
-        for place in &whole {
-            if let Some((name, default)) = text[place.start + 2..place.end - 1].split_once(":-")
-                && is_key(default)
-            {
-                let name = one_line(name, 60);
-                return Err(format!("has a key as the default of `{name}`: `aiw secret set` keeps it in the vault"));
-            }
+        if let Some((name, _)) = defaults(text).iter().find(|(_, default)| is_secret_value(default)) {
+            return Err(default_problem(name));
         }
         let mut result = String::with_capacity(text.len());
         let (mut from, mut is_path) = (0, is_path(text));
@@ -217,6 +232,9 @@ impl Hiding<'_, '_> {
     /// An address with references in place of the values of its query and the parts of its path that look like keys.
     fn address(&mut self, field: &str, address: &str) -> Result<String, String> {
         let Some(start) = address.find("://").map(|at| at + 3) else { return Ok(address.to_owned()) };
+        if let Some((name, _)) = defaults(address).iter().find(|(_, default)| is_secret_value(default)) {
+            return Err(default_problem(name));
+        }
         let whole = placeholders(address);
         let mut marks = address.char_indices().filter(|(at, _)| !whole.iter().any(|place| place.contains(at)));
         let host = marks.find(|(at, c)| *at >= start && ['/', '?', '#'].contains(c));
@@ -239,6 +257,13 @@ impl Hiding<'_, '_> {
             result.push_str(before);
             let (name, value) = piece.split_once('=').unwrap_or(("", piece));
             let decoded = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+            // Beside a placeholder, and as a name, a key is a piece of the text.
+            if !placeholders(value).is_empty() || is_secret_value(name) {
+                let text = self.pieces(field, piece)?;
+                result.push_str(&text);
+                (from, mark) = (to, if next == '&' { mark } else { next });
+                continue;
+            }
             let found = match is_secret(decoded.as_deref().unwrap_or_default(), value) {
                 true => self.reference(if name.is_empty() { field } else { name }, value)?,
                 false => None,
@@ -273,6 +298,20 @@ impl Hiding<'_, '_> {
         }
         Ok(Some((reference, name)))
     }
+}
+
+/// The longest text that is looked through. No declaration that can be used has more.
+const MOST_TEXT: usize = 8 << 10;
+
+/// The defaults of a text's placeholders, with the variables' names.
+fn defaults(text: &str) -> Vec<(&str, &str)> {
+    let inner = |place: std::ops::Range<usize>| text[place.start + 2..place.end - 1].split_once(":-");
+    placeholders(text).into_iter().filter_map(inner).collect()
+}
+
+fn default_problem(name: &str) -> String {
+    let name = if is_secret_value(name) { "…".to_owned() } else { one_line(name, 60) };
+    format!("has a key as the default of `{name}`: `aiw secret set` keeps it in the vault")
 }
 
 /// Whether a value only belongs to a secret: `TOKENIZERS_PARALLELISM=false`, `TOKEN_LIMIT=1000`, `PASSWORD_FILE=/x`.
@@ -372,6 +411,10 @@ mod tests {
             json!({"url": "https://h", "headers": {"Authorization": format!("Bearer {KEY}, ${{USER}}")}}),
             json!({"command": "x", "note": format!("${{USER}}:{KEY}")}),
             json!({"command": "x", "args": ["--pw", KEY]}),
+            json!({"command": "x", "args": [format!("--{KEY}")]}),
+            json!({"url": format!("https://h/${{X}}{KEY}/mcp")}),
+            json!({"url": format!("https://h/mcp?token=${{X}}{KEY}")}),
+            json!({"url": format!("https://h/mcp?{KEY}=1")}),
         ] {
             let (after, new) = hidden(&declaration);
             assert_eq!(new, [KEY], "{declaration}");
@@ -391,8 +434,40 @@ mod tests {
         };
         let default = hide("srv", json!({"command": "x", "env": {"TOKEN": format!("${{TOKEN:-{KEY}}}")}}));
         assert!(default.contains("the default of `TOKEN`") && !default.contains(KEY), "{default}");
+        for declaration in [
+            json!({"command": "x", "env": {"API_KEY": "${P:-9f86d081884c7d659a2feaa0c55ad015}"}}),
+            json!({"command": "x", "env": {"DB_PASSWORD": "${P:-correct-horse-9}"}}),
+            json!({"command": "x", "env": {"A": format!("${{P:-Bearer {KEY}}}")}}),
+            json!({"url": format!("https://h/mcp?k=${{P:-{KEY}}}")}),
+        ] {
+            let said = hide("srv", declaration);
+            assert!(said.contains("the default of `P`") && !said.contains(KEY) && !said.contains("horse"), "{said}");
+        }
+        let long = hide("srv", json!({"command": "x", "args": ["${A},".repeat(100_000)]}));
+        assert!(long.contains("more than 8 KiB"), "{long}");
         let name = hide(KEY, json!({"command": "x"}));
         assert!(name.contains("looks like a key") && !name.contains(KEY), "{name}");
+    }
+
+    #[test]
+    fn a_key_is_never_a_name() {
+        for (arguments, secret) in [
+            (json!([format!("{KEY}=")]), format!("{KEY}=")),
+            (
+                json!(["--storage-key", "k3JhZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo3ODkw=="]),
+                "k3JhZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXo3ODkw==".to_owned(),
+            ),
+        ] {
+            let (after, new) = hidden(&json!({"command": "x", "args": arguments}));
+            assert_eq!(new, [secret], "{after}");
+            assert!(!after.to_string().to_lowercase().contains(&KEY.to_lowercase()), "{after}");
+            assert!(!after.to_string().contains("k3JhZGVm"), "{after}");
+        }
+        let (after, new) = hidden(&json!({"url": "https://h", "headers": {"Authorization": "Bearer correct-horse-9"}}));
+        assert_eq!(
+            (new, &after["headers"]["Authorization"]),
+            (vec!["correct-horse-9".to_owned()], &json!("Bearer ${secret:srv-authorization}"))
+        );
     }
 
     #[test]

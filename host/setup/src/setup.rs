@@ -210,14 +210,14 @@ impl Setup {
         }
         let vault = self.home.vault();
         let names: Vec<SecretName> = plan.new_secrets.iter().map(|(name, _)| name.clone()).collect();
-        self.home.note_pending(&lock, &names)?;
+        self.home.note_pending(&lock, &self.home.mcp_path(), &names)?;
         for (name, secret) in &plan.new_secrets {
             vault.set(&lock, name, secret)?;
         }
         for file in &plan.files {
             write(file)?;
         }
-        self.home.forget_pending(&lock);
+        self.home.forget_pending(&lock, &names);
         for name in &plan.old_secrets {
             // One that is gone already is what was wanted.
             let _ = vault.remove(&lock, name);

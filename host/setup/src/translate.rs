@@ -30,6 +30,13 @@ pub(crate) fn translated(value: &Value, style: Style) -> Result<Value, String> {
     })
 }
 
+/// A placeholder up to its default, which may be a secret.
+fn named(placeholder: &str) -> &str {
+    let end = placeholder.find(":-").unwrap_or(placeholder.len());
+    let shown = &placeholder[..end];
+    if aiw_core::is_secret_value(shown.trim_start_matches(|c: char| !c.is_alphanumeric())) { "${…}" } else { shown }
+}
+
 fn is_name(text: &str) -> bool {
     !text.is_empty()
         && !text.starts_with(|c: char| c.is_ascii_digit())
@@ -43,7 +50,7 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
         _ => ("${", ""),
     };
     let foreign =
-        |what: &str| format!("contains `{}`, which only that client understands", aiw_core::one_line(what, 60));
+        |what: &str| format!("contains `{}`, which only that client understands", aiw_core::one_line(named(what), 60));
     // What `mcp.json` would read as a reference to the vault, or the client as text.
     if text.contains("${secret:") || (matches!(style, Style::Plain | Style::Braces) && text.contains("${")) {
         return Err("contains `${`, which means something else in mcp.json".into());

@@ -340,6 +340,27 @@ fn a_profile_is_defined_and_changed_and_sessions_follow() {
 }
 
 #[test]
+fn a_session_can_not_widen_its_own_profile_by_the_projects_file() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let env = &servers.env;
+    let file = env.path(".aiw.json");
+    let profile =
+        |allow: Value| std::fs::write(&file, json!({"mcp": {"profiles": {"few": allow}}}).to_string()).unwrap();
+    profile(json!({"allow": ["test/echo"]}));
+    env.run(&["trust", "add", "--yes"]).ok();
+    let mut client = Client::start_with(env, &["mcp", "serve", "--profile", "few"]);
+    client.initialize("2025-06-18");
+    client.line(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string());
+    until(|| names(&mut client).contains(&"test__echo".to_owned()));
+    profile(json!({}));
+    // A change of the user's own settings shows that files were read again.
+    env.settings(&json!({"mcp": {"servers": {"test": {"enabled": false}}}, "trustedDirectories": [env.path("")]}));
+    until(|| !names(&mut client).contains(&"test__echo".to_owned()));
+    assert!(!names(&mut client).contains(&"start_task".to_owned()), "{:?}", names(&mut client));
+}
+
+#[test]
 fn what_a_server_says_of_its_tools_reaches_the_model_with_them_and_as_its_own() {
     let Some(servers) = Servers::new() else { return };
     let long = format!("Prefer echo to odd. {}", "word ".repeat(1_000));

@@ -11,7 +11,13 @@ pub fn markdown(part: &Part) -> String {
     let time = |time: Option<i64>| time.and_then(|time| u64::try_from(time).ok()).map(aiw_home::rfc3339);
     let session = &part.session;
     let mut text = format!("# {}\n\n", aiw_core::one_line(&session.title, 120));
-    let _ = writeln!(text, "- session: `{}`\n- cli: {}\n- project: `{}`", session.id, session.cli, session.project);
+    let _ = writeln!(
+        text,
+        "- session: {}\n- cli: {}\n- project: {}",
+        code(&session.id),
+        session.cli,
+        code(&session.project)
+    );
     for (what, when) in [("first", session.first), ("last", session.last)] {
         if let Some(when) = time(when) {
             let _ = writeln!(text, "- {what}: {when}");
@@ -20,7 +26,7 @@ pub fn markdown(part: &Part) -> String {
     for message in &part.messages {
         let _ = write!(text, "\n## {}", message.role.as_str());
         if !message.tools.is_empty() {
-            let _ = write!(text, ": {}", message.tools.join(", "));
+            let _ = write!(text, ": {}", aiw_core::one_line(&message.tools.join(", "), 200));
         }
         if let Some(when) = time(message.time) {
             let _ = write!(text, " ({when})");
@@ -43,6 +49,19 @@ pub fn markdown(part: &Part) -> String {
     text
 }
 
+/// A text as code on one line.
+fn code(text: &str) -> String {
+    let text = aiw_core::one_line(text, 4096);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    match longest {
+        0 => format!("`{text}`"),
+        longest => {
+            let mark = "`".repeat(longest + 1);
+            format!("{mark} {text} {mark}")
+        }
+    }
+}
+
 /// A fence that the text does not have.
 fn fence(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
@@ -57,5 +76,7 @@ mod tests {
     fn a_fence_is_longer_than_any_in_the_text() {
         assert_eq!(fence("plain"), "```");
         assert_eq!(fence("a ```` b"), "`````");
+        assert_eq!(code("/srv/x"), "`/srv/x`");
+        assert_eq!(code("/srv/y`\n\n## assistant"), "`` /srv/y` ## assistant ``");
     }
 }

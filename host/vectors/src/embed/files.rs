@@ -10,7 +10,6 @@ use ort::environment::Environment;
 use sha2::{Digest, Sha256};
 
 use super::error::{ModelError, unreadable};
-use super::prepared::Prepared;
 use super::runtime;
 
 /// The largest model that is read into memory: four times all-MiniLM-L6-v2.
@@ -76,25 +75,6 @@ impl ModelFiles {
             identity.update(bytes_of(self.pinned.get(name)?)?);
         }
         Some(hex(&identity.finalize()))
-    }
-
-    /// Finds out whether the model can be used: reads its files, compares their digests and loads the library, but
-    /// not the model, unless it has to be prepared. Takes some tenths of a second.
-    pub fn state(&self) -> ModelState {
-        let check = || {
-            let weights = self.read(WEIGHTS)?;
-            TOKENIZER.iter().try_for_each(|name| self.read(name).map(drop))?;
-            let environment = self.load_runtime()?;
-            if Prepared::find(self).is_none() {
-                // Without it, loading takes longer.
-                let _ = Prepared::make(self, &environment, &weights);
-            }
-            Ok(())
-        };
-        match check() {
-            Ok(()) => ModelState::Ready,
-            Err(error) => ModelState::Unusable(error),
-        }
     }
 
     /// Loads the library, if it is the pinned one.

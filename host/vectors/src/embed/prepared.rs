@@ -12,7 +12,7 @@ use ort::environment::Environment;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::files::{ModelFiles, WEIGHTS};
+use super::files::{ModelFiles, ModelState, TOKENIZER, WEIGHTS};
 use super::runtime::{caught, is_stopped};
 
 /// The graph without its large weights.
@@ -97,6 +97,27 @@ impl Prepared {
             let _ = fs::remove_dir_all(&new);
         }
         Self::find(files)
+    }
+}
+
+impl ModelFiles {
+    /// Finds out whether the model can be used: reads its files, compares their digests and loads the library, but
+    /// not the model, unless it has to be prepared. Takes some tenths of a second.
+    pub fn state(&self) -> ModelState {
+        let check = || {
+            let weights = self.read(WEIGHTS)?;
+            TOKENIZER.iter().try_for_each(|name| self.read(name).map(drop))?;
+            let environment = self.load_runtime()?;
+            if Prepared::find(self).is_none() {
+                // Without it, loading takes longer.
+                let _ = Prepared::make(self, &environment, &weights);
+            }
+            Ok(())
+        };
+        match check() {
+            Ok(()) => ModelState::Ready,
+            Err(error) => ModelState::Unusable(error),
+        }
     }
 }
 

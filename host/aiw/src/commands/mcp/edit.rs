@@ -210,10 +210,10 @@ fn write(
     let vault = home.vault();
     file.put(name, Some(declaration))?;
     let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
-    home.note_pending(&lock, &names)?;
+    home.note_pending(&lock, &home.mcp_path(), &names)?;
     secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
     file.document().save(&lock)?;
-    home.forget_pending(&lock);
+    home.forget_pending(&lock, &names);
     Ok(known)
 }
 

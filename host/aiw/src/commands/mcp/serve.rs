@@ -36,13 +36,13 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let shared = aiw_routing::Shared::default();
     let meaning = meaning(&home, output);
     let (at, from) = (home.clone(), ground.cwd.clone());
-    let current: ProfileSource =
-        Arc::new(move || profile(args.profile.as_deref(), &at, &from).unwrap_or_else(|_| Profile::nothing()));
+    let name = args.profile;
     let gateway = move || {
+        let current = followed(name.clone(), at.clone(), from.clone());
         let setting = Setting {
             session,
             ground: ground.clone(),
-            profile: current.clone(),
+            profile: current,
             shared: shared.clone(),
             meaning: meaning.clone(),
             toolsets: toolsets.clone(),
@@ -61,6 +61,24 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     }
     aiw_mcp::serve_stdio(Arc::new(gateway())).await;
     Ok(())
+}
+
+/// The profile of a session that begins now, followed from then on. A project's own stays as it was: whoever works in the
+/// project may write its file.
+fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
+    let read = move || profile(name.as_deref(), &home, &cwd).map(|profile| (profile, is_users(name.as_deref(), &home)));
+    let begun = read().map_or_else(|_| Profile::nothing(), |(profile, _)| profile);
+    Arc::new(move || match read() {
+        Ok((profile, true)) => profile,
+        Ok((_, false)) => begun.clone(),
+        Err(_) => Profile::nothing(),
+    })
+}
+
+/// Whether a profile is the user's own.
+fn is_users(name: Option<&str>, home: &Home) -> bool {
+    let known = home.settings().and_then(|settings| settings.mcp());
+    name.is_none_or(|name| known.is_ok_and(|known| known.profiles.contains_key(name)))
 }
 
 /// The profile by name. One that nobody defined would offer everything, so it is an error.
