@@ -72,7 +72,10 @@ pub(crate) fn check_library(path: &Path) -> Result<(), ModelError> {
     let bytes = fs::read(path).map_err(|e| unreadable(path, e))?;
     let has = |mark: &[u8]| memchr::memmem::find(&bytes, mark).is_some();
     if !has(ENTRY) {
-        return Err(ModelError::Runtime { path: path.to_owned(), reason: "it is not ONNX Runtime".to_owned() });
+        return Err(ModelError::Runtime {
+            path: path.to_owned(),
+            reason: "it has no `OrtGetApiBase`, so it is not ONNX Runtime".to_owned(),
+        });
     }
     if COLLECTS.into_iter().any(has) && !(has(OFF.as_bytes()) && is_stopped()) {
         return Err(ModelError::Collects { path: path.to_owned() });
