@@ -6,7 +6,7 @@ use aiw_tests::{Environment, not_run, python};
 use serde_json::json;
 
 use super::launched::codex;
-use super::{add, ended, hits, hook, kept, line};
+use super::{add, ended, hits, hook, indexers, kept, line};
 
 /// Runs SQL on the database, and returns all that is in it afterwards; nothing without python's sqlite3.
 fn sql(env: &Environment, statements: &str) -> Option<String> {
@@ -35,6 +35,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     let env = Environment::cold();
     add(&env, "s-1", &line("s-1", "u1", "user", "before"));
     hook(&env, "s-1");
+    crate::servers::until(|| indexers(&env).is_empty());
     let newer = "PRAGMA user_version = 7; CREATE TABLE moods (mood TEXT); INSERT INTO moods VALUES ('good')";
     let Some(made) = sql(&env, newer) else { return not_run("python3 has no sqlite3") };
     assert!(made.starts_with("(7,)") && made.contains("'good'"), "{made}");
@@ -106,6 +107,18 @@ fn an_older_ones_store_is_brought_up_to_date_by_itself() {
     crate::servers::until(|| hits(&env, "egret")[0]["provider"] == "aiw-gone");
     assert_eq!(env.json(&["history", "stats"])["messages"], 2);
     assert_eq!(env.read("logs/history.log"), "");
+}
+
+#[test]
+fn a_store_that_many_open_first_is_open_for_each() {
+    for _ in 0..100 {
+        let env = Environment::cold();
+        let all: Vec<_> = (0..6).map(|_| env.start(&["history", "stats"])).collect();
+        for one in all {
+            let output = one.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
     let place = path(directory);
     if !place.exists() {
         // An empty file is an empty database. SQLite gives its other files the same mode.
-        let _turn = aiw_home::Turn::acquire(&directory.join(".create.lock"))?;
+        let _turn = turn_to_make(directory)?;
         if !place.exists() {
             aiw_home::replace(&place, b"", aiw_home::Mode::Private)?;
         }
@@ -56,8 +56,13 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
     connection.set_prepared_statement_cache_capacity(64);
     // What a newer aiw made stays as it is.
     refuse_newer(directory, &connection)?;
+    let mode = connection.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0)).map_err(failed)?;
+    if mode != "wal" {
+        // Of two that change the mode at the same time, SQLite fails one at once, whatever its patience.
+        let _turn = turn_to_make(directory)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+    }
     let prepare = || -> rusqlite::Result<()> {
-        connection.pragma_update(None, "journal_mode", "WAL")?;
         // A request is dropped from the queue once its messages are committed, so a commit must survive a power cut.
         connection.pragma_update(None, "synchronous", "FULL")?;
         // A large import changes the same pages again and again: they are written once.
@@ -71,6 +76,11 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
     schema::migrate(&mut connection).map_err(failed)?;
     refuse_newer(directory, &connection)?;
     Ok(Opened { connection })
+}
+
+/// The right to make the database.
+fn turn_to_make(directory: &Path) -> Result<aiw_home::Turn, HistoryError> {
+    Ok(aiw_home::Turn::acquire(&directory.join(".create.lock"))?)
 }
 
 /// An error if a newer aiw made the database, or has changed it since it was opened.
