@@ -9,11 +9,12 @@ use aiw_history::{Session, Sessions, Store};
 use aiw_home::{Home, OWN};
 use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
-use aiw_routing::{Configured, Places, Record, Records, proxied};
+use aiw_routing::{Configured, Places, Record, Records};
 use aiw_tasks::{Scope, State, Task, Tasks};
 use aiw_vectors::{ModelSummary, Models};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
+use crate::commands::mcp::named::find;
 use crate::components::Host;
 
 /// A word, and what it stands for.
@@ -177,25 +178,18 @@ pub fn arguments() -> ArgValueCandidates {
         let at = words.iter().position(|word| word == "call")?;
         let named: Vec<&str> =
             words[at + 1..].iter().map(String::as_str).filter(|word| !word.starts_with('-')).collect();
-        for (server, record) in known_tools()? {
-            for tool in record.iter().flat_map(Record::accepted) {
-                let whole = format!("{}/{}", server.key, tool.name());
-                let is_named = match named[..] {
-                    [word, ..] if word == whole || word == proxied(&server.key, tool.name()) => true,
-                    [one, two, ..] => one == server.key && two == tool.name(),
-                    _ => false,
-                };
-                if is_named {
-                    let schema = tool.value()["inputSchema"].take();
-                    let properties = schema["properties"].as_object().cloned().unwrap_or_default();
-                    let offer = |(name, field): (&String, &serde_json::Value)| {
-                        (format!("{name}="), field["description"].as_str().unwrap_or_default().to_owned())
-                    };
-                    return Some(properties.iter().map(offer).collect());
-                }
-            }
-        }
-        None
+        let known = known_tools()?;
+        let servers: Vec<_> = known.iter().map(|(server, record)| (server.key.as_str(), record.as_ref())).collect();
+        let (first, rest) = named.split_first()?;
+        let found = find(first, &servers)?;
+        let tool = found.tool.or_else(|| rest.first().map(|tool| (*tool).to_owned()))?;
+        let (_, record) = servers.iter().find(|(server, _)| *server == found.server)?;
+        let record = record.as_ref()?;
+        let schema = record.tool(&tool).filter(|tool| record.is_accepted(tool))?.value()["inputSchema"].take();
+        let offer = |(name, field): (&String, &serde_json::Value)| {
+            (format!("{name}="), field["description"].as_str().unwrap_or_default().to_owned())
+        };
+        Some(schema["properties"].as_object()?.iter().map(offer).collect())
     })
 }
 

@@ -137,7 +137,8 @@ impl From<ProviderError> for Failure {
 impl From<aiw_markets::MarketError> for Failure {
     fn from(e: aiw_markets::MarketError) -> Self {
         let unknown = matches!(e, aiw_markets::MarketError::UnknownPlugin { .. });
-        Self { hint: e.hint(), unknown, ..Self::new(e.kind(), e.to_string()) }
+        let declined = matches!(e, aiw_markets::MarketError::Declined);
+        Self { hint: e.hint(), unknown, declined, ..Self::new(e.kind(), e.to_string()) }
     }
 }
 

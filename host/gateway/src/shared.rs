@@ -47,12 +47,13 @@ impl Shared {
     }
 
     pub(crate) async fn dispatch(&self, name: &str, arguments: Arguments, call: Call) -> Result<Answer, CallError> {
-        let profile = self.context.pool.profile();
-        if let Some(entry) = self.table.iter().find(|entry| entry.tool.name() == name && entry.is_allowed(&profile)) {
-            // A large future, and most calls are for servers.
+        let pool = &self.context.pool;
+        // Most calls are for servers, and the profile is copied.
+        let own = self.table.iter().find(|entry| entry.tool.name() == name);
+        if let Some(entry) = own.filter(|entry| entry.is_allowed(&pool.profile())) {
+            // A large future.
             return Box::pin(entry.call(self.context.clone(), arguments, call)).await;
         }
-        let pool = &self.context.pool;
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((server, tool)) = names.get(name) {
             self.context.registry.touch(name, Instant::now());

@@ -43,6 +43,20 @@ pub struct Home {
 /// The end of the name of a directory that is apart from the user's own.
 const ISOLATED: &str = "-isolated";
 
+/// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
+/// goes on alone gets these and no others: none says whose process it is, and none is secret.
+pub const PLACES: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "AIW_HOME",
+    "AIW_RUNTIME_DIR",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+    "GEMINI_CLI_HOME",
+];
+
 /// A variable that names a place.
 fn named_by(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)

@@ -77,10 +77,13 @@ impl Caller {
         let request = Some(context.id.clone());
         let is_modern = context.protocol_version().is_some_and(|version| !version.has_initialize());
         let (info, can) = (context.client_info(), context.client_capabilities());
-        let caller = Self::new(context.peer.clone(), session, request, info, can, is_modern);
-        let meta = if is_modern { serde_json::to_value(&context.meta).ok() } else { None };
-        let log_level = meta.and_then(|meta| meta[LOG_LEVEL].as_str().map(str::to_owned));
-        Self { log_level, ..caller }
+        Self::new(context.peer.clone(), session, request, info, can, is_modern)
+    }
+
+    /// The same client, which gets the log messages that its request asks for.
+    pub(crate) fn logged_by(self, meta: &Map<String, Value>) -> Self {
+        let level = || meta.get(LOG_LEVEL).and_then(Value::as_str).map(str::to_owned);
+        Self { log_level: if self.client.is_modern { level() } else { None }, ..self }
     }
 
     /// Who has finished the handshake.

@@ -39,13 +39,14 @@ impl Handler {
     }
 
     fn call_of(&self, context: &RequestContext<RoleServer>) -> Call {
+        let meta = match serde_json::to_value(&context.meta) {
+            Ok(Value::Object(meta)) => meta,
+            _ => Map::new(),
+        };
         Call {
-            caller: Caller::of(context, self.session.clone()),
+            caller: Caller::of(context, self.session.clone()).logged_by(&meta),
             cancelled: Cancelled::by_tokens(context.ct.clone(), self.session.gone.clone()),
-            meta: match serde_json::to_value(&context.meta) {
-                Ok(Value::Object(meta)) => meta,
-                _ => Map::new(),
-            },
+            meta,
         }
     }
 

@@ -1,6 +1,5 @@
 //! Profiles: which tools a client may see and call.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aiw_home::ProfileSettings;
@@ -85,17 +84,6 @@ impl Profile {
     pub fn of(settings: &ProfileSettings) -> Self {
         let parsed = |patterns: &[String]| patterns.iter().map(|text| Pattern::parse(text)).collect();
         Self { allow: settings.allow.as_deref().map(parsed), deny: parsed(&settings.deny) }
-    }
-
-    /// A profile by name: the user's, or else one of a trusted project. Returns the known names if there is none.
-    pub fn named(
-        name: &str,
-        users: &BTreeMap<String, ProfileSettings>,
-        projects: &BTreeMap<String, ProfileSettings>,
-    ) -> Result<Self, Vec<String>> {
-        let found = users.get(name).or_else(|| projects.get(name));
-        let known = || users.keys().chain(projects.keys().filter(|key| !users.contains_key(*key))).cloned().collect();
-        found.map(Self::of).ok_or_else(known)
     }
 
     /// Whether it allows a tool. `only_reads` says whether the tool declares that it changes nothing.

@@ -13,7 +13,7 @@ pub const PROJECT_FILE: &str = ".mcp.json";
 const MAX_SERVERS: usize = 200;
 
 /// The longest declaration that a user can review. The longest seen has 500 bytes.
-const MAX_DECLARATION: usize = 8 << 10;
+pub(crate) const MAX_DECLARATION: usize = 8 << 10;
 
 /// One declared server that can be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

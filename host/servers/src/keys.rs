@@ -6,6 +6,7 @@ use aiw_core::{EnvName, Secret, SecretName, is_secret, is_secret_name, is_secret
 use aiw_home::{MAX_SECRET_BYTES, Vault};
 use serde_json::{Map, Value};
 
+use crate::declaration::MAX_DECLARATION;
 use crate::secret_names::name_for;
 use crate::{placeholders, secret_reference};
 
@@ -191,8 +192,9 @@ impl Hiding<'_, '_> {
 
     /// A text with references in place of the pieces that look like keys: a command line, a path, a script.
     fn pieces(&mut self, field: &str, text: &str) -> Result<String, String> {
-        if text.len() > MOST_TEXT {
-            return Err(format!("has a `{}` of more than {} KiB", one_line(field, 60), MOST_TEXT >> 10));
+        // No declaration that can be used has more.
+        if text.len() > MAX_DECLARATION {
+            return Err(format!("has a `{}` of more than {} KiB", one_line(field, 60), MAX_DECLARATION >> 10));
         }
         let whole = placeholders(text);
         if let Some((name, _)) = defaults(text).iter().find(|(_, default)| is_secret_value(default)) {
@@ -299,9 +301,6 @@ impl Hiding<'_, '_> {
         Ok(Some((reference, name)))
     }
 }
-
-/// The longest text that is looked through. No declaration that can be used has more.
-const MOST_TEXT: usize = 8 << 10;
 
 /// The defaults of a text's placeholders, with the variables' names.
 fn defaults(text: &str) -> Vec<(&str, &str)> {

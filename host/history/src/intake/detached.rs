@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_core::TaskId;
-use aiw_home::{Home, HomeError, lock_within};
+use aiw_home::{Home, HomeError, PLACES};
 
 use super::exclude::is_off;
-use super::indexer::{Indexer, lock_path, open_lock};
+use super::indexer::{Indexer, is_taken, lock_path};
 use super::log::log;
 use super::meaning::{give_meaning, is_left_undone};
 use super::queue::Queue;
@@ -20,19 +20,6 @@ use crate::{HistoryError, Store};
 /// The words after which `aiw` becomes the indexer.
 const ARGUMENTS: [&str; 2] = ["history", "__index"];
 
-/// The variables of our environment that it gets: where files are. The others may be secret.
-const PASSED: [&str; 9] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "TMPDIR",
-    "AIW_HOME",
-    "AIW_RUNTIME_DIR",
-    "CLAUDE_CONFIG_DIR",
-    "CODEX_HOME",
-    "GEMINI_CLI_HOME",
-];
-
 /// How long a search waits for sessions that hooks asked for.
 const CATCH_UP: Duration = Duration::from_secs(2);
 /// How long it takes an indexer that was started to be at work.
@@ -40,8 +27,8 @@ const BEGINNING: Duration = Duration::from_millis(300);
 
 /// Whether an indexer is at work.
 fn is_at_work(home: &Home) -> bool {
-    // The lock is given back at once: an indexer that finds it taken ends.
-    matches!(open_lock(&lock_path(home)).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
+    // An indexer that finds the lock taken ends.
+    is_taken(&lock_path(home))
 }
 
 impl Indexer {
@@ -60,7 +47,8 @@ impl Indexer {
         }
         let mut command = Command::new(aiw);
         command.args(ARGUMENTS).env_clear().current_dir("/");
-        command.envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        // The others may be secret.
+        command.envs(PLACES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         // A client that ends its hook ends the hook's process group.
         command.process_group(0);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

@@ -243,6 +243,11 @@ pub(crate) fn lock_path(home: &Home) -> PathBuf {
     home.history().join("indexer.lock")
 }
 
+/// Whether another process holds a lock. It is given back at once.
+pub(super) fn is_taken(path: &Path) -> bool {
+    path.exists() && matches!(open_lock(path).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
+}
+
 pub(crate) fn open_lock(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 

@@ -11,7 +11,7 @@ use aiw_vectors::{Embedder, Models};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::indexer::open_lock;
+use super::indexer::{is_taken, open_lock};
 use super::log::log;
 use crate::{HistoryError, Store};
 
@@ -74,8 +74,7 @@ pub fn meaning(home: &Home, store: &Store) -> Result<Option<Meaning>, HistoryErr
 
 /// Whether a process makes vectors now.
 fn is_at_work(home: &Home) -> bool {
-    let path = lock_path(home);
-    path.exists() && matches!(open_lock(&path).and_then(|file| lock_within(file, Duration::ZERO)), Ok(None))
+    is_taken(&lock_path(home))
 }
 
 /// Whether messages lack vectors of the model in use, and nobody makes them: the last indexer may have been ended.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -67,7 +67,8 @@ impl Report {
 /// Takes in transcripts.
 pub struct Intake<'a> {
     store: &'a Store,
-    home: Home,
+    /// See [`Launch::given`].
+    given: Vec<(PathBuf, Launch)>,
     /// The ids of the providers, each with its name.
     providers: Vec<(String, String)>,
     redactor: Arc<Redactor>,
@@ -84,7 +85,7 @@ impl<'a> Intake<'a> {
         let providers = home.providers().map_or_else(|_| Vec::new(), |file| file.providers().to_vec());
         let providers = providers.into_iter().filter_map(|one| Some((one.id?, one.name.to_string()))).collect();
         let private = PrivateTalk::new(places.clone(), home.clone());
-        Ok(Self { store, home: home.clone(), providers, redactor, exclusions: Exclusions::of(home)?, private })
+        Ok(Self { store, given: Launch::given(home), providers, redactor, exclusions: Exclusions::of(home)?, private })
     }
 
     /// What takes secrets out.
@@ -244,7 +245,8 @@ impl<'a> Intake<'a> {
 
     /// How aiw ran the CLI, as far as the place of a transcript or its head tells. Codex names its provider.
     fn launch(&self, root: &Path, head: &Head) -> Launch {
-        let mut launch = Launch::of(&self.home, root);
+        let given = self.given.iter().find(|(path, _)| root.starts_with(path));
+        let mut launch = given.map(|(_, launch)| launch.clone()).unwrap_or_default();
         if let Some(id) = &head.provider {
             let known = self.providers.iter().find(|(known, _)| known == id);
             // One that is gone had a name that nobody knows any more.

@@ -49,14 +49,12 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// How the CLI was run that keeps its sessions in a directory, as far as the directory tells.
-    pub(crate) fn of(home: &Home, root: &Path) -> Self {
-        let is_isolated = Cli::ALL.into_iter().any(|cli| root.starts_with(home.isolated(cli)));
-        let gemini = home.gemini_homes().into_iter().find(|(path, ..)| root.starts_with(path));
-        match gemini {
-            Some((_, provider, isolated)) => Self { provider: Some(provider), isolated },
-            None => Self { provider: None, isolated: is_isolated },
-        }
+    /// The directories that aiw gives to CLIs, each with how the CLI is run that keeps its sessions below it.
+    pub(crate) fn given(home: &Home) -> Vec<(PathBuf, Self)> {
+        let gemini = home.gemini_homes().into_iter();
+        let gemini = gemini.map(|(path, provider, isolated)| (path, Self { provider: Some(provider), isolated }));
+        let isolated = Cli::ALL.into_iter().map(|cli| (home.isolated(cli), Self { provider: None, isolated: true }));
+        gemini.chain(isolated).collect()
     }
 
     /// Whether aiw did not run the CLI, or nothing tells.

@@ -621,21 +621,8 @@ proptest! {
 fn a_text_of_nothing_but_marks_takes_no_time() {
     let redactor = Redactor::new(&[]).unwrap();
     let start = std::time::Instant::now();
-    for mark in [
-        "a",
-        "=ghp_",
-        "=AKIA",
-        "password=",
-        "/xoxb-",
-        "{\\\"password\\\":",
-        "https://a:",
-        "&quot;password&quot;:",
-        "\u{1b}[31mpassword",
-        "eyJ.",
-        "password(",
-        "[\"--password\",",
-        "{\"next_page_token\":\"abc\",\"key\":\"y\"},",
-    ] {
+    let marks: Vec<String> = serde_json::from_str(include_str!("../../benches/redact/marks.json")).unwrap();
+    for mark in marks {
         redactor.redact(&mark.repeat((64 << 10) / mark.len()));
         assert!(start.elapsed() < std::time::Duration::from_secs(120), "{mark}");
     }

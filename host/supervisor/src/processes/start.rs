@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use aiw_core::TaskId;
+use aiw_home::PLACES;
 
 use super::outcome::Supervised;
 use super::table::Processes;
@@ -16,19 +17,6 @@ use crate::program::Program;
 use crate::request::{Answer, Head, StartRequest, check};
 use crate::root::Scope;
 
-/// The variables of our environment that a shim gets: where files are (aiw's own, and those that it reads after the end),
-/// and how to print. None of them says whose process it is, and none is secret.
-const PASSED: [&str; 9] = [
-    "PATH",
-    "HOME",
-    "LANG",
-    "TMPDIR",
-    "AIW_HOME",
-    "AIW_RUNTIME_DIR",
-    "CLAUDE_CONFIG_DIR",
-    "CODEX_HOME",
-    "GEMINI_CLI_HOME",
-];
 /// The maximum length of a shim's answer.
 const ANSWER: u64 = 1 << 20;
 
@@ -110,7 +98,7 @@ fn ask(aiw: &Path, root: u32, id: TaskId, instance: u64, request: &[u8]) -> Resu
         .arg(id.as_str())
         .arg(crate::signal::instance(instance))
         .env_clear()
-        .envs(PASSED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+        .envs(PLACES.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

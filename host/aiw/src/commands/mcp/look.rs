@@ -11,7 +11,7 @@ use aiw_servers::{PROJECT_FILE, Scope, Transport, visible, visible_json};
 use serde_json::{Value, json};
 
 use super::named::{Named, named};
-use super::{chosen, directory, pool, pool_with, serve};
+use super::{chosen, directory, pool, pool_with, profiles};
 use crate::answers::{ServerCheck, ServerEntry, ServerStatus, ServerTool, ShownServer};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -207,7 +207,7 @@ pub async fn status(names: &[String], output: &Output) -> Result<(), Failure> {
 
 /// Lists tools. Those of named servers, and named tools, are shown whole.
 pub async fn tools(names: &[String], profile: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let profile = serve::profile(profile, &Home::find()?, &directory()?)?;
+    let profile = profiles::chosen(profile, &Home::find()?, &directory()?)?;
     let pool = pool_with(profile.clone(), output)?;
     let wanted = names.iter().map(|name| named(name, &pool)).collect::<Result<Vec<_>, _>>()?;
     let known: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();

@@ -6,8 +6,9 @@ mod edit;
 mod http;
 mod login;
 mod look;
-mod named;
+pub mod named;
 mod profile;
+mod profiles;
 mod route;
 mod serve;
 

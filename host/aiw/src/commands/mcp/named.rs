@@ -1,10 +1,10 @@
 //! Tools as people write them: `SERVER/TOOL`, as all lists show them; and `SERVER__TOOL`, as clients do.
 
-use aiw_routing::{Pool, PoolError, Status, proxied};
+use aiw_routing::{Pool, PoolError, Record, proxied};
 
 /// A server, and one of its tools if one is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Named {
+pub struct Named {
     pub server: String,
     pub tool: Option<String>,
 }
@@ -12,14 +12,16 @@ pub(super) struct Named {
 /// What a word names. A server's whole name counts first, since it may have a `/` or `__` in it.
 pub(super) fn named(word: &str, pool: &Pool) -> Result<Named, PoolError> {
     let statuses = pool.status();
-    find(word, &statuses).ok_or_else(|| PoolError::NoServer {
+    let servers = statuses.iter().map(|status| (status.name.as_str(), status.record.as_deref())).collect::<Vec<_>>();
+    find(word, &servers).ok_or_else(|| PoolError::NoServer {
         name: word.split('/').next().unwrap_or(word).to_owned(),
-        known: statuses.into_iter().map(|status| status.name).collect(),
+        known: servers.iter().map(|(server, _)| (*server).to_owned()).collect(),
     })
 }
 
-fn find(word: &str, statuses: &[Status]) -> Option<Named> {
-    let is_server = |name: &str| statuses.iter().any(|status| status.name == name);
+/// The same among servers and what is known of them.
+pub fn find(word: &str, servers: &[(&str, Option<&Record>)]) -> Option<Named> {
+    let is_server = |name: &str| servers.iter().any(|(server, _)| *server == name);
     let of = |server: &str, tool: &str| Named { server: server.to_owned(), tool: Some(tool.to_owned()) };
     if is_server(word) {
         return Some(Named { server: word.to_owned(), tool: None });
@@ -30,10 +32,9 @@ fn find(word: &str, statuses: &[Status]) -> Option<Named> {
         return Some(of(server, tool));
     }
     // A name with a digest is in what is known of the tools.
-    let known = statuses.iter().find_map(|status| {
-        let tools = &status.record.as_ref()?.tools;
-        let tool = tools.iter().find(|tool| proxied(&status.name, tool.name()) == word)?;
-        Some(of(&status.name, tool.name()))
+    let known = servers.iter().find_map(|(server, record)| {
+        let tool = record.as_ref()?.tools.iter().find(|tool| proxied(server, tool.name()) == word)?;
+        Some(of(server, tool.name()))
     });
     known.or_else(|| {
         let (server, tool) = split("__").find(|(server, tool)| is_server(server) && !tool.is_empty())?;

@@ -1,12 +1,11 @@
 //! `aiw mcp profile …`
 
-use std::collections::BTreeMap;
-
-use aiw_core::{ErrorKind, one_line, quoted, quoted_list, shell_word};
-use aiw_home::{Home, ProfileSettings, TrustedProject, user_home};
-use aiw_routing::{Pattern, Profile};
+use aiw_core::{ErrorKind, one_line, quoted, shell_word};
+use aiw_home::{Home, ProfileSettings};
+use aiw_routing::Pattern;
 use serde_json::json;
 
+use super::profiles::{Known, find, profiles};
 use super::{directory, look, pool};
 use crate::answers::ShownProfile;
 use crate::cli::mcp::{McpPatterns, McpProfileCommand};
@@ -22,7 +21,7 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
         McpProfileCommand::Show { name } => show(&name, output).await,
         McpProfileCommand::Add { name, patterns } => {
             check_name(&name)?;
-            if profiles()?.iter().any(|known| known.name == name && known.scope == SETTINGS) {
+            if profiles(&Home::find()?, &directory()?)?.iter().any(|known| known.name == name && known.is_users()) {
                 let failure = Failure::user(format!("there is a profile `{name}` already"));
                 return Err(failure.with_hint(format!("`aiw mcp profile edit {}` changes it", shell_word(&name))));
             }
@@ -37,7 +36,7 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
         }
         McpProfileCommand::Edit { name, patterns, without } => {
             let before = known(&name)?;
-            if before.scope != SETTINGS {
+            if !before.is_users() {
                 return Err(of_project(&name));
             }
             if patterns.allow.is_empty() && patterns.deny.is_empty() && without.is_empty() {
@@ -52,41 +51,8 @@ pub async fn run(command: McpProfileCommand, output: &Output) -> Result<(), Fail
     }
 }
 
-const SETTINGS: &str = "settings";
-
-/// A profile, and which file defines it.
-struct Known {
-    name: String,
-    scope: &'static str,
-    profile: ProfileSettings,
-}
-
-/// The profiles that count here: the user's, and those of a trusted project.
-fn profiles() -> Result<Vec<Known>, Failure> {
-    let home = Home::find()?;
-    let settings = home.settings()?;
-    let project = TrustedProject::find(&directory()?, user_home().as_deref(), &settings.trust())?.trusted();
-    let mut all = BTreeMap::new();
-    for (name, profile) in project.iter().flat_map(|project| project.profiles()) {
-        all.insert(name.clone(), Known { name: name.clone(), scope: "project", profile: profile.clone() });
-    }
-    for (name, profile) in settings.mcp()?.profiles {
-        all.insert(name.clone(), Known { name, scope: SETTINGS, profile });
-    }
-    Ok(all.into_values().collect())
-}
-
 fn known(name: &str) -> Result<Known, Failure> {
-    let mut all = profiles()?;
-    if let Some(at) = all.iter().position(|known| known.name == name) {
-        return Ok(all.swap_remove(at));
-    }
-    let names: Vec<&str> = all.iter().map(|known| known.name.as_str()).collect();
-    let failure = Failure::user(format!("there is no profile {}", quoted(name)));
-    Err(failure.with_hint(match names.is_empty() {
-        true => "`aiw mcp profile add` defines one".to_owned(),
-        false => format!("the profiles are {}", quoted_list(&names)),
-    }))
+    find(name, &Home::find()?, &directory()?, ErrorKind::User)
 }
 
 fn of_project(name: &str) -> Failure {
@@ -147,7 +113,7 @@ fn save(name: &str, profile: Option<&ProfileSettings>) -> Result<(), Failure> {
 
 fn remove(names: &[String], output: &Output) -> Result<(), Failure> {
     for name in names {
-        if known(name)?.scope != SETTINGS {
+        if !known(name)?.is_users() {
             return Err(of_project(name));
         }
     }
@@ -178,7 +144,7 @@ async fn tools(output: &Output) -> Result<Vec<Tool>, Failure> {
 }
 
 fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
-    let profile = Profile::of(&known.profile);
+    let profile = known.profile();
     let allowed = tools.iter().filter(|(server, tool, reads)| profile.allows(server, tool, *reads));
     let patterns = known.profile.allow.iter().flatten().chain(&known.profile.deny);
     let is_idle = |text: &&String| {
@@ -196,7 +162,7 @@ fn shown(known: &Known, tools: &[Tool]) -> ShownProfile {
 }
 
 async fn list(output: &Output) -> Result<(), Failure> {
-    let all = profiles()?;
+    let all = profiles(&Home::find()?, &directory()?)?;
     let tools = if all.is_empty() { Vec::new() } else { tools(output).await? };
     let all: Vec<ShownProfile> = all.iter().map(|known| shown(known, &tools)).collect();
     let list = |patterns: &[String]| patterns.iter().map(|p| one_line(p, 60)).collect::<Vec<_>>().join(" ");

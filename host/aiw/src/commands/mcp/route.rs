@@ -8,7 +8,7 @@ use aiw_routing::{Definition, Finder, Match, Status, proxied};
 use aiw_servers::visible;
 use serde_json::{Value, json};
 
-use super::{directory, look, pool_with, serve};
+use super::{directory, look, pool_with, profiles, serve};
 use crate::answers::FoundTool;
 use crate::cli::mcp::McpRouteArgs;
 use crate::failure::Failure;
@@ -21,7 +21,7 @@ const MODEL: Duration = Duration::from_millis(300);
 /// Shows what `intelligent_route` gives a model.
 pub async fn route(args: McpRouteArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
-    let pool = pool_with(serve::profile(args.profile.as_deref(), &home, &directory()?)?, output)?;
+    let pool = pool_with(profiles::chosen(args.profile.as_deref(), &home, &directory()?)?, output)?;
     let names: Vec<String> = pool.status().into_iter().map(|status| status.name).collect();
     look::learn(&pool, &names, output).await;
     let finder = Finder::new(&home, serve::meaning(&home, output));

@@ -1,17 +1,17 @@
 //! `aiw mcp serve`
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use aiw_core::{ErrorKind, one_line};
+use aiw_core::ErrorKind;
 use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
-use aiw_home::{Home, TrustedProject, user_home};
+use aiw_home::Home;
 use aiw_launch::Launcher;
 use aiw_routing::{Ground, Meaning, Profile, ProfileSource};
 use aiw_vectors::Models;
 
-use super::http;
+use super::{http, profiles};
 use crate::cli::mcp::{McpServeArgs, REGISTER};
 use crate::executable::own_executable;
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
-    profile(args.profile.as_deref(), &home, &cwd)?;
+    profiles::chosen(args.profile.as_deref(), &home, &cwd)?;
     let session = aiw_launch::session();
     let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
     let shared = aiw_routing::Shared::default();
@@ -66,34 +66,13 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
 /// The profile of a session that begins now, followed from then on. A project's own stays as it was: whoever works in the
 /// project may write its file.
 fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
-    let read = move || profile(name.as_deref(), &home, &cwd).map(|profile| (profile, is_users(name.as_deref(), &home)));
-    let begun = read().map_or_else(|_| Profile::nothing(), |(profile, _)| profile);
+    let Some(name) = name else { return Arc::new(Profile::everything) };
+    let read = move || profiles::find(&name, &home, &cwd, ErrorKind::Config);
+    let begun = read().map_or_else(|_| Profile::nothing(), |known| known.profile());
     Arc::new(move || match read() {
-        Ok((profile, true)) => profile,
-        Ok((_, false)) => begun.clone(),
+        Ok(known) if known.is_users() => known.profile(),
+        Ok(_) => begun.clone(),
         Err(_) => Profile::nothing(),
-    })
-}
-
-/// Whether a profile is the user's own.
-fn is_users(name: Option<&str>, home: &Home) -> bool {
-    let known = home.settings().and_then(|settings| settings.mcp());
-    name.is_none_or(|name| known.is_ok_and(|known| known.profiles.contains_key(name)))
-}
-
-/// The profile by name. One that nobody defined would offer everything, so it is an error.
-pub(super) fn profile(name: Option<&str>, home: &Home, cwd: &Path) -> Result<Profile, Failure> {
-    let Some(name) = name else { return Ok(Profile::everything()) };
-    let settings = home.settings()?;
-    let project = TrustedProject::find(cwd, user_home().as_deref(), &settings.trust())?.trusted();
-    let projects = project.map(|project| project.profiles().clone()).unwrap_or_default();
-    Profile::named(name, &settings.mcp()?.profiles, &projects).map_err(|known| {
-        let failure = Failure::new(ErrorKind::Config, format!("there is no profile `{}`", one_line(name, 60)));
-        failure.with_hint(if known.is_empty() {
-            format!("define it as `mcp.profiles.{name}` in `{}`", home.settings_path().display())
-        } else {
-            format!("the profiles are: {}", known.join(", "))
-        })
     })
 }
 
