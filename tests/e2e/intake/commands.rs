@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use aiw_tests::{Environment, FakeClis};
 use serde_json::{Value, json};
 
-use super::{add, ended, hits, hook, kept, line, transcript};
+use super::{add, ended, hits, hook, indexers, kept, line, transcript};
 use crate::mcp::Client;
 use crate::terminal::Terminal;
 
@@ -28,6 +28,16 @@ fn a_session_is_found_after_its_hook_and_once_after_many() {
     hook(&env, "s-1");
     assert_eq!(kept(&env, "s-1").into_values().collect::<Vec<_>>(), [1, 1, 1]);
     assert_eq!(env.read("logs/history.log"), "");
+}
+
+#[test]
+fn what_a_cli_writes_after_its_hook_is_found() {
+    let env = Environment::new();
+    add(&env, "s-1", &line("s-1", "u1", "user", "Why does the heron parser fail?"));
+    env.run_with_input(&["hooks", "handle"], ended(&env, "s-1")).ok();
+    crate::servers::until(|| kept(&env, "s-1").len() == 1);
+    add(&env, "s-1", &line("s-1", "a1", "assistant", "It reads past the end."));
+    crate::servers::until(|| kept(&env, "s-1").len() == 2);
 }
 
 #[test]
@@ -113,6 +123,8 @@ fn a_damaged_history_is_made_anew_by_whoever_searches() {
     let env = Environment::new();
     add(&env, "s-1", &line("s-1", "u1", "user", "A heron."));
     hook(&env, "s-1");
+    // One that has the database open could mend it.
+    crate::servers::until(|| indexers(&env).is_empty());
     let database = env.home().join("history/history.db");
     let mut bytes = fs::read(&database).unwrap();
     bytes[..100].fill(b'x');

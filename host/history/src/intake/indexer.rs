@@ -10,7 +10,7 @@ use aiw_home::{Home, HomeError, lock_within};
 use super::exclude::Exclusions;
 use super::import::{self, Found, Import};
 use super::launched;
-use super::queue::Queue;
+use super::queue::{Queue, Request};
 use super::renew::renew;
 use super::running;
 use super::take::{Intake, Report};
@@ -20,6 +20,9 @@ use crate::{Cli, HistoryError, Store};
 /// How long those who were told to wait for the indexer do.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How long after its hook a CLI may still write the last of a session.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Indexes transcripts of a home, one process at a time.
 pub struct Indexer {
     home: Home,
@@ -27,6 +30,30 @@ pub struct Indexer {
     values: Vec<String>,
     /// How aiw ran the CLIs of sessions.
     launches: HashMap<String, Launch>,
+}
+
+/// What was done for requests.
+#[derive(Default)]
+struct Done {
+    /// The requests that can't be removed.
+    stuck: BTreeSet<PathBuf>,
+    /// The transcripts that were read.
+    read: BTreeMap<PathBuf, Request>,
+}
+
+impl Done {
+    /// The requests for transcripts that have changed since they were read.
+    fn changed(&mut self, store: &Store) -> Result<Vec<Request>, HistoryError> {
+        let mut changed = Vec::new();
+        for (path, request) in std::mem::take(&mut self.read) {
+            let read = store.progress(&path)?.map(|progress| progress.size);
+            let size = std::fs::symlink_metadata(&path).map(|meta| meta.len()).ok();
+            if size.is_some() && size != read {
+                changed.push(request);
+            }
+        }
+        Ok(changed)
+    }
 }
 
 /// The right to index, held while it lives.
@@ -83,7 +110,8 @@ impl Indexer {
     pub fn run(&self, places: &Places, wait: bool) -> Result<Report, HistoryError> {
         let queue = Queue::of(&self.home);
         let mut report = Report::default();
-        let mut stuck = BTreeSet::new();
+        let mut done = Done::default();
+        let mut may_wait = !wait;
         loop {
             let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(Duration::ZERO)? };
             let Some(turn) = turn else { return Ok(report) };
@@ -92,12 +120,20 @@ impl Indexer {
             let store = self.store()?;
             self.rebuild(&store, places, &mut report)?;
             let mut intake = self.intake(&store, places)?;
-            drain(&queue, places, &store, &mut intake, &mut stuck, &mut report)?;
+            drain(&queue, places, &store, &mut intake, &mut done, &mut report)?;
             self.settle(places, &store, &mut intake, &mut report)?;
             drop(turn);
             // A hook that came since found the lock taken, and started nothing.
-            if queue.waiting(&places.claude).iter().all(|(file, _)| stuck.contains(file)) {
+            if queue.waiting(&places.claude).iter().any(|(file, _)| !done.stuck.contains(file)) {
+                continue;
+            }
+            if !std::mem::take(&mut may_wait) || done.read.is_empty() {
                 return Ok(report);
+            }
+            drop(intake);
+            std::thread::sleep(LAST_WORDS);
+            for request in done.changed(&store)? {
+                queue.add(&request)?;
             }
         }
     }
@@ -153,7 +189,7 @@ impl Indexer {
         intake: &mut Intake<'_>,
         report: &mut Report,
     ) -> Result<(), HistoryError> {
-        drain(&Queue::of(&self.home), places, store, intake, &mut BTreeSet::new(), report)?;
+        drain(&Queue::of(&self.home), places, store, intake, &mut Done::default(), report)?;
         self.settle(places, store, intake, report)
     }
 
@@ -181,12 +217,12 @@ fn drain(
     places: &Places,
     store: &Store,
     intake: &mut Intake<'_>,
-    stuck: &mut BTreeSet<PathBuf>,
+    done: &mut Done,
     report: &mut Report,
 ) -> Result<(), HistoryError> {
     loop {
         let waiting: Vec<_> =
-            queue.waiting(&places.claude).into_iter().filter(|(file, _)| !stuck.contains(file)).collect();
+            queue.waiting(&places.claude).into_iter().filter(|(file, _)| !done.stuck.contains(file)).collect();
         if waiting.is_empty() {
             return Ok(());
         }
@@ -211,6 +247,8 @@ fn drain(
         for ((cli, root, path), (files, launch)) in wanted {
             // Claude Code names a transcript after its session.
             let session = readers::stem(&path).to_owned();
+            let request = Request { cli, root: root.clone(), path: Some(path.clone()), refused: None, provider: None };
+            done.read.insert(root.join(&path), request);
             for path in with_subagents(readers::of(cli), &root, path) {
                 report.add(super::take::take_one(intake, cli, &root, &path)?);
             }
@@ -220,7 +258,7 @@ fn drain(
             for file in files {
                 // A request that can't be removed would be carried out for ever.
                 if queue.done(&file).is_err() {
-                    stuck.insert(file);
+                    done.stuck.insert(file);
                 }
             }
         }
