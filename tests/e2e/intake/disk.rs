@@ -133,6 +133,8 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
         for session in ["s-1", "s-2"] {
             assert_eq!(kept(&env, session).into_values().collect::<Vec<_>>(), [1], "{trouble}: {session}");
         }
+        // The indexer of the first hook looks once more.
+        crate::servers::until(|| indexers(&env).is_empty());
         // Without another hook, an import or a search sees it.
         add(&env, "s-1", &line("s-1", "s-1-v", "user", "said later"));
         with_trouble(&disk, &env, "s-1", trouble, false);
@@ -147,6 +149,7 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
             assert!(start.elapsed() < HANGS, "{trouble}");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        crate::servers::until(|| indexers(&env).is_empty());
         add(&env, "s-1", &line("s-1", "s-1-w", "user", "said at last"));
         with_trouble(&disk, &env, "s-1", trouble, false);
         let elsewhere = env.path("nothing.jsonl");
