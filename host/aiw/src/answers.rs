@@ -2,14 +2,14 @@
 //!
 //! `cargo xtask docs` writes their fields into `docs/json.md`.
 
-use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
-use aiw_core::CliKind;
-use aiw_history::{Launch, Meaning};
-use aiw_launch::{LogLine, Past, Resume, Resumes, TaskSummary, WaitedTask};
+use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
+use aiw_app::models::ModelStatus;
+use aiw_app::queries::resume;
+use aiw_history::Meaning;
+use aiw_launch::{LogLine, Resumes, TaskSummary, WaitedTask};
 use aiw_markets::{InstalledSummary, MarketSummary, RemovedPlugin, SwitchedPlugin, UpdatedMarket, UpdatedSummary};
 use aiw_providers::{RemovedProvider, RemovedSecret};
 use aiw_setup::{ClientSummary, HookStatus, HookSummary};
-use aiw_vectors::ModelStatus;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -575,12 +575,6 @@ impl HistorySession {
             problem: resume.problem,
         }
     }
-}
-
-/// What goes on with a session.
-pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
-    let Launch { provider, isolated } = launch;
-    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
 }
 
 /// `aiw history sessions`

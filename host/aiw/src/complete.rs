@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use aiw_components::Known;
+use aiw_app::ClientSession;
+use aiw_app::extensions::Known;
+use aiw_app::models::{ModelSummary, Models};
 use aiw_core::one_line;
 use aiw_history::{Session, Sessions, Store};
 use aiw_home::{Home, OWN};
@@ -11,11 +13,10 @@ use aiw_launch::{Listed, Roles};
 use aiw_markets::{Query, Quiet};
 use aiw_routing::{Configured, Places, Record, Records};
 use aiw_tasks::{Scope, State, Task, Tasks};
-use aiw_vectors::{ModelSummary, Models};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
 use crate::commands::mcp::named::find;
-use crate::components::Host;
+use crate::components::app;
 
 /// A word, and what it stands for.
 type Offer = (String, String);
@@ -102,16 +103,16 @@ pub fn roles() -> ArgValueCandidates {
     })
 }
 
-/// The host over a home that is there.
-fn host() -> Option<Host> {
+/// The client over a home that is there.
+fn client() -> Option<Arc<ClientSession>> {
     Home::find().ok().filter(|home| home.root().is_dir())?;
-    Host::open_with(Arc::new(Quiet)).ok()
+    ClientSession::here(app(Arc::new(Quiet)).ok()?).ok()
 }
 
 /// Ids of installed plugins.
 pub fn installed_plugins() -> ArgValueCandidates {
     candidates(|| {
-        let installed = host()?.markets.installed().ok()?;
+        let installed = client()?.markets().ok()?.installed().ok()?;
         Some(installed.into_iter().map(|(id, _)| (id.to_string(), String::new())).collect())
     })
 }
@@ -119,7 +120,7 @@ pub fn installed_plugins() -> ArgValueCandidates {
 /// Ids of plugins that the marketplaces offer.
 pub fn available_plugins() -> ArgValueCandidates {
     candidates(|| {
-        let found = host()?.markets.search(&Query { all: true, ..Query::default() }).ok()?;
+        let found = client()?.markets().ok()?.search(&Query { all: true, ..Query::default() }).ok()?;
         let offer = |found: &aiw_markets::Found| {
             Some((found.id()?.to_string(), found.listed.description().unwrap_or_default()))
         };
@@ -221,7 +222,7 @@ pub fn marketplaces() -> ArgValueCandidates {
 }
 
 fn extension_offers(wanted: fn(&Known) -> bool) -> Option<Vec<Offer>> {
-    let known = host()?.library.list().ok()?;
+    let known = client()?.library().ok()?.list().ok()?;
     let label = |known: &Known| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
     Some(known.iter().filter(|known| wanted(known)).map(|known| (known.id.to_string(), label(known))).collect())
 }

@@ -1,21 +1,13 @@
-//! The components inside the binary, and what components are given.
+//! The components inside the binary, and the application over them.
 
 use std::sync::Arc;
 
-use aiw_components::{Bundled, Library};
+use aiw_app::{App, Bundled, ClientSession};
 use aiw_extensions::World;
-use aiw_home::{Home, HomeError};
-use aiw_markets::{Markets, Observer};
-use aiw_net::{Client, Trees};
-use aiw_wasm::OnCompile;
-use aiw_wasm::capabilities::{Capabilities, SettingsSource, SystemClock};
+use aiw_home::Home;
+use aiw_markets::Observer;
 
-use crate::component_mcp::ComponentMcp;
-use crate::component_meaning::{ComponentModel, ComponentVectors};
-use crate::component_tasks::ComponentTasks;
-use crate::executable::own_executable;
 use crate::failure::Failure;
-use crate::logs::FileLog;
 use crate::output::Output;
 
 /// Read when they are asked for: most commands need one, or none.
@@ -37,66 +29,14 @@ const fn provider(id: &'static str, bytes: &'static [u8]) -> Bundled {
     Bundled { id, world: World::Provider, bytes }
 }
 
-/// Reads settings.json when a component asks.
-struct HomeSettings(Home);
-
-impl SettingsSource for HomeSettings {
-    fn get(&self, component: &str, key: &str) -> Option<String> {
-        self.0.settings().ok()?.source(component).get(key)
-    }
+/// The application over the user's home.
+pub fn app(observer: Arc<dyn Observer>) -> Result<Arc<App>, Failure> {
+    Ok(App::open(Home::find()?, &BUNDLED, observer))
 }
 
-/// What every command works with.
-pub struct Host {
-    pub home: Home,
-    pub library: Arc<Library>,
-    pub client: Client,
-    pub markets: Markets,
-}
-
-impl Host {
-    /// Wires the rooms together over the user's home.
-    pub fn open(output: &Output) -> Result<Self, Failure> {
-        Self::open_with(output.observer())
-    }
-
-    /// The same, with another listener for progress.
-    pub fn open_with(observer: Arc<dyn Observer>) -> Result<Self, Failure> {
-        let home = Home::find()?;
-        if home.root().is_file() {
-            let problem = "is a file where the home directory should be".into();
-            return Err(HomeError::Invalid { path: home.root().to_owned(), problem }.into());
-        }
-        home.recover()?;
-        let client = Client::new()?;
-        let progress = observer.clone();
-        let trees = Trees::new(client.clone(), home.cache("git")).on_progress(Arc::new(move |p| {
-            progress.progress("receiving objects", p.received_objects, p.total_objects);
-        }));
-        let capabilities = Capabilities {
-            http: Arc::new(client.clone()),
-            trees: Arc::new(trees.clone()),
-            clock: Arc::new(SystemClock),
-            log: Arc::new(FileLog::new(&home)),
-            settings: Arc::new(HomeSettings(home.clone())),
-            tasks: Arc::new(ComponentTasks(home.clone())),
-            embeddings: Arc::new(ComponentModel::new(home.clone())),
-            vectors: Arc::new(ComponentVectors::new(home.clone())),
-            mcp: Arc::new(ComponentMcp::new(home.clone(), client.clone())),
-            home: home.clone(),
-        };
-        let library = Library::new(home.clone(), &BUNDLED, capabilities)
-            .compile_with(own_executable()?)
-            .on_compile(compile_progress(observer.clone()));
-        let library = Arc::new(library);
-        let markets = Markets::new(home.clone(), library.clone(), client.clone(), trees, observer);
-        Ok(Self { home, library, client, markets })
-    }
-}
-
-/// Shows which component is compiling. One with a JavaScript engine takes up to a minute.
-pub fn compile_progress(observer: Arc<dyn Observer>) -> Arc<OnCompile> {
-    Arc::new(move |id, time| observer.progress(&format!("compiling {id}: {} s", time.as_secs()), 0, 0))
+/// The client that this command is.
+pub fn session(output: &Output) -> Result<Arc<ClientSession>, Failure> {
+    Ok(ClientSession::here(app(output.observer())?)?)
 }
 
 #[cfg(test)]

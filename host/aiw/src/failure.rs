@@ -1,5 +1,6 @@
 //! What went wrong, as the command line says it: one line, a hint, an exit code.
 
+use aiw_app::AppError;
 use aiw_core::ErrorKind;
 use aiw_providers::{AskError, ProviderError};
 use serde_json::{Value, json};
@@ -112,8 +113,8 @@ from!(
     aiw_routing::PoolError,
     aiw_setup::SetupError,
     aiw_tasks::TaskError,
-    aiw_components::LibraryError,
-    aiw_vectors::ModelsError
+    aiw_app::extensions::LibraryError,
+    aiw_app::models::ModelsError
 );
 
 impl From<aiw_launch::LaunchError> for Failure {
@@ -142,15 +143,24 @@ impl From<aiw_markets::MarketError> for Failure {
     }
 }
 
-impl From<aiw_net::NetError> for Failure {
-    fn from(e: aiw_net::NetError) -> Self {
+impl From<aiw_app::extensions::CallError> for Failure {
+    fn from(e: aiw_app::extensions::CallError) -> Self {
         Self::new(e.kind(), e.to_string())
     }
 }
 
-impl From<aiw_wasm::CallError> for Failure {
-    fn from(e: aiw_wasm::CallError) -> Self {
-        Self::new(e.kind(), e.to_string())
+impl From<aiw_app::NoExecutable> for Failure {
+    fn from(e: aiw_app::NoExecutable) -> Self {
+        AppError::from(e).into()
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(e: AppError) -> Self {
+        match e {
+            AppError::Launch(e) => e.into(),
+            e => Self { hint: e.hint(), ..Self::new(e.kind(), e.to_string()) },
+        }
     }
 }
 

@@ -4,18 +4,11 @@ mod answers;
 mod cli;
 mod commands;
 mod complete;
-mod component_mcp;
-mod component_meaning;
-mod component_tasks;
 mod components;
-mod downloads;
-mod executable;
 mod failure;
-mod logs;
 mod output;
 mod runtime;
 mod schema;
-mod starter;
 mod terminal;
 
 use std::process::ExitCode;
@@ -34,11 +27,13 @@ use crate::output::Output;
 fn main() -> ExitCode {
     // A task's supervisor: fifty of them run at once, so nothing else is set up for one.
     if std::env::args_os().nth(1).is_some_and(|a| a == "shim") {
-        return aiw_tasks::shim_main(std::env::args_os(), aiw_launch::interpreter, commands::hooks::take_in_after_task);
+        let interpreter =
+            |labels: &_| aiw_tasks::interpreter(labels, aiw_launch::interpreter, aiw_app::runs::named_session);
+        return aiw_tasks::shim_main(std::env::args_os(), interpreter, commands::hooks::take_in_after_task);
     }
     // A component of somebody else's, compiled in a process that is ended where it takes too much.
-    if std::env::args_os().nth(1).is_some_and(|a| a == aiw_wasm::COMPILE_ARGUMENT) {
-        return aiw_wasm::compile_main();
+    if std::env::args_os().nth(1).is_some_and(|a| a == aiw_app::extensions::COMPILE_ARGUMENT) {
+        return aiw_app::extensions::compile_main();
     }
     // A shell that completes a command line: nothing else may be printed.
     if std::env::var_os(commands::general::COMPLETE).is_some() {
@@ -53,7 +48,7 @@ fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     // The library that runs models tells its maker about them otherwise.
-    aiw_vectors::stop_collection();
+    aiw_app::models::stop_collection();
     // A client waits for it, so nothing else is set up either.
     let words: Vec<_> = std::env::args_os().skip(1).take(3).collect();
     if commands::hooks::is_handle(&words) {

@@ -14,10 +14,7 @@ use crate::output::Output;
 /// Does a command's work, until it is done or a signal ends it.
 pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     // One thread is enough: guests yield every tick, git works on the blocking pool.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
+    let runtime = blocking()?;
     end_what_does_not_wait(output.is_json());
     let asked = Cell::new(None);
     let result = runtime.block_on(async {
@@ -31,6 +28,12 @@ pub fn run(output: &Output, work: impl Future<Output = Result<(), Failure>>) -> 
     // A thread that still reads the terminal must not hold the process.
     runtime.shutdown_background();
     result
+}
+
+/// A runtime for commands that do most of their work without one.
+pub fn blocking() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))
 }
 
 /// How long a command that finishes its work first may take for that.

@@ -51,14 +51,19 @@ pub fn compiled_code(home: &Home) -> Option<PathBuf> {
     home.make_dir(&dir).ok().map(|()| dir)
 }
 
-/// All components of a home.
+/// All components of a home, as one caller may use them.
 pub struct Library {
     pub(crate) home: Home,
-    bundled: Vec<(Bundled, OnceLock<About>)>,
     capabilities: Capabilities,
+    shared: Arc<Shared>,
+}
+
+/// What all callers of a library share.
+struct Shared {
+    bundled: Vec<(Bundled, OnceLock<About>)>,
     engine: OnceLock<Engine>,
-    compiler: Option<PathBuf>,
-    on_compile: Option<Arc<OnCompile>>,
+    compiler: OnceLock<PathBuf>,
+    on_compile: OnceLock<Arc<OnCompile>>,
     /// By digest. A component that is being compiled delays only those who wait for it.
     loaded: Mutex<BTreeMap<String, Arc<OnceCell<Arc<Component>>>>>,
 }
@@ -67,38 +72,53 @@ impl Library {
     /// The library of a home, with the components that are part of the binary.
     pub fn new(home: Home, bundled: &[Bundled], capabilities: Capabilities) -> Self {
         let bundled = bundled.iter().map(|component| (*component, OnceLock::new())).collect();
-        let (engine, loaded) = (OnceLock::new(), Mutex::new(BTreeMap::new()));
-        Self { home, bundled, capabilities, engine, compiler: None, on_compile: None, loaded }
+        let shared = Shared {
+            bundled,
+            engine: OnceLock::new(),
+            compiler: OnceLock::new(),
+            on_compile: OnceLock::new(),
+            loaded: Mutex::default(),
+        };
+        Self { home, capabilities, shared: Arc::new(shared) }
+    }
+
+    /// Returns the same library for a caller whose components reach something else. A component is loaded once for all
+    /// callers.
+    #[must_use]
+    pub fn reaching(&self, capabilities: Capabilities) -> Self {
+        Self { home: self.home.clone(), capabilities, shared: self.shared.clone() }
     }
 
     /// Compiles third-party components in separate processes; see [`Engine::compile_with`].
     #[must_use]
     pub fn compile_with(self, program: PathBuf) -> Self {
-        Self { compiler: Some(program), ..self }
+        let _ = self.shared.compiler.set(program);
+        self
     }
 
     /// Reports components that take long to compile; see [`Engine::on_compile`].
     #[must_use]
     pub fn on_compile(self, on_compile: Arc<OnCompile>) -> Self {
-        Self { on_compile: Some(on_compile), ..self }
+        let _ = self.shared.on_compile.set(on_compile);
+        self
     }
 
     fn bundled(&self, id: &str) -> Option<&(Bundled, OnceLock<About>)> {
-        self.bundled.iter().find(|(component, _)| component.id == id)
+        self.shared.bundled.iter().find(|(component, _)| component.id == id)
     }
 
     fn engine(&self) -> Result<Engine, LoadError> {
-        if let Some(engine) = self.engine.get() {
+        if let Some(engine) = self.shared.engine.get() {
             return Ok(engine.clone());
         }
         let mut engine = Engine::new(compiled_code(&self.home).map_or_else(CompiledCache::none, CompiledCache::at))?;
-        if let Some(program) = &self.compiler {
+        if let Some(program) = self.shared.compiler.get() {
             engine = engine.compile_with(program.clone());
         }
-        if let Some(on_compile) = &self.on_compile {
+        if let Some(on_compile) = self.shared.on_compile.get() {
             engine = engine.on_compile(on_compile.clone());
         }
-        Ok(self.engine.get_or_init(|| engine).clone())
+        Ok(self.shared.engine.get_or_init(|| engine).clone())
     }
 
     /// Whether a component is part of the binary.
@@ -109,7 +129,7 @@ impl Library {
     /// Every component; the bundled ones first.
     pub fn list(&self) -> Result<Vec<Known>, LibraryError> {
         let mut known = Vec::new();
-        for bundled in &self.bundled {
+        for bundled in &self.shared.bundled {
             let about = about_of(bundled)?;
             known.push(Known {
                 id: about.manifest.id.clone(),
@@ -130,7 +150,7 @@ impl Library {
 
     /// Ids of the components that may be called and offer a world.
     pub fn enabled(&self, world: World) -> Result<Vec<ExtensionId>, LibraryError> {
-        let bundled = self.bundled.iter().filter(|(component, _)| component.world == world);
+        let bundled = self.shared.bundled.iter().filter(|(component, _)| component.world == world);
         let mut ids: Vec<ExtensionId> = bundled.filter_map(|(component, _)| component.id.parse().ok()).collect();
         let lock = self.home.extensions_lock()?;
         let offers = |e: &&LockedExtension| e.enabled && e.worlds.iter().any(|w| w == world.as_str());
@@ -152,7 +172,7 @@ impl Library {
         Ok((about, bytes))
     }
 
-    /// Loads a component; loading it again returns the same one.
+    /// Loads a component. It is compiled and linked once.
     pub async fn load(&self, id: &str) -> Result<Arc<Component>, LibraryError> {
         let (about, bytes, granted, origin) = match self.bundled(id) {
             Some(bundled) => {
@@ -171,7 +191,7 @@ impl Library {
             }
         };
         let place = {
-            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             loaded.entry(about.sha256.clone()).or_default().clone()
         };
         let load = async || {
@@ -179,7 +199,7 @@ impl Library {
             let component = Component::load(&engine, &bytes, &about, granted, capabilities, origin).await?;
             Ok::<_, LibraryError>(Arc::new(component))
         };
-        Ok(place.get_or_try_init(load).await?.clone())
+        Ok(Arc::new(place.get_or_try_init(load).await?.reaching(self.capabilities.clone())))
     }
 
     /// Loads a component that is not added, and grants everything that it asks for.

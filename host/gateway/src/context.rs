@@ -1,37 +1,25 @@
 //! What every tool uses: the home, the session, what starts CLIs, and the threads that calls may hold.
 
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use aiw_app::ClientSession;
 use aiw_home::Home;
-use aiw_launch::{Launcher, Session};
 use aiw_mcp::Answer;
 use aiw_routing::{DynamicToolRegistry, Finder, Meaning, Pool};
-use aiw_tasks::{Scope, Tasks};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::error::{CallError, Unready};
+use crate::error::CallError;
 use crate::kept::Kept;
 use crate::watch::Watch;
 
-/// Provides what starts CLIs. It is called at the first start, because clients give a server no time for it earlier.
-pub trait LaunchSource: Send + Sync {
-    /// What prepares starts.
-    fn launcher(&self) -> Result<Launcher, Unready>;
-
-    /// The executable whose `shim` command supervises tasks, as it is now.
-    fn executable(&self) -> Result<PathBuf, Unready>;
-}
-
+/// What every tool uses.
 pub(crate) struct Context {
+    pub(crate) client: Arc<ClientSession>,
     pub(crate) home: Home,
-    pub(crate) session: Session,
-    pub(crate) cwd: PathBuf,
-    pub(crate) source: Box<dyn LaunchSource>,
     pub(crate) lanes: Lanes,
     pub(crate) watch: Watch,
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
     pub(crate) kept: Kept,
     pub(crate) finder: Finder,
     /// The model, if one is in use.
@@ -39,67 +27,20 @@ pub(crate) struct Context {
     pub(crate) registry: DynamicToolRegistry,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
-    launcher: OnceLock<Launcher>,
-    everywhere: OnceLock<Tasks>,
-    here: OnceLock<Tasks>,
 }
 
 impl Context {
     pub(crate) fn new(
-        home: Home,
-        session: Session,
-        cwd: PathBuf,
-        source: Box<dyn LaunchSource>,
-        pool: Pool,
+        client: Arc<ClientSession>,
+        pool: Arc<Pool>,
         registry: DynamicToolRegistry,
         meaning: Option<Arc<Meaning>>,
     ) -> Self {
+        let home = client.home().clone();
         let finder = Finder::new(&home, meaning.clone());
         let watch = Watch::new(home.clone());
-        Self {
-            home,
-            session,
-            cwd,
-            source,
-            lanes: Lanes::new(),
-            watch,
-            pool,
-            kept: Kept::default(),
-            finder,
-            meaning,
-            registry,
-            listed: Notify::new(),
-            launcher: OnceLock::new(),
-            everywhere: OnceLock::new(),
-            here: OnceLock::new(),
-        }
-    }
-
-    pub(crate) fn launcher(&self) -> Result<&Launcher, CallError> {
-        if let Some(launcher) = self.launcher.get() {
-            return Ok(launcher);
-        }
-        // If two start at once, one is used. After a failure, the next call tries again.
-        let launcher = self.source.launcher()?;
-        Ok(self.launcher.get_or_init(|| launcher))
-    }
-
-    /// The tasks of all sessions. Tasks that were listed before are read again only if they can have changed.
-    pub(crate) fn everywhere(&self) -> Result<&Tasks, CallError> {
-        self.opened(&self.everywhere, Scope::All)
-    }
-
-    /// The tasks of this session.
-    pub(crate) fn here(&self) -> Result<&Tasks, CallError> {
-        self.opened(&self.here, Scope::Session(self.session.root))
-    }
-
-    fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: Scope) -> Result<&'a Tasks, CallError> {
-        if let Some(tasks) = tasks.get() {
-            return Ok(tasks);
-        }
-        let opened = Tasks::open(&self.home, scope)?;
-        Ok(tasks.get_or_init(|| opened))
+        let (lanes, kept, listed) = (Lanes::new(), Kept::default(), Notify::new());
+        Self { client, home, lanes, watch, pool, kept, finder, meaning, registry, listed }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use aiw_app::AppError;
 use aiw_core::{InvalidName, TaskId, one_line};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
@@ -9,16 +10,6 @@ use aiw_launch::LaunchError;
 use aiw_mcp::RpcError;
 use aiw_routing::PoolError;
 use aiw_tasks::TaskError;
-
-/// Why aiw can't prepare to start CLIs.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Unready {
-    /// A sentence.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-}
 
 /// Why a call fails. The model reads it.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +55,7 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Home(#[from] HomeError),
     #[error(transparent)]
-    Unready(#[from] Unready),
+    App(#[from] AppError),
 }
 
 fn process(pid: &Option<u32>) -> String {
@@ -93,7 +84,7 @@ impl CallError {
             Self::Task(e) => return e.hint(),
             Self::Launch(e) => return e.hint(),
             Self::Home(e) => return e.hint(),
-            Self::Unready(e) => return e.hint.clone(),
+            Self::App(e) => return e.hint(),
             _ => return None,
         })
     }

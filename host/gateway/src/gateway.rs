@@ -2,15 +2,14 @@
 
 use std::sync::{Arc, Mutex, RwLock};
 
-use aiw_launch::Session;
+use aiw_app::ClientSession;
 use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{DynamicToolRegistry, Ground, Meaning, Pool, ProfileSource};
+use aiw_routing::{DynamicToolRegistry, Meaning};
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
 use crate::behind::direct;
-use crate::context::{Context, LaunchSource};
+use crate::context::Context;
 use crate::error::CallError;
 use crate::shared::{Shared, names, own};
 use crate::table::{ToolEntry, instructions, table};
@@ -23,14 +22,8 @@ pub struct Gateway {
 
 /// How a session is served.
 pub struct Setting {
-    /// Whose tasks it sees.
-    pub session: Session,
-    /// Where it runs, and what its servers start with.
-    pub ground: Ground,
-    /// Which tools its client may see.
-    pub profile: ProfileSource,
-    /// Servers that it shares with other sessions of this process.
-    pub shared: aiw_routing::Shared,
+    /// The client: where it is, whose tasks it sees, and which tools it may see.
+    pub client: Arc<ClientSession>,
     /// What tools mean, if a model is in use.
     pub meaning: Option<Arc<Meaning>>,
     /// Which of aiw's own tools it offers.
@@ -38,19 +31,18 @@ pub struct Setting {
 }
 
 impl Gateway {
-    /// The offer for a new client. Nothing is started.
-    pub fn new(setting: Setting, source: Box<dyn LaunchSource>) -> Self {
-        let (sender, changes) = mpsc::unbounded_channel();
-        let (home, cwd) = (setting.ground.home.clone(), setting.ground.cwd.clone());
-        let pool = Pool::new(setting.ground, setting.profile, setting.shared, sender);
+    /// Returns the offer for a new client. Nothing is started.
+    pub fn new(setting: Setting) -> Self {
+        let pool = setting.client.pool().clone();
+        let changes = setting.client.changes();
         let table: Vec<ToolEntry> =
             table().into_iter().filter(|entry| setting.toolsets.contains(&entry.toolset)).collect();
         let offered = pool.tools();
         let base = own(&table, &pool).cloned().chain(direct(&offered)).collect();
         let registry = DynamicToolRegistry::new(base);
         let shared = Shared {
-            context: Arc::new(Context::new(home, setting.session, cwd, source, pool, registry, setting.meaning)),
-            changes: Mutex::new(Some(changes)),
+            context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning)),
+            changes: Mutex::new(changes),
             names: RwLock::new(names(&offered)),
             table,
             toolsets: setting.toolsets,

@@ -1,14 +1,15 @@
 //! `search_history`, `get_session`, `get_session_todos`: what was said and planned in past sessions.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use aiw_app::queries::{self, Nothing, Searched, resume};
 use aiw_core::{counted, one_line};
 use aiw_history::{
-    Cli, DAMAGED, HistoryError, Hit, Indexer, Launch, Places, Query, Range, Redactor, Role, Session, Store, Stored,
-    Todo, Todos, todos,
+    HistoryError, Hit, Places, Query, Range, Redactor, Role, Session, Store, Stored, Todo, Todos, todos,
 };
 use aiw_home::{HomeError, millis_of, rfc3339_of};
-use aiw_launch::{Past, Resume, Resumes};
+use aiw_launch::Resumes;
 use aiw_mcp::{Answer, Call};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -154,26 +155,10 @@ pub(crate) async fn search_history(
     // Twice: as text and as structure.
     let room = limit(call.caller.name()) * 3 / 4;
     let shared = context.clone();
-    let look = move || {
-        let executable = || shared.source.executable().map_err(|e| e.message);
-        let waiting = Indexer::catch_up(&shared.home, executable);
-        let store = Store::open_existing(&shared.home.history())?;
-        let mut found = search(&shared, store.as_ref(), &asked, room)?;
-        if waiting > 0 {
-            found.message.push_str(&format!("; {} not read yet: search again soon", counted(waiting, "session")));
-        }
-        Indexer::start_if_asked(&shared.home, store.as_ref(), executable);
-        Ok(found)
-    };
-    answer(&context.lanes.look.run(look).await?)
+    answer(&context.lanes.look.run(move || search(&shared, &asked, room)).await?)
 }
 
-fn search(
-    context: &Context,
-    store: Option<&Store>,
-    asked: &SearchHistory,
-    mut room: usize,
-) -> Result<Found, CallError> {
+fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<Found, CallError> {
     let since = match &asked.since {
         Some(since) => Some(millis_of(since).ok_or_else(|| CallError::Wrong {
             name: "since".into(),
@@ -181,11 +166,7 @@ fn search(
         })?),
         None => None,
     };
-    let directory = asked.project.as_ref().map(|project| {
-        let whole = context.cwd.join(project);
-        // A directory that is gone has sessions still.
-        std::fs::canonicalize(&whole).unwrap_or(whole)
-    });
+    let directory = asked.project.as_ref().map(|project| queries::directory(context.client.cwd(), Path::new(project)));
     let query = Query {
         text: &asked.query,
         limit: asked.limit.unwrap_or(HITS).clamp(1, MOST_HITS),
@@ -196,16 +177,8 @@ fn search(
         role: asked.role.as_deref().and_then(|role| role.parse().ok()),
         ..Query::default()
     };
-    let Some(store) = store else { return Ok(nothing(0, false)) };
-    // Without vectors there is nothing that a model could compare.
-    let embedder = match &context.meaning {
-        Some(meaning) if store.has_vectors()? => meaning.embedder(),
-        _ => None,
-    };
-    let hits = store.search(&query, embedder)?;
-    if hits.is_empty() {
-        return Ok(nothing(store.stats()?.messages, store.must_rebuild()?));
-    }
+    let embedder = || Ok::<_, CallError>(context.meaning.as_ref().and_then(|meaning| meaning.embedder()));
+    let Searched { hits, waiting, nothing, .. } = queries::search(&context.home, &query, embedder)?;
     let resumes = Resumes::new(&context.home);
     let mut sessions: Vec<FoundSession> = Vec::new();
     let mut left_out = 0;
@@ -235,27 +208,19 @@ fn search(
         let place = place.unwrap_or(sessions.len() - 1);
         sessions[place].hits.push(message);
     }
-    let mut message =
-        "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after".to_owned();
+    let mut message = match nothing {
+        None => "get_session with a session_id, and a hit's uuid as `around`, shows what was said before and after"
+            .to_owned(),
+        Some(nothing @ Nothing::NoneFits { .. }) => format!("{}: try other words", nothing.sentence("")),
+        Some(nothing) => nothing.sentence("the user can fill it with `aiw history import --all`"),
+    };
     if left_out > 0 {
         message.push_str(&format!("; {} did not fit", counted(left_out, "more hit")));
     }
+    if waiting > 0 {
+        message.push_str(&format!("; {} not read yet: search again soon", counted(waiting, "session")));
+    }
     Ok(Found { message, sessions })
-}
-
-/// What goes on with a session.
-fn resume(resumes: &Resumes, cli: Cli, session: &str, directory: &str, launch: &Launch) -> Resume {
-    let Launch { provider, isolated } = launch;
-    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
-}
-
-fn nothing(messages: u64, is_damaged: bool) -> Found {
-    let message = match messages {
-        0 if is_damaged => DAMAGED.to_owned(),
-        0 => "the history is empty: the user can fill it with `aiw history import --all`".to_owned(),
-        messages => format!("nothing like this in {}: try other words", counted(messages, "message")),
-    };
-    Found { message, sessions: Vec::new() }
 }
 
 fn found_message(hit: &Hit) -> FoundMessage {

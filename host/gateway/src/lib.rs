@@ -1,11 +1,11 @@
 //! What the MCP server offers: AI CLIs as tasks that the model starts, watches, waits for and stops.
 //!
-//! Not for the protocol: `aiw-mcp` speaks it. Nor for how a CLI is started: `aiw-launch` prepares
-//! it and `aiw-tasks` runs it, as they do for the command line. `aiw` hands in the [`LaunchSource`].
+//! Not for the protocol: `aiw-mcp` speaks it. Nor for how a CLI is started: `aiw_app::runs` does that, as for the
+//! command line.
 //!
 //! ```no_run
-//! # fn f(setting: aiw_gateway::Setting, source: Box<dyn aiw_gateway::LaunchSource>) {
-//! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_gateway::Gateway::new(setting, source));
+//! # fn f(setting: aiw_gateway::Setting) {
+//! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_gateway::Gateway::new(setting));
 //! # }
 //! ```
 
@@ -28,8 +28,6 @@ mod tasks;
 mod toolset;
 mod watch;
 
-pub use context::LaunchSource;
-pub use error::Unready;
 pub use gateway::{Gateway, Setting};
 pub use table::{own_tools, read_only_tools};
 pub use toolset::{Toolset, UnknownToolset};

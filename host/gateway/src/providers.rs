@@ -51,7 +51,7 @@ pub(crate) async fn list_providers(
 }
 
 fn list(context: &Context, runtime: &Handle) -> Result<ProviderList, CallError> {
-    let providers = context.launcher()?.providers();
+    let providers = context.client.launcher()?.providers();
     let (listed, mut problems) = runtime.block_on(providers.list()).map_err(LaunchError::from)?;
     let providers = listed.into_iter().map(|provider| ListedProvider {
         name: provider.name.to_string(),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use aiw_app::runs;
 use aiw_core::CliKind;
 use aiw_launch::{Permission, Roles, RunRequest, TaskDetails};
 use aiw_mcp::{Call, Cancelled};
-use aiw_tasks::{Queue, State};
+use aiw_tasks::State;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -57,7 +58,7 @@ fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError>
     if model.as_deref().is_some_and(|model| !aiw_core::is_model(model)) {
         return Err(CallError::Wrong { name: "model".into(), what: "the name of a model".into() });
     }
-    let path = given(asked.cwd).map_or_else(|| context.cwd.clone(), |dir| context.cwd.join(dir));
+    let path = given(asked.cwd).map_or_else(|| context.client.cwd().to_owned(), |dir| context.client.cwd().join(dir));
     if !path.is_dir() {
         return Err(CallError::NoDirectory { path });
     }
@@ -81,14 +82,13 @@ pub(crate) async fn start_task(context: Arc<Context>, asked: StartTask, call: Ca
 
 fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Cancelled) -> Result<Started, CallError> {
     let request = request(context, asked)?;
-    let prepared = runtime.block_on(context.launcher()?.prepare(&request))?;
-    let notes = prepared.notes.clone();
-    let queue = Queue { limit: context.home.settings()?.tasks()?.limit, may_queue: true };
-    let executable = context.source.executable()?;
+    let (client, session) = (&context.client, context.client.session());
+    let prepared = runtime.block_on(runs::prepare(client.launcher()?, &context.home, session, request))?;
+    let notes = [client.notes(), prepared.notes.clone()].concat();
     if cancelled.is_taken_back() {
         return Err(CallError::TakenBack);
     }
-    let task = prepared.start(&context.home, &context.session, &executable, queue)?;
+    let task = runs::start(&context.home, session, prepared, true)?;
     let waits = if task.state == State::Queued { " It is queued: the limit of running tasks is reached." } else { "" };
     let id = task.id;
     Ok(Started {
@@ -128,7 +128,7 @@ pub(crate) async fn list_roles(context: Arc<Context>, _: ListRoles, _: Call) -> 
 }
 
 fn roles(context: &Context) -> Result<RoleList, CallError> {
-    let listing = Roles::at(context.home.clone(), &context.home.settings()?, Some(&context.cwd)).list();
+    let listing = Roles::at(context.home.clone(), &context.home.settings()?, Some(context.client.cwd())).list();
     let mut problems: Vec<String> = listing.unread.iter().map(ToString::to_string).collect();
     let mut roles = Vec::new();
     for role in listing.roles.into_iter().filter(|role| role.trusted) {

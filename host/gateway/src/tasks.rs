@@ -51,7 +51,7 @@ pub(crate) struct TaskList {
 pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Call) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
-        let tasks = if asked.all { shared.everywhere()? } else { shared.here()? };
+        let tasks = if asked.all { shared.client.everywhere()? } else { shared.client.tasks()? };
         let mut tasks = tasks.list_settled()?;
         tasks.reverse();
         tasks.sort_by_key(|task| task.state == State::Ended);
@@ -96,7 +96,7 @@ pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call
     let received = Instant::now();
     let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
     let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT));
-    let task = context.lanes.wait.run(move || find(shared.everywhere()?, &named)).await?;
+    let task = context.lanes.wait.run(move || find(shared.client.everywhere()?, &named)).await?;
     let id = task.id;
     if task.state != State::Ended && !limit.is_zero() {
         let end = context.watch.end(id);
@@ -113,7 +113,7 @@ pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call
 
 /// Reports the state of a task after a wait.
 fn report(context: &Context, id: TaskId) -> Result<Report, CallError> {
-    let tasks = context.everywhere()?;
+    let tasks = context.client.everywhere()?;
     let task = tasks.get(id)?;
     let done = task.state == State::Ended;
     let next = if done {
@@ -170,7 +170,7 @@ pub(crate) async fn get_task_logs(context: Arc<Context>, asked: GetTaskLogs, _: 
 }
 
 fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, CallError> {
-    let tasks = context.everywhere()?;
+    let tasks = context.client.everywhere()?;
     let task = find(tasks, named)?;
     // Read one more than is shown, to know whether there are more.
     let mut lines: Vec<String> = tail(tasks, &task, wanted + 1)?.into_iter().map(|line| line.text).collect();
@@ -225,7 +225,7 @@ pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Call) -
 }
 
 fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
-    let tasks = context.everywhere()?;
+    let tasks = context.client.everywhere()?;
     let id = find(tasks, named)?.id;
     let (task, result) = match tasks.stop(id, true)? {
         Stopped::Ended(task) => (task, "stopped"),

@@ -27,8 +27,8 @@ pub use aiw_core::CliKind as Cli;
 pub use error::HistoryError;
 pub use intake::{
     Found, Handled, Hook, Import, Indexer, Meaning, Queue, Report, Todo, Todos, Watch, detached_main, excluded,
-    give_meaning, is_off, is_outdated, is_word_for_off, keep_private, log, meaning, note_launch, take_out_excluded,
-    todos,
+    give_meaning, is_off, is_outdated, is_word_for_off, keep_private, keep_private_since, log, meaning, note_launch,
+    take_out_excluded, todos,
 };
 pub use message::{MAX_TEXT, Message, Role, UnknownRole};
 pub use readers::{Launch, Places};

@@ -48,7 +48,7 @@ pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use paths::{Home, PLACES, directory_of, user_home};
+pub use paths::{HISTORY_VARIABLE, Home, PLACES, directory_of, user_home};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, OWN, Provider, ProviderProblem, ProvidersFile, SecretRef, Text, base_url, check_header, new_provider_id,

@@ -43,6 +43,9 @@ pub struct Home {
 /// The end of the name of a directory that is apart from the user's own.
 const ISOLATED: &str = "-isolated";
 
+/// The variable that says whether sessions are kept in the history: `off` keeps those of what is started under it out.
+pub const HISTORY_VARIABLE: &str = "AIW_HISTORY";
+
 /// The variables that say where files are: aiw's own, and those of CLIs whose files it reads. A process of aiw's own that
 /// goes on alone gets these and no others: none says whose process it is, and none is secret.
 pub const PLACES: [&str; 9] = [

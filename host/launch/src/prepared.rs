@@ -129,6 +129,21 @@ impl Prepared {
         }
     }
 
+    /// Returns whether the CLI gets a separate configuration directory.
+    pub fn isolated(&self) -> bool {
+        self.request.isolated
+    }
+
+    /// Returns the working directory of the CLI.
+    pub fn cwd(&self) -> &Path {
+        &self.request.cwd
+    }
+
+    /// Returns whether the CLI's session is to be kept out of the history.
+    pub fn private(&self) -> bool {
+        self.request.private
+    }
+
     /// Returns the arguments, and the variable with the location of the settings. `place` and `home` create the
     /// settings.
     #[expect(clippy::type_complexity, reason = "arguments and a variable, used right here")]
@@ -200,6 +215,7 @@ impl Prepared {
             model: request.model,
             bypass: self.bypass,
             isolated: request.isolated,
+            private: request.private,
             ..About::new(request.cli, self.permission.to_string(), prompt)
         };
         let process = NewProcess { timeout: request.timeout, ..NewProcess::within(request.cwd) };
@@ -270,13 +286,13 @@ impl Prepared {
         Some(format!("aiw {kind} -p {provider}{model}{isolated}{mcp}{cwd} -- {}", clis::of(kind).resume_latest()))
     }
 
-    /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI replaces this process, so that its
-    /// exit code and its signals are its own. Otherwise this process waits for it, removes the files that it needed,
+    /// Runs the CLI in the foreground of this terminal. Without a provider, the CLI of a run that is not private replaces
+    /// this process, so that its exit code and its signals are its own. Otherwise this process waits for it, removes the files that it needed,
     /// and returns its exit code, and the sessions that it was in as far as it said so.
     #[cfg(unix)]
     pub fn exec(mut self, home: &Home) -> Result<(i32, BTreeSet<String>), LaunchError> {
         self.write_pins(home)?;
-        let waits = self.provider.is_some();
+        let waits = self.provider.is_some() || self.request.private;
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
         let (mut files, by_name) = (platform::Files::default(), self.wants_names());
         let executable = self.path.clone();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aiw_core::shell_word;
-use aiw_home::{now_millis, rfc3339};
+use aiw_home::{HISTORY_VARIABLE, now_millis, rfc3339};
 use aiw_tasks::{Outcome, Stream, Task};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -104,6 +104,8 @@ pub struct TaskDetails {
     pub permission: String,
     /// A flag that was passed through and lifts the CLI's own guards
     pub bypass: Option<String>,
+    /// Whether its session is kept out of the history
+    pub private: bool,
     /// The user's own label for it
     pub tag: Option<String>,
     /// How many tasks are above it
@@ -136,6 +138,7 @@ impl TaskDetails {
             model: task.about.model.clone(),
             permission: task.about.permission.clone(),
             bypass: task.about.bypass.clone(),
+            private: task.about.private,
             tag: task.about.tag.clone(),
             depth: task.depth,
             duration_ms: u64::try_from(duration(task).as_millis()).unwrap_or(u64::MAX),
@@ -204,7 +207,12 @@ pub fn standing(task: &Task) -> String {
 pub fn resume_words(task: &Task) -> Option<Vec<String>> {
     let session = task.about.session.as_deref()?;
     let about = &task.about;
-    Some(aiw_words(about.cli, session, about.provider.as_deref(), about.model.as_deref(), about.isolated))
+    let mut words = aiw_words(about.cli, session, about.provider.as_deref(), about.model.as_deref(), about.isolated);
+    if about.private {
+        let at = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        words.splice(at..at, ["--env".to_owned(), format!("{HISTORY_VARIABLE}=off")]);
+    }
+    Some(words)
 }
 
 /// The line that goes on with the CLI's own session.

@@ -47,6 +47,8 @@ pub struct RunRequest {
     pub mcp: Option<OwnServer>,
     /// Whether the CLI gets a separate configuration directory.
     pub isolated: bool,
+    /// Whether the CLI's session is to be kept out of the history.
+    pub private: bool,
     /// The user's own arguments for the CLI.
     pub arguments: Vec<OsString>,
 }
@@ -68,6 +70,7 @@ impl RunRequest {
             check: true,
             mcp: None,
             isolated: false,
+            private: false,
             arguments: Vec::new(),
         }
     }

@@ -1,7 +1,5 @@
 //! The facts in the structured stream of a CLI, and which of them become part of the task.
 
-use std::sync::OnceLock;
-
 use aiw_core::{CliKind, one_line};
 use aiw_supervisor::{Findings, Labels, Stream};
 use serde_json::{Value, json};
@@ -62,21 +60,34 @@ pub trait Interpreter {
 }
 
 /// Turns the facts of a CLI into the labels of its task.
-struct Labelled(Box<dyn Interpreter>);
+struct Labelled {
+    about: About,
+    interpreter: Box<dyn Interpreter>,
+    /// Called once, when the CLI names its session.
+    on_session: fn(&About, &str),
+    has_session: bool,
+}
 
 impl aiw_supervisor::Interpreter for Labelled {
     fn line(&mut self, stream: Stream, line: &[u8]) {
-        self.0.line(stream, line);
+        self.interpreter.line(stream, line);
+        if self.has_session {
+            return;
+        }
+        if let Some(session) = self.interpreter.facts().session {
+            self.has_session = true;
+            (self.on_session)(&self.about, &session);
+        }
     }
 
     fn early(&self, mask: &dyn Fn(&str) -> String) -> Option<Labels> {
-        let session = self.0.facts().session?;
+        let session = self.interpreter.facts().session?;
         Some(Labels::from_iter([("session".to_owned(), one_line(&mask(&session), SESSION).into())]))
     }
 
     fn findings(&self, mask: &dyn Fn(&str) -> String) -> Findings {
-        let facts = self.0.facts();
-        let doubt = facts.doubt(self.0.expects_structure());
+        let facts = self.interpreter.facts();
+        let doubt = facts.doubt(self.interpreter.expects_structure());
         let mut labels = Labels::new();
         let mut add = |name: &str, value: Value| drop(labels.insert(name.to_owned(), value));
         if let Some(session) = facts.session {
@@ -97,17 +108,13 @@ fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-/// The function that makes the interpreters of this process.
-static MAKE: OnceLock<fn(CliKind) -> Box<dyn Interpreter>> = OnceLock::new();
-
-/// Sets the function that makes the interpreters of this process. Only the first call counts.
-pub(crate) fn use_for_all(make: fn(CliKind) -> Box<dyn Interpreter>) {
-    let _ = MAKE.set(make);
-}
-
-/// Returns the interpreter for a process with these labels, if it is a task.
-pub(crate) fn of(labels: &Labels) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
+/// Returns the interpreter for a process with these labels, if it is a task. `make` interprets the stream of a CLI, and
+/// `on_session` is called once, when the CLI names its session.
+pub fn interpreter(
+    labels: &Labels,
+    make: fn(CliKind) -> Box<dyn Interpreter>,
+    on_session: fn(&About, &str),
+) -> Option<Box<dyn aiw_supervisor::Interpreter>> {
     let about = About::of(labels).ok()?;
-    let make = MAKE.get()?;
-    Some(Box::new(Labelled(make(about.cli))))
+    Some(Box::new(Labelled { interpreter: make(about.cli), about, on_session, has_session: false }))
 }

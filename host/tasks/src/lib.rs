@@ -26,29 +26,14 @@ mod tasks;
 #[cfg(all(unix, feature = "testing"))]
 pub mod testing;
 
-use std::process::ExitCode;
-
-use aiw_core::CliKind;
 #[cfg(unix)]
 pub use aiw_supervisor::memory_file;
 pub use aiw_supervisor::{
-    Follow, FollowFrom, Keep, Limits, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile, Program,
-    Queue, Root, Scope, State, Stream, WaitMode, memory_path,
+    Follow, FollowFrom, Keep, Labels, Limits, Log, LogEntry, LogPolicy, NamedFile, NewProcess, Outcome, PassedFile,
+    Program, Queue, Root, Scope, State, Stream, WaitMode, memory_path, shim_main,
 };
 pub use error::TaskError;
-pub use interpreter::{Facts, Interpreter};
+pub use interpreter::{Facts, Interpreter, interpreter};
 pub use names::{INSTANCE_VARIABLE, TASK_VARIABLE};
 pub use task::{About, Stopped, Task, Usage, Waited};
 pub use tasks::{MAX_DEPTH, Tasks};
-
-/// Runs the whole life of `aiw shim …`, with interpreters for the streams of CLIs. This must be the first thing that
-/// `main` does, because every task pays for anything that comes before it. `after` is called when the task has ended.
-pub fn shim_main(
-    arguments: std::env::ArgsOs,
-    interpreter: fn(CliKind) -> Box<dyn Interpreter>,
-    after: fn(),
-) -> ExitCode {
-    // The supervisor takes a plain function, which cannot capture this one, so it is stored in a static.
-    interpreter::use_for_all(interpreter);
-    aiw_supervisor::shim_main(arguments, interpreter::of, after)
-}

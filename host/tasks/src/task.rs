@@ -56,6 +56,9 @@ pub struct About {
     /// Whether the CLI has a configuration directory of its own.
     #[serde(default)]
     pub isolated: bool,
+    /// Whether its session is to be kept out of the history.
+    #[serde(default)]
+    pub private: bool,
     /// The final message of the CLI, cut at 32 KiB.
     #[serde(default)]
     pub final_message: Option<String>,
@@ -81,6 +84,7 @@ impl About {
             prompt: prompt.into(),
             session: None,
             isolated: false,
+            private: false,
             final_message: None,
             usage: None,
             cost_usd: None,

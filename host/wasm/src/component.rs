@@ -53,13 +53,14 @@ impl Exports {
 }
 
 /// A component that is ready to be called.
+#[derive(Clone)]
 pub struct Component {
     id: Arc<str>,
     wanted: Arc<Grants>,
     granted: Arc<Grants>,
     engine: Engine,
     pre: InstancePre<CallState>,
-    exports: Exports,
+    exports: Arc<Exports>,
     capabilities: Capabilities,
 }
 
@@ -99,7 +100,13 @@ impl Component {
         let pre = link(&mut linker).map_err(|e| fail(&e))?;
         let exports = Exports::find(about, &pre).map_err(|e| fail(&e))?;
         let (wanted, granted) = (Arc::new(wanted), Arc::new(granted));
-        Ok(Self { id, wanted, granted, engine: engine.clone(), pre, exports, capabilities })
+        Ok(Self { id, wanted, granted, engine: engine.clone(), pre, exports: Arc::new(exports), capabilities })
+    }
+
+    /// Returns the same component for a caller whose calls reach something else.
+    #[must_use]
+    pub fn reaching(&self, capabilities: Capabilities) -> Self {
+        Self { capabilities, ..self.clone() }
     }
 
     /// Returns the component's id.

@@ -6,6 +6,7 @@ mod disk;
 mod killed;
 mod large;
 mod launched;
+mod private;
 mod real;
 mod typed;
 mod versions;

@@ -4,15 +4,16 @@ use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aiw_app::ClientSession;
 use aiw_core::ErrorKind;
-use aiw_markets::{Answers, Found, InstallPlan, MarketError, Missing, Observer, OnConflict, Query};
+use aiw_markets::{Answers, Found, InstallPlan, MarketError, Markets, Missing, Observer, OnConflict, Query};
 use aiw_tui::{Ask, Backend, BackendError, Options, Plugin, Preview, Progress, ScreenError, Server};
 
 use crate::commands::plugin::install::preview;
 use crate::commands::plugin::look::{keys, kinds, offered};
-use crate::components::Host;
+use crate::components::app;
 use crate::failure::Failure;
-use crate::terminal;
+use crate::{runtime, terminal};
 
 /// Runs by itself, not under the signal handling of other commands: the view gives the
 /// terminal back first.
@@ -24,20 +25,17 @@ pub fn run(query: Option<String>, all: bool, no_color: bool, json: bool) -> Resu
         return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));
     }
     let latest = Arc::new(Latest::default());
-    let host = Host::open_with(latest.clone())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
+    let markets = ClientSession::here(app(latest.clone())?)?.markets()?;
+    let runtime = runtime::blocking()?;
     // What could not be carried out is said by every other command.
-    runtime.block_on(host.markets.reconcile())?;
-    if let Some(market) = runtime.block_on(offered(&host.markets))? {
+    runtime.block_on(markets.reconcile())?;
+    if let Some(market) = runtime.block_on(offered(&markets))? {
         terminal::tell(&format!("Fetching {market}…"));
-        if let Err(e) = runtime.block_on(host.markets.update(&market, true)) {
+        if let Err(e) = runtime.block_on(markets.update(&market, true)) {
             terminal::tell(&format!("{market} is not fetched: {e}"));
         }
     }
-    let backend = Arc::new(Domain { host, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
+    let backend = Arc::new(Domain { markets, latest, runtime: Mutex::new(runtime), plan: Mutex::new(None) });
     let color = !no_color && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     match aiw_tui::browse(backend, Options { color, query: query.unwrap_or_default(), all }) {
         Ok(()) => Ok(()),
@@ -62,7 +60,7 @@ impl Observer for Latest {
 }
 
 struct Domain {
-    host: Host,
+    markets: Markets,
     latest: Arc<Latest>,
     runtime: Mutex<tokio::runtime::Runtime>,
     /// What the user is looking at, or has agreed to.
@@ -91,7 +89,7 @@ impl Domain {
     }
 
     fn plan(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<InstallPlan, BackendError> {
-        self.block_on(tell, self.host.markets.plan(id)).map_err(backend_error)
+        self.block_on(tell, self.markets.plan(id)).map_err(backend_error)
     }
 }
 
@@ -105,7 +103,7 @@ fn backend_error(error: MarketError) -> BackendError {
 
 impl Backend for Domain {
     fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
-        let found = self.host.markets.search(&Query { all: true, ..Query::default() }).map_err(backend_error)?;
+        let found = self.markets.search(&Query { all: true, ..Query::default() }).map_err(backend_error)?;
         Ok(found.plugins.iter().map(plugin).collect())
     }
 
@@ -145,21 +143,20 @@ impl Backend for Domain {
             // A value that turns out to be a secret is dropped, and then missing.
             answers.give(name, value);
         }
-        let done = self.block_on(tell, self.host.markets.install(plan, answers)).map_err(backend_error)?;
+        let done = self.block_on(tell, self.markets.install(plan, answers)).map_err(backend_error)?;
         let installed = format!("installed {} as {}", done.id, keys(&done.record));
         let missing = done.missing.iter().map(|missing| missing.advice(&done.id));
         Ok(std::iter::once(installed).chain(missing).collect::<Vec<_>>().join("; "))
     }
 
     fn remove(&self, id: &str, tell: &dyn Fn(Progress)) -> Result<String, BackendError> {
-        let done = self.block_on(tell, self.host.markets.uninstall(id)).map_err(backend_error)?;
+        let done = self.block_on(tell, self.markets.uninstall(id)).map_err(backend_error)?;
         Ok(std::iter::once(format!("removed {}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
     }
 
     fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
         let answers = Answers { on_conflict: Some(OnConflict::Rename), ..Answers::default() };
-        let done =
-            self.block_on(&|_| {}, self.host.markets.set_enabled(id, enabled, answers)).map_err(backend_error)?;
+        let done = self.block_on(&|_| {}, self.markets.set_enabled(id, enabled, answers)).map_err(backend_error)?;
         let state = if enabled { "enabled" } else { "disabled" };
         Ok(std::iter::once(format!("{}: {state}", done.id)).chain(done.notes).collect::<Vec<_>>().join("; "))
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_components::compiled_code;
+use aiw_app::extensions::compiled_code;
 use aiw_core::{Api, CliKind, ErrorKind, Family, one_line};
 use aiw_extensions::World;
 use aiw_home::Home;
@@ -14,10 +14,9 @@ use aiw_testkit::{Driver, Registration, SourceInfo, Testkit, TestkitError};
 use serde_json::{Map, Value, json};
 
 use crate::cli::{CallArgs, Function};
-use crate::components::compile_progress;
-use crate::executable::own_executable;
 use crate::failure::Failure;
 use crate::output::Output;
+use aiw_app::own_executable;
 
 impl From<TestkitError> for Failure {
     fn from(e: TestkitError) -> Self {
@@ -29,8 +28,9 @@ impl From<TestkitError> for Failure {
 const TOKEN: &str = "token";
 
 pub async fn run(mut args: CallArgs, output: &Output) -> Result<(), Failure> {
-    let mut kit =
-        Testkit::read(&args.file)?.compile_with(own_executable()?).on_compile(compile_progress(output.observer()));
+    let mut kit = Testkit::read(&args.file)?
+        .compile_with(own_executable()?)
+        .on_compile(aiw_app::compile_progress(output.observer()));
     // An author calls the same file many times, and then adds it.
     if let Some(dir) = Home::find().ok().and_then(|home| compiled_code(&home)) {
         kit = kit.compiled_cache(dir);

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use aiw_components::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
+use aiw_app::extensions::{ExtensionSummary, UpdatedExtension, VerifiedExtension};
+use aiw_app::models::{ModelStatus, ModelSummary};
 use aiw_core::ErrorKind;
 use aiw_history::{Stats, Todo, Todos};
 use aiw_launch::{CliDetails, Explanation, LogLine, RoleDetails, TaskDetails, WaitedTask};
@@ -13,7 +14,6 @@ use aiw_markets::{
 };
 use aiw_providers::{PresetSummary, ProviderDetails, RemovedProvider, RenamedProvider, TestSummary};
 use aiw_setup::{ClientChange, ClientSummary, HookStatus};
-use aiw_vectors::{ModelStatus, ModelSummary};
 use clap::{Command, CommandFactory};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;

@@ -1,33 +1,35 @@
 //! `aiw extension …`
 
-use aiw_components::{Candidate, ExtensionSummary, Known, LibraryError, UpdatedExtension, VerifiedExtension};
+use aiw_app::ClientSession;
+use aiw_app::extensions::{
+    CallError, Candidate, Component, ExtensionSummary, Known, LibraryError, UpdatedExtension, VerifiedExtension,
+};
 use aiw_extensions::{About, Capability, CapabilityKind, Grants, World};
 use aiw_home::LockedExtension;
-use aiw_wasm::{CallError, Component};
 use serde_json::json;
 
 use crate::answers::{ExtensionDetails, ExtensionRemove, ExtensionUpdate, ExtensionVerify, FailedId, Reference};
 use crate::cli::ExtensionCommand;
 use crate::commands::{call, new};
-use crate::components::Host;
+use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
 pub async fn run(command: ExtensionCommand, output: &Output) -> Result<(), Failure> {
     // Only some of these need the components.
-    let host = || Host::open(output);
+    let client = || session(output);
     match command {
-        ExtensionCommand::Add { source, yes } => add(&host()?, &source, yes, output).await,
-        ExtensionCommand::List => list(&host()?, output),
-        ExtensionCommand::Info { id } => info(&host()?, &id, output).await,
+        ExtensionCommand::Add { source, yes } => add(&*client()?, &source, yes, output).await,
+        ExtensionCommand::List => list(&*client()?, output),
+        ExtensionCommand::Info { id } => info(&*client()?, &id, output).await,
         ExtensionCommand::Update { id, accept_changes } => {
-            update(&host()?, id.as_deref(), accept_changes, output).await
+            update(&*client()?, id.as_deref(), accept_changes, output).await
         }
-        ExtensionCommand::Enable { id } => set_enabled(&host()?, &id, true, output),
-        ExtensionCommand::Disable { id } => set_enabled(&host()?, &id, false, output),
-        ExtensionCommand::Remove { id } => remove(&host()?, &id, output),
-        ExtensionCommand::Verify { id } => verify(&host()?, id.as_deref(), output).await,
+        ExtensionCommand::Enable { id } => set_enabled(&*client()?, &id, true, output),
+        ExtensionCommand::Disable { id } => set_enabled(&*client()?, &id, false, output),
+        ExtensionCommand::Remove { id } => remove(&*client()?, &id, output),
+        ExtensionCommand::Verify { id } => verify(&*client()?, id.as_deref(), output).await,
         ExtensionCommand::New { name, kind, lang } => new::run(&name, kind, lang, output),
         ExtensionCommand::Call(args) => call::run(args, output).await,
     }
@@ -59,9 +61,9 @@ fn is_wasi(capability: &Capability) -> bool {
     capability.kind == CapabilityKind::Imports && capability.value.starts_with("wasi:")
 }
 
-async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<(), Failure> {
-    let candidate = host.library.read(source, &host.client).await?;
-    host.library.check_add(&candidate)?;
+async fn add(client: &ClientSession, source: &str, yes: bool, output: &Output) -> Result<(), Failure> {
+    let candidate = client.library()?.read(source, client.app().client()?).await?;
+    client.library()?.check_add(&candidate)?;
     describe(&candidate.about, &candidate.source, |line| output.before_question(line));
     if source.starts_with("http://") {
         output.note("the address is not encrypted: anyone on the network path can change the file");
@@ -70,11 +72,11 @@ async fn add(host: &Host, source: &str, yes: bool, output: &Output) -> Result<()
     if !terminal::confirm(&format!("Add {}?", candidate.about.manifest.id), "--yes", yes).await? {
         return Err(Failure::declined("nothing was done"));
     }
-    commit(host, &candidate, output).await
+    commit(client, &candidate, output).await
 }
 
-async fn commit(host: &Host, candidate: &Candidate, output: &Output) -> Result<(), Failure> {
-    let locked = host.library.add(candidate).await?;
+async fn commit(client: &ClientSession, candidate: &Candidate, output: &Output) -> Result<(), Failure> {
+    let locked = client.library()?.add(candidate).await?;
     output.line(format!("Added {} {}", locked.id, locked.version));
     let known =
         Known { id: locked.id.clone(), about: Some(candidate.about.clone()), locked: Some(locked), problem: None };
@@ -82,8 +84,8 @@ async fn commit(host: &Host, candidate: &Candidate, output: &Output) -> Result<(
     Ok(())
 }
 
-fn list(host: &Host, output: &Output) -> Result<(), Failure> {
-    let known = host.library.list()?;
+fn list(client: &ClientSession, output: &Output) -> Result<(), Failure> {
+    let known = client.library()?.list()?;
     let rows: Vec<Vec<String>> = known
         .iter()
         .map(|known| {
@@ -104,13 +106,13 @@ fn list(host: &Host, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
-    let known = host.library.list()?.into_iter().find(|known| known.id.as_str() == id);
+async fn info(client: &ClientSession, id: &str, output: &Output) -> Result<(), Failure> {
+    let known = client.library()?.list()?.into_iter().find(|known| known.id.as_str() == id);
     let known = match known {
         Some(known) => known,
         // A file that is not added yet can be looked at as well.
         None if id.contains(['/', '.', '\\']) => {
-            let candidate = host.library.read(id, &host.client).await?;
+            let candidate = client.library()?.read(id, client.app().client()?).await?;
             describe(&candidate.about, &candidate.source, |line| output.line(line));
             let known = Known {
                 id: candidate.about.manifest.id.clone(),
@@ -136,7 +138,7 @@ async fn info(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
     }
     let mut details = details(ExtensionSummary::of(&known));
     if known.problem.is_none() && known.enabled() {
-        match offers(host, &known, &mut details).await {
+        match offers(client, &known, &mut details).await {
             Ok(()) => show_offers(&details, output),
             Err(failure) => output.note(format!("it does not say what it reads: {}", failure.message())),
         }
@@ -150,9 +152,9 @@ fn details(summary: ExtensionSummary) -> ExtensionDetails {
 }
 
 /// Asks a component what it adds. Its words are those of others.
-async fn offers(host: &Host, known: &Known, details: &mut ExtensionDetails) -> Result<(), Failure> {
+async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDetails) -> Result<(), Failure> {
     let word = |text: &str| aiw_core::one_line(text, 80);
-    let component = host.library.load(known.id.as_str()).await?;
+    let component = client.library()?.load(known.id.as_str()).await?;
     for world in known.about.iter().flat_map(|about| &about.worlds) {
         match world {
             World::MarketSource => {
@@ -185,14 +187,16 @@ fn show_offers(details: &ExtensionDetails, output: &Output) {
     }
 }
 
-async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) -> Result<(), Failure> {
+async fn update(client: &ClientSession, id: Option<&str>, accept: bool, output: &Output) -> Result<(), Failure> {
     let ids: Vec<String> = match id {
         Some(id) => vec![id.to_owned()],
-        None => host.library.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect(),
+        None => {
+            client.library()?.list()?.into_iter().filter(|k| k.locked.is_some()).map(|k| k.id.to_string()).collect()
+        }
     };
     let (mut answer, mut first) = (ExtensionUpdate::default(), None);
     for id in ids {
-        match update_one(host, &id, accept, output).await {
+        match update_one(client, &id, accept, output).await {
             Ok(Some(locked)) => {
                 output.line(format!("Updated {id} to {} (sha256 {})", locked.version, &locked.sha256[..12]));
                 answer.updated.push(UpdatedExtension { id, version: locked.version, sha256: locked.sha256 });
@@ -218,8 +222,15 @@ async fn update(host: &Host, id: Option<&str>, accept: bool, output: &Output) ->
 }
 
 /// `None` when the component is current.
-async fn update_one(host: &Host, id: &str, accept: bool, output: &Output) -> Result<Option<LockedExtension>, Failure> {
-    let Some((candidate, mut against)) = host.library.check_update(id, &host.client).await? else { return Ok(None) };
+async fn update_one(
+    client: &ClientSession,
+    id: &str,
+    accept: bool,
+    output: &Output,
+) -> Result<Option<LockedExtension>, Failure> {
+    let Some((candidate, mut against)) = client.library()?.check_update(id, client.app().client()?).await? else {
+        return Ok(None);
+    };
     if let Some(last) = against.pop().filter(|_| !accept) {
         against.iter().for_each(|reason| output.note(reason.to_string()));
         if !terminal::can_ask() {
@@ -230,26 +241,26 @@ async fn update_one(host: &Host, id: &str, accept: bool, output: &Output) -> Res
             return Err(Failure::declined("nothing was done"));
         }
     }
-    Ok(Some(host.library.update(&candidate).await?))
+    Ok(Some(client.library()?.update(&candidate).await?))
 }
 
-fn set_enabled(host: &Host, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {
-    host.library.set_enabled(id, enabled)?;
+fn set_enabled(client: &ClientSession, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {
+    client.library()?.set_enabled(id, enabled)?;
     output.line(format!("{id}: {}", if enabled { "enabled" } else { "disabled" }));
     output.answer(json!({"extension": {"id": id, "enabled": enabled}}));
     Ok(())
 }
 
-fn remove(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
-    let gone = host.library.remove(id)?;
+fn remove(client: &ClientSession, id: &str, output: &Output) -> Result<(), Failure> {
+    let gone = client.library()?.remove(id)?;
     output.line(format!("Removed {} {}", gone.id, gone.version));
-    let settings = host.home.settings()?;
+    let settings = client.home().settings()?;
     let markets = settings.markets().iter().filter(|market| market.extension.as_ref() == Some(&gone.id));
     let marketplaces: Vec<String> = markets.map(|market| market.name.to_string()).collect();
     if !marketplaces.is_empty() {
         output.note(format!("these marketplaces can't be fetched without it: {}", marketplaces.join(", ")));
     }
-    let file = host.home.providers()?;
+    let file = client.home().providers()?;
     let providers = file.providers().iter().filter(|provider| provider.component.as_ref() == Some(&gone.id));
     let providers: Vec<String> = providers.map(|provider| provider.name.to_string()).collect();
     if !providers.is_empty() {
@@ -259,8 +270,8 @@ fn remove(host: &Host, id: &str, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let known = host.library.list()?;
+async fn verify(client: &ClientSession, id: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let known = client.library()?.list()?;
     let wanted: Vec<&Known> = known.iter().filter(|k| id.is_none_or(|id| k.id.as_str() == id)).collect();
     if let (Some(id), true) = (id, wanted.is_empty()) {
         return Err(LibraryError::Unknown { id: aiw_core::one_line(id, 80) }.into());
@@ -272,7 +283,7 @@ async fn verify(host: &Host, id: Option<&str>, output: &Output) -> Result<(), Fa
             Some(problem) => Some(problem.clone()),
             None if !known.enabled() => None,
             // It is also compiled and called once: what is listed as good answers.
-            None => match host.library.load(known.id.as_str()).await {
+            None => match client.library()?.load(known.id.as_str()).await {
                 Ok(component) => describes_itself(&component, known).await.err().map(|e| e.to_string()),
                 Err(e) => Some(e.to_string()),
             },

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use aiw_app::models::{Embedder, Models};
+use aiw_app::own_executable;
+use aiw_app::queries::{self, Searched, resume};
 use aiw_core::{ErrorKind, counted, one_line};
-use aiw_history::{DAMAGED, Forget, Forgot, HistoryError, Hit, Indexer, Query, Range, Sessions, Stats, Store};
+use aiw_history::{Forget, Forgot, HistoryError, Hit, Query, Range, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
 use aiw_tui::ScreenError;
-use aiw_vectors::{Embedder, Models};
 
 use crate::answers::{
-    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow, resume,
+    HistoryForget, HistoryHit, HistoryMessage, HistorySearch, HistorySession, HistorySessions, HistoryShow,
 };
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
-use crate::executable::{own_executable, own_executable_or_reason};
 use crate::failure::Failure;
 use crate::output::{Output, cut};
 use crate::terminal;
@@ -48,8 +49,7 @@ fn project(filter: &FilterArgs) -> Result<Option<PathBuf>, Failure> {
     let Some(project) = &filter.project else { return Ok(None) };
     let whole = std::path::absolute(project)
         .map_err(|e| Failure::new(ErrorKind::Unavailable, format!("`{}` can't be found: {e}", project.display())))?;
-    // A directory that is gone has sessions still.
-    Ok(Some(std::fs::canonicalize(&whole).unwrap_or(whole)))
+    Ok(Some(queries::directory(Path::new("/"), &whole)))
 }
 
 fn millis(time: Option<u64>) -> Option<i64> {
@@ -63,20 +63,17 @@ fn minute(time: Option<i64>) -> String {
 }
 
 /// The model, if one is in use and has made vectors. Without it, words find what they can.
-fn embedder(home: &Home, store: &Store, output: &Output) -> Result<Option<Embedder>, Failure> {
-    if !store.has_vectors()? {
-        return Ok(None);
-    }
+fn embedder(home: &Home, output: &Output) -> Option<Embedder> {
     let loaded = Models::at(home.clone()).chosen().map(|files| files.map(|files| Embedder::load(&files)).transpose());
     match loaded {
-        Ok(Ok(embedder)) => Ok(embedder),
+        Ok(Ok(embedder)) => embedder,
         Ok(Err(e)) => {
             output.note(format!("note: searched by words alone: {e}"));
-            Ok(None)
+            None
         }
         Err(e) => {
             output.note(format!("note: searched by words alone: {e}"));
-            Ok(None)
+            None
         }
     }
 }
@@ -87,16 +84,6 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         check_screen(output)?;
     }
     let home = Home::find()?;
-    let waiting = Indexer::catch_up(&home, own_executable_or_reason);
-    if waiting > 0 {
-        let wait = if waiting == 1 { "waits" } else { "wait" };
-        output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
-    }
-    let store = store(&home)?;
-    // Settings that can't be read are no reason to find nothing.
-    if aiw_history::is_outdated(&home, &store).unwrap_or(false) {
-        output.note("note: the rules about secrets have changed: what was stored before goes through them now");
-    }
     let text = args.query.join(" ");
     let project = project(&args.filter)?;
     let query = Query {
@@ -109,8 +96,15 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
         cli: args.filter.cli,
         tool: args.tool.as_deref(),
     };
-    let embedder = if args.words { None } else { embedder(&home, &store, output)? };
-    let hits = store.search(&query, embedder.as_ref())?;
+    let model = || Ok::<_, Failure>(if args.words { None } else { embedder(&home, output) });
+    let Searched { hits, waiting, is_outdated, nothing } = queries::search(&home, &query, model)?;
+    if waiting > 0 {
+        let wait = if waiting == 1 { "waits" } else { "wait" };
+        output.note(format!("note: {} {wait} to be taken in: search again soon", counted(waiting, "session")));
+    }
+    if is_outdated {
+        output.note("note: the rules about secrets have changed: what was stored before goes through them now");
+    }
     if args.interactive && !hits.is_empty() {
         return choose(&home, &text, hits);
     }
@@ -118,17 +112,11 @@ pub fn search(args: &SearchArgs, output: &Output) -> Result<(), Failure> {
     let resumes = Resumes::new(&home);
     let answers: Vec<HistoryHit> = hits.iter().map(|hit| answer(hit, &resumes)).collect();
     show_hits(&hits, &answers, output);
-    if hits.is_empty() {
-        let stats = store.stats()?;
-        output.line(match stats.messages {
-            0 if store.must_rebuild()? => DAMAGED.to_owned(),
-            0 => "the history is empty: `aiw history import --all` takes in the sessions that there are".to_owned(),
-            messages => format!("nothing like this in {}", counted(messages, "message")),
-        });
+    if let Some(nothing) = nothing {
+        output.line(nothing.sentence("`aiw history import --all` takes in the sessions that there are"));
     }
     let took_ms = (took_ms * 10.0).round() / 10.0;
     output.answer(HistorySearch { hits: answers, waiting, took_ms });
-    Indexer::start_if_asked(&home, Some(&store), own_executable_or_reason);
     Ok(())
 }
 

@@ -11,10 +11,10 @@ use super::intake::said;
 use super::setup::ours;
 use crate::answers::{HooksAnswer, HooksStatus};
 use crate::cli::hooks::{HooksArgs, HooksCommand, SettingsScope};
-use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+use aiw_app::own_executable;
 
 pub async fn run(command: HooksCommand, output: &Output) -> Result<(), Failure> {
     match command {
@@ -145,7 +145,7 @@ fn queue() -> Option<Handled> {
     }
     let handled = handled.ok()?;
     if !matches!(handled, Handled::Ignored(_)) {
-        let started = own_executable_or_reason();
+        let started = own_executable().map_err(|e| e.to_string());
         let started = started.and_then(|aiw| Indexer::start(&home, &aiw).map_err(|e| e.to_string()));
         if let Err(problem) = started {
             log(format!("hook: the indexer can't be started: {problem}"));
@@ -157,7 +157,7 @@ fn queue() -> Option<Handled> {
 /// Starts what hooks in a task could not start, from outside of it.
 pub fn take_in_after_task() {
     if let Ok(home) = Home::find() {
-        Indexer::start_if_asked(&home, None, own_executable_or_reason);
+        Indexer::start_if_asked(&home, None, own_executable);
     }
 }
 

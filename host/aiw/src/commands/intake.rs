@@ -13,10 +13,10 @@ use aiw_tasks::{About, Scope, Task, Tasks};
 
 use super::history::amount;
 use crate::answers::HistoryImport;
-use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+use aiw_app::own_executable;
 
 pub fn places() -> Result<Places, Failure> {
     Ok(Places::from_environment().ok_or(HomeError::NoHome)?)
@@ -109,7 +109,7 @@ pub async fn import(home: Home, path: Option<&Path>, yes: bool, output: &Output)
             give_meaning(&home, &store);
         } else {
             output.note(format!("note: meaning: {meaning}; `aiw model status` shows how far it is"));
-            Indexer::start_unwatched(&home, own_executable_or_reason);
+            Indexer::start_unwatched(&home, own_executable);
         }
     }
     Ok(())

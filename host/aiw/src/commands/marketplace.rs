@@ -1,26 +1,25 @@
 //! `aiw plugin marketplace …`
 
 use aiw_home::MarketSettings;
-use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary};
+use aiw_markets::{AddOptions, MarketError, MarketStatus, MarketSummary, Markets};
 use serde_json::json;
 
 use crate::answers::{FailedName, MarketAdd, MarketUpdate};
 use crate::cli::{AddArgs, MarketplaceCommand};
-use crate::components::Host;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
-pub async fn run(host: &Host, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
+pub async fn run(markets: &Markets, command: MarketplaceCommand, output: &Output) -> Result<(), Failure> {
     match command {
-        MarketplaceCommand::Add(args) => add(host, args, output).await,
-        MarketplaceCommand::Remove { name } => remove(host, &name, output).await,
-        MarketplaceCommand::Update { name, no_inspect } => update(host, name.as_deref(), !no_inspect, output).await,
-        MarketplaceCommand::List => list(host, output),
+        MarketplaceCommand::Add(args) => add(markets, args, output).await,
+        MarketplaceCommand::Remove { name } => remove(markets, &name, output).await,
+        MarketplaceCommand::Update { name, no_inspect } => update(markets, name.as_deref(), !no_inspect, output).await,
+        MarketplaceCommand::List => list(markets, output),
     }
 }
 
-async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure> {
+async fn add(markets: &Markets, args: AddArgs, output: &Output) -> Result<(), Failure> {
     if args.reference.starts_with("http://") {
         let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
         if !terminal::confirm(question, "--yes", args.yes).await? {
@@ -34,14 +33,14 @@ async fn add(host: &Host, args: AddArgs, output: &Output) -> Result<(), Failure>
         inspect: !args.no_inspect,
         take_look_alike: args.yes,
     };
-    let added = match host.markets.add(&args.reference, &options).await {
+    let added = match markets.add(&args.reference, &options).await {
         Err(alike @ MarketError::LooksReserved { .. }) if terminal::can_ask() => {
             output.note(alike.to_string());
             if !terminal::confirm("Add it anyway?", "--yes", false).await? {
                 return Err(Failure::declined("nothing was done"));
             }
             options.take_look_alike = true;
-            host.markets.add(&args.reference, &options).await?
+            markets.add(&args.reference, &options).await?
         }
         added => added?,
     };
@@ -89,8 +88,8 @@ pub fn not_inspected(count: usize) -> String {
     }
 }
 
-async fn remove(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
-    let done = host.markets.remove(name).await?;
+async fn remove(markets: &Markets, name: &str, output: &Output) -> Result<(), Failure> {
+    let done = markets.remove(name).await?;
     output.line(format!("Removed marketplace {}", done.removed));
     if !done.installed_plugins.is_empty() {
         let left: Vec<String> = done.installed_plugins.iter().map(ToString::to_string).collect();
@@ -100,11 +99,11 @@ async fn remove(host: &Host, name: &str, output: &Output) -> Result<(), Failure>
     Ok(())
 }
 
-async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output) -> Result<(), Failure> {
+async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &Output) -> Result<(), Failure> {
     let names: Vec<String> = match name {
         Some(name) => vec![name.to_owned()],
         None => {
-            let (statuses, problems) = host.markets.statuses()?;
+            let (statuses, problems) = markets.statuses()?;
             problems.iter().for_each(|problem| output.note(problem));
             statuses.iter().filter(|s| s.market.enabled).map(|s| s.market.name.to_string()).collect()
         }
@@ -112,7 +111,7 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
     let (mut answer, mut first) = (MarketUpdate::default(), None::<Failure>);
     let count = names.len();
     for market in names {
-        match host.markets.update(&market, inspect).await {
+        match markets.update(&market, inspect).await {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
                 output.line(format!("{}: {what}, {}", done.name, plugins(done.plugins)));
@@ -146,8 +145,8 @@ async fn update(host: &Host, name: Option<&str>, inspect: bool, output: &Output)
     output.conclude(answer, failure)
 }
 
-fn list(host: &Host, output: &Output) -> Result<(), Failure> {
-    let (statuses, problems) = host.markets.statuses()?;
+fn list(markets: &Markets, output: &Output) -> Result<(), Failure> {
+    let (statuses, problems) = markets.statuses()?;
     let mut rows = Vec::new();
     for status in &statuses {
         let state = match (&status.listing, status.market.enabled) {

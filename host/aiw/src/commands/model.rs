@@ -1,18 +1,17 @@
 //! `aiw model …`
 
+use aiw_app::Downloads;
+use aiw_app::models::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName, remove_collected};
 use aiw_history::{Indexer, Store, meaning};
 use aiw_home::Home;
-use aiw_net::Client;
-use aiw_vectors::{DEFAULT_MODEL, ModelSummary, Models, RUNTIME, StateName, remove_collected};
 use serde_json::json;
 
 use super::each::remove_each;
 use crate::answers::{ModelPull, ModelRemove};
 use crate::cli::model::{ModelCommand, PullArgs};
-use crate::downloads::Downloads;
-use crate::executable::own_executable_or_reason;
 use crate::failure::Failure;
 use crate::output::Output;
+use aiw_app::own_executable;
 
 pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -52,7 +51,7 @@ pub async fn run(command: ModelCommand, output: &Output) -> Result<(), Failure> 
 /// Lets the messages that there are get their vectors meanwhile.
 fn index(home: &Home) {
     if home.history().exists() {
-        Indexer::start_unwatched(home, own_executable_or_reason);
+        Indexer::start_unwatched(home, own_executable);
     }
 }
 
@@ -77,8 +76,7 @@ fn megabytes(bytes: u64) -> String {
 
 async fn pull(models: &Models, args: PullArgs, output: &Output) -> Result<(), Failure> {
     let from = args.from.as_deref();
-    let client = Client::new()?;
-    let downloads = Downloads::new(client, from.filter(|from| from.contains("://")));
+    let downloads = Downloads::new(from.filter(|from| from.contains("://")))?;
     let names = match &args.name {
         Some(name) => vec![name.as_str()],
         None => vec![RUNTIME, DEFAULT_MODEL],

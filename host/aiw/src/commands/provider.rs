@@ -11,15 +11,14 @@ use self::ask::Terminal;
 use super::each::remove_each;
 use crate::answers::ProviderRemove;
 use crate::cli::provider::{ProviderArgs, ProviderCommand};
-use crate::components::Host;
+use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::starter;
 
 pub async fn run(command: ProviderCommand, output: &Output) -> Result<(), Failure> {
-    let host = Host::open(output)?;
-    starter::migrate_providers(&host.home, output)?;
-    let providers = starter::providers(&host);
+    let client = session(output)?;
+    let providers = client.providers()?;
+    client.notes().iter().for_each(|note| output.note(note));
     match command {
         ProviderCommand::Add(args) => {
             refuse_token(&args.provider)?;

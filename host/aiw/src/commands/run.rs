@@ -9,26 +9,23 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
+use aiw_app::own_path;
+use aiw_app::runs::{self, Attendance, Problem, Stopping};
 use aiw_core::{CliKind, ErrorKind, shell_word};
-use aiw_history::Launch;
-use aiw_home::Home;
-use aiw_launch::{
-    Advice, MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text, advice, standing,
-};
+use aiw_launch::{MAX_PROMPT_BYTES, OwnServer, Place, Prepared, RunRequest, TaskDetails, Text};
 use aiw_providers::Decision;
-use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, Queue, Scope, State, Stream, Task, Tasks};
+use aiw_tasks::{FollowFrom, Limits, LogEntry, Outcome, State, Stream, Task, Tasks};
 use serde_json::json;
 
 use self::progress::LiveLine;
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{Step, follow};
 use crate::commands::task::write_piece;
-use crate::executable::own_path;
+use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::starter::Starter;
+use crate::runtime;
 
 pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> {
     let prompt = prompt(cli, &args)?;
@@ -53,9 +50,12 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
         }
     }
     let request = request(cli, &args, prompt)?;
-    let is_private = is_off(&request);
-    let starter = Starter::open(output)?;
-    let prepared = starter.prepare(&request).map_err(|e| line::misused_p(cli, &args, e))?;
+    let client = session(output)?;
+    let (home, runtime) = (client.home(), runtime::blocking()?);
+    let launcher = client.launcher()?;
+    client.notes().iter().for_each(|note| output.note(note));
+    let prepared = runtime.block_on(runs::prepare(launcher, home, client.session(), request));
+    let prepared = prepared.map_err(|e| line::misused_p(cli, &args, e))?;
     for note in &prepared.notes {
         output.note(format!("note: {note}"));
     }
@@ -65,41 +65,28 @@ pub fn run(cli: CliKind, args: RunArgs, output: &Output) -> Result<(), Failure> 
     }
     if !is_task {
         let resume = prepared.resume_line();
-        let launch = Launch { provider: prepared.provider.as_ref().map(ToString::to_string), isolated: args.isolated };
-        let (code, sessions) = prepared.exec(&starter.home)?;
-        for session in sessions.iter().filter(|_| !is_private) {
-            if let Err(e) = aiw_history::note_launch(&starter.home, session, &launch) {
-                aiw_history::log(&starter.home, &format!("the provider of a session can't be noted: {e}"));
-            }
-        }
+        let code = runs::interact(home, prepared)?;
         if let Some(line) = resume {
             output.note(format!("resume with: {line}"));
         }
         // Its exit code is ours, whatever it is.
         std::process::exit(code);
     }
-    let queue = Queue { may_queue: !args.no_queue, ..starter.queue()? };
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
     let signals = Signals::listen();
     let (provider, model) = progress::describe(&prepared);
-    let unreachable = prepared.unreachable.clone();
-    let task = starter.start(prepared, queue)?;
+    let attendance = Attendance::begin(prepared.unreachable.clone());
+    let task = runs::start(home, client.session(), prepared, !args.no_queue)?;
     let ended = if args.detach {
         output.line(task.id.as_str());
         output.answer(json!({"task": TaskDetails::of(&task)}));
         Ok(())
     } else {
         output.note(progress::started(task.id.as_str(), cli.as_str(), provider.as_deref(), model.as_deref()));
-        attend(&starter.home, &task, args.output, unreachable, is_private, &signals, output)
+        attend(client.everywhere()?, &task, args.output, attendance, &signals, output)
     };
-    starter.make_room();
+    runs::make_room(home);
     ended
-}
-
-/// Whether the session is not to be kept in the history.
-fn is_off(request: &RunRequest) -> bool {
-    let given = request.env.iter().rev().find(|(name, _)| name.as_str() == "AIW_HISTORY");
-    given.map_or_else(aiw_history::is_off, |(_, value)| aiw_history::is_word_for_off(value))
 }
 
 /// The prompt's bytes; none for the interactive mode.
@@ -270,25 +257,19 @@ impl Signals {
     }
 }
 
-/// How long a CLI may try to reach a provider whose host name does not resolve. Codex alone would try for ten minutes.
-const HOPELESS: Duration = Duration::from_secs(20);
-
 /// Shows what a task does until it has ended. Ctrl-C stops it; a terminal that goes away leaves
 /// it running.
 fn attend(
-    home: &Home,
+    tasks: &Tasks,
     task: &Task,
     form: RunOutput,
-    unreachable: Option<String>,
-    is_private: bool,
+    attendance: Attendance,
     signals: &Signals,
     output: &Output,
 ) -> Result<(), Failure> {
     let form = if output.is_json() { RunOutput::Json } else { form };
-    let tasks = Tasks::open(home, Scope::All)?;
+    let attendance = RefCell::new(attendance);
     let (mut text, mut live) = (Text::new(task), LiveLine::new());
-    // The end of what it said: it may tell why it failed.
-    let said = RefCell::new(String::new());
     let show = |entry: &LogEntry, text: &mut Text, live: &mut LiveLine| {
         // What aiw itself notes is for the log.
         if entry.stream == Stream::Aiw {
@@ -296,7 +277,7 @@ fn attend(
         }
         let pieces = text.pieces(entry);
         pieces.iter().for_each(|(place, piece)| live.note(*place, piece));
-        pieces.iter().for_each(|(_, piece)| keep_end(&mut said.borrow_mut(), piece));
+        pieces.iter().for_each(|(_, piece)| attendance.borrow_mut().hear(piece));
         match form {
             RunOutput::Json => {}
             RunOutput::Text => {
@@ -319,23 +300,11 @@ fn attend(
             }
         }
     };
-    let (mut told, mut has_given_up) = (false, false);
-    // As soon as it says which session it is: if it is killed, no hook notes it.
-    let mut to_note = is_private;
-    let mut note_private = |task: &Task| {
-        let Some(session) = task.about.session.as_deref().filter(|_| to_note) else { return };
-        to_note = false;
-        if let Err(e) = aiw_history::keep_private(home, session) {
-            aiw_history::log(home, &format!("a private session can't be noted: {e}"));
-        }
-    };
-    let begun = Instant::now();
-    let followed = follow(&tasks, task, FollowFrom::Start, true, |step| {
+    let followed = follow(tasks, task, FollowFrom::Start, true, |step| {
         match step {
             Step::Entry(entry) => show(entry, &mut text, &mut live),
             Step::CaughtUp => {}
             Step::Looked(now) => {
-                note_private(now);
                 if now.state != State::Ended {
                     live.draw(|| text.tokens());
                 }
@@ -344,17 +313,13 @@ fn attend(
                     let failure = Failure::new(ErrorKind::Interrupted, format!("task {} keeps running", now.id));
                     return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
                 }
-                let is_hopeless = unreachable.is_some() && !live.has_answered() && begun.elapsed() > HOPELESS;
-                if is_hopeless && !told && now.state != State::Ended {
-                    (told, has_given_up) = (true, true);
+                let is_asked = signals.stop.load(Ordering::Relaxed) != 0;
+                let stopping = attendance.borrow_mut().look(tasks, now, live.has_answered(), is_asked)?;
+                if stopping.is_some() {
                     live.clear();
-                    tasks.stop(now.id, false)?;
                 }
-                if signals.stop.load(Ordering::Relaxed) != 0 && !told && now.state != State::Ended {
-                    told = true;
-                    live.clear();
+                if stopping == Some(Stopping::Asked) {
                     output.note(format!("stopping {}…", now.id));
-                    tasks.stop(now.id, false)?;
                 }
             }
         }
@@ -365,7 +330,6 @@ fn attend(
         output.note("note: some of its output is missing here: it was written faster than it could be shown");
     }
     let task = followed.task;
-    note_private(&task);
     if form == RunOutput::Text {
         text.finish().iter().for_each(|end| write_piece(Place::Answer, end));
         if task.outcome == Some(Outcome::Succeeded) {
@@ -376,59 +340,18 @@ fn attend(
     // This is the report.
     let task = Task { unread: false, ..task };
     let answer = json!({"task": TaskDetails::of(&task)});
-    let signal = signals.stop.load(Ordering::Relaxed);
-    let code = match (task.outcome, task.exit_code) {
-        (Some(Outcome::Succeeded), _) => 0,
-        (Some(Outcome::Timeout), _) => 124,
-        (Some(Outcome::Signalled), _) if signal != 0 => 128 + u8::try_from(signal).unwrap_or(0),
-        (Some(Outcome::Signalled), _) => {
-            128 + task.signal.and_then(|s| u8::try_from(s).ok()).filter(|s| *s < 128).unwrap_or(15)
-        }
-        (_, Some(code)) if code != 0 => u8::try_from(code).unwrap_or(1),
-        _ => 1,
-    };
     if form == RunOutput::Json {
         output.line(format!("{answer:#}"));
     }
-    if code == 0 {
+    text.untold(&task).iter().for_each(|answer| attendance.borrow_mut().hear(answer));
+    let ending = attendance.into_inner().end(&task, signals.stop.load(Ordering::Relaxed));
+    let Some(Problem { message, kind, hint }) = ending.problem else {
         task.note.iter().for_each(|note| output.note(format!("note: {note}")));
         output.answer(answer);
         return Ok(());
-    }
-    let how = match (task.outcome, task.signal) {
-        (Some(Outcome::Timeout), _) => "timed out".to_owned(),
-        (Some(Outcome::Lost), _) => "was lost".to_owned(),
-        (Some(Outcome::Signalled), _) if signal != 0 || task.stopped => "was stopped".to_owned(),
-        (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),
-        _ => standing(&task),
     };
-    if let Some(problem) = unreachable.filter(|_| has_given_up) {
-        let failure = Failure::new(ErrorKind::Unavailable, format!("{problem}; task {} was stopped", task.id));
-        let hint = "with `--no-check`, aiw lets the CLI try on".to_owned();
-        return output.conclude(answer, Some(failure.with_hint(hint)));
-    }
-    text.untold(&task).iter().for_each(|answer| keep_end(&mut said.borrow_mut(), answer));
-    let has_failed = task.outcome == Some(Outcome::Failed);
-    let advice = advice(task.about.cli, task.about.provider.as_deref(), task.exit_code, &said.borrow());
-    if let Some(Advice { why, hint }) = advice.filter(|_| has_failed) {
-        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-        let failure = Failure::new(ErrorKind::User, format!("task {} {how}{why}", task.id)).with_code(code);
-        return output.conclude(answer, Some(failure.with_hint(hint)));
-    }
-    let failure = Failure::new(ErrorKind::User, format!("task {} {how}", task.id)).with_code(code);
-    let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
-    output.conclude(answer, Some(failure.with_hint(hint)))
-}
-
-/// Keeps the last kilobytes of a text that grows.
-fn keep_end(said: &mut String, more: &str) {
-    const KEPT: usize = 8 << 10;
-
-    said.push_str(more);
-    if said.len() > 2 * KEPT {
-        let from = said.ceil_char_boundary(said.len() - KEPT);
-        said.drain(..from);
-    }
+    let failure = Failure::new(kind, message).with_code(ending.code).with_hint(hint);
+    output.conclude(answer, Some(failure))
 }
 
 /// Parts a command line for a CLI at its first `--`: what follows is the CLI's own.

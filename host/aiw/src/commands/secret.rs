@@ -12,7 +12,7 @@ use crate::answers::SecretRemove;
 use crate::cli::provider::SecretCommand;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{starter, terminal};
+use crate::terminal;
 
 pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;
@@ -43,7 +43,7 @@ pub async fn run(command: SecretCommand, output: &Output) -> Result<(), Failure>
             output.answer(json!({"secrets": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()}));
         }
         SecretCommand::Remove { name } => {
-            starter::migrate_providers(&home, output)?;
+            aiw_app::providers::migrate(&home)?.iter().for_each(|note| output.note(note));
             let servers = servers_with(&home, &name);
             let removed = aiw_providers::remove_secret(&home, &name)?;
             output.line(format!("Removed `{name}`"));

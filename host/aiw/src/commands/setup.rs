@@ -10,10 +10,10 @@ use aiw_setup::{Client, ClientSummary, Options, Ours, Places, Plan, Scope, Setup
 
 use crate::answers::{FailedName, SetupAnswer};
 use crate::cli::setup::SetupArgs;
-use crate::executable::own_path;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
+use aiw_app::own_path;
 
 pub async fn run(args: SetupArgs, output: &Output) -> Result<(), Failure> {
     let home = Home::find()?;

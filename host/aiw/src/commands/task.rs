@@ -180,6 +180,7 @@ fn show(tasks: &Tasks, id: &str, output: &Output) -> Result<(), Failure> {
     line("role", task.about.role.clone());
     line("permission", Some(task.about.permission.clone()));
     line("guards lifted by", task.about.bypass.clone());
+    line("private", task.about.private.then(|| "kept out of the history".to_owned()));
     line("tag", task.about.tag.clone());
     line("in", Some(task.cwd.display().to_string()));
     line("started", Some(rfc3339(task.started)));

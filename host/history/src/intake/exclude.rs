@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use aiw_home::{Home, HomeError, Project, user_home};
+use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, user_home};
 
 use super::elsewhere;
 use crate::readers;
 
 /// Whether history is switched off for this process: `AIW_HISTORY=off`.
 pub fn is_off() -> bool {
-    std::env::var("AIW_HISTORY").is_ok_and(|value| is_word_for_off(&value))
+    std::env::var(HISTORY_VARIABLE).is_ok_and(|value| is_word_for_off(&value))
 }
 
 /// Whether `AIW_HISTORY` with this value switches the history off.

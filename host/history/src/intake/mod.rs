@@ -31,6 +31,7 @@ pub use indexer::Indexer;
 pub use launched::note_launch;
 pub use log::log;
 pub use meaning::{Meaning, give_meaning, meaning};
+pub use private::keep_private_since;
 pub use queue::Queue;
 pub use renew::{excluded, is_outdated, take_out_excluded};
 pub use take::Report;

@@ -1,7 +1,7 @@
 //! What was said in private sessions. A fork or a resumed session has copies of it under another id, which must not be
 //! kept either.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::files::{open_beneath, read_small, walk};
 use super::lines::{Line, Lines};
 use crate::readers::{self, Places, Sessions, Transcript};
 use crate::redact::Redactor;
-use crate::{Cli, Message};
+use crate::{Cli, Forget, HistoryError, Message, Store};
 
 /// The longest line that is parsed.
 const MAX_LINE: usize = 16 << 20;
@@ -86,40 +86,15 @@ impl Said {
         redactor: &Arc<Redactor>,
         names: &Arc<[String]>,
     ) {
-        let Ok(opened) = open_beneath(root, path) else { return };
-        let first = opened.part(0, 64 << 10).unwrap_or_default();
-        let first = memchr::memchr(b'\n', &first).map_or(&[][..], |end| &first[..end]);
-        let mut reader = sessions.open(&Transcript {
-            path,
-            first,
-            before: &[],
-            redactor: redactor.clone(),
-            beside: &|path| read_small(root, path, 64 << 10),
-            names: names.clone(),
-        });
         let since = since(&root.join(path));
-        let mut messages = Vec::new();
-        let mut take = |messages: &mut Vec<Message>| {
-            for message in messages.drain(..).filter(|message| ids.contains(&message.session)) {
-                for key in keys(&message) {
+        each_message(sessions, root, path, redactor, names, &mut |message| {
+            if ids.contains(&message.session) {
+                for key in keys(message) {
                     let known = self.0.entry(key).or_insert(since);
                     *known = (*known).min(since);
                 }
             }
-        };
-        if sessions.is_document(path) {
-            let size = usize::try_from(opened.size.min(MAX_DOCUMENT)).unwrap_or(0);
-            let _ = reader.line(0, &opened.part(0, size).unwrap_or_default(), &mut messages);
-            take(&mut messages);
-            return;
-        }
-        let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
-        while let Ok(Some(line)) = lines.next() {
-            if let Line::Whole { offset, bytes } | Line::Torn { offset, bytes } = line {
-                let _ = reader.line(offset, bytes, &mut messages);
-                take(&mut messages);
-            }
-        }
+        });
     }
 
     /// Whether a message of a transcript that came to be at some time is a copy of what was said in private. `follows`:
@@ -135,6 +110,71 @@ impl Said {
         let [uuid, timed, text] = keys(message);
         is_copy(uuid) || is_copy(timed) || ((follows || message.text.len() >= MIN_TEXT) && is_copy(text))
     }
+}
+
+/// Reads the messages of a transcript. There are none if it can't be read.
+fn each_message(
+    sessions: &dyn Sessions,
+    root: &Path,
+    path: &str,
+    redactor: &Arc<Redactor>,
+    names: &Arc<[String]>,
+    take: &mut dyn FnMut(&Message),
+) {
+    let Ok(opened) = open_beneath(root, path) else { return };
+    let first = opened.part(0, 64 << 10).unwrap_or_default();
+    let first = memchr::memchr(b'\n', &first).map_or(&[][..], |end| &first[..end]);
+    let mut reader = sessions.open(&Transcript {
+        path,
+        first,
+        before: &[],
+        redactor: redactor.clone(),
+        beside: &|path| read_small(root, path, 64 << 10),
+        names: names.clone(),
+    });
+    let mut messages = Vec::new();
+    if sessions.is_document(path) {
+        let size = usize::try_from(opened.size.min(MAX_DOCUMENT)).unwrap_or(0);
+        let _ = reader.line(0, &opened.part(0, size).unwrap_or_default(), &mut messages);
+        messages.iter().for_each(take);
+        return;
+    }
+    let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
+    while let Ok(Some(line)) = lines.next() {
+        if let Line::Whole { offset, bytes } | Line::Torn { offset, bytes } = line {
+            let _ = reader.line(offset, bytes, &mut messages);
+            messages.drain(..).for_each(|message| take(&message));
+        }
+    }
+}
+
+/// Keeps the sessions of a CLI out of the history that were written to since a time, in a directory. Not every CLI says
+/// which session it is in, so those that others had there at that time are among them.
+pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: SystemTime) -> Result<(), HistoryError> {
+    let Some(places) = Places::from_environment() else { return Ok(()) };
+    let (sessions, redactor) = (readers::of(cli), Arc::new(Redactor::new(&[])?));
+    let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let mut found = BTreeSet::new();
+    for root in readers::roots(&places, home, cli) {
+        let new = walk(&root, sessions.directories()).into_iter().filter(|entry| sessions.is_transcript(&entry.path));
+        for entry in new.filter(|entry| u128::try_from(entry.modified).is_ok_and(|modified| modified >= since)) {
+            each_message(sessions, &root, &entry.path, &redactor, &Arc::from([]), &mut |message| {
+                if message.project.is_empty() || Path::new(&message.project) == directory {
+                    found.insert(message.session.clone());
+                }
+            });
+        }
+    }
+    let store = Store::open_existing(&home.history())?;
+    for session in found.iter().filter_map(|session| readers::session_id(session)) {
+        Exclusions::make_private(home, session)?;
+        // Another process may have read it meanwhile.
+        match store.as_ref().map(|store| store.forget(&Forget::Session(session))) {
+            Some(Err(e)) if !matches!(e, HistoryError::NoSession { .. }) => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// What a copy of a message has in common with it: its id, its time and text, its text.

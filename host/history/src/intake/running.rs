@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use aiw_home::{Home, read_capped};
+use aiw_home::{HISTORY_VARIABLE, Home, read_capped};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -49,7 +49,9 @@ fn is_private(process: u64, start: Option<&str>) -> bool {
     let read = |name: &str| read_capped(Path::new(&format!("/proc/{process}/{name}")), MAX_VARIABLES).ok().flatten();
     let Some(variables) = read("environ") else { return false };
     let is_off = variables.split(|byte| *byte == 0).any(|variable| {
-        let value = variable.strip_prefix(b"AIW_HISTORY=").and_then(|value| std::str::from_utf8(value).ok());
+        let value = std::str::from_utf8(variable)
+            .ok()
+            .and_then(|variable| variable.strip_prefix(HISTORY_VARIABLE)?.strip_prefix('='));
         value.is_some_and(is_word_for_off)
     });
     is_off && start.is_none_or(|start| started(&read("stat").unwrap_or_default()).is_none_or(|found| found == start))

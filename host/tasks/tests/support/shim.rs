@@ -11,7 +11,11 @@ fn main() -> ExitCode {
         aiw_tasks::testing::be_newer();
     }
     match std::env::args_os().nth(1).as_deref().and_then(|word| word.to_str()) {
-        Some("shim") => aiw_tasks::shim_main(std::env::args_os(), |_| Box::new(words::Words::default()), || {}),
+        Some("shim") => aiw_tasks::shim_main(
+            std::env::args_os(),
+            |labels| aiw_tasks::interpreter(labels, |_| Box::new(words::Words::default()), |_, _| {}),
+            || {},
+        ),
         Some("start") => start::start(),
         Some("attach") => start::attach(),
         Some("follow") => start::follow(),

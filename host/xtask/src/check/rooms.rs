@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::command;
 
 /// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 25] = [
+const ROOMS: [(&str, &[&str]); 26] = [
     (
         "agentic-warden",
         &[
-            "aiw-components",
+            "aiw-app",
             "aiw-core",
             "aiw-extensions",
             "aiw-gateway",
@@ -23,7 +23,6 @@ const ROOMS: [(&str, &[&str]); 25] = [
             "aiw-listen",
             "aiw-markets",
             "aiw-mcp",
-            "aiw-net",
             "aiw-providers",
             "aiw-routing",
             "aiw-servers",
@@ -31,15 +30,43 @@ const ROOMS: [(&str, &[&str]); 25] = [
             "aiw-tasks",
             "aiw-testkit",
             "aiw-tui",
-            "aiw-vectors",
-            "aiw-wasm",
         ],
     ),
     // Views. The content of a screen comes through a trait.
     ("aiw-tui", &["aiw-core"]),
     (
         "aiw-gateway",
-        &["aiw-core", "aiw-history", "aiw-home", "aiw-launch", "aiw-mcp", "aiw-providers", "aiw-routing", "aiw-tasks"],
+        &[
+            "aiw-app",
+            "aiw-core",
+            "aiw-history",
+            "aiw-home",
+            "aiw-launch",
+            "aiw-mcp",
+            "aiw-providers",
+            "aiw-routing",
+            "aiw-tasks",
+        ],
+    ),
+    // The application. It knows neither the command line nor a terminal.
+    (
+        "aiw-app",
+        &[
+            "aiw-components",
+            "aiw-core",
+            "aiw-extensions",
+            "aiw-history",
+            "aiw-home",
+            "aiw-launch",
+            "aiw-markets",
+            "aiw-mcp",
+            "aiw-net",
+            "aiw-providers",
+            "aiw-routing",
+            "aiw-tasks",
+            "aiw-vectors",
+            "aiw-wasm",
+        ],
     ),
     // Domains.
     ("aiw-history", &["aiw-core", "aiw-home", "aiw-search", "aiw-supervisor", "aiw-vectors"]),

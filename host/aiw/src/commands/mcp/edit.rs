@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::pool;
 use crate::cli::mcp::{McpAddArgs, McpAddHow, McpAddJsonArgs};
 use crate::commands::secret::note_unused;
+use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -127,7 +128,7 @@ async fn add_declared(
 ) -> Result<(), Failure> {
     if declaration.contains_key("url") {
         let problem = |e| Failure::user(format!("the server `{name}` can't be reached like this: {e}"));
-        check_remote(&aiw_net::Client::new()?, &declaration).map_err(problem)?;
+        check_remote(session(output)?.app().client()?, &declaration).map_err(problem)?;
     }
     let unusable = |problem: String| Failure::user(format!("the server `{name}` {problem}"));
     let vault = home.vault();

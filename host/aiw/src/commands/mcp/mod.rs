@@ -15,13 +15,13 @@ mod serve;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aiw_app::ClientSession;
 use aiw_core::ErrorKind;
-use aiw_home::Home;
-use aiw_routing::{Ground, Pool, PoolError, Profile, Shared};
+use aiw_routing::{Pool, PoolError, Profile};
 
 pub use self::edit::forget;
 use crate::cli::mcp::McpCommand;
-use crate::executable::own_executable;
+use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -62,12 +62,11 @@ fn pool(output: &Output) -> Result<Arc<Pool>, Failure> {
 
 /// The servers of this directory, as a profile allows them.
 fn pool_with(profile: Profile, output: &Output) -> Result<Arc<Pool>, Failure> {
-    let ground =
-        Ground { home: Home::find()?, net: aiw_net::Client::new()?, executable: own_executable()?, cwd: directory()? };
-    let (changes, _) = tokio::sync::mpsc::unbounded_channel();
-    let pool = Pool::new(ground, Arc::new(move || profile.clone()), Shared::default(), changes);
+    let app = app(output.observer())?;
+    let client = ClientSession::builder(app, directory()?)?.profile(Arc::new(move || profile.clone())).build();
+    let pool = client.pool();
     pool.problems().iter().for_each(|problem| output.note(format!("note: {problem}")));
-    Ok(Arc::new(pool))
+    Ok(pool.clone())
 }
 
 /// The names of what a command is about: those given, else all.

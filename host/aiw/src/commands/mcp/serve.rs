@@ -4,19 +4,19 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aiw_app::ClientSession;
+use aiw_app::models::Models;
 use aiw_core::ErrorKind;
-use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
+use aiw_gateway::{Gateway, Setting, Toolset, UnknownToolset};
 use aiw_home::Home;
-use aiw_launch::Launcher;
-use aiw_routing::{Ground, Meaning, Profile, ProfileSource};
-use aiw_vectors::Models;
+use aiw_markets::Quiet;
+use aiw_routing::{Meaning, Profile, ProfileSource};
 
 use super::{http, profiles};
 use crate::cli::mcp::{McpServeArgs, REGISTER};
-use crate::executable::own_executable;
+use crate::components::app;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::starter;
 
 /// Answers a client at once: Codex offers no server that needs long to start. Components are
 /// opened by the first task.
@@ -31,23 +31,16 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let toolsets = toolsets(args.toolsets, &home)?;
     // What is wrong with it is said at once. One that can't be read any more allows nothing.
     profiles::chosen(args.profile.as_deref(), &home, &cwd)?;
-    let session = aiw_launch::session();
-    let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
-    let shared = aiw_routing::Shared::default();
+    // For all clients the same.
+    let (session, shared) = (aiw_launch::session(), aiw_routing::Shared::default());
+    let app = app(Arc::new(Quiet))?;
     let meaning = meaning(&home, output);
-    let (at, from) = (home.clone(), ground.cwd.clone());
-    let name = args.profile;
+    let (at, name) = (home.clone(), args.profile);
+    let builder = ClientSession::builder(app, cwd.clone())?.session(session).sharing(shared);
     let gateway = move || {
-        let current = followed(name.clone(), at.clone(), from.clone());
-        let setting = Setting {
-            session,
-            ground: ground.clone(),
-            profile: current,
-            shared: shared.clone(),
-            meaning: meaning.clone(),
-            toolsets: toolsets.clone(),
-        };
-        Gateway::new(setting, Box::new(FromHere))
+        let profile = followed(name.clone(), at.clone(), cwd.clone());
+        let client = builder.clone().profile(profile).build();
+        Gateway::new(Setting { client, meaning: meaning.clone(), toolsets: toolsets.clone() })
     };
     if let Some(address) = args.http {
         return http::serve(output, home, address, move || Arc::new(gateway())).await;
@@ -100,22 +93,4 @@ fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Fai
         Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
     };
     names.iter().map(|name| name.trim().parse().map_err(unknown)).collect()
-}
-
-/// What the command line starts CLIs with.
-struct FromHere;
-
-impl LaunchSource for FromHere {
-    fn launcher(&self) -> Result<Launcher, Unready> {
-        // Notes go to standard error.
-        starter::launcher(&Output::new(false)).map(|(_, launcher)| launcher).map_err(unready)
-    }
-
-    fn executable(&self) -> Result<PathBuf, Unready> {
-        own_executable().map_err(unready)
-    }
-}
-
-fn unready(failure: Failure) -> Unready {
-    Unready { message: failure.message().to_owned(), hint: failure.hint().map(str::to_owned) }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
+use aiw_home::Home;
 use aiw_markets::{
-    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Missing, OnConflict, UpdatedSummary,
+    Answers, InstallPlan, Installed, InstalledSummary, MarketError, Markets, Missing, OnConflict, UpdatedSummary,
 };
 
 use super::look::{keys, short};
@@ -12,16 +13,15 @@ use crate::answers::{FailedId, PluginInstall, PluginRemove, PluginSwitch, Plugin
 use crate::cli::{InstallArgs, UpdateArgs};
 use crate::commands::mcp::forget;
 use crate::commands::suspicious;
-use crate::components::Host;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
-pub(super) async fn install(host: &Host, args: InstallArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn install(markets: &Markets, args: InstallArgs, output: &Output) -> Result<(), Failure> {
     let answers = answers(args.on_conflict.map(Into::into), &args.env, output);
     let (mut installed, mut failures) = (Vec::new(), Failures::default());
     for name in &args.plugins {
-        match install_one(host, name, &answers, args.yes, output).await {
+        match install_one(markets, name, &answers, args.yes, output).await {
             Ok(done) => {
                 let verb = if done.unchanged { "Already installed:" } else { "Installed" };
                 output.line(format!("{verb} {} {}: {}", done.id, short(&done.record.version), keys(&done.record)));
@@ -79,15 +79,15 @@ fn say_missing(done: &Installed, output: &Output) {
 }
 
 async fn install_one(
-    host: &Host,
+    markets: &Markets,
     name: &str,
     answers: &Answers,
     yes: bool,
     output: &Output,
 ) -> Result<Installed, Failure> {
-    let plan = host.markets.plan(name).await?;
+    let plan = markets.plan(name).await?;
     if plan.unchanged && answers.values.is_empty() && answers.on_conflict.is_none() {
-        return Ok(host.markets.install(plan, answers.clone()).await?);
+        return Ok(markets.install(plan, answers.clone()).await?);
     }
     preview(&plan, answers).iter().for_each(|line| output.before_question(line));
     output.flush();
@@ -98,7 +98,7 @@ async fn install_one(
         return Err(MarketError::Declined.into());
     }
     let answers = complete(&plan, answers, output).await?;
-    Ok(host.markets.install(plan, answers).await?)
+    Ok(markets.install(plan, answers).await?)
 }
 
 /// What an install would add, for people to judge: nothing is folded, cut or left out.
@@ -158,27 +158,27 @@ async fn complete(plan: &InstallPlan, answers: &Answers, output: &Output) -> Res
     Ok(answers)
 }
 
-pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn update(markets: &Markets, args: UpdateArgs, output: &Output) -> Result<(), Failure> {
     let mut failures = Failures::default();
     let answers = answers(args.on_conflict.map(Into::into), &args.env, output);
     let mut ids: Vec<PluginId> = Vec::new();
     if args.plugins.is_empty() {
-        ids.extend(host.markets.installed()?.into_iter().map(|(id, _)| id));
+        ids.extend(markets.installed()?.into_iter().map(|(id, _)| id));
     }
     for name in &args.plugins {
-        match host.markets.find_installed(name) {
+        match markets.find_installed(name) {
             Ok(id) => ids.push(id),
             Err(e) => failures.add(name, e.into(), output),
         }
     }
-    let known: Vec<String> = host.markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
+    let known: Vec<String> = markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
     if !args.no_fetch {
-        let mut markets: Vec<String> = ids.iter().map(|id| id.market.to_string()).collect();
-        markets.retain(|market| known.contains(market));
-        markets.sort();
-        markets.dedup();
-        for market in markets {
-            if let Err(e) = host.markets.update(&market, false).await {
+        let mut used: Vec<String> = ids.iter().map(|id| id.market.to_string()).collect();
+        used.retain(|market| known.contains(market));
+        used.sort();
+        used.dedup();
+        for market in used {
+            if let Err(e) = markets.update(&market, false).await {
                 output.note(format!("marketplace `{market}` is used as last fetched: {e}"));
             }
         }
@@ -191,7 +191,7 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
             unchanged.push(id.to_string());
             continue;
         }
-        let result = update_one(host, &id, &answers, args.accept_changes, output).await;
+        let result = update_one(markets, &id, &answers, args.accept_changes, output).await;
         match result {
             Ok(Some((from, installed))) => {
                 let (before, after) = (short(&from), short(&installed.record.version));
@@ -220,13 +220,13 @@ pub(super) async fn update(host: &Host, args: UpdateArgs, output: &Output) -> Re
 }
 
 async fn update_one(
-    host: &Host,
+    markets: &Markets,
     id: &PluginId,
     answers: &Answers,
     accept_changes: bool,
     output: &Output,
 ) -> Result<Option<(String, Installed)>, Failure> {
-    let Some(check) = host.markets.check_update(id, answers).await? else { return Ok(None) };
+    let Some(check) = markets.check_update(id, answers).await? else { return Ok(None) };
     if check.changed_files > 0 {
         let files = if check.changed_files == 1 { "1 file".into() } else { format!("{} files", check.changed_files) };
         output.line(format!("{id}: {files} changed in the plugin, which a server runs from"));
@@ -243,20 +243,21 @@ async fn update_one(
         }
     }
     let from = check.from.clone();
-    Ok(Some((from, host.markets.update_to(check.plan, answers.clone()).await?)))
+    Ok(Some((from, markets.update_to(check.plan, answers.clone()).await?)))
 }
 
-pub(super) async fn remove(host: &Host, names: &[String], output: &Output) -> Result<(), Failure> {
+pub(super) async fn remove(markets: &Markets, names: &[String], output: &Output) -> Result<(), Failure> {
+    let home = Home::find()?;
     let mut removed = Vec::new();
     let mut failures = Failures::default();
     for name in names {
-        match host.markets.uninstall(name).await {
+        match markets.uninstall(name).await {
             Ok(done) => {
                 let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
                 output.line(format!("Removed {}: {servers}", done.id));
                 done.notes.iter().for_each(|note| output.note(note));
                 for key in &done.servers {
-                    if let Err(failure) = forget(&host.home, key) {
+                    if let Err(failure) = forget(&home, key) {
                         output.note(format!("what is known about the server `{key}` stays: {}", failure.message()));
                     }
                 }
@@ -269,7 +270,7 @@ pub(super) async fn remove(host: &Host, names: &[String], output: &Output) -> Re
 }
 
 pub(super) async fn toggle(
-    host: &Host,
+    markets: &Markets,
     names: &[String],
     enabled: bool,
     on_conflict: Option<OnConflict>,
@@ -279,7 +280,7 @@ pub(super) async fn toggle(
     let mut failures = Failures::default();
     let answers = Answers { on_conflict, ..Answers::default() };
     for name in names {
-        match host.markets.set_enabled(name, enabled, answers.clone()).await {
+        match markets.set_enabled(name, enabled, answers.clone()).await {
             Ok(done) => {
                 let state = if enabled { "enabled" } else { "disabled" };
                 let already = if done.changed { "" } else { "already " };
@@ -293,8 +294,8 @@ pub(super) async fn toggle(
     output.conclude(PluginSwitch { plugins, failed: failures.failed }, failures.first)
 }
 
-pub(super) async fn validate(host: &Host, path: &std::path::Path, output: &Output) -> Result<(), Failure> {
-    let report = host.markets.validate(path).await?;
+pub(super) async fn validate(markets: &Markets, path: &std::path::Path, output: &Output) -> Result<(), Failure> {
+    let report = markets.validate(path).await?;
     report.errors.iter().for_each(|line| output.line(format!("error: {line}")));
     report.warnings.iter().for_each(|line| output.line(format!("warning: {line}")));
     let failure = match report.errors.len() {

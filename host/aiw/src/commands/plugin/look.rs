@@ -10,24 +10,23 @@ use aiw_markets::{
 use serde_json::json;
 
 use crate::cli::{ListArgs, SearchArgs};
-use crate::components::Host;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 
-pub(super) async fn search(host: &Host, args: SearchArgs, output: &Output) -> Result<(), Failure> {
+pub(super) async fn search(markets: &Markets, args: SearchArgs, output: &Output) -> Result<(), Failure> {
     if !output.is_json()
         && args.market.is_none()
-        && let Some(market) = offered(&host.markets).await?
+        && let Some(market) = offered(markets).await?
     {
-        match host.markets.update(&market, true).await {
+        match markets.update(&market, true).await {
             Ok(done) => done.notes.iter().for_each(|note| output.note(format!("{market}: {note}"))),
             Err(e) => output.note(format!("{market} is not fetched: {e}")),
         }
     }
     let text = Some(args.query.join(" ")).filter(|text| !text.trim().is_empty());
     let query = Query { text, market: args.market, category: args.category, all: args.all };
-    show(&host.markets.search(&query)?, query.text.is_some(), output);
+    show(&markets.search(&query)?, query.text.is_some(), output);
     Ok(())
 }
 
@@ -46,15 +45,15 @@ pub async fn offered(markets: &Markets) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-pub(super) fn list(host: &Host, args: &ListArgs, output: &Output) -> Result<(), Failure> {
+pub(super) fn list(markets: &Markets, args: &ListArgs, output: &Output) -> Result<(), Failure> {
     if args.available {
         let query = Query { market: args.market.clone(), all: args.all, ..Query::default() };
-        show(&host.markets.search(&query)?, false, output);
+        show(&markets.search(&query)?, false, output);
         return Ok(());
     }
-    let everything = host.markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?;
+    let everything = markets.search(&Query { all: true, market: args.market.clone(), ..Query::default() })?;
     let wanted = |id: &PluginId| args.market.as_deref().is_none_or(|market| id.market.as_str() == market);
-    let installed: Vec<_> = host.markets.installed()?.into_iter().filter(|(id, _)| wanted(id)).collect();
+    let installed: Vec<_> = markets.installed()?.into_iter().filter(|(id, _)| wanted(id)).collect();
     let mut rows = Vec::new();
     let mut plugins: Vec<PluginSummary> = Vec::new();
     for (id, record) in &installed {
@@ -145,17 +144,17 @@ pub fn kinds(found: &Found) -> Vec<String> {
     mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
 }
 
-pub(super) async fn info(host: &Host, name: &str, output: &Output) -> Result<(), Failure> {
-    let mut found = match host.markets.find(name) {
+pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Result<(), Failure> {
+    let mut found = match markets.find(name) {
         Ok(found) => found,
         // What is installed can be shown without its marketplace.
-        Err(e) => match host.markets.find_installed(name) {
-            Ok(id) => return info_installed(host, &id, output),
+        Err(e) => match markets.find_installed(name) {
+            Ok(id) => return info_installed(markets, &id, output),
             Err(_) => return Err(e.into()),
         },
     };
     if found.listed.broken().is_none() && found.listed.refused().is_none() && found.listed.inspection.is_none() {
-        match host.markets.look_into(&found).await {
+        match markets.look_into(&found).await {
             Ok(inspection) => found.listed.inspection = Some(inspection),
             Err(e) => output.note(format!("not inspected: {e}")),
         }
@@ -211,8 +210,8 @@ fn installed_line(record: &InstalledPlugin) -> String {
     format!("  {state}: {} since {}, as {}", short(&record.version), record.installed_at, keys(record))
 }
 
-fn info_installed(host: &Host, id: &PluginId, output: &Output) -> Result<(), Failure> {
-    let record = host.markets.installed()?.into_iter().find(|(known, _)| known == id).map(|(_, record)| record);
+fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(), Failure> {
+    let record = markets.installed()?.into_iter().find(|(known, _)| known == id).map(|(_, record)| record);
     let record = record.ok_or_else(|| Failure::from(MarketError::NotInstalled { name: id.to_string() }))?;
     output.line(id.to_string());
     output.line("  its marketplace no longer lists it");

@@ -22,6 +22,7 @@ impl Provider for Hostile {
         let preset = Preset::new("polite", "Polite");
         match mode {
             "id" => info.preset(Preset::new(argument, "Odd")),
+            "does" => info.preset(Preset::new(argument, "Does").at_users(Family::Openai).token(Need::Never)),
             "url" => info.preset(preset.at(Family::Openai, argument)),
             "also" => info.preset(preset.at(Family::Openai, "https://one.example/v1").at(Family::Gemini, argument)),
             "page" => info.preset(preset.token_page(argument)),

@@ -11,13 +11,13 @@ use aiw_wasm::capabilities::{Level, Log};
 /// Enough for weeks of honest components; a flooding one replaces its own noise.
 const ROTATE_AT: u64 = 1 << 20;
 
-pub struct FileLog {
+pub(super) struct FileLog {
     home: Home,
     path: PathBuf,
 }
 
 impl FileLog {
-    pub fn new(home: &Home) -> Self {
+    pub(super) fn new(home: &Home) -> Self {
         Self { home: home.clone(), path: home.root().join("logs/components.log") }
     }
 }

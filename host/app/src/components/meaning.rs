@@ -9,22 +9,16 @@ use aiw_wasm::Refusal;
 use aiw_wasm::capabilities::{Collection, Embeddings, Refused, Vectors};
 use async_trait::async_trait;
 
-fn refused(refusal: Refusal, message: impl Into<String>) -> Refused {
-    Refused { refusal, message: message.into() }
-}
-
-fn unavailable(e: &ModelError) -> Refused {
-    refused(Refusal::Unavailable { retry_after: None }, e.to_string())
-}
+use super::refusal::{refused, unavailable};
 
 /// The model in use, loaded when a component first asks.
-pub struct ComponentModel {
+pub(super) struct ComponentModel {
     home: Home,
     loaded: Arc<Mutex<Option<Arc<Embedder>>>>,
 }
 
 impl ComponentModel {
-    pub fn new(home: Home) -> Self {
+    pub(super) fn new(home: Home) -> Self {
         Self { home, loaded: Arc::default() }
     }
 
@@ -39,9 +33,8 @@ impl ComponentModel {
             let embedder = match &*loaded {
                 Some(embedder) => embedder.clone(),
                 None => {
-                    let none = |message: String| refused(Refusal::Unavailable { retry_after: None }, message);
-                    let files = Models::at(home).chosen().map_err(|e| none(e.to_string()))?;
-                    let files = files.ok_or_else(|| none("no model is in use: `aiw model pull` gets one".into()))?;
+                    let files = Models::at(home).chosen().map_err(|e| unavailable(&e))?;
+                    let files = files.ok_or_else(|| unavailable(&"no model is in use: `aiw model pull` gets one"))?;
                     let embedder = Arc::new(Embedder::load(&files).map_err(|e| unavailable(&e))?);
                     loaded.insert(embedder).clone()
                 }
@@ -68,7 +61,7 @@ impl Embeddings for ComponentModel {
 type Opened = BTreeMap<Collection, Arc<FileVectors>>;
 
 /// The collections in the home.
-pub struct ComponentVectors {
+pub(super) struct ComponentVectors {
     home: Home,
     opened: Arc<Mutex<Opened>>,
 }
@@ -92,7 +85,7 @@ fn error(e: StoreError) -> Refused {
 }
 
 impl ComponentVectors {
-    pub fn new(home: Home) -> Self {
+    pub(super) fn new(home: Home) -> Self {
         Self { home, opened: Arc::default() }
     }
 

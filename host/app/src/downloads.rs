@@ -6,9 +6,12 @@ use aiw_net::{Client, NetError, Policy, Request, Streamed};
 use aiw_vectors::{Body, Broken, Fetch};
 use async_trait::async_trait;
 
+use crate::AppError;
+
 /// The longest pause of a server.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Fetches files, as far as a policy allows.
 pub struct Downloads {
     client: Client,
     policy: Policy,
@@ -16,12 +19,12 @@ pub struct Downloads {
 
 impl Downloads {
     /// Public addresses, and the one that the user typed.
-    pub fn new(client: Client, typed: Option<&str>) -> Self {
+    pub fn new(typed: Option<&str>) -> Result<Self, AppError> {
         let mut policy = Policy::public();
         if let Some(url) = typed {
             policy.grant_url(url);
         }
-        Self { client, policy }
+        Ok(Self { client: Client::new()?, policy })
     }
 }
 

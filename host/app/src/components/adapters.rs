@@ -1,4 +1,4 @@
-//! Starting CLIs: the launcher with the components, and the tasks of this session.
+//! The components of API providers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,31 +6,22 @@ use std::time::Duration;
 
 use aiw_components::{Library, LibraryError};
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
-use aiw_core::{ErrorKind, ExtensionId, Secret};
+use aiw_core::{ExtensionId, Secret};
 use aiw_extensions::World;
-use aiw_home::{Home, HomeError};
-use aiw_launch::{LaunchError, Launcher, Prepared, RunRequest, Search, Session};
 use aiw_net::{Client, Policy, Unreachable};
-use aiw_providers::{AdapterError, Adapters, KnownPreset, Providers};
-use aiw_tasks::{Keep, Queue, Scope, Task, Tasks};
+use aiw_providers::{AdapterError, Adapters, KnownPreset};
 use aiw_wasm::{CallError, Component};
 use async_trait::async_trait;
-use tokio::runtime::Runtime;
-
-use crate::components::Host;
-use crate::executable::own_executable;
-use crate::failure::Failure;
-use crate::output::Output;
 
 /// Provider components from the library.
-struct LibraryAdapters {
+pub(crate) struct LibraryAdapters {
     library: Arc<Library>,
     client: Client,
 }
 
 impl LibraryAdapters {
-    fn new(host: &Host) -> Self {
-        Self { library: host.library.clone(), client: host.client.clone() }
+    pub(crate) fn new(library: Arc<Library>, client: Client) -> Self {
+        Self { library, client }
     }
 
     async fn of(&self, id: &ExtensionId) -> Result<Vec<KnownPreset>, AdapterError> {
@@ -129,72 +120,4 @@ fn library_error(e: LibraryError) -> AdapterError {
 
 fn call_error(e: CallError) -> AdapterError {
     AdapterError::Component { kind: e.kind(), hint: None, source: Box::new(e) }
-}
-
-/// Brings a `providers.json` of aiw 0.6 up to date.
-pub fn migrate_providers(home: &Home, output: &Output) -> Result<(), Failure> {
-    if !matches!(home.providers(), Err(HomeError::Old { .. })) {
-        return Ok(());
-    }
-    if let Some(done) = home.migrate_providers()? {
-        let count = done.providers.len();
-        output.note(format!(
-            "providers.json of aiw 0.6 is brought up to date: {count} providers, {} secrets moved to the vault; the old file is `{}`, encrypted",
-            done.secrets.len(),
-            done.backup.display()
-        ));
-        done.left.iter().for_each(|problem| output.note(problem));
-    }
-    Ok(())
-}
-
-/// The user's providers, with presets from the library.
-pub fn providers(host: &Host) -> Providers {
-    Providers::new(host.home.clone(), Arc::new(LibraryAdapters::new(host)), aiw_launch::apis())
-}
-
-/// What prepares CLIs, with the home that it reads.
-pub fn launcher(output: &Output) -> Result<(Home, Launcher), Failure> {
-    let host = Host::open(output)?;
-    migrate_providers(&host.home, output)?;
-    let launcher = Launcher::new(host.home.clone(), Search::from_environment(), providers(&host));
-    Ok((host.home, launcher))
-}
-
-/// What starts CLIs.
-pub struct Starter {
-    pub home: Home,
-    launcher: Launcher,
-    session: Session,
-    runtime: Runtime,
-}
-
-impl Starter {
-    pub fn open(output: &Output) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::new(ErrorKind::Internal, format!("the runtime failed to start: {e}")))?;
-        let (home, launcher) = launcher(output)?;
-        Ok(Self { home, launcher, session: aiw_launch::session(), runtime })
-    }
-
-    pub fn prepare(&self, request: &RunRequest) -> Result<Prepared, LaunchError> {
-        self.runtime.block_on(self.launcher.prepare(request))
-    }
-
-    pub fn queue(&self) -> Result<Queue, Failure> {
-        Ok(Queue { limit: self.home.settings()?.tasks()?.limit, may_queue: true })
-    }
-
-    pub fn start(&self, prepared: Prepared, queue: Queue) -> Result<Task, Failure> {
-        Ok(prepared.start(&self.home, &self.session, &own_executable()?, queue)?)
-    }
-
-    /// Old tasks go. That this fails is nobody's business.
-    pub fn make_room(&self) {
-        if let Ok(tasks) = Tasks::open(&self.home, Scope::All) {
-            let _ = tasks.prune(Keep::default());
-        }
-    }
 }

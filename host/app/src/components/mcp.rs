@@ -1,35 +1,20 @@
 //! The tools of the user's MCP servers, as components are given them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use aiw_core::one_line;
-use aiw_home::Home;
 use aiw_mcp::value_of;
-use aiw_net::Client;
-use aiw_routing::{Definition, Ground, Pool, PoolError, Profile, Shared};
+use aiw_routing::{Definition, Pool, PoolError};
 use aiw_wasm::Refusal;
 use aiw_wasm::capabilities::{Mcp, McpResult, McpTool, Refused};
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tokio::sync::OnceCell;
 
-use crate::executable::own_executable;
+use super::refusal::{gone, refused};
+use crate::reach::Reach;
 
-/// The servers of the directory that aiw was started in. None is started before a component calls it; all end with
-/// the command.
-pub struct ComponentMcp {
-    home: Home,
-    client: Client,
-    pool: OnceCell<Arc<Pool>>,
-}
-
-fn refused(refusal: Refusal, message: impl Into<String>) -> Refused {
-    Refused { refusal, message: message.into() }
-}
-
-fn unavailable(message: impl Into<String>) -> Refused {
-    refused(Refusal::Unavailable { retry_after: None }, message)
-}
+/// The servers and tools that the component's client may use. None is started before a component calls it.
+pub(crate) struct SessionMcp(pub(crate) Weak<dyn Reach>);
 
 fn error(e: PoolError) -> Refused {
     let refusal = match &e {
@@ -41,20 +26,9 @@ fn error(e: PoolError) -> Refused {
     refused(refusal, e.to_string())
 }
 
-impl ComponentMcp {
-    pub fn new(home: Home, client: Client) -> Self {
-        Self { home, client, pool: OnceCell::new() }
-    }
-
-    async fn pool(&self) -> Result<&Pool, Refused> {
-        let open = || async {
-            let executable = own_executable().map_err(|e| unavailable(e.message()))?;
-            let cwd = std::env::current_dir().map_err(|e| unavailable(format!("the directory is gone: {e}")))?;
-            let ground = Ground { home: self.home.clone(), net: self.client.clone(), executable, cwd };
-            let (changes, _) = tokio::sync::mpsc::unbounded_channel();
-            Ok(Arc::new(Pool::new(ground, Arc::new(Profile::everything), Shared::default(), changes)))
-        };
-        self.pool.get_or_try_init(open).await.map(Arc::as_ref)
+impl SessionMcp {
+    fn pool(&self) -> Result<Arc<Pool>, Refused> {
+        Ok(self.0.upgrade().ok_or_else(gone)?.servers())
     }
 }
 
@@ -77,14 +51,14 @@ fn known(pool: &Pool, server: &str, wanted: &str) -> Option<McpTool> {
 }
 
 #[async_trait]
-impl Mcp for ComponentMcp {
+impl Mcp for SessionMcp {
     async fn list(&self) -> Result<Vec<McpTool>, Refused> {
-        let offered = self.pool().await?.tools();
+        let offered = self.pool()?.tools();
         Ok(offered.iter().map(|offered| tool(&offered.server, &offered.definition)).collect())
     }
 
     async fn find(&self, server: &str, wanted: &str) -> Result<McpTool, Refused> {
-        let pool = self.pool().await?;
+        let pool = &*self.pool()?;
         if let Some(tool) = known(pool, server, wanted) {
             return Ok(tool);
         }
@@ -105,7 +79,7 @@ impl Mcp for ComponentMcp {
                 )
             })?,
         };
-        let result = self.pool().await?.call(server, tool, arguments.into(), None).await.map_err(error)?;
+        let result = self.pool()?.call(server, tool, arguments.into(), None).await.map_err(error)?;
         let is_error = value_of(&result).is_ok_and(|result| result["isError"] == true);
         Ok(McpResult { is_error, json: result.get().to_owned() })
     }

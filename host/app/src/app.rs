@@ -1,0 +1,106 @@
+//! The parts of the host, each opened once.
+
+use std::sync::{Arc, OnceLock};
+
+use aiw_components::{Bundled, Library};
+use aiw_home::{Home, HomeError};
+use aiw_markets::Observer;
+use aiw_net::{Client, Trees};
+use aiw_wasm::OnCompile;
+use aiw_wasm::capabilities::Capabilities;
+
+use crate::components::Shared;
+use crate::{AppError, own_executable};
+
+/// The host of one process. Each part is opened when it is first asked for.
+pub struct App {
+    home: Home,
+    bundled: &'static [Bundled],
+    observer: Arc<dyn Observer>,
+    client: OnceLock<Client>,
+    recovered: OnceLock<()>,
+    components: OnceLock<Shared>,
+    library: OnceLock<Library>,
+}
+
+impl App {
+    /// Returns the host over a home. Nothing is read or written yet. `bundled` are the components inside the binary, and
+    /// `observer` hears of progress.
+    pub fn open(home: Home, bundled: &'static [Bundled], observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(Self {
+            home,
+            bundled,
+            observer,
+            client: OnceLock::new(),
+            recovered: OnceLock::new(),
+            components: OnceLock::new(),
+            library: OnceLock::new(),
+        })
+    }
+
+    /// Returns the home.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Returns the way out to the network.
+    pub fn client(&self) -> Result<&Client, AppError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = Client::new()?;
+        Ok(self.client.get_or_init(|| client))
+    }
+
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        self.observer.clone()
+    }
+
+    /// Finishes what a command that was killed has left half-done.
+    pub(crate) fn recover(&self) -> Result<(), AppError> {
+        if self.recovered.get().is_some() {
+            return Ok(());
+        }
+        if self.home.root().is_file() {
+            let problem = "is a file where the home directory should be".into();
+            return Err(HomeError::Invalid { path: self.home.root().to_owned(), problem }.into());
+        }
+        self.home.recover()?;
+        self.recovered.get_or_init(|| ());
+        Ok(())
+    }
+
+    /// Returns where git repositories and directories are read.
+    pub(crate) fn trees(&self) -> Result<Trees, AppError> {
+        let observer = self.observer();
+        Ok(Trees::new(self.client()?.clone(), self.home.cache("git")).on_progress(Arc::new(move |p| {
+            observer.progress("receiving objects", p.received_objects, p.total_objects);
+        })))
+    }
+
+    /// Returns what all components of this process share, whoever calls them.
+    pub(crate) fn components(&self) -> Result<&Shared, AppError> {
+        if let Some(shared) = self.components.get() {
+            return Ok(shared);
+        }
+        let shared = Shared::new(&self.home, self.client()?.clone(), self.trees()?);
+        Ok(self.components.get_or_init(|| shared))
+    }
+
+    /// Returns the library of components, which reach what `capabilities` has. A component is compiled once.
+    pub(crate) fn library(&self, capabilities: Capabilities) -> Result<Library, AppError> {
+        self.recover()?;
+        if let Some(library) = self.library.get() {
+            return Ok(library.reaching(capabilities));
+        }
+        let library = Library::new(self.home.clone(), self.bundled, capabilities.clone())
+            .compile_with(own_executable()?)
+            .on_compile(compile_progress(self.observer()));
+        Ok(self.library.get_or_init(|| library).reaching(capabilities))
+    }
+}
+
+/// Shows which component is compiling. One with a JavaScript engine takes up to a minute.
+pub fn compile_progress(observer: Arc<dyn Observer>) -> Arc<OnCompile> {
+    Arc::new(move |id, time| observer.progress(&format!("compiling {id}: {} s", time.as_secs()), 0, 0))
+}

@@ -1,0 +1,220 @@
+//! One client of the application.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+
+use aiw_components::Library;
+use aiw_home::Home;
+use aiw_launch::{Launcher, RunRequest, Search, Session, session};
+use aiw_markets::Markets;
+use aiw_providers::Providers;
+use aiw_routing::{Ground, Pool, Profile, ProfileSource, Shared};
+use aiw_tasks::{Scope, Task, Tasks};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::components::{LibraryAdapters, SessionMcp, SessionTasks};
+use crate::reach::Reach;
+use crate::{AppError, own_executable, providers, runs};
+
+/// One client of the application: a command in a terminal, a screen, or a client of the MCP server. It has a directory,
+/// the session that its tasks belong to, and a profile of the servers and tools that it may use. Components that it
+/// calls reach what it may reach, and no more.
+pub struct ClientSession {
+    app: Arc<App>,
+    session: OnceLock<Session>,
+    ground: Ground,
+    profile: ProfileSource,
+    shared: Shared,
+    this: Weak<Self>,
+    pool: OnceLock<Arc<Pool>>,
+    changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
+    library: OnceLock<Arc<Library>>,
+    launcher: OnceLock<Launcher>,
+    everywhere: OnceLock<Tasks>,
+    tasks: OnceLock<Tasks>,
+    notes: Mutex<Vec<String>>,
+}
+
+/// A client that is described and not there yet.
+#[derive(Clone)]
+pub struct Builder {
+    app: Arc<App>,
+    session: OnceLock<Session>,
+    ground: Ground,
+    profile: ProfileSource,
+    shared: Shared,
+}
+
+impl Builder {
+    /// Gives the client's tasks to a session. Without it, it is the session of this process when it is first asked for.
+    #[must_use]
+    pub fn session(self, session: Session) -> Self {
+        Self { session: session.into(), ..self }
+    }
+
+    /// Restricts the client to a profile, which is asked for again when the settings change.
+    #[must_use]
+    pub fn profile(self, profile: ProfileSource) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// Shares servers with other clients of this process.
+    #[must_use]
+    pub fn sharing(self, shared: Shared) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Returns the client. Nothing is started.
+    pub fn build(self) -> Arc<ClientSession> {
+        Arc::new_cyclic(|this| ClientSession {
+            app: self.app,
+            session: self.session,
+            ground: self.ground,
+            profile: self.profile,
+            shared: self.shared,
+            this: this.clone(),
+            pool: OnceLock::new(),
+            changes: Mutex::new(None),
+            library: OnceLock::new(),
+            launcher: OnceLock::new(),
+            everywhere: OnceLock::new(),
+            tasks: OnceLock::new(),
+            notes: Mutex::default(),
+        })
+    }
+}
+
+impl ClientSession {
+    /// Returns the client that started this process, in the current directory. It may use every server and tool.
+    pub fn here(app: Arc<App>) -> Result<Arc<Self>, AppError> {
+        let cwd = std::env::current_dir().map_err(|source| AppError::Directory { source })?;
+        Ok(Self::builder(app, cwd)?.build())
+    }
+
+    /// Describes a client in a directory. Without more, it may use every server and tool.
+    pub fn builder(app: Arc<App>, cwd: PathBuf) -> Result<Builder, AppError> {
+        let (home, net, executable) = (app.home().clone(), app.client()?.clone(), own_executable()?);
+        let ground = Ground { home, net, executable, cwd };
+        let profile: ProfileSource = Arc::new(Profile::everything);
+        Ok(Builder { app, session: OnceLock::new(), ground, profile, shared: Shared::default() })
+    }
+
+    /// Returns the application.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Returns the home.
+    pub fn home(&self) -> &Home {
+        self.app.home()
+    }
+
+    /// Returns the session that the client's tasks belong to.
+    pub fn session(&self) -> &Session {
+        self.session.get_or_init(session)
+    }
+
+    /// Returns the client's directory.
+    pub fn cwd(&self) -> &Path {
+        &self.ground.cwd
+    }
+
+    /// Returns the MCP servers of the client's directory, as its profile allows them. None is started before it is
+    /// needed, and all end with the client.
+    pub fn pool(&self) -> &Arc<Pool> {
+        self.pool.get_or_init(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            *self.changes.lock().unwrap_or_else(PoisonError::into_inner) = Some(receiver);
+            Arc::new(Pool::new(self.ground.clone(), self.profile.clone(), self.shared.clone(), sender))
+        })
+    }
+
+    /// Returns the news that the pool's servers or tools have changed, once.
+    pub fn changes(&self) -> Option<mpsc::UnboundedReceiver<()>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Returns the components, as this client may use them.
+    pub fn library(&self) -> Result<&Arc<Library>, AppError> {
+        if let Some(library) = self.library.get() {
+            return Ok(library);
+        }
+        let this: Weak<dyn Reach> = self.this.clone();
+        let (tasks, mcp) = (SessionTasks(this.clone()), SessionMcp(this));
+        let capabilities = self.app.components()?.reaching(Arc::new(tasks), Arc::new(mcp));
+        let library = Arc::new(self.app.library(capabilities)?);
+        Ok(self.library.get_or_init(|| library))
+    }
+
+    /// Returns the marketplaces and their plugins.
+    pub fn markets(&self) -> Result<Markets, AppError> {
+        let (library, client) = (self.library()?.clone(), self.app.client()?.clone());
+        Ok(Markets::new(self.home().clone(), library, client, self.app.trees()?, self.app.observer()))
+    }
+
+    /// Returns the API providers. A `providers.json` of aiw 0.6 is brought up to date first.
+    pub fn providers(&self) -> Result<Providers, AppError> {
+        self.app.recover()?;
+        self.note(providers::migrate(self.home())?);
+        let adapters = LibraryAdapters::new(self.library()?.clone(), self.app.client()?.clone());
+        Ok(Providers::new(self.home().clone(), Arc::new(adapters), aiw_launch::apis()))
+    }
+
+    /// Returns what the user should know of what was done so far, once.
+    pub fn notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note(&self, notes: Vec<String>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend(notes);
+    }
+
+    /// Returns what prepares runs of AI CLIs.
+    pub fn launcher(&self) -> Result<&Launcher, AppError> {
+        if let Some(launcher) = self.launcher.get() {
+            return Ok(launcher);
+        }
+        // After a failure, the next call tries again.
+        let launcher = Launcher::new(self.home().clone(), Search::from_environment(), self.providers()?);
+        Ok(self.launcher.get_or_init(|| launcher))
+    }
+
+    /// Returns the tasks of all sessions. Tasks that were listed before are read again only if they can have changed.
+    pub fn everywhere(&self) -> Result<&Tasks, AppError> {
+        self.opened(&self.everywhere, Scope::All)
+    }
+
+    /// Returns the tasks of the client's session.
+    pub fn tasks(&self) -> Result<&Tasks, AppError> {
+        self.opened(&self.tasks, Scope::Session(self.session().root))
+    }
+
+    fn opened<'a>(&self, tasks: &'a OnceLock<Tasks>, scope: Scope) -> Result<&'a Tasks, AppError> {
+        if let Some(tasks) = tasks.get() {
+            return Ok(tasks);
+        }
+        let opened = Tasks::open(self.home(), scope)?;
+        Ok(tasks.get_or_init(|| opened))
+    }
+}
+
+impl Reach for ClientSession {
+    fn cwd(&self) -> PathBuf {
+        self.ground.cwd.clone()
+    }
+
+    fn servers(&self) -> Arc<Pool> {
+        self.pool().clone()
+    }
+
+    fn tasks(&self) -> Result<Tasks, AppError> {
+        Self::tasks(self).cloned()
+    }
+
+    fn start(&self, request: RunRequest, runtime: &Handle) -> Result<Task, AppError> {
+        let prepared = runtime.block_on(runs::prepare(self.launcher()?, self.home(), self.session(), request))?;
+        runs::start(self.home(), self.session(), prepared, true)
+    }
+}

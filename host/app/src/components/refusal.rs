@@ -1,0 +1,19 @@
+//! What components are told when something can't be done.
+
+use aiw_core::one_line;
+use aiw_wasm::Refusal;
+use aiw_wasm::capabilities::Refused;
+
+pub(super) fn refused(refusal: Refusal, message: impl Into<String>) -> Refused {
+    Refused { refusal, message: message.into() }
+}
+
+/// Something that is not there now, and may be later.
+pub(super) fn unavailable(error: &dyn std::fmt::Display) -> Refused {
+    refused(Refusal::Unavailable { retry_after: None }, one_line(&error.to_string(), 400))
+}
+
+/// The client of a component has ended.
+pub(super) fn gone() -> Refused {
+    unavailable(&"the session has ended")
+}

@@ -1,0 +1,51 @@
+//! What all components of a process share.
+
+use std::sync::Arc;
+
+use aiw_home::Home;
+use aiw_net::{Client, Trees};
+use aiw_wasm::capabilities::{Capabilities, Mcp, SettingsSource, SystemClock, Tasks};
+
+use super::log::FileLog;
+use super::meaning::{ComponentModel, ComponentVectors};
+
+/// What all components of a process share, whoever calls them.
+pub(crate) struct Shared {
+    home: Home,
+    client: Client,
+    trees: Trees,
+    model: Arc<ComponentModel>,
+    vectors: Arc<ComponentVectors>,
+}
+
+impl Shared {
+    pub(crate) fn new(home: &Home, client: Client, trees: Trees) -> Self {
+        let (model, vectors) = (ComponentModel::new(home.clone()), ComponentVectors::new(home.clone()));
+        Self { home: home.clone(), client, trees, model: Arc::new(model), vectors: Arc::new(vectors) }
+    }
+
+    /// Returns this with what one client may reach.
+    pub(crate) fn reaching(&self, tasks: Arc<dyn Tasks>, mcp: Arc<dyn Mcp>) -> Capabilities {
+        Capabilities {
+            http: Arc::new(self.client.clone()),
+            trees: Arc::new(self.trees.clone()),
+            clock: Arc::new(SystemClock),
+            log: Arc::new(FileLog::new(&self.home)),
+            settings: Arc::new(HomeSettings(self.home.clone())),
+            tasks,
+            embeddings: self.model.clone(),
+            vectors: self.vectors.clone(),
+            mcp,
+            home: self.home.clone(),
+        }
+    }
+}
+
+/// Reads settings.json when a component asks.
+struct HomeSettings(Home);
+
+impl SettingsSource for HomeSettings {
+    fn get(&self, component: &str, key: &str) -> Option<String> {
+        self.0.settings().ok()?.source(component).get(key)
+    }
+}

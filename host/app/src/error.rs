@@ -1,0 +1,71 @@
+//! The errors of the application, and what to do about them.
+
+use aiw_components::LibraryError;
+use aiw_core::ErrorKind;
+use aiw_home::{HomeError, VaultError};
+use aiw_launch::LaunchError;
+use aiw_net::NetError;
+use aiw_tasks::TaskError;
+
+use crate::NoExecutable;
+
+/// A part of the application can't be opened or used.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The current directory was removed.
+    #[error("the current directory is gone: {source}")]
+    Directory {
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// aiw's own executable can't be used.
+    #[error(transparent)]
+    Executable(#[from] NoExecutable),
+    /// The home can't be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A run can't be prepared or started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The library of components can't be used.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The network can't be used.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A task can't be used.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// The vault can't be used.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl AppError {
+    /// Returns the kind of the error, for the exit code.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Directory { .. } => ErrorKind::Unavailable,
+            Self::Executable(e) => e.kind(),
+            Self::Home(e) => e.kind(),
+            Self::Launch(e) => e.kind(),
+            Self::Library(e) => e.kind(),
+            Self::Net(e) => e.kind(),
+            Self::Vault(e) => e.kind(),
+            Self::Task(e) => e.kind(),
+        }
+    }
+
+    /// Returns what to do next, if there is one obvious step.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Executable(e) => e.hint().map(str::to_owned),
+            Self::Home(e) => e.hint(),
+            Self::Launch(e) => e.hint(),
+            Self::Library(e) => e.hint(),
+            Self::Task(e) => e.hint(),
+            Self::Vault(e) => e.hint(),
+            Self::Directory { .. } | Self::Net(_) => None,
+        }
+    }
+}

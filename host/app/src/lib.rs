@@ -1,0 +1,34 @@
+//! The application under every view: the command line, the screens, and what `aiw mcp serve` offers.
+//!
+//! [`App`] opens the parts of the host once, each when it is first asked for. A [`ClientSession`] is one client of it:
+//! a command in a terminal, a screen, or a client of the MCP server. It hands out the services of the domains as that
+//! client may use them. What spans two domains is here too: [`runs`] starts AI CLIs and attends to them, and the
+//! components see what their client may reach.
+//!
+//! ```no_run
+//! # fn f(bundled: &'static [aiw_app::Bundled]) -> Result<(), aiw_app::AppError> {
+//! let app = aiw_app::App::open(aiw_home::Home::find()?, bundled, std::sync::Arc::new(aiw_markets::Quiet));
+//! let markets = aiw_app::ClientSession::here(app)?.markets()?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod app;
+mod client;
+mod components;
+mod downloads;
+mod error;
+mod executable;
+pub mod extensions;
+pub mod models;
+pub mod providers;
+pub mod queries;
+mod reach;
+pub mod runs;
+
+pub use aiw_components::Bundled;
+pub use app::{App, compile_progress};
+pub use client::{Builder, ClientSession};
+pub use downloads::Downloads;
+pub use error::AppError;
+pub use executable::{NoExecutable, own_executable, own_path};

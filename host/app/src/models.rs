@@ -1,0 +1,6 @@
+//! Sentence models: what views show of them.
+
+pub use aiw_vectors::{
+    DEFAULT_MODEL, Embedder, ModelStatus, ModelSummary, Models, ModelsError, RUNTIME, StateName, remove_collected,
+    stop_collection,
+};

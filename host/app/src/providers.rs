@@ -1,0 +1,19 @@
+//! The user's API providers across versions of aiw.
+
+use aiw_home::{Home, HomeError, VaultError};
+
+/// Brings a `providers.json` of aiw 0.6 up to date. Returns what the user should know of it.
+pub fn migrate(home: &Home) -> Result<Vec<String>, VaultError> {
+    if !matches!(home.providers(), Err(HomeError::Old { .. })) {
+        return Ok(Vec::new());
+    }
+    let Some(done) = home.migrate_providers()? else { return Ok(Vec::new()) };
+    let mut notes = vec![format!(
+        "providers.json of aiw 0.6 is brought up to date: {} providers, {} secrets moved to the vault; the old file is `{}`, encrypted",
+        done.providers.len(),
+        done.secrets.len(),
+        done.backup.display()
+    )];
+    notes.extend(done.left);
+    Ok(notes)
+}

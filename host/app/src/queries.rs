@@ -1,0 +1,90 @@
+//! Results that the command line, the MCP server and the screens show alike.
+
+use std::borrow::Borrow;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{CliKind, counted};
+use aiw_history::{DAMAGED, HistoryError, Hit, Indexer, Launch, Query, Store};
+use aiw_home::Home;
+use aiw_launch::{Past, Resume, Resumes};
+use aiw_vectors::Embedder;
+
+use crate::own_executable;
+
+/// What a search through past sessions found.
+pub struct Searched {
+    /// The messages, the best first.
+    pub hits: Vec<Hit>,
+    /// How many sessions have ended and are not read yet.
+    pub waiting: usize,
+    /// Whether stored texts have not gone through today's rules about secrets.
+    pub is_outdated: bool,
+    /// Why nothing was found.
+    pub nothing: Option<Nothing>,
+}
+
+/// Why a search found nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {
+    /// The history was damaged, and is being made anew.
+    Damaged,
+    /// The history has no messages.
+    Empty,
+    /// None of the messages fits.
+    NoneFits {
+        /// How many messages there are.
+        messages: u64,
+    },
+}
+
+impl Nothing {
+    /// Says it in a sentence. `fill` follows where the history is empty.
+    pub fn sentence(self, fill: &str) -> String {
+        match self {
+            Self::Damaged => DAMAGED.to_owned(),
+            Self::Empty => format!("the history is empty: {fill}"),
+            Self::NoneFits { messages } => format!("nothing like this in {}", counted(messages, "message")),
+        }
+    }
+}
+
+/// Searches past sessions. What hooks asked for is taken in first, as far as that takes no longer than two seconds; what
+/// is left over, or out of date, is seen to afterwards by an indexer. `embedder` returns the model to search by meaning
+/// with, and is asked only if messages have vectors.
+pub fn search<M: Borrow<Embedder>, E: From<HistoryError>>(
+    home: &Home,
+    query: &Query<'_>,
+    embedder: impl FnOnce() -> Result<Option<M>, E>,
+) -> Result<Searched, E> {
+    let waiting = Indexer::catch_up(home, own_executable);
+    let Some(store) = Store::open_existing(&home.history())? else {
+        Indexer::start_if_asked(home, None, own_executable);
+        return Ok(Searched { hits: Vec::new(), waiting, is_outdated: false, nothing: Some(Nothing::Empty) });
+    };
+    // Settings that can't be read are no reason to find nothing.
+    let is_outdated = aiw_history::is_outdated(home, &store).unwrap_or(false);
+    let embedder = if store.has_vectors()? { embedder()? } else { None };
+    let hits = store.search(query, embedder.as_ref().map(Borrow::borrow))?;
+    let nothing = match hits.is_empty() {
+        false => None,
+        true => Some(match store.stats()?.messages {
+            0 if store.must_rebuild()? => Nothing::Damaged,
+            0 => Nothing::Empty,
+            messages => Nothing::NoneFits { messages },
+        }),
+    };
+    Indexer::start_if_asked(home, Some(&store), own_executable);
+    Ok(Searched { hits, waiting, is_outdated, nothing })
+}
+
+/// Returns a directory as sessions name theirs. One that is gone has sessions still.
+pub fn directory(cwd: &Path, path: &Path) -> PathBuf {
+    let whole = cwd.join(path);
+    std::fs::canonicalize(&whole).unwrap_or(whole)
+}
+
+/// Returns how to go on with a session.
+pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, launch: &Launch) -> Resume {
+    let Launch { provider, isolated } = launch;
+    resumes.of(Past { cli, session, directory, provider: provider.as_deref(), isolated: *isolated })
+}

@@ -1,0 +1,209 @@
+//! Runs of AI CLIs: preparing them, starting them, and attending to them until they end.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use aiw_core::{ErrorKind, TaskId};
+use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
+use aiw_home::{HISTORY_VARIABLE, Home};
+use aiw_launch::{Advice, LaunchError, Launcher, Prepared, RunRequest, Session, advice, standing};
+use aiw_tasks::{Keep, Outcome, Queue, Scope, State, Task, TaskError, Tasks};
+
+use crate::{AppError, own_executable};
+
+/// Prepares a run in a session. It is private if the user says so, or if the task is that it is started in.
+pub async fn prepare(
+    launcher: &Launcher,
+    home: &Home,
+    session: &Session,
+    mut request: RunRequest,
+) -> Result<Prepared, LaunchError> {
+    request.private = is_private(&request, home, session.task);
+    if request.private {
+        // Its hooks, and what it starts itself, are told as well.
+        request.env.extend(HISTORY_VARIABLE.parse().ok().map(|name| (name, "off".to_owned())));
+    }
+    launcher.prepare(&request).await
+}
+
+/// Returns whether a run is to be kept out of the history.
+fn is_private(request: &RunRequest, home: &Home, above: Option<TaskId>) -> bool {
+    let given = request.env.iter().rev().find(|(name, _)| name.as_str() == HISTORY_VARIABLE);
+    if given.map_or_else(is_off, |(_, value)| is_word_for_off(value)) {
+        return true;
+    }
+    // A CLI may not pass its variables on.
+    let above = above.and_then(|id| Tasks::open(home, Scope::All).ok()?.get(id).ok());
+    above.is_some_and(|task| task.about.private)
+}
+
+/// Starts a prepared run as a task of a session. If the limit of running tasks is reached, it waits for its turn, or
+/// fails without `may_queue`.
+pub fn start(home: &Home, session: &Session, prepared: Prepared, may_queue: bool) -> Result<Task, AppError> {
+    let queue = Queue { limit: home.settings()?.tasks()?.limit, may_queue };
+    Ok(prepared.start(home, session, &own_executable()?, queue)?)
+}
+
+/// Removes old tasks. A problem is left to the next time.
+pub fn make_room(home: &Home) {
+    if let Ok(tasks) = Tasks::open(home, Scope::All) {
+        let _ = tasks.prune(Keep::default());
+    }
+}
+
+/// Runs a prepared CLI in the foreground of this terminal, and notes of its sessions what the history needs to know.
+/// Returns its exit code. Without a provider, the CLI of a run that is not private replaces this process.
+pub fn interact(home: &Home, prepared: Prepared) -> Result<i32, LaunchError> {
+    let launch =
+        Launch { provider: prepared.provider.as_ref().map(ToString::to_string), isolated: prepared.isolated() };
+    let (private, cli, cwd, begun) =
+        (prepared.private(), prepared.cli.kind, prepared.cwd().to_owned(), SystemTime::now());
+    let (code, sessions) = prepared.exec(home)?;
+    if private && sessions.is_empty() {
+        // This CLI does not say which session it is in.
+        if let Err(e) = keep_private_since(home, cli, &cwd, begun) {
+            log(home, &format!("that a session is private can't be noted: {e}"));
+        }
+    }
+    for session in &sessions {
+        let (what, noted) = if private {
+            ("that a session is private", keep_private(home, session))
+        } else {
+            ("the provider of a session", note_launch(home, session, &launch))
+        };
+        if let Err(e) = noted {
+            log(home, &format!("{what} can't be noted: {e}"));
+        }
+    }
+    Ok(code)
+}
+
+/// Notes a private session as soon as its CLI names it: nothing of it is indexed later, whatever becomes of the task.
+/// This runs in the shim.
+pub fn named_session(task: &aiw_tasks::About, session: &str) {
+    let Ok(home) = Home::find() else { return };
+    if task.private
+        && let Err(e) = keep_private(&home, session)
+    {
+        log(&home, &format!("that a session is private can't be noted: {e}"));
+    }
+}
+
+/// How long a CLI may try to reach a provider whose host name does not resolve. Codex alone would try for ten minutes.
+const HOPELESS: Duration = Duration::from_secs(20);
+
+/// A task that somebody watches until it has ended.
+pub struct Attendance {
+    /// Why the provider can't be reached.
+    unreachable: Option<String>,
+    begun: Instant,
+    has_stopped: bool,
+    has_given_up: bool,
+    said: String,
+}
+
+/// Why a task is stopped by whoever watches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopping {
+    /// It was asked for.
+    Asked,
+    /// Its provider can't be reached.
+    Hopeless,
+}
+
+/// How a task ended, in words and as an exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The exit code for whoever watched it.
+    pub code: u8,
+    /// What went wrong. `None` if the task succeeded.
+    pub problem: Option<Problem>,
+}
+
+/// Why a task has not succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// A sentence.
+    pub message: String,
+    /// What kind of problem it is.
+    pub kind: ErrorKind,
+    /// What to do next.
+    pub hint: String,
+}
+
+impl Attendance {
+    /// Begins to watch a task. `unreachable` says why its provider can't be reached, if that is known.
+    pub fn begin(unreachable: Option<String>) -> Self {
+        let said = String::new();
+        Self { unreachable, begun: Instant::now(), has_stopped: false, has_given_up: false, said }
+    }
+
+    /// Hears what the task says. The end of it may tell why it failed.
+    pub fn hear(&mut self, more: &str) {
+        const KEPT: usize = 8 << 10;
+
+        self.said.push_str(more);
+        if self.said.len() > 2 * KEPT {
+            let from = self.said.ceil_char_boundary(self.said.len() - KEPT);
+            self.said.drain(..from);
+        }
+    }
+
+    /// Stops the task if that is asked for, or if it is hopeless: nothing answers, and it has tried for a while. Returns
+    /// why, once.
+    pub fn look(
+        &mut self,
+        tasks: &Tasks,
+        task: &Task,
+        has_answered: bool,
+        is_asked: bool,
+    ) -> Result<Option<Stopping>, TaskError> {
+        if self.has_stopped || task.state == State::Ended {
+            return Ok(None);
+        }
+        let is_hopeless = self.unreachable.is_some() && !has_answered && self.begun.elapsed() > HOPELESS;
+        let why = match (is_hopeless, is_asked) {
+            (true, _) => Stopping::Hopeless,
+            (_, true) => Stopping::Asked,
+            _ => return Ok(None),
+        };
+        self.has_stopped = true;
+        self.has_given_up = is_hopeless;
+        tasks.stop(task.id, false)?;
+        Ok(Some(why))
+    }
+
+    /// Returns how the task has ended. `signal` is the signal that asked to stop it, or 0.
+    pub fn end(&self, task: &Task, signal: usize) -> Ending {
+        let code = match (task.outcome, task.exit_code) {
+            (Some(Outcome::Succeeded), _) => return Ending { code: 0, problem: None },
+            (Some(Outcome::Timeout), _) => 124,
+            (Some(Outcome::Signalled), _) if signal != 0 => 128 + u8::try_from(signal).unwrap_or(0),
+            (Some(Outcome::Signalled), _) => {
+                128 + task.signal.and_then(|s| u8::try_from(s).ok()).filter(|s| *s < 128).unwrap_or(15)
+            }
+            (_, Some(code)) if code != 0 => u8::try_from(code).unwrap_or(1),
+            _ => 1,
+        };
+        if let Some(problem) = self.unreachable.as_ref().filter(|_| self.has_given_up) {
+            let message = format!("{problem}; task {} was stopped", task.id);
+            let (kind, hint) = (ErrorKind::Unavailable, "with `--no-check`, aiw lets the CLI try on".to_owned());
+            return Ending { code: kind.exit_code(), problem: Some(Problem { message, kind, hint }) };
+        }
+        let how = match (task.outcome, task.signal) {
+            (Some(Outcome::Timeout), _) => "timed out".to_owned(),
+            (Some(Outcome::Lost), _) => "was lost".to_owned(),
+            (Some(Outcome::Signalled), _) if signal != 0 || task.stopped => "was stopped".to_owned(),
+            (Some(Outcome::Signalled), Some(number)) => format!("was ended by signal {number}"),
+            _ => standing(task),
+        };
+        let advice = advice(task.about.cli, task.about.provider.as_deref(), task.exit_code, &self.said);
+        if let Some(Advice { why, hint }) = advice.filter(|_| task.outcome == Some(Outcome::Failed)) {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            let message = format!("task {} {how}{why}", task.id);
+            return Ending { code, problem: Some(Problem { message, kind: ErrorKind::User, hint }) };
+        }
+        let hint = task.note.clone().unwrap_or_else(|| format!("`aiw task logs {}` shows what it wrote", task.id));
+        let message = format!("task {} {how}", task.id);
+        Ending { code, problem: Some(Problem { message, kind: ErrorKind::User, hint }) }
+    }
+}
