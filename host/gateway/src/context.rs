@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use aiw_home::Home;
 use aiw_launch::{Launcher, Session};
 use aiw_mcp::Answer;
-use aiw_routing::{DynamicToolRegistry, Finder, Meaning, Pool};
+use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
 use aiw_tasks::{Scope, Tasks};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
@@ -34,8 +34,8 @@ pub(crate) struct Context {
     pub(crate) pool: Pool,
     pub(crate) kept: Kept,
     pub(crate) finder: Finder,
-    /// The model, if one is in use.
-    pub(crate) meaning: Option<Arc<Meaning>>,
+    /// The model in use.
+    pub(crate) meaning: Arc<CurrentMeaning>,
     pub(crate) registry: DynamicToolRegistry,
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
@@ -52,7 +52,7 @@ impl Context {
         source: Box<dyn LaunchSource>,
         pool: Pool,
         registry: DynamicToolRegistry,
-        meaning: Option<Arc<Meaning>>,
+        meaning: Arc<CurrentMeaning>,
     ) -> Self {
         let finder = Finder::new(&home, meaning.clone());
         let watch = Watch::new(home.clone());

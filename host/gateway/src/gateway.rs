@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use aiw_launch::Session;
 use aiw_mcp::{About, Answer, Arguments, Call, Caller, Offer, RpcError, Tool};
-use aiw_routing::{DynamicToolRegistry, Ground, Meaning, Pool, ProfileSource};
+use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Ground, Pool, ProfileSource};
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -31,8 +31,8 @@ pub struct Setting {
     pub profile: ProfileSource,
     /// Servers that it shares with other sessions of this process.
     pub shared: aiw_routing::Shared,
-    /// What tools mean, if a model is in use.
-    pub meaning: Option<Arc<Meaning>>,
+    /// What tools mean to the model in use.
+    pub meaning: Arc<CurrentMeaning>,
     /// Which of aiw's own tools it offers.
     pub toolsets: Vec<Toolset>,
 }

@@ -198,11 +198,8 @@ fn search(
     };
     let Some(store) = store else { return Ok(nothing(0, false)) };
     // Without vectors there is nothing that a model could compare.
-    let embedder = match &context.meaning {
-        Some(meaning) if store.has_vectors()? => meaning.embedder(),
-        _ => None,
-    };
-    let hits = store.search(&query, embedder)?;
+    let meaning = if store.has_vectors()? { context.meaning.now() } else { None };
+    let hits = store.search(&query, meaning.as_ref().and_then(|meaning| meaning.embedder()))?;
     if hits.is_empty() {
         return Ok(nothing(store.stats()?.messages, store.must_rebuild()?));
     }

@@ -8,7 +8,7 @@ use aiw_core::ErrorKind;
 use aiw_gateway::{Gateway, LaunchSource, Setting, Toolset, UnknownToolset, Unready};
 use aiw_home::Home;
 use aiw_launch::Launcher;
-use aiw_routing::{Ground, Meaning, Profile, ProfileSource};
+use aiw_routing::{CurrentMeaning, Ground, Profile, ProfileSource};
 use aiw_vectors::Models;
 
 use super::{http, profiles};
@@ -34,7 +34,7 @@ pub async fn serve(args: McpServeArgs, output: &Output) -> Result<(), Failure> {
     let session = aiw_launch::session();
     let ground = Ground { home: home.clone(), net: aiw_net::Client::new()?, executable: own_executable()?, cwd };
     let shared = aiw_routing::Shared::default();
-    let meaning = meaning(&home, output);
+    let meaning = Arc::new(meaning(&home, output));
     let (at, from) = (home.clone(), ground.cwd.clone());
     let name = args.profile;
     let gateway = move || {
@@ -76,15 +76,14 @@ fn followed(name: Option<String>, home: Home, cwd: PathBuf) -> ProfileSource {
     })
 }
 
-/// What tools mean, if a model is in use. One that can't be used is a note, and tools are found by words alone.
-pub(super) fn meaning(home: &Home, output: &Output) -> Option<Arc<Meaning>> {
-    match Models::at(home.clone()).chosen() {
-        Ok(chosen) => chosen.map(|files| Arc::new(Meaning::new(home, files))),
-        Err(e) => {
-            output.note(format!("note: tools are found by words alone: {e}"));
-            None
-        }
+/// What tools mean to the model in use, which may be another one from request to request: what names it is one small
+/// file. If that can't be read, tools are found by words alone, and a note says so once.
+pub(super) fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
+    let models = Models::at(home.clone());
+    if let Err(e) = models.chosen() {
+        output.note(format!("note: tools are found by words alone: {e}"));
     }
+    CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
 }
 
 /// What was asked for, else the setting, else everything.
