@@ -1,8 +1,12 @@
 //! Third-party components: what they may do, what is pinned, and a marketplace of a kind that aiw does not know.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aiw_tests::{
     Answer, Environment, Market, Run, Server, commit_all, component, components_dir, git, git_backend, not_run,
@@ -906,6 +910,57 @@ fn a_component_is_compiled_once_for_its_author_and_its_user() {
     env.run(&["extension", "info", "acme-index"]).ok();
     env.run(&["extension", "verify", "acme-index"]).ok();
     assert_eq!(compiled(&env), first);
+}
+
+/// The test holds the turn, as a process that compiles does.
+#[test]
+fn of_two_processes_one_compiles_and_the_other_uses_the_result() {
+    let env = Environment::cold();
+    let path = component("acme-index").display().to_string();
+    let call = ["extension", "call", path.as_str(), "describe"];
+    let said = env.run(&call).ok().stdout;
+    let [(file, _)] = compiled(&env).try_into().unwrap();
+    let code = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    let lock = File::create(file.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    // One waits, and shows it.
+    let mut terminal = Terminal::start(&env, &call);
+    terminal.wait_for("compiling acme-index: 2 s…");
+    assert!(!file.exists());
+    // Once the code is there, it is used.
+    fs::write(&file, &code).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let made = compiled(&env).into_iter().find(|(path, _)| *path == file);
+    drop(lock);
+    terminal.ends();
+    assert_eq!(compiled(&env), Vec::from_iter(made), "it is compiled once more, or the turn stays");
+
+    // Several begin at once: one of them compiles.
+    fs::remove_file(&file).unwrap();
+    let lock = File::create(file.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let all: Vec<_> = (0..3).map(|_| env.start(&call)).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    let over = AtomicBool::new(false);
+    let written = std::thread::scope(|scope| {
+        let seen = scope.spawn(|| {
+            let mut seen = BTreeSet::new();
+            while !over.load(Ordering::Relaxed) {
+                seen.extend(compiled(&env).into_iter().filter(|(path, _)| *path == file).map(|(_, inode)| inode));
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            seen
+        });
+        drop(lock);
+        for child in all {
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), said);
+        }
+        over.store(true, Ordering::Relaxed);
+        seen.join().unwrap()
+    });
+    assert_eq!(written.len(), 1);
 }
 
 #[test]
