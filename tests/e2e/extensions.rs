@@ -978,24 +978,20 @@ fn a_terminal_shows_what_compiles_for_longer_than_a_second() {
     terminal.ends();
 }
 
-#[test]
-fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_prints() {
+/// Makes, builds, tests and adds a project in JavaScript by the commands that it prints.
+fn javascript(kind: &str, passing: &[&str]) -> Option<Environment> {
     // As npm installed them for the example, whose lock file the project has.
     let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/acme-index-js/node_modules");
     if !modules.is_dir() {
-        return not_run("the example in JavaScript is not built (node and npm build it)");
+        not_run("the example in JavaScript is not built (node and npm build it)");
+        return None;
     }
     let mut env = Environment::cold();
     let (binary, _) = env.parts();
     env.set("AIW", binary.display().to_string());
-    let made = env.run(&["extension", "new", "my-js", "--kind", "market-source", "--lang", "js"]).ok();
-    insta::assert_snapshot!(made.stdout, @"
-    Wrote my-js; next:
-      cd my-js
-      npm ci
-      npm test
-      aiw extension add dist/my-js.wasm
-    ");
+    let made = env.run(&["extension", "new", "my-js", "--kind", kind, "--lang", "js"]).ok();
+    let said = "Wrote my-js; next:\n  cd my-js\n  npm ci\n  npm test\n  aiw extension add dist/my-js.wasm\n";
+    assert_eq!(made.stdout, said);
     let project = env.path("my-js");
     std::os::unix::fs::symlink(modules.canonicalize().unwrap(), project.join("node_modules")).unwrap();
     // npm refuses a lock file that does not match the package.
@@ -1007,7 +1003,7 @@ fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_pri
     let run = npm(&["test"]);
     assert_eq!(run.code, 0, "{}", run.whole());
     // Of the pure functions, and of the component in aiw.
-    for test in ["names are claimed", "the component fetches a marketplace"] {
+    for test in passing {
         assert!(run.stdout.contains(test), "{}", run.whole());
     }
     let first = compiled(&env);
@@ -1016,8 +1012,19 @@ fn a_new_project_in_javascript_builds_tests_and_adds_by_the_commands_that_it_pri
         env.command(&["extension", "add", "dist/my-js.wasm", "--yes"]).current_dir(&project).output().unwrap().into();
     assert_eq!(add.code, 0, "{}", add.whole());
     assert_eq!(compiled(&env), first);
-    insta::assert_snapshot!(env.run(&["extension", "new", "llm", "--kind", "provider", "--lang", "js"]).stderr, @"
-    error: there is no template for a provider in JavaScript
-    hint: leave out `--lang js`, or choose `--kind market-source`
-    ");
+    Some(env)
+}
+
+#[test]
+fn a_new_market_source_in_javascript_builds_tests_and_adds() {
+    javascript("market-source", &["names are claimed", "the component fetches a marketplace"]);
+}
+
+#[test]
+fn a_new_provider_in_javascript_builds_tests_and_adds() {
+    let passing = ["a key is named in the request", "the component gives a CLI the key", "the component lists the models"];
+    let Some(env) = javascript("provider", &passing) else { return };
+    // It is there as a provider is.
+    let presets = env.run(&["provider", "presets"]).ok().stdout;
+    assert!(presets.contains("my-js"), "{presets}");
 }
