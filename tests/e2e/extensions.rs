@@ -1022,7 +1022,8 @@ fn a_new_market_source_in_javascript_builds_tests_and_adds() {
 
 #[test]
 fn a_new_provider_in_javascript_builds_tests_and_adds() {
-    let passing = ["a key is named in the request", "the component gives a CLI the key", "the component lists the models"];
+    let passing =
+        ["a key is named in the request", "the component gives a CLI the key", "the component lists the models"];
     let Some(env) = javascript("provider", &passing) else { return };
     // It is there as a provider is.
     let presets = env.run(&["provider", "presets"]).ok().stdout;

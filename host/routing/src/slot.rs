@@ -542,8 +542,7 @@ impl Slot {
         let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
         if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
             let params = json!({"level": level});
-            let told =
-                async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
+            let told = async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
             // One that does not answer makes nobody wait; one that is far away is told all the same.
             let _ = tokio::time::timeout(TOLD, tokio::spawn(told)).await;
         }
