@@ -32,7 +32,11 @@ fn a_word_that_its_name_says_is_a_key_goes_to_the_vault_and_a_harmless_one_stays
     ] {
         let env = Environment::cold();
         let run = env.run(&[&["mcp", "add", "srv", "--no-check", "--"], arguments].concat()).ok();
-        assert!(run.stdout.contains("is in the vault: ${secret:srv") && !run.whole().contains(secret), "{}", run.whole());
+        assert!(
+            run.stdout.contains("is in the vault: ${secret:srv") && !run.whole().contains(secret),
+            "{}",
+            run.whole()
+        );
         assert!(!is_anywhere(&env.home(), secret), "{}", env.read("mcp.json"));
     }
     let commit = format!("COMMIT={}", "0f9a8b7c6d".repeat(4));
